@@ -1,0 +1,7 @@
+//! The hot paths of xfs4iot: WebSocket framing, the JSON envelope, denomination.
+//!
+//! Every module but `python` is plain Rust that knows nothing of Python and is
+//! tested by `cargo test`; `python` is the extension module `xfs4iot._core`.
+
+#[cfg(feature = "python")]
+mod python;
