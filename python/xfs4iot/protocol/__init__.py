@@ -1,0 +1,1 @@
+"""The wire as data: catalogue, message classes, versions, and the standard's errors."""
