@@ -1,0 +1,111 @@
+"""What every device class has in common: opening, running, status, capabilities, events."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from xfs4iot.protocol.messages import common
+
+__all__ = ["CommandEvents", "Device", "implements", "operation"]
+
+_Operation = TypeVar("_Operation", bound=Callable[..., Any])
+
+
+class CommandEvents(Protocol):
+    """What a device is given while it carries out a command: the way to report progress."""
+
+    @property
+    def cancel_requested(self) -> bool:
+        """Whether the client cancelled the command or its timeout ran out.
+
+        Operations that move items are never torn out of their work; a device that can
+        stop early looks here and returns what it has done so far.
+        """
+
+    def send(self, event: msgspec.Struct) -> None:
+        """Send one of the command's events, such as `StartDispenseEvent()`, to its client."""
+
+
+class _Host(Protocol):
+    """The service, as far as a device may reach it."""
+
+    def device_event(self, event: msgspec.Struct) -> None: ...
+
+
+def operation(function: _Operation) -> _Operation:
+    """Mark a method of an abstract device class as one that vendors may implement."""
+    function.__xfs_operation__ = True  # type: ignore[attr-defined]
+    return function
+
+
+def implements(device: object, name: str) -> bool:
+    """Whether the device's class overrides the operation `name`."""
+    function = getattr(type(device), name, None)
+    return function is not None and not getattr(function, "__xfs_operation__", False)
+
+
+class Device:
+    """One device: subclass the classes of the interfaces it has and override what it can do.
+
+    What a class does not override does not exist on the wire.
+
+    Attributes:
+        name: the service's name, the last part of its URI.
+        options: the device's own settings, from the configuration file.
+        status: the payload of `Common.Status`, live. Setting an attribute of one of its
+            parts is what sends `Common.StatusChangedEvent`.
+        capabilities: the payload of `Common.Capabilities`, filled in `__init__` or `open`.
+        log: where the device writes what an operator should know.
+    """
+
+    def __init__(self, name: str, options: Mapping[str, Any] | None = None) -> None:
+        self.name = name
+        self.options: Mapping[str, Any] = options or {}
+        self.log = logging.getLogger(f"xfs4iot.device.{name}")
+        self.status = common.StatusCompletion(
+            common=common.StatusProperties(device="starting", device_position="unknown")
+        )
+        self.capabilities = common.CapabilitiesCompletion(common=common.CapabilityProperties())
+        self._host: _Host | None = None
+
+    async def open(self) -> None:
+        """Connect to the hardware; called before the first client is served.
+
+        Raise `DeviceNotReady` or `HardwareError` if it does not answer: the service then
+        runs with that status and tries again. Ends with `status.common.device` set.
+        """
+        common_status = self.status.common
+        assert common_status is not None
+        common_status.device = "online"
+
+    async def run(self) -> None:
+        """Watch the hardware for as long as the service lives; cancelled at the end."""
+
+    async def close(self) -> None:
+        """Let go of the hardware."""
+
+    def send(self, event: msgspec.Struct) -> None:
+        """Send an unsolicited event, such as `ItemsTakenEvent(...)`, to every client."""
+        if self._host is not None:
+            self._host.device_event(event)
+
+    @operation
+    async def set_transaction_state(self, state: str, transaction_id: str) -> None:
+        """`Common.SetTransactionState`: learn that a customer transaction begins or ends."""
+
+    @operation
+    async def power_save_control(self, max_power_save_recovery_time: int) -> None:
+        """`Common.PowerSaveControl`: save power, ready again within so many seconds; 0 wakes up."""
+
+    @operation
+    async def get_command_nonce(self) -> str:
+        """`Common.GetCommandNonce`: a fresh nonce, 32 upper-case hexadecimal digits."""
+        raise NotImplementedError
+
+    @operation
+    async def clear_command_nonce(self) -> None:
+        """`Common.ClearCommandNonce`: forget the nonce; no token is accepted until the next."""

@@ -1,0 +1,153 @@
+"""Common: what every service answers, whatever its device.
+
+Status and Capabilities are answered at once from what the device class keeps in
+`device.status` and `device.capabilities`; the device is not asked. Cancel reaches the
+commands of its own connection only, and answers before they end. The transaction state
+is kept in the ledger and handed to a device that wants to know it. Versions chosen by
+SetVersions hold for the connection that chose them.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import msgspec
+from xfs4iot.protocol.messages import common as messages
+
+from xfs4iot.devices import implements
+from xfs4iot.protocol import errors, registry, versions, wire
+from xfs4iot.server.command import Command
+from xfs4iot.server.handler import Interface, handles
+from xfs4iot.server.service import Service
+
+__all__ = ["Common"]
+
+_TRANSACTION = "Common.transaction"
+
+
+class Common(Interface):
+    """The interface of every service."""
+
+    name: ClassVar[str] = "Common"
+
+    def __init__(self, service: Service) -> None:
+        super().__init__(service)
+        self._transaction = messages.GetTransactionStateCompletion(state="inactive")
+        self._status: bytes | None = None
+        self._status_serial = -1
+        self._capabilities: bytes | None = None
+
+    async def start(self) -> None:
+        """Recall the transaction state."""
+        if kept := self.service.ledger.document(_TRANSACTION):
+            self._transaction = wire.decode(messages.GetTransactionStateCompletion, kept)
+
+    @handles("Common.Status")
+    def status(self, request: None, command: Command) -> bytes:
+        """`Common.Status`: the live status, written anew only after a change."""
+        if self._status is None or self._status_serial != self.service.status_serial:
+            self._status_serial = self.service.status_serial
+            self._status = wire.encode(self.device.status)
+        return self._status
+
+    @handles("Common.Capabilities")
+    def capabilities(self, request: None, command: Command) -> bytes:
+        """`Common.Capabilities`: what the device can do, and each message in each version served."""
+        if self._capabilities is None:
+            offered = msgspec.structs.replace(self.device.capabilities, interfaces=self._interfaces())
+            self._capabilities = wire.encode(offered)
+        return self._capabilities
+
+    def _interfaces(self) -> list[messages.Interface]:
+        listed = []
+        for name, interface in self.service.interfaces.items():
+            commands = interface.handlers()
+            events = {event for entry in commands.values() for event in entry.entry.events}
+            events |= {event for event in registry.unsolicited_events(name)}
+            listed.append(
+                messages.Interface(
+                    name=name,  # type: ignore[arg-type]
+                    commands={
+                        command: messages.InterfaceCommands(versions=versions.served(command))
+                        for command in commands
+                    },
+                    events={
+                        event: messages.InterfaceEvents(versions=versions.served(event))
+                        for event in sorted(events)
+                        if event.startswith(f"{name}.")
+                    }
+                    or None,
+                    maximum_requests=self.service.queue_limit,
+                )
+            )
+        return listed
+
+    @handles("Common.SetVersions")
+    def set_versions(self, request: messages.SetVersions, command: Command) -> None:
+        """`Common.SetVersions`: major versions for this connection."""
+        if not request.commands and not request.events:
+            raise errors.InvalidData(
+                "no version was chosen; name a command or an event with its major version"
+            )
+        command.session.versions.set_versions(request.commands or {}, request.events or {})
+
+    @handles("Common.Cancel")
+    def cancel(self, request: messages.Cancel, command: Command) -> None:
+        """`Common.Cancel`: end commands of this connection; answers before they end."""
+        targets = self.service.find(command.session, request.request_ids)
+        if not targets and request.request_ids is not None:
+            raise errors.CommandError(
+                "noMatchingRequestIDs",
+                f"none of {request.request_ids} is a queued or running command of this connection",
+            )
+        command.complete(None)
+        for target in targets:
+            target.cancel()
+
+    @handles("Common.PowerSaveControl", asks="power_save_control")
+    async def power_save_control(self, request: messages.PowerSaveControl, command: Command) -> None:
+        """`Common.PowerSaveControl` (2023-2; in 2024-3 the interface PowerManagement has it too)."""
+        if request.max_power_save_recovery_time is None:
+            raise errors.InvalidData(
+                "$.maxPowerSaveRecoveryTime is missing; give seconds, 0 to leave power save"
+            )
+        await self.ask(
+            self.device.power_save_control, request.max_power_save_recovery_time, expect=type(None)
+        )
+
+    @handles("Common.SetTransactionState", beside_queue=True)
+    async def set_transaction_state(self, request: messages.SetTransactionState, command: Command) -> None:
+        """`Common.SetTransactionState`: begin or end a customer transaction."""
+        if request.state is None:
+            raise errors.InvalidData("$.state is missing; say active or inactive")
+        if request.state == "active" and not request.transaction_id:
+            raise errors.InvalidData("$.transactionID is missing; an active transaction needs one")
+        if implements(self.device, "set_transaction_state"):
+            await self.ask(
+                self.device.set_transaction_state,
+                request.state,
+                request.transaction_id or "",
+                expect=type(None),
+            )
+        self._transaction = messages.GetTransactionStateCompletion(
+            state=request.state, transaction_id=request.transaction_id
+        )
+        await self.service.ledger.put_document(_TRANSACTION, wire.encode(self._transaction))
+
+    @handles("Common.GetTransactionState")
+    def get_transaction_state(
+        self, request: None, command: Command
+    ) -> messages.GetTransactionStateCompletion:
+        """`Common.GetTransactionState`: as last set, also before a restart."""
+        return self._transaction
+
+    @handles("Common.GetCommandNonce", asks="get_command_nonce", beside_queue=True)
+    async def get_command_nonce(self, request: None, command: Command) -> messages.GetCommandNonceCompletion:
+        """`Common.GetCommandNonce`: a fresh nonce of the device for the next token."""
+        nonce = await self.ask(self.device.get_command_nonce, expect=str)
+        return messages.GetCommandNonceCompletion(command_nonce=nonce)
+
+    @handles("Common.ClearCommandNonce", asks="clear_command_nonce", beside_queue=True)
+    async def clear_command_nonce(self, request: None, command: Command) -> None:
+        """`Common.ClearCommandNonce`: no token is accepted until the next nonce."""
+        await self.ask(self.device.clear_command_nonce, expect=type(None))

@@ -1,0 +1,40 @@
+"""ServicePublisher: how clients find the services.
+
+The only command is GetServices. It answers with the services in the order in which they
+were published, each with the host name under which the client itself reached the
+publisher, so that the answer is right on every network the device is connected to. Each
+service is also told in a ServiceDetailEvent before the completion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from xfs4iot.protocol.messages import service_publisher as messages
+
+from xfs4iot.server.command import Command
+from xfs4iot.server.handler import Interface, handles
+from xfs4iot.server.service import Service
+
+__all__ = ["ServicePublisher"]
+
+
+class ServicePublisher(Interface):
+    """The publisher's own interface."""
+
+    name: ClassVar[str] = "ServicePublisher"
+    vendor_name = "xfs4iot"
+    published: Callable[[str], list[str]] = staticmethod(lambda host: [])
+    """Gives the URIs of all services as seen by a client at a host; set by the publisher's builder."""
+
+    def __init__(self, service: Service) -> None:
+        super().__init__(service)
+
+    @handles("ServicePublisher.GetServices")
+    def get_services(self, request: None, command: Command) -> messages.GetServicesCompletion:
+        """`ServicePublisher.GetServices` 2.0."""
+        services = [messages.Service(service_uri=uri) for uri in self.published(command.session.peer.host)]
+        for service in services:
+            command.send(messages.ServiceDetailEvent(vendor_name=self.vendor_name, services=[service]))
+        return messages.GetServicesCompletion(vendor_name=self.vendor_name, services=services)

@@ -1,0 +1,191 @@
+"""One command from acceptance to completion.
+
+A command is `waiting` in its service's queue, then `running`, then `done`; a command
+that answers at once goes straight to `done`. Exactly one completion leaves, from
+`complete`, whoever ends the command: its handler, a cancel, its deadline, the end of
+the service. This module also holds the one place where exceptions become completions.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import trio
+
+from xfs4iot import _core
+from xfs4iot.protocol import errors, registry, wire
+
+if TYPE_CHECKING:
+    from xfs4iot.server.handler import Handler
+    from xfs4iot.server.session import Session
+
+__all__ = ["Command"]
+
+_log = logging.getLogger("xfs4iot.command")
+
+
+class Command:
+    """One accepted command.
+
+    Attributes:
+        session: the connection it came from.
+        handler: what serves it.
+        name: wire name.
+        request_id: the client's id for it, unique among the connection's open commands.
+        version: version in the command's header; None in the envelope of 2021-1.
+        specification: the version of the standard in which the client is answered.
+        deadline: when its timeout runs out, in trio's time; infinite without one.
+        received: when it came, in trio's time.
+        request: the decoded payload.
+        canceled: the client no longer wants it, or is gone.
+        completion_code: how it ended; None while it is open.
+    """
+
+    __slots__ = (
+        "_scope",
+        "canceled",
+        "completion_code",
+        "deadline",
+        "handler",
+        "name",
+        "received",
+        "request",
+        "request_id",
+        "session",
+        "specification",
+        "version",
+    )
+
+    def __init__(
+        self,
+        session: Session,
+        handler: Handler,
+        message: _core.Message,
+        specification: str,
+        request: Any,
+        received: float,
+    ) -> None:
+        self.session = session
+        self.handler = handler
+        self.name = message.name
+        assert message.request_id is not None
+        self.request_id = message.request_id
+        self.version = message.version
+        self.specification = specification
+        self.received = received
+        self.deadline = received + message.timeout / 1000 if message.timeout else math.inf
+        self.request = request
+        self.canceled = False
+        self.completion_code: str | None = None
+        self._scope: trio.CancelScope | None = None
+
+    @property
+    def cancel_requested(self) -> bool:
+        """Whether the client cancelled the command or its timeout ran out."""
+        return self.canceled or trio.current_time() >= self.deadline
+
+    @property
+    def identity(self) -> str:
+        """Who asked, for the journal and the log."""
+        return self.session.identity
+
+    def send(self, event: msgspec.Struct) -> None:
+        """Send one of the command's events to its client, with the command's requestId."""
+        entry = registry.event_of(type(event))
+        if entry.name not in self.handler.entry.events:
+            _log.error("%s is no event of %s and was not sent", entry.name, self.name)
+            return
+        self.session.service.flush_status()
+        self.session.send_event(entry, wire.encode(event), self.request_id, self.specification)
+
+    def cancel(self) -> None:
+        """Ask for the end of the command: at once if it waits, at its next checkpoint if it runs."""
+        self.canceled = True
+        if self._scope is not None:
+            self._scope.cancel()
+        elif self.completion_code is None:
+            self.complete(errors.Canceled(f"{self.name} was cancelled before it began"))
+
+    def expire(self) -> None:
+        """End a command whose time ran out while it waited."""
+        if self._scope is None and self.completion_code is None:
+            self.complete(errors.TimeOut(f"{self.name} waited longer than its timeout; nothing was done"))
+
+    def answer_at_once(self) -> None:
+        """Run a plain handler and complete."""
+        try:
+            outcome = self.handler.function(self.request, self)
+        except Exception as fault:
+            outcome = fault
+        self.complete(outcome)
+
+    async def run(self) -> None:
+        """Run the handler under the command's deadline and complete."""
+        if self.completion_code is not None:
+            return
+        outcome: object = None
+        scope = self._scope = trio.CancelScope(deadline=self.deadline)
+        try:
+            with scope:
+                try:
+                    outcome = await self.handler.function(self.request, self)
+                except Exception as fault:
+                    outcome = fault
+        except trio.Cancelled:
+            self.complete(errors.Canceled(f"{self.name} was cancelled: the service ends"))
+            raise
+        if scope.cancelled_caught:
+            if self.canceled:
+                outcome = errors.Canceled(f"{self.name} was cancelled")
+            else:
+                outcome = errors.TimeOut(f"{self.name} was not done within its timeout")
+        self.complete(outcome)
+
+    def complete(self, outcome: object) -> None:
+        """Send the completion: of a payload, of None, or of the exception that ended the command."""
+        if self.completion_code is not None:
+            return
+        service = self.session.service
+        if service.status_pending:
+            service.flush_status()
+        description: str | None = None
+        code = "success"
+        payload: Any = outcome
+        if isinstance(outcome, BaseException):
+            code, description, payload = self._failure(outcome)
+        self.completion_code = code
+        body: bytes | None = None
+        if payload is not None:
+            try:
+                body = payload if type(payload) is bytes else wire.encode(payload)
+            except Exception:
+                _log.exception("the completion of %s could not be written", self.name)
+                self.completion_code = code = "internalError"
+                description = "the service could not write its answer; see its log"
+        self.session.complete(self, code, description, body)
+
+    def _failure(self, fault: BaseException) -> tuple[str, str | None, msgspec.Struct | None]:
+        if isinstance(fault, errors.CommandError):
+            known = self.handler.entry.error_codes
+            if fault.error_code not in known:
+                _log.error("%s gave errorCode %s, which it does not define", self.name, fault.error_code)
+                return (
+                    "internalError",
+                    f"the service gave errorCode {fault.error_code}, which {self.name} does not define: "
+                    f"{fault.description}",
+                    None,
+                )
+            payload = fault.payload
+            if payload is None:
+                completion = self.handler.entry.completion
+                assert completion is not None
+                payload = completion()
+            payload.error_code = fault.error_code  # type: ignore[attr-defined]
+            return fault.completion_code, fault.description or None, payload
+        if isinstance(fault, errors.XfsError):
+            return fault.completion_code, fault.description or None, fault.payload
+        _log.error("%s failed", self.name, exc_info=fault)
+        return "internalError", f"{self.name} failed inside the service; see its log", None

@@ -1,0 +1,169 @@
+"""How an interface says which of its functions serves which command.
+
+    class CashDispenser(Interface):
+        name = "CashDispenser"
+
+        @handles("CashDispenser.Present", asks="present")
+        async def present(self, request: messages.Present, command: Command) -> messages.PresentCompletion: ...
+
+A plain function answers at once, on the connection's own task. A coroutine function
+waits in the service's queue for its turn, or, marked `beside_queue`, runs at once beside
+it: for commands that only read.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+import msgspec
+import trio
+
+from xfs4iot.devices import implements
+from xfs4iot.protocol import errors, registry
+
+if TYPE_CHECKING:
+    from xfs4iot.server.command import Command
+    from xfs4iot.server.service import Service
+
+__all__ = ["Handler", "Interface", "handles"]
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class Handler:
+    """One command of one interface as the engine sees it.
+
+    Attributes:
+        name: the command's wire name.
+        function: called with the decoded request and the `Command`; returns the
+            completion's payload or None, or raises an `XfsError`.
+        immediate: the function is plain and answers at once.
+        beside_queue: the function does not wait for its turn.
+    """
+
+    name: str
+    function: Callable[[Any, Command], Any]
+    immediate: bool
+    beside_queue: bool
+
+    @cached_property
+    def entry(self) -> registry.CommandEntry:
+        """The command's row of the catalogue: types, versions, error codes."""
+        return registry.command(self.name)
+
+
+@dataclass(frozen=True)
+class _Mark:
+    command: str
+    asks: str | None
+    beside_queue: bool
+
+
+def handles(
+    command: str, *, asks: str | None = None, beside_queue: bool = False
+) -> Callable[[_Function], _Function]:
+    """Mark a method of an `Interface` as the handler of `command`.
+
+    Args:
+        command: wire name, such as `CashDispenser.Dispense`.
+        asks: the device operation without which the command is not offered; None when
+            the service answers by itself.
+        beside_queue: run at once beside the queue; for commands that move nothing.
+    """
+
+    def mark(function: _Function) -> _Function:
+        function.__xfs_handles__ = _Mark(command, asks, beside_queue)  # type: ignore[attr-defined]
+        return function
+
+    return mark
+
+
+class Interface:
+    """The rules of one XFS4IoT interface: what is checked, asked, booked and answered.
+
+    Attributes:
+        name: the interface's name in the standard.
+        service: the service this interface is part of.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+
+    @property
+    def device(self) -> Any:
+        """The vendor's object, of the device class of this interface."""
+        return self.service.device
+
+    async def start(self) -> None:
+        """Make ready before the first client is served; the device is open."""
+
+    def observe(self, event: msgspec.Struct) -> None:
+        """See an unsolicited event of the device before it goes out to the clients."""
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """The commands this interface offers on its device, by wire name."""
+        found: dict[str, Handler] = {}
+        for _, function in inspect.getmembers(type(self), inspect.isfunction):
+            mark: _Mark | None = getattr(function, "__xfs_handles__", None)
+            if mark is None or (mark.asks is not None and not implements(self.device, mark.asks)):
+                continue
+            found[mark.command] = Handler(
+                name=mark.command,
+                function=function.__get__(self),
+                immediate=not inspect.iscoroutinefunction(function),
+                beside_queue=mark.beside_queue,
+            )
+        return found
+
+    async def ask(
+        self,
+        operation: Callable[..., Any],
+        *arguments: Any,
+        expect: type[_Result] | tuple[type[_Result], ...],
+        moving: bool = False,
+    ) -> _Result:
+        """Call an operation of the vendor's class and keep its faults from the service.
+
+        Args:
+            operation: a bound method of the device.
+            arguments: passed on.
+            expect: the type the operation must return.
+            moving: items may move: the call is shielded from cancel and timeout, so that
+                what moved can be booked; the device watches `command.cancel_requested`.
+
+        Raises:
+            XfsError: as raised by the device.
+            HardwareError: the device raised something else, returned something else, or
+                did not return within the service's operation limit.
+        """
+        where = f"{type(self.device).__name__}.{getattr(operation, '__name__', operation)}"
+        limit = self.service.operation_limit
+        try:
+            with trio.CancelScope(shield=moving, deadline=trio.current_time() + limit) as scope:
+                result = await operation(*arguments)
+        except errors.XfsError:
+            raise
+        except Exception as fault:
+            self.service.log.exception("%s raised %s", where, type(fault).__name__)
+            raise errors.HardwareError(
+                f"the device class failed: {where} raised {type(fault).__name__}; see the service's log"
+            ) from fault
+        if scope.cancelled_caught:
+            self.service.log.error("%s did not return within %g s", where, limit)
+            raise errors.HardwareError(
+                f"the device did not answer: {where} took longer than {limit:g} s; check the device, then reset it"
+            )
+        if not isinstance(result, expect):
+            self.service.log.error("%s returned %s", where, type(result).__name__)
+            raise errors.HardwareError(
+                f"the device class is wrong: {where} returned {type(result).__name__}; see the service's log"
+            )
+        return result

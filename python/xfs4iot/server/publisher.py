@@ -1,0 +1,217 @@
+"""The publisher: one port, TLS, and the way from a connection to the service it asks for.
+
+Every connection has a task of its own from the first byte, so that a slow handshake
+holds up nobody. It passes the limits, TLS and the WebSocket upgrade, each with a time
+limit, and is then routed by its path: `/xfs4iot/v1.0` is the publisher's own endpoint,
+`/xfs4iot/v1.0/<Name>` a service.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+import trio
+
+from xfs4iot.server.session import Peer, Session, SessionLimits
+from xfs4iot.transport import tcp, tls, upgrade
+from xfs4iot.transport.limits import Limits, Refused
+
+if TYPE_CHECKING:
+    from xfs4iot.server.access import Access
+    from xfs4iot.server.service import Service
+    from xfs4iot.transport.rotation import Credentials
+
+__all__ = ["PATH", "PORTS", "NoFreePort", "Publisher"]
+
+PATH = "/xfs4iot/v1.0"
+PORTS = (80, 443, 5846, 5847, 5848, 5849, 5850, 5851, 5852, 5853, 5854, 5855, 5856)
+"""The standard's ports, in the order in which a publisher takes them and a client tries them."""
+
+_log = logging.getLogger("xfs4iot.publisher")
+
+
+class NoFreePort(OSError):
+    """None of the ports could be bound."""
+
+
+class Publisher:
+    """Publishes services on one port.
+
+    Args:
+        endpoint: the publisher's own service, with the interface `ServicePublisher`.
+        services: the services to publish; names are unique.
+        host: the address to bind, and only this one.
+        port: the port to bind; None takes the first free one of the standard's; 0 any.
+        credentials: certificate and key; None serves plain text, on a loopback address only.
+        plain_anywhere: serve plain text on an address that is not loopback, all the same.
+        access: which clients are let in, and which commands each may use.
+        advertise: the host name to publish; None publishes the name that the client used.
+    """
+
+    def __init__(
+        self,
+        endpoint: Service,
+        services: Iterable[Service],
+        *,
+        host: str = "127.0.0.1",
+        port: int | None = None,
+        credentials: Credentials | None = None,
+        plain_anywhere: bool = False,
+        access: Access | None = None,
+        advertise: str | None = None,
+        limits: Limits | None = None,
+        session_limits: SessionLimits | None = None,
+    ) -> None:
+        self.endpoint = endpoint
+        self.services = {service.name: service for service in services}
+        self.host = host
+        self.port = port
+        self.advertise = advertise
+        self.credentials = credentials
+        self._access = access
+        self._limits = limits or Limits()
+        self._session_limits = session_limits or SessionLimits()
+        if credentials is None and not plain_anywhere and not _is_loopback(host):
+            raise ValueError(
+                f"plain text on {host} would let anyone on the network drive the devices: "
+                "configure [tls], bind a loopback address, or say plain_anywhere = true"
+            )
+
+    @property
+    def scheme(self) -> str:
+        """`wss` with TLS, else `ws`."""
+        return "ws" if self.credentials is None else "wss"
+
+    def uri(self, service: str | None = None, *, host: str | None = None) -> str:
+        """The URI of a service, or of the publisher itself, as seen by a client at `host`."""
+        name = self.advertise or host or self.host
+        if ":" in name and not name.startswith("["):
+            name = f"[{name}]"
+        path = PATH if service is None else f"{PATH}/{service}"
+        return f"{self.scheme}://{name}:{self.port}{path}"
+
+    async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Run all services and accept connections until cancelled; started when clients may come.
+
+        Raises:
+            NoFreePort: no port could be bound.
+        """
+        listeners = await self._bind()
+        try:
+            async with trio.open_nursery() as nursery:
+                if self.credentials is not None:
+                    nursery.start_soon(self.credentials.watch)
+                for service in (self.endpoint, *self.services.values()):
+                    await nursery.start(service.run)
+                for listener in listeners:
+                    nursery.start_soon(self._accept, listener, nursery)
+                _log.info("publishing at %s", self.uri())
+                task_status.started()
+        finally:
+            for listener in listeners:
+                listener.close()
+
+    async def _bind(self) -> list[trio.socket.SocketType]:
+        """Bind the port asked for, or the first free one of the standard's."""
+        candidates = (
+            [self.port]
+            if self.port is not None
+            else [port for port in PORTS if port != (80 if self.credentials is not None else 443)]
+        )
+        problems: list[str] = []
+        for port in candidates:
+            try:
+                listeners = await tcp.open_listener(self.host, port)
+            except OSError as problem:
+                problems.append(f"{port}: {problem.strerror or problem}")
+                continue
+            self.port = listeners[0].getsockname()[1]
+            return listeners
+        raise NoFreePort(f"no port of {self.host} could be bound ({'; '.join(problems)}); name a free one")
+
+    async def _accept(self, listener: trio.socket.SocketType, nursery: trio.Nursery) -> None:
+        while True:
+            try:
+                connection, address = await listener.accept()
+            except OSError as problem:
+                _log.error("a connection could not be accepted: %s", problem)
+                await trio.sleep(0.1)
+                continue
+            nursery.start_soon(self._connection, connection, address)
+
+    async def _connection(self, connection: trio.socket.SocketType, address: tuple[str, int]) -> None:
+        """Take one connection to the service it asks for; nothing it does reaches others."""
+        where = f"{address[0]}:{address[1]}"
+        stream: trio.abc.Stream = tcp.SocketStream(connection)
+        try:
+            with self._limits.admit(address[0]):
+                await self._serve(stream, where)
+        except Refused as refused:
+            _log.warning("%s: refused: %s", where, refused)
+        except (trio.BrokenResourceError, trio.ClosedResourceError, OSError) as gone:
+            _log.info("%s: connection lost: %s", where, gone)
+        except Exception:
+            _log.exception("%s: connection failed", where)
+        finally:
+            await trio.aclose_forcefully(stream)
+
+    async def _serve(self, stream: trio.abc.Stream, where: str) -> None:
+        identity: tls.Identity | None = None
+        with trio.move_on_after(self._limits.handshake_seconds) as scope:
+            if self.credentials is not None:
+                secured = tls.TLSStream(stream, self.credentials.context, server_side=True)
+                stream = secured
+                await secured.do_handshake()
+                identity = secured.identity
+            service, request, peer = await self._route(stream, where, identity)
+        if scope.cancelled_caught:
+            _log.warning("%s: disconnected: no handshake within %g s", where, self._limits.handshake_seconds)
+            return
+        if service is None:
+            with trio.move_on_after(1):
+                await stream.aclose()
+            return
+        await stream.send_all(upgrade.accept_response(request))
+        session = Session(service, stream, peer, self._session_limits)
+        await service.serve(session, request.trailing)
+
+    async def _route(
+        self, stream: trio.abc.Stream, where: str, identity: tls.Identity | None
+    ) -> tuple[Service | None, upgrade.Upgrade, Peer]:
+        """Read the upgrade request and find its service; answer what is no such request."""
+        nobody = Peer(where, where, self.host)
+        nothing = upgrade.Upgrade(path="", headers={})
+        try:
+            request = await upgrade.accept_upgrade(stream)
+            path = request.path.partition("?")[0].rstrip("/")
+            if path == PATH:
+                service = self.endpoint
+            elif path.startswith(PATH + "/") and (found := self.services.get(path[len(PATH) + 1 :])):
+                service = found
+            else:
+                known = "\n".join(f"  {self.uri(name)}" for name in self.services)
+                raise upgrade.UpgradeRefused(
+                    404,
+                    f"Nothing is published at {request.path}. The publisher is at {PATH}; services:\n{known}\n",
+                )
+            name = str(identity) if identity is not None else where
+            if self._access is not None:
+                name = self._access.admit(request, identity, where)
+            host = request.headers.get("host", self.host).rpartition(":")[0] or request.headers.get(
+                "host", ""
+            )
+            return service, request, Peer(where, name, host)
+        except upgrade.UpgradeRefused as refused:
+            _log.warning("%s: HTTP %d: %s", where, refused.status, refused.body.partition("\n")[0])
+            await stream.send_all(upgrade.refuse_response(refused.status, refused.body, refused.headers))
+            return None, nothing, nobody
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,320 @@
+"""One service: a device endpoint with its interfaces, its sessions, its queue and its events.
+
+The queue. Commands that move hardware run one at a time, in the order they came, by the
+service's one worker. A waiting command that is cancelled or runs out of time is completed
+on the spot and merely skipped later, so nothing is ever searched for in the queue; one
+watcher sleeps until the earliest deadline of a waiting command. Commands that only read
+run beside the queue.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import math
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+import orjson
+import trio
+
+from xfs4iot.devices import Device
+from xfs4iot.ledger import ServiceLedger
+from xfs4iot.protocol import errors, observed, registry, versions, wire
+from xfs4iot.protocol.messages import common
+from xfs4iot.server.command import Command
+from xfs4iot.server.handler import Handler, Interface
+from xfs4iot.server.session import Peer, Session
+from xfs4iot.server.status import StatusChanges
+
+__all__ = ["Service"]
+
+_STATUS_CHANGED = "Common.StatusChangedEvent"
+_RESTARTS = 5
+"""How often a device class that fails is started again before the service gives it up."""
+
+
+class Service:
+    """One device and its interfaces, as clients see them at one URI.
+
+    Args:
+        name: last part of the URI, unique on its publisher.
+        device: the vendor's object; None for the publisher's own endpoint.
+        interfaces: classes of the interfaces to offer, `Common` among them.
+        ledger: where the service keeps what must outlive power loss.
+        queue_limit: commands that may wait; above it `tooManyRequests`.
+        operation_limit: seconds after which a device operation counts as hung.
+        authorise: raises `AuthorisationRequired` if the peer may not use the command.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        device: Device | None,
+        interfaces: Iterable[type[Interface]],
+        *,
+        ledger: ServiceLedger,
+        queue_limit: int = 1000,
+        operation_limit: float = 600.0,
+        authorise: Callable[[Peer, str], None] | None = None,
+    ) -> None:
+        self.name = name
+        self.device = device
+        self.ledger = ledger
+        self.queue_limit = queue_limit
+        self.operation_limit = operation_limit
+        self.log = logging.getLogger(f"xfs4iot.service.{name or 'publisher'}")
+        self.sessions: set[Session] = set()
+        self.interfaces: dict[str, Interface] = {}
+        self.handlers: dict[str, Handler] = {}
+        for interface in interfaces:
+            self.interfaces[interface.name] = interface(self)
+        self.nursery: trio.Nursery
+        self.running: Command | None = None
+        self.status_pending = False
+        self.status_serial = 0
+        self._authorise = authorise
+        self._queue: deque[Command] = deque()
+        self._waiting = 0
+        self._arrived = trio.Event()
+        self._deadlines: list[tuple[float, int, Command]] = []
+        self._deadline_moved = trio.Event()
+        self._serial = 0
+        self._changes: StatusChanges | None = None
+        self._status_changed = trio.Event()
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Open the device and serve its commands until cancelled; started when clients may come."""
+        async with trio.open_nursery() as nursery:
+            self.nursery = nursery
+            await self._open()
+            nursery.start_soon(self._work)
+            nursery.start_soon(self._expire)
+            nursery.start_soon(self._tell_status)
+            nursery.start_soon(self._keep_alive)
+            task_status.started()
+            try:
+                await trio.sleep_forever()
+            finally:
+                with trio.CancelScope(shield=True, deadline=trio.current_time() + 5):
+                    await self._end()
+
+    async def _open(self) -> None:
+        device = self.device
+        if device is not None:
+            device._host = self
+            observed.bind(device.status, self._status_set)
+            if not await self._open_device(device):
+                self.nursery.start_soon(self._supervise, device, True)
+            else:
+                self.nursery.start_soon(self._supervise, device, False)
+        for interface in self.interfaces.values():
+            await interface.start()
+        for interface in self.interfaces.values():
+            self.handlers.update(interface.handlers())
+        if device is not None:
+            self._changes = StatusChanges(device.status)
+        self.status_pending = False
+
+    async def _open_device(self, device: Device) -> bool:
+        state = "hardwareError"
+        try:
+            with trio.move_on_after(self.operation_limit) as scope:
+                await device.open()
+            if not scope.cancelled_caught:
+                return True
+            self.log.error("%s.open did not return; it is tried again", type(device).__name__)
+        except errors.DeviceNotReady as fault:
+            state = "offline"
+            self.log.error("the device is not ready: %s; it is tried again", fault)
+        except errors.XfsError as fault:
+            self.log.error("the device could not be opened: %s; it is tried again", fault)
+        except Exception:
+            self.log.exception("%s.open failed; it is tried again", type(device).__name__)
+        self._set_device_state(device, state)
+        return False
+
+    async def _supervise(self, device: Device, reopen: bool) -> None:
+        """Keep the device class running; after repeated failures give it up, visibly."""
+        for attempt in range(_RESTARTS + 1):
+            if reopen:
+                await trio.sleep(min(2.0**attempt, 60.0))
+                if not await self._open_device(device):
+                    continue
+            try:
+                await device.run()
+                return
+            except Exception:
+                self.log.exception("%s.run failed", type(device).__name__)
+                self._set_device_state(device, "hardwareError")
+                reopen = True
+        self.log.critical("the device failed %d times and is given up; restart the service", _RESTARTS + 1)
+        self._set_device_state(device, "noDevice")
+
+    @staticmethod
+    def _set_device_state(device: Device, state: str) -> None:
+        if device.status.common is not None:
+            device.status.common.device = state  # type: ignore[assignment]
+
+    async def _end(self) -> None:
+        """Complete what is open, say goodbye to every client, let go of the device."""
+        for command in self._queue:
+            command.complete(errors.Canceled(f"{command.name} was cancelled: the service ends"))
+        while any(session.commands for session in self.sessions):
+            await trio.sleep(0.01)
+        async with trio.open_nursery() as nursery:
+            for session in list(self.sessions):
+                nursery.start_soon(session.close)
+        if self.device is not None:
+            with suppress(Exception):
+                await self.device.close()
+
+    async def serve(self, session: Session, first: bytes = b"") -> None:
+        """Serve one connection until it ends."""
+        self.sessions.add(session)
+        try:
+            await session.run(first)
+        finally:
+            self.sessions.discard(session)
+
+    def authorise(self, peer: Peer, command: str) -> None:
+        """Raise `AuthorisationRequired` if this client may not use this command."""
+        if self._authorise is not None:
+            self._authorise(peer, command)
+
+    def unsupported(self, name: str) -> errors.UnsupportedCommand:
+        """Why `name` has no handler here, and what to do."""
+        if registry.is_command(name):
+            interface = name.partition(".")[0]
+            if interface in self.interfaces:
+                return errors.UnsupportedCommand(
+                    f"this device does not offer {name}; see Common.Capabilities for what it offers"
+                )
+            return errors.UnsupportedCommand(
+                f"service {self.name!r} has no interface {interface}; see ServicePublisher.GetServices"
+            )
+        return errors.UnsupportedCommand(f"{name} is no command of XFS4IoT; see Common.Capabilities")
+
+    @property
+    def queue_is_full(self) -> bool:
+        """Whether no more commands may wait."""
+        return self._waiting >= self.queue_limit
+
+    def enqueue(self, command: Command) -> None:
+        """Start a command that runs beside the queue, or put it at the queue's end."""
+        if command.handler.beside_queue:
+            self.nursery.start_soon(command.run)
+            return
+        self._queue.append(command)
+        self._waiting += 1
+        self._arrived.set()
+        if command.deadline != math.inf:
+            self._serial += 1
+            heapq.heappush(self._deadlines, (command.deadline, self._serial, command))
+            if self._deadlines[0][2] is command:
+                self._deadline_moved.set()
+
+    def find(self, session: Session, request_ids: Iterable[int] | None) -> list[Command]:
+        """The open commands of `session` with these ids; all of them if None."""
+        if request_ids is None:
+            return list(session.commands.values())
+        return [session.commands[number] for number in request_ids if number in session.commands]
+
+    async def _work(self) -> None:
+        """Run the waiting commands, one at a time."""
+        while True:
+            while not self._queue:
+                self._waiting = 0
+                self._arrived = trio.Event()
+                await self._arrived.wait()
+            command = self._queue.popleft()
+            self._waiting -= 1
+            if command.completion_code is not None:
+                continue
+            self.running = command
+            try:
+                await command.run()
+            finally:
+                self.running = None
+
+    async def _expire(self) -> None:
+        """Complete waiting commands whose time runs out."""
+        heap = self._deadlines
+        while True:
+            self._deadline_moved = trio.Event()
+            with trio.move_on_at(heap[0][0] if heap else math.inf):
+                await self._deadline_moved.wait()
+            now = trio.current_time()
+            while heap and (heap[0][0] <= now or heap[0][2].completion_code is not None):
+                heapq.heappop(heap)[2].expire()
+
+    async def _keep_alive(self) -> None:
+        """Find connections that died without a word."""
+        while True:
+            await trio.sleep(10)
+            now = trio.current_time()
+            for session in list(self.sessions):
+                silent = now - session.last_received
+                if silent > 2 * session.limits.idle_seconds:
+                    self.log.warning("%s: disconnected: silent for %.0f s", session.peer.address, silent)
+                    session.abort()
+                elif silent > session.limits.idle_seconds:
+                    session.ping()
+
+    def device_event(self, event: msgspec.Struct) -> None:
+        """Let the interfaces see an unsolicited event of the device, then broadcast it."""
+        for interface in self.interfaces.values():
+            interface.observe(event)
+        self.broadcast(event)
+
+    def broadcast(self, event: msgspec.Struct) -> None:
+        """Send an unsolicited event to every connection, each in its version of the standard."""
+        if self.status_pending:
+            self.flush_status()
+        self._broadcast(registry.event_of(type(event)), wire.encode(event))
+
+    def _broadcast(self, entry: registry.EventEntry, payload: bytes | None) -> None:
+        for session in list(self.sessions):
+            for specification in session.versions.event_specifications(entry.name):
+                session.send_event(entry, payload, None, specification)
+
+    def adapt_request(self, name: str, payload: bytes | None, specification: str) -> bytes | None:
+        """A command's payload of an older version as one of the newest."""
+        return versions.adapt_request(name, payload, specification)
+
+    def adapt_completion(self, name: str, payload: bytes | None, specification: str) -> bytes | None:
+        """A completion's payload of the newest version as one of an older version."""
+        return versions.adapt_completion(name, payload, specification)
+
+    def adapt_event(
+        self, name: str, payload: bytes | None, specification: str
+    ) -> Iterable[tuple[str, str | None, bytes | None]]:
+        """An event of the newest version as the events that tell the same in an older one."""
+        return versions.adapt_event(name, payload, specification)
+
+    def _status_set(self, *_: Any) -> None:
+        self.status_serial += 1
+        self.status_pending = True
+        self._status_changed.set()
+
+    async def _tell_status(self) -> None:
+        """Flush status changes that nothing else has flushed."""
+        while True:
+            await self._status_changed.wait()
+            self._status_changed = trio.Event()
+            if self.status_pending:
+                self.flush_status()
+
+    def flush_status(self) -> None:
+        """Tell every client what has changed in the status since they were last told."""
+        self.status_pending = False
+        if self._changes is None:
+            return
+        changed = self._changes.take()
+        if changed:
+            entry = registry.event(_STATUS_CHANGED)
+            wire.decode(common.StatusChangedEvent, payload := orjson.dumps(changed))
+            self._broadcast(entry, payload)

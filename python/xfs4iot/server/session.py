@@ -1,0 +1,300 @@
+"""One connection: it reads, accepts or refuses commands, answers, and writes.
+
+One task serves a connection: it takes what has arrived, handles every message in it, and
+sends all that is ready in one go; a command that answers at once costs no task and no
+wake-up. What other tasks have to say (events, completions of queued commands) is put in
+the same outgoing buffer; if the reading task is not about to write anyway, a writer is
+started for just that. Nobody ever waits for a client: the buffer is bounded, and a client
+that does not read is disconnected.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import trio
+
+from xfs4iot import _core
+from xfs4iot.protocol import errors, registry, wire
+from xfs4iot.protocol.versions import ConnectionVersions
+from xfs4iot.server.command import Command
+
+if TYPE_CHECKING:
+    from xfs4iot.server.service import Service
+
+__all__ = ["Peer", "Session", "SessionLimits"]
+
+_log = logging.getLogger("xfs4iot.session")
+
+_NORMAL, _GOING_AWAY, _POLICY, _INTERNAL = 1000, 1001, 1008, 1011
+
+
+@dataclass(frozen=True)
+class SessionLimits:
+    """What one connection may use.
+
+    Attributes:
+        message_bytes: size of an incoming message; above it the connection closes with 1009.
+        outgoing_bytes: what may wait for a client that does not read.
+        send_seconds: how long one write may take.
+        idle_seconds: silence after which a ping is sent, and after twice that the connection dropped.
+        open_commands: commands of one connection that may be queued or running at once.
+    """
+
+    message_bytes: int = 2 * 1024 * 1024
+    outgoing_bytes: int = 8 * 1024 * 1024
+    send_seconds: float = 30.0
+    idle_seconds: float = 60.0
+    open_commands: int = 256
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Who is at the other end.
+
+    Attributes:
+        address: host and port, for the log.
+        identity: subject of its certificate or name of its token; the address without either.
+        host: the name under which the client reached this service (`Host` of its request).
+    """
+
+    address: str
+    identity: str
+    host: str
+
+
+class Session:
+    """One client's connection to one service."""
+
+    def __init__(self, service: Service, stream: trio.abc.Stream, peer: Peer, limits: SessionLimits) -> None:
+        self.service = service
+        self.peer = peer
+        self.identity = peer.identity
+        self.limits = limits
+        self.versions = ConnectionVersions()
+        self.commands: dict[int, Command] = {}
+        self.last_received = trio.current_time()
+        self._stream = stream
+        self._receiver = _core.Receiver(max_message=limits.message_bytes)
+        self._out: list[bytes] = []
+        self._out_bytes = 0
+        self._handling = False
+        self._writing = False
+        self._closing = False
+
+    async def run(self, first: bytes = b"") -> None:
+        """Serve the connection until it ends; never raises for anything the client does.
+
+        Args:
+            first: bytes that arrived together with the opening handshake.
+        """
+        try:
+            if first:
+                await self._handle(first)
+            while not self._closing:
+                data = await self._stream.receive_some()
+                if not data:
+                    break
+                await self._handle(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as gone:
+            _log.debug("%s: connection lost: %s", self.peer.address, gone)
+        finally:
+            self._closing = True
+            for command in list(self.commands.values()):
+                command.cancel()
+            with trio.move_on_after(1) as scope:
+                scope.shield = True
+                await self._stream.aclose()
+
+    async def _handle(self, data: bytes | bytearray) -> None:
+        """Handle every message in `data`, then send every answer that is ready."""
+        self._handling = True
+        self.last_received = trio.current_time()
+        try:
+            for item in self._receiver.receive(data):
+                if self._closing:
+                    break
+                if type(item) is _core.Message:
+                    self._accept(item)
+                else:
+                    self._other(item)
+        finally:
+            self._handling = False
+        if self._out and not self._writing:
+            await self._write()
+
+    def _accept(self, message: _core.Message) -> None:
+        """Acknowledge a command and run or queue it, or refuse it."""
+        name, request_id, version = message.name, message.request_id, message.version
+        if message.type != "command":
+            return self._refuse(
+                name,
+                request_id,
+                version,
+                "invalidMessage",
+                f"header.type is {message.type!r}; a client sends commands only",
+            )
+        assert request_id is not None
+        if request_id in self.commands:
+            return self._refuse(
+                name,
+                request_id,
+                version,
+                "invalidRequestID",
+                f"request id {request_id} is in use by {self.commands[request_id].name}; use a new one",
+            )
+        service = self.service
+        handler = service.handlers.get(name)
+        waits = handler is not None and not handler.immediate and not handler.beside_queue
+        if len(self.commands) >= self.limits.open_commands or (waits and service.queue_is_full):
+            return self._refuse(
+                name,
+                request_id,
+                version,
+                "tooManyRequests",
+                "too many commands are waiting; send this one again when others have completed",
+            )
+        self.send(_core.acknowledge(name, request_id, version))
+        try:
+            if handler is None:
+                raise service.unsupported(name)
+            specification = self.versions.specification_for(name, version)
+            service.authorise(self.peer, name)
+            entry = handler.entry
+            payload = message.payload
+            if specification != registry.NEWEST:
+                payload = service.adapt_request(name, payload, specification)
+            request = None if entry.request is None else wire.decode(entry.request, payload)
+        except errors.XfsError as refused:
+            specification = self.versions.specification_of_version(version)
+            return self._complete_unaccepted(message, refused, specification)
+        except Exception:
+            _log.exception("%s could not be accepted", name)
+            failed = errors.InternalError(f"{name} failed inside the service; see its log")
+            return self._complete_unaccepted(message, failed, registry.NEWEST)
+        command = Command(self, handler, message, specification, request, self.last_received)
+        if handler.immediate:
+            command.answer_at_once()
+            return None
+        self.commands[request_id] = command
+        service.enqueue(command)
+        return None
+
+    def _refuse(
+        self, name: str | None, request_id: int | None, version: str | None, status: str, reason: str
+    ) -> None:
+        _log.warning("%s: %s refused, %s: %s", self.peer.address, name or "a message", status, reason)
+        self.send(_core.acknowledge(name, request_id, version, status, reason))
+
+    def _complete_unaccepted(
+        self, message: _core.Message, refused: errors.XfsError, specification: str
+    ) -> None:
+        _log.warning("%s: %s: %s: %s", self.peer.address, message.name, refused.completion_code, refused)
+        version = self.versions.completion_version(message.name, specification, message.version)
+        assert message.request_id is not None
+        self.send(
+            _core.completion(
+                message.name,
+                message.request_id,
+                version,
+                refused.completion_code,
+                refused.description or None,
+            )
+        )
+
+    def complete(self, command: Command, code: str, description: str | None, payload: bytes | None) -> None:
+        """Send the completion of `command` and free its request id."""
+        self.commands.pop(command.request_id, None)
+        if self._closing:
+            return
+        specification = command.specification
+        if specification != registry.NEWEST:
+            payload = self.service.adapt_completion(command.name, payload, specification)
+        version = self.versions.completion_version(command.name, specification, command.version)
+        self.send(_core.completion(command.name, command.request_id, version, code, description, payload))
+
+    def send_event(
+        self, entry: registry.EventEntry, payload: bytes | None, request_id: int | None, specification: str
+    ) -> None:
+        """Send one event in the client's version of the standard; nothing if that version lacks it."""
+        for name, version, body in self.service.adapt_event(entry.name, payload, specification):
+            self.send(_core.event(name, request_id, version, body))
+
+    def send(self, frame: bytes) -> None:
+        """Put one frame into the outgoing buffer; it leaves with all that is ready. Never waits."""
+        if self._closing:
+            return
+        self._out.append(frame)
+        self._out_bytes += len(frame)
+        if self._out_bytes > self.limits.outgoing_bytes:
+            _log.warning(
+                "%s: disconnected: it does not read, %d bytes are waiting for it",
+                self.peer.address,
+                self._out_bytes,
+            )
+            self.abort()
+        elif not self._handling and not self._writing:
+            self._writing = True
+            self.service.nursery.start_soon(self._write)
+
+    async def _write(self) -> None:
+        self._writing = True
+        stream = self._stream
+        out = self._out
+        try:
+            while out:
+                data = out[0] if len(out) == 1 else b"".join(out)
+                out.clear()
+                self._out_bytes = 0
+                with trio.move_on_after(self.limits.send_seconds) as scope:
+                    await stream.send_all(data)
+                if scope.cancelled_caught:
+                    _log.warning(
+                        "%s: disconnected: it took no data for %g s",
+                        self.peer.address,
+                        self.limits.send_seconds,
+                    )
+                    self.abort()
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self.abort()
+        finally:
+            self._writing = False
+
+    def _other(self, item: _core.Refusal | _core.Ping | _core.Pong | _core.Close | _core.Violation) -> None:
+        match item:
+            case _core.Refusal():
+                self._refuse(item.name, item.request_id, item.version, item.status, item.reason)
+            case _core.Ping():
+                self.send(_core.pong(item.payload))
+            case _core.Close():
+                self.send(_core.close(_NORMAL if item.code == 1005 else item.code))
+                self._closing = True
+            case _core.Violation():
+                _log.warning("%s: connection closed with %d: %s", self.peer.address, item.code, item.reason)
+                self.send(_core.close(item.code, item.reason))
+                self._closing = True
+
+    def ping(self) -> None:
+        """Ask whether the client is still there."""
+        self.send(_core.ping())
+
+    def abort(self) -> None:
+        """Drop the connection without ceremony."""
+        self._closing = True
+        self._out.clear()
+        self.service.nursery.start_soon(self._stream.aclose)
+
+    async def close(self, code: int = _GOING_AWAY, reason: str = "the service ends") -> None:
+        """Say goodbye and close, within a second."""
+        if not self._closing:
+            self.send(_core.close(code, reason))
+            self._closing = True
+        with trio.move_on_after(1):
+            while self._out or self._writing:
+                if not self._writing:
+                    await self._write()
+                else:
+                    await trio.sleep(0.01)
+            await self._stream.aclose()
