@@ -1,5 +1,63 @@
-"""XFS4IoT (CWA 17852): services for ATM devices, and clients of them."""
+"""XFS4IoT (CWA 17852): services for ATM devices, and clients of them.
+
+A vendor writes a device class (`xfs4iot.devices`) and publishes it:
+
+    publisher = xfs4iot.Publisher([xfs4iot.Service(MyDispenser("CashDispenser"))])
+    trio.run(publisher.serve)
+
+An application connects and calls:
+
+    async with xfs4iot.connect("atm17.bank.example", "CashDispenser", ca="bank.pem") as dispenser:
+        answer = await dispenser.call("Common.Status")
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from xfs4iot._core import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from xfs4iot.client import (
+        CallError,
+        Client,
+        CommandFailed,
+        CommandRefused,
+        Disconnected,
+        Event,
+        NotFound,
+        connect,
+        discover,
+    )
+    from xfs4iot.interfaces.assembly import Publisher, Service
+    from xfs4iot.ledger import Ledger
+
+__all__ = [
+    "CallError",
+    "Client",
+    "CommandFailed",
+    "CommandRefused",
+    "Disconnected",
+    "Event",
+    "Ledger",
+    "NotFound",
+    "Publisher",
+    "Service",
+    "__version__",
+    "connect",
+    "discover",
+]
+
+_HOMES = {
+    "Ledger": "xfs4iot.ledger",
+    "Publisher": "xfs4iot.interfaces.assembly",
+    "Service": "xfs4iot.interfaces.assembly",
+}
+"""Where a public name is defined, if not in the client; imported when it is first used."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES.get(name, "xfs4iot.client")), name)
+    globals()[name] = value
+    return value

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from xfs4iot.protocol.endpoints import PATH, PORTS, service_uri
 from xfs4iot.server.session import Peer, Session, SessionLimits
 from xfs4iot.transport import tcp, tls, upgrade
 from xfs4iot.transport.limits import Limits, Refused
@@ -24,11 +25,8 @@ if TYPE_CHECKING:
     from xfs4iot.server.service import Service
     from xfs4iot.transport.rotation import Credentials
 
-__all__ = ["PATH", "PORTS", "NoFreePort", "Publisher"]
+__all__ = ["NoFreePort", "Publisher"]
 
-PATH = "/xfs4iot/v1.0"
-PORTS = (80, 443, 5846, 5847, 5848, 5849, 5850, 5851, 5852, 5853, 5854, 5855, 5856)
-"""The standard's ports, in the order in which a publisher takes them and a client tries them."""
 
 _log = logging.getLogger("xfs4iot.publisher")
 
@@ -87,11 +85,8 @@ class Publisher:
 
     def uri(self, service: str | None = None, *, host: str | None = None) -> str:
         """The URI of a service, or of the publisher itself, as seen by a client at `host`."""
-        name = self.advertise or host or self.host
-        if ":" in name and not name.startswith("["):
-            name = f"[{name}]"
-        path = PATH if service is None else f"{PATH}/{service}"
-        return f"{self.scheme}://{name}:{self.port}{path}"
+        assert self.port is not None, "the publisher has no port before it serves"
+        return service_uri(self.scheme, self.advertise or host or self.host, self.port, service)
 
     async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Run all services and accept connections until cancelled; started when clients may come.

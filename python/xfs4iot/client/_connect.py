@@ -1,0 +1,209 @@
+"""From a host name to an open connection: discovery, TLS, the WebSocket handshake."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import trio
+import trio_websocket
+
+from xfs4iot.client._client import Client, Trace
+from xfs4iot.client._errors import Disconnected, NotFound
+from xfs4iot.protocol import registry
+from xfs4iot.protocol.endpoints import PORTS, service_name, service_uri
+from xfs4iot.transport import tls
+
+__all__ = ["Credentials", "Published", "connect", "discover"]
+
+_DISCOVERY_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What the client trusts and who it is.
+
+    Attributes:
+        ca: PEM file of the authorities to trust; None trusts the platform's.
+        certificate: PEM file of the client's own certificate, if the device asks for one.
+        key: PEM file of its private key.
+        token: bearer token, where a bank has no certificates for clients.
+    """
+
+    ca: str | Path | None = None
+    certificate: str | Path | None = None
+    key: str | Path | None = None
+    token: str | None = None
+
+
+@dataclass(frozen=True)
+class Published:
+    """What one publisher offers.
+
+    Attributes:
+        uri: the publisher's URI.
+        vendor_name: who made the services.
+        services: URI of each service, by the last part of its path.
+    """
+
+    uri: str
+    vendor_name: str
+    services: dict[str, str]
+
+
+@asynccontextmanager
+async def connect(
+    where: str,
+    service: str | None = None,
+    *,
+    ca: str | Path | None = None,
+    certificate: str | Path | None = None,
+    key: str | Path | None = None,
+    token: str | None = None,
+    version: str = registry.NEWEST,
+    plain: bool = False,
+    trace: Trace | None = None,
+) -> AsyncIterator[Client]:
+    """Connect to a service for as long as the block lasts.
+
+    Args:
+        where: the service's URI (`wss://…`), or a host whose publisher is asked for `service`.
+        service: name of the service, as published; only with a host.
+        ca, certificate, key, token: see `Credentials`.
+        version: the specification to speak: `2024-3`, `2023-2` or `2021-1`.
+        plain: look for the host's publisher without TLS.
+        trace: called with every message.
+
+    Raises:
+        NotFound: no publisher answered, or none has the service.
+        Disconnected: the connection could not be made; the text says why.
+    """
+    credentials = Credentials(ca, certificate, key, token)
+    uri = where
+    if "://" not in where:
+        if service is None:
+            raise ValueError(f"{where!r} is a host: name the service too, or give the service's URI")
+        uri = await _find(where, service, credentials, version, plain, trace)
+    async with _open(uri, credentials, version, trace) as client:
+        yield client
+
+
+async def discover(
+    host: str,
+    *,
+    ports: tuple[int, ...] = PORTS,
+    ca: str | Path | None = None,
+    certificate: str | Path | None = None,
+    key: str | Path | None = None,
+    token: str | None = None,
+    version: str = registry.NEWEST,
+    plain: bool = False,
+    trace: Trace | None = None,
+) -> list[Published]:
+    """Ask every port of the standard at `host` for a publisher, all at the same time.
+
+    Returns:
+        The publishers that answered, by port.
+
+    Raises:
+        NotFound: none did; the text says what each open port said.
+    """
+    credentials = Credentials(ca, certificate, key, token)
+    found: dict[int, Published] = {}
+    problems: dict[int, str] = {}
+
+    async def ask(port: int) -> None:
+        uri = service_uri("ws" if plain else "wss", host, port)
+        with trio.move_on_after(_DISCOVERY_SECONDS) as scope:
+            try:
+                async with _open(uri, credentials, version, trace) as client:
+                    answer = await client.call("ServicePublisher.GetServices")
+            except (OSError, Disconnected) as problem:
+                problems[port] = str(problem)
+                return
+            uris = [entry["serviceURI"] for entry in answer.get("services", [])]
+            services = {service_name(uri): uri for uri in uris}
+            found[port] = Published(uri, answer.get("vendorName", ""), services)
+        if scope.cancelled_caught:
+            problems[port] = f"no answer within {_DISCOVERY_SECONDS:g} s"
+
+    async with trio.open_nursery() as nursery:
+        for port in ports:
+            nursery.start_soon(ask, port)
+    if not found:
+        said = "\n".join(f"  {port}: {problems[port]}" for port in sorted(problems))
+        raise NotFound(f"no publisher answered at {host}:\n{said}")
+    return [found[port] for port in sorted(found)]
+
+
+async def _find(
+    host: str, service: str, credentials: Credentials, version: str, plain: bool, trace: Trace | None
+) -> str:
+    publishers = await discover(
+        host,
+        ca=credentials.ca,
+        certificate=credentials.certificate,
+        key=credentials.key,
+        token=credentials.token,
+        version=version,
+        plain=plain,
+        trace=trace,
+    )
+    for publisher in publishers:
+        if service in publisher.services:
+            return publisher.services[service]
+    known = ", ".join(name for publisher in publishers for name in publisher.services)
+    raise NotFound(f"{host} publishes no service {service!r}; it has: {known or 'none'}")
+
+
+@asynccontextmanager
+async def _open(uri: str, credentials: Credentials, version: str, trace: Trace | None) -> AsyncIterator[Client]:
+    """Connect, shake hands, and run a client; errors of the block come out as they are."""
+    parts = urlsplit(uri)
+    if parts.scheme not in ("ws", "wss") or parts.hostname is None:
+        raise ValueError(f"{uri!r} is no service URI; it begins with wss:// or ws:// and names a host")
+    host = parts.hostname
+    port = parts.port or (443 if parts.scheme == "wss" else 80)
+    try:
+        stream: trio.abc.Stream = await trio.open_tcp_stream(host, port)
+    except OSError as problem:
+        raise Disconnected(f"{uri} cannot be reached: {problem}") from problem
+    failure: Exception | None = None
+    try:
+        if parts.scheme == "wss":
+            context = tls.client_context(
+                ca=credentials.ca, certificate=credentials.certificate, key=credentials.key
+            )
+            secured = tls.TLSStream(stream, context, server_side=False, server_hostname=host)
+            stream = secured
+            try:
+                await secured.do_handshake()
+            except (tls.TLSError, trio.BrokenResourceError) as problem:
+                raise Disconnected(f"{uri}: no TLS connection: {problem}") from problem
+        async with trio.open_nursery() as nursery:
+            headers = [("Authorization", f"Bearer {credentials.token}")] if credentials.token else None
+            try:
+                websocket = await trio_websocket.wrap_client_stream(
+                    nursery, stream, f"{host}:{port}", parts.path or "/", extra_headers=headers
+                )
+                client = Client(websocket, uri, version, trace)
+                nursery.start_soon(client._read)
+                yield client
+            except trio_websocket.ConnectionRejected as rejected:
+                said = (rejected.body or b"").decode(errors="replace").strip()
+                failure = Disconnected(f"{uri}: HTTP {rejected.status_code}: {said}")
+            except trio_websocket.HandshakeError as problem:
+                failure = Disconnected(f"{uri}: no WebSocket connection: {problem!r}")
+            except Exception as problem:
+                failure = problem
+            else:
+                with trio.move_on_after(1, shield=True):
+                    await websocket.aclose()
+            nursery.cancel_scope.cancel()
+    finally:
+        await trio.aclose_forcefully(stream)
+    if failure is not None:
+        raise failure

@@ -1,0 +1,51 @@
+"""From a vendor's device to something that serves: the public `Service` and `Publisher`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from xfs4iot import server
+from xfs4iot.devices import Device
+from xfs4iot.interfaces import interfaces_for
+from xfs4iot.interfaces.service_publisher import ServicePublisher
+from xfs4iot.ledger import Ledger
+from xfs4iot.server import publisher, service
+
+__all__ = ["Publisher", "Service", "server"]
+
+
+class Service(service.Service):
+    """One device, served with the interfaces of the device classes that it is made of.
+
+    Args:
+        device: the vendor's object; its name is the service's.
+        ledger: keeps what must outlive power loss; None keeps it in memory, for tests and demonstrations.
+        settings: see `xfs4iot.server.service.Service`.
+    """
+
+    def __init__(self, device: Device, *, ledger: Ledger | None = None, **settings: Any) -> None:
+        kept = ledger if ledger is not None else Ledger.open(None)
+        super().__init__(
+            device.name, device, interfaces_for(device), ledger=kept.service(device.name), **settings
+        )
+
+
+class Publisher(publisher.Publisher):
+    """Publishes services on one port; `await Publisher([...]).serve()` runs until cancelled.
+
+    Args:
+        services: what to publish.
+        vendor_name: who made the services, told to clients that discover them.
+        settings: see `xfs4iot.server.publisher.Publisher`.
+    """
+
+    def __init__(
+        self, services: Iterable[service.Service], *, vendor_name: str = "xfs4iot", **settings: Any
+    ) -> None:
+        endpoint = service.Service("", None, [ServicePublisher], ledger=Ledger.open(None).service(""))
+        interface = endpoint.interfaces[ServicePublisher.name]
+        assert isinstance(interface, ServicePublisher)
+        interface.vendor_name = vendor_name
+        interface.published = lambda host: [self.uri(name, host=host or None) for name in self.services]  # type: ignore[method-assign]
+        super().__init__(endpoint, services, **settings)

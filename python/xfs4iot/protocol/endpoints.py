@@ -1,0 +1,22 @@
+"""Where publishers and services are found: the standard's ports and paths."""
+
+from __future__ import annotations
+
+__all__ = ["PATH", "PORTS", "service_name", "service_uri"]
+
+PATH = "/xfs4iot/v1.0"
+"""Path of the publisher, the same in every version of the standard; a service adds `/<Name>`."""
+
+PORTS = (80, 443, 5846, 5847, 5848, 5849, 5850, 5851, 5852, 5853, 5854, 5855, 5856)
+"""In the order in which a publisher takes the first free one and a client tries them."""
+
+
+def service_uri(scheme: str, host: str, port: int, service: str | None = None) -> str:
+    """The URI of a service, or of the publisher itself; `host` may be an IPv6 address."""
+    name = f"[{host}]" if ":" in host and not host.startswith("[") else host
+    return f"{scheme}://{name}:{port}{PATH}" + (f"/{service}" if service else "")
+
+
+def service_name(uri: str) -> str:
+    """The name of the service at a URI: the last part of its path."""
+    return uri.partition("?")[0].rstrip("/").rpartition("/")[2]
