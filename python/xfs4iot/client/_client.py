@@ -188,7 +188,11 @@ class Client:
         await self._ended.wait()
 
     def _message(
-        self, command: str, request_id: int, payload: Mapping[str, Any] | msgspec.Struct | None, timeout: float
+        self,
+        command: str,
+        request_id: int,
+        payload: Mapping[str, Any] | msgspec.Struct | None,
+        timeout: float,
     ) -> bytes:
         body = b"{}" if payload is None else wire.encode(payload)
         milliseconds = round(timeout * 1000)

@@ -160,7 +160,9 @@ async def _find(
 
 
 @asynccontextmanager
-async def _open(uri: str, credentials: Credentials, version: str, trace: Trace | None) -> AsyncIterator[Client]:
+async def _open(
+    uri: str, credentials: Credentials, version: str, trace: Trace | None
+) -> AsyncIterator[Client]:
     """Connect, shake hands, and run a client; errors of the block come out as they are."""
     parts = urlsplit(uri)
     if parts.scheme not in ("ws", "wss") or parts.hostname is None:

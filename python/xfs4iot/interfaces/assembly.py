@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from xfs4iot import server
+
 from xfs4iot.devices import Device
 from xfs4iot.interfaces import interfaces_for
 from xfs4iot.interfaces.service_publisher import ServicePublisher
 from xfs4iot.ledger import Ledger
 from xfs4iot.server import publisher, service
 
-__all__ = ["Publisher", "Service", "server"]
+__all__ = ["Publisher", "Service"]
 
 
 class Service(service.Service):

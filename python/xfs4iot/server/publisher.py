@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 import trio
 
 from xfs4iot.protocol.endpoints import PATH, PORTS, service_uri
+from xfs4iot.server.access import Access
 from xfs4iot.server.session import Peer, Session, SessionLimits
 from xfs4iot.transport import tcp, tls, upgrade
 from xfs4iot.transport.limits import Limits, Refused
 
 if TYPE_CHECKING:
-    from xfs4iot.server.access import Access
     from xfs4iot.server.service import Service
     from xfs4iot.transport.rotation import Credentials
 
@@ -69,7 +69,9 @@ class Publisher:
         self.port = port
         self.advertise = advertise
         self.credentials = credentials
-        self._access = access
+        self._access = access or Access()
+        for service in (endpoint, *self.services.values()):
+            service.authorise = self._access.check
         self._limits = limits or Limits()
         self._session_limits = session_limits or SessionLimits()
         if credentials is None and not plain_anywhere and not _is_loopback(host):
@@ -192,13 +194,7 @@ class Publisher:
                     404,
                     f"Nothing is published at {request.path}. The publisher is at {PATH}; services:\n{known}\n",
                 )
-            name = str(identity) if identity is not None else where
-            if self._access is not None:
-                name = self._access.admit(request, identity, where)
-            host = request.headers.get("host", self.host).rpartition(":")[0] or request.headers.get(
-                "host", ""
-            )
-            return service, request, Peer(where, name, host)
+            return service, request, self._access.admit(request, identity, where)
         except upgrade.UpgradeRefused as refused:
             _log.warning("%s: HTTP %d: %s", where, refused.status, refused.body.partition("\n")[0])
             await stream.send_all(upgrade.refuse_response(refused.status, refused.body, refused.headers))

@@ -47,7 +47,6 @@ class Service:
         ledger: where the service keeps what must outlive power loss.
         queue_limit: commands that may wait; above it `tooManyRequests`.
         operation_limit: seconds after which a device operation counts as hung.
-        authorise: raises `AuthorisationRequired` if the peer may not use the command.
     """
 
     def __init__(
@@ -59,7 +58,6 @@ class Service:
         ledger: ServiceLedger,
         queue_limit: int = 1000,
         operation_limit: float = 600.0,
-        authorise: Callable[[Peer, str], None] | None = None,
     ) -> None:
         self.name = name
         self.device = device
@@ -76,7 +74,8 @@ class Service:
         self.running: Command | None = None
         self.status_pending = False
         self.status_serial = 0
-        self._authorise = authorise
+        self.authorise: Callable[[Peer, str], None] = lambda peer, command: None
+        """Raises `AuthorisationRequired` if this client may not use this command; set by the publisher."""
         self._queue: deque[Command] = deque()
         self._waiting = 0
         self._arrived = trio.Event()
@@ -179,11 +178,6 @@ class Service:
             await session.run(first)
         finally:
             self.sessions.discard(session)
-
-    def authorise(self, peer: Peer, command: str) -> None:
-        """Raise `AuthorisationRequired` if this client may not use this command."""
-        if self._authorise is not None:
-            self._authorise(peer, command)
 
     def unsupported(self, name: str) -> errors.UnsupportedCommand:
         """Why `name` has no handler here, and what to do."""

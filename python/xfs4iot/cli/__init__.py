@@ -1,0 +1,57 @@
+"""The command line, `xfs4iot`.
+
+Each command is a module of its own, imported when it is called, so that `xfs4iot --help`
+is quick. Exit codes: 0 good, 1 the command failed, 2 bad usage.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from xfs4iot import __version__
+
+__all__ = ["cli", "main"]
+
+_COMMANDS = {
+    "demo": "A simulated ATM pays out money over TLS: the whole road, end to end.",
+    "simulate": "Run a whole simulated ATM until interrupted.",
+    "serve": "Run real services from a configuration file.",
+    "discover": "Find the publishers and services of a host.",
+    "call": "Send one command to a service.",
+    "watch": "Print the events of a service.",
+    "denominate": "Work out which notes pay an amount.",
+    "certificate": "Make, sign, show and check certificates.",
+    "ledger": "Check, show and export the journal of a device.",
+    "token": "Make and check end-to-end security tokens, for test benches.",
+    "bench": "Compare with peers on this machine.",
+}
+"""Every command with its one line of help; `<name>.py` beside this file holds it."""
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command = getattr(import_module(f"xfs4iot.cli.{cmd_name}"), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="xfs4iot")
+def cli() -> None:
+    """XFS4IoT (CWA 17852): services for ATM devices, and clients of them."""
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    cli(prog_name="xfs4iot")

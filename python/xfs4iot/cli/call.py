@@ -1,0 +1,76 @@
+"""`xfs4iot call`: send one command to a service and print its answer."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console
+from rich.markup import escape
+
+from xfs4iot import client
+from xfs4iot.cli.connection import connection_options, plain_json, run
+
+__all__ = ["call"]
+
+
+@click.command()
+@click.argument("uri")
+@click.argument("command")
+@click.argument("payload", required=False)
+@click.option("--timeout", type=click.IntRange(min=0), default=0, help="Milliseconds; 0 for none.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object: completion code, payload, events."
+)
+@connection_options
+def call(
+    uri: str, command: str, payload: str | None, timeout: int, as_json: bool, connection: dict[str, Any]
+) -> None:
+    """Send COMMAND (Interface.Command) with PAYLOAD (a JSON object) to the service at URI.
+
+    \b
+    xfs4iot call wss://atm17:443/xfs4iot/v1.0/CashDispenser Common.Status --ca bank.pem
+    """
+    try:
+        content = msgspec.json.Decoder(float_hook=Decimal).decode(payload) if payload else None
+    except msgspec.DecodeError as problem:
+        raise click.BadParameter(f"PAYLOAD is no JSON: {problem}") from None
+    if content is not None and not isinstance(content, dict):
+        raise click.BadParameter("PAYLOAD is a JSON object: {...}")
+    if "." not in command:
+        raise click.BadParameter("COMMAND is Interface.Command, such as Common.Status")
+    connection.pop("plain")
+    console, diagnostics = Console(), Console(stderr=True)
+
+    async def main() -> int:
+        events: list[dict[str, Any]] = []
+
+        def show(event: client.Event) -> None:
+            events.append({"name": event.name, "payload": event.payload})
+            if not as_json:
+                diagnostics.print(f"[magenta]{event.name}[/] {escape(str(event.payload))}", highlight=False)
+
+        failure: client.CommandFailed | None = None
+        answer: dict[str, Any] = {}
+        async with client.connect(uri, **connection) as service:
+            try:
+                answer = await service.call(command, content, timeout=timeout / 1000, on_event=show)
+            except client.CommandFailed as failed:
+                failure = failed
+        if as_json:
+            result = {
+                "completionCode": failure.completion_code if failure else "success",
+                "errorDescription": failure.description if failure else None,
+                "payload": failure.payload if failure else answer,
+                "events": events,
+            }
+            click.echo(plain_json(result))
+        elif failure is None:
+            console.print_json(plain_json(answer))
+        if failure is not None and not as_json:
+            diagnostics.print(f"[bold red]{escape(str(failure))}[/]", highlight=False)
+        return 1 if failure else 0
+
+    run(main)

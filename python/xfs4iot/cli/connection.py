@@ -1,0 +1,90 @@
+"""What all commands of the client's side share: options of the connection, errors, printing."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import click
+import msgspec
+import trio
+from rich.console import Console
+from rich.markup import escape
+
+from xfs4iot import client
+from xfs4iot.protocol import versions, wire
+
+__all__ = ["connection_options", "plain_json", "run", "tracer"]
+
+_FILE = click.Path(exists=True, dir_okay=False)
+
+
+def connection_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --ca, --certificate, --key, --token-file, --plain, --version and --trace; passed on as `connection`."""
+
+    @click.option("--ca", type=_FILE, help="PEM file of the authorities to trust; default: the platform's.")
+    @click.option("--certificate", type=_FILE, help="PEM file of this client's certificate.")
+    @click.option("--key", type=_FILE, help="PEM file of its private key.")
+    @click.option("--token-file", type=click.File(), help="File that holds a bearer token.")
+    @click.option("--plain", is_flag=True, help="Plain text, no TLS (only for devices on this machine).")
+    @click.option(
+        "--version",
+        type=click.Choice(list(versions.SPECIFICATIONS)),
+        default=versions.NEWEST,
+        show_default=True,
+        help="Version of the standard to speak.",
+    )
+    @click.option("--trace", is_flag=True, help="Print every message, on standard error.")
+    @functools.wraps(function)
+    def wrapped(
+        *args: Any,
+        ca: Any,
+        certificate: Any,
+        key: Any,
+        token_file: Any,
+        plain: bool,
+        version: str,
+        trace: bool,
+        **rest: Any,
+    ) -> Any:
+        connection = {
+            "ca": ca,
+            "certificate": certificate,
+            "key": key,
+            "token": token_file.read().strip() if token_file else None,
+            "plain": plain,
+            "version": version,
+            "trace": tracer(Console(stderr=True)) if trace else None,
+        }
+        return function(*args, connection=connection, **rest)
+
+    return wrapped
+
+
+def tracer(console: Console) -> client.Trace:
+    """A trace that prints each message on one line, its direction in colour."""
+
+    def trace(direction: str, text: str) -> None:
+        colour = "cyan" if direction == "→" else "green"
+        console.print(f"[{colour}]{direction}[/] {escape(text)}", soft_wrap=True, highlight=False)
+
+    return trace
+
+
+def run(main: Callable[[], Awaitable[int]]) -> None:
+    """Run a command's main function; print what the client could not do and exit with 1."""
+    try:
+        code = trio.run(main)
+    except (client.CallError, OSError, ValueError) as problem:
+        Console(stderr=True).print(f"[bold red]error:[/] {escape(str(problem))}", highlight=False)
+        code = 1
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)
+
+
+def plain_json(value: object) -> str:
+    """`value` as indented JSON, amounts exact."""
+    return msgspec.json.format(wire.encode(value), indent=2).decode()

@@ -1,0 +1,45 @@
+"""`xfs4iot discover`: find the publishers and services of a host."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from xfs4iot import client
+from xfs4iot.cli.connection import connection_options, plain_json, run
+from xfs4iot.protocol.endpoints import PORTS
+
+__all__ = ["discover"]
+
+
+@click.command()
+@click.argument("host")
+@click.option("--port", "ports", type=int, multiple=True, help="Ask only this port; may be given again.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@connection_options
+def discover(host: str, ports: tuple[int, ...], as_json: bool, connection: dict[str, Any]) -> None:
+    """Ask the standard's ports of HOST for publishers and list their services."""
+
+    async def main() -> int:
+        found = await client.discover(host, ports=ports or PORTS, **connection)
+        if as_json:
+            click.echo(
+                plain_json(
+                    [
+                        {"publisher": one.uri, "vendorName": one.vendor_name, "services": one.services}
+                        for one in found
+                    ]
+                )
+            )
+            return 0
+        table = Table("Publisher", "Vendor", "Service", "URI")
+        for one in found:
+            for name, uri in one.services.items():
+                table.add_row(one.uri, one.vendor_name, name, uri)
+        Console().print(table)
+        return 0
+
+    run(main)

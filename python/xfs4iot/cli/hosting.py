@@ -1,0 +1,83 @@
+"""What `demo`, `simulate` and `serve` share: a publisher that runs for as long as a block lasts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import trio
+
+from xfs4iot.interfaces.assembly import Publisher
+from xfs4iot.ledger import Ledger
+from xfs4iot.simulator import atm
+from xfs4iot.transport.certificates import test_authority
+from xfs4iot.transport.rotation import Credentials
+from xfs4iot.transport.tls import TLSConfig
+
+__all__ = ["Hosted", "running", "simulated_atm"]
+
+
+@dataclass(frozen=True)
+class Hosted:
+    """A simulated ATM that runs.
+
+    Attributes:
+        publisher: its publisher, bound and serving.
+        ca: PEM file of the authority a client must trust; None without TLS.
+    """
+
+    publisher: Publisher
+    ca: Path | None
+
+
+@asynccontextmanager
+async def running(publisher: Publisher) -> AsyncIterator[Publisher]:
+    """Serve for as long as the block lasts; leaving it ends every service in order."""
+    failure: Exception | None = None
+    async with trio.open_nursery() as nursery:
+        await nursery.start(publisher.serve)
+        try:
+            yield publisher
+        except Exception as problem:
+            failure = problem
+        nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+@asynccontextmanager
+async def simulated_atm(
+    directory: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    plain: bool = False,
+    seconds: float = 0.2,
+) -> AsyncIterator[Hosted]:
+    """Run a whole simulated ATM whose certificates and ledger are kept in `directory`.
+
+    Args:
+        directory: made if need be; the same directory continues the same ATM.
+        host: address to bind.
+        port: see `Publisher`.
+        plain: without TLS.
+        seconds: how long a movement of the simulated devices takes.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    ledger = Ledger.open(directory / "ledger.sqlite")
+    try:
+        credentials = None
+        ca = None
+        if not plain:
+            authority = test_authority(directory / "certificates")
+            certificate, key = authority.issue_device("xfs4iot simulator", [host, "localhost"])
+            credentials = Credentials(TLSConfig(certificate=certificate, key=key))
+            ca = authority.certificate_file
+        services = atm(ledger=ledger, state=directory, seconds=seconds)
+        publisher = Publisher(services, host=host, port=port, credentials=credentials)
+        async with running(publisher):
+            yield Hosted(publisher, ca)
+    finally:
+        ledger.close()

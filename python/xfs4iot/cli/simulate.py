@@ -1,0 +1,64 @@
+"""`xfs4iot simulate`: a whole simulated ATM until interrupted."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+import orjson
+import trio
+from rich.console import Console
+from rich.table import Table
+
+from xfs4iot.cli.connection import run
+from xfs4iot.cli.hosting import simulated_atm
+
+__all__ = ["simulate"]
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65535), help="Default: the standard's first free one; 0: any.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to bind.")
+@click.option("--plain", is_flag=True, help="Plain text, no TLS.")
+@click.option("--state", type=click.Path(file_okay=False, path_type=Path), help="Keep the ATM's state here.")
+@click.option("--seconds", type=float, default=0.2, show_default=True, help="How long a movement takes.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON line when ready.")
+def simulate(
+    port: int | None, host: str, plain: bool, state: Path | None, seconds: float, as_json: bool
+) -> None:
+    """Run a simulated ATM: cash dispenser, and the Simulator service that drives it.
+
+    Its clients must trust the certificate authority whose PEM file is named when it is
+    ready. Without --state everything is gone when it ends.
+    """
+    console = Console()
+
+    with ExitStack() as stack:
+        directory = state or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="xfs4iot-")))
+
+        async def main() -> int:
+            async with simulated_atm(directory, host=host, port=port, plain=plain, seconds=seconds) as atm:
+                services = {name: atm.publisher.uri(name) for name in atm.publisher.services}
+                if as_json:
+                    ready = {
+                        "ready": True,
+                        "publisher": atm.publisher.uri(),
+                        "ca": str(atm.ca) if atm.ca else None,
+                        "services": services,
+                    }
+                    click.echo(orjson.dumps(ready))
+                else:
+                    table = Table("Service", "URI", title="Simulated ATM, ready")
+                    table.add_row("publisher", atm.publisher.uri())
+                    for name, uri in services.items():
+                        table.add_row(name, uri)
+                    console.print(table)
+                    if atm.ca:
+                        console.print(f"certificate authority: {atm.ca}", highlight=False, soft_wrap=True)
+                    console.print("[dim]Ctrl-C ends[/]")
+                await trio.sleep_forever()
+            return 0
+
+        run(main)

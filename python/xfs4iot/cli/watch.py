@@ -1,0 +1,50 @@
+"""`xfs4iot watch`: print the events of a service as they come."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from xfs4iot import client
+from xfs4iot.cli.connection import connection_options, run
+from xfs4iot.protocol import wire
+
+__all__ = ["watch"]
+
+
+@click.command()
+@click.argument("uri")
+@click.option("--event", "names", multiple=True, help="Only events of this name; may be given again.")
+@click.option("--count", type=click.IntRange(min=1), help="End after so many events.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@connection_options
+def watch(
+    uri: str, names: tuple[str, ...], count: int | None, as_json: bool, connection: dict[str, Any]
+) -> None:
+    """Print the events of the service at URI until interrupted or the service ends."""
+    connection.pop("plain")
+    console = Console()
+
+    async def main() -> int:
+        seen = 0
+        async with client.connect(uri, **connection) as service:
+            if not as_json:
+                Console(stderr=True).print(f"[dim]watching {uri}; Ctrl-C ends[/]")
+            async with service.events(*names) as events:
+                async for event in events:
+                    if as_json:
+                        click.echo(wire.encode({"name": event.name, "payload": event.payload}).decode())
+                    else:
+                        payload = escape(wire.encode(event.payload).decode())
+                        now = datetime.now().strftime("%H:%M:%S")
+                        console.print(f"[dim]{now}[/] [magenta]{event.name}[/] {payload}", highlight=False)
+                    seen += 1
+                    if seen == count:
+                        return 0
+        return 1
+
+    run(main)
