@@ -72,6 +72,8 @@ class Service:
             self.interfaces[interface.name] = interface(self)
         self.nursery: trio.Nursery
         self.running: Command | None = None
+        self.draining = False
+        self._completed = trio.Event()
         self.status_pending = False
         self.status_serial = 0
         self.authorise: Callable[[Peer, str], None] = lambda peer, command: None
@@ -160,16 +162,27 @@ class Service:
 
     async def _end(self) -> None:
         """Complete what is open, say goodbye to every client, let go of the device."""
-        for command in self._queue:
-            command.complete(errors.Canceled(f"{command.name} was cancelled: the service ends"))
-        while any(session.commands for session in self.sessions):
-            await trio.sleep(0.01)
+        await self.drain()
         async with trio.open_nursery() as nursery:
             for session in list(self.sessions):
                 nursery.start_soon(session.close)
         if self.device is not None:
             with suppress(Exception):
                 await self.device.close()
+
+    async def drain(self) -> None:
+        """Take no more commands, cancel those that wait, and return when none runs."""
+        self.draining = True
+        for command in self._queue:
+            if command.completion_code is None:
+                command.complete(errors.Canceled(f"{command.name} was cancelled: the service ends"))
+        while any(session.commands for session in self.sessions):
+            self._completed = trio.Event()
+            await self._completed.wait()
+
+    def command_completed(self) -> None:
+        """Tell who drains the service that a command has completed."""
+        self._completed.set()
 
     async def serve(self, session: Session, first: bytes = b"") -> None:
         """Serve one connection until it ends."""
