@@ -46,11 +46,9 @@ async def test_set_versions_is_checked(dispenser: Dialogue) -> None:
 async def test_the_transaction_state_is_kept(dispenser: Dialogue) -> None:
     assert (await dispenser.success("Common.GetTransactionState"))["state"] == "inactive"
     assert await dispenser.failure("Common.SetTransactionState", {"state": "active"}) == "invalidData"
-    await dispenser.success("Common.SetTransactionState", {"state": "active", "transactionID": "T-1"})
-    assert await dispenser.success("Common.GetTransactionState") == {
-        "state": "active",
-        "transactionID": "T-1",
-    }
+    active = {"state": "active", "transactionID": "T-1"}
+    await dispenser.success("Common.SetTransactionState", active)
+    assert await dispenser.success("Common.GetTransactionState") == active
 
 
 async def test_the_envelope_of_2021_1_is_understood(atm: xfs4iot.Publisher, nursery: trio.Nursery) -> None:
