@@ -15,6 +15,7 @@ from rich.markup import escape
 
 from xfs4iot import client
 from xfs4iot.protocol import versions, wire
+from xfs4iot.protocol.sensitive import masked
 
 __all__ = ["connection_options", "plain_json", "run", "tracer"]
 
@@ -22,7 +23,7 @@ _FILE = click.Path(exists=True, dir_okay=False)
 
 
 def connection_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --ca, --certificate, --key, --token-file, --plain, --version and --trace; passed on as `connection`."""
+    """Add the options that say how to connect; passed on as the dict `connection`."""
 
     @click.option("--ca", type=_FILE, help="PEM file of the authorities to trust; default: the platform's.")
     @click.option("--certificate", type=_FILE, help="PEM file of this client's certificate.")
@@ -64,11 +65,11 @@ def connection_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def tracer(console: Console) -> client.Trace:
-    """A trace that prints each message on one line, its direction in colour."""
+    """A trace that prints each message on one line, in colour, what is sensitive masked."""
 
     def trace(direction: str, text: str) -> None:
         colour = "cyan" if direction == "→" else "green"
-        console.print(f"[{colour}]{direction}[/] {escape(text)}", soft_wrap=True, highlight=False)
+        console.print(f"[{colour}]{direction}[/] {escape(masked(text))}", soft_wrap=True, highlight=False)
 
     return trace
 

@@ -47,9 +47,9 @@ async def _withdraw(console: Console, publisher: str, ca: Path | None, amount: D
         console.print(f"[bold cyan]▸[/] {text}", highlight=False)
 
     settings: dict[str, Any] = {"ca": ca, "trace": tracer(console) if trace else None}
-    port = int(publisher.rpartition(":")[2].partition("/")[0])
-    step(f"discover 127.0.0.1: the publisher answers at {publisher}")
-    found = (await client.discover("127.0.0.1", ports=(port,), **settings))[0]
+    answered = await client.discover("127.0.0.1", **settings)
+    found = next(one for one in answered if one.uri == publisher)
+    step(f"discover 127.0.0.1 on the standard's ports: the publisher answers at {found.uri}")
     for uri in found.services.values():
         console.print(f"    {service_name(uri):16} {uri}", highlight=False)
     async with (

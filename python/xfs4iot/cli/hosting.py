@@ -65,7 +65,7 @@ async def simulated_atm(
         plain: without TLS.
         seconds: how long a movement of the simulated devices takes.
     """
-    directory.mkdir(parents=True, exist_ok=True)
+    await trio.Path(directory).mkdir(parents=True, exist_ok=True)
     ledger = Ledger.open(directory / "ledger.sqlite")
     try:
         credentials = None

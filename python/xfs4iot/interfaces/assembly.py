@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-
 from xfs4iot.devices import Device
 from xfs4iot.interfaces import interfaces_for
 from xfs4iot.interfaces.service_publisher import ServicePublisher

@@ -68,7 +68,7 @@ class Common(Interface):
         for name, interface in self.service.interfaces.items():
             commands = interface.handlers()
             events = {event for entry in commands.values() for event in entry.entry.events}
-            events |= {event for event in registry.unsolicited_events(name)}
+            events |= set(registry.unsolicited_events(name))
             listed.append(
                 messages.Interface(
                     name=name,  # type: ignore[arg-type]

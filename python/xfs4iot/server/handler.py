@@ -4,7 +4,7 @@
         name = "CashDispenser"
 
         @handles("CashDispenser.Present", asks="present")
-        async def present(self, request: messages.Present, command: Command) -> messages.PresentCompletion: ...
+        async def present(self, request: Present, command: Command) -> PresentCompletion: ...
 
 A plain function answers at once, on the connection's own task. A coroutine function
 waits in the service's queue for its turn, or, marked `beside_queue`, runs at once beside
@@ -159,7 +159,8 @@ class Interface:
         if scope.cancelled_caught:
             self.service.log.error("%s did not return within %g s", where, limit)
             raise errors.HardwareError(
-                f"the device did not answer: {where} took longer than {limit:g} s; check the device, then reset it"
+                f"the device did not answer: {where} took longer than {limit:g} s; "
+                "check the device, then reset it"
             )
         if not isinstance(result, expect):
             self.service.log.error("%s returned %s", where, type(result).__name__)

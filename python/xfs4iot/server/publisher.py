@@ -72,6 +72,7 @@ class Publisher:
         self._access = access or Access()
         for service in (endpoint, *self.services.values()):
             service.authorise = self._access.check
+        self._listeners: list[trio.socket.SocketType] = []
         self._limits = limits or Limits()
         self._session_limits = session_limits or SessionLimits()
         if credentials is None and not plain_anywhere and not _is_loopback(host):
@@ -96,7 +97,7 @@ class Publisher:
         Raises:
             NoFreePort: no port could be bound.
         """
-        listeners = await self._bind()
+        self._listeners = listeners = await self._bind()
         try:
             async with trio.open_nursery() as nursery:
                 if self.credentials is not None:
@@ -110,6 +111,20 @@ class Publisher:
         finally:
             for listener in listeners:
                 listener.close()
+
+    async def drain(self, seconds: float) -> None:
+        """Get ready to end: nothing new, waiting commands cancelled, the running ones done.
+
+        Args:
+            seconds: how long running commands may take; what still runs then is cancelled
+                when `serve` ends.
+        """
+        for listener in self._listeners:
+            listener.close()
+        with trio.move_on_after(seconds):
+            async with trio.open_nursery() as nursery:
+                for service in (self.endpoint, *self.services.values()):
+                    nursery.start_soon(service.drain)
 
     async def _bind(self) -> list[trio.socket.SocketType]:
         """Bind the port asked for, or the first free one of the standard's."""
@@ -133,7 +148,11 @@ class Publisher:
         while True:
             try:
                 connection, address = await listener.accept()
+            except trio.ClosedResourceError:
+                return
             except OSError as problem:
+                if listener.fileno() < 0:
+                    return
                 _log.error("a connection could not be accepted: %s", problem)
                 await trio.sleep(0.1)
                 continue
@@ -192,7 +211,8 @@ class Publisher:
                 known = "\n".join(f"  {self.uri(name)}" for name in self.services)
                 raise upgrade.UpgradeRefused(
                     404,
-                    f"Nothing is published at {request.path}. The publisher is at {PATH}; services:\n{known}\n",
+                    f"Nothing is published at {request.path}. "
+                    f"The publisher is at {PATH}; services:\n{known}\n",
                 )
             return service, request, self._access.admit(request, identity, where)
         except upgrade.UpgradeRefused as refused:

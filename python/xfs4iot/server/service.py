@@ -12,6 +12,7 @@ from __future__ import annotations
 import heapq
 import logging
 import math
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -72,6 +73,8 @@ class Service:
             self.interfaces[interface.name] = interface(self)
         self.nursery: trio.Nursery
         self.running: Command | None = None
+        self.draining = False
+        self._completed = trio.Event()
         self.status_pending = False
         self.status_serial = 0
         self.authorise: Callable[[Peer, str], None] = lambda peer, command: None
@@ -84,9 +87,13 @@ class Service:
         self._serial = 0
         self._changes: StatusChanges | None = None
         self._status_changed = trio.Event()
+        self._thread = 0
+        self._token: trio.lowlevel.TrioToken
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Open the device and serve its commands until cancelled; started when clients may come."""
+        self._thread = threading.get_ident()
+        self._token = trio.lowlevel.current_trio_token()
         async with trio.open_nursery() as nursery:
             self.nursery = nursery
             await self._open()
@@ -160,16 +167,27 @@ class Service:
 
     async def _end(self) -> None:
         """Complete what is open, say goodbye to every client, let go of the device."""
-        for command in self._queue:
-            command.complete(errors.Canceled(f"{command.name} was cancelled: the service ends"))
-        while any(session.commands for session in self.sessions):
-            await trio.sleep(0.01)
+        await self.drain()
         async with trio.open_nursery() as nursery:
             for session in list(self.sessions):
                 nursery.start_soon(session.close)
         if self.device is not None:
             with suppress(Exception):
                 await self.device.close()
+
+    async def drain(self) -> None:
+        """Take no more commands, cancel those that wait, and return when none runs."""
+        self.draining = True
+        for command in self._queue:
+            if command.completion_code is None:
+                command.complete(errors.Canceled(f"{command.name} was cancelled: the service ends"))
+        while any(session.commands for session in self.sessions):
+            self._completed = trio.Event()
+            await self._completed.wait()
+
+    def command_completed(self) -> None:
+        """Tell who drains the service that a command has completed."""
+        self._completed.set()
 
     async def serve(self, session: Session, first: bytes = b"") -> None:
         """Serve one connection until it ends."""
@@ -259,7 +277,13 @@ class Service:
                     session.ping()
 
     def device_event(self, event: msgspec.Struct) -> None:
-        """Let the interfaces see an unsolicited event of the device, then broadcast it."""
+        """Let the interfaces see an unsolicited event of the device, then broadcast it.
+
+        A device class may call this from a thread of its own.
+        """
+        if threading.get_ident() != self._thread:
+            self._token.run_sync_soon(self.device_event, event)
+            return
         for interface in self.interfaces.values():
             interface.observe(event)
         self.broadcast(event)
@@ -290,6 +314,9 @@ class Service:
         return versions.adapt_event(name, payload, specification)
 
     def _status_set(self, *_: Any) -> None:
+        if threading.get_ident() != self._thread:
+            self._token.run_sync_soon(self._status_set)
+            return
         self.status_serial += 1
         self.status_pending = True
         self._status_changed.set()

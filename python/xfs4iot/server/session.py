@@ -18,6 +18,7 @@ import trio
 
 from xfs4iot import _core
 from xfs4iot.protocol import errors, registry, wire
+from xfs4iot.protocol.sensitive import masked
 from xfs4iot.protocol.versions import ConnectionVersions
 from xfs4iot.server.command import Command
 
@@ -41,6 +42,7 @@ class SessionLimits:
         send_seconds: how long one write may take.
         idle_seconds: silence after which a ping is sent, and after twice that the connection dropped.
         open_commands: commands of one connection that may be queued or running at once.
+        log_messages: log every message at level debug, with what is sensitive masked.
     """
 
     message_bytes: int = 2 * 1024 * 1024
@@ -48,6 +50,7 @@ class SessionLimits:
     send_seconds: float = 30.0
     idle_seconds: float = 60.0
     open_commands: int = 256
+    log_messages: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ class Session:
         self.peer = peer
         self.identity = peer.identity
         self.limits = limits
+        self.log = logging.LoggerAdapter(_log, {"connection": peer.address, "identity": peer.identity})
         self.versions = ConnectionVersions()
         self.commands: dict[int, Command] = {}
         self.last_received = trio.current_time()
@@ -101,7 +105,7 @@ class Session:
                     break
                 await self._handle(data)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as gone:
-            _log.debug("%s: connection lost: %s", self.peer.address, gone)
+            self.log.debug("connection lost: %s", gone)
         finally:
             self._closing = True
             for command in list(self.commands.values()):
@@ -159,7 +163,11 @@ class Session:
                 "too many commands are waiting; send this one again when others have completed",
             )
         self.send(_core.acknowledge(name, request_id, version))
+        if self.limits.log_messages and _log.isEnabledFor(logging.DEBUG):
+            self.log.debug("← %s %d %s", name, request_id, masked(message.payload or b"{}"))
         try:
+            if service.draining:
+                raise errors.Canceled("the service ends; connect again when it is back")
             if handler is None:
                 raise service.unsupported(name)
             specification = self.versions.specification_for(name, version)
@@ -173,7 +181,7 @@ class Session:
             specification = self.versions.specification_of_version(version)
             return self._complete_unaccepted(message, refused, specification)
         except Exception:
-            _log.exception("%s could not be accepted", name)
+            self.log.exception("%s could not be accepted", name)
             failed = errors.InternalError(f"{name} failed inside the service; see its log")
             return self._complete_unaccepted(message, failed, registry.NEWEST)
         command = Command(self, handler, message, specification, request, self.last_received)
@@ -187,13 +195,13 @@ class Session:
     def _refuse(
         self, name: str | None, request_id: int | None, version: str | None, status: str, reason: str
     ) -> None:
-        _log.warning("%s: %s refused, %s: %s", self.peer.address, name or "a message", status, reason)
+        self.log.warning("%s refused, %s: %s", name or "a message", status, reason)
         self.send(_core.acknowledge(name, request_id, version, status, reason))
 
     def _complete_unaccepted(
         self, message: _core.Message, refused: errors.XfsError, specification: str
     ) -> None:
-        _log.warning("%s: %s: %s: %s", self.peer.address, message.name, refused.completion_code, refused)
+        self.log.warning("%s: %s: %s", message.name, refused.completion_code, refused)
         version = self.versions.completion_version(message.name, specification, message.version)
         assert message.request_id is not None
         self.send(
@@ -209,13 +217,38 @@ class Session:
     def complete(self, command: Command, code: str, description: str | None, payload: bytes | None) -> None:
         """Send the completion of `command` and free its request id."""
         self.commands.pop(command.request_id, None)
+        if self.service.draining:
+            self.service.command_completed()
         if self._closing:
             return
+        if _log.isEnabledFor(logging.INFO):
+            self._log_completion(command, code, description, payload)
         specification = command.specification
         if specification != registry.NEWEST:
             payload = self.service.adapt_completion(command.name, payload, specification)
         version = self.versions.completion_version(command.name, specification, command.version)
         self.send(_core.completion(command.name, command.request_id, version, code, description, payload))
+
+    def _log_completion(
+        self, command: Command, code: str, description: str | None, payload: bytes | None
+    ) -> None:
+        _log.log(
+            logging.INFO if code == "success" else logging.WARNING,
+            "%s %s%s",
+            command.name,
+            code,
+            f": {description}" if description else "",
+            extra={
+                "connection": self.peer.address,
+                "identity": self.identity,
+                "command": command.name,
+                "requestId": command.request_id,
+                "completionCode": code,
+                "seconds": round(trio.current_time() - command.received, 6),
+            },
+        )
+        if self.limits.log_messages and payload is not None:
+            self.log.debug("→ %s %d %s", command.name, command.request_id, masked(payload))
 
     def send_event(
         self, entry: registry.EventEntry, payload: bytes | None, request_id: int | None, specification: str
@@ -231,9 +264,8 @@ class Session:
         self._out.append(frame)
         self._out_bytes += len(frame)
         if self._out_bytes > self.limits.outgoing_bytes:
-            _log.warning(
-                "%s: disconnected: it does not read, %d bytes are waiting for it",
-                self.peer.address,
+            self.log.warning(
+                "disconnected: it does not read, %d bytes are waiting for it",
                 self._out_bytes,
             )
             self.abort()
@@ -253,9 +285,8 @@ class Session:
                 with trio.move_on_after(self.limits.send_seconds) as scope:
                     await stream.send_all(data)
                 if scope.cancelled_caught:
-                    _log.warning(
-                        "%s: disconnected: it took no data for %g s",
-                        self.peer.address,
+                    self.log.warning(
+                        "disconnected: it took no data for %g s",
                         self.limits.send_seconds,
                     )
                     self.abort()
@@ -274,7 +305,7 @@ class Session:
                 self.send(_core.close(_NORMAL if item.code == 1005 else item.code))
                 self._closing = True
             case _core.Violation():
-                _log.warning("%s: connection closed with %d: %s", self.peer.address, item.code, item.reason)
+                self.log.warning("connection closed with %d: %s", item.code, item.reason)
                 self.send(_core.close(item.code, item.reason))
                 self._closing = True
 

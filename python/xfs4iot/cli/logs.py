@@ -1,0 +1,63 @@
+"""Logs of a running service: for people on a console, or one JSON object a line for machines.
+
+A line about a client's command carries who (`connection`, `identity`) and what
+(`command`, `requestId`, `completionCode`, `seconds`) as fields of their own, so that a log
+collector need not take sentences apart. Payloads are logged only if the operator asks for
+them, and never with what is sensitive in them.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from datetime import UTC, datetime
+
+import orjson
+from rich.console import Console
+from rich.logging import RichHandler
+
+__all__ = ["FIELDS", "configure"]
+
+FIELDS = ("connection", "identity", "command", "requestId", "completionCode", "seconds")
+"""Fields a log record of the server may carry besides its text."""
+
+
+class _JSON(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "text": record.getMessage(),
+        }
+        line.update({name: record.__dict__[name] for name in FIELDS if name in record.__dict__})
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return orjson.dumps(line, default=str).decode()
+
+
+class _Console(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        identity = record.__dict__.get("identity")
+        return f"{identity}: {text}" if identity else text
+
+
+def configure(format: str, level: str) -> None:
+    """Send the logs of `xfs4iot` to standard error.
+
+    Args:
+        format: `console` or `json`.
+        level: `debug`, `info`, `warning` or `error`.
+    """
+    handler: logging.Handler
+    if format == "json":
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(_JSON())
+    else:
+        handler = RichHandler(console=Console(stderr=True), show_path=False, log_time_format="[%X]")
+        handler.setFormatter(_Console("%(message)s"))
+    logger = logging.getLogger("xfs4iot")
+    logger.handlers[:] = [handler]
+    logger.propagate = False
+    logger.setLevel(level.upper())

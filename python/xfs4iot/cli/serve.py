@@ -1,0 +1,117 @@
+"""`xfs4iot serve`: real services, from a configuration file, until SIGTERM."""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+import sys
+from pathlib import Path
+
+import click
+import trio
+from rich.console import Console
+from rich.markup import escape
+
+from xfs4iot.cli import logs, systemd
+from xfs4iot.cli.configuration import Configuration, ConfigurationError, load_device, read
+from xfs4iot.cli.hosting import running
+from xfs4iot.interfaces.assembly import Publisher, Service
+from xfs4iot.ledger import Ledger, LedgerCorrupt, LedgerUnavailable
+from xfs4iot.server import stalls
+from xfs4iot.server.access import Access
+from xfs4iot.server.publisher import NoFreePort
+from xfs4iot.server.session import SessionLimits
+from xfs4iot.transport.limits import Limits
+from xfs4iot.transport.rotation import Credentials
+from xfs4iot.transport.tls import TLSConfig, TLSError
+
+__all__ = ["serve"]
+
+
+@click.command()
+@click.argument("config", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--check", is_flag=True, help="Only check the file: every mistake with its line; exit 0 or 2.")
+def serve(config: Path, check: bool) -> None:
+    """Run the services of the configuration file CONFIG until SIGTERM or SIGINT.
+
+    Running commands are then completed, waiting ones cancelled, clients told, and the
+    ledger closed. SIGHUP takes up new certificates. Exit 0 after an orderly end, 1 if the
+    service could not run, 2 if the file is wrong.
+    """
+    diagnostics = Console(stderr=True)
+    try:
+        configuration = read(config)
+        credentials = _credentials(configuration)
+    except (ConfigurationError, TLSError) as problem:
+        for line in str(problem).splitlines():
+            diagnostics.print(f"[bold red]error:[/] {escape(line)}", highlight=False, soft_wrap=True)
+        sys.exit(2)
+    if check:
+        names = ", ".join(service.name for service in configuration.service)
+        Console().print(f"[green]✓[/] {config} is good; services: {names}", highlight=False)
+        return
+    logs.configure(configuration.log.format, configuration.log.level)
+    try:
+        trio.run(_serve, configuration, credentials)
+    except (NoFreePort, LedgerCorrupt, LedgerUnavailable, ValueError) as problem:
+        diagnostics.print(f"[bold red]error:[/] {escape(str(problem))}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+
+
+def _credentials(configuration: Configuration) -> Credentials | None:
+    tls = configuration.tls
+    if tls is None:
+        return None
+    settings = {one.name: getattr(tls, one.name) for one in dataclasses.fields(tls) if one.name != "also"}
+    more = tuple((also.certificate, also.key) for also in tls.also)
+    return Credentials(TLSConfig(**settings, also=more))
+
+
+async def _serve(configuration: Configuration, credentials: Credentials | None) -> None:
+    limits = configuration.limits
+    ledger = Ledger.open(configuration.ledger.file)
+    try:
+        services = [
+            Service(
+                load_device(one.device)(one.name, one.options),
+                ledger=ledger,
+                queue_limit=one.queue_limit,
+                operation_limit=one.operation_limit,
+            )
+            for one in configuration.service
+        ]
+        access = configuration.access
+        publisher = Publisher(
+            services,
+            vendor_name=configuration.publisher.vendor_name,
+            host=configuration.publisher.host,
+            port=configuration.publisher.port,
+            advertise=configuration.publisher.advertise,
+            plain_anywhere=configuration.publisher.plain_anywhere,
+            credentials=credentials,
+            access=Access(access.client, anonymous=access.anonymous, origins=access.origins),
+            limits=Limits(
+                total=limits.connections,
+                per_address=limits.connections_per_address,
+                handshake_seconds=limits.handshake_seconds,
+            ),
+            session_limits=SessionLimits(
+                message_bytes=limits.message_bytes,
+                outgoing_bytes=limits.outgoing_bytes,
+                send_seconds=limits.send_seconds,
+                idle_seconds=limits.idle_seconds,
+                open_commands=limits.open_commands,
+                log_messages=configuration.log.messages,
+            ),
+        )
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async with running(publisher), trio.open_nursery() as nursery:
+                nursery.start_soon(systemd.watchdog)
+                nursery.start_soon(stalls.watch)
+                systemd.notify(f"READY=1\nSTATUS=publishing at {publisher.uri()}")
+                await anext(signals)
+                systemd.notify("STOPPING=1")
+                await publisher.drain(limits.drain_seconds)
+                nursery.cancel_scope.cancel()
+    finally:
+        ledger.close()

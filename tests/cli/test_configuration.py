@@ -1,0 +1,82 @@
+"""`xfs4iot serve --check` names every mistake of a file with its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from xfs4iot.cli.configuration import ConfigurationError, read
+
+GOOD = """
+[publisher]
+host = "127.0.0.1"
+
+[ledger]
+file = "ledger.sqlite"
+
+[[access.client]]
+name = "switch"
+san = "switch.bank.example"
+allow = ["CashDispenser.*", "Common.Status"]
+
+[[service]]
+name = "CashDispenser"
+device = "xfs4iot.devices:Device"
+
+[service.options]
+serial_port = "/dev/ttyS0"
+"""
+
+
+def written(directory: Path, text: str) -> Path:
+    file = directory / "atm.toml"
+    file.write_text(text)
+    return file
+
+
+def test_a_good_file_is_read(tmp_path: Path) -> None:
+    configuration = read(written(tmp_path, GOOD))
+    assert configuration.ledger.file == tmp_path / "ledger.sqlite"
+    assert configuration.service[0].options == {"serial_port": "/dev/ttyS0"}
+    assert configuration.access.client[0].allow == ("CashDispenser.*", "Common.Status")
+
+
+def mistakes(tmp_path: Path, text: str) -> list[tuple[int, str]]:
+    with pytest.raises(ConfigurationError) as raised:
+        read(written(tmp_path, text))
+    return [(one.line, one.text) for one in raised.value.mistakes]
+
+
+def test_every_mistake_is_named_with_its_line(tmp_path: Path) -> None:
+    text = GOOD.replace('host = "127.0.0.1"', 'hosst = "127.0.0.1"\nport = 70000').replace(
+        'san = "switch.bank.example"\n', "san = 5\n"
+    )
+    found = mistakes(tmp_path, text)
+    assert [line for line, _ in found] == [3, 4, 11]
+    assert "did you mean host?" in found[0][1]
+    assert "70000" in found[1][1] or "<= 65535" in found[1][1]
+    assert "access.client[0].san" in found[2][1]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line", "words"),
+    [
+        ('device = "xfs4iot.devices:Device"', 'device = "nowhere:Thing"', 15, "cannot be imported"),
+        ('device = "xfs4iot.devices:Device"', 'device = "dispenser9000"', 15, "module:Class"),
+        ('device = "xfs4iot.devices:Device"', "", 13, "service[0].device is missing"),
+        ('name = "CashDispenser"', 'name = "Cash Dispenser"', 14, "part of a URI"),
+        ('san = "switch.bank.example"\n', "", 8, "fits nobody"),
+        ("[ledger]", '[tls]\ncertificate = "no.pem"\nkey = "no.key"\n[ledger]', 6, "there is no file"),
+        ("[ledger]", "[ledger", 5, "no TOML"),
+    ],
+)
+def test_a_mistake_says_what_to_do(tmp_path: Path, before: str, after: str, line: int, words: str) -> None:
+    found = mistakes(tmp_path, GOOD.replace(before, after))
+    assert found[0][0] == line
+    assert words in found[0][1]
+
+
+def test_two_services_of_one_name_are_refused(tmp_path: Path) -> None:
+    twice = GOOD + '\n[[service]]\nname = "CashDispenser"\ndevice = "xfs4iot.devices:Device"\n'
+    assert "configured twice" in mistakes(tmp_path, twice)[0][1]

@@ -1,0 +1,47 @@
+"""What all tests share: a running simulated ATM, and the option for the long ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+import trio
+
+import xfs4iot
+from dialogue import Dialogue, dialogue
+from xfs4iot.simulator import atm as simulated_atm
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run the tests that take minutes, too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
+    if not config.getoption("--long"):
+        for item in items:
+            if "long" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="takes minutes; run with --long"))
+
+
+@pytest.fixture
+async def atm(nursery: trio.Nursery) -> xfs4iot.Publisher:
+    """A simulated ATM on plain text whose devices move at once."""
+    services = simulated_atm(ledger=xfs4iot.Ledger.open(None), state=None, seconds=0)
+    publisher = xfs4iot.Publisher(services, port=0)
+    await nursery.start(publisher.serve)
+    return publisher
+
+
+@pytest.fixture
+async def slow_atm(nursery: trio.Nursery) -> xfs4iot.Publisher:
+    """A simulated ATM on plain text whose devices take a second for a movement."""
+    services = simulated_atm(ledger=xfs4iot.Ledger.open(None), state=None, seconds=1)
+    publisher = xfs4iot.Publisher(services, port=0)
+    await nursery.start(publisher.serve)
+    return publisher
+
+
+@pytest.fixture
+async def dispenser(atm: xfs4iot.Publisher, nursery: trio.Nursery) -> Dialogue:
+    """A raw conversation with the simulated cash dispenser."""
+    return await nursery.start(dialogue, atm.uri("CashDispenser"))

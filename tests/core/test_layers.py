@@ -1,0 +1,54 @@
+"""Imports run one way through the house: no room reaches back."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import xfs4iot
+
+ROOT = Path(xfs4iot.__file__).parent
+MAY_USE = {
+    "protocol": {"_core"},
+    "transport": set(),
+    "ledger": {"protocol"},
+    "denominate": {"_core"},
+    "devices": {"protocol"},
+    "server": {"protocol", "transport", "devices", "ledger", "_core"},
+    "interfaces": {"server", "devices", "ledger", "protocol", "denominate"},
+    "simulator": {"interfaces", "server", "devices", "ledger", "protocol", "denominate"},
+    "client": {"protocol", "transport", "_core"},
+}
+"""What each room may import; the command line and the package itself stand on top."""
+
+
+def imports(file: Path) -> Iterator[str]:
+    """First part below `xfs4iot` of everything a module imports."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            parts = node.module.split(".")
+            if parts == ["xfs4iot"]:
+                yield from (alias.name for alias in node.names)
+            elif parts[0] == "xfs4iot":
+                yield parts[1]
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                parts = alias.name.split(".")
+                if parts[0] == "xfs4iot" and len(parts) > 1:
+                    yield parts[1]
+
+
+@pytest.mark.parametrize("room", MAY_USE)
+def test_a_room_uses_only_the_rooms_below_it(room: str) -> None:
+    files = [ROOT / f"{room}.py"] if (ROOT / f"{room}.py").exists() else sorted((ROOT / room).rglob("*.py"))
+    assert files
+    wrong = {
+        f"{file.relative_to(ROOT)} imports {used}"
+        for file in files
+        for used in imports(file)
+        if used != room and used not in MAY_USE[room] and used != "__version__"
+    }
+    assert not wrong

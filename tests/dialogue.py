@@ -1,0 +1,113 @@
+"""A conversation with a service, message by message, as a foreign client would have it."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import trio
+import trio_websocket
+
+__all__ = ["Dialogue", "dialogue"]
+
+_PATIENCE = 10
+
+
+class Dialogue:
+    """Sends texts or messages and receives messages, over trio-websocket.
+
+    Attributes:
+        passed: events that came while something else was waited for.
+    """
+
+    def __init__(self, connection: trio_websocket.WebSocketConnection, version: str | None = "2.0") -> None:
+        self.connection = connection
+        self.version = version
+        self.passed: list[dict[str, Any]] = []
+        self._last = 0
+
+    async def send_text(self, text: str | bytes) -> None:
+        await self.connection.send_message(text)
+
+    async def send(self, name: str, payload: Any = None, **header: Any) -> int:
+        """Send a command; returns its request id. A header field of None is left out."""
+        self._last += 1
+        fields = {"type": "command", "name": name, "requestId": self._last, "version": self.version, **header}
+        message: dict[str, Any] = {"header": {k: v for k, v in fields.items() if v is not None}}
+        if payload is not None:
+            message["payload"] = payload
+        await self.send_text(json.dumps(message))
+        return fields["requestId"]
+
+    async def receive(self) -> dict[str, Any]:
+        with trio.fail_after(_PATIENCE):
+            text = await self.connection.get_message()
+        message: dict[str, Any] = json.loads(text, parse_float=Decimal)
+        return message
+
+    async def until(
+        self, type: str, request_id: int | None = None, name: str | None = None
+    ) -> dict[str, Any]:
+        """The next message of this type (and id, and name); other messages are kept in `passed`."""
+        for index, message in enumerate(self.passed):
+            if _fits(message, type, request_id, name):
+                return self.passed.pop(index)
+        while True:
+            message = await self.receive()
+            if _fits(message, type, request_id, name):
+                return message
+            self.passed.append(message)
+
+    async def completion(self, name: str, payload: Any = None, **header: Any) -> dict[str, Any]:
+        """Send a command, see it acknowledged, and return its completion."""
+        request_id = await self.send(name, payload, **header)
+        acknowledge = await self.until("acknowledge", request_id)
+        assert "status" not in acknowledge["header"], acknowledge
+        return await self.until("completion", request_id)
+
+    async def success(self, name: str, payload: Any = None, **header: Any) -> dict[str, Any]:
+        """The payload of a command's completion, which must be good."""
+        completion = await self.completion(name, payload, **header)
+        assert completion["header"]["completionCode"] == "success", completion
+        found: dict[str, Any] = completion.get("payload") or {}
+        return found
+
+    async def failure(self, name: str, payload: Any = None, **header: Any) -> str:
+        """How a command failed: its error code, or else its completion code."""
+        completion = await self.completion(name, payload, **header)
+        code = completion["header"]["completionCode"]
+        assert code != "success", completion
+        assert completion["header"].get("errorDescription"), completion
+        if code == "commandErrorCode":
+            code = completion["payload"]["errorCode"]
+        return str(code)
+
+    async def closed(self) -> trio_websocket.CloseReason:
+        """How the service closed the connection."""
+        try:
+            while True:
+                await self.receive()
+        except trio_websocket.ConnectionClosed as closed:
+            return closed.reason
+
+
+def _fits(message: dict[str, Any], type: str, request_id: int | None, name: str | None) -> bool:
+    header = message["header"]
+    return (
+        header["type"] == type
+        and (request_id is None or header.get("requestId") == request_id)
+        and (name is None or header.get("name") == name)
+    )
+
+
+async def dialogue(
+    uri: str,
+    version: str | None = "2.0",
+    *,
+    task_status: trio.TaskStatus[Dialogue] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Hold a conversation open until cancelled; `await nursery.start(dialogue, uri)` gives it."""
+    async with trio_websocket.open_websocket_url(uri) as connection:
+        task_status.started(Dialogue(connection, version))
+        await trio.sleep_forever()

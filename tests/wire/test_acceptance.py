@@ -1,0 +1,150 @@
+"""Every message gets its answer: an acknowledge that accepts, or one that refuses and says why."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+import trio
+import trio_websocket
+
+import xfs4iot
+from dialogue import Dialogue, dialogue
+
+
+async def test_a_good_command_is_acknowledged_then_completed(dispenser: Dialogue) -> None:
+    await dispenser.send("Common.Status", requestId=77)
+    acknowledge = await dispenser.receive()
+    assert acknowledge["header"] == {
+        "type": "acknowledge",
+        "name": "Common.Status",
+        "requestId": 77,
+        "version": "2.0",
+    }
+    completion = await dispenser.receive()
+    assert completion["header"]["type"] == "completion"
+    assert completion["header"]["requestId"] == 77
+    assert completion["header"]["completionCode"] == "success"
+    assert completion["payload"]["common"]["device"] == "online"
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "words"),
+    [
+        ("hello", "invalidMessage", "JSON"),
+        ("", "invalidMessage", "JSON"),
+        ("[]", "invalidMessage", "object"),
+        ("{}", "invalidMessage", "header"),
+        ('{"header": 5}', "invalidMessage", "header"),
+        ('{"header": {"type": "command", "requestId": 1}}', "invalidMessage", "name"),
+        ('{"header": {"type": "command", "requestId": 1, "name": 5}}', "invalidMessage", "name"),
+        ('{"header": {"requestId": 1, "name": "Common.Status"}}', "invalidMessage", "type"),
+        ('{"header": {"type": "event", "requestId": 1, "name": "Common.Status"}}', "invalidMessage", "event"),
+        ('{"header": {"type": "command", "name": "Common.Status"}}', "invalidRequestID", "requestId"),
+        (
+            '{"header": {"type": "command", "name": "Common.Status", "requestId": 0}}',
+            "invalidRequestID",
+            "requestId",
+        ),
+        (
+            '{"header": {"type": "command", "name": "Common.Status", "requestId": "1"}}',
+            "invalidRequestID",
+            "requestId",
+        ),
+        (
+            '{"header": {"type": "command", "name": "Common.Status", "requestId": 1.5}}',
+            "invalidRequestID",
+            "requestId",
+        ),
+        (
+            '{"header": {"type": "command", "name": "Common.Status", "requestId": 1, "version": 2}}',
+            "invalidMessage",
+            "version",
+        ),
+        (
+            '{"header": {"type": "command", "name": "A.B", "requestId": 1}, "payload": {}} x',
+            "invalidMessage",
+            "",
+        ),
+        ("[" * 10_000, "invalidMessage", "deep"),
+    ],
+)
+async def test_a_bad_message_is_refused_with_the_reason_and_the_service_goes_on(
+    dispenser: Dialogue, text: str, status: str, words: str
+) -> None:
+    await dispenser.send_text(text)
+    message = await dispenser.receive()
+    refusal = message["header"] | message.get("payload", {})
+    assert refusal["type"] == "acknowledge"
+    assert refusal["status"] == status
+    assert words in refusal["errorDescription"]
+    assert await dispenser.success("Common.Status")
+
+
+async def test_a_request_id_in_use_is_refused_and_free_again_after_completion(
+    slow_atm: xfs4iot.Publisher, nursery: trio.Nursery
+) -> None:
+    dispenser: Dialogue = await nursery.start(dialogue, slow_atm.uri("CashDispenser"))
+    await dispenser.send("CashDispenser.Reset", requestId=5)
+    assert "status" not in (await dispenser.receive())["header"]
+    await dispenser.send("Common.Status", requestId=5)
+    refusal = await dispenser.until("acknowledge", 5)
+    assert refusal["header"]["status"] == "invalidRequestID"
+    await dispenser.until("completion", 5)
+    assert await dispenser.success("Common.Status", requestId=5)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("Nonsense.Nothing", "no command of XFS4IoT"),
+        ("CardReader.ReadRawData", "no interface CardReader"),
+        ("Common.Nonsense", "no command of XFS4IoT"),
+    ],
+)
+async def test_a_command_that_is_not_served_completes_unsupported(
+    dispenser: Dialogue, name: str, words: str
+) -> None:
+    completion = await dispenser.completion(name, {})
+    assert completion["header"]["completionCode"] == "unsupportedCommand"
+    assert words in completion["header"]["errorDescription"]
+
+
+async def test_a_payload_of_the_wrong_shape_is_named_by_its_path(dispenser: Dialogue) -> None:
+    wrong = {"request": {"denomination": {"service": {"currencies": {"EUR": "ten"}, "mix": "mix1"}}}}
+    completion = await dispenser.completion("CashDispenser.Denominate", wrong)
+    assert completion["header"]["completionCode"] == "invalidData"
+    assert "$.request.denomination" in completion["header"]["errorDescription"]
+
+
+async def test_a_full_queue_refuses_with_too_many_requests(nursery: trio.Nursery) -> None:
+    from xfs4iot.simulator import atm
+
+    services = atm(ledger=xfs4iot.Ledger.open(None), state=None, seconds=1)
+    for service in services:
+        service.queue_limit = 3
+    publisher = xfs4iot.Publisher(services, port=0)
+    await nursery.start(publisher.serve)
+    one: Dialogue = await nursery.start(dialogue, publisher.uri("CashDispenser"))
+    other: Dialogue = await nursery.start(dialogue, publisher.uri("CashDispenser"))
+    sent = [await one.send("CashDispenser.Reset") for _ in range(6)]
+    answers = [await one.until("acknowledge", request_id) for request_id in sent]
+    refused = [answer["header"].get("status") for answer in answers]
+    assert refused.count("tooManyRequests") in (2, 3)
+    assert refused[:3] == [None, None, None]
+    assert await other.success("Common.Status"), "commands that only read are not held up"
+
+
+async def test_a_binary_frame_closes_the_connection_with_1003(dispenser: Dialogue) -> None:
+    await dispenser.send_text(b"{}")
+    assert (await dispenser.closed()).code == 1003
+
+
+async def test_an_oversize_message_closes_its_connection_only(
+    dispenser: Dialogue, atm: xfs4iot.Publisher, nursery: trio.Nursery
+) -> None:
+    other: Dialogue = await nursery.start(dialogue, atm.uri("CashDispenser"))
+    with suppress(trio_websocket.ConnectionClosed):
+        await dispenser.send_text('{"header":' + " " * 3_000_000)
+    assert (await dispenser.closed()).code == 1009
+    assert await other.success("Common.Status")

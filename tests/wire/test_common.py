@@ -1,0 +1,63 @@
+"""Common: status, capabilities, versions and transaction state, over the wire."""
+
+from __future__ import annotations
+
+import trio
+
+import xfs4iot
+from dialogue import Dialogue, dialogue
+
+
+async def test_capabilities_list_exactly_the_commands_that_are_served(dispenser: Dialogue) -> None:
+    capabilities = await dispenser.success("Common.Capabilities")
+    listed = {
+        command: entry["versions"]
+        for interface in capabilities["interfaces"]
+        for command, entry in interface["commands"].items()
+    }
+    assert "2.0" in listed["Common.Status"]
+    for name in listed:
+        completion = await dispenser.completion(name, {"nonsense": 1}, timeout=2000)
+        assert completion["header"]["completionCode"] != "unsupportedCommand", name
+
+
+async def test_a_status_change_is_told_to_every_client_and_only_the_change(
+    atm: xfs4iot.Publisher, nursery: trio.Nursery
+) -> None:
+    clients: list[Dialogue] = [await nursery.start(dialogue, atm.uri("CashDispenser")) for _ in range(2)]
+    for client in clients:
+        await client.success("Common.Status")
+    simulator: Dialogue = await nursery.start(dialogue, atm.uri("Simulator"), "1.0")
+    await simulator.success("Simulator.OpenSafeDoor")
+    for client in clients:
+        event = await client.until("unsolicited", name="Common.StatusChangedEvent")
+        assert "requestId" not in event["header"]
+        assert event["payload"] == {"cashDispenser": {"safeDoor": "doorOpen"}} or event["payload"] == {
+            "cashManagement": {"safeDoor": "doorOpen"}
+        }
+
+
+async def test_set_versions_is_checked(dispenser: Dialogue) -> None:
+    assert await dispenser.failure("Common.SetVersions", {}) == "invalidData"
+    assert await dispenser.failure("Common.SetVersions", {"commands": {"Common.Status": 9}}) == "invalidData"
+    assert await dispenser.success("Common.SetVersions", {"commands": {"Common.Status": 2}}) == {}
+
+
+async def test_the_transaction_state_is_kept(dispenser: Dialogue) -> None:
+    assert (await dispenser.success("Common.GetTransactionState"))["state"] == "inactive"
+    assert await dispenser.failure("Common.SetTransactionState", {"state": "active"}) == "invalidData"
+    active = {"state": "active", "transactionID": "T-1"}
+    await dispenser.success("Common.SetTransactionState", active)
+    assert await dispenser.success("Common.GetTransactionState") == active
+
+
+async def test_the_envelope_of_2021_1_is_understood(atm: xfs4iot.Publisher, nursery: trio.Nursery) -> None:
+    old: Dialogue = await nursery.start(dialogue, atm.uri("CashDispenser"), None)
+    await old.send("Common.Status", {"timeout": 1000})
+    acknowledge = await old.receive()
+    assert set(acknowledge["header"]) == {"type", "name", "requestId"}
+    assert acknowledge["payload"]["status"] == "ok"
+    completion = await old.receive()
+    assert set(completion["header"]) == {"type", "name", "requestId"}
+    assert completion["payload"]["completionCode"] == "success"
+    assert completion["payload"]["common"]["device"] == "online"

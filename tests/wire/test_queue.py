@@ -1,0 +1,79 @@
+"""Movements wait their turn, reads do not; Cancel and timeouts end what they name and nothing else."""
+
+from __future__ import annotations
+
+import trio
+
+import xfs4iot
+from dialogue import Dialogue, dialogue
+
+
+async def test_movements_run_in_order_and_reads_beside_them(
+    slow_atm: xfs4iot.Publisher, nursery: trio.Nursery
+) -> None:
+    dispenser: Dialogue = await nursery.start(dialogue, slow_atm.uri("CashDispenser"))
+    first = await dispenser.send("CashDispenser.Reset")
+    second = await dispenser.send("CashDispenser.Reset")
+    status = await dispenser.send("Common.Status")
+    order = [(await dispenser.until("completion"))["header"]["requestId"] for _ in range(3)]
+    assert order == [status, first, second]
+
+
+async def test_cancel_answers_first_then_the_commands_complete_canceled(
+    slow_atm: xfs4iot.Publisher, nursery: trio.Nursery
+) -> None:
+    dispenser: Dialogue = await nursery.start(dialogue, slow_atm.uri("CashDispenser"))
+    running = await dispenser.send("CashDispenser.Reset")
+    waiting = await dispenser.send("CashDispenser.Reset")
+    cancel = await dispenser.send("Common.Cancel", {"requestIds": [waiting]})
+    ended = [(await dispenser.until("completion"))["header"] for _ in range(3)]
+    assert [header["requestId"] for header in ended] == [cancel, waiting, running]
+    assert [header["completionCode"] for header in ended] == ["success", "canceled", "success"]
+
+
+async def test_cancel_does_not_reach_another_connections_commands(
+    slow_atm: xfs4iot.Publisher, nursery: trio.Nursery
+) -> None:
+    one: Dialogue = await nursery.start(dialogue, slow_atm.uri("CashDispenser"))
+    other: Dialogue = await nursery.start(dialogue, slow_atm.uri("CashDispenser"))
+    request_id = await one.send("CashDispenser.Reset")
+    await one.until("acknowledge", request_id)
+    assert await other.failure("Common.Cancel", {"requestIds": [request_id]}) == "noMatchingRequestIDs"
+    assert (await one.until("completion", request_id))["header"]["completionCode"] == "success"
+
+
+async def test_cancel_without_ids_ends_all_commands_of_its_connection(
+    slow_atm: xfs4iot.Publisher, nursery: trio.Nursery
+) -> None:
+    dispenser: Dialogue = await nursery.start(dialogue, slow_atm.uri("CashDispenser"))
+    sent = [await dispenser.send("CashDispenser.Reset") for _ in range(3)]
+    assert await dispenser.success("Common.Cancel") == {}
+    ended = [(await dispenser.until("completion", one))["header"]["completionCode"] for one in sent]
+    assert ended[1:] == ["canceled", "canceled"]
+
+
+async def test_a_waiting_command_times_out_untouched(
+    slow_atm: xfs4iot.Publisher, nursery: trio.Nursery
+) -> None:
+    dispenser: Dialogue = await nursery.start(dialogue, slow_atm.uri("CashDispenser"))
+    running = await dispenser.send("CashDispenser.Reset")
+    waiting = await dispenser.send("CashDispenser.Reset", timeout=50)
+    ended = await dispenser.until("completion")
+    assert ended["header"]["requestId"] == waiting
+    assert ended["header"]["completionCode"] == "timeOut"
+    assert (await dispenser.until("completion", running))["header"]["completionCode"] == "success"
+
+
+async def test_a_closed_connection_cancels_its_own_commands_only(
+    slow_atm: xfs4iot.Publisher, nursery: trio.Nursery
+) -> None:
+    staying: Dialogue = await nursery.start(dialogue, slow_atm.uri("CashDispenser"))
+    leaving: Dialogue = await nursery.start(dialogue, slow_atm.uri("CashDispenser"))
+    for _ in range(5):
+        await leaving.until("acknowledge", await leaving.send("CashDispenser.Reset"))
+    mine = await staying.send("CashDispenser.Reset")
+    began = trio.current_time()
+    await leaving.connection.aclose()
+    assert (await staying.until("completion", mine))["header"]["completionCode"] == "success"
+    queued_seconds = 5 * 1.0
+    assert trio.current_time() - began < queued_seconds
