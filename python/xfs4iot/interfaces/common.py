@@ -42,6 +42,11 @@ class Common(Interface):
         if kept := self.service.ledger.document(_TRANSACTION):
             self._transaction = wire.decode(messages.GetTransactionStateCompletion, kept)
 
+    @property
+    def transaction_active(self) -> bool:
+        """Whether a customer transaction is active, as last set."""
+        return self._transaction.state == "active"
+
     @handles("Common.Status")
     def status(self, request: None, command: Command) -> bytes:
         """`Common.Status`: the live status, written anew only after a change."""
