@@ -177,7 +177,9 @@ class _Booker:
         if self._unit(items.source):
             drawn = self._draw(items.source, "count", items)
         elif origin is None:
-            drawn = {(items.item or "", items.level or ("fit" if items.item else "unrecognized")): items.count}
+            drawn = {
+                (items.item or "", items.level or ("fit" if items.item else "unrecognized")): items.count
+            }
         else:
             drawn = self._draw(origin, _WHERE[items.source], items, keep=items.source in _WITHIN_REACH)
         for (item, level), count in drawn.items():
@@ -257,4 +259,3 @@ class _Booker:
 
     def _unit(self, place: str) -> str | None:
         return None if place in _WHERE else place
-

@@ -263,9 +263,7 @@ class CashManagement(Interface):
         chosen = request.item_info_type
         if chosen is not None and (chosen.serial_number or chosen.signature or chosen.image):
             unwanted = {
-                name: None
-                for name in ("serial_number", "signature", "image")
-                if not getattr(chosen, name)
+                name: None for name in ("serial_number", "signature", "image") if not getattr(chosen, name)
             }
             found = [msgspec.structs.replace(item, **unwanted) for item in found]
         return messages.GetItemInfoCompletion(items_list=found or None)
@@ -314,7 +312,8 @@ class CashManagement(Interface):
         currencies = {note.cash_item.currency for note in self.device.bank_notes.values() if note.cash_item}
         if request.currency is not None and request.currency not in currencies:
             raise errors.CommandError(
-                "invalidCurrency", f"the device has no {request.currency}; see CashManagement.GetBankNoteTypes"
+                "invalidCurrency",
+                f"the device has no {request.currency}; see CashManagement.GetBankNoteTypes",
             )
         return messages.GetTellerInfoCompletion(
             teller_details=self.tellers.details(request.teller_id, request.currency)

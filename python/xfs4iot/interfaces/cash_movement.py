@@ -152,7 +152,9 @@ class CashMovements:
                 storage.error(command, result.failure.failure, result.failure.units)
         return result, booking
 
-    async def _book(self, intent: Intent, result: CashMovement | None, moved_unknown: bool = False) -> Booking:
+    async def _book(
+        self, intent: Intent, result: CashMovement | None, moved_unknown: bool = False
+    ) -> Booking:
         storage = self.storage
         into = result.into if isinstance(result, Retracted) else frozenset()
         booking = storage.counts.book(result.moved if result is not None else (), into)

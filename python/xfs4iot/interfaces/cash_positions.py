@@ -129,7 +129,8 @@ def _area(storage: Storage, area: str, index: int | None, wrong_index: str) -> D
                 return Destination(area, name, index)
             within -= areas
         raise errors.CommandError(
-            wrong_index, f"there is no retract position {index}; see retractAreas of the units in Storage.GetStorage"
+            wrong_index,
+            f"there is no retract position {index}; see retractAreas of the units in Storage.GetStorage",
         )
     for name in units:
         if storage.replenishment_status(name) != "full":

@@ -289,9 +289,7 @@ class SimulatedCashDispenser(devices.CashDispenser):
                 self._break()
         return None
 
-    async def retract(
-        self, request: devices.RetractRequest, events: devices.CashEvents
-    ) -> devices.Retracted:
+    async def retract(self, request: devices.RetractRequest, events: devices.CashEvents) -> devices.Retracted:
         if self.truth.total("transport"):
             raise errors.HardwareError("items are stuck on the transport; reset the device")
         if self.faults.pop("itemsTaken", 0):
