@@ -79,7 +79,9 @@ class Denominator:
         if asked is None or (app is not None and service is not None):
             raise errors.InvalidData(f"{path}.denomination: give either app or service")
         if service is not None and not service.mix:
-            raise errors.InvalidData(f"{path}.denomination.service.mix is missing; see CashDispenser.GetMixTypes")
+            raise errors.InvalidData(
+                f"{path}.denomination.service.mix is missing; see CashDispenser.GetMixTypes"
+            )
         self._storage.require_no_exchange()
         teller = request.teller_id
         if self._tellers.present and teller is not None:
@@ -115,7 +117,9 @@ class Denominator:
     ) -> dict[str, Decimal]:
         if wanted is None:
             raise errors.CommandError("invalidDenomination", "no currencies are given")
-        known = {self._storage.configuration(unit).currency for unit in self._storage.names_of_type("cashOut")}
+        known = {
+            self._storage.configuration(unit).currency for unit in self._storage.names_of_type("cashOut")
+        }
         known |= cash_box.keys()
         if not wanted:
             raise errors.CommandError("invalidCurrency", "no currency is given")
@@ -154,9 +158,7 @@ class Denominator:
                 units.append(Unit(name, configuration.currency, configuration.value, count))
         return units
 
-    def _mixed(
-        self, asked: messages.ServiceMix, amounts: Mapping[str, Decimal], path: str
-    ) -> dict[str, int]:
+    def _mixed(self, asked: messages.ServiceMix, amounts: Mapping[str, Decimal], path: str) -> dict[str, int]:
         assert asked.mix is not None
         mix = self._mixes.chosen(asked.mix)
         wanted = {currency: amount for currency, amount in amounts.items() if amount}
@@ -166,7 +168,9 @@ class Denominator:
             raise errors.InvalidData(f"{path}.denomination.service.currencies: the amounts are 0")
         partial = self._within_units(asked.partial or {})
         try:
-            solved = denominate(wanted, self._solver_units(), mix=mix, max_items=self._limit(), partial=partial)
+            solved = denominate(
+                wanted, self._solver_units(), mix=mix, max_items=self._limit(), partial=partial
+            )
         except DenominateError as impossible:
             raise errors.CommandError(impossible.error_code, str(impossible)) from impossible
         return {unit: count for unit, count in solved.values.items() if count > 0}

@@ -156,7 +156,12 @@ class CashDispenser(Interface):
     def _dispense_position(self, request: messages.Dispense) -> str:
         """The position asked for; without one, the teller's own or the default."""
         asked = request.denomination
-        if request.position is None and asked is not None and asked.teller_id is not None and self._tellers.present:
+        if (
+            request.position is None
+            and asked is not None
+            and asked.teller_id is not None
+            and self._tellers.present
+        ):
             teller = self._tellers.require(asked.teller_id, "invalidTellerID")
             return output_position(self.device, teller.output_position)
         return output_position(self.device, request.position)
@@ -291,7 +296,9 @@ class CashDispenser(Interface):
         stacker = status.intermediate_stacker if status is not None else None
         transports = [at.transport_status for at in (status.positions if status is not None else None) or []]
         if stacker == "empty" and all(one in (None, "empty") for one in transports):
-            raise errors.CommandError("noItems", "there is nothing on the stacker; see CashDispenser.Dispense")
+            raise errors.CommandError(
+                "noItems", "there is nothing on the stacker; see CashDispenser.Dispense"
+            )
 
     @handles("CashDispenser.Reject", asks="reject")
     async def reject(self, request: None, command: Command) -> None:

@@ -98,12 +98,12 @@ class CashManagement(Interface):
         """`CashManagement.Retract`: items at an output position, or else inside, go to a retract area."""
         storage = self.storage
         storage.require_no_exchange()
-        location = request.location or messages.Location()
-        position = output_position_of(self.device, location.output_position)
+        location = request.location
+        position = output_position_of(self.device, location.output_position if location else None)
         where = destination(
             storage,
             None
-            if location.retract_area is None
+            if location is None or location.retract_area is None
             else messages.ItemTargetData(target=location.retract_area, index=location.index),
         )
         self._require_items(position)
@@ -162,10 +162,10 @@ class CashManagement(Interface):
     ) -> Any:
         """The completion of a command that brought items in, or its failure."""
         storage: dict[str, messages.StorageCashIn] = {}
-        for unit in {*booking.taken_in, *booking.into, *result.into}:
+        for unit in sorted({*booking.taken_in, *booking.into}):
             buckets = booking.taken_in.get(unit, {})
             storage[unit] = messages.StorageCashIn(
-                retract_operations=1 if unit in booking.into | result.into else None,
+                retract_operations=1 if unit in booking.into else None,
                 **{bucket: cash_counts(items) for bucket, items in buckets.items()},
             )
         places: dict[str, messages.StorageCashCounts | None] = {}
@@ -263,9 +263,7 @@ class CashManagement(Interface):
         chosen = request.item_info_type
         if chosen is not None and (chosen.serial_number or chosen.signature or chosen.image):
             unwanted = {
-                name: None
-                for name in ("serial_number", "signature", "image")
-                if not getattr(chosen, name)
+                name: None for name in ("serial_number", "signature", "image") if not getattr(chosen, name)
             }
             found = [msgspec.structs.replace(item, **unwanted) for item in found]
         return messages.GetItemInfoCompletion(items_list=found or None)
@@ -314,7 +312,8 @@ class CashManagement(Interface):
         currencies = {note.cash_item.currency for note in self.device.bank_notes.values() if note.cash_item}
         if request.currency is not None and request.currency not in currencies:
             raise errors.CommandError(
-                "invalidCurrency", f"the device has no {request.currency}; see CashManagement.GetBankNoteTypes"
+                "invalidCurrency",
+                f"the device has no {request.currency}; see CashManagement.GetBankNoteTypes",
             )
         return messages.GetTellerInfoCompletion(
             teller_details=self.tellers.details(request.teller_id, request.currency)

@@ -50,17 +50,13 @@ class Tellers:
 
     def details(self, teller: int | None, currency: str | None) -> list[messages.TellerDetails] | None:
         """Of one teller or all, in one currency or all."""
-        chosen = (
-            list(self._tellers.values()) if teller is None else [self.require(teller, "invalidTellerId")]
-        )
+        chosen = list(self._tellers.values()) if teller is None else [self.require(teller, "invalidTellerId")]
         if currency is not None:
             chosen = [
                 msgspec.structs.replace(
                     one,
                     teller_totals={
-                        name: totals
-                        for name, totals in (one.teller_totals or {}).items()
-                        if name == currency
+                        name: totals for name, totals in (one.teller_totals or {}).items() if name == currency
                     }
                     or None,
                 )

@@ -25,7 +25,9 @@ def atm(*, ledger: Ledger, state: Path | None = None, seconds: float = 0.2) -> l
         seconds: how long a movement takes; 0 for no time.
     """
     dispenser = SimulatedCashDispenser("CashDispenser", state=state, seconds=seconds)
-    control = service.Service("Simulator", Device("Simulator"), [Common, Simulator], ledger=ledger.service("Simulator"))
+    control = service.Service(
+        "Simulator", Device("Simulator"), [Common, Simulator], ledger=ledger.service("Simulator")
+    )
     simulator = control.interfaces[Simulator.name]
     assert isinstance(simulator, Simulator)
     simulator.dispenser = dispenser

@@ -17,7 +17,6 @@ from typing import ClassVar
 
 import msgspec
 
-from xfs4iot.protocol import registry
 from xfs4iot.server.command import Command
 from xfs4iot.server.handler import Interface, handles
 from xfs4iot.simulator.cash_dispenser import SimulatedCashDispenser
