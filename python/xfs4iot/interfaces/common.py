@@ -12,10 +12,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 import msgspec
-from xfs4iot.protocol.messages import common as messages
 
 from xfs4iot.devices import implements
 from xfs4iot.protocol import errors, registry, versions, wire
+from xfs4iot.protocol.messages import common as messages
 from xfs4iot.server.command import Command
 from xfs4iot.server.handler import Interface, handles
 from xfs4iot.server.service import Service
