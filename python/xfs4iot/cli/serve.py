@@ -17,6 +17,7 @@ from xfs4iot.cli.configuration import Configuration, ConfigurationError, load_de
 from xfs4iot.cli.hosting import running
 from xfs4iot.interfaces.assembly import Publisher, Service
 from xfs4iot.ledger import Ledger, LedgerCorrupt, LedgerUnavailable
+from xfs4iot.server import stalls
 from xfs4iot.server.access import Access
 from xfs4iot.server.publisher import NoFreePort
 from xfs4iot.server.session import SessionLimits
@@ -106,6 +107,7 @@ async def _serve(configuration: Configuration, credentials: Credentials | None) 
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             async with running(publisher), trio.open_nursery() as nursery:
                 nursery.start_soon(systemd.watchdog)
+                nursery.start_soon(stalls.watch)
                 systemd.notify(f"READY=1\nSTATUS=publishing at {publisher.uri()}")
                 await anext(signals)
                 systemd.notify("STOPPING=1")

@@ -1,5 +1,48 @@
 """What a vendor writes: one class per device, made of the classes of its interfaces."""
 
 from xfs4iot.devices._device import CommandEvents, Device, implements, operation
+from xfs4iot.devices.cash_dispenser import (
+    CashDispenser,
+    Counted,
+    Dispensed,
+    DispenseRequest,
+    Presented,
+    Tested,
+)
+from xfs4iot.devices.cash_management import (
+    CashEvents,
+    CashManagement,
+    CashMovement,
+    CashUnitError,
+    Destination,
+    ItemsMoved,
+    Retracted,
+    RetractRequest,
+    items_from,
+)
+from xfs4iot.devices.storage import CashUnit, Storage, UnitStatus
 
-__all__ = ["CommandEvents", "Device", "implements", "operation"]
+__all__ = [
+    "CashDispenser",
+    "CashEvents",
+    "CashManagement",
+    "CashMovement",
+    "CashUnit",
+    "CashUnitError",
+    "CommandEvents",
+    "Counted",
+    "Destination",
+    "Device",
+    "DispenseRequest",
+    "Dispensed",
+    "ItemsMoved",
+    "Presented",
+    "RetractRequest",
+    "Retracted",
+    "Storage",
+    "Tested",
+    "UnitStatus",
+    "implements",
+    "items_from",
+    "operation",
+]

@@ -12,10 +12,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 import msgspec
-from xfs4iot.protocol.messages import common as messages
 
 from xfs4iot.devices import implements
 from xfs4iot.protocol import errors, registry, versions, wire
+from xfs4iot.protocol.messages import common as messages
 from xfs4iot.server.command import Command
 from xfs4iot.server.handler import Interface, handles
 from xfs4iot.server.service import Service
@@ -41,6 +41,11 @@ class Common(Interface):
         """Recall the transaction state."""
         if kept := self.service.ledger.document(_TRANSACTION):
             self._transaction = wire.decode(messages.GetTransactionStateCompletion, kept)
+
+    @property
+    def transaction_active(self) -> bool:
+        """Whether a customer transaction is active, as last set."""
+        return self._transaction.state == "active"
 
     @handles("Common.Status")
     def status(self, request: None, command: Command) -> bytes:

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from xfs4iot.protocol.messages import service_publisher as messages
-
 from xfs4iot.server.command import Command
 from xfs4iot.server.handler import Interface, handles
 from xfs4iot.server.service import Service

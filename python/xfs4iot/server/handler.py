@@ -149,9 +149,9 @@ class Interface:
         try:
             with trio.CancelScope(shield=moving, deadline=trio.current_time() + limit) as scope:
                 result = await operation(*arguments)
-        except errors.XfsError:
+        except (errors.XfsError, trio.Cancelled, KeyboardInterrupt):
             raise
-        except Exception as fault:
+        except BaseException as fault:
             self.service.log.exception("%s raised %s", where, type(fault).__name__)
             raise errors.HardwareError(
                 f"the device class failed: {where} raised {type(fault).__name__}; see the service's log"

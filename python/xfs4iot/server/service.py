@@ -12,6 +12,7 @@ from __future__ import annotations
 import heapq
 import logging
 import math
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -86,9 +87,13 @@ class Service:
         self._serial = 0
         self._changes: StatusChanges | None = None
         self._status_changed = trio.Event()
+        self._thread = 0
+        self._token: trio.lowlevel.TrioToken
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Open the device and serve its commands until cancelled; started when clients may come."""
+        self._thread = threading.get_ident()
+        self._token = trio.lowlevel.current_trio_token()
         async with trio.open_nursery() as nursery:
             self.nursery = nursery
             await self._open()
@@ -272,7 +277,13 @@ class Service:
                     session.ping()
 
     def device_event(self, event: msgspec.Struct) -> None:
-        """Let the interfaces see an unsolicited event of the device, then broadcast it."""
+        """Let the interfaces see an unsolicited event of the device, then broadcast it.
+
+        A device class may call this from a thread of its own.
+        """
+        if threading.get_ident() != self._thread:
+            self._token.run_sync_soon(self.device_event, event)
+            return
         for interface in self.interfaces.values():
             interface.observe(event)
         self.broadcast(event)
@@ -303,6 +314,9 @@ class Service:
         return versions.adapt_event(name, payload, specification)
 
     def _status_set(self, *_: Any) -> None:
+        if threading.get_ident() != self._thread:
+            self._token.run_sync_soon(self._status_set)
+            return
         self.status_serial += 1
         self.status_pending = True
         self._status_changed.set()

@@ -1,0 +1,18 @@
+"""An application: find the dispenser, pay out 70 EUR."""
+
+import trio
+
+import xfs4iot
+
+
+async def main():
+    async with xfs4iot.connect("127.0.0.1", "CashDispenser", plain=True) as dispenser:
+        request = {"denomination": {"service": {"currencies": {"EUR": 70}, "mix": "mix1"}}}
+        try:
+            paid = await dispenser.call("CashDispenser.Dispense", {"denomination": request}, timeout=30)
+            print(paid["result"]["values"])
+        except xfs4iot.CommandFailed as failed:
+            print(failed.completion_code, failed.error_code, failed.description)
+
+
+trio.run(main)

@@ -1,0 +1,124 @@
+"""CashDispenser: what a vendor writes for a device that pays out cash.
+
+class MyDispenser(devices.CashDispenser):
+    async def cash_units(self):
+        return {"unit1": devices.CashUnit(index=1, capacity=2000, types=frozenset({"cashOut"}), ...)}
+
+    async def dispense(self, request, events):
+        moved = await self.port.feed(request.counts)
+        return devices.Dispensed(moved=devices.items_from(moved, "stacker"))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from xfs4iot.devices._device import operation
+from xfs4iot.devices.cash_management import CashEvents, CashManagement, CashMovement, Destination
+
+__all__ = [
+    "CashDispenser",
+    "Counted",
+    "DispenseRequest",
+    "Dispensed",
+    "Presented",
+    "Tested",
+]
+
+
+@dataclass(frozen=True)
+class DispenseRequest:
+    """What to take from the units.
+
+    Attributes:
+        counts: items by unit, each above 0.
+        position: the output position they are meant for.
+        token: the end-to-end token of the request, for devices that check it themselves.
+    """
+
+    counts: Mapping[str, int]
+    position: str
+    token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dispensed(CashMovement):
+    """What was dispensed.
+
+    Attributes:
+        bunches: into how many bunches it is divided; None if not known.
+    """
+
+    bunches: int | None = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Presented(CashMovement):
+    """What was presented.
+
+    Attributes:
+        additional_bunches: how many are still to be presented; None if not known.
+        presented: after a failure, whether items got into the customer's reach; None if not known.
+    """
+
+    additional_bunches: int | None = 0
+    presented: bool | None = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counted(CashMovement):
+    """What counting found: by unit, items taken out of it, and items counted."""
+
+    dispensed: Mapping[str, int] = field(default_factory=dict)
+    counted: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tested(CashMovement):
+    """What the test of the units found: why each unit failed that did (see `CashUnitError`)."""
+
+    failed: Mapping[str, str] = field(default_factory=dict)
+
+
+class CashDispenser(CashManagement):
+    """A device that pays out cash. Override what it can do; `cash_units` and `dispense` at least."""
+
+    @operation
+    async def dispense(self, request: DispenseRequest, events: CashEvents) -> Dispensed:
+        """`CashDispenser.Dispense`: take items from the units to the stacker.
+
+        A device without a stacker moves them to the output at once.
+        """
+        raise NotImplementedError
+
+    @operation
+    async def present(self, position: str, events: CashEvents) -> Presented:
+        """`CashDispenser.Present`: move the dispensed items into the customer's reach.
+
+        Send `ItemsTakenEvent` later, when they are taken. Failures: `shutterNotOpen`,
+        `presentErrorNoItems`, `presentErrorItems`, `presentErrorUnknown`.
+        """
+        raise NotImplementedError
+
+    @operation
+    async def reject(self, unit: str, events: CashEvents) -> CashMovement:
+        """`CashDispenser.Reject`: move the dispensed items into the reject unit `unit`."""
+        raise NotImplementedError
+
+    @operation
+    async def prepare_dispense(self, action: Literal["start", "stop"]) -> None:
+        """`CashDispenser.PrepareDispense`: start (or stop) what makes the next dispense faster."""
+
+    @operation
+    async def count(self, units: tuple[str, ...], position: str, events: CashEvents) -> Counted:
+        """`CashDispenser.Count`: empty the units to `position`, counting."""
+        raise NotImplementedError
+
+    @operation
+    async def test_cash_units(
+        self, units: tuple[str, ...], destination: Destination, events: CashEvents
+    ) -> Tested:
+        """`CashDispenser.TestCashUnits`: take one item from each of the units to `destination`."""
+        raise NotImplementedError

@@ -1,0 +1,200 @@
+"""CashManagement: what devices that move cash have in common.
+
+Movements. An operation that moves items is given a request and the command's `CashEvents`,
+whose `operation` is a number of its own for each movement, and returns what has moved, also
+when it stopped half-way: `CashMovement(moved, failure=...)`. An operation that raises any
+`XfsError` other than `HardwareError` has moved nothing. When it raises anything else, does
+not return, or the service itself is killed, the service asks `recall` what has moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from xfs4iot.devices._device import CommandEvents, operation
+from xfs4iot.devices.storage import Storage
+from xfs4iot.protocol import errors
+from xfs4iot.protocol.messages import cash_management as messages
+
+__all__ = [
+    "CashEvents",
+    "CashManagement",
+    "CashMovement",
+    "CashUnitError",
+    "Destination",
+    "ItemsMoved",
+    "RetractRequest",
+    "Retracted",
+    "items_from",
+]
+
+PLACES = ("stacker", "transport", "output", "customer", "unknown")
+"""Where an item may be outside the units, in the standard's words."""
+
+
+@dataclass(frozen=True)
+class ItemsMoved:
+    """Items that went from one place to another.
+
+    Attributes:
+        count: how many.
+        source, target: a unit's name, `stacker`, `transport`, `output` (accessible to the
+            customer), `customer` (taken) or `unknown`.
+        origin: the unit they were dispensed from; None if nobody knows.
+        item: id of the cash item; None for what is on the books there.
+        level: None for what is on the books there.
+        accessible: they had been accessible to a customer before.
+    """
+
+    count: int
+    source: str
+    target: str
+    origin: str | None = None
+    item: str | None = None
+    level: str | None = None
+    accessible: bool = False
+
+
+def items_from(counts: Mapping[str, int], target: str) -> tuple[ItemsMoved, ...]:
+    """Items dispensed from units, by unit, to one place: what most dispensers report."""
+    return tuple(ItemsMoved(count, unit, target, origin=unit) for unit, count in counts.items() if count > 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CashMovement:
+    """What an operation has moved.
+
+    Attributes:
+        moved: in order.
+        failure: why it did not do all it was asked to.
+        inaccurate: units whose counts the device no longer trusts, after a jam for example.
+        emptied: units that are empty now for certain; what the books still hold there is
+            written off as being in an unknown place.
+    """
+
+    moved: tuple[ItemsMoved, ...] = ()
+    failure: errors.XfsError | None = None
+    inaccurate: frozenset[str] = frozenset()
+    emptied: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retracted(CashMovement):
+    """What a retract or reset has moved.
+
+    Attributes:
+        into: units that took items which the device could not count.
+        reason: why a retract was incomplete, for a failure `incompleteRetract`.
+    """
+
+    into: frozenset[str] = frozenset()
+    reason: str = "retractFailure"
+
+
+class CashUnitError(errors.CommandError):
+    """A unit stopped the command: `cashUnitError`; a `Storage.StorageErrorEvent` names the units.
+
+    Args:
+        failure: `empty`, `error`, `full`, `locked`, `invalid`, `config`, `notConfigured`, `feedModuleProblem`.
+        units: names of the units.
+        description: for people.
+    """
+
+    def __init__(self, failure: str, units: Iterable[str], description: str = "") -> None:
+        super().__init__("cashUnitError", description)
+        self.failure = failure
+        self.units = tuple(units)
+
+
+class CashEvents(CommandEvents, Protocol):
+    """What a device is given while it moves items."""
+
+    @property
+    def operation(self) -> int:
+        """The movement's own number, rising; `recall` is asked with it.
+
+        A device that can be asked after a crash keeps it, durably, before it moves anything.
+        """
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where items are to go.
+
+    Attributes:
+        target: `singleUnit`, `retract`, `transport`, `stacker`, `reject`, `itemCassette`, `cashIn`,
+            or an output position.
+        unit: the unit, for `singleUnit`, `retract` and `reject`.
+        index: the area inside the retract units, from 1.
+    """
+
+    target: str
+    unit: str | None = None
+    index: int | None = None
+
+
+@dataclass(frozen=True)
+class RetractRequest:
+    """From which output position, and inside the device if there are items, to where."""
+
+    position: str
+    destination: Destination
+
+
+class CashManagement(Storage):
+    """A device that moves cash.
+
+    Attributes:
+        bank_notes: the items it knows, by id (`typeEUR20`).
+    """
+
+    bank_notes: Mapping[str, messages.BankNote] = {}
+
+    @operation
+    async def recall(self, operation: int) -> CashMovement | None:
+        """What the movement with this number has moved, as the device recorded it.
+
+        Empty if the device knows that it moved nothing (the number is newer than any it
+        has seen), None if it cannot tell.
+        """
+
+    @operation
+    async def retract(self, request: RetractRequest, events: CashEvents) -> Retracted:
+        """`CashManagement.Retract`: bring items back; closes the shutter.
+
+        Raise `CommandError("itemsTaken")` if they were taken meanwhile.
+        """
+        raise NotImplementedError
+
+    @operation
+    async def reset(self, destination: Destination, events: CashEvents) -> Retracted:
+        """`CashManagement.Reset`: clear what is in the way to `destination` and make ready."""
+        raise NotImplementedError
+
+    @operation
+    async def calibrate_cash_unit(
+        self, unit: str, count: int, destination: Destination, events: CashEvents
+    ) -> CashMovement:
+        """`CashManagement.CalibrateCashUnit`: learn the items of a unit by moving `count` of them."""
+        raise NotImplementedError
+
+    @operation
+    async def open_shutter(self, position: str) -> None:
+        """`CashManagement.OpenShutter`. Raise `CommandError("shutterNotOpen")` if it does not open."""
+
+    @operation
+    async def close_shutter(self, position: str) -> None:
+        """`CashManagement.CloseShutter`. Raise `CommandError("shutterNotClosed")` if it does not close."""
+
+    @operation
+    async def get_item_info(self) -> list[messages.ItemInfo]:
+        """`CashManagement.GetItemInfo`: what was read of the items of the last movement."""
+        raise NotImplementedError
+
+    @operation
+    async def set_classification_list(
+        self, version: str | None, elements: list[messages.ClassificationElement]
+    ) -> None:
+        """`CashManagement.SetClassificationList`; told again at each start."""

@@ -1,0 +1,95 @@
+"""Storage: the units a device keeps its items in, as the device finds them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from xfs4iot.devices._device import Device, operation
+from xfs4iot.protocol.messages import cash_management, storage
+
+__all__ = ["CashUnit", "Storage", "UnitStatus", "UnitType"]
+
+UnitStatus = Literal["ok", "inoperative", "missing", "notConfigured", "manipulated"]
+UnitType = Literal["cashIn", "cashOut", "replenishment", "cashInRetract", "cashOutRetract", "reject"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CashUnit:
+    """One unit of cash, as the device finds it. What is configured and counted is the service's.
+
+    Attributes:
+        index: its number in the device, from 1.
+        capacity: items it can hold; 0 if not known.
+        types: what the unit can be used for.
+        items: levels of items it can hold (`fit`, `unfit`, `counterfeit`, ...).
+        cash_items: ids of the items it can hold; they are keys of `CashManagement.bank_notes`.
+        currency, value: of what it dispenses; None where its items are mixed.
+        id: the unit's own identification, up to five characters.
+        position_name: where in the device it is.
+        serial_number: of the cassette; another one means that the cassette was changed, and
+            its counts and configuration begin anew.
+        status: its hardware.
+        low_threshold, high_threshold, max_retracts: until an application sets others.
+        hardware_sensors: it senses its level by itself.
+        retract_areas: into how many areas of it items can be retracted.
+        retract_thresholds: whether its high threshold counts items; else retract operations.
+        initial: items of the first of `cash_items`, fit, in a unit that the service did not know before.
+    """
+
+    index: int
+    capacity: int
+    types: frozenset[UnitType]
+    items: frozenset[str] = frozenset({"fit", "unfit"})
+    cash_items: tuple[str, ...] = ()
+    currency: str | None = None
+    value: Decimal | None = None
+    id: str | None = None
+    position_name: str | None = None
+    serial_number: str | None = None
+    status: UnitStatus = "ok"
+    low_threshold: int | None = None
+    high_threshold: int | None = None
+    max_retracts: int | None = None
+    hardware_sensors: bool = False
+    retract_areas: int | None = None
+    retract_thresholds: bool = False
+    initial: int = 0
+
+
+class Storage(Device):
+    """A device with storage units."""
+
+    async def cash_units(self) -> Mapping[str, CashUnit] | None:
+        """The units, by name (`unit1`); asked at the start and after each exchange.
+
+        None says that the device cannot detect its units now; those that the service
+        knows are then reported as missing, and their counts are kept.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must say which units it has: override cash_units")
+
+    def unit_changed(self, unit: str, status: UnitStatus) -> None:
+        """Tell that the hardware of a unit has changed, such as when a cassette was pulled out."""
+        self.send(storage.StorageChangedEvent({unit: storage.StorageUnit(status=status)}))
+
+    @operation
+    async def set_storage(self, units: Mapping[str, cash_management.StorageSetCash]) -> None:
+        """`Storage.SetStorage`: learn what an application configures, before it takes effect."""
+
+    @operation
+    async def start_exchange(self) -> None:
+        """`Storage.StartExchange`: release the units, for a person to exchange them."""
+
+    @operation
+    async def end_exchange(self) -> None:
+        """`Storage.EndExchange`: lock the units and make ready; `cash_units` is asked next."""
+
+    @operation
+    async def unit_counts(self) -> Mapping[str, int]:
+        """Items in each unit, from a device that counts by itself.
+
+        Asked when the outcome of a movement is not known, after a crash for example.
+        """
+        raise NotImplementedError

@@ -1,0 +1,264 @@
+"""Counts of cash: from movements to bookings, and from the books to the standard's counts.
+
+For every unit the books hold `count` (the items in it), `initial`, and the standard's `out.*`
+and `in.*`, each by item and level, with one law, unit by unit:
+
+    count = initial + sum(in.*) - sum(out.*)
+
+An item that leaves a unit stays on the books of that unit of origin, in the bucket that says
+where it is now: `stacked` and `transport` for as long as it is there, `presented`, `rejected`,
+`distributed` and `unknown` for good. Into a unit it comes as `rejected`, `distributed` or, if
+a customer could have touched it, `retracted`. Items that were in a customer's reach count as
+`stacked` or `transport`, not as `presented`, while they are back inside.
+
+What a device moves counts even where the books disagree: if it takes more from a unit than the
+books hold, the difference is added to what the unit held at first, and the unit is inaccurate.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from xfs4iot.devices import CashMovement, CashUnit, ItemsMoved, Retracted
+from xfs4iot.ledger import CounterKey, Posting, ServiceLedger, SetPosting
+from xfs4iot.protocol.messages import cash_management as messages
+
+__all__ = ["Booking", "CashCounts", "ItemCounts", "cash_counts", "item_counts"]
+
+ItemCounts = dict[tuple[str, str], int]
+"""Items by item id and level; items not told apart have the id "" and the level "unrecognized"."""
+
+UNRECOGNIZED = ("", "unrecognized")
+RETRACT_OPERATIONS = "in.retractOperations"
+_OUT = ("presented", "rejected", "distributed", "unknown", "stacked", "diverted", "transport")
+_IN = ("deposited", "retracted", "rejected", "distributed", "transport")
+_WHERE = {
+    "stacker": "out.stacked",
+    "transport": "out.transport",
+    "output": "out.presented",
+    "customer": "out.presented",
+    "unknown": "out.unknown",
+}
+_WITHIN_REACH = ("output", "customer")
+
+
+def cash_counts(items: Mapping[tuple[str, str], int]) -> messages.StorageCashCounts | None:
+    """Counts as the standard writes them; None if there are none."""
+    if not any(items.values()):
+        return None
+    by_item: dict[str, dict[str, int]] = defaultdict(dict)
+    for (item, level), count in sorted(items.items()):
+        if item and count:
+            by_item[item][level] = count
+    unrecognized = sum(count for (item, _), count in items.items() if not item)
+    return messages.StorageCashCounts(
+        unrecognized=unrecognized or None,
+        additional={item: messages.StorageCashCount(**levels) for item, levels in by_item.items()},
+    )
+
+
+def item_counts(counts: messages.StorageCashCounts | None) -> ItemCounts:
+    """The other way round."""
+    items: ItemCounts = {}
+    if counts is None:
+        return items
+    if counts.unrecognized:
+        items[UNRECOGNIZED] = counts.unrecognized
+    for item, levels in counts.additional.items():
+        for level in ("fit", "unfit", "suspect", "counterfeit", "inked"):
+            if count := getattr(levels, level):
+                items[item, level] = count
+    return items
+
+
+@dataclass
+class Booking:
+    """What a movement changes on the books.
+
+    Attributes:
+        postings: the changes.
+        inaccurate: units in which the device found more than the books held, or whose count it
+            does not trust.
+        into: units that took items which had been in a customer's reach.
+        taken_in: what came into each unit, by the standard's name of the bucket (`retracted`, ...).
+    """
+
+    postings: list[Posting] = field(default_factory=list)
+    inaccurate: set[str] = field(default_factory=set)
+    into: set[str] = field(default_factory=set)
+    taken_in: dict[str, dict[str, ItemCounts]] = field(default_factory=lambda: defaultdict(dict))
+
+
+class CashCounts:
+    """The counts of all units of one service."""
+
+    def __init__(self, ledger: ServiceLedger, units: Mapping[str, CashUnit]) -> None:
+        self._ledger = ledger
+        self._units = units
+
+    def items(self, unit: str, bucket: str = "count") -> ItemCounts:
+        """What one bucket of a unit holds."""
+        return {
+            (key.item, key.level): value
+            for key, value in self._ledger.counters().items()
+            if key.unit == unit and key.bucket == bucket and value
+        }
+
+    def total(self, unit: str, bucket: str = "count") -> int:
+        """How many items one bucket of a unit holds."""
+        return sum(self.items(unit, bucket).values())
+
+    def out(self, unit: str) -> messages.StorageCashOut:
+        """What has left the unit, and where it went."""
+        return messages.StorageCashOut(
+            **{name: cash_counts(self.items(unit, f"out.{name}")) for name in _OUT}
+        )
+
+    def taken_in(self, unit: str) -> messages.StorageCashIn:
+        """What has come into the unit, and how."""
+        return messages.StorageCashIn(
+            retract_operations=self.total(unit, RETRACT_OPERATIONS),
+            **{name: cash_counts(self.items(unit, f"in.{name}")) for name in _IN},
+        )
+
+    def initial(self, unit: str) -> messages.StorageCashCounts:
+        """What the unit held when it was last set."""
+        return cash_counts(self.items(unit, "initial")) or messages.StorageCashCounts(unrecognized=0)
+
+    def at(self, place: str) -> dict[str, int]:
+        """Items that are on the stacker or the transport, by unit of origin."""
+        bucket = _WHERE[place]
+        found: Counter[str] = Counter()
+        for key, value in self._ledger.counters().items():
+            if key.bucket == bucket and value > 0:
+                found[key.unit] += value
+        return dict(found)
+
+    def begin_anew(self, unit: str, initial: ItemCounts) -> list[SetPosting]:
+        """Set what a unit holds; nothing has left it or come into it since."""
+        postings = [SetPosting(*key, 0) for key in self._ledger.counters() if key.unit == unit]
+        for (item, level), count in initial.items():
+            for bucket in ("initial", "count"):
+                wanted = SetPosting(unit, bucket, item, level, count)
+                postings = [posting for posting in postings if posting.key != wanted.key]
+                postings.append(wanted)
+        return postings
+
+    def book(self, movement: CashMovement) -> Booking:
+        """What to post for a movement, as the device reported it."""
+        return _Booker(self._ledger.counters(), self._units).book(movement)
+
+
+class _Booker:
+    def __init__(self, counters: Mapping[CounterKey, int], units: Mapping[str, CashUnit]) -> None:
+        self._held = Counter(counters)
+        self._units = units
+        self._posted: Counter[CounterKey] = Counter()
+        self._booking = Booking()
+
+    def book(self, movement: CashMovement) -> Booking:
+        booking = self._booking
+        for items in movement.moved:
+            if items.count > 0 and items.source != items.target:
+                self._move(items)
+        for unit in movement.emptied:
+            left = sum(held for key, held in self._held.items() if key.unit == unit and key.bucket == "count")
+            if left > 0:
+                self._move(ItemsMoved(left, unit, "unknown", origin=unit))
+        booking.inaccurate |= movement.inaccurate
+        if isinstance(movement, Retracted):
+            booking.into |= movement.into
+        for unit in booking.into:
+            self._post(unit, RETRACT_OPERATIONS, "", "", 1)
+        booking.postings = [Posting(*key, delta) for key, delta in self._posted.items() if delta]
+        return booking
+
+    def _move(self, items: ItemsMoved) -> None:
+        origin = items.origin if items.origin is not None else self._unit(items.source)
+        if self._unit(items.source):
+            drawn = self._draw(items.source, "count", items)
+        elif origin is None:
+            drawn = {
+                (items.item or "", items.level or ("fit" if items.item else "unrecognized")): items.count
+            }
+        else:
+            drawn = self._draw(origin, _WHERE[items.source], items, keep=items.source in _WITHIN_REACH)
+        for (item, level), count in drawn.items():
+            self._arrive(items, origin, item, level, count)
+
+    def _arrive(self, items: ItemsMoved, origin: str | None, item: str, level: str, count: int) -> None:
+        source, target = items.source, items.target
+        if not self._unit(target):
+            if origin is not None and (source not in _WITHIN_REACH or target not in _WITHIN_REACH):
+                self._post(origin, _WHERE[target], item, level, count)
+                if source in _WITHIN_REACH:
+                    known = min(count, max(self._held[CounterKey(origin, "out.presented", item, level)], 0))
+                    self._post(origin, "out.presented", item, level, -known)
+                    self._post(origin, "initial", item, level, count - known)
+            return
+        self._post(target, "count", item, level, count)
+        rejects = "reject" in self._units[target].types if target in self._units else False
+        if source in _WITHIN_REACH or items.accessible:
+            bucket, left = "retracted", "presented"
+            self._booking.into.add(target)
+        elif rejects and origin != target:
+            bucket = left = "rejected"
+        else:
+            bucket = left = "distributed"
+        if origin is not None and source not in _WITHIN_REACH:
+            if origin == target:
+                return
+            self._post(origin, f"out.{left}", item, level, count)
+        self._post(target, f"in.{bucket}", item, level, count)
+        arrived = self._booking.taken_in[target].setdefault(bucket, {})
+        arrived[item, level] = arrived.get((item, level), 0) + count
+
+    def _draw(self, unit: str, bucket: str, items: ItemsMoved, *, keep: bool = False) -> ItemCounts:
+        """Take items from a bucket: those named, else whatever it holds."""
+        drawn: ItemCounts = {}
+        wanted = items.count
+        stock = [
+            (key, held)
+            for key, held in sorted(self._held.items(), key=lambda entry: (entry[0].item == "", entry[0]))
+            if key.unit == unit and key.bucket == bucket and held > 0
+        ]
+        for exact in (True, False):
+            for key, held in stock:
+                if exact is not self._named(items, key) or (key.item, key.level) in drawn:
+                    continue
+                if take := min(wanted, held):
+                    drawn[key.item, key.level] = take
+                    wanted -= take
+                    if not keep:
+                        self._post(*key, -take)
+        if wanted:
+            unknown = self._usual(unit, items)
+            drawn[unknown] = drawn.get(unknown, 0) + wanted
+            if bucket == "count":
+                self._booking.inaccurate.add(unit)
+            if not keep:
+                self._post(unit, "initial", *unknown, wanted)
+        return drawn
+
+    @staticmethod
+    def _named(items: ItemsMoved, key: CounterKey) -> bool:
+        return items.item in (None, key.item) and items.level in (None, key.level)
+
+    def _usual(self, unit: str, items: ItemsMoved) -> tuple[str, str]:
+        """What items are of which the books know nothing."""
+        if items.item is not None:
+            return items.item, items.level or "fit"
+        layout = self._units.get(unit)
+        if layout is not None and len(layout.cash_items) == 1:
+            return layout.cash_items[0], items.level or "fit"
+        return UNRECOGNIZED
+
+    def _post(self, unit: str, bucket: str, item: str, level: str, delta: int) -> None:
+        key = CounterKey(unit, bucket, item, level)
+        self._posted[key] += delta
+        self._held[key] += delta
+
+    def _unit(self, place: str) -> str | None:
+        return None if place in _WHERE else place

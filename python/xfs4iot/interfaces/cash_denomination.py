@@ -1,0 +1,244 @@
+"""Denomination: from what a client asks for to items by unit.
+
+A client asks for amounts and a mix (`service`), where `partial` gives the least number of
+items from some units, or names the items itself (`app`); then amounts that are given must be
+exactly what the items are worth, currency by currency. What is to come from a teller's cash
+box is part of the amounts, and is no item.
+
+A unit takes part if it is configured for cashOut, works, holds items and is not locked by an
+application. Errors are found in this order: what is missing or malformed, an exchange, the
+teller, the cash box, currencies, the mix, the units, then what cannot be made up.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from xfs4iot.denominate import DenominateError, Unit, denominate
+from xfs4iot.interfaces.cash_mixes import Mixes
+from xfs4iot.interfaces.cash_tellers import Tellers
+from xfs4iot.interfaces.storage import Storage
+from xfs4iot.protocol import errors
+from xfs4iot.protocol.messages import cash_dispenser as messages
+
+__all__ = ["Denominator", "Planned"]
+
+_CURRENCY = re.compile(r"[A-Z]{3}")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What is to be paid out.
+
+    Attributes:
+        currencies: amounts, with those from the cash box.
+        counts: items by unit.
+        cash_box: amounts that the teller takes from the cash box.
+        teller: who pays, at a teller device.
+    """
+
+    currencies: Mapping[str, Decimal]
+    counts: Mapping[str, int]
+    cash_box: Mapping[str, Decimal]
+    teller: int | None = None
+
+    def message(self) -> messages.Denomination:
+        """As the standard writes it."""
+        return messages.Denomination(
+            currencies=dict(self.currencies) or None,
+            values=dict(self.counts) or None,
+            cash_box=messages.DenominationCashBox(currencies=dict(self.cash_box)) if self.cash_box else None,
+        )
+
+
+class Denominator:
+    """Denominates for one service."""
+
+    def __init__(self, storage: Storage, mixes: Mixes, tellers: Tellers) -> None:
+        self._storage = storage
+        self._mixes = mixes
+        self._tellers = tellers
+
+    def plan(self, request: messages.DenominateRequest | None, path: str) -> Planned:
+        """Items for a request.
+
+        Args:
+            path: where the request stands, for error descriptions.
+
+        Raises:
+            InvalidData, CommandError: as the catalogue has them for `CashDispenser.Denominate`.
+        """
+        if request is None or request.denomination is None:
+            raise errors.InvalidData(f"{path}.denomination is missing")
+        app, service = request.denomination.app, request.denomination.service
+        asked = app if app is not None else service
+        if asked is None or (app is not None and service is not None):
+            raise errors.InvalidData(f"{path}.denomination: give either app or service")
+        if service is not None and not service.mix:
+            raise errors.InvalidData(
+                f"{path}.denomination.service.mix is missing; see CashDispenser.GetMixTypes"
+            )
+        self._storage.require_no_exchange()
+        teller = request.teller_id
+        if self._tellers.present and teller is not None:
+            self._tellers.require(teller, "invalidTellerID")
+        cash_box = self._cash_box(asked.cash_box)
+        currencies = self._currencies(asked.currencies, cash_box)
+        amounts = {
+            currency: amount - cash_box.get(currency, Decimal(0)) for currency, amount in currencies.items()
+        }
+        if any(amount < 0 for amount in amounts.values()):
+            raise errors.CommandError("invalidDenomination", "the cash box is to give more than the amount")
+        if service is not None:
+            counts = self._mixed(service, amounts, path)
+        else:
+            assert app is not None
+            counts = self._chosen(app, amounts, bool(cash_box))
+        self._check_limit(counts)
+        return Planned(currencies or self._worth(counts), counts, cash_box, teller)
+
+    def _cash_box(self, wanted: messages.DenominationCashBox | None) -> dict[str, Decimal]:
+        amounts = dict(wanted.currencies or {}) if wanted is not None else {}
+        if not any(amounts.values()):
+            return {}
+        capabilities = self._storage.device.capabilities.cash_management
+        if capabilities is None or not capabilities.cash_box:
+            raise errors.CommandError("noCashBoxPresent", "this device has no cash box")
+        if any(amount < 0 for amount in amounts.values()):
+            raise errors.CommandError("invalidDenomination", "an amount of the cash box is negative")
+        return amounts
+
+    def _currencies(
+        self, wanted: Mapping[str, Decimal] | None, cash_box: Mapping[str, Decimal]
+    ) -> dict[str, Decimal]:
+        if wanted is None:
+            raise errors.CommandError("invalidDenomination", "no currencies are given")
+        known = {
+            self._storage.configuration(unit).currency for unit in self._storage.names_of_type("cashOut")
+        }
+        known |= cash_box.keys()
+        if not wanted:
+            raise errors.CommandError("invalidCurrency", "no currency is given")
+        for currency in [*wanted, *cash_box]:
+            if not _CURRENCY.fullmatch(currency) or currency not in known:
+                raise errors.CommandError(
+                    "invalidCurrency",
+                    f"{currency!r} cannot be dispensed; the units have "
+                    f"{', '.join(sorted(filter(None, known))) or 'no currency'}",
+                )
+            if currency not in wanted:
+                raise errors.CommandError(
+                    "invalidCurrency", f"{currency!r} of the cash box is none of the amounts"
+                )
+        if any(amount < 0 for amount in wanted.values()):
+            raise errors.CommandError("invalidDenomination", "an amount is negative")
+        return dict(wanted)
+
+    def _unusable(self, unit: str) -> str | None:
+        """Why nothing can be dispensed from a cashOut unit; None if something can."""
+        storage = self._storage
+        if storage.hardware_status(unit) != "ok":
+            return f"is {storage.hardware_status(unit)}"
+        if storage.configuration(unit).app_lock_out:
+            return "is locked by an application"
+        if storage.counts.total(unit) <= 0:
+            return "is empty"
+        return None
+
+    def _solver_units(self) -> list[Unit]:
+        units = []
+        for name in self._storage.names_of_type("cashOut"):
+            configuration = self._storage.configuration(name)
+            if self._unusable(name) is None and configuration.currency and configuration.value:
+                count = self._storage.counts.total(name)
+                units.append(Unit(name, configuration.currency, configuration.value, count))
+        return units
+
+    def _mixed(self, asked: messages.ServiceMix, amounts: Mapping[str, Decimal], path: str) -> dict[str, int]:
+        assert asked.mix is not None
+        mix = self._mixes.chosen(asked.mix)
+        wanted = {currency: amount for currency, amount in amounts.items() if amount}
+        if not wanted:
+            if any(asked.currencies.values() if asked.currencies else ()):
+                return {}
+            raise errors.InvalidData(f"{path}.denomination.service.currencies: the amounts are 0")
+        partial = self._within_units(asked.partial or {})
+        try:
+            solved = denominate(
+                wanted, self._solver_units(), mix=mix, max_items=self._limit(), partial=partial
+            )
+        except DenominateError as impossible:
+            raise errors.CommandError(impossible.error_code, str(impossible)) from impossible
+        return {unit: count for unit, count in solved.values.items() if count > 0}
+
+    def _within_units(self, counts: Mapping[str, int]) -> dict[str, int]:
+        """The counts above 0, each of which its unit can give."""
+        storage = self._storage
+        if negative := [unit for unit, count in counts.items() if count < 0]:
+            raise errors.CommandError("invalidDenomination", f"the count of {negative[0]} is negative")
+        able = storage.names_of_type("cashOut")
+        for unit, count in counts.items():
+            if count == 0:
+                continue
+            if unit not in able:
+                raise errors.CommandError(
+                    "notDispensable", f"nothing can be dispensed from {unit!r}; units: {', '.join(able)}"
+                )
+            if (reason := self._unusable(unit)) and storage.counts.total(unit) > 0:
+                raise errors.CommandError("cashUnitError", f"unit {unit!r} {reason}")
+            held = storage.counts.total(unit)
+            if count > held:
+                raise errors.CommandError(
+                    "notDispensable",
+                    f"unit {unit!r} holds {held} items, {count} asked for; see Storage.GetStorage",
+                )
+        return {unit: count for unit, count in counts.items() if count}
+
+    def _chosen(
+        self, asked: messages.ApplicationMix, amounts: Mapping[str, Decimal], cash_box: bool
+    ) -> dict[str, int]:
+        counts = self._within_units(asked.counts or {})
+        if not counts and not cash_box:
+            raise errors.CommandError("invalidDenomination", "no items are given, and no mix")
+        worth = self._worth(counts)
+        if strange := sorted(worth.keys() - amounts.keys()):
+            raise errors.CommandError(
+                "invalidCurrency", f"items of {', '.join(strange)} are given, but no amount of it"
+            )
+        if any(amounts.values()):
+            for currency, amount in amounts.items():
+                if worth.get(currency, Decimal(0)) != amount:
+                    raise errors.CommandError(
+                        "invalidDenomination",
+                        f"the items are worth {worth.get(currency, 0)} {currency}, {amount} asked for",
+                    )
+        return counts
+
+    def _worth(self, counts: Mapping[str, int]) -> dict[str, Decimal]:
+        """What items by unit are worth, by currency."""
+        worth: dict[str, Decimal] = {}
+        for unit, count in counts.items():
+            configuration = self._storage.configuration(unit)
+            if configuration.currency and configuration.value:
+                before = worth.get(configuration.currency, Decimal(0))
+                worth[configuration.currency] = before + configuration.value * count
+        return worth
+
+    def worth(self, counts: Mapping[str, int]) -> dict[str, Decimal]:
+        """What items by unit are worth, by currency."""
+        return self._worth(counts)
+
+    def _limit(self) -> int | None:
+        capabilities: Any = self._storage.device.capabilities.cash_dispenser
+        return capabilities.max_dispense_items if capabilities is not None else None
+
+    def _check_limit(self, counts: Mapping[str, int]) -> None:
+        limit, items = self._limit(), sum(counts.values())
+        if limit is not None and items > limit:
+            raise errors.CommandError(
+                "tooManyItems", f"{items} items are needed, the device dispenses {limit} at once"
+            )

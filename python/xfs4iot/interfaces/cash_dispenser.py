@@ -1,0 +1,409 @@
+"""CashDispenser: paying out cash.
+
+    Dispense          units → stacker            Present   stacker → output
+    Reject            stacker → reject unit      Retract   output, stacker → retract unit (CashManagement)
+    Count             units → output             TestCashUnits   an item of each unit → reject unit
+
+A device without a stacker dispenses to the output at once. A dispense needs a free way: items
+on the stacker, the transport or at the output (`itemsLeft`) and an open shutter (`shutterOpen`)
+exclude it, and so does an exchange. Checks come before anything moves and change nothing, not
+even the present status. What was dispensed is what the device reports, not what was planned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, ClassVar
+
+import msgspec
+
+from xfs4iot.devices import (
+    CashMovement,
+    CashUnitError,
+    Counted,
+    Dispensed,
+    DispenseRequest,
+    Presented,
+    Tested,
+    items_from,
+)
+from xfs4iot.interfaces.cash_counts import Booking, cash_counts
+from xfs4iot.interfaces.cash_denomination import Denominator, Planned
+from xfs4iot.interfaces.cash_management import CashManagement
+from xfs4iot.interfaces.cash_mixes import Mixes
+from xfs4iot.interfaces.cash_positions import DEFAULT_OUTPUT, destination, output_position, status_of
+from xfs4iot.interfaces.present_status import PresentStatus, PresentStatuses
+from xfs4iot.interfaces.storage import Storage
+from xfs4iot.protocol import errors
+from xfs4iot.protocol.messages import cash_dispenser as messages
+from xfs4iot.protocol.messages import cash_management as cash
+from xfs4iot.server.command import Command
+from xfs4iot.server.handler import Interface, handles
+from xfs4iot.server.service import Service
+
+__all__ = ["CashDispenser"]
+
+
+class CashDispenser(Interface):
+    """The interface of cash dispensers."""
+
+    name: ClassVar[str] = "CashDispenser"
+
+    def __init__(self, service: Service) -> None:
+        super().__init__(service)
+        management = service.interfaces[CashManagement.name]
+        assert isinstance(management, CashManagement)
+        self.storage: Storage = management.storage
+        self._tellers = management.tellers
+        self._movements = management.movements
+        self._mixes = Mixes(service)
+        self._denominator = Denominator(self.storage, self._mixes, self._tellers)
+        self._present_status = PresentStatuses(service.ledger)
+        self._movements.consequences |= {
+            "dispense": self._after_dispense,
+            "present": self._after_present,
+        }
+
+    async def start(self) -> None:
+        """Recall the mix tables."""
+        self._mixes.start()
+
+    @handles("CashDispenser.GetMixTypes")
+    def get_mix_types(self, request: None, command: Command) -> messages.GetMixTypesCompletion:
+        """`CashDispenser.GetMixTypes`."""
+        return messages.GetMixTypesCompletion(mixes=self._mixes.types())
+
+    @handles("CashDispenser.GetMixTable")
+    def get_mix_table(
+        self, request: messages.GetMixTable, command: Command
+    ) -> messages.GetMixTableCompletion:
+        """`CashDispenser.GetMixTable`."""
+        return self._mixes.table(request.mix)
+
+    @handles("CashDispenser.SetMixTable")
+    async def set_mix_table(self, request: messages.SetMixTable, command: Command) -> None:
+        """`CashDispenser.SetMixTable`."""
+        await self._mixes.set_table(request)
+
+    @handles("CashDispenser.GetPresentStatus")
+    def get_present_status(
+        self, request: messages.GetPresentStatus, command: Command
+    ) -> messages.GetPresentStatusCompletion:
+        """`CashDispenser.GetPresentStatus` 3.0."""
+        position = output_position(self.device, request.position)
+        known = self._present_status.at(position)
+        planned = Planned(known.currencies, known.values, known.cash_box)
+        return messages.GetPresentStatusCompletion(
+            denomination=planned.message() if known.values or known.cash_box else None,
+            present_state=known.state,
+        )
+
+    @handles("CashDispenser.Denominate", asks="dispense")
+    def denominate(self, request: messages.Denominate, command: Command) -> messages.DenominateCompletion:
+        """`CashDispenser.Denominate` 3.0: nothing moves and nothing is reserved."""
+        planned = self._denominator.plan(request.request, "$.request")
+        return messages.DenominateCompletion(result=planned.message())
+
+    @handles("CashDispenser.Dispense", asks="dispense")
+    async def dispense(self, request: messages.Dispense, command: Command) -> messages.DispenseCompletion:
+        """`CashDispenser.Dispense` 3.0."""
+        position = self._dispense_position(request)
+        planned = self._denominator.plan(request.denomination, "$.denomination")
+        self._require_free_way(position)
+        await self.authorise(request.token, planned, command)
+        result, booking = await self._movements.move(
+            command,
+            "dispense",
+            self.device.dispense,
+            DispenseRequest(planned.counts, position, request.token),
+            expect=Dispensed,
+            planned=items_from(planned.counts, "stacker" if self._has_stacker() else "output"),
+            units=self.storage.names_of_type("reject"),
+            detail={
+                "position": position,
+                "requestId": command.request_id,
+                "identity": command.identity,
+                "cashBox": {name: str(amount) for name, amount in planned.cash_box.items()},
+                "teller": planned.teller,
+            },
+        )
+        done = Planned(
+            self._with_cash_box(self._paid(booking, result), planned.cash_box),
+            self._paid(booking, result),
+            planned.cash_box,
+        )
+        if result.failure is not None:
+            if done.counts:
+                whole = done.message()
+                command.send(
+                    messages.IncompleteDispenseEvent(
+                        currencies=whole.currencies, values=whole.values, cash_box=whole.cash_box
+                    )
+                )
+            raise result.failure
+        bunches = "unknown" if result.bunches is None else str(result.bunches)
+        return messages.DispenseCompletion(
+            denomination=done.message(), bunches=bunches, storage=self._storage_changes(booking)
+        )
+
+    async def authorise(self, token: str | None, planned: Planned, command: Command) -> None:
+        """Check the end-to-end token of a dispense, after all other checks and before anything moves.
+
+        A device that declares no end-to-end security takes no notice of tokens.
+        """
+
+    def _dispense_position(self, request: messages.Dispense) -> str:
+        """The position asked for; without one, the teller's own or the default."""
+        asked = request.denomination
+        if (
+            request.position is None
+            and asked is not None
+            and asked.teller_id is not None
+            and self._tellers.present
+        ):
+            teller = self._tellers.require(asked.teller_id, "invalidTellerID")
+            return output_position(self.device, teller.output_position)
+        return output_position(self.device, request.position)
+
+    def _has_stacker(self) -> bool:
+        capabilities = self.device.capabilities.cash_dispenser
+        return bool(capabilities is not None and capabilities.intermediate_stacker)
+
+    def _require_free_way(self, position: str) -> None:
+        at = status_of(self.device, position)
+        status = self.device.status.cash_dispenser
+        if at is not None and at.shutter not in (None, "closed", "unknown") and at.shutter != "jammedClosed":
+            raise errors.CommandError("shutterOpen", f"the shutter at {position} is {at.shutter}")
+        places = {
+            f"at {position}": at.position_status if at is not None else None,
+            "on the transport": at.transport_status if at is not None else None,
+            "on the stacker": status.intermediate_stacker if status is not None else None,
+        }
+        for place, state in places.items():
+            if state is not None and str(state).startswith("notEmpty"):
+                raise errors.CommandError(
+                    "itemsLeft", f"there are items {place}; present, reject or retract them first"
+                )
+
+    def _paid(self, booking: Booking, result: CashMovement) -> dict[str, int]:
+        """Items on their way to the customer, by unit."""
+        paid: dict[str, int] = {}
+        for items in result.moved:
+            for place, sign in ((items.target, 1), (items.source, -1)):
+                if items.origin is not None and place in ("stacker", "output"):
+                    paid[items.origin] = paid.get(items.origin, 0) + sign * items.count
+        return {unit: count for unit, count in paid.items() if count > 0}
+
+    def _with_cash_box(
+        self, counts: Mapping[str, int], cash_box: Mapping[str, Decimal]
+    ) -> dict[str, Decimal]:
+        amounts = self._denominator.worth(counts)
+        for currency, amount in cash_box.items():
+            amounts[currency] = amounts.get(currency, Decimal(0)) + amount
+        return amounts
+
+    def _after_dispense(
+        self, detail: Mapping[str, Any], result: CashMovement | None, booking: Booking
+    ) -> dict[str, bytes]:
+        cash_box = {name: Decimal(amount) for name, amount in detail["cashBox"].items()}
+        state: Any = "unknown"
+        values: dict[str, int] = {}
+        if result is not None:
+            values = self._paid(booking, result)
+            direct = any(items.target == "output" for items in result.moved)
+            state = "presented" if direct else "notPresented"
+        paid = self._denominator.worth(values)
+        status = PresentStatus(
+            state=state,
+            currencies=self._with_cash_box(values, cash_box),
+            values=values,
+            cash_box=cash_box,
+            request_id=detail["requestId"],
+            identity=detail["identity"],
+        )
+        documents = dict(self._present_status.changed(detail["position"], status))
+        if detail["teller"] is not None and result is not None:
+            capabilities = self.device.capabilities.cash_dispenser
+            coins = str(capabilities.type).endswith("Coin")
+            documents |= self._tellers.dispensed(detail["teller"], paid, cash_box, coins)
+        return documents
+
+    def _after_present(
+        self, detail: Mapping[str, Any], result: CashMovement | None, booking: Booking
+    ) -> dict[str, bytes]:
+        state: Any = "unknown"
+        if isinstance(result, Presented):
+            state = {True: "presented", False: "notPresented", None: "unknown"}[result.presented]
+        elif result is not None:
+            state = "presented" if any(items.target == "output" for items in result.moved) else "notPresented"
+        known = self._present_status.at(detail["position"])
+        return dict(
+            self._present_status.changed(detail["position"], msgspec.structs.replace(known, state=state))
+        )
+
+    def _storage_changes(self, booking: Booking) -> cash.StorageInOut:
+        """What the movement has changed of the counts, unit by unit."""
+        out: dict[str, dict[str, dict[tuple[str, str], int]]] = {}
+        for posting in booking.postings:
+            direction, _, bucket = posting.bucket.partition(".")
+            if direction == "out" and posting.delta > 0:
+                counts = out.setdefault(posting.unit, {}).setdefault(bucket, {})
+                counts[posting.item, posting.level] = posting.delta
+        return cash.StorageInOut(
+            in_={
+                unit: cash.StorageCashIn(**{name: cash_counts(items) for name, items in buckets.items()})
+                for unit, buckets in booking.taken_in.items()
+            }
+            or None,
+            out={
+                unit: cash.StorageCashOut(**{name: cash_counts(items) for name, items in buckets.items()})
+                for unit, buckets in out.items()
+            }
+            or None,
+        )
+
+    @handles("CashDispenser.Present", asks="present")
+    async def present(self, request: messages.Present, command: Command) -> messages.PresentCompletion:
+        """`CashDispenser.Present`."""
+        self.storage.require_no_exchange()
+        position = output_position(self.device, request.position)
+        self._require_dispensed()
+        at = status_of(self.device, position)
+        capabilities = self.device.capabilities.cash_dispenser
+        implicit = capabilities is None or capabilities.shutter_control is not False
+        if implicit and at is not None and at.shutter == "open":
+            raise errors.CommandError("shutterOpen", f"the shutter at {position} is open already")
+        result, _ = await self._movements.move(
+            command,
+            "present",
+            self.device.present,
+            position,
+            expect=Presented,
+            units=self.storage.counts.at("stacker"),
+            detail={"position": position},
+        )
+        if result.failure is not None:
+            raise result.failure
+        bunches = "unknown" if result.additional_bunches is None else str(result.additional_bunches)
+        return messages.PresentCompletion(
+            position=cash.PositionInfoNullable(position=position, additional_bunches=bunches)
+        )
+
+    def _require_dispensed(self) -> None:
+        """Refuse to move what is not there, if the device is sure that it is not."""
+        status = self.device.status.cash_dispenser
+        stacker = status.intermediate_stacker if status is not None else None
+        transports = [at.transport_status for at in (status.positions if status is not None else None) or []]
+        if stacker == "empty" and all(one in (None, "empty") for one in transports):
+            raise errors.CommandError(
+                "noItems", "there is nothing on the stacker; see CashDispenser.Dispense"
+            )
+
+    @handles("CashDispenser.Reject", asks="reject")
+    async def reject(self, request: None, command: Command) -> None:
+        """`CashDispenser.Reject`."""
+        self.storage.require_no_exchange()
+        self._require_dispensed()
+        where = destination(
+            self.storage,
+            cash.ItemTargetData(target="reject"),
+            not_supported="cashUnitError",
+            wrong_index="cashUnitError",
+        )
+        if where.unit is None or self.storage.replenishment_status(where.unit) == "full":
+            units = tuple(self.storage.names_of_type("reject"))
+            self.storage.error(command, "full", units)
+            raise errors.CommandError("cashUnitError", "no reject unit has room; see Storage.GetStorage")
+        result, _ = await self._movements.move(
+            command, "reject", self.device.reject, where.unit, expect=CashMovement, units=[where.unit]
+        )
+        if result.failure is not None:
+            raise result.failure
+
+    @handles("CashDispenser.PrepareDispense", asks="prepare_dispense")
+    async def prepare_dispense(self, request: messages.PrepareDispense, command: Command) -> None:
+        """`CashDispenser.PrepareDispense`."""
+        if request.action is None:
+            raise errors.InvalidData("$.action is missing; say start or stop")
+        self.storage.require_no_exchange()
+        self._movements.require_ready()
+        await self.ask(self.device.prepare_dispense, request.action, expect=type(None))
+
+    @handles("CashDispenser.Count", asks="count")
+    async def count(self, request: messages.Count, command: Command) -> messages.CountCompletion:
+        """`CashDispenser.Count`: one unit, or all that cash is dispensed from."""
+        storage = self.storage
+        storage.require_no_exchange()
+        position = output_position(self.device, request.position)
+        if request.unit is None or request.unit.lower() in ("all", "unitall"):
+            units = tuple(storage.names_of_type("cashOut"))
+        elif request.unit in storage.units:
+            units = (request.unit,)
+        else:
+            raise errors.InvalidData(f"$.unit: there is no unit {request.unit!r}; see Storage.GetStorage")
+        if broken := tuple(unit for unit in units if storage.hardware_status(unit) != "ok"):
+            storage.error(command, "error", broken)
+            raise errors.CommandError("cashUnitError", f"{', '.join(broken)} cannot be counted")
+        result, _ = await self._movements.move(
+            command, "count", self.device.count, units, position, expect=Counted, units=units
+        )
+        counted = {
+            unit: messages.CountCompletionCountedCashUnits(
+                dispensed=result.dispensed[unit],
+                counted=result.counted.get(unit) or None,
+                replenishment_status=storage.replenishment_status(unit),
+                status=storage.hardware_status(unit),
+            )
+            for unit in units
+            if result.dispensed.get(unit)
+        }
+        payload = messages.CountCompletion(counted_cash_units=counted or None)
+        if result.failure is not None:
+            if isinstance(result.failure, errors.CommandError):
+                result.failure.payload = payload
+            raise result.failure
+        return payload
+
+    @handles("CashDispenser.TestCashUnits", asks="test_cash_units")
+    async def test_cash_units(self, request: messages.TestCashUnits, command: Command) -> None:
+        """`CashDispenser.TestCashUnits`: succeeds if an item came from one unit at least."""
+        storage = self.storage
+        storage.require_no_exchange()
+        where = destination(
+            storage,
+            request.target,
+            not_supported="unsupportedPosition",
+            wrong_index="unsupportedPosition",
+            prefer=("reject", "retract"),
+        )
+        at = status_of(self.device, DEFAULT_OUTPUT)
+        if where.target.startswith("out") and at is not None and at.shutter == "open":
+            raise errors.CommandError("shutterOpen", f"the shutter at {where.target} is open")
+        units: list[str] = []
+        for unit in storage.names_of_type("cashOut"):
+            if storage.configuration(unit).app_lock_out:
+                storage.error(command, "locked", (unit,))
+            elif storage.hardware_status(unit) != "ok":
+                storage.error(command, "error", (unit,))
+            elif storage.replenishment_status(unit) == "empty":
+                storage.error(command, "empty", (unit,))
+            else:
+                units.append(unit)
+        if not units:
+            raise errors.CommandError("cashUnitError", "no unit can be tested; see Storage.GetStorage")
+        result, _ = await self._movements.move(
+            command,
+            "test",
+            self.device.test_cash_units,
+            tuple(units),
+            where,
+            expect=Tested,
+            units=[*units, *([where.unit] if where.unit else [])],
+        )
+        for unit, failure in result.failed.items():
+            storage.error(command, failure, (unit,))
+        if result.failure is not None:
+            raise result.failure
+        if result.failed and set(result.failed) >= set(units):
+            raise CashUnitError("error", units, "no unit passed the test; see the events")

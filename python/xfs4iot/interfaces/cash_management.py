@@ -1,0 +1,344 @@
+"""CashManagement: what all devices that move cash have in common.
+
+Retract and Reset bring items to where no customer reaches them; the shutter closes with
+them. An exchange excludes every movement but Reset. Opening an open shutter, or closing a
+closed one, is an error of its own. Known items are the device's; the classification list is
+the service's, told to the device at each start; tellers and their totals are the service's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import msgspec
+
+from xfs4iot.devices import CashMovement, Destination, Retracted, RetractRequest, implements
+from xfs4iot.interfaces.cash_counts import Booking, cash_counts
+from xfs4iot.interfaces.cash_movement import CashMovements
+from xfs4iot.interfaces.cash_positions import DEFAULT_OUTPUT, destination, output_position, status_of
+from xfs4iot.interfaces.cash_tellers import Tellers
+from xfs4iot.interfaces.storage import Storage
+from xfs4iot.protocol import errors, wire
+from xfs4iot.protocol.messages import cash_management as messages
+from xfs4iot.server.command import Command
+from xfs4iot.server.handler import Handler, Interface, handles
+from xfs4iot.server.service import Service
+
+__all__ = ["CashManagement"]
+
+_CLASSIFICATION = "CashManagement.classificationList"
+
+
+class CashManagement(Interface):
+    """The interface of all devices that move cash.
+
+    Attributes:
+        movements: carries out and books what moves.
+        tellers: who works at the device, for teller devices.
+    """
+
+    name: ClassVar[str] = "CashManagement"
+
+    def __init__(self, service: Service) -> None:
+        super().__init__(service)
+        storage = service.interfaces[Storage.name]
+        assert isinstance(storage, Storage)
+        self.storage = storage
+        self.movements = CashMovements(storage)
+        self.tellers = Tellers(service)
+        self._classification = messages.GetClassificationListCompletion()
+        storage.changed.append(self._derive_health)
+
+    async def start(self) -> None:
+        """Settle what a crash left open; tell the device its classification list."""
+        if kept := self.service.ledger.document(_CLASSIFICATION):
+            self._classification = wire.decode(messages.GetClassificationListCompletion, kept)
+            await self._tell_classification()
+        self.tellers.start()
+        await self.movements.start()
+        self._derive_health()
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """Tellers are for teller devices."""
+        found = dict(super().handlers())
+        if not self.tellers.present:
+            found.pop("CashManagement.GetTellerInfo", None)
+            found.pop("CashManagement.SetTellerInfo", None)
+        return found
+
+    def _derive_health(self) -> None:
+        """`dispenser` of the status: whether items can be dispensed from all, some or no units."""
+        status = self.device.status.cash_management
+        if status is None or status.dispenser is None:
+            return
+        storage = self.storage
+        usable = troubled = 0
+        for name in storage.names_of_type("cashOut"):
+            replenishment = storage.replenishment_status(name)
+            if storage.hardware_status(name) != "ok" or replenishment == "empty":
+                troubled += 1
+            else:
+                usable += 1
+                troubled += replenishment == "low"
+        for name in storage.names_of_type("reject", "cashOutRetract", "cashInRetract"):
+            troubled += storage.hardware_status(name) != "ok" or storage.replenishment_status(name) in (
+                "full",
+                "high",
+            )
+        status.dispenser = "stop" if not usable else "attention" if troubled else "ok"
+
+    @handles("CashManagement.GetBankNoteTypes")
+    def get_bank_note_types(self, request: None, command: Command) -> messages.GetBankNoteTypesCompletion:
+        """`CashManagement.GetBankNoteTypes`."""
+        return messages.GetBankNoteTypesCompletion(items=dict(self.device.bank_notes) or None)
+
+    @handles("CashManagement.Retract", asks="retract")
+    async def retract(self, request: messages.Retract, command: Command) -> messages.RetractCompletion:
+        """`CashManagement.Retract`: items at an output position, or else inside, go to a retract area."""
+        storage = self.storage
+        storage.require_no_exchange()
+        location = request.location
+        position = output_position_of(self.device, location.output_position if location else None)
+        where = destination(
+            storage,
+            None
+            if location is None or location.retract_area is None
+            else messages.ItemTargetData(target=location.retract_area, index=location.index),
+        )
+        self._require_items(position)
+        self._require_free(where)
+        result, booking = await self.movements.move(
+            command,
+            "retract",
+            self.device.retract,
+            RetractRequest(position, where),
+            expect=Retracted,
+            units=[where.unit] if where.unit else (),
+            detail={"position": position},
+        )
+        return self._brought_in(command, result, booking, messages.RetractCompletion)
+
+    @handles("CashManagement.Reset", asks="reset")
+    async def reset(self, request: messages.Reset, command: Command) -> messages.ResetCompletion:
+        """`CashManagement.Reset`: clear the way and make the device ready."""
+        where = destination(self.storage, request.position)
+        self._require_free(where)
+        result, booking = await self.movements.move(
+            command,
+            "reset",
+            self.device.reset,
+            where,
+            expect=Retracted,
+            units=[where.unit] if where.unit else (),
+            detail={},
+        )
+        return self._brought_in(command, result, booking, messages.ResetCompletion)
+
+    def _require_items(self, position: str) -> None:
+        """Refuse to retract nothing, if the device is sure that there is nothing."""
+        at = status_of(self.device, position)
+        status = self.device.status.cash_dispenser
+        places = [
+            at.position_status if at is not None else None,
+            at.transport_status if at is not None else None,
+            status.intermediate_stacker if status is not None else None,
+        ]
+        known = [place for place in places if place is not None]
+        if known and all(place == "empty" for place in known):
+            raise errors.CommandError("noItems", f"there is nothing to retract at {position}, nor inside")
+
+    def _require_free(self, where: Destination) -> None:
+        status = self.device.status.cash_dispenser
+        if (
+            where.target == "stacker"
+            and status is not None
+            and status.intermediate_stacker not in (None, "empty")
+        ):
+            raise errors.CommandError("positionNotEmpty", "the stacker is not empty")
+
+    def _brought_in(
+        self, command: Command, result: Retracted, booking: Booking, completion: type[Any]
+    ) -> Any:
+        """The completion of a command that brought items in, or its failure."""
+        storage: dict[str, messages.StorageCashIn] = {}
+        for unit in sorted({*booking.taken_in, *booking.into}):
+            buckets = booking.taken_in.get(unit, {})
+            storage[unit] = messages.StorageCashIn(
+                retract_operations=1 if unit in booking.into else None,
+                **{bucket: cash_counts(items) for bucket, items in buckets.items()},
+            )
+        places: dict[str, messages.StorageCashCounts | None] = {}
+        for place in ("transport", "stacker"):
+            arrived = [items for items in result.moved if items.target == place]
+            found: dict[tuple[str, str], int] = {}
+            for items in arrived:
+                key = (items.item or "", items.level or ("fit" if items.item else "unrecognized"))
+                found[key] = found.get(key, 0) + items.count
+            places[place] = cash_counts(found)
+        payload = completion(storage=storage or None, **places)
+        if result.failure is None:
+            return payload
+        failure = result.failure
+        if isinstance(failure, errors.CommandError):
+            if failure.error_code == "incompleteRetract":
+                command.send(
+                    messages.IncompleteRetractEvent(item_number_list=storage or None, reason=result.reason)
+                )
+            failure.payload = payload
+        raise failure
+
+    @handles("CashManagement.OpenShutter", asks="open_shutter")
+    async def open_shutter(self, request: messages.OpenShutter, command: Command) -> None:
+        """`CashManagement.OpenShutter`."""
+        await self._shutter(request.position, "open", "shutterOpen", self.device.open_shutter)
+
+    @handles("CashManagement.CloseShutter", asks="close_shutter")
+    async def close_shutter(self, request: messages.CloseShutter, command: Command) -> None:
+        """`CashManagement.CloseShutter`."""
+        await self._shutter(request.position, "closed", "shutterClosed", self.device.close_shutter)
+
+    async def _shutter(self, wanted: str | None, state: str, already: str, operation: Any) -> None:
+        self.storage.require_no_exchange()
+        position = output_position_of(self.device, wanted)
+        self.movements.require_ready()
+        at = status_of(self.device, position)
+        if at is not None and at.shutter == state:
+            raise errors.CommandError(already, f"the shutter at {position} is {state} already")
+        await self.ask(operation, position, expect=type(None), moving=True)
+
+    @handles("CashManagement.CalibrateCashUnit", asks="calibrate_cash_unit")
+    async def calibrate_cash_unit(
+        self, request: messages.CalibrateCashUnit, command: Command
+    ) -> messages.CalibrateCashUnitCompletion:
+        """`CashManagement.CalibrateCashUnit`."""
+        storage = self.storage
+        if not request.unit or not request.num_of_bills:
+            raise errors.InvalidData("$.unit and $.numOfBills are needed; name a unit and how many items")
+        storage.require_no_exchange()
+        if request.unit not in storage.units:
+            raise errors.CommandError(
+                "invalidCashUnit", f"there is no unit {request.unit!r}; see Storage.GetStorage"
+            )
+        where = destination(
+            storage,
+            request.position,
+            not_supported="unsupportedPosition",
+            wrong_index="unsupportedPosition",
+            prefer=("reject", "retract"),
+        )
+        result, _ = await self.movements.move(
+            command,
+            "calibrate",
+            self.device.calibrate_cash_unit,
+            request.unit,
+            request.num_of_bills,
+            where,
+            expect=CashMovement,
+            units=[request.unit],
+        )
+        if result.failure is not None:
+            raise result.failure
+        return messages.CalibrateCashUnitCompletion(
+            result=messages.CalibrateCashUnitCompletionResult(
+                unit=request.unit,
+                num_of_bills=sum(items.count for items in result.moved if items.source == request.unit),
+                position=messages.ItemTargetData(
+                    target="singleUnit" if where.unit else where.target, unit=where.unit, index=where.index
+                ),
+            )
+        )
+
+    @handles("CashManagement.GetItemInfo", asks="get_item_info")
+    async def get_item_info(
+        self, request: messages.GetItemInfo, command: Command
+    ) -> messages.GetItemInfoCompletion:
+        """`CashManagement.GetItemInfo` 3.0: of all items, or of one level, or one of them."""
+        found: list[messages.ItemInfo] = await self.ask(self.device.get_item_info, expect=list)
+        if request.items is not None:
+            if request.items.level is not None:
+                found = [item for item in found if item.level == request.items.level]
+            if request.items.index:
+                found = found[request.items.index - 1 : request.items.index]
+        chosen = request.item_info_type
+        if chosen is not None and (chosen.serial_number or chosen.signature or chosen.image):
+            unwanted = {
+                name: None for name in ("serial_number", "signature", "image") if not getattr(chosen, name)
+            }
+            found = [msgspec.structs.replace(item, **unwanted) for item in found]
+        return messages.GetItemInfoCompletion(items_list=found or None)
+
+    @handles("CashManagement.GetClassificationList", asks="set_classification_list")
+    def get_classification_list(
+        self, request: None, command: Command
+    ) -> messages.GetClassificationListCompletion:
+        """`CashManagement.GetClassificationList`."""
+        return self._classification
+
+    @handles("CashManagement.SetClassificationList", asks="set_classification_list")
+    async def set_classification_list(
+        self, request: messages.SetClassificationList, command: Command
+    ) -> None:
+        """`CashManagement.SetClassificationList`: replaces the whole list."""
+        for number, element in enumerate(request.classification_elements or []):
+            if element.level is None:
+                raise errors.InvalidData(f"$.classificationElements[{number}].level is missing")
+        wanted = messages.GetClassificationListCompletion(
+            version=request.version, classification_elements=request.classification_elements
+        )
+        before, self._classification = self._classification, wanted
+        try:
+            await self._tell_classification()
+        except errors.XfsError:
+            self._classification = before
+            raise
+        await self.service.ledger.put_document(_CLASSIFICATION, wire.encode(wanted))
+
+    async def _tell_classification(self) -> None:
+        if implements(self.device, "set_classification_list"):
+            kept = self._classification
+            await self.ask(
+                self.device.set_classification_list,
+                kept.version,
+                kept.classification_elements or [],
+                expect=type(None),
+            )
+
+    @handles("CashManagement.GetTellerInfo")
+    def get_teller_info(
+        self, request: messages.GetTellerInfo, command: Command
+    ) -> messages.GetTellerInfoCompletion:
+        """`CashManagement.GetTellerInfo`: of one teller or all, in one currency or all."""
+        currencies = {note.cash_item.currency for note in self.device.bank_notes.values() if note.cash_item}
+        if request.currency is not None and request.currency not in currencies:
+            raise errors.CommandError(
+                "invalidCurrency",
+                f"the device has no {request.currency}; see CashManagement.GetBankNoteTypes",
+            )
+        return messages.GetTellerInfoCompletion(
+            teller_details=self.tellers.details(request.teller_id, request.currency)
+        )
+
+    @handles("CashManagement.SetTellerInfo")
+    async def set_teller_info(self, request: messages.SetTellerInfo, command: Command) -> None:
+        """`CashManagement.SetTellerInfo`: create, modify or delete a teller."""
+        if request.action is None or request.teller_details is None:
+            raise errors.InvalidData("$.action and $.tellerDetails are needed")
+        self.storage.require_no_exchange()
+        details = request.teller_details
+        if request.action != "delete":
+            output_position_of(self.device, details.output_position)
+            known = {note.cash_item.currency for note in self.device.bank_notes.values() if note.cash_item}
+            if strange := sorted(set(details.teller_totals or {}) - known):
+                raise errors.CommandError("invalidCurrency", f"the device has no {', '.join(strange)}")
+        await self.tellers.set(request.action, details)
+        assert details.teller_id is not None
+        self.service.broadcast(messages.TellerInfoChangedEvent(teller_id=details.teller_id))
+
+
+def output_position_of(device: Any, position: str | None) -> str:
+    """An output position; input positions are none of a dispenser."""
+    wanted = position or DEFAULT_OUTPUT
+    if wanted.startswith("in"):
+        raise errors.CommandError("unsupportedPosition", f"the device has no position {wanted}")
+    return output_position(device, wanted)

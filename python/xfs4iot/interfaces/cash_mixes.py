@@ -1,0 +1,130 @@
+"""Mixes: the ways of making up an amount, by algorithm or by a house's own table.
+
+`mix1` to `mix3` are the algorithms. A table with the number 21 is `mixTable21`; setting it
+again replaces it. Tables are kept in the ledger. An amount may stand in several rows of a
+table; they are tried in the table's order.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from xfs4iot.denominate import MixTable
+from xfs4iot.protocol import errors, wire
+from xfs4iot.protocol.messages import cash_dispenser as messages
+from xfs4iot.server.service import Service
+
+__all__ = ["Mixes"]
+
+_DOCUMENT = "CashDispenser.mixTables"
+_ALGORITHMS = {
+    "mix1": ("minimumBills", "Minimum number of bills"),
+    "mix2": ("equalEmptying", "Equal emptying of the units"),
+    "mix3": ("maxCashUnits", "Maximum number of units"),
+}
+_TABLE = "mixTable"
+
+
+class Mixes:
+    """The mixes of one service."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._tables: dict[str, messages.GetMixTableCompletion] = {}
+
+    def start(self) -> None:
+        """Recall the tables."""
+        if kept := self._service.ledger.document(_DOCUMENT):
+            self._tables = wire.decode(dict[str, messages.GetMixTableCompletion], kept)
+
+    def types(self) -> dict[str, messages.Mix]:
+        """All mixes, by name."""
+        mixes = {
+            name: messages.Mix(type="algorithm", algorithm=algorithm, name=title)
+            for name, (algorithm, title) in _ALGORITHMS.items()
+        }
+        for name, table in self._tables.items():
+            mixes[name] = messages.Mix(type="table", name=table.name)
+        return mixes
+
+    def table(self, mix: str | None) -> messages.GetMixTableCompletion:
+        """A house's table.
+
+        Raises:
+            CommandError: `invalidMix`.
+        """
+        if mix is None or mix not in self._tables:
+            raise errors.CommandError(
+                "invalidMix", f"{mix!r} is no mix table; see CashDispenser.GetMixTypes for those there are"
+            )
+        return self._tables[mix]
+
+    def chosen(self, mix: str) -> str | MixTable:
+        """What the solver is to be told for `mix`.
+
+        Raises:
+            CommandError: `invalidMixNumber`.
+        """
+        if mix in _ALGORITHMS:
+            return _ALGORITHMS[mix][0]
+        if mix not in self._tables:
+            raise errors.CommandError(
+                "invalidMixNumber", f"there is no mix {mix!r}; see CashDispenser.GetMixTypes"
+            )
+        return _solvers_table(self._tables[mix].mix_rows or [])
+
+    async def set_table(self, request: messages.SetMixTable) -> None:
+        """Check and keep a table.
+
+        Raises:
+            InvalidData: something is missing.
+            CommandError: `invalidMixNumber`, `invalidMixTable`.
+        """
+        if request.mix_number is None or not request.name or not request.mix_rows:
+            raise errors.InvalidData("$.mixNumber, $.name and $.mixRows are needed")
+        if request.mix_number <= len(_ALGORITHMS):
+            raise errors.CommandError(
+                "invalidMixNumber",
+                f"mix number {request.mix_number} is taken by an algorithm; use one above {len(_ALGORITHMS)}",
+            )
+        for number, row in enumerate(request.mix_rows):
+            _check_row(row, f"$.mixRows[{number}]")
+        tables = {
+            **self._tables,
+            f"{_TABLE}{request.mix_number}": messages.GetMixTableCompletion(
+                mix_number=request.mix_number, name=request.name, mix_rows=request.mix_rows
+            ),
+        }
+        await self._service.ledger.put_document(_DOCUMENT, wire.encode(tables))
+        self._tables = tables
+
+
+def _check_row(row: messages.MixRow, path: str) -> None:
+    if row.amount is None or not row.mix:
+        raise errors.InvalidData(f"{path}: amount and mix are needed")
+    total = Decimal(0)
+    for number, entry in enumerate(row.mix):
+        if entry.value is None or entry.count is None:
+            raise errors.InvalidData(f"{path}.mix[{number}]: value and count are needed")
+        if entry.value <= 0 or entry.count <= 0:
+            raise errors.CommandError(
+                "invalidMixTable", f"{path}.mix[{number}]: value and count must be above 0"
+            )
+        total += entry.value * entry.count
+    if total != row.amount:
+        raise errors.CommandError(
+            "invalidMixTable", f"{path}: its items are worth {total}, its amount is {row.amount}"
+        )
+
+
+def _solvers_table(rows: list[messages.MixRow]) -> MixTable:
+    mixes: list[tuple[Decimal, dict[Decimal, int]]] = []
+    for row in rows:
+        assert row.amount is not None
+        counts: dict[Decimal, int] = {}
+        for entry in row.mix or []:
+            assert entry.value is not None
+            assert entry.count is not None
+            counts[entry.value] = counts.get(entry.value, 0) + entry.count
+        mixes.append((row.amount, counts))
+    return MixTable(mixes)

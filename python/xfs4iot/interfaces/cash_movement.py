@@ -1,0 +1,228 @@
+"""A movement of cash as a transaction: intent, device, booking, events.
+
+The order is what keeps the books right through any crash:
+
+1. The intent is booked, durably, with what is planned. Nothing has moved.
+2. The device moves. From here on cancel and timeout wait: the device may look at
+   `events.cancel_requested` and stop by itself, but it is not torn out of its work.
+3. What the device says it has moved is booked with all that depends on it (present status,
+   accuracy, teller totals), in one transaction, which also closes the intent.
+4. Only then are events sent and the command completed.
+
+A service that dies between 1 and 3, or a device operation that fails without saying what it
+moved, leaves the intent open. It is settled at the next start, and before anything moves
+again: with what the device itself recorded (`recall`), else with the counts of a device that
+counts by itself (`unit_counts`; what is missing then left to an unknown place), else by
+marking the units concerned as inaccurate. A device that does not answer leaves the intent
+open, and nothing moves before it does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+import trio
+
+from xfs4iot.devices import CashMovement, CashUnitError, ItemsMoved, implements
+from xfs4iot.interfaces.cash_counts import Booking
+from xfs4iot.interfaces.storage import Storage
+from xfs4iot.ledger import Intent
+from xfs4iot.protocol import errors
+from xfs4iot.server.command import Command
+
+__all__ = ["CashMovements", "Consequence"]
+
+_Movement = TypeVar("_Movement", bound=CashMovement)
+
+Consequence = Callable[[Mapping[str, Any], "CashMovement | None", Booking], dict[str, bytes]]
+"""The documents that change with a movement: called with the intent's detail, what has moved
+(None if nobody knows) and its booking."""
+
+_NOT_READY = {
+    "offline": "the device is offline",
+    "powerOff": "the device is switched off",
+    "noDevice": "there is no device",
+    "starting": "the device is still starting",
+}
+
+
+class _Events:
+    """What the device is given: the command's events and the movement's number."""
+
+    def __init__(self, command: Command, operation: int) -> None:
+        self._command = command
+        self.operation = operation
+
+    @property
+    def cancel_requested(self) -> bool:
+        return self._command.cancel_requested
+
+    def send(self, event: msgspec.Struct) -> None:
+        self._command.send(event)
+
+
+class CashMovements:
+    """Carries out and books the movements of one service."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self.consequences: dict[str, Consequence] = {}
+        self._settled = False
+
+    async def start(self) -> None:
+        """Settle what a crash left open, if the device answers already."""
+        try:
+            await self.settle()
+        except errors.XfsError as fault:
+            self.storage.service.log.error("open movements are not settled yet: %s", fault)
+
+    def require_ready(self) -> None:
+        """Refuse what a device cannot do that is not there."""
+        common = self.storage.device.status.common
+        if common is not None and common.device in _NOT_READY:
+            raise errors.DeviceNotReady(f"{_NOT_READY[common.device]}; see Common.Status")
+
+    async def move(
+        self,
+        command: Command,
+        kind: str,
+        operation: Callable[..., Any],
+        *arguments: Any,
+        expect: type[_Movement],
+        planned: Iterable[ItemsMoved] = (),
+        units: Iterable[str] = (),
+        detail: Mapping[str, Any] | None = None,
+    ) -> tuple[_Movement, Booking]:
+        """Carry out one movement.
+
+        Args:
+            kind: of the movement, for the journal; its `consequences` are booked with it.
+            operation, arguments: the device's; it is called with the movement's events last.
+            expect: what it returns.
+            planned: what is expected to move.
+            units: what else it concerns.
+            detail: what is needed to settle it after a crash.
+
+        Returns:
+            What has moved and how it was booked. A failure in it is not raised: the caller
+            completes the command with what it has to say besides.
+
+        Raises:
+            XfsError: nothing has moved.
+            HardwareError: the device failed; what had moved is booked if the device knows.
+        """
+        storage = self.storage
+        service = storage.service
+        self.require_ready()
+        await self.settle()
+        await trio.lowlevel.checkpoint()
+        with trio.CancelScope(shield=True):
+            plan = storage.counts.book(CashMovement(moved=tuple(planned)))
+            concerned = sorted({posting.unit for posting in plan.postings} | set(units))
+            intent = await service.ledger.begin(
+                kind,
+                command=command.name,
+                request_id=command.request_id,
+                identity=command.identity,
+                planned=plan.postings,
+                detail={**(detail or {}), "units": concerned},
+            )
+            self._settled = False
+            storage.unsettled = frozenset(concerned)
+            try:
+                result: _Movement = await storage.ask(
+                    operation, *arguments, _Events(command, intent.id), expect=expect, moving=True
+                )
+            except errors.HardwareError:
+                await self.settle()
+                storage.publish()
+                raise
+            except errors.XfsError as refused:
+                await service.ledger.book(intent, (), outcome="failed")
+                self._settled, storage.unsettled = True, frozenset()
+                if isinstance(refused, CashUnitError):
+                    storage.error(command, refused.failure, refused.units)
+                raise
+            if isinstance(result.failure, errors.Canceled) and not command.canceled:
+                result = dataclasses.replace(
+                    result, failure=errors.TimeOut(f"{command.name} was not done within its timeout")
+                )
+            booking = await self._book(intent, result)
+            self._settled, storage.unsettled = True, frozenset()
+            storage.publish()
+            if isinstance(result.failure, CashUnitError):
+                storage.error(command, result.failure.failure, result.failure.units)
+        return result, booking
+
+    async def _book(
+        self, intent: Intent, result: CashMovement | None, moved_unknown: bool = False
+    ) -> Booking:
+        storage = self.storage
+        booking = storage.counts.book(result if result is not None else CashMovement())
+        inaccurate = booking.inaccurate
+        if moved_unknown:
+            inaccurate = inaccurate | set(intent.detail.get("units", ()))
+        failure = result.failure if result is not None else None
+        if isinstance(failure, CashUnitError) and failure.failure == "empty":
+            inaccurate = inaccurate | {unit for unit in failure.units if storage.counts.total(unit)}
+        consequence = self.consequences.get(intent.kind)
+        told = None if moved_unknown else result
+        documents = consequence(intent.detail, told, booking) if consequence is not None else {}
+        outcome = (
+            "unknown"
+            if moved_unknown or result is None
+            else "failed"
+            if result.failure is not None
+            else "done"
+        )
+        await storage.service.ledger.book(
+            intent,
+            booking.postings,
+            outcome=outcome,
+            documents={**documents, **(storage.documents(inaccurate) if inaccurate else {})},
+        )
+        return booking
+
+    async def settle(self) -> None:
+        """Find out what open movements have moved, and book it.
+
+        Raises:
+            XfsError: the device does not answer.
+        """
+        if self._settled:
+            return
+        storage = self.storage
+        with trio.CancelScope(shield=True):
+            for intent in storage.service.ledger.open_intents():
+                storage.unsettled = storage.unsettled | set(intent.detail.get("units", ()))
+                result, known = await self._recalled(intent)
+                await self._book(intent, result, moved_unknown=not known)
+                storage.service.log.warning(
+                    "%s of request %d was interrupted: %s",
+                    intent.command,
+                    intent.request_id,
+                    "booked as the device recorded it" if known else "its units are inaccurate",
+                )
+            self._settled, storage.unsettled = True, frozenset()
+
+    async def _recalled(self, intent: Intent) -> tuple[CashMovement | None, bool]:
+        """What an open movement has moved, and whether that is certain."""
+        storage, device = self.storage, self.storage.device
+        if implements(device, "recall"):
+            recalled = await storage.ask(device.recall, intent.id, expect=(CashMovement, type(None)))
+            if recalled is not None:
+                return recalled, True
+        if implements(device, "unit_counts"):
+            counted = await storage.ask(device.unit_counts, expect=dict)
+            gone = []
+            for unit, held in counted.items():
+                missing = storage.counts.total(unit) - held
+                if missing > 0:
+                    gone.append(ItemsMoved(missing, unit, "unknown", origin=unit))
+                elif missing < 0:
+                    gone.append(ItemsMoved(-missing, "unknown", unit))
+            return CashMovement(moved=tuple(gone)), False
+        return None, False

@@ -1,0 +1,138 @@
+"""Where items go: output positions and destinations, checked and resolved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xfs4iot.devices import Destination
+from xfs4iot.interfaces.storage import Storage
+from xfs4iot.protocol import errors
+from xfs4iot.protocol.messages import cash_management as messages
+
+__all__ = ["DEFAULT_OUTPUT", "destination", "output_position", "status_of"]
+
+DEFAULT_OUTPUT = "outDefault"
+_AREAS = ("retract", "transport", "stacker", "reject", "itemCassette", "cashIn")
+
+
+def output_position(device: Any, position: str | None) -> str:
+    """The output position meant, as the device reports it; the default one if none is named.
+
+    Raises:
+        CommandError: `unsupportedPosition`.
+    """
+    wanted = position or DEFAULT_OUTPUT
+    status = device.status.cash_dispenser
+    reported = [one.position for one in (status.positions if status is not None else None) or []]
+    if wanted in reported:
+        return wanted
+    if wanted == DEFAULT_OUTPUT:
+        return reported[0] if reported else wanted
+    capabilities = device.capabilities.cash_dispenser
+    positions = capabilities.positions if capabilities is not None else None
+    if positions is None or not getattr(positions, wanted.removeprefix("out").lower(), None):
+        raise errors.CommandError(
+            "unsupportedPosition", f"the device has no position {wanted}; see Common.Capabilities"
+        )
+    return DEFAULT_OUTPUT if DEFAULT_OUTPUT in reported else wanted
+
+
+def status_of(device: Any, position: str) -> Any:
+    """The live status of an output position; None if the device reports none."""
+    status = device.status.cash_dispenser
+    for entry in (status.positions if status is not None else None) or []:
+        if entry.position == position:
+            return entry
+    return None
+
+
+def retract_areas(device: Any) -> set[str]:
+    """The areas that the device can retract to, as on the wire."""
+    capabilities = device.capabilities.cash_dispenser
+    areas = capabilities.retract_areas if capabilities is not None else None
+    names = {
+        "retract": "retract",
+        "transport": "transport",
+        "stacker": "stacker",
+        "reject": "reject",
+        "itemCassette": "item_cassette",
+        "cashIn": "cash_in",
+    }
+    return {area for area, name in names.items() if areas is not None and getattr(areas, name)}
+
+
+def destination(
+    storage: Storage,
+    wanted: messages.ItemTargetData | None,
+    *,
+    not_supported: str = "notRetractArea",
+    wrong_index: str = "invalidRetractPosition",
+    wrong_unit: str = "invalidCashUnit",
+    prefer: tuple[str, ...] = ("retract", "reject"),
+) -> Destination:
+    """Where items are to go.
+
+    Args:
+        wanted: as the client says; None for the device's default.
+        not_supported, wrong_index, wrong_unit: the command's error codes for an area that the
+            device lacks, an index above its retract areas, a unit that is none.
+        prefer: the default, first that the device has.
+
+    Raises:
+        InvalidData: a unit is needed.
+        CommandError: the destination is none of this device.
+    """
+    target = wanted.target if wanted is not None else None
+    if wanted is None or target is None:
+        for area in prefer:
+            if area in ("retract", "reject") and not _units_for(storage, area):
+                continue
+            return _area(storage, area, None, wrong_index)
+        raise errors.CommandError(
+            not_supported, "the device has no unit for items that are in the way; name a destination"
+        )
+    if target == "singleUnit":
+        if not wanted.unit:
+            raise errors.InvalidData("position.unit is missing; a single unit needs its name")
+        if wanted.unit not in storage.units:
+            raise errors.CommandError(
+                wrong_unit, f"there is no unit {wanted.unit!r}; see Storage.GetStorage for those there are"
+            )
+        return Destination("singleUnit", wanted.unit)
+    if target not in _AREAS:
+        return Destination(output_position(storage.device, target))
+    if target not in retract_areas(storage.device) and not (
+        target == "reject" and storage.names_of_type("reject")
+    ):
+        raise errors.CommandError(
+            not_supported,
+            f"the device cannot move items to {target}; see retractAreas in Common.Capabilities",
+        )
+    return _area(storage, target, wanted.index, wrong_index)
+
+
+def _units_for(storage: Storage, area: str) -> list[str]:
+    types = ("reject",) if area == "reject" else ("cashOutRetract", "cashInRetract")
+    return [name for name in storage.names_of_type(*types) if storage.hardware_status(name) == "ok"]
+
+
+def _area(storage: Storage, area: str, index: int | None, wrong_index: str) -> Destination:
+    """An area inside the device; for retract and reject with the unit, the first that has room."""
+    if area not in ("retract", "reject"):
+        return Destination(area)
+    units = _units_for(storage, area)
+    if area == "retract" and index is not None:
+        within = index
+        for name in units:
+            areas = storage.units[name].retract_areas or 1
+            if 1 <= within <= areas:
+                return Destination(area, name, index)
+            within -= areas
+        raise errors.CommandError(
+            wrong_index,
+            f"there is no retract position {index}; see retractAreas of the units in Storage.GetStorage",
+        )
+    for name in units:
+        if storage.replenishment_status(name) != "full":
+            return Destination(area, name, index)
+    return Destination(area, units[0] if units else None, index)

@@ -1,0 +1,109 @@
+"""Tellers: who works at a teller device, at which positions, and what went through their hands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+import msgspec
+
+from xfs4iot.protocol import errors, wire
+from xfs4iot.protocol.messages import cash_management as messages
+from xfs4iot.server.service import Service
+
+__all__ = ["Tellers"]
+
+DOCUMENT = "CashManagement.tellers"
+
+
+class Tellers:
+    """The tellers of one service, kept in its ledger."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._tellers: dict[int, messages.TellerDetails] = {}
+
+    def start(self) -> None:
+        """Recall them."""
+        if kept := self._service.ledger.document(DOCUMENT):
+            known = wire.decode(list[messages.TellerDetails], kept)
+            self._tellers = {teller.teller_id: teller for teller in known if teller.teller_id is not None}
+
+    @property
+    def present(self) -> bool:
+        """Whether the device is one for tellers."""
+        device = self._service.device
+        capabilities = device.capabilities.cash_dispenser if device is not None else None
+        return capabilities is not None and str(capabilities.type).startswith("teller")
+
+    def require(self, teller: int | None, error_code: str) -> messages.TellerDetails:
+        """The teller with this number.
+
+        Raises:
+            CommandError: there is none.
+        """
+        if teller is None or teller not in self._tellers:
+            raise errors.CommandError(
+                error_code, f"teller {teller} is not known; see CashManagement.GetTellerInfo"
+            )
+        return self._tellers[teller]
+
+    def details(self, teller: int | None, currency: str | None) -> list[messages.TellerDetails] | None:
+        """Of one teller or all, in one currency or all."""
+        chosen = list(self._tellers.values()) if teller is None else [self.require(teller, "invalidTellerId")]
+        if currency is not None:
+            chosen = [
+                msgspec.structs.replace(
+                    one,
+                    teller_totals={
+                        name: totals for name, totals in (one.teller_totals or {}).items() if name == currency
+                    }
+                    or None,
+                )
+                for one in chosen
+            ]
+        return chosen or None
+
+    async def set(self, action: str, details: messages.TellerDetails) -> None:
+        """Create, modify or delete one.
+
+        Raises:
+            CommandError: `invalidTellerId`.
+        """
+        number = details.teller_id
+        if number is None or (action == "create") is (number in self._tellers):
+            raise errors.CommandError(
+                "invalidTellerId",
+                f"teller {number} {'exists already' if action == 'create' else 'is not known'}",
+            )
+        after = dict(self._tellers)
+        if action == "delete":
+            del after[number]
+        elif action == "create":
+            after[number] = details
+        else:
+            given = {
+                field.name: value
+                for field in msgspec.structs.fields(details)
+                if (value := getattr(details, field.name)) is not None
+            }
+            after[number] = msgspec.structs.replace(after[number], **given)
+        await self._service.ledger.put_document(DOCUMENT, wire.encode(list(after.values())))
+        self._tellers = after
+
+    def dispensed(
+        self, teller: int, amounts: Mapping[str, Decimal], cash_box: Mapping[str, Decimal], coins: bool
+    ) -> dict[str, bytes]:
+        """The document to book when a teller has dispensed; their totals count it from now on."""
+        one = self._tellers.get(teller)
+        if one is None:
+            return {}
+        totals = dict(one.teller_totals or {})
+        kind = "coins_dispensed" if coins else "items_dispensed"
+        for name, added in ((kind, amounts), ("cash_box_dispensed", cash_box)):
+            for currency, amount in added.items():
+                before = totals.get(currency, messages.TellerTotals())
+                now = (getattr(before, name) or Decimal(0)) + amount
+                totals[currency] = msgspec.structs.replace(before, **{name: now})
+        self._tellers[teller] = msgspec.structs.replace(one, teller_totals=totals)
+        return {DOCUMENT: wire.encode(list(self._tellers.values()))}

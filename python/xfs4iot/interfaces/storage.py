@@ -1,0 +1,436 @@
+"""Storage: the units, their configuration, their counts, and exchanges.
+
+What the units are the device says: at the start, and after each exchange. What they are
+configured for and what they hold the service keeps in its ledger. A unit that comes back
+with the same serial number keeps both; another cassette begins anew. A device that cannot
+detect its units leaves the kept ones as they are, reported as missing.
+
+Every change is told once it is durable: `StorageChangedEvent` what is not a count,
+`CountsChangedEvent` the counts, `StorageThresholdEvent` each time a unit's replenishment
+status changes. Low means below the low threshold, high above the high one; a threshold that
+is absent or 0 is not set.
+
+An exchange is kept in the ledger: after a restart it goes on. While it lasts, only what
+exchanges allow is allowed. Changing what a unit holds in kind (its types, items, currency or
+value) needs an exchange; counts, thresholds and locks do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+import msgspec
+
+from xfs4iot.devices import CashUnit, implements
+from xfs4iot.interfaces.cash_configuration import Configuration, configured, flags
+from xfs4iot.interfaces.cash_counts import CashCounts, item_counts
+from xfs4iot.interfaces.common import Common
+from xfs4iot.ledger import Posting, SetPosting
+from xfs4iot.protocol import errors, wire
+from xfs4iot.protocol.messages import cash_management as cash
+from xfs4iot.protocol.messages import storage as messages
+from xfs4iot.server.command import Command
+from xfs4iot.server.handler import Handler, Interface, handles
+from xfs4iot.server.service import Service
+
+__all__ = ["Storage"]
+
+_DOCUMENT = "Storage.units"
+_EXCHANGE = "Storage.exchange"
+
+
+class _Kept(msgspec.Struct):
+    """What outlives a restart of one unit, besides its counts."""
+
+    configuration: Configuration
+    serial_number: str | None = None
+    cash_items: tuple[str, ...] = ()
+    accuracy: str = "unknown"
+    missing: bool = False
+
+
+class _Told(msgspec.Struct, frozen=True):
+    """What clients know of one unit."""
+
+    status: str
+    unit: bytes
+    counts: bytes
+    replenishment: str
+
+
+class Storage(Interface):
+    """The units of one service.
+
+    Attributes:
+        units: as the device finds them, by name.
+        counts: what they hold.
+        detected: whether the device can detect its units.
+        unsettled: units of movements whose outcome is not known yet.
+        changed: called after any unit has changed.
+    """
+
+    name: ClassVar[str] = "Storage"
+
+    def __init__(self, service: Service) -> None:
+        super().__init__(service)
+        self.units: dict[str, CashUnit] = {}
+        self.counts = CashCounts(service.ledger, self.units)
+        self.detected = False
+        self.unsettled: frozenset[str] = frozenset()
+        self.changed: list[Callable[[], None]] = []
+        self._kept: dict[str, _Kept] = {}
+        self._status: dict[str, str] = {}
+        self._told: dict[str, _Told] = {}
+        self._exchange = False
+
+    async def start(self) -> None:
+        """Recall the units, ask the device for them, and whether an exchange goes on."""
+        if kept := self.service.ledger.document(_DOCUMENT):
+            self._kept = wire.decode(dict[str, _Kept], kept)
+        self._exchange = self.service.ledger.document(_EXCHANGE) == b"true"
+        await self.detect()
+        self._show_exchange()
+        self._remember_told()
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """Exchanges are offered by devices whose capabilities know one."""
+        found = dict(super().handlers())
+        capabilities = self.device.capabilities.cash_management
+        exchange_type = capabilities.exchange_type if capabilities is not None else None
+        if exchange_type is None or not exchange_type.by_hand:
+            found.pop("Storage.StartExchange", None)
+            found.pop("Storage.EndExchange", None)
+        return found
+
+    async def detect(self) -> None:
+        """Ask the device which units it has, and keep, begin or miss each."""
+        try:
+            found = await self.ask(self.device.cash_units, expect=(dict, type(None)))
+        except errors.XfsError as fault:
+            self.service.log.error("the device does not say which units it has: %s", fault)
+            found = None
+        self.detected = found is not None
+        anew: list[Posting | SetPosting] = []
+        for name, unit in (found or {}).items():
+            self.units[name] = unit
+            self._status[name] = unit.status
+            kept = self._kept.get(name)
+            if (
+                kept is None
+                or kept.serial_number != unit.serial_number
+                or set(kept.cash_items) != set(unit.cash_items)
+            ):
+                self._kept[name] = _Kept(
+                    configuration=configured(unit),
+                    serial_number=unit.serial_number,
+                    cash_items=unit.cash_items,
+                    accuracy="accurateSet" if unit.initial else "unknown",
+                )
+                first = (unit.cash_items[0], "fit") if unit.cash_items else ("", "unrecognized")
+                anew += self.counts.begin_anew(name, {first: unit.initial} if unit.initial else {})
+        for name in self._kept.keys() - (found or {}).keys():
+            self._status[name] = "missing"
+        if found is not None:
+            await self.service.ledger.record("set", anew, documents=self.documents())
+
+    def documents(self, inaccurate: frozenset[str] | set[str] = frozenset()) -> dict[str, bytes]:
+        """What to keep with a booking, after `inaccurate` units are marked so."""
+        for name in inaccurate & self._kept.keys():
+            self._kept[name].accuracy = "inaccurate"
+        return {_DOCUMENT: wire.encode(self._kept)}
+
+    def observe(self, event: msgspec.Struct) -> None:
+        """Take over the hardware status of units from the device's own event."""
+        if isinstance(event, messages.StorageChangedEvent):
+            for name, unit in event.additional.items():
+                if name in self.units and unit.status is not None:
+                    self._status[name] = unit.status
+            self._remember_told()
+            for call in self.changed:
+                call()
+
+    @property
+    def exchange_active(self) -> bool:
+        """Whether units are being exchanged."""
+        return self._exchange
+
+    def require_no_exchange(self) -> None:
+        """Refuse what an exchange excludes."""
+        if self._exchange:
+            raise errors.CommandError("exchangeActive", "units are being exchanged; see Storage.EndExchange")
+
+    def configuration(self, unit: str) -> Configuration:
+        """What a unit is configured for."""
+        return self._kept[unit].configuration
+
+    def hardware_status(self, unit: str) -> str:
+        """The unit's `status`."""
+        return self._status[unit]
+
+    def names_of_type(self, *types: str) -> list[str]:
+        """Units configured for one of these uses, by index."""
+        wanted = set(types)
+        return sorted(
+            (name for name in self.units if wanted & self.configuration(name).types),
+            key=lambda name: self.units[name].index,
+        )
+
+    def replenishment_status(self, unit: str) -> str:
+        """`full`, `empty`, `low`, `high` or `ok`, by count and thresholds."""
+        layout, configuration = self.units[unit], self.configuration(unit)
+        count = self.counts.total(unit)
+        retracts = bool(configuration.types & {"cashInRetract", "cashOutRetract"})
+        operations = self.counts.total(unit, "in.retractOperations")
+        if layout.capacity and count >= layout.capacity:
+            return "full"
+        if retracts and configuration.max_retracts and operations >= configuration.max_retracts:
+            return "full"
+        by_operations = retracts and not layout.retract_thresholds and "reject" not in configuration.types
+        if count == 0 and not (by_operations and operations):
+            return "empty"
+        if configuration.low_threshold and count < configuration.low_threshold:
+            return "low"
+        level = operations if by_operations else count
+        if configuration.high_threshold and level > configuration.high_threshold:
+            return "high"
+        return "ok"
+
+    def record(self, unit: str) -> messages.StorageUnit:
+        """Everything about a unit, as the standard writes it."""
+        layout, kept = self.units.get(unit), self._kept[unit]
+        accuracy = "unknown" if unit in self.unsettled else kept.accuracy
+        if layout is None:
+            return messages.StorageUnit(
+                status="missing",
+                serial_number=kept.serial_number,
+                cash=cash.StorageCash(
+                    configuration=kept.configuration.message(),
+                    status=cash.StorageCashStatus(
+                        initial=self.counts.initial(unit),
+                        out=self.counts.out(unit),
+                        in_=self.counts.taken_in(unit),
+                        accuracy=accuracy,
+                    ),
+                ),
+            )
+        return messages.StorageUnit(
+            id=layout.id,
+            position_name=layout.position_name,
+            capacity=layout.capacity,
+            status=self._status[unit],
+            serial_number=layout.serial_number,
+            cash=cash.StorageCash(
+                capabilities=cash.StorageCashCapabilities(
+                    types=flags(cash.StorageCashTypes, layout.types),
+                    items=flags(cash.StorageCashItemTypes, layout.items),
+                    hardware_sensors=layout.hardware_sensors,
+                    retract_areas=layout.retract_areas,
+                    retract_thresholds=layout.retract_thresholds if layout.retract_areas else None,
+                    cash_items=list(layout.cash_items) or None,
+                ),
+                configuration=kept.configuration.message(),
+                status=cash.StorageCashStatus(
+                    index=layout.index,
+                    initial=self.counts.initial(unit),
+                    out=self.counts.out(unit),
+                    in_=self.counts.taken_in(unit),
+                    accuracy=accuracy,
+                    replenishment_status=self.replenishment_status(unit),
+                ),
+            ),
+        )
+
+    def publish(self) -> None:
+        """Tell what has changed since clients were last told; what changed is durable by now."""
+        before = self._told
+        self._remember_told()
+        changed: dict[str, messages.StorageUnit] = {}
+        counted: dict[str, messages.StorageUnit] = {}
+        crossed: dict[str, messages.StorageUnit] = {}
+        for name, now in self._told.items():
+            old = before.get(name)
+            whole = self.record(name)
+            assert whole.cash is not None
+            assert whole.cash.status is not None
+            status = whole.cash.status
+            if old is None or now.unit != old.unit or now.status != old.status:
+                changed[name] = _without_counts(whole)
+            if old is not None and now.counts != old.counts:
+                counts = cash.StorageCashStatus(out=status.out, in_=status.in_)
+                counted[name] = messages.StorageUnit(cash=cash.StorageCash(status=counts))
+            if old is not None and now.replenishment != old.replenishment:
+                level = cash.StorageCashStatus(replenishment_status=status.replenishment_status)
+                crossed[name] = messages.StorageUnit(cash=cash.StorageCash(status=level))
+        if counted:
+            self.service.broadcast(messages.CountsChangedEvent(counted))
+        if crossed:
+            self.service.broadcast(messages.StorageThresholdEvent(crossed))
+        if changed:
+            self.service.broadcast(messages.StorageChangedEvent(changed))
+        for call in self.changed:
+            call()
+
+    def _remember_told(self) -> None:
+        self._told = {name: self._known(name) for name in self._kept}
+
+    def _known(self, unit: str) -> _Told:
+        whole = self.record(unit)
+        assert whole.cash is not None
+        assert whole.cash.status is not None
+        status = whole.cash.status
+        return _Told(
+            status=str(whole.status),
+            unit=wire.encode(_without_counts(whole)),
+            counts=wire.encode(cash.StorageCashStatus(out=status.out, in_=status.in_)),
+            replenishment=str(status.replenishment_status),
+        )
+
+    def error(self, command: Command, failure: str, units: tuple[str, ...]) -> None:
+        """Tell the command's client which units stopped it, and why."""
+        known = {name: self.record(name) for name in units if name in self._kept}
+        command.send(messages.StorageErrorEvent(failure=failure, unit=known or None))
+
+    @handles("Storage.GetStorage")
+    def get_storage(self, request: None, command: Command) -> messages.GetStorageCompletion:
+        """`Storage.GetStorage` 2.1."""
+        return messages.GetStorageCompletion(storage={name: self.record(name) for name in self._kept} or None)
+
+    @handles("Storage.SetStorage")
+    async def set_storage(self, request: messages.SetStorage, command: Command) -> None:
+        """`Storage.SetStorage` 2.1: all of the units, or none if any is refused."""
+        if not request.storage:
+            raise errors.InvalidData("$.storage is missing or empty; name at least one unit")
+        wanted: dict[str, Configuration] = {}
+        anew: list[Posting | SetPosting] = []
+        accuracy: list[str] = []
+        for name, unit in request.storage.items():
+            if name not in self.units:
+                raise errors.CommandError(
+                    "invalidUnit", f"there is no unit {name!r}; see Storage.GetStorage for those there are"
+                )
+            if unit.cash is None:
+                raise errors.InvalidData(f"$.storage.{name}.cash is missing; this device's units are of cash")
+            wanted[name] = self._checked(name, unit.cash)
+            if unit.cash.status is not None and unit.cash.status.initial is not None:
+                initial = item_counts(unit.cash.status.initial)
+                self._check_initial(name, wanted[name], initial)
+                anew += self.counts.begin_anew(name, initial)
+                accuracy.append(name)
+        if implements(self.device, "set_storage"):
+            chosen = {name: unit.cash for name, unit in request.storage.items() if unit.cash is not None}
+            try:
+                await self.ask(self.device.set_storage, chosen, expect=type(None))
+            except errors.CommandError as fault:
+                if fault.error_code == "storageUnitError":
+                    self.error(command, getattr(fault, "failure", "error"), tuple(chosen))
+                raise
+        kept = {
+            name: msgspec.structs.replace(
+                unit,
+                configuration=wanted.get(name, unit.configuration),
+                accuracy="accurateSet" if name in accuracy else unit.accuracy,
+            )
+            for name, unit in self._kept.items()
+        }
+        await self.service.ledger.record(
+            "set",
+            anew,
+            command=command.name,
+            request_id=command.request_id,
+            identity=command.identity,
+            documents={_DOCUMENT: wire.encode(kept)},
+        )
+        self._kept = kept
+        self.publish()
+
+    def _checked(self, name: str, wanted: cash.StorageSetCash) -> Configuration:
+        """The unit's configuration with what the client changes; refused as a whole if any of it is wrong."""
+        now = self.configuration(name)
+        if wanted.configuration is None:
+            return now
+        path = f"$.storage.{name}.cash.configuration"
+        after = now.changed(wanted.configuration, self.units[name], self._known_items(), path)
+        if after.kind != now.kind and not self._exchange:
+            raise errors.CommandError(
+                "noExchangeActive",
+                f"{path}: types, items, currency, value and cashItems change only in an exchange; "
+                "see Storage.StartExchange",
+            )
+        return after
+
+    def _known_items(self) -> set[str]:
+        known = set(getattr(self.device, "bank_notes", {}))
+        for unit in self.units.values():
+            known |= set(unit.cash_items)
+        return known
+
+    def _check_initial(
+        self, name: str, configuration: Configuration, initial: Mapping[tuple[str, str], int]
+    ) -> None:
+        path = f"$.storage.{name}.cash.status.initial"
+        layout = self.units[name]
+        for (item, _), count in initial.items():
+            if item and item not in configuration.cash_items:
+                raise errors.InvalidData(
+                    f"{path}.{item}: the unit is not configured for it; "
+                    f"it holds {', '.join(configuration.cash_items) or 'no known items'}"
+                )
+            if count < 0:
+                raise errors.InvalidData(f"{path}.{item}: {count} is less than no items")
+        if layout.capacity and sum(initial.values()) > layout.capacity:
+            raise errors.InvalidData(
+                f"{path}: {sum(initial.values())} items do not fit; the unit holds {layout.capacity}"
+            )
+
+    @handles("Storage.StartExchange")
+    async def start_exchange(self, request: None, command: Command) -> None:
+        """`Storage.StartExchange`."""
+        self.require_no_exchange()
+        common = self.service.interfaces.get("Common")
+        if isinstance(common, Common) and common.transaction_active:
+            raise errors.CommandError(
+                "transactionActive", "a transaction is active; see Common.SetTransactionState"
+            )
+        await self._exchanging(command, "start_exchange", True)
+
+    @handles("Storage.EndExchange")
+    async def end_exchange(self, request: None, command: Command) -> None:
+        """`Storage.EndExchange`: the units are detected anew."""
+        if not self._exchange:
+            raise errors.CommandError("noExchangeActive", "no exchange is active; see Storage.StartExchange")
+        await self._exchanging(command, "end_exchange", False)
+        await self.detect()
+        self.publish()
+
+    async def _exchanging(self, command: Command, operation: str, active: bool) -> None:
+        if implements(self.device, operation):
+            try:
+                await self.ask(getattr(self.device, operation), expect=type(None))
+            except errors.CommandError as fault:
+                if fault.error_code == "storageUnitError":
+                    units = getattr(fault, "units", tuple(self.units))
+                    self.error(command, getattr(fault, "failure", "error"), units)
+                raise
+        self._exchange = active
+        await self.service.ledger.record(
+            "exchange",
+            (),
+            command=command.name,
+            request_id=command.request_id,
+            identity=command.identity,
+            documents={_EXCHANGE: b"true" if active else b"false"},
+        )
+        self._show_exchange()
+
+    def _show_exchange(self) -> None:
+        common = self.device.status.common
+        if common is not None and "Storage.StartExchange" in self.handlers():
+            common.exchange = "active" if self._exchange else "inactive"
+
+
+def _without_counts(unit: messages.StorageUnit) -> messages.StorageUnit:
+    assert unit.cash is not None
+    assert unit.cash.status is not None
+    status = msgspec.structs.replace(unit.cash.status, in_=None, out=None)
+    return msgspec.structs.replace(unit, cash=msgspec.structs.replace(unit.cash, status=status))

@@ -1,0 +1,34 @@
+"""A simulated ATM, for demonstrations, tests and the development of clients."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from xfs4iot.devices import Device
+from xfs4iot.interfaces.assembly import Service
+from xfs4iot.interfaces.common import Common
+from xfs4iot.ledger import Ledger
+from xfs4iot.server import service
+from xfs4iot.simulator.cash_dispenser import SimulatedCashDispenser
+from xfs4iot.simulator.control import Simulator
+
+__all__ = ["SimulatedCashDispenser", "atm"]
+
+
+def atm(*, ledger: Ledger, state: Path | None = None, seconds: float = 0.2) -> list[service.Service]:
+    """The services of a simulated ATM: its devices, and `Simulator`, which drives them.
+
+    Args:
+        ledger: keeps the services' counts.
+        state: directory where the devices' physical truth is kept, apart from the ledger;
+            None keeps it in memory.
+        seconds: how long a movement takes; 0 for no time.
+    """
+    dispenser = SimulatedCashDispenser("CashDispenser", state=state, seconds=seconds)
+    control = service.Service(
+        "Simulator", Device("Simulator"), [Common, Simulator], ledger=ledger.service("Simulator")
+    )
+    simulator = control.interfaces[Simulator.name]
+    assert isinstance(simulator, Simulator)
+    simulator.dispenser = dispenser
+    return [Service(dispenser, ledger=ledger), control]

@@ -1,0 +1,140 @@
+"""Floods and slowness of one client are its own affair; the others are served as before."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import statistics
+from collections.abc import Awaitable, Callable
+
+import trio
+from xfs4iot.transport.limits import Limits
+
+import xfs4iot
+from dialogue import Dialogue, dialogue
+from frames import frame, raw_connection
+from xfs4iot.server.session import SessionLimits
+from xfs4iot.simulator import atm as simulated_atm
+
+UNHARMED = 25
+"""How many times as long a polite client may wait beside a flood; both share this machine's cores."""
+
+
+def command(name: str, request_id: int) -> bytes:
+    header = {"type": "command", "name": name, "requestId": request_id, "version": "2.0"}
+    return frame(json.dumps({"header": header, "payload": {}}))
+
+
+async def latency(client: Dialogue, samples: int = 40) -> float:
+    taken = []
+    for _ in range(samples):
+        began = trio.current_time()
+        await client.success("Common.Status")
+        taken.append(trio.current_time() - began)
+    return statistics.median(taken)
+
+
+async def started(nursery: trio.Nursery, **settings: object) -> xfs4iot.Publisher:
+    services = simulated_atm(ledger=xfs4iot.Ledger.open(None), state=None, seconds=0)
+    publisher = xfs4iot.Publisher(services, port=0, **settings)
+    await nursery.start(publisher.serve)
+    return publisher
+
+
+async def beside(
+    publisher: xfs4iot.Publisher, nursery: trio.Nursery, nuisance: Callable[[], Awaitable[None]]
+) -> float:
+    """How many times as long a polite client waits while the nuisance goes on."""
+    polite: Dialogue = await nursery.start(dialogue, publisher.uri("CashDispenser"))
+    undisturbed = await latency(polite)
+    async with trio.open_nursery() as other:
+        other.start_soon(nuisance)
+        await trio.sleep(0.1)
+        disturbed = await latency(polite)
+        other.cancel_scope.cancel()
+    return disturbed / undisturbed
+
+
+async def test_a_client_that_never_reads_is_cut_off(nursery: trio.Nursery) -> None:
+    publisher = await started(nursery, session_limits=SessionLimits(send_seconds=0.3))
+    async with raw_connection(publisher.uri("CashDispenser")) as deaf:
+        with trio.fail_after(20):
+            try:
+                number = 0
+                while True:
+                    number += 1
+                    await deaf.send(command("Common.Capabilities", number) * 50)
+            except trio.BrokenResourceError:
+                pass
+    polite: Dialogue = await nursery.start(dialogue, publisher.uri("CashDispenser"))
+    assert await polite.success("Common.Status")
+
+
+async def test_events_do_not_pile_up_for_a_client_that_never_reads(nursery: trio.Nursery) -> None:
+    publisher = await started(nursery, session_limits=SessionLimits(outgoing_bytes=50_000, send_seconds=3600))
+    service = publisher.services["CashDispenser"]
+    async with raw_connection(publisher.uri("CashDispenser")) as deaf:
+        await deaf.send(command("Common.Status", 1))
+        await deaf.receive()
+        with trio.fail_after(30):
+            while service.sessions:
+                for state in ("deviceOffline", "online"):
+                    assert service.device is not None
+                    service.device.status.common.device = "offline" if state != "online" else state
+                    service.flush_status()
+                await trio.lowlevel.checkpoint()
+
+
+async def test_a_flood_of_commands_leaves_others_served(nursery: trio.Nursery) -> None:
+    publisher = await started(nursery)
+
+    async def flood() -> None:
+        async with raw_connection(publisher.uri("CashDispenser")) as connection, trio.open_nursery() as both:
+
+            async def read() -> None:
+                while await connection.stream.receive_some():
+                    pass
+
+            both.start_soon(read)
+            while True:
+                await connection.send(command("Common.Status", 1) * 20)
+
+    assert await beside(publisher, nursery, flood) < UNHARMED
+
+
+async def test_connections_opened_and_dropped_leave_others_served(nursery: trio.Nursery) -> None:
+    publisher = await started(nursery, limits=Limits(total=10_000, per_address=10_000))
+
+    async def come_and_go() -> None:
+        while True:
+            stream = await trio.open_tcp_stream("127.0.0.1", publisher.port or 0)
+            await trio.aclose_forcefully(stream)
+
+    assert await beside(publisher, nursery, come_and_go) < UNHARMED
+
+
+async def test_too_many_connections_of_one_address_are_refused(nursery: trio.Nursery) -> None:
+    publisher = await started(nursery, limits=Limits(total=100, per_address=3))
+    for _ in range(3):
+        await nursery.start(dialogue, publisher.uri("CashDispenser"))
+    stream = await trio.open_tcp_stream("127.0.0.1", publisher.port or 0)
+    with trio.fail_after(5):
+        with contextlib.suppress(trio.BrokenResourceError):
+            assert await stream.receive_some() == b""
+
+
+async def test_a_client_that_only_connects_is_sent_away(nursery: trio.Nursery) -> None:
+    publisher = await started(nursery, limits=Limits(handshake_seconds=0.3))
+    stream = await trio.open_tcp_stream("127.0.0.1", publisher.port or 0)
+    with trio.fail_after(5):
+        await stream.send_all(b"GET /xfs4iot")
+        assert await stream.receive_some() == b""
+
+
+async def test_thousands_of_cancels_are_answered(dispenser: Dialogue) -> None:
+    with trio.fail_after(30):
+        for _ in range(20):
+            sent = [await dispenser.send("Common.Cancel") for _ in range(100)]
+            for request_id in sent:
+                completion = await dispenser.until("completion", request_id)
+                assert completion["header"]["completionCode"] == "success"
