@@ -5,8 +5,6 @@ from __future__ import annotations
 import random
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -14,12 +12,9 @@ import trio
 import trio.lowlevel
 import trio.testing
 
+from secured import HOSTS, Pair, config, connected, outcome, shake
 from xfs4iot.transport import tcp, tls
 from xfs4iot.transport.certificates import TestAuthority, test_authority
-
-Pair = tuple[Path, Path]
-Outcome = tuple[Exception | None, Exception | None]
-HOSTS = ["127.0.0.1", "localhost"]
 
 
 @pytest.fixture(scope="module")
@@ -30,75 +25,6 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> TestAuthority:
 @pytest.fixture(scope="module")
 def pair(authority: TestAuthority) -> Pair:
     return authority.issue_device("atm17", HOSTS)
-
-
-def config(pair: Pair, **settings: object) -> tls.TLSConfig:
-    return tls.TLSConfig(certificate=pair[0], key=pair[1], **settings)  # type: ignore[arg-type]
-
-
-@asynccontextmanager
-async def connected(
-    server: tls.TLSConfig | None, client: ssl.SSLContext | None = None, **client_settings: object
-) -> AsyncIterator[tuple[trio.abc.Stream, trio.abc.Stream]]:
-    """A device's stream and a client's over real TCP: ours on both ends, or the standard library's client."""
-    listener = (await tcp.open_listener("127.0.0.1", 0))[0]
-    ours: list[trio.abc.Stream] = []
-
-    async def accept() -> None:
-        connection, _ = await listener.accept()
-        stream: trio.abc.Stream = tcp.SocketStream(connection)
-        if server is not None:
-            stream = tls.TLSStream(stream, tls.server_context(server), server_side=True)
-        ours.append(stream)
-
-    with listener:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(accept)
-            raw = await trio.open_tcp_stream(*listener.getsockname())
-    peer: trio.abc.Stream = raw
-    if client is not None:
-        peer = trio.SSLStream(raw, client, server_hostname="localhost")
-    elif server is not None:
-        host = str(client_settings.pop("host", "localhost"))
-        context = tls.client_context(**client_settings)  # type: ignore[arg-type]
-        peer = tls.TLSStream(raw, context, server_side=False, server_hostname=host)
-    try:
-        with trio.fail_after(20):
-            yield ours[0], peer
-    finally:
-        await trio.aclose_forcefully(ours[0])
-        await trio.aclose_forcefully(peer)
-
-
-async def outcome(attempt: Callable[[], Awaitable[object]], results: list[Exception | None]) -> None:
-    try:
-        await attempt()
-    except Exception as problem:
-        results.append(problem)
-    else:
-        results.append(None)
-
-
-async def shake(device: trio.abc.Stream, client: trio.abc.Stream) -> Outcome:
-    """How the handshake ended, at the device and at the client (which reads once, as TLS 1.3 needs)."""
-    at_device: list[Exception | None] = []
-    at_client: list[Exception | None] = []
-    assert isinstance(device, tls.TLSStream)
-
-    async def as_client() -> None:
-        assert isinstance(client, tls.TLSStream | trio.SSLStream)
-        await client.do_handshake()
-        await client.receive_some()
-
-    async def as_device() -> None:
-        assert isinstance(device, tls.TLSStream)
-        await device.do_handshake()
-        await device.send_all(b"welcome")
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(outcome, as_device, at_device)
-        nursery.start_soon(outcome, as_client, at_client)
-    return at_device[0], at_client[0]
 
 
 class TestTCP:
@@ -244,7 +170,6 @@ async def test_the_goodbye_arrives_as_an_end_and_its_lack_as_a_loss(
         assert await client.receive_some() == b""
     async with connected(config(pair), ca=authority.certificate_file) as (device, client):
         assert await shake(device, client) == (None, None)
-        assert isinstance(device, tls.TLSStream)
         await trio.aclose_forcefully(client)
         with pytest.raises(trio.BrokenResourceError):
             await device.receive_some()
@@ -301,7 +226,6 @@ async def test_closing_while_others_send_and_receive_ends_them(authority: TestAu
 
 async def test_a_cancelled_handshake_leaves_a_stream_that_says_so(pair: Pair) -> None:
     async with connected(config(pair), ca=pair[0]) as (device, _client):
-        assert isinstance(device, tls.TLSStream)
         with trio.move_on_after(0.01):
             await device.do_handshake()
         with pytest.raises(trio.BrokenResourceError, match="handshake"):
@@ -349,7 +273,6 @@ async def test_an_unknown_authority_is_said_so_to_both(pair: Pair, tmp_path: Pat
 )
 async def test_what_is_no_tls_is_named(pair: Pair, first_bytes: bytes, words: str) -> None:
     async with connected(config(pair), ca=pair[0]) as (device, client):
-        assert isinstance(device, tls.TLSStream)
         assert isinstance(client, tls.TLSStream)
         raw = client._stream
         assert isinstance(raw, trio.SocketStream)

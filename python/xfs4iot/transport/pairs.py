@@ -99,7 +99,8 @@ def load_pair(certificate: Path, key: Path, use: Use, *, now: datetime | None = 
         whose = f"{certificate}: the certificate of {_subject(one)}"
         if now < one.not_valid_before_utc:
             raise CredentialsRefused(
-                f"{whose} is not valid before {one.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
+                f"{whose} is not valid before {one.not_valid_before_utc:%Y-%m-%d %H:%M} UTC; "
+                "is this machine's clock right?"
             )
         if now > one.not_valid_after_utc:
             raise CredentialsRefused(f"{whose} expired on {one.not_valid_after_utc:%Y-%m-%d %H:%M} UTC")

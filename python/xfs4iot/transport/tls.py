@@ -23,8 +23,8 @@ behind.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import Enum
-from functools import cached_property
 from ipaddress import ip_address
 
 import trio
@@ -127,12 +127,12 @@ class TLSStream(trio.abc.HalfCloseableStream):
         self._whole = 0
         self._failure: TLSError | None = None
         self._found: SSL.Error | None = None
+        self._identity: Identity | None = None
 
-    @cached_property
+    @property
     def identity(self) -> Identity | None:
-        """Whom the peer's certificate names; None if it gave none. Known after the handshake."""
-        certificate = self._connection.get_peer_certificate(as_cryptography=True)
-        return None if certificate is None else Identity.of(certificate)
+        """Whom the peer's certificate names; None if it gave none, or before the handshake."""
+        return self._identity
 
     @property
     def failure(self) -> TLSError | None:
@@ -195,6 +195,12 @@ class TLSStream(trio.abc.HalfCloseableStream):
             first = False
             self._count(data)
             connection.bio_write(data)
+        certificate = connection.get_peer_certificate(as_cryptography=True)
+        if certificate is not None:
+            # A resumed session is not verified anew, and the certificate in it ages all the same.
+            if certificate.not_valid_after_utc < datetime.now(UTC):
+                raise self._broken(f"the certificate of {self._peer} has expired since its session began")
+            self._identity = Identity.of(certificate)
         connection.set_app_data(None)
         self._whole = _UNKNOWN
         self._state = _State.OPEN
