@@ -8,7 +8,7 @@
 
 use std::borrow::Cow;
 
-use crate::json::{Scanner, SyntaxError, Value};
+use crate::json::{Fault, Scanner, SyntaxError, Value};
 
 /// Longest name of a message that is taken, in bytes; the standard's longest has 50.
 pub const MAX_NAME: usize = 256;
@@ -96,7 +96,8 @@ pub struct Message<'a> {
 /// # Errors
 /// The refusal with which it is to be answered.
 pub fn read_command(text: &str) -> Result<Command<'_>, Refusal<'_>> {
-    let (noted, read) = Noted::read(text);
+    let mut noted = Noted::default();
+    let read = noted.read(text);
     let version = noted.version();
     let legacy = noted.header.version.is_none();
     let name = noted.name();
@@ -153,8 +154,8 @@ pub fn read_command(text: &str) -> Result<Command<'_>, Refusal<'_>> {
 /// # Errors
 /// What is wrong with it.
 pub fn read_message(text: &str) -> Result<Message<'_>, String> {
-    let (noted, read) = Noted::read(text);
-    read.map_err(not_json)?;
+    let mut noted = Noted::default();
+    noted.read(text).map_err(not_json)?;
     if let Some(problem) = noted.header_problem() {
         return Err(problem);
     }
@@ -192,8 +193,8 @@ struct Results<'a> {
 }
 
 impl<'a> Results<'a> {
-    #[inline]
-    fn note(&mut self, key: &str, value: Value<'a>) {
+    #[inline(always)]
+    fn note(&mut self, key: &str, value: Option<Value<'a>>) {
         let place = match key {
             "timeout" => &mut self.timeout,
             "status" => &mut self.status,
@@ -201,7 +202,7 @@ impl<'a> Results<'a> {
             "errorDescription" => &mut self.error_description,
             _ => return,
         };
-        *place = Some(value);
+        *place = value;
     }
 }
 
@@ -222,63 +223,79 @@ struct Noted<'a> {
     no_header: Option<&'static str>,
     has_header: bool,
     results_in_payload: Results<'a>,
+    has_payload: bool,
     payload: Option<&'a str>,
 }
 
 impl<'a> Noted<'a> {
-    /// Step over `text`; with an error, what was noted up to there.
-    #[inline]
-    fn read(text: &'a str) -> (Self, Result<(), SyntaxError>) {
-        let mut noted = Noted::default();
+    /// Step over `text`; with an error, what came before it is noted.
+    #[inline(always)]
+    fn read(&mut self, text: &'a str) -> Result<(), SyntaxError> {
         let mut scanner = Scanner::new(text);
-        let read = scanner.document(|key, scanner| match key {
-            "header" => noted.read_header(scanner),
-            "payload" => noted.read_payload(scanner),
-            _ => scanner.value(1).map(drop),
-        });
-        (noted, read)
+        self.read_message(&mut scanner)
+            .map_err(|fault| scanner.error(fault))
     }
 
-    #[inline]
-    fn read_header(&mut self, scanner: &mut Scanner<'a>) -> Result<(), SyntaxError> {
-        self.header = Header::default();
+    #[inline(always)]
+    fn read_message(&mut self, scanner: &mut Scanner<'a>) -> Result<(), Fault> {
+        scanner.begin()?;
+        let mut key = scanner.first_key()?;
+        while let Some(name) = key {
+            match &*name.read() {
+                "header" => self.read_header(scanner)?,
+                "payload" => self.read_payload(scanner)?,
+                _ => drop(scanner.value(1)?),
+            }
+            key = scanner.next_key()?;
+        }
+        scanner.finish()
+    }
+
+    #[inline(always)]
+    fn read_header(&mut self, scanner: &mut Scanner<'a>) -> Result<(), Fault> {
+        if self.has_header {
+            self.header = Header::default();
+            self.no_header = None;
+        }
         self.has_header = true;
-        self.no_header = None;
-        if let Some(value) = scanner.unless_object(1)? {
-            self.no_header = Some(value.kind());
+        if !scanner.is_at_object() {
+            self.no_header = Some(scanner.value(1)?.kind());
             return Ok(());
         }
-        let header = &mut self.header;
-        scanner.properties(|key, scanner| {
-            let value = scanner.value(2)?;
-            match key {
-                "type" => header.kind = Some(value),
-                "name" => header.name = Some(value),
-                "requestId" => header.request_id = Some(value),
-                "version" => header.version = Some(value),
-                key => header.results.note(key, value),
+        let mut key = scanner.first_key()?;
+        while let Some(name) = key {
+            let value = Some(scanner.value(2)?);
+            match &*name.read() {
+                "type" => self.header.kind = value,
+                "name" => self.header.name = value,
+                "requestId" => self.header.request_id = value,
+                "version" => self.header.version = value,
+                name => self.header.results.note(name, value),
             }
-            Ok(())
-        })?;
+            key = scanner.next_key()?;
+        }
         Ok(())
     }
 
-    #[inline]
-    fn read_payload(&mut self, scanner: &mut Scanner<'a>) -> Result<(), SyntaxError> {
-        self.results_in_payload = Results::default();
-        self.payload = None;
-        let start = scanner.next_at();
-        match scanner.unless_object(1)? {
-            Some(Value::Null) => {}
-            Some(_) => self.payload = Some(scanner.since(start)),
-            None => {
-                let results = &mut self.results_in_payload;
-                self.payload = Some(scanner.properties(|key, scanner| {
-                    results.note(key, scanner.value(2)?);
-                    Ok(())
-                })?);
-            }
+    #[inline(always)]
+    fn read_payload(&mut self, scanner: &mut Scanner<'a>) -> Result<(), Fault> {
+        if self.has_payload {
+            self.results_in_payload = Results::default();
         }
+        self.has_payload = true;
+        let start = scanner.next_at();
+        if scanner.is_at_object() {
+            let mut key = scanner.first_key()?;
+            while let Some(name) = key {
+                let value = Some(scanner.value(2)?);
+                self.results_in_payload.note(&name.read(), value);
+                key = scanner.next_key()?;
+            }
+        } else if scanner.value(1)? == Value::Null {
+            self.payload = None;
+            return Ok(());
+        }
+        self.payload = Some(scanner.since(start));
         Ok(())
     }
 
@@ -344,7 +361,7 @@ impl<'a> Noted<'a> {
         const WANTED: &str = "a positive integer that no open command of this connection has";
         match self.header.request_id {
             Some(Value::Number(number)) => match number.parse() {
-                Ok(id @ 1..=i64::MAX) if !number.starts_with('+') => Ok(id),
+                Ok(id @ 1..=i64::MAX) => Ok(id),
                 _ => Err(format!(
                     "header.requestId is {}; it must be {WANTED}",
                     shortened(number)

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyInt, PyList, PyString};
 use pyo3::{IntoPyObjectExt, intern};
 
-use super::names;
+use super::names::Names;
 use crate::envelope::{self, Refusal as Refused};
 use crate::frame::{self, Item};
 use crate::reply::{self, Address, NotAnObject, Reply};
@@ -18,7 +18,7 @@ use crate::reply::{self, Address, NotAnObject, Reply};
 const KEPT: usize = 4096;
 
 /// A command, ready to be acknowledged.
-#[pyclass(frozen, module = "xfs4iot._core", freelist = 64)]
+#[pyclass(frozen, module = "xfs4iot._core")]
 pub struct Message {
     #[pyo3(get)]
     r#type: Py<PyString>,
@@ -29,7 +29,7 @@ pub struct Message {
     #[pyo3(get)]
     version: Py<PyAny>,
     #[pyo3(get)]
-    timeout: Py<PyInt>,
+    timeout: i64,
     #[pyo3(get)]
     payload: Py<PyAny>,
     #[pyo3(get)]
@@ -168,19 +168,22 @@ fn copied(py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
 fn received(py: Python<'_>, item: Item<'_>) -> PyResult<Py<PyAny>> {
     Ok(match item {
         Item::Text(text) => match envelope::read_command(text) {
-            Ok(command) => Py::new(
-                py,
-                Message {
-                    r#type: intern!(py, "command").clone().unbind(),
-                    name: names::text(py, &command.name)?,
-                    request_id: command.request_id.into_pyobject(py)?.unbind(),
-                    version: optional(py, command.version.as_deref())?,
-                    timeout: command.timeout.into_pyobject(py)?.unbind(),
-                    payload: payload(py, command.payload),
-                    size: text.len(),
-                },
-            )?
-            .into_any(),
+            Ok(command) => {
+                let mut names = Names::lock();
+                Py::new(
+                    py,
+                    Message {
+                        r#type: intern!(py, "command").clone().unbind(),
+                        name: names.text(py, &command.name),
+                        request_id: command.request_id.into_pyobject(py)?.unbind(),
+                        version: names.optional(py, command.version.as_deref()),
+                        timeout: command.timeout,
+                        payload: payload(py, command.payload),
+                        size: text.len(),
+                    },
+                )?
+                .into_any()
+            }
             Err(refused) => refusal(py, &refused)?,
         },
         Item::Ping(payload) => Py::new(
@@ -226,16 +229,9 @@ fn refusal(py: Python<'_>, refused: &Refused<'_>) -> PyResult<Py<PyAny>> {
         reason: PyString::new(py, &refused.reason).unbind(),
         name: PyString::new(py, &refused.name).unbind(),
         request_id: refused.request_id.into_pyobject(py)?.unbind(),
-        version: optional(py, refused.version.as_deref())?,
+        version: Names::lock().optional(py, refused.version.as_deref()),
     };
     Ok(Py::new(py, refusal)?.into_any())
-}
-
-fn optional(py: Python<'_>, text: Option<&str>) -> PyResult<Py<PyAny>> {
-    text.map_or_else(
-        || Ok(py.None()),
-        |text| Ok(names::text(py, text)?.into_any()),
-    )
 }
 
 fn payload(py: Python<'_>, payload: Option<&str>) -> Py<PyAny> {
@@ -246,7 +242,7 @@ fn payload(py: Python<'_>, payload: Option<&str>) -> Py<PyAny> {
 }
 
 /// A message as a client receives it, of any type and in either envelope.
-#[pyclass(frozen, module = "xfs4iot._core", freelist = 64)]
+#[pyclass(frozen, module = "xfs4iot._core")]
 pub struct Envelope {
     #[pyo3(get)]
     r#type: Py<PyString>,
@@ -257,13 +253,13 @@ pub struct Envelope {
     #[pyo3(get)]
     version: Py<PyAny>,
     #[pyo3(get)]
-    timeout: Py<PyInt>,
+    timeout: i64,
     #[pyo3(get)]
-    status: Py<PyAny>,
+    status: Option<Py<PyString>>,
     #[pyo3(get)]
-    completion_code: Py<PyAny>,
+    completion_code: Option<Py<PyString>>,
     #[pyo3(get)]
-    error_description: Py<PyAny>,
+    error_description: Option<Py<PyString>>,
     #[pyo3(get)]
     payload: Py<PyAny>,
     #[pyo3(get)]
@@ -303,15 +299,18 @@ pub fn read_envelope(py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<Envelo
             .map_err(|error| invalid(format!("not UTF-8 at byte {}", error.valid_up_to())))?
     };
     let message = envelope::read_message(text).map_err(invalid)?;
+    let mut names = Names::lock();
     Ok(Envelope {
-        r#type: names::text(py, &message.kind)?,
-        name: names::text(py, &message.name)?,
+        r#type: names.text(py, &message.kind),
+        name: names.text(py, &message.name),
         request_id: message.request_id.into_py_any(py)?,
-        version: optional(py, message.version.as_deref())?,
-        timeout: message.timeout.into_pyobject(py)?.unbind(),
-        status: optional(py, message.status.as_deref())?,
-        completion_code: optional(py, message.completion_code.as_deref())?,
-        error_description: message.error_description.as_deref().into_py_any(py)?,
+        version: names.optional(py, message.version.as_deref()),
+        timeout: message.timeout,
+        status: message.status.map(|text| names.text(py, &text)),
+        completion_code: message.completion_code.map(|text| names.text(py, &text)),
+        error_description: message
+            .error_description
+            .map(|text| PyString::new(py, &text).unbind()),
         payload: payload(py, message.payload),
         size: text.len(),
     })
