@@ -39,21 +39,13 @@ _WITHOUT_VERSION = "2021-1"
 
 def _versions(name: str, specification: str) -> tuple[str, str] | None:
     """Version of a command and of its completion (of an event twice) in one version of the standard."""
-    if specification != NEWEST:
-        return OLDER[specification].get(name)
-    if name in COMMANDS:
+    if specification != NEWEST and name in OLDER[specification]:
+        return OLDER[specification][name]
+    if specification == NEWEST and name in COMMANDS:
         return COMMANDS[name][0], COMMANDS[name][2]
-    if name in EVENTS:
+    if specification == NEWEST and name in EVENTS:
         return EVENTS[name][0], EVENTS[name][0]
-    try:
-        entry = registry.command(name)
-        return entry.version, entry.completion_version
-    except KeyError:
-        pass
-    try:
-        return (registry.event(name).version,) * 2
-    except KeyError:
-        return None
+    return registry.extension_versions(name)
 
 
 def _order(version: str) -> tuple[int, int]:
