@@ -42,7 +42,7 @@ class TLSConfig:
     """TLS of one device.
 
     Attributes:
-        certificate: PEM file: the device's certificate, then those of its authorities up to the root.
+        certificate: PEM file: the device's certificate, then those of its authorities, without the root.
         key: PEM file of its key.
         client_certificates: `none` asks clients for none, `optional` checks what a client
             gives, `required` turns away a client that gives none.

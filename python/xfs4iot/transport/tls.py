@@ -98,6 +98,24 @@ class TLSStream(trio.abc.HalfCloseableStream):
             for it.
     """
 
+    __slots__ = (
+        "_body_left",
+        "_connection",
+        "_failure",
+        "_found",
+        "_header_begun",
+        "_identity",
+        "_peer",
+        "_receiving",
+        "_sending",
+        "_server_side",
+        "_shaken",
+        "_state",
+        "_stream",
+        "_unsendable",
+        "_whole",
+    )
+
     def __init__(
         self,
         stream: trio.abc.Stream,
