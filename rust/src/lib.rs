@@ -4,5 +4,10 @@
 //! tested by `cargo test`; `python` is the extension module `xfs4iot._core`.
 
 pub mod denominate;
+pub mod envelope;
+pub mod frame;
+pub mod json;
+pub mod reply;
+
 #[cfg(feature = "python")]
 mod python;

@@ -76,6 +76,8 @@ def expected_error(ways: list[type_of_counts], max_items: int | None) -> type[De
     return None
 
 
+ROW = st.dictionaries(st.sampled_from([5, 10, 20, 50]), st.integers(1, 4), min_size=1)
+HELD = st.tuples(st.integers(1, 9), st.integers(0, 2), st.integers(0, 9))
 AMOUNTS = st.integers(1, 160)
 LIMIT = st.none() | st.integers(0, 12)
 
@@ -98,7 +100,10 @@ def test_minimum_bills_is_the_fewest_items_and_larger_values_first(
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 2), st.integers(0, 9)), min_size=1, max_size=4), st.data())
+@given(
+    st.lists(st.tuples(st.integers(1, 9), st.integers(0, 2), st.integers(0, 9)), min_size=1, max_size=4),
+    st.data(),
+)
 def test_items_of_one_value_come_from_the_unit_whose_share_is_then_smallest(
     held: list[tuple[int, int, int]], data: st.DataObject
 ) -> None:
@@ -176,9 +181,7 @@ def test_max_cash_units_takes_from_the_most_units(
         return
     counts = answer(units, denominate(amount, units, mix="maxCashUnits", max_items=max_items).values)
     assert counts in ways
-    assert key(counts) == min(
-        key(way) for way in ways if max_items is None or sum(way) <= max_items
-    )
+    assert key(counts) == min(key(way) for way in ways if max_items is None or sum(way) <= max_items)
 
 
 @settings(max_examples=300, deadline=None)
@@ -219,7 +222,11 @@ def test_nearest_amounts_are_the_next_dispensable_ones(
 
 @settings(max_examples=200, deadline=None)
 @given(
-    st.lists(st.dictionaries(st.sampled_from([5, 10, 20, 50]), st.integers(1, 4), min_size=1), min_size=1, max_size=5),
+    st.lists(
+        st.dictionaries(st.sampled_from([5, 10, 20, 50]), st.integers(1, 4), min_size=1),
+        min_size=1,
+        max_size=5,
+    ),
     cassettes(limits=False),
 )
 def test_a_mix_table_gives_the_first_row_that_the_units_can_pay(

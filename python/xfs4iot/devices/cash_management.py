@@ -70,11 +70,14 @@ class CashMovement:
         moved: in order.
         failure: why it did not do all it was asked to.
         inaccurate: units whose counts the device no longer trusts, after a jam for example.
+        emptied: units that are empty now for certain; what the books still hold there is
+            written off as being in an unknown place.
     """
 
     moved: tuple[ItemsMoved, ...] = ()
     failure: errors.XfsError | None = None
     inaccurate: frozenset[str] = frozenset()
+    emptied: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)

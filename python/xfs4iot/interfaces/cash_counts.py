@@ -18,10 +18,10 @@ books hold, the difference is added to what the unit held at first, and the unit
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from xfs4iot.devices import CashUnit, ItemsMoved
+from xfs4iot.devices import CashMovement, CashUnit, ItemsMoved, Retracted
 from xfs4iot.ledger import CounterKey, Posting, ServiceLedger, SetPosting
 from xfs4iot.protocol.messages import cash_management as messages
 
@@ -79,7 +79,8 @@ class Booking:
 
     Attributes:
         postings: the changes.
-        inaccurate: units in which the device found more than the books held.
+        inaccurate: units in which the device found more than the books held, or whose count it
+            does not trust.
         into: units that took items which had been in a customer's reach.
         taken_in: what came into each unit, by the standard's name of the bucket (`retracted`, ...).
     """
@@ -145,14 +146,9 @@ class CashCounts:
                 postings.append(wanted)
         return postings
 
-    def book(self, moved: Iterable[ItemsMoved], into: Iterable[str] = ()) -> Booking:
-        """What to post for items that have moved.
-
-        Args:
-            moved: as the device reported it.
-            into: units that took items which were not counted.
-        """
-        return _Booker(self._ledger.counters(), self._units).book(moved, into)
+    def book(self, movement: CashMovement) -> Booking:
+        """What to post for a movement, as the device reported it."""
+        return _Booker(self._ledger.counters(), self._units).book(movement)
 
 
 class _Booker:
@@ -162,12 +158,19 @@ class _Booker:
         self._posted: Counter[CounterKey] = Counter()
         self._booking = Booking()
 
-    def book(self, moved: Iterable[ItemsMoved], into: Iterable[str]) -> Booking:
+    def book(self, movement: CashMovement) -> Booking:
         booking = self._booking
-        for items in moved:
+        for items in movement.moved:
             if items.count > 0 and items.source != items.target:
                 self._move(items)
-        for unit in booking.into | set(into):
+        for unit in movement.emptied:
+            left = sum(held for key, held in self._held.items() if key.unit == unit and key.bucket == "count")
+            if left > 0:
+                self._move(ItemsMoved(left, unit, "unknown", origin=unit))
+        booking.inaccurate |= movement.inaccurate
+        if isinstance(movement, Retracted):
+            booking.into |= movement.into
+        for unit in booking.into:
             self._post(unit, RETRACT_OPERATIONS, "", "", 1)
         booking.postings = [Posting(*key, delta) for key, delta in self._posted.items() if delta]
         return booking

@@ -98,12 +98,12 @@ class CashManagement(Interface):
         """`CashManagement.Retract`: items at an output position, or else inside, go to a retract area."""
         storage = self.storage
         storage.require_no_exchange()
-        location = request.location or messages.Location()
-        position = output_position_of(self.device, location.output_position)
+        location = request.location
+        position = output_position_of(self.device, location.output_position if location else None)
         where = destination(
             storage,
             None
-            if location.retract_area is None
+            if location is None or location.retract_area is None
             else messages.ItemTargetData(target=location.retract_area, index=location.index),
         )
         self._require_items(position)
@@ -162,10 +162,10 @@ class CashManagement(Interface):
     ) -> Any:
         """The completion of a command that brought items in, or its failure."""
         storage: dict[str, messages.StorageCashIn] = {}
-        for unit in {*booking.taken_in, *booking.into, *result.into}:
+        for unit in sorted({*booking.taken_in, *booking.into}):
             buckets = booking.taken_in.get(unit, {})
             storage[unit] = messages.StorageCashIn(
-                retract_operations=1 if unit in booking.into | result.into else None,
+                retract_operations=1 if unit in booking.into else None,
                 **{bucket: cash_counts(items) for bucket, items in buckets.items()},
             )
         places: dict[str, messages.StorageCashCounts | None] = {}

@@ -19,13 +19,14 @@ open, and nothing moves before it does.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
 import trio
 
-from xfs4iot.devices import CashMovement, CashUnitError, ItemsMoved, Retracted, implements
+from xfs4iot.devices import CashMovement, CashUnitError, ItemsMoved, implements
 from xfs4iot.interfaces.cash_counts import Booking
 from xfs4iot.interfaces.storage import Storage
 from xfs4iot.ledger import Intent
@@ -119,7 +120,7 @@ class CashMovements:
         await self.settle()
         await trio.lowlevel.checkpoint()
         with trio.CancelScope(shield=True):
-            plan = storage.counts.book(planned)
+            plan = storage.counts.book(CashMovement(moved=tuple(planned)))
             concerned = sorted({posting.unit for posting in plan.postings} | set(units))
             intent = await service.ledger.begin(
                 kind,
@@ -145,6 +146,10 @@ class CashMovements:
                 if isinstance(refused, CashUnitError):
                     storage.error(command, refused.failure, refused.units)
                 raise
+            if isinstance(result.failure, errors.Canceled) and not command.canceled:
+                result = dataclasses.replace(
+                    result, failure=errors.TimeOut(f"{command.name} was not done within its timeout")
+                )
             booking = await self._book(intent, result)
             self._settled, storage.unsettled = True, frozenset()
             storage.publish()
@@ -156,11 +161,13 @@ class CashMovements:
         self, intent: Intent, result: CashMovement | None, moved_unknown: bool = False
     ) -> Booking:
         storage = self.storage
-        into = result.into if isinstance(result, Retracted) else frozenset()
-        booking = storage.counts.book(result.moved if result is not None else (), into)
-        inaccurate = booking.inaccurate | (result.inaccurate if result is not None else frozenset())
+        booking = storage.counts.book(result if result is not None else CashMovement())
+        inaccurate = booking.inaccurate
         if moved_unknown:
             inaccurate = inaccurate | set(intent.detail.get("units", ()))
+        failure = result.failure if result is not None else None
+        if isinstance(failure, CashUnitError) and failure.failure == "empty":
+            inaccurate = inaccurate | {unit for unit in failure.units if storage.counts.total(unit)}
         consequence = self.consequences.get(intent.kind)
         told = None if moved_unknown else result
         documents = consequence(intent.detail, told, booking) if consequence is not None else {}

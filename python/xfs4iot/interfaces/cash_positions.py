@@ -16,34 +16,34 @@ _AREAS = ("retract", "transport", "stacker", "reject", "itemCassette", "cashIn")
 
 
 def output_position(device: Any, position: str | None) -> str:
-    """The output position meant; the default one if none is named.
+    """The output position meant, as the device reports it; the default one if none is named.
 
     Raises:
         CommandError: `unsupportedPosition`.
     """
     wanted = position or DEFAULT_OUTPUT
-    if wanted == DEFAULT_OUTPUT:
+    status = device.status.cash_dispenser
+    reported = [one.position for one in (status.positions if status is not None else None) or []]
+    if wanted in reported:
         return wanted
+    if wanted == DEFAULT_OUTPUT:
+        return reported[0] if reported else wanted
     capabilities = device.capabilities.cash_dispenser
     positions = capabilities.positions if capabilities is not None else None
     if positions is None or not getattr(positions, wanted.removeprefix("out").lower(), None):
         raise errors.CommandError(
             "unsupportedPosition", f"the device has no position {wanted}; see Common.Capabilities"
         )
-    return wanted
+    return DEFAULT_OUTPUT if DEFAULT_OUTPUT in reported else wanted
 
 
 def status_of(device: Any, position: str) -> Any:
-    """The live status of an output position; None if the device reports none.
-
-    The default position is the one reported as such, else the first.
-    """
+    """The live status of an output position; None if the device reports none."""
     status = device.status.cash_dispenser
-    positions = (status.positions if status is not None else None) or []
-    for entry in positions:
+    for entry in (status.positions if status is not None else None) or []:
         if entry.position == position:
             return entry
-    return positions[0] if positions and position == DEFAULT_OUTPUT else None
+    return None
 
 
 def retract_areas(device: Any) -> set[str]:

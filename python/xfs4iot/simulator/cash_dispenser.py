@@ -316,12 +316,14 @@ class SimulatedCashDispenser(devices.CashDispenser):
 
     async def reset(self, destination: devices.Destination, events: devices.CashEvents) -> devices.Retracted:
         self.truth.begin(events.operation)
-        self.faults.clear()
+        await self._time()
         target = destination.unit or destination.target
         failure = None
         for place in ("transport", "stacker", "output"):
             failure = failure or await self._bring(place, "output" if target.startswith("out") else target)
-        self.truth.shutter = "open" if target.startswith("out") and self.truth.total("output") else "closed"
+        if "shutterJammed" not in self.faults:
+            presented = target.startswith("out") and self.truth.total("output")
+            self.truth.shutter = "open" if presented else "closed"
         for unit in [unit for unit, status in self.unit_faults.items() if status == "inoperative"]:
             del self.unit_faults[unit]
             self.unit_changed(unit, "ok")
@@ -356,7 +358,9 @@ class SimulatedCashDispenser(devices.CashDispenser):
         if any(counted.values()):
             self.truth.shutter = "open"
         self._show()
-        return devices.Counted(moved=self.truth.moved, dispensed=counted, counted=counted)
+        return devices.Counted(
+            moved=self.truth.moved, dispensed=counted, counted=counted, emptied=frozenset(units)
+        )
 
     async def test_cash_units(
         self, units: tuple[str, ...], destination: devices.Destination, events: devices.CashEvents

@@ -111,11 +111,19 @@ impl<'a> Choice<'a> {
                 }
             }
         }
-        let budget = self.best.as_ref().map_or(self.budget, |(items, ..)| *items).min(UNBOUNDED);
+        let budget = self
+            .best
+            .as_ref()
+            .map_or(self.budget, |(items, ..)| *items)
+            .min(UNBOUNDED);
         let mut counts = [0; MAX_UNITS];
         if let Some(items) =
-            self.cash.fewest(&sources, self.cash.amount, budget, &mut counts, self.work)?
-            && self.best.as_ref().is_none_or(|(least, _, best)| items < *least || counts > *best)
+            self.cash
+                .fewest(&sources, self.cash.amount, budget, &mut counts, self.work)?
+            && self
+                .best
+                .as_ref()
+                .is_none_or(|(least, _, best)| items < *least || counts > *best)
         {
             self.best = Some((items, sources, counts));
         }

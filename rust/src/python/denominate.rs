@@ -67,7 +67,7 @@ fn error(py: Python<'_>, name: &str, message: String) -> PyErr {
 }
 
 /// Add the types and functions of denomination to the module.
-pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+pub fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     let text = |text: &str| std::ffi::CString::new(text).map_err(|_| PyValueError::new_err("NUL"));
     let base = PyErr::new_type(

@@ -1,0 +1,432 @@
+"""CashDispenser: paying out, and everything that can stop it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import trio
+
+import xfs4iot
+from cash import amount, bucket, chosen, dispense, laws, present, truth, unit
+from dialogue import Dialogue, dialogue
+
+
+@pytest.fixture
+async def simulator(atm: xfs4iot.Publisher, nursery: trio.Nursery) -> Dialogue:
+    found: Dialogue = await nursery.start(dialogue, atm.uri("Simulator"))
+    return found
+
+
+async def test_a_withdrawal_moves_items_from_units_over_the_stacker_to_the_customer(
+    dispenser: Dialogue, simulator: Dialogue
+) -> None:
+    done = await dispense(dispenser, 280)
+    assert done["denomination"] == {
+        "currencies": {"EUR": 280},
+        "values": {"unit4": 2, "unit3": 1, "unit2": 1, "unit1": 1},
+    }
+    assert done["bunches"] == "1"
+    assert done["storage"]["out"]["unit4"]["stacked"]["typeEUR100"] == {"fit": 2}
+    assert bucket(await unit(dispenser, "unit4"), "out", "stacked") == 2
+    status = await dispenser.success("Common.Status")
+    assert status["cashDispenser"]["intermediateStacker"] == "notEmpty"
+    presented = await dispenser.success("CashDispenser.Present", {})
+    assert presented["position"] == {"position": "outDefault", "additionalBunches": "0"}
+    status = await dispenser.success("Common.Status")
+    assert status["cashDispenser"]["positions"][0]["shutter"] == "open"
+    assert await simulator.success("Simulator.TakeItems") == {"items": done["denomination"]["values"]}
+    taken = await dispenser.until("unsolicited", name="CashManagement.ItemsTakenEvent")
+    assert taken["payload"] == {"position": "outDefault", "additionalBunches": "0"}
+    after = await unit(dispenser, "unit4")
+    assert bucket(after, "out", "presented") == 2
+    assert bucket(after, "out", "stacked") == 0
+    await laws(dispenser, simulator)
+
+
+async def test_denominate_moves_and_reserves_nothing(dispenser: Dialogue) -> None:
+    before = await dispenser.success("Storage.GetStorage")
+    answer = await dispenser.success("CashDispenser.Denominate", {"request": amount(100)})
+    assert answer["result"] == {"currencies": {"EUR": 100}, "values": {"unit4": 1}}
+    assert await dispenser.success("Storage.GetStorage") == before
+
+
+REFUSED_REQUESTS: list[tuple[str, Any, str]] = [
+    ("no request", None, "invalidData"),
+    ("neither app nor service", {"denomination": {}}, "invalidData"),
+    (
+        "both app and service",
+        {"denomination": {**amount(100)["denomination"], **chosen({"unit1": 1})["denomination"]}},
+        "invalidData",
+    ),
+    ("no mix", {"denomination": {"service": {"currencies": {"EUR": 100}}}}, "invalidData"),
+    ("unknown mix", amount(100, "mix99"), "invalidMixNumber"),
+    ("no currencies", {"denomination": {"service": {"mix": "mix1"}}}, "invalidDenomination"),
+    (
+        "no currency",
+        {"denomination": {"service": {"mix": "mix1", "currencies": {}}}},
+        "invalidCurrency",
+    ),
+    ("unknown currency", amount(100, currency="USD"), "invalidCurrency"),
+    ("no currency at all", amount(100, currency="euro"), "invalidCurrency"),
+    ("nothing", amount(0), "invalidData"),
+    ("negative", amount(-10), "invalidDenomination"),
+    ("not a multiple", amount(15), "notDispensable"),
+    ("a fraction", amount(10.5), "notDispensable"),
+    ("more than there is", amount(10_000_000), "notDispensable"),
+    ("beyond 32 bits", amount(2**31), "notDispensable"),
+    ("too many items", amount(10_000), "tooManyItems"),
+    ("cash box", amount(100, cashBox={"currencies": {"EUR": 10}}), "noCashBoxPresent"),
+    ("partial of an unknown unit", amount(100, partial={"unit9": 1}), "notDispensable"),
+    ("partial of a unit that only takes in", amount(100, partial={"unit5": 1}), "notDispensable"),
+    ("partial above stock", amount(100, partial={"unit1": 501}), "notDispensable"),
+    ("negative partial", amount(100, partial={"unit1": -1}), "invalidDenomination"),
+    ("no items", chosen({}), "invalidDenomination"),
+    ("negative count", chosen({"unit1": -1}), "invalidDenomination"),
+    ("count above stock", chosen({"unit1": 501}), "notDispensable"),
+    ("unknown unit", chosen({"unit9": 1}), "notDispensable"),
+    ("items are not the amount", chosen({"unit1": 1}, EUR=20), "invalidDenomination"),
+    ("items above the limit", chosen({"unit1": 41}), "tooManyItems"),
+]
+
+
+@pytest.mark.parametrize("command", ["CashDispenser.Denominate", "CashDispenser.Dispense"])
+@pytest.mark.parametrize(
+    ("request_", "code"), [case[1:] for case in REFUSED_REQUESTS], ids=[case[0] for case in REFUSED_REQUESTS]
+)
+async def test_a_request_that_cannot_be_met_is_refused_and_changes_nothing(
+    dispenser: Dialogue, command: str, request_: Any, code: str
+) -> None:
+    before = await dispenser.success("Storage.GetStorage")
+    payload = {"request" if command.endswith("Denominate") else "denomination": request_}
+    assert await dispenser.failure(command, payload) == code
+    assert await dispenser.success("Storage.GetStorage") == before
+    assert (await dispenser.success("CashDispenser.GetPresentStatus", {}))["presentState"] == "unknown"
+
+
+async def test_items_named_by_the_application_are_taken_as_named(dispenser: Dialogue) -> None:
+    done = await dispenser.success(
+        "CashDispenser.Dispense", {"denomination": chosen({"unit1": 3, "unit2": 1}, EUR=50)}
+    )
+    assert done["denomination"]["values"] == {"unit1": 3, "unit2": 1}
+
+
+async def test_items_without_an_amount_are_worth_what_they_are(dispenser: Dialogue) -> None:
+    done = await dispenser.success("CashDispenser.Denominate", {"request": chosen({"unit2": 2})})
+    assert done["result"]["values"] == {"unit2": 2}
+
+
+async def test_partial_counts_are_paid_first_and_the_rest_is_mixed(dispenser: Dialogue) -> None:
+    done = await dispenser.success("CashDispenser.Denominate", {"request": amount(100, partial={"unit1": 2})})
+    assert done["result"]["values"]["unit1"] >= 2
+    values = {"unit1": 10, "unit2": 20, "unit3": 50, "unit4": 100}
+    assert sum(values[name] * count for name, count in done["result"]["values"].items()) == 100
+
+
+async def test_a_locked_unit_is_left_out_of_mixes_and_refused_by_name(dispenser: Dialogue) -> None:
+    await dispenser.success(
+        "Storage.SetStorage", {"storage": {"unit4": {"cash": {"configuration": {"appLockOut": True}}}}}
+    )
+    done = await dispenser.success("CashDispenser.Denominate", {"request": amount(100)})
+    assert done["result"]["values"] == {"unit3": 2}
+    assert (
+        await dispenser.failure("CashDispenser.Denominate", {"request": chosen({"unit4": 1})})
+        == "cashUnitError"
+    )
+
+
+async def test_a_unit_that_does_not_work_is_left_out_of_mixes_and_refused_by_name(
+    dispenser: Dialogue, simulator: Dialogue
+) -> None:
+    await simulator.success("Simulator.Inject", {"fault": "inoperative", "unit": "unit4"})
+    done = await dispenser.success("CashDispenser.Denominate", {"request": amount(100)})
+    assert done["result"]["values"] == {"unit3": 2}
+    request = {"denomination": chosen({"unit4": 1})}
+    assert await dispenser.failure("CashDispenser.Dispense", request) == "cashUnitError"
+
+
+async def test_mixes_are_the_three_algorithms_and_the_houses_own_tables(dispenser: Dialogue) -> None:
+    rows = [
+        {"amount": 100, "mix": [{"value": 20, "count": 5}]},
+        {"amount": 50, "mix": [{"value": 10, "count": 5}]},
+    ]
+    table = {"mixNumber": 21, "name": "House mix", "mixRows": rows}
+    await dispenser.success("CashDispenser.SetMixTable", table)
+    mixes = (await dispenser.success("CashDispenser.GetMixTypes"))["mixes"]
+    assert {name: mix.get("algorithm") for name, mix in mixes.items()} == {
+        "mix1": "minimumBills",
+        "mix2": "equalEmptying",
+        "mix3": "maxCashUnits",
+        "mixTable21": None,
+    }
+    assert await dispenser.success("CashDispenser.GetMixTable", {"mix": "mixTable21"}) == table
+    done = await dispenser.success("CashDispenser.Denominate", {"request": amount(100, "mixTable21")})
+    assert done["result"]["values"] == {"unit2": 5}
+    request = {"request": amount(70, "mixTable21")}
+    assert await dispenser.failure("CashDispenser.Denominate", request) == "amountNotInMixTable"
+
+
+async def test_a_mix_table_replaces_the_one_with_its_number(dispenser: Dialogue) -> None:
+    for value, count in ((20, 5), (50, 2)):
+        rows = [{"amount": 100, "mix": [{"value": value, "count": count}]}]
+        await dispenser.success(
+            "CashDispenser.SetMixTable", {"mixNumber": 21, "name": "House mix", "mixRows": rows}
+        )
+    found = await dispenser.success("CashDispenser.GetMixTable", {"mix": "mixTable21"})
+    assert found["mixRows"] == [{"amount": 100, "mix": [{"value": 50, "count": 2}]}]
+
+
+@pytest.mark.parametrize(
+    ("table", "code"),
+    [
+        ({"name": "x", "mixRows": [{"amount": 10, "mix": [{"value": 10, "count": 1}]}]}, "invalidData"),
+        ({"mixNumber": 21, "mixRows": [{"amount": 10, "mix": [{"value": 10, "count": 1}]}]}, "invalidData"),
+        ({"mixNumber": 21, "name": "x", "mixRows": []}, "invalidData"),
+        ({"mixNumber": 21, "name": "x", "mixRows": [{"amount": 10}]}, "invalidData"),
+        ({"mixNumber": 21, "name": "x", "mixRows": [{"amount": 10, "mix": [{"value": 10}]}]}, "invalidData"),
+        (
+            {"mixNumber": 2, "name": "x", "mixRows": [{"amount": 10, "mix": [{"value": 10, "count": 1}]}]},
+            "invalidMixNumber",
+        ),
+        (
+            {"mixNumber": 21, "name": "x", "mixRows": [{"amount": 30, "mix": [{"value": 10, "count": 1}]}]},
+            "invalidMixTable",
+        ),
+    ],
+)
+async def test_a_wrong_mix_table_is_refused(dispenser: Dialogue, table: dict[str, Any], code: str) -> None:
+    assert await dispenser.failure("CashDispenser.SetMixTable", table) == code
+    assert "mixTable21" not in (await dispenser.success("CashDispenser.GetMixTypes"))["mixes"]
+
+
+@pytest.mark.parametrize("mix", ["mix1", "mixTable99", None])
+async def test_what_is_no_mix_table_is_an_invalid_mix(dispenser: Dialogue, mix: str | None) -> None:
+    assert await dispenser.failure("CashDispenser.GetMixTable", {"mix": mix} if mix else {}) == "invalidMix"
+
+
+@pytest.mark.parametrize(
+    ("command", "payload"),
+    [
+        ("CashDispenser.Dispense", {"denomination": amount(100), "position": "outRear"}),
+        ("CashDispenser.Present", {"position": "outRear"}),
+        ("CashDispenser.GetPresentStatus", {"position": "outRear"}),
+        ("CashDispenser.Count", {"unit": "unit1", "position": "outRear"}),
+        ("CashDispenser.TestCashUnits", {"target": {"target": "outRear"}}),
+        ("CashDispenser.TestCashUnits", {"target": {"target": "cashIn"}}),
+    ],
+)
+async def test_a_position_that_the_device_lacks_is_unsupported(
+    dispenser: Dialogue, command: str, payload: dict[str, Any]
+) -> None:
+    assert await dispenser.failure(command, payload) == "unsupportedPosition"
+
+
+async def test_a_dispense_needs_a_free_way(dispenser: Dialogue, simulator: Dialogue) -> None:
+    await dispense(dispenser, 100)
+    request = {"denomination": amount(50)}
+    assert await dispenser.failure("CashDispenser.Dispense", request) == "itemsLeft"
+    await dispenser.success("CashDispenser.Present", {})
+    assert await dispenser.failure("CashDispenser.Dispense", request) == "shutterOpen"
+    await simulator.success("Simulator.TakeItems")
+    await dispenser.success("CashDispenser.Dispense", request)
+
+
+async def test_an_open_safe_door_stops_a_dispense(dispenser: Dialogue, simulator: Dialogue) -> None:
+    await simulator.success("Simulator.OpenSafeDoor")
+    request = {"denomination": amount(50)}
+    assert await dispenser.failure("CashDispenser.Dispense", request) == "safeDoorOpen"
+    assert await dispenser.failure("CashDispenser.Count", {"unit": "unit1"}) == "safeDoorOpen"
+    await simulator.success("Simulator.CloseSafeDoor")
+    await dispenser.success("CashDispenser.Dispense", request)
+
+
+@pytest.mark.parametrize(
+    ("command", "payload"),
+    [
+        ("CashDispenser.Denominate", {"request": amount(100)}),
+        ("CashDispenser.Dispense", {"denomination": amount(100)}),
+        ("CashDispenser.Present", {}),
+        ("CashDispenser.Reject", None),
+        ("CashDispenser.PrepareDispense", {"action": "start"}),
+        ("CashDispenser.Count", {"unit": "unit1"}),
+        ("CashDispenser.TestCashUnits", {}),
+    ],
+)
+async def test_an_exchange_excludes_every_movement(
+    dispenser: Dialogue, command: str, payload: dict[str, Any] | None
+) -> None:
+    await dispenser.success("Storage.StartExchange")
+    assert await dispenser.failure(command, payload) == "exchangeActive"
+
+
+async def test_a_unit_that_runs_empty_leaves_what_was_dispensed_on_the_stacker(
+    dispenser: Dialogue, simulator: Dialogue
+) -> None:
+    await simulator.success("Simulator.EmptyUnit", {"unit": "unit4", "count": 198})
+    request = await dispenser.send("CashDispenser.Dispense", {"denomination": amount(500)})
+    completion = await dispenser.until("completion", request)
+    assert completion["payload"]["errorCode"] == "cashUnitError"
+    error = await dispenser.until("event", request, "Storage.StorageErrorEvent")
+    assert error["payload"]["failure"] == "empty"
+    assert list(error["payload"]["unit"]) == ["unit4"]
+    incomplete = await dispenser.until("event", request, "CashDispenser.IncompleteDispenseEvent")
+    assert incomplete["payload"] == {"currencies": {"EUR": 200}, "values": {"unit4": 2}}
+    assert bucket(await unit(dispenser, "unit4"), "out", "stacked") == 2
+    await dispenser.success("CashDispenser.Reject")
+    assert bucket(await unit(dispenser, "unit5"), "in", "rejected") == 2
+
+
+async def test_bad_items_go_to_the_reject_unit_and_are_replaced(
+    dispenser: Dialogue, simulator: Dialogue
+) -> None:
+    await simulator.success("Simulator.Inject", {"fault": "rejects", "count": 3})
+    done = await dispense(dispenser, 100)
+    assert done["denomination"]["values"] == {"unit4": 1}
+    assert done["storage"]["in"]["unit5"]["rejected"]["typeEUR100"] == {"fit": 3}
+    assert bucket(await unit(dispenser, "unit4"), "out", "rejected") == 3
+    await laws(dispenser, simulator)
+
+
+async def test_a_jam_is_a_hardware_error_and_reset_clears_it(
+    dispenser: Dialogue, simulator: Dialogue
+) -> None:
+    await simulator.success("Simulator.Inject", {"fault": "jam"})
+    assert await dispenser.failure("CashDispenser.Dispense", {"denomination": amount(200)}) == "hardwareError"
+    assert bucket(await unit(dispenser, "unit4"), "out", "transport") == 1
+    status = await dispenser.success("Common.Status")
+    assert status["common"]["device"] == "hardwareError"
+    assert await dispenser.failure("CashDispenser.Dispense", {"denomination": amount(200)}) == "itemsLeft"
+    cleared = await dispenser.success("CashManagement.Reset", {})
+    assert cleared["storage"]["unit5"]
+    assert (await dispenser.success("Common.Status"))["common"]["device"] == "online"
+    await laws(dispenser, simulator)
+
+
+async def test_a_device_class_that_breaks_mid_dispense_is_booked_as_the_device_recorded(
+    dispenser: Dialogue, simulator: Dialogue
+) -> None:
+    await simulator.success("Simulator.Inject", {"fault": "breaks"})
+    assert await dispenser.failure("CashDispenser.Dispense", {"denomination": amount(200)}) == "hardwareError"
+    status = await dispenser.success("CashDispenser.GetPresentStatus", {})
+    assert status["denomination"]["values"] == {"unit4": 1}
+    assert status["presentState"] == "notPresented"
+    await laws(dispenser, simulator)
+
+
+async def test_what_can_go_wrong_with_present(dispenser: Dialogue, simulator: Dialogue) -> None:
+    assert await dispenser.failure("CashDispenser.Present", {}) == "noItems"
+    await dispense(dispenser, 100)
+    await simulator.success("Simulator.Inject", {"fault": "shutterJammed"})
+    assert await dispenser.failure("CashDispenser.Present", {}) == "shutterNotOpen"
+    await simulator.success("Simulator.ClearFaults")
+    await simulator.success("Simulator.Inject", {"fault": "jam"})
+    assert await dispenser.failure("CashDispenser.Present", {}) == "presentErrorItems"
+    state = await dispenser.success("CashDispenser.GetPresentStatus", {})
+    assert state["presentState"] == "notPresented"
+    await laws(dispenser, simulator)
+
+
+async def test_items_are_presented_once(dispenser: Dialogue) -> None:
+    await present(dispenser, 100)
+    assert await dispenser.failure("CashDispenser.Present", {}) == "noItems"
+
+
+async def test_present_status_tells_of_the_last_dispense(dispenser: Dialogue, simulator: Dialogue) -> None:
+    assert (await dispenser.success("CashDispenser.GetPresentStatus", {})) == {"presentState": "unknown"}
+    await dispense(dispenser, 100)
+    expected = {"currencies": {"EUR": 100}, "values": {"unit4": 1}}
+    status = await dispenser.success("CashDispenser.GetPresentStatus", {"position": "outFront"})
+    assert status == {"denomination": expected, "presentState": "notPresented"}
+    await dispenser.success("CashDispenser.Present", {})
+    status = await dispenser.success("CashDispenser.GetPresentStatus", {})
+    assert status == {"denomination": expected, "presentState": "presented"}
+
+
+async def test_reject_needs_items_and_room(dispenser: Dialogue, simulator: Dialogue) -> None:
+    assert await dispenser.failure("CashDispenser.Reject") == "noItems"
+    full = {"storage": {"unit5": {"cash": {"status": {"initial": {"unrecognized": 300}}}}}}
+    await dispenser.success("Storage.SetStorage", full)
+    await dispense(dispenser, 100)
+    assert await dispenser.failure("CashDispenser.Reject") == "cashUnitError"
+    error = await dispenser.until("event", name="Storage.StorageErrorEvent")
+    assert error["payload"]["failure"] == "full"
+
+
+async def test_prepare_dispense_starts_and_stops(dispenser: Dialogue) -> None:
+    await dispenser.success("CashDispenser.PrepareDispense", {"action": "start"})
+    await dispenser.success("CashDispenser.PrepareDispense", {"action": "stop"})
+    assert await dispenser.failure("CashDispenser.PrepareDispense", {}) == "invalidData"
+
+
+async def test_count_empties_a_unit_and_tells_what_was_in_it(
+    dispenser: Dialogue, simulator: Dialogue
+) -> None:
+    await simulator.success("Simulator.EmptyUnit", {"unit": "unit4", "count": 5})
+    counted = (await dispenser.success("CashDispenser.Count", {"unit": "unit4"}))["countedCashUnits"]
+    assert counted == {
+        "unit4": {"dispensed": 195, "counted": 195, "replenishmentStatus": "empty", "status": "ok"}
+    }
+    assert bucket(await unit(dispenser, "unit4"), "out", "unknown") == 5
+    assert (await truth(simulator))["output"] == {"unit4": 195}
+    assert await dispenser.failure("CashDispenser.Count", {"unit": "unit9"}) == "invalidData"
+
+
+async def test_count_refuses_a_unit_that_does_not_work(dispenser: Dialogue, simulator: Dialogue) -> None:
+    await simulator.success("Simulator.Inject", {"fault": "missing", "unit": "unit2"})
+    assert await dispenser.failure("CashDispenser.Count", {"unit": "unit2"}) == "cashUnitError"
+
+
+async def test_the_test_of_the_units_takes_an_item_of_each_to_the_reject_unit(
+    dispenser: Dialogue, simulator: Dialogue
+) -> None:
+    await dispenser.success("CashDispenser.TestCashUnits", {})
+    assert (await truth(simulator))["unit5"] == {"unit1": 1, "unit2": 1, "unit3": 1, "unit4": 1}
+    await laws(dispenser, simulator)
+
+
+async def test_the_test_of_the_units_names_those_that_fail(dispenser: Dialogue, simulator: Dialogue) -> None:
+    lock = {"storage": {"unit1": {"cash": {"configuration": {"appLockOut": True}}}}}
+    await dispenser.success("Storage.SetStorage", lock)
+    await simulator.success("Simulator.Inject", {"fault": "inoperative", "unit": "unit2"})
+    await simulator.success("Simulator.EmptyUnit", {"unit": "unit3"})
+    request = await dispenser.send("CashDispenser.TestCashUnits", {})
+    assert (await dispenser.until("completion", request))["header"]["completionCode"] == "success"
+    failed = {}
+    for _ in range(3):
+        payload = (await dispenser.until("event", request, "Storage.StorageErrorEvent"))["payload"]
+        failed[next(iter(payload["unit"]))] = payload["failure"]
+    assert failed == {"unit1": "locked", "unit2": "error", "unit3": "empty"}
+
+
+async def test_the_test_of_the_units_fails_if_none_gives_an_item(
+    dispenser: Dialogue, simulator: Dialogue
+) -> None:
+    for name in ("unit1", "unit2", "unit3", "unit4"):
+        await simulator.success("Simulator.EmptyUnit", {"unit": name})
+    assert await dispenser.failure("CashDispenser.TestCashUnits", {}) == "cashUnitError"
+    request = {"target": {"target": "singleUnit", "unit": "unit9"}}
+    assert await dispenser.failure("CashDispenser.TestCashUnits", request) == "invalidCashUnit"
+
+
+async def test_a_cancelled_dispense_stops_and_is_booked(
+    slow_atm: xfs4iot.Publisher, nursery: trio.Nursery
+) -> None:
+    dispenser: Dialogue = await nursery.start(dialogue, slow_atm.uri("CashDispenser"))
+    simulator: Dialogue = await nursery.start(dialogue, slow_atm.uri("Simulator"))
+    request = await dispenser.send("CashDispenser.Dispense", {"denomination": chosen({"unit1": 10})})
+    await dispenser.until("event", request, "CashDispenser.StartDispenseEvent")
+    await dispenser.success("Common.Cancel", {"requestIds": [request]})
+    assert (await dispenser.until("completion", request))["header"]["completionCode"] == "canceled"
+    assert sum((await truth(simulator)).get("stacker", {}).values()) < 10
+    await laws(dispenser, simulator)
+
+
+async def test_a_dispense_out_of_time_stops_and_is_booked(
+    slow_atm: xfs4iot.Publisher, nursery: trio.Nursery
+) -> None:
+    dispenser: Dialogue = await nursery.start(dialogue, slow_atm.uri("CashDispenser"))
+    simulator: Dialogue = await nursery.start(dialogue, slow_atm.uri("Simulator"))
+    payload = {"denomination": chosen({"unit1": 10})}
+    assert await dispenser.failure("CashDispenser.Dispense", payload, timeout=300) == "timeOut"
+    assert sum((await truth(simulator)).get("stacker", {}).values()) < 10
+    await laws(dispenser, simulator)

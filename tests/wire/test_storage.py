@@ -1,0 +1,203 @@
+"""Storage: units, counts, thresholds, configuration and exchanges."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import trio
+
+import xfs4iot
+from cash import amount, bucket, content, dispense, items, unit
+from dialogue import Dialogue, dialogue
+
+
+@pytest.fixture
+async def simulator(atm: xfs4iot.Publisher, nursery: trio.Nursery) -> Dialogue:
+    found: Dialogue = await nursery.start(dialogue, atm.uri("Simulator"))
+    return found
+
+
+def configure(unit_name: str, **configuration: Any) -> dict[str, Any]:
+    return {"storage": {unit_name: {"cash": {"configuration": configuration}}}}
+
+
+def fill(name: str, **initial: Any) -> dict[str, Any]:
+    return {"storage": {name: {"cash": {"status": {"initial": initial}}}}}
+
+
+async def test_the_five_units_are_reported_whole(dispenser: Dialogue) -> None:
+    storage = (await dispenser.success("Storage.GetStorage"))["storage"]
+    assert sorted(storage) == ["unit1", "unit2", "unit3", "unit4", "unit5"]
+    first = storage["unit2"]
+    assert first["status"] == "ok"
+    assert first["capacity"] == 2000
+    assert first["id"] == "C2"
+    assert first["cash"]["capabilities"]["types"]["cashOut"] is True
+    assert first["cash"]["capabilities"]["types"]["reject"] is False
+    assert first["cash"]["configuration"]["currency"] == "EUR"
+    assert first["cash"]["configuration"]["value"] == 20
+    assert first["cash"]["status"]["index"] == 2
+    assert first["cash"]["status"]["initial"]["typeEUR20"] == {"fit": 500}
+    assert first["cash"]["status"]["replenishmentStatus"] == "ok"
+    assert first["cash"]["status"]["accuracy"] == "accurateSet"
+    assert storage["unit5"]["cash"]["status"]["replenishmentStatus"] == "empty"
+
+
+async def test_setting_counts_begins_them_anew(dispenser: Dialogue) -> None:
+    await dispenser.success("CashDispenser.TestCashUnits", {})
+    await dispenser.success("Storage.SetStorage", fill("unit1", typeEUR10={"fit": 120, "unfit": 3}))
+    after = await unit(dispenser, "unit1")
+    assert content(after) == 123
+    assert after["status"]["initial"]["typeEUR10"] == {"fit": 120, "unfit": 3}
+    assert bucket(after, "out", "rejected") == 0
+    assert after["status"]["accuracy"] == "accurateSet"
+
+
+REFUSED = [
+    ("nothing", {}, "invalidData"),
+    ("no units", {"storage": {}}, "invalidData"),
+    ("unknown unit", configure("unit9", appLockOut=True), "invalidUnit"),
+    ("no cash", {"storage": {"unit1": {}}}, "invalidData"),
+    ("high above capacity", configure("unit1", highThreshold=2000), "invalidData"),
+    ("low above high", configure("unit1", highThreshold=10, lowThreshold=20), "invalidData"),
+    ("unknown item", configure("unit1", cashItems=["typeUSD10"]), "invalidData"),
+    ("types beyond the unit", configure("unit1", types={"cashIn": True}), "invalidData"),
+    ("kind outside an exchange", configure("unit1", value=20), "noExchangeActive"),
+    ("item not configured", fill("unit1", typeEUR20={"fit": 1}), "invalidData"),
+    ("more than fits", fill("unit1", typeEUR10={"fit": 2001}), "invalidData"),
+]
+
+
+@pytest.mark.parametrize(
+    ("payload", "code"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED]
+)
+async def test_a_wrong_setting_is_refused_as_a_whole(
+    dispenser: Dialogue, payload: dict[str, Any], code: str
+) -> None:
+    before = await dispenser.success("Storage.GetStorage")
+    if payload.get("storage"):
+        good = configure("unit2", appLockOut=True)["storage"]
+        payload = {"storage": {**good, **payload["storage"]}}
+    assert await dispenser.failure("Storage.SetStorage", payload) == code
+    assert await dispenser.success("Storage.GetStorage") == before
+
+
+async def test_what_a_unit_holds_changes_in_an_exchange(dispenser: Dialogue) -> None:
+    await dispenser.success("Storage.StartExchange")
+    change = configure("unit1", value=20, cashItems=["typeEUR20"], name="twenties")
+    await dispenser.success("Storage.SetStorage", change)
+    await dispenser.success("Storage.SetStorage", fill("unit1", typeEUR20={"fit": 10}))
+    await dispenser.success("Storage.EndExchange")
+    after = await unit(dispenser, "unit1")
+    assert after["configuration"]["value"] == 20
+    assert after["configuration"]["name"] == "twenties"
+    assert content(after) == 10
+
+
+async def test_a_movement_tells_its_counts_and_then_thresholds_and_status(dispenser: Dialogue) -> None:
+    await dispenser.success("Storage.SetStorage", fill("unit4", typeEUR100={"fit": 51}))
+    request = await dispenser.send("CashDispenser.Dispense", {"denomination": amount(200)})
+    await dispenser.until("completion", request)
+    counts = [m for m in dispenser.passed if m["header"].get("name") == "Storage.CountsChangedEvent"][-1]
+    assert items(counts["payload"]["unit4"]["cash"]["status"]["out"]["stacked"]) == 2
+    threshold = await dispenser.until("unsolicited", name="Storage.StorageThresholdEvent")
+    assert threshold["payload"]["unit4"]["cash"]["status"]["replenishmentStatus"] == "low"
+    names = [m["header"].get("name") for m in dispenser.passed if m["header"]["type"] == "unsolicited"]
+    assert "Storage.StorageChangedEvent" in names
+
+
+@pytest.mark.parametrize(
+    ("count", "status"), [(0, "empty"), (1, "low"), (49, "low"), (50, "ok"), (1999, "ok"), (2000, "full")]
+)
+async def test_replenishment_status_follows_the_count(dispenser: Dialogue, count: int, status: str) -> None:
+    await dispenser.success("Storage.SetStorage", fill("unit1", typeEUR10={"fit": count}))
+    assert (await unit(dispenser, "unit1"))["status"]["replenishmentStatus"] == status
+
+
+async def test_high_needs_only_the_high_threshold(dispenser: Dialogue) -> None:
+    await dispenser.success("Storage.SetStorage", configure("unit5", highThreshold=10))
+    await dispenser.success("Storage.SetStorage", fill("unit5", unrecognized=10))
+    assert (await unit(dispenser, "unit5"))["status"]["replenishmentStatus"] == "ok"
+    await dispenser.success("Storage.SetStorage", fill("unit5", unrecognized=11))
+    assert (await unit(dispenser, "unit5"))["status"]["replenishmentStatus"] == "high"
+
+
+async def test_the_health_of_the_dispenser_follows_its_units(
+    dispenser: Dialogue, simulator: Dialogue
+) -> None:
+    await simulator.success("Simulator.Inject", {"fault": "inoperative", "unit": "unit1"})
+    assert (await dispenser.success("Common.Status"))["cashManagement"]["dispenser"] == "attention"
+    for name in ("unit2", "unit3", "unit4"):
+        await simulator.success("Simulator.Inject", {"fault": "missing", "unit": name})
+    assert (await dispenser.success("Common.Status"))["cashManagement"]["dispenser"] == "stop"
+    await simulator.success("Simulator.ClearFaults")
+    assert (await dispenser.success("Common.Status"))["cashManagement"]["dispenser"] == "ok"
+
+
+async def test_a_unit_whose_hardware_changes_is_told(dispenser: Dialogue, simulator: Dialogue) -> None:
+    await simulator.success("Simulator.Inject", {"fault": "missing", "unit": "unit3"})
+    event = await dispenser.until("unsolicited", name="Storage.StorageChangedEvent")
+    assert event["payload"] == {"unit3": {"status": "missing"}}
+    storage = (await dispenser.success("Storage.GetStorage"))["storage"]
+    assert storage["unit3"]["status"] == "missing"
+
+
+async def test_an_exchange_begins_and_ends_once(dispenser: Dialogue) -> None:
+    assert await dispenser.failure("Storage.EndExchange") == "noExchangeActive"
+    await dispenser.success("Storage.StartExchange")
+    assert (await dispenser.success("Common.Status"))["common"]["exchange"] == "active"
+    assert await dispenser.failure("Storage.StartExchange") == "exchangeActive"
+    await dispenser.success("Storage.EndExchange")
+    assert (await dispenser.success("Common.Status"))["common"]["exchange"] == "inactive"
+
+
+async def test_a_transaction_excludes_an_exchange(dispenser: Dialogue) -> None:
+    active = {"state": "active", "transactionID": "t1"}
+    await dispenser.success("Common.SetTransactionState", active)
+    assert await dispenser.failure("Storage.StartExchange") == "transactionActive"
+
+
+async def test_what_the_books_lack_is_found_and_marked_inaccurate(
+    dispenser: Dialogue, simulator: Dialogue
+) -> None:
+    await dispenser.success("Storage.SetStorage", fill("unit4", typeEUR100={"fit": 1}))
+    await dispenser.success("CashDispenser.Count", {"unit": "unit4"})
+    after = await unit(dispenser, "unit4")
+    assert content(after) == 0
+    assert after["status"]["accuracy"] == "inaccurate"
+
+
+async def test_counts_and_exchange_and_configuration_survive_a_restart(tmp_path: Any) -> None:
+    from xfs4iot.simulator import atm as simulated_atm
+
+    async def run(steps: Any) -> Any:
+        ledger = xfs4iot.Ledger.open(tmp_path / "ledger.sqlite")
+        publisher = xfs4iot.Publisher(simulated_atm(ledger=ledger, state=tmp_path, seconds=0), port=0)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(publisher.serve)
+            found = await steps(await nursery.start(dialogue, publisher.uri("CashDispenser")))
+            nursery.cancel_scope.cancel()
+        ledger.close()
+        return found
+
+    async def first(dispenser: Dialogue) -> Any:
+        await dispense(dispenser, 230)
+        await dispenser.success("Storage.SetStorage", configure("unit1", lowThreshold=7))
+        rows = [{"amount": 100, "mix": [{"value": 20, "count": 5}]}]
+        await dispenser.success(
+            "CashDispenser.SetMixTable", {"mixNumber": 21, "name": "House mix", "mixRows": rows}
+        )
+        await dispenser.success("Storage.StartExchange")
+        return await state(dispenser)
+
+    async def state(dispenser: Dialogue) -> Any:
+        return [
+            await dispenser.success("Storage.GetStorage"),
+            await dispenser.success("CashDispenser.GetPresentStatus", {}),
+            await dispenser.success("CashDispenser.GetMixTable", {"mix": "mixTable21"}),
+            (await dispenser.success("Common.Status"))["common"]["exchange"],
+            (await dispenser.success("Common.Status"))["cashDispenser"],
+        ]
+
+    assert await run(first) == await run(state)
