@@ -3,7 +3,7 @@
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple, PyType};
+use pyo3::types::{PyBool, PyDict, PyInt, PyList, PyMapping, PyString, PyTuple, PyType};
 
 use crate::denominate::table::Row;
 use crate::denominate::{
@@ -126,14 +126,10 @@ fn money(given: &Bound<'_, PyAny>, what: &str) -> PyResult<u128> {
                 )),
             };
         }
-    } else if given.is_instance_of::<PyFloat>() || given.is_instance_of::<PyBool>() {
-        let kind = given.get_type().name()?;
-        return Err(PyTypeError::new_err(format!(
-            "{what} is a {kind}; give an int or a Decimal"
-        )));
-    } else if !given.is_instance(decimal_type(py)?)?
+    } else if !given.is_exact_instance(decimal_type(py)?)
         && !given.is_instance_of::<PyString>()
-        && !given.is_instance_of::<PyInt>()
+        && (given.is_instance_of::<PyBool>() || !given.is_instance_of::<PyInt>())
+        && !given.is_instance(decimal_type(py)?)?
     {
         let kind = given.get_type().name()?;
         return Err(PyTypeError::new_err(format!(
