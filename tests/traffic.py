@@ -140,6 +140,8 @@ class Traffic:
         message = json.loads(json.dumps(message))
         for _ in range(choose.randint(1, 3)):
             places = list(_places(message))
+            if not places:
+                break
             holder, key = choose.choice(places)
             match choose.randrange(5):
                 case 0:

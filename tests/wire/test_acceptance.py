@@ -6,10 +6,10 @@ from contextlib import suppress
 
 import pytest
 import trio
-import trio_websocket
 
 import xfs4iot
 from dialogue import Dialogue, dialogue
+from frames import frame, raw_connection
 
 
 async def test_a_good_command_is_acknowledged_then_completed(dispenser: Dialogue) -> None:
@@ -141,10 +141,10 @@ async def test_a_binary_frame_closes_the_connection_with_1003(dispenser: Dialogu
 
 
 async def test_an_oversize_message_closes_its_connection_only(
-    dispenser: Dialogue, atm: xfs4iot.Publisher, nursery: trio.Nursery
+    dispenser: Dialogue, atm: xfs4iot.Publisher
 ) -> None:
-    other: Dialogue = await nursery.start(dialogue, atm.uri("CashDispenser"))
-    with suppress(trio_websocket.ConnectionClosed):
-        await dispenser.send_text('{"header":' + " " * 3_000_000)
-    assert (await dispenser.closed()).code == 1009
-    assert await other.success("Common.Status")
+    async with raw_connection(atm.uri("CashDispenser")) as connection:
+        with suppress(trio.BrokenResourceError):
+            await connection.send(frame('{"header":' + " " * 3_000_000))
+        assert await connection.close_code() == 1009
+    assert await dispenser.success("Common.Status")

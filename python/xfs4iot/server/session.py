@@ -29,7 +29,9 @@ __all__ = ["Peer", "Session", "SessionLimits"]
 
 _log = logging.getLogger("xfs4iot.session")
 
-_NORMAL, _GOING_AWAY, _POLICY, _INTERNAL = 1000, 1001, 1008, 1011
+_NORMAL, _GOING_AWAY = 1000, 1001
+_FAREWELL_SECONDS = 2.0
+"""How long a client may take to hang up after the connection was closed for what it sent."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ class Session:
         self._handling = False
         self._writing = False
         self._closing = False
+        self._said_goodbye = False
 
     async def run(self, first: bytes = b"") -> None:
         """Serve the connection until it ends; never raises for anything the client does.
@@ -110,9 +113,20 @@ class Session:
             self._closing = True
             for command in list(self.commands.values()):
                 command.cancel()
-            with trio.move_on_after(1) as scope:
+            with trio.move_on_after(_FAREWELL_SECONDS) as scope:
                 scope.shield = True
+                await self._take_leave()
                 await self._stream.aclose()
+
+    async def _take_leave(self) -> None:
+        """Read on until the client hangs up, so that what it still sends does not destroy our last words."""
+        if not self._said_goodbye:
+            return
+        try:
+            while await self._stream.receive_some():
+                pass
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass
 
     async def _handle(self, data: bytes | bytearray) -> None:
         """Handle every message in `data`, then send every answer that is ready."""
@@ -307,7 +321,7 @@ class Session:
             case _core.Violation():
                 self.log.warning("connection closed with %d: %s", item.code, item.reason)
                 self.send(_core.close(item.code, item.reason))
-                self._closing = True
+                self._closing = self._said_goodbye = True
 
     def ping(self) -> None:
         """Ask whether the client is still there."""
