@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlsplit
 
 import trio
 import trio_websocket
@@ -108,6 +109,9 @@ async def dialogue(
     task_status: trio.TaskStatus[Dialogue] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Hold a conversation open until cancelled; `await nursery.start(dialogue, uri)` gives it."""
-    async with trio_websocket.open_websocket_url(uri) as connection:
+    parts = urlsplit(uri)
+    stream = await trio.open_tcp_stream(parts.hostname or "", parts.port or 80)
+    async with stream, trio.open_nursery() as nursery:
+        connection = await trio_websocket.wrap_client_stream(nursery, stream, parts.netloc, parts.path)
         task_status.started(Dialogue(connection, version))
         await trio.sleep_forever()
