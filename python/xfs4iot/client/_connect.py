@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 from urllib.parse import urlsplit
 
 import trio
@@ -186,10 +187,13 @@ async def _open(
             except (tls.TLSError, trio.BrokenResourceError) as problem:
                 raise Disconnected(f"{uri}: no TLS connection: {problem}") from problem
         async with trio.open_nursery() as nursery:
-            headers = [("Authorization", f"Bearer {credentials.token}")] if credentials.token else None
+            headers = (
+                [(b"Authorization", b"Bearer " + credentials.token.encode())] if credentials.token else None
+            )
             try:
+                carrier = cast("trio.SocketStream", stream)
                 websocket = await trio_websocket.wrap_client_stream(
-                    nursery, stream, f"{host}:{port}", parts.path or "/", extra_headers=headers
+                    nursery, carrier, f"{host}:{port}", parts.path or "/", extra_headers=headers
                 )
                 client = Client(websocket, uri, version, trace)
                 nursery.start_soon(client._read)
