@@ -13,6 +13,9 @@
 //! * **Bound.** The rest paid fractionally, largest value first, is the least that the rest can
 //!   cost (values are what an item pays, so the largest pay best). It never falls when fewer items
 //!   of the present value are taken, so the first hopeless count ends the pile.
+//! * **Number.** Paid fractionally, smallest value first, the rest takes the most items that it can
+//!   take. If no whole number lies between that and the bound, as with values that are nearly
+//!   equal, there is nothing to find.
 //! * **Congruence.** All smaller values are multiples of their common divisor, so the rest after
 //!   this pile must be one too: counts are tried in steps. For the last two values that leaves one
 //!   candidate, a closed form.
@@ -243,6 +246,23 @@ impl Search<'_> {
         if rest == 0 { items } else { u64::MAX }
     }
 
+    /// Whether some number of items could pay `rest` from level `i` on, of which `least` is the
+    /// smallest: paid fractionally, smallest value first, it takes the most.
+    fn some_number(&self, i: usize, mut rest: u64, mut least: u64) -> bool {
+        for level in self.levels[i..].iter().rev() {
+            let worth = level.count * level.value;
+            if rest <= worth {
+                return rest / level.value >= least;
+            }
+            if level.count >= least {
+                return true;
+            }
+            least -= level.count;
+            rest -= worth;
+        }
+        rest == 0 && least == 0
+    }
+
     /// Fewest items for `rest` from level `i` on, if at most `budget`; sets their counts.
     fn pay(&mut self, i: usize, rest: u64, mut budget: u64) -> Result<Option<u64>, OutOfWork> {
         self.work.step()?;
@@ -293,7 +313,9 @@ impl Search<'_> {
             if bound > budget.saturating_sub(count) || count > budget {
                 break;
             }
-            if let Some(items) = self.pay(i + 1, left, budget - count)? {
+            if self.some_number(i + 1, left, bound)
+                && let Some(items) = self.pay(i + 1, left, budget - count)?
+            {
                 self.counts[i] = count;
                 best = Some(count + items);
                 if count + items == 0 {
