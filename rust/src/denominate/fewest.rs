@@ -75,6 +75,9 @@ struct Level {
 /// Steps of the first attempt, which looks for no structure in the values.
 const PLAIN_STEPS: u64 = 24;
 
+/// Piles of an everyday cash dispenser.
+pub const FEW: usize = 8;
+
 /// The fewest items for an amount, at most `budget` of them.
 ///
 /// `counts[i]` becomes the number of items from `piles[i]`; the piles are in falling order of
@@ -86,13 +89,28 @@ pub fn fewest(
     counts: &mut [u64],
     work: &mut Work,
 ) -> Result<Option<u64>, OutOfWork> {
+    if piles.len() <= FEW {
+        solve::<FEW>(amount, piles, budget, counts, work)
+    } else {
+        solve::<{ super::MAX_UNITS }>(amount, piles, budget, counts, work)
+    }
+}
+
+/// `fewest` for at most `N` piles: laying out room for the most would cost more than most searches.
+fn solve<const N: usize>(
+    amount: u64,
+    piles: &[Pile],
+    budget: u64,
+    counts: &mut [u64],
+    work: &mut Work,
+) -> Result<Option<u64>, OutOfWork> {
     debug_assert!(piles.windows(2).all(|pair| pair[0].value > pair[1].value));
     counts.fill(0);
     if amount == 0 {
         return Ok(Some(0));
     }
-    let mut levels = [Level::NONE; super::MAX_UNITS];
-    let mut places = [0u8; super::MAX_UNITS];
+    let mut levels = [Level::NONE; N];
+    let mut places = [0u8; N];
     let mut n = 0;
     for (place, pile) in piles.iter().enumerate() {
         if pile.count == 0 || pile.value > amount {
@@ -116,7 +134,7 @@ pub fn fewest(
     if total < amount {
         return Ok(None);
     }
-    let mut found = [0u64; super::MAX_UNITS];
+    let mut found = [0u64; N];
     let mut attempt = Search {
         levels,
         counts: &mut found[..n],
@@ -180,16 +198,17 @@ fn examine(levels: &mut [Level]) {
         } else {
             level.step = smaller / level.divisor;
             level.inverse = inverse(level.value / level.divisor, level.step);
+            let by_sums = (level.value / level.divisor - 1).saturating_mul(tail[0].value);
             let (mut window, mut spare) = (0u64, 0);
             for other in tail.iter() {
                 let common = gcd(level.value, other.value);
                 let most = other.count.min(level.value / common - 1);
                 window = window.saturating_add(most.saturating_mul(other.value));
                 spare = spare.max(other.value / common);
-            }
-            let by_sums = (level.value / level.divisor - 1).saturating_mul(tail[0].value);
-            if by_sums < window {
-                (window, spare) = (by_sums, tail[0].value / level.divisor);
+                if window >= by_sums {
+                    (window, spare) = (by_sums, tail[0].value / level.divisor);
+                    break;
+                }
             }
             (level.window, level.spare) = (window, spare);
         }
