@@ -1,7 +1,7 @@
 //! The units of one currency, as the mixes see them: grouped into piles of one value.
 
 use super::fewest::{self, Pile, UNBOUNDED};
-use super::{Currency, Failure, OutOfWork, Unit, Work, share};
+use super::{Currency, Failure, MAX_UNITS, OutOfWork, Unit, Work, share};
 
 /// What one unit may give.
 #[derive(Clone, Copy, Debug)]
@@ -117,8 +117,23 @@ impl Cash {
         counts: &mut [u64],
         work: &mut Work,
     ) -> Result<Option<u64>, OutOfWork> {
-        let mut piles = [Pile { value: 0, count: 0 }; super::MAX_UNITS];
-        let mut lows = [0u64; super::MAX_UNITS];
+        if self.values.len() <= fewest::FEW {
+            self.fewest_of::<{ fewest::FEW }>(sources, amount, budget, counts, work)
+        } else {
+            self.fewest_of::<MAX_UNITS>(sources, amount, budget, counts, work)
+        }
+    }
+
+    fn fewest_of<const N: usize>(
+        &self,
+        sources: &[Source],
+        amount: u64,
+        budget: u64,
+        counts: &mut [u64],
+        work: &mut Work,
+    ) -> Result<Option<u64>, OutOfWork> {
+        let mut piles = [Pile { value: 0, count: 0 }; N];
+        let mut lows = [0u64; N];
         let n = self.values.len();
         for (pile, value) in piles.iter_mut().zip(&self.values) {
             pile.value = *value;
@@ -149,7 +164,7 @@ impl Cash {
 
     /// The fewest items for the amount.
     pub fn need(&self, work: &mut Work) -> Result<u64, Failure> {
-        let mut counts = [0; super::MAX_UNITS];
+        let mut counts = [0; MAX_UNITS];
         self.fewest(&self.sources, self.amount, UNBOUNDED, &mut counts, work)?
             .ok_or(Failure::NotDispensable(self.currency))
     }
@@ -161,7 +176,7 @@ impl Cash {
         result: &mut [u64],
         work: &mut Work,
     ) -> Result<u64, Failure> {
-        let mut counts = [0; super::MAX_UNITS];
+        let mut counts = [0; MAX_UNITS];
         let items = self
             .fewest(&self.sources, self.amount, UNBOUNDED, &mut counts, work)?
             .ok_or(Failure::NotDispensable(self.currency))?;

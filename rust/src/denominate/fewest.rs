@@ -13,6 +13,9 @@
 //! * **Bound.** The rest paid fractionally, largest value first, is the least that the rest can
 //!   cost (values are what an item pays, so the largest pay best). It never falls when fewer items
 //!   of the present value are taken, so the first hopeless count ends the pile.
+//! * **Number.** Paid fractionally, smallest value first, the rest takes the most items that it can
+//!   take. If no whole number lies between that and the bound, as with values that are nearly
+//!   equal, there is nothing to find.
 //! * **Congruence.** All smaller values are multiples of their common divisor, so the rest after
 //!   this pile must be one too: counts are tried in steps. For the last two values that leaves one
 //!   candidate, a closed form.
@@ -72,6 +75,9 @@ struct Level {
 /// Steps of the first attempt, which looks for no structure in the values.
 const PLAIN_STEPS: u64 = 24;
 
+/// Piles of an everyday cash dispenser.
+pub const FEW: usize = 8;
+
 /// The fewest items for an amount, at most `budget` of them.
 ///
 /// `counts[i]` becomes the number of items from `piles[i]`; the piles are in falling order of
@@ -83,13 +89,28 @@ pub fn fewest(
     counts: &mut [u64],
     work: &mut Work,
 ) -> Result<Option<u64>, OutOfWork> {
+    if piles.len() <= FEW {
+        solve::<FEW>(amount, piles, budget, counts, work)
+    } else {
+        solve::<{ super::MAX_UNITS }>(amount, piles, budget, counts, work)
+    }
+}
+
+/// `fewest` for at most `N` piles: laying out room for the most would cost more than most searches.
+fn solve<const N: usize>(
+    amount: u64,
+    piles: &[Pile],
+    budget: u64,
+    counts: &mut [u64],
+    work: &mut Work,
+) -> Result<Option<u64>, OutOfWork> {
     debug_assert!(piles.windows(2).all(|pair| pair[0].value > pair[1].value));
     counts.fill(0);
     if amount == 0 {
         return Ok(Some(0));
     }
-    let mut levels = [Level::NONE; super::MAX_UNITS];
-    let mut places = [0u8; super::MAX_UNITS];
+    let mut levels = [Level::NONE; N];
+    let mut places = [0u8; N];
     let mut n = 0;
     for (place, pile) in piles.iter().enumerate() {
         if pile.count == 0 || pile.value > amount {
@@ -113,7 +134,7 @@ pub fn fewest(
     if total < amount {
         return Ok(None);
     }
-    let mut found = [0u64; super::MAX_UNITS];
+    let mut found = [0u64; N];
     let mut attempt = Search {
         levels,
         counts: &mut found[..n],
@@ -177,16 +198,17 @@ fn examine(levels: &mut [Level]) {
         } else {
             level.step = smaller / level.divisor;
             level.inverse = inverse(level.value / level.divisor, level.step);
+            let by_sums = (level.value / level.divisor - 1).saturating_mul(tail[0].value);
             let (mut window, mut spare) = (0u64, 0);
             for other in tail.iter() {
                 let common = gcd(level.value, other.value);
                 let most = other.count.min(level.value / common - 1);
                 window = window.saturating_add(most.saturating_mul(other.value));
                 spare = spare.max(other.value / common);
-            }
-            let by_sums = (level.value / level.divisor - 1).saturating_mul(tail[0].value);
-            if by_sums < window {
-                (window, spare) = (by_sums, tail[0].value / level.divisor);
+                if window >= by_sums {
+                    (window, spare) = (by_sums, tail[0].value / level.divisor);
+                    break;
+                }
             }
             (level.window, level.spare) = (window, spare);
         }
@@ -243,6 +265,23 @@ impl Search<'_> {
         if rest == 0 { items } else { u64::MAX }
     }
 
+    /// Whether some number of items could pay `rest` from level `i` on, of which `least` is the
+    /// smallest: paid fractionally, smallest value first, it takes the most.
+    fn some_number(&self, i: usize, mut rest: u64, mut least: u64) -> bool {
+        for level in self.levels[i..].iter().rev() {
+            let worth = level.count * level.value;
+            if rest <= worth {
+                return rest / level.value >= least;
+            }
+            if level.count >= least {
+                return true;
+            }
+            least -= level.count;
+            rest -= worth;
+        }
+        rest == 0 && least == 0
+    }
+
     /// Fewest items for `rest` from level `i` on, if at most `budget`; sets their counts.
     fn pay(&mut self, i: usize, rest: u64, mut budget: u64) -> Result<Option<u64>, OutOfWork> {
         self.work.step()?;
@@ -293,7 +332,9 @@ impl Search<'_> {
             if bound > budget.saturating_sub(count) || count > budget {
                 break;
             }
-            if let Some(items) = self.pay(i + 1, left, budget - count)? {
+            if self.some_number(i + 1, left, bound)
+                && let Some(items) = self.pay(i + 1, left, budget - count)?
+            {
                 self.counts[i] = count;
                 best = Some(count + items);
                 if count + items == 0 {
