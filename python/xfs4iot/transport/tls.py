@@ -5,11 +5,11 @@ peer sent is written into one, what it must get is read from the other; no call 
 ever waits. So the only questions are who moves the bytes, and what a cancellation leaves
 behind.
 
-- *One sender.* Ciphertext must leave in the order in which OpenSSL made it. Only
-  `send_all` and the two ends of a connection's life (the handshake, and closing) send.
-  Receiving never does: what OpenSSL wants to say while it reads (the answer to a key
-  update, a refusal to renegotiate) leaves with the next `send_all`. Therefore
-  `receive_some` can run beside `send_all`, and can be cancelled at any time without loss.
+- *One sender.* Ciphertext must leave in the order in which OpenSSL made it. `send_all`
+  sends, and the two ends of a connection's life (the handshake, and closing). What OpenSSL
+  has to say while it reads (that it does not renegotiate) leaves with the data of a
+  `send_all` that is going on, or else at once, in a moment that no cancellation can cut.
+  Therefore `receive_some` can run beside `send_all`, and be cancelled at any time without loss.
 - *A cancelled `send_all`* has sent nobody knows how much of a record; nothing can follow
   it. The stream then receives still, and refuses to send. So does a cancelled handshake,
   which leaves a stream that can only be closed.
@@ -105,6 +105,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
         "_found",
         "_header_begun",
         "_identity",
+        "_interjection",
         "_peer",
         "_receiving",
         "_sending",
@@ -144,6 +145,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
         self._header_begun = b""
         self._whole = 0
         self._failure: TLSError | None = None
+        self._interjection: trio.Event | None = None
         self._found: SSL.Error | None = None
         self._identity: Identity | None = None
 
@@ -243,6 +245,8 @@ class TLSStream(trio.abc.HalfCloseableStream):
         """
         if self._state is not _State.OPEN:
             await self._open_for_sending()
+        if self._interjection is not None:
+            await self._interjection.wait()
         if self._sending:
             raise trio.BusyResourceError("another task is sending on this connection")
         if self._unsendable is not None:
@@ -321,6 +325,8 @@ class TLSStream(trio.abc.HalfCloseableStream):
                         if not waited:
                             await trio.lowlevel.checkpoint()
                         return data
+                    if not self._sending and (words := self._outgoing()):
+                        await self._interject(words)
                 encrypted = await self._stream.receive_some()
                 waited = True
                 if not encrypted:
@@ -330,6 +336,18 @@ class TLSStream(trio.abc.HalfCloseableStream):
                 self._connection.bio_write(encrypted)
         finally:
             self._receiving = False
+
+    async def _interject(self, words: bytes) -> None:
+        """Send what OpenSSL said while it read."""
+        self._sending, self._interjection = True, trio.Event()
+        try:
+            with trio.move_on_after(_GOODBYE_SECONDS, shield=True) as scope:
+                await self._stream.send_all(words)
+            if scope.cancelled_caught:
+                self._unsendable = f"{self._peer} took no answer of the TLS layer"
+        finally:
+            self._interjection.set()
+            self._sending, self._interjection = False, None
 
     def _decrypt(self, max_bytes: int | None) -> bytes | None:
         """What the whole records hold, or its first `max_bytes`; empty at the goodbye, None if nothing."""
