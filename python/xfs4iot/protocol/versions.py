@@ -15,6 +15,7 @@ not spoken yet gets the newest.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from xfs4iot.protocol import errors, registry
 from xfs4iot.protocol.adaptation import adapt
@@ -144,6 +145,7 @@ class ConnectionVersions:
         return (self._chosen.get(name) or self._shown or self._spoken or NEWEST,)
 
 
+@lru_cache(maxsize=4096)
 def _fitting(name: str, version: str) -> list[str]:
     """The versions of the standard that have this version of a command, oldest first."""
     major = _order(version)[0]
