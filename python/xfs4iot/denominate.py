@@ -1,61 +1,50 @@
-from dataclasses import dataclass
-from decimal import Decimal
+"""Denomination: which items from which units make up amounts of money, exactly.
 
+    >>> from xfs4iot.denominate import Unit, denominate
+    >>> units = [Unit("CASS1", "EUR", 50, 200), Unit("CASS2", "EUR", 20, 3000)]
+    >>> denominate(210, units).values
+    {'CASS1': 3, 'CASS2': 3}
 
-class DenominateError(Exception):
-    error_code = "notDispensable"
+Money is exact: `int`, `Decimal`, or text where a `Unit` is made; five decimals at most, and a
+`float` is refused. A mix is `"minimumBills"`, `"equalEmptying"`, `"maxCashUnits"` (the
+standard's algorithms) or a house's own `MixTable`. docs/denominate.md states what each one
+minimises and how ties are broken; the solver and the proof that its answers are best are in
+`rust/src/denominate`.
 
+Every failure is a `DenominateError` (a `ValueError`) whose `error_code` is the standard's, except
+for `WorkLimit`: it says that the answer is not known, and has the completion code `internalError`.
+"""
 
-class NotDispensable(DenominateError):
-    pass
+from xfs4iot._core import (
+    AmountNotInMixTable,
+    DenominateError,
+    Denomination,
+    InvalidCurrency,
+    InvalidDenomination,
+    MixRow,
+    MixTable,
+    NoCurrencyMix,
+    NotDispensable,
+    TooManyItems,
+    Unit,
+    WorkLimit,
+    denominate,
+    nearest,
+)
 
-
-class TooManyItems(DenominateError):
-    error_code = "tooManyItems"
-
-
-class AmountNotInMixTable(DenominateError):
-    error_code = "amountNotInMixTable"
-
-
-@dataclass
-class Unit:
-    id: str
-    currency: str
-    value: Decimal
-    count: int
-    minimum: int = 0
-    maximum: int | None = None
-
-
-class MixTable:
-    def __init__(self, rows):
-        self.rows = rows
-
-
-@dataclass
-class Denomination:
-    values: dict
-
-
-def denominate(amounts, units, *, mix="minimumBills", max_items=None, partial=None):
-    values = dict(partial or {})
-    if isinstance(mix, MixTable):
-        for a, counts in mix.rows:
-            if a == list(amounts.values())[0]:
-                return Denomination({next(u.id for u in units if u.value == v): n for v, n in counts.items()})
-        raise AmountNotInMixTable("no row")
-    for c, a in amounts.items():
-        us = sorted([u for u in units if u.currency == c], key=lambda u: -u.value)
-        a = a - sum(u.value * values.get(u.id, 0) for u in us)
-        if a > 10**6:
-            raise NotDispensable("much")
-        for u in us:
-            n = min(int(a // u.value), u.count - values.get(u.id, 0))
-            values[u.id] = values.get(u.id, 0) + n
-            a -= n * u.value
-        if a:
-            raise NotDispensable("rest")
-    if max_items and sum(values.values()) > max_items:
-        raise TooManyItems("x")
-    return Denomination({k: v for k, v in values.items() if v})
+__all__ = [
+    "AmountNotInMixTable",
+    "DenominateError",
+    "Denomination",
+    "InvalidCurrency",
+    "InvalidDenomination",
+    "MixRow",
+    "MixTable",
+    "NoCurrencyMix",
+    "NotDispensable",
+    "TooManyItems",
+    "Unit",
+    "WorkLimit",
+    "denominate",
+    "nearest",
+]

@@ -19,7 +19,7 @@ async def test_a_good_command_is_acknowledged_then_completed(dispenser: Dialogue
         "type": "acknowledge",
         "name": "Common.Status",
         "requestId": 77,
-        "version": "2.0",
+        "version": "3.0",
     }
     completion = await dispenser.receive()
     assert completion["header"]["type"] == "completion"

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 from urllib.parse import urlsplit
 
 import trio
@@ -186,12 +187,15 @@ async def _open(
             except (tls.TLSError, trio.BrokenResourceError) as problem:
                 raise Disconnected(f"{uri}: no TLS connection: {problem}") from problem
         watched = _Opening(stream)
+        carrier = cast("trio.SocketStream", watched)
         async with trio.open_nursery() as nursery:
-            headers = [("Authorization", f"Bearer {credentials.token}")] if credentials.token else None
+            headers = (
+                [(b"Authorization", b"Bearer " + credentials.token.encode())] if credentials.token else None
+            )
             try:
                 with watched.scope:
                     websocket = await trio_websocket.wrap_client_stream(
-                        nursery, watched, f"{host}:{port}", parts.path or "/", extra_headers=headers
+                        nursery, carrier, f"{host}:{port}", parts.path or "/", extra_headers=headers
                     )
                 if watched.scope.cancelled_caught:
                     failure = Disconnected(f"{uri}: no WebSocket connection: {watched.lost}")

@@ -99,7 +99,11 @@ class CashManagement(Interface):
         storage = self.storage
         storage.require_no_exchange()
         location = request.location
-        position = output_position_of(self.device, location.output_position if location else None)
+        try:
+            position = output_position_of(self.device, location.output_position if location else None)
+        except errors.CommandError as unknown:
+            # Retract has no error code for a position that the device lacks.
+            raise errors.UnsupportedData(f"$.location.outputPosition: {unknown.description}") from None
         where = destination(
             storage,
             None

@@ -92,6 +92,8 @@ class ConnectionVersions:
         if version is None:
             self._spoken = self._shown = _WITHOUT_VERSION
             return _WITHOUT_VERSION
+        if registry.extension_versions(name) is not None:
+            return self._shown or self._spoken or NEWEST
         fitting = _fitting(name, version)
         if not fitting:
             raise errors.InvalidCommand(

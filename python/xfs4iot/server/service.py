@@ -18,13 +18,13 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
-import msgspec
 import orjson
 import trio
 
 from xfs4iot.devices import Device
 from xfs4iot.ledger import ServiceLedger
 from xfs4iot.protocol import errors, observed, registry, versions, wire
+from xfs4iot.protocol.message import Payload
 from xfs4iot.protocol.messages import common
 from xfs4iot.server.command import Command
 from xfs4iot.server.handler import Handler, Interface
@@ -276,7 +276,7 @@ class Service:
                 elif silent > session.limits.idle_seconds:
                     session.ping()
 
-    def device_event(self, event: msgspec.Struct) -> None:
+    def device_event(self, event: Payload) -> None:
         """Let the interfaces see an unsolicited event of the device, then broadcast it.
 
         A device class may call this from a thread of its own.
@@ -288,7 +288,7 @@ class Service:
             interface.observe(event)
         self.broadcast(event)
 
-    def broadcast(self, event: msgspec.Struct) -> None:
+    def broadcast(self, event: Payload) -> None:
         """Send an unsolicited event to every connection, each in its version of the standard."""
         if self.status_pending:
             self.flush_status()

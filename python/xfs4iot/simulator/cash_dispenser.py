@@ -179,6 +179,7 @@ class SimulatedCashDispenser(devices.CashDispenser):
 
     def _break(self) -> None:
         if self.faults.pop("breaks", 0):
+            self._show()
             raise RuntimeError("the simulated device class fails, as injected")
 
     def _require_way(self) -> None:
