@@ -191,8 +191,7 @@ class Publisher:
             _log.warning("%s: disconnected: no handshake within %g s", where, self._limits.handshake_seconds)
             return
         if service is None:
-            with trio.move_on_after(1):
-                await stream.aclose()
+            await tcp.linger(stream)
             return
         await stream.send_all(upgrade.accept_response(request))
         session = Session(service, stream, self._readers, peer, self._session_limits)
