@@ -56,7 +56,7 @@ class Model:
         if status == cp_model.INFEASIBLE:
             return None
         assert status == cp_model.OPTIMAL
-        return int(round(solver.objective_value))
+        return round(solver.objective_value)
 
     def fewest_items(self) -> int | None:
         self.model.minimize(sum(self.counts))

@@ -151,6 +151,10 @@ class Service:
                 if not await self._open_device(device):
                     continue
             try:
+                if reopen:
+                    for interface in self.interfaces.values():
+                        await interface.reopened()
+                        self.handlers.update(interface.handlers())
                 await device.run()
                 return
             except Exception:

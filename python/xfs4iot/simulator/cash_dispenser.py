@@ -370,7 +370,7 @@ class SimulatedCashDispenser(devices.CashDispenser):
         self.truth.begin(events.operation)
         target = destination.unit or destination.target
         target = "output" if target.startswith("out") else target
-        failed: dict[str, str] = {}
+        failed: dict[str, devices.UnitFailure] = {}
         for unit in units:
             await self._time(1 / len(units))
             if not self.truth.total(unit):

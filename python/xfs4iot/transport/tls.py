@@ -260,8 +260,8 @@ class TLSStream(trio.abc.HalfCloseableStream):
         self._sending = True
         try:
             if self._rest:
-                rest, self._rest = self._rest, b""
-                await self._stream.send_all(rest)
+                unsent, self._rest = self._rest, b""
+                await self._stream.send_all(unsent)
             if not data:
                 return
             if len(data) <= _CHUNK:
