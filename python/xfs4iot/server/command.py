@@ -100,7 +100,8 @@ class Command:
             _log.error("%s is no event of %s and was not sent", entry.name, self.name)
             return
         self.session.service.flush_status()
-        self.session.send_event(entry, wire.encode(event), self.request_id, self.specification)
+        payload = None if entry.empty else wire.encode(event)
+        self.session.send_event(entry, payload, self.request_id, self.specification)
 
     def cancel(self) -> None:
         """Ask for the end of the command: at once if it waits, at its next checkpoint if it runs."""

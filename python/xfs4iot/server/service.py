@@ -296,7 +296,8 @@ class Service:
         """Send an unsolicited event to every connection, each in its version of the standard."""
         if self.status_pending:
             self.flush_status()
-        self._broadcast(registry.event_of(type(event)), wire.encode(event))
+        entry = registry.event_of(type(event))
+        self._broadcast(entry, None if entry.empty else wire.encode(event))
 
     def _broadcast(self, entry: registry.EventEntry, payload: bytes | None) -> None:
         for session in list(self.sessions):
