@@ -97,7 +97,8 @@ class CashUnitError(errors.CommandError):
     """A unit stopped the command: `cashUnitError`; a `Storage.StorageErrorEvent` names the units.
 
     Args:
-        failure: `empty`, `error`, `full`, `locked`, `invalid`, `config`, `notConfigured`, `feedModuleProblem`.
+        failure: `empty`, `error`, `full`, `locked`, `invalid`, `config`, `notConfigured` or
+            `feedModuleProblem`.
         units: names of the units.
         description: for people.
     """

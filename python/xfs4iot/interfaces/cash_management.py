@@ -54,8 +54,14 @@ class CashManagement(Interface):
         """Settle what a crash left open; tell the device its classification list."""
         if kept := self.service.ledger.document(_CLASSIFICATION):
             self._classification = wire.decode(messages.GetClassificationListCompletion, kept)
-            await self._tell_classification()
+        await self._tell_classification_again()
         self.tellers.start()
+        await self.movements.start()
+        self._derive_health()
+
+    async def reopened(self) -> None:
+        """Settle what could not be settled without the device."""
+        await self._tell_classification_again()
         await self.movements.start()
         self._derive_health()
 
@@ -286,23 +292,24 @@ class CashManagement(Interface):
         wanted = messages.GetClassificationListCompletion(
             version=request.version, classification_elements=request.classification_elements
         )
-        before, self._classification = self._classification, wanted
-        try:
-            await self._tell_classification()
-        except errors.XfsError:
-            self._classification = before
-            raise
+        await self.ask(
+            self.device.set_classification_list,
+            wanted.version,
+            wanted.classification_elements or [],
+            expect=type(None),
+        )
         await self.service.ledger.put_document(_CLASSIFICATION, wire.encode(wanted))
+        self._classification = wanted
 
-    async def _tell_classification(self) -> None:
-        if implements(self.device, "set_classification_list"):
-            kept = self._classification
-            await self.ask(
-                self.device.set_classification_list,
-                kept.version,
-                kept.classification_elements or [],
-                expect=type(None),
-            )
+    async def _tell_classification_again(self) -> None:
+        kept = self._classification
+        if not kept.classification_elements or not implements(self.device, "set_classification_list"):
+            return
+        operation = self.device.set_classification_list
+        try:
+            await self.ask(operation, kept.version, kept.classification_elements, expect=type(None))
+        except errors.XfsError as fault:
+            self.service.log.error("the device did not take its classification list: %s", fault)
 
     @handles("CashManagement.GetTellerInfo")
     def get_teller_info(

@@ -93,6 +93,12 @@ class Storage(Interface):
         self._show_exchange()
         self._remember_told()
 
+    async def reopened(self) -> None:
+        """Ask the device again which units it has."""
+        await self.detect()
+        self._show_exchange()
+        self.publish()
+
     def handlers(self) -> Mapping[str, Handler]:
         """Exchanges are offered by devices whose capabilities know one."""
         found = dict(super().handlers())
@@ -106,7 +112,7 @@ class Storage(Interface):
     async def detect(self) -> None:
         """Ask the device which units it has, and keep, begin or miss each."""
         try:
-            found = await self.ask(self.device.cash_units, expect=(dict, type(None)))
+            found = await self.ask(self.device.cash_units, expect=(Mapping, type(None)))  # type: ignore[type-abstract]
         except errors.XfsError as fault:
             self.service.log.error("the device does not say which units it has: %s", fault)
             found = None

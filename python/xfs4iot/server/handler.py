@@ -103,7 +103,10 @@ class Interface:
         return self.service.device
 
     async def start(self) -> None:
-        """Make ready before the first client is served; the device is open."""
+        """Make ready before the first client is served; the device is open, or is tried again later."""
+
+    async def reopened(self) -> None:
+        """Take notice that the device has been opened after it failed."""
 
     def observe(self, event: msgspec.Struct) -> None:
         """See an unsolicited event of the device before it goes out to the clients."""

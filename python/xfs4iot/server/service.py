@@ -150,6 +150,9 @@ class Service:
                 await trio.sleep(min(2.0**attempt, 60.0))
                 if not await self._open_device(device):
                     continue
+                for interface in self.interfaces.values():
+                    await interface.reopened()
+                    self.handlers.update(interface.handlers())
             try:
                 await device.run()
                 return
