@@ -26,10 +26,10 @@ import trio
 from peers import PATH
 from rich.console import Console
 from rich.progress import Progress
-from xfs4iot.transport.certificates import test_authority
 
 from xfs4iot import client
 from xfs4iot.transport import tls
+from xfs4iot.transport.certificates import test_authority
 
 HERE = Path(__file__).parent
 MASKED_STATUS = b'{"header":{"name":"Common.Status","requestId":%d,"type":"command","version":"2.0"}}'

@@ -105,7 +105,11 @@ class CashManagement(Interface):
         storage = self.storage
         storage.require_no_exchange()
         location = request.location
-        position = output_position_of(self.device, location.output_position if location else None)
+        try:
+            position = output_position_of(self.device, location.output_position if location else None)
+        except errors.CommandError as unknown:
+            # Retract has no error code for a position that the device lacks.
+            raise errors.UnsupportedData(f"$.location.outputPosition: {unknown.description}") from None
         where = destination(
             storage,
             None
@@ -123,7 +127,9 @@ class CashManagement(Interface):
             units=[where.unit] if where.unit else (),
             detail={"position": position},
         )
-        return self._brought_in(command, result, booking, messages.RetractCompletion)
+        completion: messages.RetractCompletion
+        completion = self._brought_in(command, result, booking, messages.RetractCompletion)
+        return completion
 
     @handles("CashManagement.Reset", asks="reset")
     async def reset(self, request: messages.Reset, command: Command) -> messages.ResetCompletion:
@@ -139,7 +145,9 @@ class CashManagement(Interface):
             units=[where.unit] if where.unit else (),
             detail={},
         )
-        return self._brought_in(command, result, booking, messages.ResetCompletion)
+        completion: messages.ResetCompletion
+        completion = self._brought_in(command, result, booking, messages.ResetCompletion)
+        return completion
 
     def _require_items(self, position: str) -> None:
         """Refuse to retract nothing, if the device is sure that there is nothing."""
@@ -249,9 +257,7 @@ class CashManagement(Interface):
             result=messages.CalibrateCashUnitCompletionResult(
                 unit=request.unit,
                 num_of_bills=sum(items.count for items in result.moved if items.source == request.unit),
-                position=messages.ItemTargetData(
-                    target="singleUnit" if where.unit else where.target, unit=where.unit, index=where.index
-                ),
+                position=target_of(where),
             )
         )
 
@@ -343,7 +349,13 @@ class CashManagement(Interface):
         self.service.broadcast(messages.TellerInfoChangedEvent(teller_id=details.teller_id))
 
 
-def output_position_of(device: Any, position: str | None) -> str:
+def target_of(where: Destination) -> messages.ItemTargetData:
+    """A destination as the standard writes it."""
+    target: Any = "singleUnit" if where.unit else where.target
+    return messages.ItemTargetData(target=target, unit=where.unit, index=where.index)
+
+
+def output_position_of(device: Any, position: str | None) -> Any:
     """An output position; input positions are none of a dispenser."""
     wanted = position or DEFAULT_OUTPUT
     if wanted.startswith("in"):

@@ -17,6 +17,7 @@ import trio
 
 from xfs4iot import _core
 from xfs4iot.protocol import errors, registry, wire
+from xfs4iot.protocol.message import Payload
 
 if TYPE_CHECKING:
     from xfs4iot.server.handler import Handler
@@ -92,7 +93,7 @@ class Command:
         """Who asked, for the journal and the log."""
         return self.session.identity
 
-    def send(self, event: msgspec.Struct) -> None:
+    def send(self, event: Payload) -> None:
         """Send one of the command's events to its client, with the command's requestId."""
         entry = registry.event_of(type(event))
         if entry.name not in self.handler.entry.events:
@@ -183,8 +184,9 @@ class Command:
                 completion = self.handler.entry.completion
                 assert completion is not None
                 payload = completion()
-            payload.error_code = fault.error_code  # type: ignore[attr-defined]
-            return fault.completion_code, fault.description or None, payload
+            answer: Any = payload
+            answer.error_code = fault.error_code
+            return fault.completion_code, fault.description or None, answer
         if isinstance(fault, errors.XfsError):
             return fault.completion_code, fault.description or None, fault.payload
         _log.error("%s failed", self.name, exc_info=fault)

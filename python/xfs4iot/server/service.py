@@ -18,13 +18,13 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
-import msgspec
 import orjson
 import trio
 
 from xfs4iot.devices import Device
 from xfs4iot.ledger import ServiceLedger
 from xfs4iot.protocol import errors, observed, registry, versions, wire
+from xfs4iot.protocol.message import Payload
 from xfs4iot.protocol.messages import common
 from xfs4iot.server.command import Command
 from xfs4iot.server.handler import Handler, Interface
@@ -150,10 +150,11 @@ class Service:
                 await trio.sleep(min(2.0**attempt, 60.0))
                 if not await self._open_device(device):
                     continue
-                for interface in self.interfaces.values():
-                    await interface.reopened()
-                    self.handlers.update(interface.handlers())
             try:
+                if reopen:
+                    for interface in self.interfaces.values():
+                        await interface.reopened()
+                        self.handlers.update(interface.handlers())
                 await device.run()
                 return
             except Exception:
@@ -279,7 +280,7 @@ class Service:
                 elif silent > session.limits.idle_seconds:
                     session.ping()
 
-    def device_event(self, event: msgspec.Struct) -> None:
+    def device_event(self, event: Payload) -> None:
         """Let the interfaces see an unsolicited event of the device, then broadcast it.
 
         A device class may call this from a thread of its own.
@@ -291,7 +292,7 @@ class Service:
             interface.observe(event)
         self.broadcast(event)
 
-    def broadcast(self, event: msgspec.Struct) -> None:
+    def broadcast(self, event: Payload) -> None:
         """Send an unsolicited event to every connection, each in its version of the standard."""
         if self.status_pending:
             self.flush_status()

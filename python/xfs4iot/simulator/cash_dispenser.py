@@ -179,6 +179,7 @@ class SimulatedCashDispenser(devices.CashDispenser):
 
     def _break(self) -> None:
         if self.faults.pop("breaks", 0):
+            self._show()
             raise RuntimeError("the simulated device class fails, as injected")
 
     def _require_way(self) -> None:
@@ -369,7 +370,7 @@ class SimulatedCashDispenser(devices.CashDispenser):
         self.truth.begin(events.operation)
         target = destination.unit or destination.target
         target = "output" if target.startswith("out") else target
-        failed: dict[str, str] = {}
+        failed: dict[str, devices.UnitFailure] = {}
         for unit in units:
             await self._time(1 / len(units))
             if not self.truth.total(unit):

@@ -1,9 +1,16 @@
 //! The extension module `xfs4iot._core`: conversions and errors only.
 
+mod codec;
+mod denominate;
+mod names;
+
 use pyo3::prelude::*;
 
 #[pymodule]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-    Ok(())
+    codec::add_to(module)?;
+    denominate::add_to(module)?;
+    // What is public is said by the stub; a list kept beside it would only repeat it.
+    module.delattr("__all__")
 }

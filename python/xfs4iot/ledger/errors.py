@@ -1,0 +1,66 @@
+"""What can go wrong with the ledger. Each completes a command with `internalError`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from xfs4iot.protocol.errors import InternalError
+
+__all__ = ["CountBelowZero", "LedgerCorrupt", "LedgerError", "LedgerUnavailable", "VaultError"]
+
+
+class LedgerError(InternalError):
+    """The ledger refuses: what was asked breaks its rules. Nothing was written."""
+
+
+class CountBelowZero(LedgerError):
+    """A booking would leave fewer than no items in a unit: the count and the device disagree.
+
+    Attributes:
+        service, unit: whose count it is.
+        held, delta: the items on the books, and the change that was refused.
+    """
+
+    def __init__(self, service: str, unit: str, item: str, held: int, delta: int) -> None:
+        super().__init__(
+            f'{service}: unit "{unit}" holds {held} of {item or "its items"} on the books, '
+            f"a change of {delta} was refused; set the count and mark the unit as inaccurate"
+        )
+        self.service = service
+        self.unit = unit
+        self.held = held
+        self.delta = delta
+
+
+class LedgerUnavailable(LedgerError):
+    """A write failed (disk full, I/O error) or the file is in use; no further write is accepted.
+
+    Whether the failed write reached the disk is known only after `Ledger.recover` or a new
+    `Ledger.open`; reads go on with what was last known to be synced.
+    """
+
+
+class LedgerCorrupt(LedgerError):
+    """The file is damaged or was altered. It is left as it is.
+
+    Attributes:
+        path: the file.
+        problems: what is wrong, in words.
+    """
+
+    def __init__(self, path: Path, problems: list[str]) -> None:
+        shown = "; ".join(problems[:3])
+        more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
+        super().__init__(
+            f"ledger {path} cannot be trusted: {shown}{more}. Nothing was changed in it. "
+            f"See everything with `xfs4iot ledger check {path}`; save what can be read with "
+            f"`xfs4iot ledger export {path}`; then restore a backup in its place, or move the file away "
+            "(with its -wal and -shm) and start with an empty one, whose counts are set by counting "
+            "the units (Storage.SetStorage)"
+        )
+        self.path = path
+        self.problems = problems
+
+
+class VaultError(LedgerError):
+    """A secret cannot be opened: another key than the one that sealed it, or the record was altered."""

@@ -1,0 +1,270 @@
+"""Reading and checking a ledger.
+
+The journal is a chain: each line's hash is the SHA-256 of the hash of the line before followed
+by the line's columns, without the hash, as a compact JSON array in the table's order. Whoever
+changes, removes or inserts a line must recompute every line after it, so an auditor who noted
+the head (number and hash of the last line) of an earlier day sees it: `check --head`.
+
+The counts in the table `counter` are a convenience; the sum of a count's `post` lines is the
+truth, and `verify` compares the two. A reader opens the file read-only, sees one consistent
+snapshot and never holds up the service that writes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+
+from xfs4iot.ledger import schema
+from xfs4iot.ledger.errors import LedgerCorrupt, LedgerUnavailable
+from xfs4iot.ledger.records import CounterKey, Intent, JournalLine
+
+__all__ = ["GENESIS", "LedgerReader", "Verification", "chain", "verify"]
+
+GENESIS = bytes(32)
+"""The hash before the first line."""
+
+_COLUMNS = ", ".join(JournalLine._fields)
+TAIL = 5000
+"""How many of the last lines have their hashes recomputed when a ledger is opened."""
+
+
+def chain(previous: bytes, columns: tuple[Any, ...]) -> bytes:
+    """The hash of a journal line whose columns (all but the hash) are `columns`."""
+    return hashlib.sha256(previous + orjson.dumps(columns)).digest()
+
+
+def digest(value: bytes) -> bytes:
+    """What is stored beside a document to detect damage."""
+    return hashlib.sha256(value).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What `verify` found.
+
+    Attributes:
+        problems: in words, each naming where; empty when the ledger is sound.
+        lines: how many lines the journal has.
+        head: the hash of the last line, in hexadecimal; what an auditor notes.
+        open_intents: how many movements have no outcome (yet).
+    """
+
+    problems: list[str]
+    lines: int
+    head: str
+    open_intents: int
+
+
+def lines(
+    connection: sqlite3.Connection,
+    *,
+    service: str | None = None,
+    since: str | None = None,
+    kind: str | None = None,
+    intent: int | None = None,
+    after: int = 0,
+) -> Iterator[JournalLine]:
+    """The journal's lines in order; the filters are exact, `since` is an ISO 8601 UTC time or a prefix."""
+    conditions, values = ["sequence > ?"], [after]  # type: tuple[list[str], list[Any]]
+    for condition, value in (
+        ("service = ?", service),
+        ("time >= ?", since),
+        ("kind = ?", kind),
+        ("intent = ?", intent),
+    ):
+        if value is not None:
+            conditions.append(condition)
+            values.append(value)
+    query = f"SELECT {_COLUMNS} FROM journal WHERE {' AND '.join(conditions)} ORDER BY sequence"
+    return map(JournalLine._make, connection.execute(query, values))
+
+
+def verify(connection: sqlite3.Connection, *, tail: int | None = None) -> Verification:
+    """Recompute everything that can be recomputed, in one snapshot.
+
+    Args:
+        tail: recompute the hashes of only so many last lines; None for all.
+    """
+    connection.execute("BEGIN")
+    try:
+        return _verify(connection, tail)
+    except (sqlite3.DatabaseError, UnicodeDecodeError, orjson.JSONDecodeError) as error:
+        return Verification([f"the file cannot be read through: {error}"], 0, "", 0)
+    finally:
+        connection.execute("ROLLBACK")
+
+
+def _verify(connection: sqlite3.Connection, tail: int | None) -> Verification:
+    problems = [
+        f"database file: {row[0]}"
+        for row in connection.execute("PRAGMA quick_check(20)" if tail else "PRAGMA integrity_check(20)")
+        if row[0] != "ok"
+    ]
+    last = connection.execute("SELECT coalesce(max(sequence), 0), count(*) FROM journal").fetchone()
+    if last[0] != last[1]:
+        problems.append(f"journal: the last line is number {last[0]}, but there are {last[1]} lines")
+    head = _verify_chain(connection, max(last[0] - tail, 0) if tail else 0, problems)
+    _verify_counts(connection, problems)
+    intents = _verify_intents(connection, problems)
+    for table in ("document", "vendor_data"):
+        for service, name, value, stored in connection.execute(
+            f"SELECT service, name, value, digest FROM {table}"
+        ):
+            if digest(value) != stored:
+                problems.append(f'{table} "{name}" of {service}: its contents were altered')
+    return Verification(problems, last[1], head.hex(), intents)
+
+
+def _verify_chain(connection: sqlite3.Connection, after: int, problems: list[str]) -> bytes:
+    previous = GENESIS
+    if after:
+        row = connection.execute("SELECT hash FROM journal WHERE sequence = ?", (after,)).fetchone()
+        previous = row[0] if row else GENESIS
+    expected = after + 1
+    for line in lines(connection, after=after):
+        if line.sequence != expected:
+            problems.append(f"journal: line {expected} is missing, line {line.sequence} follows")
+        if chain(previous, line[:-1]) != line.hash:
+            problems.append(
+                f"journal: line {line.sequence} ({line.time}, {line.service} {line.command}) "
+                "does not fit the line before it: one of them was altered"
+            )
+        previous = line.hash
+        expected = line.sequence + 1
+    return previous
+
+
+def _verify_counts(connection: sqlite3.Connection, problems: list[str]) -> None:
+    def read(query: str) -> dict[tuple[str, ...], int]:
+        return {tuple(row[:5]): row[5] for row in connection.execute(query)}
+
+    key = "service, unit, bucket, item, level"
+    held = read(f"SELECT {key}, value FROM counter")
+    derived = read(f"SELECT {key}, sum(delta) FROM journal WHERE entry = 'post' GROUP BY {key}")
+    for where in sorted(held.keys() | derived.keys()):
+        if held.get(where, 0) != derived.get(where, 0):
+            service, *rest = where
+            problems.append(
+                f"counts: {service} {' '.join(filter(None, rest))} is {held.get(where, 0)}, "
+                f"but its journal adds up to {derived.get(where, 0)}"
+            )
+        if where[2] == "count" and derived.get(where, 0) < 0:
+            problems.append(f"counts: {where[0]} {where[1]} has a negative count of {where[3] or 'items'}")
+
+
+def _verify_intents(connection: sqlite3.Connection, problems: list[str]) -> int:
+    noted = {row[0] for row in connection.execute("SELECT intent FROM open_intent")}
+    derived = {
+        row[0]
+        for row in connection.execute(
+            "SELECT intent FROM journal WHERE entry <> 'post' GROUP BY intent "
+            "HAVING sum(entry = 'begin') = 1 AND sum(entry = 'end') = 0"
+        )
+    }
+    for intent in sorted(noted ^ derived):
+        problems.append(
+            f"movement {intent}: the journal says {'open' if intent in derived else 'booked'}, "
+            f"the list of open movements says {'open' if intent in noted else 'booked'}"
+        )
+    for (intent,) in connection.execute(
+        "SELECT intent FROM journal WHERE entry = 'end' GROUP BY intent HAVING count(*) > 1"
+    ):
+        problems.append(f"movement {intent}: booked more than once")
+    return len(derived)
+
+
+class LedgerReader:
+    """A ledger's file opened read-only, also while a service writes it."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+
+    @classmethod
+    def open(cls, path: Path) -> LedgerReader:
+        """Open `path`.
+
+        Raises:
+            LedgerUnavailable: there is no such file, or it may not be read.
+            LedgerCorrupt: it is no ledger.
+        """
+        if not path.is_file():
+            raise LedgerUnavailable(f"ledger {path}: no such file")
+        # A file in WAL mode that no one has open has no -shm; only `immutable` needs none.
+        mode = "mode=ro" if Path(f"{path}-wal").exists() else "immutable=1"
+        try:
+            connection = sqlite3.connect(
+                f"file:{quote(str(path.absolute()))}?{mode}", uri=True, isolation_level=None, timeout=10
+            )
+            known = connection.execute("PRAGMA application_id").fetchone()[0]
+            version = schema.version(connection)
+        except sqlite3.OperationalError as error:
+            raise LedgerUnavailable(f"ledger {path}: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise LedgerCorrupt(path, [str(error)]) from error
+        if known != schema.APPLICATION_ID or not 0 < version <= len(schema.MIGRATIONS):
+            connection.close()
+            raise LedgerCorrupt(
+                path, [f"not a ledger that this version reads (application {known:#x}, schema {version})"]
+            )
+        return cls(path, connection)
+
+    def lines(
+        self,
+        *,
+        service: str | None = None,
+        since: str | None = None,
+        kind: str | None = None,
+        intent: int | None = None,
+    ) -> Iterator[JournalLine]:
+        """The journal's lines in order. Raises LedgerCorrupt where the file is damaged."""
+        try:
+            yield from lines(self._connection, service=service, since=since, kind=kind, intent=intent)
+        except sqlite3.DatabaseError as error:
+            raise LedgerCorrupt(self.path, [str(error)]) from error
+
+    def line_hash(self, sequence: int) -> bytes | None:
+        """The hash of one line; None when there is no such line."""
+        row = self._connection.execute("SELECT hash FROM journal WHERE sequence = ?", (sequence,)).fetchone()
+        return row[0] if row else None
+
+    def counters(self, service: str | None = None) -> dict[tuple[str, CounterKey], int]:
+        """The counts, by service and key."""
+        rows = self._connection.execute(
+            "SELECT service, unit, bucket, item, level, value FROM counter "
+            "WHERE service = ?1 OR ?1 IS NULL ORDER BY service, unit, bucket, item, level",
+            (service,),
+        )
+        return {(row[0], CounterKey(*row[1:5])): row[5] for row in rows}
+
+    def open_intents(self) -> list[Intent]:
+        """The movements without an outcome."""
+        with closing(
+            self._connection.execute(
+                f"SELECT {_COLUMNS} FROM journal WHERE sequence IN (SELECT intent FROM open_intent) "
+                "ORDER BY sequence"
+            )
+        ) as rows:
+            return [JournalLine._make(row).as_intent() for row in rows]
+
+    def verify(self) -> Verification:
+        """Recompute everything: file, chain, sums, open movements, documents."""
+        return verify(self._connection)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def __enter__(self) -> LedgerReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,143 @@
+"""The ledger's records: what is counted, what is posted, what is written down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import orjson
+
+__all__ = ["CounterKey", "Intent", "JournalLine", "Outcome", "Posting", "SetPosting", "planned_postings"]
+
+OUTCOMES = ("done", "failed", "unknown")
+Outcome = str
+
+
+class CounterKey(NamedTuple):
+    """What one exact count counts.
+
+    Attributes:
+        unit: the storage unit (`unit1`), or a place outside the units (`transport`, `stacker`).
+        bucket: `count` (items physically there), `initial`, or a member of the standard's
+            Storage counts with its direction: `out.presented`, `in.retracted`, `in.retractOperations`.
+        item: the item id (`typeEUR20`), or "" where items are not told apart.
+        level: `fit`, `unfit`, `suspect`, `counterfeit`, `inked`, `unrecognized`, or "".
+    """
+
+    unit: str
+    bucket: str
+    item: str = ""
+    level: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """A change of one count by `delta` items."""
+
+    unit: str
+    bucket: str
+    item: str
+    level: str
+    delta: int
+
+    @property
+    def key(self) -> CounterKey:
+        return CounterKey(self.unit, self.bucket, self.item, self.level)
+
+
+@dataclass(frozen=True, slots=True)
+class SetPosting:
+    """One count becomes `value`; the journal carries the delta that this makes."""
+
+    unit: str
+    bucket: str
+    item: str
+    level: str
+    value: int
+
+    @property
+    def key(self) -> CounterKey:
+        return CounterKey(self.unit, self.bucket, self.item, self.level)
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A movement that was announced before the device moved.
+
+    Attributes:
+        id: its number: the sequence number of its first line in the journal.
+        time: UTC, ISO 8601.
+        kind: `dispense`, `present`, `reject`, `retract`, `cashIn`, `exchange`, `test`, `count`,
+            `set`, `reset`, `calibrate`.
+        command, request_id, identity: what asked for it, and who.
+        planned: the postings expected when all goes well.
+        detail: what else the interface noted to resolve it after a crash.
+    """
+
+    id: int
+    time: str
+    service: str
+    kind: str
+    command: str
+    request_id: int
+    identity: str
+    planned: tuple[Posting | SetPosting, ...] = ()
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+class JournalLine(NamedTuple):
+    """One line of the journal, in the order of the table's columns.
+
+    Attributes:
+        entry: `begin` (an intent; `detail` has what is planned), `post` (a change of one count),
+            `end` (the outcome, in `detail`).
+        intent: the movement that the line belongs to.
+        hash: SHA-256 over the hash of the line before and this line's other columns as a JSON array.
+    """
+
+    sequence: int
+    time: str
+    entry: str
+    service: str
+    intent: int
+    kind: str
+    command: str
+    request_id: int
+    identity: str
+    unit: str
+    bucket: str
+    item: str
+    level: str
+    delta: int
+    detail: str
+    hash: bytes
+
+    def as_intent(self) -> Intent:
+        """The intent that a `begin` line records."""
+        noted = orjson.loads(self.detail)
+        return Intent(
+            self.sequence,
+            self.time,
+            self.service,
+            self.kind,
+            self.command,
+            self.request_id,
+            self.identity,
+            tuple(
+                SetPosting(*CounterKey(*row[:4]), row[5]) if len(row) == 6 else Posting(*row)
+                for row in noted["planned"]
+            ),
+            noted["detail"],
+        )
+
+
+def planned_postings(postings: Iterable[Posting | SetPosting], detail: Mapping[str, Any] | None) -> str:
+    """The `detail` of a `begin` line; `JournalLine.as_intent` reads it back."""
+    rows = [
+        [*posting.key, posting.delta]
+        if isinstance(posting, Posting)
+        else [*posting.key, "set", posting.value]
+        for posting in postings
+    ]
+    return orjson.dumps({"planned": rows, "detail": dict(detail or {})}).decode()

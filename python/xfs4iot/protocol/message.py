@@ -1,0 +1,104 @@
+"""What the generated message classes are made of.
+
+A message is a `msgspec.Struct`: decoded and checked in one step, `camelCase` on the wire,
+`snake_case` in Python; a property that is absent or null is None, and None is not written.
+Parts of Common.Status are observed, so that a change of one is told to clients. A few objects
+of the standard mix properties of their own with free keys (counts by cash item, for example);
+those are plain classes whose free keys are the dict `additional`.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, ClassVar, TypeAlias, get_args, get_type_hints
+
+import msgspec
+
+from xfs4iot.protocol.observed import ObservedStruct
+
+__all__ = ["FreeKeys", "Message", "ObservedMessage", "Payload", "located"]
+
+
+class Message(msgspec.Struct, rename="camel", omit_defaults=True):
+    """Base of the classes for payloads and their parts."""
+
+
+class ObservedMessage(ObservedStruct, rename="camel", omit_defaults=True):
+    """Base of the classes for parts of Common.Status."""
+
+
+class FreeKeys:
+    """An object with free keys besides its own properties.
+
+    Attributes:
+        additional: the values under free keys.
+    """
+
+    __slots__ = ()
+    PROPERTIES: ClassVar[dict[str, str]] = {}
+    """The wire's name of each property, by attribute."""
+    additional: dict[str, Any]
+
+    def to_plain(self) -> dict[str, Any]:
+        """As one object, for the wire."""
+        own = {
+            prop: value
+            for attribute, prop in self.PROPERTIES.items()
+            if (value := getattr(self, attribute)) is not None
+        }
+        return own | self.additional
+
+    @classmethod
+    def from_plain(cls, content: Any, hook: Any) -> FreeKeys:
+        """From one object of the wire.
+
+        Raises:
+            msgspec.ValidationError: it does not fit; the text names where.
+        """
+        if not isinstance(content, dict):
+            raise msgspec.ValidationError(f"Expected `object`, got `{type(content).__name__}`")
+        kind_of: Any = cls
+        hints = _hints(kind_of)
+        values: dict[str, Any] = {}
+        rest = dict(content)
+        for attribute, prop in cls.PROPERTIES.items():
+            values[attribute] = _converted(rest.pop(prop, None), hints[attribute], prop, hook)
+        kind = hints["additional"]
+        values["additional"] = {
+            name: _converted(value, kind, name, hook) for name, value in rest.items() if value is not None
+        }
+        return cls(**values)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, type(self)) and self.to_plain() == other.to_plain()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.to_plain()!r})"
+
+
+Payload: TypeAlias = "msgspec.Struct | FreeKeys"
+"""Any message class."""
+
+
+@cache
+def _hints(cls: Any) -> dict[str, Any]:
+    """The types of a class's properties, and of the values under its free keys."""
+    hints = get_type_hints(cls.__init__, include_extras=True)
+    free = next(one for one in get_args(hints["additional"]) if one is not type(None))
+    return hints | {"additional": get_args(free)[1]}
+
+
+def _converted(value: Any, kind: Any, name: str, hook: Any) -> Any:
+    try:
+        return msgspec.convert(value, kind, dec_hook=hook)
+    except msgspec.ValidationError as wrong:
+        text, path = located(wrong)
+        raise msgspec.ValidationError(f"{text} - at `$.{name}{path[1:]}`") from None
+
+
+def located(wrong: msgspec.ValidationError) -> tuple[str, str]:
+    """What is wrong, and the JSON path where."""
+    text, *paths = str(wrong).split(" - at `$")
+    return text, "$" + "".join(path.rstrip("`") for path in reversed(paths))

@@ -1,0 +1,297 @@
+"""Making certificates: a test authority, device and client certificates, signing requests.
+
+The test authority is for benches and tests: a certificate of its own, whose key lies on
+disk. A real installation sends the requests to the bank's authority. Every key is written
+with mode 0600.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Literal
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from xfs4iot.transport.pairs import PrivateKey, Use, ascii_name, load_certificates, load_key
+
+__all__ = [
+    "KeyKind",
+    "TestAuthority",
+    "make_request",
+    "new_key",
+    "test_authority",
+    "write_key",
+    "write_pem",
+    "write_secret",
+]
+
+KeyKind = Literal["ecdsa", "rsa"]
+
+_AUTHORITY = "xfs4iot test authority"
+_AUTHORITY_DAYS = 3650
+_CERTIFICATE_DAYS = 365
+_CLOCK_SKEW = timedelta(hours=1)
+_USAGE = {"device": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOID.CLIENT_AUTH}
+
+
+class TestAuthority:
+    """A certificate authority for tests, kept in a directory.
+
+    Attributes:
+        certificate_file: PEM file that clients (or devices, for clients) trust.
+    """
+
+    __test__ = False
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.certificate_file = directory / "ca.pem"
+        self._key_file = directory / "ca.key"
+        self._certificate = load_certificates(self.certificate_file)[0]
+        self._key = load_key(self._key_file)
+
+    def issue_device(
+        self,
+        name: str,
+        hosts: Iterable[str],
+        *,
+        kind: KeyKind = "ecdsa",
+        days: float = _CERTIFICATE_DAYS,
+        begins: datetime | None = None,
+    ) -> tuple[Path, Path]:
+        """A certificate for a device that is reached by these names and addresses.
+
+        Returns:
+            The files of the certificate and of its key.
+        """
+        return self._issue(name, "device", hosts, kind, days, begins)
+
+    def issue_client(
+        self,
+        name: str,
+        sans: Iterable[str] = (),
+        *,
+        kind: KeyKind = "ecdsa",
+        days: float = _CERTIFICATE_DAYS,
+        begins: datetime | None = None,
+    ) -> tuple[Path, Path]:
+        """A certificate by which a device knows a client; files as of `issue_device`."""
+        return self._issue(name, "client", sans, kind, days, begins)
+
+    def sign(
+        self, request: x509.CertificateSigningRequest, use: Use, *, days: float = _CERTIFICATE_DAYS
+    ) -> bytes:
+        """The certificate for a signing request, PEM; names are taken over from it.
+
+        Raises:
+            ValueError: the request's signature is wrong.
+        """
+        if not request.is_signature_valid:
+            raise ValueError("the signing request is damaged: its signature is wrong")
+        try:
+            names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        except x509.ExtensionNotFound:
+            names = None
+        certificate = self._certify(request.subject, request.public_key(), use, names, days, None)
+        return certificate.public_bytes(Encoding.PEM)
+
+    def revoke(self, certificates: Iterable[Path], *, days: float = 30) -> Path:
+        """Write the revocation list `crl.pem` of this authority; these certificates are revoked."""
+        now = datetime.now(UTC)
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self._certificate.subject)
+            .last_update(now - _CLOCK_SKEW)
+            .next_update(now + timedelta(days=days))
+        )
+        for file in certificates:
+            revoked = (
+                x509.RevokedCertificateBuilder()
+                .serial_number(load_certificates(file)[0].serial_number)
+                .revocation_date(now - _CLOCK_SKEW)
+                .build()
+            )
+            builder = builder.add_revoked_certificate(revoked)
+        crl = builder.sign(self._key, _hash(self._key))
+        file = self.directory / "crl.pem"
+        write_pem(file, crl.public_bytes(Encoding.PEM))
+        return file
+
+    def _issue(
+        self,
+        name: str,
+        use: Use,
+        sans: Iterable[str],
+        kind: KeyKind,
+        days: float,
+        begins: datetime | None,
+    ) -> tuple[Path, Path]:
+        key = new_key(kind)
+        names = _names(sans)
+        certificate = self._certify(_subject(name), key.public_key(), use, names, days, begins)
+        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", _common_name(certificate.subject)).strip("-.") or use
+        certificate_file, key_file = self.directory / f"{stem}.pem", self.directory / f"{stem}.key"
+        write_key(key_file, key)
+        write_pem(certificate_file, certificate.public_bytes(Encoding.PEM))
+        return certificate_file, key_file
+
+    def _certify(
+        self,
+        subject: x509.Name,
+        public_key: object,
+        use: Use,
+        names: x509.SubjectAlternativeName | None,
+        days: float,
+        begins: datetime | None,
+    ) -> x509.Certificate:
+        begins = begins or datetime.now(UTC) - _CLOCK_SKEW
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._certificate.subject)
+            .public_key(public_key)  # type: ignore[arg-type]
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(begins)
+            .not_valid_after(begins + timedelta(days=days))
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_key_usage(signs_certificates=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([_USAGE[use]]), critical=False)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)  # type: ignore[arg-type]
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
+            )
+        )
+        if names is not None:
+            builder = builder.add_extension(names, critical=False)
+        return builder.sign(self._key, _hash(self._key))
+
+
+def test_authority(directory: str | Path) -> TestAuthority:
+    """The test authority kept in `directory`, made there if there is none.
+
+    Raises:
+        CredentialsRefused: the directory holds a damaged one.
+    """
+    directory = Path(directory)
+    if not (directory / "ca.pem").exists():
+        directory.mkdir(parents=True, exist_ok=True)
+        key = new_key("ecdsa")
+        begins = datetime.now(UTC) - _CLOCK_SKEW
+        public = key.public_key()
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(_subject(_AUTHORITY))
+            .issuer_name(_subject(_AUTHORITY))
+            .public_key(public)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(begins)
+            .not_valid_after(begins + timedelta(days=_AUTHORITY_DAYS))
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_key_usage(signs_certificates=True), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(public), critical=False)
+            .sign(key, _hash(key))
+        )
+        write_key(directory / "ca.key", key)
+        write_pem(directory / "ca.pem", certificate.public_bytes(Encoding.PEM))
+    return TestAuthority(directory)
+
+
+test_authority.__test__ = False  # type: ignore[attr-defined]
+
+
+def make_request(name: str, hosts: Iterable[str], key: PrivateKey) -> bytes:
+    """A signing request for a real authority, PEM."""
+    builder = x509.CertificateSigningRequestBuilder().subject_name(_subject(name))
+    names = _names(hosts)
+    if names is not None:
+        builder = builder.add_extension(names, critical=False)
+    return builder.sign(key, _hash(key)).public_bytes(Encoding.PEM)
+
+
+def new_key(kind: KeyKind = "ecdsa") -> PrivateKey:
+    """A new private key: ECDSA on P-256, or RSA of 3072 bits."""
+    if kind == "rsa":
+        return rsa.generate_private_key(public_exponent=65537, key_size=3072)
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def write_key(file: Path, key: PrivateKey) -> None:
+    """Write a key that only its owner can read."""
+    write_secret(file, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+
+def write_secret(file: Path, content: bytes) -> None:
+    """Write what only its owner may read."""
+    _replace(file, content, 0o600)
+
+
+def write_pem(file: Path, content: bytes) -> None:
+    """Write what everyone may read: a certificate, a request, a revocation list."""
+    _replace(file, content, 0o644)
+
+
+def _replace(file: Path, content: bytes, mode: int) -> None:
+    """Write beside the file and move into its place, so that nobody reads half of it."""
+    beside = file.with_name(f".{file.name}.new")
+    beside.unlink(missing_ok=True)
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as output:
+        output.write(content)
+    os.replace(beside, file)
+
+
+def _subject(name: str) -> x509.Name:
+    """`name` as a common name, or as it is if it is a whole subject such as `CN=atm17,O=Bank`."""
+    if re.match(r"[A-Za-z]+=", name):
+        return x509.Name.from_rfc4514_string(name)
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
+
+
+def _common_name(subject: x509.Name) -> str:
+    found = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(found[0].value) if found else subject.rfc4514_string()
+
+
+def _names(hosts: Iterable[str]) -> x509.SubjectAlternativeName | None:
+    found: dict[x509.GeneralName, None] = {}
+    for host in hosts:
+        name: x509.GeneralName
+        try:
+            name = x509.IPAddress(ip_address(host.strip("[]")))
+        except ValueError:
+            if "://" in host:
+                name = x509.UniformResourceIdentifier(host)
+            elif "@" in host:
+                name = x509.RFC822Name(host)
+            else:
+                name = x509.DNSName(ascii_name(host))
+        found[name] = None
+    return x509.SubjectAlternativeName(found) if found else None
+
+
+def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _hash(key: object) -> hashes.SHA256 | None:
+    return hashes.SHA256() if isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) else None

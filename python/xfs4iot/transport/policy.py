@@ -1,0 +1,303 @@
+"""Which TLS is spoken, and who is trusted: contexts for the device and for clients.
+
+TLS 1.3 and 1.2; ECDHE (X25519, also hybrid with ML-KEM, P-256, P-384) with AEAD and nothing
+else; OpenSSL's security level 2 (keys and signatures of 112 bits and more); no compression,
+no renegotiation. Session tickets are encrypted under keys that live in the context alone, so
+a new context, made at every rotation, ends all earlier ones; no session is kept in memory.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from cryptography import x509
+from OpenSSL import SSL, crypto
+
+from xfs4iot.transport.failures import CredentialsRefused, TLSError, explain, explain_verification
+from xfs4iot.transport.pairs import (
+    Pair,
+    is_for,
+    load_certificates,
+    load_crl,
+    load_pair,
+    names_of,
+)
+
+__all__ = ["Handshake", "TLSConfig", "client_context", "server_context"]
+
+_CIPHERS_1_2 = b"ECDHE+AESGCM:ECDHE+CHACHA20:@SECLEVEL=2"
+_GROUPS = (b"?X25519MLKEM768:X25519:P-256:P-384", b"X25519:P-256:P-384")
+_CIPHERS_1_3 = b"TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256"
+_ALPN = b"http/1.1"
+_SESSION_SECONDS = 2 * 60 * 60
+_NO_AUTO_CHAIN = 0x8
+"""SSL_MODE_NO_AUTO_CHAIN: without it OpenSSL builds the chain anew in every handshake."""
+
+
+@dataclass(frozen=True)
+class TLSConfig:
+    """TLS of one device.
+
+    Attributes:
+        certificate: PEM file: the device's certificate, then those of its authorities, without the root.
+        key: PEM file of its key.
+        client_certificates: `none` asks clients for none, `optional` checks what a client
+            gives, `required` turns away a client that gives none.
+        client_ca: PEM file of the authorities that sign clients.
+        crls: revocation lists of these authorities; when any is given, each authority needs one.
+        tickets: whether sessions can be resumed.
+        keylog: file to which the secrets of every connection are written, for debugging only.
+        also: further certificates with their keys: for other names (SNI), or of another
+            kind of key for the same names.
+    """
+
+    certificate: str | Path
+    key: str | Path
+    client_certificates: Literal["none", "optional", "required"] = "none"
+    client_ca: str | Path | None = None
+    crls: tuple[str | Path, ...] = ()
+    tickets: bool = True
+    keylog: str | Path | None = None
+    also: tuple[tuple[str | Path, str | Path], ...] = ()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file that is read."""
+        trust = () if self.client_ca is None else (self.client_ca,)
+        pairs = (one for pair in ((self.certificate, self.key), *self.also) for one in pair)
+        return tuple(Path(one) for one in (*pairs, *trust, *self.crls))
+
+    def load(self) -> tuple[Pair, ...]:
+        """Read and check every certificate and key.
+
+        Raises:
+            CredentialsRefused: there is any doubt about one of them.
+        """
+        pairs = ((self.certificate, self.key), *self.also)
+        return tuple(load_pair(Path(certificate), Path(key), "device") for certificate, key in pairs)
+
+
+class Handshake:
+    """What the verification of one handshake needs and finds; app data of the connection.
+
+    Attributes:
+        host: the name that a client asked for; None at the device, and when names do not matter.
+        refusal: why the peer's certificate was refused.
+    """
+
+    __slots__ = ("host", "refusal")
+
+    def __init__(self, host: str | None) -> None:
+        self.host = host
+        self.refusal: str | None = None
+
+
+def server_context(config: TLSConfig, pairs: Iterable[Pair] | None = None) -> SSL.Context:
+    """A context for the device's side.
+
+    Args:
+        pairs: what `config.load()` gave, if it was called already.
+
+    Raises:
+        CredentialsRefused: there is any doubt about a file.
+    """
+    if config.client_certificates != "none" and config.client_ca is None:
+        raise CredentialsRefused("client certificates are asked for, but client_ca names no authority")
+    contexts: list[tuple[SSL.Context, list[Pair]]] = []
+    for pair in config.load() if pairs is None else pairs:
+        for context, held in contexts:
+            if set(held[0].names) == set(pair.names) and type(held[0].key) is not type(pair.key):
+                _use(context, pair)
+                held.append(pair)
+                break
+        else:
+            context = _device_context(config)
+            _use(context, pair)
+            contexts.append((context, [pair]))
+    first = contexts[0][0]
+    if len(contexts) > 1:
+        by_name = [(held[0].names, context) for context, held in contexts]
+        first.set_tlsext_servername_callback(_choose(by_name))
+    return first
+
+
+def client_context(
+    *,
+    ca: str | Path | None = None,
+    certificate: str | Path | None = None,
+    key: str | Path | None = None,
+    crls: Iterable[str | Path] = (),
+) -> SSL.Context:
+    """A context for a client; `TLSStream` checks the device's name with it.
+
+    Args:
+        ca: PEM file of the authorities to trust; None trusts the platform's.
+        certificate: PEM file of the client's own certificate with its chain.
+        key: PEM file of its key.
+        crls: revocation lists of the authorities.
+
+    Raises:
+        CredentialsRefused: there is any doubt about a file.
+    """
+    context = _context(SSL.TLS_CLIENT_METHOD)
+    if ca is None:
+        _trust_platform(context)
+    else:
+        _trust(context, Path(ca))
+    _revoke(context, crls)
+    context.set_verify(SSL.VERIFY_PEER, _verify)
+    context.set_alpn_protos([_ALPN])
+    if certificate is not None:
+        if key is None:
+            raise CredentialsRefused(f"the key of {certificate} is missing")
+        _use(context, load_pair(Path(certificate), Path(key), "client"))
+    elif key is not None:
+        raise CredentialsRefused(f"the certificate of {key} is missing")
+    return context
+
+
+def _context(method: int) -> SSL.Context:
+    context = SSL.Context(method)
+    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    context.set_cipher_list(_CIPHERS_1_2)
+    context.set_tls13_ciphersuites(_CIPHERS_1_3)
+    _restrict_groups(context)
+    context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION)
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS | _NO_AUTO_CHAIN)
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    return context
+
+
+def _restrict_groups(context: SSL.Context) -> None:
+    """Leave out finite-field groups and curves that nobody else uses.
+
+    pyOpenSSL has no call for it, so this reaches for OpenSSL's own, as bound by cryptography; where
+    that is missing, OpenSSL's defaults hold, which are good, too.
+    """
+    try:
+        from OpenSSL._util import lib
+
+        for groups in _GROUPS:
+            if lib.SSL_CTX_set1_curves_list(context._context, groups) == 1:
+                return
+            lib.ERR_clear_error()
+    except (ImportError, AttributeError):
+        return
+
+
+def _device_context(config: TLSConfig) -> SSL.Context:
+    context = _context(SSL.TLS_SERVER_METHOD)
+    context.set_options(SSL.OP_CIPHER_SERVER_PREFERENCE)
+    context.set_session_id(b"xfs4iot")
+    context.set_timeout(_SESSION_SECONDS)
+    context.set_alpn_select_callback(_select_protocol)
+    if not config.tickets:
+        context.set_options(SSL.OP_NO_TICKET)
+    if config.keylog is not None:
+        context.set_keylog_callback(_keylog(Path(config.keylog)))
+    if config.client_certificates != "none":
+        assert config.client_ca is not None
+        authorities = _trust(context, Path(config.client_ca))
+        for authority in authorities:
+            context.add_client_ca(authority)
+        _revoke(context, config.crls)
+        mode = SSL.VERIFY_PEER
+        if config.client_certificates == "required":
+            mode |= SSL.VERIFY_FAIL_IF_NO_PEER_CERT
+        context.set_verify(mode, _verify)
+    return context
+
+
+def _use(context: SSL.Context, pair: Pair) -> None:
+    try:
+        context.use_certificate(pair.certificate)
+        context.use_privatekey(pair.key)
+        context.check_privatekey()
+        for authority in pair.chain[1:]:
+            context.add_extra_chain_cert(authority)
+    except SSL.Error as problem:
+        raise CredentialsRefused(f"{pair.file} cannot be used: {explain(problem, 'OpenSSL')}") from None
+
+
+def _trust(context: SSL.Context, file: Path) -> tuple[x509.Certificate, ...]:
+    store = context.get_cert_store()
+    assert store is not None
+    authorities = load_certificates(file)
+    for authority in authorities:
+        store.add_cert(crypto.X509.from_cryptography(authority))
+    return authorities
+
+
+def _trust_platform(context: SSL.Context) -> None:
+    if sys.platform == "win32":
+        import ssl
+
+        store = context.get_cert_store()
+        assert store is not None
+        for encoded, kind, _ in ssl.enum_certificates("ROOT"):
+            if kind == "x509_asn":
+                store.add_cert(crypto.X509.from_cryptography(x509.load_der_x509_certificate(encoded)))
+    else:
+        context.set_default_verify_paths()
+
+
+def _revoke(context: SSL.Context, files: Iterable[str | Path]) -> None:
+    store = context.get_cert_store()
+    assert store is not None
+    found = [load_crl(Path(file)) for file in files]
+    for crl in found:
+        store.add_crl(crl)
+    if found:
+        store.set_flags(crypto.X509StoreFlags.CRL_CHECK | crypto.X509StoreFlags.CRL_CHECK_ALL)
+
+
+def _verify(connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, good: int) -> bool:
+    """Take over OpenSSL's verdict and note the reason; at the certificate itself, check the name, too."""
+    handshake = connection.get_app_data()
+    if not good:
+        if isinstance(handshake, Handshake):
+            handshake.refusal = explain_verification(certificate, error)
+        return False
+    if depth == 0 and isinstance(handshake, Handshake) and handshake.host is not None:
+        names = names_of(certificate.to_cryptography())
+        if not is_for(names, handshake.host):
+            listed = ", ".join(names) or "no host at all"
+            handshake.refusal = f"the device's certificate is for {listed}; you asked for {handshake.host}"
+            return False
+    return True
+
+
+def _choose(by_name: list[tuple[tuple[str, ...], SSL.Context]]) -> Callable[[SSL.Connection], None]:
+    """A callback that takes the context whose certificate is for the name asked for, else the first."""
+
+    def choose(connection: SSL.Connection) -> None:
+        asked = connection.get_servername()
+        if asked is None:
+            return
+        name = asked.decode("ascii", "replace")
+        for names, context in by_name:
+            if is_for(names, name):
+                if context is not by_name[0][1]:
+                    connection.set_context(context)
+                return
+
+    return choose
+
+
+def _select_protocol(connection: SSL.Connection, offered: list[bytes]) -> bytes:
+    if _ALPN not in offered:
+        raise TLSError(f"the client speaks {b', '.join(offered).decode('latin-1')}, not http/1.1")
+    return _ALPN
+
+
+def _keylog(file: Path) -> Callable[[SSL.Connection, bytes], None]:
+    def write(connection: SSL.Connection, line: bytes) -> None:
+        with file.open("ab") as log:
+            log.write(line + b"\n")
+
+    file.touch(mode=0o600)
+    return write

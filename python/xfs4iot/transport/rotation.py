@@ -1,0 +1,184 @@
+"""The device's credentials over time: taken up at the start, replaced while it runs.
+
+A new certificate and key (or authorities, or revocation lists) serve new connections from
+the moment they were read and found good; open connections keep what they began with. What
+is not good is refused, and what serves goes on serving. Files are looked at every few
+seconds: a change is taken up when they have been still for one such interval, so that a
+certificate is not read before its key is there.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+from datetime import UTC, datetime
+from pathlib import Path
+
+import trio
+from OpenSSL import SSL
+
+from xfs4iot.transport.failures import CredentialsRefused
+from xfs4iot.transport.pairs import Pair, fingerprint, load_crl
+from xfs4iot.transport.policy import TLSConfig, server_context
+
+__all__ = ["Credentials"]
+
+_log = logging.getLogger("xfs4iot.tls")
+
+_LOOK_SECONDS = 5.0
+_TICKET_KEY_SECONDS = 12 * 60 * 60.0
+_WARNING_DAYS = (30, 7, 1)
+
+_Seen = tuple[tuple[Path, float, int, int] | tuple[Path], ...]
+
+
+class Credentials:
+    """What a device proves itself with, and whom it trusts.
+
+    Args:
+        config: the files and the policy.
+
+    Attributes:
+        config: as given.
+        refusal: why the files as they are now were not taken up; None if they were.
+
+    Raises:
+        CredentialsRefused: there is any doubt about a file; the text says which, and what to do.
+    """
+
+    def __init__(self, config: TLSConfig) -> None:
+        self.config = config
+        self.refusal: str | None = None
+        self._warned: dict[str, int] = {}
+        self._made = 0.0
+        self._seen: _Seen = _look(config.files)
+        self._take(config.load())
+
+    def _take(self, pairs: tuple[Pair, ...]) -> None:
+        context = server_context(self.config, pairs)
+        self._crls_expire = [
+            (f"revocation list {file}", crl.next_update_utc)
+            for file in map(Path, self.config.crls)
+            if (crl := load_crl(file)).next_update_utc is not None
+        ]
+        self._pairs, self._context = pairs, context
+
+    @property
+    def context(self) -> SSL.Context:
+        """The context for new connections."""
+        return self._context
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """The certificates that serve."""
+        return self._pairs
+
+    @property
+    def not_after(self) -> datetime:
+        """When the first of the certificates expires."""
+        return min(pair.not_after for pair in self._pairs)
+
+    def days_left(self, now: datetime | None = None) -> int:
+        """Whole days until the first of the certificates expires; negative when it has."""
+        return (self.not_after - (now or datetime.now(UTC))).days
+
+    def warnings(self, now: datetime | None = None) -> tuple[str, ...]:
+        """What an operator should know: what expires within 30 days, and files that were refused."""
+        now = now or datetime.now(UTC)
+        found = [text for _, _, text in self._expiring(now)]
+        if self.refusal is not None:
+            found.append(f"not taken up: {self.refusal}")
+        return tuple(found)
+
+    def reload(self) -> bool:
+        """Read the files again; whether they were taken up. What is not good changes nothing.
+
+        A refusal is logged, and kept in `refusal`.
+        """
+        self._seen = _look(self.config.files)
+        try:
+            self._take(self.config.load())
+        except CredentialsRefused as problem:
+            self.refusal = str(problem)
+            _log.error("new certificates refused, the old ones go on serving: %s", problem)
+            return False
+        self.refusal = None
+        for pair in self._pairs:
+            _log.info(
+                "certificate taken up: %s for %s, until %s, fingerprint %s",
+                pair.certificate.subject.rfc4514_string(),
+                ", ".join(pair.names),
+                f"{pair.not_after:%Y-%m-%d}",
+                fingerprint(pair.certificate),
+            )
+        return True
+
+    async def watch(self, *, look_seconds: float = _LOOK_SECONDS) -> None:
+        """Take up changed files and SIGHUP, renew ticket keys, and warn of expiry, until cancelled."""
+        async with trio.open_nursery() as nursery:
+            if hasattr(signal, "SIGHUP"):
+                nursery.start_soon(self._on_hangup)
+            self._made = trio.current_time()
+            before = self._seen
+            while True:
+                self.warn()
+                await trio.sleep(look_seconds)
+                now = _look(self.config.files)
+                if now != self._seen and now == before:
+                    self.reload()
+                    self._made = trio.current_time()
+                elif trio.current_time() - self._made > _TICKET_KEY_SECONDS:
+                    self._context = server_context(self.config, self._pairs)
+                    self._made = trio.current_time()
+                before = now
+
+    async def _on_hangup(self) -> None:
+        try:
+            with trio.open_signal_receiver(signal.SIGHUP) as hangups:
+                async for _ in hangups:
+                    self.reload()
+        except RuntimeError:
+            _log.debug("no signals are received outside the main thread: SIGHUP will not reload")
+
+    def warn(self, now: datetime | None = None) -> None:
+        """Log what expires, once at 30, 7 and 1 days ahead and once when it has."""
+        for what, days, text in self._expiring(now or datetime.now(UTC)):
+            stage = sum(days < limit for limit in (*_WARNING_DAYS, 0))
+            if stage > self._warned.get(what, 0):
+                self._warned[what] = stage
+                _log.log(logging.WARNING if days >= 1 else logging.ERROR, "%s", text)
+
+    def _expiring(self, now: datetime) -> list[tuple[str, int, str]]:
+        """What expires within 30 days: the thing, days left, and the words for it."""
+        ends = [
+            (
+                f"certificate {pair.file} ({fingerprint(pair.certificate)[:16]})",
+                pair.not_after,
+            )
+            for pair in self._pairs
+        ]
+        found = []
+        for what, end in (*ends, *self._crls_expire):
+            assert end is not None
+            left = end - now
+            if left.days >= _WARNING_DAYS[0]:
+                continue
+            if left.total_seconds() < 0:
+                text = f"{what} expired on {end:%Y-%m-%d %H:%M} UTC: connections fail until it is renewed"
+            else:
+                text = f"{what} expires on {end:%Y-%m-%d %H:%M} UTC, in {left.days} days: renew it"
+            found.append((f"{what} {end}", left.days, text))
+        return found
+
+
+def _look(files: tuple[Path, ...]) -> _Seen:
+    """What tells one state of the files from another."""
+    seen: list[tuple[Path, float, int, int] | tuple[Path]] = []
+    for file in files:
+        try:
+            status = file.stat()
+        except OSError:
+            seen.append((file,))
+        else:
+            seen.append((file, status.st_mtime, status.st_size, status.st_ino))
+    return tuple(seen)

@@ -1,0 +1,569 @@
+"""TLS over any trio stream, with pyOpenSSL.
+
+Theory of operation. OpenSSL is given two buffers in memory instead of a socket: what the
+peer sent is written into one, what it must get is read from the other; no call into it
+ever waits. So the only questions are who moves the bytes, and what a cancellation leaves
+behind.
+
+- *One sender.* Ciphertext must leave in the order in which OpenSSL made it. `send_all`
+  sends, and the two ends of a connection's life (the handshake, and closing). What OpenSSL
+  has to say while it reads (that it does not renegotiate) leaves with the data of a
+  `send_all` that is going on, or else at once, in a moment that no cancellation can cut.
+  Therefore `receive_some` can run beside `send_all`, and be cancelled at any time without loss.
+- *A cancelled `send_all`* has sent nobody knows how much of a record; nothing can follow
+  it. The stream then receives still, and refuses to send. So does a cancelled handshake,
+  which leaves a stream that can only be closed.
+- *Whole records.* The stream follows the lengths in the record headers. It asks OpenSSL
+  for as many records as are complete, instead of asking until it says no: each no would
+  be an exception.
+- *Closing* sends the goodbye if it can be sent at once in its turn, and waits for no
+  answer. A send that still goes on is broken off.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from ipaddress import ip_address
+from typing import cast
+
+import trio
+from cryptography import x509
+from OpenSSL import SSL
+
+from xfs4iot.transport import tcp
+from xfs4iot.transport.failures import CredentialsRefused, TLSBroken, TLSError, explain
+from xfs4iot.transport.pairs import ascii_name, fingerprint, names_of
+from xfs4iot.transport.policy import Handshake, TLSConfig, client_context, server_context
+
+__all__ = [
+    "CredentialsRefused",
+    "Identity",
+    "TLSBroken",
+    "TLSConfig",
+    "TLSError",
+    "TLSStream",
+    "client_context",
+    "server_context",
+]
+
+_RECORD = 16 * 1024
+_LONGEST = _RECORD + 2048
+_HEADER = 5
+_CHUNK = 4 * _RECORD
+_SLACK = 1024
+_UNKNOWN = 1 << 30
+_GOODBYE_SECONDS = 1.0
+_PLAIN_HTTP = (b"GET ", b"POST ", b"HEAD ", b"PUT ", b"OPTIONS ", b"CONNECT ")
+_SPEAK_TLS = b"This port speaks TLS only: use wss:// (or https://).\n"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Whom a certificate names.
+
+    Attributes:
+        subject: as in RFC 4514, such as `CN=switch,O=Bank`.
+        sans: its alternative names: host names, addresses, URIs, mail addresses.
+        fingerprint: SHA-256 of the certificate, 64 lower-case hexadecimal digits.
+    """
+
+    subject: str
+    sans: tuple[str, ...]
+    fingerprint: str
+
+    @classmethod
+    def of(cls, certificate: x509.Certificate) -> Identity:
+        """The identity in a certificate."""
+        return cls(certificate.subject.rfc4514_string(), names_of(certificate), fingerprint(certificate))
+
+
+class _State(Enum):
+    NEW = "new"
+    SHAKING_HANDS = "shaking hands"
+    OPEN = "open"
+    ENDED = "ended"
+    FAILED = "failed"
+    CLOSED = "closed"
+
+
+class TLSStream(trio.abc.HalfCloseableStream):
+    """TLS over `stream`, which it owns from now on.
+
+    Args:
+        stream: what carries it.
+        context: of `server_context` or `client_context`.
+        server_side: whether this end is the device.
+        server_hostname: at a client, the name or address of the device; its certificate must be
+            for it.
+    """
+
+    __slots__ = (
+        "_body_left",
+        "_carrier",
+        "_connection",
+        "_failure",
+        "_found",
+        "_header_begun",
+        "_identity",
+        "_interjection",
+        "_peer",
+        "_receiving",
+        "_rest",
+        "_sending",
+        "_server_side",
+        "_shaken",
+        "_state",
+        "_stream",
+        "_unsendable",
+        "_whole",
+    )
+
+    def __init__(
+        self,
+        stream: trio.abc.Stream,
+        context: SSL.Context,
+        *,
+        server_side: bool,
+        server_hostname: str | None = None,
+    ) -> None:
+        self._stream = stream
+        self._carrier = cast("tcp.SocketStream", stream)
+        self._rest = b""
+        self._peer = "the client" if server_side else "the device"
+        self._connection = connection = SSL.Connection(context, None)
+        if server_side:
+            connection.set_accept_state()
+        else:
+            connection.set_connect_state()
+            if server_hostname is not None and not _is_address(server_hostname):
+                connection.set_tlsext_host_name(ascii_name(server_hostname).encode())
+        connection.set_app_data(Handshake(server_hostname))
+        self._server_side = server_side
+        self._state = _State.NEW
+        self._shaken: trio.Event | None = None
+        self._sending = False
+        self._receiving = False
+        self._unsendable: str | None = None
+        self._body_left = 0
+        self._header_begun = b""
+        self._whole = 0
+        self._failure: TLSError | None = None
+        self._interjection: trio.Event | None = None
+        self._found: SSL.Error | None = None
+        self._identity: Identity | None = None
+
+    @property
+    def identity(self) -> Identity | None:
+        """Whom the peer's certificate names; None if it gave none, or before the handshake."""
+        return self._identity
+
+    @property
+    def failure(self) -> TLSError | None:
+        """What broke the connection, if TLS did."""
+        return self._failure
+
+    @property
+    def version(self) -> str:
+        """`TLSv1.3` or `TLSv1.2`, after the handshake."""
+        return self._connection.get_protocol_version_name()
+
+    async def do_handshake(self) -> None:
+        """Shake hands; later calls return at once. Sending and receiving do it if need be.
+
+        Raises:
+            TLSError: the two sides do not come together; the text says why. The stream is broken.
+            trio.BrokenResourceError: the connection was lost.
+        """
+        if self._state is _State.SHAKING_HANDS:
+            assert self._shaken is not None
+            await self._shaken.wait()
+        elif self._state is _State.NEW:
+            self._state = _State.SHAKING_HANDS
+            self._shaken = trio.Event()
+            try:
+                await self._shake_hands()
+            except BaseException:
+                if self._state is _State.SHAKING_HANDS:
+                    self._state = _State.FAILED
+                raise
+            finally:
+                self._shaken.set()
+                self._shaken = None
+            return
+        else:
+            await trio.lowlevel.checkpoint()
+        self._check()
+
+    async def _shake_hands(self) -> None:
+        connection, first = self._connection, True
+        while True:
+            try:
+                connection.do_handshake()
+                finished = True
+            except SSL.WantReadError:
+                finished = False
+            except (SSL.Error, TLSError) as problem:
+                raise await self._fail(problem) from None
+            if outgoing := self._outgoing():
+                await self._stream.send_all(outgoing)
+            if self._state is not _State.SHAKING_HANDS:
+                raise trio.ClosedResourceError("this connection was closed already")
+            if finished:
+                break
+            data = await self._stream.receive_some()
+            if not data:
+                raise self._broken(f"{self._peer} hung up during the TLS handshake")
+            if first and self._server_side and data.startswith(_PLAIN_HTTP):
+                await self._answer_http()
+            first = False
+            self._count(data)
+            connection.bio_write(data)
+        certificate = connection.get_peer_certificate(as_cryptography=True)
+        if certificate is not None:
+            # A resumed session is not verified anew, and the certificate in it ages all the same.
+            if certificate.not_valid_after_utc < datetime.now(UTC):
+                raise self._broken(f"the certificate of {self._peer} has expired since its session began")
+            self._identity = Identity.of(certificate)
+        connection.set_app_data(None)
+        self._whole = _UNKNOWN
+        self._state = _State.OPEN
+
+    async def _answer_http(self) -> None:
+        """Tell whoever speaks plain HTTP here what to do, in HTTP."""
+        head = (
+            f"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"
+            f"Content-Length: {len(_SPEAK_TLS)}\r\nConnection: close\r\n\r\n"
+        )
+        failure = self._broken(f"{self._peer} speaks plain HTTP on a TLS port")
+        await self._last_words(head.encode() + _SPEAK_TLS)
+        raise failure
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Send all of `data`; if cancelled, nothing can be sent any more.
+
+        Raises:
+            trio.BusyResourceError: another task is sending.
+            trio.BrokenResourceError: the connection was lost, or an earlier send was cancelled.
+            trio.ClosedResourceError: this end was closed.
+        """
+        if self._state is not _State.OPEN:
+            await self._open_for_sending()
+        if self._interjection is not None:
+            await self._interjection.wait()
+        if self._sending:
+            raise trio.BusyResourceError("another task is sending on this connection")
+        if self._unsendable is not None:
+            raise trio.BrokenResourceError(self._unsendable)
+        await trio.lowlevel.checkpoint_if_cancelled()
+        self._sending = True
+        try:
+            if self._rest:
+                unsent, self._rest = self._rest, b""
+                await self._stream.send_all(unsent)
+            if not data:
+                return
+            if len(data) <= _CHUNK:
+                await self._stream.send_all(self._encrypt(data))
+            else:
+                rest = memoryview(data)
+                while rest:
+                    await self._stream.send_all(self._encrypt(rest[:_CHUNK]))
+                    self._check()
+                    rest = rest[_CHUNK:]
+        except BaseException as problem:
+            self._unsendable = f"an earlier send did not finish ({type(problem).__name__})"
+            raise
+        finally:
+            self._sending = False
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether records of `send_now` wait for `send_all` to send the rest of them."""
+        return bool(self._rest)
+
+    def fileno(self) -> int:
+        """The file descriptor of the socket below; -1 when closed."""
+        return self._carrier.fileno()
+
+    def send_now(self, data: bytes) -> int:
+        """How many bytes of `data` were accepted without waiting: all, or some whole records.
+
+        What the network did not take of an accepted record is kept (`has_unsent`), and leaves
+        with the next `send_all`.
+
+        Raises:
+            trio.BrokenResourceError: the connection was lost, or an earlier send was cancelled.
+            trio.ClosedResourceError: this end was closed.
+        """
+        if self._state is not _State.ENDED:
+            self._check()
+        if self._unsendable is not None:
+            raise trio.BrokenResourceError(self._unsendable)
+        if self._sending or self._rest or self._state not in (_State.OPEN, _State.ENDED):
+            return 0
+        chunk = data if len(data) <= _CHUNK else data[:_CHUNK]
+        encrypted = self._encrypt(chunk)
+        sent = self._carrier.send_now(encrypted)
+        if sent < len(encrypted):
+            self._rest = encrypted[sent:]
+        return len(chunk)
+
+    def receive_now(self) -> bytes | None:
+        """What has arrived; None if nothing whole, empty when the peer has said goodbye.
+
+        Raises:
+            TLSError: the peer sent an alert, or what is no TLS; the text says which.
+            trio.BrokenResourceError: the connection was lost, or ended without a goodbye.
+            trio.ClosedResourceError: this end was closed.
+        """
+        if self._state is _State.ENDED:
+            return b""
+        self._check()
+        encrypted = self._carrier.receive_now()
+        if encrypted is not None:
+            if not encrypted:
+                raise self._broken(f"{self._peer} hung up without a TLS goodbye")
+            self._whole += self._count(encrypted)
+            self._connection.bio_write(encrypted)
+        if not self._whole:
+            return None
+        try:
+            return self._decrypt(None)
+        except (SSL.Error, TLSError) as problem:
+            failure = self._failed(problem)
+            if not self._sending and (words := self._outgoing()):
+                self._carrier.send_now(words)
+            raise failure from None
+
+    async def _open_for_sending(self) -> None:
+        if self._state in (_State.NEW, _State.SHAKING_HANDS):
+            await self.do_handshake()
+        elif self._state is not _State.ENDED:
+            self._check()
+
+    def _encrypt(self, data: bytes | bytearray | memoryview) -> bytes:
+        connection, size = self._connection, len(data)
+        if not size:
+            return self._outgoing()
+        try:
+            written = connection.send(data)
+            while written < size:
+                written += connection.send(memoryview(data)[written:])
+        except SSL.Error as problem:
+            raise self._broken(explain(problem, self._peer)) from None
+        room = size + _SLACK
+        encrypted = connection.bio_read(room)
+        return encrypted if len(encrypted) < room else encrypted + self._outgoing()
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Wait until the connection takes data again."""
+        self._check()
+        await self._stream.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """What has arrived, at least one byte; nothing when the peer has said goodbye.
+
+        Raises:
+            TLSError: the peer sent an alert, or what is no TLS; the text says which.
+            trio.BusyResourceError: another task is receiving.
+            trio.BrokenResourceError: the connection was lost, or ended without a goodbye.
+            trio.ClosedResourceError: this end was closed.
+        """
+        if max_bytes is not None and max_bytes < 1:
+            raise ValueError("max_bytes must be at least 1")
+        if self._state in (_State.NEW, _State.SHAKING_HANDS):
+            await self.do_handshake()
+        if self._receiving:
+            raise trio.BusyResourceError("another task is receiving on this connection")
+        if self._state is not _State.OPEN:
+            await trio.lowlevel.checkpoint()
+            self._check()
+            return b""
+        self._receiving = True
+        try:
+            waited = False
+            while True:
+                if self._whole:
+                    try:
+                        data = self._decrypt(max_bytes)
+                    except (SSL.Error, TLSError) as problem:
+                        raise await self._fail(problem) from None
+                    if data is not None:
+                        if not waited:
+                            await trio.lowlevel.checkpoint()
+                        return data
+                    if not self._sending and (words := self._outgoing()):
+                        await self._interject(words)
+                encrypted = await self._stream.receive_some()
+                waited = True
+                if not encrypted:
+                    raise self._broken(f"{self._peer} hung up without a TLS goodbye")
+                self._check()
+                self._whole += self._count(encrypted)
+                self._connection.bio_write(encrypted)
+        finally:
+            self._receiving = False
+
+    async def _interject(self, words: bytes) -> None:
+        """Send what OpenSSL said while it read."""
+        self._sending, self._interjection = True, trio.Event()
+        try:
+            with trio.move_on_after(_GOODBYE_SECONDS, shield=True) as scope:
+                await self._stream.send_all(words)
+            if scope.cancelled_caught:
+                self._unsendable = f"{self._peer} took no answer of the TLS layer"
+        finally:
+            self._interjection.set()
+            self._sending, self._interjection = False, None
+
+    def _decrypt(self, max_bytes: int | None) -> bytes | None:
+        """What the whole records hold, or its first `max_bytes`; empty at the goodbye, None if nothing."""
+        connection = self._connection
+        parts: list[bytes] = []
+        if self._found is not None:
+            raise self._found
+        try:
+            if max_bytes is not None:
+                part = connection.recv(max_bytes)
+                if not connection.pending():
+                    self._whole -= 1
+                return part
+            while self._whole:
+                parts.append(connection.recv(_RECORD))
+                self._whole -= 1
+        except SSL.WantReadError:
+            self._whole = 0
+        except SSL.ZeroReturnError:
+            if not parts:
+                self._state = _State.ENDED
+                return b""
+        except SSL.Error as problem:
+            if not parts:
+                raise
+            self._found = problem
+        if not parts:
+            return None
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _count(self, data: bytes | bytearray | memoryview) -> int:
+        """How many records `data` completes. A length that no record may have counts at once."""
+        begun, start = self._body_left > 0, self._body_left
+        if self._header_begun:
+            data = self._header_begun + bytes(data)
+            self._header_begun = b""
+        end, count = len(data), 0
+        while start <= end:
+            count += begun
+            if start == end:
+                self._body_left = 0
+                return count
+            if end - start < _HEADER:
+                self._header_begun, self._body_left = bytes(data[start:]), 0
+                return count
+            length = data[start + 3] << 8 | data[start + 4]
+            if length > _LONGEST:
+                self._body_left = 0
+                return count + 1
+            begun, start = True, start + _HEADER + length
+        self._body_left = start - end
+        return count
+
+    async def send_eof(self) -> None:
+        """Say goodbye: nothing more is sent; receiving goes on."""
+        if self._state in (_State.NEW, _State.SHAKING_HANDS):
+            await self.do_handshake()
+        if self._sending:
+            raise trio.BusyResourceError("another task is sending on this connection")
+        if self._unsendable is not None or self._state not in (_State.OPEN, _State.ENDED):
+            self._check()
+            await trio.lowlevel.checkpoint()
+            return
+        goodbye = self._rest + self._goodbye()
+        self._rest = b""
+        self._unsendable = "the end of this side was sent already"
+        await self._stream.send_all(goodbye)
+        if isinstance(self._stream, trio.abc.HalfCloseableStream):
+            await self._stream.send_eof()
+
+    async def aclose(self) -> None:
+        """Say goodbye if that can be done, and close; what other tasks do here breaks off."""
+        state, self._state = self._state, _State.CLOSED
+        try:
+            if state in (_State.OPEN, _State.ENDED) and not self._sending and self._unsendable is None:
+                self._unsendable = "this connection was closed already"
+                with trio.move_on_after(_GOODBYE_SECONDS):
+                    await self._stream.send_all(self._rest + self._goodbye())
+        except (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
+            pass
+        finally:
+            await self._stream.aclose()
+
+    def _goodbye(self) -> bytes:
+        try:
+            self._connection.shutdown()
+        except SSL.Error:
+            return b""
+        return self._outgoing()
+
+    def _outgoing(self) -> bytes:
+        parts: list[bytes] = []
+        try:
+            while True:
+                parts.append(self._connection.bio_read(_RECORD))
+                if len(parts[-1]) < _RECORD:
+                    break
+        except SSL.WantReadError:
+            pass
+        return b"".join(parts)
+
+    def _check(self) -> None:
+        """Raise what forbids using this stream."""
+        if self._state is _State.CLOSED:
+            raise trio.ClosedResourceError("this connection was closed already")
+        if self._state is _State.FAILED:
+            if self._failure is not None:
+                raise TLSBroken(str(self._failure))
+            raise trio.BrokenResourceError("the connection was lost, or its handshake was broken off")
+
+    def _broken(self, text: str) -> TLSBroken:
+        if self._state is not _State.CLOSED:
+            self._state = _State.FAILED
+        self._failure = TLSBroken(text)
+        return self._failure
+
+    async def _fail(self, problem: SSL.Error | TLSError) -> TLSBroken:
+        """Break: send the alert, and return what to raise."""
+        failure = self._failed(problem)
+        if not self._sending:
+            await self._last_words(self._outgoing())
+        return failure
+
+    def _failed(self, problem: SSL.Error | TLSError) -> TLSBroken:
+        """Break; what to raise."""
+        handshake = self._connection.get_app_data()
+        if isinstance(handshake, Handshake) and handshake.refusal is not None:
+            return self._broken(handshake.refusal)
+        if isinstance(problem, SSL.Error):
+            return self._broken(explain(problem, self._peer))
+        return self._broken(str(problem))
+
+    async def _last_words(self, words: bytes) -> None:
+        """Send an alert such that the peer can read it."""
+        self._unsendable = "this connection has failed"
+        try:
+            with trio.move_on_after(_GOODBYE_SECONDS):
+                if words:
+                    await self._stream.send_all(words)
+                    await tcp.linger(self._stream)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host.strip("[]").partition("%")[0])
+    except ValueError:
+        return False
+    return True

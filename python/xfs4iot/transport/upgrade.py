@@ -1,0 +1,215 @@
+"""The WebSocket opening handshake, server side (RFC 6455, section 4.2).
+
+`read_upgrade` works on bytes alone; h11 reads the HTTP. What is no upgrade request is
+refused with an answer that a person with curl or a browser can understand.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+import h11
+import trio
+
+__all__ = [
+    "Upgrade",
+    "UpgradeReader",
+    "UpgradeRefused",
+    "accept_response",
+    "accept_upgrade",
+    "refuse_response",
+]
+
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_HEADER_BYTES = 16 * 1024
+_HEADERS = 100
+_SINGLE = frozenset({"host", "origin", "authorization", "sec-websocket-key", "sec-websocket-version"})
+_TLS_HANDSHAKE = 0x16
+
+
+@dataclass(frozen=True)
+class Upgrade:
+    """A valid request to upgrade to WebSocket.
+
+    Attributes:
+        path: as requested, with the query; never with scheme and host.
+        headers: by lower-case name; values of a repeated header are joined by commas.
+        origin: the web page's origin; None if no browser asks.
+        bearer: the bearer token of the `Authorization` header.
+        trailing: what the client sent after the request: WebSocket frames already.
+    """
+
+    path: str
+    headers: Mapping[str, str]
+    origin: str | None = None
+    bearer: str | None = None
+    trailing: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"Upgrade({self.path!r})"
+
+
+class UpgradeRefused(Exception):
+    """The request is not served; the client is told so by HTTP.
+
+    Attributes:
+        status: HTTP status.
+        body: text for the person or the log at the other end.
+        headers: further headers of the answer.
+    """
+
+    def __init__(self, status: int, body: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(f"HTTP {status}: {body}")
+        self.status = status
+        self.body = body
+        self.headers = headers
+
+
+class UpgradeReader:
+    """Reads one request from bytes as they come."""
+
+    def __init__(self) -> None:
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=_HEADER_BYTES)
+        self._begun = False
+
+    def feed(self, data: bytes | bytearray) -> Upgrade | None:
+        """The request, when it is whole; None while it is not.
+
+        Args:
+            data: what has arrived; empty if the client will send no more.
+
+        Raises:
+            UpgradeRefused: it is none that leads to a WebSocket.
+        """
+        if not self._begun and data:
+            self._begun = True
+            if data[0] == _TLS_HANDSHAKE:
+                raise UpgradeRefused(
+                    400, "You speak TLS, but this port speaks plain text: use ws:// instead of wss://."
+                )
+        if not data:
+            raise UpgradeRefused(400, "The request ended before it was whole.")
+        try:
+            self._http.receive_data(bytes(data))
+            event = self._http.next_event()
+        except h11.RemoteProtocolError as problem:
+            raise UpgradeRefused(problem.error_status_hint, f"This is no HTTP request: {problem}.") from None
+        if event is h11.NEED_DATA:
+            return None
+        assert isinstance(event, h11.Request)
+        return self._check(event)
+
+    def _check(self, request: h11.Request) -> Upgrade:
+        headers = _headers(request)
+        if request.method != b"GET":
+            raise UpgradeRefused(
+                405,
+                f"{request.method.decode('latin-1')} is not served; a WebSocket begins with GET.",
+                (("Allow", "GET"),),
+            )
+        if request.http_version != b"1.1":
+            raise UpgradeRefused(505, "A WebSocket begins with HTTP/1.1.")
+        if "websocket" not in _listed(headers, "upgrade") or "upgrade" not in _listed(headers, "connection"):
+            raise UpgradeRefused(
+                426,
+                "This is an XFS4IoT publisher. It speaks WebSocket: connect with a ws:// or wss:// URI.",
+                (("Upgrade", "websocket"),),
+            )
+        if headers.get("sec-websocket-version", "").strip() != "13":
+            raise UpgradeRefused(
+                426, "Only version 13 of WebSocket is spoken.", (("Sec-WebSocket-Version", "13"),)
+            )
+        try:
+            key = base64.b64decode(headers.get("sec-websocket-key", ""), validate=True)
+        except (binascii.Error, ValueError):
+            key = b""
+        if len(key) != 16:
+            raise UpgradeRefused(400, "Sec-WebSocket-Key must be 16 bytes in base64.")
+        if headers.get("content-length", "0").strip() != "0" or "transfer-encoding" in headers:
+            raise UpgradeRefused(400, "An upgrade request has no body.")
+        target = request.target.decode("latin-1")
+        if not target.startswith("/"):
+            parts = urlsplit(target)
+            target = parts.path + (f"?{parts.query}" if parts.query else "")
+        scheme, _, bearer = headers.get("authorization", "").partition(" ")
+        self._http.next_event()
+        return Upgrade(
+            path=target,
+            headers=headers,
+            origin=headers.get("origin"),
+            bearer=bearer.strip() if scheme.lower() == "bearer" else None,
+            trailing=bytes(self._http.trailing_data[0]),
+        )
+
+
+async def accept_upgrade(stream: trio.abc.Stream) -> Upgrade:
+    """Read one upgrade request from `stream`; the caller sets the time limit.
+
+    Raises:
+        UpgradeRefused: the request is none that leads to a WebSocket.
+        trio.BrokenResourceError: the client hung up before it said anything, or was lost.
+    """
+    reader = UpgradeReader()
+    begun = False
+    while True:
+        data = await stream.receive_some()
+        if not data and not begun:
+            raise trio.BrokenResourceError("the client hung up before it asked for anything")
+        begun = True
+        request = reader.feed(data)
+        if request is not None:
+            return request
+
+
+def accept_response(request: Upgrade) -> bytes:
+    """The answer that opens the WebSocket."""
+    digest = hashlib.sha1(request.headers["sec-websocket-key"].strip().encode() + _GUID).digest()
+    return (
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: " + base64.b64encode(digest) + b"\r\n\r\n"
+    )
+
+
+def refuse_response(status: int, body: str, headers: tuple[tuple[str, str], ...] = ()) -> bytes:
+    """An answer of plain text, after which the connection closes."""
+    text = (body if body.endswith("\n") else body + "\n").encode()
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:
+        phrase = "Refused"
+    fields = (
+        ("Content-Type", "text/plain; charset=utf-8"),
+        ("Content-Length", str(len(text))),
+        ("Cache-Control", "no-store"),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Content-Security-Policy", "default-src 'none'"),
+        ("Connection", "close" if status != 426 else "Upgrade, close"),
+        *headers,
+    )
+    head = f"HTTP/1.1 {status} {phrase}\r\n" + "".join(f"{name}: {value}\r\n" for name, value in fields)
+    return head.encode("latin-1") + b"\r\n" + text
+
+
+def _headers(request: h11.Request) -> dict[str, str]:
+    if len(request.headers) > _HEADERS:
+        raise UpgradeRefused(431, f"The request has more than {_HEADERS} headers.")
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in request.headers:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        if name not in headers:
+            headers[name] = value
+        elif name in _SINGLE:
+            raise UpgradeRefused(400, f"Header {name} comes more than once.")
+        else:
+            headers[name] += ", " + value
+    return headers
+
+
+def _listed(headers: Mapping[str, str], name: str) -> set[str]:
+    return {one.strip().lower() for one in headers.get(name, "").split(",")}
