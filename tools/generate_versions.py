@@ -44,7 +44,8 @@ xfs4iot call URI Common.Status --version 2021-1
 ```
 
 ```python
-async with xfs4iot.connect(host, "CashDispenser", version="2023-2") as dispenser: ...
+async with xfs4iot.connect(host, "CashDispenser", version="2023-2") as dispenser:
+    ...
 ```
 
 ## What changed
