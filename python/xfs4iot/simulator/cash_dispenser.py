@@ -44,13 +44,23 @@ class SimulatedCashDispenser(devices.CashDispenser):
 
     Args:
         name: of the service.
+        options: `state` and `seconds`, from a configuration file.
         state: directory where its physical truth is kept; None keeps it in memory.
         seconds: how long a movement takes.
     """
 
-    def __init__(self, name: str, *, state: Path | None = None, seconds: float = 0.2) -> None:
-        super().__init__(name)
-        self.seconds = seconds
+    def __init__(
+        self,
+        name: str,
+        options: Mapping[str, Any] | None = None,
+        *,
+        state: Path | None = None,
+        seconds: float = 0.2,
+    ) -> None:
+        super().__init__(name, options)
+        self.seconds = float(self.options.get("seconds", seconds))
+        if "state" in self.options:
+            state = Path(self.options["state"])
         self.truth = CashTruth(state / f"{name}.truth.json" if state is not None else None, dict(_LOADED))
         self.faults: dict[str, int] = {}
         self.unit_faults: dict[str, devices.UnitStatus] = {}
