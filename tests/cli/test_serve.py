@@ -92,12 +92,8 @@ async def test_a_whole_session_leaves_no_secret_in_the_log(tmp_path: Path) -> No
     async with serving(tmp_path) as service:
         async with client.connect(service.uri, ca=service.ca, token=service.token) as dispenser:
             await dispenser.call("Common.Status")
+            secrets = {"token": "NONCE=SECRET,TOKENFORMAT=1", "track2": "SECRETTRACK", "pin": "SECRETPIN"}
             with pytest.raises(client.CommandFailed):
-                secrets = {
-                    "token": "NONCE=SECRETNONCE,TOKENFORMAT=1",
-                    "track2": "SECRETTRACK",
-                    "pin": "SECRETPIN",
-                }
                 await dispenser.call("CashDispenser.Dispense", {**FIFTY, **secrets, "position": "outRear"})
             await dispenser.call("CashDispenser.Dispense", FIFTY)
             await dispenser.call("CashDispenser.Present", {})
