@@ -18,7 +18,8 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from xfs4iot.protocol import errors, registry
-from xfs4iot.protocol.adaptation import adapt
+from xfs4iot.protocol.adaptation import adapt, lacks_error_code
+from xfs4iot.protocol.adapters import FALLBACKS
 from xfs4iot.protocol.index import COMMANDS, EVENTS, OLDER
 from xfs4iot.protocol.registry import NEWEST
 
@@ -30,6 +31,7 @@ __all__ = [
     "adapt_event",
     "adapt_request",
     "command_version",
+    "completion_code",
     "served",
 ]
 
@@ -175,6 +177,15 @@ def adapt_completion(name: str, payload: bytes | None, specification: str) -> by
     return payload if specification == NEWEST else adapt("completion", name, payload, specification)
 
 
+def completion_code(name: str, code: str, error_code: str | None, specification: str) -> str:
+    """A completion code, or what stands for it where an older version lacks the error code with it."""
+    if specification == NEWEST or code != "commandErrorCode" or error_code is None:
+        return code
+    if not lacks_error_code(name, error_code, specification):
+        return code
+    return FALLBACKS.get(error_code, "hardwareError")
+
+
 def adapt_event(
     name: str, payload: bytes | None, specification: str
 ) -> Iterable[tuple[str, str | None, bytes | None]]:
@@ -184,5 +195,8 @@ def adapt_event(
         return ()
     if specification == NEWEST:
         return ((name, versions[0], payload),)
+    adapted = adapt("event", name, payload, specification)
+    if adapted is None and payload is not None:
+        return ()
     version = None if specification == _WITHOUT_VERSION else versions[0]
-    return ((name, version, adapt("event", name, payload, specification)),)
+    return ((name, version, adapted),)

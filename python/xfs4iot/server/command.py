@@ -16,7 +16,7 @@ import msgspec
 import trio
 
 from xfs4iot import _core
-from xfs4iot.protocol import errors, registry, wire
+from xfs4iot.protocol import errors, registry, versions, wire
 from xfs4iot.protocol.message import Payload
 
 if TYPE_CHECKING:
@@ -158,6 +158,8 @@ class Command:
         payload: Any = outcome
         if isinstance(outcome, BaseException):
             code, description, payload = self._failure(outcome)
+            if isinstance(outcome, errors.CommandError):
+                code = versions.completion_code(self.name, code, outcome.error_code, self.specification)
         self.completion_code = code
         body: bytes | None = None
         if payload is not None:
