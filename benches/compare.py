@@ -27,9 +27,9 @@ import trio
 from peers import PATH, PEERS
 from rich.console import Console
 from rich.progress import Progress
-from xfs4iot.transport.certificates import test_authority
 
 from xfs4iot import client
+from xfs4iot.transport.certificates import test_authority
 
 HERE = Path(__file__).parent
 LOAD = HERE / "load" / "target" / "release" / "load"

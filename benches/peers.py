@@ -44,13 +44,13 @@ def _listening() -> socket.socket:
 def ours(replies: list[str], files: list[str]) -> None:
     """The whole simulated ATM: limits, versions, time-outs, queue rules, the real Common.Status."""
     import trio
-    from xfs4iot.transport.limits import Limits
-    from xfs4iot.transport.rotation import Credentials
-    from xfs4iot.transport.tls import TLSConfig
 
     import xfs4iot
     from xfs4iot.server.session import SessionLimits
     from xfs4iot.simulator import atm
+    from xfs4iot.transport.limits import Limits
+    from xfs4iot.transport.rotation import Credentials
+    from xfs4iot.transport.tls import TLSConfig
 
     async def main() -> None:
         credentials = Credentials(TLSConfig(certificate=files[0], key=files[1])) if files else None

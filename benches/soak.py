@@ -24,9 +24,9 @@ import trio
 from rich.console import Console
 from rich.progress import Progress
 from scale import descriptors, resident
-from xfs4iot.protocol.versions import SPECIFICATIONS
 
 from xfs4iot import client
+from xfs4iot.protocol.versions import SPECIFICATIONS
 
 AMOUNTS = (20, 50, 70, 230, 480)
 

@@ -10,16 +10,10 @@ from xfs4iot import devices
 
 class TwoCassettes(devices.CashDispenser):
     async def cash_units(self):
+        kind = {"capacity": 2000, "types": frozenset({"cashOut"}), "currency": "EUR", "initial": 1000}
         return {
-            f"unit{slot}": devices.CashUnit(
-                index=slot,
-                capacity=2000,
-                types=frozenset({"cashOut"}),
-                currency="EUR",
-                value=Decimal(value),
-                initial=1000,
-            )
-            for slot, value in ((1, 20), (2, 50))
+            "unit1": devices.CashUnit(index=1, value=Decimal(20), **kind),
+            "unit2": devices.CashUnit(index=2, value=Decimal(50), **kind),
         }
 
     async def dispense(self, request, events):

@@ -7,10 +7,10 @@ import xfs4iot
 
 async def main():
     async with xfs4iot.connect("127.0.0.1", "CashDispenser", plain=True) as dispenser:
-        request = {"denomination": {"service": {"currencies": {"EUR": 70}, "mix": "mix1"}}}
+        mix = {"denomination": {"service": {"currencies": {"EUR": 70}, "mix": "mix1"}}}
         try:
-            paid = await dispenser.call("CashDispenser.Dispense", {"denomination": request}, timeout=30)
-            print(paid["result"]["values"])
+            paid = await dispenser.call("CashDispenser.Dispense", {"denomination": mix}, timeout=30)
+            print(paid["denomination"]["values"])
         except xfs4iot.CommandFailed as failed:
             print(failed.completion_code, failed.error_code, failed.description)
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlsplit
 
 import trio
 import trio_websocket
+
+from xfs4iot.protocol.versions import command_version
 
 __all__ = ["Dialogue", "dialogue"]
 
@@ -21,9 +24,9 @@ class Dialogue:
         passed: events that came while something else was waited for.
     """
 
-    def __init__(self, connection: trio_websocket.WebSocketConnection, version: str | None = "2.0") -> None:
+    def __init__(self, connection: trio_websocket.WebSocketConnection, specification: str = "2024-3") -> None:
         self.connection = connection
-        self.version = version
+        self.specification = specification
         self.passed: list[dict[str, Any]] = []
         self._last = 0
 
@@ -33,7 +36,8 @@ class Dialogue:
     async def send(self, name: str, payload: Any = None, **header: Any) -> int:
         """Send a command; returns its request id. A header field of None is left out."""
         self._last += 1
-        fields = {"type": "command", "name": name, "requestId": self._last, "version": self.version, **header}
+        version = None if self.specification == "2021-1" else command_version(name, self.specification)
+        fields = {"type": "command", "name": name, "requestId": self._last, "version": version, **header}
         message: dict[str, Any] = {"header": {k: v for k, v in fields.items() if v is not None}}
         if payload is not None:
             message["payload"] = payload
@@ -103,11 +107,14 @@ def _fits(message: dict[str, Any], type: str, request_id: int | None, name: str 
 
 async def dialogue(
     uri: str,
-    version: str | None = "2.0",
+    specification: str = "2024-3",
     *,
     task_status: trio.TaskStatus[Dialogue] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Hold a conversation open until cancelled; `await nursery.start(dialogue, uri)` gives it."""
-    async with trio_websocket.open_websocket_url(uri) as connection:
-        task_status.started(Dialogue(connection, version))
+    parts = urlsplit(uri)
+    stream = await trio.open_tcp_stream(parts.hostname or "", parts.port or 80)
+    async with stream, trio.open_nursery() as nursery:
+        connection = await trio_websocket.wrap_client_stream(nursery, stream, parts.netloc, parts.path)
+        task_status.started(Dialogue(connection, specification))
         await trio.sleep_forever()

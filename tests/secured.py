@@ -11,9 +11,14 @@ from typing import Any
 import trio
 from OpenSSL import SSL
 
+import xfs4iot
+from xfs4iot.server.access import Access
+from xfs4iot.simulator import atm as simulated_atm
 from xfs4iot.transport import tcp, tls
+from xfs4iot.transport.limits import Limits
+from xfs4iot.transport.rotation import Credentials
 
-__all__ = ["HOSTS", "Outcome", "Pair", "config", "connected", "outcome", "shake"]
+__all__ = ["HOSTS", "Outcome", "Pair", "config", "connected", "outcome", "secure_atm", "shake"]
 
 Pair = tuple[Path, Path]
 Outcome = tuple[Exception | None, Exception | None]
@@ -92,3 +97,24 @@ async def shake(device: tls.TLSStream, client: Any) -> Outcome:
         nursery.start_soon(outcome, as_device, at_device)
         nursery.start_soon(outcome, as_client, at_client)
     return at_device[0], at_client[0]
+
+
+async def secure_atm(
+    nursery: trio.Nursery,
+    settings: tls.TLSConfig,
+    *,
+    access: Access | None = None,
+    limits: Limits | None = None,
+) -> xfs4iot.Publisher:
+    """A simulated ATM behind TLS, reached as `localhost`, whose devices move at once."""
+    services = simulated_atm(ledger=xfs4iot.Ledger.open(None), state=None, seconds=0)
+    publisher = xfs4iot.Publisher(
+        services,
+        port=0,
+        credentials=Credentials(settings),
+        access=access,
+        limits=limits,
+        advertise="localhost",
+    )
+    await nursery.start(publisher.serve)
+    return publisher

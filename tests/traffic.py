@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from copy import deepcopy
 from functools import cache
 from importlib.resources import files
 from random import Random
@@ -137,22 +138,24 @@ class Traffic:
     def mutated(self, message: dict[str, Any]) -> bytes:
         """Almost the same message: values replaced, moved, left out; or its text damaged."""
         choose = self.random
-        message = json.loads(json.dumps(message))
+        message = deepcopy(message)
         for _ in range(choose.randint(1, 3)):
             places = list(_places(message))
+            if not places:
+                break
             holder, key = choose.choice(places)
             match choose.randrange(5):
                 case 0:
-                    holder[key] = choose.choice(_HOSTILE)
+                    holder[key] = deepcopy(choose.choice(_HOSTILE))
                 case 1 if isinstance(holder, dict):
                     del holder[key]
                 case 2:
                     other, which = choose.choice(places)
-                    holder[key] = json.loads(json.dumps(other[which]))
+                    holder[key] = deepcopy(other[which])
                 case 3 if isinstance(holder, dict):
-                    holder[choose.choice(_STRINGS)] = choose.choice(_HOSTILE)
+                    holder[choose.choice(_STRINGS)] = deepcopy(choose.choice(_HOSTILE))
                 case _:
-                    holder[key] = [holder[key]] * choose.randint(0, 3)
+                    holder[key] = [deepcopy(holder[key]) for _ in range(choose.randint(0, 3))]
         text = bytearray(json.dumps(message, ensure_ascii=choose.random() < 0.5).encode("utf-8", "replace"))
         if choose.random() < 0.3:
             for _ in range(choose.randint(1, 4)):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from xfs4iot._core import __version__
 
 if TYPE_CHECKING:
+    from xfs4iot import denominate
     from xfs4iot.client import (
         CallError,
         Client,
@@ -44,6 +45,7 @@ __all__ = [
     "Service",
     "__version__",
     "connect",
+    "denominate",
     "discover",
 ]
 
@@ -58,6 +60,8 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "denominate":
+        return import_module("xfs4iot.denominate")
     value = getattr(import_module(_HOMES.get(name, "xfs4iot.client")), name)
     globals()[name] = value
     return value

@@ -1,5 +1,7 @@
 """The Rust core: WebSocket framing, the JSON envelope, denomination."""
 
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import final
 
 from typing_extensions import Buffer
@@ -216,4 +218,204 @@ def close(code: int, reason: str = "") -> bytes:
 
     Raises:
         ValueError: the code must not be sent.
+    """
+
+# Denomination; public as `xfs4iot.denominate`.
+
+@final
+class Unit:
+    """What a storage unit holds and may give.
+
+    Args:
+        id: its name; every unit of a denomination has its own.
+        currency: three letters of ISO 4217.
+        value: what one item is worth, with five decimals at most.
+        count: items that it holds.
+        minimum: items that must come from it, if its currency is asked for.
+        maximum: items that may come from it; None for no limit but the count.
+
+    Raises:
+        InvalidDenomination: a negative number, or a value that is no money.
+        InvalidCurrency: not three letters.
+        TypeError: a float, for example.
+    """
+
+    __match_args__ = ("id", "currency", "value", "count")
+
+    def __new__(
+        cls,
+        id: str,
+        currency: str,
+        value: Decimal | int | str,
+        count: int,
+        minimum: int = 0,
+        maximum: int | None = None,
+    ) -> Unit: ...
+    @property
+    def id(self) -> str: ...
+    @property
+    def currency(self) -> str: ...
+    @property
+    def value(self) -> Decimal: ...
+    @property
+    def count(self) -> int: ...
+    @property
+    def minimum(self) -> int: ...
+    @property
+    def maximum(self) -> int | None: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class MixRow:
+    """One row of a mix table: an amount, and items by value that pay it exactly.
+
+    Raises:
+        InvalidDenomination: the items are worth something else, or a number is not above 0.
+    """
+
+    def __new__(
+        cls, amount: Decimal | int | str, items: Mapping[Decimal, int] | Mapping[int, int] | Mapping[str, int]
+    ) -> MixRow: ...
+    @property
+    def amount(self) -> Decimal: ...
+    @property
+    def items(self) -> dict[Decimal, int]: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class MixTable:
+    """A house's own mix: rows of amounts and the items that pay them.
+
+    Args:
+        rows: several may have one amount; they are tried in this order. A pair of amount and
+            items will do for a row.
+        number: the standard's `mixNumber`; for the reader.
+        name: the standard's `name`; for the reader.
+    """
+
+    def __new__(
+        cls,
+        rows: Iterable[
+            MixRow | tuple[Decimal | int | str, Mapping[Decimal, int] | Mapping[int, int] | Mapping[str, int]]
+        ],
+        number: int | None = None,
+        name: str = "",
+    ) -> MixTable: ...
+    @property
+    def rows(self) -> list[MixRow]: ...
+    @property
+    def number(self) -> int | None: ...
+    @property
+    def name(self) -> str: ...
+
+@final
+class Denomination:
+    """Items that make up the amounts.
+
+    Attributes:
+        values: items by unit, for the units that give something, in the order of the units.
+        items: number of items altogether.
+        amounts: what was asked for, by currency.
+        mix: the mix that was asked for.
+    """
+
+    @property
+    def values(self) -> dict[str, int]: ...
+    @property
+    def items(self) -> int: ...
+    @property
+    def amounts(self) -> dict[str, Decimal | int]: ...
+    @property
+    def mix(self) -> str | MixTable: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+class DenominateError(ValueError):
+    """There is no such denomination.
+
+    Attributes:
+        error_code: why, as the standard spells it.
+    """
+
+    error_code: str
+
+class NotDispensable(DenominateError):
+    """No set of items within the limits makes up the amount."""
+
+class TooManyItems(DenominateError):
+    """It takes more items than may be dispensed at once."""
+
+class NoCurrencyMix(DenominateError):
+    """One amount without a currency, but units of several."""
+
+class InvalidCurrency(DenominateError):
+    """No unit has a currency that is asked for."""
+
+class InvalidDenomination(DenominateError):
+    """What is asked for makes no sense, such as a negative count."""
+
+class AmountNotInMixTable(DenominateError):
+    """The mix table has no row for the amount."""
+
+class WorkLimit(DenominateError):
+    """The search was ended before its answer was sure; the amount may be dispensable or not."""
+
+def denominate(
+    amounts: Mapping[str, Decimal] | Mapping[str, int] | Mapping[str, Decimal | int] | Decimal | int,
+    units: Iterable[Unit],
+    *,
+    mix: str | MixTable = "minimumBills",
+    max_items: int | None = None,
+    partial: Mapping[str, int] | None = None,
+    work_limit: int | None = None,
+) -> Denomination:
+    """Items from each unit that make up the amounts.
+
+    Args:
+        amounts: by currency; or one amount, of the currency that all units share.
+        units: 64 at most; those of other currencies take no part.
+        mix: `minimumBills`, `equalEmptying`, `maxCashUnits`, or a table.
+        max_items: items altogether, at most.
+        partial: by unit, items that must be contained.
+        work_limit: steps of the search, some 10 ns each, before it gives up; 5,000,000 by default.
+
+    Raises:
+        NotDispensable: no set of items within the limits makes up an amount.
+        TooManyItems: every such set has more than `max_items` items.
+        AmountNotInMixTable: the table has no row for an amount.
+        InvalidCurrency, NoCurrencyMix, InvalidDenomination: the request makes no sense.
+        WorkLimit: no answer within `work_limit` steps; nothing is said of the amount.
+        ValueError: there is no such mix.
+        TypeError: money is a float, for example.
+
+    Other threads run while it takes longer than a few microseconds.
+    """
+
+def _read_request(
+    amounts: Mapping[str, Decimal] | Mapping[str, int] | Mapping[str, Decimal | int] | Decimal | int,
+    units: Iterable[Unit],
+    *,
+    mix: str | MixTable = "minimumBills",
+    max_items: int | None = None,
+    partial: Mapping[str, int] | None = None,
+    work_limit: int | None = None,
+) -> None:
+    """Read the arguments as `denominate` does, and do nothing: what the conversion costs."""
+
+def nearest(
+    amounts: Mapping[str, Decimal] | Mapping[str, int] | Mapping[str, Decimal | int] | Decimal | int,
+    units: Iterable[Unit],
+    *,
+    max_items: int | None = None,
+    partial: Mapping[str, int] | None = None,
+    work_limit: int | None = None,
+) -> tuple[Decimal | None, Decimal | None]:
+    """The dispensable amounts next to one: the largest not above it, the smallest not below it.
+
+    None where there is no such amount above 0. Arguments and errors are those of `denominate`,
+    with one currency.
     """

@@ -3,6 +3,7 @@
 //! Every module but `python` is plain Rust that knows nothing of Python and is
 //! tested by `cargo test`; `python` is the extension module `xfs4iot._core`.
 
+pub mod denominate;
 pub mod envelope;
 pub mod frame;
 pub mod json;

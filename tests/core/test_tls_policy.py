@@ -180,6 +180,16 @@ async def test_only_ecdhe_with_aead_is_spoken(authority: TestAuthority, pair: Pa
     assert "offers no cipher" in str(at_device)
 
 
+async def test_only_common_curves_are_spoken(authority: TestAuthority, pair: Pair) -> None:
+    for curve, good in (("prime256v1", True), ("secp384r1", True), ("X25519", True), ("secp521r1", False)):
+        context = client_of(authority)
+        context.set_ecdh_curve(curve)
+        async with connected(config(pair), context) as streams:
+            at_device, _ = await shake(*streams)
+        assert (at_device is None) is good
+        assert good or "offers no curve" in str(at_device)
+
+
 async def test_only_http_1_1_is_spoken_inside(authority: TestAuthority, pair: Pair) -> None:
     context = client_of(authority)
     context.set_alpn_protocols(["h2", "http/1.1"])

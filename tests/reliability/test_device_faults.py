@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
-from xfs4iot.protocol.messages import cash_management
 
 import xfs4iot
 from dialogue import Dialogue, dialogue
 from xfs4iot.devices import DispenseRequest
+from xfs4iot.protocol.messages import cash_management
 from xfs4iot.server import stalls
 from xfs4iot.simulator import SimulatedCashDispenser
 

@@ -8,13 +8,13 @@ import statistics
 from collections.abc import Awaitable, Callable
 
 import trio
-from xfs4iot.transport.limits import Limits
 
 import xfs4iot
 from dialogue import Dialogue, dialogue
 from frames import frame, raw_connection
 from xfs4iot.server.session import SessionLimits
 from xfs4iot.simulator import atm as simulated_atm
+from xfs4iot.transport.limits import Limits
 
 UNHARMED = 25
 """How many times as long a polite client may wait beside a flood; both share this machine's cores."""
@@ -117,18 +117,18 @@ async def test_too_many_connections_of_one_address_are_refused(nursery: trio.Nur
     publisher = await started(nursery, limits=Limits(total=100, per_address=3))
     for _ in range(3):
         await nursery.start(dialogue, publisher.uri("CashDispenser"))
-    stream = await trio.open_tcp_stream("127.0.0.1", publisher.port or 0)
-    with trio.fail_after(5):
-        with contextlib.suppress(trio.BrokenResourceError):
+    async with await trio.open_tcp_stream("127.0.0.1", publisher.port or 0) as stream:
+        with trio.fail_after(5), contextlib.suppress(trio.BrokenResourceError):
             assert await stream.receive_some() == b""
 
 
 async def test_a_client_that_only_connects_is_sent_away(nursery: trio.Nursery) -> None:
     publisher = await started(nursery, limits=Limits(handshake_seconds=0.3))
     stream = await trio.open_tcp_stream("127.0.0.1", publisher.port or 0)
-    with trio.fail_after(5):
+    async with stream:
         await stream.send_all(b"GET /xfs4iot")
-        assert await stream.receive_some() == b""
+        with trio.fail_after(5):
+            assert await stream.receive_some() == b""
 
 
 async def test_thousands_of_cancels_are_answered(dispenser: Dialogue) -> None:

@@ -79,8 +79,7 @@ async def test_valid_traffic_of_every_command_is_answered(
 ) -> None:
     caplog.set_level("ERROR")
     traffic = Traffic(version, seed=2)
-    header_version = None if version == "2021-1" else "2.0"
-    client: Dialogue = await nursery.start(dialogue, atm.uri("CashDispenser"), header_version)
+    client: Dialogue = await nursery.start(dialogue, atm.uri("CashDispenser"), version)
     for number, name in enumerate(traffic.commands, 1):
         await client.send_text(json.dumps(traffic.command(name, number)))
         with trio.fail_after(20):

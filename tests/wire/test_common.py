@@ -27,14 +27,13 @@ async def test_a_status_change_is_told_to_every_client_and_only_the_change(
     clients: list[Dialogue] = [await nursery.start(dialogue, atm.uri("CashDispenser")) for _ in range(2)]
     for client in clients:
         await client.success("Common.Status")
-    simulator: Dialogue = await nursery.start(dialogue, atm.uri("Simulator"), "1.0")
-    await simulator.success("Simulator.OpenSafeDoor")
+    simulator: Dialogue = await nursery.start(dialogue, atm.uri("Simulator"))
+    await simulator.success("Simulator.Inject", {"fault": "shutterJammed"})
     for client in clients:
         event = await client.until("unsolicited", name="Common.StatusChangedEvent")
         assert "requestId" not in event["header"]
-        assert event["payload"] == {"cashDispenser": {"safeDoor": "doorOpen"}} or event["payload"] == {
-            "cashManagement": {"safeDoor": "doorOpen"}
-        }
+        changed = {"position": "outDefault", "shutter": "jammedClosed"}
+        assert event["payload"] == {"cashDispenser": {"positions": [changed]}}
 
 
 async def test_set_versions_is_checked(dispenser: Dialogue) -> None:
@@ -52,7 +51,7 @@ async def test_the_transaction_state_is_kept(dispenser: Dialogue) -> None:
 
 
 async def test_the_envelope_of_2021_1_is_understood(atm: xfs4iot.Publisher, nursery: trio.Nursery) -> None:
-    old: Dialogue = await nursery.start(dialogue, atm.uri("CashDispenser"), None)
+    old: Dialogue = await nursery.start(dialogue, atm.uri("CashDispenser"), "2021-1")
     await old.send("Common.Status", {"timeout": 1000})
     acknowledge = await old.receive()
     assert set(acknowledge["header"]) == {"type", "name", "requestId"}

@@ -12,8 +12,8 @@ async def test_movements_run_in_order_and_reads_beside_them(
     slow_atm: xfs4iot.Publisher, nursery: trio.Nursery
 ) -> None:
     dispenser: Dialogue = await nursery.start(dialogue, slow_atm.uri("CashDispenser"))
-    first = await dispenser.send("CashDispenser.Reset")
-    second = await dispenser.send("CashDispenser.Reset")
+    first = await dispenser.send("CashManagement.Reset")
+    second = await dispenser.send("CashManagement.Reset")
     status = await dispenser.send("Common.Status")
     order = [(await dispenser.until("completion"))["header"]["requestId"] for _ in range(3)]
     assert order == [status, first, second]
@@ -23,8 +23,8 @@ async def test_cancel_answers_first_then_the_commands_complete_canceled(
     slow_atm: xfs4iot.Publisher, nursery: trio.Nursery
 ) -> None:
     dispenser: Dialogue = await nursery.start(dialogue, slow_atm.uri("CashDispenser"))
-    running = await dispenser.send("CashDispenser.Reset")
-    waiting = await dispenser.send("CashDispenser.Reset")
+    running = await dispenser.send("CashManagement.Reset")
+    waiting = await dispenser.send("CashManagement.Reset")
     cancel = await dispenser.send("Common.Cancel", {"requestIds": [waiting]})
     ended = [(await dispenser.until("completion"))["header"] for _ in range(3)]
     assert [header["requestId"] for header in ended] == [cancel, waiting, running]
@@ -36,7 +36,7 @@ async def test_cancel_does_not_reach_another_connections_commands(
 ) -> None:
     one: Dialogue = await nursery.start(dialogue, slow_atm.uri("CashDispenser"))
     other: Dialogue = await nursery.start(dialogue, slow_atm.uri("CashDispenser"))
-    request_id = await one.send("CashDispenser.Reset")
+    request_id = await one.send("CashManagement.Reset")
     await one.until("acknowledge", request_id)
     assert await other.failure("Common.Cancel", {"requestIds": [request_id]}) == "noMatchingRequestIDs"
     assert (await one.until("completion", request_id))["header"]["completionCode"] == "success"
@@ -46,7 +46,7 @@ async def test_cancel_without_ids_ends_all_commands_of_its_connection(
     slow_atm: xfs4iot.Publisher, nursery: trio.Nursery
 ) -> None:
     dispenser: Dialogue = await nursery.start(dialogue, slow_atm.uri("CashDispenser"))
-    sent = [await dispenser.send("CashDispenser.Reset") for _ in range(3)]
+    sent = [await dispenser.send("CashManagement.Reset") for _ in range(3)]
     assert await dispenser.success("Common.Cancel") == {}
     ended = [(await dispenser.until("completion", one))["header"]["completionCode"] for one in sent]
     assert ended[1:] == ["canceled", "canceled"]
@@ -56,8 +56,8 @@ async def test_a_waiting_command_times_out_untouched(
     slow_atm: xfs4iot.Publisher, nursery: trio.Nursery
 ) -> None:
     dispenser: Dialogue = await nursery.start(dialogue, slow_atm.uri("CashDispenser"))
-    running = await dispenser.send("CashDispenser.Reset")
-    waiting = await dispenser.send("CashDispenser.Reset", timeout=50)
+    running = await dispenser.send("CashManagement.Reset")
+    waiting = await dispenser.send("CashManagement.Reset", timeout=50)
     ended = await dispenser.until("completion")
     assert ended["header"]["requestId"] == waiting
     assert ended["header"]["completionCode"] == "timeOut"
@@ -70,8 +70,8 @@ async def test_a_closed_connection_cancels_its_own_commands_only(
     staying: Dialogue = await nursery.start(dialogue, slow_atm.uri("CashDispenser"))
     leaving: Dialogue = await nursery.start(dialogue, slow_atm.uri("CashDispenser"))
     for _ in range(5):
-        await leaving.until("acknowledge", await leaving.send("CashDispenser.Reset"))
-    mine = await staying.send("CashDispenser.Reset")
+        await leaving.until("acknowledge", await leaving.send("CashManagement.Reset"))
+    mine = await staying.send("CashManagement.Reset")
     began = trio.current_time()
     await leaving.connection.aclose()
     assert (await staying.until("completion", mine))["header"]["completionCode"] == "success"

@@ -27,6 +27,7 @@ struct Options {
     warm_up: f64,
     ca: Option<String>,
     command: String,
+    version: String,
 }
 
 fn options() -> Options {
@@ -40,6 +41,7 @@ fn options() -> Options {
         warm_up: 0.3,
         ca: None,
         command: "Common.Status".into(),
+        version: "3.0".into(),
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
@@ -56,6 +58,7 @@ fn options() -> Options {
             "--warm-up" => options.warm_up = value.parse().expect("a number"),
             "--ca" => options.ca = Some(value),
             "--command" => options.command = value,
+            "--version" => options.version = value,
             _ => panic!("unknown option {name}"),
         }
     }
@@ -63,9 +66,9 @@ fn options() -> Options {
 }
 
 /// A masked text frame that holds one command. The mask is zero: legal, and free to apply.
-fn frame(command: &str, request_id: usize) -> Vec<u8> {
+fn frame(command: &str, version: &str, request_id: usize) -> Vec<u8> {
     let text = format!(
-        r#"{{"header":{{"name":"{command}","requestId":{request_id},"type":"command","version":"2.0"}},"payload":{{}}}}"#
+        r#"{{"header":{{"name":"{command}","requestId":{request_id},"type":"command","version":"{version}"}},"payload":{{}}}}"#
     );
     let mut bytes = vec![0x81];
     if text.len() < 126 {
@@ -287,7 +290,7 @@ fn main() {
         .expect("an address");
     let tls = options.ca.as_deref().map(tls_configuration);
     let frames: Vec<Vec<u8>> = (1..=PREPARED)
-        .map(|id| frame(&options.command, id))
+        .map(|id| frame(&options.command, &options.version, id))
         .collect();
     let mut connections: Vec<Connection> = (0..options.connections)
         .map(|_| open(&options, address, tls.as_ref()))

@@ -23,9 +23,6 @@ _COMMANDS = {
     "watch": "Print the events of a service.",
     "denominate": "Work out which notes pay an amount.",
     "certificate": "Make, sign, show and check certificates.",
-    "ledger": "Check, show and export the journal of a device.",
-    "token": "Make and check end-to-end security tokens, for test benches.",
-    "bench": "Compare with peers on this machine.",
 }
 """Every command with its one line of help; `<name>.py` beside this file holds it."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -86,6 +86,6 @@ def run(main: Callable[[], Awaitable[int]]) -> None:
     sys.exit(code)
 
 
-def plain_json(value: object) -> str:
+def plain_json(value: Mapping[str, Any] | Sequence[Any]) -> str:
     """`value` as indented JSON, amounts exact."""
     return msgspec.json.format(wire.encode(value), indent=2).decode()

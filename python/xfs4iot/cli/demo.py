@@ -44,7 +44,7 @@ def demo(amount: Decimal, trace: bool) -> None:
 
 async def _withdraw(console: Console, publisher: str, ca: Path | None, amount: Decimal, trace: bool) -> None:
     def step(text: str) -> None:
-        console.print(f"[bold cyan]▸[/] {text}", highlight=False)
+        console.print(f"[bold cyan]▸[/] {text}", highlight=False, soft_wrap=True)
 
     settings: dict[str, Any] = {"ca": ca, "trace": tracer(console) if trace else None}
     answered = await client.discover("127.0.0.1", **settings)

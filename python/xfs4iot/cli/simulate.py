@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -58,7 +59,8 @@ def simulate(
                     if atm.ca:
                         console.print(f"certificate authority: {atm.ca}", highlight=False, soft_wrap=True)
                     console.print("[dim]Ctrl-C ends[/]")
-                await trio.sleep_forever()
+                with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+                    await anext(signals)
             return 0
 
         run(main)

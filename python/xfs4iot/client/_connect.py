@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 from urllib.parse import urlsplit
 
 import trio
@@ -185,27 +186,71 @@ async def _open(
                 await secured.do_handshake()
             except (tls.TLSError, trio.BrokenResourceError) as problem:
                 raise Disconnected(f"{uri}: no TLS connection: {problem}") from problem
+        watched = _Opening(stream)
+        carrier = cast("trio.SocketStream", watched)
         async with trio.open_nursery() as nursery:
-            headers = [("Authorization", f"Bearer {credentials.token}")] if credentials.token else None
+            headers = (
+                [(b"Authorization", b"Bearer " + credentials.token.encode())] if credentials.token else None
+            )
             try:
-                websocket = await trio_websocket.wrap_client_stream(
-                    nursery, stream, f"{host}:{port}", parts.path or "/", extra_headers=headers
-                )
-                client = Client(websocket, uri, version, trace)
-                nursery.start_soon(client._read)
-                yield client
-            except trio_websocket.ConnectionRejected as rejected:
-                said = (rejected.body or b"").decode(errors="replace").strip()
-                failure = Disconnected(f"{uri}: HTTP {rejected.status_code}: {said}")
-            except trio_websocket.HandshakeError as problem:
-                failure = Disconnected(f"{uri}: no WebSocket connection: {problem!r}")
+                with watched.scope:
+                    websocket = await trio_websocket.wrap_client_stream(
+                        nursery, carrier, f"{host}:{port}", parts.path or "/", extra_headers=headers
+                    )
+                if watched.scope.cancelled_caught:
+                    failure = Disconnected(f"{uri}: no WebSocket connection: {watched.lost}")
+                else:
+                    client = Client(websocket, uri, version, trace)
+                    nursery.start_soon(client._read)
+                    yield client
             except Exception as problem:
                 failure = problem
             else:
-                with trio.move_on_after(1, shield=True):
-                    await websocket.aclose()
+                if failure is None:
+                    with trio.move_on_after(1, shield=True):
+                        await websocket.aclose()
             nursery.cancel_scope.cancel()
+    except* trio_websocket.ConnectionRejected as refusals:
+        rejected = refusals.exceptions[0]
+        assert isinstance(rejected, trio_websocket.ConnectionRejected)
+        said = (rejected.body or b"").decode(errors="replace").strip()
+        failure = Disconnected(f"{uri}: HTTP {rejected.status_code}: {said}")
+    except* trio_websocket.HandshakeError as problems:
+        failure = Disconnected(f"{uri}: no WebSocket connection: {problems.exceptions[0]!r}")
     finally:
         await trio.aclose_forcefully(stream)
     if failure is not None:
         raise failure
+
+
+class _Opening(trio.abc.Stream):
+    """Ends the wait for the opening handshake when the stream ends: trio-websocket would wait for ever.
+
+    With TLS 1.3 this is how a client learns that its certificate was refused.
+    """
+
+    def __init__(self, stream: trio.abc.Stream) -> None:
+        self._stream = stream
+        self.scope = trio.CancelScope()
+        self.lost = "the connection was lost"
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        try:
+            data = await self._stream.receive_some(max_bytes)
+        except trio.BrokenResourceError as problem:
+            self.lost = str(problem) or self.lost
+            self.scope.cancel()
+            raise
+        if not data:
+            self.lost = "the device hung up"
+            self.scope.cancel()
+        return data
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self._stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._stream.wait_send_all_might_not_block()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()

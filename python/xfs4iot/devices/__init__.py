@@ -18,6 +18,7 @@ from xfs4iot.devices.cash_management import (
     ItemsMoved,
     Retracted,
     RetractRequest,
+    UnitFailure,
     items_from,
 )
 from xfs4iot.devices.storage import CashUnit, Storage, UnitStatus
@@ -41,6 +42,7 @@ __all__ = [
     "Retracted",
     "Storage",
     "Tested",
+    "UnitFailure",
     "UnitStatus",
     "implements",
     "items_from",

@@ -6,8 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
-import msgspec
-
+from xfs4iot.protocol.message import Payload
 from xfs4iot.protocol.messages import common
 
 __all__ = ["CommandEvents", "Device", "implements", "operation"]
@@ -26,14 +25,14 @@ class CommandEvents(Protocol):
         stop early looks here and returns what it has done so far.
         """
 
-    def send(self, event: msgspec.Struct) -> None:
+    def send(self, event: Payload) -> None:
         """Send one of the command's events, such as `StartDispenseEvent()`, to its client."""
 
 
 class _Host(Protocol):
     """The service, as far as a device may reach it."""
 
-    def device_event(self, event: msgspec.Struct) -> None: ...
+    def device_event(self, event: Payload) -> None: ...
 
 
 def operation(function: _Operation) -> _Operation:
@@ -88,7 +87,7 @@ class Device:
     async def close(self) -> None:
         """Let go of the hardware."""
 
-    def send(self, event: msgspec.Struct) -> None:
+    def send(self, event: Payload) -> None:
         """Send an unsolicited event, such as `ItemsTakenEvent(...)`, to every client."""
         if self._host is not None:
             self._host.device_event(event)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from xfs4iot.devices._device import operation
-from xfs4iot.devices.cash_management import CashEvents, CashManagement, CashMovement, Destination
+from xfs4iot.devices.cash_management import CashEvents, CashManagement, CashMovement, Destination, UnitFailure
 
 __all__ = [
     "CashDispenser",
@@ -79,7 +79,7 @@ class Counted(CashMovement):
 class Tested(CashMovement):
     """What the test of the units found: why each unit failed that did (see `CashUnitError`)."""
 
-    failed: Mapping[str, str] = field(default_factory=dict)
+    failed: Mapping[str, UnitFailure] = field(default_factory=dict)
 
 
 class CashDispenser(CashManagement):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from xfs4iot.devices._device import CommandEvents, operation
 from xfs4iot.devices.storage import Storage
@@ -27,6 +27,7 @@ __all__ = [
     "ItemsMoved",
     "RetractRequest",
     "Retracted",
+    "UnitFailure",
     "items_from",
 ]
 
@@ -90,19 +91,28 @@ class Retracted(CashMovement):
     """
 
     into: frozenset[str] = frozenset()
-    reason: str = "retractFailure"
+    reason: Literal["retractFailure", "retractAreaFull", "foreignItemsDetected", "invalidBunch"] = (
+        "retractFailure"
+    )
+
+
+UnitFailure = Literal[
+    "empty", "error", "full", "locked", "invalid", "config", "notConfigured", "feedModuleProblem"
+]
+"""Why a unit stopped a command."""
 
 
 class CashUnitError(errors.CommandError):
     """A unit stopped the command: `cashUnitError`; a `Storage.StorageErrorEvent` names the units.
 
     Args:
-        failure: `empty`, `error`, `full`, `locked`, `invalid`, `config`, `notConfigured`, `feedModuleProblem`.
+        failure: `empty`, `error`, `full`, `locked`, `invalid`, `config`, `notConfigured` or
+            `feedModuleProblem`.
         units: names of the units.
         description: for people.
     """
 
-    def __init__(self, failure: str, units: Iterable[str], description: str = "") -> None:
+    def __init__(self, failure: UnitFailure, units: Iterable[str], description: str = "") -> None:
         super().__init__("cashUnitError", description)
         self.failure = failure
         self.units = tuple(units)

@@ -46,5 +46,5 @@ class Publisher(publisher.Publisher):
         interface = endpoint.interfaces[ServicePublisher.name]
         assert isinstance(interface, ServicePublisher)
         interface.vendor_name = vendor_name
-        interface.published = lambda host: [self.uri(name, host=host or None) for name in self.services]  # type: ignore[method-assign]
+        interface.published = lambda host: [self.uri(name, host=host or None) for name in self.services]
         super().__init__(endpoint, services, **settings)

@@ -153,7 +153,7 @@ class CashDispenser(Interface):
         A device that declares no end-to-end security takes no notice of tokens.
         """
 
-    def _dispense_position(self, request: messages.Dispense) -> str:
+    def _dispense_position(self, request: messages.Dispense) -> Any:
         """The position asked for; without one, the teller's own or the default."""
         asked = request.denomination
         if (
@@ -252,7 +252,10 @@ class CashDispenser(Interface):
                 counts[posting.item, posting.level] = posting.delta
         return cash.StorageInOut(
             in_={
-                unit: cash.StorageCashIn(**{name: cash_counts(items) for name, items in buckets.items()})
+                unit: cash.StorageCashIn(
+                    retract_operations=None,
+                    **{name: cash_counts(items) for name, items in buckets.items()},
+                )
                 for unit, buckets in booking.taken_in.items()
             }
             or None,

@@ -54,8 +54,14 @@ class CashManagement(Interface):
         """Settle what a crash left open; tell the device its classification list."""
         if kept := self.service.ledger.document(_CLASSIFICATION):
             self._classification = wire.decode(messages.GetClassificationListCompletion, kept)
-            await self._tell_classification()
+        await self._tell_classification_again()
         self.tellers.start()
+        await self.movements.start()
+        self._derive_health()
+
+    async def reopened(self) -> None:
+        """Settle what could not be settled without the device."""
+        await self._tell_classification_again()
         await self.movements.start()
         self._derive_health()
 
@@ -99,7 +105,11 @@ class CashManagement(Interface):
         storage = self.storage
         storage.require_no_exchange()
         location = request.location
-        position = output_position_of(self.device, location.output_position if location else None)
+        try:
+            position = output_position_of(self.device, location.output_position if location else None)
+        except errors.CommandError as unknown:
+            # Retract has no error code for a position that the device lacks.
+            raise errors.UnsupportedData(f"$.location.outputPosition: {unknown.description}") from None
         where = destination(
             storage,
             None
@@ -117,7 +127,9 @@ class CashManagement(Interface):
             units=[where.unit] if where.unit else (),
             detail={"position": position},
         )
-        return self._brought_in(command, result, booking, messages.RetractCompletion)
+        completion: messages.RetractCompletion
+        completion = self._brought_in(command, result, booking, messages.RetractCompletion)
+        return completion
 
     @handles("CashManagement.Reset", asks="reset")
     async def reset(self, request: messages.Reset, command: Command) -> messages.ResetCompletion:
@@ -133,7 +145,9 @@ class CashManagement(Interface):
             units=[where.unit] if where.unit else (),
             detail={},
         )
-        return self._brought_in(command, result, booking, messages.ResetCompletion)
+        completion: messages.ResetCompletion
+        completion = self._brought_in(command, result, booking, messages.ResetCompletion)
+        return completion
 
     def _require_items(self, position: str) -> None:
         """Refuse to retract nothing, if the device is sure that there is nothing."""
@@ -243,9 +257,7 @@ class CashManagement(Interface):
             result=messages.CalibrateCashUnitCompletionResult(
                 unit=request.unit,
                 num_of_bills=sum(items.count for items in result.moved if items.source == request.unit),
-                position=messages.ItemTargetData(
-                    target="singleUnit" if where.unit else where.target, unit=where.unit, index=where.index
-                ),
+                position=target_of(where),
             )
         )
 
@@ -286,23 +298,24 @@ class CashManagement(Interface):
         wanted = messages.GetClassificationListCompletion(
             version=request.version, classification_elements=request.classification_elements
         )
-        before, self._classification = self._classification, wanted
-        try:
-            await self._tell_classification()
-        except errors.XfsError:
-            self._classification = before
-            raise
+        await self.ask(
+            self.device.set_classification_list,
+            wanted.version,
+            wanted.classification_elements or [],
+            expect=type(None),
+        )
         await self.service.ledger.put_document(_CLASSIFICATION, wire.encode(wanted))
+        self._classification = wanted
 
-    async def _tell_classification(self) -> None:
-        if implements(self.device, "set_classification_list"):
-            kept = self._classification
-            await self.ask(
-                self.device.set_classification_list,
-                kept.version,
-                kept.classification_elements or [],
-                expect=type(None),
-            )
+    async def _tell_classification_again(self) -> None:
+        kept = self._classification
+        if not kept.classification_elements or not implements(self.device, "set_classification_list"):
+            return
+        operation = self.device.set_classification_list
+        try:
+            await self.ask(operation, kept.version, kept.classification_elements, expect=type(None))
+        except errors.XfsError as fault:
+            self.service.log.error("the device did not take its classification list: %s", fault)
 
     @handles("CashManagement.GetTellerInfo")
     def get_teller_info(
@@ -336,7 +349,13 @@ class CashManagement(Interface):
         self.service.broadcast(messages.TellerInfoChangedEvent(teller_id=details.teller_id))
 
 
-def output_position_of(device: Any, position: str | None) -> str:
+def target_of(where: Destination) -> messages.ItemTargetData:
+    """A destination as the standard writes it."""
+    target: Any = "singleUnit" if where.unit else where.target
+    return messages.ItemTargetData(target=target, unit=where.unit, index=where.index)
+
+
+def output_position_of(device: Any, position: str | None) -> Any:
     """An output position; input positions are none of a dispenser."""
     wanted = position or DEFAULT_OUTPUT
     if wanted.startswith("in"):

@@ -15,7 +15,7 @@ DEFAULT_OUTPUT = "outDefault"
 _AREAS = ("retract", "transport", "stacker", "reject", "itemCassette", "cashIn")
 
 
-def output_position(device: Any, position: str | None) -> str:
+def output_position(device: Any, position: str | None) -> Any:
     """The output position meant, as the device reports it; the default one if none is named.
 
     Raises:

@@ -42,6 +42,10 @@ class Common(Interface):
         if kept := self.service.ledger.document(_TRANSACTION):
             self._transaction = wire.decode(messages.GetTransactionStateCompletion, kept)
 
+    async def reopened(self) -> None:
+        """The device may have learnt only now what it can do."""
+        self._capabilities = None
+
     @property
     def transaction_active(self) -> bool:
         """Whether a customer transaction is active, as last set."""

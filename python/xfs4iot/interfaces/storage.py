@@ -18,16 +18,17 @@ value) needs an exchange; counts, thresholds and locks do not.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import msgspec
 
-from xfs4iot.devices import CashUnit, implements
+from xfs4iot.devices import CashUnit, UnitFailure, UnitStatus, implements
 from xfs4iot.interfaces.cash_configuration import Configuration, configured, flags
 from xfs4iot.interfaces.cash_counts import CashCounts, item_counts
 from xfs4iot.interfaces.common import Common
 from xfs4iot.ledger import Posting, SetPosting
 from xfs4iot.protocol import errors, wire
+from xfs4iot.protocol.message import Payload
 from xfs4iot.protocol.messages import cash_management as cash
 from xfs4iot.protocol.messages import storage as messages
 from xfs4iot.server.command import Command
@@ -35,6 +36,9 @@ from xfs4iot.server.handler import Handler, Interface, handles
 from xfs4iot.server.service import Service
 
 __all__ = ["Storage"]
+
+Accuracy = Literal["accurate", "accurateSet", "inaccurate", "unknown"]
+Replenishment = Literal["ok", "full", "high", "low", "empty"]
 
 _DOCUMENT = "Storage.units"
 _EXCHANGE = "Storage.exchange"
@@ -46,7 +50,7 @@ class _Kept(msgspec.Struct):
     configuration: Configuration
     serial_number: str | None = None
     cash_items: tuple[str, ...] = ()
-    accuracy: str = "unknown"
+    accuracy: Accuracy = "unknown"
     missing: bool = False
 
 
@@ -80,7 +84,7 @@ class Storage(Interface):
         self.unsettled: frozenset[str] = frozenset()
         self.changed: list[Callable[[], None]] = []
         self._kept: dict[str, _Kept] = {}
-        self._status: dict[str, str] = {}
+        self._status: dict[str, UnitStatus] = {}
         self._told: dict[str, _Told] = {}
         self._exchange = False
 
@@ -92,6 +96,12 @@ class Storage(Interface):
         await self.detect()
         self._show_exchange()
         self._remember_told()
+
+    async def reopened(self) -> None:
+        """Ask the device again which units it has."""
+        await self.detect()
+        self._show_exchange()
+        self.publish()
 
     def handlers(self) -> Mapping[str, Handler]:
         """Exchanges are offered by devices whose capabilities know one."""
@@ -106,7 +116,7 @@ class Storage(Interface):
     async def detect(self) -> None:
         """Ask the device which units it has, and keep, begin or miss each."""
         try:
-            found = await self.ask(self.device.cash_units, expect=(dict, type(None)))
+            found = await self.ask(self.device.cash_units, expect=(Mapping, type(None)))
         except errors.XfsError as fault:
             self.service.log.error("the device does not say which units it has: %s", fault)
             found = None
@@ -140,7 +150,7 @@ class Storage(Interface):
             self._kept[name].accuracy = "inaccurate"
         return {_DOCUMENT: wire.encode(self._kept)}
 
-    def observe(self, event: msgspec.Struct) -> None:
+    def observe(self, event: Payload) -> None:
         """Take over the hardware status of units from the device's own event."""
         if isinstance(event, messages.StorageChangedEvent):
             for name, unit in event.additional.items():
@@ -164,7 +174,7 @@ class Storage(Interface):
         """What a unit is configured for."""
         return self._kept[unit].configuration
 
-    def hardware_status(self, unit: str) -> str:
+    def hardware_status(self, unit: str) -> UnitStatus:
         """The unit's `status`."""
         return self._status[unit]
 
@@ -176,7 +186,7 @@ class Storage(Interface):
             key=lambda name: self.units[name].index,
         )
 
-    def replenishment_status(self, unit: str) -> str:
+    def replenishment_status(self, unit: str) -> Replenishment:
         """`full`, `empty`, `low`, `high` or `ok`, by count and thresholds."""
         layout, configuration = self.units[unit], self.configuration(unit)
         count = self.counts.total(unit)
@@ -199,7 +209,7 @@ class Storage(Interface):
     def record(self, unit: str) -> messages.StorageUnit:
         """Everything about a unit, as the standard writes it."""
         layout, kept = self.units.get(unit), self._kept[unit]
-        accuracy = "unknown" if unit in self.unsettled else kept.accuracy
+        accuracy: Accuracy = "unknown" if unit in self.unsettled else kept.accuracy
         if layout is None:
             return messages.StorageUnit(
                 status="missing",
@@ -286,7 +296,7 @@ class Storage(Interface):
             replenishment=str(status.replenishment_status),
         )
 
-    def error(self, command: Command, failure: str, units: tuple[str, ...]) -> None:
+    def error(self, command: Command, failure: UnitFailure, units: tuple[str, ...]) -> None:
         """Tell the command's client which units stopped it, and why."""
         known = {name: self.record(name) for name in units if name in self._kept}
         command.send(messages.StorageErrorEvent(failure=failure, unit=known or None))

@@ -1,8 +1,8 @@
 """Payloads from one version of the standard to another.
 
-Down, a payload is cut to what the older version's schema knows: properties it does not have and
-values its enumerations lack are left out. Up, a payload passes as it is: what the newest version
-does not know is ignored there.
+Where the shape differs, an adapter (see `adapters`) changes it first. Down, a payload is then cut
+to what the older version's schema knows: properties it does not have and values its enumerations
+lack are left out. Up, it passes: what the newest version does not know is ignored there.
 """
 
 from __future__ import annotations
@@ -12,27 +12,60 @@ from collections.abc import Callable
 from decimal import Decimal
 from functools import cache
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from xfs4iot.protocol import wire
+from xfs4iot.protocol.adapters import ADAPTERS, Part
 
-__all__ = ["adapt"]
+__all__ = ["adapt", "lacks_error_code"]
 
-Part = Literal["request", "completion", "event"]
 _Cut = Callable[[Any], Any]
 _NOTHING = object()
+_last: dict[tuple[Part, str, str], tuple[bytes, bytes | None]] = {}
 _read = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
 def adapt(part: Part, name: str, payload: bytes | None, specification: str) -> bytes | None:
-    """One payload to (`request`: from) an older version of the standard."""
-    if part == "request" or payload is None:
+    """One payload to (`request`: from) an older version of the standard.
+
+    The last result for each message is kept: many clients ask for the same status again and again.
+
+    Returns:
+        None where nothing is left to say.
+    """
+    if payload is None:
+        return None
+    key = (part, name, specification)
+    last = _last.get(key)
+    if last is not None and last[0] == payload:
+        return last[1]
+    adapter = ADAPTERS.get((specification, part, name))
+    if part == "request" and adapter is None:
         return payload
-    cut = _compiled(part, name, specification)
-    content = cut(_read(payload))
-    return wire.encode(content) if content else None
+    content = _read(payload)
+    if adapter is not None:
+        content = adapter(content) if isinstance(content, dict) else {}
+    if part != "request":
+        content = _compiled(part, name, specification)(content)
+    adapted = wire.encode(_without_null(content)) if content else None
+    _last[key] = (payload, adapted)
+    return adapted
+
+
+def lacks_error_code(name: str, error_code: str, specification: str) -> bool:
+    """Whether a command of an older version does not define an error code."""
+    interface, _, short = name.partition(".")
+    own = _catalogue(specification)["interfaces"].get(interface, {"commands": {}})["commands"]
+    return short in own and error_code not in (own[short]["completion"].get("errorCodes") or ())
+
+
+def _without_null(content: Any) -> Any:
+    """Adapters may leave a property null; on the wire it is left out."""
+    if isinstance(content, dict):
+        return {name: _without_null(value) for name, value in content.items() if value is not None}
+    return content
 
 
 @cache

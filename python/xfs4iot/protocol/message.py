@@ -57,7 +57,8 @@ class FreeKeys:
         """
         if not isinstance(content, dict):
             raise msgspec.ValidationError(f"Expected `object`, got `{type(content).__name__}`")
-        hints = _hints(cls)
+        kind_of: Any = cls
+        hints = _hints(kind_of)
         values: dict[str, Any] = {}
         rest = dict(content)
         for attribute, prop in cls.PROPERTIES.items():

@@ -22,6 +22,7 @@ __all__ = [
     "event",
     "event_of",
     "extend",
+    "extension_versions",
     "is_command",
     "message_module",
     "unsolicited_events",
@@ -158,6 +159,15 @@ def unsolicited_events(interface: str) -> list[str]:
         if entry.unsolicited and name.startswith(prefix) and name not in EVENTS
     ]
     return own + added
+
+
+def extension_versions(name: str) -> tuple[str, str] | None:
+    """Versions of a message that was added, and of its completion; None for the standard's own."""
+    if name in COMMANDS or name in EVENTS:
+        return None
+    if name in _commands:
+        return _commands[name].version, _commands[name].completion_version
+    return (_events[name].version,) * 2 if name in _events else None
 
 
 def extend(commands: Mapping[str, CommandEntry], events: Mapping[str, EventEntry] | None = None) -> None:

@@ -15,9 +15,11 @@ not spoken yet gets the newest.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from xfs4iot.protocol import errors, registry
-from xfs4iot.protocol.adaptation import adapt
+from xfs4iot.protocol.adaptation import adapt, lacks_error_code
+from xfs4iot.protocol.adapters import FALLBACKS
 from xfs4iot.protocol.index import COMMANDS, EVENTS, OLDER
 from xfs4iot.protocol.registry import NEWEST
 
@@ -29,6 +31,7 @@ __all__ = [
     "adapt_event",
     "adapt_request",
     "command_version",
+    "completion_code",
     "served",
 ]
 
@@ -39,21 +42,13 @@ _WITHOUT_VERSION = "2021-1"
 
 def _versions(name: str, specification: str) -> tuple[str, str] | None:
     """Version of a command and of its completion (of an event twice) in one version of the standard."""
-    if specification != NEWEST:
-        return OLDER[specification].get(name)
-    if name in COMMANDS:
+    if specification != NEWEST and name in OLDER[specification]:
+        return OLDER[specification][name]
+    if specification == NEWEST and name in COMMANDS:
         return COMMANDS[name][0], COMMANDS[name][2]
-    if name in EVENTS:
+    if specification == NEWEST and name in EVENTS:
         return EVENTS[name][0], EVENTS[name][0]
-    try:
-        entry = registry.command(name)
-        return entry.version, entry.completion_version
-    except KeyError:
-        pass
-    try:
-        return (registry.event(name).version,) * 2
-    except KeyError:
-        return None
+    return registry.extension_versions(name)
 
 
 def _order(version: str) -> tuple[int, int]:
@@ -100,6 +95,8 @@ class ConnectionVersions:
         if version is None:
             self._spoken = self._shown = _WITHOUT_VERSION
             return _WITHOUT_VERSION
+        if registry.extension_versions(name) is not None:
+            return self._shown or self._spoken or NEWEST
         fitting = _fitting(name, version)
         if not fitting:
             raise errors.InvalidCommand(
@@ -150,6 +147,7 @@ class ConnectionVersions:
         return (self._chosen.get(name) or self._shown or self._spoken or NEWEST,)
 
 
+@lru_cache(maxsize=4096)
 def _fitting(name: str, version: str) -> list[str]:
     """The versions of the standard that have this version of a command, oldest first."""
     major = _order(version)[0]
@@ -179,6 +177,15 @@ def adapt_completion(name: str, payload: bytes | None, specification: str) -> by
     return payload if specification == NEWEST else adapt("completion", name, payload, specification)
 
 
+def completion_code(name: str, code: str, error_code: str | None, specification: str) -> str:
+    """A completion code, or what stands for it where an older version lacks the error code with it."""
+    if specification == NEWEST or code != "commandErrorCode" or error_code is None:
+        return code
+    if not lacks_error_code(name, error_code, specification):
+        return code
+    return FALLBACKS.get(error_code, "hardwareError")
+
+
 def adapt_event(
     name: str, payload: bytes | None, specification: str
 ) -> Iterable[tuple[str, str | None, bytes | None]]:
@@ -188,5 +195,8 @@ def adapt_event(
         return ()
     if specification == NEWEST:
         return ((name, versions[0], payload),)
+    adapted = adapt("event", name, payload, specification)
+    if adapted is None and payload is not None:
+        return ()
     version = None if specification == _WITHOUT_VERSION else versions[0]
-    return ((name, version, adapt("event", name, payload, specification)),)
+    return ((name, version, adapted),)

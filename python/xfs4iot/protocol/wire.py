@@ -7,7 +7,7 @@ shortest number that says the same; nothing passes through a float.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import cache
 from importlib import import_module
@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from xfs4iot.protocol import errors
-from xfs4iot.protocol.message import FreeKeys, located
+from xfs4iot.protocol.message import FreeKeys, Payload, located
 
 __all__ = ["decode", "encode", "plain"]
 
@@ -43,8 +43,8 @@ _LENGTHY = re.compile(rb'"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?')
 _MAYBE_LENGTHY = re.compile(rb"\d\.\d*0[,}\]]|\d[eE][+-]?\d")
 
 
-def encode(message: msgspec.Struct | FreeKeys | Mapping[str, Any] | None) -> bytes:
-    """A payload as JSON; None is an empty object."""
+def encode(message: Payload | Mapping[str, Any] | Sequence[Any] | None) -> bytes:
+    """A payload, or any part of one, as JSON; None is an empty object."""
     if message is None:
         return b"{}"
     text = _encode(message)
@@ -103,8 +103,9 @@ def decode(kind: type[_Type], payload: bytes | None) -> _Type:
     Raises:
         InvalidData: it does not fit; the text names the JSON path and what was expected.
     """
+    key: Any = kind
     try:
-        message: _Type = _decoder(kind)(payload or b"{}")
+        message: _Type = _decoder(key)(payload or b"{}")
     except msgspec.ValidationError as wrong:
         text, path = located(wrong)
         raise errors.InvalidData(f"{path}: {text[:1].lower()}{text[1:]}") from None

@@ -16,7 +16,8 @@ import msgspec
 import trio
 
 from xfs4iot import _core
-from xfs4iot.protocol import errors, registry, wire
+from xfs4iot.protocol import errors, registry, versions, wire
+from xfs4iot.protocol.message import Payload
 
 if TYPE_CHECKING:
     from xfs4iot.server.handler import Handler
@@ -92,14 +93,15 @@ class Command:
         """Who asked, for the journal and the log."""
         return self.session.identity
 
-    def send(self, event: msgspec.Struct) -> None:
+    def send(self, event: Payload) -> None:
         """Send one of the command's events to its client, with the command's requestId."""
         entry = registry.event_of(type(event))
         if entry.name not in self.handler.entry.events:
             _log.error("%s is no event of %s and was not sent", entry.name, self.name)
             return
         self.session.service.flush_status()
-        self.session.send_event(entry, wire.encode(event), self.request_id, self.specification)
+        payload = None if entry.empty else wire.encode(event)
+        self.session.send_event(entry, payload, self.request_id, self.specification)
 
     def cancel(self) -> None:
         """Ask for the end of the command: at once if it waits, at its next checkpoint if it runs."""
@@ -156,6 +158,8 @@ class Command:
         payload: Any = outcome
         if isinstance(outcome, BaseException):
             code, description, payload = self._failure(outcome)
+            if isinstance(outcome, errors.CommandError):
+                code = versions.completion_code(self.name, code, outcome.error_code, self.specification)
         self.completion_code = code
         body: bytes | None = None
         if payload is not None:
@@ -183,8 +187,9 @@ class Command:
                 completion = self.handler.entry.completion
                 assert completion is not None
                 payload = completion()
-            payload.error_code = fault.error_code  # type: ignore[attr-defined]
-            return fault.completion_code, fault.description or None, payload
+            answer: Any = payload
+            answer.error_code = fault.error_code
+            return fault.completion_code, fault.description or None, answer
         if isinstance(fault, errors.XfsError):
             return fault.completion_code, fault.description or None, fault.payload
         _log.error("%s failed", self.name, exc_info=fault)

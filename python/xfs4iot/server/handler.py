@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-import msgspec
 import trio
 
 from xfs4iot.devices import implements
 from xfs4iot.protocol import errors, registry
+from xfs4iot.protocol.message import Payload
 
 if TYPE_CHECKING:
     from xfs4iot.server.command import Command
@@ -103,9 +103,12 @@ class Interface:
         return self.service.device
 
     async def start(self) -> None:
-        """Make ready before the first client is served; the device is open."""
+        """Make ready before the first client is served; the device is open, or is tried again later."""
 
-    def observe(self, event: msgspec.Struct) -> None:
+    async def reopened(self) -> None:
+        """Take notice that the device has been opened after it failed."""
+
+    def observe(self, event: Payload) -> None:
         """See an unsolicited event of the device before it goes out to the clients."""
 
     def handlers(self) -> Mapping[str, Handler]:

@@ -20,6 +20,7 @@ from xfs4iot.server.access import Access
 from xfs4iot.server.session import Peer, Session, SessionLimits
 from xfs4iot.transport import tcp, tls, upgrade
 from xfs4iot.transport.limits import Limits, Refused
+from xfs4iot.transport.readers import Readers
 
 if TYPE_CHECKING:
     from xfs4iot.server.service import Service
@@ -72,6 +73,7 @@ class Publisher:
         self._access = access or Access()
         for service in (endpoint, *self.services.values()):
             service.authorise = self._access.check
+        self._readers = Readers()
         self._listeners: list[trio.socket.SocketType] = []
         self._limits = limits or Limits()
         self._session_limits = session_limits or SessionLimits()
@@ -104,6 +106,7 @@ class Publisher:
                     nursery.start_soon(self.credentials.watch)
                 for service in (self.endpoint, *self.services.values()):
                     await nursery.start(service.run)
+                nursery.start_soon(self._readers.run)
                 for listener in listeners:
                     nursery.start_soon(self._accept, listener, nursery)
                 _log.info("publishing at %s", self.uri())
@@ -161,7 +164,7 @@ class Publisher:
     async def _connection(self, connection: trio.socket.SocketType, address: tuple[str, int]) -> None:
         """Take one connection to the service it asks for; nothing it does reaches others."""
         where = f"{address[0]}:{address[1]}"
-        stream: trio.abc.Stream = tcp.SocketStream(connection)
+        stream = tcp.SocketStream(connection)
         try:
             with self._limits.admit(address[0]):
                 await self._serve(stream, where)
@@ -174,11 +177,12 @@ class Publisher:
         finally:
             await trio.aclose_forcefully(stream)
 
-    async def _serve(self, stream: trio.abc.Stream, where: str) -> None:
+    async def _serve(self, carrier: tcp.SocketStream, where: str) -> None:
         identity: tls.Identity | None = None
+        stream: tcp.SocketStream | tls.TLSStream = carrier
         with trio.move_on_after(self._limits.handshake_seconds) as scope:
             if self.credentials is not None:
-                secured = tls.TLSStream(stream, self.credentials.context, server_side=True)
+                secured = tls.TLSStream(carrier, self.credentials.context, server_side=True)
                 stream = secured
                 await secured.do_handshake()
                 identity = secured.identity
@@ -187,11 +191,10 @@ class Publisher:
             _log.warning("%s: disconnected: no handshake within %g s", where, self._limits.handshake_seconds)
             return
         if service is None:
-            with trio.move_on_after(1):
-                await stream.aclose()
+            await tcp.linger(stream)
             return
         await stream.send_all(upgrade.accept_response(request))
-        session = Session(service, stream, peer, self._session_limits)
+        session = Session(service, stream, self._readers, peer, self._session_limits)
         await service.serve(session, request.trailing)
 
     async def _route(

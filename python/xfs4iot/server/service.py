@@ -18,13 +18,13 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
-import msgspec
 import orjson
 import trio
 
 from xfs4iot.devices import Device
 from xfs4iot.ledger import ServiceLedger
 from xfs4iot.protocol import errors, observed, registry, versions, wire
+from xfs4iot.protocol.message import Payload
 from xfs4iot.protocol.messages import common
 from xfs4iot.server.command import Command
 from xfs4iot.server.handler import Handler, Interface
@@ -151,6 +151,10 @@ class Service:
                 if not await self._open_device(device):
                     continue
             try:
+                if reopen:
+                    for interface in self.interfaces.values():
+                        await interface.reopened()
+                        self.handlers.update(interface.handlers())
                 await device.run()
                 return
             except Exception:
@@ -276,7 +280,7 @@ class Service:
                 elif silent > session.limits.idle_seconds:
                     session.ping()
 
-    def device_event(self, event: msgspec.Struct) -> None:
+    def device_event(self, event: Payload) -> None:
         """Let the interfaces see an unsolicited event of the device, then broadcast it.
 
         A device class may call this from a thread of its own.
@@ -288,11 +292,12 @@ class Service:
             interface.observe(event)
         self.broadcast(event)
 
-    def broadcast(self, event: msgspec.Struct) -> None:
+    def broadcast(self, event: Payload) -> None:
         """Send an unsolicited event to every connection, each in its version of the standard."""
         if self.status_pending:
             self.flush_status()
-        self._broadcast(registry.event_of(type(event)), wire.encode(event))
+        entry = registry.event_of(type(event))
+        self._broadcast(entry, None if entry.empty else wire.encode(event))
 
     def _broadcast(self, entry: registry.EventEntry, payload: bytes | None) -> None:
         for session in list(self.sessions):

@@ -1,18 +1,18 @@
 """One connection: it reads, accepts or refuses commands, answers, and writes.
 
-One task serves a connection: it takes what has arrived, handles every message in it, and
-sends all that is ready in one go; a command that answers at once costs no task and no
-wake-up. What other tasks have to say (events, completions of queued commands) is put in
-the same outgoing buffer; if the reading task is not about to write anyway, a writer is
-started for just that. Nobody ever waits for a client: the buffer is bounded, and a client
-that does not read is disconnected.
+What arrives is handled on the spot: every message in it, then all answers leave in one send,
+without a task being woken (see `transport.readers`). What other tasks have to say (events,
+completions of queued commands) is put in the same outgoing buffer and leaves together. Nobody
+ever waits for a client: while it takes no answers its messages are not read; what events pile
+up for it is bounded; and a client that does not read for too long is disconnected.
 """
 
 from __future__ import annotations
 
 import logging
+from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -21,6 +21,7 @@ from xfs4iot.protocol import errors, registry, wire
 from xfs4iot.protocol.sensitive import masked
 from xfs4iot.protocol.versions import ConnectionVersions
 from xfs4iot.server.command import Command
+from xfs4iot.transport.readers import Readers, Reading, ReadyStream
 
 if TYPE_CHECKING:
     from xfs4iot.server.service import Service
@@ -29,7 +30,11 @@ __all__ = ["Peer", "Session", "SessionLimits"]
 
 _log = logging.getLogger("xfs4iot.session")
 
-_NORMAL, _GOING_AWAY, _POLICY, _INTERNAL = 1000, 1001, 1008, 1011
+_NORMAL, _GOING_AWAY = 1000, 1001
+_FLUSH_BYTES = 256 * 1024
+"""Answers are sent before the inbox is empty when so much is ready."""
+_FAREWELL_SECONDS = 2.0
+"""How long a client may take to hang up after the connection was closed for what it sent."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,9 @@ class Peer:
 class Session:
     """One client's connection to one service."""
 
-    def __init__(self, service: Service, stream: trio.abc.Stream, peer: Peer, limits: SessionLimits) -> None:
+    def __init__(
+        self, service: Service, stream: ReadyStream, readers: Readers, peer: Peer, limits: SessionLimits
+    ) -> None:
         self.service = service
         self.peer = peer
         self.identity = peer.identity
@@ -86,9 +93,14 @@ class Session:
         self._receiver = _core.Receiver(max_message=limits.message_bytes)
         self._out: list[bytes] = []
         self._out_bytes = 0
+        self._inbox: deque[Any] = deque()
+        self._reading = Reading(readers, stream, self.received)
+        self._written = trio.Event()
+        self._written.set()
         self._handling = False
-        self._writing = False
+        self._flush_due = False
         self._closing = False
+        self._said_goodbye = False
 
     async def run(self, first: bytes = b"") -> None:
         """Serve the connection until it ends; never raises for anything the client does.
@@ -98,38 +110,58 @@ class Session:
         """
         try:
             if first:
-                await self._handle(first)
-            while not self._closing:
-                data = await self._stream.receive_some()
-                if not data:
-                    break
-                await self._handle(data)
+                self.received(first)
+            if not self._closing:
+                await self._reading.readers.read(self._reading)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as gone:
             self.log.debug("connection lost: %s", gone)
         finally:
             self._closing = True
             for command in list(self.commands.values()):
                 command.cancel()
-            with trio.move_on_after(1) as scope:
+            with trio.move_on_after(_FAREWELL_SECONDS) as scope:
                 scope.shield = True
+                await self._take_leave()
                 await self._stream.aclose()
 
-    async def _handle(self, data: bytes | bytearray) -> None:
-        """Handle every message in `data`, then send every answer that is ready."""
-        self._handling = True
-        self.last_received = trio.current_time()
+    async def _take_leave(self) -> None:
+        """Let our last words get through: what the client still sends must not destroy them."""
+        await self._written.wait()
+        if not self._said_goodbye:
+            return
         try:
-            for item in self._receiver.receive(data):
-                if self._closing:
-                    break
+            while await self._stream.receive_some():
+                pass
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass
+
+    def received(self, data: bytes) -> None:
+        """Handle what has arrived, and send every answer that is ready."""
+        self.last_received = trio.current_time()
+        self._inbox.extend(self._receiver.receive(data))
+        self._handle()
+
+    def _handle(self) -> None:
+        """Handle what is in the inbox for as long as the client takes the answers."""
+        inbox = self._inbox
+        self._handling = True
+        try:
+            while inbox and not self._closing:
+                item = inbox.popleft()
                 if type(item) is _core.Message:
                     self._accept(item)
                 else:
                     self._other(item)
+                if self._out_bytes > _FLUSH_BYTES:
+                    self._flush()
+                    if not self._written.is_set():
+                        break
         finally:
             self._handling = False
-        if self._out and not self._writing:
-            await self._write()
+        if self._out:
+            self._flush()
+        if self._closing:
+            self._reading.end()
 
     def _accept(self, message: _core.Message) -> None:
         """Acknowledge a command and run or queue it, or refuse it."""
@@ -264,36 +296,58 @@ class Session:
         self._out.append(frame)
         self._out_bytes += len(frame)
         if self._out_bytes > self.limits.outgoing_bytes:
-            self.log.warning(
-                "disconnected: it does not read, %d bytes are waiting for it",
-                self._out_bytes,
-            )
+            self.log.warning("disconnected: it does not read, %d bytes are waiting for it", self._out_bytes)
             self.abort()
-        elif not self._handling and not self._writing:
-            self._writing = True
-            self.service.nursery.start_soon(self._write)
+        elif not self._handling and not self._flush_due and self._written.is_set():
+            self._flush_due = True
+            self.service.nursery.start_soon(self._flush_soon)
 
-    async def _write(self) -> None:
-        self._writing = True
-        stream = self._stream
+    async def _flush_soon(self) -> None:
+        """Send what other tasks have put into the buffer by the time this one runs."""
+        self._flush_due = False
+        if self._out:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Send what the network takes now; what it does not take is sent by a task that waits."""
+        if not self._written.is_set():
+            return
+        out = self._out
+        data = out[0] if len(out) == 1 else b"".join(out)
+        out.clear()
+        self._out_bytes = 0
+        try:
+            sent = self._stream.send_now(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self.abort()
+            return
+        if sent < len(data) or self._stream.has_unsent:
+            self._written = trio.Event()
+            self._reading.pause()
+            self.service.nursery.start_soon(self._write, data[sent:])
+
+    async def _write(self, data: bytes) -> None:
+        """Send `data` and what is added meanwhile to a client that is slower than we are."""
         out = self._out
         try:
-            while out:
-                data = out[0] if len(out) == 1 else b"".join(out)
+            while True:
+                with trio.move_on_after(self.limits.send_seconds) as scope:
+                    await self._stream.send_all(data)
+                if scope.cancelled_caught:
+                    self.log.warning("disconnected: it took no data for %g s", self.limits.send_seconds)
+                    self.abort()
+                if not out:
+                    break
+                data = b"".join(out)
                 out.clear()
                 self._out_bytes = 0
-                with trio.move_on_after(self.limits.send_seconds) as scope:
-                    await stream.send_all(data)
-                if scope.cancelled_caught:
-                    self.log.warning(
-                        "disconnected: it took no data for %g s",
-                        self.limits.send_seconds,
-                    )
-                    self.abort()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self.abort()
         finally:
-            self._writing = False
+            self._written.set()
+        self._reading.resume()
+        if self._inbox:
+            self._handle()
 
     def _other(self, item: _core.Refusal | _core.Ping | _core.Pong | _core.Close | _core.Violation) -> None:
         match item:
@@ -307,7 +361,7 @@ class Session:
             case _core.Violation():
                 self.log.warning("connection closed with %d: %s", item.code, item.reason)
                 self.send(_core.close(item.code, item.reason))
-                self._closing = True
+                self._closing = self._said_goodbye = True
 
     def ping(self) -> None:
         """Ask whether the client is still there."""
@@ -317,6 +371,8 @@ class Session:
         """Drop the connection without ceremony."""
         self._closing = True
         self._out.clear()
+        self._inbox.clear()
+        self._reading.end()
         self.service.nursery.start_soon(self._stream.aclose)
 
     async def close(self, code: int = _GOING_AWAY, reason: str = "the service ends") -> None:
@@ -324,10 +380,9 @@ class Session:
         if not self._closing:
             self.send(_core.close(code, reason))
             self._closing = True
+        if self._out:
+            self._flush()
+        self._reading.end()
         with trio.move_on_after(1):
-            while self._out or self._writing:
-                if not self._writing:
-                    await self._write()
-                else:
-                    await trio.sleep(0.01)
-            await self._stream.aclose()
+            await self._written.wait()
+        await self._stream.aclose()

@@ -33,7 +33,7 @@ def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str,
         if isinstance(value, dict) and isinstance(old, dict):
             if inner := difference(old, value):
                 changed[name] = inner
-        elif _is_positions(value) and _is_positions(old):
+        elif _is_positions(value) and isinstance(old, list) and _is_positions(old):
             known = {entry[_NAMES_AN_ENTRY]: entry for entry in old}
             entries = [
                 {_NAMES_AN_ENTRY: entry[_NAMES_AN_ENTRY], **inner}

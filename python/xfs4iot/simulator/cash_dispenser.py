@@ -44,13 +44,23 @@ class SimulatedCashDispenser(devices.CashDispenser):
 
     Args:
         name: of the service.
+        options: `state` and `seconds`, from a configuration file.
         state: directory where its physical truth is kept; None keeps it in memory.
         seconds: how long a movement takes.
     """
 
-    def __init__(self, name: str, *, state: Path | None = None, seconds: float = 0.2) -> None:
-        super().__init__(name)
-        self.seconds = seconds
+    def __init__(
+        self,
+        name: str,
+        options: Mapping[str, Any] | None = None,
+        *,
+        state: Path | None = None,
+        seconds: float = 0.2,
+    ) -> None:
+        super().__init__(name, options)
+        self.seconds = float(self.options.get("seconds", seconds))
+        if "state" in self.options:
+            state = Path(self.options["state"])
         self.truth = CashTruth(state / f"{name}.truth.json" if state is not None else None, dict(_LOADED))
         self.faults: dict[str, int] = {}
         self.unit_faults: dict[str, devices.UnitStatus] = {}
@@ -179,6 +189,7 @@ class SimulatedCashDispenser(devices.CashDispenser):
 
     def _break(self) -> None:
         if self.faults.pop("breaks", 0):
+            self._show()
             raise RuntimeError("the simulated device class fails, as injected")
 
     def _require_way(self) -> None:
@@ -369,7 +380,7 @@ class SimulatedCashDispenser(devices.CashDispenser):
         self.truth.begin(events.operation)
         target = destination.unit or destination.target
         target = "output" if target.startswith("out") else target
-        failed: dict[str, str] = {}
+        failed: dict[str, devices.UnitFailure] = {}
         for unit in units:
             await self._time(1 / len(units))
             if not self.truth.total(unit):

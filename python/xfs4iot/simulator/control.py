@@ -17,6 +17,7 @@ from typing import ClassVar
 
 import msgspec
 
+from xfs4iot.protocol import registry
 from xfs4iot.server.command import Command
 from xfs4iot.server.handler import Interface, handles
 from xfs4iot.simulator.cash_dispenser import SimulatedCashDispenser
@@ -59,6 +60,29 @@ class GetTruthCompletion(msgspec.Struct, rename="camel", omit_defaults=True):
     shutter: str | None = None
     safe_door: str | None = None
     operation: int | None = None
+
+
+def _command(
+    name: str, request: type[msgspec.Struct] | None = None, completion: type[msgspec.Struct] | None = None
+) -> registry.CommandEntry:
+    return registry.CommandEntry(f"Simulator.{name}", "1.0", request, "1.0", completion)
+
+
+registry.extend(
+    {
+        entry.name: entry
+        for entry in (
+            _command("TakeItems", None, TakeItemsCompletion),
+            _command("Inject", Inject),
+            _command("ClearFaults"),
+            _command("EmptyUnit", EmptyUnit),
+            _command("FillUnit", FillUnit),
+            _command("OpenSafeDoor"),
+            _command("CloseSafeDoor"),
+            _command("GetTruth", None, GetTruthCompletion),
+        )
+    }
+)
 
 
 class Simulator(Interface):

@@ -23,7 +23,16 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from xfs4iot.transport.pairs import PrivateKey, Use, ascii_name, load_certificates, load_key
 
-__all__ = ["KeyKind", "TestAuthority", "make_request", "new_key", "test_authority", "write_key", "write_pem"]
+__all__ = [
+    "KeyKind",
+    "TestAuthority",
+    "make_request",
+    "new_key",
+    "test_authority",
+    "write_key",
+    "write_pem",
+    "write_secret",
+]
 
 KeyKind = Literal["ecdsa", "rsa"]
 
@@ -62,7 +71,7 @@ class TestAuthority:
         """A certificate for a device that is reached by these names and addresses.
 
         Returns:
-            The files of the certificate, with its authority, and of its key.
+            The files of the certificate and of its key.
         """
         return self._issue(name, "device", hosts, kind, days, begins)
 
@@ -129,11 +138,10 @@ class TestAuthority:
         key = new_key(kind)
         names = _names(sans)
         certificate = self._certify(_subject(name), key.public_key(), use, names, days, begins)
-        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or use
+        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", _common_name(certificate.subject)).strip("-.") or use
         certificate_file, key_file = self.directory / f"{stem}.pem", self.directory / f"{stem}.key"
         write_key(key_file, key)
-        chain = certificate.public_bytes(Encoding.PEM) + self._certificate.public_bytes(Encoding.PEM)
-        write_pem(certificate_file, chain)
+        write_pem(certificate_file, certificate.public_bytes(Encoding.PEM))
         return certificate_file, key_file
 
     def _certify(
@@ -219,8 +227,12 @@ def new_key(kind: KeyKind = "ecdsa") -> PrivateKey:
 
 def write_key(file: Path, key: PrivateKey) -> None:
     """Write a key that only its owner can read."""
-    encoded = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    _replace(file, encoded, 0o600)
+    write_secret(file, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+
+def write_secret(file: Path, content: bytes) -> None:
+    """Write what only its owner may read."""
+    _replace(file, content, 0o600)
 
 
 def write_pem(file: Path, content: bytes) -> None:
@@ -243,6 +255,11 @@ def _subject(name: str) -> x509.Name:
     if re.match(r"[A-Za-z]+=", name):
         return x509.Name.from_rfc4514_string(name)
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
+
+
+def _common_name(subject: x509.Name) -> str:
+    found = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(found[0].value) if found else subject.rfc4514_string()
 
 
 def _names(hosts: Iterable[str]) -> x509.SubjectAlternativeName | None:

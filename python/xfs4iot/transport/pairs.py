@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import ip_address
@@ -34,6 +35,8 @@ __all__ = [
     "PrivateKey",
     "Use",
     "ascii_name",
+    "belong_together",
+    "doubts",
     "fingerprint",
     "is_for",
     "load_certificates",
@@ -41,6 +44,7 @@ __all__ = [
     "load_key",
     "load_pair",
     "names_of",
+    "subject_of",
 ]
 
 PrivateKey = (
@@ -91,45 +95,51 @@ def load_pair(certificate: Path, key: Path, use: Use, *, now: datetime | None = 
     """
     chain = load_certificates(certificate)
     private = load_key(key)
-    leaf = chain[0]
+    if not belong_together(chain[0], private):
+        raise CredentialsRefused(f"{key} is not the key of {certificate} ({subject_of(chain[0])})")
+    for doubt in doubts(chain, use, now=now):
+        raise CredentialsRefused(f"{certificate}: {doubt}")
+    return Pair(certificate, chain, private)
+
+
+def doubts(chain: tuple[x509.Certificate, ...], use: Use, *, now: datetime | None = None) -> Iterator[str]:
+    """Everything that speaks against using a certificate with its chain, one sentence each."""
     now = now or datetime.now(UTC)
-    if _public_bytes(leaf.public_key()) != _public_bytes(private.public_key()):
-        raise CredentialsRefused(f"{key} is not the key of {certificate} ({_subject(leaf)})")
     for one in chain:
-        whose = f"{certificate}: the certificate of {_subject(one)}"
+        whose = f"the certificate of {subject_of(one)}"
         if now < one.not_valid_before_utc:
-            raise CredentialsRefused(
-                f"{whose} is not valid before {one.not_valid_before_utc:%Y-%m-%d %H:%M} UTC; "
-                "is this machine's clock right?"
-            )
+            begins = f"{one.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
+            yield f"{whose} is not valid before {begins}; is this machine's clock right?"
         if now > one.not_valid_after_utc:
-            raise CredentialsRefused(f"{whose} expired on {one.not_valid_after_utc:%Y-%m-%d %H:%M} UTC")
-        weakness = _weakness(one)
-        if weakness:
-            raise CredentialsRefused(f"{whose} is too weak: {weakness}")
+            yield f"{whose} expired on {one.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
+        if weakness := _weakness(one):
+            yield f"{whose} is too weak: {weakness}"
     for one, issuer in pairwise(chain):
         try:
             one.verify_directly_issued_by(issuer)
         except (ValueError, TypeError, InvalidSignature):
-            raise CredentialsRefused(
-                f"{certificate}: {_subject(one)} was not signed by {_subject(issuer)}, which follows it; "
+            yield (
+                f"{subject_of(one)} was not signed by {subject_of(issuer)}, which follows it; "
                 "put the certificate first, then each authority after the one it signed"
-            ) from None
+            )
+    leaf = chain[0]
     try:
         usage = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except x509.ExtensionNotFound:
         pass
     else:
         if _USAGE[use] not in usage and ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE not in usage:
-            raise CredentialsRefused(
-                f"{certificate} is not for a {use}: its extended key usage lacks {_USAGE[use]._name}"
-            )
+            yield f"it is not for a {use}: its extended key usage lacks {_USAGE[use]._name}"
     if use == "device" and not names_of(leaf):
-        raise CredentialsRefused(
-            f"{certificate} names no host: it needs the device's names or addresses as subject alternative "
-            "names (a common name alone is not looked at)"
+        yield (
+            "it names no host: it needs the device's names or addresses as subject alternative names "
+            "(a common name alone is not looked at)"
         )
-    return Pair(certificate, chain, private)
+
+
+def belong_together(certificate: x509.Certificate, key: PrivateKey) -> bool:
+    """Whether `key` is the private key of `certificate`."""
+    return _public_bytes(certificate.public_key()) == _public_bytes(key.public_key())
 
 
 def load_certificates(file: Path) -> tuple[x509.Certificate, ...]:
@@ -184,7 +194,7 @@ def load_key(file: Path) -> PrivateKey:
     return key
 
 
-def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
+def names_of(certificate: x509.Certificate | x509.CertificateSigningRequest) -> tuple[str, ...]:
     """Its subject alternative names: host names, addresses, mail addresses, URIs."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -246,7 +256,8 @@ def _read(file: Path) -> bytes:
         raise CredentialsRefused(f"{file} cannot be read: {problem.strerror}") from None
 
 
-def _subject(certificate: x509.Certificate) -> str:
+def subject_of(certificate: x509.Certificate) -> str:
+    """The subject as in RFC 4514, or the serial number of one without."""
     return certificate.subject.rfc4514_string() or f"serial {certificate.serial_number:x}"
 
 

@@ -1,9 +1,9 @@
 """Which TLS is spoken, and who is trusted: contexts for the device and for clients.
 
-TLS 1.3 and 1.2; ECDHE with AEAD and nothing else; OpenSSL's security level 2 (keys and
-signatures of 112 bits and more); no compression, no renegotiation. Session tickets are
-encrypted under keys that live in the context alone, so a new context, made at every
-rotation, ends all earlier ones; no session is kept in memory.
+TLS 1.3 and 1.2; ECDHE (X25519, also hybrid with ML-KEM, P-256, P-384) with AEAD and nothing
+else; OpenSSL's security level 2 (keys and signatures of 112 bits and more); no compression,
+no renegotiation. Session tickets are encrypted under keys that live in the context alone, so
+a new context, made at every rotation, ends all earlier ones; no session is kept in memory.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from xfs4iot.transport.pairs import (
 __all__ = ["Handshake", "TLSConfig", "client_context", "server_context"]
 
 _CIPHERS_1_2 = b"ECDHE+AESGCM:ECDHE+CHACHA20:@SECLEVEL=2"
+_GROUPS = (b"?X25519MLKEM768:X25519:P-256:P-384", b"X25519:P-256:P-384")
 _CIPHERS_1_3 = b"TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256"
 _ALPN = b"http/1.1"
 _SESSION_SECONDS = 2 * 60 * 60
@@ -42,7 +43,7 @@ class TLSConfig:
     """TLS of one device.
 
     Attributes:
-        certificate: PEM file: the device's certificate, then those of its authorities up to the root.
+        certificate: PEM file: the device's certificate, then those of its authorities, without the root.
         key: PEM file of its key.
         client_certificates: `none` asks clients for none, `optional` checks what a client
             gives, `required` turns away a client that gives none.
@@ -164,10 +165,28 @@ def _context(method: int) -> SSL.Context:
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
     context.set_cipher_list(_CIPHERS_1_2)
     context.set_tls13_ciphersuites(_CIPHERS_1_3)
+    _restrict_groups(context)
     context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION)
     context.set_mode(SSL.MODE_RELEASE_BUFFERS | _NO_AUTO_CHAIN)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     return context
+
+
+def _restrict_groups(context: SSL.Context) -> None:
+    """Leave out finite-field groups and curves that nobody else uses.
+
+    pyOpenSSL has no call for it, so this reaches for OpenSSL's own, as bound by cryptography; where
+    that is missing, OpenSSL's defaults hold, which are good, too.
+    """
+    try:
+        from OpenSSL._util import lib
+
+        for groups in _GROUPS:
+            if lib.SSL_CTX_set1_curves_list(context._context, groups) == 1:
+                return
+            lib.ERR_clear_error()
+    except (ImportError, AttributeError):
+        return
 
 
 def _device_context(config: TLSConfig) -> SSL.Context:

@@ -121,6 +121,43 @@ class SocketStream(trio.abc.HalfCloseableStream):
             self._drained = len(data) < size
             return data
 
+    @property
+    def has_unsent(self) -> bool:
+        """Never: the kernel holds what `send_now` accepted."""
+        return False
+
+    def fileno(self) -> int:
+        """The socket's file descriptor; -1 when closed."""
+        return self._socket.fileno()
+
+    def receive_now(self) -> bytes | None:
+        """What has arrived; None if nothing, empty when the peer has ended its side.
+
+        Raises:
+            trio.BrokenResourceError: the connection was lost.
+            trio.ClosedResourceError: this end was closed.
+        """
+        try:
+            return self._socket.recv(_RECEIVE_BYTES)
+        except BlockingIOError:
+            return None
+        except OSError as problem:
+            raise self._error(problem) from None
+
+    def send_now(self, data: bytes | memoryview) -> int:
+        """How many bytes of `data` the kernel took; never waits.
+
+        Raises:
+            trio.BrokenResourceError: the peer is gone.
+            trio.ClosedResourceError: this end was closed.
+        """
+        try:
+            return self._socket.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError as problem:
+            raise self._error(problem) from None
+
     async def send_eof(self) -> None:
         """End this side's sending; receiving goes on."""
         await trio.lowlevel.checkpoint_if_cancelled()

@@ -5,11 +5,11 @@ peer sent is written into one, what it must get is read from the other; no call 
 ever waits. So the only questions are who moves the bytes, and what a cancellation leaves
 behind.
 
-- *One sender.* Ciphertext must leave in the order in which OpenSSL made it. Only
-  `send_all` and the two ends of a connection's life (the handshake, and closing) send.
-  Receiving never does: what OpenSSL wants to say while it reads (the answer to a key
-  update, a refusal to renegotiate) leaves with the next `send_all`. Therefore
-  `receive_some` can run beside `send_all`, and can be cancelled at any time without loss.
+- *One sender.* Ciphertext must leave in the order in which OpenSSL made it. `send_all`
+  sends, and the two ends of a connection's life (the handshake, and closing). What OpenSSL
+  has to say while it reads (that it does not renegotiate) leaves with the data of a
+  `send_all` that is going on, or else at once, in a moment that no cancellation can cut.
+  Therefore `receive_some` can run beside `send_all`, and be cancelled at any time without loss.
 - *A cancelled `send_all`* has sent nobody knows how much of a record; nothing can follow
   it. The stream then receives still, and refuses to send. So does a cancelled handshake,
   which leaves a stream that can only be closed.
@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from ipaddress import ip_address
+from typing import cast
 
 import trio
 from cryptography import x509
@@ -98,6 +99,27 @@ class TLSStream(trio.abc.HalfCloseableStream):
             for it.
     """
 
+    __slots__ = (
+        "_body_left",
+        "_carrier",
+        "_connection",
+        "_failure",
+        "_found",
+        "_header_begun",
+        "_identity",
+        "_interjection",
+        "_peer",
+        "_receiving",
+        "_rest",
+        "_sending",
+        "_server_side",
+        "_shaken",
+        "_state",
+        "_stream",
+        "_unsendable",
+        "_whole",
+    )
+
     def __init__(
         self,
         stream: trio.abc.Stream,
@@ -107,6 +129,8 @@ class TLSStream(trio.abc.HalfCloseableStream):
         server_hostname: str | None = None,
     ) -> None:
         self._stream = stream
+        self._carrier = cast("tcp.SocketStream", stream)
+        self._rest = b""
         self._peer = "the client" if server_side else "the device"
         self._connection = connection = SSL.Connection(context, None)
         if server_side:
@@ -126,6 +150,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
         self._header_begun = b""
         self._whole = 0
         self._failure: TLSError | None = None
+        self._interjection: trio.Event | None = None
         self._found: SSL.Error | None = None
         self._identity: Identity | None = None
 
@@ -225,6 +250,8 @@ class TLSStream(trio.abc.HalfCloseableStream):
         """
         if self._state is not _State.OPEN:
             await self._open_for_sending()
+        if self._interjection is not None:
+            await self._interjection.wait()
         if self._sending:
             raise trio.BusyResourceError("another task is sending on this connection")
         if self._unsendable is not None:
@@ -232,6 +259,11 @@ class TLSStream(trio.abc.HalfCloseableStream):
         await trio.lowlevel.checkpoint_if_cancelled()
         self._sending = True
         try:
+            if self._rest:
+                unsent, self._rest = self._rest, b""
+                await self._stream.send_all(unsent)
+            if not data:
+                return
             if len(data) <= _CHUNK:
                 await self._stream.send_all(self._encrypt(data))
             else:
@@ -245,6 +277,65 @@ class TLSStream(trio.abc.HalfCloseableStream):
             raise
         finally:
             self._sending = False
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether records of `send_now` wait for `send_all` to send the rest of them."""
+        return bool(self._rest)
+
+    def fileno(self) -> int:
+        """The file descriptor of the socket below; -1 when closed."""
+        return self._carrier.fileno()
+
+    def send_now(self, data: bytes) -> int:
+        """How many bytes of `data` were accepted without waiting: all, or some whole records.
+
+        What the network did not take of an accepted record is kept (`has_unsent`), and leaves
+        with the next `send_all`.
+
+        Raises:
+            trio.BrokenResourceError: the connection was lost, or an earlier send was cancelled.
+            trio.ClosedResourceError: this end was closed.
+        """
+        if self._state is not _State.ENDED:
+            self._check()
+        if self._unsendable is not None:
+            raise trio.BrokenResourceError(self._unsendable)
+        if self._sending or self._rest or self._state not in (_State.OPEN, _State.ENDED):
+            return 0
+        chunk = data if len(data) <= _CHUNK else data[:_CHUNK]
+        encrypted = self._encrypt(chunk)
+        sent = self._carrier.send_now(encrypted)
+        if sent < len(encrypted):
+            self._rest = encrypted[sent:]
+        return len(chunk)
+
+    def receive_now(self) -> bytes | None:
+        """What has arrived; None if nothing whole, empty when the peer has said goodbye.
+
+        Raises:
+            TLSError: the peer sent an alert, or what is no TLS; the text says which.
+            trio.BrokenResourceError: the connection was lost, or ended without a goodbye.
+            trio.ClosedResourceError: this end was closed.
+        """
+        if self._state is _State.ENDED:
+            return b""
+        self._check()
+        encrypted = self._carrier.receive_now()
+        if encrypted is not None:
+            if not encrypted:
+                raise self._broken(f"{self._peer} hung up without a TLS goodbye")
+            self._whole += self._count(encrypted)
+            self._connection.bio_write(encrypted)
+        if not self._whole:
+            return None
+        try:
+            return self._decrypt(None)
+        except (SSL.Error, TLSError) as problem:
+            failure = self._failed(problem)
+            if not self._sending and (words := self._outgoing()):
+                self._carrier.send_now(words)
+            raise failure from None
 
     async def _open_for_sending(self) -> None:
         if self._state in (_State.NEW, _State.SHAKING_HANDS):
@@ -303,6 +394,8 @@ class TLSStream(trio.abc.HalfCloseableStream):
                         if not waited:
                             await trio.lowlevel.checkpoint()
                         return data
+                    if not self._sending and (words := self._outgoing()):
+                        await self._interject(words)
                 encrypted = await self._stream.receive_some()
                 waited = True
                 if not encrypted:
@@ -312,6 +405,18 @@ class TLSStream(trio.abc.HalfCloseableStream):
                 self._connection.bio_write(encrypted)
         finally:
             self._receiving = False
+
+    async def _interject(self, words: bytes) -> None:
+        """Send what OpenSSL said while it read."""
+        self._sending, self._interjection = True, trio.Event()
+        try:
+            with trio.move_on_after(_GOODBYE_SECONDS, shield=True) as scope:
+                await self._stream.send_all(words)
+            if scope.cancelled_caught:
+                self._unsendable = f"{self._peer} took no answer of the TLS layer"
+        finally:
+            self._interjection.set()
+            self._sending, self._interjection = False, None
 
     def _decrypt(self, max_bytes: int | None) -> bytes | None:
         """What the whole records hold, or its first `max_bytes`; empty at the goodbye, None if nothing."""
@@ -375,7 +480,8 @@ class TLSStream(trio.abc.HalfCloseableStream):
             self._check()
             await trio.lowlevel.checkpoint()
             return
-        goodbye = self._goodbye()
+        goodbye = self._rest + self._goodbye()
+        self._rest = b""
         self._unsendable = "the end of this side was sent already"
         await self._stream.send_all(goodbye)
         if isinstance(self._stream, trio.abc.HalfCloseableStream):
@@ -388,7 +494,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
             if state in (_State.OPEN, _State.ENDED) and not self._sending and self._unsendable is None:
                 self._unsendable = "this connection was closed already"
                 with trio.move_on_after(_GOODBYE_SECONDS):
-                    await self._stream.send_all(self._goodbye())
+                    await self._stream.send_all(self._rest + self._goodbye())
         except (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
             pass
         finally:
@@ -429,16 +535,19 @@ class TLSStream(trio.abc.HalfCloseableStream):
 
     async def _fail(self, problem: SSL.Error | TLSError) -> TLSBroken:
         """Break: send the alert, and return what to raise."""
-        handshake = self._connection.get_app_data()
-        if isinstance(handshake, Handshake) and handshake.refusal is not None:
-            failure = self._broken(handshake.refusal)
-        elif isinstance(problem, SSL.Error):
-            failure = self._broken(explain(problem, self._peer))
-        else:
-            failure = self._broken(str(problem))
+        failure = self._failed(problem)
         if not self._sending:
             await self._last_words(self._outgoing())
         return failure
+
+    def _failed(self, problem: SSL.Error | TLSError) -> TLSBroken:
+        """Break; what to raise."""
+        handshake = self._connection.get_app_data()
+        if isinstance(handshake, Handshake) and handshake.refusal is not None:
+            return self._broken(handshake.refusal)
+        if isinstance(problem, SSL.Error):
+            return self._broken(explain(problem, self._peer))
+        return self._broken(str(problem))
 
     async def _last_words(self, words: bytes) -> None:
         """Send an alert such that the peer can read it."""

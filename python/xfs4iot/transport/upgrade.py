@@ -188,6 +188,7 @@ def refuse_response(status: int, body: str, headers: tuple[tuple[str, str], ...]
         ("Content-Length", str(len(text))),
         ("Cache-Control", "no-store"),
         ("X-Content-Type-Options", "nosniff"),
+        ("Content-Security-Policy", "default-src 'none'"),
         ("Connection", "close" if status != 426 else "Upgrade, close"),
         *headers,
     )

@@ -1,6 +1,7 @@
 //! The extension module `xfs4iot._core`: conversions and errors only.
 
 mod codec;
+mod denominate;
 mod names;
 
 use pyo3::prelude::*;
@@ -9,6 +10,7 @@ use pyo3::prelude::*;
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     codec::add_to(module)?;
+    denominate::add_to(module)?;
     // What is public is said by the stub; a list kept beside it would only repeat it.
     module.delattr("__all__")
 }

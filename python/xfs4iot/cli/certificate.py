@@ -1,0 +1,321 @@
+"""`xfs4iot certificate`: make, sign, show and check certificates, and bearer tokens."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from xfs4iot.transport import certificates, inspection, tokens
+from xfs4iot.transport.failures import TLSError
+from xfs4iot.transport.pairs import load_key
+
+__all__ = ["certificate"]
+
+_DIRECTORY = click.Path(file_okay=False, path_type=Path)
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_NEW = click.Path(dir_okay=False, path_type=Path)
+_SOON_DAYS = 30
+
+
+@click.group()
+def certificate() -> None:
+    """Make, sign, show and check certificates.
+
+    A test bench makes its own with `authority`, `device` and `client`. A real device sends
+    a `request` to the bank's authority, and `check`s what comes back.
+    """
+
+
+def _command(function: Callable[..., int | None]) -> click.Command:
+    """A subcommand with --json that exits with 1 and the reason if a file cannot be used."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+    @functools.wraps(function)
+    def wrapped(*args: Any, **options: Any) -> None:
+        try:
+            code = function(*args, **options)
+        except (TLSError, OSError, ValueError) as problem:
+            Console(stderr=True).print(
+                f"[bold red]error:[/] {escape(str(problem))}", highlight=False, soft_wrap=True
+            )
+            code = 1
+        sys.exit(code or 0)
+
+    made: click.Command = certificate.command(wrapped)
+    return made
+
+
+def _tell(as_json: bool, **facts: Any) -> None:
+    """Print what was done: one JSON object, or one line for each fact."""
+    if as_json:
+        click.echo(_json(facts))
+        return
+    console = Console()
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        console.print(
+            f"[bold]{name:{width}}[/]  {escape(str(_plain(value)))}", highlight=False, soft_wrap=True
+        )
+
+
+def _json(value: Any) -> str:
+    """As JSON, with names as on the wire: `notAfter`."""
+    return orjson.dumps(_plain(value)).decode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_camel(name): _plain(one) for name, one in value.items()}
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+    if isinstance(value, tuple | list):
+        return [_plain(one) for one in value]
+    return value
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(other.capitalize() for other in others)
+
+
+_host = click.option(
+    "--host", "hosts", multiple=True, help="Name or address of the device; may be given again."
+)
+_kind = click.option(
+    "--kind", type=click.Choice(["ecdsa", "rsa"]), default="ecdsa", show_default=True, help="Kind of key."
+)
+_days = click.option("--days", type=click.FloatRange(min=0), default=365, show_default=True, help="How long.")
+
+
+@_command
+@click.argument("directory", type=_DIRECTORY)
+def authority(directory: Path, as_json: bool) -> None:
+    """Make a test authority in DIRECTORY, or show the one that is there."""
+    made = certificates.test_authority(directory)
+    _tell(as_json, ca=made.certificate_file)
+
+
+@_command
+@click.argument("directory", type=_DIRECTORY)
+@click.argument("name")
+@_host
+@_kind
+@_days
+def device(
+    directory: Path, name: str, hosts: tuple[str, ...], kind: certificates.KeyKind, days: float, as_json: bool
+) -> None:
+    """Make a certificate for the device NAME, signed by the test authority in DIRECTORY."""
+    made = certificates.test_authority(directory)
+    file, key = made.issue_device(name, hosts or (name,), kind=kind, days=days)
+    _tell(as_json, certificate=file, key=key, ca=made.certificate_file)
+
+
+@_command
+@click.argument("directory", type=_DIRECTORY)
+@click.argument("name")
+@click.option("--san", "sans", multiple=True, help="Name, address or URI of the client; may be given again.")
+@_kind
+@_days
+def client(
+    directory: Path, name: str, sans: tuple[str, ...], kind: certificates.KeyKind, days: float, as_json: bool
+) -> None:
+    """Make a certificate for the client NAME, signed by the test authority in DIRECTORY."""
+    made = certificates.test_authority(directory)
+    file, key = made.issue_client(name, sans, kind=kind, days=days)
+    (content, *_) = inspection.show(file)
+    _tell(
+        as_json,
+        certificate=file,
+        key=key,
+        ca=made.certificate_file,
+        subject=content.subject,
+        fingerprint=content.fingerprint,
+    )
+
+
+@_command
+@click.argument("name")
+@click.argument("file", type=_NEW)
+@_host
+@_kind
+@click.option(
+    "--key", type=_FILE, help="Use this key instead of a new one (at renewal, a new one is better)."
+)
+def request(
+    name: str, file: Path, hosts: tuple[str, ...], kind: certificates.KeyKind, key: Path | None, as_json: bool
+) -> None:
+    """Write a signing request for NAME to FILE, for a real authority, and the key beside it.
+
+    NAME is a common name, or a whole subject such as CN=atm17,O=Bank,C=DE.
+    """
+    private = load_key(key) if key else certificates.new_key(kind)
+    content = certificates.make_request(name, hosts, private)
+    if key is None:
+        key = file.with_suffix(".key")
+        if key.exists():
+            raise ValueError(f"{key} is there already; use it with --key {key}, or move it away")
+        certificates.write_key(key, private)
+    certificates.write_pem(file, content)
+    _tell(as_json, request=file, key=key)
+
+
+@_command
+@click.argument("directory", type=_DIRECTORY)
+@click.argument("request", type=_FILE)
+@click.argument("file", type=_NEW)
+@click.option("--client", "for_client", is_flag=True, help="For a client, not a device.")
+@_days
+def sign(directory: Path, request: Path, file: Path, for_client: bool, days: float, as_json: bool) -> None:
+    """Sign the signing REQUEST with the test authority in DIRECTORY, and write the certificate to FILE."""
+    made = certificates.test_authority(directory)
+    asked = x509.load_pem_x509_csr(request.read_bytes())
+    signed = made.sign(asked, "client" if for_client else "device", days=days)
+    certificates.write_pem(file, signed)
+    _tell(as_json, certificate=file, ca=made.certificate_file)
+
+
+@_command
+@click.argument("directory", type=_DIRECTORY)
+@click.argument("revoked", type=_FILE, nargs=-1)
+@click.option("--days", type=float, default=30, show_default=True, help="How long the list is valid.")
+def revoke(directory: Path, revoked: tuple[Path, ...], days: float, as_json: bool) -> None:
+    """Write the revocation list of the test authority in DIRECTORY, naming the REVOKED certificates."""
+    _tell(as_json, crl=certificates.test_authority(directory).revoke(revoked, days=days))
+
+
+@_command
+@click.argument("file", type=_FILE)
+def show(file: Path, as_json: bool) -> None:
+    """Show the certificates, the signing request or the revocation list in FILE."""
+    contents = inspection.show(file)
+    if as_json:
+        click.echo(_json([{**dataclasses.asdict(one), "days_left": one.days_left} for one in contents]))
+        return
+    console = Console()
+    for content in contents:
+        table = Table(show_header=False, title=content.kind, title_justify="left", box=None, padding=(0, 2))
+        table.add_column()
+        table.add_column(overflow="fold")
+        for name, value in (
+            ("subject", content.subject),
+            ("issuer", content.issuer),
+            ("names", ", ".join(content.names)),
+            ("usage", ", ".join(content.usage)),
+            ("key", content.key),
+            ("valid from", _plain(content.not_before)),
+            ("valid until", _until(content)),
+            ("revoked", ", ".join(content.revoked)),
+            ("SHA-256", content.fingerprint),
+        ):
+            if value:
+                table.add_row(f"[bold]{name}[/]", value if name == "valid until" else escape(str(value)))
+        console.print(table)
+
+
+def _until(content: inspection.Content) -> str:
+    days = content.days_left
+    if days is None:
+        return ""
+    colour = "red" if days < 0 else "yellow" if days < _SOON_DAYS else "green"
+    return f"{_plain(content.not_after)} [{colour}]({days} days)[/]"
+
+
+@_command
+@click.argument("file", type=_FILE)
+@click.argument("key", type=_FILE, required=False)
+@click.option("--ca", type=_FILE, help="Authorities that the other side trusts.")
+@click.option("--crl", "crls", type=_FILE, multiple=True, help="Their revocation lists.")
+@click.option("--host", help="Name or address under which the device is reached.")
+@click.option("--client", "for_client", is_flag=True, help="It is a client's, not a device's.")
+def check(
+    file: Path,
+    key: Path | None,
+    ca: Path | None,
+    crls: tuple[Path, ...],
+    host: str | None,
+    for_client: bool,
+    as_json: bool,
+) -> int:
+    """Check whether the certificate FILE will do: its KEY, dates, chain, names, use. Exit 0 or 1."""
+    found = inspection.check(file, key, use="client" if for_client else "device", ca=ca, crls=crls, host=host)
+    good = all(one.good for one in found)
+    if as_json:
+        (content, *_) = inspection.show(file)
+        click.echo(
+            _json(
+                {
+                    "good": good,
+                    "findings": [dataclasses.asdict(one) for one in found],
+                    "names": content.names,
+                    "not_after": content.not_after,
+                    "days_left": content.days_left,
+                    "fingerprint": content.fingerprint,
+                }
+            )
+        )
+    else:
+        console = Console()
+        for one in found:
+            mark = "[green]✓[/]" if one.good else "[red]✗[/]"
+            console.print(f"{mark} {one.what}: {escape(one.text)}", highlight=False, soft_wrap=True)
+    return 0 if good else 1
+
+
+_password = click.option(
+    "--password-file",
+    type=click.File(),
+    help="File whose first line is the password; default: asked for.",
+)
+
+
+def _read_password(password_file: Any, *, confirm: bool) -> str:
+    if password_file is not None:
+        return str(password_file.readline()).rstrip("\r\n")
+    return str(click.prompt("Password", hide_input=True, confirmation_prompt=confirm, err=True))
+
+
+@_command
+@click.argument("file", type=_FILE)
+@click.argument("key", type=_FILE)
+@click.argument("package", type=_NEW)
+@_password
+def pack(file: Path, key: Path, package: Path, password_file: Any, as_json: bool) -> None:
+    """Pack the certificate FILE and its KEY into PACKAGE, as PKCS#12."""
+    content = inspection.pack(file, key, _read_password(password_file, confirm=True))
+    certificates.write_secret(package, content)
+    _tell(as_json, package=package)
+
+
+@_command
+@click.argument("package", type=_FILE)
+@click.argument("file", type=_NEW)
+@_password
+def unpack(package: Path, file: Path, password_file: Any, as_json: bool) -> None:
+    """Take certificate and key out of the PKCS#12 file PACKAGE; they become FILE and its .key."""
+    chain, private = inspection.unpack(package.read_bytes(), _read_password(password_file, confirm=False))
+    key = file.with_suffix(".key")
+    certificates.write_key(key, private)
+    certificates.write_pem(file, b"".join(one.public_bytes(Encoding.PEM) for one in chain))
+    _tell(as_json, certificate=file, key=key)
+
+
+@_command
+def token(as_json: bool) -> None:
+    """Make a bearer token for a client without a certificate, and the hash for the device's [access]."""
+    made, token_hash = tokens.make_token()
+    _tell(as_json, token=made, token_hash=token_hash)

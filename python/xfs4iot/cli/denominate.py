@@ -1,0 +1,170 @@
+"""`xfs4iot denominate`: work out which items pay an amount, and say why none do."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from xfs4iot.denominate import (
+    DenominateError,
+    Denomination,
+    NotDispensable,
+    TooManyItems,
+    Unit,
+    nearest,
+)
+from xfs4iot.denominate import denominate as solve
+
+__all__ = ["denominate"]
+
+_MIXES = ("minimumBills", "equalEmptying", "maxCashUnits")
+
+
+def _money(ctx: click.Context, param: click.Parameter, given: str) -> Decimal:
+    try:
+        return Decimal(given)
+    except InvalidOperation:
+        raise click.BadParameter(f"{given!r} is no amount of money") from None
+
+
+def _unit(given: str, place: int, currency: str) -> Unit:
+    name, equals, held = given.rpartition("=")
+    value, times, count = held.partition("x")
+    if not times or not count.isdecimal() or (equals and not name):
+        raise click.BadParameter(f"{given!r} is not [NAME=]VALUExCOUNT, such as 50x200", param_hint="--unit")
+    try:
+        return Unit(name or f"unit{place}", currency, value, int(count))
+    except DenominateError as wrong:
+        raise click.BadParameter(f"{given!r}: {wrong}", param_hint="--unit") from None
+
+
+def _contained(given: str) -> tuple[str, int]:
+    name, equals, count = given.partition("=")
+    if not equals or not count.isdecimal():
+        raise click.BadParameter(f"{given!r} is not NAME=COUNT, such as unit1=2", param_hint="--partial")
+    return name, int(count)
+
+
+@click.command()
+@click.argument("amount", callback=_money)
+@click.option(
+    "--unit", "given", multiple=True, required=True, metavar="[NAME=]VALUExCOUNT",
+    help="A storage unit: what an item is worth, and how many there are. Named unit1, unit2, … by default.",
+)  # fmt: skip
+@click.option("--currency", default="EUR", show_default=True, help="Three letters of ISO 4217.")
+@click.option("--max-items", type=click.IntRange(min=0), help="Items that can be dispensed at once.")
+@click.option(
+    "--mix", type=click.Choice([*_MIXES, "all"]), default=_MIXES[0], show_default=True,
+    help="How to choose; all compares them.",
+)  # fmt: skip
+@click.option("--partial", multiple=True, metavar="NAME=COUNT", help="Items that must be contained.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; amounts are text, exact.")
+def denominate(
+    amount: Decimal,
+    given: tuple[str, ...],
+    currency: str,
+    max_items: int | None,
+    mix: str,
+    partial: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Work out which items pay AMOUNT.
+
+    \b
+    xfs4iot denominate 1230 --unit 50x200 --unit 20x3000 --unit 20x100 --unit 10x0 --max-items 60
+    """
+    units = [_unit(text, place, currency) for place, text in enumerate(given, 1)]
+    if twice := [name for name, times in Counter(unit.id for unit in units).items() if times > 1]:
+        raise click.BadParameter(f"two units are called {twice[0]!r}", param_hint="--unit")
+    contained = dict(map(_contained, partial))
+    mixes = _MIXES if mix == "all" else (mix,)
+    results: dict[str, Denomination | DenominateError] = {}
+    for name in mixes:
+        try:
+            results[name] = solve(amount, units, mix=name, max_items=max_items, partial=contained)
+        except DenominateError as impossible:
+            results[name] = impossible
+    near: tuple[Decimal | None, Decimal | None] | None = None
+    if any(isinstance(result, NotDispensable | TooManyItems) for result in results.values()):
+        try:
+            near = nearest(amount, units, max_items=max_items, partial=contained)
+        except DenominateError:
+            near = None
+    if as_json:
+        _print_json(amount, currency, mix, results, near)
+    else:
+        _print(units, amount, currency, results, near)
+    if not any(isinstance(result, Denomination) for result in results.values()):
+        raise SystemExit(1)
+
+
+def _as_data(result: Denomination | DenominateError) -> dict[str, Any]:
+    if isinstance(result, Denomination):
+        return {"items": result.items, "values": result.values}
+    return {"errorCode": result.error_code, "errorDescription": str(result)}
+
+
+def _print_json(
+    amount: Decimal,
+    currency: str,
+    mix: str,
+    results: dict[str, Denomination | DenominateError],
+    near: tuple[Decimal | None, Decimal | None] | None,
+) -> None:
+    data: dict[str, Any] = {"amount": f"{amount:f}", "currency": currency, "mix": mix}
+    if mix == "all":
+        data["mixes"] = {name: _as_data(result) for name, result in results.items()}
+    else:
+        data |= _as_data(results[mix])
+    if near is not None:
+        below, above = (None if one is None else f"{one:f}" for one in near)
+        data["nearest"] = {"below": below, "above": above}
+    click.echo(json.dumps(data))
+
+
+def _print(
+    units: list[Unit],
+    amount: Decimal,
+    currency: str,
+    results: dict[str, Denomination | DenominateError],
+    near: tuple[Decimal | None, Decimal | None] | None,
+) -> None:
+    console = Console(highlight=False)
+    found = {name: result for name, result in results.items() if isinstance(result, Denomination)}
+    if found:
+        table = Table(title=f"{amount:f} {currency}", title_justify="left", show_footer=True)
+        table.add_column("unit", footer="items")
+        table.add_column("value", justify="right")
+        table.add_column("holds", justify="right")
+        for name, result in found.items():
+            table.add_column(name, justify="right", style="bold", footer=str(result.items))
+        for unit in units:
+            taken = [result.values.get(unit.id, 0) for result in found.values()]
+            row = (str(count) if count else "–" for count in taken)
+            style = None if any(taken) else "dim"
+            table.add_row(escape(unit.id), f"{unit.value:f}", str(unit.count), *row, style=style)
+        console.print(table)
+    for name, failure in results.items():
+        if isinstance(failure, DenominateError):
+            text = str(failure).removesuffix("; see nearest()")
+            console.print(f"[bold red]{name}: {failure.error_code}[/]: {escape(text)}", soft_wrap=True)
+    if near is not None:
+        console.print(_explained(near, currency), soft_wrap=True)
+
+
+def _explained(near: tuple[Decimal | None, Decimal | None], currency: str) -> str:
+    below, above = (None if one is None else f"[bold]{one:f} {currency}[/]" for one in near)
+    if below and above:
+        return f"The nearest amounts that can be dispensed are {below} and {above}."
+    if below:
+        return f"The largest amount that can be dispensed is {below}."
+    if above:
+        return f"The smallest amount that can be dispensed is {above}."
+    return "With these units and limits nothing can be dispensed."

@@ -1,0 +1,173 @@
+"""One task that reads for many connections.
+
+Waking a task for every message that arrives costs more than handling the message. So the
+sockets of all connections are watched by one selector, whose own file descriptor is the only
+thing trio is asked to wait for; when it is readable, one task takes what has arrived on each
+ready socket and hands it to its owner, who answers on the spot with `send_now`. The selector
+is level-triggered: a socket is registered once, not once for each message.
+
+A connection still has a task of its own, which sleeps in `Readers.read` until the connection
+ends, and is where its life begins and ends. Where the platform has no selector that can be
+waited for, that task reads by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import selectors
+from collections.abc import Callable
+from typing import Protocol
+
+import trio
+
+__all__ = ["Readers", "Reading", "ReadyStream"]
+
+_log = logging.getLogger("xfs4iot.readers")
+
+
+class ReadyStream(Protocol):
+    """A stream that can be asked for what it can do without waiting."""
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether something accepted by `send_now` waits for `send_all` to flush it."""
+
+    def fileno(self) -> int:
+        """The socket below; -1 when closed."""
+
+    def receive_now(self) -> bytes | None:
+        """What has arrived; None if nothing, empty when the peer has ended."""
+
+    def send_now(self, data: bytes) -> int:
+        """How much of `data` was accepted without waiting."""
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """What has arrived, waiting for it."""
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Send `data`, after what is unsent."""
+
+    async def aclose(self) -> None:
+        """Close."""
+
+
+class Reading:
+    """One connection that is being read.
+
+    Args:
+        stream: what is read.
+        received: is given everything that arrives; must not raise.
+    """
+
+    __slots__ = ("_ended", "_fd", "_resumed", "failure", "readers", "received", "stream")
+
+    def __init__(self, readers: Readers, stream: ReadyStream, received: Callable[[bytes], None]) -> None:
+        self.readers = readers
+        self._fd = -1
+        self._ended = trio.Event()
+        self._resumed: trio.Event | None = None
+        self.stream = stream
+        self.received = received
+        self.failure: Exception | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will be handed on."""
+        return self._ended.is_set()
+
+    def ready(self) -> None:
+        """Take what has arrived and hand it on."""
+        try:
+            data = self.stream.receive_now()
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as gone:
+            self.failure = gone
+            self.end()
+            return
+        if data:
+            self.received(data)
+        elif data is not None:
+            self.end()
+
+    def pause(self) -> None:
+        """Read nothing until `resume`: the peer takes no answers."""
+        if self._resumed is None:
+            self._resumed = trio.Event()
+            self.readers._unwatch(self)
+
+    def resume(self) -> None:
+        """Read again."""
+        if self._resumed is not None:
+            self._resumed.set()
+            self._resumed = None
+            if not self.ended:
+                self.readers._watch(self)
+
+    def end(self) -> None:
+        """Hand on nothing more."""
+        self.readers._unwatch(self)
+        self._ended.set()
+
+
+class Readers:
+    """Reads for every connection of one publisher; `run` is its task."""
+
+    def __init__(self) -> None:
+        selector = selectors.DefaultSelector()
+        self._selector = selector if hasattr(selector, "fileno") else None
+
+    async def run(self) -> None:
+        """Read until cancelled."""
+        selector = self._selector
+        if selector is None:
+            await trio.sleep_forever()
+            return
+        waiting = selector.fileno()
+        while True:
+            await trio.lowlevel.wait_readable(waiting)
+            for key, _ in selector.select(0):
+                reading: Reading = key.data
+                if not reading.ended:
+                    reading.ready()
+
+    async def read(self, reading: Reading) -> None:
+        """Hand on what arrives on a connection until it ends.
+
+        Raises:
+            trio.BrokenResourceError, trio.ClosedResourceError: it was lost.
+        """
+        try:
+            if self._selector is None:
+                await self._read_alone(reading)
+            else:
+                if reading._resumed is None:
+                    reading.ready()
+                if not reading.ended:
+                    self._watch(reading)
+                await reading._ended.wait()
+        finally:
+            reading.end()
+        if reading.failure is not None:
+            raise reading.failure
+
+    async def _read_alone(self, reading: Reading) -> None:
+        while not reading.ended:
+            if reading._resumed is not None:
+                await reading._resumed.wait()
+            data = await reading.stream.receive_some()
+            if not data:
+                return
+            reading.received(data)
+
+    def _watch(self, reading: Reading) -> None:
+        if self._selector is None or reading._fd != -1 or reading._resumed is not None:
+            return
+        reading._fd = reading.stream.fileno()
+        if reading._fd == -1:
+            reading.end()
+        else:
+            self._selector.register(reading._fd, selectors.EVENT_READ, reading)
+
+    def _unwatch(self, reading: Reading) -> None:
+        if self._selector is not None and reading._fd != -1:
+            self._selector.unregister(reading._fd)
+            reading._fd = -1

@@ -1,0 +1,326 @@
+"""What vendors' devices differ in: tellers, currencies, no stacker, own counts, undetected units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import trio
+
+import xfs4iot
+from cash import amount, bucket, chosen, content, unit
+from dialogue import Dialogue, dialogue
+from xfs4iot import devices
+from xfs4iot.protocol import errors
+from xfs4iot.protocol.messages import cash_dispenser, cash_management
+
+
+class Minimal(devices.CashDispenser):
+    """As little as a vendor has to write: one unit, no stacker, no sensors."""
+
+    async def cash_units(self) -> Mapping[str, devices.CashUnit]:
+        return {
+            "unit1": devices.CashUnit(
+                index=1,
+                capacity=100,
+                types=frozenset({"cashOut"}),
+                cash_items=("typeEUR20",),
+                currency="EUR",
+                value=Decimal(20),
+                initial=50,
+            )
+        }
+
+    async def dispense(
+        self, request: devices.DispenseRequest, events: devices.CashEvents
+    ) -> devices.Dispensed:
+        return devices.Dispensed(moved=devices.items_from(request.counts, "output"))
+
+
+class Teller(Minimal):
+    """A teller device of two currencies with a cash box, which reads what it counts."""
+
+    fault: errors.XfsError | None = None
+
+    def __init__(self) -> None:
+        super().__init__("Teller")
+        self.capabilities.cash_dispenser = cash_dispenser.Capabilities(
+            type="tellerBill",
+            max_dispense_items=20,
+            positions=cash_dispenser.CapabilitiesPositions(left=True, right=True),
+        )
+        self.capabilities.cash_management = cash_management.Capabilities(cash_box=True)
+        self.bank_notes = {
+            f"type{currency}{value}": cash_management.BankNote(
+                cash_item=cash_management.CashItem(note_id=number, currency=currency, value=Decimal(value))
+            )
+            for number, (currency, value) in enumerate([("EUR", 20), ("USD", 50)], 1)
+        }
+
+    async def cash_units(self) -> Mapping[str, devices.CashUnit]:
+        euros = (await super().cash_units())["unit1"]
+        dollars = devices.CashUnit(
+            index=2,
+            capacity=100,
+            types=frozenset({"cashOut"}),
+            cash_items=("typeUSD50",),
+            currency="USD",
+            value=Decimal(50),
+            initial=30,
+        )
+        return {"unit1": euros, "unit2": dollars}
+
+    async def dispense(
+        self, request: devices.DispenseRequest, events: devices.CashEvents
+    ) -> devices.Dispensed:
+        if self.fault is not None:
+            raise self.fault
+        return await super().dispense(request, events)
+
+    async def get_item_info(self) -> list[cash_management.ItemInfo]:
+        return [
+            cash_management.ItemInfo(note_type="typeEUR20", level=level, serial_number=f"X{number}")
+            for number, level in enumerate(("fit", "fit", "suspect"), 1)
+        ]
+
+
+async def serving(
+    device: devices.Device, nursery: trio.Nursery, ledger: xfs4iot.Ledger | None = None
+) -> Dialogue:
+    publisher = xfs4iot.Publisher([xfs4iot.Service(device, ledger=ledger)], port=0)
+    await nursery.start(publisher.serve)
+    found: Dialogue = await nursery.start(dialogue, publisher.uri(device.name))
+    return found
+
+
+@pytest.fixture
+async def teller(nursery: trio.Nursery) -> Dialogue:
+    return await serving(Teller(), nursery)
+
+
+async def test_a_device_without_a_stacker_presents_at_once(nursery: trio.Nursery) -> None:
+    client = await serving(Minimal("Minimal"), nursery)
+    done = await client.success("CashDispenser.Dispense", {"denomination": amount(60)})
+    assert done["denomination"]["values"] == {"unit1": 3}
+    assert bucket(await unit(client, "unit1"), "out", "presented") == 3
+    assert (await client.success("CashDispenser.GetPresentStatus", {}))["presentState"] == "presented"
+
+
+async def test_only_what_the_class_implements_is_offered(nursery: trio.Nursery) -> None:
+    client = await serving(Minimal("Minimal"), nursery)
+    offered = (await client.success("Common.Capabilities"))["interfaces"]
+    commands = {command for one in offered for command in one["commands"]}
+    assert {"CashDispenser.Dispense", "CashDispenser.Denominate", "Storage.GetStorage"} <= commands
+    absent = ["CashDispenser.Present", "CashDispenser.Reject", "CashDispenser.Count", "Storage.StartExchange"]
+    for command in absent:
+        assert command not in commands
+        assert await client.failure(command) == "unsupportedCommand"
+
+
+async def test_several_currencies_are_paid_each_exactly(teller: Dialogue) -> None:
+    both = {"denomination": {"service": {"currencies": {"EUR": 40, "USD": 100}, "mix": "mix1"}}}
+    done = await teller.success("CashDispenser.Dispense", {"denomination": both})
+    assert done["denomination"] == {
+        "currencies": {"EUR": 40, "USD": 100},
+        "values": {"unit1": 2, "unit2": 2},
+    }
+
+
+async def test_one_currency_does_not_make_up_for_another(teller: Dialogue) -> None:
+    request = {"request": chosen({"unit1": 5}, EUR=50, USD=50)}
+    assert await teller.failure("CashDispenser.Denominate", request) == "invalidDenomination"
+    request = {"request": chosen({"unit1": 1, "unit2": 1}, EUR=20)}
+    assert await teller.failure("CashDispenser.Denominate", request) == "invalidCurrency"
+
+
+async def test_the_item_limit_is_shared_by_all_currencies(teller: Dialogue) -> None:
+    both = {"denomination": {"service": {"currencies": {"EUR": 220, "USD": 500}, "mix": "mix1"}}}
+    assert await teller.failure("CashDispenser.Denominate", {"request": both}) == "tooManyItems"
+
+
+async def test_what_comes_from_the_cash_box_is_no_item(teller: Dialogue) -> None:
+    request = amount(45, cashBox={"currencies": {"EUR": 5}})
+    done = await teller.success("CashDispenser.Denominate", {"request": request})
+    assert done["result"] == {
+        "currencies": {"EUR": 45},
+        "values": {"unit1": 2},
+        "cashBox": {"currencies": {"EUR": 5}},
+    }
+    request = amount(4, cashBox={"currencies": {"EUR": 5}})
+    assert await teller.failure("CashDispenser.Denominate", {"request": request}) == "invalidDenomination"
+
+
+async def test_tellers_are_created_changed_and_deleted(teller: Dialogue) -> None:
+    details = {"tellerID": 7, "inputPosition": "inLeft", "outputPosition": "outLeft"}
+    await teller.success("CashManagement.SetTellerInfo", {"action": "create", "tellerDetails": details})
+    assert (await teller.until("unsolicited", name="CashManagement.TellerInfoChangedEvent"))["payload"] == {
+        "tellerID": 7
+    }
+    change = {"tellerID": 7, "outputPosition": "outRight"}
+    await teller.success("CashManagement.SetTellerInfo", {"action": "modify", "tellerDetails": change})
+    found = (await teller.success("CashManagement.GetTellerInfo", {"tellerID": 7}))["tellerDetails"]
+    assert found == [{**details, "outputPosition": "outRight"}]
+    await teller.success(
+        "CashManagement.SetTellerInfo", {"action": "delete", "tellerDetails": {"tellerID": 7}}
+    )
+    assert await teller.failure("CashManagement.GetTellerInfo", {"tellerID": 7}) == "invalidTellerId"
+
+
+@pytest.mark.parametrize(
+    ("payload", "code"),
+    [
+        ({}, "invalidData"),
+        ({"action": "create"}, "invalidData"),
+        ({"action": "modify", "tellerDetails": {"tellerID": 9}}, "invalidTellerId"),
+        ({"action": "delete", "tellerDetails": {"tellerID": 9}}, "invalidTellerId"),
+        (
+            {"action": "create", "tellerDetails": {"tellerID": 9, "outputPosition": "outTop"}},
+            "unsupportedPosition",
+        ),
+        (
+            {"action": "create", "tellerDetails": {"tellerID": 9, "tellerTotals": {"GBP": {}}}},
+            "invalidCurrency",
+        ),
+    ],
+)
+async def test_a_wrong_teller_is_refused(teller: Dialogue, payload: dict[str, Any], code: str) -> None:
+    assert await teller.failure("CashManagement.SetTellerInfo", payload) == code
+
+
+async def test_a_currency_that_the_device_lacks_has_no_totals(teller: Dialogue) -> None:
+    assert await teller.failure("CashManagement.GetTellerInfo", {"currency": "GBP"}) == "invalidCurrency"
+
+
+async def test_a_teller_pays_at_their_position_and_it_counts_in_their_totals(teller: Dialogue) -> None:
+    request = {**amount(45, cashBox={"currencies": {"EUR": 5}}), "tellerID": 7}
+    assert await teller.failure("CashDispenser.Dispense", {"denomination": request}) == "invalidTellerID"
+    details = {"tellerID": 7, "outputPosition": "outRight"}
+    await teller.success("CashManagement.SetTellerInfo", {"action": "create", "tellerDetails": details})
+    await teller.success("CashDispenser.Dispense", {"denomination": request})
+    found = (await teller.success("CashManagement.GetTellerInfo", {"currency": "EUR"}))["tellerDetails"]
+    assert found[0]["tellerTotals"] == {"EUR": {"itemsDispensed": 40, "cashBoxDispensed": 5}}
+    at_right = await teller.success("CashDispenser.GetPresentStatus", {"position": "outRight"})
+    assert at_right["denomination"]["cashBox"] == {"currencies": {"EUR": 5}}
+
+
+@pytest.mark.parametrize(
+    ("request_", "serials"),
+    [
+        ({}, ["X1", "X2", "X3"]),
+        ({"items": {"level": "fit"}}, ["X1", "X2"]),
+        ({"items": {"level": "fit", "index": 2}}, ["X2"]),
+        ({"items": {"level": "inked"}}, []),
+        ({"itemInfoType": {"signature": True}}, [None, None, None]),
+    ],
+)
+async def test_item_info_is_given_by_level_and_index(
+    teller: Dialogue, request_: dict[str, Any], serials: list[str | None]
+) -> None:
+    found = (await teller.success("CashManagement.GetItemInfo", request_)).get("itemsList", [])
+    assert [item.get("serialNumber") for item in found] == serials
+
+
+@pytest.mark.parametrize(
+    "code", ["itemsLeft", "shutterOpen", "safeDoorOpen", "noCurrencyMix", "notDispensable", "cashUnitError"]
+)
+async def test_error_codes_of_the_device_reach_the_client(nursery: trio.Nursery, code: str) -> None:
+    device = Teller()
+    device.fault = errors.CommandError(code, "says the device")
+    client = await serving(device, nursery)
+    assert await client.failure("CashDispenser.Dispense", {"denomination": amount(20)}) == code
+    assert content(await unit(client, "unit1")) == 50
+
+
+async def test_an_error_code_that_the_command_lacks_is_an_internal_error(nursery: trio.Nursery) -> None:
+    device = Teller()
+    device.fault = errors.CommandError("noItems", "says the device")
+    client = await serving(device, nursery)
+    failed = await client.failure("CashDispenser.Dispense", {"denomination": amount(20)})
+    assert failed == "internalError"
+
+
+class Counting(Minimal):
+    """Fails in the middle, does not recall, but counts its units by itself."""
+
+    async def dispense(self, request: devices.DispenseRequest, events: devices.CashEvents) -> Any:
+        raise OSError("the line is dead")
+
+    async def unit_counts(self) -> Mapping[str, int]:
+        return {"unit1": 48}
+
+
+async def test_an_unknown_outcome_is_settled_with_the_devices_own_counts(nursery: trio.Nursery) -> None:
+    client = await serving(Counting("Counting"), nursery)
+    assert await client.failure("CashDispenser.Dispense", {"denomination": amount(60)}) == "hardwareError"
+    after = await unit(client, "unit1")
+    assert content(after) == 48
+    assert bucket(after, "out", "unknown") == 2
+    assert after["status"]["accuracy"] == "inaccurate"
+
+
+class Silent(Minimal):
+    """Fails in the middle and cannot tell what it did."""
+
+    async def dispense(self, request: devices.DispenseRequest, events: devices.CashEvents) -> Any:
+        raise OSError("the line is dead")
+
+
+async def test_an_outcome_that_nobody_knows_makes_the_unit_inaccurate(nursery: trio.Nursery) -> None:
+    client = await serving(Silent("Silent"), nursery)
+    assert await client.failure("CashDispenser.Dispense", {"denomination": amount(60)}) == "hardwareError"
+    assert (await unit(client, "unit1"))["status"]["accuracy"] == "inaccurate"
+    assert (await client.success("CashDispenser.GetPresentStatus", {}))["presentState"] == "unknown"
+
+
+class Undetected(Minimal):
+    found = True
+
+    async def cash_units(self) -> Any:
+        return await super().cash_units() if self.found else None
+
+
+async def test_a_device_that_detects_no_units_reports_none(nursery: trio.Nursery) -> None:
+    device = Undetected("Undetected")
+    device.found = False
+    client = await serving(device, nursery)
+    assert await client.success("Storage.GetStorage") == {}
+
+
+async def test_units_that_are_not_detected_are_missing_and_keep_their_counts(tmp_path: Any) -> None:
+    for found, status in ((True, "ok"), (False, "missing"), (True, "ok")):
+        ledger = xfs4iot.Ledger.open(tmp_path / "ledger.sqlite")
+        device = Undetected("Undetected")
+        device.found = found
+        async with trio.open_nursery() as nursery:
+            client = await serving(device, nursery, ledger)
+            reported = (await client.success("Storage.GetStorage"))["storage"]["unit1"]
+            assert reported["status"] == status
+            assert content(reported["cash"]) == 50
+            nursery.cancel_scope.cancel()
+        ledger.close()
+
+
+class Changed(Minimal):
+    serial = "A"
+
+    async def cash_units(self) -> Any:
+        units = await super().cash_units()
+        return {
+            name: devices.CashUnit(**{**vars(one), "serial_number": self.serial})
+            for name, one in units.items()
+        }
+
+
+async def test_another_cassette_begins_anew(tmp_path: Any) -> None:
+    for serial, before in (("A", 50), ("A", 49), ("B", 50)):
+        ledger = xfs4iot.Ledger.open(tmp_path / "ledger.sqlite")
+        device = Changed("Changed")
+        device.serial = serial
+        async with trio.open_nursery() as nursery:
+            client = await serving(device, nursery, ledger)
+            assert content(await unit(client, "unit1")) == before
+            await client.success("CashDispenser.Dispense", {"denomination": amount(20)})
+            nursery.cancel_scope.cancel()
+        ledger.close()
