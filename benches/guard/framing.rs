@@ -74,7 +74,7 @@ fn receive(data: &[u8], read: usize, times: usize) {
                 }
                 Ok(())
             });
-            drop(black_box(taken));
+            let _ = black_box(taken);
         }
     }
 }
