@@ -1,6 +1,6 @@
 """The named cases: what is asked for, and of which units. Written to `cases.json` for the Rust benches.
 
-    python benches/denominate/cases.py
+python benches/denominate/cases.py
 """
 
 from __future__ import annotations
@@ -40,10 +40,18 @@ def eur(*held: tuple[int, int]) -> list[tuple[str, int, int]]:
 NEARLY_EQUAL = [971, 973, 977, 979, 983, 987, 989, 991, 993, 997]
 
 CASES = [
-    Case("everyday: 380 from 100, 50, 20, 10", {"EUR": 380}, eur((100, 2000), (50, 2000), (20, 2000), (10, 2000))),
+    Case(
+        "everyday: 380 from 100, 50, 20, 10",
+        {"EUR": 380},
+        eur((100, 2000), (50, 2000), (20, 2000), (10, 2000)),
+    ),
     Case("1230 from 50, 20, 20, empty 10", {"EUR": 1230}, eur((50, 200), (20, 3000), (20, 100), (10, 0)), 60),
     Case("no tens: 1010 from 50, 20", {"EUR": 1010}, eur((50, 2000), (20, 2000))),
-    Case("large: 10,030 from two 50s, four 20s", {"EUR": 10_030}, eur((50, 2500), (50, 2500), *[(20, 3000)] * 4)),
+    Case(
+        "large: 10,030 from two 50s, four 20s",
+        {"EUR": 10_030},
+        eur((50, 2500), (50, 2500), *[(20, 3000)] * 4),
+    ),
     Case("infeasible by gcd: 8005", {"EUR": 8005}, eur((100, 2000), (50, 2000), (20, 2000), (10, 2000))),
     Case(
         "infeasible, scarce small notes: 8008",
@@ -63,7 +71,9 @@ CASES = [
         {"EUR": 10**12 + 7},
         eur(*((value, 10**9) for value in range(101, 121))),
     ),
-    Case("ten nearly equal values, ample", {"EUR": 1_234_567}, eur(*((value, 3000) for value in NEARLY_EQUAL))),
+    Case(
+        "ten nearly equal values, ample", {"EUR": 1_234_567}, eur(*((value, 3000) for value in NEARLY_EQUAL))
+    ),
     Case(
         "twenty nearly equal values, 2 each",
         {"EUR": 19_811},
