@@ -1,16 +1,24 @@
-//! Solves every case once, each in a call that callgrind can tell apart.
+//! Solves one case as often as it is told, for `benches/guard/instructions.py` to count.
+//!
+//!     denominate_guard CASE TIMES     without arguments: the names of the cases
 
 mod cases;
 
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn measured_denomination(case: &cases::Case) -> usize {
-    case.solve().map_or(0, |counts| counts.len())
-}
-
 fn main() {
-    for case in cases::all() {
-        std::hint::black_box(measured_denomination(std::hint::black_box(&case)));
-        println!("{}", case.name);
+    let mut arguments = std::env::args().skip(1);
+    let Some(wanted) = arguments.next() else {
+        for case in cases::all() {
+            println!("{}", case.name);
+        }
+        return;
+    };
+    let times: usize = arguments
+        .next()
+        .and_then(|times| times.parse().ok())
+        .unwrap_or(0);
+    for case in cases::all().iter().filter(|case| case.name == wanted) {
+        for _ in 0..times {
+            std::hint::black_box(std::hint::black_box(case).solve().is_ok());
+        }
     }
 }
