@@ -66,7 +66,7 @@ async def test_a_good_command_is_acknowledged_then_completed(dispenser: Dialogue
             "invalidMessage",
             "",
         ),
-        ('{"payload":' + "[" * 10_000, "invalidMessage", "deep"),
+        ('{"payload":' + "[" * 10_000, "invalidMessage", "levels"),
     ],
 )
 async def test_a_bad_message_is_refused_with_the_reason_and_the_service_goes_on(

@@ -22,6 +22,7 @@ _COMMANDS = {
     "call": "Send one command to a service.",
     "watch": "Print the events of a service.",
     "denominate": "Work out which notes pay an amount.",
+    "bench": "Compare with peers on this machine.",
     "certificate": "Make, sign, show and check certificates.",
 }
 """Every command with its one line of help; `<name>.py` beside this file holds it."""

@@ -1,5 +1,7 @@
 //! The units of one currency, as the mixes see them: grouped into piles of one value.
 
+use smallvec::SmallVec;
+
 use super::fewest::{self, Pile, UNBOUNDED};
 use super::{Currency, Failure, MAX_UNITS, OutOfWork, Unit, Work, share};
 
@@ -18,6 +20,9 @@ pub struct Source {
     pub high: u64,
 }
 
+/// The units of one currency; few, as a rule.
+pub type Sources = SmallVec<[Source; fewest::FEW]>;
+
 /// Cash of one currency, and the amount to be made up from it.
 #[derive(Debug)]
 pub struct Cash {
@@ -28,9 +33,9 @@ pub struct Cash {
     /// What one of `amount` is in smallest units.
     pub measure: u128,
     /// Values of the piles, largest first.
-    pub values: Vec<u64>,
+    pub values: SmallVec<[u64; fewest::FEW]>,
     /// The units, pile by pile, in the order of the request.
-    pub sources: Vec<Source>,
+    pub sources: Sources,
 }
 
 impl Cash {
@@ -38,7 +43,7 @@ impl Cash {
     pub fn new(currency: Currency, amount: u128, units: &[Unit]) -> Result<Self, Failure> {
         let mut any = false;
         let (mut held, mut contained) = (0u128, 0u128);
-        let mut sources = Vec::with_capacity(units.len());
+        let mut sources = Sources::new();
         for (place, unit) in units.iter().enumerate() {
             if unit.currency != currency {
                 continue;
@@ -85,10 +90,15 @@ impl Cash {
             }
             divisor
         };
-        let mut values = Vec::with_capacity(sources.len());
+        let mut values = SmallVec::new();
         for source in &mut sources {
             // No larger than the amount, which fits.
-            let value = (units[source.unit].value / measure) as u64;
+            let value = units[source.unit].value;
+            let value = if measure == 1 {
+                value as u64
+            } else {
+                (value / measure) as u64
+            };
             if values.last() != Some(&value) {
                 values.push(value);
             }
@@ -96,7 +106,11 @@ impl Cash {
         }
         Ok(Self {
             currency,
-            amount: (amount / measure) as u64,
+            amount: if measure == 1 {
+                amount as u64
+            } else {
+                (amount / measure) as u64
+            },
             measure,
             values,
             sources,

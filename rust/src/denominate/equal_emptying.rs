@@ -19,7 +19,7 @@
 //! over cash, which is near the answer, and between its last two points every other unit has one
 //! fraction at most. So a denomination is some tens of searches for the fewest items.
 
-use super::cash::{Cash, Source};
+use super::cash::{Cash, Source, Sources};
 use super::{Failure, MAX_UNITS, OutOfWork, Work};
 
 /// Items by this mix, at most `budget`; gives their number.
@@ -85,13 +85,13 @@ enum Bound {
 struct Even<'a> {
     cash: &'a Cash,
     budget: u64,
-    sources: Vec<Source>,
+    sources: Sources,
     work: &'a mut Work,
 }
 
 impl Even<'_> {
     /// The sources with one more limit.
-    fn limited(&self, share: Share, bound: Bound) -> Vec<Source> {
+    fn limited(&self, share: Share, bound: Bound) -> Sources {
         let mut sources = self.sources.clone();
         for source in &mut sources {
             match bound {

@@ -7,7 +7,7 @@
 //! least to give are left out first, since it is only together that they matter. The smallest
 //! values that fit into the amount bound from below how many units must be left out.
 
-use super::cash::{Cash, Source};
+use super::cash::{Cash, Source, Sources};
 use super::fewest::UNBOUNDED;
 use super::{Failure, MAX_UNITS, OutOfWork, Work};
 
@@ -42,7 +42,7 @@ struct Choice<'a> {
     free: Vec<usize>,
     /// Units of each pile that are left out.
     out: Vec<usize>,
-    best: Option<(u64, Vec<Source>, [u64; MAX_UNITS])>,
+    best: Option<(u64, Sources, [u64; MAX_UNITS])>,
 }
 
 impl<'a> Choice<'a> {

@@ -25,6 +25,8 @@ pub mod nearest;
 pub mod share;
 pub mod table;
 
+use smallvec::{SmallVec, smallvec};
+
 use cash::Cash;
 use fewest::UNBOUNDED;
 use table::Row;
@@ -33,6 +35,9 @@ use table::Row;
 pub const MAX_UNITS: usize = 64;
 /// Smallest units of money in one of a currency: five decimals.
 pub const SCALE: u128 = 100_000;
+/// Items of each unit.
+pub type Counts = SmallVec<[u64; fewest::FEW]>;
+
 /// Steps that a denomination may take unless the caller says otherwise; some 10 ns each.
 pub const WORK_LIMIT: u64 = 5_000_000;
 
@@ -151,11 +156,11 @@ impl Work {
 ///
 /// With several currencies and a limit of items, each currency in the order given takes the best
 /// of its mix that leaves the later ones the fewest items that they need.
-pub fn denominate(request: &Request, work: &mut Work) -> Result<Vec<u64>, Failure> {
+pub fn denominate(request: &Request, work: &mut Work) -> Result<Counts, Failure> {
     if request.units.len() > MAX_UNITS {
         return Err(Failure::TooManyUnits);
     }
-    let mut result = vec![0; request.units.len()];
+    let mut result = smallvec![0; request.units.len()];
     let limit = request.max_items.unwrap_or(UNBOUNDED).min(UNBOUNDED);
     if let [(currency, amount)] = *request.amounts {
         if amount > 0 || holds_back(request.units, currency) {

@@ -5,6 +5,9 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyDict, PyInt, PyList, PyMapping, PyString, PyTuple, PyType};
 
+use smallvec::SmallVec;
+
+use crate::denominate::fewest::FEW;
 use crate::denominate::table::Row;
 use crate::denominate::{
     self, Currency, Failure, MAX_UNITS, Mix, Request, SCALE, WORK_LIMIT, Work,
@@ -206,6 +209,11 @@ fn parse(text: &str) -> Result<u128, &'static str> {
 
 /// Smallest units as people write them.
 fn written(amount: u128) -> String {
+    if let Ok(amount) = u64::try_from(amount)
+        && amount.is_multiple_of(SCALE as u64)
+    {
+        return (amount / SCALE as u64).to_string();
+    }
     let (whole, rest) = (amount / SCALE, amount % SCALE);
     if rest == 0 {
         return whole.to_string();
@@ -568,9 +576,7 @@ struct Denomination {
     /// Number of items altogether.
     #[pyo3(get)]
     items: u64,
-    /// What was asked for: amounts by currency.
-    #[pyo3(get)]
-    amounts: Py<PyDict>,
+    amounts: SmallVec<[(Currency, u128); 1]>,
     /// The mix that was asked for.
     #[pyo3(get)]
     mix: Py<PyAny>,
@@ -578,12 +584,27 @@ struct Denomination {
 
 #[pymethods]
 impl Denomination {
+    /// What was asked for: amounts by currency.
+    #[getter]
+    fn amounts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let amounts = PyDict::new(py);
+        for (currency, amount) in &self.amounts {
+            amounts.set_item(name(*currency), decimal(py, *amount)?)?;
+        }
+        Ok(amounts)
+    }
+
     fn __repr__(&self, py: Python<'_>) -> String {
+        let amounts: Vec<String> = self
+            .amounts
+            .iter()
+            .map(|(currency, amount)| format!("'{}': '{}'", name(*currency), written(*amount)))
+            .collect();
         format!(
-            "Denomination(values={}, items={}, amounts={}, mix={})",
+            "Denomination(values={}, items={}, amounts={{{}}}, mix={})",
             self.values.bind(py),
             self.items,
-            self.amounts.bind(py),
+            amounts.join(", "),
             self.mix
                 .bind(py)
                 .repr()
@@ -599,17 +620,22 @@ impl Denomination {
         let other = other.get();
         Ok(self.items == other.items
             && self.values.bind(py).eq(&other.values)?
-            && self.amounts.bind(py).eq(&other.amounts)?
+            && self.amounts == other.amounts
             && self.mix.bind(py).eq(&other.mix)?)
     }
 }
 
+/// Units as the solver has them, and as Python has them.
+type Units<'py> = (
+    SmallVec<[denominate::Unit; FEW]>,
+    SmallVec<[Bound<'py, Unit>; FEW]>,
+);
+
 /// What is asked for, read.
 struct Asked<'py> {
-    units: Vec<denominate::Unit>,
-    objects: Vec<Bound<'py, Unit>>,
-    amounts: Vec<(Currency, u128)>,
-    given: Bound<'py, PyDict>,
+    units: SmallVec<[denominate::Unit; FEW]>,
+    objects: SmallVec<[Bound<'py, Unit>; FEW]>,
+    amounts: SmallVec<[(Currency, u128); 1]>,
     max_items: Option<u64>,
     work_limit: u64,
 }
@@ -622,13 +648,11 @@ impl<'py> Asked<'py> {
         partial: Option<&Bound<'py, PyAny>>,
         work_limit: Option<u64>,
     ) -> PyResult<Self> {
-        let py = amounts.py();
         let (plain, objects) = read_units(units)?;
         let mut asked = Self {
             units: plain,
             objects,
-            amounts: Vec::with_capacity(1),
-            given: PyDict::new(py),
+            amounts: SmallVec::new(),
             max_items: max_items
                 .map(|given| count_of(given, "max_items"))
                 .transpose()?,
@@ -648,13 +672,11 @@ impl<'py> Asked<'py> {
                 self.amounts
                     .push((currency_of(&currency)?, money(&amount, "the amount")?));
             }
-            self.given = amounts.copy()?;
         } else if let Ok(amounts) = amounts.cast::<PyMapping>() {
             for pair in amounts.items()?.iter() {
                 let (currency, amount): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair.extract()?;
                 self.amounts
                     .push((currency_of(&currency)?, money(&amount, "the amount")?));
-                self.given.set_item(currency, amount)?;
             }
         } else {
             let amount = money(amounts, "the amount")?;
@@ -681,7 +703,6 @@ impl<'py> Asked<'py> {
                 ));
             }
             self.amounts.push((first.currency, amount));
-            self.given.set_item(name(first.currency), amounts)?;
         }
         Ok(())
     }
@@ -838,10 +859,8 @@ impl<'py> Asked<'py> {
     }
 }
 
-fn read_units<'py>(
-    given: &Bound<'py, PyAny>,
-) -> PyResult<(Vec<denominate::Unit>, Vec<Bound<'py, Unit>>)> {
-    let mut objects: Vec<Bound<'py, Unit>> = Vec::with_capacity(8);
+fn read_units<'py>(given: &Bound<'py, PyAny>) -> PyResult<Units<'py>> {
+    let mut objects: SmallVec<[Bound<'py, Unit>; FEW]> = SmallVec::new();
     let mut add = |unit: Bound<'py, PyAny>| -> PyResult<()> {
         objects.push(
             unit.cast_into::<Unit>()
@@ -858,7 +877,7 @@ fn read_units<'py>(
             add(unit?)?;
         }
     }
-    let mut units = Vec::with_capacity(objects.len());
+    let mut units = SmallVec::new();
     for (place, object) in objects.iter().enumerate() {
         let unit = object.get();
         for earlier in &objects[..place] {
@@ -918,7 +937,7 @@ fn denominate_<'py>(
     Ok(Denomination {
         values: values.unbind(),
         items,
-        amounts: asked.given.unbind(),
+        amounts: asked.amounts,
         mix,
     })
 }

@@ -1,0 +1,142 @@
+"""The comparison: every named case with every way of denominating, side by side in one run.
+
+A figure is the quickest of several rounds; in every round each peer has its turn, so that the
+noise of the machine falls on all. Whatever is used from Python is timed from Python, with
+everything that it needs for one amount: arguments, model, search, answer. Where an exact peer
+gives another answer than ours, the comparison fails.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import statistics
+import subprocess
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from cases import CASES, Case
+from peers import PEERS, Items
+
+from xfs4iot import _core
+from xfs4iot.denominate import NotDispensable, TooManyItems, Unit, denominate
+
+ROOT = Path(__file__).parents[2]
+OURS, RUST, EMPTY, CP_SAT = "ours", "ours, in Rust", "reading the arguments", "CP-SAT"
+SHORT = 0.002
+"""Seconds that a batch of calls lasts at least, so that the clock's grain does not matter."""
+
+
+@dataclass
+class Row:
+    """What was measured of one case.
+
+    Attributes:
+        case: its name.
+        items: the fewest items; None if the amount is not dispensable.
+        seconds: by peer, for one denomination; the best setting of CP-SAT goes by `CP-SAT`.
+        remarks: by peer, why there is no time, or what is wrong with the answer.
+    """
+
+    case: str
+    items: Items
+    seconds: dict[str, float] = field(default_factory=dict)
+    remarks: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def ratio(self) -> float:
+        """How many times as long CP-SAT takes."""
+        return self.seconds[CP_SAT] / self.seconds[OURS]
+
+
+class Disagreement(Exception):
+    """An exact peer has another answer."""
+
+
+def ours(case: Case) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    """A call that denominates, and one that only reads the same arguments."""
+    units = [Unit(f"unit{place}", *unit) for place, unit in enumerate(case.units)]
+    partial = {f"unit{place}": count for place, count in case.partial.items()} or None
+    amounts, most = case.amounts, case.max_items
+
+    def solve() -> Any:
+        try:
+            return denominate(amounts, units, max_items=most, partial=partial)
+        except (NotDispensable, TooManyItems):
+            return None
+
+    return solve, lambda: _core._read_request(amounts, units, max_items=most, partial=partial)
+
+
+def once(call: Callable[[], Any]) -> float:
+    """Seconds of one call; of short ones, the mean of a batch."""
+    began = time.perf_counter()
+    call()
+    spent = time.perf_counter() - began
+    if spent > SHORT:
+        return spent
+    number = max(1, int(SHORT / max(spent, 1e-7)))
+    began = time.perf_counter()
+    for _ in range(number):
+        call()
+    return (time.perf_counter() - began) / number
+
+
+def measure(rounds: int, progress: Callable[[str], None], peers: bool = True) -> Iterator[Row]:
+    """All cases, one after the other."""
+    warnings.simplefilter("ignore", DeprecationWarning)
+    for case in CASES:
+        progress(case.name)
+        solve, empty = ours(case)
+        result = solve()
+        row = Row(case.name, None if result is None else result.items)
+        calls: dict[str, Callable[[], Any]] = {OURS: solve, EMPTY: empty}
+        for peer in PEERS if peers else ():
+            answer = peer.solve(case)
+            if isinstance(answer, str):
+                row.remarks[peer.name] = answer
+                continue
+            if answer != row.items:
+                if peer.exact:
+                    raise Disagreement(f"{case.name}: {peer.name} has {answer} items, ours {row.items}")
+                row.remarks[peer.name] = "finds none" if answer is None else f"{answer} items"
+            calls[peer.name] = partial(peer.solve, case)
+        for _ in range(rounds):
+            for name, call in calls.items():
+                row.seconds[name] = min(row.seconds.get(name, float("inf")), once(call))
+        settings = [name for name in row.seconds if name.startswith(f"{CP_SAT}, ")]
+        if settings:
+            row.seconds[CP_SAT] = min(row.seconds[name] for name in settings)
+        yield row
+
+
+def rust(rows: list[Row]) -> str | None:
+    """Add the times of the solver alone, by criterion; gives why there are none."""
+    cargo = shutil.which("cargo")
+    if cargo is None:
+        return "cargo is not here"
+    command = [cargo, "bench", "--quiet", "--bench", "denominate", "--"]
+    options = ["--warm-up-time", "0.2", "--measurement-time", "0.5", "--noplot"]
+    done = subprocess.run([*command, *options], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "cargo bench failed"
+    for place, row in enumerate(rows):
+        file = ROOT / "target" / "criterion" / "denominate" / f"{place:02}" / "new" / "estimates.json"
+        row.seconds[RUST] = json.loads(file.read_text())["median"]["point_estimate"] * 1e-9
+    return None
+
+
+def summary(rows: list[Row]) -> dict[str, float]:
+    """The figures that the bars are about."""
+    figures = {
+        "everyday, times reading the arguments": rows[0].seconds[OURS] / rows[0].seconds[EMPTY],
+        "slowest case, seconds": max(row.seconds[OURS] for row in rows),
+    }
+    if all(CP_SAT in row.seconds for row in rows):
+        figures["median ratio to CP-SAT"] = statistics.median(row.ratio for row in rows)
+    return figures

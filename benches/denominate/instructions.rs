@@ -1,0 +1,24 @@
+//! Solves one case as often as it is told, for `benches/guard/instructions.py` to count.
+//!
+//!     denominate_guard CASE TIMES     without arguments: the names of the cases
+
+mod cases;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let Some(wanted) = arguments.next() else {
+        for case in cases::all() {
+            println!("{}", case.name);
+        }
+        return;
+    };
+    let times: usize = arguments
+        .next()
+        .and_then(|times| times.parse().ok())
+        .unwrap_or(0);
+    for case in cases::all().iter().filter(|case| case.name == wanted) {
+        for _ in 0..times {
+            std::hint::black_box(std::hint::black_box(case).solve().is_ok());
+        }
+    }
+}
