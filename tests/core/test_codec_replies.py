@@ -173,7 +173,7 @@ def test_a_client_reads_text_and_bytes() -> None:
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        ("", "ends where an object"),
+        ("", "an object is expected"),
         ("{}", "header is missing"),
         (b"\xff", "not UTF-8 at byte 0"),
         ('{"header":{"type":"event","name":"A.B","requestId":-3}}', "header.requestId is -3"),
