@@ -17,7 +17,6 @@ import xfs4iot
 from dialogue import Dialogue, dialogue
 from schemas import problems
 from traffic import Traffic, catalogue
-from xfs4iot.protocol.adapters import ADAPTERS, WITHOUT_ADAPTER
 
 VERSIONS = ("2021-1", "2023-2", "2024-3")
 ROUNDS = 4
@@ -213,56 +212,3 @@ async def test_set_versions_changes_one_connection_only(
     await one.success("Common.SetVersions", {"commands": {"Common.Status": 3}}, version="2.0")
     answers = [await client.completion("Common.Status", version="2.0") for client in (one, other)]
     assert [answer["header"]["version"] for answer in answers] == ["3.0", "2.0"]
-
-
-def test_every_difference_of_a_served_message_has_an_adapter_or_a_reason() -> None:
-    missing = []
-    for version in VERSIONS[:-1]:
-        for part, name in served_parts():
-            lost = older_only(version, part, name)
-            known = (version, part, name) in ADAPTERS or (version, part, name) in WITHOUT_ADAPTER
-            if lost and not known:
-                missing.append(f"{version} {part} {name}: {', '.join(sorted(lost)[:5])}")
-    assert not missing, "\n".join(missing)
-
-
-def served_parts() -> list[tuple[Any, str]]:
-    """Parts of the messages of every served interface."""
-    found: list[tuple[Any, str]] = []
-    for interface in ("Common", "ServicePublisher", "Storage", "CashManagement", "CashDispenser"):
-        own = catalogue("2024-3")["interfaces"][interface]
-        for command in own["commands"]:
-            found += [("request", f"{interface}.{command}"), ("completion", f"{interface}.{command}")]
-        found += [("event", f"{interface}.{event}") for event in own["events"]]
-    return found
-
-
-def older_only(version: str, part: str, name: str) -> set[str]:
-    """Properties that an older version has and the newest says otherwise, or not at all."""
-    shapes = []
-    for one in (version, "2024-3"):
-        interface, _, short = name.partition(".")
-        own = catalogue(one)["interfaces"].get(interface, {"commands": {}, "events": {}})
-        message = own["events" if part == "event" else "commands"].get(short)
-        if message is None:
-            return set()
-        schema = message["completion"]["payload"] if part == "completion" else message["payload"]
-        shapes.append(properties(catalogue(one), schema, ""))
-    return shapes[0] - shapes[1]
-
-
-def properties(content: dict[str, Any], schema: Any, path: str, depth: int = 0) -> set[str]:
-    if not isinstance(schema, dict) or depth > 14:
-        return set()
-    if "$ref" in schema:
-        return properties(content, content["definitions"][schema["$ref"].rpartition("/")[2]], path, depth + 1)
-    found = set()
-    for option in schema.get("anyOf", ()):
-        found |= properties(content, option, path, depth + 1)
-    for name, inner in (schema.get("properties") or {}).items():
-        found |= {f"{path}.{name}"} | properties(content, inner, f"{path}.{name}", depth + 1)
-    for name in ("additionalProperties", "items"):
-        found |= properties(content, schema.get(name), f"{path}.*", depth + 1)
-    for inner in (schema.get("patternProperties") or {}).values():
-        found |= properties(content, inner, f"{path}.*", depth + 1)
-    return found
