@@ -3,7 +3,8 @@
 The only command is GetServices. It answers with the services in the order in which they
 were published, each with the host name under which the client itself reached the
 publisher, so that the answer is right on every network the device is connected to. Each
-service is also told in a ServiceDetailEvent before the completion.
+service is also told in a ServiceDetailEvent before the completion. A client of a version that has none
+of a service's interfaces beside Common is not told of it.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ class ServicePublisher(Interface):
 
     name: ClassVar[str] = "ServicePublisher"
     vendor_name = "xfs4iot"
-    published: Callable[[str], list[str]] = staticmethod(lambda host: [])
-    """Gives the URIs of all services as seen by a client at a host; set by the publisher's builder."""
+    published: Callable[[str, str], list[str]] = staticmethod(lambda host, specification: [])
+    """Gives the URIs of the services for a client at a host, of a version; set by the publisher's builder."""
 
     def __init__(self, service: Service) -> None:
         super().__init__(service)
@@ -33,7 +34,8 @@ class ServicePublisher(Interface):
     @handles("ServicePublisher.GetServices")
     def get_services(self, request: None, command: Command) -> messages.GetServicesCompletion:
         """`ServicePublisher.GetServices` 2.0."""
-        services = [messages.Service(service_uri=uri) for uri in self.published(command.session.peer.host)]
+        uris = self.published(command.session.peer.host, command.specification)
+        services = [messages.Service(service_uri=uri) for uri in uris]
         for service in services:
             command.send(messages.ServiceDetailEvent(vendor_name=self.vendor_name, services=[service]))
         return messages.GetServicesCompletion(vendor_name=self.vendor_name, services=services)
