@@ -145,6 +145,12 @@ class ConnectionVersions:
             fitting = tuple(one for one in fitting if one in chosen) or fitting
         return self._shown if self._shown in fitting else fitting[0]
 
+    def possible(self, name: str, version: str | None) -> tuple[str, ...]:
+        """The versions that the client of this command may be of, by what is known of it."""
+        if self._shown is not None or version is None:
+            return (self._shown or _WITHOUT_VERSION,)
+        return _fitting(name, version) or (self.current,)
+
     @property
     def current(self) -> str:
         """What the client is known to speak: the newest, as long as nothing is known."""
