@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio_websocket
 
 import exercised
 import xfs4iot
@@ -233,3 +234,83 @@ async def test_our_own_client_speaks_every_version(atm: xfs4iot.Publisher, versi
         with pytest.raises(xfs4iot.CommandFailed) as failed:
             await client.call("CashDispenser.Present", {})
         assert failed.value.error_code == "noItems"
+
+
+async def test_our_client_speaks_the_newest_version_that_the_service_offers(atm: xfs4iot.Publisher) -> None:
+    async with xfs4iot.connect(atm.uri("CashDispenser")) as client:
+        assert client.version == "2024-3"
+        assert "powerManagement" in await client.call("Common.Status")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("strict", [True, False], ids=["refuses", "ignores the version"])
+async def test_our_client_steps_down_to_what_an_older_service_offers(
+    nursery: trio.Nursery, version: str, strict: bool
+) -> None:
+    """A service of one version only, which refuses or does not look at the versions of commands."""
+    uri = await nursery.start(one_version, version, strict)
+    async with xfs4iot.connect(uri) as client:
+        assert client.version == version
+        assert await client.call("Common.Status") == {"common": {"device": "online"}}
+
+
+async def test_our_client_is_told_events_in_its_version_before_it_sends_anything(
+    atm: xfs4iot.Publisher, nursery: trio.Nursery
+) -> None:
+    other: Dialogue = await nursery.start(dialogue, atm.uri("CashDispenser"))
+    async with (
+        xfs4iot.connect(atm.uri("CashDispenser"), version="2021-1") as client,
+        client.events("StatusChangedEvent") as events,
+    ):
+        await other.success("Storage.StartExchange")
+        async for event in events:
+            assert event.payload == {"exchange": "active"}
+            break
+
+
+async def test_a_version_that_does_not_exist_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match=r"'2022-1' is no version .*2021-1, 2023-2, 2024-3"):
+        async with xfs4iot.connect("ws://localhost/xfs4iot/v1.0/X", version="2022-1"):
+            pass
+
+
+async def one_version(
+    version: str, strict: bool, *, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """A foreign service that knows one version of the standard."""
+    own = catalogue(version)["interfaces"]["Common"]["commands"]
+    legacy = version == "2021-1"
+
+    async def serve(request: trio_websocket.WebSocketRequest) -> None:
+        connection = await request.accept()
+        while True:
+            try:
+                message = json.loads(await connection.get_message())
+            except trio_websocket.ConnectionClosed:
+                return
+            header = {name: message["header"][name] for name in ("name", "requestId")}
+            command = own[header["name"].partition(".")[2]]
+            known = None if legacy else command["version"]
+            good = not strict or message["header"].get("version") == known
+            code = "success" if good else "invalidCommand"
+            content: dict[str, Any] = {"common": {"device": "online"}} if good else {}
+            if legacy:
+                answers = [
+                    {"header": {**header, "type": "acknowledge"}, "payload": {"status": "ok"}},
+                    {
+                        "header": {**header, "type": "completion"},
+                        "payload": {"completionCode": code, **content},
+                    },
+                ]
+            else:
+                header["version"] = command["completion"]["version"]
+                answers = [
+                    {"header": {**header, "type": "acknowledge"}},
+                    {"header": {**header, "type": "completion", "completionCode": code}, "payload": content},
+                ]
+            for answer in answers:
+                await connection.send_message(json.dumps(answer))
+
+    async with trio.open_nursery() as nursery:
+        server = await nursery.start(trio_websocket.serve_websocket, serve, "127.0.0.1", 0, None)
+        task_status.started(f"ws://127.0.0.1:{server.port}/xfs4iot/v1.0/Other")

@@ -14,7 +14,7 @@ from xfs4iot.devices import Device
 from xfs4iot.interfaces.common import Common
 from xfs4iot.protocol.messages import auxiliaries, cash_management
 from xfs4iot.protocol.messages import deposit as deposit_messages
-from xfs4iot.protocol.versions import command_version
+from xfs4iot.protocol.versions import telling_version
 from xfs4iot.server.handler import Interface, handles
 from xfs4iot.server.service import Service
 
@@ -307,7 +307,7 @@ async def test_a_command_is_known_by_every_spelling_and_listed_by_the_versions_o
     own = "Auxiliaries.GetAutoStart" + ("UpTime" if version == "2023-2" else "upTime")
     other = "Auxiliaries.GetAutoStart" + ("upTime" if version == "2023-2" else "UpTime")
     assert (await ended(client, own))["payload"]["mode"] == "daily"
-    number = None if version == "2021-1" else command_version(own, version)
+    number = None if version == "2021-1" else telling_version(own, version)
     request_id = await client.send(other, {}, version=number)
     await client.until("acknowledge", request_id)
     completion = await client.until("completion", request_id)

@@ -35,9 +35,13 @@ __all__ = [
     "completion_code",
     "has",
     "has_interface",
+    "header_version",
+    "major",
     "names",
     "raises",
     "served",
+    "specification_of_completion",
+    "telling_version",
     "unsolicited",
 ]
 
@@ -62,13 +66,36 @@ def _order(version: str) -> tuple[int, int]:
 
 
 def command_version(name: str, specification: str) -> str:
-    """The version a client of `specification` gives in the header of a command.
+    """The version that a client of `specification` gives in the header of a command."""
+    versions = _versions(name, specification)
+    return versions[0] if versions is not None else "1.0"
 
-    It is that of the command or of its completion, whichever is newer, so that it tells
-    versions of the standard apart wherever the messages differ.
+
+def header_version(name: str, specification: str) -> str | None:
+    """The same, or None in the envelope of 2021-1."""
+    return None if specification == _WITHOUT_VERSION else command_version(name, specification)
+
+
+def telling_version(name: str, specification: str) -> str:
+    """The version that tells a service of ours more of its client, wherever the messages differ.
+
+    It is that of the command or of its completion, whichever is newer; both are served.
     """
     versions = _versions(name, specification)
     return max(versions, key=_order) if versions is not None else "1.0"
+
+
+def major(version: str) -> int:
+    """`3` of `3.0`, as Common.SetVersions has it."""
+    return _order(version)[0]
+
+
+def specification_of_completion(name: str, version: str | None) -> str:
+    """The newest version of the standard that a completion in this version belongs to."""
+    if version is None:
+        return _WITHOUT_VERSION
+    fitting = [one for one in SPECIFICATIONS if (known := _versions(name, one)) and known[1] == version]
+    return fitting[-1] if fitting else NEWEST
 
 
 def served(name: str) -> list[str]:
