@@ -28,6 +28,7 @@ from xfs4iot.protocol.adapters import (
     spelling,
 )
 from xfs4iot.protocol.adapters.changes import Left, Moved, Reshaped, Values, compiled
+from xfs4iot.protocol.adapters.withdrawn import WITHDRAWN
 from xfs4iot.protocol.catalogue import catalogue
 
 OLDER = SPECIFICATIONS[:-1]
@@ -203,3 +204,35 @@ UNSAID = {
     ("TextTerminal.GetQueryForm", "formName"): "the client has just named it",
 }
 """Properties of an older version that the newer does not carry, and why."""
+
+
+def test_what_a_later_version_withdrew_is_listed_with_what_tells_the_same() -> None:
+    gone = set()
+    for version in OLDER:
+        newer = catalogue(STEPS[version])["interfaces"]
+        for interface, own in catalogue(version)["interfaces"].items():
+            for kind in ("commands", "events"):
+                for short in own[kind]:
+                    spelt = spelling(f"{interface}.{short}", STEPS[version]).partition(".")[2]
+                    message = newer[interface][kind].get(spelt)
+                    if message is None or message.get("registered") is False:
+                        gone.add((version, f"{interface}.{short}"))
+    assert gone == WITHDRAWN.keys()
+
+
+@pytest.mark.parametrize("version", OLDER)
+def test_no_request_however_wrong_breaks_an_adapter(version: str) -> None:
+    traffic = Traffic(version, seed=3)
+    tried = 0
+    for part, name in shared(version):
+        if part != "request" or (traffic.commands[name]["payload"] is None):
+            continue
+        for number in range(40):
+            text = traffic.mutated(traffic.command(name, number + 1))
+            try:
+                payload = json.dumps(json.loads(text)["payload"], allow_nan=False).encode()
+            except (ValueError, KeyError, TypeError):
+                continue
+            adapt("request", name, payload, version)
+            tried += 1
+    assert tried > 1000

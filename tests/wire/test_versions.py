@@ -21,7 +21,7 @@ from traffic import Traffic, catalogue
 from xfs4iot.protocol.adapters import spelling
 
 VERSIONS = ("2021-1", "2023-2", "2024-3")
-ROUNDS = 4
+ROUNDS = 8
 
 
 async def settled(client: Dialogue, name: str, request_id: int) -> list[dict[str, Any]]:

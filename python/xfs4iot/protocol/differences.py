@@ -24,7 +24,7 @@ from xfs4iot.protocol.adapters import CHANGES, STEPS, Part, canonical, spelling
 from xfs4iot.protocol.adapters.changes import Values
 from xfs4iot.protocol.catalogue import catalogue
 
-__all__ = ["Difference", "compare", "differences", "messages", "needed", "open_differences"]
+__all__ = ["Difference", "compare", "differences", "messages", "needed", "open_differences", "properties"]
 
 Schema = dict[str, Any]
 Kinds = dict[str, tuple[str, ...]]
@@ -169,3 +169,8 @@ def _flat(schema: Schema | None, content: Schema, path: str, depth: int) -> Kind
         kind = next((one for one in kinds if one != "null"), "any") if isinstance(kinds, list) else kinds
         found[path] = (str(kind),)
     return found
+
+
+def properties(version: str, part: Part, name: str) -> set[str]:
+    """The path of every property of a message part."""
+    return set(_flat(_schema(version, part, name), catalogue(version), "", 0))

@@ -20,7 +20,7 @@ CHANGES: Changes = {
         Left(("remoteStatusMonitor",), "no later version knows a remote status monitor"),
     ),
     ("2021-1", "request", "Auxiliaries.SetAutoStartupTime"): (
-        Left(("mode",), "to clear is a command of its own in every version; here it is invalidData"),
+        Left(("mode",), "`clear` is a command of its own in every version, and invalidData here"),
     ),
     ("2021-1", "request", "Auxiliaries.SetAuxiliaries"): (
         Moved("displayBackLight", "consumerDisplayBackLight"),

@@ -44,8 +44,9 @@ def _lights_up(old: Plain) -> Plain:
     found: Plain = {}
     for name, light in old.items():
         if name in _LIGHTS and isinstance(light, dict):
+            position = light.get("position")
             said = {key: value for key, value in light.items() if key != "position"}
-            found[name] = {light.get("position") or "default": said}
+            found[name] = {position if isinstance(position, str) else "default": said}
         else:
             found[name] = light
     return found
