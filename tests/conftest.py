@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
 
+import exercised
 import xfs4iot
 from dialogue import Dialogue, dialogue
 from xfs4iot.simulator import atm as simulated_atm
@@ -14,6 +17,19 @@ from xfs4iot.simulator import atm as simulated_atm
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="run the tests that take minutes, too")
+    parser.addoption(
+        "--exercised",
+        metavar="FILE",
+        help="write which commands of which version were exercised, and how they ended; - prints it",
+    )
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    where = config.getoption("--exercised")
+    if where == "-":
+        terminalreporter.write_line(exercised.table())
+    elif where:
+        Path(where).write_text(exercised.table(), "utf-8")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.Item]) -> None:

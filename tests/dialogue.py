@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import trio
 import trio_websocket
 
-from xfs4iot.protocol.versions import command_version
+from xfs4iot.protocol.versions import telling_version
 
 __all__ = ["Dialogue", "dialogue"]
 
@@ -36,7 +36,7 @@ class Dialogue:
     async def send(self, name: str, payload: Any = None, **header: Any) -> int:
         """Send a command; returns its request id. A header field of None is left out."""
         self._last += 1
-        version = None if self.specification == "2021-1" else command_version(name, self.specification)
+        version = None if self.specification == "2021-1" else telling_version(name, self.specification)
         fields = {"type": "command", "name": name, "requestId": self._last, "version": version, **header}
         message: dict[str, Any] = {"header": {k: v for k, v in fields.items() if v is not None}}
         if payload is not None:

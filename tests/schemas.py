@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -25,16 +26,43 @@ def _validator(version: str, kind: str, name: str) -> jsonschema.Draft202012Vali
         schema = own["commands"][short]["completion"]["payload"]
     else:
         schema = own["commands"][short]["payload"] if kind == "command" else None
-    base = (content.get("payloadBase") or {}).get("event" if kind == "unsolicited" else kind)
-    if schema is None and base is None:
+    if schema is None:
         return None
-    both = [one for one in (schema, base) if one is not None]
-    return jsonschema.Draft202012Validator({"allOf": both, "definitions": content["definitions"]})
+    return jsonschema.Draft202012Validator({**schema, "definitions": content["definitions"]})
+
+
+@cache
+def _base(version: str, kind: str) -> jsonschema.Draft202012Validator:
+    """What 2021-1 carries in every payload of a type, beside the message's own."""
+    base = (catalogue(version).get("payloadBase") or {}).get("event" if kind == "unsolicited" else kind)
+    return jsonschema.Draft202012Validator(base or {})
 
 
 @cache
 def _header(version: str, kind: str) -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(catalogue(version)["headers"][kind])
+
+
+def _unknown(schema: dict[str, Any], content: Any, version: str, path: str = "") -> Iterator[str]:
+    """Properties that the schema does not name: another version's, as these clients see it."""
+    if "$ref" in schema:
+        schema = catalogue(version)["definitions"][schema["$ref"].rpartition("/")[2]]
+    options = [one for one in schema.get("anyOf", ()) if one.get("type") != "null"]
+    if len(options) == 1:
+        yield from _unknown(options[0], content, version, path)
+    elif isinstance(content, list):
+        for one in content:
+            yield from _unknown(schema.get("items", {}), one, version, f"{path}[]")
+    elif isinstance(content, dict) and "properties" in schema:
+        free = schema.get("additionalProperties")
+        others = [free, *schema.get("patternProperties", {}).values()]
+        other = next((one for one in others if isinstance(one, dict)), None)
+        for name, value in content.items():
+            inner = schema["properties"].get(name, other)
+            if inner is None:
+                yield f"{path}.{name}"
+            else:
+                yield from _unknown(inner, value, version, f"{path}.{name}")
 
 
 def problems(version: str, message: dict[str, Any]) -> list[str]:
@@ -48,6 +76,8 @@ def problems(version: str, message: dict[str, Any]) -> list[str]:
     table = "events" if kind in ("event", "unsolicited") else "commands"
     if own is None or short not in own[table]:
         return [*found, f"{version} has no {name}"]
+    if table == "events" and own[table][short]["kind"] != ("command" if kind == "event" else kind):
+        found.append(f"type is {kind}, the catalogue says {own[table][short]['kind']}")
     if version != "2021-1":
         part = own[table][short]
         wanted = part["completion"]["version"] if kind == "completion" else part["version"]
@@ -55,11 +85,16 @@ def problems(version: str, message: dict[str, Any]) -> list[str]:
             found.append(f"header.version is {header.get('version')}, the catalogue says {wanted}")
     validator = _validator(version, kind, name)
     payload = message.get("payload", {})
+    base = _base(version, kind)
+    found += [f"payload{error.json_path[1:]}: {error.message}" for error in base.iter_errors(payload)]
     if validator is not None:
+        known = base.schema.get("properties", {})
+        payload = {name: value for name, value in payload.items() if name not in known}
         for error in validator.iter_errors(payload):
             found.append(f"payload{error.json_path[1:]}: {error.message[:200]}")
+        found += [f"payload{path} is unknown" for path in _unknown(validator.schema, payload, version)]
     if kind == "completion":
-        code = header.get("completionCode", payload.get("completionCode"))
+        code = header.get("completionCode", message.get("payload", {}).get("completionCode"))
         known = own["commands"][short]["completion"].get("errorCodes") or []
         if code == "commandErrorCode" and payload.get("errorCode") not in known:
             found.append(f"errorCode {payload.get('errorCode')} is none of {', '.join(known)}")

@@ -106,7 +106,7 @@ async def test_a_whole_session_leaves_no_secret_in_the_log(tmp_path: Path) -> No
         done = [line for line in service.lines() if line.get("command") == "CashDispenser.Dispense"]
         assert [line["completionCode"] for line in done][-1] == "success"
         assert str(done[-1]["identity"]).startswith("switch at 127.0.0.1:")
-        assert done[-1]["requestId"] == 3
+        assert done[-1]["requestId"] == 5
         assert isinstance(done[-1]["seconds"], float)
 
 

@@ -89,7 +89,7 @@ async def test_leaving_a_cancel_scope_cancels_the_command_at_the_service(
             assert scope.cancelled_caught
         assert await dispenser.call("Common.Status")
     assert any("→" in one and "Common.Cancel" in one for one in messages)
-    assert any("←" in one and '"requestId":2' in one and '"canceled"' in one for one in messages)
+    assert any("←" in one and "CashManagement.Reset" in one and '"canceled"' in one for one in messages)
 
 
 async def test_a_lost_connection_ends_calls_and_events_and_a_new_one_is_one_line(

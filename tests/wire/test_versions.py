@@ -1,29 +1,30 @@
 """Clients of three versions use one service, each as if the others did not exist.
 
-What the service sends is validated against the schemas of the client's version, for every
-command that version has and the simulated dispenser serves.
+Every command of every version is requested by payloads made from that version's schema; what the
+service sends is validated against the schemas of the client's version.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from typing import Any
 
 import pytest
 import trio
+import trio_websocket
 
+import exercised
 import xfs4iot
 from dialogue import Dialogue, dialogue
 from schemas import problems
 from traffic import Traffic, catalogue
-from xfs4iot.protocol.adapters import ADAPTERS, WITHOUT_ADAPTER
+from xfs4iot.protocol.adapters import spelling
 
 VERSIONS = ("2021-1", "2023-2", "2024-3")
-ROUNDS = 4
+ROUNDS = 8
 
 
-async def settled(client: Dialogue, request_id: int) -> list[dict[str, Any]]:
+async def settled(client: Dialogue, name: str, request_id: int) -> list[dict[str, Any]]:
     """Every message up to the completion of a command."""
     messages = []
     while True:
@@ -31,6 +32,9 @@ async def settled(client: Dialogue, request_id: int) -> list[dict[str, Any]]:
         messages.append(message)
         header = message["header"]
         if header["type"] == "completion" and header["requestId"] == request_id:
+            exercised.record(client.specification, name, code(message))
+            own = [one["header"]["type"] for one in messages if one["header"].get("requestId") == request_id]
+            assert own == ["acknowledge", *["event"] * (len(own) - 2), "completion"], own
             return messages
 
 
@@ -44,26 +48,30 @@ async def test_every_command_is_answered_in_the_clients_own_version(
     atm: xfs4iot.Publisher, nursery: trio.Nursery, version: str
 ) -> None:
     traffic = Traffic(version, seed=8)
-    client: Dialogue = await nursery.start(dialogue, atm.uri("CashDispenser"), version)
-    served = set(atm.services["CashDispenser"].handlers)
-    exercised: dict[str, Counter[str]] = {}
+    service = {"ServicePublisher": await nursery.start(dialogue, atm.uri(), version)}
+    dispenser: Dialogue = await nursery.start(dialogue, atm.uri("CashDispenser"), version)
+    await good(dispenser, "Common.Status")
+    served = {
+        spelling(name, version)
+        for one in (atm.endpoint, atm.services["CashDispenser"])
+        for name in one.handlers
+    }
     wrong: list[str] = []
-    number = 0
-    for _ in range(ROUNDS):
-        for name in traffic.commands:
-            if name.partition(".")[0] not in ("Common", "Storage", "CashManagement", "CashDispenser"):
-                continue
-            number += 1
-            await client.send_text(json.dumps(traffic.command(name, number)))
-            messages = await settled(client, number)
-            exercised.setdefault(name, Counter())[code(messages[-1])] += 1
-            for message in messages:
-                if message["header"]["name"] != "Simulator.TakeItems":
-                    wrong += problems(version, message)
-    for name, outcomes in exercised.items():
-        print(f"{version} {name:45} {dict(outcomes)}")
+    unserved: dict[str, str] = {}
+    number = 1
+    for name in (name for _ in range(ROUNDS) for name in traffic.commands):
+        if name in unserved:
+            continue
+        number += 1
+        client = service.get(name.partition(".")[0], dispenser)
+        await client.send_text(json.dumps(traffic.command(name, number)))
+        messages = await settled(client, name, number)
+        wrong += [problem for message in messages for problem in problems(version, message)]
+        if name not in served:
+            unserved[name] = code(messages[-1])
     assert not wrong, "\n".join(sorted(set(wrong))[:40])
-    assert served & set(exercised), "nothing was exercised"
+    assert set(unserved.values()) == {"unsupportedCommand"}
+    assert len(traffic.commands) - len(unserved) > 30
 
 
 def withdrawal(version: str) -> dict[str, Any]:
@@ -91,7 +99,12 @@ def reset(version: str) -> dict[str, Any]:
     )
 
 
-async def test_three_clients_of_three_versions_withdraw_and_see_the_same_truth(
+def refill(count: int) -> dict[str, Any]:
+    status = {"initial": {"typeEUR10": {"fit": count}}}
+    return {"storage": {"unit1": {"cash": {"status": status}}}}
+
+
+async def test_three_clients_of_three_versions_pay_out_and_replenish_and_see_the_same_truth(
     atm: xfs4iot.Publisher, nursery: trio.Nursery
 ) -> None:
     uri = atm.uri("CashDispenser")
@@ -121,9 +134,51 @@ async def test_three_clients_of_three_versions_withdraw_and_see_the_same_truth(
         await good(client, "CashManagement.Reset", reset(version))
     counts = [held(await good(client, "Storage.GetStorage")) for client in clients.values()]
     assert counts[0] == counts[1] == counts[2] == {"unit1": 497, "unit3": 497}
+    for number, (version, client) in enumerate(clients.items()):
+        for other in clients.values():
+            other.passed.clear()
+        await good(client, "Storage.StartExchange")
+        for told, other in clients.items():
+            changed = await other.until("unsolicited", name="Common.StatusChangedEvent")
+            inner = changed["payload"] if told == "2021-1" else changed["payload"]["common"]
+            assert inner == {"exchange": "active"}, version
+        await good(client, "Storage.SetStorage", refill(900 + number))
+        await good(client, "Storage.EndExchange")
+        for other in clients.values():
+            unit = (await good(other, "Storage.GetStorage"))["storage"]["unit1"]
+            assert unit["cash"]["status"]["initial"] == {"typeEUR10": {"fit": 900 + number}}
     for version, client in clients.items():
         wrong = [problem for message in client.passed for problem in problems(version, message)]
         assert not wrong, wrong[:5]
+
+
+async def test_three_clients_at_the_same_time_do_not_disturb_each_other(
+    slow_atm: xfs4iot.Publisher, nursery: trio.Nursery
+) -> None:
+    """Each reads and moves while the others do; every answer is its own and of its version."""
+
+    async def work(version: str) -> None:
+        client: Dialogue = await nursery.start(dialogue, slow_atm.uri("CashDispenser"), version)
+        sent = {}
+        for _ in range(3):
+            for name in ("Common.Status", "CashManagement.Reset", "Storage.GetStorage"):
+                sent[await client.send(name, {})] = name
+        ended = {}
+        while len(ended) < len(sent):
+            message = await client.receive()
+            wrong.extend(problems(version, message))
+            header = message["header"]
+            if header["type"] == "completion":
+                assert header["name"] == sent[header["requestId"]]
+                ended[header["requestId"]] = code(message)
+        assert set(ended.values()) == {"success"}
+
+    wrong: list[str] = []
+    slow_atm.services["CashDispenser"].device.seconds = 0.02  # type: ignore[union-attr]
+    async with trio.open_nursery() as workers:
+        for version in VERSIONS:
+            workers.start_soon(work, version)
+    assert not wrong, wrong[:5]
 
 
 def asked(version: str) -> dict[str, Any]:
@@ -149,31 +204,13 @@ def total(counts: dict[str, Any]) -> int:
 async def good(client: Dialogue, name: str, payload: dict[str, Any] | None = None) -> dict[str, Any]:
     """A command that must succeed, and whose every message must be of the client's version."""
     request_id = await client.send(name, payload or {})
-    messages = await settled(client, request_id)
+    messages = await settled(client, name, request_id)
     client.passed += messages[1:-1]
     assert code(messages[-1]) == "success", messages[-1]
     wrong = [problem for message in messages for problem in problems(client.specification, message)]
     assert not wrong, wrong[:5]
     found: dict[str, Any] = messages[-1].get("payload", {})
     return found
-
-
-async def test_an_exchange_by_an_old_client_is_seen_by_a_new_one(
-    atm: xfs4iot.Publisher, nursery: trio.Nursery
-) -> None:
-    old: Dialogue = await nursery.start(dialogue, atm.uri("CashDispenser"), "2021-1")
-    new: Dialogue = await nursery.start(dialogue, atm.uri("CashDispenser"), "2024-3")
-    await new.success("Common.Status")
-    await good(old, "Storage.StartExchange")
-    changed = await new.until("unsolicited", name="Common.StatusChangedEvent")
-    assert changed["payload"]["common"] == {"exchange": "active"}
-    told = next(m for m in old.passed if m["header"]["name"] == "Common.StatusChangedEvent")
-    assert told["payload"] == {"exchange": "active"}
-    refill = {"unit1": {"cash": {"status": {"initial": {"typeEUR10": {"fit": 900}}}}}}
-    await good(old, "Storage.SetStorage", {"storage": refill})
-    await good(old, "Storage.EndExchange")
-    storage = (await new.success("Storage.GetStorage"))["storage"]
-    assert storage["unit1"]["cash"]["status"]["initial"] == {"typeEUR10": {"fit": 900}}
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -199,70 +236,81 @@ async def test_our_own_client_speaks_every_version(atm: xfs4iot.Publisher, versi
         assert failed.value.error_code == "noItems"
 
 
-async def test_a_version_that_is_not_served_is_refused_with_those_that_are(dispenser: Dialogue) -> None:
-    completion = await dispenser.completion("Common.Status", version="9.0")
-    assert completion["header"]["completionCode"] == "invalidCommand"
-    assert "1.0, 2.0, 3.0" in completion["header"]["errorDescription"]
+async def test_our_client_speaks_the_newest_version_that_the_service_offers(atm: xfs4iot.Publisher) -> None:
+    async with xfs4iot.connect(atm.uri("CashDispenser")) as client:
+        assert client.version == "2024-3"
+        assert "powerManagement" in await client.call("Common.Status")
 
 
-async def test_set_versions_changes_one_connection_only(
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("strict", [True, False], ids=["refuses", "ignores the version"])
+async def test_our_client_steps_down_to_what_an_older_service_offers(
+    nursery: trio.Nursery, version: str, strict: bool
+) -> None:
+    """A service of one version only, which refuses or does not look at the versions of commands."""
+    uri = await nursery.start(one_version, version, strict)
+    async with xfs4iot.connect(uri) as client:
+        assert client.version == version
+        assert await client.call("Common.Status") == {"common": {"device": "online"}}
+
+
+async def test_our_client_is_told_events_in_its_version_before_it_sends_anything(
     atm: xfs4iot.Publisher, nursery: trio.Nursery
 ) -> None:
-    one: Dialogue = await nursery.start(dialogue, atm.uri("CashDispenser"))
     other: Dialogue = await nursery.start(dialogue, atm.uri("CashDispenser"))
-    await one.success("Common.SetVersions", {"commands": {"Common.Status": 3}}, version="2.0")
-    answers = [await client.completion("Common.Status", version="2.0") for client in (one, other)]
-    assert [answer["header"]["version"] for answer in answers] == ["3.0", "2.0"]
+    async with (
+        xfs4iot.connect(atm.uri("CashDispenser"), version="2021-1") as client,
+        client.events("StatusChangedEvent") as events,
+    ):
+        await other.success("Storage.StartExchange")
+        async for event in events:
+            assert event.payload == {"exchange": "active"}
+            break
 
 
-def test_every_difference_of_a_served_message_has_an_adapter_or_a_reason() -> None:
-    missing = []
-    for version in VERSIONS[:-1]:
-        for part, name in served_parts():
-            lost = older_only(version, part, name)
-            known = (version, part, name) in ADAPTERS or (version, part, name) in WITHOUT_ADAPTER
-            if lost and not known:
-                missing.append(f"{version} {part} {name}: {', '.join(sorted(lost)[:5])}")
-    assert not missing, "\n".join(missing)
+async def test_a_version_that_does_not_exist_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match=r"'2022-1' is no version .*2021-1, 2023-2, 2024-3"):
+        async with xfs4iot.connect("ws://localhost/xfs4iot/v1.0/X", version="2022-1"):
+            pass
 
 
-def served_parts() -> list[tuple[Any, str]]:
-    """Parts of the messages of every served interface."""
-    found: list[tuple[Any, str]] = []
-    for interface in ("Common", "ServicePublisher", "Storage", "CashManagement", "CashDispenser"):
-        own = catalogue("2024-3")["interfaces"][interface]
-        for command in own["commands"]:
-            found += [("request", f"{interface}.{command}"), ("completion", f"{interface}.{command}")]
-        found += [("event", f"{interface}.{event}") for event in own["events"]]
-    return found
+async def one_version(
+    version: str, strict: bool, *, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """A foreign service that knows one version of the standard."""
+    own = catalogue(version)["interfaces"]["Common"]["commands"]
+    legacy = version == "2021-1"
 
+    async def serve(request: trio_websocket.WebSocketRequest) -> None:
+        connection = await request.accept()
+        while True:
+            try:
+                message = json.loads(await connection.get_message())
+            except trio_websocket.ConnectionClosed:
+                return
+            header = {name: message["header"][name] for name in ("name", "requestId")}
+            command = own[header["name"].partition(".")[2]]
+            known = None if legacy else command["version"]
+            good = not strict or message["header"].get("version") == known
+            code = "success" if good else "invalidCommand"
+            content: dict[str, Any] = {"common": {"device": "online"}} if good else {}
+            if legacy:
+                answers = [
+                    {"header": {**header, "type": "acknowledge"}, "payload": {"status": "ok"}},
+                    {
+                        "header": {**header, "type": "completion"},
+                        "payload": {"completionCode": code, **content},
+                    },
+                ]
+            else:
+                header["version"] = command["completion"]["version"]
+                answers = [
+                    {"header": {**header, "type": "acknowledge"}},
+                    {"header": {**header, "type": "completion", "completionCode": code}, "payload": content},
+                ]
+            for answer in answers:
+                await connection.send_message(json.dumps(answer))
 
-def older_only(version: str, part: str, name: str) -> set[str]:
-    """Properties that an older version has and the newest says otherwise, or not at all."""
-    shapes = []
-    for one in (version, "2024-3"):
-        interface, _, short = name.partition(".")
-        own = catalogue(one)["interfaces"].get(interface, {"commands": {}, "events": {}})
-        message = own["events" if part == "event" else "commands"].get(short)
-        if message is None:
-            return set()
-        schema = message["completion"]["payload"] if part == "completion" else message["payload"]
-        shapes.append(properties(catalogue(one), schema, ""))
-    return shapes[0] - shapes[1]
-
-
-def properties(content: dict[str, Any], schema: Any, path: str, depth: int = 0) -> set[str]:
-    if not isinstance(schema, dict) or depth > 14:
-        return set()
-    if "$ref" in schema:
-        return properties(content, content["definitions"][schema["$ref"].rpartition("/")[2]], path, depth + 1)
-    found = set()
-    for option in schema.get("anyOf", ()):
-        found |= properties(content, option, path, depth + 1)
-    for name, inner in (schema.get("properties") or {}).items():
-        found |= {f"{path}.{name}"} | properties(content, inner, f"{path}.{name}", depth + 1)
-    for name in ("additionalProperties", "items"):
-        found |= properties(content, schema.get(name), f"{path}.*", depth + 1)
-    for inner in (schema.get("patternProperties") or {}).values():
-        found |= properties(content, inner, f"{path}.*", depth + 1)
-    return found
+    async with trio.open_nursery() as nursery:
+        server = await nursery.start(trio_websocket.serve_websocket, serve, "127.0.0.1", 0, None)
+        task_status.started(f"ws://127.0.0.1:{server.port}/xfs4iot/v1.0/Other")

@@ -34,9 +34,7 @@ def connection_options(function: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
         "--version",
         type=click.Choice(list(versions.SPECIFICATIONS)),
-        default=versions.NEWEST,
-        show_default=True,
-        help="Version of the standard to speak.",
+        help="Version of the standard to speak; default: the newest that the service offers.",
     )
     @click.option("--trace", is_flag=True, help="Print every message, on standard error.")
     @functools.wraps(function)
@@ -47,7 +45,7 @@ def connection_options(function: Callable[..., Any]) -> Callable[..., Any]:
         key: Any,
         token_file: Any,
         plain: bool,
-        version: str,
+        version: str | None,
         trace: bool,
         **rest: Any,
     ) -> Any:

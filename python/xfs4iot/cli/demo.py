@@ -16,6 +16,7 @@ from xfs4iot import client
 from xfs4iot.cli.connection import run, tracer
 from xfs4iot.cli.hosting import simulated_atm
 from xfs4iot.cli.published import show_published
+from xfs4iot.protocol import versions
 
 __all__ = ["demo"]
 
@@ -46,7 +47,11 @@ async def _withdraw(console: Console, publisher: str, ca: Path | None, amount: D
     def step(text: str) -> None:
         console.print(f"[bold cyan]▸[/] {text}", highlight=False, soft_wrap=True)
 
-    settings: dict[str, Any] = {"ca": ca, "trace": tracer(console) if trace else None}
+    settings: dict[str, Any] = {
+        "ca": ca,
+        "version": versions.NEWEST,
+        "trace": tracer(console) if trace else None,
+    }
     answered = await client.discover("127.0.0.1", **settings)
     found = next(one for one in answered if one.uri == publisher)
     step("discover 127.0.0.1 on the standard's ports: a publisher answers")

@@ -29,6 +29,7 @@ Trace = Callable[[str, str], None]
 
 _log = logging.getLogger("xfs4iot.client")
 _ENVELOPE_IN_PAYLOAD = "2021-1"
+_ENVELOPE_IN_HEADER = ("version", "completionCode", "status")
 _SUBSCRIPTION_EVENTS = 10_000
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 """Reads plain objects; amounts stay exact."""
@@ -155,10 +156,35 @@ class Client:
             CommandFailed: it completed otherwise than with success.
             Disconnected: the connection ended first.
         """
-        if self._ended.is_set():
-            raise Disconnected(f"{command} was not sent: the connection to {self.uri} has ended")
         if typed is None:
             typed = isinstance(payload, msgspec.Struct)
+        call = await self._call(command, payload, timeout, on_event)
+        if not typed:
+            return call.payload or {}
+        completion = registry.command(command).completion
+        return None if completion is None else wire.decode(completion, wire.encode(call.payload or {}))
+
+    async def answer(self, command: str) -> tuple[str | None, dict[str, Any]]:
+        """Send a command without a payload, and see how it is completed.
+
+        Returns:
+            The version in the completion's header, None in the envelope of 2021-1; its payload.
+
+        Raises:
+            CommandRefused, CommandFailed, Disconnected: as `call`.
+        """
+        call = await self._call(command, None, 0, None)
+        return call.header.get("version"), call.payload or {}
+
+    async def _call(
+        self,
+        command: str,
+        payload: Mapping[str, Any] | msgspec.Struct | None,
+        timeout: float,
+        on_event: Callable[[Event], None] | None,
+    ) -> _Call:
+        if self._ended.is_set():
+            raise Disconnected(f"{command} was not sent: the connection to {self.uri} has ended")
         self._last_request_id += 1
         request_id = self._last_request_id
         call = self._calls[request_id] = _Call(command, on_event)
@@ -174,10 +200,7 @@ class Client:
             del self._calls[request_id]
         if call.failure is not None:
             raise call.failure
-        if not typed:
-            return call.payload or {}
-        completion = registry.command(command).completion
-        return None if completion is None else wire.decode(completion, wire.encode(call.payload or {}))
+        return call
 
     def events(self, *names: str) -> Subscription:
         """Subscribe to events: by full name, by the part after the dot, or, without names, to all."""
@@ -257,7 +280,8 @@ class Client:
         call = self._calls.get(request_id)
         if call is None:
             return
-        legacy = payload if self.version == _ENVELOPE_IN_PAYLOAD else header
+        call.header = header
+        legacy = payload if header.keys().isdisjoint(_ENVELOPE_IN_HEADER) else header
         description = legacy.get("errorDescription")
         if kind == "acknowledge":
             call.acknowledged = True

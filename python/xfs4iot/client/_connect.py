@@ -14,7 +14,7 @@ import trio_websocket
 
 from xfs4iot.client._client import Client, Trace
 from xfs4iot.client._errors import Disconnected, NotFound
-from xfs4iot.protocol import registry
+from xfs4iot.client._versions import announce, checked, newest_offered
 from xfs4iot.protocol.endpoints import PORTS, service_name, service_uri
 from xfs4iot.transport import tls
 
@@ -64,7 +64,7 @@ async def connect(
     certificate: str | Path | None = None,
     key: str | Path | None = None,
     token: str | None = None,
-    version: str = registry.NEWEST,
+    version: str | None = None,
     plain: bool = False,
     trace: Trace | None = None,
 ) -> AsyncIterator[Client]:
@@ -74,21 +74,28 @@ async def connect(
         where: the service's URI (`wss://…`), or a host whose publisher is asked for `service`.
         service: name of the service, as published; only with a host.
         ca, certificate, key, token: see `Credentials`.
-        version: the specification to speak: `2024-3`, `2023-2` or `2021-1`.
+        version: the specification to speak: `2024-3`, `2023-2` or `2021-1`; None for the newest
+            that the service offers, for which it is asked once (`Common.Capabilities`).
         plain: look for the host's publisher without TLS.
         trace: called with every message.
 
     Raises:
         NotFound: no publisher answered, or none has the service.
         Disconnected: the connection could not be made; the text says why.
+        ValueError: `where` or `version` is nothing that can be used.
     """
+    specification = checked(version)
     credentials = Credentials(ca, certificate, key, token)
     uri = where
     if "://" not in where:
         if service is None:
             raise ValueError(f"{where!r} is a host: name the service too, or give the service's URI")
-        uri = await _find(where, service, credentials, version, plain, trace)
-    async with _open(uri, credentials, version, trace) as client:
+        uri = await _find(where, service, credentials, specification, plain, trace)
+    async with _open(uri, credentials, specification, trace) as client:
+        if version is None:
+            client.version = await newest_offered(client)
+        else:
+            await announce(client)
         yield client
 
 
@@ -100,7 +107,7 @@ async def discover(
     certificate: str | Path | None = None,
     key: str | Path | None = None,
     token: str | None = None,
-    version: str = registry.NEWEST,
+    version: str | None = None,
     plain: bool = False,
     trace: Trace | None = None,
 ) -> list[Published]:
@@ -112,6 +119,7 @@ async def discover(
     Raises:
         NotFound: none did; the text says what each open port said.
     """
+    specification = checked(version)
     credentials = Credentials(ca, certificate, key, token)
     found: dict[int, Published] = {}
     problems: dict[int, str] = {}
@@ -120,7 +128,7 @@ async def discover(
         uri = service_uri("ws" if plain else "wss", host, port)
         with trio.move_on_after(_DISCOVERY_SECONDS) as scope:
             try:
-                async with _open(uri, credentials, version, trace) as client:
+                async with _open(uri, credentials, specification, trace) as client:
                     answer = await client.call("ServicePublisher.GetServices")
             except (OSError, Disconnected) as problem:
                 problems[port] = str(problem)

@@ -21,6 +21,7 @@ from xfs4iot.devices.cash_management import (
     UnitFailure,
     items_from,
 )
+from xfs4iot.devices.power_management import PowerManagement
 from xfs4iot.devices.storage import CashUnit, Storage, UnitStatus
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "DispenseRequest",
     "Dispensed",
     "ItemsMoved",
+    "PowerManagement",
     "Presented",
     "RetractRequest",
     "Retracted",

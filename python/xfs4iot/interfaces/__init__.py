@@ -6,6 +6,7 @@ from xfs4iot import devices
 from xfs4iot.interfaces.cash_dispenser import CashDispenser
 from xfs4iot.interfaces.cash_management import CashManagement
 from xfs4iot.interfaces.common import Common
+from xfs4iot.interfaces.power_management import PowerManagement
 from xfs4iot.interfaces.storage import Storage
 from xfs4iot.server.handler import Interface
 
@@ -13,6 +14,7 @@ __all__ = ["interfaces_for"]
 
 _BY_DEVICE: tuple[tuple[type[devices.Device], type[Interface]], ...] = (
     (devices.Device, Common),
+    (devices.PowerManagement, PowerManagement),
     (devices.Storage, Storage),
     (devices.CashManagement, CashManagement),
     (devices.CashDispenser, CashDispenser),

@@ -9,6 +9,7 @@ from xfs4iot.devices import Device
 from xfs4iot.interfaces import interfaces_for
 from xfs4iot.interfaces.service_publisher import ServicePublisher
 from xfs4iot.ledger import Ledger
+from xfs4iot.protocol import versions
 from xfs4iot.server import publisher, service
 
 __all__ = ["Publisher", "Service"]
@@ -46,5 +47,17 @@ class Publisher(publisher.Publisher):
         interface = endpoint.interfaces[ServicePublisher.name]
         assert isinstance(interface, ServicePublisher)
         interface.vendor_name = vendor_name
-        interface.published = lambda host: [self.uri(name, host=host or None) for name in self.services]
+        interface.published = lambda host, specifications: [
+            self.uri(name, host=host or None)
+            for name, offered in self.services.items()
+            if _is_known(offered.interfaces, specifications)
+        ]
         super().__init__(endpoint, services, **settings)
+
+
+def _is_known(interfaces: Iterable[str], specifications: Iterable[str]) -> bool:
+    """Whether one of these versions of the standard has anything of what a service is there for."""
+    purposes = [name for name in interfaces if name != "Common"]
+    return not purposes or any(
+        versions.has_interface(name, specification) for name in purposes for specification in specifications
+    )

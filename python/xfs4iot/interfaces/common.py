@@ -14,6 +14,7 @@ from typing import ClassVar
 import msgspec
 
 from xfs4iot.devices import implements
+from xfs4iot.interfaces.power_management import save_power
 from xfs4iot.protocol import errors, registry, versions, wire
 from xfs4iot.protocol.messages import common as messages
 from xfs4iot.server.command import Command
@@ -116,13 +117,7 @@ class Common(Interface):
     @handles("Common.PowerSaveControl", asks="power_save_control")
     async def power_save_control(self, request: messages.PowerSaveControl, command: Command) -> None:
         """`Common.PowerSaveControl` (2023-2; in 2024-3 the interface PowerManagement has it too)."""
-        if request.max_power_save_recovery_time is None:
-            raise errors.InvalidData(
-                "$.maxPowerSaveRecoveryTime is missing; give seconds, 0 to leave power save"
-            )
-        await self.ask(
-            self.device.power_save_control, request.max_power_save_recovery_time, expect=type(None)
-        )
+        await save_power(self, request)
 
     @handles("Common.SetTransactionState", beside_queue=True)
     async def set_transaction_state(self, request: messages.SetTransactionState, command: Command) -> None:

@@ -3,12 +3,14 @@
 The only command is GetServices. It answers with the services in the order in which they
 were published, each with the host name under which the client itself reached the
 publisher, so that the answer is right on every network the device is connected to. Each
-service is also told in a ServiceDetailEvent before the completion.
+service is also told in a ServiceDetailEvent before the completion. A client whose version has none of a
+service's interfaces beside Common is not told of it. GetServices is the same in 2023-2 and 2024-3: of
+these two, only a client that has said which it is can be told apart, and is else told of all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 from xfs4iot.protocol.messages import service_publisher as messages
@@ -24,8 +26,9 @@ class ServicePublisher(Interface):
 
     name: ClassVar[str] = "ServicePublisher"
     vendor_name = "xfs4iot"
-    published: Callable[[str], list[str]] = staticmethod(lambda host: [])
-    """Gives the URIs of all services as seen by a client at a host; set by the publisher's builder."""
+    published: Callable[[str, Iterable[str]], list[str]] = staticmethod(lambda host, specifications: [])
+    """Gives the URIs of the services for a client at a host that may be of these versions of the
+    standard; set by the publisher's builder."""
 
     def __init__(self, service: Service) -> None:
         super().__init__(service)
@@ -33,7 +36,9 @@ class ServicePublisher(Interface):
     @handles("ServicePublisher.GetServices")
     def get_services(self, request: None, command: Command) -> messages.GetServicesCompletion:
         """`ServicePublisher.GetServices` 2.0."""
-        services = [messages.Service(service_uri=uri) for uri in self.published(command.session.peer.host)]
+        session = command.session
+        uris = self.published(session.peer.host, session.versions.possible(command.name, command.version))
+        services = [messages.Service(service_uri=uri) for uri in uris]
         for service in services:
             command.send(messages.ServiceDetailEvent(vendor_name=self.vendor_name, services=[service]))
         return messages.GetServicesCompletion(vendor_name=self.vendor_name, services=services)

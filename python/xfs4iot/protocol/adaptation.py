@@ -1,25 +1,26 @@
 """Payloads from one version of the standard to another.
 
-Where the shape differs, an adapter (see `adapters`) changes it first. Down, a payload is then cut
-to what the older version's schema knows: properties it does not have and values its enumerations
-lack are left out. Up, it passes: what the newest version does not know is ignored there.
+Where the same thing is said in another shape, adapters (see `adapters`) change it first, step by
+step from version to version. Down, a payload is then cut to what the older version's schema
+knows: properties it does not have and values its enumerations lack are left out. Up, it passes:
+what the newest version does not know is ignored there.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from decimal import Decimal
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import msgspec
 
 from xfs4iot.protocol import wire
-from xfs4iot.protocol.adapters import ADAPTERS, Part
+from xfs4iot.protocol.adapters import CHANGES, NEWEST, SPECIFICATIONS, Part, canonical, spelling
+from xfs4iot.protocol.adapters.changes import Adapter, compiled
+from xfs4iot.protocol.catalogue import catalogue
 
-__all__ = ["adapt", "lacks_error_code"]
+__all__ = ["adapt", "lacks_error_code", "raises"]
 
 _Cut = Callable[[Any], Any]
 _NOTHING = object()
@@ -41,24 +42,46 @@ def adapt(part: Part, name: str, payload: bytes | None, specification: str) -> b
     last = _last.get(key)
     if last is not None and last[0] == payload:
         return last[1]
-    adapter = ADAPTERS.get((specification, part, name))
-    if part == "request" and adapter is None:
+    adapters = _adapters(part, name, specification)
+    if part == "request" and not adapters:
         return payload
     content = _read(payload)
-    if adapter is not None:
-        content = adapter(content) if isinstance(content, dict) else {}
+    if not isinstance(content, dict):
+        return payload
+    for adapter in adapters:
+        content = adapter(content)
     if part != "request":
         content = _compiled(part, name, specification)(content)
     adapted = wire.encode(_without_null(content)) if content else None
-    _last[key] = (payload, adapted)
+    if part != "request":
+        _last[key] = (payload, adapted)
     return adapted
+
+
+@cache
+def _adapters(part: Part, name: str, specification: str) -> tuple[Adapter, ...]:
+    """The adapters of every step between a version and the newest, in the order of the way."""
+    steps = SPECIFICATIONS[SPECIFICATIONS.index(specification) : SPECIFICATIONS.index(NEWEST)]
+    up = part == "request"
+    made = (
+        compiled(CHANGES.get((step, part, canonical(name)), ()), up)
+        for step in (steps if up else steps[::-1])
+    )
+    return tuple(adapter for adapter in made if adapter is not None)
 
 
 def lacks_error_code(name: str, error_code: str, specification: str) -> bool:
     """Whether a command of an older version does not define an error code."""
-    interface, _, short = name.partition(".")
-    own = _catalogue(specification)["interfaces"].get(interface, {"commands": {}})["commands"]
+    interface, _, short = spelling(name, specification).partition(".")
+    own = catalogue(specification)["interfaces"].get(interface, {"commands": {}})["commands"]
     return short in own and error_code not in (own[short]["completion"].get("errorCodes") or ())
+
+
+def raises(name: str, event: str, specification: str) -> bool:
+    """Whether a command of an older version may raise an event."""
+    interface, _, short = spelling(name, specification).partition(".")
+    own = catalogue(specification)["interfaces"].get(interface, {"commands": {}})["commands"]
+    return short in own and event in (own[short].get("eventNames") or ())
 
 
 def _without_null(content: Any) -> Any:
@@ -69,17 +92,10 @@ def _without_null(content: Any) -> Any:
 
 
 @cache
-def _catalogue(specification: str) -> dict[str, Any]:
-    text = files("xfs4iot.protocol").joinpath(f"catalogue/{specification}.json").read_text("utf-8")
-    content: dict[str, Any] = json.loads(text)
-    return content
-
-
-@cache
 def _compiled(part: Part, name: str, specification: str) -> _Cut:
     """The cut of one message part."""
-    interface, _, short = name.partition(".")
-    own = _catalogue(specification)["interfaces"].get(interface)
+    interface, _, short = spelling(name, specification).partition(".")
+    own = catalogue(specification)["interfaces"].get(interface)
     if own is None:
         return lambda content: content
     message = own["events"].get(short) if part == "event" else own["commands"].get(short)
@@ -124,7 +140,7 @@ def _referenced(definition: str, specification: str) -> _Cut:
 
 @cache
 def _definition(definition: str, specification: str) -> _Cut:
-    return _cut(_catalogue(specification)["definitions"][definition], specification)
+    return _cut(catalogue(specification)["definitions"][definition], specification)
 
 
 def _cut_object(schema: dict[str, Any], specification: str) -> _Cut:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
+from xfs4iot.protocol.adapters import NEWEST
 from xfs4iot.protocol.index import COMMANDS, EVENTS, OLDER
 
 __all__ = [
@@ -27,8 +28,6 @@ __all__ = [
     "message_module",
     "unsolicited_events",
 ]
-
-NEWEST = "2024-3"
 
 
 @dataclass(frozen=True)

@@ -5,23 +5,23 @@ its requests are adapted up, completions and events down.
 
 The rule. The version in a command's header decides in which version of the standard its
 acknowledge, events and completion are written; without one the client speaks 2021-1. Where
-several versions of the standard have a message in the same version, what the client chose by
-Common.SetVersions decides, then what it has shown of itself by a message that only one
-version has, then the older version: clients in the field cannot be changed, and a newer one
-can always say so. Unsolicited events follow the version the client spoke last; one that has
-not spoken yet gets the newest.
+several versions of the standard have a message in the same version, what the client chose for
+this message by Common.SetVersions decides, then what it has shown of itself by a message or a
+choice that only one version has, then the older version: clients in the field cannot be changed,
+and a newer one can always say so. Unsolicited events follow the choice made for them, else what
+the client has shown, else how it was answered last. A client that has not spoken gets them as
+the newest version has them: it may be of any, and learns the state by Common.Status before it acts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 
 from xfs4iot.protocol import errors, registry
-from xfs4iot.protocol.adaptation import adapt, lacks_error_code
-from xfs4iot.protocol.adapters import FALLBACKS
+from xfs4iot.protocol.adaptation import adapt, lacks_error_code, raises
+from xfs4iot.protocol.adapters import FALLBACKS, NEWEST, SENT_OTHERWISE, SPECIFICATIONS, spelling
 from xfs4iot.protocol.index import COMMANDS, EVENTS, OLDER
-from xfs4iot.protocol.registry import NEWEST
 
 __all__ = [
     "NEWEST",
@@ -30,23 +30,32 @@ __all__ = [
     "adapt_completion",
     "adapt_event",
     "adapt_request",
+    "broadcast_in",
     "command_version",
     "completion_code",
+    "has",
+    "has_interface",
+    "header_version",
+    "major",
+    "names",
+    "raises",
     "served",
+    "specification_of_completion",
+    "telling_version",
+    "unsolicited",
 ]
 
-SPECIFICATIONS = ("2021-1", "2023-2", "2024-3")
-"""The versions of the standard that are served, oldest first."""
 _WITHOUT_VERSION = "2021-1"
 
 
 def _versions(name: str, specification: str) -> tuple[str, str] | None:
     """Version of a command and of its completion (of an event twice) in one version of the standard."""
-    if specification != NEWEST and name in OLDER[specification]:
-        return OLDER[specification][name]
-    if specification == NEWEST and name in COMMANDS:
+    name = spelling(name, specification)
+    if specification != NEWEST:
+        return OLDER[specification].get(name) or registry.extension_versions(name)
+    if name in COMMANDS:
         return COMMANDS[name][0], COMMANDS[name][2]
-    if specification == NEWEST and name in EVENTS:
+    if name in EVENTS:
         return EVENTS[name][0], EVENTS[name][0]
     return registry.extension_versions(name)
 
@@ -57,13 +66,36 @@ def _order(version: str) -> tuple[int, int]:
 
 
 def command_version(name: str, specification: str) -> str:
-    """The version a client of `specification` gives in the header of a command.
+    """The version that a client of `specification` gives in the header of a command."""
+    versions = _versions(name, specification)
+    return versions[0] if versions is not None else "1.0"
 
-    It is that of the command or of its completion, whichever is newer, so that it tells
-    versions of the standard apart wherever the messages differ.
+
+def header_version(name: str, specification: str) -> str | None:
+    """The same, or None in the envelope of 2021-1."""
+    return None if specification == _WITHOUT_VERSION else command_version(name, specification)
+
+
+def telling_version(name: str, specification: str) -> str:
+    """The version that tells a service of ours more of its client, wherever the messages differ.
+
+    It is that of the command or of its completion, whichever is newer; both are served.
     """
     versions = _versions(name, specification)
     return max(versions, key=_order) if versions is not None else "1.0"
+
+
+def major(version: str) -> int:
+    """`3` of `3.0`, as Common.SetVersions has it."""
+    return _order(version)[0]
+
+
+def specification_of_completion(name: str, version: str | None) -> str:
+    """The newest version of the standard that a completion in this version belongs to."""
+    if version is None:
+        return _WITHOUT_VERSION
+    fitting = [one for one in SPECIFICATIONS if (known := _versions(name, one)) and known[1] == version]
+    return fitting[-1] if fitting else NEWEST
 
 
 def served(name: str) -> list[str]:
@@ -76,13 +108,33 @@ def served(name: str) -> list[str]:
     return sorted(found, key=_order)
 
 
+def has(name: str, specification: str) -> bool:
+    """Whether a version of the standard has a message of this name, or it is an extension of ours."""
+    return _versions(name, specification) is not None
+
+
+def has_interface(interface: str, specification: str) -> bool:
+    """Whether a version of the standard has an interface, or it is an extension of ours."""
+    if specification == NEWEST:
+        return True
+    prefix = f"{interface}."
+    return any(name.startswith(prefix) for name in OLDER[specification]) or not any(
+        name.startswith(prefix) for name in COMMANDS
+    )
+
+
+def names(name: str) -> set[str]:
+    """Every name that a version of the standard has for a message."""
+    return {name} | {spelling(name, specification) for specification in SPECIFICATIONS}
+
+
 class ConnectionVersions:
     """What one connection speaks."""
 
     __slots__ = ("_chosen", "_shown", "_spoken")
 
     def __init__(self) -> None:
-        self._chosen: dict[str, str] = {}
+        self._chosen: dict[str, tuple[str, ...]] = {}
         self._shown: str | None = None
         self._spoken: str | None = None
 
@@ -91,12 +143,17 @@ class ConnectionVersions:
 
         Raises:
             InvalidCommand: this version of the command is not served.
+            UnsupportedCommand: the client's version of the standard lacks the command.
         """
         if version is None:
             self._spoken = self._shown = _WITHOUT_VERSION
+            if not has(name, _WITHOUT_VERSION):
+                raise errors.UnsupportedCommand(
+                    f"{name} is no command of {_WITHOUT_VERSION}; a later client gives header.version"
+                )
             return _WITHOUT_VERSION
         if registry.extension_versions(name) is not None:
-            return self._shown or self._spoken or NEWEST
+            return self.current
         fitting = _fitting(name, version)
         if not fitting:
             raise errors.InvalidCommand(
@@ -105,14 +162,43 @@ class ConnectionVersions:
         if len(fitting) == 1:
             self._spoken = self._shown = fitting[0]
         else:
-            self._spoken = next(
-                (one for one in (self._chosen.get(name), self._shown) if one in fitting), fitting[0]
-            )
+            self._spoken = self._preferred(name, fitting)
         return self._spoken
 
-    def specification_of_version(self, version: str | None) -> str:
-        """The version of the standard for what is answered before its command is known."""
-        return _WITHOUT_VERSION if version is None else self._shown or self._spoken or NEWEST
+    def _preferred(self, name: str, fitting: tuple[str, ...]) -> str:
+        """Which of several versions of the standard."""
+        chosen = self._chosen.get(name)
+        if chosen is not None:
+            fitting = tuple(one for one in fitting if one in chosen) or fitting
+        return self._shown if self._shown in fitting else fitting[0]
+
+    def possible(self, name: str, version: str | None) -> tuple[str, ...]:
+        """The versions that the client of this command may be of, by what is known of it."""
+        if self._shown is not None or version is None:
+            return (self._shown or _WITHOUT_VERSION,)
+        return _fitting(name, version) or (self.current,)
+
+    @property
+    def current(self) -> str:
+        """What the client is known to speak: the newest, as long as nothing is known."""
+        return self._shown or self._spoken or NEWEST
+
+    def specification_of_refusal(self, name: str, version: str | None) -> str:
+        """The version of the standard in which a command that is not served is answered."""
+        if version is None:
+            return _WITHOUT_VERSION
+        fitting = _fitting(name, version)
+        return self._preferred(name, fitting) if fitting else self.current
+
+    def version_of_refusal(self, name: str | None, version: str | None) -> str | None:
+        """The version in the acknowledge of a message that could not be read; None for 2021-1.
+
+        What could not be read says nothing of its client: the connection's own version does.
+        """
+        if version is not None:
+            return version
+        known = self._shown or self._spoken or (_WITHOUT_VERSION if name else NEWEST)
+        return None if known == _WITHOUT_VERSION else "1.0"
 
     def completion_version(self, name: str, specification: str, version: str | None) -> str | None:
         """The version in a completion's header; None in the envelope of 2021-1."""
@@ -127,28 +213,32 @@ class ConnectionVersions:
         Raises:
             InvalidData: a name or version is not served; nothing has changed then.
         """
-        chosen: dict[str, str] = {}
+        chosen: dict[str, tuple[str, ...]] = {}
         for kind, wanted in (("commands", commands), ("events", events)):
             for name, major in wanted.items():
-                fitting = [
+                fitting = tuple(
                     specification
                     for specification in SPECIFICATIONS
                     if (versions := _versions(name, specification)) is not None
-                    and _order(max(versions, key=_order))[0] == major
-                ]
+                    and major in {_order(one)[0] for one in versions}
+                )
                 if not fitting:
                     known = ", ".join(served(name)) or "none: there is no such message"
                     raise errors.InvalidData(f"$.{kind}.{name}: version {major} is not served; {known}")
-                chosen[name] = fitting[-1]
+                chosen[name] = fitting
         self._chosen |= chosen
+        shown = [one for one in SPECIFICATIONS if all(one in fitting for fitting in chosen.values())]
+        if len(shown) == 1:
+            self._shown = shown[0]
 
-    def event_specifications(self, name: str) -> tuple[str, ...]:
-        """The versions of the standard in which this client is told an unsolicited event."""
-        return (self._chosen.get(name) or self._shown or self._spoken or NEWEST,)
+    def event_specification(self, name: str) -> str:
+        """The version of the standard in which this client is told an unsolicited event."""
+        chosen = self._chosen.get(name)
+        return self.current if chosen is None or self.current in chosen else chosen[0]
 
 
 @lru_cache(maxsize=4096)
-def _fitting(name: str, version: str) -> list[str]:
+def _fitting(name: str, version: str) -> tuple[str, ...]:
     """The versions of the standard that have this version of a command, oldest first."""
     major = _order(version)[0]
     known = {
@@ -156,14 +246,14 @@ def _fitting(name: str, version: str) -> list[str]:
         for specification in SPECIFICATIONS
         if (versions := _versions(name, specification)) is not None
     }
-    exactly = [specification for specification, versions in known.items() if version in versions]
+    exactly = tuple(specification for specification, versions in known.items() if version in versions)
     if exactly:
         return exactly
-    nearly = [
+    nearly = tuple(
         specification
         for specification, versions in known.items()
         if major in {_order(one)[0] for one in versions}
-    ]
+    )
     return nearly[-1:]
 
 
@@ -188,15 +278,30 @@ def completion_code(name: str, code: str, error_code: str | None, specification:
 
 def adapt_event(
     name: str, payload: bytes | None, specification: str
-) -> Iterable[tuple[str, str | None, bytes | None]]:
-    """An event of the newest version as the events that tell the same in another: name, version, payload."""
+) -> tuple[str, str | None, bytes | None] | None:
+    """An event of the newest version as another has it: name, version, payload; None if it has none."""
     versions = _versions(name, specification)
     if versions is None:
-        return ()
+        return None
     if specification == NEWEST:
-        return ((name, versions[0], payload),)
+        return name, versions[0], payload
     adapted = adapt("event", name, payload, specification)
     if adapted is None and payload is not None:
-        return ()
-    version = None if specification == _WITHOUT_VERSION else versions[0]
-    return ((name, version, adapted),)
+        return None
+    return spelling(name, specification), None if specification == _WITHOUT_VERSION else versions[0], adapted
+
+
+def unsolicited(event: registry.EventEntry, specification: str) -> bool:
+    """Whether an event goes to every client of a version, and not only with a command."""
+    sent = SENT_OTHERWISE.get((specification, event.name))
+    return event.unsolicited if sent is None else sent == "unsolicited"
+
+
+@lru_cache(maxsize=1024)
+def broadcast_in(name: str) -> frozenset[str]:
+    """The versions that send an event of the newest's commands to every client."""
+    return frozenset(
+        specification
+        for (specification, event), sent in SENT_OTHERWISE.items()
+        if event == name and sent == "unsolicited"
+    )

@@ -84,6 +84,11 @@ class Command:
         self._scope: trio.CancelScope | None = None
 
     @property
+    def running(self) -> bool:
+        """Whether its handler has begun and not ended."""
+        return self._scope is not None and self.completion_code is None
+
+    @property
     def cancel_requested(self) -> bool:
         """Whether the client cancelled the command or its timeout ran out."""
         return self.canceled or trio.current_time() >= self.deadline
@@ -101,7 +106,7 @@ class Command:
             return
         self.session.service.flush_status()
         payload = None if entry.empty else wire.encode(event)
-        self.session.send_event(entry, payload, self.request_id, self.specification)
+        self.session.service.tell(self, entry, payload)
 
     def cancel(self) -> None:
         """Ask for the end of the command: at once if it waits, at its next checkpoint if it runs."""

@@ -120,10 +120,16 @@ class Service:
         for interface in self.interfaces.values():
             await interface.start()
         for interface in self.interfaces.values():
-            self.handlers.update(interface.handlers())
+            self._offer(interface)
         if device is not None:
             self._changes = StatusChanges(device.status)
         self.status_pending = False
+
+    def _offer(self, interface: Interface) -> None:
+        """Serve what an interface handles, by every name that a version of the standard has for it."""
+        handlers = interface.handlers()
+        for name, handler in handlers.items():
+            self.handlers |= dict.fromkeys(versions.names(name), handler)
 
     async def _open_device(self, device: Device) -> bool:
         state = "hardwareError"
@@ -154,7 +160,7 @@ class Service:
                 if reopen:
                     for interface in self.interfaces.values():
                         await interface.reopened()
-                        self.handlers.update(interface.handlers())
+                        self._offer(interface)
                 await device.run()
                 return
             except Exception:
@@ -301,8 +307,25 @@ class Service:
 
     def _broadcast(self, entry: registry.EventEntry, payload: bytes | None) -> None:
         for session in list(self.sessions):
-            for specification in session.versions.event_specifications(entry.name):
+            specification = session.versions.event_specification(entry.name)
+            if versions.unsolicited(entry, specification):
                 session.send_event(entry, payload, None, specification)
+            else:
+                for command in session.commands.values():
+                    if command.running and versions.raises(command.name, entry.name, specification):
+                        session.send_event(entry, payload, command.request_id, specification)
+                        break
+
+    def tell(self, command: Command, entry: registry.EventEntry, payload: bytes | None) -> None:
+        """Send an event of a command: to its client, and to those whose version has it unsolicited."""
+        own = command.specification
+        request_id = None if versions.unsolicited(entry, own) else command.request_id
+        command.session.send_event(entry, payload, request_id, own)
+        if specifications := versions.broadcast_in(entry.name):
+            for session in list(self.sessions):
+                specification = session.versions.event_specification(entry.name)
+                if session is not command.session and specification in specifications:
+                    session.send_event(entry, payload, None, specification)
 
     def adapt_request(self, name: str, payload: bytes | None, specification: str) -> bytes | None:
         """A command's payload of an older version as one of the newest."""
@@ -311,12 +334,6 @@ class Service:
     def adapt_completion(self, name: str, payload: bytes | None, specification: str) -> bytes | None:
         """A completion's payload of the newest version as one of an older version."""
         return versions.adapt_completion(name, payload, specification)
-
-    def adapt_event(
-        self, name: str, payload: bytes | None, specification: str
-    ) -> Iterable[tuple[str, str | None, bytes | None]]:
-        """An event of the newest version as the events that tell the same in an older one."""
-        return versions.adapt_event(name, payload, specification)
 
     def _status_set(self, *_: Any) -> None:
         if threading.get_ident() != self._thread:

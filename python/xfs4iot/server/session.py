@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from xfs4iot import _core
-from xfs4iot.protocol import errors, registry, wire
+from xfs4iot.protocol import errors, registry, versions, wire
 from xfs4iot.protocol.sensitive import masked
 from xfs4iot.protocol.versions import ConnectionVersions
 from xfs4iot.server.command import Command
@@ -210,7 +210,7 @@ class Session:
                 payload = service.adapt_request(name, payload, specification)
             request = None if entry.request is None else wire.decode(entry.request, payload)
         except errors.XfsError as refused:
-            specification = self.versions.specification_of_version(version)
+            specification = self.versions.specification_of_refusal(name, version)
             return self._complete_unaccepted(message, refused, specification)
         except Exception:
             self.log.exception("%s could not be accepted", name)
@@ -286,7 +286,9 @@ class Session:
         self, entry: registry.EventEntry, payload: bytes | None, request_id: int | None, specification: str
     ) -> None:
         """Send one event in the client's version of the standard; nothing if that version lacks it."""
-        for name, version, body in self.service.adapt_event(entry.name, payload, specification):
+        adapted = versions.adapt_event(entry.name, payload, specification)
+        if adapted is not None:
+            name, version, body = adapted
             self.send(_core.event(name, request_id, version, body))
 
     def send(self, frame: bytes) -> None:
@@ -352,7 +354,8 @@ class Session:
     def _other(self, item: _core.Refusal | _core.Ping | _core.Pong | _core.Close | _core.Violation) -> None:
         match item:
             case _core.Refusal():
-                self._refuse(item.name, item.request_id, item.version, item.status, item.reason)
+                version = self.versions.version_of_refusal(item.name, item.version)
+                self._refuse(item.name, item.request_id, version, item.status, item.reason)
             case _core.Ping():
                 self.send(_core.pong(item.payload))
             case _core.Close():

@@ -36,10 +36,11 @@ FAULTS = {
 _VALUES = {"unit1": 10, "unit2": 20, "unit3": 50, "unit4": 100}
 _LOADED = {"unit1": 500, "unit2": 500, "unit3": 500, "unit4": 200}
 _REJECT = "unit5"
+_RECOVERY_SECONDS = 5
 _CAPACITY = {**dict.fromkeys(_VALUES, 2000), _REJECT: 300}
 
 
-class SimulatedCashDispenser(devices.CashDispenser):
+class SimulatedCashDispenser(devices.CashDispenser, devices.PowerManagement):
     """The device.
 
     Args:
@@ -77,6 +78,7 @@ class SimulatedCashDispenser(devices.CashDispenser):
         self._describe()
 
     def _describe(self) -> None:
+        self.saving_power(0)
         self.position = cash_dispenser.OutPos(
             position="outDefault",
             shutter="closed",
@@ -95,7 +97,7 @@ class SimulatedCashDispenser(devices.CashDispenser):
                     model_name="Simulated cash dispenser", serial_number="SIM-1", revision_number="1"
                 )
             ],
-            power_save_control=False,
+            power_save_control=True,
             anti_fraud_module=False,
         )
         offered.cash_management = cash_management.Capabilities(
@@ -128,6 +130,9 @@ class SimulatedCashDispenser(devices.CashDispenser):
         assert self.status.common is not None
         self.status.common.device_position = "inPosition"
         await super().open()
+
+    async def power_save_control(self, max_power_save_recovery_time: int) -> None:
+        self.saving_power(min(max_power_save_recovery_time, _RECOVERY_SECONDS))
 
     async def cash_units(self) -> Mapping[str, devices.CashUnit]:
         units = {
@@ -179,7 +184,8 @@ class SimulatedCashDispenser(devices.CashDispenser):
             self.status.common.device = "hardwareError" if truth.total("transport") else "online"
 
     async def _time(self, part: float = 1.0) -> None:
-        """Let a part of a movement's time pass, and fail where that was injected."""
+        """Let a part of a movement's time pass, and fail where that was injected; who moves is awake."""
+        self.saving_power(0)
         if self.faults.pop("doesNotAnswer", 0):
             await trio.sleep_forever()
         if self.seconds:

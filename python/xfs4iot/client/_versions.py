@@ -1,0 +1,89 @@
+"""Which version of the standard to speak with a service that may know fewer than we do."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import trio
+
+from xfs4iot.client._client import Client
+from xfs4iot.client._errors import CommandFailed, CommandRefused
+from xfs4iot.protocol import versions
+
+__all__ = ["announce", "checked", "newest_offered"]
+
+_ASKS = "Common.Capabilities"
+_NEWEST_ANSWER = versions.telling_version(_ASKS, versions.NEWEST)
+_SECONDS = 10.0
+_WRONG_VERSION = ("invalidCommand", "unsupportedCommand", "invalidData", "internalError")
+"""How services, ours and others, complete a command in a version that they do not know."""
+
+
+def checked(version: str | None) -> str:
+    """The version that was asked for; the newest if none was.
+
+    Raises:
+        ValueError: there is no such version of the standard.
+    """
+    if version is not None and version not in versions.SPECIFICATIONS:
+        known = ", ".join(versions.SPECIFICATIONS)
+        raise ValueError(f"{version!r} is no version of the standard that is known here; known are {known}")
+    return version or versions.NEWEST
+
+
+async def announce(client: Client) -> None:
+    """Let the service know the client's version, so that events come in it from the beginning."""
+    with trio.move_on_after(_SECONDS), suppress(CommandRefused, CommandFailed):
+        if client.version == versions.NEWEST:
+            await _choose_newest(client)
+        else:
+            await client.answer(_ASKS)
+
+
+async def newest_offered(client: Client) -> str:
+    """Ask a service for its capabilities, in the newest version first, until it answers.
+
+    What it answers in is what it speaks, unless it lists newer versions of the question: then
+    it serves clients of several, and is told which this one is. A service that does not
+    answer the question at all is spoken to in the newest.
+    """
+    tried: set[str | None] = set()
+    with trio.move_on_after(_SECONDS):
+        for specification in reversed(versions.SPECIFICATIONS):
+            version = versions.header_version(_ASKS, specification)
+            if version in tried:
+                continue
+            tried.add(version)
+            client.version = specification
+            try:
+                answered, capabilities = await client.answer(_ASKS)
+            except CommandRefused:
+                continue
+            except CommandFailed as failed:
+                if failed.completion_code in _WRONG_VERSION:
+                    continue
+                break
+            offered = versions.specification_of_completion(_ASKS, answered)
+            if offered != versions.NEWEST and _NEWEST_ANSWER in _listed(capabilities):
+                client.version = versions.NEWEST
+                with suppress(CommandRefused, CommandFailed):
+                    await _choose_newest(client)
+                    return versions.NEWEST
+            return offered
+    return versions.NEWEST
+
+
+async def _choose_newest(client: Client) -> None:
+    """Choose a version of a message that only the newest version of the standard has."""
+    chosen = {"Common.Status": versions.major(versions.telling_version("Common.Status", versions.NEWEST))}
+    await client.call("Common.SetVersions", {"commands": chosen})
+
+
+def _listed(capabilities: dict[str, Any]) -> list[str]:
+    """The versions of the question that the answer lists."""
+    for interface in capabilities.get("interfaces") or ():
+        if interface.get("name") == "Common":
+            found: list[str] = (interface.get("commands") or {}).get(_ASKS, {}).get("versions") or []
+            return found
+    return []

@@ -1,0 +1,74 @@
+"""CashManagement between the versions of the standard; 2021-1 says apart where items go, by its kind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xfs4iot.protocol.adapters.changes import Changes, Left, Moved, Plain, Reshaped
+
+__all__ = ["CHANGES", "target_up"]
+
+
+def target_up(old: Any) -> Plain | None:
+    """Where items are to go: one of unit, retract area or output position."""
+    if not isinstance(old, dict):
+        return None
+    area = old.get("retractArea")
+    if old.get("unit"):
+        return {"target": "singleUnit", "unit": old["unit"]}
+    if isinstance(area, dict) and area.get("retractArea"):
+        return {"target": area["retractArea"], "index": area.get("index")}
+    if old.get("outputPosition"):
+        return {"target": old["outputPosition"]}
+    return None
+
+
+def _target_down(new: Any) -> Plain:
+    if not isinstance(new, dict):
+        return {}
+    target = new.get("target")
+    if target == "singleUnit":
+        return {"unit": new.get("unit")}
+    if isinstance(target, str) and target.startswith("out"):
+        return {"outputPosition": target}
+    return {"retractArea": {"retractArea": target, "index": new.get("index")}}
+
+
+def _calibrate_down(new: Plain) -> Plain:
+    result = new.get("result")
+    flat: Plain = {"errorCode": new.get("errorCode")}
+    if isinstance(result, dict):
+        flat |= {**result, "position": _target_down(result.get("position"))}
+    return flat
+
+
+_GROUPED = (Moved("position.position", "position"), Moved("position.additionalBunches", "additionalBunches"))
+_TARGETS = ("outputPosition", "retractArea", "unit")
+
+CHANGES: Changes = {
+    ("2021-1", "request", "CashManagement.CalibrateCashUnit"): (
+        Reshaped(
+            ("position",),
+            up=lambda old: {**old, "position": target_up(old.get("position"))} if "position" in old else old,
+        ),
+    ),
+    ("2021-1", "completion", "CashManagement.CalibrateCashUnit"): (
+        Reshaped(("numOfBills", "position", "unit"), down=_calibrate_down),
+    ),
+    ("2021-1", "request", "CashManagement.Reset"): (
+        Reshaped(_TARGETS, up=lambda old: {"position": target_up(old)}),
+    ),
+    ("2021-1", "request", "CashManagement.Retract"): (
+        Moved("outputPosition", "location.outputPosition"),
+        Moved("retractArea", "location.retractArea"),
+        Moved("index", "location.index"),
+    ),
+    ("2021-1", "event", "CashManagement.ItemsPresentedEvent"): _GROUPED,
+    ("2021-1", "event", "CashManagement.ItemsTakenEvent"): _GROUPED,
+    ("2021-1", "event", "CashManagement.MediaDetectedEvent"): (
+        Reshaped(("outputPosition", "retractArea"), down=_target_down),
+    ),
+    ("2021-1", "completion", "Common.Status"): (
+        Left(("cashManagement.safeDoor",), "the safe door is one of Auxiliaries since 2023-2"),
+    ),
+}
