@@ -14,9 +14,9 @@ import logging
 import math
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import orjson
 import trio
@@ -26,9 +26,9 @@ from xfs4iot.ledger import ServiceLedger
 from xfs4iot.protocol import errors, observed, registry, versions, wire
 from xfs4iot.protocol.message import Payload
 from xfs4iot.protocol.messages import common
-from xfs4iot.server.command import Command
-from xfs4iot.server.handler import Handler, Interface
-from xfs4iot.server.session import Peer, Session
+from xfs4iot.server.command import Command, Connection, Handler
+from xfs4iot.server.peer import Peer
+from xfs4iot.server.session import Session
 from xfs4iot.server.status import StatusChanges
 
 __all__ = ["Service"]
@@ -36,6 +36,22 @@ __all__ = ["Service"]
 _STATUS_CHANGED = "Common.StatusChangedEvent"
 _RESTARTS = 5
 """How often a device class that fails is started again before the service gives it up."""
+
+
+class _Interface(Protocol):
+    """The rules of one interface, as far as the engine deals with them."""
+
+    name: ClassVar[str]
+
+    def __init__(self, service: Service) -> None: ...
+
+    async def start(self) -> None: ...
+
+    async def reopened(self) -> None: ...
+
+    def observe(self, event: Payload) -> None: ...
+
+    def handlers(self) -> Mapping[str, Handler]: ...
 
 
 class Service:
@@ -54,7 +70,7 @@ class Service:
         self,
         name: str,
         device: Device | None,
-        interfaces: Iterable[type[Interface]],
+        interfaces: Iterable[type[_Interface]],
         *,
         ledger: ServiceLedger,
         queue_limit: int = 1000,
@@ -67,7 +83,7 @@ class Service:
         self.operation_limit = operation_limit
         self.log = logging.getLogger(f"xfs4iot.service.{name or 'publisher'}")
         self.sessions: set[Session] = set()
-        self.interfaces: dict[str, Interface] = {}
+        self.interfaces: dict[str, _Interface] = {}
         self.handlers: dict[str, Handler] = {}
         for interface in interfaces:
             self.interfaces[interface.name] = interface(self)
@@ -233,7 +249,7 @@ class Service:
             if self._deadlines[0][2] is command:
                 self._deadline_moved.set()
 
-    def find(self, session: Session, request_ids: Iterable[int] | None) -> list[Command]:
+    def find(self, session: Connection, request_ids: Iterable[int] | None) -> list[Command]:
         """The open commands of `session` with these ids; all of them if None."""
         if request_ids is None:
             return list(session.commands.values())

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import trio
 
@@ -20,13 +21,11 @@ from xfs4iot import _core
 from xfs4iot.protocol import errors, registry, wire
 from xfs4iot.protocol.sensitive import masked
 from xfs4iot.protocol.versions import ConnectionVersions
-from xfs4iot.server.command import Command
+from xfs4iot.server.command import Command, Handler
+from xfs4iot.server.peer import Peer
 from xfs4iot.transport.readers import Readers, Reading, ReadyStream
 
-if TYPE_CHECKING:
-    from xfs4iot.server.service import Service
-
-__all__ = ["Peer", "Session", "SessionLimits"]
+__all__ = ["Session", "SessionLimits"]
 
 _log = logging.getLogger("xfs4iot.session")
 
@@ -58,28 +57,40 @@ class SessionLimits:
     log_messages: bool = False
 
 
-@dataclass(frozen=True)
-class Peer:
-    """Who is at the other end.
+class _Host(Protocol):
+    """The service, as far as a connection may reach it."""
 
-    Attributes:
-        address: host and port, for the log.
-        identity: subject of its certificate or name of its token; the address without either.
-        host: the name under which the client reached this service (`Host` of its request).
-        rule: name of the access rule that let it in.
-    """
+    handlers: dict[str, Handler]
+    nursery: trio.Nursery
+    draining: bool
+    status_pending: bool
+    authorise: Callable[[Peer, str], None]
 
-    address: str
-    identity: str
-    host: str
-    rule: str = "anonymous"
+    @property
+    def queue_is_full(self) -> bool: ...
+
+    def unsupported(self, name: str) -> errors.UnsupportedCommand: ...
+
+    def enqueue(self, command: Command) -> None: ...
+
+    def command_completed(self) -> None: ...
+
+    def flush_status(self) -> None: ...
+
+    def adapt_request(self, name: str, payload: bytes | None, specification: str) -> bytes | None: ...
+
+    def adapt_completion(self, name: str, payload: bytes | None, specification: str) -> bytes | None: ...
+
+    def adapt_event(
+        self, name: str, payload: bytes | None, specification: str
+    ) -> Iterable[tuple[str, str | None, bytes | None]]: ...
 
 
 class Session:
     """One client's connection to one service."""
 
     def __init__(
-        self, service: Service, stream: ReadyStream, readers: Readers, peer: Peer, limits: SessionLimits
+        self, service: _Host, stream: ReadyStream, readers: Readers, peer: Peer, limits: SessionLimits
     ) -> None:
         self.service = service
         self.peer = peer
@@ -248,6 +259,8 @@ class Session:
 
     def complete(self, command: Command, code: str, description: str | None, payload: bytes | None) -> None:
         """Send the completion of `command` and free its request id."""
+        if self.service.status_pending:
+            self.service.flush_status()
         self.commands.pop(command.request_id, None)
         if self.service.draining:
             self.service.command_completed()
@@ -286,6 +299,8 @@ class Session:
         self, entry: registry.EventEntry, payload: bytes | None, request_id: int | None, specification: str
     ) -> None:
         """Send one event in the client's version of the standard; nothing if that version lacks it."""
+        if self.service.status_pending:
+            self.service.flush_status()
         for name, version, body in self.service.adapt_event(entry.name, payload, specification):
             self.send(_core.event(name, request_id, version, body))
 
