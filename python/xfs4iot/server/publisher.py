@@ -21,6 +21,7 @@ from xfs4iot.server.peer import Peer
 from xfs4iot.server.session import Session, SessionLimits
 from xfs4iot.transport import tcp, tls, upgrade
 from xfs4iot.transport.limits import Limits, Refused
+from xfs4iot.transport.memory import Tide
 from xfs4iot.transport.readers import Readers
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class Publisher:
         self._readers = Readers()
         self._listeners: list[trio.socket.SocketType] = []
         self._limits = limits or Limits()
+        self._tide = Tide()
         self._session_limits = session_limits or SessionLimits()
         if credentials is None and not plain_anywhere and not _is_loopback(host):
             raise ValueError(
@@ -168,6 +170,7 @@ class Publisher:
         stream = tcp.SocketStream(connection)
         try:
             with self._limits.admit(address[0]):
+                self._tide.rises(self._limits.open)
                 await self._serve(stream, where)
         except Refused as refused:
             _log.warning("%s: refused: %s", where, refused)
@@ -177,6 +180,7 @@ class Publisher:
             _log.exception("%s: connection failed", where)
         finally:
             await trio.aclose_forcefully(stream)
+            self._tide.falls(self._limits.open)
 
     async def _serve(self, carrier: tcp.SocketStream, where: str) -> None:
         identity: tls.Identity | None = None
@@ -195,8 +199,10 @@ class Publisher:
             await tcp.linger(stream)
             return
         await stream.send_all(upgrade.accept_response(request))
+        first = request.trailing
+        del request  # what it holds is not needed as long as the connection lasts
         session = Session(service, stream, self._readers, peer, self._session_limits)
-        await service.serve(session, request.trailing)
+        await service.serve(session, first)
 
     async def _route(
         self, stream: trio.abc.Stream, where: str, identity: tls.Identity | None
