@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from xfs4iot.protocol import errors
-from xfs4iot.server.session import Peer
+from xfs4iot.server.peer import Peer
 from xfs4iot.transport.tls import Identity
 from xfs4iot.transport.tokens import check_token
 from xfs4iot.transport.upgrade import Upgrade, UpgradeRefused

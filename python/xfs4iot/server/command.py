@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
 
 import msgspec
 import trio
@@ -18,14 +21,49 @@ import trio
 from xfs4iot import _core
 from xfs4iot.protocol import errors, registry, versions, wire
 from xfs4iot.protocol.message import Payload
+from xfs4iot.server.peer import Peer
 
-if TYPE_CHECKING:
-    from xfs4iot.server.handler import Handler
-    from xfs4iot.server.session import Session
-
-__all__ = ["Command"]
+__all__ = ["Command", "Connection", "Handler"]
 
 _log = logging.getLogger("xfs4iot.command")
+
+
+class Connection(Protocol):
+    """The connection a command came from, as far as the command and its handler may reach it."""
+
+    identity: str
+    peer: Peer
+    versions: versions.ConnectionVersions
+    commands: dict[int, Command]
+
+    def tell(self, command: Command, entry: registry.EventEntry, payload: bytes | None) -> None: ...
+
+    def complete(
+        self, command: Command, code: str, description: str | None, payload: bytes | None
+    ) -> None: ...
+
+
+@dataclass(frozen=True)
+class Handler:
+    """One command of one interface as the engine sees it.
+
+    Attributes:
+        name: the command's wire name.
+        function: called with the decoded request and the `Command`; returns the
+            completion's payload or None, or raises an `XfsError`.
+        immediate: the function is plain and answers at once.
+        beside_queue: the function does not wait for its turn.
+    """
+
+    name: str
+    function: Callable[[Any, Command], Any]
+    immediate: bool
+    beside_queue: bool
+
+    @cached_property
+    def entry(self) -> registry.CommandEntry:
+        """The command's row of the catalogue: types, versions, error codes."""
+        return registry.command(self.name)
 
 
 class Command:
@@ -62,7 +100,7 @@ class Command:
 
     def __init__(
         self,
-        session: Session,
+        session: Connection,
         handler: Handler,
         message: _core.Message,
         specification: str,
@@ -104,9 +142,8 @@ class Command:
         if entry.name not in self.handler.entry.events:
             _log.error("%s is no event of %s and was not sent", entry.name, self.name)
             return
-        self.session.service.flush_status()
         payload = None if entry.empty else wire.encode(event)
-        self.session.service.tell(self, entry, payload)
+        self.session.tell(self, entry, payload)
 
     def cancel(self) -> None:
         """Ask for the end of the command: at once if it waits, at its next checkpoint if it runs."""
@@ -155,9 +192,6 @@ class Command:
         """Send the completion: of a payload, of None, or of the exception that ended the command."""
         if self.completion_code is not None:
             return
-        service = self.session.service
-        if service.status_pending:
-            service.flush_status()
         description: str | None = None
         code = "success"
         payload: Any = outcome

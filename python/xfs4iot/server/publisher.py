@@ -17,9 +17,11 @@ import trio
 
 from xfs4iot.protocol.endpoints import PATH, PORTS, service_uri
 from xfs4iot.server.access import Access
-from xfs4iot.server.session import Peer, Session, SessionLimits
+from xfs4iot.server.peer import Peer
+from xfs4iot.server.session import Session, SessionLimits
 from xfs4iot.transport import tcp, tls, upgrade
 from xfs4iot.transport.limits import Limits, Refused
+from xfs4iot.transport.memory import Tide
 from xfs4iot.transport.readers import Readers
 
 if TYPE_CHECKING:
@@ -76,6 +78,7 @@ class Publisher:
         self._readers = Readers()
         self._listeners: list[trio.socket.SocketType] = []
         self._limits = limits or Limits()
+        self._tide = Tide()
         self._session_limits = session_limits or SessionLimits()
         if credentials is None and not plain_anywhere and not _is_loopback(host):
             raise ValueError(
@@ -167,6 +170,7 @@ class Publisher:
         stream = tcp.SocketStream(connection)
         try:
             with self._limits.admit(address[0]):
+                self._tide.rises(self._limits.open)
                 await self._serve(stream, where)
         except Refused as refused:
             _log.warning("%s: refused: %s", where, refused)
@@ -176,6 +180,7 @@ class Publisher:
             _log.exception("%s: connection failed", where)
         finally:
             await trio.aclose_forcefully(stream)
+            self._tide.falls(self._limits.open)
 
     async def _serve(self, carrier: tcp.SocketStream, where: str) -> None:
         identity: tls.Identity | None = None
@@ -194,8 +199,10 @@ class Publisher:
             await tcp.linger(stream)
             return
         await stream.send_all(upgrade.accept_response(request))
+        first = request.trailing
+        del request  # what it holds is not needed as long as the connection lasts
         session = Session(service, stream, self._readers, peer, self._session_limits)
-        await service.serve(session, request.trailing)
+        await service.serve(session, first)
 
     async def _route(
         self, stream: trio.abc.Stream, where: str, identity: tls.Identity | None

@@ -531,7 +531,8 @@ class TLSStream(trio.abc.HalfCloseableStream):
         if self._state is not _State.CLOSED:
             self._state = _State.FAILED
         self._failure = TLSBroken(text)
-        return self._failure
+        # What is raised holds the frames it passes, and they this stream: it is another one.
+        return TLSBroken(text)
 
     async def _fail(self, problem: SSL.Error | TLSError) -> TLSBroken:
         """Break: send the alert, and return what to raise."""
