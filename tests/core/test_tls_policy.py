@@ -10,6 +10,10 @@ from typing import Any
 
 import pytest
 import trio
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from secured import HOSTS, Pair, config, connected, outcome, shake
 from xfs4iot.transport import tls
@@ -127,15 +131,40 @@ async def test_our_client_is_told_why_it_was_turned_away(authority: TestAuthorit
     assert str(at_client) == "the device demands a certificate, and none was given"
 
 
+def list_of(name: str, directory: Path) -> Path:
+    """A revocation list of some other authority."""
+    now, key = datetime.now(UTC), ec.generate_private_key(ec.SECP256R1())
+    crl = (
+        x509.CertificateRevocationListBuilder(
+            x509.Name.from_rfc4514_string(name), now - timedelta(hours=1), now + timedelta(days=1)
+        )
+    ).sign(key, hashes.SHA256())
+    file = directory / f"{name}.pem"
+    file.write_bytes(crl.public_bytes(Encoding.PEM))
+    return file
+
+
 async def test_without_a_current_revocation_list_nobody_passes(
     authority: TestAuthority, pair: Pair, tmp_path: Path
 ) -> None:
     own = authority.issue_client("monitor")
     outdated = authority.revoke([], days=-1 / 48).rename(tmp_path / "outdated.pem")
-    # Both test authorities bear one name: this list is found, and is not the issuer's.
-    another = test_authority(tmp_path).revoke([])
-    for crl, words in ((outdated, "list of its issuer has expired"), (another, "revocation list")):
+    another = list_of("CN=another", tmp_path)
+    for crl, words in ((outdated, "list of its issuer has expired"), (another, "no revocation list")):
         async with connected(mutual(pair, authority, crls=(crl,)), client_of(authority, own)) as streams:
+            at_device, _ = await shake(*streams)
+        assert words in str(at_device)
+
+
+async def test_one_file_may_hold_the_lists_of_several_authorities(
+    authority: TestAuthority, pair: Pair, tmp_path: Path
+) -> None:
+    own, dismissed = authority.issue_client("monitor"), authority.issue_client("dismissed")
+    ours = authority.revoke([dismissed[0]])
+    lists = tmp_path / "lists.pem"
+    lists.write_bytes(list_of("CN=another", tmp_path).read_bytes() + ours.read_bytes())
+    for client, words in ((own, "None"), (dismissed, "CN=dismissed is revoked")):
+        async with connected(mutual(pair, authority, crls=(lists,)), client_of(authority, client)) as streams:
             at_device, _ = await shake(*streams)
         assert words in str(at_device)
 

@@ -18,7 +18,17 @@ from rich.logging import RichHandler
 
 __all__ = ["FIELDS", "configure"]
 
-FIELDS = ("connection", "identity", "command", "requestId", "completionCode", "seconds")
+FIELDS = (
+    "connection",
+    "identity",
+    "subject",
+    "sans",
+    "fingerprint",
+    "command",
+    "requestId",
+    "completionCode",
+    "seconds",
+)
 """Fields a log record of the server may carry besides its text."""
 
 

@@ -8,7 +8,6 @@ the service. This module also holds the one place where exceptions become comple
 
 from __future__ import annotations
 
-import logging
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from xfs4iot.server.session import Session
 
 __all__ = ["Command"]
-
-_log = logging.getLogger("xfs4iot.command")
 
 
 class Command:
@@ -97,7 +94,7 @@ class Command:
         """Send one of the command's events to its client, with the command's requestId."""
         entry = registry.event_of(type(event))
         if entry.name not in self.handler.entry.events:
-            _log.error("%s is no event of %s and was not sent", entry.name, self.name)
+            self.session.log.error("%s is no event of %s and was not sent", entry.name, self.name)
             return
         self.session.service.flush_status()
         payload = None if entry.empty else wire.encode(event)
@@ -166,7 +163,7 @@ class Command:
             try:
                 body = payload if type(payload) is bytes else wire.encode(payload)
             except Exception:
-                _log.exception("the completion of %s could not be written", self.name)
+                self.session.log.exception("the completion of %s could not be written", self.name)
                 self.completion_code = code = "internalError"
                 description = "the service could not write its answer; see its log"
         self.session.complete(self, code, description, body)
@@ -175,7 +172,9 @@ class Command:
         if isinstance(fault, errors.CommandError):
             known = self.handler.entry.error_codes
             if fault.error_code not in known:
-                _log.error("%s gave errorCode %s, which it does not define", self.name, fault.error_code)
+                self.session.log.error(
+                    "%s gave errorCode %s, which it does not define", self.name, fault.error_code
+                )
                 return (
                     "internalError",
                     f"the service gave errorCode {fault.error_code}, which {self.name} does not define: "
@@ -192,5 +191,5 @@ class Command:
             return fault.completion_code, fault.description or None, answer
         if isinstance(fault, errors.XfsError):
             return fault.completion_code, fault.description or None, fault.payload
-        _log.error("%s failed", self.name, exc_info=fault)
+        self.session.log.error("%s failed", self.name, exc_info=fault)
         return "internalError", f"{self.name} failed inside the service; see its log", None

@@ -275,7 +275,7 @@ class Service:
             for session in list(self.sessions):
                 silent = now - session.last_received
                 if silent > 2 * session.limits.idle_seconds:
-                    self.log.warning("%s: disconnected: silent for %.0f s", session.peer.address, silent)
+                    session.log.warning("disconnected: silent for %.0f s", silent)
                     session.abort()
                 elif silent > session.limits.idle_seconds:
                     session.ping()

@@ -25,6 +25,7 @@ from xfs4iot.transport.readers import Readers, Reading, ReadyStream
 
 if TYPE_CHECKING:
     from xfs4iot.server.service import Service
+    from xfs4iot.transport.tls import Identity
 
 __all__ = ["Peer", "Session", "SessionLimits"]
 
@@ -67,12 +68,24 @@ class Peer:
         identity: subject of its certificate or name of its token; the address without either.
         host: the name under which the client reached this service (`Host` of its request).
         rule: name of the access rule that let it in.
+        certificate: subject, names and fingerprint of its certificate; None if it gave none.
     """
 
     address: str
     identity: str
     host: str
     rule: str = "anonymous"
+    certificate: Identity | None = None
+
+    @property
+    def log_fields(self) -> dict[str, object]:
+        """Who it is, as fields of every log line about it."""
+        fields: dict[str, object] = {"connection": self.address, "identity": self.identity}
+        if self.certificate is not None:
+            fields["subject"] = self.certificate.subject
+            fields["sans"] = self.certificate.sans
+            fields["fingerprint"] = self.certificate.fingerprint
+        return fields
 
 
 class Session:
@@ -85,7 +98,8 @@ class Session:
         self.peer = peer
         self.identity = peer.identity
         self.limits = limits
-        self.log = logging.LoggerAdapter(_log, {"connection": peer.address, "identity": peer.identity})
+        self._who = peer.log_fields
+        self.log = logging.LoggerAdapter(_log, self._who)
         self.versions = ConnectionVersions()
         self.commands: dict[int, Command] = {}
         self.last_received = trio.current_time()
@@ -271,8 +285,7 @@ class Session:
             code,
             f": {description}" if description else "",
             extra={
-                "connection": self.peer.address,
-                "identity": self.identity,
+                **self._who,
                 "command": command.name,
                 "requestId": command.request_id,
                 "completionCode": code,

@@ -21,7 +21,7 @@ from xfs4iot.transport.pairs import (
     fingerprint,
     is_for,
     load_certificates,
-    load_crl,
+    load_crls,
     load_key,
     names_of,
     subject_of,
@@ -100,8 +100,7 @@ def show(file: Path) -> tuple[Content, ...]:
             ),
         )
     if b"-----BEGIN X509 CRL" in content:
-        crl = load_crl(file)
-        return (
+        return tuple(
             Content(
                 kind="revocation list",
                 subject=crl.issuer.rfc4514_string(),
@@ -109,7 +108,8 @@ def show(file: Path) -> tuple[Content, ...]:
                 not_before=crl.last_update_utc,
                 not_after=crl.next_update_utc,
                 revoked=tuple(f"{one.serial_number:x}" for one in crl),
-            ),
+            )
+            for crl in load_crls(file)
         )
     return tuple(_certificate(one) for one in load_certificates(file))
 
@@ -183,7 +183,8 @@ def _distrust(
     for authority in load_certificates(ca):
         store.add_cert(crypto.X509.from_cryptography(authority))
     for file in crls:
-        store.add_crl(load_crl(file))
+        for crl in load_crls(file):
+            store.add_crl(crl)
     if crls:
         store.set_flags(crypto.X509StoreFlags.CRL_CHECK | crypto.X509StoreFlags.CRL_CHECK_ALL)
     if now is not None:
