@@ -22,7 +22,8 @@ import msgspec
 
 from xfs4iot.devices import Device
 from xfs4iot.server.access import ClientRule, mistake_in
-from xfs4iot.server.publisher import is_loopback, plain_text_refused
+from xfs4iot.server.publisher import plain_text_refused
+from xfs4iot.transport.tcp import is_loopback
 
 __all__ = ["Configuration", "ConfigurationError", "Mistake", "load_device", "read"]
 
@@ -322,7 +323,7 @@ class _Reader:
             if tls.client_ca is not None or tls.crls:
                 self.mistake(
                     ("tls", "client_ca" if tls.client_ca is not None else "crls"),
-                    'no client is asked for a certificate; say client_certificates = "required" or "optional"',
+                    'no client is asked for one; say client_certificates = "required" or "optional"',
                 )
             for index, rule in enumerate(configuration.access.client):
                 if any(one is not None for one in (rule.fingerprint, rule.subject, rule.san)):

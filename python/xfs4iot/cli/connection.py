@@ -78,8 +78,10 @@ def run(main: Callable[[], Awaitable[int]]) -> None:
     """Run a command's main function; print what the client could not do and exit with 1."""
     try:
         code = trio.run(main)
-    except (client.CallError, OSError, ValueError) as problem:
-        Console(stderr=True).print(f"[bold red]error:[/] {escape(str(problem))}", highlight=False)
+    except (client.CallError, client.CredentialsRefused, OSError, ValueError) as problem:
+        Console(stderr=True).print(
+            f"[bold red]error:[/] {escape(str(problem))}", highlight=False, soft_wrap=True
+        )
         code = 1
     except KeyboardInterrupt:
         code = 130

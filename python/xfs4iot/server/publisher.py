@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 import trio
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from xfs4iot.server.service import Service
     from xfs4iot.transport.rotation import Credentials
 
-__all__ = ["NoFreePort", "Publisher", "is_loopback", "plain_text_refused"]
+__all__ = ["NoFreePort", "Publisher", "plain_text_refused"]
 
 
 _log = logging.getLogger("xfs4iot.publisher")
@@ -80,7 +79,7 @@ class Publisher:
         self._listeners: list[trio.socket.SocketType] = []
         self._limits = limits or Limits()
         self._session_limits = session_limits or SessionLimits()
-        if credentials is None and not plain_anywhere and not is_loopback(host):
+        if credentials is None and not plain_anywhere and not tcp.is_loopback(host):
             raise ValueError(plain_text_refused(host))
 
     @property
@@ -253,11 +252,3 @@ def plain_text_refused(host: str) -> str:
         f"plain text on {host} would let anyone on the network drive the devices: "
         "configure [tls], bind a loopback address, or say plain_anywhere = true"
     )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach `host`."""
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
