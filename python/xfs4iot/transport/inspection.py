@@ -27,7 +27,7 @@ from xfs4iot.transport.pairs import (
     subject_of,
 )
 
-__all__ = ["Content", "Finding", "check", "pack", "show", "unpack"]
+__all__ = ["Content", "Finding", "check", "check_presented", "describe", "pack", "show", "unpack"]
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def show(file: Path) -> tuple[Content, ...]:
             )
             for crl in load_crls(file)
         )
-    return tuple(_certificate(one) for one in load_certificates(file))
+    return tuple(describe(one) for one in load_certificates(file))
 
 
 def check(
@@ -137,6 +137,18 @@ def check(
     """
     chain = load_certificates(certificate)
     return tuple(_findings(chain, key, use, ca, tuple(crls), host, now))
+
+
+def check_presented(
+    chain: tuple[x509.Certificate, ...],
+    *,
+    host: str | None = None,
+    ca: Path | None = None,
+    crls: Iterable[Path] = (),
+    now: datetime | None = None,
+) -> tuple[Finding, ...]:
+    """`check` for what a running device shows."""
+    return tuple(_findings(chain, None, "device", ca, tuple(crls), host, now))
 
 
 def _findings(
@@ -235,7 +247,8 @@ def unpack(content: bytes, password: str) -> tuple[tuple[x509.Certificate, ...],
     return tuple(chain), key
 
 
-def _certificate(certificate: x509.Certificate) -> Content:
+def describe(certificate: x509.Certificate) -> Content:
+    """What there is to say about a certificate."""
     try:
         usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except x509.ExtensionNotFound:

@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Literal
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
 from OpenSSL import SSL, crypto
 
 from xfs4iot.transport.failures import CredentialsRefused, TLSError, explain, explain_verification
 from xfs4iot.transport.pairs import (
     Pair,
+    PrivateKey,
     is_for,
     load_certificates,
     load_crls,
@@ -28,7 +30,7 @@ from xfs4iot.transport.pairs import (
     subject_of,
 )
 
-__all__ = ["Handshake", "Material", "TLSConfig", "client_context", "server_context"]
+__all__ = ["Handshake", "Material", "TLSConfig", "client_context", "observing_context", "server_context"]
 
 _CIPHERS_1_2 = b"ECDHE+AESGCM:ECDHE+CHACHA20:@SECLEVEL=2"
 _GROUPS = (b"?X25519MLKEM768:X25519:P-256:P-384", b"X25519:P-256:P-384")
@@ -181,6 +183,29 @@ def client_context(
         _use(context, load_pair(Path(certificate), Path(key), "client"))
     elif key is not None:
         raise CredentialsRefused(f"the certificate of {key} is missing")
+    return context
+
+
+def observing_context(found: dict[int, x509.Certificate], key: PrivateKey | None = None) -> SSL.Context:
+    """A context of a client that trusts every device and notes the certificates that it shows.
+
+    Args:
+        found: filled in by the handshake, even by one that fails later: by depth, the
+            device's own at 0.
+        key: ask for a certificate for a key of this kind, of a device that has several.
+    """
+    context = _context(SSL.TLS_CLIENT_METHOD)
+    context.set_alpn_protos([_ALPN])
+    if key is not None:
+        context.set_max_proto_version(SSL.TLS1_2_VERSION)
+        kind = b"aRSA" if isinstance(key, rsa.RSAPrivateKey) else b"aECDSA"
+        context.set_cipher_list(b"ECDHE+AESGCM+%b:ECDHE+CHACHA20+%b:@SECLEVEL=2" % (kind, kind))
+
+    def note(connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, good: int) -> bool:
+        found[depth] = certificate.to_cryptography()
+        return True
+
+    context.set_verify(SSL.VERIFY_PEER, note)
     return context
 
 

@@ -25,7 +25,7 @@ __all__ = ["Credentials"]
 
 _log = logging.getLogger("xfs4iot.tls")
 
-_LOOK_SECONDS = 5.0
+_LOOK_SECONDS = 2.0
 _TICKET_KEY_SECONDS = 12 * 60 * 60.0
 _WARNING_DAYS = (30, 7, 1)
 
