@@ -9,6 +9,7 @@ the service. This module also holds the one place where exceptions become comple
 from __future__ import annotations
 
 import math
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -22,7 +23,14 @@ if TYPE_CHECKING:
     from xfs4iot.server.handler import Handler
     from xfs4iot.server.session import Session
 
-__all__ = ["Command"]
+__all__ = ["Command", "running"]
+
+_running: ContextVar[Command | None] = ContextVar("_running", default=None)
+
+
+def running() -> Command | None:
+    """The command that the calling task is at work for, also inside a device class; else None."""
+    return _running.get()
 
 
 class Command:
@@ -126,6 +134,7 @@ class Command:
         if self.completion_code is not None:
             return
         outcome: object = None
+        before = _running.set(self)
         scope = self._scope = trio.CancelScope(deadline=self.deadline)
         try:
             with scope:
@@ -136,6 +145,8 @@ class Command:
         except trio.Cancelled:
             self.complete(errors.Canceled(f"{self.name} was cancelled: the service ends"))
             raise
+        finally:
+            _running.reset(before)
         if scope.cancelled_caught:
             if self.canceled:
                 outcome = errors.Canceled(f"{self.name} was cancelled")

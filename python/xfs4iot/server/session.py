@@ -98,8 +98,8 @@ class Session:
         self.peer = peer
         self.identity = peer.identity
         self.limits = limits
-        self._who = peer.log_fields
-        self.log = logging.LoggerAdapter(_log, self._who)
+        self.who = peer.log_fields
+        self.log = logging.LoggerAdapter(_log, self.who)
         self.versions = ConnectionVersions()
         self.commands: dict[int, Command] = {}
         self.last_received = trio.current_time()
@@ -285,7 +285,7 @@ class Session:
             code,
             f": {description}" if description else "",
             extra={
-                **self._who,
+                **self.who,
                 "command": command.name,
                 "requestId": command.request_id,
                 "completionCode": code,
