@@ -125,6 +125,16 @@ def no_key(authority: TestAuthority, installed: Pair) -> str:
     return r"tls\.key holds no private key in PEM"
 
 
+def a_key_twice(authority: TestAuthority, installed: Pair) -> str:
+    shutil.copy(installed[1], installed[0])
+    return r"tls\.pem holds no certificate in PEM, but a private key"
+
+
+def binary(authority: TestAuthority, installed: Pair) -> str:
+    installed[0].write_bytes(load_certificates(installed[0])[0].public_bytes(Encoding.DER))
+    return r"tls\.pem holds no certificate in PEM; it may be one in DER \(openssl x509 -inform DER"
+
+
 def mismatched(authority: TestAuthority, installed: Pair) -> str:
     shutil.copy(authority.issue_device("other", HOSTS)[1], installed[1])
     return r"tls\.key is not the key of .*tls\.pem \(CN=atm17\)"
@@ -199,6 +209,8 @@ DOUBTS = [
     unreadable,
     no_certificate,
     no_key,
+    a_key_twice,
+    binary,
     mismatched,
     readable_by_all,
     expired,

@@ -228,7 +228,7 @@ def pack(certificate: Path, key: Path, password: str) -> bytes:
 
 
 def unpack(content: bytes, password: str) -> tuple[tuple[x509.Certificate, ...], PrivateKey]:
-    """The certificate with its chain in order, and the key, out of PKCS#12.
+    """The certificate with its chain in order but without the root, and the key, out of PKCS#12.
 
     Raises:
         CredentialsRefused: the password is wrong, or something is missing.
@@ -242,6 +242,8 @@ def unpack(content: bytes, password: str) -> tuple[tuple[x509.Certificate, ...],
     chain = [certificate]
     rest = list(others)
     while issuer := next((one for one in rest if one.subject == chain[-1].issuer), None):
+        if issuer.subject == issuer.issuer:
+            break
         rest.remove(issuer)
         chain.append(issuer)
     return tuple(chain), key

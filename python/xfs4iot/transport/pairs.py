@@ -154,12 +154,28 @@ def load_certificates(file: Path) -> tuple[x509.Certificate, ...]:
         CredentialsRefused: the file cannot be read, or holds none.
     """
     content = _read(file)
+    if b"-----BEGIN CERTIFICATE-----" not in content:
+        raise CredentialsRefused(f"{file} holds no certificate in PEM{_instead(content)}")
     with _legible(file, "certificate in PEM"):
         found = tuple(x509.load_pem_x509_certificates(content))
         for one in found:
             _look_at(one)
             crypto.X509.from_cryptography(one)
     return found
+
+
+def _instead(content: bytes) -> str:
+    """What is in a file that holds no certificate, and what to do with it."""
+    if content.startswith(b"\x30"):
+        return (
+            "; it may be one in DER (openssl x509 -inform DER -in …), "
+            "or PKCS#12 (xfs4iot certificate unpack …)"
+        )
+    if b"PRIVATE KEY-----" in content:
+        return ", but a private key"
+    if b"CERTIFICATE REQUEST-----" in content:
+        return ", but a signing request: what the authority makes of it is wanted"
+    return ""
 
 
 def load_crls(file: Path) -> tuple[x509.CertificateRevocationList, ...]:
