@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from secured import HOSTS, Pair
+from xfs4iot.cli import certificate as cli
 from xfs4iot.transport.certificates import TestAuthority, test_authority
 
 CONFIGURATION = """
@@ -50,10 +54,10 @@ def config(tmp_path: Path, authority: TestAuthority) -> Path:
 
 
 def certificate(*arguments: object, code: int = 0) -> Any:
-    command = [sys.executable, "-m", "xfs4iot", "certificate", *map(str, arguments), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == code, done.stdout + done.stderr
-    return json.loads(done.stdout) if done.stdout else done.stderr
+    """What a subcommand prints, or says on standard error if it is to fail without a result."""
+    result = CliRunner().invoke(cli.certificate, [*map(str, arguments), "--json"])
+    assert result.exit_code == code, result.output
+    return json.loads(result.stdout) if result.stdout else result.stderr
 
 
 @contextmanager
@@ -122,6 +126,54 @@ def test_without_a_service_it_is_taken_up_at_the_next_start(
     config.write_text(CONFIGURATION.format(port=0))
     with serving(config, seen=tmp_path / "log") as port:
         assert certificate("served", f"127.0.0.1:{port}", "--host", "atm18.bank.example")["good"]
+
+
+def test_what_expires_stands_in_the_status_of_the_service(
+    config: Path, authority: TestAuthority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    brief = authority.issue_device("brief", HOSTS, days=5)
+    certificate("renew", config, *brief, "--wait", 0)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified:
+        notified.bind(str(tmp_path / "notify"))
+        notified.settimeout(30)
+        monkeypatch.setitem(WIDE, "NOTIFY_SOCKET", str(tmp_path / "notify"))
+        with serving(config, seen=tmp_path / "log"):
+            ready = notified.recv(2000).decode()
+            assert ready.startswith("READY=1\nSTATUS=publishing at wss://")
+            assert "in 4 days: renew it" in ready
+            (tmp_path / "tls.pem").write_text("nothing")
+            wait_for(tmp_path / "log", "the old ones go on serving")
+            while "not taken up: " not in (status := notified.recv(2000).decode()):
+                assert status.startswith("STATUS=")
+    assert "in 4 days: renew it" in (tmp_path / "log").read_text()
+
+
+def test_a_hangup_does_not_end_a_service_without_tls(config: Path, tmp_path: Path) -> None:
+    config.write_text(
+        re.sub(r"\[tls\].*?\[ledger\]", "plain = true\n[ledger]", config.read_text(), flags=re.DOTALL)
+    )
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "xfs4iot", "serve", str(config)], stdout=log, stderr=log, env=WIDE
+        )
+    try:
+        wait_for(tmp_path / "log", "publishing at ws:")
+        process.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.5)
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0
+
+
+@pytest.mark.parametrize(
+    "command", [["call", "wss://localhost:1/", "Common.Status"], ["discover", "localhost"]]
+)
+def test_a_file_that_will_not_do_ends_a_client_with_one_line(config: Path, command: list[str]) -> None:
+    arguments = [sys.executable, "-m", "xfs4iot", *command, "--ca", str(config)]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr == f"error: {config} holds no certificate in PEM\n"
 
 
 def test_where_no_device_is_nothing_is_seen() -> None:
