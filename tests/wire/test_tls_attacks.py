@@ -31,8 +31,10 @@ from xfs4iot.transport.limits import Limits
 
 async def main():
     async with trio.open_nursery() as nursery:
-        limits = Limits(total=5000, per_address=256, handshake_seconds=3)
-        publisher = await secure_atm(nursery, config((sys.argv[1], sys.argv[2])), limits=limits)
+        limits = Limits(total=5000, per_address=256, handshake_seconds=5)
+        certificate, key, ca = sys.argv[1:]
+        settings = config((certificate, key), client_certificates="optional", client_ca=ca)
+        publisher = await secure_atm(nursery, settings, limits=limits)
         print(publisher.port, flush=True)
 
 trio.run(main)
@@ -78,7 +80,7 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
     authority = test_authority(tmp_path_factory.mktemp("authority"))
     pair: Pair = authority.issue_device("atm17", HOSTS)
     process = subprocess.Popen(
-        [sys.executable, "-c", SERVER, *map(str, pair)],
+        [sys.executable, "-c", SERVER, *map(str, pair), str(authority.certificate_file)],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
@@ -118,7 +120,7 @@ def source(number: int) -> tuple[str, int]:
 
 def settled(device: Device, before: int) -> None:
     """Wait until the device holds no more descriptors than before."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while device.descriptors > before:
         assert time.monotonic() < deadline, "connections were left behind"
         time.sleep(0.1)
@@ -147,14 +149,43 @@ def malformed(hello: bytes, chance: random.Random) -> bytes:
     return bytes(data)
 
 
+def spoil_second_flight(attacker: socket.socket, context: ssl.SSLContext, chance: random.Random) -> None:
+    """Begin well; then the key exchange, certificate, signature or finish is malformed."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+    attacker.settimeout(20)
+    flight, data = 0, b" "
+    while data:
+        with suppress(ssl.SSLWantReadError):
+            client.do_handshake()
+        if ready := outgoing.read():
+            flight += 1
+            attacker.sendall(ready if flight == 1 else malformed(ready, chance))
+        if flight == 2:
+            return
+        data = attacker.recv(65536)
+        incoming.write(data)
+
+
 def test_500_malformed_handshakes_leave_it_standing(device: Device) -> None:
+    """Half of them in the first flight, a quarter each in the second of TLS 1.2 and 1.3."""
     chance, hello, before = random.Random(42), device.hello(), device.descriptors
+    own = device.authority.issue_client("attacker")
     held: list[socket.socket] = []
+    later: list[ssl.SSLContext] = []
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        context = ssl.create_default_context(cafile=device.authority.certificate_file)
+        context.load_cert_chain(*own)
+        context.minimum_version = context.maximum_version = version
+        later.append(context)
 
     def attack(number: int) -> None:
         attacker = socket.create_connection(device.address, source_address=source(number))
         with suppress(ConnectionError):
-            attacker.sendall(malformed(hello, chance))
+            if number % 2:
+                attacker.sendall(malformed(hello, chance))
+            else:
+                spoil_second_flight(attacker, later[number % 4 // 2], chance)
         held.append(attacker)
         if len(held) > 50:
             held.pop(0).close()
