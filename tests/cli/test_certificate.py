@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from cryptography import x509
 
 from xfs4iot.cli.certificate import certificate
+from xfs4iot.transport.pairs import load_certificates
 from xfs4iot.transport.tokens import check_token
 
 
@@ -134,6 +136,14 @@ def test_pkcs12_from_other_tools_gives_certificate_and_chain_without_the_root(
         for part in ("certificate", "key"):
             assert Path(back[part]).read_bytes() == Path(device[part]).read_bytes()
         assert Path(back["key"]).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_certificate_can_say_where_its_revocation_list_is(bench: Path) -> None:
+    url = "http://bank.example/bank.crl"
+    device = told("device", bench, "atm17", "--crl-url", url)
+    certificate = load_certificates(Path(device["certificate"]))[0]
+    (point,) = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
+    assert [name.value for name in point.full_name or ()] == [url]
 
 
 def test_no_key_is_written_over(bench: Path, tmp_path: Path) -> None:

@@ -109,6 +109,7 @@ _host = click.option(
 _kind = click.option(
     "--kind", type=click.Choice(["ecdsa", "rsa"]), default="ecdsa", show_default=True, help="Kind of key."
 )
+_crl_url = click.option("--crl-url", help="Where the authority's revocation list is published.")
 _days = click.option("--days", type=click.FloatRange(min=0), default=365, show_default=True, help="How long.")
 
 
@@ -126,11 +127,19 @@ def authority(directory: Path, as_json: bool) -> None:
 @_host
 @_kind
 @_days
+@_crl_url
 def device(
-    directory: Path, name: str, hosts: tuple[str, ...], kind: certificates.KeyKind, days: float, as_json: bool
+    directory: Path,
+    name: str,
+    hosts: tuple[str, ...],
+    kind: certificates.KeyKind,
+    days: float,
+    crl_url: str | None,
+    as_json: bool,
 ) -> None:
     """Make a certificate for the device NAME, signed by the test authority in DIRECTORY."""
     made = certificates.test_authority(directory)
+    made.crl_url = crl_url
     file, key = made.issue_device(name, hosts or (name,), kind=kind, days=days)
     _tell(as_json, certificate=file, key=key, ca=made.certificate_file)
 

@@ -49,12 +49,14 @@ class TestAuthority:
 
     Attributes:
         certificate_file: PEM file that clients (or devices, for clients) trust.
+        crl_url: where its revocation list is published, to be named in certificates; None names no place.
     """
 
     __test__ = False
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self.crl_url: str | None = None
         self.certificate_file = directory / "ca.pem"
         self._key_file = directory / "ca.key"
         self._certificate = load_certificates(self.certificate_file)[0]
@@ -173,6 +175,9 @@ class TestAuthority:
         )
         if names is not None:
             builder = builder.add_extension(names, critical=False)
+        if self.crl_url is not None:
+            point = x509.DistributionPoint([x509.UniformResourceIdentifier(self.crl_url)], None, None, None)
+            builder = builder.add_extension(x509.CRLDistributionPoints([point]), critical=False)
         return builder.sign(self._key, _hash(self._key))
 
 

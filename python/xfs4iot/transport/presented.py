@@ -44,7 +44,7 @@ async def presented(
         except (TLSError, trio.BrokenResourceError) as problem:
             reason = str(problem)
         finally:
-            await trio.aclose_forcefully(stream)
+            await stream.aclose()
     if 0 not in found:
         raise TLSError(f"{host}:{port} shows no certificate: {reason}")
     return tuple(found[depth] for depth in sorted(found))
