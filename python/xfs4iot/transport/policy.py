@@ -168,13 +168,12 @@ def client_context(
         CredentialsRefused: there is any doubt about a file.
     """
     context = _context(SSL.TLS_CLIENT_METHOD)
+    authorities = () if ca is None else load_certificates(Path(ca))
     if ca is None:
         _trust_platform(context)
     else:
-        authorities = load_certificates(Path(ca))
         _trust(context, authorities)
-        lists = tuple((Path(file), crl) for file in crls for crl in load_crls(Path(file)))
-        _revoke(context, authorities, lists)
+    _revoke(context, authorities, tuple((Path(file), crl) for file in crls for crl in load_crls(Path(file))))
     context.set_verify(SSL.VERIFY_PEER, _verify)
     context.set_alpn_protos([_ALPN])
     if certificate is not None:
