@@ -83,7 +83,7 @@ def run(main: Callable[[], Awaitable[int]]) -> None:
     except* (BrokenPipeError, SystemExit):
         # Nobody reads what is printed any more (`| head`): no reason to complain, or to flush it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except* (client.CallError, OSError, ValueError) as problems:
+    except* (client.CallError, client.CredentialsRefused, OSError, ValueError) as problems:
         problem: BaseException = problems
         while isinstance(problem, BaseExceptionGroup):
             problem = problem.exceptions[0]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -23,9 +24,14 @@ from xfs4iot.protocol import errors, registry, versions, wire
 from xfs4iot.protocol.message import Payload
 from xfs4iot.server.peer import Peer
 
-__all__ = ["Command", "Connection", "Handler"]
+__all__ = ["Command", "Connection", "Handler", "running"]
 
-_log = logging.getLogger("xfs4iot.command")
+_running: ContextVar[Command | None] = ContextVar("_running", default=None)
+
+
+def running() -> Command | None:
+    """The command that the calling task is at work for, also inside a device class; else None."""
+    return _running.get()
 
 
 class Connection(Protocol):
@@ -33,6 +39,10 @@ class Connection(Protocol):
 
     identity: str
     peer: Peer
+
+    @property
+    def log(self) -> logging.LoggerAdapter[logging.Logger]: ...
+
     versions: versions.ConnectionVersions
     commands: dict[int, Command]
 
@@ -140,7 +150,7 @@ class Command:
         """Send one of the command's events to its client, with the command's requestId."""
         entry = registry.event_of(type(event))
         if entry.name not in self.handler.entry.events:
-            _log.error("%s is no event of %s and was not sent", entry.name, self.name)
+            self.session.log.error("%s is no event of %s and was not sent", entry.name, self.name)
             return
         payload = None if entry.empty else wire.encode(event)
         self.session.tell(self, entry, payload)
@@ -171,6 +181,7 @@ class Command:
         if self.completion_code is not None:
             return
         outcome: object = None
+        before = _running.set(self)
         scope = self._scope = trio.CancelScope(deadline=self.deadline)
         try:
             with scope:
@@ -181,6 +192,8 @@ class Command:
         except trio.Cancelled:
             self.complete(errors.Canceled(f"{self.name} was cancelled: the service ends"))
             raise
+        finally:
+            _running.reset(before)
         if scope.cancelled_caught:
             if self.canceled:
                 outcome = errors.Canceled(f"{self.name} was cancelled")
@@ -205,7 +218,7 @@ class Command:
             try:
                 body = payload if type(payload) is bytes else wire.encode(payload)
             except Exception:
-                _log.exception("the completion of %s could not be written", self.name)
+                self.session.log.exception("the completion of %s could not be written", self.name)
                 self.completion_code = code = "internalError"
                 description = "the service could not write its answer; see its log"
         self.session.complete(self, code, description, body)
@@ -214,7 +227,9 @@ class Command:
         if isinstance(fault, errors.CommandError):
             known = self.handler.entry.error_codes
             if fault.error_code not in known:
-                _log.error("%s gave errorCode %s, which it does not define", self.name, fault.error_code)
+                self.session.log.error(
+                    "%s gave errorCode %s, which it does not define", self.name, fault.error_code
+                )
                 return (
                     "internalError",
                     f"the service gave errorCode {fault.error_code}, which {self.name} does not define: "
@@ -231,5 +246,5 @@ class Command:
             return fault.completion_code, fault.description or None, answer
         if isinstance(fault, errors.XfsError):
             return fault.completion_code, fault.description or None, fault.payload
-        _log.error("%s failed", self.name, exc_info=fault)
+        self.session.log.error("%s failed", self.name, exc_info=fault)
         return "internalError", f"{self.name} failed inside the service; see its log", None

@@ -135,7 +135,7 @@ class Session:
     @property
     def log(self) -> logging.LoggerAdapter[logging.Logger]:
         """Logs with the connection's address and the client's name."""
-        return logging.LoggerAdapter(_log, {"connection": self.peer.address, "identity": self.identity})
+        return logging.LoggerAdapter(_log, self.peer.log_fields)
 
     async def run(self, first: bytes = b"") -> None:
         """Serve the connection until it ends; never raises for anything the client does.
@@ -315,8 +315,7 @@ class Session:
             code,
             f": {description}" if description else "",
             extra={
-                "connection": self.peer.address,
-                "identity": self.identity,
+                **self.peer.log_fields,
                 "command": command.name,
                 "requestId": command.request_id,
                 "completionCode": code,
