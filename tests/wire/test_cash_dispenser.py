@@ -320,7 +320,7 @@ async def test_what_can_go_wrong_with_present(dispenser: Dialogue, simulator: Di
     assert await dispenser.failure("CashDispenser.Present", {}) == "shutterNotOpen"
     await simulator.success("Simulator.ClearFaults")
     await simulator.success("Simulator.Inject", {"fault": "jam"})
-    assert await dispenser.failure("CashDispenser.Present", {}) == "presentErrorItems"
+    assert await dispenser.failure("CashDispenser.Present", {}) == "presentErrorNoItems"
     state = await dispenser.success("CashDispenser.GetPresentStatus", {})
     assert state["presentState"] == "notPresented"
     await laws(dispenser, simulator)

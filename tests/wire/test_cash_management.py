@@ -220,6 +220,6 @@ async def test_the_classification_list_is_kept_as_a_whole(dispenser: Dialogue) -
     assert await dispenser.success("CashManagement.GetClassificationList") == wanted
 
 
-async def test_tellers_and_item_info_are_not_offered_by_a_device_without_them(dispenser: Dialogue) -> None:
-    for command in ("GetTellerInfo", "SetTellerInfo", "GetItemInfo"):
+async def test_tellers_are_not_offered_by_a_self_service_device(dispenser: Dialogue) -> None:
+    for command in ("GetTellerInfo", "SetTellerInfo"):
         assert await dispenser.failure(f"CashManagement.{command}") == "unsupportedCommand"

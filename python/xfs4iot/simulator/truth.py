@@ -24,6 +24,7 @@ class _State(msgspec.Struct):
     Attributes:
         places: items by place, and there by the unit they were dispensed from or loaded into.
         shutter, door: `open` or `closed`.
+        cassettes: by unit, how often its cassette was replaced by another one.
         operation: number of the operation the device recorded last.
         moved: what it moved: count, source, target, origin, accessible.
     """
@@ -31,6 +32,7 @@ class _State(msgspec.Struct):
     places: dict[str, dict[str, int]]
     shutter: str = "closed"
     door: str = "closed"
+    cassettes: dict[str, int] = {}
     operation: int = 0
     moved: list[tuple[int, str, str, str, bool]] = []
 
@@ -50,7 +52,6 @@ class CashTruth:
         else:
             self._state = _State(places={unit: {unit: count} for unit, count in loaded.items()})
             self._save()
-        self._reached: set[str] = set()
 
     def _save(self) -> None:
         if self._file is None:
@@ -143,6 +144,17 @@ class CashTruth:
                 moved += take
         self._save()
         return moved
+
+    def replace(self, unit: str, count: int) -> None:
+        """Put another cassette in the place of a unit's, with that many items in it."""
+        cassettes = self._state.cassettes
+        cassettes[unit] = cassettes.get(unit, 0) + 1
+        self.shift(unit, "world")
+        self.load(unit, count)
+
+    def cassette(self, unit: str) -> int:
+        """How often the unit's cassette was replaced."""
+        return self._state.cassettes.get(unit, 0)
 
     def load(self, unit: str, count: int) -> None:
         """Put items of the unit's kind into it by hand."""
