@@ -18,10 +18,9 @@ from xfs4iot.devices.cash_management import (
     ItemsMoved,
     Retracted,
     RetractRequest,
-    UnitFailure,
     items_from,
 )
-from xfs4iot.devices.storage import CashUnit, Storage, UnitStatus
+from xfs4iot.devices.storage import CashUnit, Storage, StorageUnitError, UnitError, UnitFailure, UnitStatus
 
 __all__ = [
     "CashDispenser",
@@ -41,7 +40,9 @@ __all__ = [
     "RetractRequest",
     "Retracted",
     "Storage",
+    "StorageUnitError",
     "Tested",
+    "UnitError",
     "UnitFailure",
     "UnitStatus",
     "implements",

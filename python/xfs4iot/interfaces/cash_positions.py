@@ -1,4 +1,4 @@
-"""Where items go: output positions and destinations, checked and resolved."""
+"""Where items are and go: output positions, destinations, and what lies in the way."""
 
 from __future__ import annotations
 
@@ -9,7 +9,17 @@ from xfs4iot.interfaces.storage import Storage
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import cash_management as messages
 
-__all__ = ["DEFAULT_OUTPUT", "destination", "output_position", "status_of"]
+__all__ = [
+    "DEFAULT_OUTPUT",
+    "destination",
+    "output_position",
+    "require_closed_shutter",
+    "require_free_way",
+    "require_items",
+    "require_items_inside",
+    "require_room",
+    "status_of",
+]
 
 DEFAULT_OUTPUT = "outDefault"
 _AREAS = ("retract", "transport", "stacker", "reject", "itemCassette", "cashIn")
@@ -22,6 +32,10 @@ def output_position(device: Any, position: str | None) -> Any:
         CommandError: `unsupportedPosition`.
     """
     wanted = position or DEFAULT_OUTPUT
+    if wanted.startswith("in"):
+        raise errors.CommandError(
+            "unsupportedPosition", f"a dispenser has no input position such as {wanted}"
+        )
     status = device.status.cash_dispenser
     reported = [one.position for one in (status.positions if status is not None else None) or []]
     if wanted in reported:
@@ -44,6 +58,76 @@ def status_of(device: Any, position: str) -> Any:
         if entry.position == position:
             return entry
     return None
+
+
+def _occupied(device: Any, position: str | None) -> dict[str, Any]:
+    """Whether items are inside and, at a position, outside: places with what the device says of them."""
+    status = device.status.cash_dispenser
+    at = status_of(device, position) if position is not None else None
+    all_positions = (status.positions if status is not None else None) or []
+    places: dict[str, Any] = {} if position is None else {f"at {position}": at and at.position_status}
+    for one in [at] if at is not None else all_positions:
+        places[f"on the transport of {one.position}"] = one.transport_status
+    places["on the stacker"] = status.intermediate_stacker if status is not None else None
+    return {place: state for place, state in places.items() if state is not None}
+
+
+def require_free_way(device: Any, position: str) -> None:
+    """Refuse to dispense onto what is still there.
+
+    Raises:
+        CommandError: `itemsLeft`.
+    """
+    for place, state in _occupied(device, position).items():
+        if state.startswith("notEmpty"):
+            raise errors.CommandError(
+                "itemsLeft", f"there are items {place}; present, reject or retract them first"
+            )
+
+
+def require_items(device: Any, position: str) -> None:
+    """Refuse to bring back nothing, if the device is sure that there is nothing.
+
+    Raises:
+        CommandError: `noItems`.
+    """
+    places = _occupied(device, position)
+    if places and all(state == "empty" for state in places.values()):
+        raise errors.CommandError("noItems", f"there is nothing at {position}, nor inside")
+
+
+def require_items_inside(device: Any) -> None:
+    """Refuse to move what is not on the stacker or transport, if the device is sure that it is not.
+
+    Raises:
+        CommandError: `noItems`.
+    """
+    places = _occupied(device, None)
+    if "on the stacker" in places and all(state == "empty" for state in places.values()):
+        raise errors.CommandError("noItems", "there is nothing on the stacker; see CashDispenser.Dispense")
+
+
+def require_room(device: Any, where: Destination) -> None:
+    """Refuse to bring items onto a stacker that holds some.
+
+    Raises:
+        CommandError: `positionNotEmpty`.
+    """
+    status = device.status.cash_dispenser
+    stacker = status.intermediate_stacker if status is not None else None
+    if where.target == "stacker" and stacker not in (None, "empty"):
+        raise errors.CommandError("positionNotEmpty", "the stacker is not empty")
+
+
+def require_closed_shutter(device: Any, position: str) -> None:
+    """Refuse to move items to a shutter that is open.
+
+    Raises:
+        CommandError: `shutterOpen`.
+    """
+    at = status_of(device, position)
+    if at is not None and str(at.shutter) in ("open", "jammedOpen", "jammedPartiallyOpen", "jammedUnknown"):
+        raise errors.CommandError("shutterOpen", f"the shutter at {position} is {at.shutter}; close it first")
 
 
 def retract_areas(device: Any) -> set[str]:

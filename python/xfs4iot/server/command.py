@@ -157,6 +157,8 @@ class Command:
         code = "success"
         payload: Any = outcome
         if isinstance(outcome, BaseException):
+            for interface in service.interfaces.values():
+                interface.failed(outcome, self)
             code, description, payload = self._failure(outcome)
             if isinstance(outcome, errors.CommandError):
                 code = versions.completion_code(self.name, code, outcome.error_code, self.specification)

@@ -111,6 +111,9 @@ class Interface:
     def observe(self, event: Payload) -> None:
         """See an unsolicited event of the device before it goes out to the clients."""
 
+    def failed(self, fault: BaseException, command: Command) -> None:
+        """See a command of this service fail, before its completion goes out."""
+
     def handlers(self) -> Mapping[str, Handler]:
         """The commands this interface offers on its device, by wire name."""
         found: dict[str, Handler] = {}

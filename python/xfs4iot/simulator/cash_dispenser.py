@@ -18,7 +18,7 @@ from xfs4iot import devices
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import cash_dispenser, cash_management
 from xfs4iot.simulator import cash_description
-from xfs4iot.simulator.cash_description import REJECT
+from xfs4iot.simulator.cash_description import CAPACITY, REJECT
 from xfs4iot.simulator.cash_mechanism import STATUS_OF_FAULT, CashMechanism
 from xfs4iot.simulator.clock import Timeline
 
@@ -290,7 +290,9 @@ class SimulatedCashDispenser(CashMechanism):
 
     def _require_units_move(self) -> None:
         if self.faults.strikes("unitsStuck"):
-            raise errors.CommandError("storageUnitError", "the units are stuck; look at them, then try again")
+            raise devices.StorageUnitError(
+                "error", CAPACITY, "the units are stuck; look at them, then try again"
+            )
 
     def replace_unit(self, unit: str, count: int) -> None:
         """Put another cassette in a unit's place; outside an exchange the unit counts as manipulated."""
