@@ -74,10 +74,27 @@ class SimulatedCashDispenser(CashMechanism):
         self._require_way()
         if not self.truth.total("stacker"):
             raise errors.CommandError("noItems", "there is nothing on the stacker")
-        if self.faults.active("shutterJammed"):
-            raise errors.CommandError("shutterNotOpen", "the shutter does not open")
+        self._require_shutter_opens()
         self._begin(events)
         await self._time()
+        presented, failure = self._deliver()
+        return devices.Presented(
+            moved=self.truth.moved,
+            presented=presented,
+            failure=failure,
+            additional_bunches=self._bunches(),
+        )
+
+    def _require_shutter_opens(self) -> None:
+        if self.faults.active("shutterJammed"):
+            raise errors.CommandError("shutterNotOpen", "the shutter does not open")
+
+    def _deliver(self) -> tuple[bool | None, errors.CommandError | None]:
+        """Move what is on the stacker into the customer's reach.
+
+        Returns:
+            Whether items got there, None if nobody knows; and what went wrong.
+        """
         presented: bool | None = False
         failure: errors.CommandError | None = None
         if self.faults.strikes("nothingPresented"):
@@ -87,12 +104,12 @@ class SimulatedCashDispenser(CashMechanism):
             failure = errors.CommandError("presentErrorUnknown", "the sensors fail; reset the device")
         elif self.faults.strikes("jam"):
             self.truth.move_all("stacker", "transport")
-            self._jammed("the items are")
+            self._tell_jam("the items are")
             failure = errors.CommandError("presentErrorNoItems", "the items are stuck; reset the device")
         elif self.faults.strikes("partlyPresented"):
             self._hand_out(1)
             self.truth.move_all("stacker", "transport")
-            self._jammed("items are")
+            self._tell_jam("items are")
             presented = True
             failure = errors.CommandError("presentErrorItems", "one item came out; reset the device")
         else:
@@ -100,15 +117,10 @@ class SimulatedCashDispenser(CashMechanism):
             presented = True
             self._break()
         self._show()
-        more = str(self._bunches())
         if self.truth.total("output"):
+            more = str(self._bunches())
             self.send(cash_management.ItemsPresentedEvent(position="outDefault", additional_bunches=more))
-        return devices.Presented(
-            moved=self.truth.moved,
-            presented=presented,
-            failure=failure,
-            additional_bunches=self._bunches(),
-        )
+        return presented, failure
 
     def take(self, count: int | None = None) -> dict[str, int]:
         """The customer takes what is at the output, or so many items of it.
@@ -153,17 +165,9 @@ class SimulatedCashDispenser(CashMechanism):
         self._require_no_foreign_items()
         self._begin(events)
         target = request.destination.unit or request.destination.target
-        failure: errors.XfsError | None = None
-        if self.faults.strikes("incompleteRetract"):
-            origin = next(iter(self.truth.at("output")), None)
-            if origin is not None:
-                self.truth.move("output", target, origin)
-            failure = errors.CommandError("incompleteRetract", "items are left at the output")
-        else:
-            failure = await self._bring("stacker", target) if target != "stacker" else None
-            failure = failure or await self._bring("output", target)
-            if failure is None:
-                self.truth.shutter = "closed"
+        failure = await self._bring_all(("stacker", "output"), target)
+        if failure is None:
+            self.truth.shutter = "closed"
         self._show()
         return devices.Retracted(moved=self.truth.moved, failure=failure)
 
@@ -172,10 +176,7 @@ class SimulatedCashDispenser(CashMechanism):
         self._begin(events)
         await self._time()
         target = self._place(destination)
-        failure: errors.XfsError | None = None
-        for place in ("transport", "stacker", "output"):
-            if place != target:
-                failure = failure or await self._bring(place, target)
+        failure = await self._bring_all(("transport", "stacker", "output"), target)
         if not self.faults.active("shutterJammed"):
             self.truth.shutter = "open" if target == "output" and self.truth.total("output") else "closed"
         self._lost_sight = False
@@ -227,10 +228,11 @@ class SimulatedCashDispenser(CashMechanism):
     ) -> devices.Tested:
         self._require_closed_door(errors.UserError("the safe door is open; close it"))
         self._require_way()
-        target = self._place(destination)
-        if target == "output" and self.faults.active("shutterJammed"):
-            raise errors.CommandError("shutterNotOpen", "the shutter does not open")
+        outside = self._place(destination) == "output"
+        if outside:
+            self._require_shutter_opens()
         self._begin(events)
+        target = "stacker" if outside else self._place(destination)
         failed: dict[str, devices.UnitFailure] = {}
         failure: errors.XfsError | None = None
         for unit in units:
@@ -241,8 +243,8 @@ class SimulatedCashDispenser(CashMechanism):
                 break
             else:
                 self.truth.move(unit, target, unit)
-        if target == "output" and self.truth.total("output"):
-            self.truth.shutter = "open"
+        if outside and self.truth.total("stacker"):
+            failure = self._deliver()[1]
         self._show()
         return devices.Tested(moved=self.truth.moved, failed=failed, failure=failure)
 

@@ -143,8 +143,8 @@ class CashMechanism(devices.CashDispenser):
             self._show()
             raise RuntimeError("the simulated device class fails, as injected")
 
-    def _jammed(self, what: str) -> errors.HardwareError:
-        """What the device says when something got stuck."""
+    def _tell_jam(self, what: str) -> errors.HardwareError:
+        """Tell everybody that something got stuck; returns how a movement fails that ends so."""
         text = f"{what} stuck on the transport; reset the device"
         self.send(common.ErrorEvent(event_id="hardware", action="reset", vendor_description=text))
         return errors.HardwareError(text)
@@ -159,7 +159,7 @@ class CashMechanism(devices.CashDispenser):
             await self._time(part)
             if self.faults.strikes("jam"):
                 self.truth.move(unit, "transport", unit)
-                return self._jammed(f"an item of {unit} is")
+                return self._tell_jam(f"an item of {unit} is")
             if self.faults.strikes("doubleNotes"):
                 events.send(cash_management.NoteErrorEvent(reason="doubleNote"))
                 bad = min(2, self.truth.total(unit))
@@ -220,6 +220,19 @@ class CashMechanism(devices.CashDispenser):
                 self._reads_move("stacker", "output", moved)
             count -= moved
 
+    async def _bring_all(self, sources: tuple[str, ...], target: str) -> errors.XfsError | None:
+        """Bring everything from several places inside, the innermost first."""
+        if self.faults.strikes("incompleteRetract"):
+            for source in sources:
+                for origin in list(self.truth.at(source))[:1] if source != target else ():
+                    self.truth.move(source, target, origin)
+                    return errors.CommandError("incompleteRetract", "the other items stayed where they are")
+        for source in sources:
+            failure = await self._bring(source, target) if source != target else None
+            if failure is not None:
+                return failure
+        return None
+
     async def _bring(self, source: str, target: str) -> errors.XfsError | None:
         """Bring everything from a place inside, item by item."""
         items = self.truth.at(source)
@@ -229,7 +242,7 @@ class CashMechanism(devices.CashDispenser):
                 await self._time(1 / total)
                 if source != "transport" and self.faults.strikes("jam"):
                     self.truth.move(source, "transport", origin)
-                    return self._jammed("an item is")
+                    return self._tell_jam("an item is")
                 if full := self._full(target):
                     return full
                 self.truth.move(source, target, origin)

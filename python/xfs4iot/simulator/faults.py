@@ -39,7 +39,7 @@ FAULTS = {
     "partlyPresented": Fault("once", "the next present stops with one item in the customer's reach"),
     "presentUnknown": Fault("once", "the next present fails, and the sensors do not see where the items are"),
     "itemsTaken": Fault("once", "the customer takes the items when the next retract begins"),
-    "incompleteRetract": Fault("once", "the next retract brings one item back and leaves the others"),
+    "incompleteRetract": Fault("once", "the next retract or reset moves one item and leaves the others"),
     "foreignItems": Fault("once", "the customer has put something into the output"),
     "smallBunches": Fault("lasts", "at most `count` items are presented at once"),
     "unitsStuck": Fault("once", "the units can be neither released, nor locked, nor set up"),
