@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from cash import amount, bucket, chosen, content, unit
 from dialogue import Dialogue
 from vendors import Minimal, Teller, serving
 from xfs4iot import devices
-from xfs4iot.protocol import errors
+from xfs4iot.protocol import errors, registry
 
 
 @pytest.fixture
@@ -166,6 +167,77 @@ async def test_an_error_code_that_the_command_lacks_is_an_internal_error(nursery
     client = await serving(device, nursery)
     failed = await client.failure("CashDispenser.Dispense", {"denomination": amount(20)})
     assert failed == "internalError"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"name": "CASS1"},
+        {"id": ""},
+        {"id": "too long"},
+        {"index": 0},
+        {"capacity": -1},
+        {"currency": "euro"},
+        {"value": Decimal(0)},
+        {"cash_items": ("typeGBP5",)},
+        {"index": 2},
+    ],
+    ids=str,
+)
+async def test_units_that_no_client_could_be_told_are_refused_and_logged(
+    nursery: trio.Nursery, caplog: pytest.LogCaptureFixture, wrong: dict[str, Any]
+) -> None:
+    class Wrong(Teller):
+        async def cash_units(self) -> Mapping[str, devices.CashUnit]:
+            units = dict(await super().cash_units())
+            change = dict(wrong)
+            name = change.pop("name", "unit1")
+            units[name] = devices.CashUnit(**{**vars(units.pop("unit1")), **change})
+            return units
+
+    client = await serving(Wrong(), nursery)
+    assert await client.success("Storage.GetStorage") == {}
+    assert "the device class is wrong about its unit" in caplog.text
+
+
+class Saying(Minimal):
+    """Sends what it is told to while it dispenses."""
+
+    def __init__(self) -> None:
+        super().__init__("Saying")
+        self.events: list[Any] = []
+
+    async def dispense(
+        self, request: devices.DispenseRequest, events: devices.CashEvents
+    ) -> devices.Dispensed:
+        for event in self.events:
+            events.send(event)
+        return await super().dispense(request, events)
+
+
+async def test_a_device_sends_every_event_that_the_command_may_have(nursery: trio.Nursery) -> None:
+    device = Saying()
+    client = await serving(device, nursery)
+    entry = registry.command("CashDispenser.Dispense")
+    device.events = [registry.event(name).payload() for name in entry.events]
+    request = await client.send("CashDispenser.Dispense", {"denomination": amount(20)})
+    await client.until("completion", request)
+    told = {m["header"]["name"] for m in client.passed if m["header"]["type"] == "event"}
+    assert told == set(entry.events)
+
+
+async def test_a_device_sends_every_unsolicited_event_of_its_interfaces(nursery: trio.Nursery) -> None:
+    device = Saying()
+    client = await serving(device, nursery)
+    names = [
+        name
+        for interface in ("Common", "Storage", "CashManagement", "CashDispenser")
+        for name in registry.unsolicited_events(interface)
+    ]
+    assert len(names) > 10
+    for name in names:
+        device.send(registry.event(name).payload())
+        await client.until("unsolicited", name=name)
 
 
 class Counting(Minimal):

@@ -16,7 +16,7 @@ _SMALLEST = Decimal("0.00001")
 
 def is_possible(amount: Decimal) -> bool:
     """Whether a device could hold as much at all."""
-    return abs(amount) <= _LARGEST
+    return amount.copy_abs() <= _LARGEST
 
 
 def is_exact(amount: Decimal) -> bool:

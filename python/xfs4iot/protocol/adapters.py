@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from xfs4iot.protocol.index import COMMANDS, EVENTS, OLDER
 
-__all__ = ["ADAPTERS", "FALLBACKS", "WITHOUT_ADAPTER", "Adapter", "Part"]
+__all__ = ["ADAPTERS", "FALLBACKS", "TOLD_BY", "WITHOUT_ADAPTER", "Adapter", "Part"]
 
 Part = Literal["request", "completion", "event"]
 _Plain = dict[str, Any]
@@ -188,3 +188,6 @@ FALLBACKS: dict[str, str] = {
     "safeDoorOpen": "userError",
 }
 """The completion code for an error code that an older version of a command lacks; else `hardwareError`."""
+
+TOLD_BY: dict[str, str] = {"Storage.CountsChangedEvent": "Storage.StorageChangedEvent"}
+"""The event that tells the same, in the same shape, in versions that have none of that name."""

@@ -19,7 +19,7 @@ from functools import lru_cache
 
 from xfs4iot.protocol import errors, registry
 from xfs4iot.protocol.adaptation import adapt, lacks_error_code
-from xfs4iot.protocol.adapters import FALLBACKS
+from xfs4iot.protocol.adapters import FALLBACKS, TOLD_BY
 from xfs4iot.protocol.index import COMMANDS, EVENTS, OLDER
 from xfs4iot.protocol.registry import NEWEST
 
@@ -191,6 +191,9 @@ def adapt_event(
 ) -> Iterable[tuple[str, str | None, bytes | None]]:
     """An event of the newest version as the events that tell the same in another: name, version, payload."""
     versions = _versions(name, specification)
+    if versions is None and name in TOLD_BY:
+        name = TOLD_BY[name]
+        versions = _versions(name, specification)
     if versions is None:
         return ()
     if specification == NEWEST:

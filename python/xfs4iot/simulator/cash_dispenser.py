@@ -278,19 +278,22 @@ class SimulatedCashDispenser(CashMechanism):
         self.classification = elements
 
     async def set_storage(self, units: Mapping[str, cash_management.StorageSetCash]) -> None:
-        self._require_units_move()
+        await self._move_units()
 
     async def start_exchange(self) -> None:
-        self._require_units_move()
+        await self._move_units()
         self._exchange = True
 
     async def end_exchange(self) -> None:
-        self._require_units_move()
+        await self._move_units()
         self._exchange = False
         for unit in [unit for unit, fault in self.faults.of_units.items() if fault == "manipulated"]:
             del self.faults.of_units[unit]
 
-    def _require_units_move(self) -> None:
+    async def _move_units(self) -> None:
+        """Release, lock or set up the units."""
+        self._timeline = Timeline(self.clock)
+        await self._time()
         if self.faults.strikes("unitsStuck"):
             raise devices.StorageUnitError(
                 "error", CAPACITY, "the units are stuck; look at them, then try again"
