@@ -261,6 +261,18 @@ async def test_a_mix_table_replaces_the_one_with_its_number(dispenser: Dialogue)
             "invalidMixNumber",
         ),
         (
+            {
+                "mixNumber": 21,
+                "name": "x",
+                "mixRows": [{"amount": 1e300, "mix": [{"value": 1e300, "count": 1}]}],
+            },
+            "invalidMixTable",
+        ),
+        (
+            {"mixNumber": 21, "name": "x", "mixRows": [{"amount": 0, "mix": [{"value": 0, "count": 1}]}]},
+            "invalidMixTable",
+        ),
+        (
             {"mixNumber": 21, "name": "x", "mixRows": [{"amount": 30, "mix": [{"value": 10, "count": 1}]}]},
             "invalidMixTable",
         ),

@@ -73,6 +73,32 @@ async def test_where_items_cannot_be_retracted_to(
     assert await dispenser.failure("CashManagement.Retract", {"location": location}) == code
 
 
+@pytest.mark.parametrize(
+    "location",
+    [
+        None,
+        {},
+        {"retractArea": "reject"},
+        {"retractArea": "retract"},
+        {"outputPosition": "outFront"},
+        {"outputPosition": "outDefault", "retractArea": "retract", "index": 1},
+    ],
+)
+async def test_where_items_are_retracted_from_and_to(
+    dispenser: Dialogue, simulator: Dialogue, location: dict[str, Any] | None
+) -> None:
+    await present(dispenser, 100)
+    await dispenser.success("CashManagement.Retract", {"location": location})
+    assert bucket(await unit(dispenser, "unit5"), "in", "retracted") == 1
+    await laws(dispenser, simulator)
+
+
+async def test_a_position_that_the_device_lacks_has_no_items_to_retract(dispenser: Dialogue) -> None:
+    await present(dispenser, 100)
+    location = {"location": {"outputPosition": "outRear"}}
+    assert await dispenser.failure("CashManagement.Retract", location) == "unsupportedData"
+
+
 async def test_what_can_go_wrong_with_a_retract(dispenser: Dialogue, simulator: Dialogue) -> None:
     assert await dispenser.failure("CashManagement.Retract", {}) == "noItems"
     await dispense(dispenser, 100)

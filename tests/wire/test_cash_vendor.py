@@ -15,6 +15,7 @@ from dialogue import Dialogue
 from vendors import Minimal, Teller, serving
 from xfs4iot import devices
 from xfs4iot.protocol import errors, registry
+from xfs4iot.protocol.messages import cash_dispenser
 
 
 @pytest.fixture
@@ -238,6 +239,84 @@ async def test_a_device_sends_every_unsolicited_event_of_its_interfaces(nursery:
     for name in names:
         device.send(registry.event(name).payload())
         await client.until("unsolicited", name=name)
+
+
+class Retracting(Minimal):
+    """Has two retract units, one of two areas; remembers where it was told to retract to."""
+
+    asked: devices.RetractRequest | None = None
+    first_is_full = False
+
+    async def cash_units(self) -> Mapping[str, devices.CashUnit]:
+        units = dict(await super().cash_units())
+        for index, areas in ((2, 2), (3, None)):
+            units[f"unit{index}"] = devices.CashUnit(
+                index=index,
+                capacity=10,
+                types=frozenset({"cashOutRetract"}),
+                cash_items=("typeEUR20",),
+                retract_areas=areas,
+                initial=10 if index == 2 and self.first_is_full else 0,
+            )
+        return units
+
+    async def retract(self, request: devices.RetractRequest, events: devices.CashEvents) -> devices.Retracted:
+        self.asked = request
+        target = request.destination.unit
+        assert target is not None
+        return devices.Retracted(moved=(devices.ItemsMoved(1, "output", target, origin="unit1"),))
+
+
+@pytest.mark.parametrize(
+    ("index", "full", "expected"),
+    [
+        (1, False, "unit2"),
+        (2, False, "unit2"),
+        (3, False, "unit3"),
+        (None, False, "unit2"),
+        (None, True, "unit3"),
+        (4, False, None),
+    ],
+)
+async def test_retract_positions_are_counted_through_the_retract_units(
+    nursery: trio.Nursery, index: int | None, full: bool, expected: str | None
+) -> None:
+    device = Retracting("Retracting")
+    device.capabilities.cash_dispenser = cash_dispenser.Capabilities(
+        retract_areas=cash_dispenser.CapabilitiesRetractAreas(retract=True)
+    )
+    device.first_is_full = full
+    client = await serving(device, nursery)
+    await client.success("CashDispenser.Dispense", {"denomination": amount(20)})
+    location = {"location": {"retractArea": "retract", **({"index": index} if index else {})}}
+    if expected is None:
+        assert await client.failure("CashManagement.Retract", location) == "invalidRetractPosition"
+        return
+    done = await client.success("CashManagement.Retract", location)
+    assert device.asked is not None
+    assert device.asked.destination == devices.Destination("retract", expected, index)
+    assert done["storage"][expected]["retractOperations"] == 1
+    assert bucket(await unit(client, expected), "in", "retracted") == 1
+
+
+class PowerSaving(Minimal):
+    """Saves power, and says how long it takes to come back."""
+
+    async def power_save_control(self, max_power_save_recovery_time: int) -> None:
+        assert self.status.common is not None
+        self.status.common.power_save_recovery_time = max_power_save_recovery_time
+
+
+async def test_power_is_saved_by_a_device_that_can(nursery: trio.Nursery) -> None:
+    client = await serving(PowerSaving("PowerSaving"), nursery)
+    wanted = {"maxPowerSaveRecoveryTime": 30}
+    await client.success("Common.PowerSaveControl", wanted)
+    told = await client.until("unsolicited", name="Common.StatusChangedEvent")
+    assert told["payload"] == {"common": {"powerSaveRecoveryTime": 30}}
+    for wrong in ({}, {"maxPowerSaveRecoveryTime": -1}):
+        assert await client.failure("Common.PowerSaveControl", wrong) == "invalidData"
+    other = await serving(Minimal("Minimal"), nursery)
+    assert await other.failure("Common.PowerSaveControl", wanted) == "unsupportedCommand"
 
 
 class Counting(Minimal):

@@ -271,6 +271,8 @@ async def test_counts_and_exchange_and_configuration_survive_a_restart(tmp_path:
             "CashDispenser.SetMixTable", {"mixNumber": 21, "name": "House mix", "mixRows": rows}
         )
         await dispenser.success("Storage.StartExchange")
+        active = {"state": "active", "transactionID": "T-1"}
+        await dispenser.success("Common.SetTransactionState", active)
         return await state(dispenser)
 
     async def state(dispenser: Dialogue) -> Any:
@@ -278,6 +280,7 @@ async def test_counts_and_exchange_and_configuration_survive_a_restart(tmp_path:
             await dispenser.success("Storage.GetStorage"),
             await dispenser.success("CashDispenser.GetPresentStatus", {}),
             await dispenser.success("CashDispenser.GetMixTable", {"mix": "mixTable21"}),
+            await dispenser.success("Common.GetTransactionState"),
             (await dispenser.success("Common.Status"))["common"]["exchange"],
             (await dispenser.success("Common.Status"))["cashDispenser"],
         ]
