@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,6 +67,13 @@ OF_UNITS = {
 
 def test_every_fault_is_tried() -> None:
     assert {*STRIKES, *ELSEWHERE, *OF_UNITS} == set(FAULTS)
+
+
+async def test_the_guide_names_every_fault_and_command(atm: xfs4iot.Publisher) -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text()
+    commands = [name for name in atm.services["Simulator"].handlers if name.startswith("Simulator.")]
+    missing = [name for name in [*FAULTS, *commands] if f"`{name}`" not in guide]
+    assert not missing
 
 
 @pytest.mark.parametrize("fault", STRIKES)
