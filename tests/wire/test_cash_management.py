@@ -143,6 +143,7 @@ async def test_a_full_retract_unit_is_a_unit_error(dispenser: Dialogue) -> None:
     [
         ({"target": "singleUnit"}, "invalidData"),
         ({"target": "singleUnit", "unit": "unit9"}, "invalidCashUnit"),
+        ({"target": "singleUnit", "unit": "unit1"}, "invalidCashUnit"),
         ({"target": "transport"}, "notRetractArea"),
         ({"target": "retract", "index": 3}, "invalidRetractPosition"),
         ({"target": "outRear"}, "unsupportedPosition"),

@@ -22,6 +22,7 @@ __all__ = [
 ]
 
 DEFAULT_OUTPUT = "outDefault"
+_TAKES_ITEMS_IN = frozenset({"cashIn", "replenishment", "cashInRetract", "cashOutRetract", "reject"})
 _AREAS = ("retract", "transport", "stacker", "reject", "itemCassette", "cashIn")
 
 
@@ -181,6 +182,10 @@ def destination(
         if wanted.unit not in storage.units:
             raise errors.CommandError(
                 wrong_unit, f"there is no unit {wanted.unit!r}; see Storage.GetStorage for those there are"
+            )
+        if not storage.units[wanted.unit].types & _TAKES_ITEMS_IN:
+            raise errors.CommandError(
+                wrong_unit, f"no items can be moved into {wanted.unit!r}; see its types in Storage.GetStorage"
             )
         return Destination("singleUnit", wanted.unit)
     if target not in _AREAS:

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from xfs4iot.devices import ItemsMoved
+from xfs4iot.devices.cash_management import PLACES
 
 __all__ = ["CashTruth"]
 
@@ -117,6 +118,7 @@ class CashTruth:
         self, source: str, target: str, origin: str, count: int = 1, *, accessible: bool = False
     ) -> None:
         """Move items, and record it as part of the operation."""
+        self._own(source)
         self._shift(source, target, origin, count)
         moved = self._state.moved
         if moved and moved[-1][1:] == (source, target, origin, accessible):
@@ -127,6 +129,7 @@ class CashTruth:
 
     def move_all(self, source: str, target: str, *, accessible: bool = False) -> int:
         """Move everything at a place, in one go; returns how many items."""
+        self._own(source)
         items = self.at(source)
         for origin, count in items.items():
             self._shift(source, target, origin, count)
@@ -160,6 +163,11 @@ class CashTruth:
         """Put items of the unit's kind into it by hand."""
         self._shift("world", unit, unit, count)
         self._save()
+
+    def _own(self, source: str) -> None:
+        """What leaves a unit comes from it, wherever it was before it came there."""
+        if source not in PLACES:
+            self._state.places[source] = {source: self.total(source)}
 
     def _shift(self, source: str, target: str, origin: str, count: int) -> None:
         places = self._state.places
