@@ -455,6 +455,28 @@ async def test_count_empties_a_unit_and_tells_what_was_in_it(
     assert await dispenser.failure("CashDispenser.Count", {"unit": "unit9"}) == "invalidData"
 
 
+async def test_count_without_a_unit_empties_all_that_pay_out(
+    dispenser: Dialogue, simulator: Dialogue
+) -> None:
+    counted = (await dispenser.success("CashDispenser.Count", {}))["countedCashUnits"]
+    assert {name: one["counted"] for name, one in counted.items()} == {
+        "unit1": 500,
+        "unit2": 500,
+        "unit3": 500,
+        "unit4": 200,
+    }
+    await laws(dispenser, simulator)
+
+
+async def test_a_count_that_jams_tells_what_was_counted(dispenser: Dialogue, simulator: Dialogue) -> None:
+    await simulator.success("Simulator.EmptyUnit", {"unit": "unit1"})
+    await simulator.success("Simulator.Inject", {"fault": "jam"})
+    assert await dispenser.failure("CashDispenser.Count", {}) == "hardwareError"
+    assert bucket(await unit(dispenser, "unit1"), "out", "unknown") == 500
+    assert bucket(await unit(dispenser, "unit2"), "out", "transport") == 1
+    await laws(dispenser, simulator)
+
+
 async def test_count_refuses_a_unit_that_does_not_work(dispenser: Dialogue, simulator: Dialogue) -> None:
     await simulator.success("Simulator.Inject", {"fault": "missing", "unit": "unit2"})
     assert await dispenser.failure("CashDispenser.Count", {"unit": "unit2"}) == "cashUnitError"
@@ -485,8 +507,12 @@ async def test_the_test_of_the_units_names_those_that_fail(dispenser: Dialogue, 
 async def test_the_test_of_the_units_fails_if_none_gives_an_item(
     dispenser: Dialogue, simulator: Dialogue
 ) -> None:
-    for name in ("unit1", "unit2", "unit3", "unit4"):
+    names = ("unit1", "unit2", "unit3", "unit4")
+    for name in names:
         await simulator.success("Simulator.EmptyUnit", {"unit": name})
+    assert await dispenser.failure("CashDispenser.TestCashUnits", {}) == "cashUnitError"
+    locks = {name: {"cash": {"configuration": {"appLockOut": True}}} for name in names}
+    await dispenser.success("Storage.SetStorage", {"storage": locks})
     assert await dispenser.failure("CashDispenser.TestCashUnits", {}) == "cashUnitError"
     request = {"target": {"target": "singleUnit", "unit": "unit9"}}
     assert await dispenser.failure("CashDispenser.TestCashUnits", request) == "invalidCashUnit"

@@ -81,6 +81,17 @@ async def test_what_comes_from_the_cash_box_is_no_item(teller: Dialogue) -> None
     assert await teller.failure("CashDispenser.Denominate", {"request": request}) == "invalidDenomination"
 
 
+async def test_a_cash_box_may_pay_it_all(teller: Dialogue) -> None:
+    request = amount(5, cashBox={"currencies": {"EUR": 5}})
+    done = await teller.success("CashDispenser.Dispense", {"denomination": request})
+    assert done["denomination"] == {
+        "currencies": {"EUR": 5},
+        "cashBox": {"currencies": {"EUR": 5}},
+    }
+    request = amount(20, cashBox={"currencies": {"USD": 5}})
+    assert await teller.failure("CashDispenser.Denominate", {"request": request}) == "invalidCurrency"
+
+
 async def test_tellers_are_created_changed_and_deleted(teller: Dialogue) -> None:
     details = {"tellerID": 7, "inputPosition": "inLeft", "outputPosition": "outLeft"}
     await teller.success("CashManagement.SetTellerInfo", {"action": "create", "tellerDetails": details})
@@ -111,6 +122,13 @@ async def test_tellers_are_created_changed_and_deleted(teller: Dialogue) -> None
         (
             {"action": "create", "tellerDetails": {"tellerID": 9, "tellerTotals": {"GBP": {}}}},
             "invalidCurrency",
+        ),
+        (
+            {
+                "action": "create",
+                "tellerDetails": {"tellerID": 9, "tellerTotals": {"EUR": {"itemsReceived": 1e300}}},
+            },
+            "invalidData",
         ),
     ],
 )
@@ -297,6 +315,109 @@ async def test_retract_positions_are_counted_through_the_retract_units(
     assert device.asked.destination == devices.Destination("retract", expected, index)
     assert done["storage"][expected]["retractOperations"] == 1
     assert bucket(await unit(client, expected), "in", "retracted") == 1
+
+
+class Uncertain(Retracting):
+    """Retracts items of which it does not know where they came from."""
+
+    async def retract(self, request: devices.RetractRequest, events: devices.CashEvents) -> devices.Retracted:
+        moved = [
+            devices.ItemsMoved(1, "output", "unit2", item="typeEUR20", level="unfit"),
+            devices.ItemsMoved(2, "output", "unit2"),
+        ]
+        return devices.Retracted(moved=tuple(moved))
+
+
+async def test_items_of_unknown_origin_are_counted_where_they_arrive(nursery: trio.Nursery) -> None:
+    client = await serving(Uncertain("Uncertain"), nursery)
+    await client.success("CashDispenser.Dispense", {"denomination": amount(60)})
+    await client.success("CashManagement.Retract", {})
+    into = await unit(client, "unit2")
+    assert into["status"]["in"]["retracted"] == {"unrecognized": 2, "typeEUR20": {"unfit": 1}}
+    assert content(into) == 3
+    assert content(await unit(client, "unit1")) == 47
+
+
+class Moving(Minimal):
+    """Calibrates a recycling unit by moving items into another one, and resets to nowhere."""
+
+    async def cash_units(self) -> Mapping[str, devices.CashUnit]:
+        first = (await super().cash_units())["unit1"]
+        types: frozenset[Any] = frozenset({"cashOut", "cashIn"})
+        second = {**vars(first), "index": 2, "types": types, "initial": 0}
+        return {"unit1": first, "unit2": devices.CashUnit(**second)}
+
+    async def calibrate_cash_unit(
+        self, unit: str, count: int, destination: devices.Destination, events: devices.CashEvents
+    ) -> devices.CashMovement:
+        assert destination.unit is not None
+        return devices.CashMovement(moved=(devices.ItemsMoved(count, unit, destination.unit),))
+
+    async def reset(self, destination: devices.Destination, events: devices.CashEvents) -> devices.Retracted:
+        return devices.Retracted()
+
+
+async def test_items_moved_from_unit_to_unit_are_distributed(nursery: trio.Nursery) -> None:
+    client = await serving(Moving("Moving"), nursery)
+    position = {"target": "singleUnit", "unit": "unit2"}
+    payload = {"unit": "unit1", "numOfBills": 3, "position": position}
+    done = await client.success("CashManagement.CalibrateCashUnit", payload)
+    assert done["result"] == payload
+    assert bucket(await unit(client, "unit1"), "out", "distributed") == 3
+    assert bucket(await unit(client, "unit2"), "in", "distributed") == 3
+    assert content(await unit(client, "unit2")) == 3
+
+
+async def test_a_device_without_a_unit_for_what_is_in_the_way_needs_a_destination(
+    nursery: trio.Nursery,
+) -> None:
+    client = await serving(Moving("Moving"), nursery)
+    assert await client.failure("CashManagement.Reset", {}) == "notRetractArea"
+    position = {"position": {"target": "singleUnit", "unit": "unit2"}}
+    assert await client.success("CashManagement.Reset", position) == {}
+
+
+class Curious(Teller):
+    """Wants to know what the service keeps for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.transaction = ("", "")
+        self.listed = 0
+
+    async def set_transaction_state(self, state: str, transaction_id: str) -> None:
+        self.transaction = (state, transaction_id)
+
+    async def set_classification_list(self, version: Any, elements: list[Any]) -> None:
+        self.listed = len(elements)
+
+
+async def test_tellers_and_classification_survive_a_restart(tmp_path: Any) -> None:
+    tellers = {"tellerID": 7, "outputPosition": "outLeft"}
+    elements = [{"serialNumber": "X?", "currency": "EUR", "value": 20, "level": "suspect"}]
+    for start in range(2):
+        ledger = xfs4iot.Ledger.open(tmp_path / "ledger.sqlite")
+        device = Curious()
+        async with trio.open_nursery() as nursery:
+            client = await serving(device, nursery, ledger)
+            if start == 0:
+                await client.success(
+                    "CashManagement.SetTellerInfo", {"action": "create", "tellerDetails": tellers}
+                )
+                await client.success(
+                    "CashManagement.SetClassificationList", {"classificationElements": elements}
+                )
+                await client.success(
+                    "Common.SetTransactionState", {"state": "active", "transactionID": "T-1"}
+                )
+                assert device.transaction == ("active", "T-1")
+            assert device.listed == 1
+            found = await client.success("CashManagement.GetTellerInfo", {"tellerID": 7})
+            assert found["tellerDetails"] == [tellers]
+            listed = await client.success("CashManagement.GetClassificationList")
+            assert listed["classificationElements"] == elements
+            nursery.cancel_scope.cancel()
+        ledger.close()
 
 
 class PowerSaving(Minimal):

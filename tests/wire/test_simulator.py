@@ -116,6 +116,59 @@ async def test_a_units_fault_is_seen_and_stops_what_is_asked_of_it(
     await dispenser.success("CashDispenser.Dispense", {"denomination": chosen({"unit3": 1})})
 
 
+async def test_where_the_sensors_fail_the_device_itself_refuses(
+    dispenser: Dialogue, simulator: Dialogue
+) -> None:
+    await simulator.success("Simulator.Inject", {"fault": "sensorsUnknown"})
+    assert await dispenser.failure(*PRESENT) == "noItems"
+    assert await dispenser.failure("CashDispenser.Reject") == "noItems"
+    await dispenser.success(*DISPENSE)
+    assert await dispenser.failure(*DISPENSE) == "itemsLeft"
+    await laws(dispenser, simulator)
+
+
+async def test_what_is_stuck_is_moved_by_reset_only(dispenser: Dialogue, simulator: Dialogue) -> None:
+    await simulator.success("Simulator.Inject", {"fault": "jam"})
+    assert await dispenser.failure(*DISPENSE) == "hardwareError"
+    for command, payload in (PRESENT, RETRACT, ("CashDispenser.Reject", None)):
+        assert await dispenser.failure(command, payload) == "hardwareError"
+    await dispenser.success("CashManagement.Reset", {})
+    await dispenser.success(*DISPENSE)
+    await laws(dispenser, simulator)
+
+
+@pytest.mark.parametrize("command", ["CashDispenser.Reject", "CashManagement.Retract"])
+async def test_items_may_jam_on_their_way_back(
+    dispenser: Dialogue, simulator: Dialogue, command: str
+) -> None:
+    await dispense(dispenser, 300)
+    await simulator.success("Simulator.Inject", {"fault": "jam"})
+    assert await dispenser.failure(command, {} if command.endswith("Retract") else None) == "hardwareError"
+    assert sum((await truth(simulator))["transport"].values()) == 1
+    await laws(dispenser, simulator)
+
+
+async def test_bad_items_need_room_in_the_reject_unit(dispenser: Dialogue, simulator: Dialogue) -> None:
+    full = {"unit5": {"cash": {"status": {"initial": {"unrecognized": 299}}}}}
+    await dispenser.success("Storage.SetStorage", {"storage": full})
+    await simulator.success("Simulator.FillUnit", {"unit": "unit5", "count": 299})
+    await simulator.success("Simulator.Inject", {"fault": "rejects", "count": 2})
+    assert await dispenser.failure(*DISPENSE) == "cashUnitError"
+    told = await dispenser.until("event", name="Storage.StorageErrorEvent")
+    assert (told["payload"]["failure"], list(told["payload"]["unit"])) == ("full", ["unit5"])
+    await laws(dispenser, simulator)
+
+
+async def test_reset_mends_a_unit_that_did_not_work(dispenser: Dialogue, simulator: Dialogue) -> None:
+    await simulator.success("Simulator.Inject", {"fault": "inoperative", "unit": "unit1"})
+    await dispenser.success("CashManagement.Reset", {})
+    assert (await dispenser.success("Storage.GetStorage"))["storage"]["unit1"]["status"] == "ok"
+
+
+async def test_there_must_be_something_to_take(simulator: Dialogue) -> None:
+    assert await simulator.failure("Simulator.TakeItems") == "sequenceError"
+
+
 async def test_a_fault_strikes_as_often_as_it_says(dispenser: Dialogue, simulator: Dialogue) -> None:
     await dispense(dispenser, 100)
     await simulator.success("Simulator.Inject", {"fault": "nothingPresented", "count": 2})

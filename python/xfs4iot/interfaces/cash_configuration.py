@@ -92,7 +92,7 @@ class Configuration(msgspec.Struct, frozen=True):
     def _check(self, unit: CashUnit, known_items: set[str], path: str) -> None:
         low, high = self.low_threshold or 0, self.high_threshold or 0
         for name, threshold in (("lowThreshold", low), ("highThreshold", high)):
-            if threshold < 0 or (unit.capacity and threshold >= unit.capacity):
+            if unit.capacity and threshold >= unit.capacity:
                 raise errors.InvalidData(
                     f"{path}.{name}: {threshold} is not within the unit's capacity of {unit.capacity}"
                 )
@@ -106,8 +106,6 @@ class Configuration(msgspec.Struct, frozen=True):
             self.value >= 0 and is_possible(self.value) and is_exact(self.value)
         ):
             raise errors.InvalidData(f"{path}.value: {self.value} is no value of an item")
-        if self.max_retracts is not None and self.max_retracts < 0:
-            raise errors.InvalidData(f"{path}.maxRetracts: {self.max_retracts} is negative")
 
 
 def configured(unit: CashUnit) -> Configuration:
@@ -132,14 +130,12 @@ def check_initial(
     Raises:
         InvalidData: it cannot be in there.
     """
-    for (item, _), count in initial.items():
+    for item, _ in initial:
         if item and item not in configuration.cash_items:
             raise errors.InvalidData(
                 f"{path}.{item}: the unit is not configured for it; "
                 f"it holds {', '.join(configuration.cash_items) or 'no known items'}"
             )
-        if count < 0:
-            raise errors.InvalidData(f"{path}.{item}: {count} is less than no items")
     if unit.capacity and sum(initial.values()) > unit.capacity:
         raise errors.InvalidData(
             f"{path}: {sum(initial.values())} items do not fit; the unit holds {unit.capacity}"

@@ -213,14 +213,23 @@ class SimulatedCashDispenser(CashMechanism):
         self._require_way()
         self._begin(events)
         counted: dict[str, int] = {}
+        failure: errors.XfsError | None = None
         for unit in units:
             await self._time()
+            if self.truth.total(unit) and self.faults.strikes("jam"):
+                self.truth.move(unit, "transport", unit)
+                failure = self._tell_jam(f"an item of {unit} is")
+                break
             counted[unit] = self.truth.move_all(unit, "output")
         if any(counted.values()):
             self.truth.shutter = "open"
         self._show()
         return devices.Counted(
-            moved=self.truth.moved, dispensed=counted, counted=counted, emptied=frozenset(units)
+            moved=self.truth.moved,
+            dispensed=counted,
+            counted=counted,
+            emptied=frozenset(counted),
+            failure=failure,
         )
 
     async def test_cash_units(
