@@ -159,6 +159,31 @@ async def test_bad_items_need_room_in_the_reject_unit(dispenser: Dialogue, simul
     await laws(dispenser, simulator)
 
 
+@pytest.mark.parametrize(
+    ("command", "payload"),
+    [
+        ("CashDispenser.Reject", None),
+        ("CashManagement.Retract", {}),
+        ("CashManagement.Retract", {"location": {"retractArea": "retract", "index": 1}}),
+        ("CashManagement.Retract", {"location": {"retractArea": "reject"}}),
+        ("CashManagement.Reset", {}),
+        ("CashManagement.Reset", {"position": {"target": "reject"}}),
+        ("CashManagement.Reset", {"position": {"target": "singleUnit", "unit": "unit5"}}),
+    ],
+)
+async def test_nothing_is_moved_into_a_unit_that_does_not_work(
+    dispenser: Dialogue, simulator: Dialogue, command: str, payload: Any
+) -> None:
+    await dispense(dispenser, 300)
+    await simulator.success("Simulator.Inject", {"fault": "missing", "unit": "unit5"})
+    request = await dispenser.send(command, payload)
+    completion = await dispenser.until("completion", request)
+    assert completion["payload"]["errorCode"] == "cashUnitError"
+    told = await dispenser.until("event", request, "Storage.StorageErrorEvent")
+    assert (told["payload"]["failure"], list(told["payload"]["unit"])) == ("error", ["unit5"])
+    assert set(await truth(simulator)) == {"unit1", "unit2", "unit3", "unit4", "stacker"}
+
+
 async def test_reset_mends_a_unit_that_did_not_work(dispenser: Dialogue, simulator: Dialogue) -> None:
     await simulator.success("Simulator.Inject", {"fault": "inoperative", "unit": "unit1"})
     await dispenser.success("CashManagement.Reset", {})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from xfs4iot.devices import Destination
+from xfs4iot.devices import CashUnitError, Destination
 from xfs4iot.interfaces.storage import Storage
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import cash_management as messages
@@ -165,17 +165,17 @@ def destination(
 
     Raises:
         InvalidData: a unit is needed.
-        CommandError: the destination is none of this device.
+        CommandError: the destination is none of this device, or no unit there works.
     """
     target = wanted.target if wanted is not None else None
     if wanted is None or target is None:
-        for area in prefer:
-            if area in ("retract", "reject") and not _units_for(storage, area):
-                continue
-            return _area(storage, area, None, wrong_index)
-        raise errors.CommandError(
-            not_supported, "the device has no unit for items that are in the way; name a destination"
-        )
+        areas = [area for area in prefer if _units_for(storage, area)]
+        if not areas:
+            raise errors.CommandError(
+                not_supported, "the device has no unit for items that are in the way; name a destination"
+            )
+        working = [area for area in areas if _working(storage, _units_for(storage, area))]
+        return _area(storage, (working or areas)[0], None, wrong_index)
     if target == "singleUnit":
         if not wanted.unit:
             raise errors.InvalidData("position.unit is missing; a single unit needs its name")
@@ -187,7 +187,7 @@ def destination(
             raise errors.CommandError(
                 wrong_unit, f"no items can be moved into {wanted.unit!r}; see its types in Storage.GetStorage"
             )
-        return Destination("singleUnit", wanted.unit)
+        return Destination("singleUnit", _require_working(storage, [wanted.unit])[0])
     if target not in _AREAS:
         return Destination(output_position(storage.device, target))
     if target not in retract_areas(storage.device) and not (
@@ -201,27 +201,48 @@ def destination(
 
 
 def _units_for(storage: Storage, area: str) -> list[str]:
-    types = ("reject",) if area == "reject" else ("cashOutRetract", "cashInRetract")
-    return [name for name in storage.names_of_type(*types) if storage.hardware_status(name) == "ok"]
+    """The units that an area stands for; none if the area is no unit."""
+    types = {"reject": ("reject",), "retract": ("cashOutRetract", "cashInRetract")}.get(area, ())
+    return storage.names_of_type(*types)
+
+
+def _working(storage: Storage, units: list[str]) -> list[str]:
+    return [name for name in units if storage.hardware_status(name) == "ok"]
+
+
+def _require_working(storage: Storage, units: list[str]) -> list[str]:
+    """Those of the units that items can be moved into.
+
+    Raises:
+        CashUnitError: none of them.
+    """
+    working = _working(storage, units)
+    if not working:
+        raise CashUnitError("error", units, f"{', '.join(units)} cannot take items; see Storage.GetStorage")
+    return working
 
 
 def _area(storage: Storage, area: str, index: int | None, wrong_index: str) -> Destination:
-    """An area inside the device; for retract and reject with the unit, the first that has room."""
-    if area not in ("retract", "reject"):
-        return Destination(area)
+    """An area inside the device, with the unit if it stands for some: the first that has room."""
     units = _units_for(storage, area)
+    if not units:
+        return Destination(area, index=index)
     if area == "retract" and index is not None:
-        within = index
-        for name in units:
-            areas = storage.units[name].retract_areas or 1
-            if 1 <= within <= areas:
-                return Destination(area, name, index)
-            within -= areas
-        raise errors.CommandError(
-            wrong_index,
-            f"there is no retract position {index}; see retractAreas of the units in Storage.GetStorage",
-        )
+        return Destination(area, _retract_unit(storage, units, index, wrong_index), index)
+    working = _require_working(storage, units)
+    with_room = [name for name in working if storage.replenishment_status(name) != "full"]
+    return Destination(area, (with_room or working)[0], index)
+
+
+def _retract_unit(storage: Storage, units: list[str], index: int, wrong_index: str) -> str:
+    """The unit of a retract position; positions are counted through all retract units."""
+    within = index
     for name in units:
-        if storage.replenishment_status(name) != "full":
-            return Destination(area, name, index)
-    return Destination(area, units[0] if units else None, index)
+        areas = storage.units[name].retract_areas or 1
+        if within <= areas:
+            return _require_working(storage, [name])[0]
+        within -= areas
+    raise errors.CommandError(
+        wrong_index,
+        f"there is no retract position {index}; see retractAreas of the units in Storage.GetStorage",
+    )

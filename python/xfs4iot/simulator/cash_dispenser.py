@@ -157,7 +157,7 @@ class SimulatedCashDispenser(CashMechanism):
 
     async def retract(self, request: devices.RetractRequest, events: devices.CashEvents) -> devices.Retracted:
         self._require_way()
-        if self.faults.strikes("itemsTaken"):
+        if self.truth.total("output") and self.faults.strikes("itemsTaken"):
             self.take()
             raise errors.CommandError("itemsTaken", "the items were taken before they could be retracted")
         if self.faults.active("shutterJammed") and self.truth.shutter == "open":
