@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -76,6 +77,7 @@ REFUSED_REQUESTS: list[tuple[str, Any, str]] = [
     ("more than there is", amount(10_000_000), "notDispensable"),
     ("beyond 32 bits", amount(2**31), "notDispensable"),
     ("too many items", amount(10_000), "tooManyItems"),
+    ("more decimals than money has", amount(0.000001), "invalidDenomination"),
     ("cash box", amount(100, cashBox={"currencies": {"EUR": 10}}), "noCashBoxPresent"),
     ("partial of an unknown unit", amount(100, partial={"unit9": 1}), "notDispensable"),
     ("partial of a unit that only takes in", amount(100, partial={"unit5": 1}), "notDispensable"),
@@ -102,6 +104,76 @@ async def test_a_request_that_cannot_be_met_is_refused_and_changes_nothing(
     assert await dispenser.failure(command, payload) == code
     assert await dispenser.success("Storage.GetStorage") == before
     assert (await dispenser.success("CashDispenser.GetPresentStatus", {}))["presentState"] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        ("1e30", "notDispensable"),
+        ("1e300", "notDispensable"),
+        ("1e99999999", "notDispensable"),
+        ("9" * 10_000, "notDispensable"),
+        ("1e-99999999", "invalidDenomination"),
+        ("100.00000000000000000000000000001", "invalidDenomination"),
+        ("-1e99999999", "invalidDenomination"),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+@pytest.mark.parametrize("place", ["currencies", "cashBox", "counts", "partial"])
+async def test_no_number_is_too_absurd_to_be_answered(
+    dispenser: Dialogue, number: str, code: str, place: str
+) -> None:
+    asked = {
+        "currencies": '{"service": {"mix": "mix1", "currencies": {"EUR": %s}}}',
+        "cashBox": '{"service": {"mix": "mix1", "currencies": {"EUR": 10}, '
+        '"cashBox": {"currencies": {"EUR": %s}}}}',
+        "counts": '{"app": {"currencies": {"EUR": 0}, "counts": {"unit1": %s}}}',
+        "partial": '{"service": {"mix": "mix1", "currencies": {"EUR": 10}, "partial": {"unit1": %s}}}',
+    }[place]
+    request = {
+        "header": {"type": "command", "name": "CashDispenser.Denominate", "requestId": 1, "version": "3.0"}
+    }
+    text = json.dumps({**request, "payload": {"request": {"denomination": "?"}}})
+    await dispenser.send_text(text.replace('"?"', asked % number))
+    while (answer := await dispenser.receive())["header"]["type"] != "completion":
+        assert "status" not in answer["header"], answer
+    found = answer["header"]["completionCode"]
+    if place == "currencies":
+        assert answer["payload"]["errorCode"] == code
+    else:
+        assert found in ("invalidData", "commandErrorCode")
+    await dispenser.success("CashDispenser.Denominate", {"request": amount(100)})
+
+
+async def test_amounts_that_cannot_be_paid_are_answered_without_waiting(dispenser: Dialogue) -> None:
+    """Each of them costs an exhaustive search what it never ends; a thousand are answered in no time."""
+    values = [60_005, 60_010, 59_995, 2**31 - 1, 2**31, 4_001, 4_015, 59_999]
+    for _ in range(125):
+        for value in values:
+            assert await dispenser.failure("CashDispenser.Denominate", {"request": amount(value)}) in (
+                "notDispensable",
+                "tooManyItems",
+            )
+
+
+async def test_all_that_there_is_can_be_denominated_as_far_as_the_device_dispenses_at_once(
+    dispenser: Dialogue,
+) -> None:
+    done = await dispenser.success("CashDispenser.Denominate", {"request": amount(4000)})
+    assert done["result"]["values"] == {"unit4": 40}
+    assert await dispenser.failure("CashDispenser.Denominate", {"request": amount(4010)}) == "tooManyItems"
+    for name, item in (("unit2", "typeEUR20"), ("unit3", "typeEUR50"), ("unit4", "typeEUR100")):
+        initial = {item: {"fit": 0}}
+        await dispenser.success(
+            "Storage.SetStorage", {"storage": {name: {"cash": {"status": {"initial": initial}}}}}
+        )
+    initial = {"typeEUR10": {"fit": 7}}
+    await dispenser.success(
+        "Storage.SetStorage", {"storage": {"unit1": {"cash": {"status": {"initial": initial}}}}}
+    )
+    done = await dispenser.success("CashDispenser.Denominate", {"request": amount(70)})
+    assert done["result"]["values"] == {"unit1": 7}
+    assert await dispenser.failure("CashDispenser.Denominate", {"request": amount(80)}) == "notDispensable"
 
 
 async def test_items_named_by_the_application_are_taken_as_named(dispenser: Dialogue) -> None:
@@ -187,6 +259,18 @@ async def test_a_mix_table_replaces_the_one_with_its_number(dispenser: Dialogue)
         (
             {"mixNumber": 2, "name": "x", "mixRows": [{"amount": 10, "mix": [{"value": 10, "count": 1}]}]},
             "invalidMixNumber",
+        ),
+        (
+            {
+                "mixNumber": 21,
+                "name": "x",
+                "mixRows": [{"amount": 1e300, "mix": [{"value": 1e300, "count": 1}]}],
+            },
+            "invalidMixTable",
+        ),
+        (
+            {"mixNumber": 21, "name": "x", "mixRows": [{"amount": 0, "mix": [{"value": 0, "count": 1}]}]},
+            "invalidMixTable",
         ),
         (
             {"mixNumber": 21, "name": "x", "mixRows": [{"amount": 30, "mix": [{"value": 10, "count": 1}]}]},
@@ -320,7 +404,7 @@ async def test_what_can_go_wrong_with_present(dispenser: Dialogue, simulator: Di
     assert await dispenser.failure("CashDispenser.Present", {}) == "shutterNotOpen"
     await simulator.success("Simulator.ClearFaults")
     await simulator.success("Simulator.Inject", {"fault": "jam"})
-    assert await dispenser.failure("CashDispenser.Present", {}) == "presentErrorItems"
+    assert await dispenser.failure("CashDispenser.Present", {}) == "presentErrorNoItems"
     state = await dispenser.success("CashDispenser.GetPresentStatus", {})
     assert state["presentState"] == "notPresented"
     await laws(dispenser, simulator)
@@ -371,6 +455,28 @@ async def test_count_empties_a_unit_and_tells_what_was_in_it(
     assert await dispenser.failure("CashDispenser.Count", {"unit": "unit9"}) == "invalidData"
 
 
+async def test_count_without_a_unit_empties_all_that_pay_out(
+    dispenser: Dialogue, simulator: Dialogue
+) -> None:
+    counted = (await dispenser.success("CashDispenser.Count", {}))["countedCashUnits"]
+    assert {name: one["counted"] for name, one in counted.items()} == {
+        "unit1": 500,
+        "unit2": 500,
+        "unit3": 500,
+        "unit4": 200,
+    }
+    await laws(dispenser, simulator)
+
+
+async def test_a_count_that_jams_tells_what_was_counted(dispenser: Dialogue, simulator: Dialogue) -> None:
+    await simulator.success("Simulator.EmptyUnit", {"unit": "unit1"})
+    await simulator.success("Simulator.Inject", {"fault": "jam"})
+    assert await dispenser.failure("CashDispenser.Count", {}) == "hardwareError"
+    assert bucket(await unit(dispenser, "unit1"), "out", "unknown") == 500
+    assert bucket(await unit(dispenser, "unit2"), "out", "transport") == 1
+    await laws(dispenser, simulator)
+
+
 async def test_count_refuses_a_unit_that_does_not_work(dispenser: Dialogue, simulator: Dialogue) -> None:
     await simulator.success("Simulator.Inject", {"fault": "missing", "unit": "unit2"})
     assert await dispenser.failure("CashDispenser.Count", {"unit": "unit2"}) == "cashUnitError"
@@ -401,8 +507,12 @@ async def test_the_test_of_the_units_names_those_that_fail(dispenser: Dialogue, 
 async def test_the_test_of_the_units_fails_if_none_gives_an_item(
     dispenser: Dialogue, simulator: Dialogue
 ) -> None:
-    for name in ("unit1", "unit2", "unit3", "unit4"):
+    names = ("unit1", "unit2", "unit3", "unit4")
+    for name in names:
         await simulator.success("Simulator.EmptyUnit", {"unit": name})
+    assert await dispenser.failure("CashDispenser.TestCashUnits", {}) == "cashUnitError"
+    locks = {name: {"cash": {"configuration": {"appLockOut": True}}} for name in names}
+    await dispenser.success("Storage.SetStorage", {"storage": locks})
     assert await dispenser.failure("CashDispenser.TestCashUnits", {}) == "cashUnitError"
     request = {"target": {"target": "singleUnit", "unit": "unit9"}}
     assert await dispenser.failure("CashDispenser.TestCashUnits", request) == "invalidCashUnit"

@@ -73,6 +73,32 @@ async def test_where_items_cannot_be_retracted_to(
     assert await dispenser.failure("CashManagement.Retract", {"location": location}) == code
 
 
+@pytest.mark.parametrize(
+    "location",
+    [
+        None,
+        {},
+        {"retractArea": "reject"},
+        {"retractArea": "retract"},
+        {"outputPosition": "outFront"},
+        {"outputPosition": "outDefault", "retractArea": "retract", "index": 1},
+    ],
+)
+async def test_where_items_are_retracted_from_and_to(
+    dispenser: Dialogue, simulator: Dialogue, location: dict[str, Any] | None
+) -> None:
+    await present(dispenser, 100)
+    await dispenser.success("CashManagement.Retract", {"location": location})
+    assert bucket(await unit(dispenser, "unit5"), "in", "retracted") == 1
+    await laws(dispenser, simulator)
+
+
+async def test_a_position_that_the_device_lacks_has_no_items_to_retract(dispenser: Dialogue) -> None:
+    await present(dispenser, 100)
+    location = {"location": {"outputPosition": "outRear"}}
+    assert await dispenser.failure("CashManagement.Retract", location) == "unsupportedData"
+
+
 async def test_what_can_go_wrong_with_a_retract(dispenser: Dialogue, simulator: Dialogue) -> None:
     assert await dispenser.failure("CashManagement.Retract", {}) == "noItems"
     await dispense(dispenser, 100)
@@ -117,6 +143,7 @@ async def test_a_full_retract_unit_is_a_unit_error(dispenser: Dialogue) -> None:
     [
         ({"target": "singleUnit"}, "invalidData"),
         ({"target": "singleUnit", "unit": "unit9"}, "invalidCashUnit"),
+        ({"target": "singleUnit", "unit": "unit1"}, "invalidCashUnit"),
         ({"target": "transport"}, "notRetractArea"),
         ({"target": "retract", "index": 3}, "invalidRetractPosition"),
         ({"target": "outRear"}, "unsupportedPosition"),
@@ -220,6 +247,37 @@ async def test_the_classification_list_is_kept_as_a_whole(dispenser: Dialogue) -
     assert await dispenser.success("CashManagement.GetClassificationList") == wanted
 
 
-async def test_tellers_and_item_info_are_not_offered_by_a_device_without_them(dispenser: Dialogue) -> None:
-    for command in ("GetTellerInfo", "SetTellerInfo", "GetItemInfo"):
+async def test_items_on_the_classification_list_are_said_to_be(dispenser: Dialogue) -> None:
+    await dispense(dispenser, 120)
+    found = (await dispenser.success("CashManagement.GetItemInfo", {}))["itemsList"]
+    assert all("onClassificationList" not in item for item in found)
+    elements = [{"serialNumber": "X*00?", "currency": "EUR", "value": 100, "level": "suspect"}]
+    await dispenser.success("CashManagement.SetClassificationList", {"classificationElements": elements})
+    found = (await dispenser.success("CashManagement.GetItemInfo", {}))["itemsList"]
+    assert {item["noteType"]: item["onClassificationList"] for item in found} == {
+        "typeEUR100": "onClassificationList",
+        "typeEUR20": "notOnClassificationList",
+    }
+
+
+async def test_reset_tells_where_it_moved_items_to(dispenser: Dialogue) -> None:
+    await dispenser.success("CashManagement.Reset", {})
+    await dispense(dispenser, 100)
+    await dispenser.success("CashManagement.Reset", {"position": {"target": "singleUnit", "unit": "unit5"}})
+    told = await dispenser.until("unsolicited", name="CashManagement.MediaDetectedEvent")
+    assert told["payload"] == {"target": "singleUnit", "unit": "unit5"}
+    assert "CashManagement.MediaDetectedEvent" not in {m["header"].get("name") for m in dispenser.passed}
+
+
+async def test_an_open_safe_door_is_the_users_fault_where_there_is_no_code_for_it(
+    dispenser: Dialogue, simulator: Dialogue
+) -> None:
+    await simulator.success("Simulator.OpenSafeDoor")
+    request = {"unit": "unit1", "numOfBills": 1}
+    assert await dispenser.failure("CashManagement.CalibrateCashUnit", request) == "userError"
+    assert await dispenser.failure("CashDispenser.TestCashUnits", {}) == "userError"
+
+
+async def test_tellers_are_not_offered_by_a_self_service_device(dispenser: Dialogue) -> None:
+    for command in ("GetTellerInfo", "SetTellerInfo"):
         assert await dispenser.failure(f"CashManagement.{command}") == "unsupportedCommand"

@@ -11,88 +11,11 @@ import trio
 
 import xfs4iot
 from cash import amount, bucket, chosen, content, unit
-from dialogue import Dialogue, dialogue
+from dialogue import Dialogue
+from vendors import Minimal, Teller, serving
 from xfs4iot import devices
-from xfs4iot.protocol import errors
-from xfs4iot.protocol.messages import cash_dispenser, cash_management
-
-
-class Minimal(devices.CashDispenser):
-    """As little as a vendor has to write: one unit, no stacker, no sensors."""
-
-    async def cash_units(self) -> Mapping[str, devices.CashUnit]:
-        return {
-            "unit1": devices.CashUnit(
-                index=1,
-                capacity=100,
-                types=frozenset({"cashOut"}),
-                cash_items=("typeEUR20",),
-                currency="EUR",
-                value=Decimal(20),
-                initial=50,
-            )
-        }
-
-    async def dispense(
-        self, request: devices.DispenseRequest, events: devices.CashEvents
-    ) -> devices.Dispensed:
-        return devices.Dispensed(moved=devices.items_from(request.counts, "output"))
-
-
-class Teller(Minimal):
-    """A teller device of two currencies with a cash box, which reads what it counts."""
-
-    fault: errors.XfsError | None = None
-
-    def __init__(self) -> None:
-        super().__init__("Teller")
-        self.capabilities.cash_dispenser = cash_dispenser.Capabilities(
-            type="tellerBill",
-            max_dispense_items=20,
-            positions=cash_dispenser.CapabilitiesPositions(left=True, right=True),
-        )
-        self.capabilities.cash_management = cash_management.Capabilities(cash_box=True)
-        self.bank_notes = {
-            f"type{currency}{value}": cash_management.BankNote(
-                cash_item=cash_management.CashItem(note_id=number, currency=currency, value=Decimal(value))
-            )
-            for number, (currency, value) in enumerate([("EUR", 20), ("USD", 50)], 1)
-        }
-
-    async def cash_units(self) -> Mapping[str, devices.CashUnit]:
-        euros = (await super().cash_units())["unit1"]
-        dollars = devices.CashUnit(
-            index=2,
-            capacity=100,
-            types=frozenset({"cashOut"}),
-            cash_items=("typeUSD50",),
-            currency="USD",
-            value=Decimal(50),
-            initial=30,
-        )
-        return {"unit1": euros, "unit2": dollars}
-
-    async def dispense(
-        self, request: devices.DispenseRequest, events: devices.CashEvents
-    ) -> devices.Dispensed:
-        if self.fault is not None:
-            raise self.fault
-        return await super().dispense(request, events)
-
-    async def get_item_info(self) -> list[cash_management.ItemInfo]:
-        return [
-            cash_management.ItemInfo(note_type="typeEUR20", level=level, serial_number=f"X{number}")
-            for number, level in enumerate(("fit", "fit", "suspect"), 1)
-        ]
-
-
-async def serving(
-    device: devices.Device, nursery: trio.Nursery, ledger: xfs4iot.Ledger | None = None
-) -> Dialogue:
-    publisher = xfs4iot.Publisher([xfs4iot.Service(device, ledger=ledger)], port=0)
-    await nursery.start(publisher.serve)
-    found: Dialogue = await nursery.start(dialogue, publisher.uri(device.name))
-    return found
+from xfs4iot.protocol import errors, registry
+from xfs4iot.protocol.messages import cash_dispenser
 
 
 @pytest.fixture
@@ -113,7 +36,13 @@ async def test_only_what_the_class_implements_is_offered(nursery: trio.Nursery) 
     offered = (await client.success("Common.Capabilities"))["interfaces"]
     commands = {command for one in offered for command in one["commands"]}
     assert {"CashDispenser.Dispense", "CashDispenser.Denominate", "Storage.GetStorage"} <= commands
-    absent = ["CashDispenser.Present", "CashDispenser.Reject", "CashDispenser.Count", "Storage.StartExchange"]
+    absent = [
+        "CashDispenser.Present",
+        "CashDispenser.Reject",
+        "CashDispenser.Count",
+        "CashManagement.GetItemInfo",
+        "Storage.StartExchange",
+    ]
     for command in absent:
         assert command not in commands
         assert await client.failure(command) == "unsupportedCommand"
@@ -152,6 +81,17 @@ async def test_what_comes_from_the_cash_box_is_no_item(teller: Dialogue) -> None
     assert await teller.failure("CashDispenser.Denominate", {"request": request}) == "invalidDenomination"
 
 
+async def test_a_cash_box_may_pay_it_all(teller: Dialogue) -> None:
+    request = amount(5, cashBox={"currencies": {"EUR": 5}})
+    done = await teller.success("CashDispenser.Dispense", {"denomination": request})
+    assert done["denomination"] == {
+        "currencies": {"EUR": 5},
+        "cashBox": {"currencies": {"EUR": 5}},
+    }
+    request = amount(20, cashBox={"currencies": {"USD": 5}})
+    assert await teller.failure("CashDispenser.Denominate", {"request": request}) == "invalidCurrency"
+
+
 async def test_tellers_are_created_changed_and_deleted(teller: Dialogue) -> None:
     details = {"tellerID": 7, "inputPosition": "inLeft", "outputPosition": "outLeft"}
     await teller.success("CashManagement.SetTellerInfo", {"action": "create", "tellerDetails": details})
@@ -182,6 +122,13 @@ async def test_tellers_are_created_changed_and_deleted(teller: Dialogue) -> None
         (
             {"action": "create", "tellerDetails": {"tellerID": 9, "tellerTotals": {"GBP": {}}}},
             "invalidCurrency",
+        ),
+        (
+            {
+                "action": "create",
+                "tellerDetails": {"tellerID": 9, "tellerTotals": {"EUR": {"itemsReceived": 1e300}}},
+            },
+            "invalidData",
         ),
     ],
 )
@@ -239,6 +186,258 @@ async def test_an_error_code_that_the_command_lacks_is_an_internal_error(nursery
     client = await serving(device, nursery)
     failed = await client.failure("CashDispenser.Dispense", {"denomination": amount(20)})
     assert failed == "internalError"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"name": "CASS1"},
+        {"id": ""},
+        {"id": "too long"},
+        {"index": 0},
+        {"capacity": -1},
+        {"currency": "euro"},
+        {"value": Decimal(0)},
+        {"cash_items": ("typeGBP5",)},
+        {"index": 2},
+    ],
+    ids=str,
+)
+async def test_units_that_no_client_could_be_told_are_refused_and_logged(
+    nursery: trio.Nursery, caplog: pytest.LogCaptureFixture, wrong: dict[str, Any]
+) -> None:
+    class Wrong(Teller):
+        async def cash_units(self) -> Mapping[str, devices.CashUnit]:
+            units = dict(await super().cash_units())
+            change = dict(wrong)
+            name = change.pop("name", "unit1")
+            units[name] = devices.CashUnit(**{**vars(units.pop("unit1")), **change})
+            return units
+
+    client = await serving(Wrong(), nursery)
+    assert await client.success("Storage.GetStorage") == {}
+    assert "the device class is wrong about its unit" in caplog.text
+
+
+class Saying(Minimal):
+    """Sends what it is told to while it dispenses."""
+
+    def __init__(self) -> None:
+        super().__init__("Saying")
+        self.events: list[Any] = []
+
+    async def dispense(
+        self, request: devices.DispenseRequest, events: devices.CashEvents
+    ) -> devices.Dispensed:
+        for event in self.events:
+            events.send(event)
+        return await super().dispense(request, events)
+
+
+async def test_a_device_sends_every_event_that_the_command_may_have(nursery: trio.Nursery) -> None:
+    device = Saying()
+    client = await serving(device, nursery)
+    entry = registry.command("CashDispenser.Dispense")
+    device.events = [registry.event(name).payload() for name in entry.events]
+    request = await client.send("CashDispenser.Dispense", {"denomination": amount(20)})
+    await client.until("completion", request)
+    told = {m["header"]["name"] for m in client.passed if m["header"]["type"] == "event"}
+    assert told == set(entry.events)
+
+
+async def test_a_device_sends_every_unsolicited_event_of_its_interfaces(nursery: trio.Nursery) -> None:
+    device = Saying()
+    client = await serving(device, nursery)
+    names = [
+        name
+        for interface in ("Common", "Storage", "CashManagement", "CashDispenser")
+        for name in registry.unsolicited_events(interface)
+    ]
+    assert len(names) > 10
+    for name in names:
+        device.send(registry.event(name).payload())
+        await client.until("unsolicited", name=name)
+
+
+class Retracting(Minimal):
+    """Has two retract units, one of two areas; remembers where it was told to retract to."""
+
+    asked: devices.RetractRequest | None = None
+    first_is_full = False
+
+    async def cash_units(self) -> Mapping[str, devices.CashUnit]:
+        units = dict(await super().cash_units())
+        for index, areas in ((2, 2), (3, None)):
+            units[f"unit{index}"] = devices.CashUnit(
+                index=index,
+                capacity=10,
+                types=frozenset({"cashOutRetract"}),
+                cash_items=("typeEUR20",),
+                retract_areas=areas,
+                initial=10 if index == 2 and self.first_is_full else 0,
+            )
+        return units
+
+    async def retract(self, request: devices.RetractRequest, events: devices.CashEvents) -> devices.Retracted:
+        self.asked = request
+        target = request.destination.unit
+        assert target is not None
+        return devices.Retracted(moved=(devices.ItemsMoved(1, "output", target, origin="unit1"),))
+
+
+@pytest.mark.parametrize(
+    ("index", "full", "expected"),
+    [
+        (1, False, "unit2"),
+        (2, False, "unit2"),
+        (3, False, "unit3"),
+        (None, False, "unit2"),
+        (None, True, "unit3"),
+        (4, False, None),
+    ],
+)
+async def test_retract_positions_are_counted_through_the_retract_units(
+    nursery: trio.Nursery, index: int | None, full: bool, expected: str | None
+) -> None:
+    device = Retracting("Retracting")
+    device.capabilities.cash_dispenser = cash_dispenser.Capabilities(
+        retract_areas=cash_dispenser.CapabilitiesRetractAreas(retract=True)
+    )
+    device.first_is_full = full
+    client = await serving(device, nursery)
+    await client.success("CashDispenser.Dispense", {"denomination": amount(20)})
+    location = {"location": {"retractArea": "retract", **({"index": index} if index else {})}}
+    if expected is None:
+        assert await client.failure("CashManagement.Retract", location) == "invalidRetractPosition"
+        return
+    done = await client.success("CashManagement.Retract", location)
+    assert device.asked is not None
+    assert device.asked.destination == devices.Destination("retract", expected, index)
+    assert done["storage"][expected]["retractOperations"] == 1
+    assert bucket(await unit(client, expected), "in", "retracted") == 1
+
+
+class Uncertain(Retracting):
+    """Retracts items of which it does not know where they came from."""
+
+    async def retract(self, request: devices.RetractRequest, events: devices.CashEvents) -> devices.Retracted:
+        moved = [
+            devices.ItemsMoved(1, "output", "unit2", item="typeEUR20", level="unfit"),
+            devices.ItemsMoved(2, "output", "unit2"),
+        ]
+        return devices.Retracted(moved=tuple(moved))
+
+
+async def test_items_of_unknown_origin_are_counted_where_they_arrive(nursery: trio.Nursery) -> None:
+    client = await serving(Uncertain("Uncertain"), nursery)
+    await client.success("CashDispenser.Dispense", {"denomination": amount(60)})
+    await client.success("CashManagement.Retract", {})
+    into = await unit(client, "unit2")
+    assert into["status"]["in"]["retracted"] == {"unrecognized": 2, "typeEUR20": {"unfit": 1}}
+    assert content(into) == 3
+    assert content(await unit(client, "unit1")) == 47
+
+
+class Moving(Minimal):
+    """Calibrates a recycling unit by moving items into another one, and resets to nowhere."""
+
+    async def cash_units(self) -> Mapping[str, devices.CashUnit]:
+        first = (await super().cash_units())["unit1"]
+        types: frozenset[Any] = frozenset({"cashOut", "cashIn"})
+        second = {**vars(first), "index": 2, "types": types, "initial": 0}
+        return {"unit1": first, "unit2": devices.CashUnit(**second)}
+
+    async def calibrate_cash_unit(
+        self, unit: str, count: int, destination: devices.Destination, events: devices.CashEvents
+    ) -> devices.CashMovement:
+        assert destination.unit is not None
+        return devices.CashMovement(moved=(devices.ItemsMoved(count, unit, destination.unit),))
+
+    async def reset(self, destination: devices.Destination, events: devices.CashEvents) -> devices.Retracted:
+        return devices.Retracted()
+
+
+async def test_items_moved_from_unit_to_unit_are_distributed(nursery: trio.Nursery) -> None:
+    client = await serving(Moving("Moving"), nursery)
+    position = {"target": "singleUnit", "unit": "unit2"}
+    payload = {"unit": "unit1", "numOfBills": 3, "position": position}
+    done = await client.success("CashManagement.CalibrateCashUnit", payload)
+    assert done["result"] == payload
+    assert bucket(await unit(client, "unit1"), "out", "distributed") == 3
+    assert bucket(await unit(client, "unit2"), "in", "distributed") == 3
+    assert content(await unit(client, "unit2")) == 3
+
+
+async def test_a_device_without_a_unit_for_what_is_in_the_way_needs_a_destination(
+    nursery: trio.Nursery,
+) -> None:
+    client = await serving(Moving("Moving"), nursery)
+    assert await client.failure("CashManagement.Reset", {}) == "notRetractArea"
+    position = {"position": {"target": "singleUnit", "unit": "unit2"}}
+    assert await client.success("CashManagement.Reset", position) == {}
+
+
+class Curious(Teller):
+    """Wants to know what the service keeps for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.transaction = ("", "")
+        self.listed = 0
+
+    async def set_transaction_state(self, state: str, transaction_id: str) -> None:
+        self.transaction = (state, transaction_id)
+
+    async def set_classification_list(self, version: Any, elements: list[Any]) -> None:
+        self.listed = len(elements)
+
+
+async def test_tellers_and_classification_survive_a_restart(tmp_path: Any) -> None:
+    tellers = {"tellerID": 7, "outputPosition": "outLeft"}
+    elements = [{"serialNumber": "X?", "currency": "EUR", "value": 20, "level": "suspect"}]
+    for start in range(2):
+        ledger = xfs4iot.Ledger.open(tmp_path / "ledger.sqlite")
+        device = Curious()
+        async with trio.open_nursery() as nursery:
+            client = await serving(device, nursery, ledger)
+            if start == 0:
+                await client.success(
+                    "CashManagement.SetTellerInfo", {"action": "create", "tellerDetails": tellers}
+                )
+                await client.success(
+                    "CashManagement.SetClassificationList", {"classificationElements": elements}
+                )
+                await client.success(
+                    "Common.SetTransactionState", {"state": "active", "transactionID": "T-1"}
+                )
+                assert device.transaction == ("active", "T-1")
+            assert device.listed == 1
+            found = await client.success("CashManagement.GetTellerInfo", {"tellerID": 7})
+            assert found["tellerDetails"] == [tellers]
+            listed = await client.success("CashManagement.GetClassificationList")
+            assert listed["classificationElements"] == elements
+            nursery.cancel_scope.cancel()
+        ledger.close()
+
+
+class PowerSaving(Minimal):
+    """Saves power, and says how long it takes to come back."""
+
+    async def power_save_control(self, max_power_save_recovery_time: int) -> None:
+        assert self.status.common is not None
+        self.status.common.power_save_recovery_time = max_power_save_recovery_time
+
+
+async def test_power_is_saved_by_a_device_that_can(nursery: trio.Nursery) -> None:
+    client = await serving(PowerSaving("PowerSaving"), nursery)
+    wanted = {"maxPowerSaveRecoveryTime": 30}
+    await client.success("Common.PowerSaveControl", wanted)
+    told = await client.until("unsolicited", name="Common.StatusChangedEvent")
+    assert told["payload"] == {"common": {"powerSaveRecoveryTime": 30}}
+    for wrong in ({}, {"maxPowerSaveRecoveryTime": -1}):
+        assert await client.failure("Common.PowerSaveControl", wrong) == "invalidData"
+    other = await serving(Minimal("Minimal"), nursery)
+    assert await other.failure("Common.PowerSaveControl", wanted) == "unsupportedCommand"
 
 
 class Counting(Minimal):

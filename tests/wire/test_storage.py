@@ -63,6 +63,9 @@ REFUSED = [
     ("low above high", configure("unit1", highThreshold=10, lowThreshold=20), "invalidData"),
     ("unknown item", configure("unit1", cashItems=["typeUSD10"]), "invalidData"),
     ("types beyond the unit", configure("unit1", types={"cashIn": True}), "invalidData"),
+    ("capacity as low threshold", configure("unit1", lowThreshold=2000), "invalidData"),
+    ("negative count", fill("unit1", typeEUR10={"fit": -1}), "invalidData"),
+    ("negative retracts", configure("unit5", maxRetracts=-1), "invalidData"),
     ("kind outside an exchange", configure("unit1", value=20), "noExchangeActive"),
     ("item not configured", fill("unit1", typeEUR20={"fit": 1}), "invalidData"),
     ("more than fits", fill("unit1", typeEUR10={"fit": 2001}), "invalidData"),
@@ -81,6 +84,36 @@ async def test_a_wrong_setting_is_refused_as_a_whole(
         payload = {"storage": {**good, **payload["storage"]}}
     assert await dispenser.failure("Storage.SetStorage", payload) == code
     assert await dispenser.success("Storage.GetStorage") == before
+
+
+@pytest.mark.parametrize("value", [-1, "1e16", "10.000001"])
+async def test_a_value_that_is_no_money_is_refused(dispenser: Dialogue, value: Any) -> None:
+    await dispenser.success("Storage.StartExchange")
+    change = configure("unit1", value=float(value))
+    assert await dispenser.failure("Storage.SetStorage", change) == "invalidData"
+
+
+async def test_a_retract_unit_is_full_after_so_many_retracts(
+    dispenser: Dialogue, simulator: Dialogue
+) -> None:
+    await dispenser.success("Storage.SetStorage", configure("unit5", maxRetracts=1))
+    await dispense(dispenser, 100)
+    await dispenser.success("CashDispenser.Present", {})
+    await dispenser.success("CashManagement.Retract", {})
+    assert (await unit(dispenser, "unit5"))["status"]["replenishmentStatus"] == "full"
+
+
+async def test_a_cancelled_exchange_is_either_begun_or_not(
+    slow_atm: xfs4iot.Publisher, nursery: trio.Nursery
+) -> None:
+    client: Dialogue = await nursery.start(dialogue, slow_atm.uri("CashDispenser"))
+    request = await client.send("Storage.StartExchange")
+    await client.success("Common.Cancel", {"requestIds": [request]})
+    code = (await client.until("completion", request))["header"]["completionCode"]
+    status = (await client.success("Common.Status"))["common"]["exchange"]
+    assert (code, status) in (("success", "active"), ("canceled", "active"), ("canceled", "inactive"))
+    kept = slow_atm.services["CashDispenser"].ledger.document("Storage.exchange")
+    assert (kept == b"true") is (status == "active")
 
 
 async def test_what_a_unit_holds_changes_in_an_exchange(dispenser: Dialogue) -> None:
@@ -107,6 +140,44 @@ async def test_a_movement_tells_its_counts_and_then_thresholds_and_status(dispen
     assert "Storage.StorageChangedEvent" in names
 
 
+@pytest.mark.parametrize("version", ["2021-1", "2023-2"])
+async def test_older_clients_are_told_of_counts_as_changes_of_the_units(
+    atm: xfs4iot.Publisher, dispenser: Dialogue, nursery: trio.Nursery, version: str
+) -> None:
+    older: Dialogue = await nursery.start(dialogue, atm.uri("CashDispenser"), version)
+    request = await older.send("Common.Status", {} if version == "2021-1" else None)
+    await older.until("completion", request)
+    await dispense(dispenser, 200)
+    told = await older.until("unsolicited", name="Storage.StorageChangedEvent")
+    assert items(told["payload"]["unit4"]["cash"]["status"]["out"]["stacked"]) == 2
+
+
+async def test_a_threshold_is_told_each_time_it_is_crossed_and_only_then(dispenser: Dialogue) -> None:
+    await dispenser.success("Storage.SetStorage", fill("unit4", typeEUR100={"fit": 51}))
+    levels = []
+    for value in (100, 100, 100, 4700):
+        await dispenser.completion("CashDispenser.Dispense", {"denomination": chosen_hundreds(value)})
+        await dispenser.success("CashDispenser.Reject")
+        for message in dispenser.passed:
+            if message["header"].get("name") == "Storage.StorageThresholdEvent":
+                levels += [
+                    one["cash"]["status"]["replenishmentStatus"]
+                    for name, one in message["payload"].items()
+                    if name == "unit4"
+                ]
+        dispenser.passed.clear()
+    assert levels == ["low"]
+    await dispenser.success("Storage.SetStorage", fill("unit4", typeEUR100={"fit": 0}))
+    told = await dispenser.until("unsolicited", name="Storage.StorageThresholdEvent")
+    assert told["payload"]["unit4"]["cash"]["status"]["replenishmentStatus"] == "empty"
+
+
+def chosen_hundreds(value: int) -> dict[str, Any]:
+    """Items of unit4, as many as it takes and the device dispenses at once."""
+    count = min(value // 100, 40)
+    return {"denomination": {"app": {"currencies": {"EUR": 0}, "counts": {"unit4": count}}}}
+
+
 @pytest.mark.parametrize(
     ("count", "status"), [(0, "empty"), (1, "low"), (49, "low"), (50, "ok"), (1999, "ok"), (2000, "full")]
 )
@@ -121,6 +192,17 @@ async def test_high_needs_only_the_high_threshold(dispenser: Dialogue) -> None:
     assert (await unit(dispenser, "unit5"))["status"]["replenishmentStatus"] == "ok"
     await dispenser.success("Storage.SetStorage", fill("unit5", unrecognized=11))
     assert (await unit(dispenser, "unit5"))["status"]["replenishmentStatus"] == "high"
+
+
+async def test_storage_is_read_while_cash_moves(slow_atm: xfs4iot.Publisher, nursery: trio.Nursery) -> None:
+    client: Dialogue = await nursery.start(dialogue, slow_atm.uri("CashDispenser"))
+    request = await client.send("CashDispenser.Dispense", {"denomination": amount(100)})
+    await client.until("event", request, "CashDispenser.StartDispenseEvent")
+    during = (await client.success("Storage.GetStorage"))["storage"]
+    assert during["unit4"]["cash"]["status"]["accuracy"] == "unknown"
+    await client.until("completion", request)
+    after = (await client.success("Storage.GetStorage"))["storage"]
+    assert after["unit4"]["cash"]["status"]["accuracy"] == "accurateSet"
 
 
 async def test_the_health_of_the_dispenser_follows_its_units(
@@ -189,6 +271,8 @@ async def test_counts_and_exchange_and_configuration_survive_a_restart(tmp_path:
             "CashDispenser.SetMixTable", {"mixNumber": 21, "name": "House mix", "mixRows": rows}
         )
         await dispenser.success("Storage.StartExchange")
+        active = {"state": "active", "transactionID": "T-1"}
+        await dispenser.success("Common.SetTransactionState", active)
         return await state(dispenser)
 
     async def state(dispenser: Dialogue) -> Any:
@@ -196,6 +280,7 @@ async def test_counts_and_exchange_and_configuration_survive_a_restart(tmp_path:
             await dispenser.success("Storage.GetStorage"),
             await dispenser.success("CashDispenser.GetPresentStatus", {}),
             await dispenser.success("CashDispenser.GetMixTable", {"mix": "mixTable21"}),
+            await dispenser.success("Common.GetTransactionState"),
             (await dispenser.success("Common.Status"))["common"]["exchange"],
             (await dispenser.success("Common.Status"))["cashDispenser"],
         ]

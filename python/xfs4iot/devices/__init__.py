@@ -18,11 +18,10 @@ from xfs4iot.devices.cash_management import (
     ItemsMoved,
     Retracted,
     RetractRequest,
-    UnitFailure,
     items_from,
 )
 from xfs4iot.devices.power_management import PowerManagement
-from xfs4iot.devices.storage import CashUnit, Storage, UnitStatus
+from xfs4iot.devices.storage import CashUnit, Storage, StorageUnitError, UnitError, UnitFailure, UnitStatus
 
 __all__ = [
     "CashDispenser",
@@ -43,7 +42,9 @@ __all__ = [
     "RetractRequest",
     "Retracted",
     "Storage",
+    "StorageUnitError",
     "Tested",
+    "UnitError",
     "UnitFailure",
     "UnitStatus",
     "implements",

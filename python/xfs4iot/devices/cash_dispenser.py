@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from xfs4iot.devices._device import operation
-from xfs4iot.devices.cash_management import CashEvents, CashManagement, CashMovement, Destination, UnitFailure
+from xfs4iot.devices.cash_management import CashEvents, CashManagement, CashMovement, Destination
+from xfs4iot.devices.storage import UnitFailure
 
 __all__ = [
     "CashDispenser",
@@ -83,7 +84,14 @@ class Tested(CashMovement):
 
 
 class CashDispenser(CashManagement):
-    """A device that pays out cash. Override what it can do; `cash_units` and `dispense` at least."""
+    """A device that pays out cash. Override what it can do; `cash_units` and `dispense` at least.
+
+    Attributes:
+        currency_mix: whether one dispense may have items of several currencies; else
+            `noCurrencyMix`.
+    """
+
+    currency_mix: bool = True
 
     @operation
     async def dispense(self, request: DispenseRequest, events: CashEvents) -> Dispensed:

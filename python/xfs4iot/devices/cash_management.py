@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from xfs4iot.devices._device import CommandEvents, operation
-from xfs4iot.devices.storage import Storage
+from xfs4iot.devices.storage import Storage, UnitError, UnitFailure
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import cash_management as messages
 
@@ -27,7 +27,6 @@ __all__ = [
     "ItemsMoved",
     "RetractRequest",
     "Retracted",
-    "UnitFailure",
     "items_from",
 ]
 
@@ -96,26 +95,11 @@ class Retracted(CashMovement):
     )
 
 
-UnitFailure = Literal[
-    "empty", "error", "full", "locked", "invalid", "config", "notConfigured", "feedModuleProblem"
-]
-"""Why a unit stopped a command."""
-
-
-class CashUnitError(errors.CommandError):
-    """A unit stopped the command: `cashUnitError`; a `Storage.StorageErrorEvent` names the units.
-
-    Args:
-        failure: `empty`, `error`, `full`, `locked`, `invalid`, `config`, `notConfigured` or
-            `feedModuleProblem`.
-        units: names of the units.
-        description: for people.
-    """
+class CashUnitError(UnitError):
+    """A unit stopped the command: `cashUnitError`; arguments as of `UnitError`."""
 
     def __init__(self, failure: UnitFailure, units: Iterable[str], description: str = "") -> None:
-        super().__init__("cashUnitError", description)
-        self.failure = failure
-        self.units = tuple(units)
+        super().__init__("cashUnitError", failure, units, description)
 
 
 class CashEvents(CommandEvents, Protocol):

@@ -2,18 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
 from xfs4iot.devices._device import Device, operation
+from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import cash_management, storage
 
-__all__ = ["CashUnit", "Storage", "UnitStatus", "UnitType"]
+__all__ = ["CashUnit", "Storage", "StorageUnitError", "UnitError", "UnitFailure", "UnitStatus", "UnitType"]
 
 UnitStatus = Literal["ok", "inoperative", "missing", "notConfigured", "manipulated"]
 UnitType = Literal["cashIn", "cashOut", "replenishment", "cashInRetract", "cashOutRetract", "reject"]
+UnitFailure = Literal[
+    "empty",
+    "error",
+    "full",
+    "locked",
+    "invalid",
+    "config",
+    "notConfigured",
+    "feedModuleProblem",
+    "physicalLocked",
+    "physicalUnlocked",
+]
+"""Why a unit stopped a command, as `Storage.StorageErrorEvent` says it."""
+
+
+class UnitError(errors.CommandError):
+    """A unit stopped the command; a `Storage.StorageErrorEvent` tells its client which, and why.
+
+    Args:
+        error_code: of the command.
+        failure: why.
+        units: names of the units.
+        description: for people.
+    """
+
+    def __init__(
+        self, error_code: str, failure: UnitFailure, units: Iterable[str], description: str = ""
+    ) -> None:
+        super().__init__(error_code, description)
+        self.failure = failure
+        self.units = tuple(units)
+
+
+class StorageUnitError(UnitError):
+    """A unit stopped an exchange or a setting: `storageUnitError`; arguments as of `UnitError`."""
+
+    def __init__(self, failure: UnitFailure, units: Iterable[str] = (), description: str = "") -> None:
+        super().__init__("storageUnitError", failure, units, description)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +119,10 @@ class Storage(Device):
 
     @operation
     async def start_exchange(self) -> None:
-        """`Storage.StartExchange`: release the units, for a person to exchange them."""
+        """`Storage.StartExchange`: release the units, for a person to exchange them.
+
+        Raise `StorageUnitError` if they cannot be released.
+        """
 
     @operation
     async def end_exchange(self) -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from xfs4iot.devices import CashUnit
+from xfs4iot.interfaces.money import is_exact, is_possible
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import cash_management as messages
 
-__all__ = ["Configuration", "configured", "flags"]
+__all__ = ["Configuration", "check_initial", "configured", "flags"]
 
 
 class Configuration(msgspec.Struct, frozen=True):
@@ -91,7 +92,7 @@ class Configuration(msgspec.Struct, frozen=True):
     def _check(self, unit: CashUnit, known_items: set[str], path: str) -> None:
         low, high = self.low_threshold or 0, self.high_threshold or 0
         for name, threshold in (("lowThreshold", low), ("highThreshold", high)):
-            if threshold < 0 or (unit.capacity and threshold >= unit.capacity):
+            if unit.capacity and threshold >= unit.capacity:
                 raise errors.InvalidData(
                     f"{path}.{name}: {threshold} is not within the unit's capacity of {unit.capacity}"
                 )
@@ -101,10 +102,10 @@ class Configuration(msgspec.Struct, frozen=True):
             raise errors.InvalidData(
                 f"{path}.cashItems: unknown items {', '.join(unknown)}; see CashManagement.GetBankNoteTypes"
             )
-        if self.value is not None and self.value < 0:
-            raise errors.InvalidData(f"{path}.value: {self.value} is negative")
-        if self.max_retracts is not None and self.max_retracts < 0:
-            raise errors.InvalidData(f"{path}.maxRetracts: {self.max_retracts} is negative")
+        if self.value is not None and not (
+            self.value >= 0 and is_possible(self.value) and is_exact(self.value)
+        ):
+            raise errors.InvalidData(f"{path}.value: {self.value} is no value of an item")
 
 
 def configured(unit: CashUnit) -> Configuration:
@@ -119,6 +120,26 @@ def configured(unit: CashUnit) -> Configuration:
         cash_items=unit.cash_items,
         max_retracts=unit.max_retracts,
     )
+
+
+def check_initial(
+    initial: Mapping[tuple[str, str], int], configuration: Configuration, unit: CashUnit, path: str
+) -> None:
+    """Check what a client says is in a unit, by item and level.
+
+    Raises:
+        InvalidData: it cannot be in there.
+    """
+    for item, _ in initial:
+        if item and item not in configuration.cash_items:
+            raise errors.InvalidData(
+                f"{path}.{item}: the unit is not configured for it; "
+                f"it holds {', '.join(configuration.cash_items) or 'no known items'}"
+            )
+    if unit.capacity and sum(initial.values()) > unit.capacity:
+        raise errors.InvalidData(
+            f"{path}: {sum(initial.values())} items do not fit; the unit holds {unit.capacity}"
+        )
 
 
 def _given(wanted: Any, now: Any) -> Any:

@@ -7,7 +7,8 @@ box is part of the amounts, and is no item.
 
 A unit takes part if it is configured for cashOut, works, holds items and is not locked by an
 application. Errors are found in this order: what is missing or malformed, an exchange, the
-teller, the cash box, currencies, the mix, the units, then what cannot be made up.
+teller, the cash box, currencies and amounts, the mix, the units, what they hold, then what
+cannot be made up, and at last what the device does not dispense at once.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from xfs4iot.denominate import DenominateError, Unit, denominate
+from xfs4iot.denominate import DenominateError, Unit, WorkLimit, denominate
 from xfs4iot.interfaces.cash_mixes import Mixes
 from xfs4iot.interfaces.cash_tellers import Tellers
+from xfs4iot.interfaces.money import is_exact, is_possible
 from xfs4iot.interfaces.storage import Storage
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import cash_dispenser as messages
@@ -98,6 +100,7 @@ class Denominator:
         else:
             assert app is not None
             counts = self._chosen(app, amounts, bool(cash_box))
+        self._check_currency_mix(counts)
         self._check_limit(counts)
         return Planned(currencies or self._worth(counts), counts, cash_box, teller)
 
@@ -108,8 +111,7 @@ class Denominator:
         capabilities = self._storage.device.capabilities.cash_management
         if capabilities is None or not capabilities.cash_box:
             raise errors.CommandError("noCashBoxPresent", "this device has no cash box")
-        if any(amount < 0 for amount in amounts.values()):
-            raise errors.CommandError("invalidDenomination", "an amount of the cash box is negative")
+        _check_money(amounts, "from the cash box")
         return amounts
 
     def _currencies(
@@ -134,26 +136,14 @@ class Denominator:
                 raise errors.CommandError(
                     "invalidCurrency", f"{currency!r} of the cash box is none of the amounts"
                 )
-        if any(amount < 0 for amount in wanted.values()):
-            raise errors.CommandError("invalidDenomination", "an amount is negative")
+        _check_money(wanted, "asked for")
         return dict(wanted)
-
-    def _unusable(self, unit: str) -> str | None:
-        """Why nothing can be dispensed from a cashOut unit; None if something can."""
-        storage = self._storage
-        if storage.hardware_status(unit) != "ok":
-            return f"is {storage.hardware_status(unit)}"
-        if storage.configuration(unit).app_lock_out:
-            return "is locked by an application"
-        if storage.counts.total(unit) <= 0:
-            return "is empty"
-        return None
 
     def _solver_units(self) -> list[Unit]:
         units = []
         for name in self._storage.names_of_type("cashOut"):
             configuration = self._storage.configuration(name)
-            if self._unusable(name) is None and configuration.currency and configuration.value:
+            if self._storage.out_of_use(name) is None and configuration.currency and configuration.value:
                 count = self._storage.counts.total(name)
                 units.append(Unit(name, configuration.currency, configuration.value, count))
         return units
@@ -167,10 +157,12 @@ class Denominator:
                 return {}
             raise errors.InvalidData(f"{path}.denomination.service.currencies: the amounts are 0")
         partial = self._within_units(asked.partial or {})
+        units = self._solver_units()
+        _check_stock(wanted, units)
         try:
-            solved = denominate(
-                wanted, self._solver_units(), mix=mix, max_items=self._limit(), partial=partial
-            )
+            solved = denominate(wanted, units, mix=mix, max_items=self._limit(), partial=partial)
+        except WorkLimit as unsolved:
+            raise errors.InternalError(str(unsolved)) from unsolved
         except DenominateError as impossible:
             raise errors.CommandError(impossible.error_code, str(impossible)) from impossible
         return {unit: count for unit, count in solved.values.items() if count > 0}
@@ -188,8 +180,9 @@ class Denominator:
                 raise errors.CommandError(
                     "notDispensable", f"nothing can be dispensed from {unit!r}; units: {', '.join(able)}"
                 )
-            if (reason := self._unusable(unit)) and storage.counts.total(unit) > 0:
-                raise errors.CommandError("cashUnitError", f"unit {unit!r} {reason}")
+            reason = storage.out_of_use(unit)
+            if reason is not None and reason.failure != "empty":
+                raise reason
             held = storage.counts.total(unit)
             if count > held:
                 raise errors.CommandError(
@@ -232,6 +225,14 @@ class Denominator:
         """What items by unit are worth, by currency."""
         return self._worth(counts)
 
+    def _check_currency_mix(self, counts: Mapping[str, int]) -> None:
+        currencies = sorted(self._worth(counts))
+        if len(currencies) > 1 and not self._storage.device.currency_mix:
+            raise errors.CommandError(
+                "noCurrencyMix",
+                f"this device dispenses one currency at a time, not {' and '.join(currencies)}",
+            )
+
     def _limit(self) -> int | None:
         capabilities: Any = self._storage.device.capabilities.cash_dispenser
         return capabilities.max_dispense_items if capabilities is not None else None
@@ -241,4 +242,36 @@ class Denominator:
         if limit is not None and items > limit:
             raise errors.CommandError(
                 "tooManyItems", f"{items} items are needed, the device dispenses {limit} at once"
+            )
+
+
+def _check_money(amounts: Mapping[str, Decimal], what: str) -> None:
+    """Refuse what is no amount of money, before anything is reckoned with it.
+
+    Raises:
+        CommandError: `invalidDenomination`, `notDispensable`.
+    """
+    for currency, amount in amounts.items():
+        if amount < 0:
+            raise errors.CommandError("invalidDenomination", f"the {currency} {what} are negative")
+        if not is_possible(amount):
+            raise errors.CommandError("notDispensable", f"no device holds as many {currency} as are {what}")
+        if not is_exact(amount):
+            raise errors.CommandError(
+                "invalidDenomination", f"the {currency} {what} have more than five decimals"
+            )
+
+
+def _check_stock(wanted: Mapping[str, Decimal], units: list[Unit]) -> None:
+    """Refuse amounts above what the units hold, currency by currency, without looking for a mix.
+
+    Raises:
+        CommandError: `notDispensable`.
+    """
+    for currency, amount in wanted.items():
+        held = sum((unit.value * unit.count for unit in units if unit.currency == currency), Decimal(0))
+        if amount > held:
+            raise errors.CommandError(
+                "notDispensable",
+                f"{amount} {currency} asked for, the units in use hold {held}; see Storage.GetStorage",
             )

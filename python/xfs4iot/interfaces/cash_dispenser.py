@@ -32,7 +32,14 @@ from xfs4iot.interfaces.cash_counts import Booking, cash_counts
 from xfs4iot.interfaces.cash_denomination import Denominator, Planned
 from xfs4iot.interfaces.cash_management import CashManagement
 from xfs4iot.interfaces.cash_mixes import Mixes
-from xfs4iot.interfaces.cash_positions import DEFAULT_OUTPUT, destination, output_position, status_of
+from xfs4iot.interfaces.cash_positions import (
+    destination,
+    output_position,
+    require_closed_shutter,
+    require_free_way,
+    require_items_inside,
+    status_of,
+)
 from xfs4iot.interfaces.present_status import PresentStatus, PresentStatuses
 from xfs4iot.interfaces.storage import Storage
 from xfs4iot.protocol import errors
@@ -110,7 +117,8 @@ class CashDispenser(Interface):
         """`CashDispenser.Dispense` 3.0."""
         position = self._dispense_position(request)
         planned = self._denominator.plan(request.denomination, "$.denomination")
-        self._require_free_way(position)
+        require_closed_shutter(self.device, position)
+        require_free_way(self.device, position)
         await self.authorise(request.token, planned, command)
         result, booking = await self._movements.move(
             command,
@@ -169,22 +177,6 @@ class CashDispenser(Interface):
     def _has_stacker(self) -> bool:
         capabilities = self.device.capabilities.cash_dispenser
         return bool(capabilities is not None and capabilities.intermediate_stacker)
-
-    def _require_free_way(self, position: str) -> None:
-        at = status_of(self.device, position)
-        status = self.device.status.cash_dispenser
-        if at is not None and at.shutter not in (None, "closed", "unknown") and at.shutter != "jammedClosed":
-            raise errors.CommandError("shutterOpen", f"the shutter at {position} is {at.shutter}")
-        places = {
-            f"at {position}": at.position_status if at is not None else None,
-            "on the transport": at.transport_status if at is not None else None,
-            "on the stacker": status.intermediate_stacker if status is not None else None,
-        }
-        for place, state in places.items():
-            if state is not None and str(state).startswith("notEmpty"):
-                raise errors.CommandError(
-                    "itemsLeft", f"there are items {place}; present, reject or retract them first"
-                )
 
     def _paid(self, booking: Booking, result: CashMovement) -> dict[str, int]:
         """Items on their way to the customer, by unit."""
@@ -271,12 +263,14 @@ class CashDispenser(Interface):
         """`CashDispenser.Present`."""
         self.storage.require_no_exchange()
         position = output_position(self.device, request.position)
-        self._require_dispensed()
+        require_items_inside(self.device)
         at = status_of(self.device, position)
         capabilities = self.device.capabilities.cash_dispenser
         implicit = capabilities is None or capabilities.shutter_control is not False
         if implicit and at is not None and at.shutter == "open":
-            raise errors.CommandError("shutterOpen", f"the shutter at {position} is open already")
+            raise errors.CommandError(
+                "shutterOpen", f"the shutter at {position} is open; what is there must be taken or retracted"
+            )
         result, _ = await self._movements.move(
             command,
             "present",
@@ -293,21 +287,11 @@ class CashDispenser(Interface):
             position=cash.PositionInfoNullable(position=position, additional_bunches=bunches)
         )
 
-    def _require_dispensed(self) -> None:
-        """Refuse to move what is not there, if the device is sure that it is not."""
-        status = self.device.status.cash_dispenser
-        stacker = status.intermediate_stacker if status is not None else None
-        transports = [at.transport_status for at in (status.positions if status is not None else None) or []]
-        if stacker == "empty" and all(one in (None, "empty") for one in transports):
-            raise errors.CommandError(
-                "noItems", "there is nothing on the stacker; see CashDispenser.Dispense"
-            )
-
     @handles("CashDispenser.Reject", asks="reject")
     async def reject(self, request: None, command: Command) -> None:
         """`CashDispenser.Reject`."""
         self.storage.require_no_exchange()
-        self._require_dispensed()
+        require_items_inside(self.device)
         where = destination(
             self.storage,
             cash.ItemTargetData(target="reject"),
@@ -315,9 +299,8 @@ class CashDispenser(Interface):
             wrong_index="cashUnitError",
         )
         if where.unit is None or self.storage.replenishment_status(where.unit) == "full":
-            units = tuple(self.storage.names_of_type("reject"))
-            self.storage.error(command, "full", units)
-            raise errors.CommandError("cashUnitError", "no reject unit has room; see Storage.GetStorage")
+            units = self.storage.names_of_type("reject")
+            raise CashUnitError("full", units, "no reject unit has room; see Storage.GetStorage")
         result, _ = await self._movements.move(
             command, "reject", self.device.reject, where.unit, expect=CashMovement, units=[where.unit]
         )
@@ -346,8 +329,7 @@ class CashDispenser(Interface):
         else:
             raise errors.InvalidData(f"$.unit: there is no unit {request.unit!r}; see Storage.GetStorage")
         if broken := tuple(unit for unit in units if storage.hardware_status(unit) != "ok"):
-            storage.error(command, "error", broken)
-            raise errors.CommandError("cashUnitError", f"{', '.join(broken)} cannot be counted")
+            raise CashUnitError("error", broken, f"{', '.join(broken)} cannot be counted")
         result, _ = await self._movements.move(
             command, "count", self.device.count, units, position, expect=Counted, units=units
         )
@@ -380,17 +362,12 @@ class CashDispenser(Interface):
             wrong_index="unsupportedPosition",
             prefer=("reject", "retract"),
         )
-        at = status_of(self.device, DEFAULT_OUTPUT)
-        if where.target.startswith("out") and at is not None and at.shutter == "open":
-            raise errors.CommandError("shutterOpen", f"the shutter at {where.target} is open")
+        if where.target.startswith("out"):
+            require_closed_shutter(self.device, where.target)
         units: list[str] = []
         for unit in storage.names_of_type("cashOut"):
-            if storage.configuration(unit).app_lock_out:
-                storage.error(command, "locked", (unit,))
-            elif storage.hardware_status(unit) != "ok":
-                storage.error(command, "error", (unit,))
-            elif storage.replenishment_status(unit) == "empty":
-                storage.error(command, "empty", (unit,))
+            if reason := storage.out_of_use(unit):
+                storage.error(command, reason.failure, reason.units)
             else:
                 units.append(unit)
         if not units:

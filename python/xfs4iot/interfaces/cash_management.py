@@ -9,14 +9,21 @@ the service's, told to the device at each start; tellers and their totals are th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
 from xfs4iot.devices import CashMovement, Destination, Retracted, RetractRequest, implements
+from xfs4iot.interfaces.cash_classification import is_listed
 from xfs4iot.interfaces.cash_counts import Booking, cash_counts
 from xfs4iot.interfaces.cash_movement import CashMovements
-from xfs4iot.interfaces.cash_positions import DEFAULT_OUTPUT, destination, output_position, status_of
+from xfs4iot.interfaces.cash_positions import (
+    destination,
+    output_position,
+    require_items,
+    require_room,
+    status_of,
+)
 from xfs4iot.interfaces.cash_tellers import Tellers
 from xfs4iot.interfaces.storage import Storage
 from xfs4iot.protocol import errors, wire
@@ -28,6 +35,8 @@ from xfs4iot.server.service import Service
 __all__ = ["CashManagement"]
 
 _CLASSIFICATION = "CashManagement.classificationList"
+
+_Target = TypeVar("_Target", messages.ItemTargetData, messages.MediaDetectedEvent)
 
 
 class CashManagement(Interface):
@@ -106,7 +115,7 @@ class CashManagement(Interface):
         storage.require_no_exchange()
         location = request.location
         try:
-            position = output_position_of(self.device, location.output_position if location else None)
+            position = output_position(self.device, location.output_position if location else None)
         except errors.CommandError as unknown:
             # Retract has no error code for a position that the device lacks.
             raise errors.UnsupportedData(f"$.location.outputPosition: {unknown.description}") from None
@@ -116,8 +125,8 @@ class CashManagement(Interface):
             if location is None or location.retract_area is None
             else messages.ItemTargetData(target=location.retract_area, index=location.index),
         )
-        self._require_items(position)
-        self._require_free(where)
+        require_items(self.device, position)
+        require_room(self.device, where)
         result, booking = await self.movements.move(
             command,
             "retract",
@@ -135,7 +144,7 @@ class CashManagement(Interface):
     async def reset(self, request: messages.Reset, command: Command) -> messages.ResetCompletion:
         """`CashManagement.Reset`: clear the way and make the device ready."""
         where = destination(self.storage, request.position)
-        self._require_free(where)
+        require_room(self.device, where)
         result, booking = await self.movements.move(
             command,
             "reset",
@@ -145,31 +154,11 @@ class CashManagement(Interface):
             units=[where.unit] if where.unit else (),
             detail={},
         )
+        if result.moved:
+            self.service.broadcast(target_of(where, messages.MediaDetectedEvent))
         completion: messages.ResetCompletion
         completion = self._brought_in(command, result, booking, messages.ResetCompletion)
         return completion
-
-    def _require_items(self, position: str) -> None:
-        """Refuse to retract nothing, if the device is sure that there is nothing."""
-        at = status_of(self.device, position)
-        status = self.device.status.cash_dispenser
-        places = [
-            at.position_status if at is not None else None,
-            at.transport_status if at is not None else None,
-            status.intermediate_stacker if status is not None else None,
-        ]
-        known = [place for place in places if place is not None]
-        if known and all(place == "empty" for place in known):
-            raise errors.CommandError("noItems", f"there is nothing to retract at {position}, nor inside")
-
-    def _require_free(self, where: Destination) -> None:
-        status = self.device.status.cash_dispenser
-        if (
-            where.target == "stacker"
-            and status is not None
-            and status.intermediate_stacker not in (None, "empty")
-        ):
-            raise errors.CommandError("positionNotEmpty", "the stacker is not empty")
 
     def _brought_in(
         self, command: Command, result: Retracted, booking: Booking, completion: type[Any]
@@ -214,7 +203,7 @@ class CashManagement(Interface):
 
     async def _shutter(self, wanted: str | None, state: str, already: str, operation: Any) -> None:
         self.storage.require_no_exchange()
-        position = output_position_of(self.device, wanted)
+        position = output_position(self.device, wanted)
         self.movements.require_ready()
         at = status_of(self.device, position)
         if at is not None and at.shutter == state:
@@ -257,7 +246,7 @@ class CashManagement(Interface):
             result=messages.CalibrateCashUnitCompletionResult(
                 unit=request.unit,
                 num_of_bills=sum(items.count for items in result.moved if items.source == request.unit),
-                position=target_of(where),
+                position=target_of(where, messages.ItemTargetData),
             )
         )
 
@@ -266,7 +255,9 @@ class CashManagement(Interface):
         self, request: messages.GetItemInfo, command: Command
     ) -> messages.GetItemInfoCompletion:
         """`CashManagement.GetItemInfo` 3.0: of all items, or of one level, or one of them."""
+        self.movements.require_ready()
         found: list[messages.ItemInfo] = await self.ask(self.device.get_item_info, expect=list)
+        found = [self._classified(item) for item in found]
         if request.items is not None:
             if request.items.level is not None:
                 found = [item for item in found if item.level == request.items.level]
@@ -307,6 +298,16 @@ class CashManagement(Interface):
         await self.service.ledger.put_document(_CLASSIFICATION, wire.encode(wanted))
         self._classification = wanted
 
+    def _classified(self, item: messages.ItemInfo) -> messages.ItemInfo:
+        """With whether the item is on the classification list, unless the device says so itself."""
+        if item.on_classification_list is not None or not self._classification.classification_elements:
+            return item
+        note = self.device.bank_notes.get(item.note_type)
+        listed = is_listed(
+            item.serial_number, note.cash_item if note else None, self._classification.classification_elements
+        )
+        return msgspec.structs.replace(item, on_classification_list=listed)
+
     async def _tell_classification_again(self) -> None:
         kept = self._classification
         if not kept.classification_elements or not implements(self.device, "set_classification_list"):
@@ -340,24 +341,20 @@ class CashManagement(Interface):
         self.storage.require_no_exchange()
         details = request.teller_details
         if request.action != "delete":
-            output_position_of(self.device, details.output_position)
+            output_position(self.device, details.output_position)
             known = {note.cash_item.currency for note in self.device.bank_notes.values() if note.cash_item}
             if strange := sorted(set(details.teller_totals or {}) - known):
                 raise errors.CommandError("invalidCurrency", f"the device has no {', '.join(strange)}")
+            self.tellers.check_totals(details)
         await self.tellers.set(request.action, details)
         assert details.teller_id is not None
         self.service.broadcast(messages.TellerInfoChangedEvent(teller_id=details.teller_id))
 
 
-def target_of(where: Destination) -> messages.ItemTargetData:
+def target_of(where: Destination, kind: type[_Target]) -> _Target:
     """A destination as the standard writes it."""
-    target: Any = "singleUnit" if where.unit else where.target
-    return messages.ItemTargetData(target=target, unit=where.unit, index=where.index)
-
-
-def output_position_of(device: Any, position: str | None) -> Any:
-    """An output position; input positions are none of a dispenser."""
-    wanted = position or DEFAULT_OUTPUT
-    if wanted.startswith("in"):
-        raise errors.CommandError("unsupportedPosition", f"the device has no position {wanted}")
-    return output_position(device, wanted)
+    return kind(
+        target="singleUnit" if where.unit else where.target,  # type: ignore[arg-type]
+        unit=where.unit,
+        index=where.index,
+    )

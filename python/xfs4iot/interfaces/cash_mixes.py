@@ -10,6 +10,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from xfs4iot.denominate import MixTable
+from xfs4iot.interfaces.money import is_exact, is_possible
 from xfs4iot.protocol import errors, wire
 from xfs4iot.protocol.messages import cash_dispenser as messages
 from xfs4iot.server.service import Service
@@ -23,6 +24,7 @@ _ALGORITHMS = {
     "mix3": ("maxCashUnits", "Maximum number of units"),
 }
 _TABLE = "mixTable"
+_MOST_ITEMS = 1_000_000
 
 
 class Mixes:
@@ -106,15 +108,20 @@ def _check_row(row: messages.MixRow, path: str) -> None:
     for number, entry in enumerate(row.mix):
         if entry.value is None or entry.count is None:
             raise errors.InvalidData(f"{path}.mix[{number}]: value and count are needed")
-        if entry.value <= 0 or entry.count <= 0:
+        if not _is_item_value(entry.value) or not 0 < entry.count <= _MOST_ITEMS:
             raise errors.CommandError(
-                "invalidMixTable", f"{path}.mix[{number}]: value and count must be above 0"
+                "invalidMixTable",
+                f"{path}.mix[{number}]: no device dispenses {entry.count} items of {entry.value}",
             )
         total += entry.value * entry.count
     if total != row.amount:
         raise errors.CommandError(
             "invalidMixTable", f"{path}: its items are worth {total}, its amount is {row.amount}"
         )
+
+
+def _is_item_value(value: Decimal) -> bool:
+    return value > 0 and is_possible(value) and is_exact(value)
 
 
 def _solvers_table(rows: list[messages.MixRow]) -> MixTable:

@@ -140,11 +140,9 @@ class CashMovements:
                 await self.settle()
                 storage.publish()
                 raise
-            except errors.XfsError as refused:
+            except errors.XfsError:
                 await service.ledger.book(intent, (), outcome="failed")
                 self._settled, storage.unsettled = True, frozenset()
-                if isinstance(refused, CashUnitError):
-                    storage.error(command, refused.failure, refused.units)
                 raise
             if isinstance(result.failure, errors.Canceled) and not command.canceled:
                 result = dataclasses.replace(
@@ -153,8 +151,6 @@ class CashMovements:
             booking = await self._book(intent, result)
             self._settled, storage.unsettled = True, frozenset()
             storage.publish()
-            if isinstance(result.failure, CashUnitError):
-                storage.error(command, result.failure.failure, result.failure.units)
         return result, booking
 
     async def _book(

@@ -1,17 +1,28 @@
-"""Where items go: output positions and destinations, checked and resolved."""
+"""Where items are and go: output positions, destinations, and what lies in the way."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from xfs4iot.devices import Destination
+from xfs4iot.devices import CashUnitError, Destination
 from xfs4iot.interfaces.storage import Storage
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import cash_management as messages
 
-__all__ = ["DEFAULT_OUTPUT", "destination", "output_position", "status_of"]
+__all__ = [
+    "DEFAULT_OUTPUT",
+    "destination",
+    "output_position",
+    "require_closed_shutter",
+    "require_free_way",
+    "require_items",
+    "require_items_inside",
+    "require_room",
+    "status_of",
+]
 
 DEFAULT_OUTPUT = "outDefault"
+_TAKES_ITEMS_IN = frozenset({"cashIn", "replenishment", "cashInRetract", "cashOutRetract", "reject"})
 _AREAS = ("retract", "transport", "stacker", "reject", "itemCassette", "cashIn")
 
 
@@ -22,6 +33,10 @@ def output_position(device: Any, position: str | None) -> Any:
         CommandError: `unsupportedPosition`.
     """
     wanted = position or DEFAULT_OUTPUT
+    if wanted.startswith("in"):
+        raise errors.CommandError(
+            "unsupportedPosition", f"a dispenser has no input position such as {wanted}"
+        )
     status = device.status.cash_dispenser
     reported = [one.position for one in (status.positions if status is not None else None) or []]
     if wanted in reported:
@@ -44,6 +59,76 @@ def status_of(device: Any, position: str) -> Any:
         if entry.position == position:
             return entry
     return None
+
+
+def _occupied(device: Any, position: str | None) -> dict[str, Any]:
+    """Whether items are inside and, at a position, outside: places with what the device says of them."""
+    status = device.status.cash_dispenser
+    at = status_of(device, position) if position is not None else None
+    all_positions = (status.positions if status is not None else None) or []
+    places: dict[str, Any] = {} if position is None else {f"at {position}": at and at.position_status}
+    for one in [at] if at is not None else all_positions:
+        places[f"on the transport of {one.position}"] = one.transport_status
+    places["on the stacker"] = status.intermediate_stacker if status is not None else None
+    return {place: state for place, state in places.items() if state is not None}
+
+
+def require_free_way(device: Any, position: str) -> None:
+    """Refuse to dispense onto what is still there.
+
+    Raises:
+        CommandError: `itemsLeft`.
+    """
+    for place, state in _occupied(device, position).items():
+        if state.startswith("notEmpty"):
+            raise errors.CommandError(
+                "itemsLeft", f"there are items {place}; present, reject or retract them first"
+            )
+
+
+def require_items(device: Any, position: str) -> None:
+    """Refuse to bring back nothing, if the device is sure that there is nothing.
+
+    Raises:
+        CommandError: `noItems`.
+    """
+    places = _occupied(device, position)
+    if places and all(state == "empty" for state in places.values()):
+        raise errors.CommandError("noItems", f"there is nothing at {position}, nor inside")
+
+
+def require_items_inside(device: Any) -> None:
+    """Refuse to move what is not on the stacker or transport, if the device is sure that it is not.
+
+    Raises:
+        CommandError: `noItems`.
+    """
+    places = _occupied(device, None)
+    if "on the stacker" in places and all(state == "empty" for state in places.values()):
+        raise errors.CommandError("noItems", "there is nothing on the stacker; see CashDispenser.Dispense")
+
+
+def require_room(device: Any, where: Destination) -> None:
+    """Refuse to bring items onto a stacker that holds some.
+
+    Raises:
+        CommandError: `positionNotEmpty`.
+    """
+    status = device.status.cash_dispenser
+    stacker = status.intermediate_stacker if status is not None else None
+    if where.target == "stacker" and stacker not in (None, "empty"):
+        raise errors.CommandError("positionNotEmpty", "the stacker is not empty")
+
+
+def require_closed_shutter(device: Any, position: str) -> None:
+    """Refuse to move items to a shutter that is open.
+
+    Raises:
+        CommandError: `shutterOpen`.
+    """
+    at = status_of(device, position)
+    if at is not None and str(at.shutter) in ("open", "jammedOpen", "jammedPartiallyOpen", "jammedUnknown"):
+        raise errors.CommandError("shutterOpen", f"the shutter at {position} is {at.shutter}; close it first")
 
 
 def retract_areas(device: Any) -> set[str]:
@@ -80,17 +165,17 @@ def destination(
 
     Raises:
         InvalidData: a unit is needed.
-        CommandError: the destination is none of this device.
+        CommandError: the destination is none of this device, or no unit there works.
     """
     target = wanted.target if wanted is not None else None
     if wanted is None or target is None:
-        for area in prefer:
-            if area in ("retract", "reject") and not _units_for(storage, area):
-                continue
-            return _area(storage, area, None, wrong_index)
-        raise errors.CommandError(
-            not_supported, "the device has no unit for items that are in the way; name a destination"
-        )
+        areas = [area for area in prefer if _units_for(storage, area)]
+        if not areas:
+            raise errors.CommandError(
+                not_supported, "the device has no unit for items that are in the way; name a destination"
+            )
+        working = [area for area in areas if _working(storage, _units_for(storage, area))]
+        return _area(storage, (working or areas)[0], None, wrong_index)
     if target == "singleUnit":
         if not wanted.unit:
             raise errors.InvalidData("position.unit is missing; a single unit needs its name")
@@ -98,7 +183,11 @@ def destination(
             raise errors.CommandError(
                 wrong_unit, f"there is no unit {wanted.unit!r}; see Storage.GetStorage for those there are"
             )
-        return Destination("singleUnit", wanted.unit)
+        if not storage.units[wanted.unit].types & _TAKES_ITEMS_IN:
+            raise errors.CommandError(
+                wrong_unit, f"no items can be moved into {wanted.unit!r}; see its types in Storage.GetStorage"
+            )
+        return Destination("singleUnit", _require_working(storage, [wanted.unit])[0])
     if target not in _AREAS:
         return Destination(output_position(storage.device, target))
     if target not in retract_areas(storage.device) and not (
@@ -112,27 +201,48 @@ def destination(
 
 
 def _units_for(storage: Storage, area: str) -> list[str]:
-    types = ("reject",) if area == "reject" else ("cashOutRetract", "cashInRetract")
-    return [name for name in storage.names_of_type(*types) if storage.hardware_status(name) == "ok"]
+    """The units that an area stands for; none if the area is no unit."""
+    types = {"reject": ("reject",), "retract": ("cashOutRetract", "cashInRetract")}.get(area, ())
+    return storage.names_of_type(*types)
+
+
+def _working(storage: Storage, units: list[str]) -> list[str]:
+    return [name for name in units if storage.hardware_status(name) == "ok"]
+
+
+def _require_working(storage: Storage, units: list[str]) -> list[str]:
+    """Those of the units that items can be moved into.
+
+    Raises:
+        CashUnitError: none of them.
+    """
+    working = _working(storage, units)
+    if not working:
+        raise CashUnitError("error", units, f"{', '.join(units)} cannot take items; see Storage.GetStorage")
+    return working
 
 
 def _area(storage: Storage, area: str, index: int | None, wrong_index: str) -> Destination:
-    """An area inside the device; for retract and reject with the unit, the first that has room."""
-    if area not in ("retract", "reject"):
-        return Destination(area)
+    """An area inside the device, with the unit if it stands for some: the first that has room."""
     units = _units_for(storage, area)
+    if not units:
+        return Destination(area, index=index)
     if area == "retract" and index is not None:
-        within = index
-        for name in units:
-            areas = storage.units[name].retract_areas or 1
-            if 1 <= within <= areas:
-                return Destination(area, name, index)
-            within -= areas
-        raise errors.CommandError(
-            wrong_index,
-            f"there is no retract position {index}; see retractAreas of the units in Storage.GetStorage",
-        )
+        return Destination(area, _retract_unit(storage, units, index, wrong_index), index)
+    working = _require_working(storage, units)
+    with_room = [name for name in working if storage.replenishment_status(name) != "full"]
+    return Destination(area, (with_room or working)[0], index)
+
+
+def _retract_unit(storage: Storage, units: list[str], index: int, wrong_index: str) -> str:
+    """The unit of a retract position; positions are counted through all retract units."""
+    within = index
     for name in units:
-        if storage.replenishment_status(name) != "full":
-            return Destination(area, name, index)
-    return Destination(area, units[0] if units else None, index)
+        areas = storage.units[name].retract_areas or 1
+        if within <= areas:
+            return _require_working(storage, [name])[0]
+        within -= areas
+    raise errors.CommandError(
+        wrong_index,
+        f"there is no retract position {index}; see retractAreas of the units in Storage.GetStorage",
+    )

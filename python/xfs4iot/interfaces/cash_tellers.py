@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import msgspec
 
+from xfs4iot.interfaces.money import is_exact, is_possible
 from xfs4iot.protocol import errors, wire
 from xfs4iot.protocol.messages import cash_management as messages
 from xfs4iot.server.service import Service
@@ -63,6 +64,20 @@ class Tellers:
                 for one in chosen
             ]
         return chosen or None
+
+    @staticmethod
+    def check_totals(details: messages.TellerDetails) -> None:
+        """Check the totals that a client sets.
+
+        Raises:
+            InvalidData: one of them is no amount of money.
+        """
+        for currency, totals in (details.teller_totals or {}).items():
+            for field in msgspec.structs.fields(totals):
+                amount: Decimal | None = getattr(totals, field.name)
+                if amount is not None and not (amount >= 0 and is_possible(amount) and is_exact(amount)):
+                    path = f"$.tellerDetails.tellerTotals.{currency}.{field.encode_name}"
+                    raise errors.InvalidData(f"{path} is no amount of money")
 
     async def set(self, action: str, details: messages.TellerDetails) -> None:
         """Create, modify or delete one.

@@ -17,15 +17,18 @@ value) needs an exchange; counts, thresholds and locks do not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar, Literal
 
 import msgspec
+import trio
 
-from xfs4iot.devices import CashUnit, UnitFailure, UnitStatus, implements
-from xfs4iot.interfaces.cash_configuration import Configuration, configured, flags
+from xfs4iot.devices import CashUnit, CashUnitError, UnitError, UnitFailure, UnitStatus, implements
+from xfs4iot.interfaces.cash_configuration import Configuration, check_initial, configured, flags
 from xfs4iot.interfaces.cash_counts import CashCounts, item_counts
+from xfs4iot.interfaces.cash_units import check_units
 from xfs4iot.interfaces.common import Common
+from xfs4iot.interfaces.storage_changes import StorageChanges
 from xfs4iot.ledger import Posting, SetPosting
 from xfs4iot.protocol import errors, wire
 from xfs4iot.protocol.message import Payload
@@ -54,15 +57,6 @@ class _Kept(msgspec.Struct):
     missing: bool = False
 
 
-class _Told(msgspec.Struct, frozen=True):
-    """What clients know of one unit."""
-
-    status: str
-    unit: bytes
-    counts: bytes
-    replenishment: str
-
-
 class Storage(Interface):
     """The units of one service.
 
@@ -85,7 +79,7 @@ class Storage(Interface):
         self.changed: list[Callable[[], None]] = []
         self._kept: dict[str, _Kept] = {}
         self._status: dict[str, UnitStatus] = {}
-        self._told: dict[str, _Told] = {}
+        self._changes = StorageChanges()
         self._exchange = False
 
     async def start(self) -> None:
@@ -95,7 +89,7 @@ class Storage(Interface):
         self._exchange = self.service.ledger.document(_EXCHANGE) == b"true"
         await self.detect()
         self._show_exchange()
-        self._remember_told()
+        self._changes.remember(self.records())
 
     async def reopened(self) -> None:
         """Ask the device again which units it has."""
@@ -117,6 +111,7 @@ class Storage(Interface):
         """Ask the device which units it has, and keep, begin or miss each."""
         try:
             found = await self.ask(self.device.cash_units, expect=(Mapping, type(None)))
+            check_units(found or {}, getattr(self.device, "bank_notes", {}))
         except errors.XfsError as fault:
             self.service.log.error("the device does not say which units it has: %s", fault)
             found = None
@@ -156,7 +151,7 @@ class Storage(Interface):
             for name, unit in event.additional.items():
                 if name in self.units and unit.status is not None:
                     self._status[name] = unit.status
-            self._remember_told()
+            self._changes.remember(self.records())
             for call in self.changed:
                 call()
 
@@ -177,6 +172,20 @@ class Storage(Interface):
     def hardware_status(self, unit: str) -> UnitStatus:
         """The unit's `status`."""
         return self._status[unit]
+
+    def out_of_use(self, unit: str) -> CashUnitError | None:
+        """Why nothing can be dispensed from a unit; None if something can."""
+        status = self.hardware_status(unit)
+        if status != "ok":
+            failure: UnitFailure = "notConfigured" if status == "notConfigured" else "error"
+            return CashUnitError(failure, [unit], f"unit {unit!r} is {status}; see Storage.GetStorage")
+        if self.configuration(unit).app_lock_out:
+            return CashUnitError(
+                "locked", [unit], f"unit {unit!r} is locked by an application; see Storage.SetStorage"
+            )
+        if self.counts.total(unit) <= 0:
+            return CashUnitError("empty", [unit], f"unit {unit!r} is empty; see Storage.SetStorage")
+        return None
 
     def names_of_type(self, *types: str) -> list[str]:
         """Units configured for one of these uses, by index."""
@@ -251,60 +260,31 @@ class Storage(Interface):
             ),
         )
 
+    def records(self) -> dict[str, messages.StorageUnit]:
+        """Everything about all units."""
+        return {name: self.record(name) for name in self._kept}
+
     def publish(self) -> None:
         """Tell what has changed since clients were last told; what changed is durable by now."""
-        before = self._told
-        self._remember_told()
-        changed: dict[str, messages.StorageUnit] = {}
-        counted: dict[str, messages.StorageUnit] = {}
-        crossed: dict[str, messages.StorageUnit] = {}
-        for name, now in self._told.items():
-            old = before.get(name)
-            whole = self.record(name)
-            assert whole.cash is not None
-            assert whole.cash.status is not None
-            status = whole.cash.status
-            if old is None or now.unit != old.unit or now.status != old.status:
-                changed[name] = _without_counts(whole)
-            if old is not None and now.counts != old.counts:
-                counts = cash.StorageCashStatus(out=status.out, in_=status.in_)
-                counted[name] = messages.StorageUnit(cash=cash.StorageCash(status=counts))
-            if old is not None and now.replenishment != old.replenishment:
-                level = cash.StorageCashStatus(replenishment_status=status.replenishment_status)
-                crossed[name] = messages.StorageUnit(cash=cash.StorageCash(status=level))
-        if counted:
-            self.service.broadcast(messages.CountsChangedEvent(counted))
-        if crossed:
-            self.service.broadcast(messages.StorageThresholdEvent(crossed))
-        if changed:
-            self.service.broadcast(messages.StorageChangedEvent(changed))
+        for event in self._changes.take(self.records()):
+            self.service.broadcast(event)
         for call in self.changed:
             call()
 
-    def _remember_told(self) -> None:
-        self._told = {name: self._known(name) for name in self._kept}
+    def failed(self, fault: BaseException, command: Command) -> None:
+        """Say which units stopped a command, whichever command it is."""
+        if isinstance(fault, UnitError):
+            self.error(command, fault.failure, fault.units)
 
-    def _known(self, unit: str) -> _Told:
-        whole = self.record(unit)
-        assert whole.cash is not None
-        assert whole.cash.status is not None
-        status = whole.cash.status
-        return _Told(
-            status=str(whole.status),
-            unit=wire.encode(_without_counts(whole)),
-            counts=wire.encode(cash.StorageCashStatus(out=status.out, in_=status.in_)),
-            replenishment=str(status.replenishment_status),
-        )
-
-    def error(self, command: Command, failure: UnitFailure, units: tuple[str, ...]) -> None:
-        """Tell the command's client which units stopped it, and why."""
+    def error(self, command: Command, failure: UnitFailure, units: Iterable[str]) -> None:
+        """Tell the command's client that something is wrong with units, and what."""
         known = {name: self.record(name) for name in units if name in self._kept}
         command.send(messages.StorageErrorEvent(failure=failure, unit=known or None))
 
     @handles("Storage.GetStorage")
     def get_storage(self, request: None, command: Command) -> messages.GetStorageCompletion:
         """`Storage.GetStorage` 2.1."""
-        return messages.GetStorageCompletion(storage={name: self.record(name) for name in self._kept} or None)
+        return messages.GetStorageCompletion(storage=self.records() or None)
 
     @handles("Storage.SetStorage")
     async def set_storage(self, request: messages.SetStorage, command: Command) -> None:
@@ -324,17 +304,11 @@ class Storage(Interface):
             wanted[name] = self._checked(name, unit.cash)
             if unit.cash.status is not None and unit.cash.status.initial is not None:
                 initial = item_counts(unit.cash.status.initial)
-                self._check_initial(name, wanted[name], initial)
+                check_initial(
+                    initial, wanted[name], self.units[name], f"$.storage.{name}.cash.status.initial"
+                )
                 anew += self.counts.begin_anew(name, initial)
                 accuracy.append(name)
-        if implements(self.device, "set_storage"):
-            chosen = {name: unit.cash for name, unit in request.storage.items() if unit.cash is not None}
-            try:
-                await self.ask(self.device.set_storage, chosen, expect=type(None))
-            except errors.CommandError as fault:
-                if fault.error_code == "storageUnitError":
-                    self.error(command, getattr(fault, "failure", "error"), tuple(chosen))
-                raise
         kept = {
             name: msgspec.structs.replace(
                 unit,
@@ -343,14 +317,18 @@ class Storage(Interface):
             )
             for name, unit in self._kept.items()
         }
-        await self.service.ledger.record(
-            "set",
-            anew,
-            command=command.name,
-            request_id=command.request_id,
-            identity=command.identity,
-            documents={_DOCUMENT: wire.encode(kept)},
-        )
+        with trio.CancelScope(shield=True):
+            if implements(self.device, "set_storage"):
+                chosen = {name: unit.cash for name, unit in request.storage.items() if unit.cash is not None}
+                await self.ask(self.device.set_storage, chosen, expect=type(None), moving=True)
+            await self.service.ledger.record(
+                "set",
+                anew,
+                command=command.name,
+                request_id=command.request_id,
+                identity=command.identity,
+                documents={_DOCUMENT: wire.encode(kept)},
+            )
         self._kept = kept
         self.publish()
 
@@ -371,27 +349,7 @@ class Storage(Interface):
 
     def _known_items(self) -> set[str]:
         known = set(getattr(self.device, "bank_notes", {}))
-        for unit in self.units.values():
-            known |= set(unit.cash_items)
-        return known
-
-    def _check_initial(
-        self, name: str, configuration: Configuration, initial: Mapping[tuple[str, str], int]
-    ) -> None:
-        path = f"$.storage.{name}.cash.status.initial"
-        layout = self.units[name]
-        for (item, _), count in initial.items():
-            if item and item not in configuration.cash_items:
-                raise errors.InvalidData(
-                    f"{path}.{item}: the unit is not configured for it; "
-                    f"it holds {', '.join(configuration.cash_items) or 'no known items'}"
-                )
-            if count < 0:
-                raise errors.InvalidData(f"{path}.{item}: {count} is less than no items")
-        if layout.capacity and sum(initial.values()) > layout.capacity:
-            raise errors.InvalidData(
-                f"{path}: {sum(initial.values())} items do not fit; the unit holds {layout.capacity}"
-            )
+        return known.union(*(unit.cash_items for unit in self.units.values()))
 
     @handles("Storage.StartExchange")
     async def start_exchange(self, request: None, command: Command) -> None:
@@ -414,33 +372,21 @@ class Storage(Interface):
         self.publish()
 
     async def _exchanging(self, command: Command, operation: str, active: bool) -> None:
-        if implements(self.device, operation):
-            try:
-                await self.ask(getattr(self.device, operation), expect=type(None))
-            except errors.CommandError as fault:
-                if fault.error_code == "storageUnitError":
-                    units = getattr(fault, "units", tuple(self.units))
-                    self.error(command, getattr(fault, "failure", "error"), units)
-                raise
+        with trio.CancelScope(shield=True):
+            if implements(self.device, operation):
+                await self.ask(getattr(self.device, operation), expect=type(None), moving=True)
+            await self.service.ledger.record(
+                "exchange",
+                (),
+                command=command.name,
+                request_id=command.request_id,
+                identity=command.identity,
+                documents={_EXCHANGE: b"true" if active else b"false"},
+            )
         self._exchange = active
-        await self.service.ledger.record(
-            "exchange",
-            (),
-            command=command.name,
-            request_id=command.request_id,
-            identity=command.identity,
-            documents={_EXCHANGE: b"true" if active else b"false"},
-        )
         self._show_exchange()
 
     def _show_exchange(self) -> None:
         common = self.device.status.common
         if common is not None and "Storage.StartExchange" in self.handlers():
             common.exchange = "active" if self._exchange else "inactive"
-
-
-def _without_counts(unit: messages.StorageUnit) -> messages.StorageUnit:
-    assert unit.cash is not None
-    assert unit.cash.status is not None
-    status = msgspec.structs.replace(unit.cash.status, in_=None, out=None)
-    return msgspec.structs.replace(unit, cash=msgspec.structs.replace(unit.cash, status=status))

@@ -43,7 +43,10 @@ def pointed(
     """
     mistake = text, path = located(wrong)
     parts = path.split(_UNNAMED)
-    content = node = _read(payload)
+    try:
+        content = node = _read(payload)
+    except msgspec.MsgspecError:  # such as a number that no reader of ours takes
+        return mistake
     for number, part in enumerate(parts[:-1]):
         node = _follow(node, part)
         if not isinstance(node, dict):

@@ -20,7 +20,7 @@ from functools import lru_cache
 
 from xfs4iot.protocol import errors, registry
 from xfs4iot.protocol.adaptation import adapt, lacks_error_code, raises
-from xfs4iot.protocol.adapters import FALLBACKS, NEWEST, SENT_OTHERWISE, SPECIFICATIONS, spelling
+from xfs4iot.protocol.adapters import FALLBACKS, NEWEST, SENT_OTHERWISE, SPECIFICATIONS, TOLD_BY, spelling
 from xfs4iot.protocol.index import COMMANDS, EVENTS, OLDER
 
 __all__ = [
@@ -281,6 +281,9 @@ def adapt_event(
 ) -> tuple[str, str | None, bytes | None] | None:
     """An event of the newest version as another has it: name, version, payload; None if it has none."""
     versions = _versions(name, specification)
+    if versions is None and name in TOLD_BY:
+        name = TOLD_BY[name]
+        versions = _versions(name, specification)
     if versions is None:
         return None
     if specification == NEWEST:

@@ -48,6 +48,8 @@ class Connection(Protocol):
 
     def tell(self, command: Command, entry: registry.EventEntry, payload: bytes | None) -> None: ...
 
+    def failed(self, command: Command, fault: BaseException) -> None: ...
+
     def complete(
         self, command: Command, code: str, description: str | None, payload: bytes | None
     ) -> None: ...
@@ -209,6 +211,7 @@ class Command:
         code = "success"
         payload: Any = outcome
         if isinstance(outcome, BaseException):
+            self.session.failed(self, outcome)
             code, description, payload = self._failure(outcome)
             if isinstance(outcome, errors.CommandError):
                 code = versions.completion_code(self.name, code, outcome.error_code, self.specification)

@@ -23,7 +23,7 @@ import trio
 from xfs4iot.devices import implements
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.message import Payload
-from xfs4iot.server.command import Handler
+from xfs4iot.server.command import Command, Handler
 from xfs4iot.server.service import Service
 
 __all__ = ["Handler", "Interface", "handles"]
@@ -84,6 +84,9 @@ class Interface:
 
     def observe(self, event: Payload) -> None:
         """See an unsolicited event of the device before it goes out to the clients."""
+
+    def failed(self, fault: BaseException, command: Command) -> None:
+        """See a command of this service fail, before its completion goes out."""
 
     def handlers(self) -> Mapping[str, Handler]:
         """The commands this interface offers on its device, by wire name."""

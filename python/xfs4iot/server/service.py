@@ -50,6 +50,8 @@ class _Interface(Protocol):
 
     def observe(self, event: Payload) -> None: ...
 
+    def failed(self, fault: BaseException, command: Command) -> None: ...
+
     def handlers(self) -> Mapping[str, Handler]: ...
 
 
@@ -272,6 +274,11 @@ class Service:
                 await command.run()
             finally:
                 self.running = None
+
+    def failed(self, command: Command, fault: BaseException) -> None:
+        """Let the interfaces see a command fail, before its completion goes out."""
+        for interface in self.interfaces.values():
+            interface.failed(fault, command)
 
     def device_event(self, event: Payload) -> None:
         """Let the interfaces see an unsolicited event of the device, then broadcast it.

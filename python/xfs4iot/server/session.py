@@ -78,6 +78,8 @@ class _Host(Protocol):
 
     def flush_status(self) -> None: ...
 
+    def failed(self, command: Command, fault: BaseException) -> None: ...
+
     def tell(
         self, owner: Session, command: Command, entry: registry.EventEntry, payload: bytes | None
     ) -> None: ...
@@ -287,6 +289,10 @@ class Session:
                 refused.description or None,
             )
         )
+
+    def failed(self, command: Command, fault: BaseException) -> None:
+        """Let the interfaces see why one of this connection's commands fails."""
+        self.service.failed(command, fault)
 
     def complete(self, command: Command, code: str, description: str | None, payload: bytes | None) -> None:
         """Send the completion of `command` and free its request id."""

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from xfs4iot.devices import ItemsMoved
+from xfs4iot.devices.cash_management import PLACES
 
 __all__ = ["CashTruth"]
 
@@ -24,6 +25,7 @@ class _State(msgspec.Struct):
     Attributes:
         places: items by place, and there by the unit they were dispensed from or loaded into.
         shutter, door: `open` or `closed`.
+        cassettes: by unit, how often its cassette was replaced by another one.
         operation: number of the operation the device recorded last.
         moved: what it moved: count, source, target, origin, accessible.
     """
@@ -31,6 +33,7 @@ class _State(msgspec.Struct):
     places: dict[str, dict[str, int]]
     shutter: str = "closed"
     door: str = "closed"
+    cassettes: dict[str, int] = {}
     operation: int = 0
     moved: list[tuple[int, str, str, str, bool]] = []
 
@@ -50,7 +53,6 @@ class CashTruth:
         else:
             self._state = _State(places={unit: {unit: count} for unit, count in loaded.items()})
             self._save()
-        self._reached: set[str] = set()
 
     def _save(self) -> None:
         if self._file is None:
@@ -116,6 +118,7 @@ class CashTruth:
         self, source: str, target: str, origin: str, count: int = 1, *, accessible: bool = False
     ) -> None:
         """Move items, and record it as part of the operation."""
+        self._own(source)
         self._shift(source, target, origin, count)
         moved = self._state.moved
         if moved and moved[-1][1:] == (source, target, origin, accessible):
@@ -126,6 +129,7 @@ class CashTruth:
 
     def move_all(self, source: str, target: str, *, accessible: bool = False) -> int:
         """Move everything at a place, in one go; returns how many items."""
+        self._own(source)
         items = self.at(source)
         for origin, count in items.items():
             self._shift(source, target, origin, count)
@@ -144,10 +148,26 @@ class CashTruth:
         self._save()
         return moved
 
+    def replace(self, unit: str, count: int) -> None:
+        """Put another cassette in the place of a unit's, with that many items in it."""
+        cassettes = self._state.cassettes
+        cassettes[unit] = cassettes.get(unit, 0) + 1
+        self.shift(unit, "world")
+        self.load(unit, count)
+
+    def cassette(self, unit: str) -> int:
+        """How often the unit's cassette was replaced."""
+        return self._state.cassettes.get(unit, 0)
+
     def load(self, unit: str, count: int) -> None:
         """Put items of the unit's kind into it by hand."""
         self._shift("world", unit, unit, count)
         self._save()
+
+    def _own(self, source: str) -> None:
+        """What leaves a unit comes from it, wherever it was before it came there."""
+        if source not in PLACES:
+            self._state.places[source] = {source: self.total(source)}
 
     def _shift(self, source: str, target: str, origin: str, count: int) -> None:
         places = self._state.places

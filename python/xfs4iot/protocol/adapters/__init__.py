@@ -23,6 +23,7 @@ __all__ = [
     "SPECIFICATIONS",
     "SPELT",
     "STEPS",
+    "TOLD_BY",
     "Adapter",
     "Part",
     "canonical",
@@ -84,6 +85,9 @@ SENT_OTHERWISE: dict[tuple[str, str], Literal["command", "unsolicited"]] = {
     ("2021-1", "Storage.StorageErrorEvent"): "unsolicited",
 }
 """Events that a version sends otherwise than the newest: with a command, or to every client."""
+
+TOLD_BY = {"Storage.CountsChangedEvent": "Storage.StorageChangedEvent"}
+"""The event that tells the same, in the same shape, in versions that have none of that name."""
 
 FALLBACKS: dict[str, str] = {
     "accessDenied": "userError",

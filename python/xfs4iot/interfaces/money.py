@@ -1,0 +1,24 @@
+"""What counts as an amount of money, wherever a client gives one.
+
+JSON knows numbers of any length. Amounts are refused before anything is reckoned with them, so
+that arithmetic with all others is exact within `Decimal`'s 28 digits.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+__all__ = ["is_exact", "is_possible"]
+
+_LARGEST = Decimal(10) ** 15
+_SMALLEST = Decimal("0.00001")
+
+
+def is_possible(amount: Decimal) -> bool:
+    """Whether a device could hold as much at all."""
+    return amount.copy_abs() <= _LARGEST
+
+
+def is_exact(amount: Decimal) -> bool:
+    """Whether an amount that is possible has five decimals at most."""
+    return amount == amount.quantize(_SMALLEST)

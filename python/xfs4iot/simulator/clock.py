@@ -1,0 +1,81 @@
+"""The time of the simulated devices.
+
+It runs with the real one until it is stopped; from then on it moves only when it is told to, so
+that a test waits for nothing and sees every moment it wants to see. A movement of many steps
+reckons each step from the one before (`Timeline`), not from when it woke up: one advance by ten
+seconds carries it through all the steps that these ten seconds hold.
+"""
+
+from __future__ import annotations
+
+import math
+
+import trio
+
+__all__ = ["Clock", "Timeline"]
+
+
+class Clock:
+    """A clock that can be stopped and moved forward; starts at 0 and runs."""
+
+    def __init__(self) -> None:
+        self._shown = 0.0
+        self._since: float | None = None
+        self._stopped = False
+        self._moved = trio.Event()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it moves only when it is told to."""
+        return self._stopped
+
+    @property
+    def now(self) -> float:
+        """Seconds since it was first looked at."""
+        if not self._stopped:
+            real = trio.current_time()
+            self._shown += real - (real if self._since is None else self._since)
+            self._since = real
+        return self._shown
+
+    def stop(self) -> None:
+        """Let time stand still."""
+        self._shown = self.now
+        self._stopped = True
+        self._wake()
+
+    def start(self) -> None:
+        """Let time run again, from where it stands."""
+        self._since = None
+        self._stopped = False
+        self._wake()
+
+    def advance(self, seconds: float) -> None:
+        """Move it forward."""
+        self._shown = self.now + seconds
+        self._wake()
+
+    def _wake(self) -> None:
+        self._moved.set()
+        self._moved = trio.Event()
+
+    async def until(self, moment: float) -> None:
+        """Wait until it shows `moment`; a checkpoint in any case."""
+        await trio.lowlevel.checkpoint()
+        while (left := moment - self.now) > 1e-9:
+            moved = self._moved
+            with trio.move_on_after(math.inf if self._stopped else left):
+                await moved.wait()
+
+
+class Timeline:
+    """The steps of one movement, each as long as it takes after the one before."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._moment = clock.now
+
+    async def step(self, seconds: float) -> None:
+        """Wait until the next step is done."""
+        self._moment += seconds
+        await self._clock.until(self._moment)
