@@ -44,7 +44,7 @@ async def main():
 trio.run(main)
 """
 STATUS = '{"header":{"type":"command","name":"Common.Status","requestId":%d,"version":"2.0"},"payload":{}}'
-FACTOR = 4
+FACTOR = 8
 """How much slower the median answer may become when an attack comes right before each question.
 
 The device spends the processor time of a handshake on each, which is many times what a
