@@ -21,6 +21,7 @@ from xfs4iot.devices.cash_management import (
     UnitFailure,
     items_from,
 )
+from xfs4iot.devices.end_to_end_security import TokenUse
 from xfs4iot.devices.storage import CashUnit, Storage, UnitStatus
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "Retracted",
     "Storage",
     "Tested",
+    "TokenUse",
     "UnitFailure",
     "UnitStatus",
     "implements",

@@ -12,7 +12,7 @@ even the present status. What was dispensed is what the device reports, not what
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -24,6 +24,7 @@ from xfs4iot.devices import (
     Counted,
     Dispensed,
     DispenseRequest,
+    ItemsMoved,
     Presented,
     Tested,
     items_from,
@@ -33,8 +34,10 @@ from xfs4iot.interfaces.cash_denomination import Denominator, Planned
 from xfs4iot.interfaces.cash_management import CashManagement
 from xfs4iot.interfaces.cash_mixes import Mixes
 from xfs4iot.interfaces.cash_positions import DEFAULT_OUTPUT, destination, output_position, status_of
+from xfs4iot.interfaces.common import Common
 from xfs4iot.interfaces.present_status import PresentStatus, PresentStatuses
 from xfs4iot.interfaces.storage import Storage
+from xfs4iot.interfaces.token_amounts import token_amounts
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import cash_dispenser as messages
 from xfs4iot.protocol.messages import cash_management as cash
@@ -60,9 +63,14 @@ class CashDispenser(Interface):
         self._mixes = Mixes(service)
         self._denominator = Denominator(self.storage, self._mixes, self._tellers)
         self._present_status = PresentStatuses(service.ledger)
+        common = service.interfaces[Common.name]
+        assert isinstance(common, Common)
+        self._tokens = common.tokens
         self._movements.consequences |= {
             "dispense": self._after_dispense,
             "present": self._after_present,
+            "retract": self._after_retract,
+            "reset": self._after_retract,
         }
 
     async def start(self) -> None:
@@ -86,8 +94,8 @@ class CashDispenser(Interface):
         """`CashDispenser.SetMixTable`."""
         await self._mixes.set_table(request)
 
-    @handles("CashDispenser.GetPresentStatus")
-    def get_present_status(
+    @handles("CashDispenser.GetPresentStatus", beside_queue=True)
+    async def get_present_status(
         self, request: messages.GetPresentStatus, command: Command
     ) -> messages.GetPresentStatusCompletion:
         """`CashDispenser.GetPresentStatus` 3.0."""
@@ -97,6 +105,7 @@ class CashDispenser(Interface):
         return messages.GetPresentStatusCompletion(
             denomination=planned.message() if known.values or known.cash_box else None,
             present_state=known.state,
+            token=await self._tokens.present_token(request.nonce, known.report()),
         )
 
     @handles("CashDispenser.Denominate", asks="dispense")
@@ -111,23 +120,24 @@ class CashDispenser(Interface):
         position = self._dispense_position(request)
         planned = self._denominator.plan(request.denomination, "$.denomination")
         self._require_free_way(position)
-        await self.authorise(request.token, planned, command)
-        result, booking = await self._movements.move(
-            command,
-            "dispense",
-            self.device.dispense,
-            DispenseRequest(planned.counts, position, request.token),
-            expect=Dispensed,
-            planned=items_from(planned.counts, "stacker" if self._has_stacker() else "output"),
-            units=self.storage.names_of_type("reject"),
-            detail={
-                "position": position,
-                "requestId": command.request_id,
-                "identity": command.identity,
-                "cashBox": {name: str(amount) for name, amount in planned.cash_box.items()},
-                "teller": planned.teller,
-            },
-        )
+        async with self._tokens.authorised(request.token, self._token_amounts(planned.counts)) as token:
+            result, booking = await self._movements.move(
+                command,
+                "dispense",
+                self.device.dispense,
+                DispenseRequest(planned.counts, position, request.token),
+                expect=Dispensed,
+                planned=items_from(planned.counts, "stacker" if self._has_stacker() else "output"),
+                units=self.storage.names_of_type("reject"),
+                detail={
+                    "position": position,
+                    "requestId": command.request_id,
+                    "identity": command.identity,
+                    "cashBox": {name: str(amount) for name, amount in planned.cash_box.items()},
+                    "teller": planned.teller,
+                    **token,
+                },
+            )
         done = Planned(
             self._with_cash_box(self._paid(booking, result), planned.cash_box),
             self._paid(booking, result),
@@ -146,12 +156,6 @@ class CashDispenser(Interface):
         return messages.DispenseCompletion(
             denomination=done.message(), bunches=bunches, storage=self._storage_changes(booking)
         )
-
-    async def authorise(self, token: str | None, planned: Planned, command: Command) -> None:
-        """Check the end-to-end token of a dispense, after all other checks and before anything moves.
-
-        A device that declares no end-to-end security takes no notice of tokens.
-        """
 
     def _dispense_position(self, request: messages.Dispense) -> Any:
         """The position asked for; without one, the teller's own or the default."""
@@ -214,6 +218,7 @@ class CashDispenser(Interface):
             direct = any(items.target == "output" for items in result.moved)
             state = "presented" if direct else "notPresented"
         paid = self._denominator.worth(values)
+        worth = self._token_amounts(values)
         status = PresentStatus(
             state=state,
             currencies=self._with_cash_box(values, cash_box),
@@ -221,8 +226,12 @@ class CashDispenser(Interface):
             cash_box=cash_box,
             request_id=detail["requestId"],
             identity=detail["identity"],
+            token=(detail.get("authorisation") or {}).get("token"),
+            dispensed=worth if worth is not None else paid,
+            presented=worth if state == "presented" else None,
         )
         documents = dict(self._present_status.changed(detail["position"], status))
+        documents |= self._tokens.settle(detail, worth if result is not None else None)
         if detail["teller"] is not None and result is not None:
             capabilities = self.device.capabilities.cash_dispenser
             coins = str(capabilities.type).endswith("Coin")
@@ -238,9 +247,33 @@ class CashDispenser(Interface):
         elif result is not None:
             state = "presented" if any(items.target == "output" for items in result.moved) else "notPresented"
         known = self._present_status.at(detail["position"])
-        return dict(
-            self._present_status.changed(detail["position"], msgspec.structs.replace(known, state=state))
-        )
+        moved = self._amounts_of(result, lambda items: items.target == "output") if result else None
+        status = msgspec.structs.replace(known, state=state, presented=moved)
+        return dict(self._present_status.changed(detail["position"], status))
+
+    def _after_retract(
+        self, detail: Mapping[str, Any], result: CashMovement | None, booking: Booking
+    ) -> dict[str, bytes]:
+        position = detail.get("position") or output_position(self.device, None)
+        known = self._present_status.at(position)
+        back = self._amounts_of(result, lambda items: items.source == "output") if result else None
+        if known.state == "notPresented" or back == {}:
+            return {}
+        return dict(self._present_status.changed(position, known.with_retracted(back)))
+
+    def _amounts_of(
+        self, result: CashMovement, which: Callable[[ItemsMoved], bool]
+    ) -> dict[str, Decimal] | None:
+        """What some of the items moved are worth; None if it is not known of all of them."""
+        counts: dict[str, int] = {}
+        for items in filter(which, result.moved):
+            if items.origin is None:
+                return None
+            counts[items.origin] = counts.get(items.origin, 0) + items.count
+        return self._token_amounts(counts)
+
+    def _token_amounts(self, counts: Mapping[str, int]) -> dict[str, Decimal] | None:
+        return token_amounts(self.storage, counts)
 
     def _storage_changes(self, booking: Booking) -> cash.StorageInOut:
         """What the movement has changed of the counts, unit by unit."""
