@@ -94,11 +94,14 @@ class CashDispenser(Interface):
         """`CashDispenser.SetMixTable`."""
         await self._mixes.set_table(request)
 
-    @handles("CashDispenser.GetPresentStatus", beside_queue=True)
+    @handles("CashDispenser.GetPresentStatus")
     async def get_present_status(
         self, request: messages.GetPresentStatus, command: Command
     ) -> messages.GetPresentStatusCompletion:
-        """`CashDispenser.GetPresentStatus` 3.0."""
+        """`CashDispenser.GetPresentStatus` 3.0.
+
+        Waits for its turn, so that a client that was cut off learns of its dispense that still runs.
+        """
         position = output_position(self.device, request.position)
         known = self._present_status.at(position)
         planned = Planned(known.currencies, known.values, known.cash_box)

@@ -1,0 +1,64 @@
+"""Steps that tests of end-to-end security share: a host with a key, and a dispenser that asks for tokens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import trio
+
+import xfs4iot
+from cash import amount
+from dialogue import Dialogue, dialogue
+from xfs4iot import tokens
+from xfs4iot.simulator import atm
+
+__all__ = ["KEY", "asked", "nonce", "publish", "secured", "spend", "token"]
+
+KEY = bytes(range(32))
+WRONG_KEY = bytes(range(1, 33))
+
+
+def secured(**settings: Any) -> xfs4iot.EndToEndSecurity:
+    """The settings of a service that always needs tokens."""
+    return xfs4iot.EndToEndSecurity(**{"key": KEY, "required": "always", "responses": "always", **settings})
+
+
+async def publish(
+    nursery: trio.Nursery, ledger: xfs4iot.Ledger | None = None, *, seconds: float = 0, **settings: Any
+) -> xfs4iot.Publisher:
+    """A simulated ATM that always needs tokens."""
+    kept = ledger if ledger is not None else xfs4iot.Ledger.open(None)
+    publisher = xfs4iot.Publisher(atm(ledger=kept, seconds=seconds, security=secured(**settings)), port=0)
+    await nursery.start(publisher.serve)
+    return publisher
+
+
+async def connected(nursery: trio.Nursery, publisher: xfs4iot.Publisher, service: str) -> Dialogue:
+    """A conversation with one of its services."""
+    found: Dialogue = await nursery.start(dialogue, publisher.uri(service))
+    return found
+
+
+async def nonce(client: Dialogue) -> str:
+    """A fresh command nonce."""
+    found: str = (await client.success("Common.GetCommandNonce"))["commandNonce"]
+    return found
+
+
+async def token(client: Dialogue, key: bytes = KEY, **amounts: Any) -> str:
+    """A token of a fresh nonce."""
+    return tokens.dispense_token(key, await nonce(client), amounts)
+
+
+def asked(value: Any, token: str | None, currency: str = "EUR") -> dict[str, Any]:
+    """The payload of a dispense with a token."""
+    return {"denomination": amount(value, currency=currency), "token": token}
+
+
+async def spend(client: Dialogue, value: Any, token: str | None, currency: str = "EUR") -> str:
+    """Dispense, and take the items out of the way; how it ended."""
+    completion = await client.completion("CashDispenser.Dispense", asked(value, token, currency))
+    code: str = completion["header"]["completionCode"]
+    if code == "success":
+        await client.success("CashDispenser.Reject")
+    return code
