@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+from pathlib import Path
 from typing import Any
 
 import trio
@@ -12,10 +15,26 @@ from dialogue import Dialogue, dialogue
 from xfs4iot import tokens
 from xfs4iot.simulator import atm
 
-__all__ = ["KEY", "asked", "nonce", "publish", "secured", "spend", "token"]
+__all__ = [
+    "KEY",
+    "WRONG_KEY",
+    "asked",
+    "connected",
+    "nonce",
+    "publish",
+    "secured",
+    "signed",
+    "spend",
+    "token",
+]
 
 KEY = bytes(range(32))
 WRONG_KEY = bytes(range(1, 33))
+
+
+def signed(key: bytes, text: str) -> str:
+    """A text with the HMAC that belongs to it, whatever the text is."""
+    return text + hmac.new(key, text.encode(), hashlib.sha256).hexdigest().upper()
 
 
 def secured(**settings: Any) -> xfs4iot.EndToEndSecurity:
@@ -24,11 +43,17 @@ def secured(**settings: Any) -> xfs4iot.EndToEndSecurity:
 
 
 async def publish(
-    nursery: trio.Nursery, ledger: xfs4iot.Ledger | None = None, *, seconds: float = 0, **settings: Any
+    nursery: trio.Nursery,
+    ledger: xfs4iot.Ledger | None = None,
+    *,
+    state: Path | None = None,
+    seconds: float = 0,
+    **settings: Any,
 ) -> xfs4iot.Publisher:
     """A simulated ATM that always needs tokens."""
     kept = ledger if ledger is not None else xfs4iot.Ledger.open(None)
-    publisher = xfs4iot.Publisher(atm(ledger=kept, seconds=seconds, security=secured(**settings)), port=0)
+    services = atm(ledger=kept, state=state, seconds=seconds, security=secured(**settings))
+    publisher = xfs4iot.Publisher(services, port=0)
     await nursery.start(publisher.serve)
     return publisher
 

@@ -14,7 +14,7 @@ from test_cash_vendor import Teller
 import xfs4iot
 from cash import amount, content, unit
 from dialogue import Dialogue, dialogue
-from secured_tokens import KEY, WRONG_KEY, asked, connected, nonce, publish, secured, spend, token
+from secured_tokens import KEY, WRONG_KEY, asked, connected, nonce, publish, secured, signed, spend, token
 from xfs4iot import devices, tokens
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import common
@@ -43,8 +43,7 @@ async def state(dispenser: Dialogue) -> Any:
 
 def resigned(text: str, old: str, new: str) -> str:
     """A token with a part changed by somebody who has the key."""
-    signed = text[:-64].replace(old, new)
-    return signed + tokens._code(KEY, signed)
+    return signed(KEY, text[:-64].replace(old, new))
 
 
 async def test_capabilities_and_status_tell_that_tokens_are_needed(dispenser: Dialogue) -> None:
@@ -306,7 +305,7 @@ async def test_the_response_token_follows_the_notes(nursery: trio.Nursery) -> No
     assert await reported(client) == report
 
 
-async def test_notes_that_were_stuck_on_their_way_out_are_reported_as_not_presented(
+async def test_notes_stuck_on_their_way_out_are_reported_as_not_presented(
     nursery: trio.Nursery,
 ) -> None:
     publisher = await publish(nursery)
