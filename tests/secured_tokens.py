@@ -12,12 +12,15 @@ import trio
 import xfs4iot
 from cash import amount
 from dialogue import Dialogue, dialogue
-from xfs4iot import tokens
-from xfs4iot.simulator import atm
+from xfs4iot import devices, tokens
+from xfs4iot.protocol import errors
+from xfs4iot.protocol.messages import common
+from xfs4iot.simulator import SimulatedCashDispenser, atm
 
 __all__ = [
     "KEY",
     "WRONG_KEY",
+    "Firmware",
     "asked",
     "connected",
     "nonce",
@@ -87,3 +90,36 @@ async def spend(client: Dialogue, value: Any, token: str | None, currency: str =
     if code == "success":
         await client.success("CashDispenser.Reject")
     return code
+
+
+class Firmware(SimulatedCashDispenser):
+    """A device whose firmware has nonce and key, and checks by rules of its own."""
+
+    nonce = ""
+
+    def __init__(self) -> None:
+        super().__init__("CashDispenser", seconds=0)
+        self.uses: list[tuple[str, devices.TokenUse]] = []
+        assert self.capabilities.common is not None
+        self.capabilities.common.end_to_end_security = common.EndToEndSecurity(
+            required="always",
+            hardware_security_element=True,
+            response_security_enabled="always",
+            commands=["CashDispenser.Dispense", "CashDispenser.Count"],
+        )
+
+    async def get_command_nonce(self) -> str:
+        self.nonce = "1234567890"
+        return self.nonce
+
+    async def clear_command_nonce(self) -> None:
+        self.nonce = ""
+        self.send(common.NonceClearedEvent(reason_description="by command"))
+
+    async def check_token(self, token: str, use: devices.TokenUse) -> None:
+        self.uses.append((token, use))
+        if not self.nonce:
+            raise errors.NoCommandNonce("no nonce")
+
+    async def present_token(self, nonce: str, report: tokens.PresentReport) -> str:
+        return f"NONCE={nonce},of the firmware"

@@ -115,6 +115,7 @@ def test_an_operator_turns_tokens_on(key_file: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "text"),
     [
+        ("xfs4iot.simulator:SimulatedCashDispenser", "secured_tokens:Firmware", "own firmware"),
         ('key_file = "token.key"', "", "keeps no keys; give key_file"),
         ("token.key", "other.key", "cannot be read"),
         ("nonce_timeout = 300", "nonce_timeout = -1", ">= 0"),

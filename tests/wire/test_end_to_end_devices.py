@@ -10,11 +10,10 @@ import trio
 
 import xfs4iot
 from dialogue import Dialogue, dialogue
-from secured_tokens import KEY, connected, nonce, secured, spend, token
+from secured_tokens import KEY, Firmware, connected, nonce, secured, spend, token
 from xfs4iot import devices, tokens
 from xfs4iot.interfaces.common import Common
 from xfs4iot.interfaces.end_to_end_security import CommandTokens
-from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import banknote_neutralization, common
 from xfs4iot.server import service
 from xfs4iot.server.command import Command
@@ -74,39 +73,6 @@ async def test_without_a_key_the_device_says_whether_it_dispenses(
     device.keys["endToEndSecurity"] = KEY[:8]
     assert await spend(client, 50, None) == code
     assert await told() == without
-
-
-class Firmware(SimulatedCashDispenser):
-    """A device whose firmware has nonce and key, and checks by rules of its own."""
-
-    nonce = ""
-
-    def __init__(self) -> None:
-        super().__init__("CashDispenser", seconds=0)
-        self.uses: list[tuple[str, devices.TokenUse]] = []
-        assert self.capabilities.common is not None
-        self.capabilities.common.end_to_end_security = common.EndToEndSecurity(
-            required="always",
-            hardware_security_element=True,
-            response_security_enabled="always",
-            commands=["CashDispenser.Dispense", "CashDispenser.Count"],
-        )
-
-    async def get_command_nonce(self) -> str:
-        self.nonce = "1234567890"
-        return self.nonce
-
-    async def clear_command_nonce(self) -> None:
-        self.nonce = ""
-        self.send(common.NonceClearedEvent(reason_description="by command"))
-
-    async def check_token(self, token: str, use: devices.TokenUse) -> None:
-        self.uses.append((token, use))
-        if not self.nonce:
-            raise errors.NoCommandNonce("no nonce")
-
-    async def present_token(self, nonce: str, report: tokens.PresentReport) -> str:
-        return f"NONCE={nonce},of the firmware"
 
 
 async def test_a_device_whose_firmware_checks_is_asked(nursery: trio.Nursery) -> None:

@@ -310,6 +310,9 @@ class _Reader:
         wanted = service.end_to_end_security
         if wanted is None:
             return
+        if device.check_token is not Device.check_token:
+            self.mistake(where, f"{service.device} checks tokens in its own firmware; remove {_title(where)}")
+            return
         try:
             service.security()
         except ValueError as problem:

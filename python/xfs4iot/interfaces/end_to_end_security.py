@@ -122,6 +122,11 @@ class CommandTokens:
         """Whether `Common.GetCommandNonce` and `ClearCommandNonce` exist."""
         return self.checks_here or implements(self.service.device, "get_command_nonce")
 
+    @property
+    def _operator(self) -> EndToEndSecurity | None:
+        """What the operator has set; firmware that checks tokens itself cannot be told."""
+        return self.settings if self.checks_here else None
+
     def _declared(self) -> messages.EndToEndSecurity | None:
         common = self.service.device.capabilities.common if self.service.device is not None else None
         return common.end_to_end_security if common is not None else None
@@ -129,8 +134,8 @@ class CommandTokens:
     def _settings(self) -> EndToEndSecurity:
         """The operator's; else what the device declares."""
         declared = self._declared()
-        if self.settings is not None or declared is None:
-            return self.settings or EndToEndSecurity()
+        if self._operator is not None or declared is None:
+            return self._operator or EndToEndSecurity()
         return EndToEndSecurity(
             required=declared.required or "ifConfigured",
             responses=declared.response_security_enabled,
@@ -141,7 +146,7 @@ class CommandTokens:
     def commands(self) -> list[str]:
         """The commands of this service that need a token and can carry one."""
         declared = self._declared()
-        named = self.settings.commands if self.settings is not None else declared and declared.commands
+        named = self._operator.commands if self._operator is not None else declared and declared.commands
         return [
             name
             for name in (DISPENSE, *SAYS)
@@ -158,7 +163,7 @@ class CommandTokens:
             required=settings.required,
             hardware_security_element=bool(declared and declared.hardware_security_element),
             response_security_enabled=settings.responses,
-            commands=(declared.commands if declared is not None and self.settings is None else None)
+            commands=(declared.commands if declared is not None and self._operator is None else None)
             or self.commands
             or None,
             command_nonce_timeout=settings.nonce_timeout,
