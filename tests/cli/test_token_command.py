@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
+import trio
 from click.testing import CliRunner, Result
 
-from secured_tokens import KEY
+from secured_tokens import KEY, publish
 from xfs4iot import tokens
 from xfs4iot.cli import cli
 from xfs4iot.cli.configuration import ConfigurationError, read
 
+ROOT = Path(__file__).parent.parent.parent
 NONCE = "254611E63B2531576314E86527338D61"
 VARIABLE = {"XFS4IOT_TOKEN_KEY": KEY.hex()}
 
@@ -89,6 +92,15 @@ def test_without_a_key_it_says_where_to_put_it() -> None:
     refused = run("check", "x", env={"XFS4IOT_TOKEN_KEY": ""})
     assert refused.exit_code == 2
     assert "XFS4IOT_TOKEN_KEY" in refused.output
+
+
+async def test_the_example_of_the_guide_is_paid(key_file: Path, nursery: trio.Nursery) -> None:
+    example = ROOT / "examples" / "withdraw_with_token.py"
+    assert example.read_text() in (ROOT / "docs" / "end_to_end_security.md").read_text()
+    publisher = await publish(nursery)
+    command = [sys.executable, str(example), publisher.uri("CashDispenser"), str(key_file)]
+    done = await trio.run_process(command, capture_stdout=True)
+    assert done.stdout.decode().splitlines() == ["ours: True", "presented: True {'EUR': Decimal('50')}"]
 
 
 CONFIGURATION = """
