@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -9,12 +10,13 @@ import pytest
 import trio
 
 import xfs4iot
+from cash import amount
 from dialogue import Dialogue, dialogue
 from secured_tokens import KEY, Firmware, connected, nonce, secured, spend, token
 from xfs4iot import devices, tokens
 from xfs4iot.interfaces.common import Common
 from xfs4iot.interfaces.end_to_end_security import CommandTokens
-from xfs4iot.protocol.messages import banknote_neutralization, common
+from xfs4iot.protocol.messages import banknote_neutralization, cash_dispenser, common
 from xfs4iot.server import service
 from xfs4iot.server.command import Command
 from xfs4iot.server.handler import Interface, handles
@@ -93,6 +95,64 @@ async def test_a_device_whose_firmware_checks_is_asked(nursery: trio.Nursery) ->
     assert status["token"] == "NONCE=77,of the firmware"
     await client.success("Common.ClearCommandNonce")
     assert (await client.until("unsolicited", name=CLEARED))["payload"] == {"reasonDescription": "by command"}
+
+
+class Bunches(devices.CashDispenser):
+    """A device that presents note by note, and takes back what it cannot tell apart."""
+
+    stacked = 0
+
+    async def cash_units(self) -> Mapping[str, devices.CashUnit]:
+        return {
+            "unit1": devices.CashUnit(
+                index=1,
+                capacity=100,
+                types=frozenset({"cashOut", "cashOutRetract"}),
+                cash_items=("typeEUR20",),
+                currency="EUR",
+                value=Decimal(20),
+                initial=50,
+                retract_areas=1,
+            )
+        }
+
+    async def dispense(
+        self, request: devices.DispenseRequest, events: devices.CashEvents
+    ) -> devices.Dispensed:
+        self.stacked = request.counts["unit1"]
+        return devices.Dispensed(moved=devices.items_from(request.counts, "stacker"), bunches=self.stacked)
+
+    async def present(self, position: str, events: devices.CashEvents) -> devices.Presented:
+        self.stacked -= 1
+        moved = (devices.ItemsMoved(1, "stacker", "output", origin="unit1"),)
+        return devices.Presented(moved=moved, additional_bunches=self.stacked)
+
+    async def retract(self, request: devices.RetractRequest, events: devices.CashEvents) -> devices.Retracted:
+        assert request.destination.unit is not None
+        return devices.Retracted(moved=(devices.ItemsMoved(1, "output", request.destination.unit),))
+
+
+async def test_bunches_presented_one_by_one_add_up(nursery: trio.Nursery) -> None:
+    device = Bunches("CashDispenser")
+    device.capabilities.cash_dispenser = cash_dispenser.Capabilities(
+        intermediate_stacker=True, retract_areas=cash_dispenser.CapabilitiesRetractAreas(retract=True)
+    )
+    serving = xfs4iot.Publisher([xfs4iot.Service(device, security=secured())], port=0)
+    await nursery.start(serving.serve)
+    client = await connected(nursery, serving, "CashDispenser")
+
+    async def reported() -> tokens.PresentReport:
+        status = await client.success("CashDispenser.GetPresentStatus", {"nonce": "1"})
+        return tokens.read_present_token(status["token"], KEY, "1")
+
+    allowed = await token(client, EUR=60)
+    await client.success("CashDispenser.Dispense", {"denomination": amount(60), "token": allowed})
+    for presented in (20, 40):
+        await client.success("CashDispenser.Present", {})
+        assert (await reported()).presented_amounts == {"EUR": presented}
+    await client.success("CashManagement.Retract", {})
+    report = await reported()
+    assert (report.retracted, report.retracted_amounts) == (True, None)
 
 
 class Neutralization(Interface):

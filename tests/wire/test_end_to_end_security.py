@@ -14,6 +14,7 @@ from test_cash_vendor import Teller
 import xfs4iot
 from cash import amount, content, unit
 from dialogue import Dialogue, dialogue
+from schemas import problems
 from secured_tokens import KEY, WRONG_KEY, asked, connected, nonce, publish, secured, signed, spend, token
 from xfs4iot import tokens
 from xfs4iot.server.session import SessionLimits
@@ -322,25 +323,33 @@ async def test_the_present_status_has_a_token_only_for_a_nonce(dispenser: Dialog
         assert await dispenser.failure("CashDispenser.GetPresentStatus", {"nonce": wrong}) == "invalidData"
 
 
-@pytest.mark.parametrize("specification", ["2021-1", "2023-2"])
-async def test_older_clients_have_tokens_too(nursery: trio.Nursery, specification: str) -> None:
+@pytest.mark.parametrize("specification", ["2021-1", "2023-2", "2024-3"])
+async def test_a_client_of_any_version_has_tokens(nursery: trio.Nursery, specification: str) -> None:
     publisher = await publish(nursery)
     client: Dialogue = await nursery.start(dialogue, publisher.uri("CashDispenser"), specification)
-    await client.send("Common.GetCommandNonce", {"timeout": 0})
-    fresh = (await client.until("completion"))["payload"]["commandNonce"]
-    allowed = tokens.dispense_token(KEY, fresh, {"EUR": 50})
-    wanted = {"denomination": {"currencies": {"EUR": 50}}, "mix": "mix1"}
-    for text, code in ((allowed[:-1], "invalidTokenFormat"), (allowed, "success")):
-        payload: dict[str, Any] = {"token": text, "denomination": amount(50)}
-        if specification == "2021-1":
-            payload = {"token": text, "denomination": wanted, "timeout": 0}
-        await client.send("CashDispenser.Dispense", payload)
+
+    async def asked_for(name: str, payload: Any, code: str = "success") -> dict[str, Any]:
+        await client.send(name, payload)
         completion = await client.until("completion")
-        assert {**completion["header"], **completion.get("payload", {})}["completionCode"] == code, completion
-    status = {"nonce": "1414", "timeout": 0} if specification == "2021-1" else {"nonce": "1414"}
-    await client.send("CashDispenser.GetPresentStatus", status)
-    answer = (await client.until("completion"))["payload"]["token"]
-    assert tokens.read_present_token(answer, KEY, "1414").dispense_id == allowed[-64:]
+        found = {**completion["header"], **completion.get("payload", {})}
+        assert found["completionCode"] == code, completion
+        assert not problems(specification, completion)
+        return found
+
+    old = specification == "2021-1"
+    empty = {"timeout": 0} if old else {}
+    told = await asked_for("Common.Capabilities", empty)
+    assert told["common"]["endToEndSecurity"]["required"] == "always"
+    fresh = (await asked_for("Common.GetCommandNonce", empty))["commandNonce"]
+    allowed = tokens.dispense_token(KEY, fresh, {"EUR": 50})
+    flat = {"denomination": {"currencies": {"EUR": 50}}, "mix": "mix1"}
+    wanted = flat if old else amount(50)
+    for text, code in ((allowed[:-1], "invalidTokenFormat"), (allowed, "success")):
+        await asked_for("CashDispenser.Dispense", {"token": text, "denomination": wanted, **empty}, code)
+    status = await asked_for("CashDispenser.GetPresentStatus", {"nonce": "1414", **empty})
+    assert tokens.read_present_token(status["token"], KEY, "1414").dispense_id == allowed[-64:]
+    cleared = await client.until("unsolicited", name=CLEARED)
+    assert not problems(specification, cleared)
 
 
 async def test_nothing_secret_reaches_the_log(

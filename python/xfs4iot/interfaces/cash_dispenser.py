@@ -16,8 +16,6 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, ClassVar
 
-import msgspec
-
 from xfs4iot.devices import (
     CashMovement,
     CashUnitError,
@@ -251,8 +249,7 @@ class CashDispenser(Interface):
             state = "presented" if any(items.target == "output" for items in result.moved) else "notPresented"
         known = self._present_status.at(detail["position"])
         moved = self._amounts_of(result, lambda items: items.target == "output") if result else None
-        status = msgspec.structs.replace(known, state=state, presented=moved)
-        return dict(self._present_status.changed(detail["position"], status))
+        return dict(self._present_status.changed(detail["position"], known.with_presented(state, moved)))
 
     def _after_retract(
         self, detail: Mapping[str, Any], result: CashMovement | None, booking: Booking

@@ -48,6 +48,17 @@ class PresentStatus(msgspec.Struct, frozen=True):
     retracted: bool = False
     retracted_amounts: dict[str, Decimal] | None = None
 
+    def with_presented(self, state: State, amounts: dict[str, Decimal] | None) -> PresentStatus:
+        """With what was presented now, if anybody knows, besides the bunches before it."""
+        total = amounts
+        if self.presented is not None and amounts is not None:
+            # What came back to the stacker and was presented again is no more than was dispensed.
+            total = {
+                currency: min(amount, self.dispensed.get(currency, amount))
+                for currency, amount in _sum(self.presented, amounts).items()
+            }
+        return msgspec.structs.replace(self, state=state, presented=total)
+
     def with_retracted(self, amounts: dict[str, Decimal] | None) -> PresentStatus:
         """With what was taken back now, if anybody knows, besides what was before."""
         total = amounts
