@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import xfs4iot
@@ -37,6 +37,7 @@ def pattern() -> Any:
     return re.compile(dispense["payload"]["properties"]["token"]["pattern"])
 
 
+@settings(deadline=None)
 @given(nonces, said)
 def test_what_is_made_is_read_and_fits_the_catalogue(nonce: str, says: dict[str, str]) -> None:
     text = tokens.make_token(KEY, nonce, says)
@@ -49,6 +50,7 @@ def test_what_is_made_is_read_and_fits_the_catalogue(nonce: str, says: dict[str,
         tokens.authenticate(text, WRONG_KEY)
 
 
+@settings(deadline=None)
 @given(nonces, said, st.data())
 def test_whatever_is_read_fits_the_catalogue(nonce: str, says: dict[str, str], data: st.DataObject) -> None:
     text = list(tokens.make_token(KEY, nonce, says))
@@ -99,12 +101,14 @@ def test_a_token_that_is_signed_must_still_be_right(middle: str, code: str) -> N
     assert NONCE not in str(refused.value)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(currencies, money, min_size=1))
 def test_amounts_come_back_exactly(amounts: dict[str, Decimal]) -> None:
     token = tokens.authenticate(tokens.dispense_token(KEY, "1", amounts), KEY)
     assert tokens.amounts(token, "DISPENSE") == amounts
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(currencies, money, min_size=1, max_size=2),
     st.sampled_from([True, False, None]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -11,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
 import trio
 
 import xfs4iot
@@ -123,24 +125,52 @@ async def process(directory: Path) -> AsyncIterator[tuple[trio.Process, Dialogue
         await started.stdout.aclose()
 
 
-async def test_after_a_kill_exactly_what_was_not_dispensed_may_still_be(tmp_path: Path) -> None:
-    tens = {"denomination": {"app": {"currencies": {"EUR": 0}, "counts": {"unit1": 10}}}}
-    async with process(tmp_path) as (running, client):
-        allowed = await token(client, EUR=100)
-        await client.send("CashDispenser.Dispense", {"denomination": tens, "token": allowed})
-        await client.until("event", name="CashDispenser.StartDispenseEvent")
-        await trio.sleep(0.4)
-        running.send_signal(signal.SIGKILL)
-        await running.wait()
-    async with process(tmp_path) as (_, client):
-        status = await client.success("CashDispenser.GetPresentStatus", {"nonce": "7"})
-        report = tokens.read_present_token(status["token"], KEY, "7")
-        assert report.dispense_id == allowed[-64:]
-        dispensed = report.dispensed.get("EUR", Decimal(0))
-        if dispensed:
-            await client.success("CashDispenser.Reject")
-        left = int(100 - dispensed)
-        assert await spend(client, left + 10, allowed) == ("invalidToken" if left else "noCommandNonce")
-        if left:
-            assert await spend(client, left, allowed) == "success"
-        assert await spend(client, 10, allowed) == "noCommandNonce"
+@pytest.mark.parametrize("kills", [1, pytest.param(60, marks=pytest.mark.long)])
+async def test_no_kill_lets_a_token_pay_out_more_or_less_than_it_allows(tmp_path: Path, kills: int) -> None:
+    chance = random.Random(kills)
+    allowed = paid = told = 0
+    text = ""
+    for kill in range(kills + 1):
+        async with process(tmp_path) as (running, client):
+            if kill:
+                # What the last run left is settled now, and what it left of the token is exact.
+                status = await client.success("CashDispenser.GetPresentStatus", {"nonce": "7"})
+                report = tokens.read_present_token(status["token"], KEY, "7")
+                paid = physically_paid(tmp_path)
+                if report.dispense_id == text[-64:]:
+                    assert report.dispensed.get("EUR", 0) == paid - told
+                await clear_away(client)
+                left = allowed - paid
+                assert left >= 0
+                assert await spend(client, left + 10, text) == ("invalidToken" if left else "noCommandNonce")
+                if left >= 10 and chance.random() < 0.5:
+                    assert await spend(client, left, text) == "success"
+                told = paid = physically_paid(tmp_path)
+            if kill == kills:
+                break
+            if paid == allowed:
+                text = await token(client, EUR=100)
+                allowed += 100
+            notes = chance.randrange(1, (allowed - paid) // 10 + 1)
+            counts = {"app": {"currencies": {"EUR": 0}, "counts": {"unit1": notes}}}
+            await client.send(
+                "CashDispenser.Dispense", {"denomination": {"denomination": counts}, "token": text}
+            )
+            await trio.sleep(chance.random() * 0.8)
+            running.send_signal(signal.SIGKILL)
+            await running.wait()
+
+
+def physically_paid(directory: Path) -> int:
+    """What has left the units, for good or bad, by the simulator's own record."""
+    places = json.loads((directory / "CashDispenser.truth.json").read_text())["places"]
+    loaded = {"unit1": (500, 10), "unit2": (500, 20), "unit3": (500, 50), "unit4": (200, 100)}
+    return sum(value * (count - places[unit][unit]) for unit, (count, value) in loaded.items())
+
+
+async def clear_away(client: Dialogue) -> None:
+    """Take what was dispensed out of the way, if anything was."""
+    completion = await client.completion("CashDispenser.Reject")
+    assert completion["header"]["completionCode"] == "success" or (
+        completion["payload"]["errorCode"] == "noItems"
+    )
