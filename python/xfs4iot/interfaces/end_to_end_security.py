@@ -108,6 +108,7 @@ class CommandTokens:
         self.settings: EndToEndSecurity | None = None
         self._nonce = LiveNonce(service)
         self._started = False
+        self._state: Literal["enforced", "notConfigured", "notEnforced"] = "notConfigured"
 
     @property
     def checks_here(self) -> bool:
@@ -189,15 +190,17 @@ class CommandTokens:
         if key is None and implements(device, "token_key"):
             interface = self.service.interfaces["Common"]
             key = await interface.ask(device.token_key, settings.key_name, expect=(bytes, type(None)))
-        if key is not None and len(key) < tokens.SHORTEST_KEY:
-            self.service.log.error("the key %r is too short to check tokens with", settings.key_name)
-            key = None
-        status = device.status.common
-        state: Literal["enforced", "notConfigured", "notEnforced"] = "enforced"
         if key is None:
-            state = "notConfigured" if settings.required == "always" else "notEnforced"
-        if status is not None and status.end_to_end_security != state:
-            status.end_to_end_security = state
+            self._state = "notConfigured" if settings.required == "always" else "notEnforced"
+        elif len(key) < tokens.SHORTEST_KEY:
+            # Somebody wants tokens to be checked: a bad key must not open what no key would.
+            self.service.log.error("the key %r is too short to check tokens with", settings.key_name)
+            key, self._state = None, "notConfigured"
+        else:
+            self._state = "enforced"
+        status = device.status.common
+        if status is not None and status.end_to_end_security != self._state:
+            status.end_to_end_security = self._state
         return key
 
     async def new_nonce(self) -> str:
@@ -266,10 +269,10 @@ class CommandTokens:
             return await self._ask_firmware(token, use)
         key = await self._key()
         if key is None:
-            if self._settings().required == "ifConfigured":
+            if self._state == "notEnforced":
                 return None
             raise errors.AuthorisationRequired(
-                f"{command} always needs a token, but no key is loaded to check it with; load the key "
+                f"{command} needs a token, but there is no good key to check it with; load the key "
                 f"{self._settings().key_name}, see endToEndSecurity of Common.Status"
             )
         checked = self._check(token, key, use)
