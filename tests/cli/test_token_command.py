@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 import trio
 from click.testing import CliRunner, Result
 
-from secured_tokens import KEY, publish
+from dialogue import Dialogue, dialogue
+from secured_tokens import KEY, publish, spend, token
 from xfs4iot import tokens
 from xfs4iot.cli import cli
 from xfs4iot.cli.configuration import ConfigurationError, read
@@ -122,6 +124,31 @@ def test_an_operator_turns_tokens_on(key_file: Path) -> None:
     assert security is not None
     assert (security.key, security.required, security.responses) == (KEY, "always", "always")
     assert security.nonce_timeout == 300
+
+
+async def test_a_service_that_is_configured_for_tokens_asks_for_them(
+    key_file: Path, nursery: trio.Nursery
+) -> None:
+    file = key_file.parent / "atm.toml"
+    file.write_text(CONFIGURATION + "[publisher]\nport = 0\n")
+    log = key_file.parent / "log"
+    with log.open("wb") as stderr:
+        process = await trio.lowlevel.open_process(
+            [sys.executable, "-m", "xfs4iot", "serve", str(file)], stderr=stderr
+        )
+    try:
+        found = None
+        with trio.fail_after(30):
+            while found is None:
+                await trio.sleep(0.05)
+                found = re.search(r"publishing at (\S+)", log.read_text())
+        client: Dialogue = await nursery.start(dialogue, f"{found[1]}/CashDispenser")
+        assert await spend(client, 50, None) == "invalidToken"
+        assert await spend(client, 50, await token(client, EUR=50)) == "success"
+    finally:
+        process.terminate()
+        await process.wait()
+    assert KEY.hex() not in log.read_text()
 
 
 @pytest.mark.parametrize(
