@@ -81,6 +81,16 @@ async def test_a_reservation_that_no_movement_names_is_given_back(tmp_path: Path
         assert not nonces.settle(named, {"EUR": Decimal(0)})
 
 
+async def test_a_crash_before_the_movement_was_announced_uses_nothing_up(tmp_path: Path) -> None:
+    async with atm(tmp_path) as client:
+        allowed = await token(client, EUR=100)
+    with xfs4iot.Ledger.open(tmp_path / "ledger.sqlite") as ledger:
+        await CommandNonces(ledger.service("CashDispenser")).reserve(allowed[-64:], EUR, EUR)
+    async with atm(tmp_path) as client:
+        assert await spend(client, 100, allowed) == "success"
+        assert await spend(client, 10, allowed) == "noCommandNonce"
+
+
 async def test_a_nonce_written_while_another_waits_to_be_written_is_the_one_that_stays(
     tmp_path: Path,
 ) -> None:
