@@ -122,9 +122,10 @@ async def process(directory: Path) -> AsyncIterator[tuple[trio.Process, Dialogue
     assert started.stdout is not None
     try:
         line = b""
-        with trio.fail_after(30):
+        with trio.fail_after(120):
             while not line.endswith(b"\n"):
-                line += await started.stdout.receive_some()
+                assert (more := await started.stdout.receive_some()), "it ended"
+                line += more
         uri = json.loads(line)["services"]["CashDispenser"]
         async with trio.open_nursery() as nursery:
             yield started, await nursery.start(dialogue, uri)
