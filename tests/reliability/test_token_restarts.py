@@ -124,7 +124,8 @@ async def process(directory: Path) -> AsyncIterator[tuple[trio.Process, Dialogue
         line = b""
         with trio.fail_after(120):
             while not line.endswith(b"\n"):
-                assert (more := await started.stdout.receive_some()), "it ended"
+                more = await started.stdout.receive_some()
+                assert more, "the process ended"
                 line += more
         uri = json.loads(line)["services"]["CashDispenser"]
         async with trio.open_nursery() as nursery:

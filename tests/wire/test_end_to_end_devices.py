@@ -16,6 +16,7 @@ from secured_tokens import KEY, Firmware, connected, nonce, secured, spend, toke
 from xfs4iot import devices, tokens
 from xfs4iot.interfaces.common import Common
 from xfs4iot.interfaces.end_to_end_security import CommandTokens
+from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import banknote_neutralization, cash_dispenser, common
 from xfs4iot.server import service
 from xfs4iot.server.command import Command
@@ -75,6 +76,38 @@ async def test_without_a_key_the_device_says_whether_it_dispenses(
     device.keys["endToEndSecurity"] = KEY[:8]
     assert await spend(client, 50, None) == "authorisationRequired"
     assert await told() == "notConfigured"
+
+
+class Deaf(KeyStore):
+    """A device that fails in the middle of a dispense, and for a while does not say what it has moved."""
+
+    deaf = True
+
+    async def dispense(
+        self, request: devices.DispenseRequest, events: devices.CashEvents
+    ) -> devices.Dispensed:
+        if not self.deaf:
+            return await super().dispense(request, events)
+        raise errors.HardwareError("it broke")
+
+    async def recall(self, operation: int) -> devices.CashMovement | None:
+        if self.deaf:
+            raise errors.HardwareError("it does not answer")
+        return await super().recall(operation)
+
+
+async def test_a_dispense_of_which_nothing_is_known_yet_is_not_given_back(nursery: trio.Nursery) -> None:
+    device = Deaf("always")
+    device.keys["endToEndSecurity"] = KEY
+    serving = xfs4iot.Publisher([xfs4iot.Service(device)], port=0)
+    await nursery.start(serving.serve)
+    client = await connected(nursery, serving, "CashDispenser")
+    allowed = await token(client, EUR=50)
+    assert await spend(client, 50, allowed) == "hardwareError"
+    assert await spend(client, 50, allowed) == "invalidToken"
+    device.deaf = False
+    await client.success("CashManagement.Reset", {})
+    assert await spend(client, 50, allowed) == "success"
 
 
 async def test_a_device_whose_firmware_checks_is_asked(nursery: trio.Nursery) -> None:
