@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from xfs4iot._core import __version__
 
 if TYPE_CHECKING:
-    from xfs4iot import denominate
+    from xfs4iot import denominate, tokens
     from xfs4iot.client import (
         CallError,
         Client,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         discover,
     )
     from xfs4iot.interfaces.assembly import Publisher, Service
+    from xfs4iot.interfaces.end_to_end_security import EndToEndSecurity
     from xfs4iot.ledger import Ledger
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "CommandFailed",
     "CommandRefused",
     "Disconnected",
+    "EndToEndSecurity",
     "Event",
     "Ledger",
     "NotFound",
@@ -47,9 +49,11 @@ __all__ = [
     "connect",
     "denominate",
     "discover",
+    "tokens",
 ]
 
 _HOMES = {
+    "EndToEndSecurity": "xfs4iot.interfaces.end_to_end_security",
     "Ledger": "xfs4iot.ledger",
     "Publisher": "xfs4iot.interfaces.assembly",
     "Service": "xfs4iot.interfaces.assembly",
@@ -60,8 +64,8 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name == "denominate":
-        return import_module("xfs4iot.denominate")
+    if name in ("denominate", "tokens"):
+        return import_module(f"xfs4iot.{name}")
     value = getattr(import_module(_HOMES.get(name, "xfs4iot.client")), name)
     globals()[name] = value
     return value

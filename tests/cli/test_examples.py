@@ -76,7 +76,8 @@ def test_the_demo_pays_out_and_leaves_nothing_behind(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "simulate", "serve", "discover", "call", "watch", "denominate", "certificate"]
+    "command",
+    ["demo", "simulate", "serve", "discover", "call", "watch", "denominate", "certificate", "token"],
 )
 def test_every_command_has_help(command: str) -> None:
     done = run(command, "--help")

@@ -17,9 +17,10 @@ MAY_USE = {
     "transport": set(),
     "ledger": {"protocol"},
     "denominate": {"_core"},
-    "devices": {"protocol"},
+    "tokens": {"protocol"},
+    "devices": {"protocol", "tokens"},
     "server": {"protocol", "transport", "devices", "ledger", "_core"},
-    "interfaces": {"server", "devices", "ledger", "protocol", "denominate"},
+    "interfaces": {"server", "devices", "ledger", "protocol", "denominate", "tokens"},
     "simulator": {"interfaces", "server", "devices", "ledger", "protocol", "denominate"},
     "client": {"protocol", "transport", "_core"},
 }

@@ -21,8 +21,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import msgspec
 
 from xfs4iot.devices import Device
+from xfs4iot.interfaces.end_to_end_security import EndToEndSecurity
 from xfs4iot.server.access import ClientRule, mistake_in
 from xfs4iot.server.publisher import plain_text_refused
+from xfs4iot.tokens import read_key
 from xfs4iot.transport.tcp import is_loopback
 
 __all__ = ["Configuration", "ConfigurationError", "Mistake", "load_device", "read"]
@@ -108,6 +110,18 @@ class LimitSettings:
 
 
 @dataclass(frozen=True)
+class EndToEndSettings:
+    """`[service.end_to_end_security]`: see `xfs4iot.EndToEndSecurity`."""
+
+    key_file: Path | None = None
+    key_name: str = "endToEndSecurity"
+    required: Literal["ifConfigured", "always"] = "always"
+    responses: Literal["ifConfigured", "always"] = "always"
+    nonce_timeout: Annotated[int, msgspec.Meta(ge=0)] = 0
+    commands: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class ServiceSettings:
     """`[[service]]`: one device."""
 
@@ -116,6 +130,25 @@ class ServiceSettings:
     queue_limit: _Positive = 1000
     operation_limit: _Seconds = 600.0
     options: dict[str, Any] = field(default_factory=dict)
+    end_to_end_security: EndToEndSettings | None = None
+
+    def security(self) -> EndToEndSecurity | None:
+        """How the service checks end-to-end tokens.
+
+        Raises:
+            ValueError: it could not; the text says why and what to do.
+        """
+        wanted = self.end_to_end_security
+        if wanted is None:
+            return None
+        return EndToEndSecurity(
+            key=None if wanted.key_file is None else read_key(wanted.key_file),
+            key_name=wanted.key_name,
+            required=wanted.required,
+            responses=wanted.responses,
+            nonce_timeout=wanted.nonce_timeout,
+            commands=wanted.commands,
+        )
 
 
 @dataclass(frozen=True)
@@ -275,6 +308,21 @@ class _Reader:
             self.mistake(where, f"{_title(where)}: {problem}")
             return None
 
+    def check_security(self, service: ServiceSettings, device: type[Device], where: _Where) -> None:
+        """Whether tokens could be checked as wanted."""
+        wanted = service.end_to_end_security
+        if wanted is None:
+            return
+        if device.check_token is not Device.check_token:
+            self.mistake(where, f"{service.device} checks tokens in its own firmware; remove {_title(where)}")
+            return
+        try:
+            service.security()
+        except ValueError as problem:
+            self.mistake(where, str(problem))
+        if wanted.key_file is None and device.token_key is Device.token_key:
+            self.mistake(where, f"{service.device} keeps no keys; give key_file in {_title(where)}")
+
     def check(self, configuration: Configuration) -> None:
         """What no single value shows."""
         names: set[str] = set()
@@ -290,9 +338,11 @@ class _Reader:
                 self.mistake(("service", index, "name"), f"service {service.name!r} is configured twice")
             names.add(service.name)
             try:
-                load_device(service.device)
+                device = load_device(service.device)
             except ValueError as problem:
                 self.mistake(("service", index, "device"), str(problem))
+                continue
+            self.check_security(service, device, ("service", index, "end_to_end_security"))
         rules: set[str] = set()
         for index, rule in enumerate(configuration.access.client):
             if rule.name in rules:

@@ -10,6 +10,7 @@ from pathlib import Path
 import trio
 
 from xfs4iot.interfaces.assembly import Publisher
+from xfs4iot.interfaces.end_to_end_security import EndToEndSecurity
 from xfs4iot.ledger import Ledger
 from xfs4iot.simulator import atm
 from xfs4iot.transport.certificates import test_authority
@@ -55,6 +56,7 @@ async def simulated_atm(
     port: int | None = None,
     plain: bool = False,
     seconds: float = 0.2,
+    security: EndToEndSecurity | None = None,
 ) -> AsyncIterator[Hosted]:
     """Run a whole simulated ATM whose certificates and ledger are kept in `directory`.
 
@@ -64,6 +66,7 @@ async def simulated_atm(
         port: see `Publisher`.
         plain: without TLS.
         seconds: how long a movement of the simulated devices takes.
+        security: see `xfs4iot.simulator.atm`.
     """
     await trio.Path(directory).mkdir(parents=True, exist_ok=True)
     ledger = Ledger.open(directory / "ledger.sqlite")
@@ -75,7 +78,7 @@ async def simulated_atm(
             certificate, key = authority.issue_device("xfs4iot simulator", [host, "localhost"])
             credentials = Credentials(TLSConfig(certificate=certificate, key=key))
             ca = authority.certificate_file
-        services = atm(ledger=ledger, state=directory, seconds=seconds)
+        services = atm(ledger=ledger, state=directory, seconds=seconds, security=security)
         publisher = Publisher(services, host=host, port=port, credentials=credentials)
         async with running(publisher):
             yield Hosted(publisher, ca)

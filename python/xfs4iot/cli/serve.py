@@ -80,6 +80,7 @@ async def _serve(configuration: Configuration, credentials: Credentials | None) 
             Service(
                 load_device(one.device)(one.name, one.options),
                 ledger=ledger,
+                security=one.security(),
                 queue_limit=one.queue_limit,
                 operation_limit=one.operation_limit,
             )

@@ -15,6 +15,8 @@ from rich.console import Console
 from xfs4iot.cli.connection import run
 from xfs4iot.cli.hosting import simulated_atm
 from xfs4iot.cli.published import show_published
+from xfs4iot.interfaces.end_to_end_security import EndToEndSecurity
+from xfs4iot.tokens import KeyUnusable, read_key
 
 __all__ = ["simulate"]
 
@@ -25,9 +27,28 @@ __all__ = ["simulate"]
 @click.option("--plain", is_flag=True, help="Plain text, no TLS.")
 @click.option("--state", type=click.Path(file_okay=False, path_type=Path), help="Keep the ATM's state here.")
 @click.option("--seconds", type=float, default=0.2, show_default=True, help="How long a movement takes.")
+@click.option(
+    "--token-key",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Dispense with end-to-end tokens only; the file holds the key in hexadecimal digits.",
+)
+@click.option(
+    "--nonce-timeout",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="With --token-key: seconds after which a command nonce is gone; 0: never.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line when ready.")
 def simulate(
-    port: int | None, host: str, plain: bool, state: Path | None, seconds: float, as_json: bool
+    port: int | None,
+    host: str,
+    plain: bool,
+    state: Path | None,
+    seconds: float,
+    token_key: Path | None,
+    nonce_timeout: int,
+    as_json: bool,
 ) -> None:
     """Run a simulated ATM: cash dispenser, and the Simulator service that drives it.
 
@@ -35,12 +56,22 @@ def simulate(
     ready. Without --state everything is gone when it ends.
     """
     console = Console()
+    security = None
+    if token_key is not None:
+        try:
+            security = EndToEndSecurity(
+                key=read_key(token_key), required="always", responses="always", nonce_timeout=nonce_timeout
+            )
+        except KeyUnusable as wrong:
+            raise click.BadParameter(str(wrong), param_hint="--token-key") from None
 
     with ExitStack() as stack:
         directory = state or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="xfs4iot-")))
 
         async def main() -> int:
-            async with simulated_atm(directory, host=host, port=port, plain=plain, seconds=seconds) as atm:
+            async with simulated_atm(
+                directory, host=host, port=port, plain=plain, seconds=seconds, security=security
+            ) as atm:
                 services = {name: atm.publisher.uri(name) for name in atm.publisher.services}
                 if as_json:
                     ready = {

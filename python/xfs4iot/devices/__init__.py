@@ -20,6 +20,7 @@ from xfs4iot.devices.cash_management import (
     RetractRequest,
     items_from,
 )
+from xfs4iot.devices.end_to_end_security import TokenUse
 from xfs4iot.devices.power_management import PowerManagement
 from xfs4iot.devices.storage import CashUnit, Storage, StorageUnitError, UnitError, UnitFailure, UnitStatus
 
@@ -44,6 +45,7 @@ __all__ = [
     "Storage",
     "StorageUnitError",
     "Tested",
+    "TokenUse",
     "UnitError",
     "UnitFailure",
     "UnitStatus",

@@ -6,8 +6,10 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
+from xfs4iot.devices.end_to_end_security import TokenUse
 from xfs4iot.protocol.message import Payload
 from xfs4iot.protocol.messages import common
+from xfs4iot.tokens import PresentReport
 
 __all__ = ["CommandEvents", "Device", "implements", "operation"]
 
@@ -102,9 +104,44 @@ class Device:
 
     @operation
     async def get_command_nonce(self) -> str:
-        """`Common.GetCommandNonce`: a fresh nonce, 32 upper-case hexadecimal digits."""
+        """`Common.GetCommandNonce`: a fresh nonce, 32 upper-case hexadecimal digits.
+
+        For a device that checks tokens itself: see `check_token`.
+        """
         raise NotImplementedError
 
     @operation
     async def clear_command_nonce(self) -> None:
         """`Common.ClearCommandNonce`: forget the nonce; no token is accepted until the next."""
+
+    @operation
+    async def check_token(self, token: str, use: TokenUse) -> None:
+        """Check a token in the device's own firmware, before anything moves.
+
+        With `get_command_nonce` and `clear_command_nonce`, for a device that keeps nonce and
+        key itself. It says what it does in `capabilities.common.end_to_end_security`, and sends
+        `Common.NonceClearedEvent` when its nonce is gone.
+
+        Raises:
+            NoCommandNonce, InvalidToken, InvalidTokenNonce, InvalidTokenHMAC,
+            InvalidTokenFormat, InvalidTokenKeyNoValue: it does not allow `use`.
+        """
+
+    @operation
+    async def present_token(self, nonce: str, report: PresentReport) -> str:
+        """The response token of `CashDispenser.GetPresentStatus`, made in the device's own firmware.
+
+        Args:
+            nonce: of the client.
+            report: what the service knows; the firmware may know better.
+        """
+        raise NotImplementedError
+
+    @operation
+    async def token_key(self, name: str) -> bytes | None:
+        """The key called `name` of the device's key store, for a service that checks tokens itself.
+
+        Asked for whenever a token is to be checked, so that a key may be loaded or changed at
+        any time; None while there is none.
+        """
+        raise NotImplementedError

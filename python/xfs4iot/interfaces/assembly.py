@@ -7,6 +7,8 @@ from typing import Any
 
 from xfs4iot.devices import Device
 from xfs4iot.interfaces import interfaces_for
+from xfs4iot.interfaces.common import Common
+from xfs4iot.interfaces.end_to_end_security import EndToEndSecurity
 from xfs4iot.interfaces.service_publisher import ServicePublisher
 from xfs4iot.ledger import Ledger
 from xfs4iot.protocol import versions
@@ -21,14 +23,25 @@ class Service(service.Service):
     Args:
         device: the vendor's object; its name is the service's.
         ledger: keeps what must outlive power loss; None keeps it in memory, for tests and demonstrations.
+        security: how the service checks end-to-end tokens; None: as the device declares and does it.
         settings: see `xfs4iot.server.service.Service`.
     """
 
-    def __init__(self, device: Device, *, ledger: Ledger | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        device: Device,
+        *,
+        ledger: Ledger | None = None,
+        security: EndToEndSecurity | None = None,
+        **settings: Any,
+    ) -> None:
         kept = ledger if ledger is not None else Ledger.open(None)
         super().__init__(
             device.name, device, interfaces_for(device), ledger=kept.service(device.name), **settings
         )
+        common = self.interfaces[Common.name]
+        assert isinstance(common, Common)
+        common.tokens.settings = security
 
 
 class Publisher(publisher.Publisher):

@@ -12,11 +12,9 @@ even the present status. What was dispensed is what the device reports, not what
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, ClassVar
-
-import msgspec
 
 from xfs4iot.devices import (
     CashMovement,
@@ -24,6 +22,7 @@ from xfs4iot.devices import (
     Counted,
     Dispensed,
     DispenseRequest,
+    ItemsMoved,
     Presented,
     Tested,
     items_from,
@@ -40,8 +39,10 @@ from xfs4iot.interfaces.cash_positions import (
     require_items_inside,
     status_of,
 )
+from xfs4iot.interfaces.common import Common
 from xfs4iot.interfaces.present_status import PresentStatus, PresentStatuses
 from xfs4iot.interfaces.storage import Storage
+from xfs4iot.interfaces.token_amounts import token_amounts
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import cash_dispenser as messages
 from xfs4iot.protocol.messages import cash_management as cash
@@ -67,9 +68,14 @@ class CashDispenser(Interface):
         self._mixes = Mixes(service)
         self._denominator = Denominator(self.storage, self._mixes, self._tellers)
         self._present_status = PresentStatuses(service.ledger)
+        common = service.interfaces[Common.name]
+        assert isinstance(common, Common)
+        self._tokens = common.tokens
         self._movements.consequences |= {
             "dispense": self._after_dispense,
             "present": self._after_present,
+            "retract": self._after_retract,
+            "reset": self._after_retract,
         }
 
     async def start(self) -> None:
@@ -94,16 +100,20 @@ class CashDispenser(Interface):
         await self._mixes.set_table(request)
 
     @handles("CashDispenser.GetPresentStatus")
-    def get_present_status(
+    async def get_present_status(
         self, request: messages.GetPresentStatus, command: Command
     ) -> messages.GetPresentStatusCompletion:
-        """`CashDispenser.GetPresentStatus` 3.0."""
+        """`CashDispenser.GetPresentStatus` 3.0.
+
+        Waits for its turn, so that a client that was cut off learns of its dispense that still runs.
+        """
         position = output_position(self.device, request.position)
         known = self._present_status.at(position)
         planned = Planned(known.currencies, known.values, known.cash_box)
         return messages.GetPresentStatusCompletion(
             denomination=planned.message() if known.values or known.cash_box else None,
             present_state=known.state,
+            token=await self._tokens.present_token(request.nonce, known.report()),
         )
 
     @handles("CashDispenser.Denominate", asks="dispense")
@@ -119,23 +129,24 @@ class CashDispenser(Interface):
         planned = self._denominator.plan(request.denomination, "$.denomination")
         require_closed_shutter(self.device, position)
         require_free_way(self.device, position)
-        await self.authorise(request.token, planned, command)
-        result, booking = await self._movements.move(
-            command,
-            "dispense",
-            self.device.dispense,
-            DispenseRequest(planned.counts, position, request.token),
-            expect=Dispensed,
-            planned=items_from(planned.counts, "stacker" if self._has_stacker() else "output"),
-            units=self.storage.names_of_type("reject"),
-            detail={
-                "position": position,
-                "requestId": command.request_id,
-                "identity": command.identity,
-                "cashBox": {name: str(amount) for name, amount in planned.cash_box.items()},
-                "teller": planned.teller,
-            },
-        )
+        async with self._tokens.authorised(request.token, self._token_amounts(planned.counts)) as token:
+            result, booking = await self._movements.move(
+                command,
+                "dispense",
+                self.device.dispense,
+                DispenseRequest(planned.counts, position, request.token),
+                expect=Dispensed,
+                planned=items_from(planned.counts, "stacker" if self._has_stacker() else "output"),
+                units=self.storage.names_of_type("reject"),
+                detail={
+                    "position": position,
+                    "requestId": command.request_id,
+                    "identity": command.identity,
+                    "cashBox": {name: str(amount) for name, amount in planned.cash_box.items()},
+                    "teller": planned.teller,
+                    **token,
+                },
+            )
         done = Planned(
             self._with_cash_box(self._paid(booking, result), planned.cash_box),
             self._paid(booking, result),
@@ -154,12 +165,6 @@ class CashDispenser(Interface):
         return messages.DispenseCompletion(
             denomination=done.message(), bunches=bunches, storage=self._storage_changes(booking)
         )
-
-    async def authorise(self, token: str | None, planned: Planned, command: Command) -> None:
-        """Check the end-to-end token of a dispense, after all other checks and before anything moves.
-
-        A device that declares no end-to-end security takes no notice of tokens.
-        """
 
     def _dispense_position(self, request: messages.Dispense) -> Any:
         """The position asked for; without one, the teller's own or the default."""
@@ -206,6 +211,7 @@ class CashDispenser(Interface):
             direct = any(items.target == "output" for items in result.moved)
             state = "presented" if direct else "notPresented"
         paid = self._denominator.worth(values)
+        worth = self._token_amounts(values)
         status = PresentStatus(
             state=state,
             currencies=self._with_cash_box(values, cash_box),
@@ -213,8 +219,12 @@ class CashDispenser(Interface):
             cash_box=cash_box,
             request_id=detail["requestId"],
             identity=detail["identity"],
+            token=(detail.get("authorisation") or {}).get("token"),
+            dispensed=worth if worth is not None else paid,
+            presented=worth if state == "presented" else None,
         )
         documents = dict(self._present_status.changed(detail["position"], status))
+        documents |= self._tokens.settle(detail, worth if result is not None else None)
         if detail["teller"] is not None and result is not None:
             capabilities = self.device.capabilities.cash_dispenser
             coins = str(capabilities.type).endswith("Coin")
@@ -230,9 +240,32 @@ class CashDispenser(Interface):
         elif result is not None:
             state = "presented" if any(items.target == "output" for items in result.moved) else "notPresented"
         known = self._present_status.at(detail["position"])
-        return dict(
-            self._present_status.changed(detail["position"], msgspec.structs.replace(known, state=state))
-        )
+        moved = self._amounts_of(result, lambda items: items.target == "output") if result else None
+        return dict(self._present_status.changed(detail["position"], known.with_presented(state, moved)))
+
+    def _after_retract(
+        self, detail: Mapping[str, Any], result: CashMovement | None, booking: Booking
+    ) -> dict[str, bytes]:
+        position = detail.get("position") or output_position(self.device, None)
+        known = self._present_status.at(position)
+        back = self._amounts_of(result, lambda items: items.source == "output") if result else None
+        if known.state == "notPresented" or back == {}:
+            return {}
+        return dict(self._present_status.changed(position, known.with_retracted(back)))
+
+    def _amounts_of(
+        self, result: CashMovement, which: Callable[[ItemsMoved], bool]
+    ) -> dict[str, Decimal] | None:
+        """What some of the items moved are worth; None if it is not known of all of them."""
+        counts: dict[str, int] = {}
+        for items in filter(which, result.moved):
+            if items.origin is None:
+                return None
+            counts[items.origin] = counts.get(items.origin, 0) + items.count
+        return self._token_amounts(counts)
+
+    def _token_amounts(self, counts: Mapping[str, int]) -> dict[str, Decimal] | None:
+        return token_amounts(self.storage, counts)
 
     def _storage_changes(self, booking: Booking) -> cash.StorageInOut:
         """What the movement has changed of the counts, unit by unit."""

@@ -9,16 +9,18 @@ SetVersions hold for the connection that chose them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import msgspec
 
 from xfs4iot.devices import implements
+from xfs4iot.interfaces.end_to_end_security import CommandTokens
 from xfs4iot.interfaces.power_management import save_power
 from xfs4iot.protocol import errors, registry, versions, wire
 from xfs4iot.protocol.messages import common as messages
 from xfs4iot.server.command import Command
-from xfs4iot.server.handler import Interface, handles
+from xfs4iot.server.handler import Handler, Interface, handles
 from xfs4iot.server.service import Service
 
 __all__ = ["Common"]
@@ -33,19 +35,22 @@ class Common(Interface):
 
     def __init__(self, service: Service) -> None:
         super().__init__(service)
+        self.tokens = CommandTokens(self)
         self._transaction = messages.GetTransactionStateCompletion(state="inactive")
         self._status: bytes | None = None
         self._status_serial = -1
         self._capabilities: bytes | None = None
 
     async def start(self) -> None:
-        """Recall the transaction state."""
+        """Recall the transaction state and the nonce."""
+        await self.tokens.start()
         if kept := self.service.ledger.document(_TRANSACTION):
             self._transaction = wire.decode(messages.GetTransactionStateCompletion, kept)
 
     async def reopened(self) -> None:
         """The device may have learnt only now what it can do."""
         self._capabilities = None
+        await self.tokens.start()
 
     @property
     def transaction_active(self) -> bool:
@@ -64,7 +69,11 @@ class Common(Interface):
     def capabilities(self, request: None, command: Command) -> bytes:
         """`Common.Capabilities`: what the device can do, and each message in each version served."""
         if self._capabilities is None:
-            offered = msgspec.structs.replace(self.device.capabilities, interfaces=self._interfaces())
+            device = self.device.capabilities
+            common = msgspec.structs.replace(
+                device.common or messages.CapabilityProperties(), end_to_end_security=self.tokens.capability()
+            )
+            offered = msgspec.structs.replace(device, interfaces=self._interfaces(), common=common)
             self._capabilities = wire.encode(offered)
         return self._capabilities
 
@@ -145,13 +154,27 @@ class Common(Interface):
         """`Common.GetTransactionState`: as last set, also before a restart."""
         return self._transaction
 
-    @handles("Common.GetCommandNonce", asks="get_command_nonce", beside_queue=True)
+    def handlers(self) -> Mapping[str, Handler]:
+        """Nonces are for services with end-to-end security."""
+        found = dict(super().handlers())
+        if not self.tokens.offers_nonces:
+            found.pop("Common.GetCommandNonce", None)
+            found.pop("Common.ClearCommandNonce", None)
+        return found
+
+    @handles("Common.GetCommandNonce", beside_queue=True)
     async def get_command_nonce(self, request: None, command: Command) -> messages.GetCommandNonceCompletion:
-        """`Common.GetCommandNonce`: a fresh nonce of the device for the next token."""
-        nonce = await self.ask(self.device.get_command_nonce, expect=str)
+        """`Common.GetCommandNonce`: a fresh nonce for the next token; the one before is gone."""
+        if self.tokens.checks_here:
+            nonce = await self.tokens.new_nonce()
+        else:
+            nonce = await self.ask(self.device.get_command_nonce, expect=str)
         return messages.GetCommandNonceCompletion(command_nonce=nonce)
 
-    @handles("Common.ClearCommandNonce", asks="clear_command_nonce", beside_queue=True)
+    @handles("Common.ClearCommandNonce", beside_queue=True)
     async def clear_command_nonce(self, request: None, command: Command) -> None:
         """`Common.ClearCommandNonce`: no token is accepted until the next nonce."""
-        await self.ask(self.device.clear_command_nonce, expect=type(None))
+        if self.tokens.checks_here:
+            await self.tokens.clear_nonce()
+        else:
+            await self.ask(self.device.clear_command_nonce, expect=type(None))

@@ -15,6 +15,7 @@ import msgspec
 
 from xfs4iot.ledger import ServiceLedger
 from xfs4iot.protocol import wire
+from xfs4iot.tokens import PresentReport
 
 __all__ = ["PresentStatus", "PresentStatuses"]
 
@@ -28,6 +29,11 @@ class PresentStatus(msgspec.Struct, frozen=True):
         state: as on the wire.
         currencies, values, cash_box: what was dispensed, by currency and by unit.
         request_id, identity: which command of whom dispensed it.
+        token: HMAC of the end-to-end token that authorised it.
+        dispensed: what the items were worth, by currency, as a token counts them.
+        presented: what got into the customer's reach, by currency; None if nothing did or nobody knows.
+        retracted: whether any of it was taken back.
+        retracted_amounts: what of it, by currency; None if nothing was or nobody knows.
     """
 
     state: State = "unknown"
@@ -36,6 +42,48 @@ class PresentStatus(msgspec.Struct, frozen=True):
     cash_box: dict[str, Decimal] = {}
     request_id: int | None = None
     identity: str | None = None
+    token: str | None = None
+    dispensed: dict[str, Decimal] = {}
+    presented: dict[str, Decimal] | None = None
+    retracted: bool = False
+    retracted_amounts: dict[str, Decimal] | None = None
+
+    def with_presented(self, state: State, amounts: dict[str, Decimal] | None) -> PresentStatus:
+        """With what was presented now, if anybody knows, besides the bunches before it."""
+        total = amounts
+        if self.presented is not None and amounts is not None:
+            # What came back to the stacker and was presented again is no more than was dispensed.
+            total = {
+                currency: min(amount, self.dispensed.get(currency, amount))
+                for currency, amount in _sum(self.presented, amounts).items()
+            }
+        return msgspec.structs.replace(self, state=state, presented=total)
+
+    def with_retracted(self, amounts: dict[str, Decimal] | None) -> PresentStatus:
+        """With what was taken back now, if anybody knows, besides what was before."""
+        total = amounts
+        if self.retracted and amounts is not None:
+            before = self.retracted_amounts
+            total = None if before is None else _sum(before, amounts)
+        return msgspec.structs.replace(self, retracted=True, retracted_amounts=total)
+
+    def report(self) -> PresentReport:
+        """What a response token says of it."""
+        return PresentReport(
+            self.token,
+            self.dispensed,
+            {"presented": True, "notPresented": False, "unknown": None}[self.state],
+            self.presented,
+            self.retracted,
+            self.retracted_amounts,
+        )
+
+
+def _sum(one: dict[str, Decimal], other: dict[str, Decimal]) -> dict[str, Decimal]:
+    return {
+        currency: one.get(currency, Decimal(0)) + other.get(currency, Decimal(0))
+        for currency in one.keys() | other.keys()
+    }
 
 
 class PresentStatuses:

@@ -7,6 +7,7 @@ from pathlib import Path
 from xfs4iot.devices import Device
 from xfs4iot.interfaces.assembly import Service
 from xfs4iot.interfaces.common import Common
+from xfs4iot.interfaces.end_to_end_security import EndToEndSecurity
 from xfs4iot.ledger import Ledger
 from xfs4iot.server import service
 from xfs4iot.simulator.cash_dispenser import SimulatedCashDispenser
@@ -15,7 +16,13 @@ from xfs4iot.simulator.control import Simulator
 __all__ = ["SimulatedCashDispenser", "atm"]
 
 
-def atm(*, ledger: Ledger, state: Path | None = None, seconds: float = 0.2) -> list[service.Service]:
+def atm(
+    *,
+    ledger: Ledger,
+    state: Path | None = None,
+    seconds: float = 0.2,
+    security: EndToEndSecurity | None = None,
+) -> list[service.Service]:
     """The services of a simulated ATM: its devices, and `Simulator`, which drives them.
 
     Args:
@@ -23,6 +30,7 @@ def atm(*, ledger: Ledger, state: Path | None = None, seconds: float = 0.2) -> l
         state: directory where the devices' physical truth is kept, apart from the ledger;
             None keeps it in memory.
         seconds: how long a movement takes; 0 for no time.
+        security: dispense with end-to-end tokens only; None: without any.
     """
     dispenser = SimulatedCashDispenser("CashDispenser", state=state, seconds=seconds)
     control = service.Service(
@@ -31,4 +39,4 @@ def atm(*, ledger: Ledger, state: Path | None = None, seconds: float = 0.2) -> l
     simulator = control.interfaces[Simulator.name]
     assert isinstance(simulator, Simulator)
     simulator.dispenser = dispenser
-    return [Service(dispenser, ledger=ledger), control]
+    return [Service(dispenser, ledger=ledger, security=security), control]

@@ -111,7 +111,7 @@ class StorageUnitStatus(Message):
 
 class SetProtection(Message):
     new_state: Literal['arm', 'ignoreAllSafeSensors', 'disarm'] | None = None
-    token: Annotated[str, Meta(pattern='^(?=[!-~]{0,1024}$)NONCE=[0-9A-F]+,TOKENFORMAT=1,TOKENLENGTH=[0-9]{4},(?:[A-Z0-9]+=[^,=]+?,)+HMACSHA256=[0-9A-F]{64}$')] | None = None
+    token: str | None = None
 
 
 class SetProtectionCompletion(Message):
@@ -120,4 +120,4 @@ class SetProtectionCompletion(Message):
 
 class TriggerNeutralization(Message):
     neutralization_action: Literal['trigger'] | None = None
-    token: Annotated[str, Meta(pattern='^(?=[!-~]{0,1024}$)NONCE=[0-9A-F]+,TOKENFORMAT=1,TOKENLENGTH=[0-9]{4},(?:[A-Z0-9]+=[^,=]+?,)+HMACSHA256=[0-9A-F]{64}$')] | None = None
+    token: str | None = None

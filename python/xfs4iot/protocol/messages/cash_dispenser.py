@@ -162,7 +162,7 @@ class DenominateCompletion(Message):
 class Dispense(Message):
     denomination: DenominateRequest | None = None
     position: _cash_management.OutputPositionEnum | None = None
-    token: Annotated[str, Meta(pattern='^(?=[!-~]{0,1024}$)NONCE=[0-9A-F]+,TOKENFORMAT=1,TOKENLENGTH=[0-9]{4},(?:[A-Z0-9]+=[^,=]+?,)+HMACSHA256=[0-9A-F]{64}$')] | None = None
+    token: str | None = None
 
 
 class DispenseCompletion(Message):
@@ -196,7 +196,7 @@ class GetPresentStatusCompletion(Message):
     error_code: Literal['unsupportedPosition'] | None = None
     denomination: Denomination | None = None
     present_state: Literal['presented', 'notPresented', 'unknown'] | None = None
-    token: Annotated[str, Meta(pattern='^(?=[!-~]{0,1024}$)NONCE=[0-9A-F]+,TOKENFORMAT=1,TOKENLENGTH=[0-9]{4},(?:[A-Z0-9]+=[^,=]+?,)+HMACSHA256=[0-9A-F]{64}$')] | None = None
+    token: str | None = None
 
 
 class PrepareDispense(Message):
