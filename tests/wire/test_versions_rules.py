@@ -165,6 +165,19 @@ async def test_capabilities_list_every_version_of_each_command_and_event(
     assert {"1.0", "2.0", "3.0"} <= set(common["events"]["Common.StatusChangedEvent"]["versions"])
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_timeout_counts_wherever_the_version_puts_it(
+    slow_atm: xfs4iot.Publisher, nursery: trio.Nursery, version: str
+) -> None:
+    client: Dialogue = await nursery.start(dialogue, slow_atm.uri("CashDispenser"), version)
+    await client.send("CashManagement.Reset", {})
+    legacy = version == "2021-1"
+    late = await ended(
+        client, "CashManagement.Reset", {"timeout": 50} if legacy else {}, timeout=None if legacy else 50
+    )
+    assert fields(late)["completionCode"] == "timeOut"
+
+
 async def test_power_is_saved_by_the_command_of_either_version_and_each_sees_it_in_its_own_place(
     clients: dict[str, Dialogue],
 ) -> None:
