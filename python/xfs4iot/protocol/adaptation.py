@@ -17,10 +17,10 @@ import msgspec
 
 from xfs4iot.protocol import wire
 from xfs4iot.protocol.adapters import CHANGES, NEWEST, SPECIFICATIONS, Part, canonical, spelling
-from xfs4iot.protocol.adapters.changes import Adapter, compiled
+from xfs4iot.protocol.adapters.changes import Adapter, Left, compiled
 from xfs4iot.protocol.catalogue import catalogue
 
-__all__ = ["adapt", "lacks_error_code", "raises"]
+__all__ = ["adapt", "adapts", "lacks_error_code", "raises"]
 
 _Cut = Callable[[Any], Any]
 _NOTHING = object()
@@ -58,6 +58,13 @@ def adapt(part: Part, name: str, payload: bytes | None, specification: str) -> b
     if kept:
         _last[key] = (payload, adapted)
     return adapted
+
+
+def adapts(part: Part, name: str, specification: str) -> bool:
+    """Whether a message part is said in another shape in an older version."""
+    steps = SPECIFICATIONS[SPECIFICATIONS.index(specification) : -1]
+    changes = [change for step in steps for change in CHANGES.get((step, part, canonical(name)), ())]
+    return any(not isinstance(change, Left) for change in changes)
 
 
 @cache

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from xfs4iot.protocol import errors, registry
-from xfs4iot.protocol.adaptation import adapt, lacks_error_code, raises
+from xfs4iot.protocol.adaptation import adapt, adapts, lacks_error_code, raises
 from xfs4iot.protocol.adapters import FALLBACKS, NEWEST, SENT_OTHERWISE, SPECIFICATIONS, spelling
 from xfs4iot.protocol.index import COMMANDS, EVENTS, OLDER
 
@@ -30,6 +30,7 @@ __all__ = [
     "adapt_completion",
     "adapt_event",
     "adapt_request",
+    "alike",
     "broadcast_in",
     "command_version",
     "completion_code",
@@ -88,6 +89,11 @@ def telling_version(name: str, specification: str) -> str:
 def major(version: str) -> int:
     """`3` of `3.0`, as Common.SetVersions has it."""
     return _order(version)[0]
+
+
+def alike(name: str, specification: str) -> bool:
+    """Whether a version says a command and its completion as the newest does, but for what either lacks."""
+    return not any(adapts(part, name, specification) for part in ("request", "completion"))
 
 
 def specification_of_completion(name: str, version: str | None) -> str:
