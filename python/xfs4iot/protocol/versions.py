@@ -185,6 +185,11 @@ class ConnectionVersions:
         return _fitting(name, version) or (self.current,)
 
     @property
+    def without_version(self) -> bool:
+        """Whether the client uses the envelope of 2021-1."""
+        return self.current == _WITHOUT_VERSION
+
+    @property
     def current(self) -> str:
         """What the client is known to speak: the newest, as long as nothing is known."""
         return self._shown or self._spoken or NEWEST
@@ -213,8 +218,10 @@ class ConnectionVersions:
         versions = _versions(name, specification)
         return version if versions is None else versions[1]
 
-    def set_versions(self, commands: Mapping[str, int], events: Mapping[str, int]) -> None:
-        """Choose major versions, as by Common.SetVersions.
+    def set_versions(
+        self, commands: Mapping[str, int], events: Mapping[str, int], version: str | None
+    ) -> None:
+        """Choose major versions, as by Common.SetVersions in this version of its own.
 
         Raises:
             InvalidData: a name or version is not served; nothing has changed then.
@@ -233,7 +240,8 @@ class ConnectionVersions:
                     raise errors.InvalidData(f"$.{kind}.{name}: version {major} is not served; {known}")
                 chosen[name] = fitting
         self._chosen |= chosen
-        shown = [one for one in SPECIFICATIONS if all(one in fitting for fitting in chosen.values())]
+        may_be = [one for one in SPECIFICATIONS if (one == _WITHOUT_VERSION) == (version is None)]
+        shown = [one for one in may_be if all(one in fitting for fitting in chosen.values())]
         if len(shown) == 1:
             self._shown = shown[0]
 
@@ -282,9 +290,7 @@ def completion_code(name: str, code: str, error_code: str | None, specification:
     return FALLBACKS.get(error_code, "hardwareError")
 
 
-def adapt_event(
-    name: str, payload: bytes | None, specification: str
-) -> tuple[str, str | None, bytes | None] | None:
+def adapt_event(name: str, payload: bytes | None, specification: str) -> tuple[str, str, bytes | None] | None:
     """An event of the newest version as another has it: name, version, payload; None if it has none."""
     versions = _versions(name, specification)
     if versions is None:
@@ -294,7 +300,7 @@ def adapt_event(
     adapted = adapt("event", name, payload, specification)
     if adapted is None and payload is not None:
         return None
-    return spelling(name, specification), None if specification == _WITHOUT_VERSION else versions[0], adapted
+    return spelling(name, specification), versions[0], adapted
 
 
 def unsolicited(event: registry.EventEntry, specification: str) -> bool:

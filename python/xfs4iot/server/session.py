@@ -283,13 +283,20 @@ class Session:
             self.log.debug("→ %s %d %s", command.name, command.request_id, masked(payload))
 
     def send_event(
-        self, entry: registry.EventEntry, payload: bytes | None, request_id: int | None, specification: str
+        self,
+        entry: registry.EventEntry,
+        payload: bytes | None,
+        request_id: int | None,
+        specification: str,
+        without_version: bool | None = None,
     ) -> None:
         """Send one event in the client's version of the standard; nothing if that version lacks it."""
         adapted = versions.adapt_event(entry.name, payload, specification)
         if adapted is not None:
             name, version, body = adapted
-            self.send(_core.event(name, request_id, version, body))
+            if without_version is None:
+                without_version = self.versions.without_version
+            self.send(_core.event(name, request_id, None if without_version else version, body))
 
     def send(self, frame: bytes) -> None:
         """Put one frame into the outgoing buffer; it leaves with all that is ready. Never waits."""
