@@ -34,7 +34,8 @@ def _tls(files: list[str]) -> ssl.SSLContext | None:
 
 
 def _listening() -> socket.socket:
-    listener = socket.socket()
+    # With the protocol named, or asyncio would not set TCP_NODELAY on what is accepted.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", 0))
     listener.listen(1024)

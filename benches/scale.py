@@ -4,10 +4,11 @@
 
 One service behind TLS, in a process of its own. Most clients are idle and ask now and then;
 some never read what they asked for, some break off in the middle of a message or of a
-handshake, and all leave after a while and are replaced. Reported: the service's memory,
-file descriptors and the latency of a polite client, before, during and after. There are two
-crowds, one after the other: what an allocator keeps for the next one is no leak, what the
-second adds would be.
+handshake, and all leave after a while and are replaced. Reported: the service's memory and
+file descriptors, how long a client beside the crowd waits for an answer, before, during and
+after, and how long each of the crowd waits, of whom the last must not wait much longer than
+the first. There are two crowds, one after the other: what an allocator keeps for the next one
+is no leak, what the second adds would be.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ class Crowd:
         self.connections = connections
         self.context = tls.client_context(ca=ca)
         self.open = 0
-        self.served = 0
+        self.most = 0
+        self.waits: list[float] = []
         self.failed = 0
         self._handshakes = trio.CapacityLimiter(20)
 
@@ -102,9 +104,11 @@ class Crowd:
                 await trio.aclose_forcefully(raw)
                 raise
         self.open += 1
+        self.most = max(self.most, self.open)
         try:
             for number in range(1, random.randint(2, 12)):
                 await trio.sleep(random.uniform(1, 10))
+                asked = time.perf_counter()
                 await stream.send_all(_frame(MASKED_STATUS % number))
                 if kind == "vanishes" and number > 1:
                     await raw.send_all(b"\x17\x03\x03\x40")
@@ -112,13 +116,19 @@ class Crowd:
                 if kind != "never reads":
                     with trio.fail_after(60):
                         await stream.receive_some()
-                    self.served += 1
+                    self.waits.append(time.perf_counter() - asked)
         except trio.TooSlowError:
             raise EOFError from None
         finally:
             self.open -= 1
             with trio.CancelScope(shield=True):
                 await trio.aclose_forcefully(raw)
+
+
+def quantile(values: list[float], part: float) -> float:
+    """The value below which that part of them lies."""
+    ordered = sorted(values)
+    return ordered[min(int(len(ordered) * part), len(ordered) - 1)]
 
 
 async def _latency(uri: str, ca: Path, samples: int) -> float:
@@ -151,15 +161,17 @@ async def _measure(port: int, pid: int, ca: Path, connections: int, seconds: flo
                 while (elapsed := trio.current_time() - began) < seconds / CROWDS:
                     during.append(await _latency(uri, ca, 20))
                     peaks[-1] = max(peaks[-1], resident(pid))
-                    text = f"crowd {number}: {crowd.open} open, {crowd.served} answers"
+                    text = f"crowd {number}: {crowd.open} open, {len(crowd.waits)} answers"
                     progress.update(task, completed=elapsed, description=text)
                     await trio.sleep(1)
                 nursery.cancel_scope.cancel()
             await trio.sleep(5)
             left.append(resident(pid))
     result |= {
-        "answers": crowd.served,
+        "open_at_most": crowd.most,
+        "answers": len(crowd.waits),
         "failed": crowd.failed,
+        "crowd_waits": {f"p{part}": quantile(crowd.waits, part / 100) for part in (50, 90, 99, 100)},
         "latency_during": statistics.median(during),
         "memory_peaks": peaks,
         "memory_left": left,

@@ -32,7 +32,7 @@ def config(pair: Pair, **settings: object) -> tls.TLSConfig:
 @asynccontextmanager
 async def connected(
     server: tls.TLSConfig | SSL.Context,
-    client: ssl.SSLContext | None = None,
+    client: ssl.SSLContext | SSL.Context | None = None,
     *,
     session: ssl.SSLSession | None = None,
     **client_settings: object,
@@ -52,12 +52,12 @@ async def connected(
             raw = await trio.open_tcp_stream(*listener.getsockname())
     host = str(client_settings.pop("host", "localhost"))
     peer: trio.abc.Stream
-    if client is not None:
+    if isinstance(client, ssl.SSLContext):
         peer = trio.SSLStream(raw, client, server_hostname=host)
         if session is not None:
             peer.session = session  # type: ignore[attr-defined]
     else:
-        context = tls.client_context(**client_settings)  # type: ignore[arg-type]
+        context = client or tls.client_context(**client_settings)  # type: ignore[arg-type]
         peer = tls.TLSStream(raw, context, server_side=False, server_hostname=host)
     try:
         with trio.fail_after(20):

@@ -381,7 +381,7 @@ def denominate(
         mix: `minimumBills`, `equalEmptying`, `maxCashUnits`, or a table.
         max_items: items altogether, at most.
         partial: by unit, items that must be contained.
-        work_limit: steps of the search, some 10 ns each, before it gives up; 5,000,000 by default.
+        work_limit: steps of the search, some 10 ns each, before it gives up; 2,000,000 by default.
 
     Raises:
         NotDispensable: no set of items within the limits makes up an amount.

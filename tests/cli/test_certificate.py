@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from cryptography import x509
 
 from xfs4iot.cli.certificate import certificate
+from xfs4iot.transport.pairs import load_certificates
 from xfs4iot.transport.tokens import check_token
 
 
@@ -108,6 +112,51 @@ def test_certificate_and_key_go_through_pkcs12(bench: Path, tmp_path: Path) -> N
     assert "password is wrong" in run(
         "unpack", package, tmp_path / "x.pem", "--password-file", password, code=1
     )
+
+
+def test_pkcs12_from_other_tools_gives_certificate_and_chain_without_the_root(
+    bench: Path, tmp_path: Path
+) -> None:
+    """As OpenSSL writes it now, as it wrote it once and Windows still does, and without encryption."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    device = told("device", bench, "atm17")
+    password = tmp_path / "password"
+    password.write_text("correct horse\n")
+    for name, options in (
+        ("modern", []),
+        ("legacy", ["-legacy"]),
+        ("open", ["-keypbe", "NONE", "-certpbe", "NONE"]),
+    ):
+        package = tmp_path / f"{name}.p12"
+        contents = ["-in", device["certificate"], "-inkey", device["key"], "-certfile", bench / "ca.pem"]
+        where = ["-passout", f"file:{password}", "-out", package]
+        subprocess.run(["openssl", "pkcs12", "-export", *options, *contents, *where], check=True)
+        back = told("unpack", package, tmp_path / f"{name}.pem", "--password-file", password)
+        for part in ("certificate", "key"):
+            assert Path(back[part]).read_bytes() == Path(device[part]).read_bytes()
+        assert Path(back["key"]).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_certificate_can_say_where_its_revocation_list_is(bench: Path) -> None:
+    url = "http://bank.example/bank.crl"
+    device = told("device", bench, "atm17", "--crl-url", url)
+    certificate = load_certificates(Path(device["certificate"]))[0]
+    (point,) = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
+    assert [name.value for name in point.full_name or ()] == [url]
+
+
+def test_no_key_is_written_over(bench: Path, tmp_path: Path) -> None:
+    device = told("device", bench, "atm17")
+    password = tmp_path / "password"
+    password.write_text("correct horse\n")
+    package = tmp_path / "atm17.p12"
+    run("pack", device["certificate"], device["key"], package, "--password-file", password)
+    into = ("unpack", package, device["certificate"], "--password-file", password)
+    assert "is there already" in run(*into, code=1)
+    key = tmp_path / "atm18.key"
+    assert "is a name for a key" in run("request", "atm18", key, code=1)
+    assert not key.exists()
 
 
 def test_a_token_comes_with_the_hash_for_the_configuration() -> None:

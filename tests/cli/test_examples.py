@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +14,23 @@ ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "examples"
 
 
-@pytest.mark.parametrize("name", ["two_cassettes.py", "withdraw.py"])
-def test_the_readme_shows_the_example(name: str) -> None:
-    assert (EXAMPLES / name).read_text().strip() in (ROOT / "README.md").read_text()
+@pytest.mark.parametrize(
+    ("name", "page"),
+    [
+        ("two_cassettes.py", "README.md"),
+        ("withdraw.py", "README.md"),
+        ("keep_connected.py", "docs/clients.md"),
+    ],
+)
+def test_the_page_shows_the_example(name: str, page: str) -> None:
+    assert (EXAMPLES / name).read_text().strip() in (ROOT / page).read_text()
+
+
+@pytest.mark.parametrize("page", ["README.md", *sorted(f"docs/{one.name}" for one in ROOT.glob("docs/*.md"))])
+def test_a_link_leads_somewhere(page: str) -> None:
+    file = ROOT / page
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", file.read_text())
+    assert [link for link in links if not (file.parent / link).exists()] == []
 
 
 async def test_the_example_client_is_paid_by_the_example_device() -> None:

@@ -16,9 +16,9 @@ MONEY = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 
 def random_case(seed: int) -> tuple[list[Unit], int]:
-    """Units and an amount: notes, coins, values that are nearly equal, values with nothing in common."""
+    """Units and an amount: notes, coins, values nearly equal, with nothing in common, in clusters."""
     draw = random.Random(seed)
-    kind, n = seed % 5, draw.randint(2, 8)
+    kind, n = seed % 7, draw.randint(2, 8)
     stocks: Sequence[int] = (0, 1, 2, 7, 100, 3000)
     if kind == 0:
         values = draw.choices(MONEY, k=n)
@@ -29,12 +29,21 @@ def random_case(seed: int) -> tuple[list[Unit], int]:
         values = draw.sample(range(least, least + 30), n)
     elif kind == 3:
         values = draw.sample(range(1, 1000), n)
-    else:
+    elif kind == 4:
         values = draw.sample(range(950, 1000), 20)
         stocks = (1, 2, 3)
+    elif kind == 5:
+        values = [*range(501, 515, 2), 100, 50, *draw.choices(range(1, 60), k=8)]
+        stocks = (2, 50, 2000, 2500)
+    else:
+        values = draw.sample(range(1, 3000), 24)
     units = [Unit(f"U{place}", "EUR", value, draw.choice(stocks)) for place, value in enumerate(values)]
     held = sum(int(unit.value) * unit.count for unit in units)
-    roof = held if draw.random() < 0.3 else min(held, 40 * max(values))
+    where = draw.random()
+    if where < 0.1:
+        # Nearly all the cash.
+        return units, max(1, held - draw.randint(0, 2000))
+    roof = held if where < 0.4 else min(held, 40 * max(values))
     return units, draw.randint(1, max(1, roof))
 
 
@@ -83,21 +92,21 @@ def check_fewest(seed: int) -> None:
             denominate(amount, units, max_items=best - 1)
 
 
-@pytest.mark.parametrize("block", range(20))
+@pytest.mark.parametrize("block", range(8))
 def test_the_optimum_is_that_of_cp_sat(block: int) -> None:
     for seed in range(block * 100, block * 100 + 100):
         check_fewest(seed)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("block", range(20, 300))
+@pytest.mark.parametrize("block", range(8, 300))
 def test_the_optimum_is_that_of_cp_sat_many_times(block: int) -> None:
     for seed in range(block * 100, block * 100 + 100):
         check_fewest(seed)
 
 
 def test_no_way_is_more_even_than_equal_emptying() -> None:
-    for seed in range(200):
+    for seed in range(120):
         units, amount = random_case(seed)
         try:
             values = denominate(amount, units, mix="equalEmptying").values
@@ -116,8 +125,8 @@ def test_no_way_is_more_even_than_equal_emptying() -> None:
 
 
 def test_no_way_takes_from_more_units_than_max_cash_units() -> None:
-    for seed in range(200):
-        if seed % 5 == 4:
+    for seed in range(120):
+        if len(random_case(seed)[0]) > 17:
             continue
         units, amount = random_case(seed)
         try:

@@ -10,11 +10,16 @@ from typing import Any
 
 import pytest
 import trio
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from OpenSSL import crypto
 
 from secured import HOSTS, Pair, config, connected, outcome, shake
 from xfs4iot.transport import tls
 from xfs4iot.transport.certificates import TestAuthority, test_authority
-from xfs4iot.transport.pairs import fingerprint, is_for, load_certificates
+from xfs4iot.transport.pairs import fingerprint, is_for, load_certificates, load_key
 from xfs4iot.transport.rotation import Credentials
 
 
@@ -121,10 +126,58 @@ async def test_a_client_is_turned_away_with_the_reason_here_and_the_alert_there(
     assert any(one in reason(client_said).upper().replace(" ", "_") for one in alert), reason(client_said)
 
 
+def der(tag: int, *parts: bytes) -> bytes:
+    body = b"".join(parts)
+    length = bytes([len(body)]) if len(body) < 128 else b"\x82" + len(body).to_bytes(2, "big")
+    return bytes([tag]) + length + body
+
+
+def ill_formed(authority: TestAuthority, own: Pair) -> bytes:
+    """A certificate of a version that there is not, signed all the same: OpenSSL takes it."""
+    good = load_certificates(own[0])[0]
+    body = good.tbs_certificate_bytes.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x0a", 1)
+    signer = load_key(authority.directory / "ca.key")
+    assert isinstance(signer, ec.EllipticCurvePrivateKey)
+    signature = signer.sign(body, ec.ECDSA(hashes.SHA256()))
+    algorithm = der(0x30, bytes.fromhex("06082a8648ce3d040302"))
+    return der(0x30, body, algorithm, der(0x03, b"\0", signature))
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_a_client_certificate_that_is_not_well_formed_is_refused(
+    authority: TestAuthority, pair: Pair, tmp_path: Path, trusted: bool
+) -> None:
+    own = authority.issue_client("CN=odd")
+    context = tls.client_context(ca=authority.certificate_file)
+    signer = authority if trusted else test_authority(tmp_path / "stranger")
+    odd = crypto.load_certificate(crypto.FILETYPE_ASN1, ill_formed(signer, own))
+    with pytest.deprecated_call():  # cryptography does not take this certificate.
+        context.use_certificate(odd)
+    context.use_privatekey(load_key(own[1]))
+    async with connected(mutual(pair, authority), context) as streams:
+        at_device, at_client = await shake(*streams)
+    assert isinstance(at_device, tls.TLSError)
+    assert "cannot be read" in str(at_device)
+    assert (at_client is None) is trusted, "an alert, or else an orderly end"
+
+
 async def test_our_client_is_told_why_it_was_turned_away(authority: TestAuthority, pair: Pair) -> None:
     async with connected(mutual(pair, authority), ca=authority.certificate_file) as streams:
         _, at_client = await shake(*streams)
     assert str(at_client) == "the device demands a certificate, and none was given"
+
+
+def list_of(name: str, directory: Path) -> Path:
+    """A revocation list of some other authority."""
+    now, key = datetime.now(UTC), ec.generate_private_key(ec.SECP256R1())
+    crl = (
+        x509.CertificateRevocationListBuilder(
+            x509.Name.from_rfc4514_string(name), now - timedelta(hours=1), now + timedelta(days=1)
+        )
+    ).sign(key, hashes.SHA256())
+    file = directory / f"{name}.pem"
+    file.write_bytes(crl.public_bytes(Encoding.PEM))
+    return file
 
 
 async def test_without_a_current_revocation_list_nobody_passes(
@@ -132,10 +185,22 @@ async def test_without_a_current_revocation_list_nobody_passes(
 ) -> None:
     own = authority.issue_client("monitor")
     outdated = authority.revoke([], days=-1 / 48).rename(tmp_path / "outdated.pem")
-    # Both test authorities bear one name: this list is found, and is not the issuer's.
-    another = test_authority(tmp_path).revoke([])
-    for crl, words in ((outdated, "list of its issuer has expired"), (another, "revocation list")):
+    another = list_of("CN=another", tmp_path)
+    for crl, words in ((outdated, "list of its issuer has expired"), (another, "no revocation list")):
         async with connected(mutual(pair, authority, crls=(crl,)), client_of(authority, own)) as streams:
+            at_device, _ = await shake(*streams)
+        assert words in str(at_device)
+
+
+async def test_one_file_may_hold_the_lists_of_several_authorities(
+    authority: TestAuthority, pair: Pair, tmp_path: Path
+) -> None:
+    own, dismissed = authority.issue_client("monitor"), authority.issue_client("dismissed")
+    ours = authority.revoke([dismissed[0]])
+    lists = tmp_path / "lists.pem"
+    lists.write_bytes(list_of("CN=another", tmp_path).read_bytes() + ours.read_bytes())
+    for client, words in ((own, "None"), (dismissed, "CN=dismissed is revoked")):
+        async with connected(mutual(pair, authority, crls=(lists,)), client_of(authority, client)) as streams:
             at_device, _ = await shake(*streams)
         assert words in str(at_device)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import logging
 import os
 import shutil
 import signal
+import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,11 +25,13 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from secured import HOSTS, Pair, config, connected, shake
 from xfs4iot.transport.certificates import TestAuthority, test_authority
 from xfs4iot.transport.failures import CredentialsRefused
-from xfs4iot.transport.pairs import fingerprint, load_certificates
+from xfs4iot.transport.pairs import fingerprint, load_certificates, load_crls
 from xfs4iot.transport.rotation import Credentials
 
 
@@ -120,6 +125,16 @@ def no_key(authority: TestAuthority, installed: Pair) -> str:
     return r"tls\.key holds no private key in PEM"
 
 
+def a_key_twice(authority: TestAuthority, installed: Pair) -> str:
+    shutil.copy(installed[1], installed[0])
+    return r"tls\.pem holds no certificate in PEM, but a private key"
+
+
+def binary(authority: TestAuthority, installed: Pair) -> str:
+    installed[0].write_bytes(load_certificates(installed[0])[0].public_bytes(Encoding.DER))
+    return r"tls\.pem holds no certificate in PEM; it may be one in DER \(openssl x509 -inform DER"
+
+
 def mismatched(authority: TestAuthority, installed: Pair) -> str:
     shutil.copy(authority.issue_device("other", HOSTS)[1], installed[1])
     return r"tls\.key is not the key of .*tls\.pem \(CN=atm17\)"
@@ -179,10 +194,23 @@ def weak(authority: TestAuthority, installed: Pair) -> str:
     return r"too weak: an RSA key of 1024 bits"
 
 
+def damaged(authority: TestAuthority, installed: Pair) -> str:
+    """Good PEM, and a key inside that is none."""
+    der = bytearray(load_certificates(installed[0])[0].public_bytes(Encoding.DER))
+    at = der.index(b"\x03\x42\x00\x04")
+    der[at + 4 : at + 68] = bytes(64)
+    text = base64.encodebytes(der).decode()
+    installed[0].write_text(f"-----BEGIN CERTIFICATE-----\n{text}-----END CERTIFICATE-----\n")
+    return r"tls\.pem holds no certificate in PEM that can be read: "
+
+
 DOUBTS = [
+    damaged,
     unreadable,
     no_certificate,
     no_key,
+    a_key_twice,
+    binary,
     mismatched,
     readable_by_all,
     expired,
@@ -225,6 +253,54 @@ def test_client_authorities_and_lists_are_beyond_doubt_too(
         start(client_ca=tmp_path / "gone.pem")
     with pytest.raises(CredentialsRefused, match="holds no revocation list"):
         start(client_ca=authority.certificate_file, crls=(installed[0],))
+    # Both test authorities bear one name: the list is found, and is not the authority's.
+    forged = test_authority(tmp_path / "another").revoke([])
+    with pytest.raises(CredentialsRefused, match=r"crl\.pem: this revocation list was not signed by CN="):
+        start(client_ca=authority.certificate_file, crls=(forged,))
+
+
+@given(
+    label=st.sampled_from(["CERTIFICATE", "X509 CRL"]),
+    changes=st.dictionaries(st.integers(0, 500), st.integers(0, 255), max_size=3),
+)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_a_file_holds_it_is_taken_up_or_refused(
+    authority: TestAuthority, installed: Pair, label: str, changes: dict[int, int]
+) -> None:
+    crl = authority.revoke([installed[0]])
+    if label == "CERTIFICATE":
+        changed = bytearray(load_certificates(installed[0])[0].public_bytes(Encoding.DER))
+    else:
+        changed = bytearray(load_crls(crl)[0].public_bytes(Encoding.DER))
+    for at, value in changes.items():
+        changed[at % len(changed)] = value
+    file = authority.directory / "changed.pem"
+    text = base64.encodebytes(changed).decode()
+    file.write_text(f"-----BEGIN {label}-----\n{text}-----END {label}-----\n")
+    pair, crls = ((file, installed[1]), (crl,)) if label == "CERTIFICATE" else (installed, (file,))
+    with contextlib.suppress(CredentialsRefused), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        Credentials(
+            config(pair, client_certificates="required", client_ca=authority.certificate_file, crls=crls)
+        )
+
+
+def test_a_file_that_breaks_the_reader_does_not_break_the_service(
+    authority: TestAuthority,
+    installed: Pair,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    credentials = Credentials(config(installed))
+    before = credentials.context
+
+    def read(file: Path) -> None:
+        raise RuntimeError("never seen before")
+
+    monkeypatch.setattr("xfs4iot.transport.policy.load_pair", lambda *_: read(installed[0]))
+    assert not credentials.reload()
+    assert "never seen before" in caplog.text
+    assert credentials.context is before
 
 
 def test_expiry_is_told_30_7_and_1_days_ahead_once_each(
@@ -245,6 +321,45 @@ def test_expiry_is_told_30_7_and_1_days_ahead_once_each(
     assert "in 20 days: renew it" in credentials.warnings(end - timedelta(days=20))[0]
     assert "connections fail" in credentials.warnings(end + timedelta(days=1))[0]
     assert credentials.days_left(end - timedelta(days=12, hours=1)) == 12
+
+
+def test_an_authority_and_a_revocation_list_are_told_of_too(
+    authority: TestAuthority, installed: Pair
+) -> None:
+    """A list that lives for a week is not told of all its life."""
+    crl = authority.revoke([], days=7)
+    trust = {"client_ca": authority.certificate_file, "crls": (crl,)}
+    credentials = Credentials(config(installed, client_certificates="required", **trust))
+    now = datetime.now(UTC)
+    assert credentials.warnings(now + timedelta(days=5)) == ()
+    assert "in 1 day: renew it" in credentials.warnings(now + timedelta(days=5.5))[0]
+    assert "in 11 h 59 min: renew it" in credentials.warnings(now + timedelta(days=6.5))[0]
+    years = credentials.warnings(now + timedelta(days=3640))
+    assert any("authority CN=xfs4iot test authority of" in one for one in years)
+
+
+async def test_ticket_keys_are_renewed_twice_a_day_whatever_became_of_the_files(
+    authority: TestAuthority, installed: Pair, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    crl = authority.revoke([])
+    trust = {"client_ca": authority.certificate_file, "crls": (crl,)}
+    credentials = Credentials(config(installed, client_certificates="required", **trust))
+    nursery.start_soon(lambda: credentials.watch(look_seconds=600))
+    contexts = {credentials.context}
+    for hour in range(37):
+        if hour == 5:
+            shutil.copy(installed[0], crl)
+        await trio.sleep(3600)
+        contexts.add(credentials.context)
+    assert credentials.refusal is not None
+    assert len(contexts) == 4
+
+
+def test_the_key_log_is_never_on_in_silence(
+    authority: TestAuthority, installed: Pair, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert Credentials(config(installed, keylog=tmp_path / "keys")).reload()
+    assert "secrets of every connection are written to" in caplog.text
 
 
 def test_keys_are_written_for_their_owner_alone(authority: TestAuthority) -> None:

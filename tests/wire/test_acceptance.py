@@ -110,11 +110,38 @@ async def test_a_command_that_is_not_served_completes_unsupported(
     assert words in completion["header"]["errorDescription"]
 
 
-async def test_a_payload_of_the_wrong_shape_is_named_by_its_path(dispenser: Dialogue) -> None:
-    wrong = {"request": {"denomination": {"service": {"currencies": {"EUR": "ten"}, "mix": "mix1"}}}}
-    completion = await dispenser.completion("CashDispenser.Denominate", wrong)
+@pytest.mark.parametrize(
+    ("name", "payload", "words"),
+    [
+        (
+            "CashDispenser.Denominate",
+            {"request": {"denomination": {"service": {"currencies": {"EUR": 5, "USD": "ten"}}}}},
+            "$.request.denomination.service.currencies.USD: expected `number`, got `str`",
+        ),
+        (
+            "CashDispenser.Denominate",
+            {"request": {"denomination": {"app": {"currencies": {}, "counts": {"unit1": 1, "unit2": []}}}}},
+            "$.request.denomination.app.counts.unit2: expected",
+        ),
+        (
+            "Storage.SetStorage",
+            {
+                "storage": {
+                    "unit1": {},
+                    "unit2": {"cash": {"status": {"initial": {"typeEUR20": {"fit": ""}}}}},
+                }
+            },
+            "$.storage.unit2.cash.status.initial.typeEUR20.fit: expected",
+        ),
+        ("CashDispenser.Denominate", {"request": []}, "$.request: expected `object"),
+    ],
+)
+async def test_a_payload_of_the_wrong_shape_is_named_by_its_path(
+    dispenser: Dialogue, name: str, payload: dict[str, object], words: str
+) -> None:
+    completion = await dispenser.completion(name, payload)
     assert completion["header"]["completionCode"] == "invalidData"
-    assert "$.request.denomination" in completion["header"]["errorDescription"]
+    assert words in completion["header"]["errorDescription"]
 
 
 async def test_a_full_queue_refuses_with_too_many_requests(nursery: trio.Nursery) -> None:

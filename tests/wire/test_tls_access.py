@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import json
 import logging
+import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,16 +15,20 @@ from urllib.parse import urlsplit
 
 import pytest
 import trio
+import trio.testing
 import trio_websocket
 
 import xfs4iot
 from dialogue import Dialogue
 from secured import HOSTS, Pair, config, secure_atm
 from xfs4iot import client
+from xfs4iot.cli import logs
 from xfs4iot.server.access import Access, ClientRule
+from xfs4iot.simulator import SimulatedCashDispenser
 from xfs4iot.transport.certificates import TestAuthority, test_authority
 from xfs4iot.transport.limits import Limits
 from xfs4iot.transport.pairs import fingerprint, load_certificates
+from xfs4iot.transport.rotation import Credentials
 from xfs4iot.transport.tokens import make_token
 
 READ_ONLY = ("Common.Status", "Common.Capabilities", "Storage.GetStorage")
@@ -170,22 +177,125 @@ async def test_a_web_page_is_refused_unless_its_origin_is_listed(
         assert await may(dialogue, "Common.Status")
 
 
-async def test_who_it_was_stands_in_the_log(
+@pytest.fixture
+def log() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """What `xfs4iot serve` would have logged in JSON since it was last asked for."""
+    logger = logging.getLogger("xfs4iot")
+    before = logger.handlers[:], logger.propagate, logger.level
+    logs.configure("json", "debug")
+    written = io.StringIO()
+    (handler,) = logger.handlers
+    assert isinstance(handler, logging.StreamHandler)
+    handler.setStream(written)
+
+    def take() -> list[dict[str, Any]]:
+        lines = [json.loads(line) for line in written.getvalue().splitlines()]
+        written.truncate(0)
+        written.seek(0)
+        return lines
+
+    yield take
+    logger.handlers[:], logger.propagate = before[0], before[1]
+    logger.setLevel(before[2])
+
+
+class Talkative(SimulatedCashDispenser):
+    """Writes a line of its own while it works, and fails."""
+
+    async def power_save_control(self, seconds: int) -> None:
+        logging.getLogger("xfs4iot.vendor").info("the power supply hums")
+        raise RuntimeError("broken")
+
+
+async def test_who_it_was_stands_in_every_line_of_the_log(
+    nursery: trio.Nursery, authority: TestAuthority, pair: Pair, log: Callable[[], list[dict[str, Any]]]
+) -> None:
+    own = authority.issue_client("CN=switch,O=Bank", ["switch.bank.example", "10.1.2.3"])
+    access = Access([ClientRule("switch", ("Common.*", "CashDispenser.*"), subject="CN = switch, O = Bank")])
+    publisher = xfs4iot.Publisher(
+        [xfs4iot.Service(Talkative("CashDispenser", seconds=0))],
+        port=0,
+        credentials=Credentials(
+            config(pair, client_certificates="required", client_ca=authority.certificate_file)
+        ),
+        access=access,
+        advertise="localhost",
+    )
+    await nursery.start(publisher.serve)
+    log()
+    async with talking(publisher, authority, own) as dialogue:
+        assert not await may(dialogue, "Storage.GetStorage")
+        save = {"maxPowerSaveRecoveryTime": 5}
+        assert (await dialogue.completion("Common.PowerSaveControl", save))["header"]["completionCode"]
+        await dialogue.send_text("no message")
+    lines = log()
+    texts = " ".join(line["text"] for line in lines)
+    for words in (
+        "connected to CashDispenser by TLSv1.3, certificate CN=switch,O=Bank for switch",
+        "may not",
+    ):
+        assert words in texts
+    who = {
+        "identity": lines[0]["identity"],
+        "connection": lines[0]["connection"],
+        "subject": "CN=switch,O=Bank",
+        "sans": ["switch.bank.example", "10.1.2.3"],
+        "fingerprint": fingerprint(load_certificates(own[0])[0]),
+    }
+    assert who["identity"] == f"switch at {who['connection']}"
+    assert lines
+    for line in lines:
+        assert {name: line.get(name) for name in who} == who, line
+
+
+async def test_a_certificate_that_no_rule_fits_is_described_in_the_log(
     nursery: trio.Nursery, authority: TestAuthority, pair: Pair, caplog: pytest.LogCaptureFixture
 ) -> None:
     own = authority.issue_client("CN=monitor,O=Bank")
-    access = Access([ClientRule("monitor", READ_ONLY, subject="CN=monitor,O=Bank")])
     settings = config(pair, client_certificates="required", client_ca=authority.certificate_file)
+    access = Access([ClientRule("monitor", ("*",), subject="O=Bank,CN=monitor")], anonymous=())
+    publisher = await secure_atm(nursery, settings, access=access)
+    with pytest.raises(trio_websocket.ConnectionRejected):
+        async with talking(publisher, authority, own):
+            pass
+    assert "no rule of [access] fits subject CN=monitor,O=Bank, names none, fingerprint" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"fingerprint": "as openssl prints it"},
+        {"subject": "CN = switch, O = Bank"},
+        {"san": "SWITCH.bank.example"},
+    ],
+)
+async def test_a_rule_may_be_written_as_other_tools_print_it(
+    nursery: trio.Nursery, authority: TestAuthority, pair: Pair, rule: dict[str, str]
+) -> None:
+    own = authority.issue_client("CN=switch,O=Bank", ["switch.bank.example"])
+    if "fingerprint" in rule:
+        hexadecimal = fingerprint(load_certificates(own[0])[0]).upper()
+        rule = {"fingerprint": ":".join(hexadecimal[at : at + 2] for at in range(0, 64, 2))}
+    settings = config(pair, client_certificates="required", client_ca=authority.certificate_file)
+    access = Access([ClientRule("switch", ("*",), **rule)], anonymous=())
     publisher = await secure_atm(nursery, settings, access=access)
     async with talking(publisher, authority, own) as dialogue:
-        assert not await may(dialogue, "CashDispenser.Present")
-    refused = [
-        record.getMessage() for record in caplog.records if "authorisationRequired" in record.getMessage()
-    ]
-    assert refused
-    assert any(
-        "monitor" in record.getMessage() or "monitor" in str(vars(record)) for record in caplog.records
-    )
+        assert await may(dialogue, "Common.Status")
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (ClientRule("a", ("Common.Statsu",), san="a"), "did you mean Common.Status"),
+        (ClientRule("a", ("CashDispensr.*",), san="a"), "did you mean CashDispenser"),
+        (ClientRule("a", ("Common",), san="a"), "allows nothing"),
+        (ClientRule("a", ("*",)), "fits nobody"),
+    ],
+)
+def test_a_rule_that_can_never_work_is_refused(rule: ClientRule, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Access([rule])
+    Access([ClientRule("a", ("Vendor.Anything", "Vendor.*"), san="a")])
 
 
 async def test_our_client_says_why_it_cannot_connect(
@@ -215,6 +325,84 @@ async def test_our_client_says_why_it_cannot_connect(
         assert words in str(failed.value), where
     async with client.connect(uri, certificate=own[0], key=own[1], **here) as connection:
         assert await connection.call("Common.Status")
+
+
+async def test_our_client_names_its_own_files_that_will_not_do(authority: TestAuthority, pair: Pair) -> None:
+    own, other = authority.issue_client("monitor"), authority.issue_client("other")
+    ca = authority.certificate_file
+    attempts: list[tuple[dict[str, Any], str]] = [
+        ({"ca": own[1]}, r"monitor\.key holds no certificate in PEM"),
+        ({"ca": ca, "certificate": own[0], "key": other[1]}, r"other\.key is not the key of .*monitor\.pem"),
+        ({"ca": ca, "certificate": pair[0], "key": pair[1]}, "it is not for a client"),
+        ({"ca": ca, "certificate": own[0]}, "the key of .* is missing"),
+    ]
+    for settings, words in attempts:
+        for where, service in (("wss://localhost:1/xfs4iot/v1.0", None), ("localhost", "CashDispenser")):
+            with pytest.raises(client.CredentialsRefused, match=words):
+                async with client.connect(where, service, **settings):
+                    pass
+
+
+async def test_our_client_waits_for_a_silent_device_no_longer_than_half_a_minute(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        for scheme in ("ws", "wss"):
+            uri = f"{scheme}://127.0.0.1:{silent.getsockname()[1]}/xfs4iot/v1.0"
+            began = trio.current_time()
+            with pytest.raises(client.Disconnected, match="no answer within 30 s"):
+                async with client.connect(uri):
+                    pass
+            assert trio.current_time() - began == pytest.approx(30)
+
+
+async def test_our_client_sends_no_token_in_plain_text_over_a_network() -> None:
+    with pytest.raises(ValueError, match="a token would be read by all: use wss://"):
+        async with client.connect("ws://atm17.bank.example/xfs4iot/v1.0", token=make_token()[0]):
+            pass
+
+
+class _Downgrading(xfs4iot.Publisher):
+    """Publishes its services in plain text, though it speaks TLS itself."""
+
+    def uri(self, service: str | None = None, *, host: str | None = None) -> str:
+        uri = super().uri(service, host=host)
+        return uri if service is None else uri.replace("wss:", "ws:")
+
+
+async def test_our_client_does_not_follow_a_publisher_from_tls_into_plain_text(
+    nursery: trio.Nursery, authority: TestAuthority, pair: Pair
+) -> None:
+    publisher = _Downgrading(
+        [xfs4iot.Service(SimulatedCashDispenser("CashDispenser"))], credentials=Credentials(config(pair))
+    )
+    await nursery.start(publisher.serve)
+    with pytest.raises(client.Disconnected, match="in plain text, though TLS was asked for"):
+        async with client.connect("127.0.0.1", "CashDispenser", ca=authority.certificate_file):
+            pass
+
+
+async def test_only_the_named_address_is_bound(
+    nursery: trio.Nursery, authority: TestAuthority, pair: Pair
+) -> None:
+    publisher = await secure_atm(nursery, config(pair))
+    await (await trio.open_tcp_stream("127.0.0.1", publisher.port or 0)).aclose()
+    for other in ("127.0.0.2", "::1"):
+        with pytest.raises(OSError, match="failed"):
+            await trio.open_tcp_stream(other, publisher.port or 0)
+
+
+async def test_a_browser_is_told_to_come_by_tls_only(
+    nursery: trio.Nursery, authority: TestAuthority, pair: Pair
+) -> None:
+    publisher = await secure_atm(nursery, config(pair))
+    context = ssl.create_default_context(cafile=authority.certificate_file)
+    raw = await trio.open_tcp_stream("127.0.0.1", publisher.port or 0)
+    async with trio.SSLStream(raw, context, server_hostname="localhost", https_compatible=True) as stream:
+        await stream.send_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b"\r\nStrict-Transport-Security: max-age=" in await stream.receive_some()
 
 
 async def test_one_connection_too_many_is_turned_away_and_the_others_go_on(

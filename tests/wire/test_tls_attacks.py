@@ -1,4 +1,8 @@
-"""Malformed, stalled and abruptly ended handshakes by the hundred: other clients hardly notice."""
+"""Malformed, stalled and abruptly ended handshakes by the hundred: other clients hardly notice.
+
+A polite client asks two devices by turns, one that is attacked right before each question and
+one that is not: whatever else this machine is busy with slows down both.
+"""
 
 from __future__ import annotations
 
@@ -31,16 +35,20 @@ from xfs4iot.transport.limits import Limits
 
 async def main():
     async with trio.open_nursery() as nursery:
-        limits = Limits(total=5000, per_address=256, handshake_seconds=3)
-        publisher = await secure_atm(nursery, config((sys.argv[1], sys.argv[2])), limits=limits)
+        limits = Limits(total=5000, per_address=256, handshake_seconds=5)
+        certificate, key, ca = sys.argv[1:]
+        settings = config((certificate, key), client_certificates="optional", client_ca=ca)
+        publisher = await secure_atm(nursery, settings, limits=limits)
         print(publisher.port, flush=True)
 
 trio.run(main)
 """
 STATUS = '{"header":{"type":"command","name":"Common.Status","requestId":%d,"version":"2.0"},"payload":{}}'
-CALLS = 300
-FACTOR = 6
-"""How much slower the median answer may become while an attack is under way on two busy cores."""
+FACTOR = 4
+"""How much slower the median answer may become when an attack comes right before each question.
+
+The device spends the processor time of a handshake on each, which is many times what a
+question costs."""
 
 
 @dataclass
@@ -73,12 +81,13 @@ class Device:
         return outgoing.read()
 
 
-@pytest.fixture(scope="module")
-def device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
-    authority = test_authority(tmp_path_factory.mktemp("authority"))
+@contextmanager
+def running(directory: Path) -> Iterator[Device]:
+    """A device in a process of its own."""
+    authority = test_authority(directory)
     pair: Pair = authority.issue_device("atm17", HOSTS)
     process = subprocess.Popen(
-        [sys.executable, "-c", SERVER, *map(str, pair)],
+        [sys.executable, "-c", SERVER, *map(str, pair), str(authority.certificate_file)],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
@@ -91,6 +100,20 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
         process.communicate()
 
 
+@pytest.fixture(scope="module")
+def device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
+    """The one that is attacked."""
+    with running(tmp_path_factory.mktemp("attacked")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
+    """The one that is not."""
+    with running(tmp_path_factory.mktemp("undisturbed")) as started:
+        yield started
+
+
 def call(connection: ClientConnection, number: int) -> float:
     """One command; how long its completion took, in seconds."""
     began = time.perf_counter()
@@ -100,15 +123,17 @@ def call(connection: ClientConnection, number: int) -> float:
     return time.perf_counter() - began
 
 
-def disturbed(device: Device, attack: Callable[[int], None], times: int) -> tuple[float, float]:
-    """Median answer of a client undisturbed, and with one attack before each of its commands."""
-    with device.client() as connection:
-        calm = [call(connection, number) for number in range(1, CALLS)]
-        under = []
-        for number in range(times):
+def hardly_notices(device: Device, undisturbed: Device, attack: Callable[[int], None], times: int) -> None:
+    """A client of the attacked device is answered about as soon as one of the other."""
+    with device.client() as there, undisturbed.client() as elsewhere:
+        under, calm = [], []
+        for number in range(1, times + 1):
             attack(number)
-            under.append(call(connection, CALLS + number))
-    return median(calm), median(under)
+            under.append(call(there, number))
+            calm.append(call(elsewhere, number))
+    ratio = median(under) / median(calm)
+    print(f"{times} attacks: {ratio:.1f} times the undisturbed answer of {median(calm) * 1e6:.0f} us")
+    assert ratio < FACTOR
 
 
 def source(number: int) -> tuple[str, int]:
@@ -118,7 +143,7 @@ def source(number: int) -> tuple[str, int]:
 
 def settled(device: Device, before: int) -> None:
     """Wait until the device holds no more descriptors than before."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while device.descriptors > before:
         assert time.monotonic() < deadline, "connections were left behind"
         time.sleep(0.1)
@@ -147,26 +172,54 @@ def malformed(hello: bytes, chance: random.Random) -> bytes:
     return bytes(data)
 
 
-def test_500_malformed_handshakes_leave_it_standing(device: Device) -> None:
+def spoil_second_flight(attacker: socket.socket, context: ssl.SSLContext, chance: random.Random) -> None:
+    """Begin well; then the key exchange, certificate, signature or finish is malformed."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+    attacker.settimeout(20)
+    flight, data = 0, b" "
+    while data:
+        with suppress(ssl.SSLWantReadError):
+            client.do_handshake()
+        if ready := outgoing.read():
+            flight += 1
+            attacker.sendall(ready if flight == 1 else malformed(ready, chance))
+        if flight == 2:
+            return
+        data = attacker.recv(65536)
+        incoming.write(data)
+
+
+def test_500_malformed_handshakes_leave_it_standing(device: Device, undisturbed: Device) -> None:
+    """Half of them in the first flight, a quarter each in the second of TLS 1.2 and 1.3."""
     chance, hello, before = random.Random(42), device.hello(), device.descriptors
+    own = device.authority.issue_client("attacker")
     held: list[socket.socket] = []
+    later: list[ssl.SSLContext] = []
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        context = ssl.create_default_context(cafile=device.authority.certificate_file)
+        context.load_cert_chain(*own)
+        context.minimum_version = context.maximum_version = version
+        later.append(context)
 
     def attack(number: int) -> None:
         attacker = socket.create_connection(device.address, source_address=source(number))
         with suppress(ConnectionError):
-            attacker.sendall(malformed(hello, chance))
+            if number % 2:
+                attacker.sendall(malformed(hello, chance))
+            else:
+                spoil_second_flight(attacker, later[number % 4 // 2], chance)
         held.append(attacker)
         if len(held) > 50:
             held.pop(0).close()
 
-    calm, under = disturbed(device, attack, 500)
+    hardly_notices(device, undisturbed, attack, 500)
     for one in held:
         one.close()
-    assert under < FACTOR * calm, f"{calm * 1e6:.0f} us calm, {under * 1e6:.0f} us under attack"
     settled(device, before)
 
 
-def test_500_stalled_handshakes_are_ended_and_hold_up_nobody(device: Device) -> None:
+def test_500_stalled_handshakes_are_ended_and_hold_up_nobody(device: Device, undisturbed: Device) -> None:
     hello, before = device.hello(), device.descriptors
     held: list[socket.socket] = []
 
@@ -175,8 +228,7 @@ def test_500_stalled_handshakes_are_ended_and_hold_up_nobody(device: Device) -> 
         attacker.sendall(hello[: number % len(hello)])
         held.append(attacker)
 
-    calm, under = disturbed(device, attack, 500)
-    assert under < FACTOR * calm, f"{calm * 1e6:.0f} us calm, {under * 1e6:.0f} us under attack"
+    hardly_notices(device, undisturbed, attack, 500)
     settled(device, before)
     for one in held:
         with closing(one), suppress(ConnectionError):
@@ -185,7 +237,7 @@ def test_500_stalled_handshakes_are_ended_and_hold_up_nobody(device: Device) -> 
                 pass
 
 
-def test_slow_headers_are_ended_too(device: Device) -> None:
+def test_slow_headers_are_ended_too(device: Device, undisturbed: Device) -> None:
     before = device.descriptors
     context = ssl.create_default_context(cafile=device.authority.certificate_file)
     held: list[ssl.SSLSocket] = []
@@ -196,14 +248,13 @@ def test_slow_headers_are_ended_too(device: Device) -> None:
         secured.sendall(b"GET / HTTP/1.1\r\nX: "[: number % 20])
         held.append(secured)
 
-    calm, under = disturbed(device, attack, 100)
-    assert under < FACTOR * calm, f"{calm * 1e6:.0f} us calm, {under * 1e6:.0f} us under attack"
+    hardly_notices(device, undisturbed, attack, 100)
     settled(device, before)
     for one in held:
         one.close()
 
 
-def test_1000_abrupt_disconnects_leave_nothing_behind(device: Device) -> None:
+def test_1000_abrupt_disconnects_leave_nothing_behind(device: Device, undisturbed: Device) -> None:
     """Resets at every stage: after connecting, amid the handshake, after it, amid a message."""
     hello, before = device.hello(), device.descriptors
     context = ssl.create_default_context(cafile=device.authority.certificate_file)
@@ -220,8 +271,7 @@ def test_1000_abrupt_disconnects_leave_nothing_behind(device: Device) -> None:
             attacker.sendall(hello[: number % (len(hello) + 1)])
             attacker.close()
 
-    calm, under = disturbed(device, attack, 1000)
-    assert under < FACTOR * calm, f"{calm * 1e6:.0f} us calm, {under * 1e6:.0f} us under attack"
+    hardly_notices(device, undisturbed, attack, 1000)
     settled(device, before)
     with device.client() as connection:
         call(connection, 1)

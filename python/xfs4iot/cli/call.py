@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from xfs4iot import client
 from xfs4iot.cli.connection import connection_options, plain_json, run
+from xfs4iot.protocol import wire
 
 __all__ = ["call"]
 
@@ -50,7 +51,8 @@ def call(
         def show(event: client.Event) -> None:
             events.append({"name": event.name, "payload": event.payload})
             if not as_json:
-                diagnostics.print(f"[magenta]{event.name}[/] {escape(str(event.payload))}", highlight=False)
+                text = wire.encode(event.payload).decode()
+                diagnostics.print(f"[magenta]{event.name}[/] {escape(text)}", highlight=False, soft_wrap=True)
 
         failure: client.CommandFailed | None = None
         answer: dict[str, Any] = {}
@@ -70,7 +72,7 @@ def call(
         elif failure is None:
             console.print_json(plain_json(answer))
         if failure is not None and not as_json:
-            diagnostics.print(f"[bold red]{escape(str(failure))}[/]", highlight=False)
+            diagnostics.print(f"[bold red]{escape(str(failure))}[/]", highlight=False, soft_wrap=True)
         return 1 if failure else 0
 
     run(main)

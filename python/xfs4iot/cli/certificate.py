@@ -12,12 +12,14 @@ from typing import Any
 
 import click
 import orjson
+import trio
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from xfs4iot.cli import renewal
 from xfs4iot.transport import certificates, inspection, tokens
 from xfs4iot.transport.failures import TLSError
 from xfs4iot.transport.pairs import load_key
@@ -56,6 +58,14 @@ def _command(function: Callable[..., int | None]) -> click.Command:
 
     made: click.Command = certificate.command(wrapped)
     return made
+
+
+def _not_a_key(file: Path) -> None:
+    """The key is written beside FILE with the suffix .key; FILE must not be that itself."""
+    if file.suffix == ".key":
+        raise ValueError(
+            f"{file} is a name for a key; name the file for the certificate, such as x.pem or x.csr"
+        )
 
 
 def _tell(as_json: bool, **facts: Any) -> None:
@@ -99,6 +109,7 @@ _host = click.option(
 _kind = click.option(
     "--kind", type=click.Choice(["ecdsa", "rsa"]), default="ecdsa", show_default=True, help="Kind of key."
 )
+_crl_url = click.option("--crl-url", help="Where the authority's revocation list is published.")
 _days = click.option("--days", type=click.FloatRange(min=0), default=365, show_default=True, help="How long.")
 
 
@@ -116,11 +127,19 @@ def authority(directory: Path, as_json: bool) -> None:
 @_host
 @_kind
 @_days
+@_crl_url
 def device(
-    directory: Path, name: str, hosts: tuple[str, ...], kind: certificates.KeyKind, days: float, as_json: bool
+    directory: Path,
+    name: str,
+    hosts: tuple[str, ...],
+    kind: certificates.KeyKind,
+    days: float,
+    crl_url: str | None,
+    as_json: bool,
 ) -> None:
     """Make a certificate for the device NAME, signed by the test authority in DIRECTORY."""
     made = certificates.test_authority(directory)
+    made.crl_url = crl_url
     file, key = made.issue_device(name, hosts or (name,), kind=kind, days=days)
     _tell(as_json, certificate=file, key=key, ca=made.certificate_file)
 
@@ -163,6 +182,7 @@ def request(
 
     NAME is a common name, or a whole subject such as CN=atm17,O=Bank,C=DE.
     """
+    _not_a_key(file)
     private = load_key(key) if key else certificates.new_key(kind)
     content = certificates.make_request(name, hosts, private)
     if key is None:
@@ -253,14 +273,20 @@ def check(
 ) -> int:
     """Check whether the certificate FILE will do: its KEY, dates, chain, names, use. Exit 0 or 1."""
     found = inspection.check(file, key, use="client" if for_client else "device", ca=ca, crls=crls, host=host)
+    return _report(inspection.show(file)[0], found, as_json)
+
+
+def _report(content: inspection.Content, found: tuple[inspection.Finding, ...], as_json: bool) -> int:
+    """Print what was found about a certificate; the exit code."""
     good = all(one.good for one in found)
     if as_json:
-        (content, *_) = inspection.show(file)
         click.echo(
             _json(
                 {
                     "good": good,
                     "findings": [dataclasses.asdict(one) for one in found],
+                    "subject": content.subject,
+                    "issuer": content.issuer,
                     "names": content.names,
                     "not_after": content.not_after,
                     "days_left": content.days_left,
@@ -269,11 +295,67 @@ def check(
             )
         )
     else:
-        console = Console()
         for one in found:
-            mark = "[green]✓[/]" if one.good else "[red]✗[/]"
-            console.print(f"{mark} {one.what}: {escape(one.text)}", highlight=False, soft_wrap=True)
+            _mark(one.good, f"{one.what}: {one.text}")
     return 0 if good else 1
+
+
+def _mark(good: bool, text: str) -> None:
+    mark = "[green]✓[/]" if good else "[red]✗[/]"
+    Console().print(f"{mark} {escape(text)}", highlight=False, soft_wrap=True)
+
+
+@_command
+@click.argument("where")
+@click.option("--ca", type=_FILE, help="Authorities that its clients trust.")
+@click.option("--crl", "crls", type=_FILE, multiple=True, help="Their revocation lists.")
+@click.option("--host", help="The name that clients ask for; default: the one in WHERE.")
+@click.option(
+    "--days", type=click.IntRange(min=0), default=_SOON_DAYS, show_default=True, help="Good for how long yet."
+)
+def served(
+    where: str, ca: Path | None, crls: tuple[Path, ...], host: str | None, days: int, as_json: bool
+) -> int:
+    """Check the certificate that the running device at WHERE (HOST, HOST:PORT or URI) shows. Exit 0 or 1."""
+    contents, found = trio.run(functools.partial(renewal.served, where, ca, crls, host=host, days=days))
+    return _report(contents[0], found, as_json)
+
+
+@_command
+@click.argument("config", type=_FILE)
+@click.argument("file", type=_FILE)
+@click.argument("key", type=_FILE, required=False)
+@click.option("--instead-of", type=_FILE, help="The configured certificate to replace, if there are several.")
+@click.option("--wait", type=click.FloatRange(min=0), default=20.0, show_default=True, help="Seconds.")
+@click.option("--rename", is_flag=True, help="It need not be for the names of the old one.")
+def renew(
+    config: Path,
+    file: Path,
+    key: Path | None,
+    instead_of: Path | None,
+    wait: float,
+    rename: bool,
+    as_json: bool,
+) -> int:
+    """Put the certificate FILE (and its KEY, if it is new) in the place of the one that CONFIG names.
+
+    It is checked first; if there is any doubt nothing changes. Then the running service is
+    watched until it shows the new certificate, or until --wait has passed.
+    """
+    done = renewal.renew(config, file, key, instead_of=instead_of, wait=wait, rename=rename)
+    if as_json:
+        click.echo(_json({**dataclasses.asdict(done), "content": dataclasses.asdict(done.content)}))
+    else:
+        _mark(
+            True, f"{done.content.subject}, until {done.content.not_after:%Y-%m-%d}, is in {done.certificate}"
+        )
+        if done.taken_up is None:
+            Console().print("- no service was seen there; it takes the certificate up when it starts")
+        elif done.taken_up:
+            _mark(True, "the service shows it to new connections; those that are open go on")
+        else:
+            _mark(False, "the service does not show it; its log says why. The old files are beside, as .old")
+    return 1 if done.taken_up is False else 0
 
 
 _password = click.option(
@@ -308,7 +390,10 @@ def pack(file: Path, key: Path, package: Path, password_file: Any, as_json: bool
 def unpack(package: Path, file: Path, password_file: Any, as_json: bool) -> None:
     """Take certificate and key out of the PKCS#12 file PACKAGE; they become FILE and its .key."""
     chain, private = inspection.unpack(package.read_bytes(), _read_password(password_file, confirm=False))
+    _not_a_key(file)
     key = file.with_suffix(".key")
+    if key.exists():
+        raise ValueError(f"{key} is there already; move it away, or choose another FILE")
     certificates.write_key(key, private)
     certificates.write_pem(file, b"".join(one.public_bytes(Encoding.PEM) for one in chain))
     _tell(as_json, certificate=file, key=key)

@@ -21,7 +21,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import msgspec
 
 from xfs4iot.devices import Device
-from xfs4iot.server.access import ClientRule
+from xfs4iot.server.access import ClientRule, mistake_in
+from xfs4iot.server.publisher import plain_text_refused
+from xfs4iot.transport.tcp import is_loopback
 
 __all__ = ["Configuration", "ConfigurationError", "Mistake", "load_device", "read"]
 
@@ -39,6 +41,7 @@ class PublisherSettings:
     port: _Port | None = None
     advertise: str | None = None
     vendor_name: str = "xfs4iot"
+    plain: bool = False
     plain_anywhere: bool = False
 
 
@@ -295,14 +298,40 @@ class _Reader:
             if rule.name in rules:
                 self.mistake(("access", "client", index, "name"), f"client {rule.name!r} is configured twice")
             rules.add(rule.name)
-            if all(one is None for one in (rule.fingerprint, rule.subject, rule.san, rule.token_hash)):
-                self.mistake(
-                    ("access", "client", index),
-                    f"client {rule.name!r} fits nobody; give fingerprint, subject, san or token_hash",
-                )
-        tls = configuration.tls
+            for what, text in rule.mistakes():
+                self.mistake(("access", "client", index, *(() if what is None else (what,))), text)
+        for pattern in configuration.access.anonymous:
+            if wrong := mistake_in(pattern):
+                self.mistake(("access", "anonymous"), wrong)
+        self._check_transport(configuration)
+
+    def _check_transport(self, configuration: Configuration) -> None:
+        """TLS or, if the operator says so in words, plain text; never one for want of the other."""
+        tls, publisher = configuration.tls, configuration.publisher
+        if tls is None and not publisher.plain:
+            self.mistake(
+                ("publisher",),
+                "there is no [tls]; add it, or say plain = true in [publisher] for plain text on loopback",
+            )
+        elif tls is None and not publisher.plain_anywhere and not is_loopback(publisher.host):
+            self.mistake(("publisher", "host"), plain_text_refused(publisher.host))
+        elif tls is not None and publisher.plain:
+            self.mistake(("publisher", "plain"), "publisher.plain contradicts [tls]; remove one of them")
         if tls is not None and tls.client_certificates != "none" and tls.client_ca is None:
             self.mistake(("tls", "client_certificates"), "tls.client_ca is missing: who signs the clients?")
+        if tls is not None and tls.client_certificates == "none":
+            if tls.client_ca is not None or tls.crls:
+                self.mistake(
+                    ("tls", "client_ca" if tls.client_ca is not None else "crls"),
+                    'no client is asked for one; say client_certificates = "required" or "optional"',
+                )
+            for index, rule in enumerate(configuration.access.client):
+                if any(one is not None for one in (rule.fingerprint, rule.subject, rule.san)):
+                    self.mistake(
+                        ("access", "client", index),
+                        f"client {rule.name!r} is to be known by its certificate, but no client is asked "
+                        "for one; see tls.client_certificates",
+                    )
         for where, path in _files(configuration):
             if not path.is_file():
                 self.mistake(where, f"{_title(where)}: there is no file {path}")

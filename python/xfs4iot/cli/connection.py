@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
@@ -74,13 +75,20 @@ def tracer(console: Console) -> client.Trace:
 
 def run(main: Callable[[], Awaitable[int]]) -> None:
     """Run a command's main function; print what the client could not do and exit with 1."""
+    code = 1
     try:
         code = trio.run(main)
-    except (client.CallError, OSError, ValueError) as problem:
-        Console(stderr=True).print(f"[bold red]error:[/] {escape(str(problem))}", highlight=False)
-        code = 1
-    except KeyboardInterrupt:
+    except* KeyboardInterrupt:
         code = 130
+    except* (BrokenPipeError, SystemExit):
+        # Nobody reads what is printed any more (`| head`): no reason to complain, or to flush it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except* (client.CallError, client.CredentialsRefused, OSError, ValueError) as problems:
+        problem: BaseException = problems
+        while isinstance(problem, BaseExceptionGroup):
+            problem = problem.exceptions[0]
+        text = f"[bold red]error:[/] {escape(str(problem))}"
+        Console(stderr=True).print(text, highlight=False, soft_wrap=True)
     sys.exit(code)
 
 

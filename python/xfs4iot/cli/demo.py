@@ -15,8 +15,8 @@ from rich.table import Table
 from xfs4iot import client
 from xfs4iot.cli.connection import run, tracer
 from xfs4iot.cli.hosting import simulated_atm
+from xfs4iot.cli.published import show_published
 from xfs4iot.protocol import versions
-from xfs4iot.protocol.endpoints import service_name
 
 __all__ = ["demo"]
 
@@ -54,9 +54,8 @@ async def _withdraw(console: Console, publisher: str, ca: Path | None, amount: D
     }
     answered = await client.discover("127.0.0.1", **settings)
     found = next(one for one in answered if one.uri == publisher)
-    step(f"discover 127.0.0.1 on the standard's ports: the publisher answers at {found.uri}")
-    for uri in found.services.values():
-        console.print(f"    {service_name(uri):16} {uri}", highlight=False)
+    step("discover 127.0.0.1 on the standard's ports: a publisher answers")
+    show_published(console, found.uri, found.services)
     async with (
         client.connect(found.services["CashDispenser"], **settings) as dispenser,
         client.connect(found.services["Simulator"], **settings) as simulator,

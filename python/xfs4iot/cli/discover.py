@@ -6,10 +6,11 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
 
 from xfs4iot import client
 from xfs4iot.cli.connection import connection_options, plain_json, run
+from xfs4iot.cli.published import show_published
 from xfs4iot.protocol.endpoints import PORTS
 
 __all__ = ["discover"]
@@ -35,11 +36,8 @@ def discover(host: str, ports: tuple[int, ...], as_json: bool, connection: dict[
                 )
             )
             return 0
-        table = Table("Publisher", "Vendor", "Service", "URI")
         for one in found:
-            for name, uri in one.services.items():
-                table.add_row(one.uri, one.vendor_name, name, uri)
-        Console().print(table)
+            show_published(Console(), one.uri, one.services, escape(one.vendor_name))
         return 0
 
     run(main)

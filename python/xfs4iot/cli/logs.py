@@ -1,9 +1,10 @@
 """Logs of a running service: for people on a console, or one JSON object a line for machines.
 
-A line about a client's command carries who (`connection`, `identity`) and what
-(`command`, `requestId`, `completionCode`, `seconds`) as fields of their own, so that a log
-collector need not take sentences apart. Payloads are logged only if the operator asks for
-them, and never with what is sensitive in them.
+A line about a client carries who (`connection`, `identity`, and `subject`, `sans` and
+`fingerprint` of its certificate) and what (`command`, `requestId`, `completionCode`,
+`seconds`) as fields of their own, so that a log collector need not take sentences apart. So
+does a line that a device class writes while it is at work for a client's command. Payloads
+are logged only if the operator asks for them, and never with what is sensitive in them.
 """
 
 from __future__ import annotations
@@ -16,10 +17,33 @@ import orjson
 from rich.console import Console
 from rich.logging import RichHandler
 
+from xfs4iot.server.command import running
+
 __all__ = ["FIELDS", "configure"]
 
-FIELDS = ("connection", "identity", "command", "requestId", "completionCode", "seconds")
+FIELDS = (
+    "connection",
+    "identity",
+    "subject",
+    "sans",
+    "fingerprint",
+    "command",
+    "requestId",
+    "completionCode",
+    "seconds",
+)
 """Fields a log record of the server may carry besides its text."""
+
+
+class _Who(logging.Filter):
+    """Adds for whom the task that logs is at work, if the line does not say it already."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if "connection" not in record.__dict__ and (command := running()) is not None:
+            record.__dict__.update(
+                command.session.peer.log_fields, command=command.name, requestId=command.request_id
+            )
+        return True
 
 
 class _JSON(logging.Formatter):
@@ -57,6 +81,7 @@ def configure(format: str, level: str) -> None:
     else:
         handler = RichHandler(console=Console(stderr=True), show_path=False, log_time_format="[%X]")
         handler.setFormatter(_Console("%(message)s"))
+    handler.addFilter(_Who())
     logger = logging.getLogger("xfs4iot")
     logger.handlers[:] = [handler]
     logger.propagate = False

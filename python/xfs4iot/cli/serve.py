@@ -27,6 +27,8 @@ from xfs4iot.transport.tls import TLSConfig, TLSError
 
 __all__ = ["serve"]
 
+_STATUS_SECONDS = 5.0
+
 
 @click.command()
 @click.argument("config", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -51,6 +53,9 @@ def serve(config: Path, check: bool) -> None:
         Console().print(f"[green]✓[/] {config} is good; services: {names}", highlight=False)
         return
     logs.configure(configuration.log.format, configuration.log.level)
+    if hasattr(signal, "SIGHUP"):
+        # Without TLS, or before it is up, there is nothing to take up, and nothing to end for.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         trio.run(_serve, configuration, credentials)
     except (NoFreePort, LedgerCorrupt, LedgerUnavailable, ValueError) as problem:
@@ -108,10 +113,28 @@ async def _serve(configuration: Configuration, credentials: Credentials | None) 
             async with running(publisher), trio.open_nursery() as nursery:
                 nursery.start_soon(systemd.watchdog)
                 nursery.start_soon(stalls.watch)
-                systemd.notify(f"READY=1\nSTATUS=publishing at {publisher.uri()}")
+                status = _status(publisher)
+                systemd.notify(f"READY=1\nSTATUS={status}")
+                nursery.start_soon(_keep_status, publisher, status)
                 await anext(signals)
                 systemd.notify("STOPPING=1")
                 await publisher.drain(limits.drain_seconds)
                 nursery.cancel_scope.cancel()
     finally:
         ledger.close()
+
+
+def _status(publisher: Publisher) -> str:
+    """The line that `systemctl status` shows: the address, and what expires or was refused."""
+    warnings = () if publisher.credentials is None else publisher.credentials.warnings()
+    return "; ".join((f"publishing at {publisher.uri()}", *warnings))
+
+
+async def _keep_status(publisher: Publisher, told: str) -> None:
+    """Tell systemd whenever the status has changed."""
+    while True:
+        await trio.sleep(_STATUS_SECONDS)
+        status = _status(publisher)
+        if status != told:
+            systemd.notify(f"STATUS={status}")
+            told = status

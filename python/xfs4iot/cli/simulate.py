@@ -11,10 +11,10 @@ import click
 import orjson
 import trio
 from rich.console import Console
-from rich.table import Table
 
 from xfs4iot.cli.connection import run
 from xfs4iot.cli.hosting import simulated_atm
+from xfs4iot.cli.published import show_published
 
 __all__ = ["simulate"]
 
@@ -51,11 +51,7 @@ def simulate(
                     }
                     click.echo(orjson.dumps(ready))
                 else:
-                    table = Table("Service", "URI", title="Simulated ATM, ready")
-                    table.add_row("publisher", atm.publisher.uri())
-                    for name, uri in services.items():
-                        table.add_row(name, uri)
-                    console.print(table)
+                    show_published(console, atm.publisher.uri(), services, "a simulated ATM, ready")
                     if atm.ca:
                         console.print(f"certificate authority: {atm.ca}", highlight=False, soft_wrap=True)
                     console.print("[dim]Ctrl-C ends[/]")

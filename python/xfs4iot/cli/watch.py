@@ -33,7 +33,7 @@ def watch(
         seen = 0
         async with client.connect(uri, **connection) as service:
             if not as_json:
-                Console(stderr=True).print(f"[dim]watching {uri}; Ctrl-C ends[/]")
+                Console(stderr=True).print(f"[dim]watching {uri}; Ctrl-C ends[/]", soft_wrap=True)
             async with service.events(*names) as events:
                 async for event in events:
                     if as_json:
@@ -41,7 +41,11 @@ def watch(
                     else:
                         payload = escape(wire.encode(event.payload).decode())
                         now = datetime.now().strftime("%H:%M:%S")
-                        console.print(f"[dim]{now}[/] [magenta]{event.name}[/] {payload}", highlight=False)
+                        console.print(
+                            f"[dim]{now}[/] [magenta]{event.name}[/] {payload}",
+                            highlight=False,
+                            soft_wrap=True,
+                        )
                     seen += 1
                     if seen == count:
                         return 0

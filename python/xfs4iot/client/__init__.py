@@ -3,12 +3,14 @@
 from xfs4iot.client._client import Client, Event, Subscription, Trace
 from xfs4iot.client._connect import Published, connect, discover
 from xfs4iot.client._errors import CallError, CommandFailed, CommandRefused, Disconnected, NotFound
+from xfs4iot.transport.failures import CredentialsRefused
 
 __all__ = [
     "CallError",
     "Client",
     "CommandFailed",
     "CommandRefused",
+    "CredentialsRefused",
     "Disconnected",
     "Event",
     "NotFound",

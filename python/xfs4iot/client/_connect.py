@@ -11,16 +11,19 @@ from urllib.parse import urlsplit
 
 import trio
 import trio_websocket
+from OpenSSL import SSL
 
 from xfs4iot.client._client import Client, Trace
 from xfs4iot.client._errors import Disconnected, NotFound
 from xfs4iot.client._versions import announce, checked, newest_offered
 from xfs4iot.protocol.endpoints import PORTS, service_name, service_uri
-from xfs4iot.transport import tls
+from xfs4iot.transport import tcp, tls
 
 __all__ = ["Credentials", "Published", "connect", "discover"]
 
 _DISCOVERY_SECONDS = 5.0
+_OPENING_SECONDS = 30.0
+"""What reaching a service may take: name, TCP, TLS and WebSocket together."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,14 @@ class Credentials:
     certificate: str | Path | None = None
     key: str | Path | None = None
     token: str | None = None
+
+    def context(self) -> SSL.Context:
+        """What TLS needs of them.
+
+        Raises:
+            CredentialsRefused: a file cannot be used; the text says which, and why.
+        """
+        return tls.client_context(ca=self.ca, certificate=self.certificate, key=self.key)
 
 
 @dataclass(frozen=True)
@@ -81,8 +92,10 @@ async def connect(
 
     Raises:
         NotFound: no publisher answered, or none has the service.
-        Disconnected: the connection could not be made; the text says why.
-        ValueError: `where` or `version` is nothing that can be used.
+        Disconnected: the connection could not be made within 30 s; the text says why.
+        CredentialsRefused: a file of certificates or its key cannot be used.
+        ValueError: `where` is no URI and names no host with a service, `version` is none of the
+            standard's, or a token would leave in plain text.
     """
     specification = checked(version)
     credentials = Credentials(ca, certificate, key, token)
@@ -118,9 +131,12 @@ async def discover(
 
     Raises:
         NotFound: none did; the text says what each open port said.
+        CredentialsRefused: a file of certificates or its key cannot be used.
     """
     specification = checked(version)
     credentials = Credentials(ca, certificate, key, token)
+    if not plain:
+        credentials.context()
     found: dict[int, Published] = {}
     problems: dict[int, str] = {}
 
@@ -163,7 +179,12 @@ async def _find(
     )
     for publisher in publishers:
         if service in publisher.services:
-            return publisher.services[service]
+            uri = publisher.services[service]
+            if not plain and not uri.startswith("wss:"):
+                raise Disconnected(
+                    f"{publisher.uri} publishes {uri}, in plain text, though TLS was asked for"
+                )
+            return uri
     known = ", ".join(name for publisher in publishers for name in publisher.services)
     raise NotFound(f"{host} publishes no service {service!r}; it has: {known or 'none'}")
 
@@ -178,23 +199,32 @@ async def _open(
         raise ValueError(f"{uri!r} is no service URI; it begins with wss:// or ws:// and names a host")
     host = parts.hostname
     port = parts.port or (443 if parts.scheme == "wss" else 80)
+    deadline = trio.current_time() + _OPENING_SECONDS
+    late = f"no answer within {_OPENING_SECONDS:g} s"
+    context = credentials.context() if parts.scheme == "wss" else None
+    if context is None and credentials.token is not None and not tcp.is_loopback(host):
+        raise ValueError(f"{uri} is plain text, in which a token would be read by all: use wss://")
+    stream: trio.abc.Stream | None = None
     try:
-        stream: trio.abc.Stream = await trio.open_tcp_stream(host, port)
+        with trio.move_on_at(deadline):
+            stream = await trio.open_tcp_stream(host, port)
     except OSError as problem:
         raise Disconnected(f"{uri} cannot be reached: {problem}") from problem
+    if stream is None:
+        raise Disconnected(f"{uri} cannot be reached: {late}")
     failure: Exception | None = None
     try:
-        if parts.scheme == "wss":
-            context = tls.client_context(
-                ca=credentials.ca, certificate=credentials.certificate, key=credentials.key
-            )
+        if context is not None:
             secured = tls.TLSStream(stream, context, server_side=False, server_hostname=host)
             stream = secured
             try:
-                await secured.do_handshake()
+                with trio.move_on_at(deadline) as shaking:
+                    await secured.do_handshake()
             except (tls.TLSError, trio.BrokenResourceError) as problem:
                 raise Disconnected(f"{uri}: no TLS connection: {problem}") from problem
-        watched = _Opening(stream)
+            if shaking.cancelled_caught:
+                raise Disconnected(f"{uri}: no TLS connection: {late}")
+        watched = _Opening(stream, deadline, late)
         carrier = cast("trio.SocketStream", watched)
         async with trio.open_nursery() as nursery:
             headers = (
@@ -237,16 +267,16 @@ class _Opening(trio.abc.Stream):
     With TLS 1.3 this is how a client learns that its certificate was refused.
     """
 
-    def __init__(self, stream: trio.abc.Stream) -> None:
+    def __init__(self, stream: trio.abc.Stream, deadline: float, late: str) -> None:
         self._stream = stream
-        self.scope = trio.CancelScope()
-        self.lost = "the connection was lost"
+        self.scope = trio.CancelScope(deadline=deadline)
+        self.lost = late
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         try:
             data = await self._stream.receive_some(max_bytes)
         except trio.BrokenResourceError as problem:
-            self.lost = str(problem) or self.lost
+            self.lost = str(problem) or "the connection was lost"
             self.scope.cancel()
             raise
         if not data:

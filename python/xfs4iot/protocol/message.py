@@ -14,9 +14,10 @@ from typing import Any, ClassVar, TypeAlias, get_args, get_type_hints
 
 import msgspec
 
+from xfs4iot.protocol.json_path import located
 from xfs4iot.protocol.observed import ObservedStruct
 
-__all__ = ["FreeKeys", "Message", "ObservedMessage", "Payload", "located"]
+__all__ = ["FreeKeys", "Message", "ObservedMessage", "Payload"]
 
 
 class Message(msgspec.Struct, rename="camel", omit_defaults=True):
@@ -53,10 +54,10 @@ class FreeKeys:
         """From one object of the wire.
 
         Raises:
-            msgspec.ValidationError: it does not fit; the text names where.
+            ValueError: it does not fit; the decoder adds the path that led here.
         """
         if not isinstance(content, dict):
-            raise msgspec.ValidationError(f"Expected `object`, got `{type(content).__name__}`")
+            raise ValueError(f"Expected `object`, got `{type(content).__name__}`")
         kind_of: Any = cls
         hints = _hints(kind_of)
         values: dict[str, Any] = {}
@@ -95,10 +96,4 @@ def _converted(value: Any, kind: Any, name: str, hook: Any) -> Any:
         return msgspec.convert(value, kind, dec_hook=hook)
     except msgspec.ValidationError as wrong:
         text, path = located(wrong)
-        raise msgspec.ValidationError(f"{text} - at `$.{name}{path[1:]}`") from None
-
-
-def located(wrong: msgspec.ValidationError) -> tuple[str, str]:
-    """What is wrong, and the JSON path where."""
-    text, *paths = str(wrong).split(" - at `$")
-    return text, "$" + "".join(path.rstrip("`") for path in reversed(paths))
+        raise ValueError(f"{text} - at `$.{name}{path[1:]}`") from None

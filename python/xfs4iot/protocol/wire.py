@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from xfs4iot.protocol import errors
-from xfs4iot.protocol.message import FreeKeys, Payload, located
+from xfs4iot.protocol.json_path import pointed
+from xfs4iot.protocol.message import FreeKeys, Payload
 
 __all__ = ["decode", "encode", "plain"]
 
@@ -104,11 +105,12 @@ def decode(kind: type[_Type], payload: bytes | None) -> _Type:
         InvalidData: it does not fit; the text names the JSON path and what was expected.
     """
     key: Any = kind
+    decoder = _decoder(key)
     try:
-        message: _Type = _decoder(key)(payload or b"{}")
+        message: _Type = decoder(payload or b"{}")
     except msgspec.ValidationError as wrong:
-        text, path = located(wrong)
-        raise errors.InvalidData(f"{path}: {text[:1].lower()}{text[1:]}") from None
+        text, path = pointed(wrong, payload or b"{}", decoder)
+        raise errors.InvalidData(f"{path}: {text}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
         raise errors.InvalidData(f"$: the payload cannot be read: {wrong}") from None
     return message

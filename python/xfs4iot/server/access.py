@@ -9,19 +9,30 @@ not drive an ATM.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import difflib
+import logging
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from xfs4iot.protocol import errors
-from xfs4iot.server.session import Peer
+from xfs4iot.protocol import errors, registry
+from xfs4iot.protocol.index import COMMANDS
+from xfs4iot.server.peer import Peer
 from xfs4iot.transport.tls import Identity
 from xfs4iot.transport.tokens import check_token
 from xfs4iot.transport.upgrade import Upgrade, UpgradeRefused
 
-__all__ = ["Access", "ClientRule"]
+__all__ = ["Access", "ClientRule", "mistake_in"]
+
+_log = logging.getLogger("xfs4iot.access")
 
 _ANONYMOUS = "anonymous"
+_PATTERN = re.compile(r"\*|[A-Za-z]\w*\.(\*|[A-Za-z]\w*)", re.ASCII)
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+_TOKEN_HASH = re.compile(r"sha256:[0-9a-f]{64}")
+_ALIKE = 0.85
+"""How alike two names are (0 to 1) of which one is probably the other misspelt."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +42,7 @@ class ClientRule:
     Attributes:
         name: for the log and the journal; unique.
         allow: commands it may use: `Common.Status`, `CashDispenser.*`, or `*` for all.
-        fingerprint: SHA-256 of its certificate, hexadecimal.
+        fingerprint: SHA-256 of its certificate, hexadecimal, with or without colons.
         subject: subject of its certificate, as in RFC 4514.
         san: a name or address in its certificate.
         token_hash: hash of its bearer token, as `xfs4iot certificate token` prints it.
@@ -44,6 +55,21 @@ class ClientRule:
     san: str | None = None
     token_hash: str | None = None
 
+    def mistakes(self) -> Iterator[tuple[str | None, str]]:
+        """What in this rule can never work: the property, or None for the whole, and what to write."""
+        for pattern in self.allow:
+            if mistake := mistake_in(pattern):
+                yield "allow", mistake
+        if self.fingerprint is not None and not _FINGERPRINT.fullmatch(_hexadecimal(self.fingerprint)):
+            yield "fingerprint", "a fingerprint is SHA-256: 64 hexadecimal digits"
+        if self.token_hash is not None and not _TOKEN_HASH.fullmatch(self.token_hash.strip().lower()):
+            yield (
+                "token_hash",
+                "a token_hash is sha256: and 64 hexadecimal digits; make one with certificate token",
+            )
+        if all(one is None for one in (self.fingerprint, self.subject, self.san, self.token_hash)):
+            yield None, f"client {self.name!r} fits nobody; give fingerprint, subject, san or token_hash"
+
     def fits(self, identity: Identity | None, bearer: str | None) -> bool:
         """Whether a client with this certificate and token is meant; every property given must fit."""
         wanted = (self.fingerprint, self.subject, self.san, self.token_hash)
@@ -55,10 +81,37 @@ class ClientRule:
             return True
         return (
             identity is not None
-            and self.fingerprint in (None, identity.fingerprint)
-            and self.subject in (None, identity.subject)
-            and (self.san is None or self.san in identity.sans)
+            and (self.fingerprint is None or _hexadecimal(self.fingerprint) == identity.fingerprint)
+            and (self.subject is None or _compact(self.subject) == _compact(identity.subject))
+            and (self.san is None or self.san.lower() in (name.lower() for name in identity.sans))
         )
+
+
+def mistake_in(pattern: str) -> str | None:
+    """What is wrong with an entry of an allow list, and what to write; None if nothing is.
+
+    An interface that the standard does not have may be a vendor's, unless it looks misspelt.
+    """
+    if not _PATTERN.fullmatch(pattern):
+        return f"{pattern!r} allows nothing; write Interface.Command, Interface.* or *"
+    interface, _, command = pattern.partition(".")
+    interfaces = {name.partition(".")[0] for name in COMMANDS}
+    if pattern == "*" or (interface in interfaces and (command == "*" or registry.is_command(pattern))):
+        return None
+    known, wanted = (COMMANDS, pattern) if interface in interfaces else (interfaces, interface)
+    close = difflib.get_close_matches(wanted, known, 1, _ALIKE)
+    if interface not in interfaces and not close:
+        return None
+    return f"there is no {wanted} in the standard" + (f"; did you mean {close[0]}?" if close else "")
+
+
+def _hexadecimal(fingerprint: str) -> str:
+    return fingerprint.replace(":", "").strip().lower()
+
+
+def _compact(subject: str) -> str:
+    """A subject without the blanks that some tools print between its parts."""
+    return re.sub(r"\s*([,=+])\s*", r"\1", subject.strip())
 
 
 class _Allowed:
@@ -81,6 +134,9 @@ class Access:
         clients: in the order in which they are tried.
         anonymous: what a client may use that no rule fits; empty turns it away at the door.
         origins: web origins that may connect.
+
+    Raises:
+        ValueError: a rule, or a command in it, can never work; the text says which.
     """
 
     def __init__(
@@ -91,6 +147,13 @@ class Access:
         origins: Iterable[str] = (),
     ) -> None:
         self._rules = tuple(clients)
+        anonymous = tuple(anonymous)
+        for rule in self._rules:
+            for _, mistake in rule.mistakes():
+                raise ValueError(f"access rule {rule.name!r}: {mistake}")
+        for pattern in anonymous:
+            if wrong := mistake_in(pattern):
+                raise ValueError(f"access of anonymous clients: {wrong}")
         self._origins = frozenset(origins)
         self._allowed = {rule.name: _Allowed(rule.allow) for rule in self._rules}
         self._anonymous = _Allowed(anonymous)
@@ -111,8 +174,17 @@ class Access:
         host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
         for rule in self._rules:
             if rule.fits(identity, request.bearer):
-                return Peer(address, f"{rule.name} at {address}", host, rule.name)
+                return Peer(address, f"{rule.name} at {address}", host, rule.name, identity)
         if self._nobody_else:
+            if identity is not None:
+                _log.warning(
+                    "%s: no rule of [access] fits subject %s, names %s, fingerprint %s",
+                    address,
+                    identity.subject,
+                    ", ".join(identity.sans) or "none",
+                    identity.fingerprint,
+                    extra=Peer(address, identity.subject, host, _ANONYMOUS, identity).log_fields,
+                )
             raise UpgradeRefused(
                 401,
                 "This client is not known here. Come with a client certificate or a bearer token "
@@ -120,7 +192,7 @@ class Access:
                 (("WWW-Authenticate", "Bearer"),),
             )
         known = f"{identity.subject} at {address}" if identity is not None else address
-        return Peer(address, known, host, _ANONYMOUS)
+        return Peer(address, known, host, _ANONYMOUS, identity)
 
     def check(self, peer: Peer, command: str) -> None:
         """Raise `AuthorisationRequired` if `peer` may not use `command`."""

@@ -10,7 +10,11 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
 
 import msgspec
 import trio
@@ -18,14 +22,58 @@ import trio
 from xfs4iot import _core
 from xfs4iot.protocol import errors, registry, versions, wire
 from xfs4iot.protocol.message import Payload
+from xfs4iot.server.peer import Peer
 
-if TYPE_CHECKING:
-    from xfs4iot.server.handler import Handler
-    from xfs4iot.server.session import Session
+__all__ = ["Command", "Connection", "Handler", "running"]
 
-__all__ = ["Command"]
+_running: ContextVar[Command | None] = ContextVar("_running", default=None)
 
-_log = logging.getLogger("xfs4iot.command")
+
+def running() -> Command | None:
+    """The command that the calling task is at work for, also inside a device class; else None."""
+    return _running.get()
+
+
+class Connection(Protocol):
+    """The connection a command came from, as far as the command and its handler may reach it."""
+
+    identity: str
+    peer: Peer
+
+    @property
+    def log(self) -> logging.LoggerAdapter[logging.Logger]: ...
+
+    versions: versions.ConnectionVersions
+    commands: dict[int, Command]
+
+    def tell(self, command: Command, entry: registry.EventEntry, payload: bytes | None) -> None: ...
+
+    def complete(
+        self, command: Command, code: str, description: str | None, payload: bytes | None
+    ) -> None: ...
+
+
+@dataclass(frozen=True)
+class Handler:
+    """One command of one interface as the engine sees it.
+
+    Attributes:
+        name: the command's wire name.
+        function: called with the decoded request and the `Command`; returns the
+            completion's payload or None, or raises an `XfsError`.
+        immediate: the function is plain and answers at once.
+        beside_queue: the function does not wait for its turn.
+    """
+
+    name: str
+    function: Callable[[Any, Command], Any]
+    immediate: bool
+    beside_queue: bool
+
+    @cached_property
+    def entry(self) -> registry.CommandEntry:
+        """The command's row of the catalogue: types, versions, error codes."""
+        return registry.command(self.name)
 
 
 class Command:
@@ -62,7 +110,7 @@ class Command:
 
     def __init__(
         self,
-        session: Session,
+        session: Connection,
         handler: Handler,
         message: _core.Message,
         specification: str,
@@ -102,11 +150,10 @@ class Command:
         """Send one of the command's events to its client, with the command's requestId."""
         entry = registry.event_of(type(event))
         if entry.name not in self.handler.entry.events:
-            _log.error("%s is no event of %s and was not sent", entry.name, self.name)
+            self.session.log.error("%s is no event of %s and was not sent", entry.name, self.name)
             return
-        self.session.service.flush_status()
         payload = None if entry.empty else wire.encode(event)
-        self.session.service.tell(self, entry, payload)
+        self.session.tell(self, entry, payload)
 
     def cancel(self) -> None:
         """Ask for the end of the command: at once if it waits, at its next checkpoint if it runs."""
@@ -134,6 +181,7 @@ class Command:
         if self.completion_code is not None:
             return
         outcome: object = None
+        before = _running.set(self)
         scope = self._scope = trio.CancelScope(deadline=self.deadline)
         try:
             with scope:
@@ -144,6 +192,8 @@ class Command:
         except trio.Cancelled:
             self.complete(errors.Canceled(f"{self.name} was cancelled: the service ends"))
             raise
+        finally:
+            _running.reset(before)
         if scope.cancelled_caught:
             if self.canceled:
                 outcome = errors.Canceled(f"{self.name} was cancelled")
@@ -155,9 +205,6 @@ class Command:
         """Send the completion: of a payload, of None, or of the exception that ended the command."""
         if self.completion_code is not None:
             return
-        service = self.session.service
-        if service.status_pending:
-            service.flush_status()
         description: str | None = None
         code = "success"
         payload: Any = outcome
@@ -171,7 +218,7 @@ class Command:
             try:
                 body = payload if type(payload) is bytes else wire.encode(payload)
             except Exception:
-                _log.exception("the completion of %s could not be written", self.name)
+                self.session.log.exception("the completion of %s could not be written", self.name)
                 self.completion_code = code = "internalError"
                 description = "the service could not write its answer; see its log"
         self.session.complete(self, code, description, body)
@@ -180,7 +227,9 @@ class Command:
         if isinstance(fault, errors.CommandError):
             known = self.handler.entry.error_codes
             if fault.error_code not in known:
-                _log.error("%s gave errorCode %s, which it does not define", self.name, fault.error_code)
+                self.session.log.error(
+                    "%s gave errorCode %s, which it does not define", self.name, fault.error_code
+                )
                 return (
                     "internalError",
                     f"the service gave errorCode {fault.error_code}, which {self.name} does not define: "
@@ -197,5 +246,5 @@ class Command:
             return fault.completion_code, fault.description or None, answer
         if isinstance(fault, errors.XfsError):
             return fault.completion_code, fault.description or None, fault.payload
-        _log.error("%s failed", self.name, exc_info=fault)
+        self.session.log.error("%s failed", self.name, exc_info=fault)
         return "internalError", f"{self.name} failed inside the service; see its log", None

@@ -16,46 +16,20 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import trio
 
 from xfs4iot.devices import implements
-from xfs4iot.protocol import errors, registry
+from xfs4iot.protocol import errors
 from xfs4iot.protocol.message import Payload
-
-if TYPE_CHECKING:
-    from xfs4iot.server.command import Command
-    from xfs4iot.server.service import Service
+from xfs4iot.server.command import Handler
+from xfs4iot.server.service import Service
 
 __all__ = ["Handler", "Interface", "handles"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _Result = TypeVar("_Result")
-
-
-@dataclass(frozen=True)
-class Handler:
-    """One command of one interface as the engine sees it.
-
-    Attributes:
-        name: the command's wire name.
-        function: called with the decoded request and the `Command`; returns the
-            completion's payload or None, or raises an `XfsError`.
-        immediate: the function is plain and answers at once.
-        beside_queue: the function does not wait for its turn.
-    """
-
-    name: str
-    function: Callable[[Any, Command], Any]
-    immediate: bool
-    beside_queue: bool
-
-    @cached_property
-    def entry(self) -> registry.CommandEntry:
-        """The command's row of the catalogue: types, versions, error codes."""
-        return registry.command(self.name)
 
 
 @dataclass(frozen=True)

@@ -10,26 +10,30 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 import trio
 
 from xfs4iot.protocol.endpoints import PATH, PORTS, service_uri
 from xfs4iot.server.access import Access
-from xfs4iot.server.session import Peer, Session, SessionLimits
+from xfs4iot.server.peer import Peer
+from xfs4iot.server.session import Session, SessionLimits
 from xfs4iot.transport import tcp, tls, upgrade
 from xfs4iot.transport.limits import Limits, Refused
+from xfs4iot.transport.memory import Tide
 from xfs4iot.transport.readers import Readers
 
 if TYPE_CHECKING:
     from xfs4iot.server.service import Service
     from xfs4iot.transport.rotation import Credentials
 
-__all__ = ["NoFreePort", "Publisher"]
+__all__ = ["NoFreePort", "Publisher", "plain_text_refused"]
 
 
 _log = logging.getLogger("xfs4iot.publisher")
+
+_TLS_ONLY = ("Strict-Transport-Security", "max-age=31536000")
+"""Told to a browser that came by TLS: never come without."""
 
 
 class NoFreePort(OSError):
@@ -76,12 +80,10 @@ class Publisher:
         self._readers = Readers()
         self._listeners: list[trio.socket.SocketType] = []
         self._limits = limits or Limits()
+        self._tide = Tide()
         self._session_limits = session_limits or SessionLimits()
-        if credentials is None and not plain_anywhere and not _is_loopback(host):
-            raise ValueError(
-                f"plain text on {host} would let anyone on the network drive the devices: "
-                "configure [tls], bind a loopback address, or say plain_anywhere = true"
-            )
+        if credentials is None and not plain_anywhere and not tcp.is_loopback(host):
+            raise ValueError(plain_text_refused(host))
 
     @property
     def scheme(self) -> str:
@@ -165,17 +167,20 @@ class Publisher:
         """Take one connection to the service it asks for; nothing it does reaches others."""
         where = f"{address[0]}:{address[1]}"
         stream = tcp.SocketStream(connection)
+        who = {"connection": where}
         try:
             with self._limits.admit(address[0]):
+                self._tide.rises(self._limits.open)
                 await self._serve(stream, where)
         except Refused as refused:
-            _log.warning("%s: refused: %s", where, refused)
+            _log.warning("%s: refused: %s", where, refused, extra=who)
         except (trio.BrokenResourceError, trio.ClosedResourceError, OSError) as gone:
-            _log.info("%s: connection lost: %s", where, gone)
+            _log.info("%s: connection lost: %s", where, gone, extra=who)
         except Exception:
-            _log.exception("%s: connection failed", where)
+            _log.exception("%s: connection failed", where, extra=who)
         finally:
             await trio.aclose_forcefully(stream)
+            self._tide.falls(self._limits.open)
 
     async def _serve(self, carrier: tcp.SocketStream, where: str) -> None:
         identity: tls.Identity | None = None
@@ -188,14 +193,24 @@ class Publisher:
                 identity = secured.identity
             service, request, peer = await self._route(stream, where, identity)
         if scope.cancelled_caught:
-            _log.warning("%s: disconnected: no handshake within %g s", where, self._limits.handshake_seconds)
+            _log.warning(
+                "%s: disconnected: no handshake within %g s",
+                where,
+                self._limits.handshake_seconds,
+                extra={"connection": where},
+            )
             return
         if service is None:
             await tcp.linger(stream)
             return
         await stream.send_all(upgrade.accept_response(request))
+        _log.info(
+            "connected to %s%s", service.name or "the publisher", _by(stream, peer), extra=peer.log_fields
+        )
+        first = request.trailing
+        del request  # what it holds is not needed as long as the connection lasts
         session = Session(service, stream, self._readers, peer, self._session_limits)
-        await service.serve(session, request.trailing)
+        await service.serve(session, first)
 
     async def _route(
         self, stream: trio.abc.Stream, where: str, identity: tls.Identity | None
@@ -219,13 +234,28 @@ class Publisher:
                 )
             return service, request, self._access.admit(request, identity, where)
         except upgrade.UpgradeRefused as refused:
-            _log.warning("%s: HTTP %d: %s", where, refused.status, refused.body.partition("\n")[0])
-            await stream.send_all(upgrade.refuse_response(refused.status, refused.body, refused.headers))
+            said = refused.body.partition("\n")[0]
+            _log.warning("%s: HTTP %d: %s", where, refused.status, said, extra={"connection": where})
+            headers = (*refused.headers, *(() if self.credentials is None else (_TLS_ONLY,)))
+            await stream.send_all(upgrade.refuse_response(refused.status, refused.body, headers))
             return None, nothing, nobody
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _by(stream: tcp.SocketStream | tls.TLSStream, peer: Peer) -> str:
+    """For the log: the version of TLS, and the certificate."""
+    if not isinstance(stream, tls.TLSStream):
+        return " in plain text"
+    if (certificate := peer.certificate) is None:
+        return f" by {stream.version}, without certificate"
+    return (
+        f" by {stream.version}, certificate {certificate.subject} for "
+        f"{', '.join(certificate.sans) or 'no names'}, fingerprint {certificate.fingerprint}"
+    )
+
+
+def plain_text_refused(host: str) -> str:
+    """Why plain text is not served at `host`, and what to do."""
+    return (
+        f"plain text on {host} would let anyone on the network drive the devices: "
+        "configure [tls], bind a loopback address, or say plain_anywhere = true"
+    )

@@ -2,21 +2,19 @@
 
 The queue. Commands that move hardware run one at a time, in the order they came, by the
 service's one worker. A waiting command that is cancelled or runs out of time is completed
-on the spot and merely skipped later, so nothing is ever searched for in the queue; one
-watcher sleeps until the earliest deadline of a waiting command. Commands that only read
-run beside the queue.
+on the spot and merely skipped later, so nothing is ever searched for in the queue.
+Commands that only read run beside the queue.
 """
 
 from __future__ import annotations
 
-import heapq
 import logging
 import math
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import orjson
 import trio
@@ -26,9 +24,10 @@ from xfs4iot.ledger import ServiceLedger
 from xfs4iot.protocol import errors, observed, registry, versions, wire
 from xfs4iot.protocol.message import Payload
 from xfs4iot.protocol.messages import common
-from xfs4iot.server.command import Command
-from xfs4iot.server.handler import Handler, Interface
-from xfs4iot.server.session import Peer, Session
+from xfs4iot.server.command import Command, Connection, Handler
+from xfs4iot.server.deadlines import Deadline, Deadlines
+from xfs4iot.server.peer import Peer
+from xfs4iot.server.session import Session
 from xfs4iot.server.status import StatusChanges
 
 __all__ = ["Service"]
@@ -36,6 +35,22 @@ __all__ = ["Service"]
 _STATUS_CHANGED = "Common.StatusChangedEvent"
 _RESTARTS = 5
 """How often a device class that fails is started again before the service gives it up."""
+
+
+class _Interface(Protocol):
+    """The rules of one interface, as far as the engine deals with them."""
+
+    name: ClassVar[str]
+
+    def __init__(self, service: Service) -> None: ...
+
+    async def start(self) -> None: ...
+
+    async def reopened(self) -> None: ...
+
+    def observe(self, event: Payload) -> None: ...
+
+    def handlers(self) -> Mapping[str, Handler]: ...
 
 
 class Service:
@@ -54,7 +69,7 @@ class Service:
         self,
         name: str,
         device: Device | None,
-        interfaces: Iterable[type[Interface]],
+        interfaces: Iterable[type[_Interface]],
         *,
         ledger: ServiceLedger,
         queue_limit: int = 1000,
@@ -67,7 +82,7 @@ class Service:
         self.operation_limit = operation_limit
         self.log = logging.getLogger(f"xfs4iot.service.{name or 'publisher'}")
         self.sessions: set[Session] = set()
-        self.interfaces: dict[str, Interface] = {}
+        self.interfaces: dict[str, _Interface] = {}
         self.handlers: dict[str, Handler] = {}
         for interface in interfaces:
             self.interfaces[interface.name] = interface(self)
@@ -79,12 +94,10 @@ class Service:
         self.status_serial = 0
         self.authorise: Callable[[Peer, str], None] = lambda peer, command: None
         """Raises `AuthorisationRequired` if this client may not use this command; set by the publisher."""
-        self._queue: deque[Command] = deque()
+        self.deadlines = Deadlines()
+        self._queue: deque[tuple[Command, Deadline | None]] = deque()
         self._waiting = 0
         self._arrived = trio.Event()
-        self._deadlines: list[tuple[float, int, Command]] = []
-        self._deadline_moved = trio.Event()
-        self._serial = 0
         self._changes: StatusChanges | None = None
         self._status_changed = trio.Event()
         self._thread = 0
@@ -98,9 +111,8 @@ class Service:
             self.nursery = nursery
             await self._open()
             nursery.start_soon(self._work)
-            nursery.start_soon(self._expire)
+            nursery.start_soon(self.deadlines.run)
             nursery.start_soon(self._tell_status)
-            nursery.start_soon(self._keep_alive)
             task_status.started()
             try:
                 await trio.sleep_forever()
@@ -125,7 +137,7 @@ class Service:
             self._changes = StatusChanges(device.status)
         self.status_pending = False
 
-    def _offer(self, interface: Interface) -> None:
+    def _offer(self, interface: _Interface) -> None:
         """Serve what an interface handles, by every name that a version of the standard has for it."""
         handlers = interface.handlers()
         for name, handler in handlers.items():
@@ -188,7 +200,7 @@ class Service:
     async def drain(self) -> None:
         """Take no more commands, cancel those that wait, and return when none runs."""
         self.draining = True
-        for command in self._queue:
+        for command, _ in self._queue:
             if command.completion_code is None:
                 command.complete(errors.Canceled(f"{command.name} was cancelled: the service ends"))
         while any(session.commands for session in self.sessions):
@@ -230,16 +242,13 @@ class Service:
         if command.handler.beside_queue:
             self.nursery.start_soon(command.run)
             return
-        self._queue.append(command)
+        timed = command.deadline != math.inf
+        deadline = self.deadlines.add(command.deadline, command.expire) if timed else None
+        self._queue.append((command, deadline))
         self._waiting += 1
         self._arrived.set()
-        if command.deadline != math.inf:
-            self._serial += 1
-            heapq.heappush(self._deadlines, (command.deadline, self._serial, command))
-            if self._deadlines[0][2] is command:
-                self._deadline_moved.set()
 
-    def find(self, session: Session, request_ids: Iterable[int] | None) -> list[Command]:
+    def find(self, session: Connection, request_ids: Iterable[int] | None) -> list[Command]:
         """The open commands of `session` with these ids; all of them if None."""
         if request_ids is None:
             return list(session.commands.values())
@@ -252,8 +261,10 @@ class Service:
                 self._waiting = 0
                 self._arrived = trio.Event()
                 await self._arrived.wait()
-            command = self._queue.popleft()
+            command, deadline = self._queue.popleft()
             self._waiting -= 1
+            if deadline is not None:
+                self.deadlines.drop(deadline)
             if command.completion_code is not None:
                 continue
             self.running = command
@@ -261,30 +272,6 @@ class Service:
                 await command.run()
             finally:
                 self.running = None
-
-    async def _expire(self) -> None:
-        """Complete waiting commands whose time runs out."""
-        heap = self._deadlines
-        while True:
-            self._deadline_moved = trio.Event()
-            with trio.move_on_at(heap[0][0] if heap else math.inf):
-                await self._deadline_moved.wait()
-            now = trio.current_time()
-            while heap and (heap[0][0] <= now or heap[0][2].completion_code is not None):
-                heapq.heappop(heap)[2].expire()
-
-    async def _keep_alive(self) -> None:
-        """Find connections that died without a word."""
-        while True:
-            await trio.sleep(10)
-            now = trio.current_time()
-            for session in list(self.sessions):
-                silent = now - session.last_received
-                if silent > 2 * session.limits.idle_seconds:
-                    self.log.warning("%s: disconnected: silent for %.0f s", session.peer.address, silent)
-                    session.abort()
-                elif silent > session.limits.idle_seconds:
-                    session.ping()
 
     def device_event(self, event: Payload) -> None:
         """Let the interfaces see an unsolicited event of the device, then broadcast it.
@@ -316,24 +303,18 @@ class Service:
                         session.send_event(entry, payload, command.request_id, specification)
                         break
 
-    def tell(self, command: Command, entry: registry.EventEntry, payload: bytes | None) -> None:
+    def tell(
+        self, owner: Session, command: Command, entry: registry.EventEntry, payload: bytes | None
+    ) -> None:
         """Send an event of a command: to its client, and to those whose version has it unsolicited."""
         own = command.specification
         request_id = None if versions.unsolicited(entry, own) else command.request_id
-        command.session.send_event(entry, payload, request_id, own, command.version is None)
+        owner.send_event(entry, payload, request_id, own, command.version is None)
         if specifications := versions.broadcast_in(entry.name):
             for session in list(self.sessions):
                 specification = session.versions.event_specification(entry.name)
-                if session is not command.session and specification in specifications:
+                if session is not owner and specification in specifications:
                     session.send_event(entry, payload, None, specification)
-
-    def adapt_request(self, name: str, payload: bytes | None, specification: str) -> bytes | None:
-        """A command's payload of an older version as one of the newest."""
-        return versions.adapt_request(name, payload, specification)
-
-    def adapt_completion(self, name: str, payload: bytes | None, specification: str) -> bytes | None:
-        """A completion's payload of the newest version as one of an older version."""
-        return versions.adapt_completion(name, payload, specification)
 
     def _status_set(self, *_: Any) -> None:
         if threading.get_ident() != self._thread:

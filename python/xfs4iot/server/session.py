@@ -10,9 +10,9 @@ up for it is bounded; and a client that does not read for too long is disconnect
 from __future__ import annotations
 
 import logging
-from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import trio
 
@@ -20,13 +20,12 @@ from xfs4iot import _core
 from xfs4iot.protocol import errors, registry, versions, wire
 from xfs4iot.protocol.sensitive import masked
 from xfs4iot.protocol.versions import ConnectionVersions
-from xfs4iot.server.command import Command
+from xfs4iot.server.command import Command, Handler
+from xfs4iot.server.deadlines import Deadlines
+from xfs4iot.server.peer import Peer
 from xfs4iot.transport.readers import Readers, Reading, ReadyStream
 
-if TYPE_CHECKING:
-    from xfs4iot.server.service import Service
-
-__all__ = ["Peer", "Session", "SessionLimits"]
+__all__ = ["Session", "SessionLimits"]
 
 _log = logging.getLogger("xfs4iot.session")
 
@@ -58,34 +57,64 @@ class SessionLimits:
     log_messages: bool = False
 
 
-@dataclass(frozen=True)
-class Peer:
-    """Who is at the other end.
+class _Host(Protocol):
+    """The service, as far as a connection may reach it."""
 
-    Attributes:
-        address: host and port, for the log.
-        identity: subject of its certificate or name of its token; the address without either.
-        host: the name under which the client reached this service (`Host` of its request).
-        rule: name of the access rule that let it in.
-    """
+    handlers: dict[str, Handler]
+    nursery: trio.Nursery
+    draining: bool
+    status_pending: bool
+    deadlines: Deadlines
+    authorise: Callable[[Peer, str], None]
 
-    address: str
-    identity: str
-    host: str
-    rule: str = "anonymous"
+    @property
+    def queue_is_full(self) -> bool: ...
+
+    def unsupported(self, name: str) -> errors.UnsupportedCommand: ...
+
+    def enqueue(self, command: Command) -> None: ...
+
+    def command_completed(self) -> None: ...
+
+    def flush_status(self) -> None: ...
+
+    def tell(
+        self, owner: Session, command: Command, entry: registry.EventEntry, payload: bytes | None
+    ) -> None: ...
 
 
 class Session:
     """One client's connection to one service."""
 
+    __slots__ = (
+        "_closing",
+        "_flush_due",
+        "_handling",
+        "_inbox",
+        "_out",
+        "_out_bytes",
+        "_reading",
+        "_receiver",
+        "_said_goodbye",
+        "_silence",
+        "_stream",
+        "_written",
+        "commands",
+        "identity",
+        "last_received",
+        "limits",
+        "peer",
+        "service",
+        "versions",
+    )
+
     def __init__(
-        self, service: Service, stream: ReadyStream, readers: Readers, peer: Peer, limits: SessionLimits
+        self, service: _Host, stream: ReadyStream, readers: Readers, peer: Peer, limits: SessionLimits
     ) -> None:
         self.service = service
         self.peer = peer
         self.identity = peer.identity
         self.limits = limits
-        self.log = logging.LoggerAdapter(_log, {"connection": peer.address, "identity": peer.identity})
         self.versions = ConnectionVersions()
         self.commands: dict[int, Command] = {}
         self.last_received = trio.current_time()
@@ -93,14 +122,20 @@ class Session:
         self._receiver = _core.Receiver(max_message=limits.message_bytes)
         self._out: list[bytes] = []
         self._out_bytes = 0
-        self._inbox: deque[Any] = deque()
+        self._inbox: list[Any] = []
+        """What was received and not handled yet, the oldest last."""
         self._reading = Reading(readers, stream, self.received)
-        self._written = trio.Event()
-        self._written.set()
+        self._written: trio.Event | None = None
+        """Set when what is being written by a task of its own has been; None when there is no such."""
         self._handling = False
         self._flush_due = False
         self._closing = False
         self._said_goodbye = False
+
+    @property
+    def log(self) -> logging.LoggerAdapter[logging.Logger]:
+        """Logs with the connection's address and the client's name."""
+        return logging.LoggerAdapter(_log, self.peer.log_fields)
 
     async def run(self, first: bytes = b"") -> None:
         """Serve the connection until it ends; never raises for anything the client does.
@@ -108,6 +143,7 @@ class Session:
         Args:
             first: bytes that arrived together with the opening handshake.
         """
+        self._listen(self.last_received + self.limits.idle_seconds)
         try:
             if first:
                 self.received(first)
@@ -117,6 +153,7 @@ class Session:
             self.log.debug("connection lost: %s", gone)
         finally:
             self._closing = True
+            self.service.deadlines.drop(self._silence)
             for command in list(self.commands.values()):
                 command.cancel()
             with trio.move_on_after(_FAREWELL_SECONDS) as scope:
@@ -126,7 +163,8 @@ class Session:
 
     async def _take_leave(self) -> None:
         """Let our last words get through: what the client still sends must not destroy them."""
-        await self._written.wait()
+        if self._written is not None:
+            await self._written.wait()
         if not self._said_goodbye:
             return
         try:
@@ -138,7 +176,11 @@ class Session:
     def received(self, data: bytes) -> None:
         """Handle what has arrived, and send every answer that is ready."""
         self.last_received = trio.current_time()
-        self._inbox.extend(self._receiver.receive(data))
+        items = self._receiver.receive(data)
+        items.reverse()
+        if self._inbox:
+            items += self._inbox
+        self._inbox = items
         self._handle()
 
     def _handle(self) -> None:
@@ -147,14 +189,14 @@ class Session:
         self._handling = True
         try:
             while inbox and not self._closing:
-                item = inbox.popleft()
+                item = inbox.pop()
                 if type(item) is _core.Message:
                     self._accept(item)
                 else:
                     self._other(item)
                 if self._out_bytes > _FLUSH_BYTES:
                     self._flush()
-                    if not self._written.is_set():
+                    if self._written is not None:
                         break
         finally:
             self._handling = False
@@ -207,7 +249,7 @@ class Session:
             entry = handler.entry
             payload = message.payload
             if specification != registry.NEWEST:
-                payload = service.adapt_request(name, payload, specification)
+                payload = versions.adapt_request(name, payload, specification)
             request = None if entry.request is None else wire.decode(entry.request, payload)
         except errors.XfsError as refused:
             specification = self.versions.specification_of_refusal(name, version)
@@ -248,6 +290,8 @@ class Session:
 
     def complete(self, command: Command, code: str, description: str | None, payload: bytes | None) -> None:
         """Send the completion of `command` and free its request id."""
+        if self.service.status_pending:
+            self.service.flush_status()
         self.commands.pop(command.request_id, None)
         if self.service.draining:
             self.service.command_completed()
@@ -257,7 +301,7 @@ class Session:
             self._log_completion(command, code, description, payload)
         specification = command.specification
         if specification != registry.NEWEST:
-            payload = self.service.adapt_completion(command.name, payload, specification)
+            payload = versions.adapt_completion(command.name, payload, specification)
         version = self.versions.completion_version(command.name, specification, command.version)
         self.send(_core.completion(command.name, command.request_id, version, code, description, payload))
 
@@ -271,8 +315,7 @@ class Session:
             code,
             f": {description}" if description else "",
             extra={
-                "connection": self.peer.address,
-                "identity": self.identity,
+                **self.peer.log_fields,
                 "command": command.name,
                 "requestId": command.request_id,
                 "completionCode": code,
@@ -281,6 +324,10 @@ class Session:
         )
         if self.limits.log_messages and payload is not None:
             self.log.debug("→ %s %d %s", command.name, command.request_id, masked(payload))
+
+    def tell(self, command: Command, entry: registry.EventEntry, payload: bytes | None) -> None:
+        """Send an event of one of this connection's commands to whom its version of the standard tells it."""
+        self.service.tell(self, command, entry, payload)
 
     def send_event(
         self,
@@ -291,6 +338,8 @@ class Session:
         without_version: bool | None = None,
     ) -> None:
         """Send one event in the client's version of the standard; nothing if that version lacks it."""
+        if self.service.status_pending:
+            self.service.flush_status()
         adapted = versions.adapt_event(entry.name, payload, specification)
         if adapted is not None:
             name, version, body = adapted
@@ -307,7 +356,7 @@ class Session:
         if self._out_bytes > self.limits.outgoing_bytes:
             self.log.warning("disconnected: it does not read, %d bytes are waiting for it", self._out_bytes)
             self.abort()
-        elif not self._handling and not self._flush_due and self._written.is_set():
+        elif not self._handling and not self._flush_due and self._written is None:
             self._flush_due = True
             self.service.nursery.start_soon(self._flush_soon)
 
@@ -319,7 +368,7 @@ class Session:
 
     def _flush(self) -> None:
         """Send what the network takes now; what it does not take is sent by a task that waits."""
-        if not self._written.is_set():
+        if self._written is not None:
             return
         out = self._out
         data = out[0] if len(out) == 1 else b"".join(out)
@@ -337,7 +386,8 @@ class Session:
 
     async def _write(self, data: bytes) -> None:
         """Send `data` and what is added meanwhile to a client that is slower than we are."""
-        out = self._out
+        out, written = self._out, self._written
+        assert written is not None
         try:
             while True:
                 with trio.move_on_after(self.limits.send_seconds) as scope:
@@ -353,7 +403,8 @@ class Session:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self.abort()
         finally:
-            self._written.set()
+            self._written = None
+            written.set()
         self._reading.resume()
         if self._inbox:
             self._handle()
@@ -373,9 +424,22 @@ class Session:
                 self.send(_core.close(item.code, item.reason))
                 self._closing = self._said_goodbye = True
 
-    def ping(self) -> None:
-        """Ask whether the client is still there."""
-        self.send(_core.ping())
+    def _listen(self, until: float) -> None:
+        """See then whether the client has said anything meanwhile."""
+        self._silence = self.service.deadlines.add(until, self._check_silence)
+
+    def _check_silence(self) -> None:
+        """Find out whether the client died without a word: ask, and when it does not answer, drop it."""
+        now, idle = trio.current_time(), self.limits.idle_seconds
+        silent = now - self.last_received
+        if silent < idle:
+            self._listen(self.last_received + idle)
+        elif silent < 2 * idle:
+            self.send(_core.ping())
+            self._listen(self.last_received + 2 * idle)
+        else:
+            self.log.warning("disconnected: silent for %.0f s", silent)
+            self.abort()
 
     def abort(self) -> None:
         """Drop the connection without ceremony."""
@@ -393,6 +457,7 @@ class Session:
         if self._out:
             self._flush()
         self._reading.end()
-        with trio.move_on_after(1):
-            await self._written.wait()
+        if self._written is not None:
+            with trio.move_on_after(1):
+                await self._written.wait()
         await self._stream.aclose()

@@ -26,6 +26,7 @@ from xfs4iot.transport.pairs import PrivateKey, Use, ascii_name, load_certificat
 __all__ = [
     "KeyKind",
     "TestAuthority",
+    "install",
     "make_request",
     "new_key",
     "test_authority",
@@ -48,12 +49,14 @@ class TestAuthority:
 
     Attributes:
         certificate_file: PEM file that clients (or devices, for clients) trust.
+        crl_url: where its revocation list is published, to be named in certificates; None names no place.
     """
 
     __test__ = False
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self.crl_url: str | None = None
         self.certificate_file = directory / "ca.pem"
         self._key_file = directory / "ca.key"
         self._certificate = load_certificates(self.certificate_file)[0]
@@ -172,6 +175,9 @@ class TestAuthority:
         )
         if names is not None:
             builder = builder.add_extension(names, critical=False)
+        if self.crl_url is not None:
+            point = x509.DistributionPoint([x509.UniformResourceIdentifier(self.crl_url)], None, None, None)
+            builder = builder.add_extension(x509.CRLDistributionPoints([point]), critical=False)
         return builder.sign(self._key, _hash(self._key))
 
 
@@ -240,14 +246,46 @@ def write_pem(file: Path, content: bytes) -> None:
     _replace(file, content, 0o644)
 
 
+def install(contents: Iterable[tuple[Path, bytes]]) -> None:
+    """Put new contents in the place of files that a service reads; the old ones stay as `….old`.
+
+    Each file keeps its owner, group and mode, and a link to it stays a link. All are written
+    before the first is moved into its place.
+
+    Raises:
+        OSError: nothing was changed.
+    """
+    ready = []
+    for file, content in contents:
+        real = Path(os.path.realpath(file))
+        ready.append((_write_beside(real, real.read_bytes(), ".old"), real.with_name(f"{real.name}.old")))
+        ready.append((_write_beside(real, content, ".new"), real))
+    for beside, place in ready:
+        os.replace(beside, place)
+
+
+def _write_beside(file: Path, content: bytes, suffix: str) -> Path:
+    status = file.stat()
+    beside = _write_new(file.with_name(f".{file.name}{suffix}"), content, 0o600)
+    if hasattr(os, "chown"):
+        os.chown(beside, status.st_uid, status.st_gid)
+    beside.chmod(status.st_mode & 0o777)
+    return beside
+
+
 def _replace(file: Path, content: bytes, mode: int) -> None:
     """Write beside the file and move into its place, so that nobody reads half of it."""
-    beside = file.with_name(f".{file.name}.new")
-    beside.unlink(missing_ok=True)
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    os.replace(_write_new(file.with_name(f".{file.name}.new"), content, mode), file)
+
+
+def _write_new(file: Path, content: bytes, mode: int) -> Path:
+    file.unlink(missing_ok=True)
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "wb") as output:
         output.write(content)
-    os.replace(beside, file)
+        output.flush()
+        os.fsync(output.fileno())
+    return file
 
 
 def _subject(name: str) -> x509.Name:

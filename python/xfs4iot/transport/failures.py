@@ -6,6 +6,8 @@ names, a certificate that does not verify as a number. Here each becomes one sen
 
 from __future__ import annotations
 
+import warnings
+
 import trio
 from OpenSSL import SSL
 from OpenSSL.crypto import X509
@@ -119,6 +121,14 @@ _VERIFICATION = {
 
 
 def explain_verification(certificate: X509, error: int) -> str:
-    """What is wrong with a certificate that did not verify, with its subject."""
-    subject = certificate.to_cryptography().subject.rfc4514_string() or "without a subject"
+    """What is wrong with a certificate that did not verify, with its subject.
+
+    Never raises: the certificate is whatever a stranger sent.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            subject = certificate.to_cryptography().subject.rfc4514_string() or "without a subject"
+    except Exception:
+        subject = "that cannot be read"
     return f"certificate {subject} {_VERIFICATION.get(error, f'does not verify (X.509 error {error})')}"

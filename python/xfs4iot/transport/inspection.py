@@ -21,13 +21,13 @@ from xfs4iot.transport.pairs import (
     fingerprint,
     is_for,
     load_certificates,
-    load_crl,
+    load_crls,
     load_key,
     names_of,
     subject_of,
 )
 
-__all__ = ["Content", "Finding", "check", "pack", "show", "unpack"]
+__all__ = ["Content", "Finding", "check", "check_presented", "describe", "pack", "show", "unpack"]
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,7 @@ def show(file: Path) -> tuple[Content, ...]:
             ),
         )
     if b"-----BEGIN X509 CRL" in content:
-        crl = load_crl(file)
-        return (
+        return tuple(
             Content(
                 kind="revocation list",
                 subject=crl.issuer.rfc4514_string(),
@@ -109,9 +108,10 @@ def show(file: Path) -> tuple[Content, ...]:
                 not_before=crl.last_update_utc,
                 not_after=crl.next_update_utc,
                 revoked=tuple(f"{one.serial_number:x}" for one in crl),
-            ),
+            )
+            for crl in load_crls(file)
         )
-    return tuple(_certificate(one) for one in load_certificates(file))
+    return tuple(describe(one) for one in load_certificates(file))
 
 
 def check(
@@ -137,6 +137,18 @@ def check(
     """
     chain = load_certificates(certificate)
     return tuple(_findings(chain, key, use, ca, tuple(crls), host, now))
+
+
+def check_presented(
+    chain: tuple[x509.Certificate, ...],
+    *,
+    host: str | None = None,
+    ca: Path | None = None,
+    crls: Iterable[Path] = (),
+    now: datetime | None = None,
+) -> tuple[Finding, ...]:
+    """`check` for what a running device shows."""
+    return tuple(_findings(chain, None, "device", ca, tuple(crls), host, now))
 
 
 def _findings(
@@ -183,7 +195,8 @@ def _distrust(
     for authority in load_certificates(ca):
         store.add_cert(crypto.X509.from_cryptography(authority))
     for file in crls:
-        store.add_crl(load_crl(file))
+        for crl in load_crls(file):
+            store.add_crl(crl)
     if crls:
         store.set_flags(crypto.X509StoreFlags.CRL_CHECK | crypto.X509StoreFlags.CRL_CHECK_ALL)
     if now is not None:
@@ -215,7 +228,7 @@ def pack(certificate: Path, key: Path, password: str) -> bytes:
 
 
 def unpack(content: bytes, password: str) -> tuple[tuple[x509.Certificate, ...], PrivateKey]:
-    """The certificate with its chain in order, and the key, out of PKCS#12.
+    """The certificate with its chain in order but without the root, and the key, out of PKCS#12.
 
     Raises:
         CredentialsRefused: the password is wrong, or something is missing.
@@ -229,12 +242,15 @@ def unpack(content: bytes, password: str) -> tuple[tuple[x509.Certificate, ...],
     chain = [certificate]
     rest = list(others)
     while issuer := next((one for one in rest if one.subject == chain[-1].issuer), None):
+        if issuer.subject == issuer.issuer:
+            break
         rest.remove(issuer)
         chain.append(issuer)
     return tuple(chain), key
 
 
-def _certificate(certificate: x509.Certificate) -> Content:
+def describe(certificate: x509.Certificate) -> Content:
+    """What there is to say about a certificate."""
     try:
         usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except x509.ExtensionNotFound:

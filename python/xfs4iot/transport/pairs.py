@@ -8,8 +8,11 @@ refused by name.
 from __future__ import annotations
 
 import os
+import re
 import stat
+import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import ip_address
@@ -27,6 +30,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID
+from OpenSSL import crypto
 
 from xfs4iot.transport.failures import CredentialsRefused
 
@@ -40,7 +44,7 @@ __all__ = [
     "fingerprint",
     "is_for",
     "load_certificates",
-    "load_crl",
+    "load_crls",
     "load_key",
     "load_pair",
     "names_of",
@@ -55,6 +59,7 @@ Use = Literal["device", "client"]
 _USAGE = {"device": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOID.CLIENT_AUTH}
 _RSA_BITS = 2048
 _EC_BITS = 256
+_PEM_CRL = re.compile(rb"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -149,26 +154,78 @@ def load_certificates(file: Path) -> tuple[x509.Certificate, ...]:
         CredentialsRefused: the file cannot be read, or holds none.
     """
     content = _read(file)
-    try:
+    if b"-----BEGIN CERTIFICATE-----" not in content:
+        raise CredentialsRefused(f"{file} holds no certificate in PEM{_instead(content)}")
+    with _legible(file, "certificate in PEM"):
         found = tuple(x509.load_pem_x509_certificates(content))
-    except ValueError as problem:
-        raise CredentialsRefused(f"{file} holds no certificate in PEM: {problem}") from None
+        for one in found:
+            _look_at(one)
+            crypto.X509.from_cryptography(one)
     return found
 
 
-def load_crl(file: Path) -> x509.CertificateRevocationList:
-    """A revocation list, PEM or DER.
+def _instead(content: bytes) -> str:
+    """What is in a file that holds no certificate, and what to do with it."""
+    if content.startswith(b"\x30"):
+        return (
+            "; it may be one in DER (openssl x509 -inform DER -in …), "
+            "or PKCS#12 (xfs4iot certificate unpack …)"
+        )
+    if b"PRIVATE KEY-----" in content:
+        return ", but a private key"
+    if b"CERTIFICATE REQUEST-----" in content:
+        return ", but a signing request: what the authority makes of it is wanted"
+    return ""
+
+
+def load_crls(file: Path) -> tuple[x509.CertificateRevocationList, ...]:
+    """The revocation lists of a file: any number in PEM, or one in DER.
 
     Raises:
-        CredentialsRefused: the file cannot be read, or is none.
+        CredentialsRefused: the file cannot be read, or holds none.
     """
     content = _read(file)
+    with _legible(file, "revocation list"):
+        if blocks := _PEM_CRL.findall(content):
+            found = tuple(x509.load_pem_x509_crl(block) for block in blocks)
+        else:
+            found = (x509.load_der_x509_crl(content),)
+        for crl in found:
+            crl.issuer.rfc4514_string()
+            _ = crl.last_update_utc, crl.next_update_utc, crl.extensions, crl.signature_hash_algorithm
+            _ = [one.extensions for one in crl]
+            crypto.X509Store().add_crl(crl)
+    return found
+
+
+def _look_at(certificate: x509.Certificate) -> None:
+    """Read every part that is used later: parts are parsed only when they are asked for."""
+    certificate.public_key()
+    certificate.subject.rfc4514_string()
+    certificate.issuer.rfc4514_string()
+    _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    _ = certificate.extensions, certificate.signature_hash_algorithm
+
+
+_DAMAGED = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    crypto.Error,
+)
+
+
+@contextmanager
+def _legible(file: Path, what: str) -> Iterator[None]:
+    """Refuse `file` if it, or a part of it, cannot be read."""
     try:
-        if b"-----BEGIN" in content:
-            return x509.load_pem_x509_crl(content)
-        return x509.load_der_x509_crl(content)
-    except ValueError as problem:
-        raise CredentialsRefused(f"{file} holds no revocation list: {problem}") from None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except _DAMAGED as problem:
+        raise CredentialsRefused(f"{file} holds no {what} that can be read: {problem}") from None
 
 
 def load_key(file: Path) -> PrivateKey:

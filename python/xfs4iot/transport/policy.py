@@ -15,19 +15,22 @@ from pathlib import Path
 from typing import Literal
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
 from OpenSSL import SSL, crypto
 
 from xfs4iot.transport.failures import CredentialsRefused, TLSError, explain, explain_verification
 from xfs4iot.transport.pairs import (
     Pair,
+    PrivateKey,
     is_for,
     load_certificates,
-    load_crl,
+    load_crls,
     load_pair,
     names_of,
+    subject_of,
 )
 
-__all__ = ["Handshake", "TLSConfig", "client_context", "server_context"]
+__all__ = ["Handshake", "Material", "TLSConfig", "client_context", "observing_context", "server_context"]
 
 _CIPHERS_1_2 = b"ECDHE+AESGCM:ECDHE+CHACHA20:@SECLEVEL=2"
 _GROUPS = (b"?X25519MLKEM768:X25519:P-256:P-384", b"X25519:P-256:P-384")
@@ -36,6 +39,21 @@ _ALPN = b"http/1.1"
 _SESSION_SECONDS = 2 * 60 * 60
 _NO_AUTO_CHAIN = 0x8
 """SSL_MODE_NO_AUTO_CHAIN: without it OpenSSL builds the chain anew in every handshake."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """What the files of a `TLSConfig` hold, read once and found good.
+
+    Attributes:
+        pairs: the device's certificates with their keys.
+        authorities: who signs clients.
+        crls: their revocation lists, each with the file it came from.
+    """
+
+    pairs: tuple[Pair, ...]
+    authorities: tuple[x509.Certificate, ...] = ()
+    crls: tuple[tuple[Path, x509.CertificateRevocationList], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,14 +89,20 @@ class TLSConfig:
         pairs = (one for pair in ((self.certificate, self.key), *self.also) for one in pair)
         return tuple(Path(one) for one in (*pairs, *trust, *self.crls))
 
-    def load(self) -> tuple[Pair, ...]:
-        """Read and check every certificate and key.
+    def load(self) -> Material:
+        """Read and check every file.
 
         Raises:
             CredentialsRefused: there is any doubt about one of them.
         """
+        if self.client_certificates != "none" and self.client_ca is None:
+            raise CredentialsRefused("client certificates are asked for, but client_ca names no authority")
         pairs = ((self.certificate, self.key), *self.also)
-        return tuple(load_pair(Path(certificate), Path(key), "device") for certificate, key in pairs)
+        return Material(
+            pairs=tuple(load_pair(Path(certificate), Path(key), "device") for certificate, key in pairs),
+            authorities=() if self.client_ca is None else load_certificates(Path(self.client_ca)),
+            crls=tuple((Path(file), crl) for file in self.crls for crl in load_crls(Path(file))),
+        )
 
 
 class Handshake:
@@ -96,26 +120,26 @@ class Handshake:
         self.refusal: str | None = None
 
 
-def server_context(config: TLSConfig, pairs: Iterable[Pair] | None = None) -> SSL.Context:
-    """A context for the device's side.
+def server_context(config: TLSConfig, material: Material | None = None) -> SSL.Context:
+    """A context for the device's side, with ticket keys of its own.
 
     Args:
-        pairs: what `config.load()` gave, if it was called already.
+        material: what `config.load()` gave, if it was called already.
 
     Raises:
         CredentialsRefused: there is any doubt about a file.
     """
-    if config.client_certificates != "none" and config.client_ca is None:
-        raise CredentialsRefused("client certificates are asked for, but client_ca names no authority")
+    if material is None:
+        material = config.load()
     contexts: list[tuple[SSL.Context, list[Pair]]] = []
-    for pair in config.load() if pairs is None else pairs:
+    for pair in material.pairs:
         for context, held in contexts:
             if set(held[0].names) == set(pair.names) and type(held[0].key) is not type(pair.key):
                 _use(context, pair)
                 held.append(pair)
                 break
         else:
-            context = _device_context(config)
+            context = _device_context(config, material)
             _use(context, pair)
             contexts.append((context, [pair]))
     first = contexts[0][0]
@@ -144,11 +168,12 @@ def client_context(
         CredentialsRefused: there is any doubt about a file.
     """
     context = _context(SSL.TLS_CLIENT_METHOD)
+    authorities = () if ca is None else load_certificates(Path(ca))
     if ca is None:
         _trust_platform(context)
     else:
-        _trust(context, Path(ca))
-    _revoke(context, crls)
+        _trust(context, authorities)
+    _revoke(context, authorities, tuple((Path(file), crl) for file in crls for crl in load_crls(Path(file))))
     context.set_verify(SSL.VERIFY_PEER, _verify)
     context.set_alpn_protos([_ALPN])
     if certificate is not None:
@@ -157,6 +182,29 @@ def client_context(
         _use(context, load_pair(Path(certificate), Path(key), "client"))
     elif key is not None:
         raise CredentialsRefused(f"the certificate of {key} is missing")
+    return context
+
+
+def observing_context(found: dict[int, x509.Certificate], key: PrivateKey | None = None) -> SSL.Context:
+    """A context of a client that trusts every device and notes the certificates that it shows.
+
+    Args:
+        found: filled in by the handshake, even by one that fails later: by depth, the
+            device's own at 0.
+        key: ask for a certificate for a key of this kind, of a device that has several.
+    """
+    context = _context(SSL.TLS_CLIENT_METHOD)
+    context.set_alpn_protos([_ALPN])
+    if key is not None:
+        context.set_max_proto_version(SSL.TLS1_2_VERSION)
+        kind = b"aRSA" if isinstance(key, rsa.RSAPrivateKey) else b"aECDSA"
+        context.set_cipher_list(b"ECDHE+AESGCM+%b:ECDHE+CHACHA20+%b:@SECLEVEL=2" % (kind, kind))
+
+    def note(connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, good: int) -> bool:
+        found[depth] = certificate.to_cryptography()
+        return True
+
+    context.set_verify(SSL.VERIFY_PEER, note)
     return context
 
 
@@ -189,7 +237,7 @@ def _restrict_groups(context: SSL.Context) -> None:
         return
 
 
-def _device_context(config: TLSConfig) -> SSL.Context:
+def _device_context(config: TLSConfig, material: Material) -> SSL.Context:
     context = _context(SSL.TLS_SERVER_METHOD)
     context.set_options(SSL.OP_CIPHER_SERVER_PREFERENCE)
     context.set_session_id(b"xfs4iot")
@@ -200,11 +248,10 @@ def _device_context(config: TLSConfig) -> SSL.Context:
     if config.keylog is not None:
         context.set_keylog_callback(_keylog(Path(config.keylog)))
     if config.client_certificates != "none":
-        assert config.client_ca is not None
-        authorities = _trust(context, Path(config.client_ca))
-        for authority in authorities:
+        _trust(context, material.authorities)
+        for authority in material.authorities:
             context.add_client_ca(authority)
-        _revoke(context, config.crls)
+        _revoke(context, material.authorities, material.crls)
         mode = SSL.VERIFY_PEER
         if config.client_certificates == "required":
             mode |= SSL.VERIFY_FAIL_IF_NO_PEER_CERT
@@ -223,13 +270,11 @@ def _use(context: SSL.Context, pair: Pair) -> None:
         raise CredentialsRefused(f"{pair.file} cannot be used: {explain(problem, 'OpenSSL')}") from None
 
 
-def _trust(context: SSL.Context, file: Path) -> tuple[x509.Certificate, ...]:
+def _trust(context: SSL.Context, authorities: Iterable[x509.Certificate]) -> None:
     store = context.get_cert_store()
     assert store is not None
-    authorities = load_certificates(file)
     for authority in authorities:
         store.add_cert(crypto.X509.from_cryptography(authority))
-    return authorities
 
 
 def _trust_platform(context: SSL.Context) -> None:
@@ -245,13 +290,24 @@ def _trust_platform(context: SSL.Context) -> None:
         context.set_default_verify_paths()
 
 
-def _revoke(context: SSL.Context, files: Iterable[str | Path]) -> None:
+def _revoke(
+    context: SSL.Context,
+    authorities: tuple[x509.Certificate, ...],
+    crls: tuple[tuple[Path, x509.CertificateRevocationList], ...],
+) -> None:
+    """Check certificates against these lists.
+
+    A list that bears an authority's name and not its signature would turn every client away
+    without a word before; it is refused here.
+    """
     store = context.get_cert_store()
     assert store is not None
-    found = [load_crl(Path(file)) for file in files]
-    for crl in found:
+    for file, crl in crls:
+        named = [one for one in authorities if one.subject == crl.issuer]
+        if named and not any(crl.is_signature_valid(one.public_key()) for one in named):  # type: ignore[arg-type]
+            raise CredentialsRefused(f"{file}: this revocation list was not signed by {subject_of(named[0])}")
         store.add_crl(crl)
-    if found:
+    if crls:
         store.set_flags(crypto.X509StoreFlags.CRL_CHECK | crypto.X509StoreFlags.CRL_CHECK_ALL)
 
 

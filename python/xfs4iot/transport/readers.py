@@ -51,6 +51,14 @@ class ReadyStream(Protocol):
         """Close."""
 
 
+def _nobody(data: bytes) -> None:
+    """Takes what arrives when the owner is gone.
+
+    The owner holds its reading, so a reading that held on to its owner would keep both, and
+    the buffers of their TLS with them, until the next round of the garbage collector.
+    """
+
+
 class Reading:
     """One connection that is being read.
 
@@ -103,9 +111,10 @@ class Reading:
                 self.readers._watch(self)
 
     def end(self) -> None:
-        """Hand on nothing more."""
+        """Hand on nothing more, and let go of the owner."""
         self.readers._unwatch(self)
         self._ended.set()
+        self.received = _nobody
 
 
 class Readers:
@@ -146,8 +155,12 @@ class Readers:
                 await reading._ended.wait()
         finally:
             reading.end()
-        if reading.failure is not None:
-            raise reading.failure
+        failure, reading.failure = reading.failure, None
+        if failure is not None:
+            try:
+                raise failure
+            finally:
+                del failure  # or it would hold this frame, which holds it
 
     async def _read_alone(self, reading: Reading) -> None:
         while not reading.ended:

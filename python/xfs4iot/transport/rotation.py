@@ -11,21 +11,21 @@ from __future__ import annotations
 
 import logging
 import signal
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import trio
 from OpenSSL import SSL
 
 from xfs4iot.transport.failures import CredentialsRefused
-from xfs4iot.transport.pairs import Pair, fingerprint, load_crl
-from xfs4iot.transport.policy import TLSConfig, server_context
+from xfs4iot.transport.pairs import Pair, fingerprint, subject_of
+from xfs4iot.transport.policy import Material, TLSConfig, server_context
 
 __all__ = ["Credentials"]
 
 _log = logging.getLogger("xfs4iot.tls")
 
-_LOOK_SECONDS = 5.0
+_LOOK_SECONDS = 2.0
 _TICKET_KEY_SECONDS = 12 * 60 * 60.0
 _WARNING_DAYS = (30, 7, 1)
 
@@ -50,18 +50,12 @@ class Credentials:
         self.config = config
         self.refusal: str | None = None
         self._warned: dict[str, int] = {}
-        self._made = 0.0
         self._seen: _Seen = _look(config.files)
         self._take(config.load())
 
-    def _take(self, pairs: tuple[Pair, ...]) -> None:
-        context = server_context(self.config, pairs)
-        self._crls_expire = [
-            (f"revocation list {file}", crl.next_update_utc)
-            for file in map(Path, self.config.crls)
-            if (crl := load_crl(file)).next_update_utc is not None
-        ]
-        self._pairs, self._context = pairs, context
+    def _take(self, material: Material) -> None:
+        context = server_context(self.config, material)
+        self._material, self._context = material, context
 
     @property
     def context(self) -> SSL.Context:
@@ -71,12 +65,12 @@ class Credentials:
     @property
     def pairs(self) -> tuple[Pair, ...]:
         """The certificates that serve."""
-        return self._pairs
+        return self._material.pairs
 
     @property
     def not_after(self) -> datetime:
         """When the first of the certificates expires."""
-        return min(pair.not_after for pair in self._pairs)
+        return min(pair.not_after for pair in self.pairs)
 
     def days_left(self, now: datetime | None = None) -> int:
         """Whole days until the first of the certificates expires; negative when it has."""
@@ -99,11 +93,22 @@ class Credentials:
         try:
             self._take(self.config.load())
         except CredentialsRefused as problem:
-            self.refusal = str(problem)
-            _log.error("new certificates refused, the old ones go on serving: %s", problem)
-            return False
+            return self._refuse(str(problem))
+        except Exception as problem:
+            # Whatever a file holds, the service that is asked to read it must go on.
+            _log.debug("the new files cannot be read", exc_info=True)
+            return self._refuse(f"they cannot be read: {problem!r}")
         self.refusal = None
-        for pair in self._pairs:
+        self._tell()
+        return True
+
+    def _refuse(self, reason: str) -> bool:
+        self.refusal = reason
+        _log.error("new certificates refused, the old ones go on serving: %s", reason)
+        return False
+
+    def _tell(self) -> None:
+        for pair in self.pairs:
             _log.info(
                 "certificate taken up: %s for %s, until %s, fingerprint %s",
                 pair.certificate.subject.rfc4514_string(),
@@ -111,14 +116,16 @@ class Credentials:
                 f"{pair.not_after:%Y-%m-%d}",
                 fingerprint(pair.certificate),
             )
-        return True
+        if self.config.keylog is not None:
+            _log.warning("the secrets of every connection are written to %s", self.config.keylog)
 
     async def watch(self, *, look_seconds: float = _LOOK_SECONDS) -> None:
         """Take up changed files and SIGHUP, renew ticket keys, and warn of expiry, until cancelled."""
         async with trio.open_nursery() as nursery:
             if hasattr(signal, "SIGHUP"):
                 nursery.start_soon(self._on_hangup)
-            self._made = trio.current_time()
+            self._tell()
+            renewed = trio.current_time()
             before = self._seen
             while True:
                 self.warn()
@@ -126,11 +133,10 @@ class Credentials:
                 now = _look(self.config.files)
                 if now != self._seen and now == before:
                     self.reload()
-                    self._made = trio.current_time()
-                elif trio.current_time() - self._made > _TICKET_KEY_SECONDS:
-                    self._context = server_context(self.config, self._pairs)
-                    self._made = trio.current_time()
                 before = now
+                if trio.current_time() - renewed >= _TICKET_KEY_SECONDS:
+                    self._context = server_context(self.config, self._material)
+                    renewed = trio.current_time()
 
     async def _on_hangup(self) -> None:
         try:
@@ -149,26 +155,42 @@ class Credentials:
                 _log.log(logging.WARNING if days >= 1 else logging.ERROR, "%s", text)
 
     def _expiring(self, now: datetime) -> list[tuple[str, int, str]]:
-        """What expires within 30 days: the thing, days left, and the words for it."""
+        """What expires soon: the thing, days left, and the words for it.
+
+        A certificate is told of 30 days ahead. A revocation list, which may live for a day or for
+        a month, is told of in the last quarter of its life.
+        """
+        month = timedelta(days=_WARNING_DAYS[0])
         ends = [
-            (
-                f"certificate {pair.file} ({fingerprint(pair.certificate)[:16]})",
-                pair.not_after,
-            )
-            for pair in self._pairs
+            (f"certificate {pair.file} ({fingerprint(pair.certificate)[:16]})", pair.not_after, month)
+            for pair in self.pairs
+        ]
+        ends += [
+            (f"authority {subject_of(one)} of {self.config.client_ca}", one.not_valid_after_utc, month)
+            for one in self._material.authorities
+        ]
+        ends += [
+            (f"revocation list {file}", crl.next_update_utc, (crl.next_update_utc - crl.last_update_utc) / 4)
+            for file, crl in self._material.crls
+            if crl.next_update_utc is not None
         ]
         found = []
-        for what, end in (*ends, *self._crls_expire):
-            assert end is not None
+        for what, end, ahead in ends:
             left = end - now
-            if left.days >= _WARNING_DAYS[0]:
+            if left >= ahead:
                 continue
-            if left.total_seconds() < 0:
+            if left < timedelta():
                 text = f"{what} expired on {end:%Y-%m-%d %H:%M} UTC: connections fail until it is renewed"
             else:
-                text = f"{what} expires on {end:%Y-%m-%d %H:%M} UTC, in {left.days} days: renew it"
+                text = f"{what} expires on {end:%Y-%m-%d %H:%M} UTC, in {_in_words(left)}: renew it"
             found.append((f"{what} {end}", left.days, text))
         return found
+
+
+def _in_words(left: timedelta) -> str:
+    if left.days:
+        return f"{left.days} day{'s' * (left.days > 1)}"
+    return f"{left.seconds // 3600} h {left.seconds // 60 % 60} min"
 
 
 def _look(files: tuple[Path, ...]) -> _Seen:

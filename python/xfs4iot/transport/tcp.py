@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
+from ipaddress import ip_address
 
 import trio
 
-__all__ = ["SocketStream", "linger", "open_listener"]
+__all__ = ["SocketStream", "is_loopback", "linger", "open_listener"]
 
 _RECEIVE_BYTES = 64 * 1024
 _SENDS_WITHOUT_YIELDING = 16
@@ -215,6 +216,14 @@ async def open_listener(host: str, port: int) -> list[trio.socket.SocketType]:
             listener.close()
         raise
     return listeners
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address is this machine's own, which no other machine can reach."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 async def linger(stream: trio.abc.Stream) -> None:

@@ -220,15 +220,30 @@ class TLSStream(trio.abc.HalfCloseableStream):
             first = False
             self._count(data)
             connection.bio_write(data)
-        certificate = connection.get_peer_certificate(as_cryptography=True)
+        try:
+            certificate = connection.get_peer_certificate(as_cryptography=True)
+            identity = None if certificate is None else Identity.of(certificate)
+        except Exception as problem:
+            # An authority that we trust signed it, and yet it is not well formed.
+            raise await self._turn_away(
+                f"the certificate of {self._peer} cannot be read: {problem}"
+            ) from None
         if certificate is not None:
             # A resumed session is not verified anew, and the certificate in it ages all the same.
             if certificate.not_valid_after_utc < datetime.now(UTC):
-                raise self._broken(f"the certificate of {self._peer} has expired since its session began")
-            self._identity = Identity.of(certificate)
+                raise await self._turn_away(
+                    f"the certificate of {self._peer} has expired since its session began"
+                )
+            self._identity = identity
         connection.set_app_data(None)
         self._whole = _UNKNOWN
         self._state = _State.OPEN
+
+    async def _turn_away(self, text: str) -> TLSBroken:
+        """End a handshake that OpenSSL thinks good; what to raise."""
+        failure = self._broken(text)
+        await self._last_words(self._goodbye())
+        return failure
 
     async def _answer_http(self) -> None:
         """Tell whoever speaks plain HTTP here what to do, in HTTP."""
@@ -531,7 +546,8 @@ class TLSStream(trio.abc.HalfCloseableStream):
         if self._state is not _State.CLOSED:
             self._state = _State.FAILED
         self._failure = TLSBroken(text)
-        return self._failure
+        # What is raised holds the frames it passes, and they this stream: it is another one.
+        return TLSBroken(text)
 
     async def _fail(self, problem: SSL.Error | TLSError) -> TLSBroken:
         """Break: send the alert, and return what to raise."""

@@ -36,8 +36,11 @@
 //! 5 to 500), and may be large for values that have nothing in common; then [`crate::denominate::reach`]
 //! takes over, and the limit of work ends what no method can do.
 
+use smallvec::SmallVec;
+
 use super::memory::Memory;
-use super::{OutOfWork, Work};
+use super::sums::Verdict;
+use super::{MAX_UNITS, OutOfWork, Work, exchange, outright};
 
 /// More items than there can be.
 pub const UNBOUNDED: u64 = u64::MAX >> 2;
@@ -74,6 +77,14 @@ struct Level {
 
 /// Steps of the first attempt, which looks for no structure in the values.
 const PLAIN_STEPS: u64 = 24;
+
+/// Steps of the second, with all its means, before exchanges are tried.
+const SOME_STEPS: u64 = 512;
+/// Cells of a table of sums that are filled before exchanges are tried, and after.
+const FEW_CELLS: usize = 1 << 15;
+const MANY_CELLS: usize = 1 << 21;
+/// Items above the bound up to which the budget is raised step by step.
+const DEEPENED: u64 = 1 << 10;
 
 /// Piles of an everyday cash dispenser.
 pub const FEW: usize = 8;
@@ -175,13 +186,47 @@ fn search(
         }
     }
     examine(levels);
-    Search {
-        levels,
-        counts,
-        work: *work,
-        memory: Memory::new(),
+    let attempt = |budget: u64, steps: u64, counts: &mut [u64], work: &mut Work| {
+        let steps = steps.min(work.left());
+        let mut search = Search {
+            levels,
+            counts,
+            work: Work::new(steps),
+            memory: Memory::new(),
+        };
+        let outcome = search.deepening(amount, budget);
+        let used = steps - search.work.left();
+        work.steps(used)?;
+        outcome
+    };
+    match attempt(budget, SOME_STEPS, counts, work) {
+        Ok(outcome) => return Ok(outcome),
+        Err(OutOfWork) if work.left() == 0 => return Err(OutOfWork),
+        Err(OutOfWork) => {}
     }
-    .run(amount, budget, work)
+    // One more than fits, so that a pile which could pay all but a remainder can be the pivot.
+    let piles: SmallVec<[(u64, u64); MAX_UNITS]> = levels
+        .iter()
+        .map(|level| (level.value, level.held.min(amount / level.value + 1)))
+        .collect();
+    let mut verdict = outright::fewest(amount, &piles, budget, FEW_CELLS, counts, work)?;
+    if verdict == Verdict::Unknown {
+        verdict = exchange::fewest(amount, &piles, budget, false, counts, work)?;
+    }
+    if verdict == Verdict::Unknown && outright::payable(amount, &piles, work)? == Some(false) {
+        verdict = Verdict::Never;
+    }
+    if verdict == Verdict::Unknown {
+        verdict = outright::fewest(amount, &piles, budget, MANY_CELLS, counts, work)?;
+    }
+    if verdict == Verdict::Unknown {
+        verdict = exchange::fewest(amount, &piles, budget, true, counts, work)?;
+    }
+    match verdict {
+        Verdict::Fewest(items) => Ok(Some(items)),
+        Verdict::Never => Ok(None),
+        Verdict::Unknown => attempt(budget, u64::MAX, counts, work),
+    }
 }
 
 /// Find steps and windows of all levels.
@@ -238,10 +283,18 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn run(mut self, amount: u64, budget: u64, work: &mut Work) -> Result<Option<u64>, OutOfWork> {
-        let outcome = self.within(amount, budget);
-        *work = self.work;
-        outcome
+    /// With few items first: what is found within the bound needs no further proof.
+    fn deepening(&mut self, amount: u64, budget: u64) -> Result<Option<u64>, OutOfWork> {
+        let bound = self.bound(0, amount);
+        let mut more = 0;
+        while bound.saturating_add(more) < budget && more < DEEPENED {
+            let outcome = self.pay(0, amount, bound + more)?;
+            if outcome.is_some() {
+                return Ok(outcome);
+            }
+            more = 2 * more + 1;
+        }
+        self.within(amount, budget)
     }
 
     fn within(&mut self, amount: u64, budget: u64) -> Result<Option<u64>, OutOfWork> {

@@ -6,10 +6,29 @@
 //! two, and so on, every choice of that many being tried; of units of one value those with the
 //! least to give are left out first, since it is only together that they matter. The smallest
 //! values that fit into the amount bound from below how many units must be left out.
+//!
+//! Where many must be, those are many choices; but then the amount is small, not much more than one
+//! item of each unit is worth. So a table over all sums does it: in a pile with `f` units, each of
+//! which may give something or not, the first `f` items bring a unit each, and the others none. An
+//! item costs 1, and one that brings a unit so much less that no number of items makes up for it.
+//! Where the limit of items rules that answer out, the choices are tried after all.
 
 use super::cash::{Cash, Source, Sources};
-use super::fewest::UNBOUNDED;
+use super::fewest::{UNBOUNDED, gcd};
 use super::{Failure, MAX_UNITS, OutOfWork, Work};
+
+/// Steps in which choices are tried before the table is.
+const SOME_STEPS: u64 = 1024;
+/// Steps of a search that take about as long as setting up a choice.
+const STEPS_A_CHOICE: u64 = 48;
+/// Cells of a table, at most: 8 MB.
+const MOST_CELLS: u64 = 1 << 21;
+/// Cells that take about as long as one step of a search.
+const CELLS_A_STEP: u64 = 16;
+/// What a unit is worth in items: more than there can be.
+const UNIT: i32 = 1 << 22;
+/// Stands for a sum that cannot be made up.
+const NEVER: i32 = i32::MAX / 2;
 
 /// Items by this mix, at most `budget`; gives their number.
 pub fn solve(
@@ -22,16 +41,125 @@ pub fn solve(
     if need > budget {
         return Err(Failure::TooManyItems(need));
     }
-    let mut choice = Choice::new(cash, budget, work);
-    let free = choice.free.iter().sum::<usize>();
-    for left_out in choice.least_left_out()..=free {
-        choice.try_all(0, left_out)?;
-        if let Some((items, sources, counts)) = choice.best.take() {
-            cash.hand_out(&sources, &counts, result);
-            return Ok(items);
+    let steps = SOME_STEPS.min(work.left());
+    let mut some = Work::new(steps);
+    let tried = Choice::new(cash, budget, &mut some).best();
+    work.steps(steps - some.left())?;
+    let found = match tried {
+        Ok(found) => Some(found),
+        Err(OutOfWork) => by_table(cash, budget, work)?,
+    };
+    let (items, sources, counts) = match found {
+        Some(found) => found,
+        None => Choice::new(cash, budget, work).best()?,
+    };
+    cash.hand_out(&sources, &counts, result);
+    Ok(items)
+}
+
+/// Number of items, units that take part, items by pile.
+type Found = (u64, Sources, [u64; MAX_UNITS]);
+
+/// The answer by a table; `None` if that is too large, or the answer has too many items.
+fn by_table(cash: &Cash, budget: u64, work: &mut Work) -> Result<Option<Found>, OutOfWork> {
+    let piles = cash.values.len();
+    let contained: u128 = cash
+        .sources
+        .iter()
+        .map(|source| u128::from(source.low) * u128::from(cash.values[source.pile]))
+        .sum();
+    // What must be contained is not worth more than the amount, which is dispensable.
+    let divisor = cash
+        .values
+        .iter()
+        .fold(0, |divisor, value| gcd(divisor, *value));
+    let sum = (cash.amount - contained as u64) / divisor;
+    let cells = u128::from(sum) * (2 * piles as u128 + 1);
+    if cells > u128::from(MOST_CELLS) {
+        return Ok(None);
+    }
+    let width = sum as usize + 1;
+    // Items that bring a unit, and others.
+    let kinds: Vec<(usize, u64, u64)> = cash
+        .piles()
+        .map(|pile| {
+            let value = cash.values[pile[0].pile] / divisor;
+            let free = pile.iter().filter(|source| source.low == 0).count() as u64;
+            let all = pile.iter().map(|source| source.high - source.low);
+            let all = all.fold(0, u64::saturating_add).min(sum / value);
+            (value as usize, free.min(all), all)
+        })
+        .collect();
+    let mut rows = vec![NEVER; width * (piles + 1)];
+    rows[width * piles] = 0;
+    let mut before = vec![NEVER; width];
+    for (place, &(value, free, all)) in kinds.iter().enumerate().rev() {
+        let (head, tail) = rows.split_at_mut(width * (place + 1));
+        let row = &mut head[width * place..];
+        row.copy_from_slice(&tail[..width]);
+        let mut passes = 1;
+        for (count, cost) in [(free, 1 - UNIT), (all - free, 1)] {
+            let (mut left, mut part) = (count as usize, 1);
+            while left > 0 {
+                part = part.min(left);
+                before.copy_from_slice(row);
+                let more = part as i32 * cost;
+                for (cell, from) in row[(part * value).min(width)..].iter_mut().zip(&before) {
+                    if *from < NEVER {
+                        *cell = (*cell).min(from + more);
+                    }
+                }
+                left -= part;
+                part *= 2;
+                passes += 1;
+            }
+        }
+        work.steps(passes * width as u64 / CELLS_A_STEP)?;
+    }
+    let mut rest = sum as usize;
+    let mut counts = [0; MAX_UNITS];
+    let mut left_out: Vec<usize> = Vec::with_capacity(piles);
+    for (place, &(value, free, all)) in kinds.iter().enumerate() {
+        let here = rows[place * width + rest];
+        let fits = |items: &u64| {
+            let brought = (*items).min(free) as i32;
+            let after = rows[(place + 1) * width + rest - *items as usize * value];
+            after < NEVER && after + *items as i32 - brought * UNIT == here
+        };
+        let most = all.min((rest / value) as u64);
+        let Some(items) = (0..=most).rev().find(fits) else {
+            return Ok(None);
+        };
+        rest -= items as usize * value;
+        counts[place] = items;
+        left_out.push(items as usize);
+    }
+    let mut sources = cash.sources.clone();
+    for (pile, out) in sources
+        .chunk_by_mut(|a, b| a.pile == b.pile)
+        .zip(&mut left_out)
+    {
+        counts[pile[0].pile] += pile.iter().map(|source| source.low).sum::<u64>();
+        let free = pile.iter().filter(|source| source.low == 0).count();
+        leave_out(pile, free.saturating_sub(*out));
+    }
+    let items = counts.iter().sum();
+    Ok((items <= budget).then_some((items, sources, counts)))
+}
+
+/// Leave out so many units of a pile, and have every other one give something.
+fn leave_out(pile: &mut [Source], out: usize) {
+    let mut free: Vec<&mut Source> = pile.iter_mut().filter(|source| source.low == 0).collect();
+    // Stable, so that of equal ones the later is left out first.
+    free.sort_by_key(|source| std::cmp::Reverse(source.high));
+    let kept = free.len() - out;
+    for (place, source) in free.into_iter().enumerate() {
+        if place < kept {
+            source.low = 1
+        } else {
+            source.high = 0
         }
     }
-    Err(Failure::NotDispensable(cash.currency))
 }
 
 struct Choice<'a> {
@@ -42,7 +170,7 @@ struct Choice<'a> {
     free: Vec<usize>,
     /// Units of each pile that are left out.
     out: Vec<usize>,
-    best: Option<(u64, Sources, [u64; MAX_UNITS])>,
+    found: Option<Found>,
 }
 
 impl<'a> Choice<'a> {
@@ -58,7 +186,24 @@ impl<'a> Choice<'a> {
             work,
             free,
             out,
-            best: None,
+            found: None,
+        }
+    }
+
+    /// The answer, by trying.
+    fn best(mut self) -> Result<Found, OutOfWork> {
+        let free = self.free.iter().sum::<usize>();
+        let mut left_out = self.least_left_out();
+        loop {
+            self.try_all(0, left_out)?;
+            if let Some(found) = self.found.take() {
+                return Ok(found);
+            }
+            debug_assert!(left_out < free, "the amount can be made up");
+            left_out += 1;
+            if left_out > free {
+                return Err(OutOfWork);
+            }
         }
     }
 
@@ -95,24 +240,13 @@ impl<'a> Choice<'a> {
     }
 
     fn try_one(&mut self) -> Result<(), OutOfWork> {
+        self.work.steps(STEPS_A_CHOICE)?;
         let mut sources = self.cash.sources.clone();
         for pile in sources.chunk_by_mut(|a, b| a.pile == b.pile) {
-            let out = self.out[pile[0].pile];
-            let mut free: Vec<&mut Source> =
-                pile.iter_mut().filter(|source| source.low == 0).collect();
-            // Stable, so that of equal ones the later is left out first.
-            free.sort_by_key(|source| std::cmp::Reverse(source.high));
-            let kept = free.len() - out;
-            for (place, source) in free.into_iter().enumerate() {
-                if place < kept {
-                    source.low = 1
-                } else {
-                    source.high = 0
-                }
-            }
+            leave_out(pile, self.out[pile[0].pile]);
         }
         let budget = self
-            .best
+            .found
             .as_ref()
             .map_or(self.budget, |(items, ..)| *items)
             .min(UNBOUNDED);
@@ -121,11 +255,11 @@ impl<'a> Choice<'a> {
             self.cash
                 .fewest(&sources, self.cash.amount, budget, &mut counts, self.work)?
             && self
-                .best
+                .found
                 .as_ref()
                 .is_none_or(|(least, _, best)| items < *least || counts > *best)
         {
-            self.best = Some((items, sources, counts));
+            self.found = Some((items, sources, counts));
         }
         Ok(())
     }

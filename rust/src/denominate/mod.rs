@@ -18,11 +18,14 @@
 
 pub mod cash;
 pub mod equal_emptying;
+mod exchange;
 pub mod fewest;
 pub mod max_cash_units;
 mod memory;
 pub mod nearest;
+mod outright;
 pub mod share;
+mod sums;
 pub mod table;
 
 use smallvec::{SmallVec, smallvec};
@@ -38,8 +41,8 @@ pub const SCALE: u128 = 100_000;
 /// Items of each unit.
 pub type Counts = SmallVec<[u64; fewest::FEW]>;
 
-/// Steps that a denomination may take unless the caller says otherwise; some 10 ns each.
-pub const WORK_LIMIT: u64 = 5_000_000;
+/// Steps that a denomination may take unless the caller says otherwise; some 10 ns each, 50 at most.
+pub const WORK_LIMIT: u64 = 2_000_000;
 
 /// A currency: its three letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

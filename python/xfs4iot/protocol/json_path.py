@@ -1,0 +1,84 @@
+"""Where in a payload the mistake is: the JSON path of what did not fit.
+
+The decoder names the way to a mistake, but not the key where the way leads through free keys
+(`$.currencies[...]`). The key is found by asking the decoder again with half of that object's
+keys, and half of those: a few decodes of ever smaller payloads, however large the object.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+__all__ = ["located", "pointed"]
+
+_UNNAMED = "[...]"
+_STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
+_WORDS = {"invalid decimal string": "expected `number`, got `str`", "`decimal": "`number"}
+"""What the decoder says in Python's words, and JSON's for the same."""
+_read = msgspec.json.Decoder(float_hook=Decimal).decode
+_write = msgspec.json.Encoder(decimal_format="number").encode
+
+
+def located(wrong: Exception) -> tuple[str, str]:
+    """What is wrong, and the JSON path where."""
+    text, *paths = str(wrong).split(" - at `$")
+    text = text[:1].lower() + text[1:]
+    for said, meant in _WORDS.items():
+        text = text.replace(said, meant)
+    return text, "$" + "".join(path.rstrip("`") for path in reversed(paths))
+
+
+def pointed(
+    wrong: msgspec.ValidationError, payload: bytes, decode: Callable[[bytes], Any]
+) -> tuple[str, str]:
+    """What is wrong, and the JSON path where, with the keys that `wrong` leaves unnamed.
+
+    Args:
+        wrong: what `decode` raised for `payload`.
+    """
+    mistake = text, path = located(wrong)
+    parts = path.split(_UNNAMED)
+    content = node = _read(payload)
+    for number, part in enumerate(parts[:-1]):
+        node = _follow(node, part)
+        if not isinstance(node, dict):
+            return mistake
+        while len(node) > 1:
+            items = list(node.items())
+            middle = len(items) // 2
+            _keep(node, items[:middle])
+            if _mistake(content, decode) != mistake:
+                _keep(node, items[middle:])
+        if _mistake(content, decode) != mistake:
+            return mistake
+        ((key, node),) = node.items()
+        parts[number] = f"{part}.{key}"
+    return text, "".join(parts)
+
+
+def _follow(node: Any, path: str) -> Any:
+    """What a path without unnamed keys leads to; None if it leads nowhere."""
+    try:
+        for name, index in _STEP.findall(path):
+            node = node[name] if name else node[int(index)]
+    except (KeyError, IndexError, TypeError):
+        return None
+    return node
+
+
+def _keep(holder: dict[str, Any], items: list[tuple[str, Any]]) -> None:
+    holder.clear()
+    holder.update(items)
+
+
+def _mistake(content: Any, decode: Callable[[bytes], Any]) -> tuple[str, str] | None:
+    try:
+        decode(_write(content))
+    except msgspec.ValidationError as wrong:
+        return located(wrong)
+    return None

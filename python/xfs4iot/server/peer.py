@@ -1,0 +1,40 @@
+"""Who is at the other end of a connection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from xfs4iot.transport.tls import Identity
+
+__all__ = ["Peer"]
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Who is at the other end.
+
+    Attributes:
+        address: host and port, for the log.
+        identity: subject of its certificate or name of its token; the address without either.
+        host: the name under which the client reached this service (`Host` of its request).
+        rule: name of the access rule that let it in.
+        certificate: subject, names and fingerprint of its certificate; None if it gave none.
+    """
+
+    address: str
+    identity: str
+    host: str
+    rule: str = "anonymous"
+    certificate: Identity | None = None
+
+    @property
+    def log_fields(self) -> dict[str, object]:
+        """Who it is, as fields of every log line about it."""
+        fields: dict[str, object] = {"connection": self.address, "identity": self.identity}
+        if self.certificate is not None:
+            fields["subject"] = self.certificate.subject
+            fields["sans"] = self.certificate.sans
+            fields["fingerprint"] = self.certificate.fingerprint
+        return fields

@@ -1,0 +1,417 @@
+//! The fewest items by exchanges from the fractional solution: for many values that are close to
+//! each other or have nothing in common, where a search would go through too many counts.
+//!
+//! # The idea
+//! Paid fractionally, the largest values are used up, one pile (the pivot, of value `v`) is used in
+//! part, and smaller ones are not touched. Any other set of items differs from that by items of
+//! larger values that are missing and items of smaller values that are added, the pivot making up
+//! the difference. Say that an item `w` away from the pivot's value, missing or added, costs `w`.
+//! Then a set of items for the amount that has `k` items more than the larger values and the
+//! pivot's whole items together costs `k·v - remainder` exactly, whatever it consists of,
+//! `remainder` being what those leave of the amount. So the fewest items belong to the least cost
+//! of that form that items can have: a question of reachable sums of the `w`, far smaller than the
+//! amount, in which neither the size of the amount nor the pivot appears.
+//!
+//! # The table
+//! Which costs are reachable at all is found with a bit for each, and so the least of that form. A
+//! table then says for every pile and every cost up to that one how many added items less missing
+//! ones (their net) it takes at least of this pile and those after it. Larger values come first, so
+//! the answer that the tie rule wants is read off the table, pile by pile: as few missing items as
+//! possible of the largest value, then of the next; then as few added items as possible, which is as
+//! many of the pivot as possible; then of the added ones as many as possible of the largest value.
+//!
+//! What the pivot gives follows from the net. If that is more than it holds, or less than nothing,
+//! a second table gives the greatest net, too, and a search that keeps between the two goes through
+//! the answers in the order of the tie rule.
+//!
+//! # How far the table must go
+//! If the pivot's stock does not matter: of any `v` items some cost a multiple of `v` together (two
+//! of their partial sums agree modulo `v`), and exchanging them for items of the pivot saves items.
+//! So if no cost up to `(v - 1)·w` is reachable, `w` being the largest of its kind, none is.
+//!
+//! If it does: take a best set of items that differs least from the fractional one, and line up the
+//! items of the difference so that what they are worth, missing ones counting negative, keeps
+//! between `-V` and `V`, the largest value: always take one of the sign that leads back. Were there
+//! more than `2·V + 2` of them, two partial sums would agree, and the items between them could be
+//! left out of the difference: they are worth nothing together, and save no items, the fractional
+//! solution being the best. So no cost above `(2·V + 2)·w` matters.
+//!
+//! Both give a table whose size depends on the values alone, not on amounts or stocks.
+
+use super::memory::Memory;
+use super::sums::{Items, Reached, Table, Verdict};
+use super::{MAX_UNITS, OutOfWork, Work};
+
+/// Costs that are looked at, at most: 2 MB of bits.
+const MOST_COSTS: u64 = 1 << 24;
+
+/// The fewest items for an amount from piles of falling value, at most `budget` of them.
+///
+/// `piles` are values and counts; together they are worth the amount at least, and what each is
+/// worth fits. Where the pivot's stock matters, or the cost is large, only a `thorough` search has the
+/// answer.
+pub fn fewest(
+    amount: u64,
+    piles: &[(u64, u64)],
+    budget: u64,
+    thorough: bool,
+    counts: &mut [u64],
+    work: &mut Work,
+) -> Result<Verdict, OutOfWork> {
+    let exchange = Exchange::new(amount, piles);
+    let (value, remainder) = (exchange.value, exchange.remainder);
+    if exchange.least > budget {
+        return Ok(Verdict::Never);
+    }
+    let there = exchange
+        .others
+        .iter()
+        .map(|other| other.worth as u128 * u128::from(other.count))
+        .fold(0, u128::saturating_add)
+        .min(u128::from(budget - exchange.least) * u128::from(value));
+    let farthest = exchange
+        .others
+        .iter()
+        .map(|other| other.worth as u128)
+        .max();
+    let farthest = farthest.unwrap_or(0);
+    let with_stock = there.min((2 * u128::from(piles[0].0) + 2).saturating_mul(farthest));
+    let mut roof = there.min(u128::from(value - 1).saturating_mul(farthest));
+    let mut cost = (value - remainder) % value;
+    let mut top = u128::from(cost) + 2 * u128::from(value);
+    let most = match thorough {
+        true => u128::from(MOST_COSTS),
+        false => 16 * u128::from(value),
+    };
+    let mut stock_matters = false;
+    while u128::from(cost) <= roof {
+        top = top.min(roof);
+        if top > most {
+            return Ok(Verdict::Unknown);
+        }
+        let reached = Reached::new(&exchange.others, top as usize, work)?;
+        let mut nets = None;
+        while u128::from(cost) <= top {
+            if reached.has(cost as usize) {
+                let more = (cost + remainder) / value;
+                if !stock_matters {
+                    let Some(table) = Table::new(&exchange.others, cost as usize, 1, work)? else {
+                        return Ok(Verdict::Unknown);
+                    };
+                    if exchange.take_first(&table, cost as usize, more, counts) {
+                        return Ok(Verdict::Fewest(exchange.least + more));
+                    }
+                    if !thorough {
+                        return Ok(Verdict::Unknown);
+                    }
+                    // The pivot's stock is in the way, so the smaller roof does not hold.
+                    (stock_matters, roof) = (true, with_stock);
+                }
+                if nets.is_none() {
+                    nets = Nets::new(&exchange.others, top as usize, work)?;
+                }
+                let Some(nets) = &mut nets else {
+                    return Ok(Verdict::Unknown);
+                };
+                if exchange.take_within(nets, cost as usize, more, counts, work)? {
+                    return Ok(Verdict::Fewest(exchange.least + more));
+                }
+            }
+            cost += value;
+        }
+        top *= 4;
+    }
+    Ok(Verdict::Never)
+}
+
+/// The fractional solution, and what can be exchanged.
+struct Exchange<'a> {
+    piles: &'a [(u64, u64)],
+    /// All piles but the pivot.
+    others: Vec<Items>,
+    /// The pivot's place, value and stock.
+    pivot: usize,
+    value: u64,
+    held: u64,
+    /// Items of the pivot that are no more than its part.
+    whole: u64,
+    /// What those leave of the amount.
+    remainder: u64,
+    /// Items of larger values, and those of the pivot.
+    least: u64,
+}
+
+impl<'a> Exchange<'a> {
+    fn new(amount: u64, piles: &'a [(u64, u64)]) -> Self {
+        let (mut rest, mut larger, mut pivot) = (amount, 0u64, 0);
+        for (place, (value, count)) in piles.iter().enumerate() {
+            pivot = place;
+            if rest <= value * count {
+                break;
+            }
+            rest -= value * count;
+            larger += count;
+        }
+        let (value, held) = piles[pivot];
+        let whole = rest / value;
+        let others = piles
+            .iter()
+            .enumerate()
+            .map(|(place, &(other, count))| Items {
+                place,
+                worth: usize::try_from(other.abs_diff(value)).unwrap_or(usize::MAX),
+                count,
+                sign: if place > pivot { 1 } else { -1 },
+            });
+        Self {
+            piles,
+            others: others
+                .filter(|other| other.place != pivot && other.count > 0)
+                .collect(),
+            pivot,
+            value,
+            held,
+            whole,
+            remainder: rest % value,
+            least: larger + whole,
+        }
+    }
+
+    /// Set the counts; false if the pivot cannot give its part.
+    fn set(&self, moved: &[u64], gives: i64, counts: &mut [u64]) -> bool {
+        if !(0..=self.held as i64).contains(&gives) {
+            return false;
+        }
+        counts.fill(0);
+        for (other, moved) in self.others.iter().zip(moved) {
+            counts[other.place] = if other.sign < 0 {
+                self.piles[other.place].1 - moved
+            } else {
+                *moved
+            };
+        }
+        counts[self.pivot] = gives as u64;
+        true
+    }
+
+    /// Take the first answer by the tie rule, were the pivot without limits.
+    fn take_first(&self, table: &Table, cost: usize, more: u64, counts: &mut [u64]) -> bool {
+        let mut moved = [0u64; MAX_UNITS];
+        let net = table.read(&self.others, cost, false, &mut moved);
+        self.set(&moved, (self.whole + more) as i64 - net, counts)
+    }
+
+    /// Take the first answer by the tie rule for which the pivot's stock suffices.
+    fn take_within(
+        &self,
+        nets: &mut Nets,
+        cost: usize,
+        more: u64,
+        counts: &mut [u64],
+        work: &mut Work,
+    ) -> Result<bool, OutOfWork> {
+        let mut moved = [0u64; MAX_UNITS];
+        let most = (self.whole + more) as i64;
+        let within = (most - self.held as i64, most);
+        Ok(match nets.search(0, cost, within, &mut moved, work)? {
+            Some(net) => self.set(&moved, most - net, counts),
+            None => false,
+        })
+    }
+}
+
+/// The least and the greatest net of every cost.
+struct Nets<'a> {
+    others: &'a [Items],
+    lowest: Table,
+    /// Negated.
+    highest: Table,
+    /// What was searched in vain: by row, for cost and net.
+    memory: Memory,
+}
+
+impl<'a> Nets<'a> {
+    fn new(others: &'a [Items], top: usize, work: &mut Work) -> Result<Option<Self>, OutOfWork> {
+        let (Some(lowest), Some(highest)) = (
+            Table::new(others, top, 1, work)?,
+            Table::new(others, top, -1, work)?,
+        ) else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            others,
+            lowest,
+            highest,
+            memory: Memory::new(),
+        }))
+    }
+
+    /// Nets from a row on.
+    fn range(&self, row: usize, cost: usize) -> Option<(i64, i64)> {
+        let low = self.lowest.at(row, cost)?;
+        Some((low, -self.highest.at(row, cost)?))
+    }
+
+    /// The first answer by the tie rule from a row on whose net is `within`; gives its net.
+    fn search(
+        &mut self,
+        row: usize,
+        cost: usize,
+        within: (i64, i64),
+        moved: &mut [u64],
+        work: &mut Work,
+    ) -> Result<Option<i64>, OutOfWork> {
+        work.step()?;
+        let Some((low, high)) = self.range(row, cost) else {
+            return Ok(None);
+        };
+        let (low, high) = (low.max(within.0), high.min(within.1));
+        if low > high {
+            return Ok(None);
+        }
+        let Some(&other) = self.others.get(row) else {
+            return Ok(Some(0));
+        };
+        if other.sign > 0 {
+            // Of the added ones as few as possible: number by number.
+            for net in low..=high {
+                if self.exactly(row, cost, net, moved, work)? {
+                    return Ok(Some(net));
+                }
+            }
+            return Ok(None);
+        }
+        // How often a row is asked for one lower end with several upper ones does not matter.
+        let key = key(cost, low);
+        let reach = (high - low) as u64 + 1;
+        if self.memory.least(row, key) > reach {
+            return Ok(None);
+        }
+        for items in 0..=other.count.min((cost / other.worth) as u64) {
+            let after = cost - items as usize * other.worth;
+            let within = (low + items as i64, high + items as i64);
+            if let Some(net) = self.search(row + 1, after, within, moved, work)? {
+                moved[row] = items;
+                return Ok(Some(net - items as i64));
+            }
+        }
+        self.memory.note(row, key, reach + 1);
+        Ok(None)
+    }
+
+    /// Whether so many added items from a row on can have this cost; sets the first by the tie rule.
+    fn exactly(
+        &mut self,
+        row: usize,
+        cost: usize,
+        net: i64,
+        moved: &mut [u64],
+        work: &mut Work,
+    ) -> Result<bool, OutOfWork> {
+        work.step()?;
+        let Some(&other) = self.others.get(row) else {
+            return Ok(cost == 0 && net == 0);
+        };
+        let key = key(cost, net);
+        if self.memory.least(row, key) > 0 {
+            return Ok(false);
+        }
+        for items in (0..=other.count.min((cost / other.worth) as u64)).rev() {
+            let (after, left) = (cost - items as usize * other.worth, net - items as i64);
+            if let Some((low, high)) = self.range(row + 1, after)
+                && (low..=high).contains(&left)
+                && self.exactly(row + 1, after, left, moved, work)?
+            {
+                moved[row] = items;
+                return Ok(true);
+            }
+        }
+        self.memory.note(row, key, 1);
+        Ok(false)
+    }
+}
+
+/// One number of a cost and a net.
+fn key(cost: usize, net: i64) -> u64 {
+    (cost as u64) << 32 | u64::from(net as u32)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::outright;
+    use super::*;
+
+    /// Fewest items, then most items of the largest value, then of the next: by trying all.
+    fn by_trying(amount: u64, piles: &[(u64, u64)]) -> Option<(u64, Vec<u64>)> {
+        let Some((&(value, count), smaller)) = piles.split_first() else {
+            return (amount == 0).then(|| (0, Vec::new()));
+        };
+        let mut best: Option<(u64, Vec<u64>)> = None;
+        for taken in (0..=count.min(amount / value)).rev() {
+            if let Some((items, mut counts)) = by_trying(amount - taken * value, smaller)
+                && best
+                    .as_ref()
+                    .is_none_or(|(least, _)| items + taken < *least)
+            {
+                counts.insert(0, taken);
+                best = Some((items + taken, counts));
+            }
+        }
+        best
+    }
+
+    fn piles() -> impl Strategy<Value = Vec<(u64, u64)>> {
+        let values = prop::collection::btree_set(1u64..30, 1..6);
+        (values, prop::collection::vec(1u64..7, 6))
+            .prop_map(|(values, counts)| values.into_iter().rev().zip(counts).collect())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+
+        #[test]
+        fn tables_say_what_trying_all_says(
+            piles in piles(), share in 0u64..=100, budget in prop::option::of(0u64..30),
+        ) {
+            let held: u64 = piles.iter().map(|(value, count)| value * count).sum();
+            let amount = (held * share / 100).max(1);
+            let budget = budget.unwrap_or(1 << 60);
+            let best = by_trying(amount, &piles).filter(|(items, _)| *items <= budget);
+            let work = &mut Work::new(1 << 40);
+            let mut counts = vec![0; piles.len()];
+            let verdict = exchange_or_panic(amount, &piles, budget, &mut counts, work);
+            prop_assert_eq!(&found(verdict, &counts), &best);
+            let verdict = outright::fewest(amount, &piles, budget, 1 << 30, &mut counts, work).unwrap();
+            prop_assert_eq!(&found(verdict, &counts), &best);
+            let payable = outright::payable(amount, &piles, work).unwrap();
+            prop_assert_eq!(payable, Some(by_trying(amount, &piles).is_some()));
+            // Without the last word on the pivot's stock it says nothing, but nothing wrong.
+            let verdict = fewest(amount, &piles, budget, false, &mut counts, work).unwrap();
+            if verdict != Verdict::Unknown {
+                prop_assert_eq!(&found(verdict, &counts), &best);
+            }
+        }
+    }
+
+    fn exchange_or_panic(
+        amount: u64,
+        piles: &[(u64, u64)],
+        budget: u64,
+        counts: &mut [u64],
+        work: &mut Work,
+    ) -> Verdict {
+        let verdict = fewest(amount, piles, budget, true, counts, work).unwrap();
+        assert_ne!(verdict, Verdict::Unknown);
+        verdict
+    }
+
+    fn found(verdict: Verdict, counts: &[u64]) -> Option<(u64, Vec<u64>)> {
+        match verdict {
+            Verdict::Fewest(items) => Some((items, counts.to_vec())),
+            _ => None,
+        }
+    }
+}

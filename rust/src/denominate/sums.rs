@@ -1,0 +1,182 @@
+//! The sums that items of several piles can have, and how few items they take.
+//!
+//! A pile with `c` items is taken for items of 1, 2, 4, … of its own and a rest, each there once,
+//! whose sums are the same. So a pile costs some passes over all sums, each of which runs over
+//! words or vectors of them.
+
+use smallvec::SmallVec;
+
+use super::{MAX_UNITS, OutOfWork, Work};
+
+/// Items of one pile.
+#[derive(Clone, Copy, Debug)]
+pub struct Items {
+    /// Its place among all piles.
+    pub place: usize,
+    /// What one adds to a sum; above 0.
+    pub worth: usize,
+    /// How many there are.
+    pub count: u64,
+    /// What one adds to the net: 1, or -1.
+    pub sign: i16,
+}
+
+/// What tables say of an amount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// These are the fewest items; their counts are set.
+    Fewest(u64),
+    /// It takes more items than the budget, or cannot be done at all.
+    Never,
+    /// The tables would be too large to say.
+    Unknown,
+}
+
+/// Above this, a net stands for a sum that items cannot have.
+const REACHABLE: i16 = i16::MAX / 2;
+/// Cells of a table, at most: 16 MB.
+const MOST_CELLS: usize = 1 << 23;
+/// Words of sums that take about as long as one step of a search.
+const WORDS_A_STEP: usize = 16;
+/// Cells that take about as long as one step of a search.
+const CELLS_A_STEP: usize = 64;
+
+/// The sums that items can have: a bit for each.
+pub struct Reached {
+    words: Vec<u64>,
+}
+
+impl Reached {
+    /// Up to `top`.
+    pub fn new(items: &[Items], top: usize, work: &mut Work) -> Result<Self, OutOfWork> {
+        let mut words = vec![0u64; top / 64 + 1];
+        words[0] = 1;
+        let mut highest = 0;
+        for item in items {
+            for part in parts(item, top) {
+                let shift = part * item.worth;
+                highest = (highest + shift).min(top);
+                let (whole, bits) = (shift / 64, shift % 64);
+                let last = highest / 64;
+                if bits == 0 {
+                    for place in (whole..=last).rev() {
+                        words[place] |= words[place - whole];
+                    }
+                } else {
+                    for place in (whole + 1..=last).rev() {
+                        words[place] |=
+                            words[place - whole] << bits | words[place - whole - 1] >> (64 - bits);
+                    }
+                    if whole <= last {
+                        words[whole] |= words[0] << bits;
+                    }
+                }
+                work.steps((last / WORDS_A_STEP) as u64)?;
+            }
+        }
+        Ok(Self { words })
+    }
+
+    /// Whether the sum, which is not above `top`, is one of them.
+    pub fn has(&self, cost: usize) -> bool {
+        self.words[cost / 64] >> (cost % 64) & 1 == 1
+    }
+}
+
+/// Numbers of items whose sums are all the numbers that a pile can move: powers of two and a rest.
+fn parts(item: &Items, top: usize) -> impl Iterator<Item = usize> {
+    let (mut left, mut part) = (item.count.min((top / item.worth) as u64) as usize, 1);
+    std::iter::from_fn(move || {
+        let next = part.min(left);
+        left -= next;
+        part *= 2;
+        (next > 0).then_some(next)
+    })
+}
+
+/// For every pile and every sum: the least net of items of this pile and those after it.
+pub struct Table {
+    cells: Vec<i16>,
+    width: usize,
+}
+
+impl Table {
+    /// For sums up to `top`; with a `sense` of -1 the least of the net's negative. `None` if that
+    /// takes too many cells, or so many items that their number is no `i16`.
+    pub fn new(
+        items: &[Items],
+        top: usize,
+        sense: i16,
+        work: &mut Work,
+    ) -> Result<Option<Self>, OutOfWork> {
+        if (items.len() + 1) * (top + 1) > MOST_CELLS || most(items, top) > REACHABLE as u64 {
+            return Ok(None);
+        }
+        let width = top + 1;
+        let mut cells = vec![i16::MAX; width * (items.len() + 1)];
+        cells[width * items.len()] = 0;
+        let mut before = vec![i16::MAX; width];
+        for (place, item) in items.iter().enumerate().rev() {
+            let (head, tail) = cells.split_at_mut(width * (place + 1));
+            let row = &mut head[width * place..];
+            row.copy_from_slice(&tail[..width]);
+            let mut passes = 1;
+            for part in parts(item, top) {
+                before.copy_from_slice(row);
+                // Parts are no larger than REACHABLE.
+                let more = sense * item.sign * part as i16;
+                for (cell, from) in row[part * item.worth..].iter_mut().zip(&before) {
+                    *cell = (*cell).min(from.saturating_add(more));
+                }
+                passes += 1;
+            }
+            work.steps((passes * width / CELLS_A_STEP) as u64)?;
+        }
+        Ok(Some(Self { cells, width }))
+    }
+
+    /// From a pile on, if they can have the sum.
+    pub fn at(&self, row: usize, sum: usize) -> Option<i64> {
+        let net = self.cells[row * self.width + sum];
+        (net <= REACHABLE).then_some(i64::from(net))
+    }
+
+    /// The first items by the tie rule that have a sum, which must be possible; gives their net.
+    ///
+    /// Of items with the sign 1 as many as possible of the first piles, the net being the least; of
+    /// those with the sign -1 as few as possible, of any net unless `least` is set.
+    pub fn read(&self, items: &[Items], mut sum: usize, least: bool, moved: &mut [u64]) -> i64 {
+        let mut total = 0;
+        for (row, item) in items.iter().enumerate() {
+            let most = item.count.min((sum / item.worth) as u64);
+            let after = |taken: u64| self.at(row + 1, sum - taken as usize * item.worth);
+            let here = self.at(row, sum);
+            let sign = i64::from(item.sign);
+            let fits = |taken: &u64| after(*taken).map(|net| net + sign * *taken as i64) == here;
+            let taken = match (item.sign < 0, least) {
+                (true, false) => (0..=most).find(|taken| after(*taken).is_some()),
+                (true, true) => (0..=most).find(fits),
+                _ => (0..=most).rev().find(fits),
+            };
+            let taken = taken.unwrap_or(0);
+            moved[row] = taken;
+            total += sign * taken as i64;
+            sum -= taken as usize * item.worth;
+        }
+        total
+    }
+}
+
+/// Items whose sum is not above `top`, at most.
+fn most(items: &[Items], top: usize) -> u64 {
+    let mut cheap: SmallVec<[(usize, u64); MAX_UNITS]> =
+        items.iter().map(|item| (item.worth, item.count)).collect();
+    cheap.sort_unstable();
+    let (mut room, mut most) = (top, 0u64);
+    for (worth, count) in cheap {
+        let fitting = count.min((room / worth) as u64);
+        most += fitting;
+        room -= fitting as usize * worth;
+    }
+    most
+}
