@@ -6,6 +6,7 @@ python tools/generate_versions.py --check    exit 1 if what is checked in is not
 
 from __future__ import annotations
 
+import html
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -247,8 +248,9 @@ def tables() -> Iterator[str]:
 
 
 def _pattern(pattern: str) -> str:
-    """A pattern as a cell of a table."""
-    return f"`{pattern}`".replace("|", "\\|") if pattern else "any text"
+    """A pattern as a cell of a table, without what Markdown takes for a link or the cell's end."""
+    shown = html.escape(pattern).replace("|", "&#124;").replace("](", "]&#40;").replace("*", "&#42;")
+    return f"<code>{shown}</code>" if pattern else "any text"
 
 
 def page() -> str:
