@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from traffic import catalogue
 from xfs4iot.protocol.adapters import SPECIFICATIONS, spelling
@@ -23,6 +23,14 @@ Written by `pytest tests/wire/test_versions.py --exercised docs/exercised.md`.
 """
 
 
+_SUMMARY: dict[str, Callable[[dict[str, int]], int]] = {
+    "commands that the version has": bool,
+    "of these, the device offers": lambda outcomes: set(outcomes) != {"unsupportedCommand"},
+    "of these, succeeded at least once": lambda outcomes: "success" in outcomes,
+    "requests sent": lambda outcomes: sum(outcomes.values()),
+}
+
+
 def record(version: str, name: str, outcome: str) -> None:
     """Remember how a command of a version ended."""
     _outcomes[canonical_name(name), version][outcome] += 1
@@ -35,6 +43,12 @@ def table() -> str:
 
 def _lines() -> Iterator[str]:
     yield _HEAD
+    yield "| | " + " | ".join(SPECIFICATIONS) + " |"
+    yield "|---|" + "---|" * len(SPECIFICATIONS)
+    for text, counts in _SUMMARY.items():
+        found = [[dict(one) for (_, own), one in _outcomes.items() if own == v] for v in SPECIFICATIONS]
+        yield f"| {text} | " + " | ".join(str(sum(map(counts, one))) for one in found) + " |"
+    yield ""
     interfaces = sorted({name.partition(".")[0] for name, _ in _outcomes})
     for interface in interfaces:
         yield f"## {interface}\n"

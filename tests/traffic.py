@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from functools import cache
 from importlib.resources import files
 from random import Random
 from typing import Any
+
+import jsonschema
 
 __all__ = ["Traffic", "catalogue"]
 
@@ -64,9 +66,17 @@ def catalogue(version: str) -> dict[str, Any]:
 
 
 class Traffic:
-    """Makes messages of one version of the standard, the same for the same seed."""
+    """Makes messages of one version of the standard, the same for the same seed.
 
-    def __init__(self, version: str, seed: int) -> None:
+    Args:
+        version: of the standard.
+        seed: of the choices.
+        likely: values that properties of these names mostly have, where their schemas allow it;
+            None leaves the property out.
+    """
+
+    def __init__(self, version: str, seed: int, likely: Mapping[str, Any] | None = None) -> None:
+        self.likely = likely or {}
         self.catalogue = catalogue(version)
         self.version = version
         self.random = Random(seed)
@@ -97,13 +107,20 @@ class Traffic:
     def _object(self, schema: dict[str, Any], depth: int) -> dict[str, Any]:
         content = {}
         for name, inner in schema.get("properties", {}).items():
-            if self.random.random() < 0.9**depth:
+            if name in self.likely and self.random.random() < 0.7 and self._allows(inner, self.likely[name]):
+                if self.likely[name] is not None:
+                    content[name] = self.likely[name]
+            elif self.random.random() < 0.9**depth:
                 content[name] = self.payload(inner, depth + 1)
         free = schema.get("additionalProperties")
         if isinstance(free, dict):
             for _ in range(self.random.randint(0, 2)):
                 content[self.random.choice(_STRINGS[1:5])] = self.payload(free, depth + 1)
         return content
+
+    def _allows(self, schema: dict[str, Any], value: Any) -> bool:
+        whole = {**schema, "definitions": self.catalogue["definitions"]}
+        return jsonschema.Draft202012Validator(whole).is_valid(value)
 
     def _array(self, schema: dict[str, Any], depth: int) -> list[Any]:
         size = self.random.randint(0, 2)

@@ -6,6 +6,7 @@ python tools/generate_versions.py --check    exit 1 if what is checked in is not
 
 from __future__ import annotations
 
+import html
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 from xfs4iot.protocol import differences
 from xfs4iot.protocol.adapters import CHANGES, FALLBACKS, SPELT, STEPS, Part, canonical
 from xfs4iot.protocol.adapters.changes import Change, Left, Moved, Reshaped, Values
+from xfs4iot.protocol.adapters.formats import FORMATS
 from xfs4iot.protocol.adapters.withdrawn import WITHDRAWN
 from xfs4iot.protocol.catalogue import catalogue
 from xfs4iot.protocol.differences import Difference
@@ -137,6 +139,10 @@ def _kinds(found: Iterable[Difference], changes: Iterable[Change], told: list[st
     for one in found:
         if one.kind == "retyped" and not _below(one.path, told):
             groups[f"was {one.went[0]}, is {one.came[0]}"].append(one.path)
+        elif one.kind == "format" and (one.went[0], one.came[0]) not in FORMATS:
+            named = [f"`{old}` is now `{new}`" for old, new in names.get(one.path, {}).items() if new]
+            gone = [f"no longer `{old}`" for old, new in names.get(one.path, {}).items() if not new]
+            groups["; ".join([*named, *gone]) or f"now as `{one.came[0]}`"].append(one.path)
         elif one.kind == "values" and not _below(one.path, told):
             groups["; ".join(_values(one, names.get(one.path, {})))].append(one.path)
     for text, paths in groups.items():
@@ -228,6 +234,11 @@ def tables() -> Iterator[str]:
     yield "| error code | completion code |\n|---|---|"
     for error_code, completion_code in sorted(FALLBACKS.items()):
         yield f"| `{error_code}` | `{completion_code}` |"
+    yield "\n## Formats of texts\n"
+    yield "Where only the pattern of a text changed, texts pass as they are:\n"
+    yield "| older | newer | why |\n|---|---|---|"
+    for (old, new), reason in FORMATS.items():
+        yield f"| {_pattern(old)} | {_pattern(new)} | {reason} |"
     yield "\n## Withdrawn messages\n"
     yield "Who still sends one of these commands is answered `unsupportedCommand`; the events are not sent.\n"
     yield "| last in | message | instead |\n|---|---|---|"
@@ -236,14 +247,19 @@ def tables() -> Iterator[str]:
     yield ""
 
 
+def _pattern(pattern: str) -> str:
+    """A pattern as a cell of a table, without what Markdown takes for a link or the cell's end."""
+    shown = html.escape(pattern).replace("|", "&#124;").replace("](", "]&#40;").replace("*", "&#42;")
+    return f"<code>{shown}</code>" if pattern else "any text"
+
+
 def page() -> str:
     """The whole page: what is written by hand, and what is generated."""
     written, mark, _ = PAGE.read_text("utf-8").partition(MARK)
     if not mark:
         raise SystemExit(f"{PAGE.name} has no line {MARK.strip()!r}: it says where the generated part begins")
-    text = [*tables()]
-    for older in STEPS:
-        text += step(older)
+    text = [line for older in STEPS for line in step(older)]
+    text += tables()
     return written + mark + "\n" + "\n".join(text).rstrip() + "\n"
 
 

@@ -172,4 +172,4 @@ def test_a_mistake_in_it_is_named_with_its_line(key_file: Path, old: str, new: s
         read(file)
     (mistake,) = raised.value.mistakes
     assert text in mistake.text
-    assert 7 <= mistake.line <= 9
+    assert 10 <= mistake.line <= 12

@@ -28,6 +28,7 @@ from xfs4iot.protocol.adapters import (
     spelling,
 )
 from xfs4iot.protocol.adapters.changes import Left, Moved, Reshaped, Values, compiled
+from xfs4iot.protocol.adapters.formats import FORMATS
 from xfs4iot.protocol.adapters.withdrawn import WITHDRAWN
 from xfs4iot.protocol.catalogue import catalogue
 
@@ -94,6 +95,17 @@ def test_no_adapter_is_for_what_does_not_differ() -> None:
                 assert known, f"{key}: {path} does not differ"
             if isinstance(change, Left):
                 assert change.reason, key
+
+
+def test_every_format_that_is_listed_occurs() -> None:
+    seen = {
+        (one.went[0], one.came[0])
+        for older in STEPS
+        for part, name, newer_name in differences.messages(older)
+        for one in differences.differences(older, part, name, newer_name)
+        if one.kind == "format"
+    }
+    assert FORMATS.keys() <= seen
 
 
 def test_what_an_older_version_cannot_say_as_an_error_code_has_a_completion_code() -> None:

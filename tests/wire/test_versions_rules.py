@@ -130,10 +130,28 @@ async def test_set_versions_with_a_version_that_two_share_decides_nothing(
     assert (await ended(client, "Common.Status"))["header"]["version"] == "2.0"
 
 
-async def test_set_versions_chooses_the_version_of_an_event(clients: dict[str, Dialogue]) -> None:
+async def test_set_versions_chooses_the_version_of_an_event_and_of_nothing_else(
+    clients: dict[str, Dialogue],
+) -> None:
     client = clients["2024-3"]
-    await client.success("Common.SetVersions", {"events": {"CashManagement.ItemsTakenEvent": 1}})
-    assert (await client.completion("Common.Status"))["header"]["version"] == "3.0"
+    await client.success("Common.SetVersions", {"events": {"Common.StatusChangedEvent": 1}})
+    await ended(clients["2023-2"], "Storage.StartExchange")
+    changed = await client.until("unsolicited", name="Common.StatusChangedEvent")
+    assert changed["header"]["version"] == "1.0"
+    assert changed["payload"] == {"exchange": "active"}
+    assert (await client.completion("Common.Status", version="2.0"))["header"]["version"] == "3.0"
+
+
+async def test_a_command_in_version_1_with_a_header_of_later_versions_is_answered_with_both(
+    atm: xfs4iot.Publisher, nursery: trio.Nursery
+) -> None:
+    client: Dialogue = await nursery.start(dialogue, atm.uri("CashDispenser"))
+    flat = {"denomination": {"denomination": {"currencies": {"EUR": 50}}, "mix": "mix1"}}
+    request_id = await client.send("CashDispenser.Dispense", flat, version="1.0")
+    done = await client.until("completion", request_id)
+    assert (done["header"]["version"], done["header"]["completionCode"]) == ("1.0", "success")
+    event = await client.until("event", request_id, "CashDispenser.StartDispenseEvent")
+    assert event["header"]["version"] == "1.0"
 
 
 @pytest.mark.parametrize(
@@ -163,6 +181,19 @@ async def test_capabilities_list_every_version_of_each_command_and_event(
     common = next(one for one in listed if one["name"] == "Common")
     assert common["commands"]["Common.Status"]["versions"] == ["1.0", "2.0", "3.0"]
     assert {"1.0", "2.0", "3.0"} <= set(common["events"]["Common.StatusChangedEvent"]["versions"])
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_timeout_counts_wherever_the_version_puts_it(
+    slow_atm: xfs4iot.Publisher, nursery: trio.Nursery, version: str
+) -> None:
+    client: Dialogue = await nursery.start(dialogue, slow_atm.uri("CashDispenser"), version)
+    await client.send("CashManagement.Reset", {})
+    legacy = version == "2021-1"
+    late = await ended(
+        client, "CashManagement.Reset", {"timeout": 50} if legacy else {}, timeout=None if legacy else 50
+    )
+    assert fields(late)["completionCode"] == "timeOut"
 
 
 async def test_power_is_saved_by_the_command_of_either_version_and_each_sees_it_in_its_own_place(

@@ -152,12 +152,19 @@ class Client:
             The completion's payload: a plain object (empty if there is none), or typed.
 
         Raises:
+            ValueError: a message class was given for a command that this client's version says otherwise.
             CommandRefused: it was not accepted.
             CommandFailed: it completed otherwise than with success.
             Disconnected: the connection ended first.
         """
         if typed is None:
             typed = isinstance(payload, msgspec.Struct)
+        given = typed or isinstance(payload, msgspec.Struct)
+        if given and self.version != versions.NEWEST and not versions.alike(command, self.version):
+            raise ValueError(
+                f"{command} is another message in {self.version} than the classes of {versions.NEWEST} say: "
+                "give a plain object, and typed=False"
+            )
         call = await self._call(command, payload, timeout, on_event)
         if not typed:
             return call.payload or {}

@@ -108,7 +108,8 @@ class Common(Interface):
             raise errors.InvalidData(
                 "no version was chosen; name a command or an event with its major version"
             )
-        command.session.versions.set_versions(request.commands or {}, request.events or {})
+        session = command.session
+        session.versions.set_versions(request.commands or {}, request.events or {}, command.version)
 
     @handles("Common.Cancel")
     def cancel(self, request: messages.Cancel, command: Command) -> None:

@@ -17,13 +17,14 @@ import msgspec
 
 from xfs4iot.protocol import wire
 from xfs4iot.protocol.adapters import CHANGES, NEWEST, SPECIFICATIONS, Part, canonical, spelling
-from xfs4iot.protocol.adapters.changes import Adapter, compiled
+from xfs4iot.protocol.adapters.changes import Adapter, Left, compiled
 from xfs4iot.protocol.catalogue import catalogue
 
-__all__ = ["adapt", "lacks_error_code", "raises"]
+__all__ = ["adapt", "adapts", "lacks_error_code", "raises"]
 
 _Cut = Callable[[Any], Any]
 _NOTHING = object()
+_TOLD_ALIKE = ("Common.", "Storage.")
 _last: dict[tuple[Part, str, str], tuple[bytes, bytes | None]] = {}
 _read = msgspec.json.Decoder(float_hook=Decimal).decode
 
@@ -31,7 +32,8 @@ _read = msgspec.json.Decoder(float_hook=Decimal).decode
 def adapt(part: Part, name: str, payload: bytes | None, specification: str) -> bytes | None:
     """One payload to (`request`: from) an older version of the standard.
 
-    The last result for each message is kept: many clients ask for the same status again and again.
+    The last result for what many clients are told alike, such as the status, is kept; nothing else
+    is, for what other messages carry may be secret.
 
     Returns:
         None where nothing is left to say.
@@ -39,8 +41,8 @@ def adapt(part: Part, name: str, payload: bytes | None, specification: str) -> b
     if payload is None:
         return None
     key = (part, name, specification)
-    last = _last.get(key)
-    if last is not None and last[0] == payload:
+    kept = part != "request" and name.startswith(_TOLD_ALIKE)
+    if kept and (last := _last.get(key)) is not None and last[0] == payload:
         return last[1]
     adapters = _adapters(part, name, specification)
     if part == "request" and not adapters:
@@ -53,9 +55,16 @@ def adapt(part: Part, name: str, payload: bytes | None, specification: str) -> b
     if part != "request":
         content = _compiled(part, name, specification)(content)
     adapted = wire.encode(_without_null(content)) if content else None
-    if part != "request":
+    if kept:
         _last[key] = (payload, adapted)
     return adapted
+
+
+def adapts(part: Part, name: str, specification: str) -> bool:
+    """Whether a message part is said in another shape in an older version."""
+    steps = SPECIFICATIONS[SPECIFICATIONS.index(specification) : -1]
+    changes = [change for step in steps for change in CHANGES.get((step, part, canonical(name)), ())]
+    return any(not isinstance(change, Left) for change in changes)
 
 
 @cache

@@ -1,8 +1,8 @@
 """What differs between two versions of the standard, computed from the catalogue.
 
 Properties are compared by their path, through all interfaces: those that only one version has,
-those of another type, enumerations with other values. Formats of texts and bounds of numbers are
-not compared: no message is said otherwise because of them.
+those of another type or format, enumerations with other values. Bounds of numbers are not compared:
+what an older client may ask beyond them is `invalidData`, in whichever version it is said.
 
 Most differences need nothing, by rule. Up: a property that an older version lacks is absent,
 which every handler allows. Down: what the older version lacks is left out (`adaptation`), and
@@ -11,7 +11,8 @@ or a reason why it needs none (`needed`, `open_differences`):
 
 - what an older client may say in a request that the next version says otherwise, or not at all;
 - what an older client is used to read in an answer that the next version says elsewhere or not at all;
-- values of an answer that the older version lacks: left out, the answer would say less.
+- values of an answer that the older version lacks: left out, the answer would say less;
+- texts of another format (`formats` gives the reasons that hold everywhere).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any, Literal
 
 from xfs4iot.protocol.adapters import CHANGES, STEPS, Part, canonical, spelling
 from xfs4iot.protocol.adapters.changes import Values
+from xfs4iot.protocol.adapters.formats import FORMATS
 from xfs4iot.protocol.catalogue import catalogue
 
 __all__ = ["Difference", "compare", "differences", "messages", "needed", "open_differences", "properties"]
@@ -37,12 +39,13 @@ class Difference:
 
     Attributes:
         path: of the property in the payload; `*` stands for any key, `[]` for each element.
-        kind: `added` or `removed` by the newer version, `retyped`, or with other `values`.
-        came, went: types or values that only the newer or only the older version has.
+        kind: `added` or `removed` by the newer version, `retyped`, with other `values`, or a text of
+            another `format`.
+        came, went: types, values or patterns that only the newer or only the older version has.
     """
 
     path: str
-    kind: Literal["added", "removed", "retyped", "values"]
+    kind: Literal["added", "removed", "retyped", "values", "format"]
     came: tuple[str, ...] = ()
     went: tuple[str, ...] = ()
 
@@ -84,7 +87,9 @@ def compare(before: Kinds, after: Kinds) -> list[Difference]:
         old, new = before[path], after[path]
         if set(old[1:]) == set(new[1:]) and old[0] == new[0]:
             continue
-        if old[0] == new[0]:
+        if old[0] == new[0] == "string":
+            found.append(Difference(path, "format", new[1:] or ("",), old[1:] or ("",)))
+        elif old[0] == new[0]:
             came, went = sorted(set(new) - set(old)), sorted(set(old) - set(new))
             found.append(Difference(path, "values", tuple(came), tuple(went)))
         else:
@@ -98,6 +103,8 @@ def needed(part: Part, difference: Difference) -> bool:
         if part == "request":
             return bool(difference.went)
         return bool(difference.came) and difference.path != "errorCode"
+    if difference.kind == "format":
+        return (difference.went[0], difference.came[0]) not in FORMATS
     return difference.kind in ("removed", "retyped")
 
 
@@ -114,6 +121,7 @@ def open_differences(older: str, part: Part, name: str, newer_name: str) -> list
         for one in differences(older, part, name, newer_name)
         if needed(part, one)
         and not any(_below(one.path, path) for path in covered)
+        and not (one.kind == "format" and one.path in named)
         and not (
             one.kind == "values"
             and set(one.went if part == "request" else one.came) <= named.get(one.path, set())
@@ -167,7 +175,7 @@ def _flat(schema: Schema | None, content: Schema, path: str, depth: int) -> Kind
     if not found and path:
         kinds = schema.get("type", "any")
         kind = next((one for one in kinds if one != "null"), "any") if isinstance(kinds, list) else kinds
-        found[path] = (str(kind),)
+        found[path] = (kind, schema["pattern"]) if "pattern" in schema else (str(kind),)
     return found
 
 

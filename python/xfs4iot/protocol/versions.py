@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from xfs4iot.protocol import errors, registry
-from xfs4iot.protocol.adaptation import adapt, lacks_error_code, raises
+from xfs4iot.protocol.adaptation import adapt, adapts, lacks_error_code, raises
 from xfs4iot.protocol.adapters import FALLBACKS, NEWEST, SENT_OTHERWISE, SPECIFICATIONS, TOLD_BY, spelling
 from xfs4iot.protocol.index import COMMANDS, EVENTS, OLDER
 
@@ -30,6 +30,7 @@ __all__ = [
     "adapt_completion",
     "adapt_event",
     "adapt_request",
+    "alike",
     "broadcast_in",
     "command_version",
     "completion_code",
@@ -88,6 +89,11 @@ def telling_version(name: str, specification: str) -> str:
 def major(version: str) -> int:
     """`3` of `3.0`, as Common.SetVersions has it."""
     return _order(version)[0]
+
+
+def alike(name: str, specification: str) -> bool:
+    """Whether a version says a command and its completion as the newest does, but for what either lacks."""
+    return not any(adapts(part, name, specification) for part in ("request", "completion"))
 
 
 def specification_of_completion(name: str, version: str | None) -> str:
@@ -179,6 +185,11 @@ class ConnectionVersions:
         return _fitting(name, version) or (self.current,)
 
     @property
+    def without_version(self) -> bool:
+        """Whether the client uses the envelope of 2021-1."""
+        return self.current == _WITHOUT_VERSION
+
+    @property
     def current(self) -> str:
         """What the client is known to speak: the newest, as long as nothing is known."""
         return self._shown or self._spoken or NEWEST
@@ -207,8 +218,10 @@ class ConnectionVersions:
         versions = _versions(name, specification)
         return version if versions is None else versions[1]
 
-    def set_versions(self, commands: Mapping[str, int], events: Mapping[str, int]) -> None:
-        """Choose major versions, as by Common.SetVersions.
+    def set_versions(
+        self, commands: Mapping[str, int], events: Mapping[str, int], version: str | None
+    ) -> None:
+        """Choose major versions, as by Common.SetVersions in this version of its own.
 
         Raises:
             InvalidData: a name or version is not served; nothing has changed then.
@@ -227,7 +240,8 @@ class ConnectionVersions:
                     raise errors.InvalidData(f"$.{kind}.{name}: version {major} is not served; {known}")
                 chosen[name] = fitting
         self._chosen |= chosen
-        shown = [one for one in SPECIFICATIONS if all(one in fitting for fitting in chosen.values())]
+        may_be = [one for one in SPECIFICATIONS if (one == _WITHOUT_VERSION) == (version is None)]
+        shown = [one for one in may_be if all(one in fitting for fitting in chosen.values())]
         if len(shown) == 1:
             self._shown = shown[0]
 
@@ -276,9 +290,7 @@ def completion_code(name: str, code: str, error_code: str | None, specification:
     return FALLBACKS.get(error_code, "hardwareError")
 
 
-def adapt_event(
-    name: str, payload: bytes | None, specification: str
-) -> tuple[str, str | None, bytes | None] | None:
+def adapt_event(name: str, payload: bytes | None, specification: str) -> tuple[str, str, bytes | None] | None:
     """An event of the newest version as another has it: name, version, payload; None if it has none."""
     versions = _versions(name, specification)
     if versions is None and name in TOLD_BY:
@@ -291,7 +303,7 @@ def adapt_event(
     adapted = adapt("event", name, payload, specification)
     if adapted is None and payload is not None:
         return None
-    return spelling(name, specification), None if specification == _WITHOUT_VERSION else versions[0], adapted
+    return spelling(name, specification), versions[0], adapted
 
 
 def unsolicited(event: registry.EventEntry, specification: str) -> bool:

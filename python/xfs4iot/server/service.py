@@ -316,7 +316,7 @@ class Service:
         """Send an event of a command: to its client, and to those whose version has it unsolicited."""
         own = command.specification
         request_id = None if versions.unsolicited(entry, own) else command.request_id
-        owner.send_event(entry, payload, request_id, own)
+        owner.send_event(entry, payload, request_id, own, command.version is None)
         if specifications := versions.broadcast_in(entry.name):
             for session in list(self.sessions):
                 specification = session.versions.event_specification(entry.name)

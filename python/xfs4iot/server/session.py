@@ -336,7 +336,12 @@ class Session:
         self.service.tell(self, command, entry, payload)
 
     def send_event(
-        self, entry: registry.EventEntry, payload: bytes | None, request_id: int | None, specification: str
+        self,
+        entry: registry.EventEntry,
+        payload: bytes | None,
+        request_id: int | None,
+        specification: str,
+        without_version: bool | None = None,
     ) -> None:
         """Send one event in the client's version of the standard; nothing if that version lacks it."""
         if self.service.status_pending:
@@ -344,7 +349,9 @@ class Session:
         adapted = versions.adapt_event(entry.name, payload, specification)
         if adapted is not None:
             name, version, body = adapted
-            self.send(_core.event(name, request_id, version, body))
+            if without_version is None:
+                without_version = self.versions.without_version
+            self.send(_core.event(name, request_id, None if without_version else version, body))
 
     def send(self, frame: bytes) -> None:
         """Put one frame into the outgoing buffer; it leaves with all that is ready. Never waits."""

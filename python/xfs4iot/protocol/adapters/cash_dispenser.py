@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from xfs4iot.protocol.adapters.cash_management import target_up
-from xfs4iot.protocol.adapters.changes import Changes, Moved, Plain, Reshaped
+from xfs4iot.protocol.adapters.changes import Changes, Moved, Plain, Reshaped, Values
 
 __all__ = ["CHANGES"]
 
@@ -45,6 +45,7 @@ def _dispense_up(old: Plain) -> Plain:
 
 
 CHANGES: Changes = {
+    ("2021-1", "request", "CashDispenser.Count"): (Values("unit", up={"all": None}, down={}),),
     ("2021-1", "request", "CashDispenser.Denominate"): (
         Reshaped(("denomination", "mix", "tellerID"), up=_denominate_up),
     ),

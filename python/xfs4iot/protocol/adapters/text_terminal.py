@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from xfs4iot.protocol.adapters.changes import Changes, Moved, Plain, Reshaped
+from xfs4iot.protocol.adapters.changes import Changes, Moved, Plain, Reshaped, Values
 
 __all__ = ["CHANGES"]
 
@@ -78,6 +78,9 @@ CHANGES: Changes = {
     ("2021-1", "request", "TextTerminal.Read"): (Reshaped(("activeKeys",), up=_keys_up),),
     ("2021-1", "completion", "TextTerminal.GetKeyDetail"): (
         Reshaped(("keys", "commandKeys[]"), down=_key_detail_down),
+    ),
+    ("2021-1", "event", "TextTerminal.KeyEvent"): (
+        Values("key", up={}, down={word: str(digit) for digit, word in enumerate(_DIGITS)}),
     ),
     ("2023-2", "completion", "TextTerminal.GetQueryField"): (
         Moved("fields.*.type", "fields.*.fieldType"),
