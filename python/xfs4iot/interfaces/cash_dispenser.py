@@ -28,7 +28,7 @@ from xfs4iot.devices import (
     Tested,
     items_from,
 )
-from xfs4iot.interfaces.cash_counts import Booking, cash_counts
+from xfs4iot.interfaces.cash_counts import Booking
 from xfs4iot.interfaces.cash_denomination import Denominator, Planned
 from xfs4iot.interfaces.cash_management import CashManagement
 from xfs4iot.interfaces.cash_mixes import Mixes
@@ -40,6 +40,7 @@ from xfs4iot.interfaces.cash_positions import (
     require_items_inside,
     status_of,
 )
+from xfs4iot.interfaces.cash_results import storage_changes
 from xfs4iot.interfaces.present_status import PresentStatus, PresentStatuses
 from xfs4iot.interfaces.storage import Storage
 from xfs4iot.protocol import errors
@@ -152,7 +153,7 @@ class CashDispenser(Interface):
             raise result.failure
         bunches = "unknown" if result.bunches is None else str(result.bunches)
         return messages.DispenseCompletion(
-            denomination=done.message(), bunches=bunches, storage=self._storage_changes(booking)
+            denomination=done.message(), bunches=bunches, storage=storage_changes(booking)
         )
 
     async def authorise(self, token: str | None, planned: Planned, command: Command) -> None:
@@ -232,30 +233,6 @@ class CashDispenser(Interface):
         known = self._present_status.at(detail["position"])
         return dict(
             self._present_status.changed(detail["position"], msgspec.structs.replace(known, state=state))
-        )
-
-    def _storage_changes(self, booking: Booking) -> cash.StorageInOut:
-        """What the movement has changed of the counts, unit by unit."""
-        out: dict[str, dict[str, dict[tuple[str, str], int]]] = {}
-        for posting in booking.postings:
-            direction, _, bucket = posting.bucket.partition(".")
-            if direction == "out" and posting.delta > 0:
-                counts = out.setdefault(posting.unit, {}).setdefault(bucket, {})
-                counts[posting.item, posting.level] = posting.delta
-        return cash.StorageInOut(
-            in_={
-                unit: cash.StorageCashIn(
-                    retract_operations=None,
-                    **{name: cash_counts(items) for name, items in buckets.items()},
-                )
-                for unit, buckets in booking.taken_in.items()
-            }
-            or None,
-            out={
-                unit: cash.StorageCashOut(**{name: cash_counts(items) for name, items in buckets.items()})
-                for unit, buckets in out.items()
-            }
-            or None,
         )
 
     @handles("CashDispenser.Present", asks="present")
