@@ -211,10 +211,20 @@ async def test_count_empties_a_unit_and_tells_what_was_in_it(
     assert await dispenser.failure("CashDispenser.Count", {"unit": "unit9"}) == "invalidData"
 
 
-async def test_count_without_a_unit_empties_all_that_pay_out(
-    dispenser: Dialogue, simulator: Dialogue
+@pytest.mark.parametrize(
+    ("version", "payload"), [("2024-3", {}), ("2023-2", {}), ("2021-1", {}), ("2021-1", {"unit": "all"})]
+)
+async def test_count_of_all_empties_all_that_pay_out(
+    atm: xfs4iot.Publisher,
+    dispenser: Dialogue,
+    simulator: Dialogue,
+    nursery: trio.Nursery,
+    version: str,
+    payload: dict[str, Any],
 ) -> None:
-    counted = (await dispenser.success("CashDispenser.Count", {}))["countedCashUnits"]
+    client: Dialogue = await nursery.start(dialogue, atm.uri("CashDispenser"), version)
+    request = await client.send("CashDispenser.Count", payload)
+    counted = (await client.until("completion", request))["payload"]["countedCashUnits"]
     assert {name: one["counted"] for name, one in counted.items()} == {
         "unit1": 500,
         "unit2": 500,

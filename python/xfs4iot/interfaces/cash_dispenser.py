@@ -295,11 +295,11 @@ class CashDispenser(Interface):
 
     @handles("CashDispenser.Count", asks="count")
     async def count(self, request: messages.Count, command: Command) -> messages.CountCompletion:
-        """`CashDispenser.Count`: one unit, or all that cash is dispensed from."""
+        """`CashDispenser.Count`: one unit, or without one all that cash is dispensed from."""
         storage = self.storage
         storage.require_no_exchange()
         position = output_position(self.device, request.position)
-        if request.unit is None or request.unit.lower() in ("all", "unitall"):
+        if request.unit is None:
             units = tuple(storage.names_of_type("cashOut"))
         elif request.unit in storage.units:
             units = (request.unit,)

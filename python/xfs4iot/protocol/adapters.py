@@ -144,6 +144,10 @@ def _capabilities(specification: str) -> Adapter:
 
 
 ADAPTERS: dict[tuple[str, Part, str], Adapter] = {
+    ("2021-1", "request", "CashDispenser.Count"): lambda old: {
+        **old,
+        "unit": None if old.get("unit") == "all" else old.get("unit"),
+    },
     ("2021-1", "request", "CashDispenser.Denominate"): _denominate_request,
     ("2021-1", "request", "CashDispenser.Dispense"): _dispense_request,
     ("2021-1", "request", "CashDispenser.TestCashUnits"): lambda old: {"target": _target(old)},
