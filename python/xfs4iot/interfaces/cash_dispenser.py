@@ -27,7 +27,7 @@ from xfs4iot.devices import (
     Tested,
     items_from,
 )
-from xfs4iot.interfaces.cash_counts import Booking, cash_counts
+from xfs4iot.interfaces.cash_counts import Booking
 from xfs4iot.interfaces.cash_denomination import Denominator, Planned
 from xfs4iot.interfaces.cash_management import CashManagement
 from xfs4iot.interfaces.cash_mixes import Mixes
@@ -39,6 +39,7 @@ from xfs4iot.interfaces.cash_positions import (
     require_items_inside,
     status_of,
 )
+from xfs4iot.interfaces.cash_results import storage_changes
 from xfs4iot.interfaces.common import Common
 from xfs4iot.interfaces.present_status import PresentStatus, PresentStatuses
 from xfs4iot.interfaces.storage import Storage
@@ -163,7 +164,7 @@ class CashDispenser(Interface):
             raise result.failure
         bunches = "unknown" if result.bunches is None else str(result.bunches)
         return messages.DispenseCompletion(
-            denomination=done.message(), bunches=bunches, storage=self._storage_changes(booking)
+            denomination=done.message(), bunches=bunches, storage=storage_changes(booking)
         )
 
     def _dispense_position(self, request: messages.Dispense) -> Any:
@@ -267,30 +268,6 @@ class CashDispenser(Interface):
     def _token_amounts(self, counts: Mapping[str, int]) -> dict[str, Decimal] | None:
         return token_amounts(self.storage, counts)
 
-    def _storage_changes(self, booking: Booking) -> cash.StorageInOut:
-        """What the movement has changed of the counts, unit by unit."""
-        out: dict[str, dict[str, dict[tuple[str, str], int]]] = {}
-        for posting in booking.postings:
-            direction, _, bucket = posting.bucket.partition(".")
-            if direction == "out" and posting.delta > 0:
-                counts = out.setdefault(posting.unit, {}).setdefault(bucket, {})
-                counts[posting.item, posting.level] = posting.delta
-        return cash.StorageInOut(
-            in_={
-                unit: cash.StorageCashIn(
-                    retract_operations=None,
-                    **{name: cash_counts(items) for name, items in buckets.items()},
-                )
-                for unit, buckets in booking.taken_in.items()
-            }
-            or None,
-            out={
-                unit: cash.StorageCashOut(**{name: cash_counts(items) for name, items in buckets.items()})
-                for unit, buckets in out.items()
-            }
-            or None,
-        )
-
     @handles("CashDispenser.Present", asks="present")
     async def present(self, request: messages.Present, command: Command) -> messages.PresentCompletion:
         """`CashDispenser.Present`."""
@@ -351,11 +328,11 @@ class CashDispenser(Interface):
 
     @handles("CashDispenser.Count", asks="count")
     async def count(self, request: messages.Count, command: Command) -> messages.CountCompletion:
-        """`CashDispenser.Count`: one unit, or all that cash is dispensed from."""
+        """`CashDispenser.Count`: one unit, or without one all that cash is dispensed from."""
         storage = self.storage
         storage.require_no_exchange()
         position = output_position(self.device, request.position)
-        if request.unit is None or request.unit.lower() in ("all", "unitall"):
+        if request.unit is None:
             units = tuple(storage.names_of_type("cashOut"))
         elif request.unit in storage.units:
             units = (request.unit,)

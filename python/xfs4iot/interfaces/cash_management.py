@@ -15,7 +15,7 @@ import msgspec
 
 from xfs4iot.devices import CashMovement, Destination, Retracted, RetractRequest, implements
 from xfs4iot.interfaces.cash_classification import is_listed
-from xfs4iot.interfaces.cash_counts import Booking, cash_counts
+from xfs4iot.interfaces.cash_counts import Booking
 from xfs4iot.interfaces.cash_movement import CashMovements
 from xfs4iot.interfaces.cash_positions import (
     destination,
@@ -24,6 +24,7 @@ from xfs4iot.interfaces.cash_positions import (
     require_room,
     status_of,
 )
+from xfs4iot.interfaces.cash_results import arrived_at, taken_in
 from xfs4iot.interfaces.cash_tellers import Tellers
 from xfs4iot.interfaces.storage import Storage
 from xfs4iot.protocol import errors, wire
@@ -164,30 +165,18 @@ class CashManagement(Interface):
         self, command: Command, result: Retracted, booking: Booking, completion: type[Any]
     ) -> Any:
         """The completion of a command that brought items in, or its failure."""
-        storage: dict[str, messages.StorageCashIn] = {}
-        for unit in sorted({*booking.taken_in, *booking.into}):
-            buckets = booking.taken_in.get(unit, {})
-            storage[unit] = messages.StorageCashIn(
-                retract_operations=1 if unit in booking.into else None,
-                **{bucket: cash_counts(items) for bucket, items in buckets.items()},
-            )
-        places: dict[str, messages.StorageCashCounts | None] = {}
-        for place in ("transport", "stacker"):
-            arrived = [items for items in result.moved if items.target == place]
-            found: dict[tuple[str, str], int] = {}
-            for items in arrived:
-                key = (items.item or "", items.level or ("fit" if items.item else "unrecognized"))
-                found[key] = found.get(key, 0) + items.count
-            places[place] = cash_counts(found)
-        payload = completion(storage=storage or None, **places)
+        storage = taken_in(booking) or None
+        payload = completion(
+            storage=storage,
+            transport=arrived_at("transport", result),
+            stacker=arrived_at("stacker", result),
+        )
         if result.failure is None:
             return payload
         failure = result.failure
         if isinstance(failure, errors.CommandError):
             if failure.error_code == "incompleteRetract":
-                command.send(
-                    messages.IncompleteRetractEvent(item_number_list=storage or None, reason=result.reason)
-                )
+                command.send(messages.IncompleteRetractEvent(item_number_list=storage, reason=result.reason))
             failure.payload = payload
         raise failure
 
