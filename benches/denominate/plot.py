@@ -24,7 +24,7 @@ def draw(rows: list[Row], file: Path, headline: str) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(12.8, 7.2), dpi=150)
+    figure, axes = pyplot.subplots(figsize=(12.8, 7.8), dpi=100)
     places = range(len(rows), 0, -1)
     for place, row in zip(places, rows, strict=True):
         axes.axhline(place, color="#ececec", zorder=0)

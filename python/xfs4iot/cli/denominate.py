@@ -61,7 +61,8 @@ def _contained(given: str) -> tuple[str, int]:
 @click.option("--currency", default="EUR", show_default=True, help="Three letters of ISO 4217.")
 @click.option("--max-items", type=click.IntRange(min=0), help="Items that can be dispensed at once.")
 @click.option(
-    "--mix", "chosen", type=click.Choice([*_MIXES, "all"]), multiple=True, default=_MIXES[:1], show_default=True,
+    "--mix", "chosen", type=click.Choice([*_MIXES, "all"]), multiple=True, default=_MIXES[:1],
+    show_default=True,
     help="How to choose; several, or all, are compared side by side.",
 )  # fmt: skip
 @click.option("--partial", multiple=True, metavar="NAME=COUNT", help="Items that must be contained.")
