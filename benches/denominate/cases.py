@@ -105,6 +105,29 @@ CASES = [
         {"EUR": 765_431},
         eur(*((3 + 31 * place + place % 7, 5 + 40 * (place % 5)) for place in range(64))),
     ),
+    Case(
+        "odd coins among ample notes, infeasible",
+        {"EUR": 45_763},
+        eur(
+            (500, 107), (497, 1), (495, 100), (490, 50), (105, 3000), (100, 3000), (20, 50), (17, 2), (10, 1)
+        ),
+        512,
+    ),
+    Case(
+        "30 values in two clusters",
+        {"EUR": 1_596_464},
+        eur(*((value, 2000) for value in (*range(102, 116), *range(11, 27)))),
+    ),
+    Case(
+        "18 nearly equal values, 10^9 each",
+        {"EUR": 10**12 + 987},
+        eur(*((value, 10**9) for value in range(1055, 1091, 2))),
+    ),
+    Case(
+        "nearly all the cash: 4,173,497",
+        {"EUR": 200 * sum(range(651, 847, 7)) - 1303},
+        eur(*((value, 200) for value in range(651, 847, 7)), (5, 9)),
+    ),
 ]
 """All of them; the first is the everyday one."""
 

@@ -24,12 +24,12 @@ def draw(rows: list[Row], file: Path, headline: str) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(12.8, 7.2), dpi=150)
+    figure, axes = pyplot.subplots(figsize=(12.8, 7.8), dpi=100)
     places = range(len(rows), 0, -1)
     for place, row in zip(places, rows, strict=True):
         axes.axhline(place, color="#ececec", zorder=0)
         if "time-out" in row.remarks.get("recursion", ""):
-            axes.text(2.6, place, "recursion: time-out", va="center", fontsize=7, color="#c0392b")
+            axes.text(25, place, "recursion: time-out", va="center", fontsize=7, color="#c0392b")
     for name, (color, mark, size) in MARKS.items():
         points = [
             (row.seconds[name], place) for place, row in zip(places, rows, strict=True) if name in row.seconds
@@ -38,7 +38,7 @@ def draw(rows: list[Row], file: Path, headline: str) -> None:
             label = f"{name} (may be wrong)" if name == "greedy" else name
             axes.scatter(*zip(*points, strict=True), c=color, marker=mark, s=size, label=label, zorder=3)
     axes.set_xscale("log")
-    axes.set_xlim(5e-8, 30)
+    axes.set_xlim(5e-8, 300)
     ticks = {
         1e-7: "100 ns",
         1e-6: "1 µs",

@@ -59,6 +59,16 @@ def test_mixes_side_by_side() -> None:
     assert set(answer["mixes"]) == {"minimumBills", "equalEmptying", "maxCashUnits"}
     assert len(answer["mixes"]["maxCashUnits"]["values"]) == 3
     assert run("1230", *EXAMPLE, "--mix", "all").exit_code == 0
+    answer = as_json("1230", *EXAMPLE, "--mix", "maxCashUnits", "--mix", "minimumBills")
+    assert list(answer["mixes"]) == ["maxCashUnits", "minimumBills"]
+
+
+def test_what_fails_for_every_mix_is_said_once() -> None:
+    result = run("80", "--unit", "20x9", "--unit", "50x9", "--mix", "all", "--max-items", "3")
+    assert result.exit_code == 1
+    assert result.output.count("tooManyItems") == 1
+    assert "70 EUR" in result.output
+    assert "90 EUR" in result.output
 
 
 def test_named_units_and_partial_counts() -> None:

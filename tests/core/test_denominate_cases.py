@@ -104,6 +104,26 @@ def test_twenty_hoppers_of_a_milliard_coins() -> None:
     assert found.items == -(-(10**12 + 7 - 10**9 * sum(range(113, 121))) // 112) + 8 * 10**9
 
 
+def test_odd_coins_among_ample_notes_are_decided() -> None:
+    held = units(
+        (500, 107), (497, 1), (495, 100), (490, 50), (105, 3000), (100, 3000), (20, 50), (17, 2), (10, 1)
+    )
+    with pytest.raises(NotDispensable):
+        denominate(45_763, held, max_items=512)
+
+
+def test_many_values_close_to_each_other() -> None:
+    clusters = units(*((value, AMPLE) for value in (*range(102, 116), *range(11, 27))))
+    assert denominate(1_596_464, clusters).items == 14_264
+    milliards = units(*((value, 10**9) for value in range(1055, 1091, 2)))
+    assert denominate(10**12 + 987, milliards).items == 918_273_647
+
+
+def test_most_units_for_a_small_amount() -> None:
+    held = units(*((value, 10**9) for value in (502, 196, 88, 48, 22, 21, 19, 17, 13, 8, 5, 4, 2, 1)))
+    assert len(denominate(150, held, mix="maxCashUnits").values) == 10
+
+
 def test_absurd_amounts_are_refused_at_once() -> None:
     held = units((50, 10**9), (20, 10**9))
     for amount in (10**15, 10**40, Decimal("1e30"), Decimal("1E+999999")):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -54,10 +55,16 @@ def denominate(rounds: int, rust: bool, plot: Path | None, as_json: bool) -> Non
     compare, plotting = _load("denominate", "compare", "plot")
     diagnostics = Console(stderr=True)
     with diagnostics.status("measuring") as status:
+        # HiGHS greets on standard output, which is for the result alone.
+        output = os.dup(1)
+        os.dup2(2, 1)
         try:
             rows = list(compare.measure(rounds, status.update))
         except compare.Disagreement as wrong:
             raise click.ClickException(str(wrong)) from None
+        finally:
+            os.dup2(output, 1)
+            os.close(output)
         status.update("cargo bench")
         if rust and (reason := compare.rust(rows)):
             diagnostics.print(f"[yellow]no times of the solver alone:[/] {reason}")

@@ -61,8 +61,9 @@ def _contained(given: str) -> tuple[str, int]:
 @click.option("--currency", default="EUR", show_default=True, help="Three letters of ISO 4217.")
 @click.option("--max-items", type=click.IntRange(min=0), help="Items that can be dispensed at once.")
 @click.option(
-    "--mix", type=click.Choice([*_MIXES, "all"]), default=_MIXES[0], show_default=True,
-    help="How to choose; all compares them.",
+    "--mix", "chosen", type=click.Choice([*_MIXES, "all"]), multiple=True, default=_MIXES[:1],
+    show_default=True,
+    help="How to choose; several, or all, are compared side by side.",
 )  # fmt: skip
 @click.option("--partial", multiple=True, metavar="NAME=COUNT", help="Items that must be contained.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; amounts are text, exact.")
@@ -71,7 +72,7 @@ def denominate(
     given: tuple[str, ...],
     currency: str,
     max_items: int | None,
-    mix: str,
+    chosen: tuple[str, ...],
     partial: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -84,7 +85,7 @@ def denominate(
     if twice := [name for name, times in Counter(unit.id for unit in units).items() if times > 1]:
         raise click.BadParameter(f"two units are called {twice[0]!r}", param_hint="--unit")
     contained = dict(map(_contained, partial))
-    mixes = _MIXES if mix == "all" else (mix,)
+    mixes = _MIXES if "all" in chosen else tuple(dict.fromkeys(chosen))
     results: dict[str, Denomination | DenominateError] = {}
     for name in mixes:
         try:
@@ -98,7 +99,7 @@ def denominate(
         except DenominateError:
             near = None
     if as_json:
-        _print_json(amount, currency, mix, results, near)
+        _print_json(amount, currency, results, near)
     else:
         _print(units, amount, currency, results, near)
     if not any(isinstance(result, Denomination) for result in results.values()):
@@ -114,15 +115,15 @@ def _as_data(result: Denomination | DenominateError) -> dict[str, Any]:
 def _print_json(
     amount: Decimal,
     currency: str,
-    mix: str,
     results: dict[str, Denomination | DenominateError],
     near: tuple[Decimal | None, Decimal | None] | None,
 ) -> None:
-    data: dict[str, Any] = {"amount": f"{amount:f}", "currency": currency, "mix": mix}
-    if mix == "all":
-        data["mixes"] = {name: _as_data(result) for name, result in results.items()}
+    data: dict[str, Any] = {"amount": f"{amount:f}", "currency": currency}
+    if len(results) == 1:
+        ((mix, result),) = results.items()
+        data |= {"mix": mix, **_as_data(result)}
     else:
-        data |= _as_data(results[mix])
+        data["mixes"] = {name: _as_data(result) for name, result in results.items()}
     if near is not None:
         below, above = (None if one is None else f"{one:f}" for one in near)
         data["nearest"] = {"below": below, "above": above}
@@ -151,10 +152,13 @@ def _print(
             style = None if any(taken) else "dim"
             table.add_row(escape(unit.id), f"{unit.value:f}", str(unit.count), *row, style=style)
         console.print(table)
+    reasons: dict[str, list[str]] = {}
     for name, failure in results.items():
         if isinstance(failure, DenominateError):
-            text = str(failure).removesuffix("; see nearest()")
-            console.print(f"[bold red]{name}: {failure.error_code}[/]: {escape(text)}", soft_wrap=True)
+            text = f"{failure.error_code}[/]: {escape(str(failure).removesuffix('; see nearest()'))}"
+            reasons.setdefault(text, []).append(name)
+    for text, names in reasons.items():
+        console.print(f"[bold red]{', '.join(names)}: {text}", soft_wrap=True)
     if near is not None:
         console.print(_explained(near, currency), soft_wrap=True)
 

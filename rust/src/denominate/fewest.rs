@@ -28,13 +28,27 @@
 //!   `spare[i]` items, the rest is at most `window[i]`.
 //! * **Memory.** What a pile cannot pay with so many items is remembered for (pile, rest).
 //!
+//! With few items at first: the bound is raised step by step, so that what is found within it needs
+//! no further proof.
+//!
 //! # Worst case
 //! With `v` the largest value divided by the common divisor and `n` piles, dominance leaves every
 //! pile either within `v` items of being used up or with a rest below `v²`. So at most
-//! `(n + 1)·v²` different rests reach a pile, whatever the amount and the stocks, and each is
-//! examined once per improvement of the answer. That is small for money (`v` is 100 for notes of
-//! 5 to 500), and may be large for values that have nothing in common; then [`crate::denominate::reach`]
-//! takes over, and the limit of work ends what no method can do.
+//! `(n + 1)·v²` different rests reach a pile, whatever the amount and the stocks. That is few for
+//! money (`v` is 100 for notes of 5 to 500), but not for many values that are close to each other.
+//! So the search gets some hundred steps, and then tables take over, which need no luck:
+//!
+//! * [`super::outright`] for small amounts and for those near to all the cash: words of bits, or
+//!   cells, for every sum up to the smaller of the amount and what it leaves;
+//! * [`super::exchange`] for all others: for every sum up to a roof that follows from the values
+//!   alone, `(2·V + 2)·w` with `V` the largest value and `w` the largest difference of two, and is
+//!   mostly not reached: twice `V` is the rule.
+//!
+//! So time is bounded by a polynomial in the number of units and the size of the values, whatever
+//! amounts, stocks and limits are. With values below some thousands that is below a millisecond or
+//! little more; with values of six digits and more that have nothing in common the problem is as
+//! hard as a knapsack's, and the tables would be too large. Then the search goes on until it is
+//! complete or the limit of work ends it, which is said as what it is.
 
 use smallvec::SmallVec;
 
@@ -80,6 +94,8 @@ const PLAIN_STEPS: u64 = 24;
 
 /// Steps of the second, with all its means, before exchanges are tried.
 const SOME_STEPS: u64 = 512;
+/// Steps of the third, before larger tables are.
+const MORE_STEPS: u64 = 4096;
 /// Cells of a table of sums that are filled before exchanges are tried, and after.
 const FEW_CELLS: usize = 1 << 15;
 const MANY_CELLS: usize = 1 << 21;
@@ -195,14 +211,15 @@ fn search(
             memory: Memory::new(),
         };
         let outcome = search.deepening(amount, budget);
-        let used = steps - search.work.left();
-        work.steps(used)?;
-        outcome
+        work.steps(steps - search.work.left())?;
+        match outcome {
+            Ok(outcome) => Ok(Some(outcome)),
+            Err(OutOfWork) if work.left() == 0 => Err(OutOfWork),
+            Err(OutOfWork) => Ok(None),
+        }
     };
-    match attempt(budget, SOME_STEPS, counts, work) {
-        Ok(outcome) => return Ok(outcome),
-        Err(OutOfWork) if work.left() == 0 => return Err(OutOfWork),
-        Err(OutOfWork) => {}
+    if let Some(outcome) = attempt(budget, SOME_STEPS, counts, work)? {
+        return Ok(outcome);
     }
     // One more than fits, so that a pile which could pay all but a remainder can be the pivot.
     let piles: SmallVec<[(u64, u64); MAX_UNITS]> = levels
@@ -212,6 +229,11 @@ fn search(
     let mut verdict = outright::fewest(amount, &piles, budget, FEW_CELLS, counts, work)?;
     if verdict == Verdict::Unknown {
         verdict = exchange::fewest(amount, &piles, budget, false, counts, work)?;
+    }
+    if verdict == Verdict::Unknown
+        && let Some(outcome) = attempt(budget, MORE_STEPS, counts, work)?
+    {
+        return Ok(outcome);
     }
     if verdict == Verdict::Unknown && outright::payable(amount, &piles, work)? == Some(false) {
         verdict = Verdict::Never;
@@ -225,7 +247,7 @@ fn search(
     match verdict {
         Verdict::Fewest(items) => Ok(Some(items)),
         Verdict::Never => Ok(None),
-        Verdict::Unknown => attempt(budget, u64::MAX, counts, work),
+        Verdict::Unknown => attempt(budget, u64::MAX, counts, work)?.ok_or(OutOfWork),
     }
 }
 
@@ -292,7 +314,7 @@ impl Search<'_> {
             if outcome.is_some() {
                 return Ok(outcome);
             }
-            more = 2 * more + 1;
+            more = 8 * more + 7;
         }
         self.within(amount, budget)
     }

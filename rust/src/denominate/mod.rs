@@ -6,7 +6,7 @@
 //! Units of one currency and value form a pile ([`cash`]); the mixes decide on items of each pile
 //! and [`share`] then on the units of a pile:
 //!
-//! * `minimumBills` ([`fewest`]): the fewest items; of several such sets the one with most items
+//! * `minimumBills` ([`fewest`], with [`outright`] and [`exchange`] for the hard ones): the fewest items; of several such sets the one with most items
 //!   of the largest value, then of the next.
 //! * `equalEmptying` ([`equal_emptying`]): the share of its items that a unit gives is as even as
 //!   can be.

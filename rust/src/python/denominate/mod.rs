@@ -1,0 +1,186 @@
+//! Denomination for Python: the functions; units, tables, requests and errors have files of their own.
+
+mod errors;
+mod mix_table;
+mod money;
+mod request;
+mod unit;
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use smallvec::SmallVec;
+
+use crate::denominate::{self, Currency, Request};
+use mix_table::{MixRow, MixTable};
+use money::{decimal, name, written};
+use request::{Asked, read_mix};
+use unit::Unit;
+
+/// Add the types and functions of denomination to the module.
+pub fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    errors::add_to(module)?;
+    module.add_class::<Unit>()?;
+    module.add_class::<MixRow>()?;
+    module.add_class::<MixTable>()?;
+    module.add_class::<Denomination>()?;
+    module.add_function(wrap_pyfunction!(denominate_, module)?)?;
+    module.add_function(wrap_pyfunction!(nearest_, module)?)?;
+    module.add_function(wrap_pyfunction!(read_request, module)?)?;
+    Ok(())
+}
+
+/// Items that make up the amounts.
+#[pyclass(frozen, module = "xfs4iot.denominate")]
+struct Denomination {
+    /// Items by unit, for the units that give something, in the order of the units.
+    #[pyo3(get)]
+    values: Py<PyDict>,
+    /// Number of items altogether.
+    #[pyo3(get)]
+    items: u64,
+    amounts: SmallVec<[(Currency, u128); 1]>,
+    /// The mix that was asked for.
+    #[pyo3(get)]
+    mix: Py<PyAny>,
+}
+
+#[pymethods]
+impl Denomination {
+    /// What was asked for: amounts by currency.
+    #[getter]
+    fn amounts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let amounts = PyDict::new(py);
+        for (currency, amount) in &self.amounts {
+            amounts.set_item(name(*currency), decimal(py, *amount)?)?;
+        }
+        Ok(amounts)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> String {
+        let amounts: Vec<String> = self
+            .amounts
+            .iter()
+            .map(|(currency, amount)| format!("'{}': '{}'", name(*currency), written(*amount)))
+            .collect();
+        format!(
+            "Denomination(values={}, items={}, amounts={{{}}}, mix={})",
+            self.values.bind(py),
+            self.items,
+            amounts.join(", "),
+            self.mix
+                .bind(py)
+                .repr()
+                .map_or_else(|_| "?".to_owned(), |mix| mix.to_string())
+        )
+    }
+
+    fn __eq__(&self, other: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let py = other.py();
+        let Ok(other) = other.cast::<Denomination>() else {
+            return Ok(false);
+        };
+        let other = other.get();
+        Ok(self.items == other.items
+            && self.values.bind(py).eq(&other.values)?
+            && self.amounts == other.amounts
+            && self.mix.bind(py).eq(&other.mix)?)
+    }
+}
+
+/// Items from each unit that make up the amounts.
+#[pyfunction]
+#[pyo3(name = "denominate",
+       signature = (amounts, units, *, mix=None, max_items=None, partial=None, work_limit=None),
+       text_signature = "(amounts, units, *, mix='minimumBills', max_items=None, partial=None, work_limit=None)")]
+fn denominate_<'py>(
+    amounts: &Bound<'py, PyAny>,
+    units: &Bound<'py, PyAny>,
+    mix: Option<&Bound<'py, PyAny>>,
+    max_items: Option<&Bound<'py, PyAny>>,
+    partial: Option<&Bound<'py, PyAny>>,
+    work_limit: Option<u64>,
+) -> PyResult<Denomination> {
+    let py = amounts.py();
+    let chosen = read_mix(mix)?;
+    let asked = Asked::read(amounts, units, max_items, partial, work_limit)?;
+    let request = Request {
+        amounts: &asked.amounts,
+        units: &asked.units,
+        mix: chosen,
+        max_items: asked.max_items,
+    };
+    let counts = asked.solve(py, |work| denominate::denominate(&request, work))?;
+    let values = PyDict::new(py);
+    let mut items = 0;
+    for (object, count) in asked.objects.iter().zip(counts) {
+        if count > 0 {
+            values.set_item(&object.get().id, count)?;
+            items += count;
+        }
+    }
+    let mix = match mix {
+        Some(mix) => mix.clone().unbind(),
+        None => pyo3::intern!(py, "minimumBills")
+            .clone()
+            .into_any()
+            .unbind(),
+    };
+    Ok(Denomination {
+        values: values.unbind(),
+        items,
+        amounts: asked.amounts,
+        mix,
+    })
+}
+
+/// Read a request as `denominate` does, and do nothing: what its conversions cost.
+#[pyfunction]
+#[pyo3(name = "_read_request",
+       signature = (amounts, units, *, mix=None, max_items=None, partial=None, work_limit=None),
+       text_signature = "(amounts, units, *, mix='minimumBills', max_items=None, partial=None, work_limit=None)")]
+fn read_request<'py>(
+    amounts: &Bound<'py, PyAny>,
+    units: &Bound<'py, PyAny>,
+    mix: Option<&Bound<'py, PyAny>>,
+    max_items: Option<&Bound<'py, PyAny>>,
+    partial: Option<&Bound<'py, PyAny>>,
+    work_limit: Option<u64>,
+) -> PyResult<()> {
+    std::hint::black_box(read_mix(mix)?);
+    std::hint::black_box(
+        Asked::read(amounts, units, max_items, partial, work_limit)?
+            .units
+            .len(),
+    );
+    Ok(())
+}
+
+type Near<'py> = Option<Bound<'py, PyAny>>;
+
+/// The dispensable amounts next to one: the largest not above it, the smallest not below it.
+#[pyfunction]
+#[pyo3(name = "nearest",
+       signature = (amounts, units, *, max_items=None, partial=None, work_limit=None))]
+fn nearest_<'py>(
+    amounts: &Bound<'py, PyAny>,
+    units: &Bound<'py, PyAny>,
+    max_items: Option<&Bound<'py, PyAny>>,
+    partial: Option<&Bound<'py, PyAny>>,
+    work_limit: Option<u64>,
+) -> PyResult<(Near<'py>, Near<'py>)> {
+    let py = amounts.py();
+    let asked = Asked::read(amounts, units, max_items, partial, work_limit)?;
+    let [(currency, amount)] = asked.amounts[..] else {
+        return Err(PyTypeError::new_err(
+            "nearest() takes the amount of one currency",
+        ));
+    };
+    let (units, most) = (&asked.units[..], asked.max_items);
+    let (below, above) = asked.solve(py, |work| {
+        denominate::nearest::nearest(currency, amount, units, most, work)
+    })?;
+    let near = |amount: Option<u128>| amount.map(|amount| decimal(py, amount)).transpose();
+    Ok((near(below)?, near(above)?))
+}

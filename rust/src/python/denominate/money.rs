@@ -1,0 +1,166 @@
+//! Money, currencies and numbers of items, from Python and back.
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBool, PyInt, PyString, PyType};
+
+use super::errors::error;
+use crate::denominate::{Currency, SCALE};
+
+/// Stands for every amount that is beyond counting.
+pub(super) const BEYOND: u128 = u128::MAX >> 8;
+
+pub(super) fn decimal_type(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
+    static DECIMAL: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    DECIMAL.import(py, "decimal", "Decimal")
+}
+
+/// Money in smallest units, from an int, a Decimal or, where the API allows, text.
+pub(super) fn money(given: &Bound<'_, PyAny>, what: &str) -> PyResult<u128> {
+    let py = given.py();
+    if given.is_exact_instance_of::<PyInt>() {
+        if let Ok(whole) = given.extract::<i64>() {
+            return match u128::try_from(whole) {
+                Ok(whole) => Ok(whole * SCALE),
+                Err(_) => Err(error(
+                    py,
+                    "InvalidDenomination",
+                    format!("{what} is {whole}, but cannot be negative"),
+                )),
+            };
+        }
+    } else if !given.is_exact_instance(decimal_type(py)?)
+        && !given.is_instance_of::<PyString>()
+        && (given.is_instance_of::<PyBool>() || !given.is_instance_of::<PyInt>())
+        && !given.is_instance(decimal_type(py)?)?
+    {
+        let kind = given.get_type().name()?;
+        return Err(PyTypeError::new_err(format!(
+            "{what} is a {kind}; give an int or a Decimal"
+        )));
+    }
+    let text = given.str()?;
+    let text = text.to_str()?;
+    parse(text).map_err(|wrong| {
+        error(
+            py,
+            "InvalidDenomination",
+            format!("{what} is {text:?}, {wrong}"),
+        )
+    })
+}
+
+/// Read a decimal number exactly.
+pub(super) fn parse(text: &str) -> Result<u128, &'static str> {
+    let text = text.trim();
+    let (number, exponent) = match text.split_once(['e', 'E']) {
+        None => (text, 0),
+        Some((number, exponent)) => {
+            let digits = exponent.trim_start_matches(['+', '-']);
+            if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+                return Err("which is no number");
+            }
+            let size: i64 = digits.parse().unwrap_or(i64::MAX >> 8);
+            (
+                number,
+                if exponent.starts_with('-') {
+                    -size
+                } else {
+                    size
+                },
+            )
+        }
+    };
+    let negative = number.starts_with('-');
+    let number = number.strip_prefix(['-', '+']).unwrap_or(number);
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let mut digits = whole.bytes().chain(fraction.bytes());
+    if whole.len() + fraction.len() == 0 || !digits.all(|byte| byte.is_ascii_digit()) {
+        return Err("which is no number");
+    }
+    let mut coefficient = 0u128;
+    let mut beyond = false;
+    // Zeros at the end say nothing, and could hide that a number is exact.
+    let all = format!("{whole}{fraction}");
+    let significant = all.trim_end_matches('0');
+    for byte in significant.bytes() {
+        coefficient = coefficient
+            .saturating_mul(10)
+            .saturating_add(u128::from(byte - b'0'));
+        beyond |= coefficient > BEYOND;
+    }
+    if coefficient == 0 {
+        return Ok(0);
+    }
+    if negative {
+        return Err("but cannot be negative");
+    }
+    let power = exponent + (all.len() - significant.len()) as i64 - fraction.len() as i64 + 5;
+    if power < 0 {
+        return Err("but money has five decimals at most");
+    }
+    if beyond || power > 38 {
+        return Ok(BEYOND);
+    }
+    Ok(coefficient
+        .saturating_mul(10u128.saturating_pow(power as u32))
+        .min(BEYOND))
+}
+
+/// Smallest units as people write them.
+pub(super) fn written(amount: u128) -> String {
+    if let Ok(amount) = u64::try_from(amount)
+        && amount.is_multiple_of(SCALE as u64)
+    {
+        return (amount / SCALE as u64).to_string();
+    }
+    let (whole, rest) = (amount / SCALE, amount % SCALE);
+    if rest == 0 {
+        return whole.to_string();
+    }
+    let text = format!("{whole}.{rest:05}");
+    text.trim_end_matches('0').to_owned()
+}
+
+pub(super) fn decimal<'py>(py: Python<'py>, amount: u128) -> PyResult<Bound<'py, PyAny>> {
+    decimal_type(py)?.call1((written(amount),))
+}
+
+pub(super) fn currency_of(given: &Bound<'_, PyAny>) -> PyResult<Currency> {
+    let text = given
+        .cast::<PyString>()
+        .map_err(|_| PyTypeError::new_err("a currency is text, such as \"EUR\""))?;
+    match <[u8; 3]>::try_from(text.to_str()?.as_bytes()) {
+        Ok(letters) => Ok(Currency(letters)),
+        Err(_) => Err(error(
+            given.py(),
+            "InvalidCurrency",
+            format!("{text:?} is no currency; ISO 4217 has three letters"),
+        )),
+    }
+}
+
+pub(super) fn name(currency: Currency) -> String {
+    String::from_utf8_lossy(&currency.0).into_owned()
+}
+
+/// A number of items, not negative.
+pub(super) fn count_of(given: &Bound<'_, PyAny>, what: &str) -> PyResult<u64> {
+    let py = given.py();
+    if !given.is_instance_of::<PyInt>() || given.is_instance_of::<PyBool>() {
+        let kind = given.get_type().name()?;
+        return Err(PyTypeError::new_err(format!(
+            "{what} is a {kind}; give an int"
+        )));
+    }
+    match given.extract::<i64>() {
+        Ok(count) if count >= 0 => Ok(count as u64),
+        Err(_) if given.gt(0)? => Ok(u64::MAX),
+        _ => Err(error(
+            py,
+            "InvalidDenomination",
+            format!("{what} is {given}, but cannot be negative"),
+        )),
+    }
+}
