@@ -304,6 +304,8 @@ def main(
         subprocess.run(["cargo", "build", "--release", "--quiet"], cwd=HERE / "load", check=True)
     peers = [name for name in PEERS if name != OURS and (not only or name in only)]
     absent = {name for name in peers if not all(map(importlib.util.find_spec, LIBRARIES[name]))}
+    if len(absent) == len(peers):
+        raise click.UsageError("no peer is installed; pip install '.[bench]'")
     if absent:
         console.print(f"left out, not installed: {', '.join(sorted(absent))}; pip install '.[bench]'")
     if len(os.sched_getaffinity(0)) < 2:

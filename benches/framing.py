@@ -50,6 +50,7 @@ class Framed(msgspec.Struct):
 
 
 decode_framed = msgspec.json.Decoder(Framed).decode
+read_envelope = _core.read_envelope
 
 
 def message(payload: Any) -> bytes:
@@ -118,7 +119,7 @@ def wsproto_receive(frame: bytes) -> Callable[[], Any]:
 
 def ours_envelope(text: bytes) -> Callable[[], Any]:
     def run() -> Any:
-        envelope = _core.read_envelope(text)
+        envelope = read_envelope(text)
         return envelope.name, envelope.request_id, envelope.version, envelope.payload
 
     return run

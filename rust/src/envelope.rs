@@ -194,15 +194,14 @@ struct Results<'a> {
 
 impl<'a> Results<'a> {
     #[inline(always)]
-    fn note(&mut self, key: &str, value: Option<Value<'a>>) {
-        let place = match key {
+    fn place(&mut self, key: &str) -> Option<&mut Option<Value<'a>>> {
+        Some(match key {
             "timeout" => &mut self.timeout,
             "status" => &mut self.status,
             "completionCode" => &mut self.completion_code,
             "errorDescription" => &mut self.error_description,
-            _ => return,
-        };
-        *place = value;
+            _ => return None,
+        })
     }
 }
 
@@ -213,6 +212,58 @@ struct Header<'a> {
     request_id: Option<Value<'a>>,
     version: Option<Value<'a>>,
     results: Results<'a>,
+}
+
+impl<'a> Header<'a> {
+    /// Where the value of the next property belongs, whose key is stepped over.
+    #[inline(always)]
+    fn next_place(
+        &mut self,
+        scanner: &mut Scanner<'a>,
+    ) -> Result<Option<&mut Option<Value<'a>>>, Fault> {
+        Ok(Some(if scanner.is_at_key(b"\"type\":") {
+            &mut self.kind
+        } else if scanner.is_at_key(b"\"name\":") {
+            &mut self.name
+        } else if scanner.is_at_key(b"\"requestId\":") {
+            &mut self.request_id
+        } else if scanner.is_at_key(b"\"version\":") {
+            &mut self.version
+        } else {
+            match &*scanner.key()?.read() {
+                "type" => &mut self.kind,
+                "name" => &mut self.name,
+                "requestId" => &mut self.request_id,
+                "version" => &mut self.version,
+                other => return Ok(self.results.place(other)),
+            }
+        }))
+    }
+}
+
+/// What a property of the message is.
+enum Part {
+    Header,
+    Payload,
+    Other,
+}
+
+impl Part {
+    /// What the next property is, whose key is stepped over.
+    #[inline(always)]
+    fn next(scanner: &mut Scanner<'_>) -> Result<Self, Fault> {
+        Ok(if scanner.is_at_key(b"\"header\":") {
+            Part::Header
+        } else if scanner.is_at_key(b"\"payload\":") {
+            Part::Payload
+        } else {
+            match &*scanner.key()?.read() {
+                "header" => Part::Header,
+                "payload" => Part::Payload,
+                _ => Part::Other,
+            }
+        })
+    }
 }
 
 /// A message's envelope as it was noted, not judged yet.
@@ -239,14 +290,14 @@ impl<'a> Noted<'a> {
     #[inline(always)]
     fn read_message(&mut self, scanner: &mut Scanner<'a>) -> Result<(), Fault> {
         scanner.begin()?;
-        let mut key = scanner.first_key()?;
-        while let Some(name) = key {
-            match &*name.read() {
-                "header" => self.read_header(scanner)?,
-                "payload" => self.read_payload(scanner)?,
-                _ => drop(scanner.value(1)?),
+        let mut more = scanner.first_property()?;
+        while more {
+            match Part::next(scanner)? {
+                Part::Header => self.read_header(scanner)?,
+                Part::Payload => self.read_payload(scanner)?,
+                Part::Other => drop(scanner.value(1)?),
             }
-            key = scanner.next_key()?;
+            more = scanner.next_property()?;
         }
         scanner.finish()
     }
@@ -262,17 +313,14 @@ impl<'a> Noted<'a> {
             self.no_header = Some(scanner.value(1)?.kind());
             return Ok(());
         }
-        let mut key = scanner.first_key()?;
-        while let Some(name) = key {
-            let value = Some(scanner.value(2)?);
-            match &*name.read() {
-                "type" => self.header.kind = value,
-                "name" => self.header.name = value,
-                "requestId" => self.header.request_id = value,
-                "version" => self.header.version = value,
-                name => self.header.results.note(name, value),
+        let mut more = scanner.first_property()?;
+        while more {
+            let place = self.header.next_place(scanner)?;
+            let value = scanner.value(2)?;
+            if let Some(place) = place {
+                *place = Some(value);
             }
-            key = scanner.next_key()?;
+            more = scanner.next_property()?;
         }
         Ok(())
     }
@@ -285,11 +333,14 @@ impl<'a> Noted<'a> {
         self.has_payload = true;
         let start = scanner.next_at();
         if scanner.is_at_object() {
-            let mut key = scanner.first_key()?;
-            while let Some(name) = key {
-                let value = Some(scanner.value(2)?);
-                self.results_in_payload.note(&name.read(), value);
-                key = scanner.next_key()?;
+            let mut more = scanner.first_property()?;
+            while more {
+                let name = scanner.key()?;
+                let value = scanner.value(2)?;
+                if let Some(place) = self.results_in_payload.place(&name.read()) {
+                    *place = Some(value);
+                }
+                more = scanner.next_property()?;
             }
         } else if scanner.value(1)? == Value::Null {
             self.payload = None;

@@ -342,6 +342,29 @@ impl Cursor<'_> {
         read
     }
 
+    /// The same for a string that is likely to be a word or a name: it is searched in one go.
+    #[inline(always)]
+    fn name(&mut self) -> Result<bool, Fault> {
+        let start = self.at + 1;
+        let chunk = |at| {
+            let rest: Option<&[u8]> = self.bytes.get(at..);
+            rest.and_then(|rest| rest.first_chunk::<CHUNK>())
+        };
+        for at in [start, start + CHUNK] {
+            match chunk(at).map(first_special) {
+                Some(None) => {}
+                Some(Some(length)) if self.bytes.get(at + length) == Some(&b'"') => {
+                    self.at = at + length + 1;
+                    return Ok(false);
+                }
+                _ => break,
+            }
+        }
+        let (at, read) = long_string(Cursor { at: start, ..*self });
+        self.at = at;
+        read
+    }
+
     /// Step over an escape, at whose backslash the cursor stands.
     fn escape(&mut self) -> Result<(), Fault> {
         let low_half =
@@ -588,31 +611,31 @@ impl<'a> Scanner<'a> {
         self.cursor.token() == b'{'
     }
 
-    /// Enter the object at which the scanner stands: its first key, or None if it is empty.
+    /// Enter the object at which the scanner stands; whether a property follows.
     ///
-    /// The value must be stepped over before the next key is asked for. Every property is
-    /// handed over, in the order of the text, duplicates too.
+    /// Its key and its value must be stepped over before the next property is asked for. Every
+    /// property is handed over, in the order of the text, duplicates too.
     #[inline(always)]
-    pub fn first_key(&mut self) -> Result<Option<Raw<'a>>, Fault> {
+    pub fn first_property(&mut self) -> Result<bool, Fault> {
         self.cursor.at += 1;
         if self.cursor.token() == b'}' {
             self.cursor.at += 1;
-            return Ok(None);
+            return Ok(false);
         }
-        self.key().map(Some)
+        Ok(true)
     }
 
-    /// The next key, or None at the object's end, which is then stepped over.
+    /// Whether another property follows; if not, the object's end is stepped over.
     #[inline(always)]
-    pub fn next_key(&mut self) -> Result<Option<Raw<'a>>, Fault> {
+    pub fn next_property(&mut self) -> Result<bool, Fault> {
         let token = self.cursor.token();
         self.cursor.at += 1;
         match token {
             b',' => {
                 self.cursor.token();
-                self.key().map(Some)
+                Ok(true)
             }
-            b'}' => Ok(None),
+            b'}' => Ok(false),
             _ => {
                 self.cursor.at -= 1;
                 Err(Fault::ExpectedCommaOrBrace)
@@ -620,8 +643,21 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// Step over the next key if it is `key` with its quotes and colon, as most who write JSON
+    /// write it: a comparison of a word or two instead of a search. If not, `key` reads it.
     #[inline(always)]
-    fn key(&mut self) -> Result<Raw<'a>, Fault> {
+    pub fn is_at_key(&mut self, key: &'static [u8]) -> bool {
+        let rest = self.cursor.bytes.get(self.cursor.at..).unwrap_or_default();
+        let found = rest.starts_with(key);
+        if found {
+            self.cursor.at += key.len();
+        }
+        found
+    }
+
+    /// The next key, however it is written.
+    #[inline(always)]
+    pub fn key(&mut self) -> Result<Raw<'a>, Fault> {
         let start = self.cursor.at + 1;
         let (end, escaped) = self.cursor.key()?;
         Ok(Raw {
@@ -637,7 +673,7 @@ impl<'a> Scanner<'a> {
         let start = self.cursor.at;
         Ok(match token {
             b'"' => {
-                let escaped = self.cursor.string()?;
+                let escaped = self.cursor.name()?;
                 Value::String(Raw {
                     text: self
                         .text
