@@ -104,8 +104,9 @@ class Publisher:
             async with trio.open_nursery() as nursery:
                 if self.credentials is not None:
                     nursery.start_soon(self.credentials.watch)
-                for service in (self.endpoint, *self.services.values()):
-                    await nursery.start(service.run)
+                async with trio.open_nursery() as starting:
+                    for service in (self.endpoint, *self.services.values()):
+                        starting.start_soon(nursery.start, service.run)
                 nursery.start_soon(self._readers.run)
                 for listener in listeners:
                     nursery.start_soon(self._accept, listener, nursery)

@@ -156,6 +156,9 @@ class Session:
                     self._flush()
                     if not self._written.is_set():
                         break
+        except Exception:
+            self.log.exception("the connection failed inside the service and is dropped")
+            self.abort()
         finally:
             self._handling = False
         if self._out:
@@ -257,7 +260,12 @@ class Session:
             self._log_completion(command, code, description, payload)
         specification = command.specification
         if specification != registry.NEWEST:
-            payload = self.service.adapt_completion(command.name, payload, specification)
+            try:
+                payload = self.service.adapt_completion(command.name, payload, specification)
+            except Exception:
+                self.log.exception("the completion of %s has no form in %s", command.name, specification)
+                code, payload = "internalError", None
+                description = f"the service could not write its answer for {specification}; see its log"
         version = self.versions.completion_version(command.name, specification, command.version)
         self.send(_core.completion(command.name, command.request_id, version, code, description, payload))
 
