@@ -383,7 +383,7 @@ class SimulatedCashDispenser(devices.CashDispenser):
         failed: dict[str, devices.UnitFailure] = {}
         for unit in units:
             await self._time(1 / len(units))
-            if not self.truth.total(unit):
+            if not self.truth.at(unit).get(unit):
                 failed[unit] = "empty"
             else:
                 self.truth.move(unit, target, unit)
