@@ -16,17 +16,18 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from xfs4iot.devices import Device
 from xfs4iot.server.access import ClientRule
 
-__all__ = ["Configuration", "ConfigurationError", "Mistake", "load_device", "read"]
+__all__ = ["Configuration", "ConfigurationError", "Mistake", "line_of", "load_device", "read"]
 
 _Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 _Positive = Annotated[int, msgspec.Meta(ge=1)]
+_Count = Annotated[int, msgspec.Meta(ge=0)]
 _Seconds = Annotated[float, msgspec.Meta(gt=0)]
 _DEVICES = "xfs4iot.devices"
 
@@ -112,6 +113,9 @@ class ServiceSettings:
     device: str
     queue_limit: _Positive = 1000
     operation_limit: _Seconds = 600.0
+    open_limit: _Seconds = 30.0
+    restarts: _Count = 5
+    restart_seconds: _Seconds = 1.0
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -168,12 +172,16 @@ def read(file: Path) -> Configuration:
         ) from None
     reader = _Reader(file.parent, dict(_lines(text)))
     configuration = reader.table(Configuration, content, ())
-    if not reader.mistakes:
-        reader.check(configuration)
+    reader.check()
     if reader.mistakes:
         raise ConfigurationError(file, reader.mistakes)
     assert isinstance(configuration, Configuration)
     return configuration
+
+
+def line_of(file: Path, *where: str) -> int:
+    """The line of a table or key, to point at a mistake that shows only later; 0 if it is not there."""
+    return dict(_lines(file.read_text("utf-8"))).get(where, 0)
 
 
 def load_device(name: str) -> type[Device]:
@@ -186,11 +194,14 @@ def load_device(name: str) -> type[Device]:
     if ":" in name:
         module, _, attribute = name.partition(":")
         try:
-            found = getattr(import_module(module), attribute)
+            imported = import_module(module)
         except ImportError as problem:
             raise ValueError(f"module {module} cannot be imported: {problem}") from None
-        except AttributeError:
-            raise ValueError(f"module {module} has no {attribute}") from None
+        except Exception as problem:
+            raise ValueError(f"module {module} fails on import: {problem!r}") from None
+        found = getattr(imported, attribute, None)
+        if found is None:
+            raise ValueError(f"module {module} has no {attribute}")
     else:
         known = {point.name: point for point in entry_points(group=_DEVICES)}
         if name not in known:
@@ -198,13 +209,17 @@ def load_device(name: str) -> type[Device]:
                 f"no installed package offers a device {name!r}; write module:Class, or one of: "
                 f"{', '.join(sorted(known)) or 'none is installed'}"
             )
-        found = known[name].load()
+        try:
+            found = known[name].load()
+        except Exception as problem:
+            raise ValueError(f"device {name!r} ({known[name].value}) cannot be loaded: {problem!r}") from None
     if not (isinstance(found, type) and issubclass(found, Device)):
         raise ValueError(f"{name} is no class derived from xfs4iot.devices.Device")
     return found
 
 
 _Where = tuple[str | int, ...]
+_Table = TypeVar("_Table")
 
 
 class _Reader:
@@ -214,6 +229,8 @@ class _Reader:
         self.base = base
         self.mistakes: list[Mistake] = []
         self._lines = lines
+        self._tables: dict[_Where, Any] = {}
+        """The tables that are right by themselves."""
 
     def mistake(self, where: _Where, text: str) -> None:
         line = 0
@@ -240,13 +257,16 @@ class _Reader:
                 self.mistake((*where, name), f"{_title((*where, name))} is not known; {hint}")
                 continue
             values[name] = self._value(types[name], value, (*where, name))
-        try:
-            return kind(**values) if len(self.mistakes) == before else None
-        except TypeError:
-            for one in fields(kind):
-                if one.name not in values and _is_required(one):
-                    self.mistake(where, f"{_title((*where, one.name))} is missing")
+        for one in fields(kind):
+            if one.name not in content and _is_required(one):
+                self.mistake(where, f"{_title((*where, one.name))} is missing")
+        if len(self.mistakes) > before:
             return None
+        found = self._tables[where] = kind(**values)
+        return found
+
+    def _found(self, kind: type[_Table]) -> Iterator[tuple[_Where, _Table]]:
+        return ((where, one) for where, one in self._tables.items() if isinstance(one, kind))
 
     def _value(self, kind: Any, value: Any, where: _Where) -> Any:
         origin = get_origin(kind)
@@ -272,55 +292,55 @@ class _Reader:
             self.mistake(where, f"{_title(where)}: {problem}")
             return None
 
-    def check(self, configuration: Configuration) -> None:
-        """What no single value shows."""
+    def check(self) -> None:
+        """What no single value shows, in the tables that are right by themselves."""
         names: set[str] = set()
-        if not configuration.service:
-            self.mistake((), "no service is configured; add [[service]] with name and device")
-        for index, service in enumerate(configuration.service):
+        for where, service in self._found(ServiceSettings):
             if not re.fullmatch(r"[A-Za-z0-9_.-]+", service.name):
                 self.mistake(
-                    ("service", index, "name"),
+                    (*where, "name"),
                     f"service name {service.name!r} cannot be part of a URI; use letters, digits, _ . -",
                 )
             if service.name in names:
-                self.mistake(("service", index, "name"), f"service {service.name!r} is configured twice")
+                self.mistake((*where, "name"), f"service {service.name!r} is configured twice")
             names.add(service.name)
             try:
                 load_device(service.device)
             except ValueError as problem:
-                self.mistake(("service", index, "device"), str(problem))
+                self.mistake((*where, "device"), str(problem))
         rules: set[str] = set()
-        for index, rule in enumerate(configuration.access.client):
+        for where, rule in self._found(ClientRule):
             if rule.name in rules:
-                self.mistake(("access", "client", index, "name"), f"client {rule.name!r} is configured twice")
+                self.mistake((*where, "name"), f"client {rule.name!r} is configured twice")
             rules.add(rule.name)
             if all(one is None for one in (rule.fingerprint, rule.subject, rule.san, rule.token_hash)):
                 self.mistake(
-                    ("access", "client", index),
-                    f"client {rule.name!r} fits nobody; give fingerprint, subject, san or token_hash",
+                    where, f"client {rule.name!r} fits nobody; give fingerprint, subject, san or token_hash"
                 )
-        tls = configuration.tls
-        if tls is not None and tls.client_certificates != "none" and tls.client_ca is None:
-            self.mistake(("tls", "client_certificates"), "tls.client_ca is missing: who signs the clients?")
-        for where, path in _files(configuration):
-            if not path.is_file():
-                self.mistake(where, f"{_title(where)}: there is no file {path}")
+        for where, tls in self._found(TLSSettings):
+            if tls.client_certificates != "none" and tls.client_ca is None:
+                self.mistake(
+                    (*where, "client_certificates"), "tls.client_ca is missing: who signs the clients?"
+                )
+            if tls.client_ca is not None:
+                self._file((*where, "client_ca"), tls.client_ca)
+            for index, crl in enumerate(tls.crls):
+                self._file((*where, "crls", index), crl)
+            self._file((*where, "certificate"), tls.certificate)
+            self._file((*where, "key"), tls.key)
+        for where, also in self._found(SNISettings):
+            self._file((*where, "certificate"), also.certificate)
+            self._file((*where, "key"), also.key)
+        for where, ledger in self._found(LedgerSettings):
+            if not ledger.file.parent.is_dir():
+                self.mistake((*where, "file"), f"ledger.file: there is no directory {ledger.file.parent}")
+        for _, whole in self._found(Configuration):
+            if not whole.service:
+                self.mistake((), "no service is configured; add [[service]] with name and device")
 
-
-def _files(configuration: Configuration) -> Iterator[tuple[_Where, Path]]:
-    tls = configuration.tls
-    if tls is None:
-        return
-    yield ("tls", "certificate"), tls.certificate
-    yield ("tls", "key"), tls.key
-    if tls.client_ca is not None:
-        yield ("tls", "client_ca"), tls.client_ca
-    for index, crl in enumerate(tls.crls):
-        yield ("tls", "crls", index), crl
-    for index, also in enumerate(tls.also):
-        yield ("tls", "also", index, "certificate"), also.certificate
-        yield ("tls", "also", index, "key"), also.key
+    def _file(self, where: _Where, path: Path) -> None:
+        if not path.is_file():
+            self.mistake(where, f"{_title(where)}: there is no file {path}")
 
 
 def _is_required(one: Any) -> bool:

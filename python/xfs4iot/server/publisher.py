@@ -31,6 +31,9 @@ __all__ = ["NoFreePort", "Publisher"]
 
 _log = logging.getLogger("xfs4iot.publisher")
 
+_GIVEN_UP_SECONDS = 3.0
+"""How long commands may take to complete whose device was given up."""
+
 
 class NoFreePort(OSError):
     """None of the ports could be bound."""
@@ -120,15 +123,19 @@ class Publisher:
         """Get ready to end: nothing new, waiting commands cancelled, the running ones done.
 
         Args:
-            seconds: how long running commands may take; what still runs then is cancelled
-                when `serve` ends.
+            seconds: how long running commands may take; what the device has not done by then
+                is given up, and booked as far as it is known.
         """
         for listener in self._listeners:
             listener.close()
-        with trio.move_on_after(seconds):
-            async with trio.open_nursery() as nursery:
-                for service in (self.endpoint, *self.services.values()):
-                    nursery.start_soon(service.drain)
+        services = (self.endpoint, *self.services.values())
+        with trio.move_on_after(seconds) as patience:
+            await _all_drained(services)
+        if patience.cancelled_caught:
+            for service in services:
+                service.operations.end()
+            with trio.move_on_after(_GIVEN_UP_SECONDS):
+                await _all_drained(services)
 
     async def _bind(self) -> list[trio.socket.SocketType]:
         """Bind the port asked for, or the first free one of the standard's."""
@@ -223,6 +230,12 @@ class Publisher:
             _log.warning("%s: HTTP %d: %s", where, refused.status, refused.body.partition("\n")[0])
             await stream.send_all(upgrade.refuse_response(refused.status, refused.body, refused.headers))
             return None, nothing, nobody
+
+
+async def _all_drained(services: Iterable[Service]) -> None:
+    async with trio.open_nursery() as nursery:
+        for service in services:
+            nursery.start_soon(service.drain)
 
 
 def _is_loopback(host: str) -> bool:

@@ -36,7 +36,7 @@ __all__ = ["Service"]
 
 _STATUS_CHANGED = "Common.StatusChangedEvent"
 _LONGEST_PAUSE = 60.0
-_END_SECONDS = 5.0
+_END_SECONDS = 3.0
 """How long running movements may take when the service ends; then they are given up."""
 
 
