@@ -287,7 +287,8 @@ class Service:
     async def _keep_alive(self) -> None:
         """Find connections that died without a word."""
         while True:
-            await trio.sleep(10)
+            shortest = min((session.limits.idle_seconds for session in self.sessions), default=4.0)
+            await trio.sleep(min(10.0, shortest / 4))
             now = trio.current_time()
             for session in list(self.sessions):
                 silent = now - session.last_received

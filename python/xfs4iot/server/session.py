@@ -210,6 +210,7 @@ class Session:
             entry = handler.entry
             payload = message.payload
             if specification != registry.NEWEST:
+                wire.check_numbers(payload)
                 payload = service.adapt_request(name, payload, specification)
             request = None if entry.request is None else wire.decode(entry.request, payload)
         except errors.XfsError as refused:
