@@ -165,7 +165,6 @@ async def test_a_silent_client_is_asked_whether_it_is_there_and_dropped_if_it_is
                 pings += 1
         assert pings
         assert answered
-        await alive.send(command("Common.Status", 1))
         assert len(publisher.services["CashDispenser"].sessions) == 1
         nursery.cancel_scope.cancel()
 
