@@ -147,6 +147,7 @@ async def test_a_silent_client_is_asked_whether_it_is_there_and_dropped_if_it_is
     async with (
         raw_connection(publisher.uri("CashDispenser")) as dead,
         raw_connection(publisher.uri("CashDispenser")) as alive,
+        trio.open_nursery() as answering,
     ):
         answered = 0
 
@@ -158,7 +159,7 @@ async def test_a_silent_client_is_asked_whether_it_is_there_and_dropped_if_it_is
                     answered += 1
                     await alive.send(frame(payload, PONG))
 
-        nursery.start_soon(answer)
+        answering.start_soon(answer)
         pings = 0
         with contextlib.suppress(EOFError, trio.BrokenResourceError):
             while (await dead.receive())[0] == PING:
@@ -166,7 +167,7 @@ async def test_a_silent_client_is_asked_whether_it_is_there_and_dropped_if_it_is
         assert pings
         assert answered
         assert len(publisher.services["CashDispenser"].sessions) == 1
-        nursery.cancel_scope.cancel()
+        answering.cancel_scope.cancel()
 
 
 async def test_a_request_id_used_again_and_again_is_refused_each_time(
