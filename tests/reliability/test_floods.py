@@ -195,3 +195,23 @@ async def test_more_open_commands_than_allowed_are_refused(nursery: trio.Nursery
     assert answers == [None, None, None, "tooManyRequests", "tooManyRequests"]
     other: Dialogue = await nursery.start(dialogue, publisher.uri("CashDispenser"))
     assert await other.success("Common.Status")
+
+
+async def test_commands_of_a_client_that_left_take_no_place_in_the_queue(nursery: trio.Nursery) -> None:
+    services = simulated_atm(ledger=xfs4iot.Ledger.open(None), state=None, seconds=2)
+    for service in services:
+        service.queue_limit = 3
+    publisher = xfs4iot.Publisher(services, port=0)
+    await nursery.start(publisher.serve)
+    staying: Dialogue = await nursery.start(dialogue, publisher.uri("CashDispenser"))
+    await staying.until("acknowledge", await staying.send("CashManagement.Reset"))
+    for _ in range(5):
+        leaving: Dialogue = await nursery.start(dialogue, publisher.uri("CashDispenser"))
+        for _ in range(2):
+            answer = await leaving.until("acknowledge", await leaving.send("CashManagement.Reset"))
+            assert "status" not in answer["header"]
+        await leaving.connection.aclose()
+        with trio.fail_after(5):
+            while len(publisher.services["CashDispenser"].sessions) > 1:
+                await trio.lowlevel.checkpoint()
+    assert await staying.completion("CashManagement.Reset")

@@ -42,6 +42,7 @@ class Command:
         received: when it came, in trio's time.
         request: the decoded payload.
         canceled: the client no longer wants it, or is gone.
+        queued: it waits in the service's queue.
         completion_code: how it ended; None while it is open.
     """
 
@@ -52,6 +53,7 @@ class Command:
         "deadline",
         "handler",
         "name",
+        "queued",
         "received",
         "request",
         "request_id",
@@ -80,6 +82,7 @@ class Command:
         self.deadline = received + message.timeout / 1000 if message.timeout else math.inf
         self.request = request
         self.canceled = False
+        self.queued = False
         self.completion_code: str | None = None
         self._scope: trio.CancelScope | None = None
 
@@ -151,6 +154,8 @@ class Command:
         if self.completion_code is not None:
             return
         service = self.session.service
+        if self.queued:
+            service.left_queue(self)
         if service.status_pending:
             service.flush_status()
         description: str | None = None

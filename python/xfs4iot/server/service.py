@@ -241,7 +241,10 @@ class Service:
         if command.handler.beside_queue:
             self.nursery.start_soon(command.run)
             return
+        if len(self._queue) > 2 * self.queue_limit:
+            self._forget_completed()
         self._queue.append(command)
+        command.queued = True
         self._waiting += 1
         self._arrived.set()
         if command.deadline != math.inf:
@@ -249,6 +252,17 @@ class Service:
             heapq.heappush(self._deadlines, (command.deadline, self._serial, command))
             if self._deadlines[0][2] is command:
                 self._deadline_moved.set()
+
+    def left_queue(self, command: Command) -> None:
+        """Count a command no more that completed before its turn; it is skipped later."""
+        command.queued = False
+        self._waiting -= 1
+
+    def _forget_completed(self) -> None:
+        """Let go of what completed before its turn, while a long movement keeps its place taken."""
+        self._queue = deque(one for one in self._queue if one.queued)
+        self._deadlines[:] = [entry for entry in self._deadlines if entry[2].completion_code is None]
+        heapq.heapify(self._deadlines)
 
     def find(self, session: Session, request_ids: Iterable[int] | None) -> list[Command]:
         """The open commands of `session` with these ids; all of them if None."""
@@ -260,13 +274,12 @@ class Service:
         """Run the waiting commands, one at a time."""
         while True:
             while not self._queue:
-                self._waiting = 0
                 self._arrived = trio.Event()
                 await self._arrived.wait()
             command = self._queue.popleft()
-            self._waiting -= 1
             if command.completion_code is not None:
                 continue
+            self.left_queue(command)
             self.running = command
             try:
                 await command.run()
