@@ -35,7 +35,9 @@ def frame(
         head = bytes([first, masked | 127]) + len(data).to_bytes(8, "big")
     if mask is None:
         return head + data
-    return head + mask + bytes(byte ^ mask[index % 4] for index, byte in enumerate(data))
+    key = (mask * (len(data) // 4 + 1))[: len(data)]
+    masked_data = int.from_bytes(data, "big") ^ int.from_bytes(key, "big")
+    return head + mask + masked_data.to_bytes(len(data), "big")
 
 
 class RawConnection:

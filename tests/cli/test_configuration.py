@@ -94,3 +94,26 @@ def test_a_mistake_says_what_to_do(tmp_path: Path, before: str, after: str, line
 def test_two_services_of_one_name_are_refused(tmp_path: Path) -> None:
     twice = GOOD + '\n[[service]]\nname = "CashDispenser"\ndevice = "xfs4iot.devices:Device"\n'
     assert "configured twice" in mistakes(tmp_path, twice)[0][1]
+
+
+def test_what_one_table_shows_does_not_hide_what_another_does(tmp_path: Path) -> None:
+    text = GOOD.replace("[ledger]", "[publisher]\nprot = 1\n[ledger]", 1).replace(
+        "[publisher]\nhost", "[log]\nlevl", 1
+    )
+    text = text.replace('device = "xfs4iot.devices:Device"', 'device = "nowhere:Thing"')
+    text = text.replace('san = "switch.bank.example"\n', "")
+    text = text.replace('file = "ledger.sqlite"', 'file = "no/such/place/ledger.sqlite"')
+    found = mistakes(tmp_path, text)
+    words = " ".join(line for _, line in found)
+    for part in ("levl", "prot", "nowhere", "fits nobody", "no directory"):
+        assert part in words, part
+    assert [line for line, _ in found] == sorted(line for line, _ in found)
+
+
+def test_a_device_module_that_fails_on_import_is_a_mistake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "failing_vendor.py").write_text("raise RuntimeError('no licence')")
+    monkeypatch.syspath_prepend(tmp_path)
+    text = GOOD.replace('device = "xfs4iot.devices:Device"', 'device = "failing_vendor:Thing"')
+    assert "no licence" in mistakes(tmp_path, text)[0][1]

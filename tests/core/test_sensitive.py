@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from xfs4iot.protocol.sensitive import MASK, masked
+from traffic import catalogue
+from xfs4iot.protocol.sensitive import MASK, SENSITIVE, masked
 
 
 @pytest.mark.parametrize(
@@ -37,3 +40,28 @@ def test_amounts_and_flags_stay() -> None:
 
 def test_what_is_no_json_does_not_pass_at_all() -> None:
     assert "4111111111111111" not in masked('{"track2": "4111111111111111"')
+
+
+def properties(schema: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every property of every message, at any depth."""
+    if isinstance(schema, dict):
+        found = schema.get("properties")
+        if isinstance(found, dict):
+            yield from found.items()
+        for inner in schema.values():
+            yield from properties(inner)
+    elif isinstance(schema, list):
+        for inner in schema:
+            yield from properties(inner)
+
+
+@pytest.mark.parametrize("version", ["2021-1", "2023-2", "2024-3"])
+def test_what_the_catalogue_marks_and_all_binary_data_is_sensitive(version: str) -> None:
+    secret = {
+        name
+        for name, schema in properties(catalogue(version))
+        if isinstance(schema, dict)
+        and (schema.get("x-sensitive") or schema.get("contentEncoding") == "base64")
+    }
+    assert secret
+    assert secret <= SENSITIVE

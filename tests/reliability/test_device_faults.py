@@ -177,3 +177,148 @@ async def test_cash_that_moved_is_booked_although_the_client_is_gone(nursery: tr
     await client.connection.aclose()
     await other.success("CashDispenser.PrepareDispense", {"action": "start"})
     await counts_match(device, other)
+
+
+class Deaf(SimulatedCashDispenser):
+    """Waits in a thread that cannot be interrupted, until it is released."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, seconds=0)
+        self.released = threading.Event()
+
+    async def dispense(self, request: DispenseRequest, events: Any) -> Any:
+        await trio.to_thread.run_sync(self.released.wait, 20)
+        return await super().dispense(request, events)
+
+
+async def test_an_operation_that_cannot_be_interrupted_is_left_behind_and_used_again_when_it_returns(
+    nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+) -> None:
+    device = Deaf("CashDispenser")
+    _, client = await serving(device, nursery, operation_limit=0.2)
+    assert await client.failure("CashDispenser.Dispense", FIFTY) == "hardwareError"
+    assert "Deaf.dispense is stuck" in caplog.text
+    assert (await client.success("Common.Status"))["common"]["device"] == "hardwareError"
+    refused = await client.completion("CashDispenser.Dispense", FIFTY)
+    assert refused["header"]["completionCode"] == "deviceNotReady"
+    assert "stuck" in refused["header"]["errorDescription"]
+    device.released.set()
+    with trio.fail_after(10):
+        while "has come back" not in caplog.text:
+            await client.success("Common.Status")
+    await client.success("CashManagement.Reset", {})
+    await client.success("CashDispenser.Dispense", FIFTY)
+    assert (await client.success("Common.Status"))["common"]["device"] == "online"
+    await counts_match(device, client)
+
+
+async def test_a_failure_shows_in_the_status_until_the_device_works_again(nursery: trio.Nursery) -> None:
+    device = Nonsense("CashDispenser", seconds=0)
+    _, client = await serving(device, nursery)
+    await client.success("Common.Status")
+    assert await client.failure("CashDispenser.Dispense", FIFTY) == "hardwareError"
+    changed = await client.until("unsolicited", name="Common.StatusChangedEvent")
+    assert changed["payload"]["common"]["device"] == "hardwareError"
+    await client.success("CashManagement.Reset", {})
+    assert (await client.success("Common.Status"))["common"]["device"] == "online"
+
+
+@pytest.mark.parametrize("nonsense", ["bogus", 42, object()])
+async def test_a_status_that_is_not_the_standards_is_not_sent(
+    nursery: trio.Nursery, caplog: pytest.LogCaptureFixture, nonsense: Any
+) -> None:
+    device = SimulatedCashDispenser("CashDispenser", seconds=0)
+    _, client = await serving(device, nursery)
+    assert device.status.common is not None
+    device.status.common.device = nonsense
+    assert await client.failure("Common.Status") == "internalError"
+    assert "cannot be told to clients" in caplog.text
+    device.status.common.device = "online"
+    assert (await client.success("Common.Status"))["common"]["device"] == "online"
+
+
+async def test_an_event_that_is_not_the_standards_is_not_sent(
+    nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+) -> None:
+    device = SimulatedCashDispenser("CashDispenser", seconds=0)
+    _, client = await serving(device, nursery)
+    wrong = cash_management.ItemsTakenEvent(position=42)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="position"):
+        device.send(wrong)
+    thread = threading.Thread(target=device.send, args=(wrong,))
+    thread.start()
+    await trio.to_thread.run_sync(thread.join)
+    with trio.fail_after(10):
+        while "could not be sent" not in caplog.text:
+            await client.success("Common.Status")
+    assert not client.passed
+
+
+class Absent(SimulatedCashDispenser):
+    async def open(self) -> None:
+        await trio.sleep_forever()
+
+
+async def test_a_device_that_does_not_open_holds_up_no_other_service(nursery: trio.Nursery) -> None:
+    slow = xfs4iot.Service(Absent("Absent"), open_limit=0.2)
+    also = xfs4iot.Service(Absent("AlsoAbsent"), open_limit=0.2)
+    good = xfs4iot.Service(SimulatedCashDispenser("CashDispenser", seconds=0))
+    publisher = xfs4iot.Publisher([slow, also, good], port=0)
+    await nursery.start(publisher.serve)
+    client: Dialogue = await nursery.start(dialogue, publisher.uri("CashDispenser"))
+    await client.success("CashDispenser.Dispense", FIFTY)
+    absent: Dialogue = await nursery.start(dialogue, publisher.uri("Absent"))
+    assert (await absent.success("Common.Status"))["common"]["device"] == "hardwareError"
+
+
+async def test_how_often_a_device_is_tried_is_the_operators_choice(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    device = Hopeless("CashDispenser", seconds=0)
+    await nursery.start(xfs4iot.Service(device, restarts=1, restart_seconds=5).run)
+    assert device.status.common is not None
+    await trio.sleep(4)
+    assert device.status.common.device == "hardwareError"
+    await trio.sleep(2)
+    assert device.status.common.device == "noDevice"
+
+
+class Moody(SimulatedCashDispenser):
+    async def run(self) -> None:
+        await trio.sleep(3600)
+        raise OSError("once an hour")
+
+
+async def test_a_device_that_runs_for_long_between_failures_is_not_given_up(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    device = Moody("CashDispenser", seconds=0)
+    await nursery.start(xfs4iot.Service(device, restarts=2).run)
+    await trio.sleep(10 * 3600 + 30)
+    assert device.status.common is not None
+    assert device.status.common.device == "online"
+
+
+class Insolent(SimulatedCashDispenser):
+    async def open(self) -> None:
+        raise SystemExit("no")
+
+
+async def test_a_device_class_that_wants_to_exit_while_it_opens_is_tried_again(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    await nursery.start(xfs4iot.Service(Insolent("CashDispenser", seconds=0)).run)
+    await trio.sleep(200)
+    assert "given up" in caplog.text
+
+
+async def test_the_end_of_a_service_does_not_wait_for_a_movement_that_never_ends() -> None:
+    device = SimulatedCashDispenser("CashDispenser", seconds=0)
+    device.inject("doesNotAnswer")
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            _, client = await serving(device, nursery)
+            request_id = await client.send("CashDispenser.Dispense", FIFTY)
+            await client.until("acknowledge", request_id)
+            await trio.sleep(0.1)
+            nursery.cancel_scope.cancel()

@@ -11,7 +11,7 @@ import trio
 
 import xfs4iot
 from dialogue import Dialogue, dialogue
-from frames import frame, raw_connection
+from frames import PING, PONG, frame, raw_connection
 from xfs4iot.server.session import SessionLimits
 from xfs4iot.simulator import atm as simulated_atm
 from xfs4iot.transport.limits import Limits
@@ -138,3 +138,80 @@ async def test_thousands_of_cancels_are_answered(dispenser: Dialogue) -> None:
             for request_id in sent:
                 completion = await dispenser.until("completion", request_id)
                 assert completion["header"]["completionCode"] == "success"
+
+
+async def test_a_silent_client_is_asked_whether_it_is_there_and_dropped_if_it_is_not(
+    nursery: trio.Nursery,
+) -> None:
+    publisher = await started(nursery, session_limits=SessionLimits(idle_seconds=1.5))
+    async with (
+        raw_connection(publisher.uri("CashDispenser")) as dead,
+        raw_connection(publisher.uri("CashDispenser")) as alive,
+        trio.open_nursery() as answering,
+    ):
+        answered = 0
+
+        async def answer() -> None:
+            nonlocal answered
+            while True:
+                opcode, payload = await alive.receive()
+                if opcode == PING:
+                    answered += 1
+                    await alive.send(frame(payload, PONG))
+
+        answering.start_soon(answer)
+        pings = 0
+        with contextlib.suppress(EOFError, trio.BrokenResourceError):
+            while (await dead.receive())[0] == PING:
+                pings += 1
+        assert pings
+        assert answered
+        with trio.fail_after(10):
+            while len(publisher.services["CashDispenser"].sessions) != 1:
+                await trio.lowlevel.checkpoint()
+        answering.cancel_scope.cancel()
+
+
+async def test_a_request_id_used_again_and_again_is_refused_each_time(
+    slow_atm: xfs4iot.Publisher, nursery: trio.Nursery
+) -> None:
+    client: Dialogue = await nursery.start(dialogue, slow_atm.uri("CashDispenser"))
+    await client.send("CashManagement.Reset", requestId=7)
+    for _ in range(500):
+        await client.send("CashManagement.Reset", requestId=7)
+    answers = [await client.until("acknowledge", 7) for _ in range(501)]
+    assert [answer["header"].get("status") for answer in answers] == [None] + ["invalidRequestID"] * 500
+    await client.until("completion", 7)
+    assert await client.success("Common.Status")
+
+
+async def test_more_open_commands_than_allowed_are_refused(nursery: trio.Nursery) -> None:
+    services = simulated_atm(ledger=xfs4iot.Ledger.open(None), state=None, seconds=1)
+    publisher = xfs4iot.Publisher(services, port=0, session_limits=SessionLimits(open_commands=3))
+    await nursery.start(publisher.serve)
+    client: Dialogue = await nursery.start(dialogue, publisher.uri("CashDispenser"))
+    sent = [await client.send("CashManagement.Reset") for _ in range(5)]
+    answers = [(await client.until("acknowledge", one))["header"].get("status") for one in sent]
+    assert answers == [None, None, None, "tooManyRequests", "tooManyRequests"]
+    other: Dialogue = await nursery.start(dialogue, publisher.uri("CashDispenser"))
+    assert await other.success("Common.Status")
+
+
+async def test_commands_of_a_client_that_left_take_no_place_in_the_queue(nursery: trio.Nursery) -> None:
+    services = simulated_atm(ledger=xfs4iot.Ledger.open(None), state=None, seconds=2)
+    for service in services:
+        service.queue_limit = 3
+    publisher = xfs4iot.Publisher(services, port=0)
+    await nursery.start(publisher.serve)
+    staying: Dialogue = await nursery.start(dialogue, publisher.uri("CashDispenser"))
+    await staying.until("acknowledge", await staying.send("CashManagement.Reset"))
+    for _ in range(5):
+        leaving: Dialogue = await nursery.start(dialogue, publisher.uri("CashDispenser"))
+        for _ in range(2):
+            answer = await leaving.until("acknowledge", await leaving.send("CashManagement.Reset"))
+            assert "status" not in answer["header"]
+        await leaving.connection.aclose()
+        with trio.fail_after(5):
+            while len(publisher.services["CashDispenser"].sessions) > 1:
+                await trio.lowlevel.checkpoint()
+    assert await staying.completion("CashManagement.Reset")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 
 import pytest
@@ -10,6 +11,10 @@ import trio
 import xfs4iot
 from dialogue import Dialogue, dialogue
 from frames import frame, raw_connection
+from traffic import Traffic
+
+AMOUNT = {"service": {"currencies": {"EUR": "HERE"}, "mix": "mix1"}}
+AMOUNT_OF_50 = {"service": {"currencies": {"EUR": 50}, "mix": "mix1"}}
 
 
 async def test_a_good_command_is_acknowledged_then_completed(dispenser: Dialogue) -> None:
@@ -142,6 +147,70 @@ async def test_a_payload_of_the_wrong_shape_is_named_by_its_path(
     completion = await dispenser.completion(name, payload)
     assert completion["header"]["completionCode"] == "invalidData"
     assert words in completion["header"]["errorDescription"]
+
+
+HERE_ONCE = {"value": "HERE", "count": 1}
+WRONG_INITIAL = {"storage": {"unit1": {"cash": {"status": {"initial": 5}}}}}
+EXTREME = ["1e400", "1e999999999", "1E+99999999999999999999", "1e-999999999", "-1e99999", "9" * 5000]
+
+
+@pytest.mark.parametrize("version", ["2021-1", "2023-2", "2024-3"])
+@pytest.mark.parametrize("number", EXTREME, ids=lambda number: number[:24])
+async def test_a_number_beyond_all_measure_is_refused_before_anyone_calculates_with_it(
+    atm: xfs4iot.Publisher, nursery: trio.Nursery, number: str, version: str
+) -> None:
+    client: Dialogue = await nursery.start(dialogue, atm.uri("CashDispenser"), version)
+    for name, payload in (
+        ("CashDispenser.Denominate", {"request": {"denomination": AMOUNT}}),
+        ("CashDispenser.Dispense", {"denomination": {"denomination": AMOUNT}}),
+        ("Storage.SetStorage", {"storage": {"unit1": {"cash": {"configuration": {"value": "HERE"}}}}}),
+        (
+            "Storage.SetStorage",
+            {"storage": {"unit1": {"cash": {"status": {"initial": {"typeEUR10": {"fit": "HERE"}}}}}}},
+        ),
+        (
+            "CashDispenser.SetMixTable",
+            {
+                "mixNumber": 21,
+                "name": "t",
+                "mixRows": [{"amount": 10, "mix": [{"value": "HERE", "count": 1}]}],
+            },
+        ),
+    ):
+        message = Traffic(version, seed=1).command(name, request_id=1)
+        timeout = {"timeout": 0} if version == "2021-1" else {}
+        text = json.dumps({"header": message["header"], "payload": payload | timeout})
+        await client.send_text(text.replace('"HERE"', number))
+        completion = await client.until("completion", 1)
+        fields = completion["header"] | completion.get("payload", {})
+        assert fields["completionCode"] == "invalidData", (name, fields)
+    assert await client.success("Common.Status") if version != "2021-1" else True
+
+
+async def test_properties_that_are_not_known_are_ignored(dispenser: Dialogue) -> None:
+    more = {"unknown": {"deep": [1, None]}, "denomination": AMOUNT_OF_50, "position": None}
+    found = await dispenser.success("CashDispenser.Denominate", {"request": more, "more": "x"}, new=7)
+    assert found["result"]["values"]
+
+
+@pytest.mark.parametrize(
+    ("name", "payload", "path"),
+    [
+        ("Common.Cancel", {"requestIds": [0, -5]}, "$.requestIds"),
+        ("CashDispenser.Present", {"position": "outNowhere"}, "$.position"),
+        (
+            "Storage.SetStorage",
+            {"storage": {"unit1": {"cash": {"status": {"initial": 5}}}}},
+            "$.storage.unit1.cash.status",
+        ),
+    ],
+)
+async def test_a_value_out_of_bounds_is_named_by_its_path(
+    dispenser: Dialogue, name: str, payload: dict[str, object], path: str
+) -> None:
+    completion = await dispenser.completion(name, payload)
+    assert completion["header"]["completionCode"] == "invalidData"
+    assert completion["header"]["errorDescription"].startswith(path)
 
 
 async def test_a_full_queue_refuses_with_too_many_requests(nursery: trio.Nursery) -> None:

@@ -16,7 +16,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -27,10 +27,11 @@ from xfs4iot.server.publisher import plain_text_refused
 from xfs4iot.tokens import read_key
 from xfs4iot.transport.tcp import is_loopback
 
-__all__ = ["Configuration", "ConfigurationError", "Mistake", "load_device", "read"]
+__all__ = ["Configuration", "ConfigurationError", "Mistake", "line_of", "load_device", "read"]
 
 _Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 _Positive = Annotated[int, msgspec.Meta(ge=1)]
+_Count = Annotated[int, msgspec.Meta(ge=0)]
 _Seconds = Annotated[float, msgspec.Meta(gt=0)]
 _DEVICES = "xfs4iot.devices"
 
@@ -129,6 +130,9 @@ class ServiceSettings:
     device: str
     queue_limit: _Positive = 1000
     operation_limit: _Seconds = 600.0
+    open_limit: _Seconds = 30.0
+    restarts: _Count = 5
+    restart_seconds: _Seconds = 1.0
     options: dict[str, Any] = field(default_factory=dict)
     end_to_end_security: EndToEndSettings | None = None
 
@@ -204,12 +208,16 @@ def read(file: Path) -> Configuration:
         ) from None
     reader = _Reader(file.parent, dict(_lines(text)))
     configuration = reader.table(Configuration, content, ())
-    if not reader.mistakes:
-        reader.check(configuration)
+    reader.check()
     if reader.mistakes:
         raise ConfigurationError(file, reader.mistakes)
     assert isinstance(configuration, Configuration)
     return configuration
+
+
+def line_of(file: Path, *where: str) -> int:
+    """The line of a table or key, to point at a mistake that shows only later; 0 if it is not there."""
+    return dict(_lines(file.read_text("utf-8"))).get(where, 0)
 
 
 def load_device(name: str) -> type[Device]:
@@ -222,11 +230,14 @@ def load_device(name: str) -> type[Device]:
     if ":" in name:
         module, _, attribute = name.partition(":")
         try:
-            found = getattr(import_module(module), attribute)
+            imported = import_module(module)
         except ImportError as problem:
             raise ValueError(f"module {module} cannot be imported: {problem}") from None
-        except AttributeError:
-            raise ValueError(f"module {module} has no {attribute}") from None
+        except Exception as problem:
+            raise ValueError(f"module {module} fails on import: {problem!r}") from None
+        found = getattr(imported, attribute, None)
+        if found is None:
+            raise ValueError(f"module {module} has no {attribute}")
     else:
         known = {point.name: point for point in entry_points(group=_DEVICES)}
         if name not in known:
@@ -234,13 +245,18 @@ def load_device(name: str) -> type[Device]:
                 f"no installed package offers a device {name!r}; write module:Class, or one of: "
                 f"{', '.join(sorted(known)) or 'none is installed'}"
             )
-        found = known[name].load()
+        try:
+            found = known[name].load()
+        except Exception as problem:
+            raise ValueError(f"device {name!r} ({known[name].value}) cannot be loaded: {problem!r}") from None
     if not (isinstance(found, type) and issubclass(found, Device)):
         raise ValueError(f"{name} is no class derived from xfs4iot.devices.Device")
     return found
 
 
+_NO_TLS = "there is no [tls]; add it, or say plain = true in [publisher] for plain text on loopback"
 _Where = tuple[str | int, ...]
+_Table = TypeVar("_Table")
 
 
 class _Reader:
@@ -250,6 +266,8 @@ class _Reader:
         self.base = base
         self.mistakes: list[Mistake] = []
         self._lines = lines
+        self._tables: dict[_Where, Any] = {}
+        """The tables that are right by themselves."""
 
     def mistake(self, where: _Where, text: str) -> None:
         line = 0
@@ -276,13 +294,16 @@ class _Reader:
                 self.mistake((*where, name), f"{_title((*where, name))} is not known; {hint}")
                 continue
             values[name] = self._value(types[name], value, (*where, name))
-        try:
-            return kind(**values) if len(self.mistakes) == before else None
-        except TypeError:
-            for one in fields(kind):
-                if one.name not in values and _is_required(one):
-                    self.mistake(where, f"{_title((*where, one.name))} is missing")
+        for one in fields(kind):
+            if one.name not in content and _is_required(one):
+                self.mistake(where, f"{_title((*where, one.name))} is missing")
+        if len(self.mistakes) > before:
             return None
+        found = self._tables[where] = kind(**values)
+        return found
+
+    def _found(self, kind: type[_Table]) -> Iterator[tuple[_Where, _Table]]:
+        return ((where, one) for where, one in self._tables.items() if isinstance(one, kind))
 
     def _value(self, kind: Any, value: Any, where: _Where) -> Any:
         origin = get_origin(kind)
@@ -323,83 +344,91 @@ class _Reader:
         if wanted.key_file is None and device.token_key is Device.token_key:
             self.mistake(where, f"{service.device} keeps no keys; give key_file in {_title(where)}")
 
-    def check(self, configuration: Configuration) -> None:
-        """What no single value shows."""
+    def check(self) -> None:
+        """What no single value shows, in the tables that are right by themselves."""
         names: set[str] = set()
-        if not configuration.service:
-            self.mistake((), "no service is configured; add [[service]] with name and device")
-        for index, service in enumerate(configuration.service):
+        for where, service in self._found(ServiceSettings):
             if not re.fullmatch(r"[A-Za-z0-9_.-]+", service.name):
                 self.mistake(
-                    ("service", index, "name"),
+                    (*where, "name"),
                     f"service name {service.name!r} cannot be part of a URI; use letters, digits, _ . -",
                 )
             if service.name in names:
-                self.mistake(("service", index, "name"), f"service {service.name!r} is configured twice")
+                self.mistake((*where, "name"), f"service {service.name!r} is configured twice")
             names.add(service.name)
             try:
                 device = load_device(service.device)
             except ValueError as problem:
-                self.mistake(("service", index, "device"), str(problem))
+                self.mistake((*where, "device"), str(problem))
                 continue
-            self.check_security(service, device, ("service", index, "end_to_end_security"))
+            self.check_security(service, device, (*where, "end_to_end_security"))
         rules: set[str] = set()
-        for index, rule in enumerate(configuration.access.client):
+        for where, rule in self._found(ClientRule):
             if rule.name in rules:
-                self.mistake(("access", "client", index, "name"), f"client {rule.name!r} is configured twice")
+                self.mistake((*where, "name"), f"client {rule.name!r} is configured twice")
             rules.add(rule.name)
             for what, text in rule.mistakes():
-                self.mistake(("access", "client", index, *(() if what is None else (what,))), text)
-        for pattern in configuration.access.anonymous:
-            if wrong := mistake_in(pattern):
-                self.mistake(("access", "anonymous"), wrong)
-        self._check_transport(configuration)
+                self.mistake((*where, *(() if what is None else (what,))), text)
+        for where, access in self._found(AccessSettings):
+            for pattern in access.anonymous:
+                if wrong := mistake_in(pattern):
+                    self.mistake((*where, "anonymous"), wrong)
+        self._check_transport()
+        for where, ledger in self._found(LedgerSettings):
+            if not ledger.file.parent.is_dir():
+                self.mistake((*where, "file"), f"ledger.file: there is no directory {ledger.file.parent}")
+        for _, whole in self._found(Configuration):
+            if not whole.service:
+                self.mistake((), "no service is configured; add [[service]] with name and device")
 
-    def _check_transport(self, configuration: Configuration) -> None:
+    def _check_transport(self) -> None:
         """TLS or, if the operator says so in words, plain text; never one for want of the other."""
-        tls, publisher = configuration.tls, configuration.publisher
-        if tls is None and not publisher.plain:
-            self.mistake(
-                ("publisher",),
-                "there is no [tls]; add it, or say plain = true in [publisher] for plain text on loopback",
-            )
-        elif tls is None and not publisher.plain_anywhere and not is_loopback(publisher.host):
-            self.mistake(("publisher", "host"), plain_text_refused(publisher.host))
-        elif tls is not None and publisher.plain:
-            self.mistake(("publisher", "plain"), "publisher.plain contradicts [tls]; remove one of them")
-        if tls is not None and tls.client_certificates != "none" and tls.client_ca is None:
-            self.mistake(("tls", "client_certificates"), "tls.client_ca is missing: who signs the clients?")
-        if tls is not None and tls.client_certificates == "none":
-            if tls.client_ca is not None or tls.crls:
+        secured = ("tls",) in self._lines
+        for where, publisher in self._found(PublisherSettings):
+            if secured and publisher.plain:
+                self.mistake((*where, "plain"), "publisher.plain contradicts [tls]; remove one of them")
+            elif not secured and not publisher.plain:
+                self.mistake(where, _NO_TLS)
+            elif not secured and not publisher.plain_anywhere and not is_loopback(publisher.host):
+                self.mistake((*where, "host"), plain_text_refused(publisher.host))
+        if not secured and ("publisher",) not in self._lines:
+            self.mistake((), _NO_TLS)
+        for where, tls in self._found(TLSSettings):
+            self._check_client_certificates(tls, where)
+            if tls.client_ca is not None:
+                self._file((*where, "client_ca"), tls.client_ca)
+            for index, crl in enumerate(tls.crls):
+                self._file((*where, "crls", index), crl)
+            self._file((*where, "certificate"), tls.certificate)
+            self._file((*where, "key"), tls.key)
+        for where, also in self._found(SNISettings):
+            self._file((*where, "certificate"), also.certificate)
+            self._file((*where, "key"), also.key)
+
+    def _check_client_certificates(self, tls: TLSSettings, where: _Where) -> None:
+        """Who is asked for a certificate can be known by it, and nobody else."""
+        if tls.client_certificates != "none":
+            if tls.client_ca is None:
                 self.mistake(
-                    ("tls", "client_ca" if tls.client_ca is not None else "crls"),
-                    'no client is asked for one; say client_certificates = "required" or "optional"',
+                    (*where, "client_certificates"), "tls.client_ca is missing: who signs the clients?"
                 )
-            for index, rule in enumerate(configuration.access.client):
-                if any(one is not None for one in (rule.fingerprint, rule.subject, rule.san)):
-                    self.mistake(
-                        ("access", "client", index),
-                        f"client {rule.name!r} is to be known by its certificate, but no client is asked "
-                        "for one; see tls.client_certificates",
-                    )
-        for where, path in _files(configuration):
-            if not path.is_file():
-                self.mistake(where, f"{_title(where)}: there is no file {path}")
+            return
+        if tls.client_ca is not None or tls.crls:
+            self.mistake(
+                (*where, "client_ca" if tls.client_ca is not None else "crls"),
+                'no client is asked for one; say client_certificates = "required" or "optional"',
+            )
+        for place, rule in self._found(ClientRule):
+            if any(one is not None for one in (rule.fingerprint, rule.subject, rule.san)):
+                self.mistake(
+                    place,
+                    f"client {rule.name!r} is to be known by its certificate, but no client is asked "
+                    "for one; see tls.client_certificates",
+                )
 
-
-def _files(configuration: Configuration) -> Iterator[tuple[_Where, Path]]:
-    tls = configuration.tls
-    if tls is None:
-        return
-    yield ("tls", "certificate"), tls.certificate
-    yield ("tls", "key"), tls.key
-    if tls.client_ca is not None:
-        yield ("tls", "client_ca"), tls.client_ca
-    for index, crl in enumerate(tls.crls):
-        yield ("tls", "crls", index), crl
-    for index, also in enumerate(tls.also):
-        yield ("tls", "also", index, "certificate"), also.certificate
-        yield ("tls", "also", index, "key"), also.key
+    def _file(self, where: _Where, path: Path) -> None:
+        if not path.is_file():
+            self.mistake(where, f"{_title(where)}: there is no file {path}")
 
 
 def _is_required(one: Any) -> bool:

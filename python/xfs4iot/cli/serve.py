@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
+import os
 import signal
 import sys
+import threading
 from pathlib import Path
 
 import click
@@ -13,8 +16,17 @@ from rich.console import Console
 from rich.markup import escape
 
 from xfs4iot.cli import logs, systemd
-from xfs4iot.cli.configuration import Configuration, ConfigurationError, load_device, read
+from xfs4iot.cli.configuration import (
+    Configuration,
+    ConfigurationError,
+    Mistake,
+    ServiceSettings,
+    line_of,
+    load_device,
+    read,
+)
 from xfs4iot.cli.hosting import running
+from xfs4iot.devices import Device
 from xfs4iot.interfaces.assembly import Publisher, Service
 from xfs4iot.ledger import Ledger, LedgerCorrupt, LedgerUnavailable
 from xfs4iot.server import stalls
@@ -27,7 +39,15 @@ from xfs4iot.transport.tls import TLSConfig, TLSError
 
 __all__ = ["serve"]
 
+_log = logging.getLogger("xfs4iot.serve")
 _STATUS_SECONDS = 5.0
+_ABANDONED = 1
+_BEYOND_DRAIN_SECONDS = 10.0
+"""What the end may take beside the drain: movements that are given up, farewells, the ledger."""
+
+
+class DeviceFault(Exception):
+    """A device class could not be made."""
 
 
 @click.command()
@@ -43,8 +63,8 @@ def serve(config: Path, check: bool) -> None:
     diagnostics = Console(stderr=True)
     try:
         configuration = read(config)
-        credentials = _credentials(configuration)
-    except (ConfigurationError, TLSError) as problem:
+        credentials = _credentials(config, configuration)
+    except ConfigurationError as problem:
         for line in str(problem).splitlines():
             diagnostics.print(f"[bold red]error:[/] {escape(line)}", highlight=False, soft_wrap=True)
         sys.exit(2)
@@ -56,20 +76,57 @@ def serve(config: Path, check: bool) -> None:
     if hasattr(signal, "SIGHUP"):
         # Without TLS, or before it is up, there is nothing to take up, and nothing to end for.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    status = 0
     try:
         trio.run(_serve, configuration, credentials)
-    except (NoFreePort, LedgerCorrupt, LedgerUnavailable, ValueError) as problem:
-        diagnostics.print(f"[bold red]error:[/] {escape(str(problem))}", highlight=False, soft_wrap=True)
-        sys.exit(1)
+    except* (NoFreePort, LedgerCorrupt, LedgerUnavailable, DeviceFault, ValueError) as problems:
+        text = escape(str(_first(problems)))
+        diagnostics.print(f"[bold red]error:[/] {text}", highlight=False, soft_wrap=True)
+        status = 1
+    if not logs.finish():
+        os._exit(status)
+    sys.exit(status)
 
 
-def _credentials(configuration: Configuration) -> Credentials | None:
+def _first(problems: BaseExceptionGroup[Exception]) -> BaseException:
+    found: BaseException = problems
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found
+
+
+def _credentials(file: Path, configuration: Configuration) -> Credentials | None:
     tls = configuration.tls
     if tls is None:
         return None
     settings = {one.name: getattr(tls, one.name) for one in dataclasses.fields(tls) if one.name != "also"}
     more = tuple((also.certificate, also.key) for also in tls.also)
-    return Credentials(TLSConfig(**settings, also=more))
+    try:
+        return Credentials(TLSConfig(**settings, also=more))
+    except TLSError as problem:
+        raise ConfigurationError(file, [Mistake(line_of(file, "tls"), str(problem))]) from None
+
+
+def _device(settings: ServiceSettings) -> Device:
+    """Make the vendor's object.
+
+    Raises:
+        DeviceFault: its class fails, with whatever.
+    """
+    try:
+        return load_device(settings.device)(settings.name, settings.options)
+    except Exception as problem:
+        raise DeviceFault(
+            f"service {settings.name}: {settings.device} could not be made: {problem!r}; "
+            "check [service.options], or ask its vendor"
+        ) from problem
+
+
+def _abandon(seconds: float) -> None:
+    """End the process: something does not let it end in order."""
+    _log.critical("the service has not ended %g s after it was told to; the process is ended", seconds)
+    logs.finish()
+    os._exit(_ABANDONED)
 
 
 async def _serve(configuration: Configuration, credentials: Credentials | None) -> None:
@@ -78,11 +135,14 @@ async def _serve(configuration: Configuration, credentials: Credentials | None) 
     try:
         services = [
             Service(
-                load_device(one.device)(one.name, one.options),
+                _device(one),
                 ledger=ledger,
                 security=one.security(),
                 queue_limit=one.queue_limit,
                 operation_limit=one.operation_limit,
+                open_limit=one.open_limit,
+                restarts=one.restarts,
+                restart_seconds=one.restart_seconds,
             )
             for one in configuration.service
         ]
@@ -119,6 +179,10 @@ async def _serve(configuration: Configuration, credentials: Credentials | None) 
                 nursery.start_soon(_keep_status, publisher, status)
                 await anext(signals)
                 systemd.notify("STOPPING=1")
+                last = limits.drain_seconds + _BEYOND_DRAIN_SECONDS
+                end = threading.Timer(last, _abandon, (last,))
+                end.daemon = True
+                end.start()
                 await publisher.drain(limits.drain_seconds)
                 nursery.cancel_scope.cancel()
     finally:

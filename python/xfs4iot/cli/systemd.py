@@ -1,16 +1,20 @@
 """The part of systemd's notification protocol that a service needs: ready, stopping, alive.
 
-Without systemd (no `NOTIFY_SOCKET`) every call does nothing.
+Without systemd (no `NOTIFY_SOCKET`) every call does nothing. A notification that cannot be
+delivered is logged and never holds up or ends the service.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 
 import trio
 
 __all__ = ["notify", "watchdog"]
+
+_log = logging.getLogger("xfs4iot.systemd")
 
 
 def notify(state: str) -> None:
@@ -20,13 +24,19 @@ def notify(state: str) -> None:
         return
     if address.startswith("@"):
         address = "\0" + address[1:]
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
-        channel.sendto(state.encode(), address)
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+            channel.setblocking(False)
+            channel.sendto(state.encode(), address)
+    except OSError as problem:
+        _log.warning("systemd could not be told %s: %s", state.partition("\n")[0], problem)
 
 
 async def watchdog() -> None:
     """Say that the event loop turns, twice in each interval that systemd asks for."""
     microseconds = int(os.environ.get("WATCHDOG_USEC", "0"))
+    if os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return
     while microseconds:
         notify("WATCHDOG=1")
         await trio.sleep(microseconds / 2_000_000)

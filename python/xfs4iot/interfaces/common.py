@@ -61,8 +61,15 @@ class Common(Interface):
     def status(self, request: None, command: Command) -> bytes:
         """`Common.Status`: the live status, written anew only after a change."""
         if self._status is None or self._status_serial != self.service.status_serial:
-            self._status_serial = self.service.status_serial
-            self._status = wire.encode(self.device.status)
+            self._status = None
+            written = wire.encode(self.device.status)
+            try:
+                wire.decode(messages.StatusCompletion, written)
+            except errors.InvalidData as wrong:
+                raise errors.InternalError(
+                    f"the device class set a status that is not the standard's: {wrong}"
+                ) from None
+            self._status_serial, self._status = self.service.status_serial, written
         return self._status
 
     @handles("Common.Capabilities")

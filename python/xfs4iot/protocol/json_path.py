@@ -45,8 +45,8 @@ def pointed(
     parts = path.split(_UNNAMED)
     try:
         content = node = _read(payload)
-    except msgspec.MsgspecError:  # such as a number that no reader of ours takes
-        return mistake
+    except (msgspec.MsgspecError, ArithmeticError):  # such as a number that no reader of ours takes
+        return text, parts[0]
     for number, part in enumerate(parts[:-1]):
         node = _follow(node, part)
         if not isinstance(node, dict):

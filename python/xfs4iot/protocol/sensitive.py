@@ -57,7 +57,38 @@ _KEY = {
 _SECURITY = {"token", "commandNonce", "nonce", "nonces", "authenticationData", "randomItem"}
 _BIOMETRIC = {"templateData", "comparisonData", "referenceSignatures"}
 
-SENSITIVE = frozenset(_MARKED | _CARD | _PIN | _KEY | _SECURITY | _BIOMETRIC)
+_BINARY = {
+    "aid",
+    "backImage",
+    "certificate",
+    "checksum",
+    "configData",
+    "dataToSign",
+    "digest",
+    "exponent",
+    "frontImage",
+    "image",
+    "initialGraphic",
+    "kcv",
+    "kernelIdentifier",
+    "keyEncKey",
+    "ksn",
+    "modulus",
+    "msg",
+    "newCertificateData",
+    "pictureFile",
+    "randomNumber",
+    "replaceCertificate",
+    "rid",
+    "selfSignature",
+    "signature",
+    "terminalData",
+    "verificationData",
+    "verifyData",
+}
+"""What else the catalogue types as base64: keys and card data among it, and nothing a log could show."""
+
+SENSITIVE = frozenset(_MARKED | _CARD | _PIN | _KEY | _SECURITY | _BIOMETRIC | _BINARY)
 """Names of properties whose text is masked."""
 
 

@@ -19,7 +19,7 @@ from xfs4iot.protocol import errors
 from xfs4iot.protocol.json_path import pointed
 from xfs4iot.protocol.message import FreeKeys, Payload
 
-__all__ = ["decode", "encode", "plain"]
+__all__ = ["check_numbers", "decode", "encode", "plain"]
 
 _Type = TypeVar("_Type")
 
@@ -35,11 +35,18 @@ def _enc_hook(value: Any) -> Any:
 def _dec_hook(kind: type[Any], content: Any) -> Any:
     if issubclass(kind, FreeKeys):
         _resolve(kind.__module__)
-        return kind.from_plain(content, _dec_hook)
+        try:
+            return kind.from_plain(content, _dec_hook)
+        except msgspec.ValidationError as wrong:
+            # To this type of error msgspec adds where it stands in the whole.
+            raise ValueError(str(wrong)) from None
     raise TypeError(f"{kind.__name__} is no type of a message")
 
 
 _encode = msgspec.json.Encoder(decimal_format="number", enc_hook=_enc_hook).encode
+_MOST_DIGITS = 40
+"""Digits of a number before and behind the point: more than any amount, count or value has."""
+_MAYBE_EXTREME = re.compile(rb"\d[eE][+-]?\d{2}|\d{%d}" % _MOST_DIGITS)
 _LENGTHY = re.compile(rb'"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?')
 _MAYBE_LENGTHY = re.compile(rb"\d\.\d*0[,}\]]|\d[eE][+-]?\d")
 
@@ -63,7 +70,7 @@ def _shortest(match: re.Match[bytes]) -> bytes:
         return b"0"
     exponent = number.normalize().as_tuple().exponent
     assert isinstance(exponent, int)
-    if exponent > 40:
+    if abs(exponent) > _MOST_DIGITS:
         return text
     plainly = f"{number:f}"
     return (plainly.rstrip("0").rstrip(".") if "." in plainly else plainly).encode()
@@ -72,6 +79,49 @@ def _shortest(match: re.Match[bytes]) -> bytes:
 def plain(message: Any) -> Any:
     """A message as plain objects, by wire names; amounts stay Decimal."""
     return msgspec.to_builtins(message, builtin_types=(Decimal,), enc_hook=_enc_hook)
+
+
+def _bounded(digits: str) -> Decimal:
+    try:
+        number = Decimal(digits)
+    except ArithmeticError:
+        number = Decimal("Infinity")
+    exponent = number.as_tuple().exponent
+    if not isinstance(exponent, int) or number.adjusted() >= _MOST_DIGITS or exponent < -_MOST_DIGITS:
+        raise ValueError(f"number has more than {_MOST_DIGITS} digits before or behind the point")
+    return number
+
+
+_read_bounded = msgspec.json.Decoder(float_hook=_bounded).decode
+
+
+def check_numbers(payload: bytes | None) -> None:
+    """Refuse numbers of a few characters that would take gigabytes or hours to calculate with.
+
+    Raises:
+        InvalidData: the text names the JSON path.
+    """
+    if not payload or not _MAYBE_EXTREME.search(payload):
+        return
+    try:
+        _refuse_extremes(payload)
+    except msgspec.ValidationError as wrong:
+        text, path = pointed(wrong, payload, _read_bounded)
+        raise errors.InvalidData(f"{path}: {text}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
+        raise errors.InvalidData(f"$: the payload cannot be read: {wrong}") from None
+
+
+def _refuse_extremes(payload: bytes) -> None:
+    rest = [("$", _read_bounded(payload))]
+    while rest:
+        path, content = rest.pop()
+        if isinstance(content, dict):
+            rest.extend((f"{path}.{name}", value) for name, value in content.items())
+        elif isinstance(content, list):
+            rest.extend((f"{path}[{index}]", value) for index, value in enumerate(content))
+        elif isinstance(content, int) and abs(content) >= 10**_MOST_DIGITS:
+            raise msgspec.ValidationError(f"number has more than {_MOST_DIGITS} digits - at `{path}`")
 
 
 @cache
@@ -106,6 +156,7 @@ def decode(kind: type[_Type], payload: bytes | None) -> _Type:
     """
     key: Any = kind
     decoder = _decoder(key)
+    check_numbers(payload)
     try:
         message: _Type = decoder(payload or b"{}")
     except msgspec.ValidationError as wrong:

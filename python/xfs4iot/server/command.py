@@ -22,6 +22,7 @@ import trio
 from xfs4iot import _core
 from xfs4iot.protocol import errors, registry, versions, wire
 from xfs4iot.protocol.message import Payload
+from xfs4iot.server.deadlines import Deadline
 from xfs4iot.server.peer import Peer
 
 __all__ = ["Command", "Connection", "Handler", "running"]
@@ -92,6 +93,8 @@ class Command:
         received: when it came, in trio's time.
         request: the decoded payload.
         canceled: the client no longer wants it, or is gone.
+        queued: it waits in the service's queue.
+        expiry: what ends it there when its time runs out; None without a timeout.
         completion_code: how it ended; None while it is open.
     """
 
@@ -100,8 +103,10 @@ class Command:
         "canceled",
         "completion_code",
         "deadline",
+        "expiry",
         "handler",
         "name",
+        "queued",
         "received",
         "request",
         "request_id",
@@ -130,6 +135,8 @@ class Command:
         self.deadline = received + message.timeout / 1000 if message.timeout else math.inf
         self.request = request
         self.canceled = False
+        self.queued = False
+        self.expiry: Deadline | None = None
         self.completion_code: str | None = None
         self._scope: trio.CancelScope | None = None
 

@@ -18,10 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
-import trio
-
 from xfs4iot.devices import implements
-from xfs4iot.protocol import errors
 from xfs4iot.protocol.message import Payload
 from xfs4iot.server.command import Command, Handler
 from xfs4iot.server.service import Service
@@ -110,41 +107,5 @@ class Interface:
         expect: type[_Result] | tuple[type[_Result], ...],
         moving: bool = False,
     ) -> _Result:
-        """Call an operation of the vendor's class and keep its faults from the service.
-
-        Args:
-            operation: a bound method of the device.
-            arguments: passed on.
-            expect: the type the operation must return.
-            moving: items may move: the call is shielded from cancel and timeout, so that
-                what moved can be booked; the device watches `command.cancel_requested`.
-
-        Raises:
-            XfsError: as raised by the device.
-            HardwareError: the device raised something else, returned something else, or
-                did not return within the service's operation limit.
-        """
-        where = f"{type(self.device).__name__}.{getattr(operation, '__name__', operation)}"
-        limit = self.service.operation_limit
-        try:
-            with trio.CancelScope(shield=moving, deadline=trio.current_time() + limit) as scope:
-                result = await operation(*arguments)
-        except (errors.XfsError, trio.Cancelled, KeyboardInterrupt):
-            raise
-        except BaseException as fault:
-            self.service.log.exception("%s raised %s", where, type(fault).__name__)
-            raise errors.HardwareError(
-                f"the device class failed: {where} raised {type(fault).__name__}; see the service's log"
-            ) from fault
-        if scope.cancelled_caught:
-            self.service.log.error("%s did not return within %g s", where, limit)
-            raise errors.HardwareError(
-                f"the device did not answer: {where} took longer than {limit:g} s; "
-                "check the device, then reset it"
-            )
-        if not isinstance(result, expect):
-            self.service.log.error("%s returned %s", where, type(result).__name__)
-            raise errors.HardwareError(
-                f"the device class is wrong: {where} returned {type(result).__name__}; see the service's log"
-            )
-        return result
+        """Call an operation of the vendor's class; see `Operations.ask`."""
+        return await self.service.operations.ask(operation, *arguments, expect=expect, moving=moving)

@@ -34,6 +34,8 @@ _log = logging.getLogger("xfs4iot.publisher")
 
 _TLS_ONLY = ("Strict-Transport-Security", "max-age=31536000")
 """Told to a browser that came by TLS: never come without."""
+_GIVEN_UP_SECONDS = 3.0
+"""How long commands may take to complete whose device was given up."""
 
 
 class NoFreePort(OSError):
@@ -106,8 +108,9 @@ class Publisher:
             async with trio.open_nursery() as nursery:
                 if self.credentials is not None:
                     nursery.start_soon(self.credentials.watch)
-                for service in (self.endpoint, *self.services.values()):
-                    await nursery.start(service.run)
+                async with trio.open_nursery() as starting:
+                    for service in (self.endpoint, *self.services.values()):
+                        starting.start_soon(nursery.start, service.run)
                 nursery.start_soon(self._readers.run)
                 for listener in listeners:
                     nursery.start_soon(self._accept, listener, nursery)
@@ -121,15 +124,19 @@ class Publisher:
         """Get ready to end: nothing new, waiting commands cancelled, the running ones done.
 
         Args:
-            seconds: how long running commands may take; what still runs then is cancelled
-                when `serve` ends.
+            seconds: how long running commands may take; what the device has not done by then
+                is given up, and booked as far as it is known.
         """
         for listener in self._listeners:
             listener.close()
-        with trio.move_on_after(seconds):
-            async with trio.open_nursery() as nursery:
-                for service in (self.endpoint, *self.services.values()):
-                    nursery.start_soon(service.drain)
+        services = (self.endpoint, *self.services.values())
+        with trio.move_on_after(seconds) as patience:
+            await _all_drained(services)
+        if patience.cancelled_caught:
+            for service in services:
+                service.operations.end()
+            with trio.move_on_after(_GIVEN_UP_SECONDS):
+                await _all_drained(services)
 
     async def _bind(self) -> list[trio.socket.SocketType]:
         """Bind the port asked for, or the first free one of the standard's."""
@@ -259,3 +266,9 @@ def plain_text_refused(host: str) -> str:
         f"plain text on {host} would let anyone on the network drive the devices: "
         "configure [tls], bind a loopback address, or say plain_anywhere = true"
     )
+
+
+async def _all_drained(services: Iterable[Service]) -> None:
+    async with trio.open_nursery() as nursery:
+        for service in services:
+            nursery.start_soon(service.drain)

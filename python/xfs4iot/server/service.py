@@ -25,7 +25,8 @@ from xfs4iot.protocol import errors, observed, registry, versions, wire
 from xfs4iot.protocol.message import Payload
 from xfs4iot.protocol.messages import common
 from xfs4iot.server.command import Command, Connection, Handler
-from xfs4iot.server.deadlines import Deadline, Deadlines
+from xfs4iot.server.deadlines import Deadlines
+from xfs4iot.server.operations import Operations
 from xfs4iot.server.peer import Peer
 from xfs4iot.server.session import Session
 from xfs4iot.server.status import StatusChanges
@@ -33,8 +34,9 @@ from xfs4iot.server.status import StatusChanges
 __all__ = ["Service"]
 
 _STATUS_CHANGED = "Common.StatusChangedEvent"
-_RESTARTS = 5
-"""How often a device class that fails is started again before the service gives it up."""
+_LONGEST_PAUSE = 60.0
+_END_SECONDS = 3.0
+"""How long running movements may take when the service ends; then they are given up."""
 
 
 class _Interface(Protocol):
@@ -65,6 +67,11 @@ class Service:
         ledger: where the service keeps what must outlive power loss.
         queue_limit: commands that may wait; above it `tooManyRequests`.
         operation_limit: seconds after which a device operation counts as hung.
+        open_limit: the same for opening the device.
+        restarts: how often in a row a device class that fails in `open` or `run` is started
+            again before it is given up.
+        restart_seconds: pause before the first restart; doubled with each, up to a minute. A
+            class that has run for ten times the longest pause starts again with the first.
     """
 
     def __init__(
@@ -76,13 +83,19 @@ class Service:
         ledger: ServiceLedger,
         queue_limit: int = 1000,
         operation_limit: float = 600.0,
+        open_limit: float = 30.0,
+        restarts: int = 5,
+        restart_seconds: float = 1.0,
     ) -> None:
         self.name = name
         self.device = device
         self.ledger = ledger
         self.queue_limit = queue_limit
-        self.operation_limit = operation_limit
+        self.open_limit = open_limit
+        self.restarts = restarts
+        self.restart_seconds = restart_seconds
         self.log = logging.getLogger(f"xfs4iot.service.{name or 'publisher'}")
+        self.operations = Operations(device, operation_limit, self.log)
         self.sessions: set[Session] = set()
         self.interfaces: dict[str, _Interface] = {}
         self.handlers: dict[str, Handler] = {}
@@ -97,7 +110,7 @@ class Service:
         self.authorise: Callable[[Peer, str], None] = lambda peer, command: None
         """Raises `AuthorisationRequired` if this client may not use this command; set by the publisher."""
         self.deadlines = Deadlines()
-        self._queue: deque[tuple[Command, Deadline | None]] = deque()
+        self._queue: deque[Command] = deque()
         self._waiting = 0
         self._arrived = trio.Event()
         self._changes: StatusChanges | None = None
@@ -110,7 +123,7 @@ class Service:
         self._thread = threading.get_ident()
         self._token = trio.lowlevel.current_trio_token()
         async with trio.open_nursery() as nursery:
-            self.nursery = nursery
+            self.nursery = self.operations.nursery = nursery
             await self._open()
             nursery.start_soon(self._work)
             nursery.start_soon(self.deadlines.run)
@@ -119,8 +132,7 @@ class Service:
             try:
                 await trio.sleep_forever()
             finally:
-                with trio.CancelScope(shield=True, deadline=trio.current_time() + 5):
-                    await self._end()
+                await self._end()
 
     async def _open(self) -> None:
         device = self.device
@@ -148,40 +160,41 @@ class Service:
     async def _open_device(self, device: Device) -> bool:
         state = "hardwareError"
         try:
-            with trio.move_on_after(self.operation_limit) as scope:
-                await device.open()
-            if not scope.cancelled_caught:
-                return True
-            self.log.error("%s.open did not return; it is tried again", type(device).__name__)
+            await self.operations.ask(device.open, expect=object, limit=self.open_limit)
+            return True
         except errors.DeviceNotReady as fault:
             state = "offline"
             self.log.error("the device is not ready: %s; it is tried again", fault)
         except errors.XfsError as fault:
             self.log.error("the device could not be opened: %s; it is tried again", fault)
-        except Exception:
-            self.log.exception("%s.open failed; it is tried again", type(device).__name__)
         self._set_device_state(device, state)
         return False
 
     async def _supervise(self, device: Device, reopen: bool) -> None:
         """Keep the device class running; after repeated failures give it up, visibly."""
-        for attempt in range(_RESTARTS + 1):
-            if reopen:
-                await trio.sleep(min(2.0**attempt, 60.0))
+        failures = 1 if reopen else 0
+        while failures <= self.restarts:
+            if failures:
+                await trio.sleep(min(self.restart_seconds * 2.0 ** (failures - 1), _LONGEST_PAUSE))
                 if not await self._open_device(device):
+                    failures += 1
                     continue
+            began = trio.current_time()
             try:
-                if reopen:
+                if failures:
                     for interface in self.interfaces.values():
                         await interface.reopened()
                         self._offer(interface)
                 await device.run()
                 return
-            except Exception:
+            except (trio.Cancelled, KeyboardInterrupt):
+                raise
+            except BaseException:
                 self.log.exception("%s.run failed", type(device).__name__)
                 self._set_device_state(device, "hardwareError")
-                reopen = True
-        self.log.critical("the device failed %d times and is given up; restart the service", _RESTARTS + 1)
+            steady = trio.current_time() - began > 10 * _LONGEST_PAUSE
+            failures = 1 if steady else failures + 1
+        self.log.critical("the device failed %d times and is given up; restart the service", failures)
         self._set_device_state(device, "noDevice")
 
     @staticmethod
@@ -190,19 +203,23 @@ class Service:
             device.status.common.device = state  # type: ignore[assignment]
 
     async def _end(self) -> None:
-        """Complete what is open, say goodbye to every client, let go of the device."""
-        await self.drain()
-        async with trio.open_nursery() as nursery:
-            for session in list(self.sessions):
-                nursery.start_soon(session.close)
-        if self.device is not None:
-            with suppress(Exception):
-                await self.device.close()
+        """Complete what is open, say goodbye to every client, let go of the device; within seconds."""
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + _END_SECONDS):
+            await self.drain()
+        self.operations.end()
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + _END_SECONDS):
+            await self.drain()
+            async with trio.open_nursery() as nursery:
+                for session in list(self.sessions):
+                    nursery.start_soon(session.close)
+            if self.device is not None:
+                with suppress(errors.XfsError):
+                    await self.operations.ask(self.device.close, expect=object)
 
     async def drain(self) -> None:
         """Take no more commands, cancel those that wait, and return when none runs."""
         self.draining = True
-        for command, _ in self._queue:
+        for command in self._queue:
             if command.completion_code is None:
                 command.complete(errors.Canceled(f"{command.name} was cancelled: the service ends"))
         while any(session.commands for session in self.sessions):
@@ -244,11 +261,22 @@ class Service:
         if command.handler.beside_queue:
             self.nursery.start_soon(command.run)
             return
-        timed = command.deadline != math.inf
-        deadline = self.deadlines.add(command.deadline, command.expire) if timed else None
-        self._queue.append((command, deadline))
+        if len(self._queue) > 2 * self.queue_limit:
+            # While a long movement keeps its place taken, let go of what completed before its turn.
+            self._queue = deque(one for one in self._queue if one.queued)
+        if command.deadline != math.inf:
+            command.expiry = self.deadlines.add(command.deadline, command.expire)
+        self._queue.append(command)
+        command.queued = True
         self._waiting += 1
         self._arrived.set()
+
+    def left_queue(self, command: Command) -> None:
+        """Count a command no more that completed before its turn; it is skipped later."""
+        command.queued = False
+        self._waiting -= 1
+        if command.expiry is not None:
+            self.deadlines.drop(command.expiry)
 
     def find(self, session: Connection, request_ids: Iterable[int] | None) -> list[Command]:
         """The open commands of `session` with these ids; all of them if None."""
@@ -260,15 +288,12 @@ class Service:
         """Run the waiting commands, one at a time."""
         while True:
             while not self._queue:
-                self._waiting = 0
                 self._arrived = trio.Event()
                 await self._arrived.wait()
-            command, deadline = self._queue.popleft()
-            self._waiting -= 1
-            if deadline is not None:
-                self.deadlines.drop(deadline)
+            command = self._queue.popleft()
             if command.completion_code is not None:
                 continue
+            self.left_queue(command)
             self.running = command
             try:
                 await command.run()
@@ -286,11 +311,22 @@ class Service:
         A device class may call this from a thread of its own.
         """
         if threading.get_ident() != self._thread:
-            self._token.run_sync_soon(self.device_event, event)
+            self._token.run_sync_soon(self._thread_event, event)
             return
+        try:
+            wire.decode(type(event), wire.encode(event))
+        except errors.InvalidData as wrong:
+            raise ValueError(f"{type(event).__name__} of the device is not the standard's: {wrong}") from None
         for interface in self.interfaces.values():
             interface.observe(event)
         self.broadcast(event)
+
+    def _thread_event(self, event: Payload) -> None:
+        """An event from a thread, which nobody can be told about but the log."""
+        try:
+            self.device_event(event)
+        except Exception:
+            self.log.exception("an event of the device could not be sent")
 
     def broadcast(self, event: Payload) -> None:
         """Send an unsolicited event to every connection, each in its version of the standard."""
@@ -344,8 +380,12 @@ class Service:
         self.status_pending = False
         if self._changes is None:
             return
-        changed = self._changes.take()
-        if changed:
-            entry = registry.event(_STATUS_CHANGED)
+        try:
+            changed = self._changes.take()
+            if not changed:
+                return
             wire.decode(common.StatusChangedEvent, payload := orjson.dumps(changed))
-            self._broadcast(entry, payload)
+        except Exception as wrong:
+            self.log.error("the device class set a status that cannot be told to clients: %s", wrong)
+            return
+        self._broadcast(registry.event(_STATUS_CHANGED), payload)

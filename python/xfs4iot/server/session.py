@@ -74,6 +74,8 @@ class _Host(Protocol):
 
     def enqueue(self, command: Command) -> None: ...
 
+    def left_queue(self, command: Command) -> None: ...
+
     def command_completed(self) -> None: ...
 
     def flush_status(self) -> None: ...
@@ -200,6 +202,9 @@ class Session:
                     self._flush()
                     if self._written is not None:
                         break
+        except Exception:
+            self.log.exception("the connection failed inside the service and is dropped")
+            self.abort()
         finally:
             self._handling = False
         if self._out:
@@ -251,6 +256,7 @@ class Session:
             entry = handler.entry
             payload = message.payload
             if specification != registry.NEWEST:
+                wire.check_numbers(payload)
                 payload = versions.adapt_request(name, payload, specification)
             request = None if entry.request is None else wire.decode(entry.request, payload)
         except errors.XfsError as refused:
@@ -296,6 +302,8 @@ class Session:
 
     def complete(self, command: Command, code: str, description: str | None, payload: bytes | None) -> None:
         """Send the completion of `command` and free its request id."""
+        if command.queued:
+            self.service.left_queue(command)
         if self.service.status_pending:
             self.service.flush_status()
         self.commands.pop(command.request_id, None)
@@ -307,7 +315,12 @@ class Session:
             self._log_completion(command, code, description, payload)
         specification = command.specification
         if specification != registry.NEWEST:
-            payload = versions.adapt_completion(command.name, payload, specification)
+            try:
+                payload = versions.adapt_completion(command.name, payload, specification)
+            except Exception:
+                self.log.exception("the completion of %s has no form in %s", command.name, specification)
+                code, payload = "internalError", None
+                description = f"the service could not write its answer for {specification}; see its log"
         version = self.versions.completion_version(command.name, specification, command.version)
         self.send(_core.completion(command.name, command.request_id, version, code, description, payload))
 
