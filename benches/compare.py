@@ -22,7 +22,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +47,8 @@ SCENARIOS = {
 }
 """Connections, commands in flight on each, TLS."""
 OURS = "ours"
+WARM_UP = 0.3
+"""Seconds of load before counting begins."""
 BARS = {
     ("32 in flight, plain", "trio-websocket"): (6, 12),
     ("32 in flight, TLS", "trio-websocket"): (6, 12),
@@ -121,22 +122,23 @@ def load(
     """Load one server from the last core; what the generator reports, and how busy both were."""
     command = [str(LOAD), "--port", str(target.port), "--path", PATH, "--seconds", str(seconds)]
     command += ["--connections", str(connections), "--in-flight", str(in_flight)]
+    command += ["--warm-up", str(WARM_UP)]
     command += ["--ca", ca, "--host", "localhost"] if ca else []
     core = max(os.sched_getaffinity(0))
-    before, began = target.processor_seconds(), time.monotonic()
+    before = target.processor_seconds()
     done = subprocess.run(
         command,
         capture_output=True,
         text=True,
         preexec_fn=lambda: os.sched_setaffinity(0, {core}),
     )
-    used, took = target.processor_seconds() - before, time.monotonic() - began
+    used = target.processor_seconds() - before
     if done.returncode:
         raise Failed(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
     result = json.loads(done.stdout)
     return {
         "commands_per_second": result["commands_per_second"],
-        "server_busy": used / took,
+        "server_busy": min(used / (WARM_UP + result["seconds"]), 1.0),
         "generator_busy": result["generator_processor_seconds"] / result["seconds"],
         "latency_us": result["latency_us"]["median"],
     }
