@@ -237,7 +237,7 @@ class CashDispenser(Interface):
             state = {True: "presented", False: "notPresented", None: "unknown"}[result.presented]
         elif result is not None:
             state = "presented" if any(items.target == "output" for items in result.moved) else "notPresented"
-        known = self._present_status.at(detail["position"])
+        known = self._present_status.booked(detail["position"])
         return dict(
             self._present_status.changed(detail["position"], msgspec.structs.replace(known, state=state))
         )

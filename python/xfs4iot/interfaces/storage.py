@@ -422,7 +422,6 @@ class Storage(Interface):
                     units = getattr(fault, "units", tuple(self.units))
                     self.error(command, getattr(fault, "failure", "error"), units)
                 raise
-        self._exchange = active
         await self.service.ledger.record(
             "exchange",
             (),
@@ -431,6 +430,7 @@ class Storage(Interface):
             identity=command.identity,
             documents={_EXCHANGE: b"true" if active else b"false"},
         )
+        self._exchange = active
         self._show_exchange()
 
     def _show_exchange(self) -> None:

@@ -33,10 +33,10 @@ class CountBelowZero(LedgerError):
 
 
 class LedgerUnavailable(LedgerError):
-    """A write failed (disk full, I/O error) or the file is in use; no further write is accepted.
+    """A write failed (disk full, I/O error), or the file cannot be opened or is in use.
 
-    Whether the failed write reached the disk is known only after `Ledger.recover` or a new
-    `Ledger.open`; reads go on with what was last known to be synced.
+    Each further write first finds out how far the failed one got; reads go on with what was
+    last known to be synced.
     """
 
 
@@ -53,10 +53,9 @@ class LedgerCorrupt(LedgerError):
         more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
         super().__init__(
             f"ledger {path} cannot be trusted: {shown}{more}. Nothing was changed in it. "
-            f"See everything with `xfs4iot ledger check {path}`; save what can be read with "
-            f"`xfs4iot ledger export {path}`; then restore a backup in its place, or move the file away "
-            "(with its -wal and -shm) and start with an empty one, whose counts are set by counting "
-            "the units (Storage.SetStorage)"
+            f"See everything with `xfs4iot ledger check {path}`; save what can be read into a new ledger "
+            f"with `xfs4iot ledger recover {path} NEW`; then put it in the place of the old one, count the "
+            "units and set their counts (Storage.SetStorage)"
         )
         self.path = path
         self.problems = problems

@@ -69,7 +69,7 @@ class Intent:
         id: its number: the sequence number of its first line in the journal.
         time: UTC, ISO 8601.
         kind: `dispense`, `present`, `reject`, `retract`, `cashIn`, `exchange`, `test`, `count`,
-            `set`, `reset`, `calibrate`.
+            `set`, `reset`, `calibrate`, `recover`.
         command, request_id, identity: what asked for it, and who.
         planned: the postings expected when all goes well.
         detail: what else the interface noted to resolve it after a crash.
@@ -112,6 +112,11 @@ class JournalLine(NamedTuple):
     delta: int
     detail: str
     hash: bytes
+
+    @property
+    def recovers(self) -> bool:
+        """Whether a recovery begins here, which skips numbers."""
+        return self.kind == "recover" and self.entry == "begin"
 
     def as_intent(self) -> Intent:
         """The intent that a `begin` line records."""
