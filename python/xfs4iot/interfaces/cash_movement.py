@@ -148,7 +148,8 @@ class CashMovements:
         storage = self.storage
         service = storage.service
         plan = storage.counts.book(CashMovement(moved=tuple(planned)))
-        concerned = sorted({posting.unit for posting in plan.postings} | units)
+        inside = {*storage.counts.at("stacker"), *storage.counts.at("transport")}
+        concerned = sorted({posting.unit for posting in plan.postings} | units | inside)
         intent = await service.ledger.begin(
             kind,
             command=command.name,
