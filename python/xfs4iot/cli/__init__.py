@@ -23,6 +23,7 @@ _COMMANDS = {
     "watch": "Print the events of a service.",
     "denominate": "Work out which notes pay an amount.",
     "bench": "Compare with peers on this machine.",
+    "ledger": "Verify, list, export and recover ledgers.",
     "certificate": "Make, sign, show and check certificates.",
 }
 """Every command with its one line of help; `<name>.py` beside this file holds it."""

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from xfs4iot import client
+from xfs4iot.ledger import LedgerError
 from xfs4iot.protocol import versions, wire
 from xfs4iot.protocol.sensitive import masked
 
@@ -78,7 +79,7 @@ def run(main: Callable[[], Awaitable[int]]) -> None:
     """Run a command's main function; print what the client could not do and exit with 1."""
     try:
         code = trio.run(main)
-    except (client.CallError, OSError, ValueError) as problem:
+    except (client.CallError, LedgerError, OSError, ValueError) as problem:
         Console(stderr=True).print(f"[bold red]error:[/] {escape(str(problem))}", highlight=False)
         code = 1
     except KeyboardInterrupt:

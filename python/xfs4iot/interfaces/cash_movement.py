@@ -30,7 +30,7 @@ from typing import Any, TypeVar
 import msgspec
 import trio
 
-from xfs4iot.devices import CashMovement, CashUnitError, ItemsMoved, implements
+from xfs4iot.devices import CashMovement, CashUnitError, ItemsMoved, Retracted, implements
 from xfs4iot.interfaces.cash_counts import Booking
 from xfs4iot.interfaces.storage import Storage
 from xfs4iot.ledger import Intent, LedgerUnavailable
@@ -148,8 +148,9 @@ class CashMovements:
         storage = self.storage
         service = storage.service
         plan = storage.counts.book(CashMovement(moved=tuple(planned)))
-        inside = {*storage.counts.at("stacker"), *storage.counts.at("transport")}
-        concerned = sorted({posting.unit for posting in plan.postings} | units | inside)
+        places = ("stacker", "transport", *(("output",) if issubclass(expect, Retracted) else ()))
+        outside = {unit for place in places for unit in storage.counts.at(place)}
+        concerned = sorted({posting.unit for posting in plan.postings} | units | outside)
         intent = await service.ledger.begin(
             kind,
             command=command.name,

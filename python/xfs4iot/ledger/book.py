@@ -24,7 +24,7 @@ import trio
 
 from xfs4iot.ledger import files
 from xfs4iot.ledger.batch import Batch, Name, Scope, Sealed
-from xfs4iot.ledger.errors import CountBelowZero, LedgerError, LedgerUnavailable
+from xfs4iot.ledger.errors import CountBelowZero, LedgerError, LedgerFull, LedgerUnavailable
 from xfs4iot.ledger.journal import GENESIS
 from xfs4iot.ledger.lock import WriterLock
 from xfs4iot.ledger.records import (
@@ -68,7 +68,7 @@ class Ledger:
         self._file_lock = lock
         self._waiting: list[_Write] = []
         self._lock = trio.Lock()
-        self._broken: str | None = None
+        self._broken: LedgerUnavailable | None = None
         self._failed: Batch | None = None
         self._refused: list[Intent] = []
         self._load()
@@ -163,7 +163,7 @@ class Ledger:
                 await trio.to_thread.run_sync(self._mend)
         if self._broken is not None:
             for write in writes:
-                write.failure = LedgerUnavailable(self._broken)
+                write.failure = self._broken
             return
         batch = Batch(self._sequence, self._head)
         for intent in self._refused:
@@ -185,7 +185,7 @@ class Ledger:
             self._broken = self._refusal(error)
             self._failed = batch
             for write in writes:
-                write.failure = write.failure or LedgerUnavailable(self._broken)
+                write.failure = write.failure or self._broken
             return
         self._take_over(batch)
 
@@ -223,8 +223,9 @@ class Ledger:
         for intent in batch.closed:
             self._open.pop(intent, None)
 
-    def _refusal(self, error: Exception) -> str:
-        return (
+    def _refusal(self, error: sqlite3.Error) -> LedgerUnavailable:
+        full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        return (LedgerFull if full else LedgerUnavailable)(
             f"ledger {self.path} cannot be written: {error}; nothing moves and nothing more is accepted, so "
             "that nothing is lost: make room or mend the disk, the service then goes on by itself"
         )
@@ -246,7 +247,7 @@ class Ledger:
                 # Whoever announced these was told that it failed, and moved nothing.
                 self._refused = list(failed.opened.values())
             elif last != (self._sequence, self._head):
-                self._broken = (
+                self._broken = LedgerUnavailable(
                     f"ledger {self.path} was changed by something else than this service; nothing more is "
                     f"accepted: stop the service and see `xfs4iot ledger check {self.path}`"
                 )

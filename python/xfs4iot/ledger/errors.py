@@ -1,4 +1,4 @@
-"""What can go wrong with the ledger. Each completes a command with `internalError`."""
+"""What can go wrong with the ledger. Each completes a command with `internalError`, but for a full disk."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from xfs4iot.protocol.errors import InternalError
 
-__all__ = ["CountBelowZero", "LedgerCorrupt", "LedgerError", "LedgerUnavailable", "VaultError"]
+__all__ = ["CountBelowZero", "LedgerCorrupt", "LedgerError", "LedgerFull", "LedgerUnavailable", "VaultError"]
 
 
 class LedgerError(InternalError):
@@ -38,6 +38,12 @@ class LedgerUnavailable(LedgerError):
     Each further write first finds out how far the failed one got; reads go on with what was
     last known to be synced.
     """
+
+
+class LedgerFull(LedgerUnavailable):
+    """The disk is full: `notEnoughSpace`."""
+
+    completion_code = "notEnoughSpace"
 
 
 class LedgerCorrupt(LedgerError):

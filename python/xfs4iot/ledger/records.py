@@ -8,7 +8,16 @@ from typing import Any, NamedTuple
 
 import orjson
 
-__all__ = ["CounterKey", "Intent", "JournalLine", "Outcome", "Posting", "SetPosting", "planned_postings"]
+__all__ = [
+    "CounterKey",
+    "Intent",
+    "JournalLine",
+    "Movement",
+    "Outcome",
+    "Posting",
+    "SetPosting",
+    "planned_postings",
+]
 
 OUTCOMES = ("done", "failed", "unknown")
 Outcome = str
@@ -118,6 +127,11 @@ class JournalLine(NamedTuple):
         """Whether a recovery begins here, which skips numbers."""
         return self.kind == "recover" and self.entry == "begin"
 
+    @property
+    def posting(self) -> Posting:
+        """The change that a `post` line records."""
+        return Posting(self.unit, self.bucket, self.item, self.level, self.delta)
+
     def as_intent(self) -> Intent:
         """The intent that a `begin` line records."""
         noted = orjson.loads(self.detail)
@@ -135,6 +149,23 @@ class JournalLine(NamedTuple):
             ),
             noted["detail"],
         )
+
+
+@dataclass(slots=True)
+class Movement:
+    """A movement with what became of it.
+
+    Attributes:
+        intent: what was announced.
+        outcome: `done`, `failed`, `unknown`; `open` while it has none.
+        ended: when that was booked.
+        changes: of counts.
+    """
+
+    intent: Intent
+    outcome: str = "open"
+    ended: str | None = None
+    changes: list[Posting] = field(default_factory=list)
 
 
 def planned_postings(postings: Iterable[Posting | SetPosting], detail: Mapping[str, Any] | None) -> str:
