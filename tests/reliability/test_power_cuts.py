@@ -29,6 +29,7 @@ SHORT, LONG = 5, 250
 FILLED = 400
 DISPENSE = "CashDispenser.Dispense"
 PRESENT = "CashDispenser.Present"
+MOVING = (DISPENSE, PRESENT, "CashManagement.Retract", "CashManagement.Reset", "Storage.EndExchange")
 
 
 @pytest.fixture(scope="session")
@@ -94,7 +95,8 @@ class Operator:
                     fault = {"fault": chance.choice(["jam", "rejects"]), "count": 2}
                     await simulator.call("Simulator.Inject", fault)
                 wish = {"service": {"currencies": {"EUR": chance.randrange(10, 900, 10)}, "mix": "mix1"}}
-                await call(device, DISPENSE, {"denomination": {"denomination": wish}})
+                if not await call(device, DISPENSE, {"denomination": {"denomination": wish}}):
+                    await call(device, "CashManagement.CloseShutter", {})
 
     async def exchange(self, device: client.Client, simulator: client.Client) -> None:
         """Fill or empty a unit by hand and set its count, as a clerk does."""
@@ -164,8 +166,8 @@ class Operator:
             if self.atm.recalls:
                 assert not places.get("stacker")
         elif self.running == PRESENT and state == "presented":
-            assert places.get("output")
-            assert not places.get("stacker")
+            # Items that were retracted to the stacker have been presented before.
+            assert known == before or (places.get("output") and not places.get("stacker"))
         elif self.running == PRESENT and state == "notPresented":
             assert not places.get("output")
         elif self.running == PRESENT:
@@ -255,4 +257,4 @@ async def test_no_item_is_lost_or_counted_twice_when_the_power_fails(
         for number in range(4):
             nursery.start_soon(machine, number)
     print(f"\n{4 * kills} kills; commands completed meanwhile: {dict(done)}")
-    assert done[DISPENSE] > kills
+    assert min(done[name] for name in MOVING) >= kills // 2, done

@@ -16,6 +16,7 @@ from typing import IO, Any
 
 import click
 import orjson
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -161,20 +162,19 @@ def show(file: Path, chosen: Selection, counts: bool, last: int | None, as_json:
         if as_json:
             _json_array(sys.stdout, map(_movement, found))
             return
-        table = Table()
+        table = Table(box=SIMPLE_HEAD, pad_edge=False)
         for title in ("number", "time (UTC)", "kind", "outcome"):
             table.add_column(title, no_wrap=True)
-        for title in ("asked for by", "changes"):
-            table.add_column(title, overflow="fold")
+        table.add_column("asked for by, and what changed", overflow="fold")
         for movement in found:
             intent = movement.intent
+            asked = f"{intent.identity} {intent.command} #{intent.request_id}" if intent.command else ""
             table.add_row(
                 str(intent.id),
                 intent.time[:19].replace("T", " "),
                 intent.kind,
                 f"[{_OUTCOMES[movement.outcome]}]{movement.outcome}[/]",
-                escape(f"{intent.identity} {intent.command} #{intent.request_id}" if intent.command else ""),
-                "\n".join(_changes(movement)),
+                escape("\n".join(filter(None, (asked, *_changes(movement))))),
             )
         Console().print(table)
 
@@ -185,7 +185,7 @@ def _changes(movement: Movement) -> Iterator[str]:
         sorted(movement.changes, key=lambda one: (one.unit, one.item, one.level)),
         key=lambda one: (one.unit, one.item, one.level),
     ):
-        what = " ".join(filter(None, (unit, item, level)))
+        what = " ".join(filter(None, (unit, item, level if level != "fit" else "")))
         yield f"{what}: {', '.join(f'{change.bucket} {change.delta:+}' for change in changes)}"
 
 
