@@ -145,7 +145,7 @@ def _verify(connection: sqlite3.Connection, tail: int | None) -> Verification:
             f"journal: the last line is number {last[0]}, but there are {last[1]} lines"
             + (f" and {skipped} numbers skipped by recoveries" if skipped else "")
         )
-    head = _verify_chain(connection, max(last[0] - tail, 0) if tail else 0, problems)
+    head = _verify_chain(connection, tail, problems)
     _verify_counts(connection, problems)
     intents = _verify_intents(connection, problems)
     tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
@@ -158,11 +158,10 @@ def _verify(connection: sqlite3.Connection, tail: int | None) -> Verification:
     return Verification(problems, last[1], last[0], head.hex(), intents)
 
 
-def _verify_chain(connection: sqlite3.Connection, after: int, problems: list[str]) -> bytes:
-    previous = GENESIS
-    if after:
-        row = connection.execute("SELECT hash FROM journal WHERE sequence = ?", (after,)).fetchone()
-        previous = row[0] if row else GENESIS
+def _verify_chain(connection: sqlite3.Connection, tail: int | None, problems: list[str]) -> bytes:
+    query = "SELECT sequence, hash FROM journal ORDER BY sequence DESC LIMIT 1 OFFSET ?"
+    before = connection.execute(query, (tail,)).fetchone() if tail is not None else None
+    after, previous = before if before is not None else (0, GENESIS)
     expected = after + 1
     for line in lines(connection, after=after):
         if line.sequence != expected and not line.recovers:
