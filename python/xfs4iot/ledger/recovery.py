@@ -91,7 +91,7 @@ def _readable(damaged: Path) -> sqlite3.Connection:
     try:
         if connection.execute("PRAGMA application_id").fetchone()[0] != schema.APPLICATION_ID:
             raise LedgerCorrupt(damaged, ["it is no ledger, or its first page is gone"])
-        connection.execute("SELECT 1 FROM journal LIMIT 1").fetchone()
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     except sqlite3.DatabaseError as error:
         connection.close()
         raise LedgerCorrupt(damaged, [f"nothing of it can be read: {error}"]) from error
