@@ -5,33 +5,105 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import trio
 
-__all__ = ["ATM", "Fault", "NotReady", "library"]
+__all__ = ["ATM", "Fault", "Launcher", "Life", "NotReady"]
 
 _SOURCE = Path(__file__).parent / "reliability" / "power_cut.c"
-_FORGETFUL = "from xfs4iot.simulator import SimulatedCashDispenser; del SimulatedCashDispenser.recall; "
-_RUN = "from xfs4iot.cli import main; main()"
 _PATIENCE = 60
+_NURSERY = """
+import json, os, signal, sys
+from xfs4iot.cli import demo, main, simulate
+from xfs4iot.simulator import SimulatedCashDispenser
 
-
-def library(directory: Path) -> Path:
-    """Compile what is loaded into the service to make it fail."""
-    built = directory / "power_cut.so"
-    subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", built, _SOURCE, "-ldl"], check=True)
-    return built
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+for line in iter(sys.stdin.readline, ""):
+    order = json.loads(line)
+    if (child := os.fork()):
+        print(child, flush=True)
+        continue
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for descriptor, file in enumerate((os.devnull, order["out"], order["log"])):
+        os.dup2(os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND), descriptor)
+    os.environ.update(order["environment"])
+    if order["forgetful"]:
+        del SimulatedCashDispenser.recall
+    sys.argv = ["xfs4iot", *order["arguments"]]
+    main()
+"""
 
 
 class NotReady(Exception):
     """The service ended before it was ready."""
+
+
+class Launcher:
+    """Starts services quickly: each is a fork of one process that has imported everything.
+
+    Args:
+        directory: where what is loaded into them is compiled.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        library = directory / "power_cut.so"
+        subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", library, _SOURCE, "-ldl"], check=True)
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _NURSERY],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "LD_PRELOAD": str(library)},
+            text=True,
+        )
+
+    def start(self, order: Mapping[str, Any]) -> Life:
+        """Start a service."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        return Life(int(self._process.stdout.readline()))
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
+class Life:
+    """One life of a service.
+
+    Attributes:
+        killed: whether `kill` ended it.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.killed = False
+        self._handle = os.pidfd_open(pid)
+
+    @property
+    def ended(self) -> bool:
+        return bool(select.select([self._handle], [], [], 0)[0])
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        if not self.ended:
+            signal.pidfd_send_signal(self._handle, signal.SIGKILL)
+            self.killed = True
+
+    async def wait(self) -> None:
+        """Wait for its end, whatever that is."""
+        await trio.lowlevel.wait_readable(self._handle)
+
+    def close(self) -> None:
+        os.close(self._handle)
 
 
 @dataclass
@@ -55,13 +127,13 @@ class ATM:
 
     Attributes:
         directory: keeps its ledger and its device's own memory.
-        library: see `library`.
+        launcher: starts it.
         recalls: whether its device can say, after a crash, what it had moved.
         seconds: how long a movement takes.
     """
 
     directory: Path
-    library: Path
+    launcher: Launcher
     recalls: bool = True
     seconds: float = 0.01
     uris: dict[str, str] = field(default_factory=dict)
@@ -84,7 +156,7 @@ class ATM:
         }
 
     @contextlib.asynccontextmanager
-    async def running(self, fault: Fault = Fault()) -> AsyncIterator[trio.Process]:  # noqa: B008
+    async def running(self, fault: Fault = Fault()) -> AsyncIterator[Life]:  # noqa: B008
         """One life of the service; when the block is left it is killed, if it still lives.
 
         Raises:
@@ -96,41 +168,36 @@ class ATM:
             for file in (self.ledger, Path(f"{self.ledger}-wal")):
                 if file.exists():
                     shutil.copyfile(file, f"{file}.synced")
-        with (self.directory / "log").open("ab") as log:
-            process = await self._started(fault, log)
+        out = self.directory / "ready"
+        out.unlink(missing_ok=True)
+        arguments = ("simulate", "--plain", "--port", "0", "--json", "--seconds", str(self.seconds))
+        life = self.launcher.start(
+            {
+                "out": str(out),
+                "log": str(self.directory / "log"),
+                "environment": self._environment(fault),
+                "forgetful": not self.recalls,
+                "arguments": [*arguments, "--state", str(self.directory)],
+            }
+        )
         try:
-            assert process.stdout is not None
-            line = bytearray()
             with trio.fail_after(_PATIENCE):
-                while not line.endswith(b"\n"):
-                    part = await process.stdout.receive_some()
-                    if not part:
+                while not (out.exists() and out.read_bytes().endswith(b"\n")):
+                    if life.ended:
                         raise NotReady((self.directory / "log").read_text()[-2000:])
-                    line += part
-            self.uris = json.loads(line)["services"]
-            yield process
+                    await trio.sleep(0.01)
+            self.uris = json.loads(out.read_bytes())["services"]
+            yield life
         finally:
             with trio.CancelScope(shield=True):
-                if process.poll() is None:
-                    process.kill()
-                await process.wait()
-                if process.stdout is not None:
-                    await process.stdout.aclose()
+                life.kill()
+                await life.wait()
+                life.close()
             if fault.lose_unsynced:
                 self._lose_unsynced()
 
-    async def _started(self, fault: Fault, log: IO[bytes]) -> trio.Process:
-        command = [
-            *(sys.executable, "-c", _RUN if self.recalls else _FORGETFUL + _RUN),
-            *("simulate", "--plain", "--port", "0", "--json", "--seconds", str(self.seconds)),
-            *("--state", str(self.directory)),
-        ]
-        environment = {**os.environ, **self._environment(fault)}
-        return await trio.lowlevel.open_process(command, stdout=subprocess.PIPE, stderr=log, env=environment)
-
     def _environment(self, fault: Fault) -> Mapping[str, str]:
         wanted = {
-            "LD_PRELOAD": str(self.library),
             "POWER_FULL": str(self.full),
             "POWER_CUT_AT": None if fault.at is None else str(fault.at),
             "POWER_CUT_TORN": "1" if fault.torn else None,

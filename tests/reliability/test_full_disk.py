@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 import trio
 
 from cash import bucket, content
-from power import ATM, library
+from power import ATM, Launcher
 from xfs4iot import client
 from xfs4iot.ledger import LedgerReader
 
@@ -17,8 +18,10 @@ SEVENTY = {"denomination": {"denomination": {"service": {"currencies": {"EUR": 7
 
 
 @pytest.fixture(scope="module")
-def preload(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return library(tmp_path_factory.mktemp("power"))
+def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
+    made = Launcher(tmp_path_factory.mktemp("power"))
+    yield made
+    made.close()
 
 
 async def dispense(device: client.Client) -> Any:
@@ -42,9 +45,9 @@ async def settled(device: client.Client) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("failing", "code"), [("writes", "notEnoughSpace"), ("syncs", "internalError")])
 async def test_what_cannot_be_announced_does_not_move(
-    failing: str, code: str, tmp_path: Path, preload: Path
+    failing: str, code: str, tmp_path: Path, launcher: Launcher
 ) -> None:
-    atm = ATM(tmp_path, preload)
+    atm = ATM(tmp_path, launcher)
     async with atm.running(), client.connect(atm.uris["CashDispenser"], plain=True) as device:
         atm.full.write_text(failing)
         for _ in range(2):
@@ -62,9 +65,9 @@ async def test_what_cannot_be_announced_does_not_move(
 
 
 async def test_what_moved_and_could_not_be_booked_is_held_and_booked_later(
-    tmp_path: Path, preload: Path
+    tmp_path: Path, launcher: Launcher
 ) -> None:
-    atm = ATM(tmp_path, preload, recalls=False, seconds=0.8)
+    atm = ATM(tmp_path, launcher, recalls=False, seconds=0.8)
     async with (
         atm.running(),
         client.connect(atm.uris["CashDispenser"], plain=True) as device,
