@@ -156,13 +156,19 @@ class ATM:
         }
 
     @contextlib.asynccontextmanager
-    async def running(self, fault: Fault = Fault()) -> AsyncIterator[Life]:  # noqa: B008
+    async def running(
+        self,
+        fault: Fault = Fault(),  # noqa: B008
+        disk_full: bool = False,
+    ) -> AsyncIterator[Life]:
         """One life of the service; when the block is left it is killed, if it still lives.
 
         Raises:
             NotReady: it ended before clients could come; its files are those it left.
         """
         self.full.unlink(missing_ok=True)
+        if disk_full:
+            self.full.touch()
         self._forget_synced()
         if fault.lose_unsynced:
             for file in (self.ledger, Path(f"{self.ledger}-wal")):

@@ -54,7 +54,7 @@ async def test_what_cannot_be_announced_does_not_move(
             with pytest.raises(client.CommandFailed, match="cannot be written") as refused:
                 await dispense(device)
             assert refused.value.completion_code == code
-        assert "stacker" not in atm.truth()
+        assert not atm.truth().get("stacker")
         assert (await device.call("CashDispenser.GetPresentStatus"))["presentState"] == "unknown"
         atm.full.unlink()
         assert (await dispense(device))["denomination"]["currencies"] == {"EUR": 70}
@@ -103,3 +103,21 @@ async def test_what_moved_and_could_not_be_booked_is_held_and_booked_later(
         assert content(kept) == sum(atm.truth()["unit3"].values())
         assert kept["status"]["accuracy"] == "accurateSet"
         await other.call("CashDispenser.Present", {}, timeout=30)
+
+
+async def test_a_service_restarts_on_a_full_disk_and_goes_on_when_there_is_room(
+    tmp_path: Path, launcher: Launcher
+) -> None:
+    atm = ATM(tmp_path, launcher)
+    async with atm.running(), client.connect(atm.uris["CashDispenser"], plain=True) as device:
+        await dispense(device)
+    async with (
+        atm.running(disk_full=True),
+        client.connect(atm.uris["CashDispenser"], plain=True) as device,
+    ):
+        assert bucket(await unit(device, "unit3"), "out", "stacked") == 1
+        with pytest.raises(client.CommandFailed, match="cannot be written"):
+            await device.call("CashDispenser.Reject", timeout=30)
+        atm.full.unlink()
+        await device.call("CashDispenser.Reject", timeout=30)
+        assert not atm.truth().get("stacker")

@@ -26,7 +26,7 @@ from xfs4iot.devices import CashUnit, UnitFailure, UnitStatus, implements
 from xfs4iot.interfaces.cash_configuration import Configuration, configured, flags
 from xfs4iot.interfaces.cash_counts import CashCounts, item_counts
 from xfs4iot.interfaces.common import Common
-from xfs4iot.ledger import Posting, SetPosting
+from xfs4iot.ledger import LedgerUnavailable, Posting, SetPosting
 from xfs4iot.protocol import errors, wire
 from xfs4iot.protocol.message import Payload
 from xfs4iot.protocol.messages import cash_management as cash
@@ -122,6 +122,7 @@ class Storage(Interface):
             found = None
         self.detected = found is not None
         anew: list[Posting | SetPosting] = []
+        before = dict(self._kept)
         for name, unit in (found or {}).items():
             self.units[name] = unit
             self._status[name] = unit.status
@@ -141,8 +142,12 @@ class Storage(Interface):
                 anew += self.counts.begin_anew(name, {first: unit.initial} if unit.initial else {})
         for name in self._kept.keys() - (found or {}).keys():
             self._status[name] = "missing"
-        if found is not None:
-            await self.service.ledger.record("set", anew, documents=self.documents())
+        if self._kept != before:
+            try:
+                await self.service.ledger.record("set", anew, documents=self.documents())
+            except LedgerUnavailable:
+                self._kept = before
+                raise
 
     def documents(self, inaccurate: frozenset[str] | set[str] = frozenset()) -> dict[str, bytes]:
         """What to keep with a booking, after `inaccurate` units are marked so."""
