@@ -1,6 +1,6 @@
 """What must outlive power loss: cash counts, the journal of movements, documents, secrets."""
 
-from xfs4iot.ledger.book import Ledger, ServiceLedger
+from xfs4iot.ledger.book import Ledger
 from xfs4iot.ledger.errors import (
     CountBelowZero,
     LedgerCorrupt,
@@ -12,6 +12,7 @@ from xfs4iot.ledger.errors import (
 from xfs4iot.ledger.journal import LedgerReader, Selection, Verification
 from xfs4iot.ledger.records import CounterKey, Intent, JournalLine, Movement, Posting, SetPosting
 from xfs4iot.ledger.recovery import Recovery, recover
+from xfs4iot.ledger.service_ledger import ServiceLedger
 from xfs4iot.ledger.vault import Vault
 
 __all__ = [

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from xfs4iot.ledger.journal import chain, digest
-from xfs4iot.ledger.records import CounterKey, Intent, JournalLine
+from xfs4iot.ledger.records import CounterKey, Intent, JournalLine, Posting, SetPosting
 
-__all__ = ["Batch", "Name", "Scope", "Sealed"]
+__all__ = ["Batch", "Name", "Postings", "Scope", "Sealed"]
 
 Scope = tuple[str, CounterKey]
 """One count of one service."""
 
 Name = tuple[str, str]
 """A service, and the name of what it keeps."""
+
+Postings = Iterable[Posting | SetPosting]
 
 _NO_COUNT = CounterKey("", "", "", "")
 

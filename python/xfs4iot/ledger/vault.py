@@ -19,7 +19,7 @@ from xfs4iot.ledger.batch import Batch, Sealed
 from xfs4iot.ledger.errors import VaultError
 
 if TYPE_CHECKING:
-    from xfs4iot.ledger.book import ServiceLedger
+    from xfs4iot.ledger.service_ledger import ServiceLedger
 
 __all__ = ["Vault"]
 
