@@ -165,7 +165,7 @@ class CashMovements:
                 operation, *arguments, _Events(command, intent.id), expect=expect, moving=True
             )
         except errors.HardwareError:
-            await self._settle()
+            await self._booked(command, self._settle())
             storage.publish()
             raise
         except errors.XfsError as refused:
