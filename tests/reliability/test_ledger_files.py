@@ -18,6 +18,7 @@ import xfs4iot
 from cash import content, dispense
 from dialogue import Dialogue, dialogue
 from xfs4iot.cli.ledger import ledger as command
+from xfs4iot.cli.simulate import simulate
 from xfs4iot.ledger import LedgerCorrupt, LedgerReader, LedgerUnavailable, Posting, schema
 from xfs4iot.ledger.journal import GENESIS, chain
 from xfs4iot.ledger.records import planned_postings
@@ -250,6 +251,13 @@ def test_a_second_service_on_the_same_file_is_refused(tmp_path: Path) -> None:
         assert checked(file)["good"]
         assert run("recover", file, tmp_path / "new.sqlite").exit_code == 1
     xfs4iot.Ledger.open(file).close()
+
+
+def test_a_second_simulator_on_the_same_state_ends_with_the_reason(tmp_path: Path) -> None:
+    with xfs4iot.Ledger.open(tmp_path / "ledger.sqlite"):
+        result = CliRunner().invoke(simulate, ["--plain", "--port", "0", "--state", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "in use by process" in result.stderr
 
 
 async def test_a_reader_does_not_hold_up_the_service(tmp_path: Path) -> None:
