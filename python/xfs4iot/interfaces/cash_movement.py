@@ -165,7 +165,10 @@ class CashMovements:
                 operation, *arguments, _Events(command, intent.id), expect=expect, moving=True
             )
         except errors.HardwareError:
-            await self._booked(command, self._settle())
+            try:
+                await self._settle()
+            except errors.XfsError as fault:
+                service.log.error("%s is not settled yet: %s", command.name, fault)
             storage.publish()
             raise
         except errors.XfsError as refused:
