@@ -27,6 +27,7 @@ from xfs4iot.ledger import LedgerReader
 SHORT, LONG = 5, 250
 """Kills of each machine; there are four of them."""
 FILLED = 400
+UNITS = ("unit1", "unit2", "unit3", "unit4", "unit5")
 DISPENSE = "CashDispenser.Dispense"
 PRESENT = "CashDispenser.Present"
 MOVING = (DISPENSE, PRESENT, "CashManagement.Retract", "CashManagement.Reset", "Storage.EndExchange")
@@ -88,7 +89,8 @@ class Operator:
                 await self.set_counts(device, [self.pending[0]])
                 await call(device, "Storage.EndExchange")
             elif places.get("transport") or (places.get("stacker") and chance.random() < 0.1):
-                await call(device, "CashManagement.Reset", {"position": {"target": "reject"}})
+                if not await call(device, "CashManagement.Reset", {"position": {"target": "reject"}}):
+                    await self.exchange(device, simulator, "unit5")
             elif places.get("stacker"):
                 wish = chance.choice([PRESENT, PRESENT, "CashDispenser.Reject", "CashManagement.Retract"])
                 await call(device, wish, {} if wish != "CashDispenser.Reject" else None)
@@ -99,7 +101,7 @@ class Operator:
                     area = {"location": {"retractArea": chance.choice(["retract", "reject", "stacker"])}}
                     await call(device, "CashManagement.Retract", area)
             elif chance.random() < 0.2:
-                await self.exchange(device, simulator)
+                await self.exchange(device, simulator, chance.choice(UNITS))
             elif chance.random() < 0.1:
                 await call(device, "CashDispenser.TestCashUnits", {"target": {"target": "reject"}})
             else:
@@ -110,10 +112,9 @@ class Operator:
                 if not await call(device, DISPENSE, {"denomination": {"denomination": wish}}):
                     await call(device, "CashManagement.CloseShutter", {})
 
-    async def exchange(self, device: client.Client, simulator: client.Client) -> None:
-        """Fill or empty a unit by hand and set its count, as a clerk does."""
+    async def exchange(self, device: client.Client, simulator: client.Client, unit: str) -> None:
+        """Fill a unit, or empty the reject unit, by hand and set its count, as a clerk does."""
         places = self.atm.truth()
-        unit = self.chance.choice(["unit1", "unit2", "unit3", "unit4", "unit5"])
         held = sum(places.get(unit, {}).values())
         await self.call(device, "Storage.StartExchange")
         self.pending = (unit, {held})
