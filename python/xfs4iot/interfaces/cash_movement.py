@@ -24,7 +24,8 @@ concerned say that their counts are not known, the present status is unknown, an
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import msgspec
@@ -80,6 +81,14 @@ class CashMovements:
         self._held: dict[int, CashMovement] = {}
         self._lock = trio.Lock()
         self._retrying = False
+        storage.settled = self._all_settled
+
+    @asynccontextmanager
+    async def _all_settled(self) -> AsyncIterator[None]:
+        """No movement is open or begins while the block lasts."""
+        async with self._lock:
+            await self._settle()
+            yield
 
     async def start(self) -> None:
         """Settle what a crash left open, if the device answers already."""

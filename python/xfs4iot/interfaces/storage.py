@@ -18,6 +18,7 @@ value) needs an exchange; counts, thresholds and locks do not.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import ClassVar, Literal
 
 import msgspec
@@ -72,6 +73,7 @@ class Storage(Interface):
         detected: whether the device can detect its units.
         unsettled: units of movements whose outcome is not known yet.
         changed: called after any unit has changed.
+        settled: holds up movements while its block lasts, after all open ones are booked.
     """
 
     name: ClassVar[str] = "Storage"
@@ -83,6 +85,7 @@ class Storage(Interface):
         self.detected = False
         self.unsettled: frozenset[str] = frozenset()
         self.changed: list[Callable[[], None]] = []
+        self.settled: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
         self._kept: dict[str, _Kept] = {}
         self._status: dict[str, UnitStatus] = {}
         self._told: dict[str, _Told] = {}
@@ -313,7 +316,15 @@ class Storage(Interface):
 
     @handles("Storage.SetStorage")
     async def set_storage(self, request: messages.SetStorage, command: Command) -> None:
-        """`Storage.SetStorage` 2.1: all of the units, or none if any is refused."""
+        """`Storage.SetStorage` 2.1: all of the units, or none if any is refused.
+
+        Movements that are not booked yet are booked first: who counts the units has counted
+        what they moved, and booked afterwards it would count twice.
+        """
+        async with self.settled():
+            await self._set_storage(request, command)
+
+    async def _set_storage(self, request: messages.SetStorage, command: Command) -> None:
         if not request.storage:
             raise errors.InvalidData("$.storage is missing or empty; name at least one unit")
         wanted: dict[str, Configuration] = {}
