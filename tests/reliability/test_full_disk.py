@@ -96,6 +96,8 @@ async def test_what_moved_and_could_not_be_booked_is_held_and_booked_later(
         with pytest.raises(client.CommandFailed, match="cannot be written"):
             await other.call("CashDispenser.Present", {}, timeout=30)
         atm.full.unlink()
+        counted = {"cash": {"status": {"initial": {"unrecognized": sum(atm.truth()["unit3"].values())}}}}
+        await other.call("Storage.SetStorage", {"storage": {"unit3": counted}}, timeout=30)
         status = await settled(other)
         assert status["presentState"] == "notPresented"
         assert status["denomination"]["values"] == {"unit2": 1, "unit3": 1}
