@@ -14,7 +14,7 @@ from xfs4iot.protocol.versions import telling_version
 
 __all__ = ["Dialogue", "dialogue"]
 
-_PATIENCE = 10
+_PATIENCE = 60
 
 
 class Dialogue:

@@ -24,6 +24,7 @@ _COMMANDS = {
     "denominate": "Work out which notes pay an amount.",
     "bench": "Compare with peers on this machine.",
     "token": "Make and check tokens of end-to-end security.",
+    "ledger": "Verify, list, export and recover ledgers.",
     "certificate": "Make, sign, show and check certificates.",
 }
 """Every command with its one line of help; `<name>.py` beside this file holds it."""

@@ -31,8 +31,19 @@ class CommandEvents(Protocol):
         """Send one of the command's events, such as `StartDispenseEvent()`, to its client."""
 
 
+class _Ledger(Protocol):
+    """The service's ledger, as far as a device may reach it."""
+
+    def vendor_data(self, name: str) -> bytes | None: ...
+
+    async def put_vendor_data(self, name: str, value: bytes | None) -> None: ...
+
+
 class _Host(Protocol):
     """The service, as far as a device may reach it."""
+
+    @property
+    def ledger(self) -> _Ledger: ...
 
     def device_event(self, event: Payload) -> None: ...
 
@@ -93,6 +104,36 @@ class Device:
         """Send an unsolicited event, such as `ItemsTakenEvent(...)`, to every client."""
         if self._host is not None:
             self._host.device_event(event)
+
+    def kept(self, name: str) -> bytes | None:
+        """What the device has put away under this name with `keep`; None if there is nothing.
+
+        Only in the device's own service, from `open` on.
+        """
+        return None if self._host is None else self._host.ledger.vendor_data(name)
+
+    async def keep(self, name: str, value: bytes | None) -> None:
+        """Put something of the device's own into the service's ledger; None forgets it.
+
+        It is on the disk when this returns. Not for secrets: they are readable in the file.
+
+        Raises:
+            RuntimeError: the device is not part of a service yet; see `open`.
+            LedgerUnavailable: it could not be written (an `InternalError`).
+        """
+        if self._host is None:
+            raise RuntimeError(f"device {self.name} belongs to no service yet: keep things from open() on")
+        await self._host.ledger.put_vendor_data(name, value)
+
+    @operation
+    async def ledger_key(self) -> bytes:
+        """The key, 32 bytes, under which this device's secrets are sealed in the ledger.
+
+        From where whoever steals the disk has no access to: a secure element, a TPM, an encrypting
+        PIN pad. It must be the same at each start. The ledger never keeps it; a device without
+        this operation keeps no secrets there.
+        """
+        raise NotImplementedError
 
     @operation
     async def set_transaction_state(self, state: str, transaction_id: str) -> None:

@@ -240,7 +240,7 @@ class CashDispenser(Interface):
             state = {True: "presented", False: "notPresented", None: "unknown"}[result.presented]
         elif result is not None:
             state = "presented" if any(items.target == "output" for items in result.moved) else "notPresented"
-        known = self._present_status.at(detail["position"])
+        known = self._present_status.booked(detail["position"])
         moved = self._amounts_of(result, lambda items: items.target == "output") if result else None
         return dict(self._present_status.changed(detail["position"], known.with_presented(state, moved)))
 
@@ -248,7 +248,7 @@ class CashDispenser(Interface):
         self, detail: Mapping[str, Any], result: CashMovement | None, booking: Booking
     ) -> dict[str, bytes]:
         position = detail.get("position") or output_position(self.device, None)
-        known = self._present_status.at(position)
+        known = self._present_status.booked(position)
         back = self._amounts_of(result, lambda items: items.source == "output") if result else None
         if known.state == "notPresented" or back == {}:
             return {}

@@ -15,21 +15,26 @@ again: with what the device itself recorded (`recall`), else with the counts of 
 counts by itself (`unit_counts`; what is missing then left to an unknown place), else by
 marking the units concerned as inaccurate. A device that does not answer leaves the intent
 open, and nothing moves before it does.
+
+A ledger that cannot be written (a full disk) refuses at 1, and nothing moves. If it fails at 3,
+what the device said is held in memory and tried again until it is booked; meanwhile the units
+concerned say that their counts are not known, the present status is unknown, and nothing moves.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import msgspec
 import trio
 
-from xfs4iot.devices import CashMovement, CashUnitError, ItemsMoved, implements
+from xfs4iot.devices import CashMovement, CashUnitError, ItemsMoved, Retracted, implements
 from xfs4iot.interfaces.cash_counts import Booking
 from xfs4iot.interfaces.storage import Storage
-from xfs4iot.ledger import Intent
+from xfs4iot.ledger import Intent, LedgerUnavailable
 from xfs4iot.protocol import errors
 from xfs4iot.server.command import Command
 
@@ -41,6 +46,9 @@ Consequence = Callable[[Mapping[str, Any], "CashMovement | None", Booking], dict
 """The documents that change with a movement: called with the intent's detail, what has moved
 (None if nobody knows) and its booking."""
 
+_Result = TypeVar("_Result")
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
+"""Seconds between attempts to book what a ledger could not take."""
 _NOT_READY = {
     "offline": "the device is offline",
     "powerOff": "the device is switched off",
@@ -70,12 +78,23 @@ class CashMovements:
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
         self.consequences: dict[str, Consequence] = {}
-        self._settled = False
+        self._held: dict[int, CashMovement] = {}
+        self._lock = trio.Lock()
+        self._retrying = False
+        storage.settled = self._all_settled
+
+    @asynccontextmanager
+    async def _all_settled(self) -> AsyncIterator[None]:
+        """No movement is open or begins while the block lasts."""
+        async with self._lock:
+            await self._settle()
+            yield
 
     async def start(self) -> None:
         """Settle what a crash left open, if the device answers already."""
         try:
-            await self.settle()
+            async with self._lock:
+                await self._settle()
         except errors.XfsError as fault:
             self.storage.service.log.error("open movements are not settled yet: %s", fault)
 
@@ -114,47 +133,105 @@ class CashMovements:
             XfsError: nothing has moved.
             HardwareError: the device failed; what had moved is booked if the device knows.
         """
+        self.require_ready()
+        async with self._lock:
+            await self._settle()
+            await trio.lowlevel.checkpoint()
+            with trio.CancelScope(shield=True):
+                moved = await self._move(
+                    command, kind, operation, arguments, expect, planned, set(units), detail or {}
+                )
+        return moved
+
+    async def _move(
+        self,
+        command: Command,
+        kind: str,
+        operation: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        expect: type[_Movement],
+        planned: Iterable[ItemsMoved],
+        units: set[str],
+        detail: Mapping[str, Any],
+    ) -> tuple[_Movement, Booking]:
         storage = self.storage
         service = storage.service
-        self.require_ready()
-        await self.settle()
-        await trio.lowlevel.checkpoint()
-        with trio.CancelScope(shield=True):
-            plan = storage.counts.book(CashMovement(moved=tuple(planned)))
-            concerned = sorted({posting.unit for posting in plan.postings} | set(units))
-            intent = await service.ledger.begin(
-                kind,
-                command=command.name,
-                request_id=command.request_id,
-                identity=command.identity,
-                planned=plan.postings,
-                detail={**(detail or {}), "units": concerned},
+        plan = storage.counts.book(CashMovement(moved=tuple(planned)))
+        places = ("stacker", "transport", *(("output",) if issubclass(expect, Retracted) else ()))
+        outside = {unit for place in places for unit in storage.counts.at(place)}
+        concerned = sorted({posting.unit for posting in plan.postings} | units | outside)
+        intent = await service.ledger.begin(
+            kind,
+            command=command.name,
+            request_id=command.request_id,
+            identity=command.identity,
+            planned=plan.postings,
+            detail={**detail, "units": concerned},
+        )
+        storage.unsettled = frozenset(concerned)
+        try:
+            result: _Movement = await storage.ask(
+                operation, *arguments, _Events(command, intent.id), expect=expect, moving=True
             )
-            self._settled = False
-            storage.unsettled = frozenset(concerned)
+        except errors.HardwareError:
             try:
-                result: _Movement = await storage.ask(
-                    operation, *arguments, _Events(command, intent.id), expect=expect, moving=True
-                )
-            except errors.HardwareError:
-                try:
-                    await self.settle()
-                except errors.XfsError as fault:
-                    service.log.error("%s is not settled yet: %s", command.name, fault)
-                storage.publish()
-                raise
-            except errors.XfsError:
-                await service.ledger.book(intent, (), outcome="failed")
-                self._settled, storage.unsettled = True, frozenset()
-                raise
-            if isinstance(result.failure, errors.Canceled) and not command.canceled:
-                result = dataclasses.replace(
-                    result, failure=errors.TimeOut(f"{command.name} was not done within its timeout")
-                )
-            booking = await self._book(intent, result)
-            self._settled, storage.unsettled = True, frozenset()
+                await self._settle()
+            except errors.XfsError as fault:
+                service.log.error("%s is not settled yet: %s", command.name, fault)
             storage.publish()
+            raise
+        except errors.XfsError as refused:
+            self._held[intent.id] = CashMovement(failure=refused)
+            await self._booked(command, service.ledger.book(intent, (), outcome="failed"))
+            del self._held[intent.id]
+            storage.unsettled = frozenset()
+            raise
+        if isinstance(result.failure, errors.Canceled) and not command.canceled:
+            result = dataclasses.replace(
+                result, failure=errors.TimeOut(f"{command.name} was not done within its timeout")
+            )
+        self._held[intent.id] = result
+        booking = await self._booked(command, self._book(intent, result))
+        del self._held[intent.id]
+        storage.unsettled = frozenset()
+        storage.publish()
         return result, booking
+
+    async def _booked(self, command: Command, booking: Awaitable[_Result]) -> _Result:
+        """Wait for a booking; one that cannot be written is tried again until it can."""
+        try:
+            return await booking
+        except LedgerUnavailable as fault:
+            self._try_again()
+            self.storage.publish()
+            raise errors.InternalError(
+                f"{command.name} came to its end, but its outcome is not booked yet: {fault}; it is held and "
+                "booked as soon as the ledger can be written; until then see CashDispenser.GetPresentStatus "
+                "and Storage.GetStorage, and do not repeat the command"
+            ) from fault
+
+    def _try_again(self) -> None:
+        if not self._retrying:
+            self._retrying = True
+            self.storage.service.nursery.start_soon(self._settle_later)
+
+    async def _settle_later(self) -> None:
+        """Settle what could not be booked, as soon as the ledger can be written."""
+        storage = self.storage
+        pause = _FIRST_PAUSE
+        while True:
+            await trio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            try:
+                async with self._lock:
+                    await self._settle()
+            except LedgerUnavailable:
+                continue
+            except errors.XfsError as fault:
+                storage.service.log.error("open movements are not settled yet: %s", fault)
+            break
+        self._retrying = False
+        storage.publish()
 
     async def _book(
         self, intent: Intent, result: CashMovement | None, moved_unknown: bool = False
@@ -185,32 +262,38 @@ class CashMovements:
         )
         return booking
 
-    async def settle(self) -> None:
+    async def _settle(self) -> None:
         """Find out what open movements have moved, and book it.
 
         Raises:
             XfsError: the device does not answer.
+            LedgerUnavailable: it could not be booked, and is tried again.
         """
-        if self._settled:
-            return
         storage = self.storage
         with trio.CancelScope(shield=True):
             for intent in storage.service.ledger.open_intents():
                 storage.unsettled = storage.unsettled | set(intent.detail.get("units", ()))
                 result, known = await self._recalled(intent)
-                await self._book(intent, result, moved_unknown=not known)
+                try:
+                    await self._book(intent, result, moved_unknown=not known)
+                except LedgerUnavailable:
+                    self._try_again()
+                    raise
                 storage.service.log.warning(
                     "%s of request %d was interrupted: %s",
                     intent.command,
                     intent.request_id,
                     "booked as the device recorded it" if known else "its units are inaccurate",
                 )
-            self._settled, storage.unsettled = True, frozenset()
+            self._held.clear()
+            storage.unsettled = frozenset()
 
     async def _recalled(self, intent: Intent) -> tuple[CashMovement | None, bool]:
         """What an open movement has moved, and whether that is certain."""
         storage, device = self.storage, self.storage.device
-        if implements(device, "recall"):
+        if intent.id in self._held:
+            return self._held[intent.id], True
+        if implements(device, "recall") and intent.kind != "recover":
             recalled = await storage.ask(device.recall, intent.id, expect=(CashMovement, type(None)))
             if recalled is not None:
                 return recalled, True

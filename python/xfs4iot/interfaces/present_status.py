@@ -2,7 +2,9 @@
 
 It is kept in the ledger and changes in the same transaction as the counts, so that after a
 crash it says what is known: a dispense that was interrupted is what the device recorded of
-it; a present of which the device knows nothing is `unknown`.
+it; a present of which the device knows nothing is `unknown`. While a dispense or a present is
+not booked, because it still runs or because the ledger cannot be written, it is `unknown` too:
+a client that has lost its connection must not take the status of the one before for its own.
 """
 
 from __future__ import annotations
@@ -97,7 +99,19 @@ class PresentStatuses:
         return f"CashDispenser.presentStatus.{position}"
 
     def at(self, position: str) -> PresentStatus:
-        """What is known of a position; nothing, before the first dispense."""
+        """What is known of a position now; nothing, before the first dispense."""
+        booked = self.booked(position)
+        for intent in self._ledger.open_intents():
+            if intent.detail.get("position") != position:
+                continue
+            if intent.kind == "dispense":
+                booked = PresentStatus(request_id=intent.request_id, identity=intent.identity)
+            elif intent.kind == "present":
+                booked = msgspec.structs.replace(booked, state="unknown")
+        return booked
+
+    def booked(self, position: str) -> PresentStatus:
+        """What was booked last of a position."""
         kept = self._ledger.document(self._document(position))
         return wire.decode(PresentStatus, kept) if kept else PresentStatus()
 

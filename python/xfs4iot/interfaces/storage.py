@@ -18,6 +18,7 @@ value) needs an exchange; counts, thresholds and locks do not.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import ClassVar, Literal
 
 import msgspec
@@ -29,7 +30,7 @@ from xfs4iot.interfaces.cash_counts import CashCounts, item_counts
 from xfs4iot.interfaces.cash_units import check_units
 from xfs4iot.interfaces.common import Common
 from xfs4iot.interfaces.storage_changes import StorageChanges
-from xfs4iot.ledger import Posting, SetPosting
+from xfs4iot.ledger import LedgerUnavailable, Posting, SetPosting
 from xfs4iot.protocol import errors, wire
 from xfs4iot.protocol.message import Payload
 from xfs4iot.protocol.messages import cash_management as cash
@@ -66,6 +67,7 @@ class Storage(Interface):
         detected: whether the device can detect its units.
         unsettled: units of movements whose outcome is not known yet.
         changed: called after any unit has changed.
+        settled: holds up movements while its block lasts, after all open ones are booked.
     """
 
     name: ClassVar[str] = "Storage"
@@ -77,6 +79,7 @@ class Storage(Interface):
         self.detected = False
         self.unsettled: frozenset[str] = frozenset()
         self.changed: list[Callable[[], None]] = []
+        self.settled: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
         self._kept: dict[str, _Kept] = {}
         self._status: dict[str, UnitStatus] = {}
         self._changes = StorageChanges()
@@ -117,6 +120,7 @@ class Storage(Interface):
             found = None
         self.detected = found is not None
         anew: list[Posting | SetPosting] = []
+        before = dict(self._kept)
         for name, unit in (found or {}).items():
             self.units[name] = unit
             self._status[name] = unit.status
@@ -136,8 +140,12 @@ class Storage(Interface):
                 anew += self.counts.begin_anew(name, {first: unit.initial} if unit.initial else {})
         for name in self._kept.keys() - (found or {}).keys():
             self._status[name] = "missing"
-        if found is not None:
-            await self.service.ledger.record("set", anew, documents=self.documents())
+        if self._kept != before:
+            try:
+                await self.service.ledger.record("set", anew, documents=self.documents())
+            except LedgerUnavailable:
+                self._kept = before
+                raise
 
     def documents(self, inaccurate: frozenset[str] | set[str] = frozenset()) -> dict[str, bytes]:
         """What to keep with a booking, after `inaccurate` units are marked so."""
@@ -288,7 +296,15 @@ class Storage(Interface):
 
     @handles("Storage.SetStorage")
     async def set_storage(self, request: messages.SetStorage, command: Command) -> None:
-        """`Storage.SetStorage` 2.1: all of the units, or none if any is refused."""
+        """`Storage.SetStorage` 2.1: all of the units, or none if any is refused.
+
+        Movements that are not booked yet are booked first: who counts the units has counted
+        what they moved, and booked afterwards it would count twice.
+        """
+        async with self.settled():
+            await self._set_storage(request, command)
+
+    async def _set_storage(self, request: messages.SetStorage, command: Command) -> None:
         if not request.storage:
             raise errors.InvalidData("$.storage is missing or empty; name at least one unit")
         wanted: dict[str, Configuration] = {}

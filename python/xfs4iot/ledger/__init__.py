@@ -1,9 +1,19 @@
-"""What must outlive power loss: cash counts, the journal of movements, documents."""
+"""What must outlive power loss: cash counts, the journal of movements, documents, secrets."""
 
-from xfs4iot.ledger.book import Ledger, ServiceLedger
-from xfs4iot.ledger.errors import CountBelowZero, LedgerCorrupt, LedgerError, LedgerUnavailable
-from xfs4iot.ledger.journal import LedgerReader, Verification
-from xfs4iot.ledger.records import CounterKey, Intent, JournalLine, Posting, SetPosting
+from xfs4iot.ledger.book import Ledger
+from xfs4iot.ledger.errors import (
+    CountBelowZero,
+    LedgerCorrupt,
+    LedgerError,
+    LedgerFull,
+    LedgerUnavailable,
+    VaultError,
+)
+from xfs4iot.ledger.journal import LedgerReader, Selection, Verification
+from xfs4iot.ledger.records import CounterKey, Intent, JournalLine, Movement, Posting, SetPosting
+from xfs4iot.ledger.recovery import Recovery, recover
+from xfs4iot.ledger.service_ledger import ServiceLedger
+from xfs4iot.ledger.vault import Vault
 
 __all__ = [
     "CountBelowZero",
@@ -13,10 +23,17 @@ __all__ = [
     "Ledger",
     "LedgerCorrupt",
     "LedgerError",
+    "LedgerFull",
     "LedgerReader",
     "LedgerUnavailable",
+    "Movement",
     "Posting",
+    "Recovery",
+    "Selection",
     "ServiceLedger",
     "SetPosting",
+    "Vault",
+    "VaultError",
     "Verification",
+    "recover",
 ]

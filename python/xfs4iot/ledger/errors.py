@@ -1,4 +1,4 @@
-"""What can go wrong with the ledger. Each completes a command with `internalError`."""
+"""What can go wrong with the ledger. Each completes a command with `internalError`, but for a full disk."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from xfs4iot.protocol.errors import InternalError
 
-__all__ = ["CountBelowZero", "LedgerCorrupt", "LedgerError", "LedgerUnavailable", "VaultError"]
+__all__ = ["CountBelowZero", "LedgerCorrupt", "LedgerError", "LedgerFull", "LedgerUnavailable", "VaultError"]
 
 
 class LedgerError(InternalError):
@@ -33,11 +33,17 @@ class CountBelowZero(LedgerError):
 
 
 class LedgerUnavailable(LedgerError):
-    """A write failed (disk full, I/O error) or the file is in use; no further write is accepted.
+    """A write failed (disk full, I/O error), or the file cannot be opened or is in use.
 
-    Whether the failed write reached the disk is known only after `Ledger.recover` or a new
-    `Ledger.open`; reads go on with what was last known to be synced.
+    Each further write first finds out how far the failed one got; reads go on with what was
+    last known to be synced.
     """
+
+
+class LedgerFull(LedgerUnavailable):
+    """The disk is full: `notEnoughSpace`."""
+
+    completion_code = "notEnoughSpace"
 
 
 class LedgerCorrupt(LedgerError):
@@ -53,10 +59,9 @@ class LedgerCorrupt(LedgerError):
         more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
         super().__init__(
             f"ledger {path} cannot be trusted: {shown}{more}. Nothing was changed in it. "
-            f"See everything with `xfs4iot ledger check {path}`; save what can be read with "
-            f"`xfs4iot ledger export {path}`; then restore a backup in its place, or move the file away "
-            "(with its -wal and -shm) and start with an empty one, whose counts are set by counting "
-            "the units (Storage.SetStorage)"
+            f"See everything with `xfs4iot ledger check {path}`; save what can be read into a new ledger "
+            f"with `xfs4iot ledger recover {path} NEW`; then put it in the place of the old one, count the "
+            "units and set their counts (Storage.SetStorage)"
         )
         self.path = path
         self.problems = problems

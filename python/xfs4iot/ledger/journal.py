@@ -25,9 +25,9 @@ import orjson
 
 from xfs4iot.ledger import schema
 from xfs4iot.ledger.errors import LedgerCorrupt, LedgerUnavailable
-from xfs4iot.ledger.records import CounterKey, Intent, JournalLine
+from xfs4iot.ledger.records import CounterKey, Intent, JournalLine, Movement
 
-__all__ = ["GENESIS", "LedgerReader", "Verification", "chain", "verify"]
+__all__ = ["GENESIS", "LedgerReader", "Selection", "Verification", "chain", "digest", "lines", "verify"]
 
 GENESIS = bytes(32)
 """The hash before the first line."""
@@ -54,32 +54,57 @@ class Verification:
     Attributes:
         problems: in words, each naming where; empty when the ledger is sound.
         lines: how many lines the journal has.
-        head: the hash of the last line, in hexadecimal; what an auditor notes.
+        last: its number.
+        head: the hash of the last line, in hexadecimal; what an auditor notes, with its number.
         open_intents: how many movements have no outcome (yet).
     """
 
     problems: list[str]
     lines: int
+    last: int
     head: str
     open_intents: int
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which lines of a journal; what is None chooses all.
+
+    Attributes:
+        service, kind, command: exactly so.
+        since, until: ISO 8601 UTC times or prefixes of them; from the first, and before the second.
+        identity: part of who asked.
+        unit: all lines of the movements that changed a count of this unit.
+        movement: its number.
+    """
+
+    service: str | None = None
+    kind: str | None = None
+    command: str | None = None
+    since: str | None = None
+    until: str | None = None
+    identity: str | None = None
+    unit: str | None = None
+    movement: int | None = None
 
 
 def lines(
     connection: sqlite3.Connection,
     *,
-    service: str | None = None,
-    since: str | None = None,
-    kind: str | None = None,
-    intent: int | None = None,
+    chosen: Selection = Selection(),
     after: int = 0,
 ) -> Iterator[JournalLine]:
-    """The journal's lines in order; the filters are exact, `since` is an ISO 8601 UTC time or a prefix."""
+    """The journal's lines that are chosen, in order."""
     conditions, values = ["sequence > ?"], [after]  # type: tuple[list[str], list[Any]]
     for condition, value in (
-        ("service = ?", service),
-        ("time >= ?", since),
-        ("kind = ?", kind),
-        ("intent = ?", intent),
+        ("service = ?", chosen.service),
+        ("time >= ?", chosen.since),
+        ("time < ?", chosen.until),
+        ("kind = ?", chosen.kind),
+        ("command = ?", chosen.command),
+        ("instr(identity, ?) > 0", chosen.identity),
+        ("intent = ?", chosen.movement),
+        ("intent IN (SELECT intent FROM journal WHERE unit = ?)", chosen.unit),
     ):
         if value is not None:
             conditions.append(condition)
@@ -98,7 +123,7 @@ def verify(connection: sqlite3.Connection, *, tail: int | None = None) -> Verifi
     try:
         return _verify(connection, tail)
     except (sqlite3.DatabaseError, UnicodeDecodeError, orjson.JSONDecodeError) as error:
-        return Verification([f"the file cannot be read through: {error}"], 0, "", 0)
+        return Verification([f"the file cannot be read through: {error}"], 0, 0, "", 0)
     finally:
         connection.execute("ROLLBACK")
 
@@ -110,28 +135,36 @@ def _verify(connection: sqlite3.Connection, tail: int | None) -> Verification:
         if row[0] != "ok"
     ]
     last = connection.execute("SELECT coalesce(max(sequence), 0), count(*) FROM journal").fetchone()
-    if last[0] != last[1]:
-        problems.append(f"journal: the last line is number {last[0]}, but there are {last[1]} lines")
-    head = _verify_chain(connection, max(last[0] - tail, 0) if tail else 0, problems)
+    skipped = connection.execute(
+        "SELECT coalesce(sum(sequence - 1 - (SELECT coalesce(max(sequence), 0) FROM journal AS before "
+        "WHERE before.sequence < journal.sequence)), 0) FROM journal "
+        "WHERE kind = 'recover' AND entry = 'begin'"
+    ).fetchone()[0]
+    if last[0] - skipped != last[1]:
+        problems.append(
+            f"journal: the last line is number {last[0]}, but there are {last[1]} lines"
+            + (f" and {skipped} numbers skipped by recoveries" if skipped else "")
+        )
+    head = _verify_chain(connection, tail, problems)
     _verify_counts(connection, problems)
     intents = _verify_intents(connection, problems)
-    for table in ("document", "vendor_data"):
+    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    for table in sorted(tables & {"document", "vendor_data"}):
         for service, name, value, stored in connection.execute(
             f"SELECT service, name, value, digest FROM {table}"
         ):
             if digest(value) != stored:
                 problems.append(f'{table} "{name}" of {service}: its contents were altered')
-    return Verification(problems, last[1], head.hex(), intents)
+    return Verification(problems, last[1], last[0], head.hex(), intents)
 
 
-def _verify_chain(connection: sqlite3.Connection, after: int, problems: list[str]) -> bytes:
-    previous = GENESIS
-    if after:
-        row = connection.execute("SELECT hash FROM journal WHERE sequence = ?", (after,)).fetchone()
-        previous = row[0] if row else GENESIS
+def _verify_chain(connection: sqlite3.Connection, tail: int | None, problems: list[str]) -> bytes:
+    query = "SELECT sequence, hash FROM journal ORDER BY sequence DESC LIMIT 1 OFFSET ?"
+    before = connection.execute(query, (tail,)).fetchone() if tail is not None else None
+    after, previous = before if before is not None else (0, GENESIS)
     expected = after + 1
     for line in lines(connection, after=after):
-        if line.sequence != expected:
+        if line.sequence != expected and not line.recovers:
             problems.append(f"journal: line {expected} is missing, line {line.sequence} follows")
         if chain(previous, line[:-1]) != line.hash:
             problems.append(
@@ -218,19 +251,31 @@ class LedgerReader:
             )
         return cls(path, connection)
 
-    def lines(
-        self,
-        *,
-        service: str | None = None,
-        since: str | None = None,
-        kind: str | None = None,
-        intent: int | None = None,
-    ) -> Iterator[JournalLine]:
+    def lines(self, chosen: Selection = Selection()) -> Iterator[JournalLine]:
         """The journal's lines in order. Raises LedgerCorrupt where the file is damaged."""
         try:
-            yield from lines(self._connection, service=service, since=since, kind=kind, intent=intent)
+            yield from lines(self._connection, chosen=chosen)
         except sqlite3.DatabaseError as error:
             raise LedgerCorrupt(self.path, [str(error)]) from error
+
+    def movements(self, chosen: Selection = Selection()) -> Iterator[Movement]:
+        """The movements, in the order of their outcomes, those that have none last.
+
+        Raises LedgerCorrupt where the file is damaged.
+        """
+        begun: dict[int, Movement] = {}
+        for line in self.lines(chosen):
+            if line.entry == "begin":
+                begun[line.intent] = Movement(line.as_intent())
+            elif line.intent not in begun:
+                continue
+            elif line.entry == "post":
+                begun[line.intent].changes.append(line.posting)
+            else:
+                movement = begun.pop(line.intent)
+                movement.outcome, movement.ended = line.detail, line.time
+                yield movement
+        yield from begun.values()
 
     def line_hash(self, sequence: int) -> bytes | None:
         """The hash of one line; None when there is no such line."""

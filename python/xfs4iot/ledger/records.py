@@ -8,7 +8,16 @@ from typing import Any, NamedTuple
 
 import orjson
 
-__all__ = ["CounterKey", "Intent", "JournalLine", "Outcome", "Posting", "SetPosting", "planned_postings"]
+__all__ = [
+    "CounterKey",
+    "Intent",
+    "JournalLine",
+    "Movement",
+    "Outcome",
+    "Posting",
+    "SetPosting",
+    "planned_postings",
+]
 
 OUTCOMES = ("done", "failed", "unknown")
 Outcome = str
@@ -69,7 +78,7 @@ class Intent:
         id: its number: the sequence number of its first line in the journal.
         time: UTC, ISO 8601.
         kind: `dispense`, `present`, `reject`, `retract`, `cashIn`, `exchange`, `test`, `count`,
-            `set`, `reset`, `calibrate`.
+            `set`, `reset`, `calibrate`, `recover`.
         command, request_id, identity: what asked for it, and who.
         planned: the postings expected when all goes well.
         detail: what else the interface noted to resolve it after a crash.
@@ -113,6 +122,16 @@ class JournalLine(NamedTuple):
     detail: str
     hash: bytes
 
+    @property
+    def recovers(self) -> bool:
+        """Whether a recovery begins here, which skips numbers."""
+        return self.kind == "recover" and self.entry == "begin"
+
+    @property
+    def posting(self) -> Posting:
+        """The change that a `post` line records."""
+        return Posting(self.unit, self.bucket, self.item, self.level, self.delta)
+
     def as_intent(self) -> Intent:
         """The intent that a `begin` line records."""
         noted = orjson.loads(self.detail)
@@ -130,6 +149,23 @@ class JournalLine(NamedTuple):
             ),
             noted["detail"],
         )
+
+
+@dataclass(slots=True)
+class Movement:
+    """A movement with what became of it.
+
+    Attributes:
+        intent: what was announced.
+        outcome: `done`, `failed`, `unknown`; `open` while it has none.
+        ended: when that was booked.
+        changes: of counts.
+    """
+
+    intent: Intent
+    outcome: str = "open"
+    ended: str | None = None
+    changes: list[Posting] = field(default_factory=list)
 
 
 def planned_postings(postings: Iterable[Posting | SetPosting], detail: Mapping[str, Any] | None) -> str:

@@ -82,7 +82,18 @@ CREATE TABLE nonce (
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS = (_COUNTS, _SECRETS)
+# After a recovery the numbers go on far above all that were ever used: see `recovery`.
+_RECOVERY = """
+DROP TRIGGER journal_in_sequence;
+CREATE TRIGGER journal_in_sequence BEFORE INSERT ON journal
+    WHEN NEW.sequence <> (SELECT coalesce(max(sequence), 0) + 1 FROM journal) AND NOT (
+        NEW.kind = 'recover' AND NEW.entry = 'begin'
+        AND NEW.sequence > (SELECT coalesce(max(sequence), 0) FROM journal)
+    )
+    BEGIN SELECT RAISE(ABORT, 'the journal is append-only: not the next sequence number'); END;
+"""
+
+MIGRATIONS = (_COUNTS, _SECRETS, _RECOVERY)
 
 
 def version(connection: sqlite3.Connection) -> int:

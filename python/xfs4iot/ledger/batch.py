@@ -1,0 +1,140 @@
+"""What one commit writes, put together in memory and stored in one transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from xfs4iot.ledger.journal import chain, digest
+from xfs4iot.ledger.records import CounterKey, Intent, JournalLine, Posting, SetPosting
+
+__all__ = ["Batch", "Name", "Postings", "Scope", "Sealed"]
+
+Scope = tuple[str, CounterKey]
+"""One count of one service."""
+
+Name = tuple[str, str]
+"""A service, and the name of what it keeps."""
+
+Postings = Iterable[Posting | SetPosting]
+
+_NO_COUNT = CounterKey("", "", "", "")
+
+
+class Sealed(NamedTuple):
+    """A secret as it lies in the file: see `vault`."""
+
+    attributes: bytes
+    nonce: bytes
+    sealed: bytes
+
+
+@dataclass
+class Batch:
+    """What one commit writes, and how memory looks after it.
+
+    Attributes:
+        sequence, head: number and hash of the last journal line, with this batch.
+        rows: the new journal lines.
+        counters, documents, vendor_data, vault: new values; None removes what may be removed.
+        opened, closed: movements that were begun, and booked.
+    """
+
+    sequence: int
+    head: bytes
+    rows: list[JournalLine] = field(default_factory=list)
+    counters: dict[Scope, int] = field(default_factory=dict)
+    documents: dict[Name, bytes] = field(default_factory=dict)
+    vendor_data: dict[Name, bytes | None] = field(default_factory=dict)
+    vault: dict[Name, Sealed | None] = field(default_factory=dict)
+    opened: dict[int, Intent] = field(default_factory=dict)
+    closed: set[int] = field(default_factory=set)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to write."""
+        return not (self.rows or self.documents or self.vendor_data or self.vault)
+
+    def add(
+        self,
+        entry: str,
+        origin: Intent | None,
+        service: str,
+        kind: str,
+        command: str,
+        request_id: int,
+        identity: str,
+        key: CounterKey = _NO_COUNT,
+        delta: int = 0,
+        detail: str = "",
+        sequence: int | None = None,
+    ) -> JournalLine:
+        """Put a line at the end of the journal; `sequence` skips numbers, after a recovery."""
+        self.sequence = self.sequence + 1 if sequence is None else sequence
+        line = JournalLine(
+            self.sequence,
+            datetime.now(UTC).isoformat(timespec="milliseconds"),
+            entry,
+            service,
+            self.sequence if origin is None else origin.id,
+            kind,
+            command,
+            request_id,
+            identity,
+            *key,
+            delta,
+            detail,
+            b"",
+        )
+        self.head = chain(self.head, line[:-1])
+        line = line._replace(hash=self.head)
+        self.rows.append(line)
+        return line
+
+    def store(self, connection: sqlite3.Connection) -> None:
+        """Write everything in one transaction.
+
+        Raises:
+            sqlite3.Error: it was not written, or it is not known whether it was.
+        """
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            self._store(connection)
+            connection.execute("COMMIT")
+        except sqlite3.Error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+    def _store(self, connection: sqlite3.Connection) -> None:
+        many = connection.executemany
+        marks = ", ".join("?" * len(JournalLine._fields))
+        many(f"INSERT INTO journal VALUES ({marks})", self.rows)
+        many(
+            "INSERT INTO counter VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+            [(service, *key, value) for (service, key), value in self.counters.items()],
+        )
+        many("INSERT INTO open_intent VALUES (?)", [(intent,) for intent in self.opened])
+        many("DELETE FROM open_intent WHERE intent = ?", [(intent,) for intent in self.closed])
+        self._replace(connection, "document", _digested(self.documents))
+        self._replace(connection, "vendor_data", _digested(self.vendor_data))
+        self._replace(connection, "vault", self.vault)
+
+    @staticmethod
+    def _replace(
+        connection: sqlite3.Connection, table: str, values: Mapping[Name, tuple[bytes, ...] | None]
+    ) -> None:
+        for where, columns in values.items():
+            connection.execute(f"DELETE FROM {table} WHERE service = ? AND name = ?", where)
+            if columns is not None:
+                marks = ", ".join("?" * (2 + len(columns)))
+                connection.execute(f"INSERT INTO {table} VALUES ({marks})", (*where, *columns))
+
+
+def _digested(
+    values: Mapping[Name, bytes] | Mapping[Name, bytes | None],
+) -> dict[Name, tuple[bytes, ...] | None]:
+    return {where: None if value is None else (value, digest(value)) for where, value in values.items()}

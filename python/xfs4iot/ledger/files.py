@@ -1,0 +1,138 @@
+"""Opening a ledger's file for writing: made whole or not at all, refused when it is damaged."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+from xfs4iot.ledger import schema
+from xfs4iot.ledger.errors import LedgerCorrupt, LedgerUnavailable
+from xfs4iot.ledger.journal import TAIL, verify
+
+__all__ = ["bring_home", "connected", "in_memory", "made", "opened"]
+
+_BUSY_SECONDS = 2
+
+
+def in_memory() -> sqlite3.Connection:
+    """A new ledger that is gone when it is closed."""
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    schema.migrate(connection)
+    return connection
+
+
+def connected(file: Path) -> sqlite3.Connection:
+    """A connection that syncs every commit.
+
+    Raises:
+        sqlite3.Error: the file cannot be opened, or is no database.
+    """
+    connection = sqlite3.connect(
+        f"{file.absolute().as_uri()}?mode=rw",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=_BUSY_SECONDS,
+    )
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def made(file: Path) -> None:
+    """Make an empty ledger: under another name, put in its place when it is whole and synced.
+
+    Raises:
+        sqlite3.Error, OSError: it cannot be written.
+    """
+    new = Path(f"{file}.new")
+    new.unlink(missing_ok=True)
+    connection = sqlite3.connect(new, isolation_level=None)
+    try:
+        connection.execute("PRAGMA synchronous = FULL")
+        schema.migrate(connection)
+    finally:
+        connection.close()
+    os.replace(new, file)
+    if os.name == "posix":
+        directory = os.open(file.absolute().parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+
+def bring_home(connection: sqlite3.Connection) -> None:
+    """Write all of the write-ahead log into the main file, synced.
+
+    Raises:
+        sqlite3.Error: not all of it could be written.
+    """
+    busy, logged, written = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    if busy or logged != written:
+        raise sqlite3.OperationalError("a reader holds up the write-ahead log")
+
+
+def opened(file: Path) -> sqlite3.Connection:
+    """Open or make the ledger `file`, bring it to the newest schema and verify it.
+
+    Raises:
+        LedgerUnavailable: it cannot be opened or written.
+        LedgerCorrupt: it is damaged, or no ledger of a version that is known here; it is left as it is.
+    """
+    log = Path(f"{file}-wal")
+    try:
+        if not file.exists():
+            if log.exists():
+                raise LedgerCorrupt(file, [f"the file is gone, but its write-ahead log {log.name} is there"])
+            made(file)
+        elif not file.stat().st_size:
+            raise LedgerCorrupt(file, ["the file is empty: it was truncated"])
+        _require_ledger(file)
+        connection = connected(file)
+    except OSError as error:
+        raise LedgerUnavailable(_cannot(file, error.strerror or str(error))) from error
+    except sqlite3.OperationalError as error:
+        raise LedgerUnavailable(_cannot(file, str(error))) from error
+    except sqlite3.DatabaseError as error:
+        raise LedgerCorrupt(file, [str(error)]) from error
+    try:
+        schema.migrate(connection)
+        found = verify(connection, tail=TAIL)
+    except sqlite3.OperationalError as error:
+        connection.close()
+        raise LedgerUnavailable(_cannot(file, str(error))) from error
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise LedgerCorrupt(file, [str(error)]) from error
+    if found.problems:
+        connection.close()
+        raise LedgerCorrupt(file, found.problems)
+    return connection
+
+
+def _cannot(file: Path, reason: str) -> str:
+    return f"ledger {file} cannot be opened: {reason}; check the path, the rights and the disk"
+
+
+def _require_ledger(file: Path) -> None:
+    """Refuse another program's database before anything in it is touched."""
+    connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)
+    try:
+        known = connection.execute("PRAGMA application_id").fetchone()[0]
+        version = schema.version(connection)
+    finally:
+        connection.close()
+    if known != schema.APPLICATION_ID:
+        raise LedgerCorrupt(file, ["it is a database, but no ledger"])
+    if version > len(schema.MIGRATIONS):
+        raise LedgerCorrupt(
+            file,
+            [f"it has schema {version} of a newer xfs4iot, this one knows up to {len(schema.MIGRATIONS)}"],
+        )

@@ -1,0 +1,181 @@
+"""What one service sees of the ledger: its counts, movements, documents, vendor data and secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from xfs4iot.ledger.batch import Batch, Postings, Sealed
+from xfs4iot.ledger.errors import CountBelowZero, LedgerError
+from xfs4iot.ledger.records import OUTCOMES, CounterKey, Intent, planned_postings
+from xfs4iot.ledger.vault import Vault
+
+if TYPE_CHECKING:
+    from xfs4iot.ledger.book import Ledger
+
+__all__ = ["ServiceLedger"]
+
+
+class ServiceLedger:
+    """One service's part of the ledger."""
+
+    def __init__(self, ledger: Ledger, name: str) -> None:
+        self.ledger = ledger
+        self.name = name
+
+    def document(self, name: str) -> bytes | None:
+        """A document as last put; None if there is none."""
+        return self.ledger._documents.get((self.name, name))
+
+    async def put_document(self, name: str, value: bytes) -> None:
+        """Keep a document.
+
+        Raises:
+            LedgerUnavailable: it could not be written.
+        """
+        if self.document(name) == value:
+            return
+
+        def prepare(batch: Batch) -> None:
+            batch.documents[self.name, name] = value
+
+        await self.ledger._write(prepare)
+
+    def counters(self) -> dict[CounterKey, int]:
+        """Every count of the service."""
+        return {key: value for (service, key), value in self.ledger._counters.items() if service == self.name}
+
+    def open_intents(self) -> list[Intent]:
+        """Movements that were begun and not booked, oldest first."""
+        return [intent for intent in self.ledger._open.values() if intent.service == self.name]
+
+    def vendor_data(self, name: str) -> bytes | None:
+        """What the vendor's class keeps under this name; None if there is nothing."""
+        return self.ledger._vendor_data.get((self.name, name))
+
+    async def put_vendor_data(self, name: str, value: bytes | None) -> None:
+        """Keep what the vendor's class wants kept; None forgets it.
+
+        Raises:
+            LedgerUnavailable: it could not be written.
+        """
+
+        def prepare(batch: Batch) -> None:
+            batch.vendor_data[self.name, name] = value
+
+        await self.ledger._write(prepare)
+
+    def vault(self, key: bytes) -> Vault:
+        """The service's secrets, opened with the device's key (see `Device.ledger_key`).
+
+        Raises:
+            VaultError: the key has not 32 bytes.
+        """
+        return Vault(self, key)
+
+    def sealed(self, name: str) -> Sealed | None:
+        """A secret as it lies in the file."""
+        return self.ledger._vault.get((self.name, name))
+
+    def sealed_names(self) -> list[str]:
+        """The names of the service's secrets."""
+        return sorted(name for service, name in self.ledger._vault if service == self.name)
+
+    async def begin(
+        self,
+        kind: str,
+        *,
+        command: str = "",
+        request_id: int = 0,
+        identity: str = "",
+        planned: Postings = (),
+        detail: Mapping[str, Any] | None = None,
+    ) -> Intent:
+        """Announce a movement; it is on the disk when this returns, and nothing has moved yet.
+
+        Args:
+            kind: see `Intent`.
+            command, request_id, identity: what asks for it, and who.
+            planned: postings expected when all goes well.
+            detail: what is needed to settle it after a crash.
+
+        Raises:
+            LedgerUnavailable: it could not be written; the device must not move.
+        """
+        noted = tuple(planned)
+        text = planned_postings(noted, detail)
+
+        def prepare(batch: Batch) -> Intent:
+            line = batch.add("begin", None, self.name, kind, command, request_id, identity, detail=text)
+            intent = line.as_intent()
+            batch.opened[intent.id] = intent
+            return intent
+
+        intent: Intent = await self.ledger._write(prepare)
+        return intent
+
+    async def book(
+        self,
+        intent: Intent,
+        postings: Postings,
+        *,
+        outcome: str = "done",
+        documents: Mapping[str, bytes] | None = None,
+    ) -> None:
+        """Book what a movement has moved, with the documents that change with it, in one transaction.
+
+        Raises:
+            LedgerError: the movement is booked already, or a count would fall below zero.
+            LedgerUnavailable: it could not be written; the movement stays open.
+        """
+        if outcome not in OUTCOMES:
+            raise ValueError(f"outcome is one of {', '.join(OUTCOMES)}, not {outcome}")
+        changes = tuple(postings)
+
+        def prepare(batch: Batch) -> None:
+            ledger = self.ledger
+            if (intent.id not in ledger._open and intent.id not in batch.opened) or intent.id in batch.closed:
+                raise LedgerError(f"movement {intent.id} ({intent.command}) is booked already")
+            ledger._post(batch, self.name, intent, changes)
+            ledger._close(batch, intent, outcome)
+            for name, value in (documents or {}).items():
+                batch.documents[self.name, name] = value
+
+        await self.ledger._write(prepare)
+
+    async def record(
+        self,
+        kind: str,
+        postings: Postings,
+        *,
+        command: str = "",
+        request_id: int = 0,
+        identity: str = "",
+        detail: Mapping[str, Any] | None = None,
+        documents: Mapping[str, bytes] | None = None,
+    ) -> None:
+        """Book at once what needs no announcement: a count that was set, an item that was taken.
+
+        Raises:
+            CountBelowZero, LedgerUnavailable: nothing was booked.
+        """
+        changes = tuple(postings)
+        noted = orjson.dumps({"planned": [], "detail": dict(detail or {})}).decode()
+
+        def prepare(batch: Batch) -> None:
+            before = len(batch.rows), batch.sequence, batch.head
+            line = batch.add("begin", None, self.name, kind, command, request_id, identity, detail=noted)
+            intent = line.as_intent()
+            try:
+                self.ledger._post(batch, self.name, intent, changes)
+            except CountBelowZero:
+                del batch.rows[before[0] :]
+                batch.sequence, batch.head = before[1:]
+                raise
+            batch.add("end", intent, self.name, kind, command, request_id, identity, detail="done")
+            for name, value in (documents or {}).items():
+                batch.documents[self.name, name] = value
+
+        await self.ledger._write(prepare)

@@ -1,0 +1,225 @@
+"""A simulated ATM in a process of its own whose power can fail at any system call."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import trio
+
+__all__ = ["ATM", "Fault", "Launcher", "Life", "NotReady"]
+
+_SOURCE = Path(__file__).parent / "reliability" / "power_cut.c"
+_PATIENCE = 60
+_NURSERY = """
+import json, os, signal, sys
+from xfs4iot.cli import demo, main, simulate
+from xfs4iot.simulator import SimulatedCashDispenser
+
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+for line in iter(sys.stdin.readline, ""):
+    order = json.loads(line)
+    if (child := os.fork()):
+        print(child, flush=True)
+        continue
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for descriptor, file in enumerate((os.devnull, order["out"], order["log"])):
+        os.dup2(os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND), descriptor)
+    os.environ.update(order["environment"])
+    if order["forgetful"]:
+        del SimulatedCashDispenser.recall
+    sys.argv = ["xfs4iot", *order["arguments"]]
+    main()
+"""
+
+
+class NotReady(Exception):
+    """The service ended before it was ready."""
+
+
+class Launcher:
+    """Starts services quickly: each is a fork of one process that has imported everything.
+
+    Args:
+        directory: where what is loaded into them is compiled.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        library = directory / "power_cut.so"
+        subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", library, _SOURCE, "-ldl"], check=True)
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _NURSERY],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "LD_PRELOAD": str(library)},
+            text=True,
+        )
+
+    def start(self, order: Mapping[str, Any]) -> Life:
+        """Start a service."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        return Life(int(self._process.stdout.readline()))
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
+class Life:
+    """One life of a service.
+
+    Attributes:
+        killed: whether `kill` ended it.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.killed = False
+        self._handle = os.pidfd_open(pid)
+
+    @property
+    def ended(self) -> bool:
+        return bool(select.select([self._handle], [], [], 0)[0])
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        if not self.ended:
+            signal.pidfd_send_signal(self._handle, signal.SIGKILL)
+            self.killed = True
+
+    async def wait(self) -> None:
+        """Wait for its end, whatever that is."""
+        await trio.lowlevel.wait_readable(self._handle)
+
+    def close(self) -> None:
+        os.close(self._handle)
+
+
+@dataclass
+class Fault:
+    """How the next life of the service ends, if not by the test.
+
+    Attributes:
+        at: the write or sync of the ledger that is its last; None for none.
+        torn: half of that write gets through.
+        lose_unsynced: what was written and not synced is lost with it, as when the power fails.
+    """
+
+    at: int | None = None
+    torn: bool = False
+    lose_unsynced: bool = False
+
+
+@dataclass
+class ATM:
+    """One ATM, over all its lives.
+
+    Attributes:
+        directory: keeps its ledger and its device's own memory.
+        launcher: starts it.
+        recalls: whether its device can say, after a crash, what it had moved.
+        seconds: how long a movement takes.
+    """
+
+    directory: Path
+    launcher: Launcher
+    recalls: bool = True
+    seconds: float = 0.01
+    uris: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def ledger(self) -> Path:
+        return self.directory / "ledger.sqlite"
+
+    @property
+    def full(self) -> Path:
+        """While this file exists, the ledger's disk is full; begun with `s`, its syncs fail."""
+        return self.directory / "full"
+
+    def truth(self) -> dict[str, dict[str, int]]:
+        """Where every item is, as the device's own memory has it, whether the service lives or not."""
+        content = json.loads((self.directory / "CashDispenser.truth.json").read_bytes())
+        return {
+            place: {unit: count for unit, count in items.items() if count}
+            for place, items in content["places"].items()
+        }
+
+    @contextlib.asynccontextmanager
+    async def running(
+        self,
+        fault: Fault = Fault(),  # noqa: B008
+        disk_full: bool = False,
+    ) -> AsyncIterator[Life]:
+        """One life of the service; when the block is left it is killed, if it still lives.
+
+        Raises:
+            NotReady: it ended before clients could come; its files are those it left.
+        """
+        self.full.unlink(missing_ok=True)
+        if disk_full:
+            self.full.touch()
+        self._forget_synced()
+        if fault.lose_unsynced:
+            for file in (self.ledger, Path(f"{self.ledger}-wal")):
+                if file.exists():
+                    shutil.copyfile(file, f"{file}.synced")
+        out = self.directory / "ready"
+        out.unlink(missing_ok=True)
+        arguments = ("simulate", "--plain", "--port", "0", "--json", "--seconds", str(self.seconds))
+        life = self.launcher.start(
+            {
+                "out": str(out),
+                "log": str(self.directory / "log"),
+                "environment": self._environment(fault),
+                "forgetful": not self.recalls,
+                "arguments": [*arguments, "--state", str(self.directory)],
+            }
+        )
+        try:
+            with trio.fail_after(_PATIENCE):
+                while not (out.exists() and out.read_bytes().endswith(b"\n")):
+                    if life.ended:
+                        raise NotReady((self.directory / "log").read_text()[-2000:])
+                    await trio.sleep(0.01)
+            self.uris = json.loads(out.read_bytes())["services"]
+            yield life
+        finally:
+            with trio.CancelScope(shield=True):
+                life.kill()
+                await life.wait()
+                life.close()
+            if fault.lose_unsynced:
+                self._lose_unsynced()
+
+    def _environment(self, fault: Fault) -> Mapping[str, str]:
+        wanted = {
+            "POWER_FULL": str(self.full),
+            "POWER_CUT_AT": None if fault.at is None else str(fault.at),
+            "POWER_CUT_TORN": "1" if fault.torn else None,
+            "POWER_SYNCED": "1" if fault.lose_unsynced else None,
+        }
+        return {name: value for name, value in wanted.items() if value is not None}
+
+    def _lose_unsynced(self) -> None:
+        for file in (self.ledger, Path(f"{self.ledger}-wal")):
+            synced = Path(f"{file}.synced")
+            if synced.exists():
+                os.replace(synced, file)
+            elif file != self.ledger:
+                file.unlink(missing_ok=True)
+        Path(f"{self.ledger}-shm").unlink(missing_ok=True)
+
+    def _forget_synced(self) -> None:
+        for file in self.directory.glob("ledger.sqlite*.synced*"):
+            file.unlink()

@@ -1,0 +1,242 @@
+"""Whatever commands, faults, hands and restarts come, in whatever order: no item appears or is lost.
+
+Hypothesis plays applications, customers, clerks and bad luck against the real service over
+the wire, and shortens what it finds to the fewest steps. After every step the journal's sums,
+the counts on the wire and the physical truth are the same, and all the cash in the world is
+as much as at first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+import xfs4iot
+from cash import amount, chosen, laws, truth
+from dialogue import Dialogue, dialogue
+from xfs4iot.ledger import LedgerReader
+from xfs4iot.simulator import atm
+
+UNITS = ("unit1", "unit2", "unit3", "unit4")
+MEMORY = Path("/dev/shm")
+LOADED = 1700
+
+
+class Host:
+    """The service in a thread of its own, over all its lives."""
+
+    def __init__(self) -> None:
+        self.directory = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else None))
+        self._ended = False
+        self._up = threading.Event()
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+        self._wait()
+
+    def _run(self) -> None:
+        try:
+            trio.run(self._main)
+        except BaseException as failure:
+            self._failure = failure
+            self._up.set()
+
+    def _wait(self) -> None:
+        assert self._up.wait(30)
+        if self._failure is not None:
+            raise self._failure
+
+    async def _main(self) -> None:
+        self._token = trio.lowlevel.current_trio_token()
+        while not self._ended:
+            self._down = trio.Event()
+            with xfs4iot.Ledger.open(self.ledger) as ledger:
+                async with trio.open_nursery() as nursery:
+                    services = atm(ledger=ledger, state=self.directory, seconds=0)
+                    services[0].operation_limit = 0.2
+                    publisher = xfs4iot.Publisher(services, port=0)
+                    await nursery.start(publisher.serve)
+                    self.dispenser: Dialogue = await nursery.start(dialogue, publisher.uri("CashDispenser"))
+                    self.simulator: Dialogue = await nursery.start(dialogue, publisher.uri("Simulator"))
+                    self._up.set()
+                    await self._down.wait()
+                    nursery.cancel_scope.cancel()
+
+    @property
+    def ledger(self) -> Path:
+        return self.directory / "ledger.sqlite"
+
+    def run(self, function: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
+        """Call a coroutine function in the service's thread."""
+        return trio.from_thread.run(function, *arguments, trio_token=self._token)
+
+    def restart(self) -> None:
+        """End the service in order and start it again."""
+        self._up.clear()
+        trio.from_thread.run_sync(self._down.set, trio_token=self._token)
+        self._wait()
+
+    def end(self) -> None:
+        self._ended = True
+        with contextlib.suppress(trio.RunFinishedError):
+            trio.from_thread.run_sync(self._down.set, trio_token=self._token)
+        self._thread.join()
+        shutil.rmtree(self.directory)
+
+
+class CashWorld(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.host = Host()
+        self.codes: Counter[str] = Counter()
+
+    def teardown(self) -> None:
+        self.host.end()
+
+    def call(self, name: str, payload: Any = None) -> str:
+        """Send a command to the dispenser; how it was completed."""
+
+        async def completed() -> str:
+            completion = await self.host.dispenser.completion(name, payload)
+            code = completion["header"]["completionCode"]
+            assert code not in ("internalError", "invalidData"), completion
+            return str((completion.get("payload") or {}).get("errorCode", code))
+
+        code: str = self.host.run(completed)
+        self.codes[code] += 1
+        return code
+
+    def simulate(self, name: str, payload: Any = None) -> None:
+        """Let hands or bad luck do something, if it can be done."""
+        self.host.run(self.host.simulator.completion, f"Simulator.{name}", payload)
+
+    @rule(value=st.integers(1, 90).map(lambda tens: 10 * tens), mix=st.sampled_from(["mix1", "mix2"]))
+    def dispense(self, value: int, mix: str) -> None:
+        self.call("CashDispenser.Dispense", {"denomination": amount(value, mix)})
+
+    @rule(counts=st.dictionaries(st.sampled_from(UNITS), st.integers(1, 12), min_size=1))
+    def dispense_chosen_items(self, counts: dict[str, int]) -> None:
+        self.call("CashDispenser.Dispense", {"denomination": chosen(counts)})
+
+    @rule()
+    def present(self) -> None:
+        self.call("CashDispenser.Present", {})
+
+    @rule()
+    def reject(self) -> None:
+        self.call("CashDispenser.Reject")
+
+    @rule(area=st.sampled_from(["retract", "reject", "stacker"]))
+    def retract(self, area: str) -> None:
+        self.call("CashManagement.Retract", {"location": {"retractArea": area}})
+
+    @rule(area=st.sampled_from(["retract", "reject", "stacker"]))
+    def reset(self, area: str) -> None:
+        self.call("CashManagement.Reset", {"position": {"target": area}})
+
+    @rule(unit=st.sampled_from(UNITS))
+    def count(self, unit: str) -> None:
+        self.call("CashDispenser.Count", {"unit": unit})
+
+    @rule()
+    def test(self) -> None:
+        self.call("CashDispenser.TestCashUnits", {"target": {"target": "reject"}})
+
+    @rule(unit=st.sampled_from(UNITS), number=st.integers(1, 5))
+    def calibrate(self, unit: str, number: int) -> None:
+        where = {"unit": unit, "numOfBills": number, "position": {"target": "reject"}}
+        self.call("CashManagement.CalibrateCashUnit", where)
+
+    @rule()
+    def customer_takes(self) -> None:
+        self.simulate("TakeItems")
+
+    @rule(command=st.sampled_from(["OpenShutter", "CloseShutter"]))
+    def shutter(self, command: str) -> None:
+        self.call(f"CashManagement.{command}", {})
+
+    @rule(
+        fault=st.sampled_from(
+            ["jam", "shutterJammed", "rejects", "doesNotAnswer", "breaks", "itemsTaken", "incompleteRetract"]
+        ),
+        count=st.integers(1, 3),
+    )
+    def something_fails(self, fault: str, count: int) -> None:
+        self.simulate("Inject", {"fault": fault, "count": count})
+
+    @rule(fault=st.sampled_from(["inoperative", "missing"]), unit=st.sampled_from((*UNITS, "unit5")))
+    def a_unit_fails(self, fault: str, unit: str) -> None:
+        self.simulate("Inject", {"fault": fault, "unit": unit})
+
+    @rule()
+    def everything_works_again(self) -> None:
+        self.simulate("ClearFaults")
+
+    @rule(unit=st.sampled_from((*UNITS, "unit5")), fill=st.booleans(), number=st.integers(1, 60))
+    def exchange(self, unit: str, fill: bool, number: int) -> None:
+        places = self.host.run(truth, self.host.simulator)
+        if places.get("stacker") or places.get("transport"):
+            return
+        assert self.call("Storage.StartExchange") == "success"
+        self.simulate("FillUnit" if fill else "EmptyUnit", {"unit": unit, "count": number})
+        held = sum(self.host.run(truth, self.host.simulator).get(unit, {}).values())
+        counted = {"cash": {"status": {"initial": {"unrecognized": held}}}}
+        assert self.call("Storage.SetStorage", {"storage": {unit: counted}}) == "success"
+        assert self.call("Storage.EndExchange") == "success"
+
+    @rule()
+    def restart(self) -> None:
+        self.host.restart()
+
+    @rule(counts=st.dictionaries(st.sampled_from(UNITS), st.integers(1, 12), min_size=1))
+    def restart_in_the_middle_of_a_dispense(self, counts: dict[str, int]) -> None:
+        self.host.run(self.host.dispenser.send, "CashDispenser.Dispense", {"denomination": chosen(counts)})
+        self.host.restart()
+
+    @invariant()
+    def books_and_truth_agree(self) -> None:
+        self.host.run(laws, self.host.dispenser, self.host.simulator)
+        places = self.host.run(truth, self.host.simulator)
+        with LedgerReader.open(self.host.ledger) as reader:
+            assert reader.verify().problems == []
+            assert reader.open_intents() == []
+            held: Counter[str] = Counter()
+            for line in reader.lines():
+                if line.bucket == "count":
+                    held[line.unit] += line.delta
+        for unit in (*UNITS, "unit5"):
+            assert held[unit] == sum(places.get(unit, {}).values()), unit
+
+    @invariant()
+    def cash_in_the_world_is_constant(self) -> None:
+        places = self.host.run(truth, self.host.simulator)
+        assert sum(sum(items.values()) for items in places.values()) == LOADED
+
+
+@pytest.mark.parametrize(
+    ("examples", "steps"),
+    [pytest.param(12, 25, id="short"), pytest.param(300, 50, id="long", marks=pytest.mark.long)],
+)
+def test_books_and_truth_agree_after_any_sequence(examples: int, steps: int) -> None:
+    run_state_machine_as_test(
+        CashWorld,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

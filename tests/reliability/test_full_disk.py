@@ -1,0 +1,125 @@
+"""A disk that is full, or fails to sync: nothing moves unbooked, nothing that moved is forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from cash import bucket, content
+from power import ATM, Launcher
+from xfs4iot import client
+from xfs4iot.ledger import LedgerReader
+
+SEVENTY = {"denomination": {"denomination": {"service": {"currencies": {"EUR": 70}, "mix": "mix1"}}}}
+
+
+@pytest.fixture(scope="module")
+def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
+    made = Launcher(tmp_path_factory.mktemp("power"))
+    yield made
+    made.close()
+
+
+async def dispense(device: client.Client) -> Any:
+    return await device.call("CashDispenser.Dispense", SEVENTY, timeout=30)
+
+
+async def unit(device: client.Client, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = (await device.call("Storage.GetStorage"))["storage"][name]["cash"]
+    return found
+
+
+async def settled(device: client.Client) -> dict[str, Any]:
+    """The present status once it is known again."""
+    with trio.fail_after(20):
+        while True:
+            status: dict[str, Any] = await device.call("CashDispenser.GetPresentStatus")
+            if status["presentState"] != "unknown":
+                return status
+            await trio.sleep(0.1)
+
+
+@pytest.mark.parametrize(("failing", "code"), [("writes", "notEnoughSpace"), ("syncs", "internalError")])
+async def test_what_cannot_be_announced_does_not_move(
+    failing: str, code: str, tmp_path: Path, launcher: Launcher
+) -> None:
+    atm = ATM(tmp_path, launcher)
+    async with atm.running(), client.connect(atm.uris["CashDispenser"], plain=True) as device:
+        atm.full.write_text(failing)
+        for _ in range(2):
+            with pytest.raises(client.CommandFailed, match="cannot be written") as refused:
+                await dispense(device)
+            assert refused.value.completion_code == code
+        assert not atm.truth().get("stacker")
+        assert (await device.call("CashDispenser.GetPresentStatus"))["presentState"] == "unknown"
+        atm.full.unlink()
+        assert (await dispense(device))["denomination"]["currencies"] == {"EUR": 70}
+        assert bucket(await unit(device, "unit3"), "out", "stacked") == 1
+    with LedgerReader.open(atm.ledger) as reader:
+        assert reader.verify().problems == []
+        assert reader.open_intents() == []
+
+
+async def test_what_moved_and_could_not_be_booked_is_held_and_booked_later(
+    tmp_path: Path, launcher: Launcher
+) -> None:
+    atm = ATM(tmp_path, launcher, recalls=False, seconds=0.8)
+    async with (
+        atm.running(),
+        client.connect(atm.uris["CashDispenser"], plain=True) as device,
+        client.connect(atm.uris["CashDispenser"], plain=True) as other,
+        trio.open_nursery() as nursery,
+    ):
+        failures: list[client.CommandFailed] = []
+        failed_once = trio.Event()
+
+        async def dispensing() -> None:
+            with pytest.raises(client.CommandFailed) as failed:
+                await dispense(device)
+            failures.append(failed.value)
+            failed_once.set()
+
+        async with device.events("CashDispenser.StartDispenseEvent") as events:
+            nursery.start_soon(dispensing)
+            await anext(events)
+        atm.full.write_text("writes")
+        with trio.fail_after(20):
+            await failed_once.wait()
+        assert "do not repeat the command" in str(failures[0])
+        assert sum(atm.truth()["stacker"].values()) == 2
+        assert (await other.call("CashDispenser.GetPresentStatus"))["presentState"] == "unknown"
+        assert (await unit(other, "unit3"))["status"]["accuracy"] == "unknown"
+        with pytest.raises(client.CommandFailed, match="cannot be written"):
+            await other.call("CashDispenser.Present", {}, timeout=30)
+        atm.full.unlink()
+        counted = {"cash": {"status": {"initial": {"unrecognized": sum(atm.truth()["unit3"].values())}}}}
+        await other.call("Storage.SetStorage", {"storage": {"unit3": counted}}, timeout=30)
+        status = await settled(other)
+        assert status["presentState"] == "notPresented"
+        assert status["denomination"]["values"] == {"unit2": 1, "unit3": 1}
+        kept = await unit(other, "unit3")
+        assert content(kept) == sum(atm.truth()["unit3"].values())
+        assert kept["status"]["accuracy"] == "accurateSet"
+        await other.call("CashDispenser.Present", {}, timeout=30)
+
+
+async def test_a_service_restarts_on_a_full_disk_and_goes_on_when_there_is_room(
+    tmp_path: Path, launcher: Launcher
+) -> None:
+    atm = ATM(tmp_path, launcher)
+    async with atm.running(), client.connect(atm.uris["CashDispenser"], plain=True) as device:
+        await dispense(device)
+    async with (
+        atm.running(disk_full=True),
+        client.connect(atm.uris["CashDispenser"], plain=True) as device,
+    ):
+        assert bucket(await unit(device, "unit3"), "out", "stacked") == 1
+        with pytest.raises(client.CommandFailed, match="cannot be written"):
+            await device.call("CashDispenser.Reject", timeout=30)
+        atm.full.unlink()
+        await device.call("CashDispenser.Reject", timeout=30)
+        assert not atm.truth().get("stacker")

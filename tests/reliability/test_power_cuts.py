@@ -1,0 +1,279 @@
+"""The power fails at any moment: no item is lost or counted twice, and what is known is said.
+
+A real service in a process of its own moves simulated cash whose whereabouts the device keeps
+in a memory of its own. It is killed at random moments, at chosen writes and syncs of its
+ledger, with half of a write done, and with everything lost that was not synced; its disk is
+full at times, or its syncs fail. After each end the ledger, the counts over the wire and the
+physical truth are compared.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from cash import bucket, content
+from power import ATM, Fault, Launcher, NotReady
+from xfs4iot import client
+from xfs4iot.ledger import LedgerReader
+
+SHORT, LONG = 5, 250
+"""Kills of each machine; there are four of them."""
+FILLED = 400
+UNITS = ("unit1", "unit2", "unit3", "unit4", "unit5")
+DISPENSE = "CashDispenser.Dispense"
+PRESENT = "CashDispenser.Present"
+MOVING = (DISPENSE, PRESENT, "CashManagement.Retract", "CashManagement.Reset", "Storage.EndExchange")
+
+
+@pytest.fixture(scope="module")
+def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
+    made = Launcher(tmp_path_factory.mktemp("power"))
+    yield made
+    made.close()
+
+
+class Operator:
+    """Customer, clerk and application at one ATM: what they do, and what they may expect after it.
+
+    Attributes:
+        pending: a unit whose content changed by hand, and what its count may be until it is set.
+        running: the command that was sent and has not been answered.
+        status: the present status before the last dispense or present.
+        reached: set when enough was done for this life.
+    """
+
+    def __init__(self, atm: ATM, chance: random.Random) -> None:
+        self.atm = atm
+        self.chance = chance
+        self.pending: tuple[str, set[int]] | None = None
+        self.running: str | None = None
+        self.status: dict[str, Any] = {}
+        self.done: Counter[str] = Counter()
+        self.busy_for(0)
+
+    def busy_for(self, commands: int) -> None:
+        """Set `reached` when so many more commands were sent."""
+        self._left = commands
+        self.reached = trio.Event()
+
+    async def call(self, device: client.Client, name: str, payload: Any = None) -> bool:
+        """Send a command and remember that it runs; whether it succeeded."""
+        if name in (DISPENSE, PRESENT):
+            self.status = await device.call("CashDispenser.GetPresentStatus")
+        self.running = name
+        self._left -= 1
+        if self._left <= 0:
+            self.reached.set()
+        with contextlib.suppress(client.CommandFailed):
+            await device.call(name, payload, timeout=30)
+            self.done[name] += 1
+            self.running = None
+            return True
+        self.running = None
+        return False
+
+    async def work(self, device: client.Client, simulator: client.Client) -> None:
+        """Do what people do with an ATM, until the power fails."""
+        chance, call = self.chance, self.call
+        while True:
+            places = self.atm.truth()
+            if self.pending is not None:
+                await self.set_counts(device, [self.pending[0]])
+                await call(device, "Storage.EndExchange")
+            elif places.get("transport") or (places.get("stacker") and chance.random() < 0.1):
+                if not await call(device, "CashManagement.Reset", {"position": {"target": "reject"}}):
+                    await self.exchange(device, simulator, "unit5")
+            elif places.get("stacker"):
+                wish = chance.choice([PRESENT, PRESENT, "CashDispenser.Reject", "CashManagement.Retract"])
+                await call(device, wish, {} if wish != "CashDispenser.Reject" else None)
+            elif places.get("output"):
+                if chance.random() < 0.5:
+                    await simulator.call("Simulator.TakeItems")
+                else:
+                    area = {"location": {"retractArea": chance.choice(["retract", "reject", "stacker"])}}
+                    await call(device, "CashManagement.Retract", area)
+            elif chance.random() < 0.2:
+                await self.exchange(device, simulator, chance.choice(UNITS))
+            elif chance.random() < 0.1:
+                await call(device, "CashDispenser.TestCashUnits", {"target": {"target": "reject"}})
+            else:
+                if chance.random() < 0.2:
+                    fault = {"fault": chance.choice(["jam", "rejects"]), "count": 2}
+                    await simulator.call("Simulator.Inject", fault)
+                wish = {"service": {"currencies": {"EUR": chance.randrange(10, 900, 10)}, "mix": "mix1"}}
+                if not await call(device, DISPENSE, {"denomination": {"denomination": wish}}):
+                    await call(device, "CashManagement.CloseShutter", {})
+
+    async def exchange(self, device: client.Client, simulator: client.Client, unit: str) -> None:
+        """Fill a unit, or empty the reject unit, by hand and set its count, as a clerk does."""
+        places = self.atm.truth()
+        held = sum(places.get(unit, {}).values())
+        await self.call(device, "Storage.StartExchange")
+        self.pending = (unit, {held})
+        if unit == "unit5":
+            await simulator.call("Simulator.EmptyUnit", {"unit": unit})
+        elif held < FILLED:
+            await simulator.call("Simulator.FillUnit", {"unit": unit, "count": self.chance.randrange(1, 99)})
+        await self.set_counts(device, [unit])
+        await self.call(device, "Storage.EndExchange")
+
+    async def set_counts(self, device: client.Client, units: list[str]) -> None:
+        """Set the counts of units to what is in them."""
+        places = self.atm.truth()
+        wanted = {}
+        for unit in units:
+            held = sum(places.get(unit, {}).values())
+            wanted[unit] = {"cash": {"status": {"initial": {"unrecognized": held}}}}
+        if self.pending is not None:
+            self.pending[1].add(sum(places.get(self.pending[0], {}).values()))
+        if await self.call(device, "Storage.SetStorage", {"storage": wanted}):
+            self.pending = None
+
+    async def compare(self, device: client.Client) -> None:
+        """The counts over the wire are what is there; where they are not, they say so."""
+        places = self.atm.truth()
+        storage = (await device.call("Storage.GetStorage"))["storage"]
+        wrong = []
+        for unit, found in storage.items():
+            cash = found["cash"]
+            there = sum(places.get(unit, {}).values())
+            expected = {there}
+            if self.pending is not None and self.pending[0] == unit:
+                expected = self.pending[1]
+            within = [
+                bucket(cash, "out", kind) == places.get(place, {}).get(unit, 0)
+                for place, kind in (("stacker", "stacked"), ("transport", "transport"))
+            ]
+            if content(cash) not in expected or not all(within):
+                wrong.append(unit)
+                assert not self.atm.recalls, (unit, content(cash), expected, within)
+                assert cash["status"]["accuracy"] == "inaccurate", unit
+            assert cash["status"]["accuracy"] != "unknown" or unit == "unit5", unit
+        self.explained(await device.call("CashDispenser.GetPresentStatus"), places)
+        status = await device.call("Common.Status")
+        if status["common"]["exchange"] == "active":
+            unit = self.pending[0] if self.pending is not None else "unit1"
+            await self.set_counts(device, [unit])
+            await self.call(device, "Storage.EndExchange")
+        if wrong:
+            await self.call(device, "CashManagement.Reset", {"position": {"target": "reject"}})
+            await self.set_counts(device, sorted(storage))
+            await self.compare(device)
+
+    def explained(self, known: dict[str, Any], places: dict[str, dict[str, int]]) -> None:
+        """The present status says what became of an interrupted dispense or present."""
+        before, state = self.status, known["presentState"]
+        values = (known.get("denomination") or {}).get("values") or {}
+        if self.running == DISPENSE and state == "notPresented":
+            assert values == places.get("stacker", {}) or known == before
+        elif self.running == DISPENSE:
+            # What was unknown before, while the ledger could not be written, has been settled since.
+            settled = before["presentState"] == "unknown"
+            assert known == before or settled or (state == "unknown" and not self.atm.recalls)
+            if self.atm.recalls:
+                assert not places.get("stacker")
+        elif self.running == PRESENT and state == "presented":
+            # Items that were retracted to the stacker have been presented before.
+            assert known == before or (places.get("output") and not places.get("stacker"))
+        elif self.running == PRESENT and state == "notPresented":
+            assert not places.get("output")
+        elif self.running == PRESENT:
+            assert not self.atm.recalls
+
+
+@contextlib.asynccontextmanager
+async def connected(atm: ATM) -> AsyncIterator[tuple[client.Client, client.Client]]:
+    async with (
+        client.connect(atm.uris["CashDispenser"], plain=True) as device,
+        client.connect(atm.uris["Simulator"], plain=True) as simulator,
+    ):
+        yield device, simulator
+
+
+def check(ledger: Path) -> None:
+    """The file is sound as it was left, and its journal alone makes its counts."""
+    if ledger.exists():
+        with LedgerReader.open(ledger) as reader:
+            assert reader.verify().problems == []
+
+
+async def one_life(operator: Operator, fault: Fault) -> None:
+    """Start the service, compare, work, and end it."""
+    atm, chance = operator.atm, operator.chance
+    operator.busy_for(chance.randrange(1, 12))
+    try:
+        async with atm.running(fault) as life, trio.open_nursery() as nursery:
+
+            async def work() -> None:
+                try:
+                    async with connected(atm) as (device, simulator):
+                        await operator.compare(device)
+                        operator.running = None
+                        nursery.start_soon(fail)
+                        await operator.work(device, simulator)
+                except* (client.Disconnected, OSError):
+                    pass
+                await life.wait()
+                assert life.killed or fault.at is not None, (atm.directory / "log").read_text()[-2000:]
+                nursery.cancel_scope.cancel()
+
+            async def fail() -> None:
+                await operator.reached.wait()
+                await trio.sleep(chance.random() * 0.05)
+                if fault.at is None and chance.random() < 0.5:
+                    atm.full.write_text(chance.choice(["writes", "syncs"]))
+                    await trio.sleep(chance.random() * 0.4)
+                    if chance.random() < 0.5:
+                        atm.full.unlink()
+                        await trio.sleep(chance.random() * 1.5)
+                life.kill()
+
+            nursery.start_soon(work)
+    except NotReady:
+        assert fault.at is not None, (atm.directory / "log").read_text()[-2000:]
+    check(atm.ledger)
+
+
+async def lives(atm: ATM, seed: int, kills: int) -> Counter[str]:
+    """Kill an ATM again and again; returns what was done meanwhile."""
+    atm.directory.mkdir()
+    operator = Operator(atm, random.Random(seed))
+    async with atm.running():
+        pass
+    for _ in range(kills):
+        fault = Fault(lose_unsynced=operator.chance.random() < 0.5)
+        if operator.chance.random() < 0.6:
+            fault = Fault(
+                operator.chance.randrange(1, 300), operator.chance.random() < 0.5, fault.lose_unsynced
+            )
+        await one_life(operator, fault)
+    async with atm.running(), connected(atm) as (device, _):
+        await operator.compare(device)
+        places = atm.truth()
+        assert sum(sum(there.values()) for there in places.values()) == 1700
+    return operator.done
+
+
+@pytest.mark.parametrize("kills", [SHORT, pytest.param(LONG, marks=pytest.mark.long)], ids=["short", "long"])
+async def test_no_item_is_lost_or_counted_twice_when_the_power_fails(
+    kills: int, tmp_path: Path, launcher: Launcher
+) -> None:
+    done: Counter[str] = Counter()
+
+    async def machine(number: int) -> None:
+        done.update(await lives(ATM(tmp_path / str(number), launcher, recalls=number != 0), number, kills))
+
+    async with trio.open_nursery() as nursery:
+        for number in range(4):
+            nursery.start_soon(machine, number)
+    print(f"\n{4 * kills} kills; commands completed meanwhile: {dict(done)}")
+    assert done[DISPENSE] >= kills, done
+    assert min(done[name] for name in MOVING) >= kills // 20, done
