@@ -65,7 +65,7 @@ class Host:
             with xfs4iot.Ledger.open(self.ledger) as ledger:
                 async with trio.open_nursery() as nursery:
                     services = atm(ledger=ledger, state=self.directory, seconds=0)
-                    services[0].operation_limit = 0.2
+                    services[0].operations.limit = 0.2
                     publisher = xfs4iot.Publisher(services, port=0)
                     await nursery.start(publisher.serve)
                     self.dispenser: Dialogue = await nursery.start(dialogue, publisher.uri("CashDispenser"))

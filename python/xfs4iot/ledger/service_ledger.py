@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 import orjson
 
-from xfs4iot.ledger.batch import Batch, Postings, Sealed
+from xfs4iot.ledger.batch import Batch, Name, Postings, Scope, Sealed
 from xfs4iot.ledger.errors import CountBelowZero, LedgerError
 from xfs4iot.ledger.records import OUTCOMES, CounterKey, Intent, planned_postings
 from xfs4iot.ledger.vault import Vault
 
-if TYPE_CHECKING:
-    from xfs4iot.ledger.book import Ledger
-
 __all__ = ["ServiceLedger"]
+
+
+class _Book(Protocol):
+    """The book of all services, as far as one service's part needs it."""
+
+    _counters: dict[Scope, int]
+    _documents: dict[Name, bytes]
+    _vendor_data: dict[Name, bytes]
+    _vault: dict[Name, Sealed]
+    _open: dict[int, Intent]
+
+    async def _write(self, prepare: Callable[[Batch], Any]) -> Any: ...
+
+    def _post(self, batch: Batch, service: str, origin: Intent, postings: Postings) -> None: ...
+
+    def _close(self, batch: Batch, intent: Intent, outcome: str) -> None: ...
 
 
 class ServiceLedger:
     """One service's part of the ledger."""
 
-    def __init__(self, ledger: Ledger, name: str) -> None:
+    def __init__(self, ledger: _Book, name: str) -> None:
         self.ledger = ledger
         self.name = name
 
@@ -78,6 +91,18 @@ class ServiceLedger:
     def sealed(self, name: str) -> Sealed | None:
         """A secret as it lies in the file."""
         return self.ledger._vault.get((self.name, name))
+
+    async def put_sealed(self, name: str, record: Sealed | None) -> None:
+        """Keep a sealed secret; None forgets it.
+
+        Raises:
+            LedgerUnavailable: it could not be written.
+        """
+
+        def prepare(batch: Batch) -> None:
+            batch.vault[self.name, name] = record
+
+        await self.ledger._write(prepare)
 
     def sealed_names(self) -> list[str]:
         """The names of the service's secrets."""

@@ -9,22 +9,31 @@ does open: the vault keeps secrets, it does not date them.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import orjson
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from xfs4iot.ledger.batch import Batch, Sealed
+from xfs4iot.ledger.batch import Sealed
 from xfs4iot.ledger.errors import VaultError
-
-if TYPE_CHECKING:
-    from xfs4iot.ledger.service_ledger import ServiceLedger
 
 __all__ = ["Vault"]
 
 KEY_BYTES = 32
 _NONCE_BYTES = 12
+
+
+class _Records(Protocol):
+    """The service's ledger, as far as the vault needs it."""
+
+    name: str
+
+    def sealed(self, name: str) -> Sealed | None: ...
+
+    def sealed_names(self) -> list[str]: ...
+
+    async def put_sealed(self, name: str, record: Sealed | None) -> None: ...
 
 
 class Vault:
@@ -38,7 +47,7 @@ class Vault:
         VaultError: the key has another length.
     """
 
-    def __init__(self, ledger: ServiceLedger, key: bytes) -> None:
+    def __init__(self, ledger: _Records, key: bytes) -> None:
         if len(key) != KEY_BYTES:
             raise VaultError(f"the device gave a key of {len(key)} bytes; AES-256 needs {KEY_BYTES}")
         self._ledger = ledger
@@ -78,7 +87,7 @@ class Vault:
         """
         nonce = os.urandom(_NONCE_BYTES)
         record = Sealed(attributes, nonce, self._cipher.encrypt(nonce, secret, self._bound(name, attributes)))
-        await self._put(name, record)
+        await self._ledger.put_sealed(name, record)
 
     async def remove(self, name: str) -> None:
         """Forget a secret.
@@ -87,13 +96,7 @@ class Vault:
             LedgerUnavailable: it could not be written.
         """
         if self._ledger.sealed(name) is not None:
-            await self._put(name, None)
-
-    async def _put(self, name: str, record: Sealed | None) -> None:
-        def prepare(batch: Batch) -> None:
-            batch.vault[self._ledger.name, name] = record
-
-        await self._ledger.ledger._write(prepare)
+            await self._ledger.put_sealed(name, None)
 
     def _bound(self, name: str, attributes: bytes) -> bytes:
         return orjson.dumps([self._ledger.name, name]) + attributes
