@@ -70,7 +70,7 @@ async def test_events_come_in_order_as_an_async_iterator(atm: xfs4iot.Publisher)
                 seen.append(event)
                 if len(seen) == 2:
                     break
-    assert own == ["CashDispenser.StartDispenseEvent"]
+    assert own[0] == "CashDispenser.StartDispenseEvent"
     assert [event.name.partition(".")[2] for event in seen] == ["ItemsPresentedEvent", "ItemsTakenEvent"]
     assert seen[1].typed().position == "outDefault"
 

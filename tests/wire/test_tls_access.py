@@ -7,6 +7,7 @@ import json
 import logging
 import socket
 import ssl
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -178,17 +179,18 @@ async def test_a_web_page_is_refused_unless_its_origin_is_listed(
 
 
 @pytest.fixture
-def log() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[dict[str, Any]]]]:
     """What `xfs4iot serve` would have logged in JSON since it was last asked for."""
     logger = logging.getLogger("xfs4iot")
     before = logger.handlers[:], logger.propagate, logger.level
-    logs.configure("json", "debug")
     written = io.StringIO()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", written)
+        logs.configure("json", "debug")
     (handler,) = logger.handlers
-    assert isinstance(handler, logging.StreamHandler)
-    handler.setStream(written)
 
     def take() -> list[dict[str, Any]]:
+        handler.flush()
         lines = [json.loads(line) for line in written.getvalue().splitlines()]
         written.truncate(0)
         written.seek(0)

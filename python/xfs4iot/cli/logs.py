@@ -94,7 +94,7 @@ class _Background(logging.Handler):
         super().__init__()
         self.lost = 0
         self._handler = handler
-        self._queue: queue.SimpleQueue[logging.LogRecord | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[logging.LogRecord | threading.Event | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write, name="xfs4iot log", daemon=True)
         self._thread.start()
         atexit.register(self.close)
@@ -109,6 +109,9 @@ class _Background(logging.Handler):
 
     def _write(self) -> None:
         while (record := self._queue.get()) is not None:
+            if isinstance(record, threading.Event):
+                record.set()
+                continue
             self._handler.handle(record)
             if self.lost:
                 lost, self.lost = self.lost, 0
@@ -118,6 +121,12 @@ class _Background(logging.Handler):
                         {"name": "xfs4iot.log", "levelno": 40, "levelname": "ERROR", "msg": text}
                     )
                 )
+
+    def flush(self) -> None:
+        """Wait until what was logged so far is written; not for ever."""
+        written = threading.Event()
+        self._queue.put(written)
+        written.wait(_LAST_SECONDS)
 
     def close(self) -> None:
         self._queue.put(None)
@@ -152,10 +161,12 @@ def configure(format: str, level: str) -> None:
     else:
         handler = RichHandler(console=Console(stderr=True), show_path=False, log_time_format="[%X]")
         handler.setFormatter(_Console("%(message)s"))
-    handler.addFilter(_Who())
+    background = _Background(handler)
+    # Who it was is known where the line is written, not in the thread that takes it away.
+    background.addFilter(_Who())
     logger = logging.getLogger("xfs4iot")
     for old in logger.handlers:
         old.close()
-    logger.handlers[:] = [_Background(handler)]
+    logger.handlers[:] = [background]
     logger.propagate = False
     logger.setLevel(level.upper())
