@@ -80,7 +80,7 @@ CASES = [
         eur(*((value, 2) for value in range(981, 1001))),
     ),
     Case(
-        "twenty nearly equal values, infeasible",
+        "twenty nearly equal values, a hard sum",
         {"EUR": 19_811},
         eur(*((value, 2) for value in range(962, 1002, 2)), (3, 1)),
     ),
