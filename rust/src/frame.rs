@@ -8,7 +8,7 @@
 //! (a reserved bit, a length over the limit, broken UTF-8) is refused with the byte that
 //! shows it, before the rest has been received or stored.
 
-use crate::reply;
+use crate::reply::{self, MAX_CONTROL};
 
 const CONTINUATION: u8 = 0x0;
 const TEXT: u8 = 0x1;
@@ -16,9 +16,6 @@ const BINARY: u8 = 0x2;
 const CLOSE: u8 = 0x8;
 const PING: u8 = 0x9;
 const PONG: u8 = 0xA;
-
-/// Longest payload of a control frame.
-pub const MAX_CONTROL: usize = 125;
 
 /// Longest header of a frame: two bytes, eight of length, four of mask.
 const MAX_HEADER: usize = 14;

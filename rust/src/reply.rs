@@ -4,8 +4,10 @@
 //! JSON up to the payload. The payload, which may be large, is not copied into it; the parts
 //! are joined once, by the caller, in memory of the final size.
 
-use crate::frame::MAX_CONTROL;
 use crate::json::plain_length;
+
+/// Longest payload of a control frame.
+pub const MAX_CONTROL: usize = 125;
 
 /// Longest header of a frame without a mask.
 const MAX_HEADER: usize = 10;

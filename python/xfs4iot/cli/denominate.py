@@ -155,7 +155,7 @@ def _print(
     reasons: dict[str, list[str]] = {}
     for name, failure in results.items():
         if isinstance(failure, DenominateError):
-            text = f"{failure.error_code}[/]: {escape(str(failure).removesuffix('; see nearest()'))}"
+            text = f"{failure.error_code}[/]: {escape(str(failure))}"
             reasons.setdefault(text, []).append(name)
     for text, names in reasons.items():
         console.print(f"[bold red]{', '.join(names)}: {text}", soft_wrap=True)

@@ -19,7 +19,8 @@
 //! over cash, which is near the answer, and between its last two points every other unit has one
 //! fraction at most. So a denomination is some tens of searches for the fewest items.
 
-use super::cash::{Cash, Source, Sources};
+use super::cash::Cash;
+use super::source::{Source, Sources};
 use super::{Failure, MAX_UNITS, OutOfWork, Work};
 
 /// Items by this mix, at most `budget`; gives their number.

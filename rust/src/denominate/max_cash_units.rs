@@ -13,8 +13,9 @@
 //! item costs 1, and one that brings a unit so much less that no number of items makes up for it.
 //! Where the limit of items rules that answer out, the choices are tried after all.
 
-use super::cash::{Cash, Source, Sources};
+use super::cash::Cash;
 use super::fewest::{UNBOUNDED, gcd};
+use super::source::{Source, Sources};
 use super::{Failure, MAX_UNITS, OutOfWork, Work};
 
 /// Steps in which choices are tried before the table is.

@@ -25,6 +25,7 @@ mod memory;
 pub mod nearest;
 mod outright;
 pub mod share;
+mod source;
 mod sums;
 pub mod table;
 

@@ -8,7 +8,7 @@
 //! `s` are handed out; so `s` is found first and the less than one item for each unit that is
 //! then left follows the rule literally.
 
-use super::cash::Source;
+use super::source::Source;
 
 /// Give `items` to the units of `pile`; their limits must allow it.
 pub fn share(pile: &[Source], items: u64, result: &mut [u64]) {

@@ -3,7 +3,8 @@
 //! Rows for one amount are tried in the table's order; a row counts if the units, those of one
 //! value together, can give its items within their limits.
 
-use super::cash::{Cash, Source};
+use super::cash::Cash;
+use super::source::Source;
 use super::{Failure, MAX_UNITS};
 
 /// One row.

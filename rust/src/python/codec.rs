@@ -453,7 +453,7 @@ fn control(py: Python<'_>, frame: Option<Vec<u8>>) -> PyResult<Bound<'_, PyBytes
         Some(frame) => Ok(PyBytes::new(py, &frame)),
         None => Err(PyValueError::new_err(format!(
             "a control frame carries at most {} bytes of payload",
-            frame::MAX_CONTROL
+            reply::MAX_CONTROL
         ))),
     }
 }

@@ -180,7 +180,7 @@ impl<'py> Asked<'py> {
                     py,
                     "NotDispensable",
                     format!(
-                        "{} cannot be made up exactly from the units, which can give {} {}; see nearest()",
+                        "{} cannot be made up exactly from the units, which can give {} {}; ask for another amount",
                         amount(currency),
                         written(held),
                         name(currency)
