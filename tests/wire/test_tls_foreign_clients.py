@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import shutil
+import signal
 import ssl
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -55,6 +58,12 @@ def mutual(authority: TestAuthority, pair: Pair) -> TLSConfig:
     return config(pair, client_certificates="required", client_ca=authority.certificate_file)
 
 
+async def kill_group(process: trio.Process) -> None:
+    """Some of these programs are scripts that start the real one: end it, too."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
 async def run(*command: object, stdin: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:
     with trio.fail_after(PATIENCE):
         return await trio.run_process(
@@ -64,6 +73,8 @@ async def run(*command: object, stdin: bytes = b"", **environment: str) -> subpr
             capture_stderr=True,
             check=False,
             env={"PATH": "/usr/local/bin:/usr/bin:/bin", **environment},
+            start_new_session=True,
+            deliver_cancel=kill_group,
         )
 
 
