@@ -311,8 +311,27 @@ class SimulatedCashDispenser(CashMechanism):
                 "error", CAPACITY, "the units are stuck; look at them, then try again"
             )
 
+    def fill_unit(self, unit: str, count: int) -> None:
+        """Put items into a unit by hand; the device does not notice.
+
+        Raises:
+            InvalidData: they do not go in.
+        """
+        self._require_room(unit, count, self.truth.total(unit))
+        self.truth.load(unit, count)
+
+    @staticmethod
+    def _require_room(unit: str, count: int, held: int) -> None:
+        if count > (room := CAPACITY[unit] - held):
+            raise errors.InvalidData(f"$.count: {count} items do not go into {unit}; it has room for {room}")
+
     def replace_unit(self, unit: str, count: int) -> None:
-        """Put another cassette in a unit's place; outside an exchange the unit counts as manipulated."""
+        """Put another cassette in a unit's place; outside an exchange the unit counts as manipulated.
+
+        Raises:
+            InvalidData: a cassette does not hold so many items.
+        """
+        self._require_room(unit, count, 0)
         self.truth.replace(unit, count)
         if not self._exchange:
             self.inject("manipulated", unit)

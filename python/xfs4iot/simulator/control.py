@@ -161,7 +161,7 @@ class Simulator(Interface):
     @handles("Simulator.FillUnit")
     def fill_unit(self, request: UnitItems, command: Command) -> None:
         """Somebody puts items into a unit."""
-        self.dispenser.truth.load(self.dispenser.require_unit(request.unit), request.count or 0)
+        self.dispenser.fill_unit(self.dispenser.require_unit(request.unit), request.count or 0)
 
     @handles("Simulator.ReplaceUnit")
     def replace_unit(self, request: UnitItems, command: Command) -> None:
