@@ -232,7 +232,10 @@ fn open(options: &Options, address: SocketAddr, tls: Option<&Arc<rustls::ClientC
     );
     let mut session = tls.map(|configuration| {
         let name = ServerName::try_from(options.host.clone()).expect("a host name");
-        rustls::ClientConnection::new(configuration.clone(), name).expect("TLS")
+        let mut made = rustls::ClientConnection::new(configuration.clone(), name).expect("TLS");
+        // What is in flight is bounded already; a peer that reads late must not end the run.
+        made.set_buffer_limit(None);
+        made
     });
     let mut answer = Vec::new();
     let mut byte = [0u8; 1];
