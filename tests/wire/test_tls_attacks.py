@@ -35,7 +35,7 @@ from xfs4iot.transport.limits import Limits
 
 async def main():
     async with trio.open_nursery() as nursery:
-        limits = Limits(total=5000, per_address=256, handshake_seconds=5)
+        limits = Limits(total=5000, per_address=256, handshake_seconds=8)
         certificate, key, ca = sys.argv[1:]
         settings = config((certificate, key), client_certificates="optional", client_ca=ca)
         publisher = await secure_atm(nursery, settings, limits=limits)
