@@ -20,6 +20,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from xfs4iot.cli import renewal
+from xfs4iot.cli.complaint import complain
 from xfs4iot.transport import certificates, inspection, tokens
 from xfs4iot.transport.failures import TLSError
 from xfs4iot.transport.pairs import load_key
@@ -50,9 +51,7 @@ def _command(function: Callable[..., int | None]) -> click.Command:
         try:
             code = function(*args, **options)
         except (TLSError, OSError, ValueError) as problem:
-            Console(stderr=True).print(
-                f"[bold red]error:[/] {escape(str(problem))}", highlight=False, soft_wrap=True
-            )
+            complain(problem)
             code = 1
         sys.exit(code or 0)
 

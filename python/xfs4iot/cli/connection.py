@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from xfs4iot import client
+from xfs4iot.cli.complaint import complain
 from xfs4iot.ledger import LedgerError
 from xfs4iot.protocol import versions, wire
 from xfs4iot.protocol.sensitive import masked
@@ -85,11 +86,7 @@ def run(main: Callable[[], Awaitable[int]]) -> None:
         # Nobody reads what is printed any more (`| head`): no reason to complain, or to flush it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except* (client.CallError, client.CredentialsRefused, LedgerError, OSError, ValueError) as problems:
-        problem: BaseException = problems
-        while isinstance(problem, BaseExceptionGroup):
-            problem = problem.exceptions[0]
-        text = f"[bold red]error:[/] {escape(str(problem))}"
-        Console(stderr=True).print(text, highlight=False, soft_wrap=True)
+        complain(problems)
     sys.exit(code)
 
 

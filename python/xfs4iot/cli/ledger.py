@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from xfs4iot.cli.complaint import complain
 from xfs4iot.ledger import (
     CounterKey,
     JournalLine,
@@ -55,9 +56,7 @@ def _command(function: Callable[..., int | None]) -> click.Command:
         try:
             code = function(*args, **options)
         except (LedgerCorrupt, LedgerUnavailable, OSError) as problem:
-            Console(stderr=True).print(
-                f"[bold red]error:[/] {escape(str(problem))}", highlight=False, soft_wrap=True
-            )
+            complain(problem)
             code = 1
         sys.exit(code or 0)
 

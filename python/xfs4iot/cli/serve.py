@@ -13,9 +13,9 @@ from pathlib import Path
 import click
 import trio
 from rich.console import Console
-from rich.markup import escape
 
 from xfs4iot.cli import logs, systemd
+from xfs4iot.cli.complaint import complain
 from xfs4iot.cli.configuration import (
     Configuration,
     ConfigurationError,
@@ -60,13 +60,12 @@ def serve(config: Path, check: bool) -> None:
     ledger closed. SIGHUP takes up new certificates. Exit 0 after an orderly end, 1 if the
     service could not run, 2 if the file is wrong.
     """
-    diagnostics = Console(stderr=True)
     try:
         configuration = read(config)
         credentials = _credentials(config, configuration)
     except ConfigurationError as problem:
         for line in str(problem).splitlines():
-            diagnostics.print(f"[bold red]error:[/] {escape(line)}", highlight=False, soft_wrap=True)
+            complain(line)
         sys.exit(2)
     if check:
         names = ", ".join(service.name for service in configuration.service)
@@ -80,19 +79,11 @@ def serve(config: Path, check: bool) -> None:
     try:
         trio.run(_serve, configuration, credentials)
     except* (NoFreePort, LedgerCorrupt, LedgerUnavailable, DeviceFault, ValueError) as problems:
-        text = escape(str(_first(problems)))
-        diagnostics.print(f"[bold red]error:[/] {text}", highlight=False, soft_wrap=True)
+        complain(problems)
         status = 1
     if not logs.finish():
         os._exit(status)
     sys.exit(status)
-
-
-def _first(problems: BaseExceptionGroup[Exception]) -> BaseException:
-    found: BaseException = problems
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    return found
 
 
 def _credentials(file: Path, configuration: Configuration) -> Credentials | None:

@@ -58,6 +58,19 @@ class Batch:
         """Whether there is nothing to write."""
         return not (self.rows or self.documents or self.vendor_data or self.vault)
 
+    def end(self, intent: Intent, outcome: str) -> None:
+        """Put the outcome of a movement at the end of the journal."""
+        self.add(
+            "end",
+            intent,
+            intent.service,
+            intent.kind,
+            intent.command,
+            intent.request_id,
+            intent.identity,
+            detail=outcome,
+        )
+
     def add(
         self,
         entry: str,

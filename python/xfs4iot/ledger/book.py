@@ -180,16 +180,7 @@ class Ledger:
 
     @staticmethod
     def _close(batch: Batch, intent: Intent, outcome: str) -> None:
-        batch.add(
-            "end",
-            intent,
-            intent.service,
-            intent.kind,
-            intent.command,
-            intent.request_id,
-            intent.identity,
-            detail=outcome,
-        )
+        batch.end(intent, outcome)
         batch.closed.add(intent.id)
 
     def _take_over(self, batch: Batch) -> None:

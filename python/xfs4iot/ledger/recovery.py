@@ -153,17 +153,7 @@ def _proved(old: sqlite3.Connection, found: Recovery) -> Iterator[JournalLine]:
 def _go_on(old: sqlite3.Connection, batch: Batch, began: dict[int, JournalLine], found: Recovery) -> None:
     """Continue a journal that was cut: the counts as they were, and every unit uncertain."""
     for line in began.values():
-        intent = line.as_intent()
-        batch.add(
-            "end",
-            intent,
-            intent.service,
-            intent.kind,
-            intent.command,
-            intent.request_id,
-            intent.identity,
-            detail="unknown",
-        )
+        batch.end(line.as_intent(), "unknown")
     counted = _read(old, "SELECT service, unit, bucket, item, level, value FROM counter")
     held = dict(batch.counters)
     if counted is not None:

@@ -199,7 +199,7 @@ class ServiceLedger:
                 del batch.rows[before[0] :]
                 batch.sequence, batch.head = before[1:]
                 raise
-            batch.add("end", intent, self.name, kind, command, request_id, identity, detail="done")
+            batch.end(intent, "done")
             for name, value in (documents or {}).items():
                 batch.documents[self.name, name] = value
 

@@ -272,7 +272,7 @@ class Service:
         self._arrived.set()
 
     def left_queue(self, command: Command) -> None:
-        """Count a command no more that completed before its turn; it is skipped later."""
+        """Count a command no more: its turn has come, or it completed before and is skipped later."""
         command.queued = False
         self._waiting -= 1
         if command.expiry is not None:
