@@ -181,7 +181,7 @@ impl Case {
             .iter()
             .map(|&(value, count)| Unit {
                 currency: EUR,
-                value: u128::from(value) * SCALE,
+                value: value * SCALE as u64,
                 count,
                 minimum: 0,
                 maximum: u64::MAX,
@@ -195,7 +195,8 @@ impl Case {
         };
         let mut work = Work::new(WORK_LIMIT);
         let began = Instant::now();
-        let outcome = denominate(&request, &mut work);
+        let mut counts = vec![0; units.len()];
+        let outcome = denominate(&request, &mut counts, &mut work);
         Cost {
             steps: WORK_LIMIT - work.left(),
             time: began.elapsed(),

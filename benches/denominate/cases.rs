@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use xfs4iot_core::denominate::{
-    Currency, Failure, Mix, Request, SCALE, Unit, WORK_LIMIT, Work, denominate,
+    Currency, Failure, MAX_UNITS, Mix, Request, SCALE, Unit, WORK_LIMIT, Work, denominate,
 };
 
 /// One denomination, ready to be solved.
@@ -16,14 +16,16 @@ pub struct Case {
 
 impl Case {
     /// Solve it.
-    pub fn solve(&self) -> Result<Vec<u64>, Failure> {
+    pub fn solve(&self) -> Result<u64, Failure> {
         let request = Request {
             amounts: &self.amounts,
             units: &self.units,
             mix: Mix::MinimumBills,
             max_items: self.max_items,
         };
-        denominate(&request, &mut Work::new(WORK_LIMIT)).map(|counts| counts.to_vec())
+        let mut counts = [0; MAX_UNITS];
+        let counts = &mut counts[..self.units.len()];
+        denominate(&request, counts, &mut Work::new(WORK_LIMIT))
     }
 }
 
@@ -32,8 +34,8 @@ fn currency(text: &Value) -> Currency {
     Currency(letters.try_into().expect("a currency has three letters"))
 }
 
-fn money(value: &Value) -> u128 {
-    u128::from(value.as_u64().expect("whole money")) * SCALE
+fn money(value: &Value) -> u64 {
+    value.as_u64().expect("whole money") * SCALE as u64
 }
 
 /// All cases, in the order of the file.
@@ -48,7 +50,12 @@ pub fn all() -> Vec<Case> {
                 .as_object()
                 .expect("amounts by currency")
                 .iter()
-                .map(|(name, amount)| (currency(&Value::from(name.as_str())), money(amount)))
+                .map(|(name, amount)| {
+                    (
+                        currency(&Value::from(name.as_str())),
+                        u128::from(money(amount)),
+                    )
+                })
                 .collect(),
             units: case["units"]
                 .as_array()

@@ -134,8 +134,10 @@ def test_absurd_amounts_are_refused_at_once() -> None:
 def test_values_and_amounts_at_the_ends_of_the_range() -> None:
     finest = units(("0.00001", 10**9), ("0.00002", 10**9))
     assert denominate(Decimal("0.00007"), finest).items == 4
-    largest = units((10**15, 10**9), (10**15 - 1, 10**9))
-    assert denominate(3 * 10**15 - 1, largest).items == 3
+    largest = units((10**14, 10**9), (10**14 - 1, 10**9))
+    assert denominate(3 * 10**14 - 1, largest).items == 3
+    with pytest.raises(InvalidDenomination, match="at most 184467440737095.51615"):
+        units((2 * 10**14, 1))
 
 
 def test_currencies_are_paid_each_from_its_own_units() -> None:

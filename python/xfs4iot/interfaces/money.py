@@ -1,7 +1,7 @@
 """What counts as an amount of money, wherever a client gives one.
 
 JSON knows numbers of any length. Amounts are refused before anything is reckoned with them, so
-that arithmetic with all others is exact within `Decimal`'s 28 digits.
+that arithmetic with all others is exact within `Decimal`'s 28 digits, and the solver can take any.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from decimal import Decimal
 
 __all__ = ["is_exact", "is_possible"]
 
-_LARGEST = Decimal(10) ** 15
+_LARGEST = Decimal(10) ** 14
 _SMALLEST = Decimal("0.00001")
 
 

@@ -2,9 +2,12 @@
 
 use smallvec::SmallVec;
 
-use super::fewest::{self, Pile, UNBOUNDED};
+use super::fewest::{self, Pile, UNBOUNDED, gcd};
 use super::source::{Source, Sources};
-use super::{Currency, Failure, MAX_UNITS, OutOfWork, Unit, Work, share};
+use super::{Currency, Failure, MAX_UNITS, OutOfWork, SCALE, Unit, Work, share};
+
+/// Smallest units in one of a currency.
+const WHOLE: u64 = SCALE as u64;
 
 /// Cash of one currency, and the amount to be made up from it.
 #[derive(Debug)]
@@ -22,11 +25,32 @@ pub struct Cash {
 }
 
 impl Cash {
-    /// The units of `currency` among `units`.
-    pub fn new(currency: Currency, amount: u128, units: &[Unit]) -> Result<Self, Failure> {
+    /// None of any currency; to be filled in place, as it is large to be moved.
+    pub fn none() -> Self {
+        Self {
+            currency: Currency([0; 3]),
+            amount: 0,
+            measure: 1,
+            values: SmallVec::new(),
+            sources: SmallVec::new(),
+        }
+    }
+
+    /// Take the units of `currency` among `units`.
+    pub fn gather(
+        &mut self,
+        currency: Currency,
+        amount: u128,
+        units: &[Unit],
+    ) -> Result<(), Failure> {
+        self.currency = currency;
+        let sources = &mut self.sources;
+        sources.clear();
         let mut any = false;
         let (mut held, mut contained) = (0u128, 0u128);
-        let mut sources = Sources::new();
+        // Whole money, as nearly always, is reckoned in whole money: small numbers divide faster.
+        let mut whole = amount.is_multiple_of(SCALE);
+        let mut sorted = true;
         for (place, unit) in units.iter().enumerate() {
             if unit.currency != currency {
                 continue;
@@ -36,10 +60,16 @@ impl Cash {
             if unit.minimum > high {
                 return Err(Failure::MinimumAboveMaximum(place));
             }
-            held = held.saturating_add(unit.value.saturating_mul(u128::from(high)));
-            contained =
-                contained.saturating_add(unit.value.saturating_mul(u128::from(unit.minimum)));
-            if high > 0 && unit.value <= amount {
+            let value = u128::from(unit.value);
+            held = held.saturating_add(value * u128::from(high));
+            if unit.minimum > 0 {
+                contained = contained.saturating_add(value * u128::from(unit.minimum));
+            }
+            if high > 0 && value <= amount {
+                whole &= unit.value.is_multiple_of(WHOLE);
+                sorted &= sources
+                    .last()
+                    .is_none_or(|last: &Source| units[last.unit].value >= unit.value);
                 sources.push(Source {
                     unit: place,
                     pile: 0,
@@ -58,46 +88,35 @@ impl Cash {
         if held < amount {
             return Err(Failure::NotDispensable(currency));
         }
-        sources.sort_by(|a, b| units[b.unit].value.cmp(&units[a.unit].value));
-        let measure = if amount <= u128::from(UNBOUNDED) {
-            1
-        } else {
-            let divisor = sources
-                .iter()
-                .fold(0, |divisor, source| gcd(divisor, units[source.unit].value));
-            if divisor == 0 || !amount.is_multiple_of(divisor) {
-                return Err(Failure::NotDispensable(currency));
-            }
-            if amount / divisor > u128::from(UNBOUNDED) {
-                return Err(Failure::WorkLimit);
-            }
-            divisor
-        };
-        let mut values = SmallVec::new();
-        for source in &mut sources {
-            // No larger than the amount, which fits.
-            let value = units[source.unit].value;
-            let value = if measure == 1 {
-                value as u64
-            } else {
-                (value / measure) as u64
-            };
-            if values.last() != Some(&value) {
-                values.push(value);
-            }
-            source.pile = values.len() - 1;
+        if !sorted {
+            sources.sort_by(|a, b| units[b.unit].value.cmp(&units[a.unit].value));
         }
-        Ok(Self {
-            currency,
-            amount: if measure == 1 {
-                amount as u64
-            } else {
-                (amount / measure) as u64
-            },
-            measure,
-            values,
-            sources,
-        })
+        let measure = if amount > u128::from(UNBOUNDED) {
+            common_measure(currency, amount, sources, units)?
+        } else if whole {
+            WHOLE
+        } else {
+            1
+        };
+        self.values.clear();
+        for source in sources {
+            let value = match measure {
+                1 => units[source.unit].value,
+                WHOLE => units[source.unit].value / WHOLE,
+                measure => units[source.unit].value / measure,
+            };
+            if self.values.last() != Some(&value) {
+                self.values.push(value);
+            }
+            source.pile = self.values.len() - 1;
+        }
+        self.measure = u128::from(measure);
+        self.amount = match u64::try_from(amount) {
+            Ok(amount) if measure == 1 => amount,
+            Ok(amount) if measure == WHOLE => amount / WHOLE,
+            _ => (amount / self.measure) as u64,
+        };
+        Ok(())
     }
 
     /// The sources of each pile.
@@ -129,34 +148,34 @@ impl Cash {
         counts: &mut [u64],
         work: &mut Work,
     ) -> Result<Option<u64>, OutOfWork> {
-        let mut piles = [Pile { value: 0, count: 0 }; N];
-        let mut lows = [0u64; N];
-        let n = self.values.len();
+        let mut piles = [Pile::NONE; N];
+        let piles = &mut piles[..self.values.len()];
+        let counts = &mut counts[..piles.len()];
         for (pile, value) in piles.iter_mut().zip(&self.values) {
             pile.value = *value;
         }
         let (mut contained, mut items) = (0u128, 0u64);
         for source in sources {
-            piles[source.pile].count = piles[source.pile]
-                .count
-                .saturating_add(source.high - source.low);
+            let pile = &mut piles[source.pile];
+            pile.count = pile.count.saturating_add(source.high - source.low);
             if source.low > 0 {
-                lows[source.pile] += source.low;
                 items = items.saturating_add(source.low);
-                contained += u128::from(source.low) * u128::from(self.values[source.pile]);
+                contained += u128::from(source.low) * u128::from(pile.value);
             }
         }
         if contained > u128::from(amount) || items > budget {
             return Ok(None);
         }
         let rest = amount - contained as u64;
-        let found = fewest::fewest(rest, &piles[..n], budget - items, &mut counts[..n], work)?;
-        Ok(found.map(|more| {
-            for (count, low) in counts.iter_mut().zip(&lows[..n]) {
-                *count += low;
+        let Some(more) = fewest::fewest::<N>(rest, piles, budget - items, counts, work)? else {
+            return Ok(None);
+        };
+        if items > 0 {
+            for source in sources {
+                counts[source.pile] += source.low;
             }
-            more + items
-        }))
+        }
+        Ok(Some(more + items))
     }
 
     /// The fewest items for the amount.
@@ -173,9 +192,22 @@ impl Cash {
         result: &mut [u64],
         work: &mut Work,
     ) -> Result<u64, Failure> {
-        let mut counts = [0; MAX_UNITS];
+        if self.values.len() <= fewest::FEW {
+            self.fewest_handed_out::<{ fewest::FEW }>(budget, result, work)
+        } else {
+            self.fewest_handed_out::<MAX_UNITS>(budget, result, work)
+        }
+    }
+
+    fn fewest_handed_out<const N: usize>(
+        &self,
+        budget: u64,
+        result: &mut [u64],
+        work: &mut Work,
+    ) -> Result<u64, Failure> {
+        let mut counts = [0; N];
         let items = self
-            .fewest(&self.sources, self.amount, UNBOUNDED, &mut counts, work)?
+            .fewest_of::<N>(&self.sources, self.amount, UNBOUNDED, &mut counts, work)?
             .ok_or(Failure::NotDispensable(self.currency))?;
         if items > budget {
             return Err(Failure::TooManyItems(items));
@@ -192,9 +224,21 @@ impl Cash {
     }
 }
 
-fn gcd(mut a: u128, mut b: u128) -> u128 {
-    while b != 0 {
-        (a, b) = (b, a % b);
+/// What an amount beyond [`UNBOUNDED`] is measured in: the common divisor of the values.
+fn common_measure(
+    currency: Currency,
+    amount: u128,
+    sources: &[Source],
+    units: &[Unit],
+) -> Result<u64, Failure> {
+    let divisor = sources
+        .iter()
+        .fold(0, |divisor, source| gcd(divisor, units[source.unit].value));
+    if divisor == 0 || !amount.is_multiple_of(u128::from(divisor)) {
+        return Err(Failure::NotDispensable(currency));
     }
-    a
+    if amount / u128::from(divisor) > u128::from(UNBOUNDED) {
+        return Err(Failure::WorkLimit);
+    }
+    Ok(divisor)
 }

@@ -1,42 +1,26 @@
-//! The fewest items that make up an amount exactly: the one search that every mix rests on.
+//! The fewest items that make up an amount exactly: the one question that every mix rests on.
 //!
 //! # The problem
 //! Piles of items, one pile for each value, largest value first: `value[0] > value[1] > …`, with
 //! `count[i]` items each. Wanted: `x[i] <= count[i]` with `Σ x[i]·value[i] = amount` and `Σ x[i]`
 //! least; of several such, the one with most items of the largest value, then of the next.
 //!
-//! # The search
-//! Depth first, the largest value first, at every pile from the most items down to the fewest, so
-//! that the first solution met with a number of items is the one that the tie rule wants. What
-//! keeps it short:
+//! # The ways
+//! Each of them is exact, and each has a limit of steps after which the next one begins:
 //!
-//! * **Bound.** The rest paid fractionally, largest value first, is the least that the rest can
-//!   cost (values are what an item pays, so the largest pay best). It never falls when fewer items
-//!   of the present value are taken, so the first hopeless count ends the pile.
-//! * **Number.** Paid fractionally, smallest value first, the rest takes the most items that it can
-//!   take. If no whole number lies between that and the bound, as with values that are nearly
-//!   equal, there is nothing to find.
-//! * **Congruence.** All smaller values are multiples of their common divisor, so the rest after
-//!   this pile must be one too: counts are tried in steps. For the last two values that leaves one
-//!   candidate, a closed form.
-//! * **Stock.** What the smaller piles hold together must suffice for the rest.
-//! * **Dominance.** If items of smaller values are worth a multiple of this value together, and
-//!   that many items of this value are left over, exchanging them saves items; so no best solution
-//!   has it. Two values alone meet at their least common multiple; and of any `value[i]/g` items
-//!   (`g` the common divisor of this and the smaller values) some are worth a multiple of
-//!   `value[i]` (two of their partial sums agree modulo it). Hence: unless this pile is used up to
-//!   `spare[i]` items, the rest is at most `window[i]`.
-//! * **Memory.** What a pile cannot pay with so many items is remembered for (pile, rest).
-//!
-//! With few items at first: the bound is raised step by step, so that what is found within it needs
-//! no further proof.
+//! * [`super::plain`]: largest value first, a few steps. Everyday amounts need no more.
+//! * [`super::residues`]: a word of bits that shows of many amounts that nothing makes them up.
+//! * [`super::number`]: exactly as many items as there must be at least, then one more, and so on:
+//!   for many values and for values that are near to each other.
+//! * [`super::search`]: depth first with all that is known of such problems.
+//! * [`super::outright`] and [`super::exchange`]: tables, which need no luck.
 //!
 //! # Worst case
-//! With `v` the largest value divided by the common divisor and `n` piles, dominance leaves every
+//! In [`super::search`], with `v` the largest value divided by the common divisor and `n` piles, dominance leaves every
 //! pile either within `v` items of being used up or with a rest below `v²`. So at most
 //! `(n + 1)·v²` different rests reach a pile, whatever the amount and the stocks. That is few for
 //! money (`v` is 100 for notes of 5 to 500), but not for many values that are close to each other.
-//! So the search gets some hundred steps, and then tables take over, which need no luck:
+//! So the searches get some hundred steps, and then tables take over:
 //!
 //! * [`super::outright`] for small amounts and for those near to all the cash: words of bits, or
 //!   cells, for every sum up to the smaller of the amount and what it leaves;
@@ -52,12 +36,25 @@
 
 use smallvec::SmallVec;
 
-use super::memory::Memory;
+use super::search::{self, Level};
 use super::sums::Verdict;
-use super::{MAX_UNITS, OutOfWork, Work, exchange, outright};
+use super::{MAX_UNITS, OutOfWork, Work, exchange, number, outright, plain, residues};
 
 /// More items than there can be.
 pub const UNBOUNDED: u64 = u64::MAX >> 2;
+
+/// Piles of an everyday cash dispenser.
+pub const FEW: usize = 8;
+
+/// Steps of the search by number.
+const NUMBER_STEPS: u64 = 256;
+/// Steps of the search with all its means, before exchanges are tried.
+const SOME_STEPS: u64 = 512;
+/// Steps of it before larger tables are.
+const MORE_STEPS: u64 = 4096;
+/// Cells of a table of sums that are filled before exchanges are tried, and after.
+const FEW_CELLS: usize = 1 << 15;
+const MANY_CELLS: usize = 1 << 21;
 
 /// All items of one value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,63 +65,16 @@ pub struct Pile {
     pub count: u64,
 }
 
-/// A pile as the search sees it, with what is known of it and all smaller ones.
-#[derive(Clone, Copy, Debug)]
-struct Level {
-    value: u64,
-    /// Items that the amount has room for, at most.
-    count: u64,
-    /// Items there are.
-    held: u64,
-    /// What this pile and all smaller ones are worth, saturating.
-    total: u64,
-    /// Greatest common divisor of this value and all smaller ones.
-    divisor: u64,
-    /// Counts that leave a rest divisible by the smaller values' divisor are this far apart.
-    step: u64,
-    /// Inverse of `value / divisor` modulo `step`.
-    inverse: u64,
-    /// With `spare` items of this pile unused, the smaller ones pay at most this.
-    window: u64,
-    spare: u64,
+impl Pile {
+    pub(super) const NONE: Pile = Pile { value: 1, count: 0 };
 }
-
-/// Steps of the first attempt, which looks for no structure in the values.
-const PLAIN_STEPS: u64 = 24;
-
-/// Steps of the second, with all its means, before exchanges are tried.
-const SOME_STEPS: u64 = 512;
-/// Steps of the third, before larger tables are.
-const MORE_STEPS: u64 = 4096;
-/// Cells of a table of sums that are filled before exchanges are tried, and after.
-const FEW_CELLS: usize = 1 << 15;
-const MANY_CELLS: usize = 1 << 21;
-/// Items above the bound up to which the budget is raised step by step.
-const DEEPENED: u64 = 1 << 10;
-
-/// Piles of an everyday cash dispenser.
-pub const FEW: usize = 8;
 
 /// The fewest items for an amount, at most `budget` of them.
 ///
 /// `counts[i]` becomes the number of items from `piles[i]`; the piles are in falling order of
-/// value, each value once. `None`: there is no such set of items.
-pub fn fewest(
-    amount: u64,
-    piles: &[Pile],
-    budget: u64,
-    counts: &mut [u64],
-    work: &mut Work,
-) -> Result<Option<u64>, OutOfWork> {
-    if piles.len() <= FEW {
-        solve::<FEW>(amount, piles, budget, counts, work)
-    } else {
-        solve::<{ super::MAX_UNITS }>(amount, piles, budget, counts, work)
-    }
-}
-
-/// `fewest` for at most `N` piles: laying out room for the most would cost more than most searches.
-fn solve<const N: usize>(
+/// value, each value once, and at most `N`: laying out room for the most would cost more than most
+/// searches. `None`: there is no such set of items.
+pub fn fewest<const N: usize>(
     amount: u64,
     piles: &[Pile],
     budget: u64,
@@ -136,89 +86,61 @@ fn solve<const N: usize>(
     if amount == 0 {
         return Ok(Some(0));
     }
-    let mut levels = [Level::NONE; N];
+    let mut usable = [Pile::NONE; N];
     let mut places = [0u8; N];
     let mut n = 0;
     for (place, pile) in piles.iter().enumerate() {
-        if pile.count == 0 || pile.value > amount {
-            continue;
+        if pile.count > 0 && pile.value <= amount {
+            usable[n] = *pile;
+            places[n] = place as u8;
+            n += 1;
         }
-        levels[n] = Level {
-            value: pile.value,
-            count: pile.count.min(amount / pile.value),
-            held: pile.count.min(UNBOUNDED),
-            ..Level::NONE
-        };
-        places[n] = place as u8;
-        n += 1;
     }
-    let levels = &mut levels[..n];
-    let mut total = 0u64;
-    for level in levels.iter_mut().rev() {
-        total = total.saturating_add(level.count * level.value);
-        level.total = total;
-    }
-    if total < amount {
-        return Ok(None);
-    }
+    let piles = &usable[..n];
     let mut found = [0u64; N];
-    let mut attempt = Search {
-        levels,
-        counts: &mut found[..n],
-        work: Work::new(PLAIN_STEPS),
-        memory: Memory::none(),
-    };
-    let outcome = match attempt.within(amount, budget) {
+    let found = &mut found[..n];
+    let outcome = match plain::fewest::<N>(amount, piles, budget, found) {
         Ok(items) => items,
-        Err(OutOfWork) => search(amount, levels, budget, &mut found[..n], work)?,
+        Err(OutOfWork) => structured::<N>(amount, piles, budget, found, work)?,
     };
     if outcome.is_some() {
-        for (place, count) in places.iter().zip(&found[..n]) {
+        for (place, count) in places.iter().zip(&*found) {
             counts[*place as usize] = *count;
         }
     }
     Ok(outcome)
 }
 
-/// The search with all its means.
-fn search(
-    mut amount: u64,
-    levels: &mut [Level],
+/// By what is known of the values; together the piles are worth the amount at least.
+fn structured<const N: usize>(
+    amount: u64,
+    piles: &[Pile],
     budget: u64,
     counts: &mut [u64],
     work: &mut Work,
 ) -> Result<Option<u64>, OutOfWork> {
-    let divisor = levels
-        .iter()
-        .fold(0, |divisor, level| gcd(divisor, level.value));
-    if !amount.is_multiple_of(divisor) {
+    if residues::forbid(amount, piles) {
         return Ok(None);
     }
-    amount /= divisor;
-    for level in levels.iter_mut() {
-        level.value /= divisor;
-        if level.total != u64::MAX {
-            level.total /= divisor;
-        }
+    let steps = NUMBER_STEPS.min(work.left());
+    let (verdict, taken) = number::fewest::<N>(amount, piles, budget, counts, steps);
+    work.steps(taken)?;
+    match verdict {
+        Verdict::Fewest(items) => return Ok(Some(items)),
+        Verdict::Never => return Ok(None),
+        Verdict::Unknown if work.left() == 0 => return Err(OutOfWork),
+        Verdict::Unknown => {}
     }
-    examine(levels);
-    let attempt = |budget: u64, steps: u64, counts: &mut [u64], work: &mut Work| {
-        let steps = steps.min(work.left());
-        let mut search = Search {
-            levels,
-            counts,
-            work: Work::new(steps),
-            memory: Memory::new(),
-        };
-        let outcome = search.deepening(amount, budget);
-        work.steps(steps - search.work.left())?;
-        match outcome {
-            Ok(outcome) => Ok(Some(outcome)),
-            Err(OutOfWork) if work.left() == 0 => Err(OutOfWork),
-            Err(OutOfWork) => Ok(None),
-        }
+    let divisor = piles
+        .iter()
+        .fold(0, |divisor, pile| gcd(divisor, pile.value));
+    let amount = amount / divisor;
+    let mut levels = [Level::NONE; N];
+    let levels = search::levels(amount, piles, divisor, &mut levels);
+    let search = |budget: u64, steps: u64, counts: &mut [u64], work: &mut Work| {
+        search::within(amount, levels, budget, steps, counts, work)
     };
-    if let Some(outcome) = attempt(budget, SOME_STEPS, counts, work)? {
+    if let Some(outcome) = search(budget, SOME_STEPS, counts, work)? {
         return Ok(outcome);
     }
     // One more than fits, so that a pile which could pay all but a remainder can be the pivot.
@@ -231,7 +153,7 @@ fn search(
         verdict = exchange::fewest(amount, &piles, budget, false, counts, work)?;
     }
     if verdict == Verdict::Unknown
-        && let Some(outcome) = attempt(budget, MORE_STEPS, counts, work)?
+        && let Some(outcome) = search(budget, MORE_STEPS, counts, work)?
     {
         return Ok(outcome);
     }
@@ -247,187 +169,7 @@ fn search(
     match verdict {
         Verdict::Fewest(items) => Ok(Some(items)),
         Verdict::Never => Ok(None),
-        Verdict::Unknown => attempt(budget, u64::MAX, counts, work)?.ok_or(OutOfWork),
-    }
-}
-
-/// Find steps and windows of all levels.
-fn examine(levels: &mut [Level]) {
-    let mut smaller = 0;
-    for i in (0..levels.len()).rev() {
-        let (head, tail) = levels.split_at_mut(i + 1);
-        let level = &mut head[i];
-        level.divisor = gcd(smaller, level.value);
-        if smaller == 0 {
-            level.step = 1;
-            level.window = 0;
-            level.spare = 0;
-        } else {
-            level.step = smaller / level.divisor;
-            level.inverse = inverse(level.value / level.divisor, level.step);
-            let by_sums = (level.value / level.divisor - 1).saturating_mul(tail[0].value);
-            let (mut window, mut spare) = (0u64, 0);
-            for other in tail.iter() {
-                let common = gcd(level.value, other.value);
-                let most = other.count.min(level.value / common - 1);
-                window = window.saturating_add(most.saturating_mul(other.value));
-                spare = spare.max(other.value / common);
-                if window >= by_sums {
-                    (window, spare) = (by_sums, tail[0].value / level.divisor);
-                    break;
-                }
-            }
-            (level.window, level.spare) = (window, spare);
-        }
-        smaller = level.divisor;
-    }
-}
-
-impl Level {
-    const NONE: Level = Level {
-        value: 1,
-        count: 0,
-        held: 0,
-        total: 0,
-        divisor: 1,
-        step: 1,
-        inverse: 0,
-        window: u64::MAX,
-        spare: 0,
-    };
-}
-
-struct Search<'a> {
-    levels: &'a [Level],
-    counts: &'a mut [u64],
-    work: Work,
-    memory: Memory,
-}
-
-impl Search<'_> {
-    /// With few items first: what is found within the bound needs no further proof.
-    fn deepening(&mut self, amount: u64, budget: u64) -> Result<Option<u64>, OutOfWork> {
-        let bound = self.bound(0, amount);
-        let mut more = 0;
-        while bound.saturating_add(more) < budget && more < DEEPENED {
-            let outcome = self.pay(0, amount, bound + more)?;
-            if outcome.is_some() {
-                return Ok(outcome);
-            }
-            more = 8 * more + 7;
-        }
-        self.within(amount, budget)
-    }
-
-    fn within(&mut self, amount: u64, budget: u64) -> Result<Option<u64>, OutOfWork> {
-        if self.bound(0, amount) > budget {
-            return Ok(None);
-        }
-        self.pay(0, amount, budget)
-    }
-
-    /// Least number of items that could pay `rest` from level `i` on.
-    fn bound(&self, i: usize, mut rest: u64) -> u64 {
-        let mut items = 0;
-        for level in &self.levels[i..] {
-            let worth = level.count * level.value;
-            if rest <= worth {
-                return items + rest.div_ceil(level.value);
-            }
-            items += level.count;
-            rest -= worth;
-        }
-        if rest == 0 { items } else { u64::MAX }
-    }
-
-    /// Whether some number of items could pay `rest` from level `i` on, of which `least` is the
-    /// smallest: paid fractionally, smallest value first, it takes the most.
-    fn some_number(&self, i: usize, mut rest: u64, mut least: u64) -> bool {
-        for level in self.levels[i..].iter().rev() {
-            let worth = level.count * level.value;
-            if rest <= worth {
-                return rest / level.value >= least;
-            }
-            if level.count >= least {
-                return true;
-            }
-            least -= level.count;
-            rest -= worth;
-        }
-        rest == 0 && least == 0
-    }
-
-    /// Fewest items for `rest` from level `i` on, if at most `budget`; sets their counts.
-    fn pay(&mut self, i: usize, rest: u64, mut budget: u64) -> Result<Option<u64>, OutOfWork> {
-        self.work.step()?;
-        let level = self.levels[i];
-        let most = level.count.min(rest / level.value);
-        if i + 1 == self.levels.len() {
-            if most * level.value == rest && most <= budget {
-                self.counts[i] = most;
-                return Ok(Some(most));
-            }
-            return Ok(None);
-        }
-        let mut count = most;
-        if level.step > 1 {
-            let class = multiply(rest / level.divisor % level.step, level.inverse, level.step);
-            if class > most {
-                return Ok(None);
-            }
-            count -= (most - class) % level.step;
-        }
-        let next = self.levels[i + 1];
-        let mut least = rest.saturating_sub(next.total).div_ceil(level.value);
-        if level.held >= level.spare {
-            let by_window = rest.saturating_sub(level.window).div_ceil(level.value);
-            least = least.max(by_window.min(level.held - level.spare + 1));
-        }
-        if count < least {
-            return Ok(None);
-        }
-        let last = i + 2 == self.levels.len() && level.step == next.value / level.divisor;
-        if !last && self.memory.least(i, rest) > budget {
-            return Ok(None);
-        }
-        let mut best = None;
-        let started_with = budget;
-        loop {
-            let left = rest - count * level.value;
-            if left == 0 {
-                if count <= budget {
-                    self.counts[i] = count;
-                    self.counts[i + 1..].fill(0);
-                    best = Some(count);
-                }
-                // Fewer items of this value cost more of the smaller ones.
-                break;
-            }
-            let bound = self.bound(i + 1, left);
-            if bound > budget.saturating_sub(count) || count > budget {
-                break;
-            }
-            if self.some_number(i + 1, left, bound)
-                && let Some(items) = self.pay(i + 1, left, budget - count)?
-            {
-                self.counts[i] = count;
-                best = Some(count + items);
-                if count + items == 0 {
-                    break;
-                }
-                budget = count + items - 1;
-            }
-            if last || count < least + level.step {
-                break;
-            }
-            count -= level.step;
-            self.work.step()?;
-        }
-        if !last {
-            self.memory
-                .note(i, rest, best.unwrap_or(started_with.saturating_add(1)));
-        }
-        Ok(best)
+        Verdict::Unknown => search(budget, u64::MAX, counts, work)?.ok_or(OutOfWork),
     }
 }
 
@@ -448,24 +190,4 @@ pub fn gcd(mut a: u64, mut b: u64) -> u64 {
             return a << shift;
         }
     }
-}
-
-/// `a·b` modulo `modulus`.
-fn multiply(a: u64, b: u64, modulus: u64) -> u64 {
-    match a.checked_mul(b) {
-        Some(product) => product % modulus,
-        None => (u128::from(a) * u128::from(b) % u128::from(modulus)) as u64,
-    }
-}
-
-/// Inverse of `a` modulo `modulus`, to which it is prime.
-fn inverse(a: u64, modulus: u64) -> u64 {
-    let (mut r, mut next_r) = (i128::from(modulus), i128::from(a % modulus));
-    let (mut t, mut next_t) = (0i128, 1i128);
-    while next_r != 0 {
-        let quotient = r / next_r;
-        (r, next_r) = (next_r, r - quotient * next_r);
-        (t, next_t) = (next_t, t - quotient * next_t);
-    }
-    t.rem_euclid(i128::from(modulus)) as u64
 }

@@ -25,19 +25,11 @@ const FIRST: u32 = 64;
 const LARGEST: usize = 1 << 18;
 
 impl Memory {
-    /// For a search that is too short to profit.
-    pub fn none() -> Self {
-        Self {
-            slots: Vec::new(),
-            asked: 0,
-        }
-    }
-
     /// Begins to remember when the search gets long.
     pub fn new() -> Self {
         Self {
             slots: Vec::new(),
-            asked: 1,
+            asked: 0,
         }
     }
 
@@ -61,9 +53,6 @@ impl Memory {
 
     /// Note that `rest` takes at least `least` items from `level` on.
     pub fn note(&mut self, level: usize, rest: u64, least: u64) {
-        if self.asked == 0 {
-            return;
-        }
         self.asked += 1;
         if self.slots.is_empty() {
             if self.asked < FIRST {

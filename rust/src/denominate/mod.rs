@@ -6,8 +6,8 @@
 //! Units of one currency and value form a pile ([`cash`]); the mixes decide on items of each pile
 //! and [`share`] then on the units of a pile:
 //!
-//! * `minimumBills` ([`fewest`], with [`outright`] and [`exchange`] for the hard ones): the fewest items; of several such sets the one with most items
-//!   of the largest value, then of the next.
+//! * `minimumBills` ([`fewest`]): the fewest items; of several such sets the one with most items of
+//!   the largest value, then of the next.
 //! * `equalEmptying` ([`equal_emptying`]): the share of its items that a unit gives is as even as
 //!   can be.
 //! * `maxCashUnits` ([`max_cash_units`]): the most units give something; then the fewest items.
@@ -23,13 +23,15 @@ pub mod fewest;
 pub mod max_cash_units;
 mod memory;
 pub mod nearest;
+mod number;
 mod outright;
+mod plain;
+mod residues;
+mod search;
 pub mod share;
 mod source;
 mod sums;
 pub mod table;
-
-use smallvec::{SmallVec, smallvec};
 
 use cash::Cash;
 use fewest::UNBOUNDED;
@@ -39,9 +41,6 @@ use table::Row;
 pub const MAX_UNITS: usize = 64;
 /// Smallest units of money in one of a currency: five decimals.
 pub const SCALE: u128 = 100_000;
-/// Items of each unit.
-pub type Counts = SmallVec<[u64; fewest::FEW]>;
-
 /// Steps that a denomination may take unless the caller says otherwise; some 10 ns each, 50 at most.
 pub const WORK_LIMIT: u64 = 2_000_000;
 
@@ -49,13 +48,20 @@ pub const WORK_LIMIT: u64 = 2_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Currency(pub [u8; 3]);
 
+impl Currency {
+    /// The letters as text.
+    pub fn name(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or("???")
+    }
+}
+
 /// What a unit holds and may give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Unit {
     /// Currency of its items.
     pub currency: Currency,
     /// Value of one item in smallest units; above 0.
-    pub value: u128,
+    pub value: u64,
     /// Items that it holds.
     pub count: u64,
     /// Items that must come from it, if its currency is asked for.
@@ -156,27 +162,31 @@ impl Work {
     }
 }
 
-/// Items from each unit for the amounts asked for.
+/// Items for the amounts asked for; gives their number, and sets `counts`, those of each unit.
 ///
 /// With several currencies and a limit of items, each currency in the order given takes the best
 /// of its mix that leaves the later ones the fewest items that they need.
-pub fn denominate(request: &Request, work: &mut Work) -> Result<Counts, Failure> {
+pub fn denominate(request: &Request, counts: &mut [u64], work: &mut Work) -> Result<u64, Failure> {
     if request.units.len() > MAX_UNITS {
         return Err(Failure::TooManyUnits);
     }
-    let mut result = smallvec![0; request.units.len()];
+    counts.fill(0);
     let limit = request.max_items.unwrap_or(UNBOUNDED).min(UNBOUNDED);
     if let [(currency, amount)] = *request.amounts {
-        if amount > 0 || holds_back(request.units, currency) {
-            let cash = Cash::new(currency, amount, request.units)?;
-            mixed(&cash, request.mix, limit, &mut result, work)?;
+        if amount == 0 && !holds_back(request.units, currency) {
+            return Ok(0);
         }
-        return Ok(result);
+        let mut cash = Cash::none();
+        cash.gather(currency, amount, request.units)?;
+        return mixed(&cash, request.mix, limit, counts, work);
     }
     let mut cashes = Vec::with_capacity(request.amounts.len());
     for &(currency, amount) in request.amounts {
         if amount > 0 || holds_back(request.units, currency) {
-            cashes.push(Cash::new(currency, amount, request.units)?);
+            cashes.push(Cash::none());
+            if let Some(cash) = cashes.last_mut() {
+                cash.gather(currency, amount, request.units)?;
+            }
         }
     }
     let mut needs = Vec::with_capacity(cashes.len());
@@ -195,9 +205,9 @@ pub fn denominate(request: &Request, work: &mut Work) -> Result<Counts, Failure>
     let mut left = limit;
     for (cash, need) in cashes.iter().zip(needs) {
         needed -= need;
-        left -= mixed(cash, request.mix, left - needed, &mut result, work)?;
+        left -= mixed(cash, request.mix, left - needed, counts, work)?;
     }
-    Ok(result)
+    Ok(limit - left)
 }
 
 fn holds_back(units: &[Unit], currency: Currency) -> bool {

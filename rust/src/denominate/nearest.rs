@@ -48,8 +48,8 @@ impl<'a> Reach<'a> {
         own.sort_by_key(|unit| std::cmp::Reverse(unit.value));
         let (mut contained, mut must) = (0u128, 0u64);
         for unit in &own {
-            contained =
-                contained.saturating_add(unit.value.saturating_mul(u128::from(unit.minimum)));
+            contained = contained
+                .saturating_add(u128::from(unit.value).saturating_mul(u128::from(unit.minimum)));
             must = must.saturating_add(unit.minimum);
         }
         let (mut most, mut items) = (contained, budget.saturating_sub(must));
@@ -57,11 +57,11 @@ impl<'a> Reach<'a> {
         for unit in &own {
             let more = unit.count.min(unit.maximum).saturating_sub(unit.minimum);
             if more > 0 {
-                step = wide_gcd(step, unit.value);
-                smallest = unit.value;
+                step = wide_gcd(step, u128::from(unit.value));
+                smallest = u128::from(unit.value);
             }
             let taken = more.min(items);
-            most = most.saturating_add(unit.value.saturating_mul(u128::from(taken)));
+            most = most.saturating_add(u128::from(unit.value).saturating_mul(u128::from(taken)));
             items -= taken;
         }
         if must > budget {
@@ -112,8 +112,9 @@ impl<'a> Reach<'a> {
 
     fn payable(&self, amount: u128, work: &mut Work) -> Result<bool, Failure> {
         let mut counts = [0; MAX_UNITS];
-        let cash = match Cash::new(self.currency, amount, self.units) {
-            Ok(cash) => cash,
+        let mut cash = Cash::none();
+        match cash.gather(self.currency, amount, self.units) {
+            Ok(()) => {}
             Err(Failure::NotDispensable(_) | Failure::ContainedAboveAmount(_)) => return Ok(false),
             Err(other) => return Err(other),
         };

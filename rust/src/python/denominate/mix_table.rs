@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyMapping};
 
-use super::errors::error;
+use super::errors::{Kind, error};
 use super::money::{count_of, decimal, money, written};
 use crate::denominate::table::Row;
 
@@ -33,8 +33,8 @@ impl MixRow {
             if value == 0 || count == 0 {
                 return Err(error(
                     py,
-                    "InvalidDenomination",
-                    "a value and a count of a row are above 0".to_owned(),
+                    Kind::InvalidDenomination,
+                    "a value and a count of a row are above 0",
                 ));
             }
             worth = worth.saturating_add(value.saturating_mul(u128::from(count)));
@@ -46,8 +46,8 @@ impl MixRow {
         if worth != amount || amount == 0 {
             return Err(error(
                 py,
-                "InvalidDenomination",
-                format!(
+                Kind::InvalidDenomination,
+                &format!(
                     "the items of a row are worth {}, its amount is {}",
                     written(worth),
                     written(amount)

@@ -12,10 +12,11 @@ use pyo3::types::PyDict;
 
 use smallvec::SmallVec;
 
+use crate::denominate::fewest::FEW;
 use crate::denominate::{self, Currency, Request};
 use mix_table::{MixRow, MixTable};
-use money::{decimal, name, written};
-use request::{Asked, read_mix};
+use money::{decimal, written};
+use request::{Asked, gathered, read_mix};
 use unit::Unit;
 
 /// Add the types and functions of denomination to the module.
@@ -53,7 +54,7 @@ impl Denomination {
     fn amounts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let amounts = PyDict::new(py);
         for (currency, amount) in &self.amounts {
-            amounts.set_item(name(*currency), decimal(py, *amount)?)?;
+            amounts.set_item(currency.name(), decimal(py, *amount)?)?;
         }
         Ok(amounts)
     }
@@ -62,7 +63,7 @@ impl Denomination {
         let amounts: Vec<String> = self
             .amounts
             .iter()
-            .map(|(currency, amount)| format!("'{}': '{}'", name(*currency), written(*amount)))
+            .map(|(currency, amount)| format!("'{}': '{}'", currency.name(), written(*amount)))
             .collect();
         format!(
             "Denomination(values={}, items={}, amounts={{{}}}, mix={})",
@@ -104,20 +105,23 @@ fn denominate_<'py>(
 ) -> PyResult<Denomination> {
     let py = amounts.py();
     let chosen = read_mix(mix)?;
-    let asked = Asked::read(amounts, units, max_items, partial, work_limit)?;
+    let units = gathered(units)?;
+    let mut asked = Asked::nothing();
+    asked.read(amounts, &units, max_items, partial, work_limit)?;
     let request = Request {
         amounts: &asked.amounts,
         units: &asked.units,
         mix: chosen,
         max_items: asked.max_items,
     };
-    let counts = asked.solve(py, |work| denominate::denominate(&request, work))?;
+    let mut counts: SmallVec<[u64; FEW]> = SmallVec::from_elem(0, asked.units.len());
+    let items = asked.solve(py, |work| {
+        denominate::denominate(&request, &mut counts, work)
+    })?;
     let values = PyDict::new(py);
-    let mut items = 0;
     for (object, count) in asked.objects.iter().zip(counts) {
         if count > 0 {
-            values.set_item(&object.get().id, count)?;
-            items += count;
+            values.set_item(&object.id, count)?;
         }
     }
     let mix = match mix {
@@ -149,11 +153,10 @@ fn read_request<'py>(
     work_limit: Option<u64>,
 ) -> PyResult<()> {
     std::hint::black_box(read_mix(mix)?);
-    std::hint::black_box(
-        Asked::read(amounts, units, max_items, partial, work_limit)?
-            .units
-            .len(),
-    );
+    let units = gathered(units)?;
+    let mut asked = Asked::nothing();
+    asked.read(amounts, &units, max_items, partial, work_limit)?;
+    std::hint::black_box(&asked.units);
     Ok(())
 }
 
@@ -171,7 +174,9 @@ fn nearest_<'py>(
     work_limit: Option<u64>,
 ) -> PyResult<(Near<'py>, Near<'py>)> {
     let py = amounts.py();
-    let asked = Asked::read(amounts, units, max_items, partial, work_limit)?;
+    let units = gathered(units)?;
+    let mut asked = Asked::nothing();
+    asked.read(amounts, &units, max_items, partial, work_limit)?;
     let [(currency, amount)] = asked.amounts[..] else {
         return Err(PyTypeError::new_err(
             "nearest() takes the amount of one currency",

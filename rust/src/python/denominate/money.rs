@@ -5,11 +5,11 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyInt, PyString, PyType};
 
-use super::errors::error;
+use super::errors::{Kind, error};
 use crate::denominate::{Currency, SCALE};
 
 /// Stands for every amount that is beyond counting.
-pub(super) const BEYOND: u128 = u128::MAX >> 8;
+const BEYOND: u128 = u128::MAX >> 8;
 
 pub(super) fn decimal_type(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
     static DECIMAL: PyOnceLock<Py<PyType>> = PyOnceLock::new();
@@ -25,8 +25,8 @@ pub(super) fn money(given: &Bound<'_, PyAny>, what: &str) -> PyResult<u128> {
                 Ok(whole) => Ok(whole * SCALE),
                 Err(_) => Err(error(
                     py,
-                    "InvalidDenomination",
-                    format!("{what} is {whole}, but cannot be negative"),
+                    Kind::InvalidDenomination,
+                    &format!("{what} is {whole}, but cannot be negative"),
                 )),
             };
         }
@@ -45,8 +45,8 @@ pub(super) fn money(given: &Bound<'_, PyAny>, what: &str) -> PyResult<u128> {
     parse(text).map_err(|wrong| {
         error(
             py,
-            "InvalidDenomination",
-            format!("{what} is {text:?}, {wrong}"),
+            Kind::InvalidDenomination,
+            &format!("{what} is {text:?}, {wrong}"),
         )
     })
 }
@@ -113,7 +113,7 @@ pub(super) fn written(amount: u128) -> String {
     if let Ok(amount) = u64::try_from(amount)
         && amount.is_multiple_of(SCALE as u64)
     {
-        return (amount / SCALE as u64).to_string();
+        return itoa::Buffer::new().format(amount / SCALE as u64).to_owned();
     }
     let (whole, rest) = (amount / SCALE, amount % SCALE);
     if rest == 0 {
@@ -135,14 +135,10 @@ pub(super) fn currency_of(given: &Bound<'_, PyAny>) -> PyResult<Currency> {
         Ok(letters) => Ok(Currency(letters)),
         Err(_) => Err(error(
             given.py(),
-            "InvalidCurrency",
-            format!("{text:?} is no currency; ISO 4217 has three letters"),
+            Kind::InvalidCurrency,
+            &format!("{text:?} is no currency; ISO 4217 has three letters"),
         )),
     }
-}
-
-pub(super) fn name(currency: Currency) -> String {
-    String::from_utf8_lossy(&currency.0).into_owned()
 }
 
 /// A number of items, not negative.
@@ -159,8 +155,8 @@ pub(super) fn count_of(given: &Bound<'_, PyAny>, what: &str) -> PyResult<u64> {
         Err(_) if given.gt(0)? => Ok(u64::MAX),
         _ => Err(error(
             py,
-            "InvalidDenomination",
-            format!("{what} is {given}, but cannot be negative"),
+            Kind::InvalidDenomination,
+            &format!("{what} is {given}, but cannot be negative"),
         )),
     }
 }

@@ -6,9 +6,9 @@ use pyo3::types::{PyDict, PyList, PyMapping, PyString, PyTuple};
 
 use smallvec::SmallVec;
 
-use super::errors::error;
+use super::errors::{Kind, error};
 use super::mix_table::MixTable;
-use super::money::{count_of, currency_of, money, name, written};
+use super::money::{count_of, currency_of, money, written};
 use super::unit::Unit;
 use crate::denominate::fewest::FEW;
 use crate::denominate::{self, Currency, Failure, MAX_UNITS, Mix, WORK_LIMIT, Work};
@@ -16,47 +16,74 @@ use crate::denominate::{self, Currency, Failure, MAX_UNITS, Mix, WORK_LIMIT, Wor
 /// Steps that are taken without giving other threads a chance: a few microseconds.
 const TINY: u64 = 256;
 
-/// Units as the solver has them, and as Python has them.
-pub(super) type Units<'py> = (
-    SmallVec<[denominate::Unit; FEW]>,
-    SmallVec<[Bound<'py, Unit>; FEW]>,
-);
-
 /// What is asked for, read.
-pub(super) struct Asked<'py> {
+pub(super) struct Asked<'a> {
     pub(super) units: SmallVec<[denominate::Unit; FEW]>,
-    pub(super) objects: SmallVec<[Bound<'py, Unit>; FEW]>,
+    /// The units as Python has them.
+    pub(super) objects: SmallVec<[&'a Unit; FEW]>,
     pub(super) amounts: SmallVec<[(Currency, u128); 1]>,
     pub(super) max_items: Option<u64>,
     work_limit: u64,
 }
 
-impl<'py> Asked<'py> {
-    pub(super) fn read(
-        amounts: &Bound<'py, PyAny>,
-        units: &Bound<'py, PyAny>,
-        max_items: Option<&Bound<'py, PyAny>>,
-        partial: Option<&Bound<'py, PyAny>>,
-        work_limit: Option<u64>,
-    ) -> PyResult<Self> {
-        let (plain, objects) = read_units(units)?;
-        let mut asked = Self {
-            units: plain,
-            objects,
+impl<'a> Asked<'a> {
+    /// Nothing yet; to be filled in place, as it is large to be moved.
+    pub(super) fn nothing() -> Self {
+        Self {
+            units: SmallVec::new(),
+            objects: SmallVec::new(),
             amounts: SmallVec::new(),
-            max_items: max_items
-                .map(|given| count_of(given, "max_items"))
-                .transpose()?,
-            work_limit: work_limit.unwrap_or(WORK_LIMIT),
-        };
-        asked.read_amounts(amounts)?;
-        if let Some(partial) = partial {
-            asked.read_partial(partial)?;
+            max_items: None,
+            work_limit: WORK_LIMIT,
         }
-        Ok(asked)
     }
 
-    fn read_amounts(&mut self, amounts: &Bound<'py, PyAny>) -> PyResult<()> {
+    pub(super) fn read(
+        &mut self,
+        amounts: &Bound<'_, PyAny>,
+        units: &'a Bound<'_, PyTuple>,
+        max_items: Option<&Bound<'_, PyAny>>,
+        partial: Option<&Bound<'_, PyAny>>,
+        work_limit: Option<u64>,
+    ) -> PyResult<()> {
+        self.read_units(units)?;
+        if let Some(given) = max_items {
+            self.max_items = Some(count_of(given, "max_items")?);
+        }
+        if let Some(limit) = work_limit {
+            self.work_limit = limit;
+        }
+        self.read_amounts(amounts)?;
+        match partial {
+            Some(partial) => self.read_partial(partial),
+            None => Ok(()),
+        }
+    }
+
+    fn read_units(&mut self, given: &'a Bound<'_, PyTuple>) -> PyResult<()> {
+        let py = given.py();
+        for object in given.iter_borrowed() {
+            let unit = object
+                .cast::<Unit>()
+                .map_err(|_| PyTypeError::new_err("units are of type Unit"))?
+                .get();
+            for earlier in &self.objects {
+                if earlier.hash == unit.hash && earlier.id.bind(py).as_any().eq(&unit.id)? {
+                    let id = unit.id.bind(py);
+                    return Err(error(
+                        py,
+                        Kind::InvalidDenomination,
+                        &format!("two units are called {id:?}"),
+                    ));
+                }
+            }
+            self.objects.push(unit);
+            self.units.push(unit.unit);
+        }
+        Ok(())
+    }
+
+    fn read_amounts(&mut self, amounts: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = amounts.py();
         if let Ok(amounts) = amounts.cast_exact::<PyDict>() {
             for (currency, amount) in amounts.iter() {
@@ -72,11 +99,7 @@ impl<'py> Asked<'py> {
         } else {
             let amount = money(amounts, "the amount")?;
             let Some(first) = self.units.first() else {
-                return Err(error(
-                    py,
-                    "InvalidCurrency",
-                    "there are no units".to_owned(),
-                ));
+                return Err(error(py, Kind::InvalidCurrency, "there are no units"));
             };
             if let Some(other) = self
                 .units
@@ -85,11 +108,11 @@ impl<'py> Asked<'py> {
             {
                 return Err(error(
                     py,
-                    "NoCurrencyMix",
-                    format!(
+                    Kind::NoCurrencyMix,
+                    &format!(
                         "the units hold {} and {}; give amounts by currency",
-                        name(first.currency),
-                        name(other.currency)
+                        first.currency.name(),
+                        other.currency.name()
                     ),
                 ));
             }
@@ -98,22 +121,22 @@ impl<'py> Asked<'py> {
         Ok(())
     }
 
-    fn read_partial(&mut self, partial: &Bound<'py, PyAny>) -> PyResult<()> {
+    fn read_partial(&mut self, partial: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = partial.py();
         for pair in partial.cast::<PyMapping>()?.items()?.iter() {
             let (id, count): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair.extract()?;
             let count = count_of(&count, "a partial count")?;
             let mut place = None;
             for (at, object) in self.objects.iter().enumerate() {
-                if object.get().id.bind(py).as_any().eq(&id)? {
+                if object.id.bind(py).as_any().eq(&id)? {
                     place = Some(at);
                 }
             }
             let Some(place) = place else {
                 return Err(error(
                     py,
-                    "NotDispensable",
-                    format!("{count} items are to come from {id:?}, but there is no such unit"),
+                    Kind::NotDispensable,
+                    &format!("{count} items are to come from {id:?}, but there is no such unit"),
                 ));
             };
             let unit = &mut self.units[place];
@@ -125,10 +148,10 @@ impl<'py> Asked<'py> {
             {
                 return Err(error(
                     py,
-                    "InvalidCurrency",
-                    format!(
+                    Kind::InvalidCurrency,
+                    &format!(
                         "items are to come from {id:?}, but no amount of {} is asked for",
-                        name(unit.currency)
+                        unit.currency.name()
                     ),
                 ));
             }
@@ -140,8 +163,8 @@ impl<'py> Asked<'py> {
     /// Run `search` on a few steps at once, and if that does not do, with the interpreter released.
     pub(super) fn solve<T: Send>(
         &self,
-        py: Python<'py>,
-        search: impl Fn(&mut Work) -> Result<T, Failure> + Sync + Send,
+        py: Python<'_>,
+        mut search: impl FnMut(&mut Work) -> Result<T, Failure> + Send,
     ) -> PyResult<T> {
         let mut outcome = search(&mut Work::new(self.work_limit.min(TINY)));
         if matches!(outcome, Err(Failure::WorkLimit)) && self.work_limit > TINY {
@@ -151,19 +174,16 @@ impl<'py> Asked<'py> {
         outcome.map_err(|failure| self.failed(py, failure))
     }
 
-    fn failed(&self, py: Python<'py>, failure: Failure) -> PyErr {
+    fn failed(&self, py: Python<'_>, failure: Failure) -> PyErr {
         let amount = |currency: Currency| {
             let amount = self.amounts.iter().find(|(known, _)| *known == currency);
-            format!(
-                "{} {}",
-                written(amount.map_or(0, |(_, amount)| *amount)),
-                name(currency)
-            )
+            let amount = written(amount.map_or(0, |(_, amount)| *amount));
+            [&amount, " ", currency.name()].concat()
         };
         let id = |unit: usize| {
             self.objects
                 .get(unit)
-                .map_or_else(String::new, |unit| unit.get().id.bind(py).to_string())
+                .map_or_else(String::new, |unit| unit.id.bind(py).to_string())
         };
         match failure {
             Failure::NotDispensable(currency) => {
@@ -171,35 +191,36 @@ impl<'py> Asked<'py> {
                     .units
                     .iter()
                     .filter(|unit| unit.currency == currency)
-                    .map(|unit| {
-                        unit.value
-                            .saturating_mul(u128::from(unit.count.min(unit.maximum)))
-                    })
+                    .map(|unit| u128::from(unit.value) * u128::from(unit.count.min(unit.maximum)))
                     .fold(0, u128::saturating_add);
                 error(
                     py,
-                    "NotDispensable",
-                    format!(
-                        "{} cannot be made up exactly from the units, which can give {} {}; ask for another amount",
-                        amount(currency),
-                        written(held),
-                        name(currency)
-                    ),
+                    Kind::NotDispensable,
+                    // The one failure that is common enough for its text to be quick.
+                    &[
+                        &amount(currency),
+                        " cannot be made up exactly from the units, which can give ",
+                        &written(held),
+                        " ",
+                        currency.name(),
+                        "; ask for another amount",
+                    ]
+                    .concat(),
                 )
             }
             Failure::InvalidCurrency(currency) => error(
                 py,
-                "InvalidCurrency",
-                format!(
+                Kind::InvalidCurrency,
+                &format!(
                     "{} is asked for, but no unit holds {}",
                     amount(currency),
-                    name(currency)
+                    currency.name()
                 ),
             ),
             Failure::ContainedAboveAmount(currency) => error(
                 py,
-                "NotDispensable",
-                format!(
+                Kind::NotDispensable,
+                &format!(
                     "the items that must be contained are worth more than {}",
                     amount(currency)
                 ),
@@ -208,8 +229,8 @@ impl<'py> Asked<'py> {
                 let limits = &self.units[unit];
                 error(
                     py,
-                    "NotDispensable",
-                    format!(
+                    Kind::NotDispensable,
+                    &format!(
                         "{} items are to come from unit {:?}, which can give {}",
                         limits.minimum,
                         id(unit),
@@ -219,29 +240,29 @@ impl<'py> Asked<'py> {
             }
             Failure::TooManyItems(needed) => error(
                 py,
-                "TooManyItems",
-                format!(
+                Kind::TooManyItems,
+                &format!(
                     "it takes {needed} items, and {} are allowed at once",
                     self.max_items.unwrap_or(0)
                 ),
             ),
             Failure::AmountNotInMixTable(currency) => error(
                 py,
-                "AmountNotInMixTable",
-                format!("the mix table has no row for {}", amount(currency)),
+                Kind::AmountNotInMixTable,
+                &format!("the mix table has no row for {}", amount(currency)),
             ),
             Failure::WorkLimit => error(
                 py,
-                "WorkLimit",
-                format!(
+                Kind::WorkLimit,
+                &format!(
                     "no answer within {} steps; raise work_limit, or use fewer units",
                     self.work_limit
                 ),
             ),
             Failure::TooManyUnits => error(
                 py,
-                "InvalidDenomination",
-                format!(
+                Kind::InvalidDenomination,
+                &format!(
                     "there are {} units; at most {MAX_UNITS} can take part",
                     self.units.len()
                 ),
@@ -250,41 +271,15 @@ impl<'py> Asked<'py> {
     }
 }
 
-pub(super) fn read_units<'py>(given: &Bound<'py, PyAny>) -> PyResult<Units<'py>> {
-    let mut objects: SmallVec<[Bound<'py, Unit>; FEW]> = SmallVec::new();
-    let mut add = |unit: Bound<'py, PyAny>| -> PyResult<()> {
-        objects.push(
-            unit.cast_into::<Unit>()
-                .map_err(|_| PyTypeError::new_err("units are of type Unit"))?,
-        );
-        Ok(())
-    };
-    if let Ok(list) = given.cast::<PyList>() {
-        list.iter().try_for_each(&mut add)?;
-    } else if let Ok(tuple) = given.cast::<PyTuple>() {
-        tuple.iter().try_for_each(&mut add)?;
-    } else {
-        for unit in given.try_iter()? {
-            add(unit?)?;
-        }
+/// The units that are given, held together while they are read.
+pub(super) fn gathered<'py>(units: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyTuple>> {
+    if let Ok(list) = units.cast_exact::<PyList>() {
+        return Ok(list.to_tuple());
     }
-    let mut units = SmallVec::new();
-    for (place, object) in objects.iter().enumerate() {
-        let unit = object.get();
-        for earlier in &objects[..place] {
-            let earlier = earlier.get();
-            if earlier.hash == unit.hash && earlier.id.bind(given.py()).as_any().eq(&unit.id)? {
-                let id = unit.id.bind(given.py());
-                return Err(error(
-                    given.py(),
-                    "InvalidDenomination",
-                    format!("two units are called {id:?}"),
-                ));
-            }
-        }
-        units.push(unit.unit);
+    match units.cast_exact::<PyTuple>() {
+        Ok(tuple) => Ok(tuple.clone()),
+        Err(_) => PyTuple::new(units.py(), units.try_iter()?.collect::<PyResult<Vec<_>>>()?),
     }
-    Ok((units, objects))
 }
 
 pub(super) fn read_mix<'a>(mix: Option<&'a Bound<'_, PyAny>>) -> PyResult<Mix<'a>> {

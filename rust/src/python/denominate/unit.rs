@@ -3,8 +3,8 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple, PyType};
 
-use super::errors::error;
-use super::money::{BEYOND, count_of, currency_of, decimal, decimal_type, money, name, written};
+use super::errors::{Kind, error};
+use super::money::{count_of, currency_of, decimal, decimal_type, money, written};
 use crate::denominate;
 
 /// Items in a unit, at most; far above any hopper, and far from overflow.
@@ -33,20 +33,25 @@ impl Unit {
         maximum: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let py = id.py();
-        let worth = money(&value, "the value of an item")?;
-        if worth == 0 || worth >= BEYOND {
-            return Err(error(
-                py,
-                "InvalidDenomination",
-                format!("the value of an item in {id:?} is {value}"),
-            ));
-        }
+        let worth = match u64::try_from(money(&value, "the value of an item")?) {
+            Ok(worth) if worth > 0 => worth,
+            _ => {
+                return Err(error(
+                    py,
+                    Kind::InvalidDenomination,
+                    &format!(
+                        "the value of an item in {id:?} is {value}; give one above 0, and at most {}",
+                        written(u128::from(u64::MAX))
+                    ),
+                ));
+            }
+        };
         let count = count_of(count, "the count")?;
         if count > MAX_COUNT {
             return Err(error(
                 py,
-                "InvalidDenomination",
-                format!("{id:?} holds {count} items: more than {MAX_COUNT}"),
+                Kind::InvalidDenomination,
+                &format!("{id:?} holds {count} items: more than {MAX_COUNT}"),
             ));
         }
         let unit = denominate::Unit {
@@ -72,8 +77,8 @@ impl Unit {
 
     /// Three letters of ISO 4217.
     #[getter]
-    fn currency(&self) -> String {
-        name(self.unit.currency)
+    fn currency(&self) -> &str {
+        self.unit.currency.name()
     }
 
     /// What one item is worth.
@@ -83,7 +88,7 @@ impl Unit {
         if given.is_exact_instance(decimal_type(py)?) {
             return Ok(given.clone());
         }
-        decimal(py, self.unit.value)
+        decimal(py, u128::from(self.unit.value))
     }
 
     /// Items that it holds.
@@ -117,8 +122,8 @@ impl Unit {
                 .bind(py)
                 .repr()
                 .map_or_else(|_| "?".to_owned(), |id| id.to_string()),
-            name(unit.currency),
-            written(unit.value),
+            unit.currency.name(),
+            written(u128::from(unit.value)),
             unit.count
         );
         if unit.minimum > 0 {

@@ -1,0 +1,236 @@
+//! The fewest items by their number: exactly as many as the bound says, then one more, and so on.
+//!
+//! With the number of items given, a count of the largest value is hemmed in from both sides: what
+//! it leaves must be more than the rest of the items are worth at least, and less than they are
+//! worth at most. For values that are near to each other, or many, little is left between the two; the
+//! most that there can be of a value is found by a division, and of the last two values both.
+//!
+//! A pile's values above the smallest value have common divisors, too: a number of items with which
+//! the amount, less as many of the smallest value, is no multiple of theirs is passed over.
+//!
+//! The first items found for a number are those that the tie rule wants, as counts are tried from
+//! the most down, the largest value first. If there are none for any number up to the most items
+//! that the amount can take, there are none.
+
+use super::fewest::{Pile, gcd};
+use super::sums::Verdict;
+use super::{OutOfWork, Work};
+
+/// A pile and those after it.
+#[derive(Clone, Copy)]
+struct Level {
+    value: u64,
+    count: u64,
+    /// What this pile is worth, saturating.
+    worth: u64,
+    /// Items of this pile and all smaller ones, saturating.
+    stock: u64,
+    /// What one item is worth more than one of the smallest value.
+    over: u64,
+    /// Greatest common divisor of `over` here and of all smaller piles; 0 for the last.
+    divisor: u64,
+}
+
+struct Numbered<'a> {
+    levels: &'a [Level],
+    /// The smallest value.
+    smallest: u64,
+    counts: &'a mut [u64],
+    work: Work,
+}
+
+/// The fewest items, at most `budget`, from piles whose values are at most the amount, within so
+/// many steps; [`Verdict::Unknown`] if they do not do.
+pub(super) fn fewest<const N: usize>(
+    amount: u64,
+    piles: &[Pile],
+    budget: u64,
+    counts: &mut [u64],
+    steps: u64,
+) -> (Verdict, u64) {
+    let mut levels = [Level {
+        value: 1,
+        count: 0,
+        worth: 0,
+        stock: 0,
+        over: 0,
+        divisor: 0,
+    }; N];
+    let levels = &mut levels[..piles.len()];
+    let smallest = piles.last().map_or(1, |pile| pile.value);
+    let (mut stock, mut divisor) = (0u64, 0);
+    for (level, pile) in levels.iter_mut().zip(piles).rev() {
+        stock = stock.saturating_add(pile.count);
+        let over = pile.value - smallest;
+        if divisor != 1 {
+            divisor = gcd(divisor, over);
+        }
+        *level = Level {
+            value: pile.value,
+            count: pile.count,
+            worth: pile.value.saturating_mul(pile.count),
+            stock,
+            over,
+            divisor,
+        };
+    }
+    let mut numbered = Numbered {
+        levels,
+        smallest,
+        counts,
+        work: Work::new(steps),
+    };
+    let verdict = numbered.search(amount, budget);
+    (
+        verdict.unwrap_or(Verdict::Unknown),
+        steps - numbered.work.left(),
+    )
+}
+
+impl Numbered<'_> {
+    fn search(&mut self, amount: u64, budget: u64) -> Result<Verdict, OutOfWork> {
+        let (least, most) = (self.least(amount), self.most(amount));
+        // With so many items, none of the sums below overflows.
+        let countable = u64::MAX / self.levels[0].value;
+        let divisor = self.levels[0].divisor;
+        for number in least..=most.min(budget) {
+            if number > countable {
+                return Ok(Verdict::Unknown);
+            }
+            self.work.step()?;
+            if divisor > 1 && !(amount - number * self.smallest).is_multiple_of(divisor) {
+                continue;
+            }
+            if self.enough(0, amount, number)
+                && self.little(0, amount, number)
+                && self.pay(0, amount, number)?
+            {
+                return Ok(Verdict::Fewest(number));
+            }
+        }
+        Ok(Verdict::Never)
+    }
+
+    /// Least number of items that could pay the amount, if they could be divided.
+    fn least(&self, mut amount: u64) -> u64 {
+        let mut items = 0;
+        for level in self.levels {
+            if amount <= level.worth {
+                return items + amount.div_ceil(level.value);
+            }
+            items += level.count;
+            amount -= level.worth;
+        }
+        items
+    }
+
+    /// Largest number of items that could pay the amount, if they could be divided.
+    fn most(&self, mut amount: u64) -> u64 {
+        let mut items = 0;
+        for level in self.levels.iter().rev() {
+            if amount <= level.worth {
+                return items + amount / level.value;
+            }
+            items += level.count;
+            amount -= level.worth;
+        }
+        items
+    }
+
+    /// Whether the largest `items` from level `i` on are worth at least `rest`.
+    fn enough(&self, i: usize, mut rest: u64, mut items: u64) -> bool {
+        for level in &self.levels[i..] {
+            if items <= level.count {
+                return rest <= level.value * items;
+            }
+            if rest <= level.worth {
+                return true;
+            }
+            rest -= level.worth;
+            items -= level.count;
+        }
+        rest == 0
+    }
+
+    /// Whether the smallest `items` from level `i` on are worth at most `rest`.
+    fn little(&self, i: usize, mut rest: u64, mut items: u64) -> bool {
+        for level in self.levels[i..].iter().rev() {
+            if items <= level.count {
+                return level.value * items <= rest;
+            }
+            if rest < level.worth {
+                return false;
+            }
+            rest -= level.worth;
+            items -= level.count;
+        }
+        true
+    }
+
+    /// Pay `rest`, which [`Self::enough`] and [`Self::little`] allow, with so many items from level
+    /// `i` on; sets their counts.
+    fn pay(&mut self, i: usize, rest: u64, items: u64) -> Result<bool, OutOfWork> {
+        self.work.step()?;
+        let level = self.levels[i];
+        let Some(&next) = self.levels.get(i + 1) else {
+            self.counts[i] = items;
+            return Ok(items <= level.count && rest == items * level.value);
+        };
+        let over = rest - items * self.smallest;
+        let most = over / level.over;
+        if i + 2 == self.levels.len() {
+            if most * level.over != over
+                || most > level.count.min(items)
+                || items - most > next.count
+            {
+                return Ok(false);
+            }
+            (self.counts[i], self.counts[i + 1]) = (most, items - most);
+            return Ok(true);
+        }
+        let most = level.count.min(items).min(most);
+        let Some(mut count) = self.most_that_leave_enough(i, rest, items, most) else {
+            return Ok(false);
+        };
+        loop {
+            let (left, others) = (rest - count * level.value, items - count);
+            if others > next.stock || !self.enough(i + 1, left, others) {
+                // Fewer of this value leave still more to the smaller ones.
+                return Ok(false);
+            }
+            let possible =
+                next.divisor <= 1 || (left - others * self.smallest).is_multiple_of(next.divisor);
+            if possible && self.pay(i + 1, left, others)? {
+                self.counts[i] = count;
+                return Ok(true);
+            }
+            if count == 0 {
+                return Ok(false);
+            }
+            count -= 1;
+            self.work.step()?;
+        }
+    }
+
+    /// The most items of level `i`, up to `most`, that leave what the others are worth at least.
+    fn most_that_leave_enough(&self, i: usize, rest: u64, items: u64, most: u64) -> Option<u64> {
+        let value = self.levels[i].value;
+        let leaves = |count: u64| self.little(i + 1, rest - count * value, items - count);
+        if leaves(most) {
+            return Some(most);
+        }
+        if most == 0 || !leaves(0) {
+            return None;
+        }
+        let (mut fits, mut exceeds) = (0, most);
+        while exceeds - fits > 1 {
+            let middle = fits + (exceeds - fits) / 2;
+            if leaves(middle) {
+                fits = middle
+            } else {
+                exceeds = middle
+            }
+        }
+        Some(fits)
+    }
+}

@@ -1,0 +1,142 @@
+//! The first attempt at the fewest items: largest value first, without a look at the values.
+//!
+//! Depth first, from the most items of a value down, which pays everyday amounts at once: what is
+//! then left to prove is that one item less of some value cannot be made up for within the number
+//! of items found. It needs no division but one for each pile, and no preparation. It gives up after a few
+//! steps, or when it has been at a dead end twice: then a look at the values is worth its time.
+
+use super::OutOfWork;
+use super::fewest::Pile;
+
+/// Steps of the attempt.
+const STEPS: u32 = 24;
+/// Dead ends of the attempt.
+const DEAD_ENDS: u32 = 2;
+
+/// A pile and those after it.
+#[derive(Clone, Copy)]
+struct Level {
+    value: u64,
+    count: u64,
+    /// What this pile is worth, saturating.
+    worth: u64,
+    /// What this pile and all smaller ones are worth, saturating.
+    total: u64,
+}
+
+struct Plain<'a> {
+    levels: &'a [Level],
+    counts: &'a mut [u64],
+    steps: u32,
+    dead_ends: u32,
+}
+
+/// The fewest items, at most `budget`, from piles whose values are at most the amount.
+///
+/// `counts` are set for every pile. An error means that the attempt was given up.
+pub(super) fn fewest<const N: usize>(
+    amount: u64,
+    piles: &[Pile],
+    budget: u64,
+    counts: &mut [u64],
+) -> Result<Option<u64>, OutOfWork> {
+    let mut levels = [Level {
+        value: 1,
+        count: 0,
+        worth: 0,
+        total: 0,
+    }; N];
+    let levels = &mut levels[..piles.len()];
+    let mut total = 0u64;
+    for (level, pile) in levels.iter_mut().zip(piles).rev() {
+        let worth = pile.value.saturating_mul(pile.count);
+        total = total.saturating_add(worth);
+        *level = Level {
+            value: pile.value,
+            count: pile.count,
+            worth,
+            total,
+        };
+    }
+    if total < amount {
+        return Ok(None);
+    }
+    let mut plain = Plain {
+        levels,
+        counts,
+        steps: 0,
+        dead_ends: 0,
+    };
+    if !plain.fits(0, amount, budget) {
+        return Ok(None);
+    }
+    plain.pay(0, amount, budget)
+}
+
+impl Plain<'_> {
+    fn step(&mut self) -> Result<(), OutOfWork> {
+        self.steps += 1;
+        if self.steps > STEPS {
+            return Err(OutOfWork);
+        }
+        Ok(())
+    }
+
+    /// Whether `items` could be worth `rest` from level `i` on, if they could be divided.
+    fn fits(&self, i: usize, mut rest: u64, mut items: u64) -> bool {
+        for level in &self.levels[i..] {
+            if rest <= level.worth {
+                return rest <= level.value.saturating_mul(items);
+            }
+            if items < level.count {
+                return false;
+            }
+            rest -= level.worth;
+            items -= level.count;
+        }
+        rest == 0
+    }
+
+    /// Fewest items for `rest` from level `i` on, if at most `budget`; sets their counts.
+    fn pay(&mut self, i: usize, rest: u64, mut budget: u64) -> Result<Option<u64>, OutOfWork> {
+        self.step()?;
+        let level = self.levels[i];
+        let mut count = level.count.min(rest / level.value);
+        let mut left = rest - count * level.value;
+        if left == 0 {
+            // Fewer items of this value would cost more of the smaller ones.
+            if count > budget {
+                return Ok(None);
+            }
+            self.counts[i] = count;
+            self.counts[i + 1..].fill(0);
+            return Ok(Some(count));
+        }
+        let mut best = None;
+        let Some(smaller) = self.levels.get(i + 1).map(|next| next.total) else {
+            return self.dead_end();
+        };
+        while left <= smaller && count <= budget && self.fits(i + 1, left, budget - count) {
+            if let Some(items) = self.pay(i + 1, left, budget - count)? {
+                self.counts[i] = count;
+                best = Some(count + items);
+                budget = count + items - 1;
+            }
+            if count == 0 {
+                break;
+            }
+            count -= 1;
+            left += level.value;
+            self.step()?;
+        }
+        Ok(best)
+    }
+
+    fn dead_end(&mut self) -> Result<Option<u64>, OutOfWork> {
+        self.dead_ends += 1;
+        if self.dead_ends >= DEAD_ENDS {
+            return Err(OutOfWork);
+        }
+        Ok(None)
+    }
+}
