@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::fewest::{self, Pile, UNBOUNDED, gcd};
+use super::fewest::{self, FEW, Pile, SOME, UNBOUNDED, gcd};
 use super::source::{Source, Sources};
 use super::{Currency, Failure, MAX_UNITS, OutOfWork, SCALE, Unit, Work, share};
 
@@ -19,7 +19,7 @@ pub struct Cash {
     /// What one of `amount` is in smallest units.
     pub measure: u128,
     /// Values of the piles, largest first.
-    pub values: SmallVec<[u64; fewest::FEW]>,
+    pub values: SmallVec<[u64; SOME]>,
     /// The units, pile by pile, in the order of the request.
     pub sources: Sources,
 }
@@ -50,7 +50,7 @@ impl Cash {
         let (mut held, mut contained) = (0u128, 0u128);
         // Whole money, as nearly always, is reckoned in whole money: small numbers divide faster.
         let mut whole = amount.is_multiple_of(SCALE);
-        let mut sorted = true;
+        let (mut falling, mut rising) = (true, true);
         for (place, unit) in units.iter().enumerate() {
             if unit.currency != currency {
                 continue;
@@ -67,9 +67,11 @@ impl Cash {
             }
             if high > 0 && value <= amount {
                 whole &= unit.value.is_multiple_of(WHOLE);
-                sorted &= sources
-                    .last()
-                    .is_none_or(|last: &Source| units[last.unit].value >= unit.value);
+                if let Some(last) = sources.last() {
+                    let last = units[last.unit].value;
+                    falling &= last >= unit.value;
+                    rising &= last < unit.value;
+                }
                 sources.push(Source {
                     unit: place,
                     pile: 0,
@@ -88,7 +90,10 @@ impl Cash {
         if held < amount {
             return Err(Failure::NotDispensable(currency));
         }
-        if !sorted {
+        if falling {
+        } else if rising {
+            sources.reverse();
+        } else {
             sources.sort_by(|a, b| units[b.unit].value.cmp(&units[a.unit].value));
         }
         let measure = if amount > u128::from(UNBOUNDED) {
@@ -133,10 +138,10 @@ impl Cash {
         counts: &mut [u64],
         work: &mut Work,
     ) -> Result<Option<u64>, OutOfWork> {
-        if self.values.len() <= fewest::FEW {
-            self.fewest_of::<{ fewest::FEW }>(sources, amount, budget, counts, work)
-        } else {
-            self.fewest_of::<MAX_UNITS>(sources, amount, budget, counts, work)
+        match self.values.len() {
+            ..=FEW => self.fewest_of::<FEW>(sources, amount, budget, counts, work),
+            ..=SOME => self.fewest_of::<SOME>(sources, amount, budget, counts, work),
+            _ => self.fewest_of::<MAX_UNITS>(sources, amount, budget, counts, work),
         }
     }
 
@@ -192,10 +197,10 @@ impl Cash {
         result: &mut [u64],
         work: &mut Work,
     ) -> Result<u64, Failure> {
-        if self.values.len() <= fewest::FEW {
-            self.fewest_handed_out::<{ fewest::FEW }>(budget, result, work)
-        } else {
-            self.fewest_handed_out::<MAX_UNITS>(budget, result, work)
+        match self.values.len() {
+            ..=FEW => self.fewest_handed_out::<FEW>(budget, result, work),
+            ..=SOME => self.fewest_handed_out::<SOME>(budget, result, work),
+            _ => self.fewest_handed_out::<MAX_UNITS>(budget, result, work),
         }
     }
 

@@ -44,6 +44,46 @@ use super::{MAX_UNITS, OutOfWork, Work};
 
 /// Costs that are looked at, at most: 2 MB of bits.
 const MOST_COSTS: u64 = 1 << 24;
+/// Costs that are nearby: some words of bits.
+const NEARBY: u64 = 1 << 10;
+
+/// The fewest items where what must be exchanged costs little: within so many cells of a table.
+///
+/// Also gives a number of items below which there are none.
+pub fn nearby(
+    amount: u64,
+    piles: &[(u64, u64)],
+    budget: u64,
+    cells: usize,
+    counts: &mut [u64],
+    work: &mut Work,
+) -> Result<(Verdict, u64), OutOfWork> {
+    let exchange = Exchange::new(amount, piles);
+    let (value, mut least) = (exchange.value, exchange.least);
+    let mut cost = (value - exchange.remainder) % value;
+    if exchange.remainder > 0 {
+        least += 1;
+    }
+    while least <= budget && cost < NEARBY {
+        if Reached::new(&exchange.others, cost as usize, work)?.has(cost as usize) {
+            if cost as usize * piles.len() > cells {
+                break;
+            }
+            let Some(table) = Table::new(&exchange.others, cost as usize, 1, work)? else {
+                break;
+            };
+            let more = least - exchange.least;
+            if exchange.take_first(&table, cost as usize, more, counts) {
+                return Ok((Verdict::Fewest(least), least));
+            }
+            // The pivot's stock is in the way.
+            break;
+        }
+        cost += value;
+        least += 1;
+    }
+    Ok((Verdict::Unknown, least))
+}
 
 /// The fewest items for an amount from piles of falling value, at most `budget` of them.
 ///

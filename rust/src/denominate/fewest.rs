@@ -45,9 +45,14 @@ pub const UNBOUNDED: u64 = u64::MAX >> 2;
 
 /// Piles of an everyday cash dispenser.
 pub const FEW: usize = 8;
+/// Piles of one that has many values, such as those of coins.
+pub const SOME: usize = 24;
 
-/// Steps of the search by number.
+/// Steps of the search by number, before it is known which numbers are too few and after.
+const FIRST_STEPS: u64 = 64;
 const NUMBER_STEPS: u64 = 256;
+/// Cells of a table for exchanges that cost little.
+const NEARBY_CELLS: usize = 1 << 13;
 /// Steps of the search with all its means, before exchanges are tried.
 const SOME_STEPS: u64 = 512;
 /// Steps of it before larger tables are.
@@ -82,10 +87,24 @@ pub fn fewest<const N: usize>(
     work: &mut Work,
 ) -> Result<Option<u64>, OutOfWork> {
     debug_assert!(piles.windows(2).all(|pair| pair[0].value > pair[1].value));
-    counts.fill(0);
     if amount == 0 {
+        counts.fill(0);
         return Ok(Some(0));
     }
+    match plain::fewest::<N>(amount, piles, budget, counts) {
+        Ok(items) => Ok(items),
+        Err(OutOfWork) => usable::<N>(amount, piles, budget, counts, work),
+    }
+}
+
+/// The fewest items from those piles that can give something.
+fn usable<const N: usize>(
+    amount: u64,
+    piles: &[Pile],
+    budget: u64,
+    counts: &mut [u64],
+    work: &mut Work,
+) -> Result<Option<u64>, OutOfWork> {
     let mut usable = [Pile::NONE; N];
     let mut places = [0u8; N];
     let mut n = 0;
@@ -96,17 +115,14 @@ pub fn fewest<const N: usize>(
             n += 1;
         }
     }
-    let piles = &usable[..n];
+    if n == piles.len() {
+        return structured::<N>(amount, piles, budget, counts, work);
+    }
     let mut found = [0u64; N];
-    let found = &mut found[..n];
-    let outcome = match plain::fewest::<N>(amount, piles, budget, found) {
-        Ok(items) => items,
-        Err(OutOfWork) => structured::<N>(amount, piles, budget, found, work)?,
-    };
-    if outcome.is_some() {
-        for (place, count) in places.iter().zip(&*found) {
-            counts[*place as usize] = *count;
-        }
+    let outcome = structured::<N>(amount, &usable[..n], budget, &mut found[..n], work)?;
+    counts.fill(0);
+    for (place, count) in places[..n].iter().zip(found) {
+        counts[*place as usize] = count;
     }
     Ok(outcome)
 }
@@ -122,18 +138,21 @@ fn structured<const N: usize>(
     if residues::forbid(amount, piles) {
         return Ok(None);
     }
-    let steps = NUMBER_STEPS.min(work.left());
-    let (verdict, taken) = number::fewest::<N>(amount, piles, budget, counts, steps);
-    work.steps(taken)?;
+    let mut verdict = number::fewest::<N>(amount, piles, (0, budget), counts, FIRST_STEPS, work)?;
+    if verdict == Verdict::Unknown {
+        let (found, floor) = nearby(amount, piles, budget, counts, work)?;
+        verdict = found;
+        if verdict == Verdict::Unknown {
+            let range = (floor, budget);
+            verdict = number::fewest::<N>(amount, piles, range, counts, NUMBER_STEPS, work)?;
+        }
+    }
     match verdict {
         Verdict::Fewest(items) => return Ok(Some(items)),
         Verdict::Never => return Ok(None),
-        Verdict::Unknown if work.left() == 0 => return Err(OutOfWork),
         Verdict::Unknown => {}
     }
-    let divisor = piles
-        .iter()
-        .fold(0, |divisor, pile| gcd(divisor, pile.value));
+    let divisor = residues::common_divisor(piles);
     let amount = amount / divisor;
     let mut levels = [Level::NONE; N];
     let levels = search::levels(amount, piles, divisor, &mut levels);
@@ -173,10 +192,30 @@ fn structured<const N: usize>(
     }
 }
 
+fn nearby(
+    amount: u64,
+    piles: &[Pile],
+    budget: u64,
+    counts: &mut [u64],
+    work: &mut Work,
+) -> Result<(Verdict, u64), OutOfWork> {
+    let piles: SmallVec<[(u64, u64); MAX_UNITS]> = piles
+        .iter()
+        .map(|pile| (pile.value, pile.count.min(amount / pile.value + 1)))
+        .collect();
+    exchange::nearby(amount, &piles, budget, NEARBY_CELLS, counts, work)
+}
+
 /// Greatest common divisor; `gcd(0, b)` is `b`.
-pub fn gcd(mut a: u64, mut b: u64) -> u64 {
-    if a == 0 || b == 0 {
-        return a | b;
+pub fn gcd(a: u64, b: u64) -> u64 {
+    let (large, small) = (a.max(b), a.min(b));
+    if small == 0 {
+        return large;
+    }
+    // Values of money are often multiples of each other, or nearly.
+    let (mut a, mut b) = (small, large % small);
+    if b == 0 {
+        return a;
     }
     let shift = (a | b).trailing_zeros();
     a >>= a.trailing_zeros();

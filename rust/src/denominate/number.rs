@@ -12,6 +12,8 @@
 //! the most down, the largest value first. If there are none for any number up to the most items
 //! that the amount can take, there are none.
 
+use std::cmp::Ordering;
+
 use super::fewest::{Pile, gcd};
 use super::sums::Verdict;
 use super::{OutOfWork, Work};
@@ -39,15 +41,17 @@ struct Numbered<'a> {
     work: Work,
 }
 
-/// The fewest items, at most `budget`, from piles whose values are at most the amount, within so
-/// many steps; [`Verdict::Unknown`] if they do not do.
+/// The fewest items, at least `floor` and at most `budget`, from piles whose values are at most the
+/// amount, within so many steps; [`Verdict::Unknown`] if they do not do.
 pub(super) fn fewest<const N: usize>(
     amount: u64,
     piles: &[Pile],
-    budget: u64,
+    (floor, budget): (u64, u64),
     counts: &mut [u64],
     steps: u64,
-) -> (Verdict, u64) {
+    work: &mut Work,
+) -> Result<Verdict, OutOfWork> {
+    let steps = steps.min(work.left());
     let mut levels = [Level {
         value: 1,
         count: 0,
@@ -80,16 +84,18 @@ pub(super) fn fewest<const N: usize>(
         counts,
         work: Work::new(steps),
     };
-    let verdict = numbered.search(amount, budget);
-    (
-        verdict.unwrap_or(Verdict::Unknown),
-        steps - numbered.work.left(),
-    )
+    let verdict = numbered.search(amount, floor, budget);
+    work.steps(steps - numbered.work.left())?;
+    match verdict {
+        Err(OutOfWork) if work.left() == 0 => Err(OutOfWork),
+        Err(OutOfWork) => Ok(Verdict::Unknown),
+        found => found,
+    }
 }
 
 impl Numbered<'_> {
-    fn search(&mut self, amount: u64, budget: u64) -> Result<Verdict, OutOfWork> {
-        let (least, most) = (self.least(amount), self.most(amount));
+    fn search(&mut self, amount: u64, floor: u64, budget: u64) -> Result<Verdict, OutOfWork> {
+        let (least, most) = (self.least(amount).max(floor), self.most(amount));
         // With so many items, none of the sums below overflows.
         let countable = u64::MAX / self.levels[0].value;
         let divisor = self.levels[0].divisor;
@@ -169,14 +175,24 @@ impl Numbered<'_> {
 
     /// Pay `rest`, which [`Self::enough`] and [`Self::little`] allow, with so many items from level
     /// `i` on; sets their counts.
-    fn pay(&mut self, i: usize, rest: u64, items: u64) -> Result<bool, OutOfWork> {
+    fn pay(&mut self, mut i: usize, rest: u64, items: u64) -> Result<bool, OutOfWork> {
         self.work.step()?;
+        let over = rest - items * self.smallest;
+        // Values of which not even one fits.
+        while self.levels[i].over > over {
+            self.counts[i] = 0;
+            i += 1;
+        }
+        match items {
+            0 | 1 => return Ok(self.pay_one(i, rest, items)),
+            2 => return Ok(self.pay_two(i, rest)),
+            _ => {}
+        }
         let level = self.levels[i];
         let Some(&next) = self.levels.get(i + 1) else {
             self.counts[i] = items;
-            return Ok(items <= level.count && rest == items * level.value);
+            return Ok(items <= level.count && over == 0);
         };
-        let over = rest - items * self.smallest;
         let most = over / level.over;
         if i + 2 == self.levels.len() {
             if most * level.over != over
@@ -210,6 +226,45 @@ impl Numbered<'_> {
             count -= 1;
             self.work.step()?;
         }
+    }
+
+    /// Pay `rest` with one item or none from level `i` on.
+    fn pay_one(&mut self, i: usize, rest: u64, items: u64) -> bool {
+        self.counts[i..].fill(0);
+        if items == 0 {
+            return rest == 0;
+        }
+        let from = &self.levels[i..];
+        let place = from.partition_point(|level| level.value > rest);
+        let found = from
+            .get(place)
+            .is_some_and(|level| level.value == rest && level.count > 0);
+        if found {
+            self.counts[i + place] = 1;
+        }
+        found
+    }
+
+    /// Pay `rest` with two items from level `i` on: the one from the largest value down, the other
+    /// from the smallest up, until they meet.
+    fn pay_two(&mut self, i: usize, rest: u64) -> bool {
+        self.counts[i..].fill(0);
+        let (mut large, mut small) = (i, self.levels.len() - 1);
+        while large < small {
+            match (self.levels[large].value + self.levels[small].value).cmp(&rest) {
+                Ordering::Greater => large += 1,
+                Ordering::Less => small -= 1,
+                Ordering::Equal => {
+                    (self.counts[large], self.counts[small]) = (1, 1);
+                    return true;
+                }
+            }
+        }
+        let found = self.levels[large].value * 2 == rest && self.levels[large].count > 1;
+        if found {
+            self.counts[large] = 2;
+        }
+        found
     }
 
     /// The most items of level `i`, up to `most`, that leave what the others are worth at least.

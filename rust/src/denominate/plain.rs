@@ -22,6 +22,8 @@ struct Level {
     worth: u64,
     /// What this pile and all smaller ones are worth, saturating.
     total: u64,
+    /// Items of this pile and all smaller ones, saturating.
+    stock: u64,
 }
 
 struct Plain<'a> {
@@ -31,9 +33,9 @@ struct Plain<'a> {
     dead_ends: u32,
 }
 
-/// The fewest items, at most `budget`, from piles whose values are at most the amount.
+/// The fewest items, at most `budget`; sets `counts`, of every pile.
 ///
-/// `counts` are set for every pile. An error means that the attempt was given up.
+/// An error means that the attempt was given up: then the piles are worth the amount at least.
 pub(super) fn fewest<const N: usize>(
     amount: u64,
     piles: &[Pile],
@@ -45,17 +47,20 @@ pub(super) fn fewest<const N: usize>(
         count: 0,
         worth: 0,
         total: 0,
+        stock: 0,
     }; N];
     let levels = &mut levels[..piles.len()];
-    let mut total = 0u64;
+    let (mut total, mut stock) = (0u64, 0u64);
     for (level, pile) in levels.iter_mut().zip(piles).rev() {
         let worth = pile.value.saturating_mul(pile.count);
         total = total.saturating_add(worth);
+        stock = stock.saturating_add(pile.count);
         *level = Level {
             value: pile.value,
             count: pile.count,
             worth,
             total,
+            stock,
         };
     }
     if total < amount {
@@ -82,8 +87,12 @@ impl Plain<'_> {
         Ok(())
     }
 
-    /// Whether `items` could be worth `rest` from level `i` on, if they could be divided.
+    /// Whether `items` could be worth `rest` from level `i` on, if they could be divided; all of them
+    /// are worth it.
     fn fits(&self, i: usize, mut rest: u64, mut items: u64) -> bool {
+        if self.levels[i].stock <= items {
+            return true;
+        }
         for level in &self.levels[i..] {
             if rest <= level.worth {
                 return rest <= level.value.saturating_mul(items);

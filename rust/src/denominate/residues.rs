@@ -17,7 +17,7 @@ pub(super) fn forbid(amount: u64, piles: &[Pile]) -> bool {
         return true;
     }
     let divisor = plentiful(common, piles);
-    if divisor == 1 {
+    if divisor <= 1 {
         return false;
     }
     let all = u64::MAX >> (LARGEST - divisor);
@@ -41,6 +41,18 @@ pub(super) fn forbid(amount: u64, piles: &[Pile]) -> bool {
         }
     }
     reached >> (amount / common % divisor) & 1 == 0
+}
+
+/// What all values are multiples of.
+pub(super) fn common_divisor(piles: &[Pile]) -> u64 {
+    let mut common = 0;
+    for pile in piles {
+        common = gcd(common, pile.value);
+        if common == 1 {
+            break;
+        }
+    }
+    common
 }
 
 /// The common divisor of the piles with most items, over that of all; of as few of them as bring it

@@ -19,5 +19,5 @@ pub struct Source {
     pub high: u64,
 }
 
-/// The units of one currency; few, as a rule.
-pub type Sources = SmallVec<[Source; fewest::FEW]>;
+/// The units of one currency.
+pub type Sources = SmallVec<[Source; fewest::SOME]>;
