@@ -1,6 +1,6 @@
 //! The units of one currency, as the mixes see them: grouped into piles of one value.
 
-use smallvec::SmallVec;
+use arrayvec::ArrayVec;
 
 use super::fewest::{self, FEW, Pile, SOME, UNBOUNDED, gcd};
 use super::source::{Source, Sources};
@@ -19,7 +19,7 @@ pub struct Cash {
     /// What one of `amount` is in smallest units.
     pub measure: u128,
     /// Values of the piles, largest first.
-    pub values: SmallVec<[u64; SOME]>,
+    pub values: ArrayVec<u64, MAX_UNITS>,
     /// The units, pile by pile, in the order of the request.
     pub sources: Sources,
 }
@@ -31,8 +31,8 @@ impl Cash {
             currency: Currency([0; 3]),
             amount: 0,
             measure: 1,
-            values: SmallVec::new(),
-            sources: SmallVec::new(),
+            values: ArrayVec::new(),
+            sources: ArrayVec::new(),
         }
     }
 
@@ -46,11 +46,13 @@ impl Cash {
         self.currency = currency;
         let sources = &mut self.sources;
         sources.clear();
+        // What no item can be worth, if the amount is more than that.
+        let roof = u64::try_from(amount).unwrap_or(u64::MAX);
         let mut any = false;
-        let (mut held, mut contained) = (0u128, 0u128);
+        let (mut held, mut contained) = (0u64, 0u64);
         // Whole money, as nearly always, is reckoned in whole money: small numbers divide faster.
-        let mut whole = amount.is_multiple_of(SCALE);
-        let (mut falling, mut rising) = (true, true);
+        let mut whole = roof.is_multiple_of(WHOLE);
+        let (mut falling, mut rising, mut last) = (true, true, 0);
         for (place, unit) in units.iter().enumerate() {
             if unit.currency != currency {
                 continue;
@@ -60,18 +62,15 @@ impl Cash {
             if unit.minimum > high {
                 return Err(Failure::MinimumAboveMaximum(place));
             }
-            let value = u128::from(unit.value);
-            held = held.saturating_add(value * u128::from(high));
+            held = held.saturating_add(unit.value.saturating_mul(high));
             if unit.minimum > 0 {
-                contained = contained.saturating_add(value * u128::from(unit.minimum));
+                contained = contained.saturating_add(unit.value.saturating_mul(unit.minimum));
             }
-            if high > 0 && value <= amount {
+            if high > 0 && unit.value <= roof {
                 whole &= unit.value.is_multiple_of(WHOLE);
-                if let Some(last) = sources.last() {
-                    let last = units[last.unit].value;
-                    falling &= last >= unit.value;
-                    rising &= last < unit.value;
-                }
+                falling &= last >= unit.value || last == 0;
+                rising &= last < unit.value;
+                last = unit.value;
                 sources.push(Source {
                     unit: place,
                     pile: 0,
@@ -84,10 +83,11 @@ impl Cash {
         if !any {
             return Err(Failure::InvalidCurrency(currency));
         }
-        if contained > amount {
+        if contained > roof {
             return Err(Failure::ContainedAboveAmount(currency));
         }
-        if held < amount {
+        // Sums are exact up to the roof, which only an amount that is out of reach exceeds.
+        if held < roof || u128::from(roof) < amount && all_there_is(units, currency) < amount {
             return Err(Failure::NotDispensable(currency));
         }
         if falling {
@@ -96,7 +96,7 @@ impl Cash {
         } else {
             sources.sort_by(|a, b| units[b.unit].value.cmp(&units[a.unit].value));
         }
-        let measure = if amount > u128::from(UNBOUNDED) {
+        let measure = if roof > UNBOUNDED {
             common_measure(currency, amount, sources, units)?
         } else if whole {
             WHOLE
@@ -104,21 +104,22 @@ impl Cash {
             1
         };
         self.values.clear();
+        let mut last = 0;
         for source in sources {
             let value = match measure {
                 1 => units[source.unit].value,
                 WHOLE => units[source.unit].value / WHOLE,
                 measure => units[source.unit].value / measure,
             };
-            if self.values.last() != Some(&value) {
+            if value != last {
                 self.values.push(value);
+                last = value;
             }
             source.pile = self.values.len() - 1;
         }
         self.measure = u128::from(measure);
-        self.amount = match u64::try_from(amount) {
-            Ok(amount) if measure == 1 => amount,
-            Ok(amount) if measure == WHOLE => amount / WHOLE,
+        self.amount = match measure {
+            WHOLE if roof <= UNBOUNDED => roof / WHOLE,
             _ => (amount / self.measure) as u64,
         };
         Ok(())
@@ -139,8 +140,8 @@ impl Cash {
         work: &mut Work,
     ) -> Result<Option<u64>, OutOfWork> {
         match self.values.len() {
-            ..=FEW => self.fewest_of::<FEW>(sources, amount, budget, counts, work),
-            ..=SOME => self.fewest_of::<SOME>(sources, amount, budget, counts, work),
+            n if n <= FEW => self.fewest_of::<FEW>(sources, amount, budget, counts, work),
+            n if n <= SOME => self.fewest_of::<SOME>(sources, amount, budget, counts, work),
             _ => self.fewest_of::<MAX_UNITS>(sources, amount, budget, counts, work),
         }
     }
@@ -198,8 +199,8 @@ impl Cash {
         work: &mut Work,
     ) -> Result<u64, Failure> {
         match self.values.len() {
-            ..=FEW => self.fewest_handed_out::<FEW>(budget, result, work),
-            ..=SOME => self.fewest_handed_out::<SOME>(budget, result, work),
+            n if n <= FEW => self.fewest_handed_out::<FEW>(budget, result, work),
+            n if n <= SOME => self.fewest_handed_out::<SOME>(budget, result, work),
             _ => self.fewest_handed_out::<MAX_UNITS>(budget, result, work),
         }
     }
@@ -223,10 +224,26 @@ impl Cash {
 
     /// Share items of piles out to units.
     pub fn hand_out(&self, sources: &[Source], counts: &[u64], result: &mut [u64]) {
+        if sources.len() == self.values.len() {
+            // One unit of each value, as nearly always.
+            for source in sources {
+                result[source.unit] = counts[source.pile];
+            }
+            return;
+        }
         for pile in sources.chunk_by(|a, b| a.pile == b.pile) {
             share::share(pile, counts[pile[0].pile], result);
         }
     }
+}
+
+/// What all units of a currency may give together.
+fn all_there_is(units: &[Unit], currency: Currency) -> u128 {
+    units
+        .iter()
+        .filter(|unit| unit.currency == currency)
+        .map(|unit| u128::from(unit.value) * u128::from(unit.count.min(unit.maximum)))
+        .fold(0, u128::saturating_add)
 }
 
 /// What an amount beyond [`UNBOUNDED`] is measured in: the common divisor of the values.

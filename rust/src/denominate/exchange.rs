@@ -45,7 +45,7 @@ use super::{MAX_UNITS, OutOfWork, Work};
 /// Costs that are looked at, at most: 2 MB of bits.
 const MOST_COSTS: u64 = 1 << 24;
 /// Costs that are nearby: some words of bits.
-const NEARBY: u64 = 1 << 10;
+const NEARBY: u64 = 1 << 12;
 
 /// The fewest items where what must be exchanged costs little: within so many cells of a table.
 ///
@@ -64,23 +64,23 @@ pub fn nearby(
     if exchange.remainder > 0 {
         least += 1;
     }
-    while least <= budget && cost < NEARBY {
-        if Reached::new(&exchange.others, cost as usize, work)?.has(cost as usize) {
-            if cost as usize * piles.len() > cells {
-                break;
+    let mut top = cost;
+    while least <= budget && top < NEARBY {
+        let reached = Reached::new(&exchange.others, top as usize, work)?;
+        while least <= budget && cost <= top {
+            if reached.has(cost as usize) {
+                let small = cost as usize * piles.len() <= cells;
+                let found = small && exchange.least_cost(cost as usize, least, counts, work)?;
+                let verdict = match found {
+                    true => Verdict::Fewest(least),
+                    false => Verdict::Unknown,
+                };
+                return Ok((verdict, least));
             }
-            let Some(table) = Table::new(&exchange.others, cost as usize, 1, work)? else {
-                break;
-            };
-            let more = least - exchange.least;
-            if exchange.take_first(&table, cost as usize, more, counts) {
-                return Ok((Verdict::Fewest(least), least));
-            }
-            // The pivot's stock is in the way.
-            break;
+            cost += value;
+            least += 1;
         }
-        cost += value;
-        least += 1;
+        top = cost + 2 * value;
     }
     Ok((Verdict::Unknown, least))
 }
@@ -239,6 +239,21 @@ impl<'a> Exchange<'a> {
         let mut moved = [0u64; MAX_UNITS];
         let net = table.read(&self.others, cost, false, &mut moved);
         self.set(&moved, (self.whole + more) as i64 - net, counts)
+    }
+
+    /// Take the first answer by the tie rule with so many items, which is the least cost that can be
+    /// reached; false if the pivot's stock is in the way.
+    fn least_cost(
+        &self,
+        cost: usize,
+        items: u64,
+        counts: &mut [u64],
+        work: &mut Work,
+    ) -> Result<bool, OutOfWork> {
+        Ok(match Table::new(&self.others, cost, 1, work)? {
+            Some(table) => self.take_first(&table, cost, items - self.least, counts),
+            None => false,
+        })
     }
 
     /// Take the first answer by the tie rule for which the pivot's stock suffices.

@@ -34,7 +34,7 @@
 //! hard as a knapsack's, and the tables would be too large. Then the search goes on until it is
 //! complete or the limit of work ends it, which is said as what it is.
 
-use smallvec::SmallVec;
+use arrayvec::ArrayVec;
 
 use super::search::{self, Level};
 use super::sums::Verdict;
@@ -163,7 +163,7 @@ fn structured<const N: usize>(
         return Ok(outcome);
     }
     // One more than fits, so that a pile which could pay all but a remainder can be the pivot.
-    let piles: SmallVec<[(u64, u64); MAX_UNITS]> = levels
+    let piles: ArrayVec<(u64, u64), MAX_UNITS> = levels
         .iter()
         .map(|level| (level.value, level.held.min(amount / level.value + 1)))
         .collect();
@@ -199,7 +199,7 @@ fn nearby(
     counts: &mut [u64],
     work: &mut Work,
 ) -> Result<(Verdict, u64), OutOfWork> {
-    let piles: SmallVec<[(u64, u64); MAX_UNITS]> = piles
+    let piles: ArrayVec<(u64, u64), MAX_UNITS> = piles
         .iter()
         .map(|pile| (pile.value, pile.count.min(amount / pile.value + 1)))
         .collect();

@@ -172,27 +172,26 @@ pub fn denominate(request: &Request, counts: &mut [u64], work: &mut Work) -> Res
     }
     counts.fill(0);
     let limit = request.max_items.unwrap_or(UNBOUNDED).min(UNBOUNDED);
-    if let [(currency, amount)] = *request.amounts {
-        if amount == 0 && !holds_back(request.units, currency) {
-            return Ok(0);
+    let wanted = || {
+        request
+            .amounts
+            .iter()
+            .filter(|(currency, amount)| *amount > 0 || holds_back(request.units, *currency))
+    };
+    let mut cash = Cash::none();
+    let mut left = limit;
+    if request.max_items.is_none() || request.amounts.len() == 1 {
+        for &(currency, amount) in wanted() {
+            cash.gather(currency, amount, request.units)?;
+            left -= mixed(&cash, request.mix, left, counts, work)?;
         }
-        let mut cash = Cash::none();
+        return Ok(limit - left);
+    }
+    let mut needs = Vec::with_capacity(request.amounts.len());
+    for &(currency, amount) in wanted() {
         cash.gather(currency, amount, request.units)?;
-        return mixed(&cash, request.mix, limit, counts, work);
-    }
-    let mut cashes = Vec::with_capacity(request.amounts.len());
-    for &(currency, amount) in request.amounts {
-        if amount > 0 || holds_back(request.units, currency) {
-            cashes.push(Cash::none());
-            if let Some(cash) = cashes.last_mut() {
-                cash.gather(currency, amount, request.units)?;
-            }
-        }
-    }
-    let mut needs = Vec::with_capacity(cashes.len());
-    for cash in &cashes {
         needs.push(match request.mix {
-            Mix::Table(rows) => table::fewest(cash, rows)?,
+            Mix::Table(rows) => table::fewest(&cash, rows)?,
             _ => cash.need(work)?,
         });
     }
@@ -202,10 +201,10 @@ pub fn denominate(request: &Request, counts: &mut [u64], work: &mut Work) -> Res
     if needed > limit {
         return Err(Failure::TooManyItems(needed));
     }
-    let mut left = limit;
-    for (cash, need) in cashes.iter().zip(needs) {
+    for (&(currency, amount), need) in wanted().zip(needs) {
         needed -= need;
-        left -= mixed(cash, request.mix, left - needed, counts, work)?;
+        cash.gather(currency, amount, request.units)?;
+        left -= mixed(&cash, request.mix, left - needed, counts, work)?;
     }
     Ok(limit - left)
 }

@@ -1,8 +1,8 @@
 //! One unit of one currency, as the mixes see it.
 
-use smallvec::SmallVec;
+use arrayvec::ArrayVec;
 
-use super::fewest;
+use super::MAX_UNITS;
 
 /// What one unit may give.
 #[derive(Clone, Copy, Debug)]
@@ -20,4 +20,4 @@ pub struct Source {
 }
 
 /// The units of one currency.
-pub type Sources = SmallVec<[Source; fewest::SOME]>;
+pub type Sources = ArrayVec<Source, MAX_UNITS>;

@@ -4,7 +4,7 @@
 //! whose sums are the same. So a pile costs some passes over all sums, each of which runs over
 //! words or vectors of them.
 
-use smallvec::SmallVec;
+use arrayvec::ArrayVec;
 
 use super::{MAX_UNITS, OutOfWork, Work};
 
@@ -169,7 +169,7 @@ impl Table {
 
 /// Items whose sum is not above `top`, at most.
 fn most(items: &[Items], top: usize) -> u64 {
-    let mut cheap: SmallVec<[(usize, u64); MAX_UNITS]> =
+    let mut cheap: ArrayVec<(usize, u64), MAX_UNITS> =
         items.iter().map(|item| (item.worth, item.count)).collect();
     cheap.sort_unstable();
     let (mut room, mut most) = (top, 0u64);

@@ -8,7 +8,8 @@ mod unit;
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyTuple};
 
 use smallvec::SmallVec;
 
@@ -33,11 +34,14 @@ pub fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
 }
 
 /// Items that make up the amounts.
+///
+/// Python's dict of them takes longer to make than the search for them, as a rule, so it is made when
+/// it is asked for.
 #[pyclass(frozen, module = "xfs4iot.denominate")]
 struct Denomination {
-    /// Items by unit, for the units that give something, in the order of the units.
-    #[pyo3(get)]
-    values: Py<PyDict>,
+    units: Py<PyTuple>,
+    counts: SmallVec<[u64; FEW]>,
+    values: PyOnceLock<Py<PyDict>>,
     /// Number of items altogether.
     #[pyo3(get)]
     items: u64,
@@ -49,6 +53,21 @@ struct Denomination {
 
 #[pymethods]
 impl Denomination {
+    /// Items by unit, for the units that give something, in the order of the units.
+    #[getter]
+    fn values<'a, 'py>(&'a self, py: Python<'py>) -> PyResult<&'a Bound<'py, PyDict>> {
+        let made = self.values.get_or_try_init(py, || {
+            let values = PyDict::new(py);
+            for (unit, count) in self.units.bind(py).iter_borrowed().zip(&self.counts) {
+                if *count > 0 {
+                    values.set_item(unit.cast::<Unit>()?.get().id.bind(py), count)?;
+                }
+            }
+            PyResult::Ok(values.unbind())
+        })?;
+        Ok(made.bind(py))
+    }
+
     /// What was asked for: amounts by currency.
     #[getter]
     fn amounts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -59,22 +78,19 @@ impl Denomination {
         Ok(amounts)
     }
 
-    fn __repr__(&self, py: Python<'_>) -> String {
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let amounts: Vec<String> = self
             .amounts
             .iter()
             .map(|(currency, amount)| format!("'{}': '{}'", currency.name(), written(*amount)))
             .collect();
-        format!(
+        Ok(format!(
             "Denomination(values={}, items={}, amounts={{{}}}, mix={})",
-            self.values.bind(py),
+            self.values(py)?,
             self.items,
             amounts.join(", "),
-            self.mix
-                .bind(py)
-                .repr()
-                .map_or_else(|_| "?".to_owned(), |mix| mix.to_string())
-        )
+            self.mix.bind(py).repr()?
+        ))
     }
 
     fn __eq__(&self, other: &Bound<'_, PyAny>) -> PyResult<bool> {
@@ -84,7 +100,7 @@ impl Denomination {
         };
         let other = other.get();
         Ok(self.items == other.items
-            && self.values.bind(py).eq(&other.values)?
+            && self.values(py)?.eq(other.values(py)?)?
             && self.amounts == other.amounts
             && self.mix.bind(py).eq(&other.mix)?)
     }
@@ -106,24 +122,21 @@ fn denominate_<'py>(
     let py = amounts.py();
     let chosen = read_mix(mix)?;
     let units = gathered(units)?;
-    let mut asked = Asked::nothing();
-    asked.read(amounts, &units, max_items, partial, work_limit)?;
-    let request = Request {
-        amounts: &asked.amounts,
-        units: &asked.units,
-        mix: chosen,
-        max_items: asked.max_items,
+    let mut counts = SmallVec::from_elem(0, units.len());
+    let (items, amounts) = {
+        let mut asked = Asked::nothing();
+        asked.read(amounts, &units, max_items, partial, work_limit)?;
+        let request = Request {
+            amounts: &asked.amounts,
+            units: &asked.units,
+            mix: chosen,
+            max_items: asked.max_items,
+        };
+        let items = asked.solve(py, |work| {
+            denominate::denominate(&request, &mut counts, work)
+        })?;
+        (items, asked.amounts)
     };
-    let mut counts: SmallVec<[u64; FEW]> = SmallVec::from_elem(0, asked.units.len());
-    let items = asked.solve(py, |work| {
-        denominate::denominate(&request, &mut counts, work)
-    })?;
-    let values = PyDict::new(py);
-    for (object, count) in asked.objects.iter().zip(counts) {
-        if count > 0 {
-            values.set_item(&object.id, count)?;
-        }
-    }
     let mix = match mix {
         Some(mix) => mix.clone().unbind(),
         None => pyo3::intern!(py, "minimumBills")
@@ -132,9 +145,11 @@ fn denominate_<'py>(
             .unbind(),
     };
     Ok(Denomination {
-        values: values.unbind(),
+        units: units.unbind(),
+        counts,
+        values: PyOnceLock::new(),
         items,
-        amounts: asked.amounts,
+        amounts,
         mix,
     })
 }

@@ -2,15 +2,15 @@
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyMapping, PyString, PyTuple};
+use pyo3::types::{PyDict, PyInt, PyList, PyMapping, PyString, PyTuple};
 
+use arrayvec::ArrayVec;
 use smallvec::SmallVec;
 
 use super::errors::{Kind, error};
 use super::mix_table::MixTable;
-use super::money::{count_of, currency_of, money, written};
+use super::money::{count_of, currency_of, decimal_type, money, written};
 use super::unit::Unit;
-use crate::denominate::fewest::FEW;
 use crate::denominate::{self, Currency, Failure, MAX_UNITS, Mix, WORK_LIMIT, Work};
 
 /// Steps that are taken without giving other threads a chance: a few microseconds.
@@ -18,9 +18,9 @@ const TINY: u64 = 256;
 
 /// What is asked for, read.
 pub(super) struct Asked<'a> {
-    pub(super) units: SmallVec<[denominate::Unit; FEW]>,
+    pub(super) units: ArrayVec<denominate::Unit, MAX_UNITS>,
     /// The units as Python has them.
-    pub(super) objects: SmallVec<[&'a Unit; FEW]>,
+    pub(super) objects: ArrayVec<&'a Unit, MAX_UNITS>,
     pub(super) amounts: SmallVec<[(Currency, u128); 1]>,
     pub(super) max_items: Option<u64>,
     work_limit: u64,
@@ -30,8 +30,8 @@ impl<'a> Asked<'a> {
     /// Nothing yet; to be filled in place, as it is large to be moved.
     pub(super) fn nothing() -> Self {
         Self {
-            units: SmallVec::new(),
-            objects: SmallVec::new(),
+            units: ArrayVec::new(),
+            objects: ArrayVec::new(),
             amounts: SmallVec::new(),
             max_items: None,
             work_limit: WORK_LIMIT,
@@ -62,6 +62,16 @@ impl<'a> Asked<'a> {
 
     fn read_units(&mut self, given: &'a Bound<'_, PyTuple>) -> PyResult<()> {
         let py = given.py();
+        if given.len() > MAX_UNITS {
+            return Err(error(
+                py,
+                Kind::InvalidDenomination,
+                &format!(
+                    "there are {} units; at most {MAX_UNITS} can take part",
+                    given.len()
+                ),
+            ));
+        }
         for object in given.iter_borrowed() {
             let unit = object
                 .cast::<Unit>()
@@ -85,18 +95,12 @@ impl<'a> Asked<'a> {
 
     fn read_amounts(&mut self, amounts: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = amounts.py();
-        if let Ok(amounts) = amounts.cast_exact::<PyDict>() {
-            for (currency, amount) in amounts.iter() {
-                self.amounts
-                    .push((currency_of(&currency)?, money(&amount, "the amount")?));
-            }
-        } else if let Ok(amounts) = amounts.cast::<PyMapping>() {
-            for pair in amounts.items()?.iter() {
-                let (currency, amount): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair.extract()?;
-                self.amounts
-                    .push((currency_of(&currency)?, money(&amount, "the amount")?));
-            }
-        } else {
+        let mapping = for_each_pair(amounts, |currency, amount| {
+            let amount = (currency_of(&currency)?, money(&amount, "the amount")?);
+            self.amounts.push(amount);
+            Ok(())
+        })?;
+        if !mapping {
             let amount = money(amounts, "the amount")?;
             let Some(first) = self.units.first() else {
                 return Err(error(py, Kind::InvalidCurrency, "there are no units"));
@@ -122,41 +126,47 @@ impl<'a> Asked<'a> {
     }
 
     fn read_partial(&mut self, partial: &Bound<'_, PyAny>) -> PyResult<()> {
-        let py = partial.py();
-        for pair in partial.cast::<PyMapping>()?.items()?.iter() {
-            let (id, count): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair.extract()?;
+        let mapping = for_each_pair(partial, |id, count| {
             let count = count_of(&count, "a partial count")?;
-            let mut place = None;
-            for (at, object) in self.objects.iter().enumerate() {
-                if object.id.bind(py).as_any().eq(&id)? {
-                    place = Some(at);
-                }
-            }
-            let Some(place) = place else {
-                return Err(error(
-                    py,
-                    Kind::NotDispensable,
-                    &format!("{count} items are to come from {id:?}, but there is no such unit"),
-                ));
-            };
-            let unit = &mut self.units[place];
-            if count > 0
-                && !self
-                    .amounts
-                    .iter()
-                    .any(|(currency, _)| *currency == unit.currency)
-            {
-                return Err(error(
-                    py,
-                    Kind::InvalidCurrency,
-                    &format!(
-                        "items are to come from {id:?}, but no amount of {} is asked for",
-                        unit.currency.name()
-                    ),
-                ));
-            }
-            unit.minimum = unit.minimum.max(count);
+            self.contain(&id, count)
+        })?;
+        match mapping {
+            true => Ok(()),
+            false => Err(PyTypeError::new_err(
+                "partial counts are a mapping: items by unit",
+            )),
         }
+    }
+
+    /// Have so many items come from a unit.
+    fn contain(&mut self, id: &Bound<'_, PyAny>, count: u64) -> PyResult<()> {
+        let py = id.py();
+        let mut place = None;
+        for (at, object) in self.objects.iter().enumerate() {
+            if object.id.bind(py).as_any().eq(id)? {
+                place = Some(at);
+            }
+        }
+        let Some(place) = place else {
+            return Err(error(
+                py,
+                Kind::NotDispensable,
+                &format!("{count} items are to come from {id:?}, but there is no such unit"),
+            ));
+        };
+        let unit = &mut self.units[place];
+        let wanted = |(currency, _): &(Currency, u128)| *currency == unit.currency;
+        if count > 0 && !self.amounts.iter().any(wanted) {
+            return Err(error(
+                py,
+                Kind::InvalidCurrency,
+                &format!(
+                    "items are to come from {id:?}, but no amount of {} is asked for",
+                    unit.currency.name()
+                ),
+            ));
+        }
+        unit.minimum = unit.minimum.max(count);
         Ok(())
     }
 
@@ -259,16 +269,35 @@ impl<'a> Asked<'a> {
                     self.work_limit
                 ),
             ),
-            Failure::TooManyUnits => error(
-                py,
-                Kind::InvalidDenomination,
-                &format!(
-                    "there are {} units; at most {MAX_UNITS} can take part",
-                    self.units.len()
-                ),
-            ),
+            // More units than fit are refused when they are read.
+            Failure::TooManyUnits => {
+                error(py, Kind::InvalidDenomination, "there are too many units")
+            }
         }
     }
+}
+
+/// Take every key and value of a mapping; false if it is none.
+fn for_each_pair<'py>(
+    given: &Bound<'py, PyAny>,
+    mut each: impl FnMut(Bound<'py, PyAny>, Bound<'py, PyAny>) -> PyResult<()>,
+) -> PyResult<bool> {
+    if let Ok(dict) = given.cast_exact::<PyDict>() {
+        dict.iter().try_for_each(|(key, value)| each(key, value))?;
+        return Ok(true);
+    }
+    // Asking whether a number is a mapping takes longer than all else.
+    if given.is_exact_instance_of::<PyInt>() || given.is_exact_instance(decimal_type(given.py())?) {
+        return Ok(false);
+    }
+    let Ok(mapping) = given.cast::<PyMapping>() else {
+        return Ok(false);
+    };
+    for pair in mapping.items()?.iter() {
+        let (key, value) = pair.extract()?;
+        each(key, value)?;
+    }
+    Ok(true)
 }
 
 /// The units that are given, held together while they are read.
