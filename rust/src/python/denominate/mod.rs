@@ -6,9 +6,10 @@ mod money;
 mod request;
 mod unit;
 
+use std::sync::OnceLock;
+
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
 
 use smallvec::SmallVec;
@@ -41,7 +42,7 @@ pub fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
 struct Denomination {
     units: Py<PyTuple>,
     counts: SmallVec<[u64; FEW]>,
-    values: PyOnceLock<Py<PyDict>>,
+    values: OnceLock<Py<PyDict>>,
     /// Number of items altogether.
     #[pyo3(get)]
     items: u64,
@@ -56,16 +57,17 @@ impl Denomination {
     /// Items by unit, for the units that give something, in the order of the units.
     #[getter]
     fn values<'a, 'py>(&'a self, py: Python<'py>) -> PyResult<&'a Bound<'py, PyDict>> {
-        let made = self.values.get_or_try_init(py, || {
-            let values = PyDict::new(py);
-            for (unit, count) in self.units.bind(py).iter_borrowed().zip(&self.counts) {
-                if *count > 0 {
-                    values.set_item(unit.cast::<Unit>()?.get().id.bind(py), count)?;
-                }
+        if let Some(made) = self.values.get() {
+            return Ok(made.bind(py));
+        }
+        let values = PyDict::new(py);
+        for (unit, count) in self.units.bind(py).iter_borrowed().zip(&self.counts) {
+            if *count > 0 {
+                values.set_item(unit.cast::<Unit>()?.get().id.bind(py), count)?;
             }
-            PyResult::Ok(values.unbind())
-        })?;
-        Ok(made.bind(py))
+        }
+        // Where two threads make one, the first is everybody's.
+        Ok(self.values.get_or_init(|| values.unbind()).bind(py))
     }
 
     /// What was asked for: amounts by currency.
@@ -147,7 +149,7 @@ fn denominate_<'py>(
     Ok(Denomination {
         units: units.unbind(),
         counts,
-        values: PyOnceLock::new(),
+        values: OnceLock::new(),
         items,
         amounts,
         mix,
