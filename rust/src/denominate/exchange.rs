@@ -47,6 +47,17 @@ const MOST_COSTS: u64 = 1 << 24;
 /// Costs that are nearby: some words of bits.
 const NEARBY: u64 = 1 << 12;
 
+/// How far to go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Effort {
+    /// Costs of some items, as if the pivot had no limits.
+    Little,
+    /// The same, minding the pivot's stock.
+    Stock,
+    /// All costs that matter.
+    All,
+}
+
 /// The fewest items where what must be exchanged costs little: within so many cells of a table.
 ///
 /// Also gives a number of items below which there are none.
@@ -88,13 +99,12 @@ pub fn nearby(
 /// The fewest items for an amount from piles of falling value, at most `budget` of them.
 ///
 /// `piles` are values and counts; together they are worth the amount at least, and what each is
-/// worth fits. Where the pivot's stock matters, or the cost is large, only a `thorough` search has the
-/// answer.
+/// worth fits.
 pub fn fewest(
     amount: u64,
     piles: &[(u64, u64)],
     budget: u64,
-    thorough: bool,
+    effort: Effort,
     counts: &mut [u64],
     work: &mut Work,
 ) -> Result<Verdict, OutOfWork> {
@@ -119,9 +129,9 @@ pub fn fewest(
     let mut roof = there.min(u128::from(value - 1).saturating_mul(farthest));
     let mut cost = (value - remainder) % value;
     let mut top = u128::from(cost) + 2 * u128::from(value);
-    let most = match thorough {
-        true => u128::from(MOST_COSTS),
-        false => 16 * u128::from(value),
+    let most = match effort {
+        Effort::All => u128::from(MOST_COSTS),
+        Effort::Little | Effort::Stock => 16 * u128::from(value),
     };
     let mut stock_matters = false;
     while u128::from(cost) <= roof {
@@ -141,7 +151,7 @@ pub fn fewest(
                     if exchange.take_first(&table, cost as usize, more, counts) {
                         return Ok(Verdict::Fewest(exchange.least + more));
                     }
-                    if !thorough {
+                    if effort == Effort::Little {
                         return Ok(Verdict::Unknown);
                     }
                     // The pivot's stock is in the way, so the smaller roof does not hold.
@@ -444,7 +454,7 @@ mod tests {
             let payable = outright::payable(amount, &piles, work).unwrap();
             prop_assert_eq!(payable, Some(by_trying(amount, &piles).is_some()));
             // Without the last word on the pivot's stock it says nothing, but nothing wrong.
-            let verdict = fewest(amount, &piles, budget, false, &mut counts, work).unwrap();
+            let verdict = fewest(amount, &piles, budget, Effort::Little, &mut counts, work).unwrap();
             if verdict != Verdict::Unknown {
                 prop_assert_eq!(&found(verdict, &counts), &best);
             }
@@ -458,7 +468,7 @@ mod tests {
         counts: &mut [u64],
         work: &mut Work,
     ) -> Verdict {
-        let verdict = fewest(amount, piles, budget, true, counts, work).unwrap();
+        let verdict = fewest(amount, piles, budget, Effort::All, counts, work).unwrap();
         assert_ne!(verdict, Verdict::Unknown);
         verdict
     }

@@ -36,9 +36,10 @@
 
 use arrayvec::ArrayVec;
 
+use super::exchange::{self, Effort};
 use super::search::{self, Level};
 use super::sums::Verdict;
-use super::{MAX_UNITS, OutOfWork, Work, exchange, number, outright, plain, residues};
+use super::{MAX_UNITS, OutOfWork, Work, number, outright, plain, residues};
 
 /// More items than there can be.
 pub const UNBOUNDED: u64 = u64::MAX >> 2;
@@ -57,6 +58,8 @@ const NEARBY_CELLS: usize = 1 << 13;
 const SOME_STEPS: u64 = 512;
 /// Steps of it before larger tables are.
 const MORE_STEPS: u64 = 4096;
+/// Steps of exchanges that mind the pivot's stock, before larger tables are.
+const STOCK_STEPS: u64 = 1 << 15;
 /// Cells of a table of sums that are filled before exchanges are tried, and after.
 const FEW_CELLS: usize = 1 << 15;
 const MANY_CELLS: usize = 1 << 21;
@@ -138,28 +141,33 @@ fn structured<const N: usize>(
     if residues::forbid(amount, piles) {
         return Ok(None);
     }
-    let mut verdict = number::fewest::<N>(amount, piles, (0, budget), counts, FIRST_STEPS, work)?;
-    if verdict == Verdict::Unknown {
-        let (found, floor) = nearby(amount, piles, budget, counts, work)?;
-        verdict = found;
-        if verdict == Verdict::Unknown {
-            let range = (floor, budget);
-            verdict = number::fewest::<N>(amount, piles, range, counts, NUMBER_STEPS, work)?;
-        }
+    let mut range = (0, budget);
+    let found = work.within(FIRST_STEPS, |work| {
+        number::fewest::<N>(amount, piles, range, counts, work)
+    })?;
+    if let Some(outcome) = found.and_then(Verdict::decided) {
+        return Ok(outcome);
     }
-    match verdict {
-        Verdict::Fewest(items) => return Ok(Some(items)),
-        Verdict::Never => return Ok(None),
-        Verdict::Unknown => {}
+    let (found, floor) = nearby(amount, piles, budget, counts, work)?;
+    if let Some(outcome) = found.decided() {
+        return Ok(outcome);
     }
+    range.0 = floor;
+    let found = work.within(NUMBER_STEPS, |work| {
+        number::fewest::<N>(amount, piles, range, counts, work)
+    })?;
+    if let Some(outcome) = found.and_then(Verdict::decided) {
+        return Ok(outcome);
+    }
+
     let divisor = residues::common_divisor(piles);
     let amount = amount / divisor;
     let mut levels = [Level::NONE; N];
     let levels = search::levels(amount, piles, divisor, &mut levels);
-    let search = |budget: u64, steps: u64, counts: &mut [u64], work: &mut Work| {
-        search::within(amount, levels, budget, steps, counts, work)
-    };
-    if let Some(outcome) = search(budget, SOME_STEPS, counts, work)? {
+    let found = work.within(SOME_STEPS, |work| {
+        search::fewest(amount, levels, budget, counts, work)
+    })?;
+    if let Some(outcome) = found {
         return Ok(outcome);
     }
     // One more than fits, so that a pile which could pay all but a remainder can be the pivot.
@@ -167,31 +175,41 @@ fn structured<const N: usize>(
         .iter()
         .map(|level| (level.value, level.held.min(amount / level.value + 1)))
         .collect();
-    let mut verdict = outright::fewest(amount, &piles, budget, FEW_CELLS, counts, work)?;
-    if verdict == Verdict::Unknown {
-        verdict = exchange::fewest(amount, &piles, budget, false, counts, work)?;
-    }
-    if verdict == Verdict::Unknown
-        && let Some(outcome) = search(budget, MORE_STEPS, counts, work)?
-    {
+    let found = outright::fewest(amount, &piles, budget, FEW_CELLS, counts, work)?;
+    if let Some(outcome) = found.decided() {
         return Ok(outcome);
     }
-    if verdict == Verdict::Unknown && outright::payable(amount, &piles, work)? == Some(false) {
-        verdict = Verdict::Never;
+    let found = exchange::fewest(amount, &piles, budget, Effort::Little, counts, work)?;
+    if let Some(outcome) = found.decided() {
+        return Ok(outcome);
     }
-    if verdict == Verdict::Unknown {
-        verdict = outright::fewest(amount, &piles, budget, MANY_CELLS, counts, work)?;
+    let found = work.within(MORE_STEPS, |work| {
+        search::fewest(amount, levels, budget, counts, work)
+    })?;
+    if let Some(outcome) = found {
+        return Ok(outcome);
     }
-    if verdict == Verdict::Unknown {
-        verdict = exchange::fewest(amount, &piles, budget, true, counts, work)?;
+    let found = work.within(STOCK_STEPS, |work| {
+        exchange::fewest(amount, &piles, budget, Effort::Stock, counts, work)
+    })?;
+    if let Some(outcome) = found.and_then(Verdict::decided) {
+        return Ok(outcome);
     }
-    match verdict {
-        Verdict::Fewest(items) => Ok(Some(items)),
-        Verdict::Never => Ok(None),
-        Verdict::Unknown => search(budget, u64::MAX, counts, work)?.ok_or(OutOfWork),
+    if outright::payable(amount, &piles, work)? == Some(false) {
+        return Ok(None);
+    }
+    let found = outright::fewest(amount, &piles, budget, MANY_CELLS, counts, work)?;
+    if let Some(outcome) = found.decided() {
+        return Ok(outcome);
+    }
+    let found = exchange::fewest(amount, &piles, budget, Effort::All, counts, work)?;
+    match found.decided() {
+        Some(outcome) => Ok(outcome),
+        None => search::fewest(amount, levels, budget, counts, work),
     }
 }
 
+/// By exchanges that cost little; also gives a number of items below which there are none.
 fn nearby(
     amount: u64,
     piles: &[Pile],

@@ -42,13 +42,10 @@ pub fn solve(
     if need > budget {
         return Err(Failure::TooManyItems(need));
     }
-    let steps = SOME_STEPS.min(work.left());
-    let mut some = Work::new(steps);
-    let tried = Choice::new(cash, budget, &mut some).best();
-    work.steps(steps - some.left())?;
+    let tried = work.within(SOME_STEPS, |work| Choice::new(cash, budget, work).best())?;
     let found = match tried {
-        Ok(found) => Some(found),
-        Err(OutOfWork) => by_table(cash, budget, work)?,
+        Some(found) => Some(found),
+        None => by_table(cash, budget, work)?,
     };
     let (items, sources, counts) = match found {
         Some(found) => found,

@@ -144,6 +144,23 @@ impl Work {
         self.left
     }
 
+    /// Try with so many of the steps; `None` if they did not do, and some are left for another way.
+    pub fn within<T>(
+        &mut self,
+        steps: u64,
+        attempt: impl FnOnce(&mut Work) -> Result<T, OutOfWork>,
+    ) -> Result<Option<T>, OutOfWork> {
+        let steps = steps.min(self.left);
+        let mut some = Work::new(steps);
+        let outcome = attempt(&mut some);
+        self.left -= steps - some.left;
+        match outcome {
+            Ok(outcome) => Ok(Some(outcome)),
+            Err(OutOfWork) if self.left == 0 => Err(OutOfWork),
+            Err(OutOfWork) => Ok(None),
+        }
+    }
+
     /// Take one step.
     #[inline]
     pub fn step(&mut self) -> Result<(), OutOfWork> {

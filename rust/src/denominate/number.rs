@@ -38,20 +38,18 @@ struct Numbered<'a> {
     /// The smallest value.
     smallest: u64,
     counts: &'a mut [u64],
-    work: Work,
+    work: &'a mut Work,
 }
 
 /// The fewest items, at least `floor` and at most `budget`, from piles whose values are at most the
-/// amount, within so many steps; [`Verdict::Unknown`] if they do not do.
+/// amount.
 pub(super) fn fewest<const N: usize>(
     amount: u64,
     piles: &[Pile],
     (floor, budget): (u64, u64),
     counts: &mut [u64],
-    steps: u64,
     work: &mut Work,
 ) -> Result<Verdict, OutOfWork> {
-    let steps = steps.min(work.left());
     let mut levels = [Level {
         value: 1,
         count: 0,
@@ -82,15 +80,9 @@ pub(super) fn fewest<const N: usize>(
         levels,
         smallest,
         counts,
-        work: Work::new(steps),
+        work,
     };
-    let verdict = numbered.search(amount, floor, budget);
-    work.steps(steps - numbered.work.left())?;
-    match verdict {
-        Err(OutOfWork) if work.left() == 0 => Err(OutOfWork),
-        Err(OutOfWork) => Ok(Verdict::Unknown),
-        found => found,
-    }
+    numbered.search(amount, floor, budget)
 }
 
 impl Numbered<'_> {

@@ -78,29 +78,21 @@ pub(super) fn levels<'a>(
     levels
 }
 
-/// The outcome with at most `budget` items, if so many steps suffice for one.
-pub(super) fn within(
+/// The fewest items, at most `budget`.
+pub(super) fn fewest(
     amount: u64,
     levels: &[Level],
     budget: u64,
-    steps: u64,
     counts: &mut [u64],
     work: &mut Work,
-) -> Result<Option<Option<u64>>, OutOfWork> {
-    let steps = steps.min(work.left());
+) -> Result<Option<u64>, OutOfWork> {
     let mut search = Search {
         levels,
         counts,
-        work: Work::new(steps),
+        work,
         memory: Memory::new(),
     };
-    let outcome = search.deepening(amount, budget);
-    work.steps(steps - search.work.left())?;
-    match outcome {
-        Ok(outcome) => Ok(Some(outcome)),
-        Err(OutOfWork) if work.left() == 0 => Err(OutOfWork),
-        Err(OutOfWork) => Ok(None),
-    }
+    search.deepening(amount, budget)
 }
 
 /// Find steps and windows of all levels.
@@ -152,7 +144,7 @@ impl Level {
 struct Search<'a> {
     levels: &'a [Level],
     counts: &'a mut [u64],
-    work: Work,
+    work: &'a mut Work,
     memory: Memory,
 }
 
