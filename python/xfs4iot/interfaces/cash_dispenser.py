@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import partial
 from typing import Any, ClassVar
 
 from xfs4iot.devices import (
@@ -40,6 +41,7 @@ from xfs4iot.interfaces.cash_positions import (
     status_of,
 )
 from xfs4iot.interfaces.cash_results import storage_changes
+from xfs4iot.interfaces.cash_search import LongSearch
 from xfs4iot.interfaces.common import Common
 from xfs4iot.interfaces.present_status import PresentStatus, PresentStatuses
 from xfs4iot.interfaces.storage import Storage
@@ -48,7 +50,7 @@ from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import cash_dispenser as messages
 from xfs4iot.protocol.messages import cash_management as cash
 from xfs4iot.server.command import Command
-from xfs4iot.server.handler import Interface, handles
+from xfs4iot.server.handler import Interface, Later, handles
 from xfs4iot.server.service import Service
 
 __all__ = ["CashDispenser"]
@@ -118,16 +120,27 @@ class CashDispenser(Interface):
         )
 
     @handles("CashDispenser.Denominate", asks="dispense")
-    def denominate(self, request: messages.Denominate, command: Command) -> messages.DenominateCompletion:
+    def denominate(
+        self, request: messages.Denominate, command: Command
+    ) -> messages.DenominateCompletion | Later:
         """`CashDispenser.Denominate` 3.0: nothing moves and nothing is reserved."""
-        planned = self._denominator.plan(request.request, "$.request")
+        try:
+            planned = self._denominator.plan_at_once(request.request, "$.request")
+        except LongSearch as search:
+            return Later(partial(self._denominate_later, request, search))
+        return messages.DenominateCompletion(result=planned.message())
+
+    async def _denominate_later(
+        self, request: messages.Denominate, search: LongSearch
+    ) -> messages.DenominateCompletion:
+        planned = await self._denominator.plan(request.request, "$.request", search)
         return messages.DenominateCompletion(result=planned.message())
 
     @handles("CashDispenser.Dispense", asks="dispense")
     async def dispense(self, request: messages.Dispense, command: Command) -> messages.DispenseCompletion:
         """`CashDispenser.Dispense` 3.0."""
         position = self._dispense_position(request)
-        planned = self._denominator.plan(request.denomination, "$.denomination")
+        planned = await self._denominator.plan(request.denomination, "$.denomination")
         require_closed_shutter(self.device, position)
         require_free_way(self.device, position)
         async with self._tokens.authorised(request.token, self._token_amounts(planned.counts)) as token:
@@ -139,6 +152,7 @@ class CashDispenser(Interface):
                 expect=Dispensed,
                 planned=items_from(planned.counts, "stacker" if self._has_stacker() else "output"),
                 units=self.storage.names_of_type("reject"),
+                check=partial(self._denominator.require_available, planned.counts),
                 detail={
                     "position": position,
                     "requestId": command.request_id,

@@ -268,7 +268,9 @@ class Session:
             return self._complete_unaccepted(message, failed, registry.NEWEST)
         command = Command(self, handler, message, specification, request, self.last_received)
         if handler.immediate:
-            command.answer_at_once()
+            if (later := command.answer_at_once()) is not None:
+                self.commands[request_id] = command
+                service.nursery.start_soon(command.run, later)
             return None
         self.commands[request_id] = command
         service.enqueue(command)
