@@ -14,8 +14,9 @@ import trio
 from framing import masked
 
 import xfs4iot
+from xfs4iot.server.channel import SessionLimits
 from xfs4iot.server.peer import Peer
-from xfs4iot.server.session import Session, SessionLimits
+from xfs4iot.server.session import Session
 from xfs4iot.simulator import atm
 from xfs4iot.transport.readers import Readers
 

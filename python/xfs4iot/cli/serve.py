@@ -25,8 +25,8 @@ from xfs4iot.interfaces.assembly import Publisher, Service
 from xfs4iot.ledger import Ledger, LedgerCorrupt, LedgerUnavailable
 from xfs4iot.server import stalls
 from xfs4iot.server.access import Access
+from xfs4iot.server.channel import SessionLimits
 from xfs4iot.server.publisher import NoFreePort
-from xfs4iot.server.session import SessionLimits
 from xfs4iot.transport.limits import Limits
 from xfs4iot.transport.rotation import Credentials
 from xfs4iot.transport.tls import TLSConfig, TLSError
