@@ -222,12 +222,10 @@ class Session(Channel):
         specification: str,
         without_version: bool | None = None,
     ) -> None:
-        """Send one event in the client's version of the standard; nothing if that version lacks it."""
+        """Send an event as the client's version of the standard has it; nothing if that lacks it."""
         if self.service.status_pending:
             self.service.flush_status()
-        adapted = versions.adapt_event(entry.name, payload, specification)
-        if adapted is not None:
-            name, version, body = adapted
-            if without_version is None:
-                without_version = self.versions.without_version
+        if without_version is None:
+            without_version = self.versions.without_version
+        for name, version, body in versions.adapt_event(entry.name, payload, specification):
             self.send(_core.event(name, request_id, None if without_version else version, body))
