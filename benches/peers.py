@@ -47,7 +47,7 @@ def ours(replies: list[str], files: list[str]) -> None:
     import trio
 
     import xfs4iot
-    from xfs4iot.server.session import SessionLimits
+    from xfs4iot.server.channel import SessionLimits
     from xfs4iot.simulator import atm
     from xfs4iot.transport.limits import Limits
     from xfs4iot.transport.rotation import Credentials

@@ -14,14 +14,17 @@ import trio
 from framing import masked
 
 import xfs4iot
+from xfs4iot.server.channel import SessionLimits
 from xfs4iot.server.peer import Peer
-from xfs4iot.server.session import Session, SessionLimits
+from xfs4iot.server.session import Session
 from xfs4iot.simulator import atm
 from xfs4iot.transport.readers import Readers
 
 COMMAND = (
-    '{"header":{"name":"%s","requestId":%d,"type":"command","version":"%s","timeout":30000},"payload":{}}'
+    '{"header":{"name":"%s","requestId":%d,"type":"command","version":"%s","timeout":30000},"payload":%s}'
 )
+AMOUNT = '{"request":{"denomination":{"service":{"currencies":{"EUR":380},"mix":"mix1"}}}}'
+PAYLOADS = {"CashDispenser.Denominate": AMOUNT}
 
 
 class Nowhere:
@@ -58,6 +61,7 @@ class Nowhere:
         ("Common.Status", "2.0"),
         ("Common.Capabilities", "3.0"),
         ("Common.No", "1.0"),
+        ("CashDispenser.Denominate", "3.0"),
     ],
 )
 async def test_commands_of_one_read(
@@ -68,7 +72,8 @@ async def test_commands_of_one_read(
     stream, peer = Nowhere(), Peer("nowhere", "nobody", "localhost")
     session = Session(services[0], stream, Readers(), peer, SessionLimits())
     numbers = itertools.count(1)
-    read = b"".join(masked((COMMAND % (name, next(numbers), version)).encode()) for _ in range(commands))
+    texts = (COMMAND % (name, next(numbers), version, PAYLOADS.get(name, "{}")) for _ in range(commands))
+    read = b"".join(masked(text.encode()) for text in texts)
     benchmark.group = f"{commands} in one read"
     benchmark(session.received, read)
     assert stream.sends > 0

@@ -12,7 +12,7 @@ import trio
 import xfs4iot
 from dialogue import Dialogue, dialogue
 from frames import PING, PONG, frame, raw_connection
-from xfs4iot.server.session import SessionLimits
+from xfs4iot.server.channel import SessionLimits
 from xfs4iot.simulator import atm as simulated_atm
 from xfs4iot.transport.limits import Limits
 

@@ -273,8 +273,8 @@ async def test_a_reader_does_not_hold_up_the_service(tmp_path: Path) -> None:
         assert checked(file)["good"]
 
 
-def first_schema(file: Path) -> None:
-    """A ledger as the first schema had it: 100 items counted, 3 of them dispensed, one dispense open."""
+def of_schema(version: int, file: Path) -> None:
+    """A ledger as that schema had it: 100 items counted, 3 of them dispensed, one dispense open."""
     detail = planned_postings((Posting("unit1", "count", "", "unrecognized", -2),), {"units": ["unit1"]})
     none = ("", "", "", "")
     count, out = ("unit1", "count", "", "unrecognized"), ("unit1", "out.presented", "", "unrecognized")
@@ -290,8 +290,8 @@ def first_schema(file: Path) -> None:
     ]
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
         connection.executescript(
-            f"BEGIN; {schema.MIGRATIONS[0]} PRAGMA application_id = {schema.APPLICATION_ID}; "
-            "PRAGMA user_version = 1; COMMIT;"
+            f"BEGIN; {' '.join(schema.MIGRATIONS[:version])} "
+            f"PRAGMA application_id = {schema.APPLICATION_ID}; PRAGMA user_version = {version}; COMMIT;"
         )
         head = GENESIS
         for number, (entry, intent, kind, key, delta, text) in enumerate(lines, 1):
@@ -306,11 +306,15 @@ def first_schema(file: Path) -> None:
         connection.execute("INSERT INTO open_intent VALUES (8)")
 
 
-async def test_a_ledger_of_the_first_schema_is_read_as_it_is_and_migrated_when_it_is_opened(
-    tmp_path: Path,
+OLDER_SCHEMAS = range(1, len(schema.MIGRATIONS))
+
+
+@pytest.mark.parametrize("version", OLDER_SCHEMAS)
+async def test_a_ledger_of_an_older_schema_is_read_as_it_is_and_migrated_when_it_is_opened(
+    tmp_path: Path, version: int
 ) -> None:
     file = tmp_path / "ledger.sqlite"
-    first_schema(file)
+    of_schema(version, file)
     assert checked(file)["good"]
     assert json.loads(run("show", file, "--counts", "--json", "--unit", "unit1").stdout)[0]["value"] == 97
     with xfs4iot.Ledger.open(file) as ledger:
@@ -321,11 +325,28 @@ async def test_a_ledger_of_the_first_schema_is_read_as_it_is_and_migrated_when_i
         await old.put_vendor_data("calibration", b"7")
     with closing(sqlite3.connect(file)) as connection:
         assert schema.version(connection) == len(schema.MIGRATIONS)
+        tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+    assert ("nonce",) not in tables
+    movements = json.loads(run("show", file, "--json").stdout)
+    assert [(one["number"], one["kind"], one["outcome"]) for one in movements] == [
+        (1, "set", "done"),
+        (4, "dispense", "done"),
+        (8, "dispense", "done"),
+    ]
     found = checked(file)
     assert found["good"]
     assert found["openMovements"] == 0
     with xfs4iot.Ledger.open(file) as ledger:
         assert ledger.service("Old").vendor_data("calibration") == b"7"
+
+
+@pytest.mark.parametrize("version", OLDER_SCHEMAS)
+def test_a_ledger_of_an_older_schema_is_recovered_whole(tmp_path: Path, version: int) -> None:
+    old, new = tmp_path / "old.sqlite", tmp_path / "new.sqlite"
+    of_schema(version, old)
+    saved = json.loads(run("recover", old, new, "--json").stdout)
+    assert saved == {"lines": 8, "cut": None, "counts": "journal", "uncertain": {}, "dropped": []}
+    assert checked(new)["good"]
 
 
 def test_a_ledger_of_a_newer_xfs4iot_is_left_alone(used: Path) -> None:

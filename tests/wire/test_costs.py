@@ -17,7 +17,8 @@ import trio.testing
 import xfs4iot
 from frames import PING, PONG, frame, raw_connection
 from secured import config, secure_atm
-from xfs4iot.server.session import Session, SessionLimits
+from xfs4iot.server.channel import SessionLimits
+from xfs4iot.server.session import Session
 from xfs4iot.simulator import atm as simulated_atm
 from xfs4iot.transport.certificates import test_authority
 

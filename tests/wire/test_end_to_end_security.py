@@ -17,7 +17,7 @@ from dialogue import Dialogue, dialogue
 from schemas import problems
 from secured_tokens import KEY, WRONG_KEY, asked, connected, nonce, publish, secured, signed, spend, token
 from xfs4iot import tokens
-from xfs4iot.server.session import SessionLimits
+from xfs4iot.server.channel import SessionLimits
 from xfs4iot.simulator import atm as simulated_atm
 
 CLEARED = "Common.NonceClearedEvent"

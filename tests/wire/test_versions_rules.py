@@ -297,6 +297,36 @@ async def test_an_event_that_a_version_sends_with_a_command_goes_to_who_runs_it(
     assert not [one for one in other.passed if one["header"]["name"].endswith("MediaDetectedEvent")]
 
 
+async def test_clients_whose_status_event_has_no_shutter_are_told_of_it_by_an_event_of_its_own(
+    atm: xfs4iot.Publisher, nursery: trio.Nursery, clients: dict[str, Dialogue]
+) -> None:
+    simulator: Dialogue = await nursery.start(dialogue, atm.uri("Simulator"))
+    newest = clients["2024-3"]
+    await newest.success("CashManagement.OpenShutter", {})
+    await newest.success("CashManagement.CloseShutter", {})
+    await simulator.success("Simulator.Inject", {"fault": "shutterJammed"})
+    for version, client in clients.items():
+        await ended(client, "Common.Status")
+        told = [one for one in client.passed if one["header"]["type"] == "unsolicited"]
+        assert not [problem for one in told for problem in problems(version, one)]
+        apart = [
+            one["payload"] for one in told if one["header"]["name"].endswith("ShutterStatusChangedEvent")
+        ]
+        together = [
+            at["shutter"]
+            for one in told
+            for at in one["payload"].get("cashDispenser", {}).get("positions", ())
+            if "shutter" in at
+        ]
+        if version == "2021-1":
+            assert [one["position"] for one in apart] == ["outDefault"] * 3
+            assert [one["shutter"] for one in apart] == ["open", "closed", "jammed"]
+            assert not together
+        else:
+            assert not apart
+            assert together == ["open", "closed", "jammedClosed"]
+
+
 class Auxiliaries(Interface):
     """One command that the versions of the standard spell differently."""
 

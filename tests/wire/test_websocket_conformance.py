@@ -18,7 +18,7 @@ import xfs4iot
 from conformance import CASES, STATUS, Case, command, large
 from frames import CLOSE, PING, PONG, TEXT, RawConnection, frame, raw_connection
 from xfs4iot.devices import Device
-from xfs4iot.server.session import SessionLimits
+from xfs4iot.server.channel import SessionLimits
 
 LARGEST = 20 << 20
 PATIENCE = 60

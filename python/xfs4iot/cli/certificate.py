@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from xfs4iot.cli import renewal
-from xfs4iot.cli.complaint import complain
+from xfs4iot.cli.complaint import subcommand
 from xfs4iot.transport import certificates, inspection, tokens
 from xfs4iot.transport.failures import TLSError
 from xfs4iot.transport.pairs import load_key
@@ -43,20 +42,9 @@ def certificate() -> None:
 
 
 def _command(function: Callable[..., int | None]) -> click.Command:
-    """A subcommand with --json that exits with 1 and the reason if a file cannot be used."""
-
-    @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-    @functools.wraps(function)
-    def wrapped(*args: Any, **options: Any) -> None:
-        try:
-            code = function(*args, **options)
-        except (TLSError, OSError, ValueError) as problem:
-            complain(problem)
-            code = 1
-        sys.exit(code or 0)
-
-    made: click.Command = certificate.command(wrapped)
-    return made
+    """A subcommand with --json."""
+    with_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")(function)
+    return subcommand(certificate, TLSError, OSError, ValueError)(with_json)
 
 
 def _not_a_key(file: Path) -> None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
 from rich.console import Console
 from rich.markup import escape
 
-__all__ = ["complain"]
+__all__ = ["complain", "subcommand"]
 
 
 def complain(problem: BaseException | str) -> None:
@@ -14,3 +20,29 @@ def complain(problem: BaseException | str) -> None:
         problem = problem.exceptions[0]
     text = f"[bold red]error:[/] {escape(str(problem))}"
     Console(stderr=True).print(text, highlight=False, soft_wrap=True)
+
+
+def subcommand(
+    group: click.Group, *expected: type[Exception]
+) -> Callable[[Callable[..., int | None]], click.Command]:
+    """Make functions subcommands of `group`: what they return is the exit code, None is 0.
+
+    Args:
+        group: of which they become part, each by its own name.
+        expected: what may go wrong; then the reason is printed, and the exit code is 1.
+    """
+
+    def made(function: Callable[..., int | None]) -> click.Command:
+        @functools.wraps(function)
+        def wrapped(*args: Any, **options: Any) -> None:
+            try:
+                code = function(*args, **options)
+            except expected as problem:
+                complain(problem)
+                code = 1
+            sys.exit(code or 0)
+
+        command: click.Command = group.command(wrapped)
+        return command
+
+    return made

@@ -11,161 +11,29 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
-from importlib import import_module
-from importlib.metadata import entry_points
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from xfs4iot.cli.device_classes import load_device
+from xfs4iot.cli.settings import (
+    AccessSettings,
+    Configuration,
+    LedgerSettings,
+    PublisherSettings,
+    ServiceSettings,
+    SNISettings,
+    TLSSettings,
+)
 from xfs4iot.devices import Device
-from xfs4iot.interfaces.end_to_end_security import EndToEndSecurity
 from xfs4iot.server.access import ClientRule, mistake_in
 from xfs4iot.server.publisher import plain_text_refused
-from xfs4iot.tokens import read_key
 from xfs4iot.transport.tcp import is_loopback
 
-__all__ = ["Configuration", "ConfigurationError", "Mistake", "line_of", "load_device", "read"]
-
-_Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
-_Positive = Annotated[int, msgspec.Meta(ge=1)]
-_Count = Annotated[int, msgspec.Meta(ge=0)]
-_Seconds = Annotated[float, msgspec.Meta(gt=0)]
-_DEVICES = "xfs4iot.devices"
-
-
-@dataclass(frozen=True)
-class PublisherSettings:
-    """`[publisher]`: see `xfs4iot.Publisher`."""
-
-    host: str = "127.0.0.1"
-    port: _Port | None = None
-    advertise: str | None = None
-    vendor_name: str = "xfs4iot"
-    plain: bool = False
-    plain_anywhere: bool = False
-
-
-@dataclass(frozen=True)
-class SNISettings:
-    """`[[tls.also]]`: one more certificate, for other names."""
-
-    certificate: Path
-    key: Path
-
-
-@dataclass(frozen=True)
-class TLSSettings:
-    """`[tls]`: see `xfs4iot.transport.tls.TLSConfig`."""
-
-    certificate: Path
-    key: Path
-    client_certificates: Literal["none", "optional", "required"] = "none"
-    client_ca: Path | None = None
-    crls: tuple[Path, ...] = ()
-    tickets: bool = True
-    keylog: Path | None = None
-    also: tuple[SNISettings, ...] = ()
-
-
-@dataclass(frozen=True)
-class AccessSettings:
-    """`[access]`: who may connect, and who may do what."""
-
-    anonymous: tuple[str, ...] = ("*",)
-    origins: tuple[str, ...] = ()
-    client: tuple[ClientRule, ...] = ()
-
-
-@dataclass(frozen=True)
-class LedgerSettings:
-    """`[ledger]`: where cash counts are kept."""
-
-    file: Path
-
-
-@dataclass(frozen=True)
-class LogSettings:
-    """`[log]`: how and how much is logged."""
-
-    format: Literal["console", "json"] = "console"
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    messages: bool = False
-
-
-@dataclass(frozen=True)
-class LimitSettings:
-    """`[limits]`: what clients may use."""
-
-    connections: _Positive = 2048
-    connections_per_address: _Positive = 256
-    handshake_seconds: _Seconds = 10.0
-    message_bytes: _Positive = 2 * 1024 * 1024
-    outgoing_bytes: _Positive = 8 * 1024 * 1024
-    idle_seconds: _Seconds = 60.0
-    send_seconds: _Seconds = 30.0
-    open_commands: _Positive = 256
-    drain_seconds: _Seconds = 20.0
-
-
-@dataclass(frozen=True)
-class EndToEndSettings:
-    """`[service.end_to_end_security]`: see `xfs4iot.EndToEndSecurity`."""
-
-    key_file: Path | None = None
-    key_name: str = "endToEndSecurity"
-    required: Literal["ifConfigured", "always"] = "always"
-    responses: Literal["ifConfigured", "always"] = "always"
-    nonce_timeout: Annotated[int, msgspec.Meta(ge=0)] = 0
-    commands: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class ServiceSettings:
-    """`[[service]]`: one device."""
-
-    name: str
-    device: str
-    queue_limit: _Positive = 1000
-    operation_limit: _Seconds = 600.0
-    open_limit: _Seconds = 30.0
-    restarts: _Count = 5
-    restart_seconds: _Seconds = 1.0
-    options: dict[str, Any] = field(default_factory=dict)
-    end_to_end_security: EndToEndSettings | None = None
-
-    def security(self) -> EndToEndSecurity | None:
-        """How the service checks end-to-end tokens.
-
-        Raises:
-            ValueError: it could not; the text says why and what to do.
-        """
-        wanted = self.end_to_end_security
-        if wanted is None:
-            return None
-        return EndToEndSecurity(
-            key=None if wanted.key_file is None else read_key(wanted.key_file),
-            key_name=wanted.key_name,
-            required=wanted.required,
-            responses=wanted.responses,
-            nonce_timeout=wanted.nonce_timeout,
-            commands=wanted.commands,
-        )
-
-
-@dataclass(frozen=True)
-class Configuration:
-    """A whole configuration file."""
-
-    service: tuple[ServiceSettings, ...]
-    ledger: LedgerSettings
-    publisher: PublisherSettings = PublisherSettings()
-    tls: TLSSettings | None = None
-    access: AccessSettings = AccessSettings()
-    log: LogSettings = LogSettings()
-    limits: LimitSettings = LimitSettings()
+__all__ = ["ConfigurationError", "Mistake", "line_of", "read"]
 
 
 @dataclass(frozen=True)
@@ -218,40 +86,6 @@ def read(file: Path) -> Configuration:
 def line_of(file: Path, *where: str) -> int:
     """The line of a table or key, to point at a mistake that shows only later; 0 if it is not there."""
     return dict(_lines(file.read_text("utf-8"))).get(where, 0)
-
-
-def load_device(name: str) -> type[Device]:
-    """The device class called `name`: an entry point of `xfs4iot.devices`, or `module:Class`.
-
-    Raises:
-        ValueError: there is none; the text says what to write.
-    """
-    found: Any
-    if ":" in name:
-        module, _, attribute = name.partition(":")
-        try:
-            imported = import_module(module)
-        except ImportError as problem:
-            raise ValueError(f"module {module} cannot be imported: {problem}") from None
-        except Exception as problem:
-            raise ValueError(f"module {module} fails on import: {problem!r}") from None
-        found = getattr(imported, attribute, None)
-        if found is None:
-            raise ValueError(f"module {module} has no {attribute}")
-    else:
-        known = {point.name: point for point in entry_points(group=_DEVICES)}
-        if name not in known:
-            raise ValueError(
-                f"no installed package offers a device {name!r}; write module:Class, or one of: "
-                f"{', '.join(sorted(known)) or 'none is installed'}"
-            )
-        try:
-            found = known[name].load()
-        except Exception as problem:
-            raise ValueError(f"device {name!r} ({known[name].value}) cannot be loaded: {problem!r}") from None
-    if not (isinstance(found, type) and issubclass(found, Device)):
-        raise ValueError(f"{name} is no class derived from xfs4iot.devices.Device")
-    return found
 
 
 _NO_TLS = "there is no [tls]; add it, or say plain = true in [publisher] for plain text on loopback"

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from xfs4iot.cli.complaint import complain
+from xfs4iot.cli.complaint import subcommand
 from xfs4iot.ledger import (
     CounterKey,
     JournalLine,
@@ -48,20 +48,7 @@ def ledger() -> None:
     """
 
 
-def _command(function: Callable[..., int | None]) -> click.Command:
-    """A subcommand that exits with 1 and the reason if a file cannot be used."""
-
-    @functools.wraps(function)
-    def wrapped(*args: Any, **options: Any) -> None:
-        try:
-            code = function(*args, **options)
-        except (LedgerCorrupt, LedgerUnavailable, OSError) as problem:
-            complain(problem)
-            code = 1
-        sys.exit(code or 0)
-
-    made: click.Command = ledger.command(wrapped)
-    return made
+_command = subcommand(ledger, LedgerCorrupt, LedgerUnavailable, OSError)
 
 
 def _selection(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,7 +11,8 @@ import trio
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from xfs4iot.cli.configuration import Configuration, read
+from xfs4iot.cli.configuration import read
+from xfs4iot.cli.settings import Configuration
 from xfs4iot.protocol.endpoints import PORTS
 from xfs4iot.transport import certificates, inspection
 from xfs4iot.transport.failures import TLSError

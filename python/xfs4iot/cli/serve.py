@@ -16,23 +16,17 @@ from rich.console import Console
 
 from xfs4iot.cli import logs, systemd
 from xfs4iot.cli.complaint import complain
-from xfs4iot.cli.configuration import (
-    Configuration,
-    ConfigurationError,
-    Mistake,
-    ServiceSettings,
-    line_of,
-    load_device,
-    read,
-)
+from xfs4iot.cli.configuration import ConfigurationError, Mistake, line_of, read
+from xfs4iot.cli.device_classes import load_device
 from xfs4iot.cli.hosting import running
+from xfs4iot.cli.settings import Configuration, ServiceSettings
 from xfs4iot.devices import Device
 from xfs4iot.interfaces.assembly import Publisher, Service
 from xfs4iot.ledger import Ledger, LedgerCorrupt, LedgerUnavailable
 from xfs4iot.server import stalls
 from xfs4iot.server.access import Access
+from xfs4iot.server.channel import SessionLimits
 from xfs4iot.server.publisher import NoFreePort
-from xfs4iot.server.session import SessionLimits
 from xfs4iot.transport.limits import Limits
 from xfs4iot.transport.rotation import Credentials
 from xfs4iot.transport.tls import TLSConfig, TLSError

@@ -9,6 +9,9 @@ A unit takes part if it is configured for cashOut, works, holds items and is not
 application. Errors are found in this order: what is missing or malformed, an exchange, the
 teller, the cash box, currencies and amounts, the mix, the units, what they hold, then what
 cannot be made up, and at last what the device does not dispense at once.
+
+A plan is made in one go of what there is at that moment; what takes the solver long is searched
+for beforehand, see `cash_search`.
 """
 
 from __future__ import annotations
@@ -19,8 +22,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from xfs4iot.denominate import DenominateError, Unit, WorkLimit, denominate
+import trio
+
+from xfs4iot.denominate import Unit
 from xfs4iot.interfaces.cash_mixes import Mixes
+from xfs4iot.interfaces.cash_search import Answer, LongSearch, Question
 from xfs4iot.interfaces.cash_tellers import Tellers
 from xfs4iot.interfaces.money import is_exact, is_possible
 from xfs4iot.interfaces.storage import Storage
@@ -64,15 +70,49 @@ class Denominator:
         self._storage = storage
         self._mixes = mixes
         self._tellers = tellers
+        # A command whose turn it is does not wait for the searches of those beside the queue.
+        self._threads_in_turn, self._threads_beside = trio.CapacityLimiter(1), trio.CapacityLimiter(1)
 
-    def plan(self, request: messages.DenominateRequest | None, path: str) -> Planned:
-        """Items for a request.
+    async def plan(
+        self, request: messages.DenominateRequest | None, path: str, beside: LongSearch | None = None
+    ) -> Planned:
+        """Items for a request; nothing is awaited unless they take long to find.
+
+        What is there may have changed during a search; then the plan is another one, which may
+        need a search of its own.
 
         Args:
             path: where the request stands, for error descriptions.
+            beside: the search that a command beside the queue has found to need; None for one whose
+                turn it is.
 
         Raises:
             InvalidData, CommandError: as the catalogue has them for `CashDispenser.Denominate`.
+            InternalError: the solver has come to its limit of work.
+        """
+        search, answer = beside, None
+        threads = self._threads_in_turn if beside is None else self._threads_beside
+        while True:
+            if search is not None:
+                answer = await search.answer(threads)
+            try:
+                return self.plan_at_once(request, path, answer)
+            except LongSearch as needed:
+                search = needed
+
+    def plan_at_once(
+        self, request: messages.DenominateRequest | None, path: str, answer: Answer | None = None
+    ) -> Planned:
+        """Items for a request, of what the units hold now.
+
+        Args:
+            path: where the request stands, for error descriptions.
+            answer: what a long search has found.
+
+        Raises:
+            InvalidData, CommandError: as the catalogue has them for `CashDispenser.Denominate`.
+            InternalError: the solver has come to its limit of work.
+            LongSearch: the items take long to find.
         """
         if request is None or request.denomination is None:
             raise errors.InvalidData(f"{path}.denomination is missing")
@@ -96,7 +136,7 @@ class Denominator:
         if any(amount < 0 for amount in amounts.values()):
             raise errors.CommandError("invalidDenomination", "the cash box is to give more than the amount")
         if service is not None:
-            counts = self._mixed(service, amounts, path)
+            counts = self._mixed(service, amounts, path, answer)
         else:
             assert app is not None
             counts = self._chosen(app, amounts, bool(cash_box))
@@ -141,14 +181,16 @@ class Denominator:
 
     def _solver_units(self) -> list[Unit]:
         units = []
+        held = self._storage.counts.totals()
         for name in self._storage.names_of_type("cashOut"):
             configuration = self._storage.configuration(name)
             if self._storage.out_of_use(name) is None and configuration.currency and configuration.value:
-                count = self._storage.counts.total(name)
-                units.append(Unit(name, configuration.currency, configuration.value, count))
+                units.append(Unit(name, configuration.currency, configuration.value, held[name]))
         return units
 
-    def _mixed(self, asked: messages.ServiceMix, amounts: Mapping[str, Decimal], path: str) -> dict[str, int]:
+    def _mixed(
+        self, asked: messages.ServiceMix, amounts: Mapping[str, Decimal], path: str, answer: Answer | None
+    ) -> dict[str, int]:
         assert asked.mix is not None
         mix = self._mixes.chosen(asked.mix)
         wanted = {currency: amount for currency, amount in amounts.items() if amount}
@@ -159,13 +201,18 @@ class Denominator:
         partial = self._within_units(asked.partial or {})
         units = self._solver_units()
         _check_stock(wanted, units)
-        try:
-            solved = denominate(wanted, units, mix=mix, max_items=self._limit(), partial=partial)
-        except WorkLimit as unsolved:
-            raise errors.InternalError(str(unsolved)) from unsolved
-        except DenominateError as impossible:
-            raise errors.CommandError(impossible.error_code, str(impossible)) from impossible
-        return {unit: count for unit, count in solved.values.items() if count > 0}
+        question = Question(wanted, units, mix, self._limit(), partial)
+        if answer is None or answer.question != question:
+            answer = question.answer_at_once()
+        return answer.items()
+
+    def require_available(self, counts: Mapping[str, int]) -> None:
+        """Refuse items by unit that are not there any more.
+
+        Raises:
+            CommandError: `notDispensable`, `cashUnitError`.
+        """
+        self._within_units(counts)
 
     def _within_units(self, counts: Mapping[str, int]) -> dict[str, int]:
         """The counts above 0, each of which its unit can give."""

@@ -12,8 +12,7 @@ even the present status. What was dispensed is what the device reports, not what
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from decimal import Decimal
+from functools import partial
 from typing import Any, ClassVar
 
 from xfs4iot.devices import (
@@ -22,15 +21,14 @@ from xfs4iot.devices import (
     Counted,
     Dispensed,
     DispenseRequest,
-    ItemsMoved,
     Presented,
     Tested,
     items_from,
 )
-from xfs4iot.interfaces.cash_counts import Booking
 from xfs4iot.interfaces.cash_denomination import Denominator, Planned
 from xfs4iot.interfaces.cash_management import CashManagement
 from xfs4iot.interfaces.cash_mixes import Mixes
+from xfs4iot.interfaces.cash_payout import Payout
 from xfs4iot.interfaces.cash_positions import (
     destination,
     output_position,
@@ -40,15 +38,15 @@ from xfs4iot.interfaces.cash_positions import (
     status_of,
 )
 from xfs4iot.interfaces.cash_results import storage_changes
+from xfs4iot.interfaces.cash_search import LongSearch
 from xfs4iot.interfaces.common import Common
-from xfs4iot.interfaces.present_status import PresentStatus, PresentStatuses
+from xfs4iot.interfaces.present_status import PresentStatuses
 from xfs4iot.interfaces.storage import Storage
-from xfs4iot.interfaces.token_amounts import token_amounts
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import cash_dispenser as messages
 from xfs4iot.protocol.messages import cash_management as cash
 from xfs4iot.server.command import Command
-from xfs4iot.server.handler import Interface, handles
+from xfs4iot.server.handler import Interface, Later, handles
 from xfs4iot.server.service import Service
 
 __all__ = ["CashDispenser"]
@@ -72,11 +70,14 @@ class CashDispenser(Interface):
         common = service.interfaces[Common.name]
         assert isinstance(common, Common)
         self._tokens = common.tokens
+        self._payout = Payout(
+            self.storage, self._denominator, self._tellers, self._tokens, self._present_status
+        )
         self._movements.consequences |= {
-            "dispense": self._after_dispense,
-            "present": self._after_present,
-            "retract": self._after_retract,
-            "reset": self._after_retract,
+            "dispense": self._payout.after_dispense,
+            "present": self._payout.after_present,
+            "retract": self._payout.after_retract,
+            "reset": self._payout.after_retract,
         }
 
     async def start(self) -> None:
@@ -118,19 +119,32 @@ class CashDispenser(Interface):
         )
 
     @handles("CashDispenser.Denominate", asks="dispense")
-    def denominate(self, request: messages.Denominate, command: Command) -> messages.DenominateCompletion:
+    def denominate(
+        self, request: messages.Denominate, command: Command
+    ) -> messages.DenominateCompletion | Later:
         """`CashDispenser.Denominate` 3.0: nothing moves and nothing is reserved."""
-        planned = self._denominator.plan(request.request, "$.request")
+        try:
+            planned = self._denominator.plan_at_once(request.request, "$.request")
+        except LongSearch as search:
+            return Later(partial(self._denominate_later, request, search))
+        return messages.DenominateCompletion(result=planned.message())
+
+    async def _denominate_later(
+        self, request: messages.Denominate, search: LongSearch
+    ) -> messages.DenominateCompletion:
+        planned = await self._denominator.plan(request.request, "$.request", search)
         return messages.DenominateCompletion(result=planned.message())
 
     @handles("CashDispenser.Dispense", asks="dispense")
     async def dispense(self, request: messages.Dispense, command: Command) -> messages.DispenseCompletion:
         """`CashDispenser.Dispense` 3.0."""
         position = self._dispense_position(request)
-        planned = self._denominator.plan(request.denomination, "$.denomination")
+        planned = await self._denominator.plan(request.denomination, "$.denomination")
         require_closed_shutter(self.device, position)
         require_free_way(self.device, position)
-        async with self._tokens.authorised(request.token, self._token_amounts(planned.counts)) as token:
+        async with self._tokens.authorised(
+            request.token, self._payout.token_amounts(planned.counts)
+        ) as token:
             result, booking = await self._movements.move(
                 command,
                 "dispense",
@@ -139,6 +153,7 @@ class CashDispenser(Interface):
                 expect=Dispensed,
                 planned=items_from(planned.counts, "stacker" if self._has_stacker() else "output"),
                 units=self.storage.names_of_type("reject"),
+                check=partial(self._denominator.require_available, planned.counts),
                 detail={
                     "position": position,
                     "requestId": command.request_id,
@@ -148,11 +163,8 @@ class CashDispenser(Interface):
                     **token,
                 },
             )
-        done = Planned(
-            self._with_cash_box(self._paid(booking, result), planned.cash_box),
-            self._paid(booking, result),
-            planned.cash_box,
-        )
+        paid = self._payout.paid(result)
+        done = Planned(self._payout.with_cash_box(paid, planned.cash_box), paid, planned.cash_box)
         if result.failure is not None:
             if done.counts:
                 whole = done.message()
@@ -183,90 +195,6 @@ class CashDispenser(Interface):
     def _has_stacker(self) -> bool:
         capabilities = self.device.capabilities.cash_dispenser
         return bool(capabilities is not None and capabilities.intermediate_stacker)
-
-    def _paid(self, booking: Booking, result: CashMovement) -> dict[str, int]:
-        """Items on their way to the customer, by unit."""
-        paid: dict[str, int] = {}
-        for items in result.moved:
-            for place, sign in ((items.target, 1), (items.source, -1)):
-                if items.origin is not None and place in ("stacker", "output"):
-                    paid[items.origin] = paid.get(items.origin, 0) + sign * items.count
-        return {unit: count for unit, count in paid.items() if count > 0}
-
-    def _with_cash_box(
-        self, counts: Mapping[str, int], cash_box: Mapping[str, Decimal]
-    ) -> dict[str, Decimal]:
-        amounts = self._denominator.worth(counts)
-        for currency, amount in cash_box.items():
-            amounts[currency] = amounts.get(currency, Decimal(0)) + amount
-        return amounts
-
-    def _after_dispense(
-        self, detail: Mapping[str, Any], result: CashMovement | None, booking: Booking
-    ) -> dict[str, bytes]:
-        cash_box = {name: Decimal(amount) for name, amount in detail["cashBox"].items()}
-        state: Any = "unknown"
-        values: dict[str, int] = {}
-        if result is not None:
-            values = self._paid(booking, result)
-            direct = any(items.target == "output" for items in result.moved)
-            state = "presented" if direct else "notPresented"
-        paid = self._denominator.worth(values)
-        worth = self._token_amounts(values)
-        status = PresentStatus(
-            state=state,
-            currencies=self._with_cash_box(values, cash_box),
-            values=values,
-            cash_box=cash_box,
-            request_id=detail["requestId"],
-            identity=detail["identity"],
-            token=(detail.get("authorisation") or {}).get("token"),
-            dispensed=worth if worth is not None else paid,
-            presented=worth if state == "presented" else None,
-        )
-        documents = dict(self._present_status.changed(detail["position"], status))
-        documents |= self._tokens.settle(detail, worth if result is not None else None)
-        if detail["teller"] is not None and result is not None:
-            capabilities = self.device.capabilities.cash_dispenser
-            coins = str(capabilities.type).endswith("Coin")
-            documents |= self._tellers.dispensed(detail["teller"], paid, cash_box, coins)
-        return documents
-
-    def _after_present(
-        self, detail: Mapping[str, Any], result: CashMovement | None, booking: Booking
-    ) -> dict[str, bytes]:
-        state: Any = "unknown"
-        if isinstance(result, Presented):
-            state = {True: "presented", False: "notPresented", None: "unknown"}[result.presented]
-        elif result is not None:
-            state = "presented" if any(items.target == "output" for items in result.moved) else "notPresented"
-        known = self._present_status.booked(detail["position"])
-        moved = self._amounts_of(result, lambda items: items.target == "output") if result else None
-        return dict(self._present_status.changed(detail["position"], known.with_presented(state, moved)))
-
-    def _after_retract(
-        self, detail: Mapping[str, Any], result: CashMovement | None, booking: Booking
-    ) -> dict[str, bytes]:
-        position = detail.get("position") or output_position(self.device, None)
-        known = self._present_status.booked(position)
-        back = self._amounts_of(result, lambda items: items.source == "output") if result else None
-        if known.state == "notPresented" or back == {}:
-            return {}
-        return dict(self._present_status.changed(position, known.with_retracted(back)))
-
-    def _amounts_of(
-        self, result: CashMovement, which: Callable[[ItemsMoved], bool]
-    ) -> dict[str, Decimal] | None:
-        """What some of the items moved are worth; None if it is not known of all of them."""
-        counts: dict[str, int] = {}
-        for items in filter(which, result.moved):
-            if items.origin is None:
-                return None
-            counts[items.origin] = counts.get(items.origin, 0) + items.count
-        return self._token_amounts(counts)
-
-    def _token_amounts(self, counts: Mapping[str, int]) -> dict[str, Decimal] | None:
-        return token_amounts(self.storage, counts)
 
     @handles("CashDispenser.Present", asks="present")
     async def present(self, request: messages.Present, command: Command) -> messages.PresentCompletion:

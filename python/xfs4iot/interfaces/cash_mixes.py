@@ -33,6 +33,8 @@ class Mixes:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._tables: dict[str, messages.GetMixTableCompletion] = {}
+        self._solvers: dict[str, MixTable] = {}
+        """The tables as the solver takes them, made when first asked for."""
 
     def start(self) -> None:
         """Recall the tables."""
@@ -73,7 +75,9 @@ class Mixes:
             raise errors.CommandError(
                 "invalidMixNumber", f"there is no mix {mix!r}; see CashDispenser.GetMixTypes"
             )
-        return _solvers_table(self._tables[mix].mix_rows or [])
+        if mix not in self._solvers:
+            self._solvers[mix] = _solvers_table(self._tables[mix].mix_rows or [])
+        return self._solvers[mix]
 
     async def set_table(self, request: messages.SetMixTable) -> None:
         """Check and keep a table.
@@ -91,14 +95,16 @@ class Mixes:
             )
         for number, row in enumerate(request.mix_rows):
             _check_row(row, f"$.mixRows[{number}]")
+        name = f"{_TABLE}{request.mix_number}"
         tables = {
             **self._tables,
-            f"{_TABLE}{request.mix_number}": messages.GetMixTableCompletion(
+            name: messages.GetMixTableCompletion(
                 mix_number=request.mix_number, name=request.name, mix_rows=request.mix_rows
             ),
         }
         await self._service.ledger.put_document(_DOCUMENT, wire.encode(tables))
         self._tables = tables
+        self._solvers.pop(name, None)
 
 
 def _check_row(row: messages.MixRow, path: str) -> None:

@@ -113,6 +113,7 @@ class CashMovements:
         expect: type[_Movement],
         planned: Iterable[ItemsMoved] = (),
         units: Iterable[str] = (),
+        check: Callable[[], None] | None = None,
         detail: Mapping[str, Any] | None = None,
     ) -> tuple[_Movement, Booking]:
         """Carry out one movement.
@@ -123,6 +124,7 @@ class CashMovements:
             expect: what it returns.
             planned: what is expected to move.
             units: what else it concerns.
+            check: raises what refuses it by the counts as they are when open movements are settled.
             detail: what is needed to settle it after a crash.
 
         Returns:
@@ -137,6 +139,8 @@ class CashMovements:
         async with self._lock:
             await self._settle()
             await trio.lowlevel.checkpoint()
+            if check is not None:
+                check()
             with trio.CancelScope(shield=True):
                 moved = await self._move(
                     command, kind, operation, arguments, expect, planned, set(units), detail or {}

@@ -123,7 +123,7 @@ def _copy(old: sqlite3.Connection, new: sqlite3.Connection) -> Recovery:
     batch.rows[:0] = kept
     batch.store(new)
     new.execute("BEGIN IMMEDIATE")
-    for table in _tables(new):
+    for table in _tables(old):
         _copy_table(old, new, table, found)
     new.execute("COMMIT")
     return found
@@ -178,9 +178,12 @@ def _go_on(old: sqlite3.Connection, batch: Batch, began: dict[int, JournalLine],
     batch.counters = {scope: held.get(scope, 0) for scope in held.keys() | batch.counters.keys()}
 
 
-def _tables(connection: sqlite3.Connection) -> list[str]:
-    rows = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
-    return [row[0] for row in rows if row[0] not in _DERIVED and not row[0].startswith("sqlite_")]
+def _tables(old: sqlite3.Connection) -> list[str]:
+    """The tables to copy: those that stand by themselves, and that the old schema had already."""
+    newest = number = len(schema.MIGRATIONS)
+    if 0 < schema.version(old) < newest:
+        number = schema.version(old)
+    return sorted((schema.tables(newest) & schema.tables(number)) - set(_DERIVED))
 
 
 def _copy_table(old: sqlite3.Connection, new: sqlite3.Connection, table: str, found: Recovery) -> None:

@@ -7,8 +7,9 @@ edited; a change of the schema is a further script.
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 
-__all__ = ["APPLICATION_ID", "MIGRATIONS", "migrate", "version"]
+__all__ = ["APPLICATION_ID", "MIGRATIONS", "migrate", "tables", "version"]
 
 APPLICATION_ID = 0x5846534C
 """Marks a SQLite file as a ledger ("XFSL")."""
@@ -93,13 +94,24 @@ CREATE TRIGGER journal_in_sequence BEFORE INSERT ON journal
     BEGIN SELECT RAISE(ABORT, 'the journal is append-only: not the next sequence number'); END;
 """
 
-MIGRATIONS = (_COUNTS, _SECRETS, _RECOVERY)
+# Nonces are documents, which change in one transaction with what a token has paid; see `nonces`.
+_NO_NONCES = "DROP TABLE nonce;"
+
+MIGRATIONS = (_COUNTS, _SECRETS, _RECOVERY, _NO_NONCES)
 
 
 def version(connection: sqlite3.Connection) -> int:
     """The file's schema version; 0 for a new file."""
     found: int = connection.execute("PRAGMA user_version").fetchone()[0]
     return found
+
+
+def tables(number: int) -> frozenset[str]:
+    """The tables of a schema version."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.executescript(" ".join(MIGRATIONS[:number]))
+        rows = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+    return frozenset(name for (name,) in rows)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -8,7 +8,7 @@ what the newest version does not know is ignored there.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -16,11 +16,19 @@ from typing import Any
 import msgspec
 
 from xfs4iot.protocol import wire
-from xfs4iot.protocol.adapters import CHANGES, NEWEST, SPECIFICATIONS, Part, canonical, spelling
+from xfs4iot.protocol.adapters import (
+    CHANGES,
+    NEWEST,
+    SPECIFICATIONS,
+    TOLD_APART,
+    Part,
+    canonical,
+    spelling,
+)
 from xfs4iot.protocol.adapters.changes import Adapter, Left, compiled
 from xfs4iot.protocol.catalogue import catalogue
 
-__all__ = ["adapt", "adapts", "lacks_error_code", "raises"]
+__all__ = ["adapt", "adapts", "apart", "lacks_error_code", "raises"]
 
 _Cut = Callable[[Any], Any]
 _NOTHING = object()
@@ -58,6 +66,15 @@ def adapt(part: Part, name: str, payload: bytes | None, specification: str) -> b
     if kept:
         _last[key] = (payload, adapted)
     return adapted
+
+
+def apart(name: str, payload: bytes | None, specification: str) -> Iterator[tuple[str, bytes]]:
+    """What an older version tells by another event than an event of the newest: its name and payload."""
+    if payload is None or (specification, name) not in TOLD_APART:
+        return
+    event, payloads = TOLD_APART[specification, name]
+    for content in payloads(_read(payload)):
+        yield event, wire.encode(content)
 
 
 def adapts(part: Part, name: str, specification: str) -> bool:

@@ -15,11 +15,11 @@ the newest version has them: it may be of any, and learns the state by Common.St
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from xfs4iot.protocol import errors, registry
-from xfs4iot.protocol.adaptation import adapt, adapts, lacks_error_code, raises
+from xfs4iot.protocol.adaptation import adapt, adapts, apart, lacks_error_code, raises
 from xfs4iot.protocol.adapters import FALLBACKS, NEWEST, SENT_OTHERWISE, SPECIFICATIONS, TOLD_BY, spelling
 from xfs4iot.protocol.index import COMMANDS, EVENTS, OLDER
 
@@ -290,20 +290,27 @@ def completion_code(name: str, code: str, error_code: str | None, specification:
     return FALLBACKS.get(error_code, "hardwareError")
 
 
-def adapt_event(name: str, payload: bytes | None, specification: str) -> tuple[str, str, bytes | None] | None:
-    """An event of the newest version as another has it: name, version, payload; None if it has none."""
+def adapt_event(
+    name: str, payload: bytes | None, specification: str
+) -> Iterator[tuple[str, str, bytes | None]]:
+    """An event of the newest version as another has it: name, version, payload.
+
+    Nothing if that has none, and several if it tells apart what the newest tells together.
+    """
     versions = _versions(name, specification)
     if versions is None and name in TOLD_BY:
         name = TOLD_BY[name]
         versions = _versions(name, specification)
     if versions is None:
-        return None
+        return
     if specification == NEWEST:
-        return name, versions[0], payload
+        yield name, versions[0], payload
+        return
     adapted = adapt("event", name, payload, specification)
-    if adapted is None and payload is not None:
-        return None
-    return spelling(name, specification), versions[0], adapted
+    if adapted is not None or payload is None:
+        yield spelling(name, specification), versions[0], adapted
+    for other, part in apart(name, payload, specification):
+        yield from adapt_event(other, part, specification)
 
 
 def unsolicited(event: registry.EventEntry, specification: str) -> bool:

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from xfs4iot.protocol import errors, registry
 from xfs4iot.protocol.index import COMMANDS
 from xfs4iot.server.peer import Peer
-from xfs4iot.transport.tls import Identity
+from xfs4iot.transport.identity import Identity
 from xfs4iot.transport.tokens import check_token
 from xfs4iot.transport.upgrade import Upgrade, UpgradeRefused
 

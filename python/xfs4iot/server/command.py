@@ -1,16 +1,17 @@
 """One command from acceptance to completion.
 
 A command is `waiting` in its service's queue, then `running`, then `done`; a command
-that answers at once goes straight to `done`. Exactly one completion leaves, from
-`complete`, whoever ends the command: its handler, a cancel, its deadline, the end of
-the service. This module also holds the one place where exceptions become completions.
+that answers at once goes straight to `done`, or, if it finds that this takes long, is
+`running` beside the queue before. Exactly one completion leaves, from `complete`, whoever
+ends the command: its handler, a cancel, its deadline, the end of the service. This module
+also holds the one place where exceptions become completions.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,7 +26,7 @@ from xfs4iot.protocol.message import Payload
 from xfs4iot.server.deadlines import Deadline
 from xfs4iot.server.peer import Peer
 
-__all__ = ["Command", "Connection", "Handler", "running"]
+__all__ = ["Command", "Connection", "Handler", "Later", "running"]
 
 _running: ContextVar[Command | None] = ContextVar("_running", default=None)
 
@@ -64,7 +65,7 @@ class Handler:
         name: the command's wire name.
         function: called with the decoded request and the `Command`; returns the
             completion's payload or None, or raises an `XfsError`.
-        immediate: the function is plain and answers at once.
+        immediate: the function is plain and answers at once, or gives `Later`.
         beside_queue: the function does not wait for its turn.
     """
 
@@ -77,6 +78,17 @@ class Handler:
     def entry(self) -> registry.CommandEntry:
         """The command's row of the catalogue: types, versions, error codes."""
         return registry.command(self.name)
+
+
+@dataclass(frozen=True)
+class Later:
+    """What a plain handler gives when its answer takes longer than other clients should wait.
+
+    Attributes:
+        answer: runs beside the queue, under the command's cancel and timeout.
+    """
+
+    answer: Callable[[], Awaitable[Any]]
 
 
 class Command:
@@ -177,16 +189,19 @@ class Command:
         if self._scope is None and self.completion_code is None:
             self.complete(errors.TimeOut(f"{self.name} waited longer than its timeout; nothing was done"))
 
-    def answer_at_once(self) -> None:
-        """Run a plain handler and complete."""
+    def answer_at_once(self) -> Later | None:
+        """Run a plain handler and complete, or return what there is still to `run`."""
         try:
             outcome = self.handler.function(self.request, self)
         except Exception as fault:
             outcome = fault
+        if type(outcome) is Later:
+            return outcome
         self.complete(outcome)
+        return None
 
-    async def run(self) -> None:
-        """Run the handler under the command's deadline and complete."""
+    async def run(self, later: Later | None = None) -> None:
+        """Run the handler, or what it has left for later, under the command's deadline and complete."""
         if self.completion_code is not None:
             return
         outcome: object = None
@@ -195,7 +210,8 @@ class Command:
         try:
             with scope:
                 try:
-                    outcome = await self.handler.function(self.request, self)
+                    answer = later.answer() if later else self.handler.function(self.request, self)
+                    outcome = await answer
                 except Exception as fault:
                     outcome = fault
         except trio.Cancelled:

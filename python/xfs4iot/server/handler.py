@@ -6,7 +6,8 @@
         @handles("CashDispenser.Present", asks="present")
         async def present(self, request: Present, command: Command) -> PresentCompletion: ...
 
-A plain function answers at once, on the connection's own task. A coroutine function
+A plain function answers at once, on the connection's own task; if it finds that this takes long,
+it gives `Later`, the rest of its work, to run beside the queue. A coroutine function
 waits in the service's queue for its turn, or, marked `beside_queue`, runs at once beside
 it: for commands that only read.
 """
@@ -20,10 +21,10 @@ from typing import Any, ClassVar, TypeVar
 
 from xfs4iot.devices import implements
 from xfs4iot.protocol.message import Payload
-from xfs4iot.server.command import Command, Handler
+from xfs4iot.server.command import Command, Handler, Later
 from xfs4iot.server.service import Service
 
-__all__ = ["Handler", "Interface", "handles"]
+__all__ = ["Handler", "Interface", "Later", "handles"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _Result = TypeVar("_Result")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from xfs4iot.transport.tls import Identity
+    from xfs4iot.transport.identity import Identity
 
 __all__ = ["Peer"]
 

@@ -16,8 +16,9 @@ import trio
 
 from xfs4iot.protocol.endpoints import PATH, PORTS, service_uri
 from xfs4iot.server.access import Access
+from xfs4iot.server.channel import SessionLimits
 from xfs4iot.server.peer import Peer
-from xfs4iot.server.session import Session, SessionLimits
+from xfs4iot.server.session import Session
 from xfs4iot.transport import tcp, tls, upgrade
 from xfs4iot.transport.limits import Limits, Refused
 from xfs4iot.transport.memory import Tide

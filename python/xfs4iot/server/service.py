@@ -313,13 +313,14 @@ class Service:
         if threading.get_ident() != self._thread:
             self._token.run_sync_soon(self._thread_event, event)
             return
+        entry, payload = registry.event_of(type(event)), wire.encode(event)
         try:
-            wire.decode(type(event), wire.encode(event))
+            wire.decode(type(event), payload)
         except errors.InvalidData as wrong:
             raise ValueError(f"{type(event).__name__} of the device is not the standard's: {wrong}") from None
         for interface in self.interfaces.values():
             interface.observe(event)
-        self.broadcast(event)
+        self._broadcast(entry, None if entry.empty else payload)
 
     def _thread_event(self, event: Payload) -> None:
         """An event from a thread, which nobody can be told about but the log."""
@@ -330,12 +331,12 @@ class Service:
 
     def broadcast(self, event: Payload) -> None:
         """Send an unsolicited event to every connection, each in its version of the standard."""
-        if self.status_pending:
-            self.flush_status()
         entry = registry.event_of(type(event))
         self._broadcast(entry, None if entry.empty else wire.encode(event))
 
     def _broadcast(self, entry: registry.EventEntry, payload: bytes | None) -> None:
+        if self.status_pending:
+            self.flush_status()
         for session in list(self.sessions):
             specification = session.versions.event_specification(entry.name)
             if versions.unsolicited(entry, specification):

@@ -1,18 +1,10 @@
-"""One connection: it reads, accepts or refuses commands, answers, and writes.
-
-What arrives is handled on the spot: every message in it, then all answers leave in one send,
-without a task being woken (see `transport.readers`). What other tasks have to say (events,
-completions of queued commands) is put in the same outgoing buffer and leaves together. Nobody
-ever waits for a client: while it takes no answers its messages are not read; what events pile
-up for it is bounded; and a client that does not read for too long is disconnected.
-"""
+"""One client: its commands are accepted or refused, and it is answered in its version of the standard."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import trio
 
@@ -20,41 +12,15 @@ from xfs4iot import _core
 from xfs4iot.protocol import errors, registry, versions, wire
 from xfs4iot.protocol.sensitive import masked
 from xfs4iot.protocol.versions import ConnectionVersions
+from xfs4iot.server.channel import Channel, SessionLimits
 from xfs4iot.server.command import Command, Handler
 from xfs4iot.server.deadlines import Deadlines
 from xfs4iot.server.peer import Peer
-from xfs4iot.transport.readers import Readers, Reading, ReadyStream
+from xfs4iot.transport.readers import Readers, ReadyStream
 
-__all__ = ["Session", "SessionLimits"]
+__all__ = ["Session"]
 
 _log = logging.getLogger("xfs4iot.session")
-
-_NORMAL, _GOING_AWAY = 1000, 1001
-_FLUSH_BYTES = 256 * 1024
-"""Answers are sent before the inbox is empty when so much is ready."""
-_FAREWELL_SECONDS = 2.0
-"""How long a client may take to hang up after the connection was closed for what it sent."""
-
-
-@dataclass(frozen=True)
-class SessionLimits:
-    """What one connection may use.
-
-    Attributes:
-        message_bytes: size of an incoming message; above it the connection closes with 1009.
-        outgoing_bytes: what may wait for a client that does not read.
-        send_seconds: how long one write may take.
-        idle_seconds: silence after which a ping is sent, and after twice that the connection dropped.
-        open_commands: commands of one connection that may be queued or running at once.
-        log_messages: log every message at level debug, with what is sensitive masked.
-    """
-
-    message_bytes: int = 2 * 1024 * 1024
-    outgoing_bytes: int = 8 * 1024 * 1024
-    send_seconds: float = 30.0
-    idle_seconds: float = 60.0
-    open_commands: int = 256
-    log_messages: bool = False
 
 
 class _Host(Protocol):
@@ -87,130 +53,24 @@ class _Host(Protocol):
     ) -> None: ...
 
 
-class Session:
+class Session(Channel):
     """One client's connection to one service."""
 
-    __slots__ = (
-        "_closing",
-        "_flush_due",
-        "_handling",
-        "_inbox",
-        "_out",
-        "_out_bytes",
-        "_reading",
-        "_receiver",
-        "_said_goodbye",
-        "_silence",
-        "_stream",
-        "_written",
-        "commands",
-        "identity",
-        "last_received",
-        "limits",
-        "peer",
-        "service",
-        "versions",
-    )
+    __slots__ = ("commands", "identity", "versions")
+
+    service: _Host
 
     def __init__(
         self, service: _Host, stream: ReadyStream, readers: Readers, peer: Peer, limits: SessionLimits
     ) -> None:
-        self.service = service
-        self.peer = peer
+        super().__init__(service, stream, readers, peer, limits)
         self.identity = peer.identity
-        self.limits = limits
         self.versions = ConnectionVersions()
         self.commands: dict[int, Command] = {}
-        self.last_received = trio.current_time()
-        self._stream = stream
-        self._receiver = _core.Receiver(max_message=limits.message_bytes)
-        self._out: list[bytes] = []
-        self._out_bytes = 0
-        self._inbox: list[Any] = []
-        """What was received and not handled yet, the oldest last."""
-        self._reading = Reading(readers, stream, self.received)
-        self._written: trio.Event | None = None
-        """Set when what is being written by a task of its own has been; None when there is no such."""
-        self._handling = False
-        self._flush_due = False
-        self._closing = False
-        self._said_goodbye = False
 
-    @property
-    def log(self) -> logging.LoggerAdapter[logging.Logger]:
-        """Logs with the connection's address and the client's name."""
-        return logging.LoggerAdapter(_log, self.peer.log_fields)
-
-    async def run(self, first: bytes = b"") -> None:
-        """Serve the connection until it ends; never raises for anything the client does.
-
-        Args:
-            first: bytes that arrived together with the opening handshake.
-        """
-        self._listen(self.last_received + self.limits.idle_seconds)
-        try:
-            if first:
-                self.received(first)
-            if not self._closing:
-                await self._reading.readers.read(self._reading)
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as gone:
-            self.log.debug("connection lost: %s", gone)
-        finally:
-            self._closing = True
-            self.service.deadlines.drop(self._silence)
-            for command in list(self.commands.values()):
-                command.cancel()
-            with trio.move_on_after(_FAREWELL_SECONDS) as scope:
-                scope.shield = True
-                await self._take_leave()
-                await self._stream.aclose()
-
-    async def _take_leave(self) -> None:
-        """Let our last words get through: what the client still sends must not destroy them."""
-        if self._written is not None:
-            await self._written.wait()
-        if not self._said_goodbye:
-            return
-        try:
-            while await self._stream.receive_some():
-                pass
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            pass
-
-    def received(self, data: bytes) -> None:
-        """Handle what has arrived, and send every answer that is ready."""
-        self.last_received = trio.current_time()
-        items = self._receiver.receive(data)
-        items.reverse()
-        if self._inbox:
-            items += self._inbox
-        self._inbox = items
-        self._handle()
-
-    def _handle(self) -> None:
-        """Handle what is in the inbox for as long as the client takes the answers."""
-        inbox = self._inbox
-        self._handling = True
-        try:
-            while inbox and not self._closing:
-                item = inbox.pop()
-                if type(item) is _core.Message:
-                    self._accept(item)
-                else:
-                    self._other(item)
-                if self._out_bytes > _FLUSH_BYTES:
-                    self._flush()
-                    if self._written is not None:
-                        break
-        except Exception:
-            self.log.exception("the connection failed inside the service and is dropped")
-            self.abort()
-        finally:
-            self._handling = False
-        if self._out:
-            self._flush()
-        if self._closing:
-            self._reading.end()
+    def _ended(self) -> None:
+        for command in list(self.commands.values()):
+            command.cancel()
 
     def _accept(self, message: _core.Message) -> None:
         """Acknowledge a command and run or queue it, or refuse it."""
@@ -268,11 +128,17 @@ class Session:
             return self._complete_unaccepted(message, failed, registry.NEWEST)
         command = Command(self, handler, message, specification, request, self.last_received)
         if handler.immediate:
-            command.answer_at_once()
+            if (later := command.answer_at_once()) is not None:
+                self.commands[request_id] = command
+                service.nursery.start_soon(command.run, later)
             return None
         self.commands[request_id] = command
         service.enqueue(command)
         return None
+
+    def _refuse_unread(self, refusal: _core.Refusal) -> None:
+        version = self.versions.version_of_refusal(refusal.name, refusal.version)
+        self._refuse(refusal.name, refusal.request_id, version, refusal.status, refusal.reason)
 
     def _refuse(
         self, name: str | None, request_id: int | None, version: str | None, status: str, reason: str
@@ -356,127 +222,10 @@ class Session:
         specification: str,
         without_version: bool | None = None,
     ) -> None:
-        """Send one event in the client's version of the standard; nothing if that version lacks it."""
+        """Send an event as the client's version of the standard has it; nothing if that lacks it."""
         if self.service.status_pending:
             self.service.flush_status()
-        adapted = versions.adapt_event(entry.name, payload, specification)
-        if adapted is not None:
-            name, version, body = adapted
-            if without_version is None:
-                without_version = self.versions.without_version
+        if without_version is None:
+            without_version = self.versions.without_version
+        for name, version, body in versions.adapt_event(entry.name, payload, specification):
             self.send(_core.event(name, request_id, None if without_version else version, body))
-
-    def send(self, frame: bytes) -> None:
-        """Put one frame into the outgoing buffer; it leaves with all that is ready. Never waits."""
-        if self._closing:
-            return
-        self._out.append(frame)
-        self._out_bytes += len(frame)
-        if self._out_bytes > self.limits.outgoing_bytes:
-            self.log.warning("disconnected: it does not read, %d bytes are waiting for it", self._out_bytes)
-            self.abort()
-        elif not self._handling and not self._flush_due and self._written is None:
-            self._flush_due = True
-            self.service.nursery.start_soon(self._flush_soon)
-
-    async def _flush_soon(self) -> None:
-        """Send what other tasks have put into the buffer by the time this one runs."""
-        self._flush_due = False
-        if self._out:
-            self._flush()
-
-    def _flush(self) -> None:
-        """Send what the network takes now; what it does not take is sent by a task that waits."""
-        if self._written is not None:
-            return
-        out = self._out
-        data = out[0] if len(out) == 1 else b"".join(out)
-        out.clear()
-        self._out_bytes = 0
-        try:
-            sent = self._stream.send_now(data)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            self.abort()
-            return
-        if sent < len(data) or self._stream.has_unsent:
-            self._written = trio.Event()
-            self._reading.pause()
-            self.service.nursery.start_soon(self._write, data[sent:])
-
-    async def _write(self, data: bytes) -> None:
-        """Send `data` and what is added meanwhile to a client that is slower than we are."""
-        out, written = self._out, self._written
-        assert written is not None
-        try:
-            while True:
-                with trio.move_on_after(self.limits.send_seconds) as scope:
-                    await self._stream.send_all(data)
-                if scope.cancelled_caught:
-                    self.log.warning("disconnected: it took no data for %g s", self.limits.send_seconds)
-                    self.abort()
-                if not out:
-                    break
-                data = b"".join(out)
-                out.clear()
-                self._out_bytes = 0
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            self.abort()
-        finally:
-            self._written = None
-            written.set()
-        self._reading.resume()
-        if self._inbox:
-            self._handle()
-
-    def _other(self, item: _core.Refusal | _core.Ping | _core.Pong | _core.Close | _core.Violation) -> None:
-        match item:
-            case _core.Refusal():
-                version = self.versions.version_of_refusal(item.name, item.version)
-                self._refuse(item.name, item.request_id, version, item.status, item.reason)
-            case _core.Ping():
-                self.send(_core.pong(item.payload))
-            case _core.Close():
-                self.send(_core.close(_NORMAL if item.code == 1005 else item.code))
-                self._closing = True
-            case _core.Violation():
-                self.log.warning("connection closed with %d: %s", item.code, item.reason)
-                self.send(_core.close(item.code, item.reason))
-                self._closing = self._said_goodbye = True
-
-    def _listen(self, until: float) -> None:
-        """See then whether the client has said anything meanwhile."""
-        self._silence = self.service.deadlines.add(until, self._check_silence)
-
-    def _check_silence(self) -> None:
-        """Find out whether the client died without a word: ask, and when it does not answer, drop it."""
-        now, idle = trio.current_time(), self.limits.idle_seconds
-        silent = now - self.last_received
-        if silent < idle:
-            self._listen(self.last_received + idle)
-        elif silent < 2 * idle:
-            self.send(_core.ping())
-            self._listen(self.last_received + 2 * idle)
-        else:
-            self.log.warning("disconnected: silent for %.0f s", silent)
-            self.abort()
-
-    def abort(self) -> None:
-        """Drop the connection without ceremony."""
-        self._closing = True
-        self._out.clear()
-        self._inbox.clear()
-        self._reading.end()
-        self.service.nursery.start_soon(self._stream.aclose)
-
-    async def close(self, code: int = _GOING_AWAY, reason: str = "the service ends") -> None:
-        """Say goodbye and close, within a second."""
-        if not self._closing:
-            self.send(_core.close(code, reason))
-            self._closing = True
-        if self._out:
-            self._flush()
-        self._reading.end()
-        if self._written is not None:
-            with trio.move_on_after(1):
-                await self._written.wait()
-        await self._stream.aclose()

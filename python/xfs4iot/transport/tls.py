@@ -22,20 +22,20 @@ behind.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from ipaddress import ip_address
 from typing import cast
 
 import trio
-from cryptography import x509
 from OpenSSL import SSL
 
 from xfs4iot.transport import tcp
 from xfs4iot.transport.failures import CredentialsRefused, TLSBroken, TLSError, explain
-from xfs4iot.transport.pairs import ascii_name, fingerprint, names_of
+from xfs4iot.transport.identity import Identity
+from xfs4iot.transport.pairs import ascii_name
 from xfs4iot.transport.policy import Handshake, TLSConfig, client_context, server_context
+from xfs4iot.transport.records import RECORD, WholeRecords
 
 __all__ = [
     "CredentialsRefused",
@@ -48,35 +48,12 @@ __all__ = [
     "server_context",
 ]
 
-_RECORD = 16 * 1024
-_LONGEST = _RECORD + 2048
-_HEADER = 5
-_CHUNK = 4 * _RECORD
+_CHUNK = 4 * RECORD
 _SLACK = 1024
 _UNKNOWN = 1 << 30
 _GOODBYE_SECONDS = 1.0
 _PLAIN_HTTP = (b"GET ", b"POST ", b"HEAD ", b"PUT ", b"OPTIONS ", b"CONNECT ")
 _SPEAK_TLS = b"This port speaks TLS only: use wss:// (or https://).\n"
-
-
-@dataclass(frozen=True)
-class Identity:
-    """Whom a certificate names.
-
-    Attributes:
-        subject: as in RFC 4514, such as `CN=switch,O=Bank`.
-        sans: its alternative names: host names, addresses, URIs, mail addresses.
-        fingerprint: SHA-256 of the certificate, 64 lower-case hexadecimal digits.
-    """
-
-    subject: str
-    sans: tuple[str, ...]
-    fingerprint: str
-
-    @classmethod
-    def of(cls, certificate: x509.Certificate) -> Identity:
-        """The identity in a certificate."""
-        return cls(certificate.subject.rfc4514_string(), names_of(certificate), fingerprint(certificate))
 
 
 class _State(Enum):
@@ -100,16 +77,15 @@ class TLSStream(trio.abc.HalfCloseableStream):
     """
 
     __slots__ = (
-        "_body_left",
         "_carrier",
         "_connection",
         "_failure",
         "_found",
-        "_header_begun",
         "_identity",
         "_interjection",
         "_peer",
         "_receiving",
+        "_records",
         "_rest",
         "_sending",
         "_server_side",
@@ -146,8 +122,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
         self._sending = False
         self._receiving = False
         self._unsendable: str | None = None
-        self._body_left = 0
-        self._header_begun = b""
+        self._records = WholeRecords()
         self._whole = 0
         self._failure: TLSError | None = None
         self._interjection: trio.Event | None = None
@@ -218,7 +193,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
             if first and self._server_side and data.startswith(_PLAIN_HTTP):
                 await self._answer_http()
             first = False
-            self._count(data)
+            self._records.completed(data)
             connection.bio_write(data)
         try:
             certificate = connection.get_peer_certificate(as_cryptography=True)
@@ -340,7 +315,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
         if encrypted is not None:
             if not encrypted:
                 raise self._broken(f"{self._peer} hung up without a TLS goodbye")
-            self._whole += self._count(encrypted)
+            self._whole += self._records.completed(encrypted)
             self._connection.bio_write(encrypted)
         if not self._whole:
             return None
@@ -416,7 +391,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
                 if not encrypted:
                     raise self._broken(f"{self._peer} hung up without a TLS goodbye")
                 self._check()
-                self._whole += self._count(encrypted)
+                self._whole += self._records.completed(encrypted)
                 self._connection.bio_write(encrypted)
         finally:
             self._receiving = False
@@ -446,7 +421,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
                     self._whole -= 1
                 return part
             while self._whole:
-                parts.append(connection.recv(_RECORD))
+                parts.append(connection.recv(RECORD))
                 self._whole -= 1
         except SSL.WantReadError:
             self._whole = 0
@@ -461,29 +436,6 @@ class TLSStream(trio.abc.HalfCloseableStream):
         if not parts:
             return None
         return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    def _count(self, data: bytes | bytearray | memoryview) -> int:
-        """How many records `data` completes. A length that no record may have counts at once."""
-        begun, start = self._body_left > 0, self._body_left
-        if self._header_begun:
-            data = self._header_begun + bytes(data)
-            self._header_begun = b""
-        end, count = len(data), 0
-        while start <= end:
-            count += begun
-            if start == end:
-                self._body_left = 0
-                return count
-            if end - start < _HEADER:
-                self._header_begun, self._body_left = bytes(data[start:]), 0
-                return count
-            length = data[start + 3] << 8 | data[start + 4]
-            if length > _LONGEST:
-                self._body_left = 0
-                return count + 1
-            begun, start = True, start + _HEADER + length
-        self._body_left = start - end
-        return count
 
     async def send_eof(self) -> None:
         """Say goodbye: nothing more is sent; receiving goes on."""
@@ -526,8 +478,8 @@ class TLSStream(trio.abc.HalfCloseableStream):
         parts: list[bytes] = []
         try:
             while True:
-                parts.append(self._connection.bio_read(_RECORD))
-                if len(parts[-1]) < _RECORD:
+                parts.append(self._connection.bio_read(RECORD))
+                if len(parts[-1]) < RECORD:
                     break
         except SSL.WantReadError:
             pass

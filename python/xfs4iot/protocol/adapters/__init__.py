@@ -9,11 +9,13 @@ version of the standard adds a step.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from itertools import pairwise
 from typing import Literal
 
-from xfs4iot.protocol.adapters.changes import Adapter, Change, Changes, Part
+from xfs4iot.protocol.adapters.cash_management import shutters
+from xfs4iot.protocol.adapters.changes import Adapter, Change, Changes, Part, Plain
 
 __all__ = [
     "CHANGES",
@@ -23,6 +25,7 @@ __all__ = [
     "SPECIFICATIONS",
     "SPELT",
     "STEPS",
+    "TOLD_APART",
     "TOLD_BY",
     "Adapter",
     "Part",
@@ -88,6 +91,12 @@ SENT_OTHERWISE: dict[tuple[str, str], Literal["command", "unsolicited"]] = {
 
 TOLD_BY = {"Storage.CountsChangedEvent": "Storage.StorageChangedEvent"}
 """The event that tells the same, in the same shape, in versions that have none of that name."""
+
+TOLD_APART: dict[tuple[str, str], tuple[str, Callable[[Plain], list[Plain]]]] = {
+    ("2021-1", "Common.StatusChangedEvent"): ("CashManagement.ShutterStatusChangedEvent", shutters),
+}
+"""What a version tells in an event of its own, because its own form of the newest's event has no place
+for it: that event, and a function that takes its payloads out of the newest's."""
 
 FALLBACKS: dict[str, str] = {
     "accessDenied": "userError",

@@ -6,7 +6,7 @@ from typing import Any
 
 from xfs4iot.protocol.adapters.changes import Changes, Left, Moved, Plain, Reshaped
 
-__all__ = ["CHANGES", "target_up"]
+__all__ = ["CHANGES", "shutters", "target_up"]
 
 
 def target_up(old: Any) -> Plain | None:
@@ -40,6 +40,17 @@ def _calibrate_down(new: Plain) -> Plain:
     if isinstance(result, dict):
         flat |= {**result, "position": _target_down(result.get("position"))}
     return flat
+
+
+def shutters(changed: Plain) -> list[Plain]:
+    """What `Common.StatusChangedEvent` says of shutters, as `ShutterStatusChangedEvent`s."""
+    found = []
+    for interface in ("cashDispenser", "cashAcceptor"):
+        for at in (changed.get(interface) or {}).get("positions") or ():
+            if shutter := at.get("shutter"):
+                jammed = shutter.startswith("jammed")
+                found.append({"position": at["position"], "shutter": "jammed" if jammed else shutter})
+    return found
 
 
 _GROUPED = (Moved("position.position", "position"), Moved("position.additionalBunches", "additionalBunches"))

@@ -1,0 +1,160 @@
+"""What can be configured: the tables of a configuration file, and what holds where they say nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from xfs4iot.interfaces.end_to_end_security import EndToEndSecurity
+from xfs4iot.server.access import ClientRule
+from xfs4iot.tokens import read_key
+
+__all__ = [
+    "AccessSettings",
+    "Configuration",
+    "LedgerSettings",
+    "PublisherSettings",
+    "SNISettings",
+    "ServiceSettings",
+    "TLSSettings",
+]
+
+_Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+_Positive = Annotated[int, msgspec.Meta(ge=1)]
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+_Seconds = Annotated[float, msgspec.Meta(gt=0)]
+
+
+@dataclass(frozen=True)
+class PublisherSettings:
+    """`[publisher]`: see `xfs4iot.Publisher`."""
+
+    host: str = "127.0.0.1"
+    port: _Port | None = None
+    advertise: str | None = None
+    vendor_name: str = "xfs4iot"
+    plain: bool = False
+    plain_anywhere: bool = False
+
+
+@dataclass(frozen=True)
+class SNISettings:
+    """`[[tls.also]]`: one more certificate, for other names."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True)
+class TLSSettings:
+    """`[tls]`: see `xfs4iot.transport.tls.TLSConfig`."""
+
+    certificate: Path
+    key: Path
+    client_certificates: Literal["none", "optional", "required"] = "none"
+    client_ca: Path | None = None
+    crls: tuple[Path, ...] = ()
+    tickets: bool = True
+    keylog: Path | None = None
+    also: tuple[SNISettings, ...] = ()
+
+
+@dataclass(frozen=True)
+class AccessSettings:
+    """`[access]`: who may connect, and who may do what."""
+
+    anonymous: tuple[str, ...] = ("*",)
+    origins: tuple[str, ...] = ()
+    client: tuple[ClientRule, ...] = ()
+
+
+@dataclass(frozen=True)
+class LedgerSettings:
+    """`[ledger]`: where cash counts are kept."""
+
+    file: Path
+
+
+@dataclass(frozen=True)
+class LogSettings:
+    """`[log]`: how and how much is logged."""
+
+    format: Literal["console", "json"] = "console"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    messages: bool = False
+
+
+@dataclass(frozen=True)
+class LimitSettings:
+    """`[limits]`: what clients may use."""
+
+    connections: _Positive = 2048
+    connections_per_address: _Positive = 256
+    handshake_seconds: _Seconds = 10.0
+    message_bytes: _Positive = 2 * 1024 * 1024
+    outgoing_bytes: _Positive = 8 * 1024 * 1024
+    idle_seconds: _Seconds = 60.0
+    send_seconds: _Seconds = 30.0
+    open_commands: _Positive = 256
+    drain_seconds: _Seconds = 20.0
+
+
+@dataclass(frozen=True)
+class EndToEndSettings:
+    """`[service.end_to_end_security]`: see `xfs4iot.EndToEndSecurity`."""
+
+    key_file: Path | None = None
+    key_name: str = "endToEndSecurity"
+    required: Literal["ifConfigured", "always"] = "always"
+    responses: Literal["ifConfigured", "always"] = "always"
+    nonce_timeout: Annotated[int, msgspec.Meta(ge=0)] = 0
+    commands: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ServiceSettings:
+    """`[[service]]`: one device."""
+
+    name: str
+    device: str
+    queue_limit: _Positive = 1000
+    operation_limit: _Seconds = 600.0
+    open_limit: _Seconds = 30.0
+    restarts: _Count = 5
+    restart_seconds: _Seconds = 1.0
+    options: dict[str, Any] = field(default_factory=dict)
+    end_to_end_security: EndToEndSettings | None = None
+
+    def security(self) -> EndToEndSecurity | None:
+        """How the service checks end-to-end tokens.
+
+        Raises:
+            ValueError: it could not; the text says why and what to do.
+        """
+        wanted = self.end_to_end_security
+        if wanted is None:
+            return None
+        return EndToEndSecurity(
+            key=None if wanted.key_file is None else read_key(wanted.key_file),
+            key_name=wanted.key_name,
+            required=wanted.required,
+            responses=wanted.responses,
+            nonce_timeout=wanted.nonce_timeout,
+            commands=wanted.commands,
+        )
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A whole configuration file."""
+
+    service: tuple[ServiceSettings, ...]
+    ledger: LedgerSettings
+    publisher: PublisherSettings = PublisherSettings()
+    tls: TLSSettings | None = None
+    access: AccessSettings = AccessSettings()
+    log: LogSettings = LogSettings()
+    limits: LimitSettings = LimitSettings()

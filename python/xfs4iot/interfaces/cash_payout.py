@@ -1,0 +1,129 @@
+"""What was paid out: what a movement of a dispenser changes besides the counts.
+
+A dispense, a present and a retract each change the present status; a dispense also what is left of
+its token, and the totals of the teller who paid. All of it is booked with the movement, see
+`cash_movement`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from xfs4iot.devices import CashMovement, ItemsMoved, Presented
+from xfs4iot.interfaces.cash_counts import Booking
+from xfs4iot.interfaces.cash_denomination import Denominator
+from xfs4iot.interfaces.cash_positions import output_position
+from xfs4iot.interfaces.cash_tellers import Tellers
+from xfs4iot.interfaces.end_to_end_security import CommandTokens
+from xfs4iot.interfaces.present_status import PresentStatus, PresentStatuses
+from xfs4iot.interfaces.storage import Storage
+from xfs4iot.interfaces.token_amounts import token_amounts
+
+__all__ = ["Payout"]
+
+
+class Payout:
+    """What the movements of one dispenser have paid out."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        denominator: Denominator,
+        tellers: Tellers,
+        tokens: CommandTokens,
+        present_status: PresentStatuses,
+    ) -> None:
+        self._storage = storage
+        self._denominator = denominator
+        self._tellers = tellers
+        self._tokens = tokens
+        self._present_status = present_status
+
+    def paid(self, result: CashMovement) -> dict[str, int]:
+        """Items on their way to the customer, by unit."""
+        paid: dict[str, int] = {}
+        for items in result.moved:
+            for place, sign in ((items.target, 1), (items.source, -1)):
+                if items.origin is not None and place in ("stacker", "output"):
+                    paid[items.origin] = paid.get(items.origin, 0) + sign * items.count
+        return {unit: count for unit, count in paid.items() if count > 0}
+
+    def with_cash_box(self, counts: Mapping[str, int], cash_box: Mapping[str, Decimal]) -> dict[str, Decimal]:
+        """What items by unit are worth together with the amounts of a cash box, by currency."""
+        amounts = self._denominator.worth(counts)
+        for currency, amount in cash_box.items():
+            amounts[currency] = amounts.get(currency, Decimal(0)) + amount
+        return amounts
+
+    def after_dispense(
+        self, detail: Mapping[str, Any], result: CashMovement | None, booking: Booking
+    ) -> dict[str, bytes]:
+        """What changes with a dispense: status, token and teller."""
+        cash_box = {name: Decimal(amount) for name, amount in detail["cashBox"].items()}
+        state: Any = "unknown"
+        values: dict[str, int] = {}
+        if result is not None:
+            values = self.paid(result)
+            direct = any(items.target == "output" for items in result.moved)
+            state = "presented" if direct else "notPresented"
+        paid = self._denominator.worth(values)
+        worth = self.token_amounts(values)
+        status = PresentStatus(
+            state=state,
+            currencies=self.with_cash_box(values, cash_box),
+            values=values,
+            cash_box=cash_box,
+            request_id=detail["requestId"],
+            identity=detail["identity"],
+            token=(detail.get("authorisation") or {}).get("token"),
+            dispensed=worth if worth is not None else paid,
+            presented=worth if state == "presented" else None,
+        )
+        documents = dict(self._present_status.changed(detail["position"], status))
+        documents |= self._tokens.settle(detail, worth if result is not None else None)
+        if detail["teller"] is not None and result is not None:
+            capabilities = self._storage.device.capabilities.cash_dispenser
+            coins = str(capabilities.type).endswith("Coin")
+            documents |= self._tellers.dispensed(detail["teller"], paid, cash_box, coins)
+        return documents
+
+    def after_present(
+        self, detail: Mapping[str, Any], result: CashMovement | None, booking: Booking
+    ) -> dict[str, bytes]:
+        """What changes when items are presented."""
+        state: Any = "unknown"
+        if isinstance(result, Presented):
+            state = {True: "presented", False: "notPresented", None: "unknown"}[result.presented]
+        elif result is not None:
+            state = "presented" if any(items.target == "output" for items in result.moved) else "notPresented"
+        known = self._present_status.booked(detail["position"])
+        moved = self._amounts_of(result, lambda items: items.target == "output") if result else None
+        return dict(self._present_status.changed(detail["position"], known.with_presented(state, moved)))
+
+    def after_retract(
+        self, detail: Mapping[str, Any], result: CashMovement | None, booking: Booking
+    ) -> dict[str, bytes]:
+        """What changes when items are taken back."""
+        position = detail.get("position") or output_position(self._storage.device, None)
+        known = self._present_status.booked(position)
+        back = self._amounts_of(result, lambda items: items.source == "output") if result else None
+        if known.state == "notPresented" or back == {}:
+            return {}
+        return dict(self._present_status.changed(position, known.with_retracted(back)))
+
+    def _amounts_of(
+        self, result: CashMovement, which: Callable[[ItemsMoved], bool]
+    ) -> dict[str, Decimal] | None:
+        """What some of the items moved are worth; None if it is not known of all of them."""
+        counts: dict[str, int] = {}
+        for items in filter(which, result.moved):
+            if items.origin is None:
+                return None
+            counts[items.origin] = counts.get(items.origin, 0) + items.count
+        return self.token_amounts(counts)
+
+    def token_amounts(self, counts: Mapping[str, int]) -> dict[str, Decimal] | None:
+        """What items by unit are worth as a token counts them; None if that is not certain."""
+        return token_amounts(self._storage, counts)
