@@ -185,7 +185,7 @@ class Denominator:
         for name in self._storage.names_of_type("cashOut"):
             configuration = self._storage.configuration(name)
             if self._storage.out_of_use(name) is None and configuration.currency and configuration.value:
-                units.append(Unit(name, configuration.currency, configuration.value, held[name]))
+                units.append(Unit(name, configuration.currency, configuration.value, held.get(name, 0)))
         return units
 
     def _mixed(
