@@ -136,7 +136,7 @@ def test_values_and_amounts_at_the_ends_of_the_range() -> None:
     assert denominate(Decimal("0.00007"), finest).items == 4
     largest = units((10**14, 10**9), (10**14 - 1, 10**9))
     assert denominate(3 * 10**14 - 1, largest).items == 3
-    with pytest.raises(InvalidDenomination, match="at most 184467440737095.51615"):
+    with pytest.raises(InvalidDenomination, match=r"at most 184467440737095\.51615"):
         units((2 * 10**14, 1))
 
 

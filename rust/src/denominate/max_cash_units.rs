@@ -7,16 +7,19 @@
 //! least to give are left out first, since it is only together that they matter. The smallest
 //! values that fit into the amount bound from below how many units must be left out.
 //!
-//! Where many must be, those are many choices; but then the amount is small, not much more than one
+//! Mostly, as many as could take part at all can, with one item each. Where that is not so and many must be
+//! left out, those are many choices; but then the amount is small, not much more than one
 //! item of each unit is worth. So a table over all sums does it: in a pile with `f` units, each of
 //! which may give something or not, the first `f` items bring a unit each, and the others none. An
 //! item costs 1, and one that brings a unit so much less that no number of items makes up for it.
 //! Where the limit of items rules that answer out, the choices are tried after all.
 
+use arrayvec::ArrayVec;
+
 use super::cash::Cash;
-use super::fewest::{UNBOUNDED, gcd};
+use super::fewest::{Pile, UNBOUNDED, gcd};
 use super::source::{Source, Sources};
-use super::{Failure, MAX_UNITS, OutOfWork, Work};
+use super::{Failure, MAX_UNITS, OutOfWork, Work, number};
 
 /// Steps in which choices are tried before the table is.
 const SOME_STEPS: u64 = 1024;
@@ -42,11 +45,15 @@ pub fn solve(
     if need > budget {
         return Err(Failure::TooManyItems(need));
     }
-    let tried = work.within(SOME_STEPS, |work| Choice::new(cash, budget, work).best())?;
-    let found = match tried {
-        Some(found) => Some(found),
-        None => by_table(cash, budget, work)?,
-    };
+    let mut found = work
+        .within(SOME_STEPS, |work| one_item_each(cash, budget, work))?
+        .flatten();
+    if found.is_none() {
+        found = work.within(SOME_STEPS, |work| Choice::new(cash, budget, work).best())?;
+    }
+    if found.is_none() {
+        found = by_table(cash, budget, work)?;
+    }
     let (items, sources, counts) = match found {
         Some(found) => found,
         None => Choice::new(cash, budget, work).best()?,
@@ -57,6 +64,42 @@ pub fn solve(
 
 /// Number of items, units that take part, items by pile.
 type Found = (u64, Sources, [u64; MAX_UNITS]);
+
+/// The answer if as many units take part as could at all, each with one item: then no other has more
+/// units, nor fewer items with as many. `None` if there is none of that kind.
+fn one_item_each(cash: &Cash, budget: u64, work: &mut Work) -> Result<Option<Found>, OutOfWork> {
+    let free = free_units(cash);
+    let taking_part = free.iter().sum::<usize>() - least_left_out(cash, &free, budget);
+    let (mut rest, mut items) = (cash.amount, taking_part as u64);
+    let mut counts = [0; MAX_UNITS];
+    for source in &cash.sources {
+        // What must be contained is not worth more than the amount.
+        rest -= source.low * cash.values[source.pile];
+        items += source.low;
+        counts[source.pile] += source.low;
+    }
+    let piles: ArrayVec<Pile, MAX_UNITS> = cash
+        .values
+        .iter()
+        .zip(&free)
+        .map(|(&value, &free)| Pile {
+            value,
+            count: free as u64,
+        })
+        .collect();
+    let mut brought = [0; MAX_UNITS];
+    let brought = &mut brought[..piles.len()];
+    if items > budget || !number::exactly(rest, &piles, taking_part as u64, brought, work)? {
+        return Ok(None);
+    }
+    let mut sources = cash.sources.clone();
+    for pile in sources.chunk_by_mut(|a, b| a.pile == b.pile) {
+        let place = pile[0].pile;
+        counts[place] += brought[place];
+        leave_out(pile, free[place] - brought[place] as usize);
+    }
+    Ok(Some((items, sources, counts)))
+}
 
 /// The answer by a table; `None` if that is too large, or the answer has too many items.
 fn by_table(cash: &Cash, budget: u64, work: &mut Work) -> Result<Option<Found>, OutOfWork> {
@@ -160,6 +203,30 @@ fn leave_out(pile: &mut [Source], out: usize) {
     }
 }
 
+/// Units of each pile that need not give anything.
+fn free_units(cash: &Cash) -> Vec<usize> {
+    cash.piles()
+        .map(|pile| pile.iter().filter(|source| source.low == 0).count())
+        .collect()
+}
+
+/// Units that cannot all take part, for want of amount or of items; `free` of each pile need not.
+fn least_left_out(cash: &Cash, free: &[usize], budget: u64) -> usize {
+    let (mut rest, mut items) = (u128::from(cash.amount), budget);
+    for source in &cash.sources {
+        rest = rest.saturating_sub(u128::from(source.low) * u128::from(cash.values[source.pile]));
+        items = items.saturating_sub(source.low);
+    }
+    let mut taking_part = 0;
+    for (value, free) in cash.values.iter().zip(free).rev() {
+        let fitting = (rest / u128::from(*value)).min(*free as u128);
+        rest -= fitting * u128::from(*value);
+        taking_part += fitting as usize;
+    }
+    let taking_part = taking_part.min(usize::try_from(items).unwrap_or(usize::MAX));
+    free.iter().sum::<usize>() - taking_part
+}
+
 struct Choice<'a> {
     cash: &'a Cash,
     budget: u64,
@@ -173,10 +240,7 @@ struct Choice<'a> {
 
 impl<'a> Choice<'a> {
     fn new(cash: &'a Cash, budget: u64, work: &'a mut Work) -> Self {
-        let free: Vec<usize> = cash
-            .piles()
-            .map(|pile| pile.iter().filter(|source| source.low == 0).count())
-            .collect();
+        let free = free_units(cash);
         let out = vec![0; free.len()];
         Self {
             cash,
@@ -191,7 +255,7 @@ impl<'a> Choice<'a> {
     /// The answer, by trying.
     fn best(mut self) -> Result<Found, OutOfWork> {
         let free = self.free.iter().sum::<usize>();
-        let mut left_out = self.least_left_out();
+        let mut left_out = least_left_out(self.cash, &self.free, self.budget);
         loop {
             self.try_all(0, left_out)?;
             if let Some(found) = self.found.take() {
@@ -203,24 +267,6 @@ impl<'a> Choice<'a> {
                 return Err(OutOfWork);
             }
         }
-    }
-
-    /// Units that cannot all take part, for want of amount or of items.
-    fn least_left_out(&self) -> usize {
-        let (mut rest, mut items) = (u128::from(self.cash.amount), self.budget);
-        for source in &self.cash.sources {
-            rest = rest
-                .saturating_sub(u128::from(source.low) * u128::from(self.cash.values[source.pile]));
-            items = items.saturating_sub(source.low);
-        }
-        let mut taking_part = 0;
-        for (value, free) in self.cash.values.iter().zip(&self.free).rev() {
-            let fitting = (rest / u128::from(*value)).min(*free as u128);
-            rest -= fitting * u128::from(*value);
-            taking_part += fitting as usize;
-        }
-        let taking_part = taking_part.min(usize::try_from(items).unwrap_or(usize::MAX));
-        self.free.iter().sum::<usize>() - taking_part
     }
 
     /// Try every choice of `left_out` units among the piles from `pile` on.

@@ -14,9 +14,11 @@
 
 use std::cmp::Ordering;
 
+use arrayvec::ArrayVec;
+
 use super::fewest::{Pile, gcd};
 use super::sums::Verdict;
-use super::{OutOfWork, Work};
+use super::{MAX_UNITS, OutOfWork, Work};
 
 /// A pile and those after it.
 #[derive(Clone, Copy)]
@@ -83,6 +85,34 @@ pub(super) fn fewest<const N: usize>(
         work,
     };
     numbered.search(amount, floor, budget)
+}
+
+/// Whether exactly so many items pay the amount; sets their counts.
+pub(super) fn exactly(
+    amount: u64,
+    piles: &[Pile],
+    items: u64,
+    counts: &mut [u64],
+    work: &mut Work,
+) -> Result<bool, OutOfWork> {
+    let usable: ArrayVec<(usize, Pile), MAX_UNITS> = piles
+        .iter()
+        .copied()
+        .enumerate()
+        .filter(|(_, pile)| pile.count > 0 && pile.value <= amount)
+        .collect();
+    counts.fill(0);
+    if usable.is_empty() {
+        return Ok(amount == 0 && items == 0);
+    }
+    let piles: ArrayVec<Pile, MAX_UNITS> = usable.iter().map(|(_, pile)| *pile).collect();
+    let mut found = [0; MAX_UNITS];
+    let found = &mut found[..piles.len()];
+    let verdict = fewest::<MAX_UNITS>(amount, &piles, (items, items), found, work)?;
+    for ((place, _), count) in usable.iter().zip(&*found) {
+        counts[*place] = *count;
+    }
+    Ok(verdict == Verdict::Fewest(items))
 }
 
 impl Numbered<'_> {
