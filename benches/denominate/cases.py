@@ -128,6 +128,17 @@ CASES = [
         {"EUR": 200 * sum(range(651, 847, 7)) - 1303},
         eur(*((value, 200) for value in range(651, 847, 7)), (5, 9)),
     ),
+    Case(
+        "notes near 500, each small value: 4,078,375",
+        {"EUR": 4_078_375},
+        eur(
+            *(
+                (value, 2000)
+                for value in (516, 509, 506, 503, 502, 500, 497, *range(2, 57, 2), *range(3, 30, 2))
+            ),
+            *((533, 3), (515, 7), (498, 50)),
+        ),
+    ),
 ]
 """All of them; the first is the everyday one."""
 

@@ -73,8 +73,10 @@ def ours(case: Case) -> dict[str, Callable[[], Any]]:
             return None
 
     def solve() -> Any:
-        found = call()
-        return found and (found.items, found.values)
+        try:
+            return denominate(amounts, units, max_items=most, partial=partial).values
+        except (NotDispensable, TooManyItems):
+            return None
 
     return {
         OURS: solve,

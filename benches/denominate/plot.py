@@ -38,7 +38,7 @@ def draw(rows: list[Row], file: Path, headline: str) -> None:
             label = f"{name} (may be wrong)" if name == "greedy" else name
             axes.scatter(*zip(*points, strict=True), c=color, marker=mark, s=size, label=label, zorder=3)
     axes.set_xscale("log")
-    axes.set_xlim(5e-8, 300)
+    axes.set_xlim(2e-8, 300)
     ticks = {
         1e-7: "100 ns",
         1e-6: "1 µs",

@@ -49,8 +49,9 @@ def _load(room: str, *names: str) -> list[Any]:
 )
 @click.option("--rust/--no-rust", default=True, help="Measure the solver alone, too, by criterion.")
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the table: FILE.png.")
+@click.option("--markdown", is_flag=True, help="Print the table in Markdown, for a document.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; times in seconds.")
-def denominate(rounds: int, rust: bool, plot: Path | None, as_json: bool) -> None:
+def denominate(rounds: int, rust: bool, plot: Path | None, markdown: bool, as_json: bool) -> None:
     """Denomination: ours, greedy, dynamic programming, CP-SAT, HiGHS and plain recursion."""
     compare, plotting = _load("denominate", "compare", "plot")
     diagnostics = Console(stderr=True)
@@ -82,7 +83,13 @@ def denominate(rounds: int, rust: bool, plot: Path | None, as_json: bool) -> Non
         ]
         click.echo(json.dumps({"cases": cases, "summary": figures}, indent=2))
     else:
-        Console(width=None if sys.stdout.isatty() else 180).print(_table(compare, rows))
+        if markdown:
+            columns, lines = _cells(compare, rows)
+            ruler = ["---", *["--:"] * (len(columns) - 1)]
+            for line in (columns, ruler, *lines):
+                click.echo(f"| {' | '.join(line)} |")
+        else:
+            Console(width=None if sys.stdout.isatty() else 180).print(_table(compare, rows))
         for name, figure in figures.items():
             click.echo(f"{name}: {figure:.3g}" if figure < 1000 else f"{name}: {figure:,.0f}")
     if plot is not None:
@@ -90,7 +97,8 @@ def denominate(rounds: int, rust: bool, plot: Path | None, as_json: bool) -> Non
         plotting.draw(rows, plot, f"Exact denomination: median {ratio:,.0f} times faster than CP-SAT")
 
 
-def _table(compare: Any, rows: list[Any]) -> Table:
+def _cells(compare: Any, rows: list[Any]) -> tuple[list[str], list[list[str]]]:
+    """The columns' names, and what stands in them."""
     peers = [
         compare.OURS,
         compare.RUST,
@@ -100,15 +108,27 @@ def _table(compare: Any, rows: list[Any]) -> Table:
         "HiGHS",
         "recursion",
     ]
+    lines = [
+        [
+            row.case,
+            "none" if row.items is None else f"{row.items:,}",
+            *(_cell(row.seconds.get(peer), row.remarks.get(peer)) for peer in peers),
+            f"{row.ratio:,.0f}",
+        ]
+        for row in rows
+    ]
+    return ["case", "items", *peers, "CP-SAT / ours"], lines
+
+
+def _table(compare: Any, rows: list[Any]) -> Table:
+    (case, *columns, ratio), lines = _cells(compare, rows)
     table = Table(title="One denomination", title_justify="left")
-    table.add_column("case", no_wrap=True)
-    table.add_column("items", justify="right")
-    for peer in peers:
-        table.add_column(peer, justify="right")
-    table.add_column("CP-SAT / ours", justify="right", style="bold")
-    for row in rows:
-        cells = [_cell(row.seconds.get(peer), row.remarks.get(peer)) for peer in peers]
-        table.add_row(row.case, "none" if row.items is None else str(row.items), *cells, f"{row.ratio:,.0f}")
+    table.add_column(case, no_wrap=True)
+    for column in columns:
+        table.add_column(column, justify="right")
+    table.add_column(ratio, justify="right", style="bold")
+    for line in lines:
+        table.add_row(*line)
     return table
 
 

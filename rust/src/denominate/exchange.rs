@@ -50,10 +50,8 @@ const NEARBY: u64 = 1 << 12;
 /// How far to go.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Effort {
-    /// Costs of some items, as if the pivot had no limits.
-    Little,
-    /// The same, minding the pivot's stock.
-    Stock,
+    /// Costs of some items.
+    Some,
     /// All costs that matter.
     All,
 }
@@ -131,16 +129,15 @@ pub fn fewest(
     let mut top = u128::from(cost) + 2 * u128::from(value);
     let most = match effort {
         Effort::All => u128::from(MOST_COSTS),
-        Effort::Little | Effort::Stock => 16 * u128::from(value),
+        Effort::Some => 16 * u128::from(value),
     };
-    let mut stock_matters = false;
+    let (mut stock_matters, mut nets, mut covered) = (false, None, 0);
     while u128::from(cost) <= roof {
         top = top.min(roof);
         if top > most {
             return Ok(Verdict::Unknown);
         }
         let reached = Reached::new(&exchange.others, top as usize, work)?;
-        let mut nets = None;
         while u128::from(cost) <= top {
             if reached.has(cost as usize) {
                 let more = (cost + remainder) / value;
@@ -151,14 +148,13 @@ pub fn fewest(
                     if exchange.take_first(&table, cost as usize, more, counts) {
                         return Ok(Verdict::Fewest(exchange.least + more));
                     }
-                    if effort == Effort::Little {
-                        return Ok(Verdict::Unknown);
-                    }
                     // The pivot's stock is in the way, so the smaller roof does not hold.
                     (stock_matters, roof) = (true, with_stock);
                 }
-                if nets.is_none() {
-                    nets = Nets::new(&exchange.others, top as usize, work)?;
+                if covered < cost {
+                    // The first cost is the one, as a rule.
+                    covered = if covered == 0 { cost } else { top as u64 };
+                    nets = Nets::new(&exchange.others, covered as usize, work)?;
                 }
                 let Some(nets) = &mut nets else {
                     return Ok(Verdict::Unknown);
@@ -406,33 +402,9 @@ fn key(cost: usize, net: i64) -> u64 {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::by_trying::{best_of, piles};
     use super::super::outright;
     use super::*;
-
-    /// Fewest items, then most items of the largest value, then of the next: by trying all.
-    fn by_trying(amount: u64, piles: &[(u64, u64)]) -> Option<(u64, Vec<u64>)> {
-        let Some((&(value, count), smaller)) = piles.split_first() else {
-            return (amount == 0).then(|| (0, Vec::new()));
-        };
-        let mut best: Option<(u64, Vec<u64>)> = None;
-        for taken in (0..=count.min(amount / value)).rev() {
-            if let Some((items, mut counts)) = by_trying(amount - taken * value, smaller)
-                && best
-                    .as_ref()
-                    .is_none_or(|(least, _)| items + taken < *least)
-            {
-                counts.insert(0, taken);
-                best = Some((items + taken, counts));
-            }
-        }
-        best
-    }
-
-    fn piles() -> impl Strategy<Value = Vec<(u64, u64)>> {
-        let values = prop::collection::btree_set(1u64..30, 1..6);
-        (values, prop::collection::vec(1u64..7, 6))
-            .prop_map(|(values, counts)| values.into_iter().rev().zip(counts).collect())
-    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(4000))]
@@ -444,7 +416,7 @@ mod tests {
             let held: u64 = piles.iter().map(|(value, count)| value * count).sum();
             let amount = (held * share / 100).max(1);
             let budget = budget.unwrap_or(1 << 60);
-            let best = by_trying(amount, &piles).filter(|(items, _)| *items <= budget);
+            let best = best_of(amount, &piles).filter(|(items, _)| *items <= budget);
             let work = &mut Work::new(1 << 40);
             let mut counts = vec![0; piles.len()];
             let verdict = exchange_or_panic(amount, &piles, budget, &mut counts, work);
@@ -452,9 +424,9 @@ mod tests {
             let verdict = outright::fewest(amount, &piles, budget, 1 << 30, &mut counts, work).unwrap();
             prop_assert_eq!(&found(verdict, &counts), &best);
             let payable = outright::payable(amount, &piles, work).unwrap();
-            prop_assert_eq!(payable, Some(by_trying(amount, &piles).is_some()));
-            // Without the last word on the pivot's stock it says nothing, but nothing wrong.
-            let verdict = fewest(amount, &piles, budget, Effort::Little, &mut counts, work).unwrap();
+            prop_assert_eq!(payable, Some(best_of(amount, &piles).is_some()));
+            // With little effort it may say nothing, but nothing wrong.
+            let verdict = fewest(amount, &piles, budget, Effort::Some, &mut counts, work).unwrap();
             if verdict != Verdict::Unknown {
                 prop_assert_eq!(&found(verdict, &counts), &best);
             }

@@ -16,11 +16,11 @@
 //! * [`super::outright`] and [`super::exchange`]: tables, which need no luck.
 //!
 //! # Worst case
-//! In [`super::search`], with `v` the largest value divided by the common divisor and `n` piles, dominance leaves every
-//! pile either within `v` items of being used up or with a rest below `v²`. So at most
-//! `(n + 1)·v²` different rests reach a pile, whatever the amount and the stocks. That is few for
-//! money (`v` is 100 for notes of 5 to 500), but not for many values that are close to each other.
-//! So the searches get some hundred steps, and then tables take over:
+//! In [`super::search`], with `v` the largest value divided by the common divisor and `n` piles,
+//! dominance leaves every pile either within `v` items of being used up or with a rest below `v²`. So
+//! at most `(n + 1)·v²` different rests reach a pile, whatever the amount and the stocks. That is few
+//! for money (`v` is 100 for notes of 5 to 500), but not for many values that are close to each
+//! other. So the searches get some hundred steps, and then tables take over:
 //!
 //! * [`super::outright`] for small amounts and for those near to all the cash: words of bits, or
 //!   cells, for every sum up to the smaller of the amount and what it leaves;
@@ -58,8 +58,8 @@ const NEARBY_CELLS: usize = 1 << 13;
 const SOME_STEPS: u64 = 512;
 /// Steps of it before larger tables are.
 const MORE_STEPS: u64 = 4096;
-/// Steps of exchanges that mind the pivot's stock, before larger tables are.
-const STOCK_STEPS: u64 = 1 << 15;
+/// Steps of exchanges before larger tables are.
+const EXCHANGE_STEPS: u64 = 1 << 15;
 /// Cells of a table of sums that are filled before exchanges are tried, and after.
 const FEW_CELLS: usize = 1 << 15;
 const MANY_CELLS: usize = 1 << 21;
@@ -179,20 +179,16 @@ fn structured<const N: usize>(
     if let Some(outcome) = found.decided() {
         return Ok(outcome);
     }
-    let found = exchange::fewest(amount, &piles, budget, Effort::Little, counts, work)?;
-    if let Some(outcome) = found.decided() {
+    let found = work.within(EXCHANGE_STEPS, |work| {
+        exchange::fewest(amount, &piles, budget, Effort::Some, counts, work)
+    })?;
+    if let Some(outcome) = found.and_then(Verdict::decided) {
         return Ok(outcome);
     }
     let found = work.within(MORE_STEPS, |work| {
         search::fewest(amount, levels, budget, counts, work)
     })?;
     if let Some(outcome) = found {
-        return Ok(outcome);
-    }
-    let found = work.within(STOCK_STEPS, |work| {
-        exchange::fewest(amount, &piles, budget, Effort::Stock, counts, work)
-    })?;
-    if let Some(outcome) = found.and_then(Verdict::decided) {
         return Ok(outcome);
     }
     if outright::payable(amount, &piles, work)? == Some(false) {

@@ -16,6 +16,8 @@
 //! Every search counts its steps and ends with [`Failure::WorkLimit`] when they are used up: an
 //! answer of its own, never a wrong "not dispensable".
 
+#[cfg(test)]
+mod by_trying;
 pub mod cash;
 pub mod equal_emptying;
 mod exchange;

@@ -311,3 +311,50 @@ impl Numbered<'_> {
         Some(fits)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::by_trying::{best_of, piles};
+    use super::super::{plain, residues};
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+
+        #[test]
+        fn quick_ways_say_what_trying_all_says(
+            pairs in piles(), share in 0u64..=100, budget in prop::option::of(0u64..30),
+        ) {
+            let held: u64 = pairs.iter().map(|(value, count)| value * count).sum();
+            let amount = (held * share / 100).max(1);
+            let budget = budget.unwrap_or(1 << 60);
+            let all: Vec<Pile> = pairs.iter().map(|&(value, count)| Pile { value, count }).collect();
+            let best = best_of(amount, &pairs).filter(|(items, _)| *items <= budget);
+
+            let mut counts = vec![0; all.len()];
+            if let Ok(found) = plain::fewest::<8>(amount, &all, budget, &mut counts) {
+                prop_assert_eq!(found.map(|items| (items, counts.clone())), best.clone());
+            }
+            let usable: Vec<Pile> = all.iter().copied().filter(|pile| pile.value <= amount).collect();
+            if usable.is_empty() {
+                return Ok(());
+            }
+            if residues::forbid(amount, &usable) {
+                prop_assert_eq!(best_of(amount, &pairs), None);
+            }
+            let skipped = all.len() - usable.len();
+            let counts = &mut counts[..usable.len()];
+            let work = &mut Work::new(1 << 40);
+            let verdict = fewest::<8>(amount, &usable, (0, budget), counts, work).unwrap();
+            let found = verdict.decided().unwrap();
+            prop_assert_eq!(found, best.as_ref().map(|(items, _)| *items));
+            if let Some((items, wanted)) = best {
+                prop_assert_eq!(&counts[..], &wanted[skipped..]);
+                prop_assert!(exactly(amount, &all, items, &mut [0; 8][..all.len()], work).unwrap());
+            }
+        }
+    }
+}
