@@ -2,7 +2,9 @@
 
 use arrayvec::ArrayVec;
 
-use super::fewest::{self, FEW, Pile, SOME, UNBOUNDED, gcd};
+use super::divisor::gcd;
+use super::fewest;
+use super::pile::{FEW, Pile, SOME, UNBOUNDED};
 use super::source::{Source, Sources};
 use super::{Currency, Failure, MAX_UNITS, OutOfWork, SCALE, Unit, Work, share};
 

@@ -39,7 +39,8 @@
 //! Both give a table whose size depends on the values alone, not on amounts or stocks.
 
 use super::memory::Memory;
-use super::sums::{Items, Reached, Table, Verdict};
+use super::sums::{Items, Reached, Table};
+use super::verdict::Verdict;
 use super::{MAX_UNITS, OutOfWork, Work};
 
 /// Costs that are looked at, at most: 2 MB of bits.

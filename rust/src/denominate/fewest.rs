@@ -36,18 +36,12 @@
 
 use arrayvec::ArrayVec;
 
+use super::divisor::common_divisor;
 use super::exchange::{self, Effort};
+use super::pile::Pile;
 use super::search::{self, Level};
-use super::sums::Verdict;
+use super::verdict::Verdict;
 use super::{MAX_UNITS, OutOfWork, Work, number, outright, plain, residues};
-
-/// More items than there can be.
-pub const UNBOUNDED: u64 = u64::MAX >> 2;
-
-/// Piles of an everyday cash dispenser.
-pub const FEW: usize = 8;
-/// Piles of one that has many values, such as those of coins.
-pub const SOME: usize = 24;
 
 /// Steps of the search by number, before it is known which numbers are too few and after.
 const FIRST_STEPS: u64 = 64;
@@ -63,19 +57,6 @@ const EXCHANGE_STEPS: u64 = 1 << 15;
 /// Cells of a table of sums that are filled before exchanges are tried, and after.
 const FEW_CELLS: usize = 1 << 15;
 const MANY_CELLS: usize = 1 << 21;
-
-/// All items of one value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pile {
-    /// What one item is worth; above 0.
-    pub value: u64,
-    /// How many there are.
-    pub count: u64,
-}
-
-impl Pile {
-    pub(super) const NONE: Pile = Pile { value: 1, count: 0 };
-}
 
 /// The fewest items for an amount, at most `budget` of them.
 ///
@@ -160,7 +141,7 @@ fn structured<const N: usize>(
         return Ok(outcome);
     }
 
-    let divisor = residues::common_divisor(piles);
+    let divisor = common_divisor(piles);
     let amount = amount / divisor;
     let mut levels = [Level::NONE; N];
     let levels = search::levels(amount, piles, divisor, &mut levels);
@@ -218,29 +199,4 @@ fn nearby(
         .map(|pile| (pile.value, pile.count.min(amount / pile.value + 1)))
         .collect();
     exchange::nearby(amount, &piles, budget, NEARBY_CELLS, counts, work)
-}
-
-/// Greatest common divisor; `gcd(0, b)` is `b`.
-pub fn gcd(a: u64, b: u64) -> u64 {
-    let (large, small) = (a.max(b), a.min(b));
-    if small == 0 {
-        return large;
-    }
-    // Values of money are often multiples of each other, or nearly.
-    let (mut a, mut b) = (small, large % small);
-    if b == 0 {
-        return a;
-    }
-    let shift = (a | b).trailing_zeros();
-    a >>= a.trailing_zeros();
-    loop {
-        b >>= b.trailing_zeros();
-        if a > b {
-            std::mem::swap(&mut a, &mut b);
-        }
-        b -= a;
-        if b == 0 {
-            return a << shift;
-        }
-    }
 }

@@ -17,7 +17,8 @@
 use arrayvec::ArrayVec;
 
 use super::cash::Cash;
-use super::fewest::{Pile, UNBOUNDED, gcd};
+use super::divisor::gcd;
+use super::pile::{Pile, UNBOUNDED};
 use super::source::{Source, Sources};
 use super::{Failure, MAX_UNITS, OutOfWork, Work, number};
 

@@ -19,6 +19,7 @@
 #[cfg(test)]
 mod by_trying;
 pub mod cash;
+mod divisor;
 pub mod equal_emptying;
 mod exchange;
 pub mod fewest;
@@ -27,6 +28,7 @@ mod memory;
 pub mod nearest;
 mod number;
 mod outright;
+pub mod pile;
 mod plain;
 mod residues;
 mod search;
@@ -34,9 +36,10 @@ pub mod share;
 mod source;
 mod sums;
 pub mod table;
+mod verdict;
 
 use cash::Cash;
-use fewest::UNBOUNDED;
+use pile::UNBOUNDED;
 use table::Row;
 
 /// Units that take part in one denomination, at most.

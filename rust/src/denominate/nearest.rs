@@ -1,7 +1,8 @@
 //! The dispensable amounts next to one that is asked for.
 
 use super::cash::Cash;
-use super::fewest::{UNBOUNDED, gcd};
+use super::divisor::gcd;
+use super::pile::UNBOUNDED;
 use super::{Currency, Failure, MAX_UNITS, Unit, Work};
 
 /// The largest dispensable amount not above `amount`, and the smallest not below it.
@@ -53,12 +54,12 @@ impl<'a> Reach<'a> {
             must = must.saturating_add(unit.minimum);
         }
         let (mut most, mut items) = (contained, budget.saturating_sub(must));
-        let (mut step, mut smallest) = (0u128, 0u128);
+        let (mut step, mut smallest) = (0, 0);
         for unit in &own {
             let more = unit.count.min(unit.maximum).saturating_sub(unit.minimum);
             if more > 0 {
-                step = wide_gcd(step, u128::from(unit.value));
-                smallest = u128::from(unit.value);
+                step = gcd(step, unit.value);
+                smallest = unit.value;
             }
             let taken = more.min(items);
             most = most.saturating_add(u128::from(unit.value).saturating_mul(u128::from(taken)));
@@ -67,7 +68,11 @@ impl<'a> Reach<'a> {
         if must > budget {
             return Err(Failure::TooManyItems(must));
         }
-        let least = if contained > 0 { contained } else { smallest };
+        let least = if contained > 0 {
+            contained
+        } else {
+            u128::from(smallest)
+        };
         Ok(Self {
             currency,
             units,
@@ -75,7 +80,7 @@ impl<'a> Reach<'a> {
             least,
             most,
             contained,
-            step: step.max(1),
+            step: u128::from(step.max(1)),
         })
     }
 
@@ -122,15 +127,4 @@ impl<'a> Reach<'a> {
             .fewest(&cash.sources, cash.amount, self.budget, &mut counts, work)?
             .is_some())
     }
-}
-
-fn wide_gcd(a: u128, b: u128) -> u128 {
-    if let (Ok(a), Ok(b)) = (u64::try_from(a), u64::try_from(b)) {
-        return u128::from(gcd(a, b));
-    }
-    let (mut a, mut b) = (a, b);
-    while b != 0 {
-        (a, b) = (b, a % b);
-    }
-    a
 }

@@ -16,8 +16,9 @@ use std::cmp::Ordering;
 
 use arrayvec::ArrayVec;
 
-use super::fewest::{Pile, gcd};
-use super::sums::Verdict;
+use super::divisor::gcd;
+use super::pile::Pile;
+use super::verdict::Verdict;
 use super::{MAX_UNITS, OutOfWork, Work};
 
 /// A pile and those after it.

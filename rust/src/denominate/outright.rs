@@ -5,7 +5,8 @@
 //! says for any stock whether there is one, so it has the last word for amounts that a bit for each
 //! sum is not too much for, whatever the values.
 
-use super::sums::{Items, Reached, Table, Verdict};
+use super::sums::{Items, Reached, Table};
+use super::verdict::Verdict;
 use super::{MAX_UNITS, OutOfWork, Work};
 
 /// Amounts that are looked at, at most: 512 KB of bits.

@@ -6,7 +6,7 @@
 //! steps, or when it has been at a dead end twice: then a look at the values is worth its time.
 
 use super::OutOfWork;
-use super::fewest::Pile;
+use super::pile::Pile;
 
 /// Steps of the attempt.
 const STEPS: u32 = 24;

@@ -5,14 +5,15 @@
 //! they can have is one word of bits, so "8,008 from plenty of 100, 50 and 20, one 5 and one 2" is
 //! refused without a search.
 
-use super::fewest::{Pile, gcd};
+use super::divisor::{common_divisor, gcd};
+use super::pile::Pile;
 
 /// Divisors that are looked at, at most: the bits of a word.
 const LARGEST: u64 = u64::BITS as u64;
 
 /// Whether the remainder of the amount is one that the piles cannot have.
 pub(super) fn forbid(amount: u64, piles: &[Pile]) -> bool {
-    let common = piles.iter().fold(0, |common, pile| gcd(common, pile.value));
+    let common = common_divisor(piles);
     if !amount.is_multiple_of(common) {
         return true;
     }
@@ -41,18 +42,6 @@ pub(super) fn forbid(amount: u64, piles: &[Pile]) -> bool {
         }
     }
     reached >> (amount / common % divisor) & 1 == 0
-}
-
-/// What all values are multiples of.
-pub(super) fn common_divisor(piles: &[Pile]) -> u64 {
-    let mut common = 0;
-    for pile in piles {
-        common = gcd(common, pile.value);
-        if common == 1 {
-            break;
-        }
-    }
-    common
 }
 
 /// The common divisor of the piles with most items, over that of all; of as few of them as bring it

@@ -25,8 +25,9 @@
 //! With few items at first: the bound is raised step by step, so that what is found within it needs
 //! no further proof.
 
-use super::fewest::{Pile, UNBOUNDED, gcd};
+use super::divisor::gcd;
 use super::memory::Memory;
+use super::pile::{Pile, UNBOUNDED};
 use super::{OutOfWork, Work};
 
 /// Items above the bound up to which the budget is raised step by step.

@@ -21,28 +21,6 @@ pub struct Items {
     pub sign: i16,
 }
 
-/// What one way of looking says of an amount.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// These are the fewest items; their counts are set.
-    Fewest(u64),
-    /// It takes more items than the budget, or cannot be done at all.
-    Never,
-    /// It would take too much to say.
-    Unknown,
-}
-
-impl Verdict {
-    /// The number of items, or none; `None` if that is not known.
-    pub fn decided(self) -> Option<Option<u64>> {
-        match self {
-            Verdict::Fewest(items) => Some(Some(items)),
-            Verdict::Never => Some(None),
-            Verdict::Unknown => None,
-        }
-    }
-}
-
 /// Above this, a net stands for a sum that items cannot have.
 const REACHABLE: i16 = i16::MAX / 2;
 /// Cells of a table, at most: 16 MB.

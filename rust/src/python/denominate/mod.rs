@@ -14,7 +14,7 @@ use pyo3::types::{PyDict, PyTuple};
 
 use smallvec::SmallVec;
 
-use crate::denominate::fewest::FEW;
+use crate::denominate::pile::FEW;
 use crate::denominate::{self, Currency, Request};
 use mix_table::{MixRow, MixTable};
 use money::{decimal, written};

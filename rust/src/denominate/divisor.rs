@@ -1,0 +1,40 @@
+//! Greatest common divisors.
+
+use super::pile::Pile;
+
+/// Greatest common divisor; `gcd(0, b)` is `b`.
+pub fn gcd(a: u64, b: u64) -> u64 {
+    let (large, small) = (a.max(b), a.min(b));
+    if small == 0 {
+        return large;
+    }
+    // Values of money are often multiples of each other, or nearly.
+    let (mut a, mut b) = (small, large % small);
+    if b == 0 {
+        return a;
+    }
+    let shift = (a | b).trailing_zeros();
+    a >>= a.trailing_zeros();
+    loop {
+        b >>= b.trailing_zeros();
+        if a > b {
+            std::mem::swap(&mut a, &mut b);
+        }
+        b -= a;
+        if b == 0 {
+            return a << shift;
+        }
+    }
+}
+
+/// What all values are multiples of.
+pub(super) fn common_divisor(piles: &[Pile]) -> u64 {
+    let mut common = 0;
+    for pile in piles {
+        common = gcd(common, pile.value);
+        if common == 1 {
+            break;
+        }
+    }
+    common
+}
