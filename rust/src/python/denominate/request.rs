@@ -13,8 +13,8 @@ use super::money::{count_of, currency_of, decimal_type, money, written};
 use super::unit::Unit;
 use crate::denominate::{self, Currency, Failure, MAX_UNITS, Mix, WORK_LIMIT, Work};
 
-/// Steps that are taken without giving other threads a chance: a few microseconds.
-const TINY: u64 = 256;
+/// Steps that are taken without giving other threads a chance: some ten microseconds.
+const TINY: u64 = 1024;
 
 /// What is asked for, read.
 pub(super) struct Asked<'a> {
