@@ -110,17 +110,24 @@ pub(super) fn parse(text: &str) -> Result<u128, &'static str> {
 
 /// Smallest units as people write them.
 pub(super) fn written(amount: u128) -> String {
-    if let Ok(amount) = u64::try_from(amount)
-        && amount.is_multiple_of(SCALE as u64)
-    {
-        return itoa::Buffer::new().format(amount / SCALE as u64).to_owned();
+    let mut text = String::new();
+    write(&mut text, amount);
+    text
+}
+
+/// Write smallest units as people do.
+pub(super) fn write(text: &mut String, amount: u128) {
+    let (whole, rest) = match u64::try_from(amount) {
+        Ok(amount) => {
+            let scale = SCALE as u64;
+            (u128::from(amount / scale), u128::from(amount % scale))
+        }
+        Err(_) => (amount / SCALE, amount % SCALE),
+    };
+    text.push_str(itoa::Buffer::new().format(whole));
+    if rest > 0 {
+        text.push_str(format!(".{rest:05}").trim_end_matches('0'));
     }
-    let (whole, rest) = (amount / SCALE, amount % SCALE);
-    if rest == 0 {
-        return whole.to_string();
-    }
-    let text = format!("{whole}.{rest:05}");
-    text.trim_end_matches('0').to_owned()
 }
 
 pub(super) fn decimal<'py>(py: Python<'py>, amount: u128) -> PyResult<Bound<'py, PyAny>> {

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use super::errors::{Kind, error};
 use super::mix_table::MixTable;
-use super::money::{count_of, currency_of, decimal_type, money, written};
+use super::money::{count_of, currency_of, decimal_type, money, write};
 use super::unit::Unit;
 use crate::denominate::{self, Currency, Failure, MAX_UNITS, Mix, WORK_LIMIT, Work};
 
@@ -187,8 +187,7 @@ impl<'a> Asked<'a> {
     fn failed(&self, py: Python<'_>, failure: Failure) -> PyErr {
         let amount = |currency: Currency| {
             let amount = self.amounts.iter().find(|(known, _)| *known == currency);
-            let amount = written(amount.map_or(0, |(_, amount)| *amount));
-            [&amount, " ", currency.name()].concat()
+            money_of(amount.map_or(0, |(_, amount)| *amount), currency)
         };
         let id = |unit: usize| {
             self.objects
@@ -203,20 +202,14 @@ impl<'a> Asked<'a> {
                     .filter(|unit| unit.currency == currency)
                     .map(|unit| u128::from(unit.value) * u128::from(unit.count.min(unit.maximum)))
                     .fold(0, u128::saturating_add);
-                error(
-                    py,
-                    Kind::NotDispensable,
-                    // The one failure that is common enough for its text to be quick.
-                    &[
-                        &amount(currency),
-                        " cannot be made up exactly from the units, which can give ",
-                        &written(held),
-                        " ",
-                        currency.name(),
-                        "; ask for another amount",
-                    ]
-                    .concat(),
-                )
+                // The one failure that is common enough for its text to be quick: no format.
+                let mut text = amount(currency);
+                text.push_str(" cannot be made up exactly from the units, which can give ");
+                write(&mut text, held);
+                text.push(' ');
+                text.push_str(currency.name());
+                text.push_str("; ask for another amount");
+                error(py, Kind::NotDispensable, &text)
             }
             Failure::InvalidCurrency(currency) => error(
                 py,
@@ -275,6 +268,15 @@ impl<'a> Asked<'a> {
             }
         }
     }
+}
+
+/// An amount with its currency; with room for what else is to be said.
+fn money_of(amount: u128, currency: Currency) -> String {
+    let mut text = String::with_capacity(160);
+    write(&mut text, amount);
+    text.push(' ');
+    text.push_str(currency.name());
+    text
 }
 
 /// Take every key and value of a mapping; false if it is none.
