@@ -102,8 +102,8 @@ class CashCounts:
         """What one bucket of a unit holds."""
         return {
             (key.item, key.level): value
-            for key, value in self._ledger.counters().items()
-            if key.unit == unit and key.bucket == bucket and value
+            for key, value in self._ledger.counters_of(unit).items()
+            if key.bucket == bucket and value
         }
 
     def total(self, unit: str, bucket: str = "count") -> int:
@@ -146,7 +146,7 @@ class CashCounts:
 
     def begin_anew(self, unit: str, initial: ItemCounts) -> list[SetPosting]:
         """Set what a unit holds; nothing has left it or come into it since."""
-        postings = [SetPosting(*key, 0) for key in self._ledger.counters() if key.unit == unit]
+        postings = [SetPosting(*key, 0) for key in self._ledger.counters_of(unit)]
         for (item, level), count in initial.items():
             for bucket in ("initial", "count"):
                 wanted = SetPosting(unit, bucket, item, level, count)

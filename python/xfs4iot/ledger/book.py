@@ -14,6 +14,7 @@ accepted, and nothing moves.
 from __future__ import annotations
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,10 +83,9 @@ class Ledger:
     def _load(self) -> None:
         """Read into memory what the file holds."""
         execute = self._connection.execute
-        self._counters: dict[Scope, int] = {
-            (row[0], CounterKey(*row[1:5])): row[5]
-            for row in execute("SELECT service, unit, bucket, item, level, value FROM counter")
-        }
+        self._counters: dict[Name, dict[CounterKey, int]] = defaultdict(dict)
+        for row in execute("SELECT service, unit, bucket, item, level, value FROM counter"):
+            self._counters[row[0], row[1]][CounterKey(*row[1:5])] = row[5]
         self._documents: dict[Name, bytes] = {
             (row[0], row[1]): row[2] for row in execute("SELECT service, name, value FROM document")
         }
@@ -187,7 +187,8 @@ class Ledger:
         """Make memory as the disk is now."""
         self._refused = []
         self._sequence, self._head = batch.sequence, batch.head
-        self._counters |= batch.counters
+        for (service, key), count in batch.counters.items():
+            self._counters[service, key.unit][key] = count
         self._documents |= batch.documents
         for name, value in batch.vendor_data.items():
             if value is None:
@@ -248,7 +249,8 @@ class Ledger:
         lines: list[tuple[CounterKey, int]] = []
         for posting in postings:
             scope = (service, posting.key)
-            held = changes.get(scope, batch.counters.get(scope, self._counters.get(scope, 0)))
+            before = self._counters.get((service, posting.key.unit), {}).get(posting.key, 0)
+            held = changes.get(scope, batch.counters.get(scope, before))
             delta = posting.delta if isinstance(posting, Posting) else posting.value - held
             if not delta:
                 continue

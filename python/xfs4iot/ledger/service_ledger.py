@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from xfs4iot.ledger.batch import Batch, Name, Postings, Scope, Sealed
+from xfs4iot.ledger.batch import Batch, Name, Postings, Sealed
 from xfs4iot.ledger.errors import CountBelowZero, LedgerError
 from xfs4iot.ledger.records import OUTCOMES, CounterKey, Intent, planned_postings
 from xfs4iot.ledger.vault import Vault
@@ -18,7 +18,8 @@ __all__ = ["ServiceLedger"]
 class _Book(Protocol):
     """The book of all services, as far as one service's part needs it."""
 
-    _counters: dict[Scope, int]
+    _counters: dict[Name, dict[CounterKey, int]]
+    """By service and unit, as each question is about one of them."""
     _documents: dict[Name, bytes]
     _vendor_data: dict[Name, bytes]
     _vault: dict[Name, Sealed]
@@ -58,7 +59,15 @@ class ServiceLedger:
 
     def counters(self) -> dict[CounterKey, int]:
         """Every count of the service."""
-        return {key: value for (service, key), value in self.ledger._counters.items() if service == self.name}
+        counters: dict[CounterKey, int] = {}
+        for (service, _), held in self.ledger._counters.items():
+            if service == self.name:
+                counters |= held
+        return counters
+
+    def counters_of(self, unit: str) -> Mapping[CounterKey, int]:
+        """Every count of one unit."""
+        return self.ledger._counters.get((self.name, unit), {})
 
     def open_intents(self) -> list[Intent]:
         """Movements that were begun and not booked, oldest first."""
