@@ -5,7 +5,8 @@
 //! for the rest. So the question is which units to leave out: none if that pays, else one, else
 //! two, and so on, every choice of that many being tried; of units of one value those with the
 //! least to give are left out first, since it is only together that they matter. The smallest
-//! values that fit into the amount bound from below how many units must be left out.
+//! values that fit into the amount bound from below how many units must be left out, and what the items
+//! that are allowed can be worth ends choices early.
 //!
 //! Mostly, as many as could take part at all can, with one item each. Where that is not so and many must be
 //! left out, those are many choices; but then the amount is small, not much more than one
@@ -26,6 +27,8 @@ use super::{Failure, MAX_UNITS, OutOfWork, Work, number};
 const SOME_STEPS: u64 = 1024;
 /// Steps of a search that take about as long as setting up a choice.
 const STEPS_A_CHOICE: u64 = 48;
+/// Piles that a bound goes over in about the time of one step.
+const PILES_A_STEP: u64 = 4;
 /// Cells of a table, at most: 8 MB.
 const MOST_CELLS: u64 = 1 << 21;
 /// Cells that take about as long as one step of a search.
@@ -236,6 +239,9 @@ struct Choice<'a> {
     free: Vec<usize>,
     /// Units of each pile that are left out.
     out: Vec<usize>,
+    /// Items of each pile that must be contained, and that there are.
+    contained: Vec<u64>,
+    stock: Vec<u64>,
     found: Option<Found>,
 }
 
@@ -243,12 +249,19 @@ impl<'a> Choice<'a> {
     fn new(cash: &'a Cash, budget: u64, work: &'a mut Work) -> Self {
         let free = free_units(cash);
         let out = vec![0; free.len()];
+        let sum = |limit: fn(&Source) -> u64| {
+            cash.piles()
+                .map(|pile| pile.iter().map(limit).fold(0, u64::saturating_add))
+                .collect()
+        };
         Self {
             cash,
             budget,
             work,
             free,
             out,
+            contained: sum(|source| source.low),
+            stock: sum(|source| source.high),
             found: None,
         }
     }
@@ -272,7 +285,10 @@ impl<'a> Choice<'a> {
 
     /// Try every choice of `left_out` units among the piles from `pile` on.
     fn try_all(&mut self, pile: usize, left_out: usize) -> Result<(), OutOfWork> {
-        self.work.step()?;
+        self.work.steps(1 + self.free.len() as u64 / PILES_A_STEP)?;
+        if self.hopeless(pile, left_out) {
+            return Ok(());
+        }
         if pile == self.free.len() {
             return self.try_one();
         }
@@ -284,17 +300,64 @@ impl<'a> Choice<'a> {
         Ok(())
     }
 
+    /// Items that an answer may have: no more than the best so far.
+    fn allowed(&self) -> u64 {
+        let best = self.found.as_ref().map(|(items, ..)| *items);
+        best.unwrap_or(self.budget).min(UNBOUNDED)
+    }
+
+    /// Whether no choice can pay the amount that goes on from those for the piles before `pile`, with
+    /// `left_out` units still to be left out: one item of each unit that takes part is worth too
+    /// much, whichever the others are, or with the best use of all items that may still come it is
+    /// worth too little.
+    fn hopeless(&self, pile: usize, left_out: usize) -> bool {
+        let later: usize = self.free[pile..].iter().sum();
+        let mut to_come = later - left_out;
+        let (mut least_to_come, mut least, mut items) = (to_come, 0u128, 0u64);
+        for (place, value) in self.cash.values.iter().enumerate().rev() {
+            let units = match place < pile {
+                true => self.free[place] - self.out[place],
+                false => self.free[place].min(least_to_come),
+            };
+            if place >= pile {
+                least_to_come -= units;
+            }
+            let units = units as u64 + self.contained[place];
+            least += u128::from(units) * u128::from(*value);
+            items = items.saturating_add(units);
+        }
+        let amount = u128::from(self.cash.amount);
+        if least > amount || items > self.allowed() {
+            return true;
+        }
+        let mut more = self.allowed() - items;
+        let mut most = 0u128;
+        for (place, value) in self.cash.values.iter().enumerate() {
+            let units = match place < pile {
+                true => self.free[place] - self.out[place],
+                false => self.free[place].min(to_come),
+            };
+            if place >= pile {
+                to_come -= units;
+            }
+            let sure = units as u64 + self.contained[place];
+            let room = match sure == 0 && place < pile {
+                true => 0,
+                false => self.stock[place].saturating_sub(sure).min(more),
+            };
+            more -= room;
+            most += u128::from(sure.saturating_add(room)) * u128::from(*value);
+        }
+        most < amount
+    }
+
     fn try_one(&mut self) -> Result<(), OutOfWork> {
         self.work.steps(STEPS_A_CHOICE)?;
         let mut sources = self.cash.sources.clone();
         for pile in sources.chunk_by_mut(|a, b| a.pile == b.pile) {
             leave_out(pile, self.out[pile[0].pile]);
         }
-        let budget = self
-            .found
-            .as_ref()
-            .map_or(self.budget, |(items, ..)| *items)
-            .min(UNBOUNDED);
+        let budget = self.allowed();
         let mut counts = [0; MAX_UNITS];
         if let Some(items) =
             self.cash
