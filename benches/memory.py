@@ -20,7 +20,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import click
-from compare import OURS, PATH, Server, real_replies, server
+from compare import OURS, Server, real_replies, server
+from peers import opening
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -34,10 +35,6 @@ WARM_UP = 50
 COMMAND = b'{"header":{"name":"Common.Status","requestId":1,"type":"command","version":"3.0"}}'
 FRAME = bytes([0x81, 0x80 | len(COMMAND)]) + bytes(4) + COMMAND
 REPLIES = 2
-GET = (
-    f"GET {PATH} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-).encode()
 
 
 def resident(running: Server) -> int:
@@ -50,7 +47,7 @@ def connect(running: Server, context: ssl.SSLContext | None) -> socket.socket:
     connection = socket.create_connection(("127.0.0.1", running.port))
     if context is not None:
         connection = context.wrap_socket(connection, server_hostname="localhost")
-    connection.sendall(GET)
+    connection.sendall(opening())
     answer = connection.makefile("rb", buffering=0)
     while answer.readline() not in (b"\r\n", b""):
         pass

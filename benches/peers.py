@@ -21,6 +21,14 @@ from typing import Any
 PATH = "/xfs4iot/v1.0/CashDispenser"
 
 
+def opening(path: str = PATH) -> bytes:
+    """What a client opens a WebSocket with, where there is no client to do it."""
+    return (
+        f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    ).encode()
+
+
 def _ready(port: int) -> None:
     print(port, flush=True)
 

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import click
 import trio
-from peers import PATH
+from peers import PATH, opening
 from rich.console import Console
 from rich.progress import Progress
 
@@ -92,11 +92,7 @@ class Crowd:
                     return
                 stream = tls.TLSStream(raw, self.context, server_side=False, server_hostname="localhost")
                 await stream.do_handshake()
-                await stream.send_all(
-                    f"GET {PATH} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
-                    "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-                    "Sec-WebSocket-Version: 13\r\n\r\n".encode()
-                )
+                await stream.send_all(opening())
                 answer = bytes(await stream.receive_some())
                 if b" 101 " not in answer:
                     raise EOFError

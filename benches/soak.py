@@ -31,6 +31,7 @@ from urllib.parse import urlsplit
 
 import click
 import trio
+from peers import opening
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -182,11 +183,7 @@ class Soak:
         async with await trio.open_tcp_stream("127.0.0.1", parts.port) as carrier:
             stream = tls.TLSStream(carrier, self._context, server_side=False, server_hostname="localhost")
             await stream.do_handshake()
-            await stream.send_all(
-                f"GET {parts.path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
-                "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-                "Sec-WebSocket-Version: 13\r\n\r\n".encode()
-            )
+            await stream.send_all(opening(parts.path))
             if b" 101 " not in bytes(await stream.receive_some()):
                 raise EOFError
             yield stream

@@ -26,6 +26,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import trio
+from peers import opening
 
 _HELLO = b"hello"
 
@@ -133,11 +134,6 @@ class _Server:
         return cost
 
 
-_UPGRADE = (
-    b"GET /xfs4iot/v1.0/CashDispenser HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
-    b"Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-    b"Sec-WebSocket-Version: 13\r\n\r\n"
-)
 _STATUS = b'{"header":{"name":"Common.Status","requestId":1,"type":"command","version":"2.0"}}'
 _FRAME = bytes([0x81, 0x80 | len(_STATUS)]) + bytes(4) + _STATUS
 
@@ -147,7 +143,7 @@ def _whole(port: int, client: ssl.SSLContext | None) -> socket.socket:
     connection = socket.create_connection(("127.0.0.1", port))
     if client is not None:
         connection = client.wrap_socket(connection, server_hostname="localhost")
-    connection.sendall(_UPGRADE)
+    connection.sendall(opening())
     received = b""
     while b"\r\n\r\n" not in received:
         received += connection.recv(4096)

@@ -110,14 +110,6 @@ class CashCounts:
         """How many items one bucket of a unit holds."""
         return sum(self.items(unit, bucket).values())
 
-    def totals(self) -> dict[str, int]:
-        """How many items each unit holds that has counts."""
-        held: dict[str, int] = {}
-        for (unit, bucket, _, _), value in self._ledger.counters().items():
-            if bucket == "count":
-                held[unit] = held.get(unit, 0) + value
-        return held
-
     def out(self, unit: str) -> messages.StorageCashOut:
         """What has left the unit, and where it went."""
         return messages.StorageCashOut(

@@ -181,11 +181,11 @@ class Denominator:
 
     def _solver_units(self) -> list[Unit]:
         units = []
-        held = self._storage.counts.totals()
         for name in self._storage.names_of_type("cashOut"):
             configuration = self._storage.configuration(name)
             if self._storage.out_of_use(name) is None and configuration.currency and configuration.value:
-                units.append(Unit(name, configuration.currency, configuration.value, held.get(name, 0)))
+                count = self._storage.counts.total(name)
+                units.append(Unit(name, configuration.currency, configuration.value, count))
         return units
 
     def _mixed(

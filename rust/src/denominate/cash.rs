@@ -2,7 +2,7 @@
 
 use arrayvec::ArrayVec;
 
-use super::divisor::gcd;
+use super::divisor::common_divisor;
 use super::fewest;
 use super::pile::{FEW, Pile, SOME, UNBOUNDED};
 use super::source::{Source, Sources};
@@ -240,7 +240,7 @@ impl Cash {
 }
 
 /// What all units of a currency may give together.
-fn all_there_is(units: &[Unit], currency: Currency) -> u128 {
+pub fn all_there_is(units: &[Unit], currency: Currency) -> u128 {
     units
         .iter()
         .filter(|unit| unit.currency == currency)
@@ -255,9 +255,7 @@ fn common_measure(
     sources: &[Source],
     units: &[Unit],
 ) -> Result<u64, Failure> {
-    let divisor = sources
-        .iter()
-        .fold(0, |divisor, source| gcd(divisor, units[source.unit].value));
+    let divisor = common_divisor(sources.iter().map(|source| units[source.unit].value));
     if divisor == 0 || !amount.is_multiple_of(u128::from(divisor)) {
         return Err(Failure::NotDispensable(currency));
     }

@@ -1,7 +1,5 @@
 //! Greatest common divisors.
 
-use super::pile::Pile;
-
 /// Greatest common divisor; `gcd(0, b)` is `b`.
 pub fn gcd(a: u64, b: u64) -> u64 {
     let (large, small) = (a.max(b), a.min(b));
@@ -27,11 +25,11 @@ pub fn gcd(a: u64, b: u64) -> u64 {
     }
 }
 
-/// What all values are multiples of.
-pub(super) fn common_divisor(piles: &[Pile]) -> u64 {
+/// What all values are multiples of; 0 if there are none.
+pub(super) fn common_divisor(values: impl IntoIterator<Item = u64>) -> u64 {
     let mut common = 0;
-    for pile in piles {
-        common = gcd(common, pile.value);
+    for value in values {
+        common = gcd(common, value);
         if common == 1 {
             break;
         }

@@ -38,10 +38,10 @@ use arrayvec::ArrayVec;
 
 use super::divisor::common_divisor;
 use super::exchange::{self, Effort};
-use super::pile::Pile;
+use super::pile::{Pile, Usable};
 use super::search::{self, Level};
 use super::verdict::Verdict;
-use super::{MAX_UNITS, OutOfWork, Work, number, outright, plain, residues};
+use super::{OutOfWork, Work, number, outright, plain, residues};
 
 /// Steps of the search by number, before it is known which numbers are too few and after.
 const FIRST_STEPS: u64 = 64;
@@ -89,25 +89,11 @@ fn usable<const N: usize>(
     counts: &mut [u64],
     work: &mut Work,
 ) -> Result<Option<u64>, OutOfWork> {
-    let mut usable = [Pile::NONE; N];
-    let mut places = [0u8; N];
-    let mut n = 0;
-    for (place, pile) in piles.iter().enumerate() {
-        if pile.count > 0 && pile.value <= amount {
-            usable[n] = *pile;
-            places[n] = place as u8;
-            n += 1;
-        }
-    }
-    if n == piles.len() {
-        return structured::<N>(amount, piles, budget, counts, work);
-    }
-    let mut found = [0u64; N];
-    let outcome = structured::<N>(amount, &usable[..n], budget, &mut found[..n], work)?;
-    counts.fill(0);
-    for (place, count) in places[..n].iter().zip(found) {
-        counts[*place as usize] = count;
-    }
+    let usable = Usable::<N>::new(amount, piles);
+    let mut found = [0; N];
+    let found = &mut found[..usable.piles.len()];
+    let outcome = structured::<N>(amount, &usable.piles, budget, found, work)?;
+    usable.set(found, counts);
     Ok(outcome)
 }
 
@@ -119,7 +105,8 @@ fn structured<const N: usize>(
     counts: &mut [u64],
     work: &mut Work,
 ) -> Result<Option<u64>, OutOfWork> {
-    if residues::forbid(amount, piles) {
+    let divisor = common_divisor(piles.iter().map(|pile| pile.value));
+    if !amount.is_multiple_of(divisor) || residues::forbid(amount, piles, divisor) {
         return Ok(None);
     }
     let mut range = (0, budget);
@@ -129,7 +116,18 @@ fn structured<const N: usize>(
     if let Some(outcome) = found.and_then(Verdict::decided) {
         return Ok(outcome);
     }
-    let (found, floor) = nearby(amount, piles, budget, counts, work)?;
+    let rest = amount / divisor;
+    // One more than fits, so that a pile which could pay all but a remainder can be the pivot.
+    let pairs: ArrayVec<(u64, u64), N> = piles
+        .iter()
+        .map(|pile| {
+            (
+                pile.value / divisor,
+                pile.count.min(amount / pile.value + 1),
+            )
+        })
+        .collect();
+    let (found, floor) = exchange::nearby(rest, &pairs, budget, NEARBY_CELLS, counts, work)?;
     if let Some(outcome) = found.decided() {
         return Ok(outcome);
     }
@@ -141,62 +139,40 @@ fn structured<const N: usize>(
         return Ok(outcome);
     }
 
-    let divisor = common_divisor(piles);
-    let amount = amount / divisor;
     let mut levels = [Level::NONE; N];
-    let levels = search::levels(amount, piles, divisor, &mut levels);
+    let levels = search::levels(rest, piles, divisor, &mut levels);
     let found = work.within(SOME_STEPS, |work| {
-        search::fewest(amount, levels, budget, counts, work)
+        search::fewest(rest, levels, budget, counts, work)
     })?;
     if let Some(outcome) = found {
         return Ok(outcome);
     }
-    // One more than fits, so that a pile which could pay all but a remainder can be the pivot.
-    let piles: ArrayVec<(u64, u64), MAX_UNITS> = levels
-        .iter()
-        .map(|level| (level.value, level.held.min(amount / level.value + 1)))
-        .collect();
-    let found = outright::fewest(amount, &piles, budget, FEW_CELLS, counts, work)?;
+    let found = outright::fewest(rest, &pairs, budget, FEW_CELLS, counts, work)?;
     if let Some(outcome) = found.decided() {
         return Ok(outcome);
     }
     let found = work.within(EXCHANGE_STEPS, |work| {
-        exchange::fewest(amount, &piles, budget, Effort::Some, counts, work)
+        exchange::fewest(rest, &pairs, budget, Effort::Some, counts, work)
     })?;
     if let Some(outcome) = found.and_then(Verdict::decided) {
         return Ok(outcome);
     }
     let found = work.within(MORE_STEPS, |work| {
-        search::fewest(amount, levels, budget, counts, work)
+        search::fewest(rest, levels, budget, counts, work)
     })?;
     if let Some(outcome) = found {
         return Ok(outcome);
     }
-    if outright::payable(amount, &piles, work)? == Some(false) {
+    if outright::payable(rest, &pairs, work)? == Some(false) {
         return Ok(None);
     }
-    let found = outright::fewest(amount, &piles, budget, MANY_CELLS, counts, work)?;
+    let found = outright::fewest(rest, &pairs, budget, MANY_CELLS, counts, work)?;
     if let Some(outcome) = found.decided() {
         return Ok(outcome);
     }
-    let found = exchange::fewest(amount, &piles, budget, Effort::All, counts, work)?;
+    let found = exchange::fewest(rest, &pairs, budget, Effort::All, counts, work)?;
     match found.decided() {
         Some(outcome) => Ok(outcome),
-        None => search::fewest(amount, levels, budget, counts, work),
+        None => search::fewest(rest, levels, budget, counts, work),
     }
-}
-
-/// By exchanges that cost little; also gives a number of items below which there are none.
-fn nearby(
-    amount: u64,
-    piles: &[Pile],
-    budget: u64,
-    counts: &mut [u64],
-    work: &mut Work,
-) -> Result<(Verdict, u64), OutOfWork> {
-    let piles: ArrayVec<(u64, u64), MAX_UNITS> = piles
-        .iter()
-        .map(|pile| (pile.value, pile.count.min(amount / pile.value + 1)))
-        .collect();
-    exchange::nearby(amount, &piles, budget, NEARBY_CELLS, counts, work)
 }

@@ -18,8 +18,8 @@
 use arrayvec::ArrayVec;
 
 use super::cash::Cash;
-use super::divisor::gcd;
-use super::pile::{Pile, UNBOUNDED};
+use super::divisor::common_divisor;
+use super::pile::{Pile, UNBOUNDED, parts};
 use super::source::{Source, Sources};
 use super::{Failure, MAX_UNITS, OutOfWork, Work, number};
 
@@ -114,10 +114,7 @@ fn by_table(cash: &Cash, budget: u64, work: &mut Work) -> Result<Option<Found>, 
         .map(|source| u128::from(source.low) * u128::from(cash.values[source.pile]))
         .sum();
     // What must be contained is not worth more than the amount, which is dispensable.
-    let divisor = cash
-        .values
-        .iter()
-        .fold(0, |divisor, value| gcd(divisor, *value));
+    let divisor = common_divisor(cash.values.iter().copied());
     let sum = (cash.amount - contained as u64) / divisor;
     let cells = u128::from(sum) * (2 * piles as u128 + 1);
     if cells > u128::from(MOST_CELLS) {
@@ -144,18 +141,15 @@ fn by_table(cash: &Cash, budget: u64, work: &mut Work) -> Result<Option<Found>, 
         row.copy_from_slice(&tail[..width]);
         let mut passes = 1;
         for (count, cost) in [(free, 1 - UNIT), (all - free, 1)] {
-            let (mut left, mut part) = (count as usize, 1);
-            while left > 0 {
-                part = part.min(left);
+            for part in parts(count) {
                 before.copy_from_slice(row);
                 let more = part as i32 * cost;
-                for (cell, from) in row[(part * value).min(width)..].iter_mut().zip(&before) {
+                let shift = (part as usize * value).min(width);
+                for (cell, from) in row[shift..].iter_mut().zip(&before) {
                     if *from < NEVER {
                         *cell = (*cell).min(from + more);
                     }
                 }
-                left -= part;
-                part *= 2;
                 passes += 1;
             }
         }

@@ -14,10 +14,8 @@
 
 use std::cmp::Ordering;
 
-use arrayvec::ArrayVec;
-
 use super::divisor::gcd;
-use super::pile::Pile;
+use super::pile::{Pile, Usable};
 use super::verdict::Verdict;
 use super::{MAX_UNITS, OutOfWork, Work};
 
@@ -96,23 +94,16 @@ pub(super) fn exactly(
     counts: &mut [u64],
     work: &mut Work,
 ) -> Result<bool, OutOfWork> {
-    let usable: ArrayVec<(usize, Pile), MAX_UNITS> = piles
-        .iter()
-        .copied()
-        .enumerate()
-        .filter(|(_, pile)| pile.count > 0 && pile.value <= amount)
-        .collect();
-    counts.fill(0);
-    if usable.is_empty() {
+    let usable = Usable::<MAX_UNITS>::new(amount, piles);
+    if usable.piles.is_empty() {
+        counts.fill(0);
         return Ok(amount == 0 && items == 0);
     }
-    let piles: ArrayVec<Pile, MAX_UNITS> = usable.iter().map(|(_, pile)| *pile).collect();
     let mut found = [0; MAX_UNITS];
-    let found = &mut found[..piles.len()];
-    let verdict = fewest::<MAX_UNITS>(amount, &piles, (items, items), found, work)?;
-    for ((place, _), count) in usable.iter().zip(&*found) {
-        counts[*place] = *count;
-    }
+    let found = &mut found[..usable.piles.len()];
+    let range = (items, items);
+    let verdict = fewest::<MAX_UNITS>(amount, &usable.piles, range, found, work)?;
+    usable.set(found, counts);
     Ok(verdict == Verdict::Fewest(items))
 }
 
@@ -318,7 +309,8 @@ impl Numbered<'_> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::by_trying::{best_of, piles};
+    use super::super::by_trying::{best_of, problems};
+    use super::super::divisor::common_divisor;
     use super::super::{plain, residues};
     use super::*;
 
@@ -326,12 +318,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(4000))]
 
         #[test]
-        fn quick_ways_say_what_trying_all_says(
-            pairs in piles(), share in 0u64..=100, budget in prop::option::of(0u64..30),
-        ) {
-            let held: u64 = pairs.iter().map(|(value, count)| value * count).sum();
-            let amount = (held * share / 100).max(1);
-            let budget = budget.unwrap_or(1 << 60);
+        fn quick_ways_say_what_trying_all_says((pairs, amount, budget) in problems()) {
             let all: Vec<Pile> = pairs.iter().map(|&(value, count)| Pile { value, count }).collect();
             let best = best_of(amount, &pairs).filter(|(items, _)| *items <= budget);
 
@@ -343,7 +330,8 @@ mod tests {
             if usable.is_empty() {
                 return Ok(());
             }
-            if residues::forbid(amount, &usable) {
+            let common = common_divisor(usable.iter().map(|pile| pile.value));
+            if !amount.is_multiple_of(common) || residues::forbid(amount, &usable, common) {
                 prop_assert_eq!(best_of(amount, &pairs), None);
             }
             let skipped = all.len() - usable.len();

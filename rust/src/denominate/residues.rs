@@ -5,18 +5,16 @@
 //! they can have is one word of bits, so "8,008 from plenty of 100, 50 and 20, one 5 and one 2" is
 //! refused without a search.
 
-use super::divisor::{common_divisor, gcd};
-use super::pile::Pile;
+use super::divisor::gcd;
+use super::pile::{Pile, parts};
 
 /// Divisors that are looked at, at most: the bits of a word.
 const LARGEST: u64 = u64::BITS as u64;
 
 /// Whether the remainder of the amount is one that the piles cannot have.
-pub(super) fn forbid(amount: u64, piles: &[Pile]) -> bool {
-    let common = common_divisor(piles);
-    if !amount.is_multiple_of(common) {
-        return true;
-    }
+///
+/// All values, and the amount, are multiples of `common`.
+pub(super) fn forbid(amount: u64, piles: &[Pile], common: u64) -> bool {
     let divisor = plentiful(common, piles);
     if divisor <= 1 {
         return false;
@@ -29,16 +27,12 @@ pub(super) fn forbid(amount: u64, piles: &[Pile]) -> bool {
         if residue == 0 {
             continue;
         }
-        let mut left = pile.count.min(amount / pile.value).min(divisor - 1);
-        let mut part = 1;
-        while left > 0 {
-            part = part.min(left);
-            left -= part;
+        let count = pile.count.min(amount / pile.value).min(divisor - 1);
+        for part in parts(count) {
             let by = part * residue % divisor;
             if by > 0 {
                 reached |= turned(reached, by);
             }
-            part *= 2;
         }
     }
     reached >> (amount / common % divisor) & 1 == 0

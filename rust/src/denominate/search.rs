@@ -36,11 +36,11 @@ const DEEPENED: u64 = 1 << 10;
 /// A pile as the search sees it, with what is known of it and all smaller ones.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Level {
-    pub(super) value: u64,
+    value: u64,
     /// Items that the amount has room for, at most.
     count: u64,
     /// Items there are.
-    pub(super) held: u64,
+    held: u64,
     /// What this pile and all smaller ones are worth, saturating.
     total: u64,
     /// Greatest common divisor of this value and all smaller ones.

@@ -6,6 +6,7 @@
 
 use arrayvec::ArrayVec;
 
+use super::pile::parts;
 use super::{MAX_UNITS, OutOfWork, Work};
 
 /// Items of one pile.
@@ -19,6 +20,13 @@ pub struct Items {
     pub count: u64,
     /// What one adds to the net: 1, or -1.
     pub sign: i16,
+}
+
+impl Items {
+    /// How many have a place in a sum up to `top`.
+    fn fitting(&self, top: usize) -> u64 {
+        self.count.min((top / self.worth) as u64)
+    }
 }
 
 /// Above this, a net stands for a sum that items cannot have.
@@ -42,8 +50,8 @@ impl Reached {
         words[0] = 1;
         let mut highest = 0;
         for item in items {
-            for part in parts(item, top) {
-                let shift = part * item.worth;
+            for part in parts(item.fitting(top)) {
+                let shift = part as usize * item.worth;
                 highest = (highest + shift).min(top);
                 let (whole, bits) = (shift / 64, shift % 64);
                 let last = highest / 64;
@@ -70,17 +78,6 @@ impl Reached {
     pub fn has(&self, cost: usize) -> bool {
         self.words[cost / 64] >> (cost % 64) & 1 == 1
     }
-}
-
-/// Numbers of items whose sums are all the numbers that a pile can move: powers of two and a rest.
-fn parts(item: &Items, top: usize) -> impl Iterator<Item = usize> {
-    let (mut left, mut part) = (item.count.min((top / item.worth) as u64) as usize, 1);
-    std::iter::from_fn(move || {
-        let next = part.min(left);
-        left -= next;
-        part *= 2;
-        (next > 0).then_some(next)
-    })
 }
 
 /// For every pile and every sum: the least net of items of this pile and those after it.
@@ -110,11 +107,11 @@ impl Table {
             let row = &mut head[width * place..];
             row.copy_from_slice(&tail[..width]);
             let mut passes = 1;
-            for part in parts(item, top) {
+            for part in parts(item.fitting(top)) {
                 before.copy_from_slice(row);
                 // Parts are no larger than REACHABLE.
                 let more = sense * item.sign * part as i16;
-                for (cell, from) in row[part * item.worth..].iter_mut().zip(&before) {
+                for (cell, from) in row[part as usize * item.worth..].iter_mut().zip(&before) {
                     *cell = (*cell).min(from.saturating_add(more));
                 }
                 passes += 1;
@@ -137,7 +134,7 @@ impl Table {
     pub fn read(&self, items: &[Items], mut sum: usize, least: bool, moved: &mut [u64]) -> i64 {
         let mut total = 0;
         for (row, item) in items.iter().enumerate() {
-            let most = item.count.min((sum / item.worth) as u64);
+            let most = item.fitting(sum);
             let after = |taken: u64| self.at(row + 1, sum - taken as usize * item.worth);
             let here = self.at(row, sum);
             let sign = i64::from(item.sign);

@@ -11,6 +11,7 @@ use super::errors::{Kind, error};
 use super::mix_table::MixTable;
 use super::money::{count_of, currency_of, decimal_type, money, write};
 use super::unit::Unit;
+use crate::denominate::cash::all_there_is;
 use crate::denominate::{self, Currency, Failure, MAX_UNITS, Mix, WORK_LIMIT, Work};
 
 /// Steps that are taken without giving other threads a chance: some ten microseconds.
@@ -196,12 +197,7 @@ impl<'a> Asked<'a> {
         };
         match failure {
             Failure::NotDispensable(currency) => {
-                let held: u128 = self
-                    .units
-                    .iter()
-                    .filter(|unit| unit.currency == currency)
-                    .map(|unit| u128::from(unit.value) * u128::from(unit.count.min(unit.maximum)))
-                    .fold(0, u128::saturating_add);
+                let held = all_there_is(&self.units, currency);
                 // The one failure that is common enough for its text to be quick: no format.
                 let mut text = amount(currency);
                 text.push_str(" cannot be made up exactly from the units, which can give ");
