@@ -102,6 +102,8 @@ async def test_other_clients_are_served_during_a_long_search(
         took[name] = trio.current_time() - began
         ended.append(name)
 
+    # The first status of all takes long, whatever else goes on.
+    await other.success("Common.Status")
     async with trio.open_nursery() as both:
         both.start_soon(ask, client, command, {field: amount(UNLIKELY)})
         await trio.testing.wait_all_tasks_blocked()
@@ -144,7 +146,7 @@ async def test_a_long_search_ends_with_the_timeout(client: Dialogue, command: st
 
 
 async def test_a_client_that_leaves_takes_its_long_searches_along(client: Dialogue, other: Dialogue) -> None:
-    for _ in range(40):
+    for _ in range(160):
         await client.until(
             "acknowledge", await client.send("CashDispenser.Denominate", {"request": amount(UNLIKELY)})
         )
@@ -154,7 +156,8 @@ async def test_a_client_that_leaves_takes_its_long_searches_along(client: Dialog
     await other.until("completion", last)
     some = trio.current_time() - began
     began = trio.current_time()
-    for _ in range(10):
+    # As many as take a second or so: a machine that stalls for a moment must not decide it.
+    for _ in range(40):
         await other.failure("CashDispenser.Denominate", {"request": amount(UNLIKELY)})
     assert some < trio.current_time() - began
 
