@@ -18,6 +18,7 @@ from xfs4iot._core import __version__
 
 if TYPE_CHECKING:
     from xfs4iot import denominate, tokens
+    from xfs4iot.assembly import Publisher, Service
     from xfs4iot.client import (
         CallError,
         Client,
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
         connect,
         discover,
     )
-    from xfs4iot.interfaces.assembly import Publisher, Service
-    from xfs4iot.interfaces.end_to_end_security import EndToEndSecurity
+    from xfs4iot.interfaces.common.end_to_end_security import EndToEndSecurity
     from xfs4iot.ledger import Ledger
 
 __all__ = [
@@ -53,10 +53,10 @@ __all__ = [
 ]
 
 _HOMES = {
-    "EndToEndSecurity": "xfs4iot.interfaces.end_to_end_security",
+    "EndToEndSecurity": "xfs4iot.interfaces.common.end_to_end_security",
     "Ledger": "xfs4iot.ledger",
-    "Publisher": "xfs4iot.interfaces.assembly",
-    "Service": "xfs4iot.interfaces.assembly",
+    "Publisher": "xfs4iot.assembly",
+    "Service": "xfs4iot.assembly",
 }
 """Where a public name is defined, if not in the client; imported when it is first used."""
 

@@ -17,7 +17,7 @@ letters and digits; values are anything but comma and equals sign; no name comes
     await dispenser.call("CashDispenser.Dispense", {"denomination": …, "token": token})
 
 Everything here is strict, without state and without I/O (but for `read_key`); what was used
-already is the service's to know (`xfs4iot.interfaces.end_to_end_security`).
+already is the service's to know (`xfs4iot.interfaces.common.end_to_end_security`).
 """
 
 from __future__ import annotations

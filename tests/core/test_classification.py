@@ -7,7 +7,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xfs4iot.interfaces.cash_classification import is_listed
+from xfs4iot.interfaces.cash.classification import is_listed
 from xfs4iot.protocol.messages.cash_management import CashItem, ClassificationElement
 
 

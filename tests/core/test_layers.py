@@ -21,7 +21,8 @@ MAY_USE = {
     "devices": {"protocol", "tokens"},
     "server": {"protocol", "transport", "devices", "ledger", "_core"},
     "interfaces": {"server", "devices", "ledger", "protocol", "denominate", "tokens"},
-    "simulator": {"interfaces", "server", "devices", "ledger", "protocol", "denominate"},
+    "assembly": {"interfaces", "server", "devices", "ledger", "protocol"},
+    "simulator": {"assembly", "interfaces", "server", "devices", "ledger", "protocol", "denominate"},
     "client": {"protocol", "transport", "_core"},
 }
 """What each room may import; the command line and the package itself stand on top."""

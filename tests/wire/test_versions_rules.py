@@ -11,7 +11,7 @@ import xfs4iot
 from dialogue import Dialogue, dialogue
 from schemas import problems
 from xfs4iot.devices import Device
-from xfs4iot.interfaces.common import Common
+from xfs4iot.interfaces.common.common import Common
 from xfs4iot.protocol.messages import auxiliaries, cash_management
 from xfs4iot.protocol.messages import deposit as deposit_messages
 from xfs4iot.protocol.versions import telling_version

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import trio
 
-from xfs4iot.interfaces.assembly import Publisher
-from xfs4iot.interfaces.end_to_end_security import EndToEndSecurity
+from xfs4iot.assembly import Publisher
+from xfs4iot.interfaces.common.end_to_end_security import EndToEndSecurity
 from xfs4iot.ledger import Ledger
 from xfs4iot.simulator import atm
 from xfs4iot.transport.certificates import test_authority

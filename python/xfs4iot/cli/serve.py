@@ -14,6 +14,7 @@ import click
 import trio
 from rich.console import Console
 
+from xfs4iot.assembly import Publisher, Service
 from xfs4iot.cli import logs, systemd
 from xfs4iot.cli.complaint import complain
 from xfs4iot.cli.configuration import ConfigurationError, Mistake, line_of, read
@@ -21,7 +22,6 @@ from xfs4iot.cli.device_classes import load_device
 from xfs4iot.cli.hosting import running
 from xfs4iot.cli.settings import Configuration, ServiceSettings
 from xfs4iot.devices import Device
-from xfs4iot.interfaces.assembly import Publisher, Service
 from xfs4iot.ledger import Ledger, LedgerCorrupt, LedgerUnavailable
 from xfs4iot.server import stalls
 from xfs4iot.server.access import Access

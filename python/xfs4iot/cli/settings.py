@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from xfs4iot.interfaces.end_to_end_security import EndToEndSecurity
+from xfs4iot.interfaces.common.end_to_end_security import EndToEndSecurity
 from xfs4iot.server.access import ClientRule
 from xfs4iot.tokens import read_key
 

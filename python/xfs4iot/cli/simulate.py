@@ -15,7 +15,7 @@ from rich.console import Console
 from xfs4iot.cli.connection import run
 from xfs4iot.cli.hosting import simulated_atm
 from xfs4iot.cli.published import show_published
-from xfs4iot.interfaces.end_to_end_security import EndToEndSecurity
+from xfs4iot.interfaces.common.end_to_end_security import EndToEndSecurity
 from xfs4iot.tokens import KeyUnusable, read_key
 
 __all__ = ["simulate"]

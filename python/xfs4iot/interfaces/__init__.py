@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from xfs4iot import devices
-from xfs4iot.interfaces.cash_dispenser import CashDispenser
-from xfs4iot.interfaces.cash_management import CashManagement
-from xfs4iot.interfaces.common import Common
+from xfs4iot.interfaces.cash.cash_dispenser import CashDispenser
+from xfs4iot.interfaces.cash.cash_management import CashManagement
+from xfs4iot.interfaces.common.common import Common
 from xfs4iot.interfaces.power_management import PowerManagement
-from xfs4iot.interfaces.storage import Storage
+from xfs4iot.interfaces.storage.storage import Storage
 from xfs4iot.server.handler import Interface
 
 __all__ = ["interfaces_for"]

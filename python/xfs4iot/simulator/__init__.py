@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from xfs4iot.assembly import Service
 from xfs4iot.devices import Device
-from xfs4iot.interfaces.assembly import Service
-from xfs4iot.interfaces.common import Common
-from xfs4iot.interfaces.end_to_end_security import EndToEndSecurity
+from xfs4iot.interfaces.common.common import Common
+from xfs4iot.interfaces.common.end_to_end_security import EndToEndSecurity
 from xfs4iot.ledger import Ledger
 from xfs4iot.server import service
 from xfs4iot.simulator.cash_dispenser import SimulatedCashDispenser

@@ -15,7 +15,7 @@ from typing import ClassVar
 import msgspec
 
 from xfs4iot.devices import implements
-from xfs4iot.interfaces.end_to_end_security import CommandTokens
+from xfs4iot.interfaces.common.end_to_end_security import CommandTokens
 from xfs4iot.interfaces.power_management import save_power
 from xfs4iot.protocol import errors, registry, versions, wire
 from xfs4iot.protocol.messages import common as messages

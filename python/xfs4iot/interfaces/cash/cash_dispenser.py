@@ -25,11 +25,11 @@ from xfs4iot.devices import (
     Tested,
     items_from,
 )
-from xfs4iot.interfaces.cash_denomination import Denominator, Planned
-from xfs4iot.interfaces.cash_management import CashManagement
-from xfs4iot.interfaces.cash_mixes import Mixes
-from xfs4iot.interfaces.cash_payout import Payout
-from xfs4iot.interfaces.cash_positions import (
+from xfs4iot.interfaces.cash.cash_management import CashManagement
+from xfs4iot.interfaces.cash.denomination import Denominator, Planned
+from xfs4iot.interfaces.cash.mixes import Mixes
+from xfs4iot.interfaces.cash.payout import Payout
+from xfs4iot.interfaces.cash.positions import (
     destination,
     output_position,
     require_closed_shutter,
@@ -37,11 +37,11 @@ from xfs4iot.interfaces.cash_positions import (
     require_items_inside,
     status_of,
 )
-from xfs4iot.interfaces.cash_results import storage_changes
-from xfs4iot.interfaces.cash_search import LongSearch
-from xfs4iot.interfaces.common import Common
-from xfs4iot.interfaces.present_status import PresentStatuses
-from xfs4iot.interfaces.storage import Storage
+from xfs4iot.interfaces.cash.present_status import PresentStatuses
+from xfs4iot.interfaces.cash.results import storage_changes
+from xfs4iot.interfaces.cash.search import LongSearch
+from xfs4iot.interfaces.common.common import Common
+from xfs4iot.interfaces.storage.storage import Storage
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import cash_dispenser as messages
 from xfs4iot.protocol.messages import cash_management as cash

@@ -14,19 +14,19 @@ from typing import Any, ClassVar, TypeVar
 import msgspec
 
 from xfs4iot.devices import CashMovement, Destination, Retracted, RetractRequest, implements
-from xfs4iot.interfaces.cash_classification import is_listed
-from xfs4iot.interfaces.cash_counts import Booking
-from xfs4iot.interfaces.cash_movement import CashMovements
-from xfs4iot.interfaces.cash_positions import (
+from xfs4iot.interfaces.cash.classification import is_listed
+from xfs4iot.interfaces.cash.counts import Booking
+from xfs4iot.interfaces.cash.movement import CashMovements
+from xfs4iot.interfaces.cash.positions import (
     destination,
     output_position,
     require_items,
     require_room,
     status_of,
 )
-from xfs4iot.interfaces.cash_results import arrived_at, taken_in
-from xfs4iot.interfaces.cash_tellers import Tellers
-from xfs4iot.interfaces.storage import Storage
+from xfs4iot.interfaces.cash.results import arrived_at, taken_in
+from xfs4iot.interfaces.cash.tellers import Tellers
+from xfs4iot.interfaces.storage.storage import Storage
 from xfs4iot.protocol import errors, wire
 from xfs4iot.protocol.messages import cash_management as messages
 from xfs4iot.server.command import Command

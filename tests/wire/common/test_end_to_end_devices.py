@@ -14,8 +14,8 @@ from cash import amount
 from dialogue import Dialogue, dialogue
 from secured_tokens import KEY, Firmware, connected, nonce, secured, spend, token
 from xfs4iot import devices, tokens
-from xfs4iot.interfaces.common import Common
-from xfs4iot.interfaces.end_to_end_security import CommandTokens
+from xfs4iot.interfaces.common.common import Common
+from xfs4iot.interfaces.common.end_to_end_security import CommandTokens
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import banknote_neutralization, cash_dispenser, common
 from xfs4iot.server import service

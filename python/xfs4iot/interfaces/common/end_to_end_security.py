@@ -32,7 +32,7 @@ import trio
 
 from xfs4iot import tokens
 from xfs4iot.devices import TokenUse, implements
-from xfs4iot.interfaces.command_nonce import USED_UP, LiveNonce
+from xfs4iot.interfaces.common.command_nonce import USED_UP, LiveNonce
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import common as messages
 from xfs4iot.server.handler import Interface

@@ -32,8 +32,8 @@ import msgspec
 import trio
 
 from xfs4iot.devices import CashMovement, CashUnitError, ItemsMoved, Retracted, implements
-from xfs4iot.interfaces.cash_counts import Booking
-from xfs4iot.interfaces.storage import Storage
+from xfs4iot.interfaces.cash.counts import Booking
+from xfs4iot.interfaces.storage.storage import Storage
 from xfs4iot.ledger import Intent, LedgerUnavailable
 from xfs4iot.protocol import errors
 from xfs4iot.server.command import Command

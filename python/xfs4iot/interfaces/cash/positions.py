@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from xfs4iot.devices import CashUnitError, Destination
-from xfs4iot.interfaces.storage import Storage
+from xfs4iot.interfaces.storage.storage import Storage
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import cash_management as messages
 

@@ -12,14 +12,14 @@ from decimal import Decimal
 from typing import Any
 
 from xfs4iot.devices import CashMovement, ItemsMoved, Presented
-from xfs4iot.interfaces.cash_counts import Booking
-from xfs4iot.interfaces.cash_denomination import Denominator
-from xfs4iot.interfaces.cash_positions import output_position
-from xfs4iot.interfaces.cash_tellers import Tellers
-from xfs4iot.interfaces.end_to_end_security import CommandTokens
-from xfs4iot.interfaces.present_status import PresentStatus, PresentStatuses
-from xfs4iot.interfaces.storage import Storage
-from xfs4iot.interfaces.token_amounts import token_amounts
+from xfs4iot.interfaces.cash.counts import Booking
+from xfs4iot.interfaces.cash.denomination import Denominator
+from xfs4iot.interfaces.cash.positions import output_position
+from xfs4iot.interfaces.cash.present_status import PresentStatus, PresentStatuses
+from xfs4iot.interfaces.cash.tellers import Tellers
+from xfs4iot.interfaces.cash.token_amounts import token_amounts
+from xfs4iot.interfaces.common.end_to_end_security import CommandTokens
+from xfs4iot.interfaces.storage.storage import Storage
 
 __all__ = ["Payout"]
 

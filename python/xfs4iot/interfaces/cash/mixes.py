@@ -10,7 +10,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from xfs4iot.denominate import MixTable
-from xfs4iot.interfaces.money import is_exact, is_possible
+from xfs4iot.interfaces.cash.money import is_exact, is_possible
 from xfs4iot.protocol import errors, wire
 from xfs4iot.protocol.messages import cash_dispenser as messages
 from xfs4iot.server.service import Service

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
-from xfs4iot.interfaces.storage import Storage
+from xfs4iot.interfaces.storage.storage import Storage
 
 __all__ = ["token_amounts"]
 

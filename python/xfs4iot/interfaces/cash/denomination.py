@@ -25,11 +25,11 @@ from typing import Any
 import trio
 
 from xfs4iot.denominate import Unit
-from xfs4iot.interfaces.cash_mixes import Mixes
-from xfs4iot.interfaces.cash_search import Answer, LongSearch, Question
-from xfs4iot.interfaces.cash_tellers import Tellers
-from xfs4iot.interfaces.money import is_exact, is_possible
-from xfs4iot.interfaces.storage import Storage
+from xfs4iot.interfaces.cash.mixes import Mixes
+from xfs4iot.interfaces.cash.money import is_exact, is_possible
+from xfs4iot.interfaces.cash.search import Answer, LongSearch, Question
+from xfs4iot.interfaces.cash.tellers import Tellers
+from xfs4iot.interfaces.storage.storage import Storage
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import cash_dispenser as messages
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import msgspec
 
-from xfs4iot.interfaces.money import is_exact, is_possible
+from xfs4iot.interfaces.cash.money import is_exact, is_possible
 from xfs4iot.protocol import errors, wire
 from xfs4iot.protocol.messages import cash_management as messages
 from xfs4iot.server.service import Service

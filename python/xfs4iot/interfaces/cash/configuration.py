@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from xfs4iot.devices import CashUnit
-from xfs4iot.interfaces.money import is_exact, is_possible
+from xfs4iot.interfaces.cash.money import is_exact, is_possible
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import cash_management as messages
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xfs4iot.devices import Retracted
-from xfs4iot.interfaces.cash_counts import Booking, ItemCounts, cash_counts
+from xfs4iot.interfaces.cash.counts import Booking, ItemCounts, cash_counts
 from xfs4iot.protocol.messages import cash_management as messages
 
 __all__ = ["arrived_at", "storage_changes", "taken_in"]

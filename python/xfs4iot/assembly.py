@@ -7,8 +7,8 @@ from typing import Any
 
 from xfs4iot.devices import Device
 from xfs4iot.interfaces import interfaces_for
-from xfs4iot.interfaces.common import Common
-from xfs4iot.interfaces.end_to_end_security import EndToEndSecurity
+from xfs4iot.interfaces.common.common import Common
+from xfs4iot.interfaces.common.end_to_end_security import EndToEndSecurity
 from xfs4iot.interfaces.service_publisher import ServicePublisher
 from xfs4iot.ledger import Ledger
 from xfs4iot.protocol import versions

@@ -1,0 +1,1 @@
+"""The rules of cash: dispensing it, managing it, counting it."""

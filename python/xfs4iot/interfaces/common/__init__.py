@@ -1,0 +1,1 @@
+"""What every service answers, and end-to-end security."""
