@@ -39,9 +39,7 @@ class Service(service.Service):
         super().__init__(
             device.name, device, interfaces_for(device), ledger=kept.service(device.name), **settings
         )
-        common = self.interfaces[Common.name]
-        assert isinstance(common, Common)
-        common.tokens.settings = security
+        self.interface(Common).tokens.settings = security
 
 
 class Publisher(publisher.Publisher):
@@ -57,8 +55,7 @@ class Publisher(publisher.Publisher):
         self, services: Iterable[service.Service], *, vendor_name: str = "xfs4iot", **settings: Any
     ) -> None:
         endpoint = service.Service("", None, [ServicePublisher], ledger=Ledger.open(None).service(""))
-        interface = endpoint.interfaces[ServicePublisher.name]
-        assert isinstance(interface, ServicePublisher)
+        interface = endpoint.interface(ServicePublisher)
         interface.vendor_name = vendor_name
         interface.published = lambda host, specifications: [
             self.uri(name, host=host or None)

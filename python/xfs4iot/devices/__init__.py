@@ -1,28 +1,56 @@
-"""What a vendor writes: one class per device, made of the classes of its interfaces."""
+"""What a vendor writes: one class per device, made of the classes of its interfaces.
 
-from xfs4iot.devices._device import CommandEvents, Device, implements, operation
-from xfs4iot.devices.cash_dispenser import (
-    CashDispenser,
-    Counted,
-    Dispensed,
-    DispenseRequest,
-    Presented,
-    Tested,
-)
-from xfs4iot.devices.cash_management import (
-    CashEvents,
-    CashManagement,
-    CashMovement,
-    CashUnitError,
-    Destination,
-    ItemsMoved,
-    Retracted,
-    RetractRequest,
-    items_from,
-)
-from xfs4iot.devices.end_to_end_security import TokenUse
-from xfs4iot.devices.power_management import PowerManagement
-from xfs4iot.devices.storage import CashUnit, Storage, StorageUnitError, UnitError, UnitFailure, UnitStatus
+Written by `tools/generate_devices.py` from the modules' `__all__`. A name's module is imported when
+the name is first asked for, so that a service costs only what its device is made of.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from xfs4iot.devices._device import (
+        CommandEvents,
+        Device,
+        implements,
+        is_operation,
+        operation,
+    )
+    from xfs4iot.devices.cash_dispenser import (
+        CashDispenser,
+        Counted,
+        Dispensed,
+        DispenseRequest,
+        Presented,
+        Tested,
+    )
+    from xfs4iot.devices.cash_management import (
+        CashEvents,
+        CashManagement,
+        CashMovement,
+        CashUnitError,
+        Destination,
+        ItemsMoved,
+        Retracted,
+        RetractRequest,
+        items_from,
+    )
+    from xfs4iot.devices.end_to_end_security import (
+        TokenUse,
+    )
+    from xfs4iot.devices.power_management import (
+        PowerManagement,
+    )
+    from xfs4iot.devices.storage import (
+        CashUnit,
+        Storage,
+        StorageUnitError,
+        UnitError,
+        UnitFailure,
+        UnitStatus,
+        UnitType,
+    )
 
 __all__ = [
     "CashDispenser",
@@ -49,7 +77,54 @@ __all__ = [
     "UnitError",
     "UnitFailure",
     "UnitStatus",
+    "UnitType",
     "implements",
+    "is_operation",
     "items_from",
     "operation",
 ]
+
+_MODULES = {
+    "CashDispenser": "cash_dispenser",
+    "CashEvents": "cash_management",
+    "CashManagement": "cash_management",
+    "CashMovement": "cash_management",
+    "CashUnit": "storage",
+    "CashUnitError": "cash_management",
+    "CommandEvents": "_device",
+    "Counted": "cash_dispenser",
+    "Destination": "cash_management",
+    "Device": "_device",
+    "DispenseRequest": "cash_dispenser",
+    "Dispensed": "cash_dispenser",
+    "ItemsMoved": "cash_management",
+    "PowerManagement": "power_management",
+    "Presented": "cash_dispenser",
+    "RetractRequest": "cash_management",
+    "Retracted": "cash_management",
+    "Storage": "storage",
+    "StorageUnitError": "storage",
+    "Tested": "cash_dispenser",
+    "TokenUse": "end_to_end_security",
+    "UnitError": "storage",
+    "UnitFailure": "storage",
+    "UnitStatus": "storage",
+    "UnitType": "storage",
+    "implements": "_device",
+    "is_operation": "_device",
+    "items_from": "cash_management",
+    "operation": "_device",
+}
+
+
+def __getattr__(name: str) -> Any:
+    module = _MODULES.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{module}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

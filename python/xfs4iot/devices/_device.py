@@ -11,7 +11,7 @@ from xfs4iot.protocol.message import Payload
 from xfs4iot.protocol.messages import common
 from xfs4iot.tokens import PresentReport
 
-__all__ = ["CommandEvents", "Device", "implements", "operation"]
+__all__ = ["CommandEvents", "Device", "implements", "is_operation", "operation"]
 
 _Operation = TypeVar("_Operation", bound=Callable[..., Any])
 
@@ -52,6 +52,11 @@ def operation(function: _Operation) -> _Operation:
     """Mark a method of an abstract device class as one that vendors may implement."""
     function.__xfs_operation__ = True  # type: ignore[attr-defined]
     return function
+
+
+def is_operation(kind: type[Any], name: str) -> bool:
+    """Whether `name` is an operation that the device classes which `kind` is made of know."""
+    return any(getattr(base.__dict__.get(name), "__xfs_operation__", False) for base in kind.__mro__)
 
 
 def implements(device: object, name: str) -> bool:

@@ -1,27 +1,63 @@
-"""The rules of the standard's interfaces, each in a module of its name."""
+"""The rules of the standard's interfaces, each in a module of its name.
+
+An interface is announced by one row below. Its name is also that of its device class, and the module
+of the device class has the same file name in `devices/`; both are imported only for a device that is
+made of that class.
+"""
 
 from __future__ import annotations
 
-from xfs4iot import devices
-from xfs4iot.interfaces.cash.cash_dispenser import CashDispenser
-from xfs4iot.interfaces.cash.cash_management import CashManagement
-from xfs4iot.interfaces.common.common import Common
-from xfs4iot.interfaces.power_management import PowerManagement
-from xfs4iot.interfaces.storage.storage import Storage
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from xfs4iot.devices import Device
 from xfs4iot.server.handler import Interface
 
-__all__ = ["interfaces_for"]
+__all__ = ["MODULES", "interface", "interfaces_for"]
 
-_BY_DEVICE: tuple[tuple[type[devices.Device], type[Interface]], ...] = (
-    (devices.Device, Common),
-    (devices.PowerManagement, PowerManagement),
-    (devices.Storage, Storage),
-    (devices.CashManagement, CashManagement),
-    (devices.CashDispenser, CashDispenser),
-)
-"""An interface stands after those it builds on."""
+MODULES: Mapping[str, str] = {
+    "Common": "common.common",
+    "PowerManagement": "power_management",
+    "Storage": "storage.storage",
+    "Lights": "lights",
+    "Auxiliaries": "auxiliaries",
+    "Camera": "camera",
+    "VendorMode": "vendor_mode",
+    "VendorApplication": "vendor_application",
+    "BarcodeReader": "barcode_reader",
+    "Biometric": "biometric",
+    "CardReader": "card_reader",
+    "KeyManagement": "keys.key_management",
+    "Crypto": "keys.crypto",
+    "Keyboard": "keys.keyboard",
+    "PinPad": "keys.pin_pad",
+    "German": "keys.german",
+    "Printer": "forms.printer",
+    "TextTerminal": "forms.text_terminal",
+    "CashManagement": "cash.cash_management",
+    "CashDispenser": "cash.cash_dispenser",
+    "CashAcceptor": "cash.cash_acceptor",
+    "BanknoteNeutralization": "cash.banknote_neutralization",
+    "Check": "documents.check",
+    "MixedMedia": "documents.mixed_media",
+    "Deposit": "documents.deposit",
+}
+"""Interfaces and their modules below this package; an interface stands after those it builds on."""
 
 
-def interfaces_for(device: devices.Device) -> list[type[Interface]]:
+def interface(name: str) -> type[Interface[Any]]:
+    """The rules of the interface with this name.
+
+    Raises:
+        KeyError: there is no such interface of a device.
+    """
+    found: type[Interface[Any]] = getattr(import_module(f"{__name__}.{MODULES[name]}"), name)
+    return found
+
+
+def interfaces_for(device: Device) -> list[type[Interface[Any]]]:
     """The interfaces of the device classes that `device` is made of."""
-    return [interface for kind, interface in _BY_DEVICE if isinstance(device, kind)]
+    package = Device.__module__.rpartition(".")[0]
+    made_of = {kind.__name__ for kind in type(device).__mro__ if kind.__module__.startswith(f"{package}.")}
+    return [interface(name) for name in MODULES if name == "Common" or name in made_of]

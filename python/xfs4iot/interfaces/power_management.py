@@ -8,37 +8,34 @@ What the mode is now is told by the device in its status.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from xfs4iot.protocol import errors
+from xfs4iot import devices
+from xfs4iot.interfaces.checks import given
 from xfs4iot.protocol.messages import common
 from xfs4iot.protocol.messages import power_management as messages
 from xfs4iot.server.command import Command
 from xfs4iot.server.handler import Interface, handles
 
-__all__ = ["PowerManagement", "save_power"]
+__all__ = ["PowerManagement", "recovery_time_given", "save_power"]
+
+recovery_time_given = given("max_power_save_recovery_time", "give seconds, 0 to leave power save")
 
 
 async def save_power(
-    interface: Interface, request: messages.PowerSaveControl | common.PowerSaveControl
+    interface: Interface[Any], request: messages.PowerSaveControl | common.PowerSaveControl
 ) -> None:
-    """Ask the device to save power, for the command of either interface.
-
-    Raises:
-        InvalidData: no time is given.
-    """
+    """Ask the device to save power, for the command of either interface."""
     seconds = request.max_power_save_recovery_time
-    if seconds is None:
-        raise errors.InvalidData("$.maxPowerSaveRecoveryTime is missing; give seconds, 0 to leave power save")
     await interface.ask(interface.device.power_save_control, seconds, expect=type(None))
 
 
-class PowerManagement(Interface):
+class PowerManagement(Interface[devices.PowerManagement]):
     """The interface of devices whose power can be managed."""
 
     name: ClassVar[str] = "PowerManagement"
 
-    @handles("PowerManagement.PowerSaveControl", asks="power_save_control")
+    @handles("PowerManagement.PowerSaveControl", checks=(recovery_time_given,))
     async def power_save_control(self, request: messages.PowerSaveControl, command: Command) -> None:
         """`PowerManagement.PowerSaveControl` 1.0."""
         await save_power(self, request)

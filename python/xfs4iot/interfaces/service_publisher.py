@@ -11,7 +11,7 @@ these two, only a client that has said which it is can be told apart, and is els
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from xfs4iot.protocol.messages import service_publisher as messages
 from xfs4iot.server.command import Command
@@ -21,7 +21,7 @@ from xfs4iot.server.service import Service
 __all__ = ["ServicePublisher"]
 
 
-class ServicePublisher(Interface):
+class ServicePublisher(Interface[Any]):
     """The publisher's own interface."""
 
     name: ClassVar[str] = "ServicePublisher"

@@ -26,6 +26,8 @@ __all__ = [
     "extension_versions",
     "is_command",
     "message_module",
+    "takes_token",
+    "token_commands",
     "unsolicited_events",
 ]
 
@@ -146,6 +148,17 @@ def is_command(name: str) -> bool:
     if name in COMMANDS or name in _commands:
         return True
     return any(name in names and not name.endswith("Event") for names in OLDER.values())
+
+
+def takes_token(name: str) -> bool:
+    """Whether a command of the standard can carry an end-to-end token."""
+    request = command(name).request if name in COMMANDS else None
+    return request is not None and "token" in request.__struct_fields__
+
+
+def token_commands() -> list[str]:
+    """The commands of the standard that can carry an end-to-end token."""
+    return [name for name in COMMANDS if takes_token(name)]
 
 
 def unsolicited_events(interface: str) -> list[str]:

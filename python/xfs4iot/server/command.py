@@ -26,7 +26,7 @@ from xfs4iot.protocol.message import Payload
 from xfs4iot.server.deadlines import Deadline
 from xfs4iot.server.peer import Peer
 
-__all__ = ["Command", "Connection", "Handler", "Later", "running"]
+__all__ = ["Command", "Connection", "Handler", "Later", "Token", "running"]
 
 _running: ContextVar[Command | None] = ContextVar("_running", default=None)
 
@@ -58,6 +58,20 @@ class Connection(Protocol):
 
 
 @dataclass(frozen=True)
+class Token:
+    """What an end-to-end token must say to allow a command.
+
+    Attributes:
+        key: the name in the token.
+        field: the request's attribute whose value, in capitals, the token must have under that name;
+            None where the token has amounts that may be used in parts.
+    """
+
+    key: str
+    field: str | None = None
+
+
+@dataclass(frozen=True)
 class Handler:
     """One command of one interface as the engine sees it.
 
@@ -67,12 +81,14 @@ class Handler:
             completion's payload or None, or raises an `XfsError`.
         immediate: the function is plain and answers at once, or gives `Later`.
         beside_queue: the function does not wait for its turn.
+        token: what an end-to-end token must say to allow the command; None if it takes none.
     """
 
     name: str
     function: Callable[[Any, Command], Any]
     immediate: bool
     beside_queue: bool
+    token: Token | None = None
 
     @cached_property
     def entry(self) -> registry.CommandEntry:

@@ -1,62 +1,164 @@
-"""How an interface says which of its functions serves which command.
+"""How an interface says which of its functions serves which command, and what is checked before.
 
-    class CashDispenser(Interface):
+    class CashDispenser(Interface[devices.CashDispenser]):
         name = "CashDispenser"
 
-        @handles("CashDispenser.Present", asks="present")
+        @handles("CashDispenser.Present", checks=(no_exchange, position_exists, items_inside))
         async def present(self, request: Present, command: Command) -> PresentCompletion: ...
 
 A plain function answers at once, on the connection's own task; if it finds that this takes long,
 it gives `Later`, the rest of its work, to run beside the queue. A coroutine function
 waits in the service's queue for its turn, or, marked `beside_queue`, runs at once beside
 it: for commands that only read.
+
+Checks are declared in the order in which they are made; the first that fails answers. Being data,
+they can be read by tools: the tables of the documentation are written from them, their codes are
+held against the catalogue's, and a test breaks every two neighbours at once and sees that the
+first answers. A check that cannot be made before the body begins, because it needs what the body has
+found by then, is declared as a `step` in its place: the body makes it, the tools still see it.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from types import EllipsisType
+from typing import Any, ClassVar, Generic, TypeVar
 
-from xfs4iot.devices import implements
+from xfs4iot.devices import Device, implements, is_operation
 from xfs4iot.protocol.message import Payload
-from xfs4iot.server.command import Command, Handler, Later
+from xfs4iot.server.command import Command, Handler, Later, Token
 from xfs4iot.server.service import Service
 
-__all__ = ["Handler", "Interface", "Later", "handles"]
+__all__ = ["Check", "Handled", "Handler", "Interface", "Later", "Token", "check", "handles", "step"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _Result = TypeVar("_Result")
+_Device = TypeVar("_Device", bound=Device)
 
 
 @dataclass(frozen=True)
-class _Mark:
+class Check:
+    """One thing that is looked at before a command is carried out.
+
+    Attributes:
+        name: to be called by, in tests; unique among the checks of a command.
+        codes: what the command ends with if it fails: error codes of the command, or completion codes.
+        text: what is looked at, for people: a row of the documentation.
+        function: raises an `XfsError` if it fails; called with the interface and the request.
+            None for a step, which the body of the command makes itself.
+    """
+
+    name: str
+    codes: tuple[str, ...]
+    text: str
+    function: Callable[[Any, Any], object] | None
+
+
+def check(*codes: str, name: str | None = None) -> Callable[[Callable[[Any, Any], object]], Check]:
+    """Make a function a `Check`; its docstring says what is looked at.
+
+    Args:
+        codes: the error codes and completion codes that it gives.
+        name: other than the function's, for a check that is made with arguments.
+    """
+
+    def make(function: Callable[[Any, Any], object]) -> Check:
+        return Check(name or function.__name__, codes, " ".join((function.__doc__ or "").split()), function)
+
+    return make
+
+
+def step(name: str, text: str, *codes: str) -> Check:
+    """A check that the body of the command makes itself, at this place of the order."""
+    return Check(name, codes, text, None)
+
+
+@dataclass(frozen=True)
+class Handled:
+    """What `handles` says of one command.
+
+    Attributes:
+        command: wire name.
+        method: name of the method that serves it.
+        checks: in the order in which they are made.
+        device: error codes that the device gives while it carries the command out.
+        never: error codes of the catalogue that are not given, with the reason.
+        asks: the device operation without which the command is not offered.
+        offered: whether the command is offered, beside that; gets the interface.
+        token: what an end-to-end token must say to allow the command.
+        beside_queue: it runs beside the queue.
+        waits: it waits in the queue, or runs beside it; else it answers at once.
+    """
+
     command: str
-    asks: str | None
+    method: str
+    checks: tuple[Check, ...]
+    device: tuple[str, ...]
+    never: Mapping[str, str]
+    asks: str | EllipsisType | None
+    offered: Callable[[Any], bool] | None
+    token: Token | None
     beside_queue: bool
+    waits: bool
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """All error codes and completion codes that the checks and the device give."""
+        return tuple(dict.fromkeys(code for one in self.checks for code in one.codes)) + self.device
+
+    def operation(self, device: type[Any]) -> str | None:
+        """The operation without which a device of this class does not offer the command."""
+        if self.asks is not ...:
+            return self.asks
+        return self.method if is_operation(device, self.method) else None
 
 
 def handles(
-    command: str, *, asks: str | None = None, beside_queue: bool = False
+    command: str,
+    *,
+    checks: tuple[Check, ...] = (),
+    device: tuple[str, ...] = (),
+    never: Mapping[str, str] | None = None,
+    asks: str | EllipsisType | None = ...,
+    offered: Callable[[Any], bool] | None = None,
+    token: Token | None = None,
+    beside_queue: bool = False,
 ) -> Callable[[_Function], _Function]:
     """Mark a method of an `Interface` as the handler of `command`.
 
     Args:
         command: wire name, such as `CashDispenser.Dispense`.
-        asks: the device operation without which the command is not offered; None when
-            the service answers by itself.
+        checks: made in this order before the method is called.
+        device: error codes that come from the device.
+        never: error codes of the catalogue that no check and no device gives here, each with the reason.
+        asks: the device operation without which the command is not offered; without it the operation
+            with the method's name, if the device class knows one; None when the service answers by itself.
+        offered: a further condition for offering the command.
+        token: for a command that can need an end-to-end token: what the token must say.
         beside_queue: run at once beside the queue; for commands that move nothing.
     """
 
     def mark(function: _Function) -> _Function:
-        function.__xfs_handles__ = _Mark(command, asks, beside_queue)  # type: ignore[attr-defined]
+        function.__xfs_handles__ = Handled(  # type: ignore[attr-defined]
+            command=command,
+            method=function.__name__,
+            checks=checks,
+            device=device,
+            never=never or {},
+            asks=asks,
+            offered=offered,
+            token=token,
+            beside_queue=beside_queue,
+            waits=inspect.iscoroutinefunction(function),
+        )
         return function
 
     return mark
 
 
-class Interface:
+class Interface(Generic[_Device]):
     """The rules of one XFS4IoT interface: what is checked, asked, booked and answered.
 
     Attributes:
@@ -70,9 +172,9 @@ class Interface:
         self.service = service
 
     @property
-    def device(self) -> Any:
+    def device(self) -> _Device:
         """The vendor's object, of the device class of this interface."""
-        return self.service.device
+        return self.service.device  # type: ignore[return-value]
 
     async def start(self) -> None:
         """Make ready before the first client is served; the device is open, or is tried again later."""
@@ -86,20 +188,59 @@ class Interface:
     def failed(self, fault: BaseException, command: Command) -> None:
         """See a command of this service fail, before its completion goes out."""
 
+    @classmethod
+    def handled(cls) -> Iterator[Handled]:
+        """Every command that this interface can handle, in the order of the class."""
+        seen: set[str] = set()
+        for kind in cls.__mro__:
+            for name, function in vars(kind).items():
+                mark: Handled | None = getattr(function, "__xfs_handles__", None)
+                if mark is not None and name not in seen:
+                    seen.add(name)
+                    yield mark
+
+    def offers(self, mark: Handled) -> bool:
+        """Whether the device is able to do what a command asks."""
+        operation = mark.operation(type(self.device))
+        if operation is not None and not implements(self.device, operation):
+            return False
+        return mark.offered is None or mark.offered(self)
+
     def handlers(self) -> Mapping[str, Handler]:
         """The commands this interface offers on its device, by wire name."""
-        found: dict[str, Handler] = {}
-        for _, function in inspect.getmembers(type(self), inspect.isfunction):
-            mark: _Mark | None = getattr(function, "__xfs_handles__", None)
-            if mark is None or (mark.asks is not None and not implements(self.device, mark.asks)):
-                continue
-            found[mark.command] = Handler(
+        return {
+            mark.command: Handler(
                 name=mark.command,
-                function=function.__get__(self),
-                immediate=not inspect.iscoroutinefunction(function),
+                function=self._behind_checks(mark),
+                immediate=not mark.waits,
                 beside_queue=mark.beside_queue,
+                token=mark.token,
             )
-        return found
+            for mark in self.handled()
+            if self.offers(mark)
+        }
+
+    def _behind_checks(self, mark: Handled) -> Callable[[Any, Command], Any]:
+        """The method that serves a command, behind its checks."""
+        body: Callable[[Any, Command], Any] = getattr(self, mark.method)
+        functions = tuple(one.function for one in mark.checks if one.function is not None)
+        if not functions:
+            return body
+        if not mark.waits:
+
+            def answer(request: Any, command: Command) -> Any:
+                for function in functions:
+                    function(self, request)
+                return body(request, command)
+
+            return answer
+
+        async def run(request: Any, command: Command) -> Any:
+            for function in functions:
+                function(self, request)
+            return await body(request, command)
+
+        return run
 
     async def ask(
         self,

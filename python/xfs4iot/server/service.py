@@ -14,7 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import orjson
 import trio
@@ -55,6 +55,9 @@ class _Interface(Protocol):
     def failed(self, fault: BaseException, command: Command) -> None: ...
 
     def handlers(self) -> Mapping[str, Handler]: ...
+
+
+_Kind = TypeVar("_Kind", bound=_Interface)
 
 
 class Service:
@@ -150,6 +153,16 @@ class Service:
         if device is not None:
             self._changes = StatusChanges(device.status)
         self.status_pending = False
+
+    def interface(self, kind: type[_Kind]) -> _Kind:
+        """The rules of one of the service's interfaces.
+
+        Raises:
+            KeyError: the service does not have it.
+        """
+        found = self.interfaces[kind.name]
+        assert isinstance(found, kind)
+        return found
 
     def _offer(self, interface: _Interface) -> None:
         """Serve what an interface handles, by every name that a version of the standard has for it."""

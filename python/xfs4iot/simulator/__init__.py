@@ -36,7 +36,5 @@ def atm(
     control = service.Service(
         "Simulator", Device("Simulator"), [Common, Simulator], ledger=ledger.service("Simulator")
     )
-    simulator = control.interfaces[Simulator.name]
-    assert isinstance(simulator, Simulator)
-    simulator.dispenser = dispenser
+    control.interface(Simulator).dispenser = dispenser
     return [Service(dispenser, ledger=ledger, security=security), control]

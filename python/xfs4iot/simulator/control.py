@@ -19,7 +19,7 @@ Times are in milliseconds of the simulated devices' clock.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 
@@ -116,7 +116,7 @@ registry.extend(
 )
 
 
-class Simulator(Interface):
+class Simulator(Interface[Any]):
     """Drives the simulated devices."""
 
     name: ClassVar[str] = "Simulator"

@@ -20,7 +20,7 @@ from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import banknote_neutralization, cash_dispenser, common
 from xfs4iot.server import service
 from xfs4iot.server.command import Command
-from xfs4iot.server.handler import Interface, handles
+from xfs4iot.server.handler import Interface, Token, handles
 from xfs4iot.simulator import SimulatedCashDispenser
 
 CLEARED = "Common.NonceClearedEvent"
@@ -203,7 +203,7 @@ class Neutralization(Interface):
         assert isinstance(found, Common)
         return found.tokens
 
-    @handles("BanknoteNeutralization.SetProtection")
+    @handles("BanknoteNeutralization.SetProtection", token=Token("SETPROTECTION", "new_state"))
     async def set_protection(
         self, request: banknote_neutralization.SetProtection, command: Command
     ) -> banknote_neutralization.SetProtectionCompletion:
@@ -211,7 +211,10 @@ class Neutralization(Interface):
         self.done.append(str(request.new_state))
         return banknote_neutralization.SetProtectionCompletion()
 
-    @handles("BanknoteNeutralization.TriggerNeutralization")
+    @handles(
+        "BanknoteNeutralization.TriggerNeutralization",
+        token=Token("TRIGGERNEUTRALIZATION", "neutralization_action"),
+    )
     async def trigger(self, request: banknote_neutralization.TriggerNeutralization, command: Command) -> None:
         await self.tokens.authorise(command.name, request.token, request=request)
         self.done.append("trigger")

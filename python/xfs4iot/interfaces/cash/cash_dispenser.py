@@ -15,6 +15,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, ClassVar
 
+from xfs4iot import devices
 from xfs4iot.devices import (
     CashMovement,
     CashUnitError,
@@ -46,30 +47,27 @@ from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import cash_dispenser as messages
 from xfs4iot.protocol.messages import cash_management as cash
 from xfs4iot.server.command import Command
-from xfs4iot.server.handler import Interface, Later, handles
+from xfs4iot.server.handler import Interface, Later, Token, handles
 from xfs4iot.server.service import Service
 
 __all__ = ["CashDispenser"]
 
 
-class CashDispenser(Interface):
+class CashDispenser(Interface[devices.CashDispenser]):
     """The interface of cash dispensers."""
 
     name: ClassVar[str] = "CashDispenser"
 
     def __init__(self, service: Service) -> None:
         super().__init__(service)
-        management = service.interfaces[CashManagement.name]
-        assert isinstance(management, CashManagement)
+        management = service.interface(CashManagement)
         self.storage: Storage = management.storage
         self._tellers = management.tellers
         self._movements = management.movements
         self._mixes = Mixes(service)
         self._denominator = Denominator(self.storage, self._mixes, self._tellers)
         self._present_status = PresentStatuses(service.ledger)
-        common = service.interfaces[Common.name]
-        assert isinstance(common, Common)
-        self._tokens = common.tokens
+        self._tokens = service.interface(Common).tokens
         self._payout = Payout(
             self.storage, self._denominator, self._tellers, self._tokens, self._present_status
         )
@@ -135,7 +133,7 @@ class CashDispenser(Interface):
         planned = await self._denominator.plan(request.request, "$.request", search)
         return messages.DenominateCompletion(result=planned.message())
 
-    @handles("CashDispenser.Dispense", asks="dispense")
+    @handles("CashDispenser.Dispense", token=Token("DISPENSE"))
     async def dispense(self, request: messages.Dispense, command: Command) -> messages.DispenseCompletion:
         """`CashDispenser.Dispense` 3.0."""
         position = self._dispense_position(request)

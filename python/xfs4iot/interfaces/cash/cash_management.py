@@ -8,11 +8,12 @@ the service's, told to the device at each start; tellers and their totals are th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
+from xfs4iot import devices
 from xfs4iot.devices import CashMovement, Destination, Retracted, RetractRequest, implements
 from xfs4iot.interfaces.cash.classification import is_listed
 from xfs4iot.interfaces.cash.counts import Booking
@@ -30,7 +31,7 @@ from xfs4iot.interfaces.storage.storage import Storage
 from xfs4iot.protocol import errors, wire
 from xfs4iot.protocol.messages import cash_management as messages
 from xfs4iot.server.command import Command
-from xfs4iot.server.handler import Handler, Interface, handles
+from xfs4iot.server.handler import Interface, handles
 from xfs4iot.server.service import Service
 
 __all__ = ["CashManagement"]
@@ -40,7 +41,7 @@ _CLASSIFICATION = "CashManagement.classificationList"
 _Target = TypeVar("_Target", messages.ItemTargetData, messages.MediaDetectedEvent)
 
 
-class CashManagement(Interface):
+class CashManagement(Interface[devices.CashManagement]):
     """The interface of all devices that move cash.
 
     Attributes:
@@ -52,9 +53,7 @@ class CashManagement(Interface):
 
     def __init__(self, service: Service) -> None:
         super().__init__(service)
-        storage = service.interfaces[Storage.name]
-        assert isinstance(storage, Storage)
-        self.storage = storage
+        self.storage = storage = service.interface(Storage)
         self.movements = CashMovements(storage)
         self.tellers = Tellers(service)
         self._classification = messages.GetClassificationListCompletion()
@@ -74,14 +73,6 @@ class CashManagement(Interface):
         await self._tell_classification_again()
         await self.movements.start()
         self._derive_health()
-
-    def handlers(self) -> Mapping[str, Handler]:
-        """Tellers are for teller devices."""
-        found = dict(super().handlers())
-        if not self.tellers.present:
-            found.pop("CashManagement.GetTellerInfo", None)
-            found.pop("CashManagement.SetTellerInfo", None)
-        return found
 
     def _derive_health(self) -> None:
         """`dispenser` of the status: whether items can be dispensed from all, some or no units."""
@@ -291,7 +282,7 @@ class CashManagement(Interface):
         """With whether the item is on the classification list, unless the device says so itself."""
         if item.on_classification_list is not None or not self._classification.classification_elements:
             return item
-        note = self.device.bank_notes.get(item.note_type)
+        note = self.device.bank_notes.get(item.note_type or "")
         listed = is_listed(
             item.serial_number, note.cash_item if note else None, self._classification.classification_elements
         )
@@ -307,7 +298,7 @@ class CashManagement(Interface):
         except errors.XfsError as fault:
             self.service.log.error("the device did not take its classification list: %s", fault)
 
-    @handles("CashManagement.GetTellerInfo")
+    @handles("CashManagement.GetTellerInfo", offered=attrgetter("tellers.present"))
     def get_teller_info(
         self, request: messages.GetTellerInfo, command: Command
     ) -> messages.GetTellerInfoCompletion:
@@ -322,7 +313,7 @@ class CashManagement(Interface):
             teller_details=self.tellers.details(request.teller_id, request.currency)
         )
 
-    @handles("CashManagement.SetTellerInfo")
+    @handles("CashManagement.SetTellerInfo", offered=attrgetter("tellers.present"))
     async def set_teller_info(self, request: messages.SetTellerInfo, command: Command) -> None:
         """`CashManagement.SetTellerInfo`: create, modify or delete a teller."""
         if request.action is None or request.teller_details is None:

@@ -9,26 +9,43 @@ SetVersions hold for the connection that chose them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from operator import attrgetter
 from typing import ClassVar
 
 import msgspec
 
-from xfs4iot.devices import implements
+from xfs4iot.devices import Device, implements
+from xfs4iot.interfaces.checks import given
 from xfs4iot.interfaces.common.end_to_end_security import CommandTokens
-from xfs4iot.interfaces.power_management import save_power
+from xfs4iot.interfaces.power_management import recovery_time_given, save_power
 from xfs4iot.protocol import errors, registry, versions, wire
 from xfs4iot.protocol.messages import common as messages
 from xfs4iot.server.command import Command
-from xfs4iot.server.handler import Handler, Interface, handles
+from xfs4iot.server.handler import Interface, check, handles, step
 from xfs4iot.server.service import Service
 
 __all__ = ["Common"]
 
+has_nonces = attrgetter("tokens.offers_nonces")
+
 _TRANSACTION = "Common.transaction"
 
 
-class Common(Interface):
+@check("invalidData")
+def version_chosen(on: Common, request: messages.SetVersions) -> None:
+    """the version of a command or an event is chosen"""
+    if not request.commands and not request.events:
+        raise errors.InvalidData("no version was chosen; name a command or an event with its major version")
+
+
+@check("invalidData")
+def transaction_named(on: Common, request: messages.SetTransactionState) -> None:
+    """`transactionID` is given for an active transaction"""
+    if request.state == "active" and not request.transaction_id:
+        raise errors.InvalidData("$.transactionID is missing; an active transaction needs one")
+
+
+class Common(Interface[Device]):
     """The interface of every service."""
 
     name: ClassVar[str] = "Common"
@@ -108,17 +125,21 @@ class Common(Interface):
             )
         return listed
 
-    @handles("Common.SetVersions")
+    @handles(
+        "Common.SetVersions",
+        checks=(version_chosen, step("versions", "the versions are served here", "invalidData")),
+    )
     def set_versions(self, request: messages.SetVersions, command: Command) -> None:
         """`Common.SetVersions`: major versions for this connection."""
-        if not request.commands and not request.events:
-            raise errors.InvalidData(
-                "no version was chosen; name a command or an event with its major version"
-            )
         session = command.session
         session.versions.set_versions(request.commands or {}, request.events or {}, command.version)
 
-    @handles("Common.Cancel")
+    @handles(
+        "Common.Cancel",
+        checks=(
+            step("requests", "one of the requests named is open on this connection", "noMatchingRequestIDs"),
+        ),
+    )
     def cancel(self, request: messages.Cancel, command: Command) -> None:
         """`Common.Cancel`: end commands of this connection; answers before they end."""
         targets = self.service.find(command.session, request.request_ids)
@@ -131,18 +152,17 @@ class Common(Interface):
         for target in targets:
             target.cancel()
 
-    @handles("Common.PowerSaveControl", asks="power_save_control")
+    @handles("Common.PowerSaveControl", checks=(recovery_time_given,))
     async def power_save_control(self, request: messages.PowerSaveControl, command: Command) -> None:
         """`Common.PowerSaveControl` (2023-2; in 2024-3 the interface PowerManagement has it too)."""
         await save_power(self, request)
 
-    @handles("Common.SetTransactionState", beside_queue=True)
+    @handles(
+        "Common.SetTransactionState", checks=(given("state"), transaction_named), asks=None, beside_queue=True
+    )
     async def set_transaction_state(self, request: messages.SetTransactionState, command: Command) -> None:
         """`Common.SetTransactionState`: begin or end a customer transaction."""
-        if request.state is None:
-            raise errors.InvalidData("$.state is missing; say active or inactive")
-        if request.state == "active" and not request.transaction_id:
-            raise errors.InvalidData("$.transactionID is missing; an active transaction needs one")
+        assert request.state is not None
         if implements(self.device, "set_transaction_state"):
             await self.ask(
                 self.device.set_transaction_state,
@@ -162,15 +182,9 @@ class Common(Interface):
         """`Common.GetTransactionState`: as last set, also before a restart."""
         return self._transaction
 
-    def handlers(self) -> Mapping[str, Handler]:
-        """Nonces are for services with end-to-end security."""
-        found = dict(super().handlers())
-        if not self.tokens.offers_nonces:
-            found.pop("Common.GetCommandNonce", None)
-            found.pop("Common.ClearCommandNonce", None)
-        return found
-
-    @handles("Common.GetCommandNonce", beside_queue=True)
+    @handles(
+        "Common.GetCommandNonce", asks=None, offered=attrgetter("tokens.offers_nonces"), beside_queue=True
+    )
     async def get_command_nonce(self, request: None, command: Command) -> messages.GetCommandNonceCompletion:
         """`Common.GetCommandNonce`: a fresh nonce for the next token; the one before is gone."""
         if self.tokens.checks_here:
@@ -179,7 +193,9 @@ class Common(Interface):
             nonce = await self.ask(self.device.get_command_nonce, expect=str)
         return messages.GetCommandNonceCompletion(command_nonce=nonce)
 
-    @handles("Common.ClearCommandNonce", beside_queue=True)
+    @handles(
+        "Common.ClearCommandNonce", asks=None, offered=attrgetter("tokens.offers_nonces"), beside_queue=True
+    )
     async def clear_command_nonce(self, request: None, command: Command) -> None:
         """`Common.ClearCommandNonce`: no token is accepted until the next nonce."""
         if self.tokens.checks_here:

@@ -33,19 +33,13 @@ import trio
 from xfs4iot import tokens
 from xfs4iot.devices import TokenUse, implements
 from xfs4iot.interfaces.common.command_nonce import USED_UP, LiveNonce
-from xfs4iot.protocol import errors
+from xfs4iot.protocol import errors, registry
 from xfs4iot.protocol.messages import common as messages
-from xfs4iot.server.handler import Interface
+from xfs4iot.server.handler import Interface, Token
 
 __all__ = ["Authorisation", "CommandTokens", "EndToEndSecurity"]
 
 DISPENSE = "CashDispenser.Dispense"
-SAYS: Mapping[str, tuple[str, str]] = {
-    "BanknoteNeutralization.SetProtection": ("SETPROTECTION", "new_state"),
-    "BanknoteNeutralization.TriggerNeutralization": ("TRIGGERNEUTRALIZATION", "neutralization_action"),
-}
-"""Commands whose token allows one use: the name in the token whose value must be this property of
-the request, in capitals. (The names are ours: with them a token for one command is none for another.)"""
 
 Need = Literal["ifConfigured", "always"]
 
@@ -77,9 +71,10 @@ class EndToEndSecurity:
                 f"the key of end-to-end security has {len(self.key)} bytes; {tokens.SHORTEST_KEY} are needed"
             )
         for command in self.commands:
-            if command != DISPENSE and command not in SAYS:
+            if not registry.takes_token(command):
                 raise ValueError(
-                    f"{command} cannot carry a token; those that can are {', '.join((DISPENSE, *SAYS))}"
+                    f"{command} cannot carry a token; those that can are "
+                    + ", ".join(registry.token_commands())
                 )
 
 
@@ -107,7 +102,7 @@ class CommandTokens:
         common: the service's interface `Common`, which asks the device.
     """
 
-    def __init__(self, common: Interface) -> None:
+    def __init__(self, common: Interface[Any]) -> None:
         self.service = service = common.service
         self._ask = common.ask
         self.settings: EndToEndSecurity | None = None
@@ -155,8 +150,8 @@ class CommandTokens:
         named = self._operator.commands if self._operator is not None else declared and declared.commands
         return [
             name
-            for name in (DISPENSE, *SAYS)
-            if name in self.service.handlers and (not named or name in named)
+            for name, handler in self.service.handlers.items()
+            if handler.token is not None and (not named or name in named)
         ]
 
     def capability(self) -> messages.EndToEndSecurity | None:
@@ -268,7 +263,7 @@ class CommandTokens:
         """
         if command not in self.commands or self.capability() is None:
             return None
-        use = TokenUse(command, amounts, _says(command, request))
+        use = TokenUse(command, amounts, _says(self.service.handlers[command].token, request))
         if not self.checks_here:
             return await self._ask_firmware(token, use)
         key = await self._key()
@@ -371,8 +366,7 @@ def _missing(command: str) -> errors.InvalidToken:
     return errors.InvalidToken(f"{command} needs a token; see Common.GetCommandNonce")
 
 
-def _says(command: str, request: msgspec.Struct | None) -> dict[str, str]:
-    if command not in SAYS or request is None:
+def _says(token: Token | None, request: msgspec.Struct | None) -> dict[str, str]:
+    if token is None or token.field is None or request is None:
         return {}
-    name, attribute = SAYS[command]
-    return {name: str(getattr(request, attribute)).upper()}
+    return {token.key: str(getattr(request, token.field)).upper()}

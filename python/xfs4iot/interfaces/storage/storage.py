@@ -19,7 +19,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import ClassVar, Literal
+from operator import attrgetter
+from typing import Any, ClassVar, Literal
 
 import msgspec
 import trio
@@ -36,7 +37,7 @@ from xfs4iot.protocol.message import Payload
 from xfs4iot.protocol.messages import cash_management as cash
 from xfs4iot.protocol.messages import storage as messages
 from xfs4iot.server.command import Command
-from xfs4iot.server.handler import Handler, Interface, handles
+from xfs4iot.server.handler import Interface, handles
 from xfs4iot.server.service import Service
 
 __all__ = ["Storage"]
@@ -58,7 +59,7 @@ class _Kept(msgspec.Struct):
     missing: bool = False
 
 
-class Storage(Interface):
+class Storage(Interface[Any]):
     """The units of one service.
 
     Attributes:
@@ -100,15 +101,12 @@ class Storage(Interface):
         self._show_exchange()
         self.publish()
 
-    def handlers(self) -> Mapping[str, Handler]:
-        """Exchanges are offered by devices whose capabilities know one."""
-        found = dict(super().handlers())
+    @property
+    def exchanges(self) -> bool:
+        """Whether the device's capabilities know an exchange of units."""
         capabilities = self.device.capabilities.cash_management
         exchange_type = capabilities.exchange_type if capabilities is not None else None
-        if exchange_type is None or not exchange_type.by_hand:
-            found.pop("Storage.StartExchange", None)
-            found.pop("Storage.EndExchange", None)
-        return found
+        return exchange_type is not None and bool(exchange_type.by_hand)
 
     async def detect(self) -> None:
         """Ask the device which units it has, and keep, begin or miss each."""
@@ -294,7 +292,7 @@ class Storage(Interface):
         """`Storage.GetStorage` 2.1."""
         return messages.GetStorageCompletion(storage=self.records() or None)
 
-    @handles("Storage.SetStorage")
+    @handles("Storage.SetStorage", asks=None)
     async def set_storage(self, request: messages.SetStorage, command: Command) -> None:
         """`Storage.SetStorage` 2.1: all of the units, or none if any is refused.
 
@@ -367,18 +365,17 @@ class Storage(Interface):
         known = set(getattr(self.device, "bank_notes", {}))
         return known.union(*(unit.cash_items for unit in self.units.values()))
 
-    @handles("Storage.StartExchange")
+    @handles("Storage.StartExchange", asks=None, offered=attrgetter("exchanges"))
     async def start_exchange(self, request: None, command: Command) -> None:
         """`Storage.StartExchange`."""
         self.require_no_exchange()
-        common = self.service.interfaces.get("Common")
-        if isinstance(common, Common) and common.transaction_active:
+        if self.service.interface(Common).transaction_active:
             raise errors.CommandError(
                 "transactionActive", "a transaction is active; see Common.SetTransactionState"
             )
         await self._exchanging(command, "start_exchange", True)
 
-    @handles("Storage.EndExchange")
+    @handles("Storage.EndExchange", asks=None, offered=attrgetter("exchanges"))
     async def end_exchange(self, request: None, command: Command) -> None:
         """`Storage.EndExchange`: the units are detected anew."""
         if not self._exchange:
@@ -404,5 +401,5 @@ class Storage(Interface):
 
     def _show_exchange(self) -> None:
         common = self.device.status.common
-        if common is not None and "Storage.StartExchange" in self.handlers():
+        if common is not None and self.exchanges:
             common.exchange = "active" if self._exchange else "inactive"
