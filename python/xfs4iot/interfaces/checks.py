@@ -10,7 +10,7 @@ from typing import Any
 from xfs4iot.protocol import errors
 from xfs4iot.server.handler import Check, Interface, check
 
-__all__ = ["device_ready", "given"]
+__all__ = ["device_ready", "given", "require_ready"]
 
 
 def given(field: str, advice: str = "") -> Check:
@@ -26,17 +26,33 @@ def given(field: str, advice: str = "") -> Check:
         if request is None or getattr(request, field) is None:
             raise errors.InvalidData(f"$.{wire} is missing" + (f"; {advice}" if advice else ""))
 
-    there.__doc__ = f"`{wire}` is given"
+    there.__doc__ = f"`{wire}`"
     return check("invalidData", name=f"given {wire}")(there)
+
+
+_NOT_READY = {
+    "offline": "the device is offline",
+    "powerOff": "the device is switched off",
+    "noDevice": "there is no device",
+    "starting": "the device is still starting",
+}
+
+
+def require_ready(device: Any) -> None:
+    """Refuse what a device cannot do that is not there.
+
+    Raises:
+        DeviceNotReady: it is off, offline, starting or gone.
+    """
+    common = device.status.common
+    if common is not None and common.device in _NOT_READY:
+        raise errors.DeviceNotReady(f"{_NOT_READY[common.device]}; see Common.Status")
 
 
 @check("deviceNotReady")
 def device_ready(on: Interface[Any], request: object) -> None:
-    """the device is there"""
-    common = on.device.status.common
-    state = common.device if common is not None else None
-    if state not in (None, "online"):
-        raise errors.DeviceNotReady(f"the device is {state}; see Common.Status")
+    """whether the device is there"""
+    require_ready(on.device)
 
 
 def _wire_name(field: str) -> str:

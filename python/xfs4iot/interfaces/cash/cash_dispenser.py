@@ -20,6 +20,7 @@ from xfs4iot.devices import (
     CashMovement,
     CashUnitError,
     Counted,
+    Destination,
     Dispensed,
     DispenseRequest,
     Presented,
@@ -27,7 +28,16 @@ from xfs4iot.devices import (
     items_from,
 )
 from xfs4iot.interfaces.cash.cash_management import CashManagement
-from xfs4iot.interfaces.cash.denomination import Denominator, Planned
+from xfs4iot.interfaces.cash.checks import (
+    device_there,
+    items_inside,
+    no_exchange,
+    position_exists,
+    shutter_closed,
+    still_available,
+    way_free,
+)
+from xfs4iot.interfaces.cash.denomination import STEPS, Denominator, Planned
 from xfs4iot.interfaces.cash.mixes import Mixes
 from xfs4iot.interfaces.cash.payout import Payout
 from xfs4iot.interfaces.cash.positions import (
@@ -35,22 +45,119 @@ from xfs4iot.interfaces.cash.positions import (
     output_position,
     require_closed_shutter,
     require_free_way,
-    require_items_inside,
     status_of,
 )
 from xfs4iot.interfaces.cash.present_status import PresentStatuses
 from xfs4iot.interfaces.cash.results import storage_changes
 from xfs4iot.interfaces.cash.search import LongSearch
+from xfs4iot.interfaces.checks import device_ready, given
 from xfs4iot.interfaces.common.common import Common
+from xfs4iot.interfaces.common.end_to_end_security import token_allows
 from xfs4iot.interfaces.storage.storage import Storage
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import cash_dispenser as messages
 from xfs4iot.protocol.messages import cash_management as cash
 from xfs4iot.server.command import Command
-from xfs4iot.server.handler import Interface, Later, Token, handles
+from xfs4iot.server.handler import Interface, Later, Token, check, handles, step
 from xfs4iot.server.service import Service
 
 __all__ = ["CashDispenser"]
+
+
+def _reject_unit(on: CashDispenser) -> str:
+    """The unit that rejected items go to.
+
+    Raises:
+        CashUnitError: none of them works and has room.
+    """
+    where = destination(
+        on.storage,
+        cash.ItemTargetData(target="reject"),
+        not_supported="cashUnitError",
+        wrong_index="cashUnitError",
+    )
+    if where.unit is None or on.storage.replenishment_status(where.unit) == "full":
+        units = on.storage.names_of_type("reject")
+        raise CashUnitError("full", units, "no reject unit has room; see Storage.GetStorage")
+    return where.unit
+
+
+def _units_to_count(on: CashDispenser, request: messages.Count) -> tuple[str, ...]:
+    """The unit named; without a name all that cash is dispensed from.
+
+    Raises:
+        InvalidData: there is no such unit.
+    """
+    if request.unit is None:
+        return tuple(on.storage.names_of_type("cashOut"))
+    if request.unit not in on.storage.units:
+        raise errors.InvalidData(f"$.unit: there is no unit {request.unit!r}; see Storage.GetStorage")
+    return (request.unit,)
+
+
+def _test_target(on: CashDispenser, request: messages.TestCashUnits) -> Destination:
+    return destination(
+        on.storage,
+        request.target,
+        not_supported="unsupportedPosition",
+        wrong_index="unsupportedPosition",
+        prefer=("reject", "retract"),
+    )
+
+
+@check("unsupportedPosition")
+def named_position_exists(on: CashDispenser, request: messages.Dispense) -> None:
+    """the position that is named, and the device's default if no teller pays"""
+    by_teller = request.denomination is not None and request.denomination.teller_id is not None
+    if request.position is not None or not (by_teller and on.tellers.present):
+        output_position(on.device, request.position)
+
+
+@check("shutterOpen")
+def shutter_not_left_open(on: CashDispenser, request: messages.Present) -> None:
+    """a shutter that the device moves by itself and that is open: what is there must be taken first"""
+    position = output_position(on.device, request.position)
+    at = status_of(on.device, position)
+    capabilities = on.device.capabilities.cash_dispenser
+    implicit = capabilities is None or capabilities.shutter_control is not False
+    if implicit and at is not None and at.shutter == "open":
+        raise errors.CommandError(
+            "shutterOpen", f"the shutter at {position} is open; what is there must be taken or retracted"
+        )
+
+
+@check("cashUnitError")
+def reject_unit_has_room(on: CashDispenser, request: None) -> None:
+    """whether a reject unit works and has room"""
+    _reject_unit(on)
+
+
+@check("invalidData")
+def unit_exists(on: CashDispenser, request: messages.Count) -> None:
+    """the unit"""
+    _units_to_count(on, request)
+
+
+@check("cashUnitError")
+def units_work(on: CashDispenser, request: messages.Count) -> None:
+    """whether the units work"""
+    units = _units_to_count(on, request)
+    if broken := tuple(unit for unit in units if on.storage.hardware_status(unit) != "ok"):
+        raise CashUnitError("error", broken, f"{', '.join(broken)} cannot be counted")
+
+
+@check("unsupportedPosition", "invalidCashUnit", "cashUnitError", "invalidData")
+def target_exists(on: CashDispenser, request: messages.TestCashUnits) -> None:
+    """where the items are to go"""
+    _test_target(on, request)
+
+
+@check("shutterOpen")
+def target_shutter_closed(on: CashDispenser, request: messages.TestCashUnits) -> None:
+    """the shutter, if they are to go to an output"""
+    where = _test_target(on, request)
+    if where.target.startswith("out"):
+        require_closed_shutter(on.device, where.target)
 
 
 class CashDispenser(Interface[devices.CashDispenser]):
@@ -62,14 +169,14 @@ class CashDispenser(Interface[devices.CashDispenser]):
         super().__init__(service)
         management = service.interface(CashManagement)
         self.storage: Storage = management.storage
-        self._tellers = management.tellers
+        self.tellers = management.tellers
         self._movements = management.movements
         self._mixes = Mixes(service)
-        self._denominator = Denominator(self.storage, self._mixes, self._tellers)
+        self._denominator = Denominator(self.storage, self._mixes, self.tellers)
         self._present_status = PresentStatuses(service.ledger)
         self._tokens = service.interface(Common).tokens
         self._payout = Payout(
-            self.storage, self._denominator, self._tellers, self._tokens, self._present_status
+            self.storage, self._denominator, self.tellers, self._tokens, self._present_status
         )
         self._movements.consequences |= {
             "dispense": self._payout.after_dispense,
@@ -87,19 +194,29 @@ class CashDispenser(Interface[devices.CashDispenser]):
         """`CashDispenser.GetMixTypes`."""
         return messages.GetMixTypesCompletion(mixes=self._mixes.types())
 
-    @handles("CashDispenser.GetMixTable")
+    @handles(
+        "CashDispenser.GetMixTable",
+        checks=(step("table exists", "whether there is such a table", "invalidMix"),),
+    )
     def get_mix_table(
         self, request: messages.GetMixTable, command: Command
     ) -> messages.GetMixTableCompletion:
         """`CashDispenser.GetMixTable`."""
         return self._mixes.table(request.mix)
 
-    @handles("CashDispenser.SetMixTable")
+    @handles(
+        "CashDispenser.SetMixTable",
+        checks=(
+            step("table complete", "what is missing", "invalidData"),
+            step("number free", "the number, which no algorithm of the standard has", "invalidMixNumber"),
+            step("rows add up", "whether each row adds up", "invalidMixTable"),
+        ),
+    )
     async def set_mix_table(self, request: messages.SetMixTable, command: Command) -> None:
         """`CashDispenser.SetMixTable`."""
         await self._mixes.set_table(request)
 
-    @handles("CashDispenser.GetPresentStatus")
+    @handles("CashDispenser.GetPresentStatus", checks=(position_exists,))
     async def get_present_status(
         self, request: messages.GetPresentStatus, command: Command
     ) -> messages.GetPresentStatusCompletion:
@@ -116,7 +233,7 @@ class CashDispenser(Interface[devices.CashDispenser]):
             token=await self._tokens.present_token(request.nonce, known.report()),
         )
 
-    @handles("CashDispenser.Denominate", asks="dispense")
+    @handles("CashDispenser.Denominate", asks="dispense", checks=STEPS)
     def denominate(
         self, request: messages.Denominate, command: Command
     ) -> messages.DenominateCompletion | Later:
@@ -133,11 +250,25 @@ class CashDispenser(Interface[devices.CashDispenser]):
         planned = await self._denominator.plan(request.request, "$.request", search)
         return messages.DenominateCompletion(result=planned.message())
 
-    @handles("CashDispenser.Dispense", token=Token("DISPENSE"))
+    @handles(
+        "CashDispenser.Dispense",
+        checks=(
+            named_position_exists,
+            *STEPS,
+            step("teller's position", "the teller's own position", "unsupportedPosition"),
+            shutter_closed,
+            way_free,
+            token_allows,
+            device_there,
+            still_available,
+        ),
+        device=("safeDoorOpen", "itemsLeft", "cashUnitError", "notDispensable"),
+        token=Token("DISPENSE"),
+    )
     async def dispense(self, request: messages.Dispense, command: Command) -> messages.DispenseCompletion:
         """`CashDispenser.Dispense` 3.0."""
-        position = self._dispense_position(request)
         planned = await self._denominator.plan(request.denomination, "$.denomination")
+        position = self._dispense_position(request)
         require_closed_shutter(self.device, position)
         require_free_way(self.device, position)
         async with self._tokens.authorised(
@@ -184,9 +315,9 @@ class CashDispenser(Interface[devices.CashDispenser]):
             request.position is None
             and asked is not None
             and asked.teller_id is not None
-            and self._tellers.present
+            and self.tellers.present
         ):
-            teller = self._tellers.require(asked.teller_id, "invalidTellerID")
+            teller = self.tellers.require(asked.teller_id, "invalidTellerID")
             return output_position(self.device, teller.output_position)
         return output_position(self.device, request.position)
 
@@ -194,19 +325,14 @@ class CashDispenser(Interface[devices.CashDispenser]):
         capabilities = self.device.capabilities.cash_dispenser
         return bool(capabilities is not None and capabilities.intermediate_stacker)
 
-    @handles("CashDispenser.Present", asks="present")
+    @handles(
+        "CashDispenser.Present",
+        checks=(no_exchange, position_exists, items_inside, shutter_not_left_open, device_there),
+        device=("shutterNotOpen", "presentErrorNoItems", "presentErrorItems", "presentErrorUnknown"),
+    )
     async def present(self, request: messages.Present, command: Command) -> messages.PresentCompletion:
         """`CashDispenser.Present`."""
-        self.storage.require_no_exchange()
         position = output_position(self.device, request.position)
-        require_items_inside(self.device)
-        at = status_of(self.device, position)
-        capabilities = self.device.capabilities.cash_dispenser
-        implicit = capabilities is None or capabilities.shutter_control is not False
-        if implicit and at is not None and at.shutter == "open":
-            raise errors.CommandError(
-                "shutterOpen", f"the shutter at {position} is open; what is there must be taken or retracted"
-            )
         result, _ = await self._movements.move(
             command,
             "present",
@@ -223,49 +349,39 @@ class CashDispenser(Interface[devices.CashDispenser]):
             position=cash.PositionInfoNullable(position=position, additional_bunches=bunches)
         )
 
-    @handles("CashDispenser.Reject", asks="reject")
+    @handles(
+        "CashDispenser.Reject",
+        checks=(no_exchange, items_inside, reject_unit_has_room, device_there),
+        device=("cashUnitError",),
+    )
     async def reject(self, request: None, command: Command) -> None:
         """`CashDispenser.Reject`."""
-        self.storage.require_no_exchange()
-        require_items_inside(self.device)
-        where = destination(
-            self.storage,
-            cash.ItemTargetData(target="reject"),
-            not_supported="cashUnitError",
-            wrong_index="cashUnitError",
-        )
-        if where.unit is None or self.storage.replenishment_status(where.unit) == "full":
-            units = self.storage.names_of_type("reject")
-            raise CashUnitError("full", units, "no reject unit has room; see Storage.GetStorage")
+        unit = _reject_unit(self)
         result, _ = await self._movements.move(
-            command, "reject", self.device.reject, where.unit, expect=CashMovement, units=[where.unit]
+            command, "reject", self.device.reject, unit, expect=CashMovement, units=[unit]
         )
         if result.failure is not None:
             raise result.failure
 
-    @handles("CashDispenser.PrepareDispense", asks="prepare_dispense")
+    @handles(
+        "CashDispenser.PrepareDispense",
+        checks=(given("action", "say start or stop"), no_exchange, device_ready),
+    )
     async def prepare_dispense(self, request: messages.PrepareDispense, command: Command) -> None:
         """`CashDispenser.PrepareDispense`."""
-        if request.action is None:
-            raise errors.InvalidData("$.action is missing; say start or stop")
-        self.storage.require_no_exchange()
-        self._movements.require_ready()
+        assert request.action is not None
         await self.ask(self.device.prepare_dispense, request.action, expect=type(None))
 
-    @handles("CashDispenser.Count", asks="count")
+    @handles(
+        "CashDispenser.Count",
+        checks=(no_exchange, position_exists, unit_exists, units_work, device_there),
+        device=("safeDoorOpen", "cashUnitError"),
+    )
     async def count(self, request: messages.Count, command: Command) -> messages.CountCompletion:
         """`CashDispenser.Count`: one unit, or without one all that cash is dispensed from."""
         storage = self.storage
-        storage.require_no_exchange()
         position = output_position(self.device, request.position)
-        if request.unit is None:
-            units = tuple(storage.names_of_type("cashOut"))
-        elif request.unit in storage.units:
-            units = (request.unit,)
-        else:
-            raise errors.InvalidData(f"$.unit: there is no unit {request.unit!r}; see Storage.GetStorage")
-        if broken := tuple(unit for unit in units if storage.hardware_status(unit) != "ok"):
-            raise CashUnitError("error", broken, f"{', '.join(broken)} cannot be counted")
+        units = _units_to_count(self, request)
         result, _ = await self._movements.move(
             command, "count", self.device.count, units, position, expect=Counted, units=units
         )
@@ -286,20 +402,27 @@ class CashDispenser(Interface[devices.CashDispenser]):
             raise result.failure
         return payload
 
-    @handles("CashDispenser.TestCashUnits", asks="test_cash_units")
+    @handles(
+        "CashDispenser.TestCashUnits",
+        checks=(
+            no_exchange,
+            target_exists,
+            target_shutter_closed,
+            step("units", "whether any unit can be tested; each that cannot is told", "cashUnitError"),
+            device_there,
+        ),
+        device=(
+            "cashUnitError",
+            "shutterNotOpen",
+            "presentErrorNoItems",
+            "presentErrorItems",
+            "presentErrorUnknown",
+        ),
+    )
     async def test_cash_units(self, request: messages.TestCashUnits, command: Command) -> None:
         """`CashDispenser.TestCashUnits`: succeeds if an item came from one unit at least."""
         storage = self.storage
-        storage.require_no_exchange()
-        where = destination(
-            storage,
-            request.target,
-            not_supported="unsupportedPosition",
-            wrong_index="unsupportedPosition",
-            prefer=("reject", "retract"),
-        )
-        if where.target.startswith("out"):
-            require_closed_shutter(self.device, where.target)
+        where = _test_target(self, request)
         units: list[str] = []
         for unit in storage.names_of_type("cashOut"):
             if reason := storage.out_of_use(unit):

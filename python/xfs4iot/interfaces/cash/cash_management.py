@@ -15,6 +15,7 @@ import msgspec
 
 from xfs4iot import devices
 from xfs4iot.devices import CashMovement, Destination, Retracted, RetractRequest, implements
+from xfs4iot.interfaces.cash.checks import device_there, no_exchange, position_exists
 from xfs4iot.interfaces.cash.classification import is_listed
 from xfs4iot.interfaces.cash.counts import Booking
 from xfs4iot.interfaces.cash.movement import CashMovements
@@ -27,11 +28,12 @@ from xfs4iot.interfaces.cash.positions import (
 )
 from xfs4iot.interfaces.cash.results import arrived_at, taken_in
 from xfs4iot.interfaces.cash.tellers import Tellers
+from xfs4iot.interfaces.checks import device_ready
 from xfs4iot.interfaces.storage.storage import Storage
 from xfs4iot.protocol import errors, wire
 from xfs4iot.protocol.messages import cash_management as messages
 from xfs4iot.server.command import Command
-from xfs4iot.server.handler import Interface, handles
+from xfs4iot.server.handler import Interface, check, handles, step
 from xfs4iot.server.service import Service
 
 __all__ = ["CashManagement"]
@@ -39,6 +41,172 @@ __all__ = ["CashManagement"]
 _CLASSIFICATION = "CashManagement.classificationList"
 
 _Target = TypeVar("_Target", messages.ItemTargetData, messages.MediaDetectedEvent)
+
+
+def _retract_position(on: CashManagement, request: messages.Retract) -> str:
+    """The output position that items are retracted from.
+
+    Raises:
+        UnsupportedData: the device lacks it; Retract has no error code for that.
+    """
+    location = request.location
+    try:
+        position: str = output_position(on.device, location.output_position if location else None)
+    except errors.CommandError as unknown:
+        raise errors.UnsupportedData(f"$.location.outputPosition: {unknown.description}") from None
+    return position
+
+
+def _destination(on: CashManagement, request: messages.Retract | messages.Reset) -> Destination:
+    """Where the items of a Retract or Reset are to go."""
+    if isinstance(request, messages.Reset):
+        return destination(on.storage, request.position)
+    location = request.location
+    if location is None or location.retract_area is None:
+        return destination(on.storage, None)
+    wanted = messages.ItemTargetData(target=location.retract_area, index=location.index)
+    return destination(on.storage, wanted)
+
+
+def _calibration_target(on: CashManagement, request: messages.CalibrateCashUnit) -> Destination:
+    return destination(
+        on.storage,
+        request.position,
+        not_supported="unsupportedPosition",
+        wrong_index="unsupportedPosition",
+        prefer=("reject", "retract"),
+    )
+
+
+def _currencies(on: CashManagement) -> set[str | None]:
+    """Those of the items that the device knows."""
+    return {note.cash_item.currency for note in on.device.bank_notes.values() if note.cash_item}
+
+
+@check("unsupportedData")
+def retract_position_exists(on: CashManagement, request: messages.Retract) -> None:
+    """the position"""
+    _retract_position(on, request)
+
+
+@check("notRetractArea", "invalidRetractPosition", "cashUnitError")
+def retract_area_exists(on: CashManagement, request: messages.Retract) -> None:
+    """the retract area, and whether a unit there works"""
+    _destination(on, request)
+
+
+@check("noItems")
+def something_to_retract(on: CashManagement, request: messages.Retract) -> None:
+    """whether items are at the position or inside"""
+    require_items(on.device, _retract_position(on, request))
+
+
+@check(
+    "unsupportedPosition",
+    "notRetractArea",
+    "invalidRetractPosition",
+    "invalidCashUnit",
+    "cashUnitError",
+    "invalidData",
+)
+def target_exists(on: CashManagement, request: messages.Reset) -> None:
+    """where the items are to go, and whether a unit there works"""
+    _destination(on, request)
+
+
+@check("positionNotEmpty")
+def room(on: CashManagement, request: messages.Retract | messages.Reset) -> None:
+    """the stacker, if items are to go there"""
+    require_room(on.device, _destination(on, request))
+
+
+def _shutter_is_not(on: CashManagement, position: str | None, state: str, code: str) -> None:
+    where = output_position(on.device, position)
+    at = status_of(on.device, where)
+    if at is not None and at.shutter == state:
+        raise errors.CommandError(code, f"the shutter at {where} is {state} already")
+
+
+@check("shutterOpen")
+def shutter_not_open(on: CashManagement, request: messages.OpenShutter) -> None:
+    """whether the shutter is open already"""
+    _shutter_is_not(on, request.position, "open", "shutterOpen")
+
+
+@check("shutterClosed")
+def shutter_not_closed(on: CashManagement, request: messages.CloseShutter) -> None:
+    """whether the shutter is closed already"""
+    _shutter_is_not(on, request.position, "closed", "shutterClosed")
+
+
+@check("invalidData")
+def unit_and_number_given(on: CashManagement, request: messages.CalibrateCashUnit) -> None:
+    """`unit` and `numOfBills`"""
+    if not request.unit or not request.num_of_bills:
+        raise errors.InvalidData("$.unit and $.numOfBills are needed; name a unit and how many items")
+
+
+@check("invalidCashUnit")
+def unit_exists(on: CashManagement, request: messages.CalibrateCashUnit) -> None:
+    """the unit"""
+    if request.unit not in on.storage.units:
+        raise errors.CommandError(
+            "invalidCashUnit", f"there is no unit {request.unit!r}; see Storage.GetStorage"
+        )
+
+
+@check("unsupportedPosition", "invalidCashUnit", "cashUnitError", "invalidData")
+def calibration_target_exists(on: CashManagement, request: messages.CalibrateCashUnit) -> None:
+    """where the items are to go"""
+    _calibration_target(on, request)
+
+
+@check("invalidData")
+def levels_given(on: CashManagement, request: messages.SetClassificationList) -> None:
+    """the level of each element"""
+    for number, element in enumerate(request.classification_elements or []):
+        if element.level is None:
+            raise errors.InvalidData(f"$.classificationElements[{number}].level is missing")
+
+
+@check("invalidCurrency")
+def currency_known(on: CashManagement, request: messages.GetTellerInfo) -> None:
+    """the currency"""
+    if request.currency is not None and request.currency not in _currencies(on):
+        raise errors.CommandError(
+            "invalidCurrency",
+            f"the device has no {request.currency}; see CashManagement.GetBankNoteTypes",
+        )
+
+
+@check("invalidData")
+def action_and_teller_given(on: CashManagement, request: messages.SetTellerInfo) -> None:
+    """`action` and `tellerDetails`"""
+    if request.action is None or request.teller_details is None:
+        raise errors.InvalidData("$.action and $.tellerDetails are needed")
+
+
+@check("unsupportedPosition")
+def teller_position_exists(on: CashManagement, request: messages.SetTellerInfo) -> None:
+    """the teller's position"""
+    if request.action != "delete" and request.teller_details is not None:
+        output_position(on.device, request.teller_details.output_position)
+
+
+@check("invalidCurrency")
+def totals_known(on: CashManagement, request: messages.SetTellerInfo) -> None:
+    """the currencies of the teller's totals"""
+    if request.action == "delete" or request.teller_details is None:
+        return
+    if strange := sorted(set(request.teller_details.teller_totals or {}) - _currencies(on)):
+        raise errors.CommandError("invalidCurrency", f"the device has no {', '.join(strange)}")
+
+
+@check("invalidData")
+def totals_are_money(on: CashManagement, request: messages.SetTellerInfo) -> None:
+    """the teller's totals"""
+    if request.action != "delete" and request.teller_details is not None:
+        on.tellers.check_totals(request.teller_details)
 
 
 class CashManagement(Interface[devices.CashManagement]):
@@ -100,25 +268,27 @@ class CashManagement(Interface[devices.CashManagement]):
         """`CashManagement.GetBankNoteTypes`."""
         return messages.GetBankNoteTypesCompletion(items=dict(self.device.bank_notes) or None)
 
-    @handles("CashManagement.Retract", asks="retract")
+    @handles(
+        "CashManagement.Retract",
+        checks=(
+            no_exchange,
+            retract_position_exists,
+            retract_area_exists,
+            something_to_retract,
+            room,
+            device_there,
+        ),
+        device=(
+            "cashUnitError",
+            "shutterNotClosed",
+            "itemsTaken",
+            "foreignItemsDetected",
+            "incompleteRetract",
+        ),
+    )
     async def retract(self, request: messages.Retract, command: Command) -> messages.RetractCompletion:
         """`CashManagement.Retract`: items at an output position, or else inside, go to a retract area."""
-        storage = self.storage
-        storage.require_no_exchange()
-        location = request.location
-        try:
-            position = output_position(self.device, location.output_position if location else None)
-        except errors.CommandError as unknown:
-            # Retract has no error code for a position that the device lacks.
-            raise errors.UnsupportedData(f"$.location.outputPosition: {unknown.description}") from None
-        where = destination(
-            storage,
-            None
-            if location is None or location.retract_area is None
-            else messages.ItemTargetData(target=location.retract_area, index=location.index),
-        )
-        require_items(self.device, position)
-        require_room(self.device, where)
+        position, where = _retract_position(self, request), _destination(self, request)
         result, booking = await self.movements.move(
             command,
             "retract",
@@ -132,11 +302,14 @@ class CashManagement(Interface[devices.CashManagement]):
         completion = self._brought_in(command, result, booking, messages.RetractCompletion)
         return completion
 
-    @handles("CashManagement.Reset", asks="reset")
+    @handles(
+        "CashManagement.Reset",
+        checks=(target_exists, room, device_there),
+        device=("cashUnitError", "foreignItemsDetected", "incompleteRetract"),
+    )
     async def reset(self, request: messages.Reset, command: Command) -> messages.ResetCompletion:
         """`CashManagement.Reset`: clear the way and make the device ready."""
-        where = destination(self.storage, request.position)
-        require_room(self.device, where)
+        where = _destination(self, request)
         result, booking = await self.movements.move(
             command,
             "reset",
@@ -171,45 +344,39 @@ class CashManagement(Interface[devices.CashManagement]):
             failure.payload = payload
         raise failure
 
-    @handles("CashManagement.OpenShutter", asks="open_shutter")
+    @handles(
+        "CashManagement.OpenShutter",
+        checks=(no_exchange, position_exists, device_ready, shutter_not_open),
+        device=("shutterNotOpen", "foreignItemsDetected"),
+    )
     async def open_shutter(self, request: messages.OpenShutter, command: Command) -> None:
         """`CashManagement.OpenShutter`."""
-        await self._shutter(request.position, "open", "shutterOpen", self.device.open_shutter)
+        await self._shutter(request, self.device.open_shutter)
 
-    @handles("CashManagement.CloseShutter", asks="close_shutter")
+    @handles(
+        "CashManagement.CloseShutter",
+        checks=(no_exchange, position_exists, device_ready, shutter_not_closed),
+        device=("shutterNotClosed", "tooManyItems", "foreignItemsDetected"),
+    )
     async def close_shutter(self, request: messages.CloseShutter, command: Command) -> None:
         """`CashManagement.CloseShutter`."""
-        await self._shutter(request.position, "closed", "shutterClosed", self.device.close_shutter)
+        await self._shutter(request, self.device.close_shutter)
 
-    async def _shutter(self, wanted: str | None, state: str, already: str, operation: Any) -> None:
-        self.storage.require_no_exchange()
-        position = output_position(self.device, wanted)
-        self.movements.require_ready()
-        at = status_of(self.device, position)
-        if at is not None and at.shutter == state:
-            raise errors.CommandError(already, f"the shutter at {position} is {state} already")
+    async def _shutter(self, request: messages.OpenShutter | messages.CloseShutter, operation: Any) -> None:
+        position = output_position(self.device, request.position)
         await self.ask(operation, position, expect=type(None), moving=True)
 
-    @handles("CashManagement.CalibrateCashUnit", asks="calibrate_cash_unit")
+    @handles(
+        "CashManagement.CalibrateCashUnit",
+        checks=(unit_and_number_given, no_exchange, unit_exists, calibration_target_exists, device_there),
+        device=("cashUnitError",),
+    )
     async def calibrate_cash_unit(
         self, request: messages.CalibrateCashUnit, command: Command
     ) -> messages.CalibrateCashUnitCompletion:
         """`CashManagement.CalibrateCashUnit`."""
-        storage = self.storage
-        if not request.unit or not request.num_of_bills:
-            raise errors.InvalidData("$.unit and $.numOfBills are needed; name a unit and how many items")
-        storage.require_no_exchange()
-        if request.unit not in storage.units:
-            raise errors.CommandError(
-                "invalidCashUnit", f"there is no unit {request.unit!r}; see Storage.GetStorage"
-            )
-        where = destination(
-            storage,
-            request.position,
-            not_supported="unsupportedPosition",
-            wrong_index="unsupportedPosition",
-            prefer=("reject", "retract"),
-        )
+        assert request.unit is not None
+        where = _calibration_target(self, request)
         result, _ = await self.movements.move(
             command,
             "calibrate",
@@ -230,12 +397,11 @@ class CashManagement(Interface[devices.CashManagement]):
             )
         )
 
-    @handles("CashManagement.GetItemInfo", asks="get_item_info")
+    @handles("CashManagement.GetItemInfo", checks=(device_ready,))
     async def get_item_info(
         self, request: messages.GetItemInfo, command: Command
     ) -> messages.GetItemInfoCompletion:
         """`CashManagement.GetItemInfo` 3.0: of all items, or of one level, or one of them."""
-        self.movements.require_ready()
         found: list[messages.ItemInfo] = await self.ask(self.device.get_item_info, expect=list)
         found = [self._classified(item) for item in found]
         if request.items is not None:
@@ -258,14 +424,11 @@ class CashManagement(Interface[devices.CashManagement]):
         """`CashManagement.GetClassificationList`."""
         return self._classification
 
-    @handles("CashManagement.SetClassificationList", asks="set_classification_list")
+    @handles("CashManagement.SetClassificationList", checks=(levels_given,))
     async def set_classification_list(
         self, request: messages.SetClassificationList, command: Command
     ) -> None:
         """`CashManagement.SetClassificationList`: replaces the whole list."""
-        for number, element in enumerate(request.classification_elements or []):
-            if element.level is None:
-                raise errors.InvalidData(f"$.classificationElements[{number}].level is missing")
         wanted = messages.GetClassificationListCompletion(
             version=request.version, classification_elements=request.classification_elements
         )
@@ -298,34 +461,36 @@ class CashManagement(Interface[devices.CashManagement]):
         except errors.XfsError as fault:
             self.service.log.error("the device did not take its classification list: %s", fault)
 
-    @handles("CashManagement.GetTellerInfo", offered=attrgetter("tellers.present"))
+    @handles(
+        "CashManagement.GetTellerInfo",
+        checks=(currency_known, step("teller", "the teller", "invalidTellerId")),
+        offered=attrgetter("tellers.present"),
+    )
     def get_teller_info(
         self, request: messages.GetTellerInfo, command: Command
     ) -> messages.GetTellerInfoCompletion:
         """`CashManagement.GetTellerInfo`: of one teller or all, in one currency or all."""
-        currencies = {note.cash_item.currency for note in self.device.bank_notes.values() if note.cash_item}
-        if request.currency is not None and request.currency not in currencies:
-            raise errors.CommandError(
-                "invalidCurrency",
-                f"the device has no {request.currency}; see CashManagement.GetBankNoteTypes",
-            )
         return messages.GetTellerInfoCompletion(
             teller_details=self.tellers.details(request.teller_id, request.currency)
         )
 
-    @handles("CashManagement.SetTellerInfo", offered=attrgetter("tellers.present"))
+    @handles(
+        "CashManagement.SetTellerInfo",
+        checks=(
+            action_and_teller_given,
+            no_exchange,
+            teller_position_exists,
+            totals_known,
+            totals_are_money,
+            step("teller", "the teller", "invalidTellerId"),
+        ),
+        offered=attrgetter("tellers.present"),
+    )
     async def set_teller_info(self, request: messages.SetTellerInfo, command: Command) -> None:
         """`CashManagement.SetTellerInfo`: create, modify or delete a teller."""
-        if request.action is None or request.teller_details is None:
-            raise errors.InvalidData("$.action and $.tellerDetails are needed")
-        self.storage.require_no_exchange()
         details = request.teller_details
-        if request.action != "delete":
-            output_position(self.device, details.output_position)
-            known = {note.cash_item.currency for note in self.device.bank_notes.values() if note.cash_item}
-            if strange := sorted(set(details.teller_totals or {}) - known):
-                raise errors.CommandError("invalidCurrency", f"the device has no {', '.join(strange)}")
-            self.tellers.check_totals(details)
+        assert request.action is not None
+        assert details is not None
         await self.tellers.set(request.action, details)
         assert details.teller_id is not None
         self.service.broadcast(messages.TellerInfoChangedEvent(teller_id=details.teller_id))

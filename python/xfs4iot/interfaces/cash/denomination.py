@@ -6,9 +6,7 @@ exactly what the items are worth, currency by currency. What is to come from a t
 box is part of the amounts, and is no item.
 
 A unit takes part if it is configured for cashOut, works, holds items and is not locked by an
-application. Errors are found in this order: what is missing or malformed, an exchange, the
-teller, the cash box, currencies and amounts, the mix, the units, what they hold, then what
-cannot be made up, and at last what the device does not dispense at once.
+application. `STEPS` is the order in which errors are found.
 
 A plan is made in one go of what there is at that moment; what takes the solver long is searched
 for beforehand, see `cash_search`.
@@ -32,8 +30,54 @@ from xfs4iot.interfaces.cash.tellers import Tellers
 from xfs4iot.interfaces.storage.storage import Storage
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import cash_dispenser as messages
+from xfs4iot.server.handler import step
 
-__all__ = ["Denominator", "Planned"]
+__all__ = ["STEPS", "Denominator", "Planned"]
+
+STEPS = (
+    step(
+        "what is missing",
+        "what is missing: `denomination`, one of `app` and `service`, `mix`",
+        "invalidData",
+    ),
+    step("no exchange", "an exchange", "exchangeActive"),
+    step("teller", "the teller, at teller devices", "invalidTellerID"),
+    step("cash box", "the cash box", "noCashBoxPresent", "invalidDenomination", "notDispensable"),
+    step(
+        "currencies",
+        "currencies: three letters, and some unit is configured for them; without any, `invalidDenomination`",
+        "invalidCurrency",
+        "invalidDenomination",
+    ),
+    step(
+        "amounts",
+        "amounts: not negative, five decimals at most; of any size, in constant time",
+        "invalidDenomination",
+        "notDispensable",
+    ),
+    step("mix", "the mix; amounts that are all 0 are `invalidData`", "invalidMixNumber", "invalidData"),
+    step(
+        "counts",
+        "counts and partial counts: negative ones are `invalidDenomination`, those not from this unit or "
+        "more than it holds `notDispensable`; why a unit is locked or does not work, "
+        "`StorageErrorEvent` says",
+        "invalidDenomination",
+        "notDispensable",
+        "cashUnitError",
+    ),
+    step("stock", "what the units in use hold, currency by currency", "notDispensable"),
+    step(
+        "the mix's answer",
+        "the mix's answer; `internalError` if it is not found within the solver's limit of work",
+        "notDispensable",
+        "amountNotInMixTable",
+        "tooManyItems",
+    ),
+    step("worth", "`app`: what the items are worth", "invalidCurrency", "invalidDenomination"),
+    step("one currency", "several currencies at a device that dispenses one at a time", "noCurrencyMix"),
+    step("max items", "`maxDispenseItems`", "tooManyItems"),
+)
+"""What `Denominator.plan_at_once` looks at, in its order."""
 
 _CURRENCY = re.compile(r"[A-Z]{3}")
 

@@ -33,6 +33,7 @@ import trio
 
 from xfs4iot.devices import CashMovement, CashUnitError, ItemsMoved, Retracted, implements
 from xfs4iot.interfaces.cash.counts import Booking
+from xfs4iot.interfaces.checks import require_ready
 from xfs4iot.interfaces.storage.storage import Storage
 from xfs4iot.ledger import Intent, LedgerUnavailable
 from xfs4iot.protocol import errors
@@ -49,12 +50,6 @@ Consequence = Callable[[Mapping[str, Any], "CashMovement | None", Booking], dict
 _Result = TypeVar("_Result")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 """Seconds between attempts to book what a ledger could not take."""
-_NOT_READY = {
-    "offline": "the device is offline",
-    "powerOff": "the device is switched off",
-    "noDevice": "there is no device",
-    "starting": "the device is still starting",
-}
 
 
 class _Events:
@@ -98,12 +93,6 @@ class CashMovements:
         except errors.XfsError as fault:
             self.storage.service.log.error("open movements are not settled yet: %s", fault)
 
-    def require_ready(self) -> None:
-        """Refuse what a device cannot do that is not there."""
-        common = self.storage.device.status.common
-        if common is not None and common.device in _NOT_READY:
-            raise errors.DeviceNotReady(f"{_NOT_READY[common.device]}; see Common.Status")
-
     async def move(
         self,
         command: Command,
@@ -135,7 +124,7 @@ class CashMovements:
             XfsError: nothing has moved.
             HardwareError: the device failed; what had moved is booked if the device knows.
         """
-        self.require_ready()
+        require_ready(self.storage.device)
         async with self._lock:
             await self._settle()
             await trio.lowlevel.checkpoint()

@@ -33,14 +33,14 @@ _TRANSACTION = "Common.transaction"
 
 @check("invalidData")
 def version_chosen(on: Common, request: messages.SetVersions) -> None:
-    """the version of a command or an event is chosen"""
+    """`commands` or `events`"""
     if not request.commands and not request.events:
         raise errors.InvalidData("no version was chosen; name a command or an event with its major version")
 
 
 @check("invalidData")
 def transaction_named(on: Common, request: messages.SetTransactionState) -> None:
-    """`transactionID` is given for an active transaction"""
+    """`transactionID`, for an active transaction"""
     if request.state == "active" and not request.transaction_id:
         raise errors.InvalidData("$.transactionID is missing; an active transaction needs one")
 
@@ -127,7 +127,7 @@ class Common(Interface[Device]):
 
     @handles(
         "Common.SetVersions",
-        checks=(version_chosen, step("versions", "the versions are served here", "invalidData")),
+        checks=(version_chosen, step("versions", "whether these versions are served here", "invalidData")),
     )
     def set_versions(self, request: messages.SetVersions, command: Command) -> None:
         """`Common.SetVersions`: major versions for this connection."""
@@ -137,7 +137,11 @@ class Common(Interface[Device]):
     @handles(
         "Common.Cancel",
         checks=(
-            step("requests", "one of the requests named is open on this connection", "noMatchingRequestIDs"),
+            step(
+                "requests",
+                "whether one of the requests named is open on this connection",
+                "noMatchingRequestIDs",
+            ),
         ),
     )
     def cancel(self, request: messages.Cancel, command: Command) -> None:

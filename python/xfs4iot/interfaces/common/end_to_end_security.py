@@ -35,9 +35,21 @@ from xfs4iot.devices import TokenUse, implements
 from xfs4iot.interfaces.common.command_nonce import USED_UP, LiveNonce
 from xfs4iot.protocol import errors, registry
 from xfs4iot.protocol.messages import common as messages
-from xfs4iot.server.handler import Interface, Token
+from xfs4iot.server.handler import Interface, Token, step
 
-__all__ = ["Authorisation", "CommandTokens", "EndToEndSecurity"]
+__all__ = ["Authorisation", "CommandTokens", "EndToEndSecurity", "token_allows"]
+
+token_allows = step(
+    "token",
+    "the token, where the device asks for one",
+    "invalidToken",
+    "invalidTokenFormat",
+    "invalidTokenKeyNoValue",
+    "invalidTokenHMAC",
+    "noCommandNonce",
+    "invalidTokenNonce",
+    "authorisationRequired",
+)
 
 DISPENSE = "CashDispenser.Dispense"
 

@@ -37,7 +37,7 @@ from xfs4iot.protocol.message import Payload
 from xfs4iot.protocol.messages import cash_management as cash
 from xfs4iot.protocol.messages import storage as messages
 from xfs4iot.server.command import Command
-from xfs4iot.server.handler import Interface, handles
+from xfs4iot.server.handler import Interface, check, handles, step
 from xfs4iot.server.service import Service
 
 __all__ = ["Storage"]
@@ -57,6 +57,28 @@ class _Kept(msgspec.Struct):
     cash_items: tuple[str, ...] = ()
     accuracy: Accuracy = "unknown"
     missing: bool = False
+
+
+@check("exchangeActive")
+def no_exchange(on: Storage, request: None) -> None:
+    """an exchange"""
+    on.require_no_exchange()
+
+
+@check("transactionActive")
+def no_transaction(on: Storage, request: None) -> None:
+    """a customer transaction"""
+    if on.service.interface(Common).transaction_active:
+        raise errors.CommandError(
+            "transactionActive", "a transaction is active; see Common.SetTransactionState"
+        )
+
+
+@check("noExchangeActive")
+def exchange_goes_on(on: Storage, request: None) -> None:
+    """whether an exchange is active"""
+    if not on.exchange_active:
+        raise errors.CommandError("noExchangeActive", "no exchange is active; see Storage.StartExchange")
 
 
 class Storage(Interface[Any]):
@@ -292,7 +314,21 @@ class Storage(Interface[Any]):
         """`Storage.GetStorage` 2.1."""
         return messages.GetStorageCompletion(storage=self.records() or None)
 
-    @handles("Storage.SetStorage", asks=None)
+    @handles(
+        "Storage.SetStorage",
+        checks=(
+            step("storage", "`storage`, with one unit at least", "invalidData"),
+            step("units exist", "whether each unit is one of the device's", "invalidUnit"),
+            step("settings", "what is set of each unit", "invalidData"),
+            step(
+                "kind of items",
+                "what a unit holds in kind, which changes only in an exchange",
+                "noExchangeActive",
+            ),
+        ),
+        device=("storageUnitError",),
+        asks=None,
+    )
     async def set_storage(self, request: messages.SetStorage, command: Command) -> None:
         """`Storage.SetStorage` 2.1: all of the units, or none if any is refused.
 
@@ -365,21 +401,26 @@ class Storage(Interface[Any]):
         known = set(getattr(self.device, "bank_notes", {}))
         return known.union(*(unit.cash_items for unit in self.units.values()))
 
-    @handles("Storage.StartExchange", asks=None, offered=attrgetter("exchanges"))
+    @handles(
+        "Storage.StartExchange",
+        checks=(no_exchange, no_transaction),
+        device=("storageUnitError",),
+        asks=None,
+        offered=attrgetter("exchanges"),
+    )
     async def start_exchange(self, request: None, command: Command) -> None:
         """`Storage.StartExchange`."""
-        self.require_no_exchange()
-        if self.service.interface(Common).transaction_active:
-            raise errors.CommandError(
-                "transactionActive", "a transaction is active; see Common.SetTransactionState"
-            )
         await self._exchanging(command, "start_exchange", True)
 
-    @handles("Storage.EndExchange", asks=None, offered=attrgetter("exchanges"))
+    @handles(
+        "Storage.EndExchange",
+        checks=(exchange_goes_on,),
+        device=("storageUnitError",),
+        asks=None,
+        offered=attrgetter("exchanges"),
+    )
     async def end_exchange(self, request: None, command: Command) -> None:
         """`Storage.EndExchange`: the units are detected anew."""
-        if not self._exchange:
-            raise errors.CommandError("noExchangeActive", "no exchange is active; see Storage.StartExchange")
         await self._exchanging(command, "end_exchange", False)
         await self.detect()
         self.publish()
