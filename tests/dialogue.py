@@ -12,7 +12,7 @@ import trio_websocket
 
 from xfs4iot.protocol.versions import telling_version
 
-__all__ = ["Dialogue", "dialogue"]
+__all__ = ["Dialogue", "another", "dialogue"]
 
 _PATIENCE = 60
 
@@ -22,7 +22,10 @@ class Dialogue:
 
     Attributes:
         passed: events that came while something else was waited for.
+        uri: of the service; "" where the conversation was not begun by `dialogue`.
     """
+
+    uri = ""
 
     def __init__(self, connection: trio_websocket.WebSocketConnection, specification: str = "2024-3") -> None:
         self.connection = connection
@@ -116,5 +119,13 @@ async def dialogue(
     stream = await trio.open_tcp_stream(parts.hostname or "", parts.port or 80)
     async with stream, trio.open_nursery() as nursery:
         connection = await trio_websocket.wrap_client_stream(nursery, stream, parts.netloc, parts.path)
-        task_status.started(Dialogue(connection, specification))
+        conversation = Dialogue(connection, specification)
+        conversation.uri = uri
+        task_status.started(conversation)
         await trio.sleep_forever()
+
+
+async def another(client: Dialogue, nursery: trio.Nursery, specification: str = "2024-3") -> Dialogue:
+    """A further client of the same service."""
+    found: Dialogue = await nursery.start(dialogue, client.uri, specification)
+    return found

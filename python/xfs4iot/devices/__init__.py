@@ -17,6 +17,10 @@ if TYPE_CHECKING:
         is_operation,
         operation,
     )
+    from xfs4iot.devices.barcode_reader import (
+        Barcode,
+        BarcodeReader,
+    )
     from xfs4iot.devices.cash_dispenser import (
         CashDispenser,
         Counted,
@@ -53,6 +57,8 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "Barcode",
+    "BarcodeReader",
     "CashDispenser",
     "CashEvents",
     "CashManagement",
@@ -85,6 +91,8 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Barcode": "barcode_reader",
+    "BarcodeReader": "barcode_reader",
     "CashDispenser": "cash_dispenser",
     "CashEvents": "cash_management",
     "CashManagement": "cash_management",

@@ -11,9 +11,10 @@ import msgspec
 from xfs4iot.devices import CashUnit
 from xfs4iot.interfaces.cash.money import is_exact, is_possible
 from xfs4iot.protocol import errors
+from xfs4iot.protocol.flags import flags
 from xfs4iot.protocol.messages import cash_management as messages
 
-__all__ = ["Configuration", "check_initial", "configured", "flags"]
+__all__ = ["Configuration", "check_initial", "configured"]
 
 
 class Configuration(msgspec.Struct, frozen=True):
@@ -144,10 +145,3 @@ def check_initial(
 
 def _given(wanted: Any, now: Any) -> Any:
     return now if wanted is None else wanted
-
-
-def flags(kind: Any, names: Iterable[str]) -> Any:
-    """An object of booleans, those true that `names` has as on the wire."""
-    chosen = set(names)
-    fields = msgspec.structs.fields(kind)
-    return kind(**{field.name: field.encode_name in chosen for field in fields})

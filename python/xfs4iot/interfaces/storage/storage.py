@@ -26,13 +26,14 @@ import msgspec
 import trio
 
 from xfs4iot.devices import CashUnit, CashUnitError, UnitError, UnitFailure, UnitStatus, implements
-from xfs4iot.interfaces.cash.configuration import Configuration, check_initial, configured, flags
+from xfs4iot.interfaces.cash.configuration import Configuration, check_initial, configured
 from xfs4iot.interfaces.cash.counts import CashCounts, item_counts
 from xfs4iot.interfaces.cash.units import check_units
 from xfs4iot.interfaces.common.common import Common
 from xfs4iot.interfaces.storage.changes import StorageChanges
 from xfs4iot.ledger import LedgerUnavailable, Posting, SetPosting
 from xfs4iot.protocol import errors, wire
+from xfs4iot.protocol.flags import flags
 from xfs4iot.protocol.message import Payload
 from xfs4iot.protocol.messages import cash_management as cash
 from xfs4iot.protocol.messages import storage as messages

@@ -1,0 +1,197 @@
+"""BarcodeReader, over the wire."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any, get_args
+
+import msgspec
+import pytest
+import trio
+
+from dialogue import Dialogue, another
+from order import Break, Command, Pair, pairs
+from vendors import serving
+from xfs4iot import devices
+from xfs4iot.interfaces.barcode_reader import BarcodeReader
+from xfs4iot.protocol import errors
+from xfs4iot.protocol.messages import barcode_reader as messages
+
+SYMBOLOGIES = [field.encode_name for field in msgspec.structs.fields(messages.CapabilitiesSymbologies)]
+QR = devices.Barcode(b"4711", "qrCode")
+EAN = devices.Barcode(b"4006381333931", "ean13")
+
+
+class Reader(devices.BarcodeReader):
+    """Reads what lies in view, and waits while nothing does."""
+
+    symbologies = frozenset({"qrCode", "ean13"})
+    filters_symbologies = True
+
+    def __init__(self, name: str = "BarcodeReader", options: Mapping[str, Any] | None = None) -> None:
+        super().__init__(name, options)
+        self.looks: list[tuple[devices.Barcode, ...] | errors.XfsError] = []
+        self.asked: list[frozenset[str] | None] = []
+
+    async def read(
+        self, wanted: frozenset[str] | None, events: devices.CommandEvents
+    ) -> tuple[devices.Barcode, ...]:
+        self.asked.append(wanted)
+        if not self.looks:
+            await trio.sleep_forever()
+        look = self.looks.pop(0)
+        if isinstance(look, errors.XfsError):
+            raise look
+        return look
+
+    async def reset(self) -> None:
+        pass
+
+
+@pytest.fixture
+def device() -> Reader:
+    return Reader()
+
+
+@pytest.fixture
+async def reader(device: Reader, nursery: trio.Nursery) -> Dialogue:
+    return await serving(device, nursery)
+
+
+async def scanner(client: Dialogue) -> str:
+    status = await client.success("Common.Status")
+    return str(status["barcodeReader"]["scanner"])
+
+
+@pytest.mark.parametrize("payload", [None, {}, {"symbologies": {}}, {"symbologies": {"qrCode": False}}])
+async def test_without_a_symbology_all_codes_in_view_are_read(
+    reader: Dialogue, device: Reader, payload: Any
+) -> None:
+    device.looks = [(QR, EAN)]
+    read = (await reader.success("BarcodeReader.Read", payload))["readOutput"]
+    assert read == [
+        {"symbology": "qrCode", "barcodeData": base64.b64encode(b"4711").decode()},
+        {"symbology": "ean13", "barcodeData": base64.b64encode(b"4006381333931").decode()},
+    ]
+    assert device.asked == [None]
+
+
+async def test_a_code_that_was_not_asked_for_is_passed_over(reader: Dialogue, device: Reader) -> None:
+    device.looks = [(EAN,), (EAN, QR)]
+    read = (await reader.success("BarcodeReader.Read", {"symbologies": {"qrCode": True}}))["readOutput"]
+    assert [one["symbology"] for one in read] == ["qrCode"]
+    assert device.asked == [frozenset({"qrCode"})] * 2
+
+
+async def test_a_reader_that_cannot_filter_ignores_the_symbologies(nursery: trio.Nursery) -> None:
+    device = type("Simple", (Reader,), {"filters_symbologies": False})()
+    device.looks = [(EAN,)]
+    client = await serving(device, nursery)
+    read = await client.success("BarcodeReader.Read", {"symbologies": {"maxiCode": True}})
+    assert [one["symbology"] for one in read["readOutput"]] == ["ean13"]
+
+
+async def test_a_kind_outside_the_capabilities_is_unknown_and_named(reader: Dialogue, device: Reader) -> None:
+    device.looks = [(devices.Barcode(b"1", "aztec"), devices.Barcode(b"2", None, "Acme code"))]
+    read = (await reader.success("BarcodeReader.Read"))["readOutput"]
+    assert [(one["symbology"], one["symbologyName"]) for one in read] == [
+        ("symbologyUnknown", "aztec"),
+        ("symbologyUnknown", "Acme code"),
+    ]
+
+
+@pytest.mark.parametrize("symbology", SYMBOLOGIES)
+async def test_every_symbology_of_the_standard_is_told_asked_for_and_read(
+    nursery: trio.Nursery, symbology: str
+) -> None:
+    device = type("One", (Reader,), {"symbologies": frozenset({symbology})})()
+    device.looks = [(devices.Barcode(b"x", symbology),)]
+    client = await serving(device, nursery)
+    capabilities = (await client.success("Common.Capabilities"))["barcodeReader"]
+    assert [name for name, can in capabilities["symbologies"].items() if can] == [symbology]
+    read = await client.success("BarcodeReader.Read", {"symbologies": {symbology: True}})
+    assert read["readOutput"][0]["symbology"] == symbology
+    assert device.asked == [frozenset({symbology})]
+
+
+def test_a_symbology_is_written_the_same_in_capabilities_and_results() -> None:
+    kinds = get_args(msgspec.structs.fields(messages.ReadCompletionReadOutputItem)[0].type)
+    assert {*SYMBOLOGIES, "symbologyUnknown"} == {name for kind in kinds for name in get_args(kind)}
+
+
+@pytest.mark.parametrize("how", ["timeOut", "canceled", "gone"])
+async def test_the_scanner_is_off_when_a_read_ends_without_a_code(
+    reader: Dialogue, device: Reader, nursery: trio.Nursery, how: str
+) -> None:
+    other = await another(reader, nursery)
+    timeout = 50 if how == "timeOut" else 0
+    request = await reader.send("BarcodeReader.Read", timeout=timeout)
+    assert await told(other) == "on"
+    if how == "gone":
+        await reader.connection.aclose()
+    elif how == "canceled":
+        await reader.success("Common.Cancel", {"requestIds": [request]})
+    assert await told(other) == "off"
+    if how != "gone":
+        completion = await reader.until("completion", request)
+        assert completion["header"]["completionCode"] == how
+    device.looks = [(QR,)]
+    await other.success("BarcodeReader.Read")
+
+
+async def told(client: Dialogue) -> str:
+    event = await client.until("unsolicited", name="Common.StatusChangedEvent")
+    return str(event["payload"]["barcodeReader"]["scanner"])
+
+
+async def test_a_scanner_that_broke_works_again_after_a_reset(reader: Dialogue, device: Reader) -> None:
+    device.looks = [errors.HardwareError("the lamp is dead")]
+    assert await reader.failure("BarcodeReader.Read") == "hardwareError"
+    assert await scanner(reader) == "inoperative"
+    assert await reader.failure("BarcodeReader.Read") == "hardwareError"
+    await reader.success("BarcodeReader.Reset")
+    device.looks = [(QR,)]
+    await reader.success("BarcodeReader.Read")
+
+
+async def test_a_device_that_gives_up_or_floods_ends_the_read(reader: Dialogue, device: Reader) -> None:
+    for look in (errors.CommandError("barcodeInvalid", "torn"), (), (QR,) * 65):
+        device.looks = [look]
+        assert await reader.failure("BarcodeReader.Read") == "barcodeInvalid"
+    assert await scanner(reader) == "off"
+
+
+async def test_what_a_code_says_reaches_no_log(
+    reader: Dialogue, device: Reader, caplog: pytest.LogCaptureFixture
+) -> None:
+    device.looks = [(devices.Barcode(b"private", "qrCode"),)]
+    await reader.success("BarcodeReader.Read")
+    assert "private" not in caplog.text
+    assert base64.b64encode(b"private").decode() not in caplog.text
+
+
+async def offline(device: Reader) -> None:
+    assert device.status.common is not None
+    device.status.common.device = "offline"
+
+
+async def broken(device: Reader) -> None:
+    assert device.status.barcode_reader is not None
+    device.status.barcode_reader.scanner = "inoperative"
+
+
+ORDER = {
+    "BarcodeReader.Read": Command(
+        breaks={
+            "device_ready": Break(before=offline),
+            "scanner_works": Break(before=broken),
+            "symbologies_supported": Break({"symbologies": {"maxiCode": True}}),
+        }
+    )
+}
+
+
+@pytest.mark.parametrize("pair", pairs(BarcodeReader, ORDER), ids=str)
+async def test_the_first_of_two_failing_checks_answers(reader: Dialogue, device: Reader, pair: Pair) -> None:
+    await pair.prove(reader, device)
