@@ -5,7 +5,8 @@
 
 One module per interface in `protocol/messages`, from the newest version of the catalogue, and
 `protocol/index.py`, which knows every command and event of every version by name, so that
-nothing has to read the catalogue to find its way.
+nothing has to read the catalogue to find its way. And `client/_calls.pyi`, by which type checkers
+know what each command of the client takes and answers.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-PROTOCOL = Path(__file__).parent.parent / "python" / "xfs4iot" / "protocol"
+from typed_calls import typed_calls
+
+PACKAGE = Path(__file__).parent.parent / "python" / "xfs4iot"
+PROTOCOL = PACKAGE / "protocol"
 NEWEST = "2024-3"
 OLDER = ("2021-1", "2023-2")
 Schema = dict[str, Any]
@@ -322,7 +326,10 @@ def generated() -> dict[Path, str]:
     }
     catalogue = catalogues[NEWEST]
     observed = observed_definitions(catalogue)
-    files = {PROTOCOL / "index.py": index(catalogues)}
+    files = {
+        PROTOCOL / "index.py": index(catalogues),
+        PACKAGE / "client" / "_calls.pyi": typed_calls(catalogue, snake),
+    }
     for interface in catalogue["interfaces"]:
         module = Module(interface, catalogue)
         module.build(observed)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 import trio.testing
+import trio_websocket
 
 import xfs4iot
 from cash import amount
+from xfs4iot.client import Subscription
+from xfs4iot.protocol import registry
 from xfs4iot.protocol.messages import cash_dispenser
 
 
@@ -112,7 +119,8 @@ async def test_a_lost_connection_ends_calls_and_events_and_a_new_one_is_one_line
             scope.cancel()
             with trio.fail_after(10):
                 await dispenser.wait_closed()
-                assert [event async for event in events] == []
+                with pytest.raises(xfs4iot.Disconnected, match=f"{uri} has ended: "):
+                    await anext(events)
         with pytest.raises(xfs4iot.Disconnected, match="was not sent"):
             await dispenser.call("Common.Status")
     await nursery.start(publish, publisher.port)
@@ -133,3 +141,157 @@ async def test_discovery_says_what_each_port_answered() -> None:
         await listener.aclose()
     with pytest.raises(xfs4iot.NotFound, match=f"{port}: .*cannot be reached"):
         await xfs4iot.discover("127.0.0.1", ports=(port,), plain=True)
+
+
+async def test_events_that_came_before_the_end_are_read_and_then_the_end_is_told(
+    atm: xfs4iot.Publisher,
+) -> None:
+    async with xfs4iot.connect(atm.uri("CashDispenser")) as dispenser:
+        events = dispenser.events("CashDispenser.StartDispenseEvent")
+        await dispenser.call("CashDispenser.Dispense", {"denomination": amount(70)})
+    with trio.fail_after(10):
+        assert (await anext(events)).name == "CashDispenser.StartDispenseEvent"
+        with pytest.raises(xfs4iot.Disconnected, match="closed"):
+            await anext(events)
+        with pytest.raises(xfs4iot.Disconnected, match="closed"):
+            await anext(dispenser.events())
+
+
+async def test_a_subscription_that_is_closed_releases_who_waits_for_its_events(
+    atm: xfs4iot.Publisher, nursery: trio.Nursery
+) -> None:
+    async with xfs4iot.connect(atm.uri("CashDispenser")) as dispenser:
+        events = dispenser.events()
+        with trio.fail_after(10):
+            async with trio.open_nursery() as reading:
+                reading.start_soon(_read_all, events)
+                await trio.testing.wait_all_tasks_blocked(0.05)
+                events.close()
+
+
+async def _read_all(events: Subscription[Any]) -> None:
+    async for _ in events:
+        pass
+
+
+async def test_events_that_a_reader_came_too_late_for_are_counted_where_they_are_missing(
+    atm: xfs4iot.Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xfs4iot.client._events._MOST_EVENTS", 2)
+    async with (
+        xfs4iot.connect(atm.uri("CashDispenser")) as dispenser,
+        dispenser.events("CashDispenser.StartDispenseEvent") as events,
+    ):
+        for _ in range(4):
+            await dispenser.call("CashDispenser.Dispense", {"denomination": amount(70)})
+            await dispenser.call("CashManagement.Reset")
+        with trio.fail_after(10):
+            before = [await anext(events) for _ in range(2)]
+            with pytest.raises(xfs4iot.EventsLost, match="2 events") as lost:
+                await anext(events)
+            await dispenser.call("CashDispenser.Dispense", {"denomination": amount(70)})
+            after = await anext(events)
+    assert lost.value.count == 2
+    assert [event.name for event in (*before, after)] == ["CashDispenser.StartDispenseEvent"] * 3
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("CashManagement.ItemTakenEvent", "CashManagement.ItemsTakenEvent"),
+        ("itemstakenevent", "ItemsTakenEvent"),
+        ("ItemsTaken", "ItemsTakenEvent"),
+        ("Common.statusChangedEvent", "Common.StatusChangedEvent"),
+        ("CashDispenser.Dispense", "CashDispenser.StartDispenseEvent"),
+    ],
+)
+async def test_an_event_that_the_standard_does_not_have_is_refused_with_the_nearest(
+    atm: xfs4iot.Publisher, name: str, nearest: str
+) -> None:
+    async with xfs4iot.connect(atm.uri("CashDispenser")) as dispenser:
+        with pytest.raises(ValueError, match=f"no event '{name}'; did you mean '{nearest}'"):
+            dispenser.events("Common.StatusChangedEvent", name)
+
+
+async def test_events_of_older_versions_and_of_a_vendor_can_be_subscribed_to(atm: xfs4iot.Publisher) -> None:
+    async with xfs4iot.connect(atm.uri("CashDispenser")) as dispenser:
+        for name in (*registry.OLDER["2021-1"], "AcmeSafe.DoorOpenedEvent"):
+            if name.endswith("Event"):
+                dispenser.events(name).close()
+
+
+async def test_a_message_class_is_refused_where_the_command_takes_another(atm: xfs4iot.Publisher) -> None:
+    call: Any
+    async with xfs4iot.connect(atm.uri("CashDispenser")) as dispenser:
+        call = dispenser.call
+        with pytest.raises(ValueError, match=r"CashDispenser\.Dispense takes a Dispense, not a Present"):
+            await call("CashDispenser.Dispense", cash_dispenser.Present())
+        with pytest.raises(ValueError, match=r"Common\.Status takes no payload, not a Present"):
+            await call("Common.Status", cash_dispenser.Present())
+        with pytest.raises(ValueError, match=r"Acme\.Open has no message classes"):
+            await call("Acme.Open", typed=True)
+
+
+async def test_an_event_is_typed_only_where_its_client_speaks_as_the_classes_do(
+    atm: xfs4iot.Publisher, nursery: trio.Nursery
+) -> None:
+    uri = atm.uri("CashDispenser")
+    async with (
+        xfs4iot.connect(uri, version="2021-1") as old,
+        old.events("Common.StatusChangedEvent") as events,
+    ):
+        await old.call("Storage.StartExchange")
+        with trio.fail_after(10):
+            event = await anext(events)
+        with pytest.raises(ValueError, match="another message in 2021-1"):
+            event.typed()
+    with pytest.raises(ValueError, match="no message class"):
+        xfs4iot.Event("Acme.DoorOpenedEvent", {}, None, "1.0").typed()
+
+
+async def test_connecting_costs_one_round_trip_at_a_service_of_the_newest_version(
+    nursery: trio.Nursery,
+) -> None:
+    """The service answers nothing before it has all that the client says by itself."""
+    names: list[str] = []
+
+    async def serve(request: trio_websocket.WebSocketRequest) -> None:
+        connection = await request.accept()
+        headers = [json.loads(await connection.get_message())["header"] for _ in range(2)]
+        names.extend(header["name"] for header in headers)
+        for header in headers:
+            version = registry.command(header["name"]).completion_version
+            answer = {"name": header["name"], "requestId": header["requestId"], "version": version}
+            await connection.send_message(json.dumps({"header": {**answer, "type": "acknowledge"}}))
+            done = {**answer, "type": "completion", "completionCode": "success"}
+            await connection.send_message(json.dumps({"header": done, "payload": {}}))
+        with pytest.raises(trio_websocket.ConnectionClosed):
+            names.append(await connection.get_message())
+
+    server = await nursery.start(trio_websocket.serve_websocket, serve, "127.0.0.1", 0, None)
+    with trio.fail_after(10):
+        async with xfs4iot.connect(f"ws://127.0.0.1:{server.port}/xfs4iot/v1.0/Other") as client:
+            assert client.version == "2024-3"
+    assert names == ["Common.SetVersions", "Common.Capabilities"]
+    nursery.cancel_scope.cancel()
+
+
+def test_type_checkers_know_what_belongs_to_each_command_and_event() -> None:
+    file = Path(__file__).parents[1] / "typing" / "client_calls.py"
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", str(file)],
+        cwd=file.parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_nothing_of_the_messages_is_imported_before_they_are_used() -> None:
+    program = (
+        "import sys, xfs4iot; xfs4iot.connect;"
+        "print([name for name in sys.modules if name.startswith('xfs4iot.protocol.messages.')])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,8 +1,16 @@
 """The application's side: discover services, connect, call commands, receive events."""
 
-from xfs4iot.client._client import Client, Event, Subscription, Trace
+from xfs4iot.client._client import Client, Trace
 from xfs4iot.client._connect import Published, connect, discover
-from xfs4iot.client._errors import CallError, CommandFailed, CommandRefused, Disconnected, NotFound
+from xfs4iot.client._errors import (
+    CallError,
+    CommandFailed,
+    CommandRefused,
+    Disconnected,
+    EventsLost,
+    NotFound,
+)
+from xfs4iot.client._events import Event, Subscription
 from xfs4iot.transport.failures import CredentialsRefused
 
 __all__ = [
@@ -13,6 +21,7 @@ __all__ = [
     "CredentialsRefused",
     "Disconnected",
     "Event",
+    "EventsLost",
     "NotFound",
     "Published",
     "Subscription",

@@ -19,10 +19,13 @@ import orjson
 import trio
 import trio_websocket
 
-from xfs4iot.client._errors import CommandFailed, CommandRefused, Disconnected
+from xfs4iot.client._calls import Calls
+from xfs4iot.client._errors import CommandFailed, CommandRefused, Disconnected, why_closed
+from xfs4iot.client._events import Event, Subscription, wanted_names
 from xfs4iot.protocol import registry, versions, wire
+from xfs4iot.protocol.message import FreeKeys, Payload
 
-__all__ = ["Client", "Event", "Subscription", "Trace"]
+__all__ = ["Client", "Trace"]
 
 Trace = Callable[[str, str], None]
 """Called with `"→"` or `"←"` and the text of every message sent or received."""
@@ -30,37 +33,14 @@ Trace = Callable[[str, str], None]
 _log = logging.getLogger("xfs4iot.client")
 _ENVELOPE_IN_PAYLOAD = "2021-1"
 _ENVELOPE_IN_HEADER = ("version", "completionCode", "status")
-_SUBSCRIPTION_EVENTS = 10_000
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 """Reads plain objects; amounts stay exact."""
-
-
-@dataclass(frozen=True)
-class Event:
-    """One event of a service.
-
-    Attributes:
-        name: wire name, such as `CashManagement.ItemsTakenEvent`.
-        payload: the plain JSON object; empty if the event has none.
-        request_id: the command it belongs to; None for an unsolicited event.
-        version: version of the event's message; None in the envelope of 2021-1.
-    """
-
-    name: str
-    payload: dict[str, Any]
-    request_id: int | None
-    version: str | None
-
-    def typed(self) -> Any:
-        """The payload as the event's message class of the newest version."""
-        entry = registry.event(self.name)
-        return None if entry.payload is None else wire.decode(entry.payload, wire.encode(self.payload))
 
 
 @dataclass
 class _Call:
     command: str
-    on_event: Callable[[Event], None] | None
+    on_event: Callable[[Event[Any]], None] | None
     acknowledged: bool = False
     done: trio.Event = field(default_factory=trio.Event)
     header: dict[str, Any] = field(default_factory=dict)
@@ -68,48 +48,7 @@ class _Call:
     failure: Exception | None = None
 
 
-class Subscription:
-    """Events of a service in the order they came, from the moment of `Client.events`.
-
-    An async iterator that ends with the connection; leaving `async with` unsubscribes.
-    """
-
-    def __init__(self, client: Client, names: frozenset[str]) -> None:
-        self._client = client
-        self._names = names
-        self._send, self._receive = trio.open_memory_channel[Event](_SUBSCRIPTION_EVENTS)
-        client._subscriptions.add(self)
-
-    def _offer(self, event: Event) -> None:
-        if self._names and event.name not in self._names and event.name.partition(".")[2] not in self._names:
-            return
-        try:
-            self._send.send_nowait(event)
-        except trio.WouldBlock:
-            _log.error("%s was dropped: nobody reads the subscription", event.name)
-
-    def __aiter__(self) -> Subscription:
-        return self
-
-    async def __anext__(self) -> Event:
-        try:
-            return await self._receive.receive()
-        except trio.EndOfChannel:
-            raise StopAsyncIteration from None
-
-    async def __aenter__(self) -> Subscription:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Unsubscribe."""
-        self._client._subscriptions.discard(self)
-        self._send.close()
-
-
-class Client:
+class Client(Calls):
     """A connection to one service; made by `connect`.
 
     Attributes:
@@ -125,54 +64,58 @@ class Client:
         self._websocket = websocket
         self._trace = trace
         self._calls: dict[int, _Call] = {}
-        self._subscriptions: set[Subscription] = set()
+        self._subscriptions: set[Subscription[Any]] = set()
         self._last_request_id = 0
         self._ended = trio.Event()
+        self._end: str | None = None
 
-    async def call(
+    async def _answered(
         self,
         command: str,
-        payload: Mapping[str, Any] | msgspec.Struct | None = None,
-        *,
-        timeout: float = 0,
-        typed: bool | None = None,
-        on_event: Callable[[Event], None] | None = None,
+        payload: Mapping[str, Any] | Payload | None,
+        timeout: float,
+        typed: bool | None,
+        on_event: Callable[[Event[Any]], None] | None,
     ) -> Any:
-        """Send a command and wait for its completion.
+        as_class = isinstance(payload, msgspec.Struct | FreeKeys)
+        typed = as_class if typed is None else typed
+        if not typed and not as_class:
+            return (await self._call(command, payload, timeout, on_event)).payload or {}
+        entry = self._entry(command)
+        if as_class and type(payload) is not entry.request:
+            takes = "no payload" if entry.request is None else f"a {entry.request.__name__}"
+            raise ValueError(f"{command} takes {takes}, not a {type(payload).__name__}")
+        call = await self._call(command, payload, timeout, on_event)
+        if not typed:
+            return call.payload or {}
+        completion = entry.completion
+        return None if completion is None else wire.decode(completion, wire.encode(call.payload or {}))
 
-        Args:
-            command: wire name, such as `CashDispenser.Dispense`.
-            payload: a plain object, or the command's message class of the newest version.
-            timeout: seconds after which the service gives the command up; 0 for none.
-            typed: answer with the completion's message class instead of a plain object;
-                by default as the payload was given.
-            on_event: called with each of the command's own events.
-
-        Returns:
-            The completion's payload: a plain object (empty if there is none), or typed.
-
-        Raises:
-            ValueError: a message class was given for a command that this client's version says otherwise.
-            CommandRefused: it was not accepted.
-            CommandFailed: it completed otherwise than with success.
-            Disconnected: the connection ended first.
-        """
-        if typed is None:
-            typed = isinstance(payload, msgspec.Struct)
-        given = typed or isinstance(payload, msgspec.Struct)
-        if given and self.version != versions.NEWEST and not versions.alike(command, self.version):
+    def _entry(self, command: str) -> registry.CommandEntry:
+        """What is known of a command whose classes are used."""
+        try:
+            entry = registry.command(command)
+        except KeyError:
+            raise ValueError(
+                f"{command} has no message classes: it is no command of {versions.NEWEST}; "
+                "give a plain object, and typed=False"
+            ) from None
+        if self.version != versions.NEWEST and not versions.alike(command, self.version):
             raise ValueError(
                 f"{command} is another message in {self.version} than the classes of {versions.NEWEST} say: "
                 "give a plain object, and typed=False"
             )
-        call = await self._call(command, payload, timeout, on_event)
-        if not typed:
-            return call.payload or {}
-        completion = registry.command(command).completion
-        return None if completion is None else wire.decode(completion, wire.encode(call.payload or {}))
+        return entry
 
-    async def answer(self, command: str) -> tuple[str | None, dict[str, Any]]:
+    async def answer(
+        self, command: str, *, after: tuple[str, Mapping[str, Any]] | None = None
+    ) -> tuple[str | None, dict[str, Any]]:
         """Send a command without a payload, and see how it is completed.
+
+        Args:
+            command: wire name.
+            after: a command and its payload that are sent at once before; what becomes of them is
+                not waited for.
 
         Returns:
             The version in the completion's header, None in the envelope of 2021-1; its payload.
@@ -180,18 +123,21 @@ class Client:
         Raises:
             CommandRefused, CommandFailed, Disconnected: as `call`.
         """
+        if after is not None:
+            self._last_request_id += 1
+            await self._send(self._message(after[0], self._last_request_id, after[1], 0))
         call = await self._call(command, None, 0, None)
         return call.header.get("version"), call.payload or {}
 
     async def _call(
         self,
         command: str,
-        payload: Mapping[str, Any] | msgspec.Struct | None,
+        payload: Mapping[str, Any] | Payload | None,
         timeout: float,
-        on_event: Callable[[Event], None] | None,
+        on_event: Callable[[Event[Any]], None] | None,
     ) -> _Call:
         if self._ended.is_set():
-            raise Disconnected(f"{command} was not sent: the connection to {self.uri} has ended")
+            raise Disconnected(f"{command} was not sent: {self._end}")
         self._last_request_id += 1
         request_id = self._last_request_id
         call = self._calls[request_id] = _Call(command, on_event)
@@ -209,9 +155,12 @@ class Client:
             raise call.failure
         return call
 
-    def events(self, *names: str) -> Subscription:
-        """Subscribe to events: by full name, by the part after the dot, or, without names, to all."""
-        return Subscription(self, frozenset(names))
+    def _subscribed(self, names: tuple[str, ...]) -> Subscription[Any]:
+        subscription: Subscription[Any] = Subscription(wanted_names(names), self._subscriptions.discard)
+        if self._end is not None:
+            subscription._ended(self._end)
+        self._subscriptions.add(subscription)
+        return subscription
 
     async def wait_closed(self) -> None:
         """Return when the connection has ended."""
@@ -221,7 +170,7 @@ class Client:
         self,
         command: str,
         request_id: int,
-        payload: Mapping[str, Any] | msgspec.Struct | None,
+        payload: Mapping[str, Any] | Payload | None,
         timeout: float,
     ) -> bytes:
         body = b"{}" if payload is None else wire.encode(payload)
@@ -242,7 +191,9 @@ class Client:
         try:
             await self._websocket.send_message(text)
         except trio_websocket.ConnectionClosed as closed:
-            raise Disconnected(f"the connection to {self.uri} has ended: {closed.reason}") from None
+            raise Disconnected(
+                f"the connection to {self.uri} has ended: {why_closed(closed.reason)}"
+            ) from None
 
     async def _cancel(self, request_id: int) -> None:
         self._last_request_id += 1
@@ -251,7 +202,7 @@ class Client:
         )
 
     async def _read(self) -> None:
-        reason = "it was closed"
+        reason = "it was closed here"
         try:
             while True:
                 text = await self._websocket.get_message()
@@ -259,25 +210,25 @@ class Client:
                     self._trace("←", text if isinstance(text, str) else text.decode())
                 self._receive(text)
         except trio_websocket.ConnectionClosed as closed:
-            if closed.reason is not None and closed.reason.reason:
-                reason = str(closed.reason.reason)
+            reason = why_closed(closed.reason)
         except (msgspec.DecodeError, KeyError, TypeError) as unreadable:
             reason = f"the service sent what is no message of XFS4IoT ({unreadable})"
             _log.error("%s: %s", self.uri, reason)
         finally:
+            self._end = f"the connection to {self.uri} has ended: {reason}"
             self._ended.set()
             for call in self._calls.values():
-                call.failure = Disconnected(f"the connection ended before {call.command} completed: {reason}")
+                call.failure = Disconnected(f"{self._end}; what became of {call.command} is not known")
                 call.done.set()
-            for subscription in list(self._subscriptions):
-                subscription.close()
+            for subscription in self._subscriptions:
+                subscription._ended(self._end)
 
     def _receive(self, text: str | bytes) -> None:
         message = _decode(text)
         header, payload = message["header"], message.get("payload") or {}
         kind, name, request_id = header["type"], header.get("name", ""), header.get("requestId")
         if kind in ("event", "unsolicited"):
-            event = Event(name, payload, request_id, header.get("version"))
+            event: Event[Any] = Event(name, payload, request_id, header.get("version"), self.version)
             call = self._calls.get(request_id) if request_id is not None else None
             if call is not None and call.on_event is not None:
                 call.on_event(event)

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["CallError", "CommandFailed", "CommandRefused", "Disconnected", "NotFound"]
+if TYPE_CHECKING:
+    from trio_websocket import CloseReason
+
+__all__ = [
+    "CallError",
+    "CommandFailed",
+    "CommandRefused",
+    "Disconnected",
+    "EventsLost",
+    "NotFound",
+    "why_closed",
+]
 
 
 class CallError(Exception):
@@ -58,5 +69,41 @@ class Disconnected(CallError):
     """
 
 
+class EventsLost(CallError):
+    """Events came while nobody read a subscription that was full; the next ones follow.
+
+    Ask for the state (`Common.Status`, `Storage.GetStorage`) before relying on events again.
+
+    Attributes:
+        count: how many are missing here.
+    """
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count)
+        self.count = count
+
+    def __str__(self) -> str:
+        return f"{self.count} events were dropped, because nobody read the subscription in time"
+
+
 class NotFound(CallError):
     """No publisher answered at the host, or none publishes the service."""
+
+
+_SENT_BY_CLOSE_CODE = {
+    1000: "the service closed it",
+    1001: "the service is going away",
+    1005: "the service closed it",
+    1006: "it broke",
+    1008: "the service closed it for a rule that was broken",
+    1009: "the service closed it for a message that was too long",
+}
+
+
+def why_closed(reason: CloseReason | None) -> str:
+    """Why a connection was closed, in words."""
+    if reason is None:
+        return "it broke"
+    text = _SENT_BY_CLOSE_CODE.get(reason.code, "the service closed it")
+    said = f" ({reason.code} {reason.reason})" if reason.reason else f" ({reason.code})"
+    return text if reason.code in (1005, 1006) else text + said

@@ -19,6 +19,7 @@ __all__ = [
     "NEWEST",
     "CommandEntry",
     "EventEntry",
+    "added_events",
     "command",
     "event",
     "event_of",
@@ -171,6 +172,11 @@ def unsolicited_events(interface: str) -> list[str]:
         if entry.unsolicited and name.startswith(prefix) and name not in EVENTS
     ]
     return own + added
+
+
+def added_events() -> list[str]:
+    """Full names of the events that were added by `extend`."""
+    return [name for name in _events if name not in EVENTS]
 
 
 def extension_versions(name: str) -> tuple[str, str] | None:

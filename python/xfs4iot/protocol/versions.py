@@ -92,8 +92,11 @@ def major(version: str) -> int:
 
 
 def alike(name: str, specification: str) -> bool:
-    """Whether a version says a command and its completion as the newest does, but for what either lacks."""
-    return not any(adapts(part, name, specification) for part in ("request", "completion"))
+    """Whether a version says a command and its completion, or an event, as the newest does.
+
+    What either lacks does not count.
+    """
+    return not any(adapts(part, name, specification) for part in ("request", "completion", "event"))
 
 
 def specification_of_completion(name: str, version: str | None) -> str:
