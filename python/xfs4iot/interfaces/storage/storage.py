@@ -345,11 +345,11 @@ class Storage(Interface[Any]):
         wanted: dict[str, Configuration] = {}
         anew: list[Posting | SetPosting] = []
         accuracy: list[str] = []
+        if strange := [name for name in request.storage if name not in self.units]:
+            raise errors.CommandError(
+                "invalidUnit", f"there is no unit {strange[0]!r}; see Storage.GetStorage for those there are"
+            )
         for name, unit in request.storage.items():
-            if name not in self.units:
-                raise errors.CommandError(
-                    "invalidUnit", f"there is no unit {name!r}; see Storage.GetStorage for those there are"
-                )
             if unit.cash is None:
                 raise errors.InvalidData(f"$.storage.{name}.cash is missing; this device's units are of cash")
             wanted[name] = self._checked(name, unit.cash)
@@ -360,6 +360,13 @@ class Storage(Interface[Any]):
                 )
                 anew += self.counts.begin_anew(name, initial)
                 accuracy.append(name)
+        for name, after in wanted.items():
+            if after.kind != self.configuration(name).kind and not self._exchange:
+                raise errors.CommandError(
+                    "noExchangeActive",
+                    f"$.storage.{name}.cash.configuration: types, items, currency, value and cashItems "
+                    "change only in an exchange; see Storage.StartExchange",
+                )
         kept = {
             name: msgspec.structs.replace(
                 unit,
@@ -389,14 +396,7 @@ class Storage(Interface[Any]):
         if wanted.configuration is None:
             return now
         path = f"$.storage.{name}.cash.configuration"
-        after = now.changed(wanted.configuration, self.units[name], self._known_items(), path)
-        if after.kind != now.kind and not self._exchange:
-            raise errors.CommandError(
-                "noExchangeActive",
-                f"{path}: types, items, currency, value and cashItems change only in an exchange; "
-                "see Storage.StartExchange",
-            )
-        return after
+        return now.changed(wanted.configuration, self.units[name], self._known_items(), path)
 
     def _known_items(self) -> set[str]:
         known = set(getattr(self.device, "bank_notes", {}))
