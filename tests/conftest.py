@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_configure() -> None:
+    # Where the suite runs in the background, interrupts are ignored, and every process that a test
+    # starts would inherit that: one that is to end by an interrupt would run for ever.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     where = config.getoption("--exercised")
     if where == "-":
@@ -33,10 +41,12 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
-    if not config.getoption("--long"):
-        for item in items:
-            if "long" in item.keywords:
+    for item in items:
+        if "long" in item.keywords:
+            if not config.getoption("--long"):
                 item.add_marker(pytest.mark.skip(reason="takes minutes; run with --long"))
+            elif "timeout" not in item.keywords:
+                item.add_marker(pytest.mark.timeout(0))
 
 
 @pytest.fixture

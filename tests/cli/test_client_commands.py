@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,25 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@contextmanager
+def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A command that runs while the block lasts; a test that fails does not wait for it."""
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "xfs4iot", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 @pytest.fixture(scope="module")
 def ready() -> Iterator[dict[str, Any]]:
     """A simulated ATM behind TLS in a process of its own: the line it prints when it is ready."""
-    command = [sys.executable, "-m", "xfs4iot", "simulate", "--port", "0", "--seconds", "0", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with started("simulate", "--port", "0", "--seconds", "0", "--json") as process:
         assert process.stdout is not None
         line: dict[str, Any] = json.loads(process.stdout.readline())
         yield line
@@ -87,20 +102,12 @@ def test_an_authority_that_is_not_known_is_said(ready: dict[str, Any]) -> None:
 def test_watch_prints_events_as_they_come(ready: dict[str, Any]) -> None:
     uri = ready["services"]["CashDispenser"]
     arguments = ["watch", uri, "--ca", ready["ca"], "--event", "StatusChangedEvent", "--count", "1"]
-    with subprocess.Popen(
-        [sys.executable, "-u", "-m", "xfs4iot", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as watching:
+    with started(*arguments) as watching:
         assert watching.stderr is not None
         assert "watching" in watching.stderr.readline()
         request = '{"denomination":' + DENOMINATE[len('{"request":') :] % 70
         assert run("call", uri, "CashDispenser.Dispense", request, "--ca", ready["ca"]).returncode == 0
-        try:
-            printed, _ = watching.communicate(timeout=20)
-        finally:
-            watching.kill()
+        printed, _ = watching.communicate(timeout=20)
     assert watching.returncode == 0
     assert "Common.StatusChangedEvent" in printed
     assert '{"cashDispenser":{"intermediateStacker":"notEmpty"}}' in printed
@@ -108,9 +115,7 @@ def test_watch_prints_events_as_they_come(ready: dict[str, Any]) -> None:
 
 def test_an_interrupted_watch_ends_quietly(ready: dict[str, Any]) -> None:
     arguments = ["watch", ready["services"]["CashDispenser"], "--ca", ready["ca"]]
-    with subprocess.Popen(
-        [sys.executable, "-m", "xfs4iot", *arguments], stderr=subprocess.PIPE, text=True
-    ) as watching:
+    with started(*arguments) as watching:
         assert watching.stderr is not None
         assert "watching" in watching.stderr.readline()
         watching.send_signal(signal.SIGINT)
@@ -125,3 +130,17 @@ def test_output_that_nobody_reads_is_no_error() -> None:
     )
     assert done.stdout.count("\n") == 1
     assert done.stderr == ""
+
+
+def test_the_tests_end_where_interrupts_are_ignored() -> None:
+    """As under `nohup`, or in the background of a shell script."""
+    test = f"{__file__}::test_an_interrupted_watch_ends_quietly"
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, "-m", "pytest", test],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
