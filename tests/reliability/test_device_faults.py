@@ -83,7 +83,7 @@ async def test_a_result_of_the_wrong_type_is_a_hardware_error(
     device = Nonsense("CashDispenser", seconds=0)
     _, client = await serving(device, nursery)
     assert await client.failure("CashDispenser.Dispense", FIFTY) == "hardwareError"
-    assert "Nonsense.dispense returned int" in caplog.text
+    assert "Nonsense.dispense returned what cannot be: it is int 42" in caplog.text
     assert await client.success("Common.Status")
 
 
@@ -223,18 +223,33 @@ async def test_a_failure_shows_in_the_status_until_the_device_works_again(nurser
     assert (await client.success("Common.Status"))["common"]["device"] == "online"
 
 
-@pytest.mark.parametrize("nonsense", ["bogus", 42, object()])
-async def test_a_status_that_is_not_the_standards_is_not_sent(
-    nursery: trio.Nursery, caplog: pytest.LogCaptureFixture, nonsense: Any
+@pytest.mark.parametrize("nonsense", ["onlin", 42, object()])
+async def test_a_status_that_is_not_the_standards_is_refused_where_it_is_set(
+    nursery: trio.Nursery, nonsense: Any
 ) -> None:
     device = SimulatedCashDispenser("CashDispenser", seconds=0)
     _, client = await serving(device, nursery)
-    assert device.status.common is not None
-    device.status.common.device = nonsense
-    assert await client.failure("Common.Status") == "internalError"
-    assert "cannot be told to clients" in caplog.text
-    device.status.common.device = "online"
+    status = device.status.common
+    assert status is not None
+    with pytest.raises(
+        ValueError, match=r"StatusProperties\.device is .*; it must be one of 'online', 'offline'"
+    ):
+        status.device = nonsense
     assert (await client.success("Common.Status"))["common"]["device"] == "online"
+
+
+async def test_a_status_that_is_spoilt_in_place_is_left_out_and_the_rest_is_told(
+    nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+) -> None:
+    device = SimulatedCashDispenser("CashDispenser", seconds=0)
+    _, client = await serving(device, nursery)
+    positions: Any = device.cash_status.positions
+    positions.append("outLeft")
+    device.cash_status.safe_door = "doorClosed"
+    told = await client.success("Common.Status")
+    assert told["common"]["device"] == "online"
+    assert "cashDispenser" not in told
+    assert "cash_dispenser.positions[1] is str 'outLeft'" in caplog.text
 
 
 async def test_an_event_that_is_not_the_standards_is_not_sent(

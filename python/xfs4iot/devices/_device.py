@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar
+
+from msgspec import Meta
 
 from xfs4iot.devices.end_to_end_security import TokenUse
+from xfs4iot.protocol import exact
+from xfs4iot.protocol.annotations import field_annotations, own_module
 from xfs4iot.protocol.message import Payload
 from xfs4iot.protocol.messages import common
 from xfs4iot.tokens import PresentReport
 
 __all__ = ["CommandEvents", "Device", "implements", "is_operation", "operation"]
+
+Nonce = Annotated[str, Meta(pattern="^[0-9A-F]{32}$|^[0-9]+$"), exact.Secret]
 
 _Operation = TypeVar("_Operation", bound=Callable[..., Any])
 
@@ -65,6 +71,23 @@ def implements(device: object, name: str) -> bool:
     return function is not None and not getattr(function, "__xfs_operation__", False)
 
 
+def _stated(kind: type[Any], name: str) -> exact.Check | None:
+    """What checks an attribute that a device class states, by the annotation of the abstract classes."""
+    try:
+        return _checks[kind, name]
+    except KeyError:
+        check = None
+        for base in kind.__mro__:
+            if own_module(base) and name in field_annotations(base):
+                check = exact.attribute(base, name)
+                break
+        _checks[kind, name] = check
+        return check
+
+
+_checks: dict[tuple[type[Any], str], exact.Check | None] = {}
+
+
 class Device:
     """One device: subclass the classes of the interfaces it has and override what it can do.
 
@@ -79,6 +102,9 @@ class Device:
         log: where the device writes what an operator should know.
     """
 
+    status: common.StatusCompletion
+    capabilities: common.CapabilitiesCompletion
+
     def __init__(self, name: str, options: Mapping[str, Any] | None = None) -> None:
         self.name = name
         self.options: Mapping[str, Any] = options or {}
@@ -88,6 +114,17 @@ class Device:
         )
         self.capabilities = common.CapabilitiesCompletion(common=common.CapabilityProperties())
         self._host: _Host | None = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        check = _stated(type(self), name)
+        if check is not None:
+            if name == "status" and self.__dict__.get("_host") is not None:
+                raise AttributeError("the service shows this status already: set the attributes of its parts")
+            try:
+                value = check(value)
+            except exact.Mismatch as wrong:
+                raise wrong.inside(name) from None
+        super().__setattr__(name, value)
 
     async def open(self) -> None:
         """Connect to the hardware; called before the first client is served.
@@ -125,13 +162,16 @@ class Device:
         Raises:
             RuntimeError: the device is not part of a service yet; see `open`.
             LedgerUnavailable: it could not be written (an `InternalError`).
+            ValueError: the name is not text, or the value not bytes.
         """
+        exact.checked(str, name)
+        exact.checked(bytes | None, value)
         if self._host is None:
             raise RuntimeError(f"device {self.name} belongs to no service yet: keep things from open() on")
         await self._host.ledger.put_vendor_data(name, value)
 
     @operation
-    async def ledger_key(self) -> bytes:
+    async def ledger_key(self) -> Annotated[bytes, Meta(min_length=32, max_length=32), exact.Secret]:
         """The key, 32 bytes, under which this device's secrets are sealed in the ledger.
 
         From where whoever steals the disk has no access to: a secure element, a TPM, an encrypting
@@ -149,7 +189,9 @@ class Device:
         """`Common.PowerSaveControl`: save power, ready again within so many seconds; 0 wakes up."""
 
     @operation
-    async def get_command_nonce(self) -> str:
+    async def get_command_nonce(
+        self,
+    ) -> Annotated[str, Meta(pattern="^[0-9A-F]{32}$|^[0-9]+$"), exact.Secret]:
         """`Common.GetCommandNonce`: a fresh nonce, 32 upper-case hexadecimal digits.
 
         For a device that checks tokens itself: see `check_token`.
@@ -174,7 +216,7 @@ class Device:
         """
 
     @operation
-    async def present_token(self, nonce: str, report: PresentReport) -> str:
+    async def present_token(self, nonce: str, report: PresentReport) -> Annotated[str, exact.Secret]:
         """The response token of `CashDispenser.GetPresentStatus`, made in the device's own firmware.
 
         Args:
@@ -184,7 +226,7 @@ class Device:
         raise NotImplementedError
 
     @operation
-    async def token_key(self, name: str) -> bytes | None:
+    async def token_key(self, name: str) -> Annotated[bytes | None, exact.Secret]:
         """The key called `name` of the device's key store, for a service that checks tokens itself.
 
         Asked for whenever a token is to be checked, so that a key may be loaded or changed at

@@ -17,7 +17,7 @@ from typing import Literal
 
 from xfs4iot.devices._device import operation
 from xfs4iot.devices.cash_management import CashEvents, CashManagement, CashMovement, Destination
-from xfs4iot.devices.storage import UnitFailure
+from xfs4iot.devices.storage import Count, Name, UnitFailure
 
 __all__ = [
     "CashDispenser",
@@ -52,7 +52,7 @@ class Dispensed(CashMovement):
         bunches: into how many bunches it is divided; None if not known.
     """
 
-    bunches: int | None = 1
+    bunches: Count | None = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,7 @@ class Presented(CashMovement):
         presented: after a failure, whether items got into the customer's reach; None if not known.
     """
 
-    additional_bunches: int | None = 0
+    additional_bunches: Count | None = 0
     presented: bool | None = True
 
 
@@ -72,15 +72,15 @@ class Presented(CashMovement):
 class Counted(CashMovement):
     """What counting found: by unit, items taken out of it, and items counted."""
 
-    dispensed: Mapping[str, int] = field(default_factory=dict)
-    counted: Mapping[str, int] = field(default_factory=dict)
+    dispensed: Mapping[Name, Count] = field(default_factory=dict)
+    counted: Mapping[Name, Count] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tested(CashMovement):
     """What the test of the units found: why each unit failed that did (see `CashUnitError`)."""
 
-    failed: Mapping[str, UnitFailure] = field(default_factory=dict)
+    failed: Mapping[Name, UnitFailure] = field(default_factory=dict)
 
 
 class CashDispenser(CashManagement):

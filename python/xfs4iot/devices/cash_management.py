@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from xfs4iot.devices._device import CommandEvents, operation
-from xfs4iot.devices.storage import Storage, UnitError, UnitFailure
+from xfs4iot.devices.storage import Count, Level, Name, Storage, UnitError, UnitFailure
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import cash_management as messages
 
@@ -48,12 +48,12 @@ class ItemsMoved:
         accessible: they had been accessible to a customer before.
     """
 
-    count: int
-    source: str
-    target: str
-    origin: str | None = None
-    item: str | None = None
-    level: str | None = None
+    count: Count
+    source: Name
+    target: Name
+    origin: Name | None = None
+    item: Name | None = None
+    level: Level | None = None
     accessible: bool = False
 
 
@@ -76,8 +76,8 @@ class CashMovement:
 
     moved: tuple[ItemsMoved, ...] = ()
     failure: errors.XfsError | None = None
-    inaccurate: frozenset[str] = frozenset()
-    emptied: frozenset[str] = frozenset()
+    inaccurate: frozenset[Name] = frozenset()
+    emptied: frozenset[Name] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +89,7 @@ class Retracted(CashMovement):
         reason: why a retract was incomplete, for a failure `incompleteRetract`.
     """
 
-    into: frozenset[str] = frozenset()
+    into: frozenset[Name] = frozenset()
     reason: Literal["retractFailure", "retractAreaFull", "foreignItemsDetected", "invalidBunch"] = (
         "retractFailure"
     )

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 from xfs4iot.devices._device import Device, operation
 from xfs4iot.protocol import errors
@@ -30,6 +32,14 @@ UnitFailure = Literal[
 """Why a unit stopped a command, as `Storage.StorageErrorEvent` says it."""
 
 
+Level = Literal["fit", "unfit", "suspect", "counterfeit", "inked", "unrecognized"]
+"""How good an item is."""
+Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+"""So many items."""
+Name = Annotated[str, Meta(min_length=1, max_length=100)]
+"""The name of a unit, a place, an item."""
+
+
 class UnitError(errors.CommandError):
     """A unit stopped the command; a `Storage.StorageErrorEvent` tells its client which, and why.
 
@@ -39,6 +49,9 @@ class UnitError(errors.CommandError):
         units: names of the units.
         description: for people.
     """
+
+    failure: UnitFailure
+    units: tuple[str, ...]
 
     def __init__(
         self, error_code: str, failure: UnitFailure, units: Iterable[str], description: str = ""
@@ -78,24 +91,24 @@ class CashUnit:
         initial: items of the first of `cash_items`, fit, in a unit that the service did not know before.
     """
 
-    index: int
-    capacity: int
+    index: Annotated[int, Meta(ge=1, le=2**31 - 1)]
+    capacity: Count
     types: frozenset[UnitType]
-    items: frozenset[str] = frozenset({"fit", "unfit"})
-    cash_items: tuple[str, ...] = ()
+    items: frozenset[Level] = frozenset({"fit", "unfit"})
+    cash_items: tuple[Name, ...] = ()
     currency: str | None = None
     value: Decimal | None = None
     id: str | None = None
     position_name: str | None = None
     serial_number: str | None = None
     status: UnitStatus = "ok"
-    low_threshold: int | None = None
-    high_threshold: int | None = None
-    max_retracts: int | None = None
+    low_threshold: Count | None = None
+    high_threshold: Count | None = None
+    max_retracts: Count | None = None
     hardware_sensors: bool = False
-    retract_areas: int | None = None
+    retract_areas: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
     retract_thresholds: bool = False
-    initial: int = 0
+    initial: Count = 0
 
 
 class Storage(Device):
@@ -129,7 +142,7 @@ class Storage(Device):
         """`Storage.EndExchange`: lock the units and make ready; `cash_units` is asked next."""
 
     @operation
-    async def unit_counts(self) -> Mapping[str, int]:
+    async def unit_counts(self) -> Mapping[str, Count]:
         """Items in each unit, from a device that counts by itself.
 
         Asked when the outcome of a movement is not known, after a crash for example.

@@ -72,9 +72,7 @@ class BarcodeReader(Interface[devices.BarcodeReader]):
         try:
             codes: tuple[devices.Barcode, ...] = ()
             while not codes:
-                found: tuple[devices.Barcode, ...] = await self.ask(
-                    self.device.read, wanted, command, expect=tuple
-                )
+                found = await self.ask(devices.BarcodeReader.read, wanted, command)
                 if not found:
                     raise errors.CommandError("barcodeInvalid", "the device gave up; show the code again")
                 codes = tuple(one for one in found if wanted is None or one.symbology in wanted)
@@ -103,5 +101,5 @@ class BarcodeReader(Interface[devices.BarcodeReader]):
     @handles("BarcodeReader.Reset", checks=(device_ready,))
     async def reset(self, request: None, command: Command) -> None:
         """`BarcodeReader.Reset` 2.0."""
-        await self.ask(self.device.reset, expect=type(None))
+        await self.ask(devices.BarcodeReader.reset)
         self.status.scanner = "off"

@@ -27,7 +27,7 @@ async def save_power(
 ) -> None:
     """Ask the device to save power, for the command of either interface."""
     seconds = request.max_power_save_recovery_time
-    await interface.ask(interface.device.power_save_control, seconds, expect=type(None))
+    await interface.ask(devices.PowerManagement.power_save_control, seconds)
 
 
 class PowerManagement(Interface[devices.PowerManagement]):

@@ -58,6 +58,20 @@ class Batch:
         """Whether there is nothing to write."""
         return not (self.rows or self.documents or self.vendor_data or self.vault)
 
+    def copied(self) -> Batch:
+        """As it is now, whatever is added to it afterwards."""
+        return Batch(
+            self.sequence,
+            self.head,
+            list(self.rows),
+            dict(self.counters),
+            dict(self.documents),
+            dict(self.vendor_data),
+            dict(self.vault),
+            dict(self.opened),
+            set(self.closed),
+        )
+
     def end(self, intent: Intent, outcome: str) -> None:
         """Put the outcome of a movement at the end of the journal."""
         self.add(

@@ -27,10 +27,12 @@ from xfs4iot.ledger.batch import Batch, Name, Postings, Scope, Sealed
 from xfs4iot.ledger.errors import CountBelowZero, LedgerError, LedgerFull, LedgerUnavailable
 from xfs4iot.ledger.journal import GENESIS
 from xfs4iot.ledger.lock import WriterLock
-from xfs4iot.ledger.records import CounterKey, Intent, JournalLine, Posting
+from xfs4iot.ledger.records import CounterKey, Intent, JournalLine, Posting, SetPosting
 from xfs4iot.ledger.service_ledger import ServiceLedger
 
 __all__ = ["Ledger", "ServiceLedger"]
+
+_LARGEST = 2**62
 
 
 @dataclass
@@ -158,10 +160,16 @@ class Ledger:
         for intent in self._refused:
             self._close(batch, intent, "failed")
         for write in writes:
+            before = batch.copied()
             try:
                 write.result = write.prepare(batch)
             except LedgerError as refused:
                 write.failure = refused
+            except Exception as fault:
+                # Others wait for the same commit, and must not pay for it.
+                batch = before
+                write.failure = LedgerError(f"{type(fault).__name__} while a booking was made up: {fault}")
+                write.failure.__cause__ = fault
         if batch.empty:
             return
         try:
@@ -244,7 +252,12 @@ class Ledger:
 
         Raises:
             CountBelowZero: there would be fewer than no items; the batch is as before.
+            LedgerError: a posting is not of text and whole numbers, which alone SQLite gives back as
+                the journal has hashed them.
         """
+        postings = tuple(postings)
+        for posting in postings:
+            _require_keepable(posting)
         changes: dict[Scope, int] = {}
         lines: list[tuple[CounterKey, int]] = []
         for posting in postings:
@@ -273,3 +286,20 @@ class Ledger:
                 delta,
             )
         batch.counters |= changes
+
+
+def _require_keepable(posting: Posting | SetPosting) -> None:
+    amount = posting.delta if isinstance(posting, Posting) else posting.value
+    keepable = type(amount) is int and -_LARGEST <= amount <= _LARGEST
+    for part in posting.key:
+        keepable = keepable and type(part) is str and (part.isascii() or _is_utf8(part))
+    if not keepable:
+        raise LedgerError(f"{posting!r:.200} cannot be kept: names are text, numbers whole and below 2**62")
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

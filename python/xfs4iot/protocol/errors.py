@@ -11,6 +11,8 @@ never holds PINs, keys, card tracks or tokens.
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 import msgspec
 
 __all__ = [
@@ -40,6 +42,34 @@ __all__ = [
 ]
 
 
+CompletionCode: TypeAlias = Literal[
+    "authorisationRequired",
+    "canceled",
+    "commandErrorCode",
+    "deviceNotReady",
+    "fraudAttempt",
+    "hardwareError",
+    "internalError",
+    "invalidCommand",
+    "invalidData",
+    "invalidRequestID",
+    "invalidToken",
+    "invalidTokenFormat",
+    "invalidTokenHMAC",
+    "invalidTokenKeyNoValue",
+    "invalidTokenNonce",
+    "noCommandNonce",
+    "notEnoughSpace",
+    "sequenceError",
+    "timeOut",
+    "unsupportedCommand",
+    "unsupportedData",
+    "userError",
+]
+_LONGEST = 2000
+"""Characters of a description; more than that is nothing for people."""
+
+
 class XfsError(Exception):
     """A command did not succeed.
 
@@ -50,11 +80,13 @@ class XfsError(Exception):
             (counts moved before a jam, for example), else None.
     """
 
-    completion_code = "internalError"
+    completion_code: CompletionCode = "internalError"
+    description: str
+    payload: msgspec.Struct | None
 
     def __init__(self, description: str = "", *, payload: msgspec.Struct | None = None) -> None:
         super().__init__(description)
-        self.description = description
+        self.description = description[:_LONGEST] if isinstance(description, str) else description
         self.payload = payload
 
 
@@ -66,6 +98,7 @@ class CommandError(XfsError):
     """
 
     completion_code = "commandErrorCode"
+    error_code: str
 
     def __init__(
         self, error_code: str, description: str = "", *, payload: msgspec.Struct | None = None
@@ -98,7 +131,7 @@ class HardwareError(XfsError):
 class InternalError(XfsError):
     """A fault of the service itself."""
 
-    completion_code = "internalError"
+    completion_code: CompletionCode = "internalError"
 
 
 class InvalidCommand(XfsError):

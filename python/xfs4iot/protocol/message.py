@@ -14,13 +14,14 @@ from typing import Any, ClassVar, TypeAlias, get_args, get_type_hints
 
 import msgspec
 
+from xfs4iot.protocol import exact
 from xfs4iot.protocol.json_path import located
-from xfs4iot.protocol.observed import ObservedStruct
+from xfs4iot.protocol.observed import CheckedStruct, ObservedStruct
 
 __all__ = ["FreeKeys", "Message", "ObservedMessage", "Payload"]
 
 
-class Message(msgspec.Struct, rename="camel", omit_defaults=True):
+class Message(CheckedStruct, rename="camel", omit_defaults=True):
     """Base of the classes for payloads and their parts."""
 
 
@@ -78,6 +79,8 @@ class FreeKeys:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.to_plain()!r})"
 
+
+exact.register(FreeKeys, lambda kind: exact.parts(kind, (*kind.PROPERTIES, "additional")))
 
 Payload: TypeAlias = "msgspec.Struct | FreeKeys"
 """Any message class."""

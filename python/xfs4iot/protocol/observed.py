@@ -1,7 +1,9 @@
-"""Structs that tell when one of their attributes is set: the live status of a device.
+"""Structs that take only what their annotations say, and structs that tell when they are set.
 
-A struct that nobody observes costs one lookup more when it is set. Changes inside lists and
-dicts are not seen: set the attribute to a new list.
+A device class states its capabilities and its live status by setting attributes of message classes.
+What is not the standard's is refused there, in the line that is wrong: `Mismatch`, a `ValueError`,
+names the attribute and what it may be. The parts of the status also tell when they are set. Changes
+inside lists and dicts are not seen: set the attribute to a new list.
 """
 
 from __future__ import annotations
@@ -11,16 +13,41 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["ObservedStruct", "bind"]
+from xfs4iot.protocol import exact
+
+__all__ = ["CheckedStruct", "ObservedStruct", "bind"]
 
 _OBSERVER = "_observer"
 
 
-class ObservedStruct(msgspec.Struct, dict=True):
-    """A struct whose observer is called after any attribute of it, or of its parts, is set."""
+def _exact(struct: msgspec.Struct, name: str, value: Any) -> Any:
+    """A value that an attribute may be set to.
+
+    Raises:
+        Mismatch: it may not.
+    """
+    kind = type(struct)
+    check = exact.attribute(kind, name)
+    if check is None:
+        return value
+    try:
+        return check(value)
+    except exact.Mismatch as wrong:
+        raise wrong.inside(name).inside(kind.__name__) from None
+
+
+class CheckedStruct(msgspec.Struct):
+    """A struct whose attributes take only what their annotations say."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, value)
+        super().__setattr__(name, _exact(self, name, value))
+
+
+class ObservedStruct(msgspec.Struct, dict=True):
+    """The same, and its observer is called after any attribute of it, or of its parts, is set."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, _exact(self, name, value))
         observer = self.__dict__.get(_OBSERVER)
         if observer is not None:
             _bind(value, observer)

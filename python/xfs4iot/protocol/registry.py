@@ -154,7 +154,7 @@ def is_command(name: str) -> bool:
 def takes_token(name: str) -> bool:
     """Whether a command of the standard can carry an end-to-end token."""
     request = command(name).request if name in COMMANDS else None
-    return request is not None and "token" in request.__struct_fields__
+    return "token" in getattr(request, "__struct_fields__", ())
 
 
 def token_commands() -> list[str]:

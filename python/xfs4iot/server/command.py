@@ -21,12 +21,12 @@ import msgspec
 import trio
 
 from xfs4iot import _core
-from xfs4iot.protocol import errors, registry, versions, wire
+from xfs4iot.protocol import errors, exact, registry, versions, wire
 from xfs4iot.protocol.message import Payload
 from xfs4iot.server.deadlines import Deadline
 from xfs4iot.server.peer import Peer
 
-__all__ = ["Command", "Connection", "Handler", "Later", "Token", "running"]
+__all__ = ["Command", "Connection", "Handler", "Later", "Token", "running", "told"]
 
 _running: ContextVar[Command | None] = ContextVar("_running", default=None)
 
@@ -34,6 +34,23 @@ _running: ContextVar[Command | None] = ContextVar("_running", default=None)
 def running() -> Command | None:
     """The command that the calling task is at work for, also inside a device class; else None."""
     return _running.get()
+
+
+def told(event: Payload) -> tuple[registry.EventEntry, bytes | None]:
+    """An event as it is sent; its payload is None if the event has none.
+
+    Raises:
+        ValueError: it is not one of the standard; the text names what is wrong.
+    """
+    kind = type(event)
+    try:
+        entry = registry.event_of(kind)
+        sound: Payload = exact.checked(kind, event)
+    except KeyError:
+        raise ValueError(f"{exact.shown(event)} is not an event of the standard") from None
+    except exact.Mismatch as wrong:
+        raise ValueError(f"{kind.__name__} of the device is not the standard's: {wrong}") from None
+    return entry, None if entry.empty else wire.encode(sound)
 
 
 class Connection(Protocol):
@@ -184,12 +201,19 @@ class Command:
         return self.session.identity
 
     def send(self, event: Payload) -> None:
-        """Send one of the command's events to its client, with the command's requestId."""
-        entry = registry.event_of(type(event))
+        """Send one of the command's events to its client, with the command's requestId.
+
+        What is not an event of the command is named in the log and not sent: a device that moves
+        something is not stopped for it.
+        """
+        try:
+            entry, payload = told(event)
+        except ValueError as wrong:
+            self.session.log.error("an event of %s was not sent: %s", self.name, wrong)
+            return
         if entry.name not in self.handler.entry.events:
             self.session.log.error("%s is no event of %s and was not sent", entry.name, self.name)
             return
-        payload = None if entry.empty else wire.encode(event)
         self.session.tell(self, entry, payload)
 
     def cancel(self) -> None:

@@ -21,7 +21,7 @@ found by then, is declared as a `step` in its place: the body makes it, the tool
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import EllipsisType
 from typing import Any, ClassVar, Generic, TypeVar
@@ -244,10 +244,10 @@ class Interface(Generic[_Device]):
 
     async def ask(
         self,
-        operation: Callable[..., Any],
+        operation: Callable[..., Awaitable[_Result]],
         *arguments: Any,
-        expect: type[_Result] | tuple[type[_Result], ...],
         moving: bool = False,
+        believe: Callable[[_Result], None] | None = None,
     ) -> _Result:
-        """Call an operation of the vendor's class; see `Operations.ask`."""
-        return await self.service.operations.ask(operation, *arguments, expect=expect, moving=moving)
+        """Call an operation, named as the abstract device class has it; see `Operations.ask`."""
+        return await self.service.operations.ask(operation, *arguments, moving=moving, believe=believe)

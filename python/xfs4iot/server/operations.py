@@ -7,6 +7,10 @@ or shields itself) is left behind and the device counts as stuck: its command co
 nothing else is asked of the device until the call has come back, for a class must not be
 entered twice.
 
+What comes back is believed only if it is what the abstract class says of the operation, deep
+down (`results`), and, where the rules know more of what can be, if it is that, too. A result that
+is not is named in the log, and is treated as if the operation had failed at an unknown point.
+
 What goes wrong is shown in the device's status as `hardwareError`, unless the class has set
 it to something else itself; an operation that succeeds afterwards takes that back.
 """
@@ -19,12 +23,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
 
-from xfs4iot.protocol import errors
+from xfs4iot.devices import Device
+from xfs4iot.protocol import errors, exact
+from xfs4iot.server import command
+from xfs4iot.server.containment import is_ctrl_c, vetted
+from xfs4iot.server.results import declared, require_defined
 
 if TYPE_CHECKING:
-    from xfs4iot.devices import Device
+    from collections.abc import Awaitable
 
-__all__ = ["Operations"]
+__all__ = ["Operations", "WrongResult"]
 
 _Result = TypeVar("_Result")
 
@@ -46,17 +54,24 @@ class _Call:
         self.result: Any = None
         self.fault: BaseException | None = None
 
-    async def run(self, operation: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    async def run(self, device: Device | None, name: str, arguments: tuple[Any, ...]) -> None:
         try:
             with self.scope:
-                self.result = await operation(*arguments)
+                self.result = await vetted(getattr(device, name)(*arguments))
                 self.returned = True
-        except (trio.Cancelled, KeyboardInterrupt):
-            raise
         except BaseException as fault:
-            self.fault = fault
+            # The scope takes what it cancelled itself, so a `Cancelled` that arrives here is either
+            # on its way to where the service ends, or the class kept it from somewhere.
+            if is_ctrl_c(fault):
+                raise
+            if not (self.scope.cancel_called and isinstance(fault, trio.Cancelled)):
+                self.fault = fault
         finally:
             self.ended.set()
+
+
+class WrongResult(errors.HardwareError):
+    """The device class returned, or raised, what it must not; what it did is not known."""
 
 
 class Operations:
@@ -69,6 +84,7 @@ class Operations:
 
     Attributes:
         nursery: where calls run; set when the service starts.
+        opened: whether `open` has succeeded; until then nothing else reaches the class.
     """
 
     nursery: trio.Nursery
@@ -81,32 +97,39 @@ class Operations:
         self._stuck: _Call | None = None
         self._blamed: bool | None = None
         self._ending = False
+        self.opened = False
 
     async def ask(
         self,
-        operation: Callable[..., Any],
+        operation: Callable[..., Awaitable[_Result]],
         *arguments: Any,
-        expect: type[_Result] | tuple[type[_Result], ...],
         moving: bool = False,
         limit: float | None = None,
+        believe: Callable[[_Result], None] | None = None,
     ) -> _Result:
         """Call an operation of the vendor's class and keep its faults from the service.
 
         Args:
-            operation: a bound method of the device.
+            operation: as the abstract device class has it (`devices.CashDispenser.dispense`); its
+                annotation says what it returns. What is called is the device's own.
             arguments: passed on.
-            expect: the type the operation must return.
             moving: items may move: the call is shielded from cancel and timeout, so that
                 what moved can be booked; the device watches `command.cancel_requested`.
             limit: another limit than the service's.
+            believe: raises `exact.Mismatch` if a result of the right type cannot be true.
 
         Raises:
             XfsError: as raised by the device.
-            HardwareError: the device raised something else, returned something else, or
-                did not return within the limit.
-            DeviceNotReady: an earlier call has not come back yet.
+            HardwareError: the device raised something else, or did not return within the limit.
+            WrongResult: it returned, or said of its failure, what it must not.
+            DeviceNotReady: the device is not open, or an earlier call has not come back yet.
         """
-        where = f"{type(self._device).__name__}.{getattr(operation, '__name__', operation)}"
+        known = declared(operation)
+        where = f"{type(self._device).__name__}.{known.name}"
+        if not self.opened and known.name not in ("open", "close"):
+            raise errors.DeviceNotReady(
+                "the device could not be opened; it is tried again: see Common.Status"
+            )
         if self._stuck is not None:
             raise errors.DeviceNotReady(
                 f"the device is stuck: {self._stuck.where} has not returned; check it, or restart the service"
@@ -116,7 +139,7 @@ class Operations:
             limit = min(limit, _GRACE_SECONDS)
         call = _Call(where, moving, limit)
         self._calls.add(call)
-        self.nursery.start_soon(self._run, call, operation, arguments)
+        self.nursery.start_soon(self._run, call, known.name, arguments)
         in_time = False
         try:
             with call.patience:
@@ -126,33 +149,57 @@ class Operations:
             if not in_time:
                 await self._give_up(call)
         if call.fault is not None:
-            if isinstance(call.fault, errors.XfsError):
-                raise call.fault
-            self._log.error("%s raised %s", where, type(call.fault).__name__, exc_info=call.fault)
-            self._blame(moving)
-            raise errors.HardwareError(
-                f"the device class failed: {where} raised {type(call.fault).__name__}; see the service's log"
-            ) from call.fault
+            failed = self._failed(where, call.fault, moving)
+            if failed is call.fault:
+                raise failed
+            raise failed from call.fault
         if not call.returned:
             self._log.error("%s did not return within %g s", where, limit)
-            self._blame(moving)
+            self.blame(moving)
             raise errors.HardwareError(
                 f"the device did not answer: {where} took longer than {limit:g} s; "
                 "check the device, then reset it"
             )
-        result = call.result
-        if not isinstance(result, expect):
-            self._log.error("%s returned %s", where, type(result).__name__)
-            self._blame(moving)
-            raise errors.HardwareError(
-                f"the device class is wrong: {where} returned {type(result).__name__}; see the service's log"
-            )
-        self._absolve(moving)
+        try:
+            result: _Result = known.check(call.result)
+            if believe is not None:
+                believe(result)
+        except exact.Mismatch as wrong:
+            raise self._disbelieved(where, "returned what", wrong, moving) from None
+        failure = getattr(result, "failure", None)
+        if isinstance(failure, errors.HardwareError):
+            self._log.error("%s failed: %s", where, failure.description)
+            self.blame(moving)
+        else:
+            self._absolve(moving)
         return result
 
-    async def _run(self, call: _Call, operation: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    def _failed(self, where: str, fault: BaseException, moving: bool) -> errors.XfsError:
+        """What a command completes with after the device class raised something."""
+        if not isinstance(fault, errors.XfsError):
+            self._log.error("%s raised %s", where, type(fault).__name__, exc_info=fault)
+            self.blame(moving)
+            return errors.HardwareError(
+                f"the device class failed: {where} raised {type(fault).__name__}; see the service's log"
+            )
         try:
-            await call.run(operation, arguments)
+            failure: errors.XfsError = exact.checked(errors.XfsError, fault)
+            require_defined(failure, command.running())
+        except exact.Mismatch as wrong:
+            return self._disbelieved(where, f"raised a {type(fault).__name__} that", wrong, moving)
+        if isinstance(failure, errors.HardwareError):
+            self._log.error("%s failed: %s", where, failure.description)
+            self.blame(moving)
+        return failure
+
+    def _disbelieved(self, where: str, how: str, wrong: exact.Mismatch, moving: bool) -> WrongResult:
+        self._log.error("%s %s cannot be: %s", where, how, wrong)
+        self.blame(moving)
+        return WrongResult(f"the device class is wrong: {where} {how} cannot be: {wrong}")
+
+    async def _run(self, call: _Call, name: str, arguments: tuple[Any, ...]) -> None:
+        try:
+            await call.run(self._device, name, arguments)
         finally:
             self._calls.discard(call)
             if self._stuck is call:
@@ -185,7 +232,12 @@ class Operations:
         """The operation that does not come back, if there is one."""
         return self._stuck.where if self._stuck is not None else None
 
-    def _blame(self, moving: bool) -> None:
+    def blame(self, moving: bool) -> None:
+        """Show in the status that the device failed, until an operation succeeds.
+
+        Args:
+            moving: only one that moves something takes it back.
+        """
         status = self._device.status.common if self._device is not None else None
         if status is not None and status.device == "online":
             status.device = "hardwareError"

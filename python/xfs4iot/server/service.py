@@ -24,7 +24,8 @@ from xfs4iot.ledger import ServiceLedger
 from xfs4iot.protocol import errors, observed, registry, versions, wire
 from xfs4iot.protocol.message import Payload
 from xfs4iot.protocol.messages import common
-from xfs4iot.server.command import Command, Connection, Handler
+from xfs4iot.server.command import Command, Connection, Handler, told
+from xfs4iot.server.containment import fault_of
 from xfs4iot.server.deadlines import Deadlines
 from xfs4iot.server.operations import Operations
 from xfs4iot.server.peer import Peer
@@ -172,8 +173,10 @@ class Service:
 
     async def _open_device(self, device: Device) -> bool:
         state = "hardwareError"
+        self.operations.opened = False
         try:
-            await self.operations.ask(device.open, expect=object, limit=self.open_limit)
+            await self.operations.ask(Device.open, limit=self.open_limit)
+            self.operations.opened = True
             return True
         except errors.DeviceNotReady as fault:
             state = "offline"
@@ -193,22 +196,24 @@ class Service:
                     failures += 1
                     continue
             began = trio.current_time()
-            try:
-                if failures:
-                    for interface in self.interfaces.values():
-                        await interface.reopened()
-                        self._offer(interface)
-                await device.run()
+            fault = await fault_of(self._watch(device, failures > 0))
+            if fault is None:
                 return
-            except (trio.Cancelled, KeyboardInterrupt):
-                raise
-            except BaseException:
-                self.log.exception("%s.run failed", type(device).__name__)
-                self._set_device_state(device, "hardwareError")
+            self.log.error("%s.run failed", type(device).__name__, exc_info=fault)
+            self._set_device_state(device, "hardwareError")
             steady = trio.current_time() - began > 10 * _LONGEST_PAUSE
             failures = 1 if steady else failures + 1
+        self.operations.opened = False
         self.log.critical("the device failed %d times and is given up; restart the service", failures)
         self._set_device_state(device, "noDevice")
+
+    async def _watch(self, device: Device, reopened: bool) -> None:
+        """Let the device class run, after the interfaces have taken notice that it was opened again."""
+        if reopened:
+            for interface in self.interfaces.values():
+                await interface.reopened()
+                self._offer(interface)
+        await device.run()
 
     @staticmethod
     def _set_device_state(device: Device, state: str) -> None:
@@ -227,7 +232,7 @@ class Service:
                     nursery.start_soon(session.close)
             if self.device is not None:
                 with suppress(errors.XfsError):
-                    await self.operations.ask(self.device.close, expect=object)
+                    await self.operations.ask(Device.close)
 
     async def drain(self) -> None:
         """Take no more commands, cancel those that wait, and return when none runs."""
@@ -322,18 +327,17 @@ class Service:
         """Let the interfaces see an unsolicited event of the device, then broadcast it.
 
         A device class may call this from a thread of its own.
+
+        Raises:
+            ValueError: it is not an event of the standard.
         """
         if threading.get_ident() != self._thread:
             self._token.run_sync_soon(self._thread_event, event)
             return
-        entry, payload = registry.event_of(type(event)), wire.encode(event)
-        try:
-            wire.decode(type(event), payload)
-        except errors.InvalidData as wrong:
-            raise ValueError(f"{type(event).__name__} of the device is not the standard's: {wrong}") from None
+        entry, payload = told(event)
         for interface in self.interfaces.values():
             interface.observe(event)
-        self._broadcast(entry, None if entry.empty else payload)
+        self._broadcast(entry, payload)
 
     def _thread_event(self, event: Payload) -> None:
         """An event from a thread, which nobody can be told about but the log."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from xfs4iot.protocol import wire
+from xfs4iot.protocol import exact, wire
 
 __all__ = ["StatusChanges", "difference"]
 
@@ -60,7 +60,7 @@ class StatusChanges:
 
     def __init__(self, status: msgspec.Struct) -> None:
         self._status = status
-        self._known: dict[str, Any] = wire.plain(status)
+        self._known: dict[str, Any] = wire.plain(exact.sound(status)[0])
 
     def take(self) -> dict[str, Any]:
         """The difference to what clients know, which they know from now on; empty if none."""

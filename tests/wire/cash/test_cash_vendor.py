@@ -76,12 +76,16 @@ async def test_error_codes_of_the_device_reach_the_client(nursery: trio.Nursery,
     assert content(await unit(client, "unit1")) == 50
 
 
-async def test_an_error_code_that_the_command_lacks_is_an_internal_error(nursery: trio.Nursery) -> None:
+async def test_an_error_code_that_the_command_lacks_is_an_unknown_outcome(
+    nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+) -> None:
     device = Teller()
     device.fault = errors.CommandError("noItems", "says the device")
     client = await serving(device, nursery)
     failed = await client.failure("CashDispenser.Dispense", {"denomination": amount(20)})
-    assert failed == "internalError"
+    assert failed == "hardwareError"
+    assert "Teller.dispense raised a CommandError that cannot be: error_code is str 'noItems'" in caplog.text
+    assert (await unit(client, "unit1"))["status"]["accuracy"] == "inaccurate"
 
 
 @pytest.mark.parametrize(
@@ -112,7 +116,7 @@ async def test_units_that_no_client_could_be_told_are_refused_and_logged(
 
     client = await serving(Wrong(), nursery)
     assert await client.success("Storage.GetStorage") == {}
-    assert "the device class is wrong about its unit" in caplog.text
+    assert "the device class is wrong" in caplog.text
 
 
 class Saying(Minimal):

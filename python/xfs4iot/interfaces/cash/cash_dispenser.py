@@ -13,18 +13,14 @@ even the present status. What was dispensed is what the device reports, not what
 from __future__ import annotations
 
 from functools import partial
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from xfs4iot import devices
 from xfs4iot.devices import (
-    CashMovement,
     CashUnitError,
-    Counted,
     Destination,
-    Dispensed,
     DispenseRequest,
-    Presented,
-    Tested,
     items_from,
 )
 from xfs4iot.interfaces.cash.cash_management import CashManagement
@@ -48,6 +44,13 @@ from xfs4iot.interfaces.cash.positions import (
     status_of,
 )
 from xfs4iot.interfaces.cash.present_status import PresentStatuses
+from xfs4iot.interfaces.cash.reported import (
+    counted_as_asked,
+    dispensed_as_asked,
+    presented_as_asked,
+    rejected_as_asked,
+    tested_as_asked,
+)
 from xfs4iot.interfaces.cash.results import storage_changes
 from xfs4iot.interfaces.cash.search import LongSearch
 from xfs4iot.interfaces.checks import device_ready, given
@@ -277,9 +280,9 @@ class CashDispenser(Interface[devices.CashDispenser]):
             result, booking = await self._movements.move(
                 command,
                 "dispense",
-                self.device.dispense,
-                DispenseRequest(planned.counts, position, request.token),
-                expect=Dispensed,
+                devices.CashDispenser.dispense,
+                DispenseRequest(MappingProxyType(dict(planned.counts)), position, request.token),
+                believe=dispensed_as_asked(planned.counts),
                 planned=items_from(planned.counts, "stacker" if self._has_stacker() else "output"),
                 units=self.storage.names_of_type("reject"),
                 check=partial(self._denominator.require_available, planned.counts),
@@ -336,9 +339,9 @@ class CashDispenser(Interface[devices.CashDispenser]):
         result, _ = await self._movements.move(
             command,
             "present",
-            self.device.present,
+            devices.CashDispenser.present,
             position,
-            expect=Presented,
+            believe=presented_as_asked,
             units=self.storage.counts.at("stacker"),
             detail={"position": position},
         )
@@ -358,7 +361,12 @@ class CashDispenser(Interface[devices.CashDispenser]):
         """`CashDispenser.Reject`."""
         unit = _reject_unit(self)
         result, _ = await self._movements.move(
-            command, "reject", self.device.reject, unit, expect=CashMovement, units=[unit]
+            command,
+            "reject",
+            devices.CashDispenser.reject,
+            unit,
+            units=[unit],
+            believe=rejected_as_asked(unit),
         )
         if result.failure is not None:
             raise result.failure
@@ -370,7 +378,7 @@ class CashDispenser(Interface[devices.CashDispenser]):
     async def prepare_dispense(self, request: messages.PrepareDispense, command: Command) -> None:
         """`CashDispenser.PrepareDispense`."""
         assert request.action is not None
-        await self.ask(self.device.prepare_dispense, request.action, expect=type(None))
+        await self.ask(devices.CashDispenser.prepare_dispense, request.action)
 
     @handles(
         "CashDispenser.Count",
@@ -383,7 +391,13 @@ class CashDispenser(Interface[devices.CashDispenser]):
         position = output_position(self.device, request.position)
         units = _units_to_count(self, request)
         result, _ = await self._movements.move(
-            command, "count", self.device.count, units, position, expect=Counted, units=units
+            command,
+            "count",
+            devices.CashDispenser.count,
+            units,
+            position,
+            units=units,
+            believe=counted_as_asked(units),
         )
         counted = {
             unit: messages.CountCompletionCountedCashUnits(
@@ -434,10 +448,10 @@ class CashDispenser(Interface[devices.CashDispenser]):
         result, _ = await self._movements.move(
             command,
             "test",
-            self.device.test_cash_units,
+            devices.CashDispenser.test_cash_units,
             tuple(units),
             where,
-            expect=Tested,
+            believe=tested_as_asked(units),
             units=[*units, *([where.unit] if where.unit else [])],
         )
         for unit, failure in result.failed.items():

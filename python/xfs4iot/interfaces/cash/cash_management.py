@@ -8,13 +8,14 @@ the service's, told to the device at each start; tellers and their totals are th
 
 from __future__ import annotations
 
+from copy import deepcopy
 from operator import attrgetter
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
 from xfs4iot import devices
-from xfs4iot.devices import CashMovement, Destination, Retracted, RetractRequest, implements
+from xfs4iot.devices import Destination, Retracted, RetractRequest, implements
 from xfs4iot.interfaces.cash.checks import device_there, no_exchange, position_exists
 from xfs4iot.interfaces.cash.classification import is_listed
 from xfs4iot.interfaces.cash.counts import Booking
@@ -26,6 +27,7 @@ from xfs4iot.interfaces.cash.positions import (
     require_room,
     status_of,
 )
+from xfs4iot.interfaces.cash.reported import calibrated_as_asked
 from xfs4iot.interfaces.cash.results import arrived_at, taken_in
 from xfs4iot.interfaces.cash.tellers import Tellers
 from xfs4iot.interfaces.checks import device_ready
@@ -292,9 +294,8 @@ class CashManagement(Interface[devices.CashManagement]):
         result, booking = await self.movements.move(
             command,
             "retract",
-            self.device.retract,
+            devices.CashManagement.retract,
             RetractRequest(position, where),
-            expect=Retracted,
             units=[where.unit] if where.unit else (),
             detail={"position": position},
         )
@@ -313,9 +314,9 @@ class CashManagement(Interface[devices.CashManagement]):
         result, booking = await self.movements.move(
             command,
             "reset",
-            self.device.reset,
+            devices.CashManagement.reset,
             where,
-            expect=Retracted,
+            clears=[place for place in ("transport", "stacker") if place != where.target],
             units=[where.unit] if where.unit else (),
             detail={},
         )
@@ -351,7 +352,7 @@ class CashManagement(Interface[devices.CashManagement]):
     )
     async def open_shutter(self, request: messages.OpenShutter, command: Command) -> None:
         """`CashManagement.OpenShutter`."""
-        await self._shutter(request, self.device.open_shutter)
+        await self._shutter(request, devices.CashManagement.open_shutter)
 
     @handles(
         "CashManagement.CloseShutter",
@@ -360,11 +361,11 @@ class CashManagement(Interface[devices.CashManagement]):
     )
     async def close_shutter(self, request: messages.CloseShutter, command: Command) -> None:
         """`CashManagement.CloseShutter`."""
-        await self._shutter(request, self.device.close_shutter)
+        await self._shutter(request, devices.CashManagement.close_shutter)
 
     async def _shutter(self, request: messages.OpenShutter | messages.CloseShutter, operation: Any) -> None:
         position = output_position(self.device, request.position)
-        await self.ask(operation, position, expect=type(None), moving=True)
+        await self.ask(operation, position, moving=True)
 
     @handles(
         "CashManagement.CalibrateCashUnit",
@@ -376,15 +377,16 @@ class CashManagement(Interface[devices.CashManagement]):
     ) -> messages.CalibrateCashUnitCompletion:
         """`CashManagement.CalibrateCashUnit`."""
         assert request.unit is not None
+        assert request.num_of_bills is not None
         where = _calibration_target(self, request)
         result, _ = await self.movements.move(
             command,
             "calibrate",
-            self.device.calibrate_cash_unit,
+            devices.CashManagement.calibrate_cash_unit,
             request.unit,
             request.num_of_bills,
             where,
-            expect=CashMovement,
+            believe=calibrated_as_asked(request.unit, request.num_of_bills),
             units=[request.unit],
         )
         if result.failure is not None:
@@ -402,7 +404,7 @@ class CashManagement(Interface[devices.CashManagement]):
         self, request: messages.GetItemInfo, command: Command
     ) -> messages.GetItemInfoCompletion:
         """`CashManagement.GetItemInfo` 3.0: of all items, or of one level, or one of them."""
-        found: list[messages.ItemInfo] = await self.ask(self.device.get_item_info, expect=list)
+        found = await self.ask(devices.CashManagement.get_item_info)
         found = [self._classified(item) for item in found]
         if request.items is not None:
             if request.items.level is not None:
@@ -433,10 +435,9 @@ class CashManagement(Interface[devices.CashManagement]):
             version=request.version, classification_elements=request.classification_elements
         )
         await self.ask(
-            self.device.set_classification_list,
+            devices.CashManagement.set_classification_list,
             wanted.version,
-            wanted.classification_elements or [],
-            expect=type(None),
+            deepcopy(wanted.classification_elements or []),
         )
         await self.service.ledger.put_document(_CLASSIFICATION, wire.encode(wanted))
         self._classification = wanted
@@ -455,9 +456,9 @@ class CashManagement(Interface[devices.CashManagement]):
         kept = self._classification
         if not kept.classification_elements or not implements(self.device, "set_classification_list"):
             return
-        operation = self.device.set_classification_list
+        operation = devices.CashManagement.set_classification_list
         try:
-            await self.ask(operation, kept.version, kept.classification_elements, expect=type(None))
+            await self.ask(operation, kept.version, deepcopy(kept.classification_elements))
         except errors.XfsError as fault:
             self.service.log.error("the device did not take its classification list: %s", fault)
 

@@ -25,7 +25,7 @@ from xfs4iot.devices import CashMovement, CashUnit, ItemsMoved, Retracted
 from xfs4iot.ledger import CounterKey, Posting, ServiceLedger, SetPosting
 from xfs4iot.protocol.messages import cash_management as messages
 
-__all__ = ["Booking", "CashCounts", "ItemCounts", "cash_counts", "item_counts"]
+__all__ = ["Booking", "CashCounts", "ItemCounts", "cash_counts", "item_counts", "origin_of"]
 
 ItemCounts = dict[tuple[str, str], int]
 """Items by item id and level; items not told apart have the id "" and the level "unrecognized"."""
@@ -42,6 +42,13 @@ _WHERE = {
     "unknown": "out.unknown",
 }
 _WITHIN_REACH = ("output", "customer")
+
+
+def origin_of(items: ItemsMoved) -> str | None:
+    """The unit that items were dispensed from; None if nobody knows."""
+    if items.origin is not None:
+        return items.origin
+    return None if items.source in _WHERE else items.source
 
 
 def cash_counts(items: Mapping[tuple[str, str], int]) -> messages.StorageCashCounts | None:
@@ -127,11 +134,20 @@ class CashCounts:
         """What the unit held when it was last set."""
         return cash_counts(self.items(unit, "initial")) or messages.StorageCashCounts(unrecognized=0)
 
-    def at(self, place: str) -> dict[str, int]:
-        """Items that are on the stacker or the transport, by unit of origin."""
+    def at(self, place: str, after: CashMovement | None = None) -> dict[str, int]:
+        """Items that are on the stacker or the transport, by unit of origin.
+
+        Args:
+            after: a movement that is not booked yet.
+        """
+        held: Mapping[CounterKey, int] = self._ledger.counters()
+        if after is not None:
+            booker = _Booker(held, self._units)
+            booker.book(after)
+            held = booker.held
         bucket = _WHERE[place]
         found: Counter[str] = Counter()
-        for key, value in self._ledger.counters().items():
+        for key, value in held.items():
             if key.bucket == bucket and value > 0:
                 found[key.unit] += value
         return dict(found)
@@ -153,7 +169,7 @@ class CashCounts:
 
 class _Booker:
     def __init__(self, counters: Mapping[CounterKey, int], units: Mapping[str, CashUnit]) -> None:
-        self._held = Counter(counters)
+        self.held = Counter(counters)
         self._units = units
         self._posted: Counter[CounterKey] = Counter()
         self._booking = Booking()
@@ -164,9 +180,10 @@ class _Booker:
             if items.count > 0 and items.source != items.target:
                 self._move(items)
         for unit in movement.emptied:
-            left = sum(held for key, held in self._held.items() if key.unit == unit and key.bucket == "count")
+            left = sum(held for key, held in self.held.items() if key.unit == unit and key.bucket == "count")
             if left > 0:
                 self._move(ItemsMoved(left, unit, "unknown", origin=unit))
+                booking.inaccurate.add(unit)
         booking.inaccurate |= movement.inaccurate
         if isinstance(movement, Retracted):
             booking.into |= movement.into
@@ -176,7 +193,7 @@ class _Booker:
         return booking
 
     def _move(self, items: ItemsMoved) -> None:
-        origin = items.origin if items.origin is not None else self._unit(items.source)
+        origin = origin_of(items)
         if self._unit(items.source):
             drawn = self._draw(items.source, "count", items)
         elif origin is None:
@@ -194,7 +211,7 @@ class _Booker:
             if origin is not None and (source not in _WITHIN_REACH or target not in _WITHIN_REACH):
                 self._post(origin, _WHERE[target], item, level, count)
                 if source in _WITHIN_REACH:
-                    known = min(count, max(self._held[CounterKey(origin, "out.presented", item, level)], 0))
+                    known = min(count, max(self.held[CounterKey(origin, "out.presented", item, level)], 0))
                     self._post(origin, "out.presented", item, level, -known)
                     self._post(origin, "initial", item, level, count - known)
             return
@@ -221,7 +238,7 @@ class _Booker:
         wanted = items.count
         stock = [
             (key, held)
-            for key, held in sorted(self._held.items(), key=lambda entry: (entry[0].item == "", entry[0]))
+            for key, held in sorted(self.held.items(), key=lambda entry: (entry[0].item == "", entry[0]))
             if key.unit == unit and key.bucket == bucket and held > 0
         ]
         for exact in (True, False):
@@ -236,8 +253,7 @@ class _Booker:
         if wanted:
             unknown = self._usual(unit, items)
             drawn[unknown] = drawn.get(unknown, 0) + wanted
-            if bucket == "count":
-                self._booking.inaccurate.add(unit)
+            self._booking.inaccurate.add(unit)
             if not keep:
                 self._post(unit, "initial", *unknown, wanted)
         return drawn
@@ -258,7 +274,7 @@ class _Booker:
     def _post(self, unit: str, bucket: str, item: str, level: str, delta: int) -> None:
         key = CounterKey(unit, bucket, item, level)
         self._posted[key] += delta
-        self._held[key] += delta
+        self.held[key] += delta
 
     def _unit(self, place: str) -> str | None:
         return None if place in _WHERE else place

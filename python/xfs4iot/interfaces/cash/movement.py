@@ -16,6 +16,9 @@ counts by itself (`unit_counts`; what is missing then left to an unknown place),
 marking the units concerned as inaccurate. A device that does not answer leaves the intent
 open, and nothing moves before it does.
 
+What the device says is believed only if it can be (`reported`): a result that cannot be true, or that
+cannot be booked, leaves the movement with an unknown outcome, as if the operation had raised.
+
 A ledger that cannot be written (a full disk) refuses at 1, and nothing moves. If it fails at 3,
 what the device said is held in memory and tried again until it is booked; meanwhile the units
 concerned say that their counts are not known, the present status is unknown, and nothing moves.
@@ -24,20 +27,26 @@ concerned say that their counts are not known, the present status is unknown, an
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
 import trio
 
-from xfs4iot.devices import CashMovement, CashUnitError, ItemsMoved, Retracted, implements
+from xfs4iot import devices
+from xfs4iot.devices import CashMovement, CashUnitError, ItemsMoved, implements
 from xfs4iot.interfaces.cash.counts import Booking
+from xfs4iot.interfaces.cash.reported import dispensed_as_asked, require_counts_possible, require_possible
 from xfs4iot.interfaces.checks import require_ready
 from xfs4iot.interfaces.storage.storage import Storage
-from xfs4iot.ledger import Intent, LedgerUnavailable
+from xfs4iot.ledger import Intent, LedgerUnavailable, Posting
 from xfs4iot.protocol import errors
 from xfs4iot.server.command import Command
+from xfs4iot.server.operations import WrongResult
+from xfs4iot.server.results import require_defined
 
 __all__ = ["CashMovements", "Consequence"]
 
@@ -97,23 +106,26 @@ class CashMovements:
         self,
         command: Command,
         kind: str,
-        operation: Callable[..., Any],
+        operation: Callable[..., Awaitable[_Movement]],
         *arguments: Any,
-        expect: type[_Movement],
         planned: Iterable[ItemsMoved] = (),
         units: Iterable[str] = (),
         check: Callable[[], None] | None = None,
+        believe: Callable[[_Movement], None] | None = None,
+        clears: Iterable[str] = (),
         detail: Mapping[str, Any] | None = None,
     ) -> tuple[_Movement, Booking]:
         """Carry out one movement.
 
         Args:
             kind: of the movement, for the journal; its `consequences` are booked with it.
-            operation, arguments: the device's; it is called with the movement's events last.
-            expect: what it returns.
+            operation: as the abstract device class has it.
+            arguments: of the operation; it is called with the movement's events last.
             planned: what is expected to move.
             units: what else it concerns.
             check: raises what refuses it by the counts as they are when open movements are settled.
+            believe: raises `exact.Mismatch` if the device cannot have done that when it was asked for this.
+            clears: places that are empty after a success, whatever the device says of them.
             detail: what is needed to settle it after a crash.
 
         Returns:
@@ -132,7 +144,15 @@ class CashMovements:
                 check()
             with trio.CancelScope(shield=True):
                 moved = await self._move(
-                    command, kind, operation, arguments, expect, planned, set(units), detail or {}
+                    command,
+                    kind,
+                    operation,
+                    arguments,
+                    planned,
+                    set(units),
+                    believe,
+                    tuple(clears),
+                    detail or {},
                 )
         return moved
 
@@ -140,17 +160,18 @@ class CashMovements:
         self,
         command: Command,
         kind: str,
-        operation: Callable[..., Any],
+        operation: Callable[..., Awaitable[_Movement]],
         arguments: tuple[Any, ...],
-        expect: type[_Movement],
         planned: Iterable[ItemsMoved],
         units: set[str],
+        believe: Callable[[_Movement], None] | None,
+        clears: tuple[str, ...],
         detail: Mapping[str, Any],
     ) -> tuple[_Movement, Booking]:
         storage = self.storage
         service = storage.service
         plan = storage.counts.book(CashMovement(moved=tuple(planned)))
-        places = ("stacker", "transport", *(("output",) if issubclass(expect, Retracted) else ()))
+        places = ("stacker", "transport", *(("output",) if kind in ("retract", "reset") else ()))
         outside = {unit for place in places for unit in storage.counts.at(place)}
         concerned = sorted({posting.unit for posting in plan.postings} | units | outside)
         intent = await service.ledger.begin(
@@ -162,9 +183,16 @@ class CashMovements:
             detail={**detail, "units": concerned},
         )
         storage.unsettled = frozenset(concerned)
+
+        def possible(result: _Movement) -> None:
+            require_possible(storage, result)
+            require_defined(result.failure, command)
+            if believe is not None:
+                believe(result)
+
         try:
-            result: _Movement = await storage.ask(
-                operation, *arguments, _Events(command, intent.id), expect=expect, moving=True
+            result = await storage.ask(
+                operation, *arguments, _Events(command, intent.id), moving=True, believe=possible
             )
         except errors.HardwareError:
             try:
@@ -183,12 +211,68 @@ class CashMovements:
             result = dataclasses.replace(
                 result, failure=errors.TimeOut(f"{command.name} was not done within its timeout")
             )
-        self._held[intent.id] = result
-        booking = await self._booked(command, self._book(intent, result))
+        whole = result if result.failure is not None else self._cleared(command, result, clears)
+        self._held[intent.id] = whole
+        booking = await self._booked(command, self._close(intent, whole))
         del self._held[intent.id]
         storage.unsettled = frozenset()
         storage.publish()
+        if booking is None:
+            raise errors.HardwareError(
+                f"what the device says that {command.name} has moved cannot be booked; "
+                "its units are inaccurate: see Storage.GetStorage"
+            )
         return result, booking
+
+    def _cleared(self, command: Command, result: _Movement, clears: tuple[str, ...]) -> _Movement:
+        """With what the books have at places that are empty now, and the device says nothing of."""
+        if not clears:
+            return result
+        storage = self.storage
+        lost = tuple(
+            ItemsMoved(count, place, "unknown", origin=unit)
+            for place in clears
+            for unit, count in storage.counts.at(place, after=result).items()
+        )
+        if not lost:
+            return result
+        told = ", ".join(f"{items.count} of {items.origin} on the {items.source}" for items in lost)
+        storage.service.log.error(
+            "%s succeeded and says nothing of items that should have been there: %s; their place is "
+            "unknown now and their units are inaccurate: look for them",
+            command.name,
+            told,
+        )
+        storage.service.operations.blame(moving=True)
+        return dataclasses.replace(
+            result,
+            moved=result.moved + lost,
+            inaccurate=result.inaccurate | {items.origin for items in lost if items.origin is not None},
+        )
+
+    async def _close(self, intent: Intent, result: CashMovement | None, known: bool = True) -> Booking | None:
+        """Book a movement; if what it moved cannot be booked, that nobody knows it, and return None.
+
+        Raises:
+            LedgerUnavailable: it could not be written.
+        """
+        if result is not None:
+            try:
+                return await self._book(intent, result, moved_unknown=not known)
+            except LedgerUnavailable:
+                raise
+            except Exception:
+                self.storage.service.log.exception("what %s has moved cannot be booked", intent.command)
+        try:
+            await self._book(intent, None, moved_unknown=True)
+        except LedgerUnavailable:
+            raise
+        except Exception:
+            self.storage.service.log.exception("what follows from %s cannot be booked", intent.command)
+            await self.storage.service.ledger.book(
+                intent, (), outcome="unknown", documents=self.storage.documents(_units(intent))
+            )
+        return None
 
     async def _booked(self, command: Command, booking: Awaitable[_Result]) -> _Result:
         """Wait for a booking; one that cannot be written is tried again until it can."""
@@ -233,7 +317,7 @@ class CashMovements:
         booking = storage.counts.book(result if result is not None else CashMovement())
         inaccurate = booking.inaccurate
         if moved_unknown:
-            inaccurate = inaccurate | set(intent.detail.get("units", ()))
+            inaccurate = inaccurate | _units(intent)
         failure = result.failure if result is not None else None
         if isinstance(failure, CashUnitError) and failure.failure == "empty":
             inaccurate = inaccurate | {unit for unit in failure.units if storage.counts.total(unit)}
@@ -265,10 +349,10 @@ class CashMovements:
         storage = self.storage
         with trio.CancelScope(shield=True):
             for intent in storage.service.ledger.open_intents():
-                storage.unsettled = storage.unsettled | set(intent.detail.get("units", ()))
+                storage.unsettled = storage.unsettled | _units(intent)
                 result, known = await self._recalled(intent)
                 try:
-                    await self._book(intent, result, moved_unknown=not known)
+                    closed = await self._close(intent, result, known)
                 except LedgerUnavailable:
                     self._try_again()
                     raise
@@ -276,7 +360,9 @@ class CashMovements:
                     "%s of request %d was interrupted: %s",
                     intent.command,
                     intent.request_id,
-                    "booked as the device recorded it" if known else "its units are inaccurate",
+                    "booked as the device recorded it"
+                    if known and closed is not None
+                    else "its units are inaccurate",
                 )
             self._held.clear()
             storage.unsettled = frozenset()
@@ -287,17 +373,40 @@ class CashMovements:
         if intent.id in self._held:
             return self._held[intent.id], True
         if implements(device, "recall") and intent.kind != "recover":
-            recalled = await storage.ask(device.recall, intent.id, expect=(CashMovement, type(None)))
-            if recalled is not None:
-                return recalled, True
+            with suppress(WrongResult):
+                recalled = await storage.ask(
+                    devices.CashManagement.recall, intent.id, believe=partial(self._recallable, intent)
+                )
+                if recalled is not None:
+                    return recalled, True
         if implements(device, "unit_counts"):
-            counted = await storage.ask(device.unit_counts, expect=dict)
-            gone = []
-            for unit, held in counted.items():
-                missing = storage.counts.total(unit) - held
-                if missing > 0:
-                    gone.append(ItemsMoved(missing, unit, "unknown", origin=unit))
-                elif missing < 0:
-                    gone.append(ItemsMoved(-missing, "unknown", unit))
-            return CashMovement(moved=tuple(gone)), False
+            with suppress(WrongResult):
+                counted = await storage.ask(
+                    devices.Storage.unit_counts, believe=partial(require_counts_possible, storage)
+                )
+                gone = []
+                for unit, held in counted.items():
+                    missing = storage.counts.total(unit) - held
+                    if missing > 0:
+                        gone.append(ItemsMoved(missing, unit, "unknown", origin=unit))
+                    elif missing < 0:
+                        gone.append(ItemsMoved(-missing, "unknown", unit))
+                return CashMovement(moved=tuple(gone)), False
         return None, False
+
+    def _recallable(self, intent: Intent, recalled: CashMovement | None) -> None:
+        """See that a movement can have moved what the device recalls of it. Raises Mismatch."""
+        if recalled is None:
+            return
+        require_possible(self.storage, recalled)
+        if intent.kind == "dispense":
+            planned: Counter[str] = Counter()
+            for posting in intent.planned:
+                if isinstance(posting, Posting) and posting.bucket in ("out.stacked", "out.presented"):
+                    planned[posting.unit] += posting.delta
+            dispensed_as_asked(planned)(dataclasses.replace(recalled, failure=errors.HardwareError()))
+
+
+def _units(intent: Intent) -> set[str]:
+    """The units that a movement may concern."""
+    return set(intent.detail.get("units", ()))

@@ -12,10 +12,11 @@ from decimal import Decimal
 from typing import Any
 
 from xfs4iot.devices import CashMovement, ItemsMoved, Presented
-from xfs4iot.interfaces.cash.counts import Booking
+from xfs4iot.interfaces.cash.counts import Booking, origin_of
 from xfs4iot.interfaces.cash.denomination import Denominator
 from xfs4iot.interfaces.cash.positions import output_position
 from xfs4iot.interfaces.cash.present_status import PresentStatus, PresentStatuses
+from xfs4iot.interfaces.cash.reported import arrived
 from xfs4iot.interfaces.cash.tellers import Tellers
 from xfs4iot.interfaces.cash.token_amounts import token_amounts
 from xfs4iot.interfaces.common.end_to_end_security import CommandTokens
@@ -43,12 +44,7 @@ class Payout:
 
     def paid(self, result: CashMovement) -> dict[str, int]:
         """Items on their way to the customer, by unit."""
-        paid: dict[str, int] = {}
-        for items in result.moved:
-            for place, sign in ((items.target, 1), (items.source, -1)):
-                if items.origin is not None and place in ("stacker", "output"):
-                    paid[items.origin] = paid.get(items.origin, 0) + sign * items.count
-        return {unit: count for unit, count in paid.items() if count > 0}
+        return arrived(result)
 
     def with_cash_box(self, counts: Mapping[str, int], cash_box: Mapping[str, Decimal]) -> dict[str, Decimal]:
         """What items by unit are worth together with the amounts of a cash box, by currency."""
@@ -119,9 +115,10 @@ class Payout:
         """What some of the items moved are worth; None if it is not known of all of them."""
         counts: dict[str, int] = {}
         for items in filter(which, result.moved):
-            if items.origin is None:
+            origin = origin_of(items)
+            if origin is None:
                 return None
-            counts[items.origin] = counts.get(items.origin, 0) + items.count
+            counts[origin] = counts.get(origin, 0) + items.count
         return self.token_amounts(counts)
 
     def token_amounts(self, counts: Mapping[str, int]) -> dict[str, Decimal] | None:

@@ -10,7 +10,7 @@ SetVersions hold for the connection that chose them.
 from __future__ import annotations
 
 from operator import attrgetter
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import msgspec
 
@@ -18,7 +18,7 @@ from xfs4iot.devices import Device, implements
 from xfs4iot.interfaces.checks import given
 from xfs4iot.interfaces.common.end_to_end_security import CommandTokens
 from xfs4iot.interfaces.power_management import recovery_time_given, save_power
-from xfs4iot.protocol import errors, registry, versions, wire
+from xfs4iot.protocol import errors, exact, registry, versions, wire
 from xfs4iot.protocol.messages import common as messages
 from xfs4iot.server.command import Command
 from xfs4iot.server.handler import Interface, check, handles, step
@@ -29,6 +29,8 @@ __all__ = ["Common"]
 has_nonces = attrgetter("tokens.offers_nonces")
 
 _TRANSACTION = "Common.transaction"
+
+_Stated = TypeVar("_Stated", messages.StatusCompletion, messages.CapabilitiesCompletion)
 
 
 @check("invalidData")
@@ -78,22 +80,38 @@ class Common(Interface[Device]):
     def status(self, request: None, command: Command) -> bytes:
         """`Common.Status`: the live status, written anew only after a change."""
         if self._status is None or self._status_serial != self.service.status_serial:
-            self._status = None
-            written = wire.encode(self.device.status)
-            try:
-                wire.decode(messages.StatusCompletion, written)
-            except errors.InvalidData as wrong:
-                raise errors.InternalError(
-                    f"the device class set a status that is not the standard's: {wrong}"
-                ) from None
-            self._status_serial, self._status = self.service.status_serial, written
+            self._status = self._written_status()
+            self._status_serial = self.service.status_serial
         return self._status
+
+    def _written_status(self) -> bytes:
+        """The status; without those of its parts that are not the standard's.
+
+        Attributes cannot be set to what is not, but a list that is changed in place has no such guard.
+        """
+        try:
+            written = wire.encode(self.device.status)
+            wire.decode(messages.StatusCompletion, written)
+            return written
+        except Exception:
+            status = self._sound(self.device.status, "status")
+            if status.common is None:
+                status.common = messages.StatusProperties(device="hardwareError", device_position="unknown")
+            return wire.encode(status)
+
+    def _sound(self, stated: _Stated, name: str) -> _Stated:
+        sound, problems = exact.sound(stated)
+        for wrong in problems:
+            self.service.log.error(
+                "the device class is wrong about its %s, which is left out: %s", name, wrong
+            )
+        return sound
 
     @handles("Common.Capabilities")
     def capabilities(self, request: None, command: Command) -> bytes:
         """`Common.Capabilities`: what the device can do, and each message in each version served."""
         if self._capabilities is None:
-            device = self.device.capabilities
+            device = self._sound(self.device.capabilities, "capabilities")
             common = msgspec.structs.replace(
                 device.common or messages.CapabilityProperties(), end_to_end_security=self.tokens.capability()
             )
@@ -169,10 +187,9 @@ class Common(Interface[Device]):
         assert request.state is not None
         if implements(self.device, "set_transaction_state"):
             await self.ask(
-                self.device.set_transaction_state,
+                Device.set_transaction_state,
                 request.state,
                 request.transaction_id or "",
-                expect=type(None),
             )
         self._transaction = messages.GetTransactionStateCompletion(
             state=request.state, transaction_id=request.transaction_id
@@ -194,7 +211,7 @@ class Common(Interface[Device]):
         if self.tokens.checks_here:
             nonce = await self.tokens.new_nonce()
         else:
-            nonce = await self.ask(self.device.get_command_nonce, expect=str)
+            nonce = await self.ask(Device.get_command_nonce)
         return messages.GetCommandNonceCompletion(command_nonce=nonce)
 
     @handles(
@@ -205,4 +222,4 @@ class Common(Interface[Device]):
         if self.tokens.checks_here:
             await self.tokens.clear_nonce()
         else:
-            await self.ask(self.device.clear_command_nonce, expect=type(None))
+            await self.ask(Device.clear_command_nonce)

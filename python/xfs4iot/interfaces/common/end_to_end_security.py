@@ -31,7 +31,7 @@ import msgspec
 import trio
 
 from xfs4iot import tokens
-from xfs4iot.devices import TokenUse, implements
+from xfs4iot.devices import Device, TokenUse, implements
 from xfs4iot.interfaces.common.command_nonce import USED_UP, LiveNonce
 from xfs4iot.protocol import errors, registry
 from xfs4iot.protocol.messages import common as messages
@@ -200,7 +200,7 @@ class CommandTokens:
         device: Any = self.service.device
         key = settings.key
         if key is None and implements(device, "token_key"):
-            key = await self._ask(device.token_key, settings.key_name, expect=(bytes, type(None)))
+            key = await self._ask(Device.token_key, settings.key_name)
         if key is None:
             self._state = "notConfigured" if settings.required == "always" else "notEnforced"
         elif len(key) < tokens.SHORTEST_KEY:
@@ -304,7 +304,7 @@ class CommandTokens:
                 raise _missing(use.command)
             return None
         if implements(device, "check_token"):
-            await self._ask(device.check_token, token, use, expect=type(None))
+            await self._ask(Device.check_token, token, use)
         try:
             return Authorisation(tokens.parse(token).hmac)
         except errors.XfsError:
@@ -364,7 +364,7 @@ class CommandTokens:
         if not nonce or self.capability() is None or self._settings().responses is None:
             return None
         if implements(device, "present_token"):
-            return await self._ask(device.present_token, nonce, report, expect=str)
+            return await self._ask(Device.present_token, nonce, report)
         key = await self._key() if self.checks_here else None
         if key is None:
             return None

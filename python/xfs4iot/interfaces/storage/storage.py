@@ -17,7 +17,7 @@ value) needs an exchange; counts, thresholds and locks do not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from operator import attrgetter
 from typing import Any, ClassVar, Literal
@@ -25,6 +25,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 import trio
 
+from xfs4iot import devices
 from xfs4iot.devices import CashUnit, CashUnitError, UnitError, UnitFailure, UnitStatus, implements
 from xfs4iot.interfaces.cash.configuration import Configuration, check_initial, configured
 from xfs4iot.interfaces.cash.counts import CashCounts, item_counts
@@ -134,7 +135,7 @@ class Storage(Interface[Any]):
     async def detect(self) -> None:
         """Ask the device which units it has, and keep, begin or miss each."""
         try:
-            found = await self.ask(self.device.cash_units, expect=(Mapping, type(None)))
+            found = await self.ask(devices.Storage.cash_units)
             check_units(found or {}, getattr(self.device, "bank_notes", {}))
         except errors.XfsError as fault:
             self.service.log.error("the device does not say which units it has: %s", fault)
@@ -183,6 +184,21 @@ class Storage(Interface[Any]):
             self._changes.remember(self.records())
             for call in self.changed:
                 call()
+
+    @property
+    def names(self) -> Collection[str]:
+        """Of all units that the service knows, be they there or missing."""
+        return self._kept.keys()
+
+    @property
+    def known_items(self) -> set[str]:
+        """Ids of the items that the device knows, or that its units hold."""
+        known = set(getattr(self.device, "bank_notes", {}))
+        return known.union(*(unit.cash_items for unit in self.units.values()))
+
+    def accuracy(self, unit: str) -> Accuracy:
+        """How far the unit's counts can be trusted."""
+        return self._kept[unit].accuracy
 
     @property
     def exchange_active(self) -> bool:
@@ -378,7 +394,7 @@ class Storage(Interface[Any]):
         with trio.CancelScope(shield=True):
             if implements(self.device, "set_storage"):
                 chosen = {name: unit.cash for name, unit in request.storage.items() if unit.cash is not None}
-                await self.ask(self.device.set_storage, chosen, expect=type(None), moving=True)
+                await self.ask(devices.Storage.set_storage, chosen, moving=True)
             await self.service.ledger.record(
                 "set",
                 anew,
@@ -396,11 +412,7 @@ class Storage(Interface[Any]):
         if wanted.configuration is None:
             return now
         path = f"$.storage.{name}.cash.configuration"
-        return now.changed(wanted.configuration, self.units[name], self._known_items(), path)
-
-    def _known_items(self) -> set[str]:
-        known = set(getattr(self.device, "bank_notes", {}))
-        return known.union(*(unit.cash_items for unit in self.units.values()))
+        return now.changed(wanted.configuration, self.units[name], self.known_items, path)
 
     @handles(
         "Storage.StartExchange",
@@ -411,7 +423,7 @@ class Storage(Interface[Any]):
     )
     async def start_exchange(self, request: None, command: Command) -> None:
         """`Storage.StartExchange`."""
-        await self._exchanging(command, "start_exchange", True)
+        await self._exchanging(command, devices.Storage.start_exchange, True)
 
     @handles(
         "Storage.EndExchange",
@@ -422,14 +434,16 @@ class Storage(Interface[Any]):
     )
     async def end_exchange(self, request: None, command: Command) -> None:
         """`Storage.EndExchange`: the units are detected anew."""
-        await self._exchanging(command, "end_exchange", False)
+        await self._exchanging(command, devices.Storage.end_exchange, False)
         await self.detect()
         self.publish()
 
-    async def _exchanging(self, command: Command, operation: str, active: bool) -> None:
+    async def _exchanging(
+        self, command: Command, operation: Callable[[Any], Awaitable[None]], active: bool
+    ) -> None:
         with trio.CancelScope(shield=True):
-            if implements(self.device, operation):
-                await self.ask(getattr(self.device, operation), expect=type(None), moving=True)
+            if implements(self.device, operation.__name__):
+                await self.ask(operation, moving=True)
             await self.service.ledger.record(
                 "exchange",
                 (),

@@ -1,0 +1,229 @@
+"""Whether what a device says it has moved can be true.
+
+Its types are right by then (`server.results`). What is left to see is what only the books, the units
+and the request can tell: the places exist; no more comes out of a unit, or goes into it, than it
+can hold; a success did what was asked, no less and nothing else. A failure may have done less.
+
+The device is believed before the books within what is possible: it sees the items, and the books may be wrong
+after a jam or a hand. So a unit's capacity is the bound, not its count; where the capacity is not
+known, the count is, unless the unit is known to be inaccurate or its items have just been counted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+
+from xfs4iot.devices import CashMovement, Counted, ItemsMoved, Presented, Retracted, Tested
+from xfs4iot.devices.cash_management import PLACES
+from xfs4iot.interfaces.cash.counts import origin_of
+from xfs4iot.interfaces.storage.storage import Storage
+from xfs4iot.protocol.exact import Mismatch, shown
+
+__all__ = [
+    "arrived",
+    "calibrated_as_asked",
+    "counted_as_asked",
+    "dispensed_as_asked",
+    "presented_as_asked",
+    "rejected_as_asked",
+    "require_counts_possible",
+    "require_possible",
+    "tested_as_asked",
+]
+
+_ON_THE_WAY = ("stacker", "output", "customer")
+_ITEM = re.compile(r"type[0-9A-Z]+")
+
+
+def require_possible(storage: Storage, movement: CashMovement) -> None:
+    """See that a movement can have happened.
+
+    Raises:
+        Mismatch: it cannot.
+    """
+    units = storage.names
+    for number, items in enumerate(movement.moved):
+        try:
+            _require_places(items, units)
+            _require_item(items, storage.known_items)
+        except Mismatch as wrong:
+            raise wrong.inside(f"moved[{number}]") from None
+    _require_units(units, movement.inaccurate, "inaccurate")
+    _require_units(units, movement.emptied, "emptied")
+    if isinstance(movement, Retracted):
+        _require_units(units, movement.into, "into")
+    _require_room(storage, movement)
+
+
+def _require_places(items: ItemsMoved, units: Collection[str]) -> None:
+    for name, place in (("source", items.source), ("target", items.target)):
+        if place not in units and place not in PLACES:
+            raise Mismatch(f"a unit of the device or one of {', '.join(PLACES)}", shown(place), name)
+    if items.origin is not None:
+        if items.origin not in units:
+            raise Mismatch("a unit of the device, or None", shown(items.origin), "origin")
+        if items.source in units and items.origin != items.source:
+            raise Mismatch(
+                f"{items.source!r}, the unit they come from, or None", shown(items.origin), "origin"
+            )
+
+
+def _require_item(items: ItemsMoved, known: Collection[str]) -> None:
+    if items.item is not None and (not _ITEM.fullmatch(items.item) or (known and items.item not in known)):
+        raise Mismatch("the id of an item in the device's bank_notes", shown(items.item), "item")
+
+
+def _require_units(units: Collection[str], named: Collection[str], where: str) -> None:
+    for name in named:
+        if name not in units:
+            raise Mismatch("units of the device", shown(name), where)
+
+
+def _require_room(storage: Storage, movement: CashMovement) -> None:
+    left: Counter[tuple[str, str]] = Counter()
+    came: Counter[tuple[str, str]] = Counter()
+    for items in movement.moved:
+        unit = items.source if items.source in storage.names else items.origin
+        if unit is not None:
+            left[unit, items.source] += items.count
+        unit = items.target if items.target in storage.names else origin_of(items)
+        if unit is not None:
+            came[unit, items.target] += items.count
+    for (unit, place), count in left.items():
+        most = _most_from(storage, unit, place, isinstance(movement, Counted)) + came[unit, place]
+        if count > most:
+            whose = "" if place == unit else f" of {unit}"
+            raise Mismatch(f"at most {most} items{whose} from {place!r}", f"{count} in all", "moved")
+    for (unit, place), count in came.items():
+        capacity = _capacity(storage, unit)
+        if place == unit and capacity and count > capacity + left[unit, place]:
+            raise Mismatch(f"at most {capacity} items into {place!r}", f"{count} in all", "moved")
+
+
+def _most_from(storage: Storage, unit: str, place: str, counted: bool) -> int:
+    """How many items of a unit can have come from a place."""
+    if place == "unknown":
+        return 2**53
+    booked = storage.counts.total(unit) if place == unit else storage.counts.at(place).get(unit, 0)
+    capacity = _capacity(storage, unit)
+    if capacity:
+        return max(capacity, booked)
+    uncertain = counted or storage.accuracy(unit) not in ("accurate", "accurateSet")
+    return 2**31 if uncertain else booked
+
+
+def _capacity(storage: Storage, unit: str) -> int:
+    """What a unit can hold; 0 if not known."""
+    layout = storage.units.get(unit)
+    return 0 if layout is None else layout.capacity
+
+
+def require_counts_possible(storage: Storage, counts: Mapping[str, int]) -> None:
+    """See that units can hold what the device counts in them.
+
+    Raises:
+        Mismatch: they cannot, or there are no such units.
+    """
+    for unit, count in counts.items():
+        if unit not in storage.names:
+            raise Mismatch("a unit of the device", shown(unit), "a key")
+        capacity = _capacity(storage, unit)
+        if capacity and count > capacity:
+            raise Mismatch(f"at most its capacity of {capacity}", shown(count), f"[{unit!r}]")
+
+
+def arrived(movement: CashMovement) -> dict[str, int]:
+    """Items that are on their way to the customer after a movement, or with the customer, by unit."""
+    found: Counter[str] = Counter()
+    for items in movement.moved:
+        origin = origin_of(items)
+        if origin is not None:
+            found[origin] += items.count * ((items.target in _ON_THE_WAY) - (items.source in _ON_THE_WAY))
+    return {unit: count for unit, count in found.items() if count > 0}
+
+
+def _out_of(movement: CashMovement) -> Counter[str]:
+    out: Counter[str] = Counter()
+    for items in movement.moved:
+        out[items.source] += items.count
+    return out
+
+
+def dispensed_as_asked(counts: Mapping[str, int]) -> Callable[[CashMovement], None]:
+    """A dispense brings what was asked from each unit, or says why not."""
+    wanted = dict(counts)
+
+    def require(result: CashMovement) -> None:
+        got = arrived(result)
+        for unit in sorted(wanted.keys() | got.keys()):
+            asked, came = wanted.get(unit, 0), got.get(unit, 0)
+            if came > asked or (came < asked and result.failure is None):
+                wish = f"{asked} items of {unit} on their way to the customer, as asked"
+                raise Mismatch(wish if result.failure is None else f"at most {wish}", str(came), "moved")
+
+    return require
+
+
+def presented_as_asked(result: Presented) -> None:
+    """A present brings something into the customer's reach, or says why not."""
+    if result.failure is not None:
+        return
+    if result.presented is not True:
+        raise Mismatch("True, or there must be a failure", shown(result.presented), "presented")
+    if not any(items.count and items.target in ("output", "customer") for items in result.moved):
+        raise Mismatch("what came to 'output', or there must be a failure", "without it", "moved")
+
+
+def rejected_as_asked(unit: str) -> Callable[[CashMovement], None]:
+    """A reject brings something into a unit, or says why not."""
+
+    def require(result: CashMovement) -> None:
+        if result.failure is None and not any(
+            items.count and items.target not in PLACES for items in result.moved
+        ):
+            raise Mismatch(f"what came into {unit!r}, or there must be a failure", "without it", "moved")
+
+    return require
+
+
+def calibrated_as_asked(unit: str, count: int) -> Callable[[CashMovement], None]:
+    """A calibration moves as many items of the unit as asked, or says why not."""
+
+    def require(result: CashMovement) -> None:
+        out = _out_of(result)[unit]
+        if result.failure is None and out < count:
+            raise Mismatch(
+                f"{count} items from {unit!r}, or there must be a failure", f"{out} of them", "moved"
+            )
+
+    return require
+
+
+def counted_as_asked(units: Collection[str]) -> Callable[[Counted], None]:
+    """A count tells of the units that were to be counted, and the same twice."""
+
+    def require(result: Counted) -> None:
+        _require_units(units, result.dispensed, "dispensed")
+        _require_units(units, result.counted, "counted")
+        out = _out_of(result)
+        for unit, count in result.dispensed.items():
+            if count != out[unit]:
+                where = f"dispensed[{unit!r}]"
+                raise Mismatch(f"{out[unit]}, which is what `moved` takes from it", shown(count), where)
+
+    return require
+
+
+def tested_as_asked(units: Collection[str]) -> Callable[[Tested], None]:
+    """A test takes an item from each unit, or says why not."""
+
+    def require(result: Tested) -> None:
+        _require_units(units, result.failed, "failed")
+        out = _out_of(result)
+        for unit in units:
+            if result.failure is None and unit not in result.failed and not out[unit]:
+                raise Mismatch(f"an item from {unit!r}, or it must be in `failed`", "without it", "moved")
+
+    return require

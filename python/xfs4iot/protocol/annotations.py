@@ -1,0 +1,55 @@
+"""What annotations mean that are written as text, as `from __future__ import annotations` leaves them.
+
+The generated message modules name one another in their annotations and import one another only
+when such a name is first needed, so that a service loads the messages of its own interfaces.
+"""
+
+from __future__ import annotations
+
+import inspect
+from importlib import import_module
+from typing import Any, ClassVar, get_origin
+
+__all__ = ["evaluated", "field_annotations", "own_module"]
+
+_PACKAGE = "xfs4iot.protocol.messages"
+
+
+def evaluated(annotation: Any, module: str) -> Any:
+    """The type that an annotation of this module means.
+
+    Raises:
+        NameError: it names something that the module does not know.
+    """
+    namespace = vars(import_module(module))
+    while isinstance(annotation, str):
+        try:
+            annotation = eval(annotation, namespace)
+        except NameError as missing:
+            used = (missing.name or "").removeprefix("_")
+            if used not in namespace.get("_USES", ()) or f"_{used}" in namespace:
+                raise
+            namespace[f"_{used}"] = import_module(f"{_PACKAGE}.{used}")
+    return annotation
+
+
+def field_annotations(kind: type[Any]) -> dict[str, tuple[Any, str]]:
+    """The annotations of a class and of those it derives from, by attribute, each with its module."""
+    found: dict[str, tuple[Any, str]] = {}
+    for base in reversed(kind.__mro__):
+        for name, annotation in inspect.get_annotations(base).items():
+            if not _is_of_the_class(annotation):
+                found[name] = annotation, base.__module__
+    return found
+
+
+def _is_of_the_class(annotation: Any) -> bool:
+    """Whether an annotation says that the attribute is the class's, not its objects'."""
+    if isinstance(annotation, str):
+        return annotation.startswith(("ClassVar", "typing.ClassVar"))
+    return annotation is ClassVar or get_origin(annotation) is ClassVar
+
+
+def own_module(kind: type[Any]) -> bool:
+    """Whether a class is one of this package, not a vendor's."""
+    return kind.__module__.partition(".")[0] == "xfs4iot"

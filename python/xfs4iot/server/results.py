@@ -1,0 +1,70 @@
+"""What a device class may return, by the annotations of the abstract class's operations.
+
+The annotation of the operation is the one statement of what it returns: type checkers hold the
+vendor's code against it, and so does the service, whatever the vendor's class says of itself.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from xfs4iot.protocol import errors, exact
+from xfs4iot.protocol.annotations import evaluated
+from xfs4iot.server.command import Command
+
+__all__ = ["Declared", "declared", "require_defined"]
+
+
+@dataclass(frozen=True)
+class Declared:
+    """One operation of an abstract device class.
+
+    Attributes:
+        name: of the method.
+        check: returns what an override returned, or the same made exact; raises `exact.Mismatch`.
+    """
+
+    name: str
+    check: exact.Check
+
+
+_declared: dict[Callable[..., Any], Declared] = {}
+
+
+def declared(operation: Callable[..., Any]) -> Declared:
+    """What an abstract device class says of its operation; found out once.
+
+    Raises:
+        TypeError: it is not a function of an abstract device class, or does not say what it returns.
+    """
+    try:
+        return _declared[operation]
+    except KeyError:
+        pass
+    if not inspect.isfunction(operation) or "return" not in operation.__annotations__:
+        raise TypeError(
+            f"ask for an operation of the abstract device class, as in `ask(devices.Storage.cash_units)`, "
+            f"not for {operation!r}: its annotation says what may be returned"
+        )
+    returns = evaluated(operation.__annotations__["return"], operation.__module__)
+    found = _declared[operation] = Declared(operation.__name__, exact.checker(returns))
+    return found
+
+
+def require_defined(failure: errors.XfsError | None, command: Command | None) -> None:
+    """See that a failure is one that the running command can complete with.
+
+    Raises:
+        Mismatch: its error code or its payload belongs to another command.
+    """
+    if failure is None or command is None:
+        return
+    entry = command.handler.entry
+    if isinstance(failure, errors.CommandError) and failure.error_code not in entry.error_codes:
+        known = f"one that {command.name} defines: {', '.join(sorted(entry.error_codes)) or 'it has none'}"
+        raise exact.Mismatch(known, exact.shown(failure.error_code), "error_code")
+    if failure.payload is not None and type(failure.payload) is not entry.completion:
+        raise exact.Mismatch(f"the completion of {command.name}", exact.shown(failure.payload), "payload")
