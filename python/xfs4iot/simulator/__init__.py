@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from xfs4iot.assembly import Service
-from xfs4iot.devices import Device
-from xfs4iot.interfaces.common.common import Common
-from xfs4iot.interfaces.common.end_to_end_security import EndToEndSecurity
-from xfs4iot.ledger import Ledger
-from xfs4iot.server import service
-from xfs4iot.simulator.cash_dispenser import SimulatedCashDispenser
-from xfs4iot.simulator.control import Simulator
+from xfs4iot.simulator.atm import atm
+from xfs4iot.simulator.kinds import KINDS, device_class
+
+if TYPE_CHECKING:
+    from xfs4iot.simulator.cash_dispenser import SimulatedCashDispenser as SimulatedCashDispenser
 
 __all__ = ["SimulatedCashDispenser", "atm"]
 
 
-def atm(
-    *,
-    ledger: Ledger,
-    state: Path | None = None,
-    seconds: float = 0.2,
-    security: EndToEndSecurity | None = None,
-) -> list[service.Service]:
-    """The services of a simulated ATM: its devices, and `Simulator`, which drives them.
-
-    Args:
-        ledger: keeps the services' counts.
-        state: directory where the devices' physical truth is kept, apart from the ledger;
-            None keeps it in memory.
-        seconds: how long a movement takes; 0 for no time.
-        security: dispense with end-to-end tokens only; None: without any.
-    """
-    dispenser = SimulatedCashDispenser("CashDispenser", state=state, seconds=seconds)
-    control = service.Service(
-        "Simulator", Device("Simulator"), [Common, Simulator], ledger=ledger.service("Simulator")
-    )
-    control.interface(Simulator).dispenser = dispenser
-    return [Service(dispenser, ledger=ledger, security=security), control]
+def __getattr__(name: str) -> Any:
+    """The class of a simulated device, imported when it is first asked for."""
+    kind = name.removeprefix("Simulated")
+    if kind != name and kind in KINDS:
+        return device_class((kind,))
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

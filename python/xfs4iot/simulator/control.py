@@ -2,57 +2,37 @@
 
 Its commands come in the same envelope as all others, so that any client can script them:
 
-    Simulator.TakeItems        the customer takes what is presented, all or some, now or later
-    Simulator.Inject           something fails; see `FAULTS`
+    Simulator.Inject           something fails
     Simulator.ClearFaults      everything works again
     Simulator.GetFaults        what can fail
-    Simulator.EmptyUnit        a unit is emptied by hand, unknown to the device
-    Simulator.FillUnit         items are put into a unit by hand, unknown to the device
-    Simulator.ReplaceUnit      another cassette is put in a unit's place
-    Simulator.OpenSafeDoor, Simulator.CloseSafeDoor
     Simulator.StopClock, Simulator.StartClock, Simulator.Advance
-    Simulator.GetTruth         where every item really is
+    Simulator.GetTruth         where everything really is
 
-Times are in milliseconds of the simulated devices' clock.
+and those that each device brings (`simulator.commands`). Where several devices have the same command
+or fault, `service` says which one is meant. Times are in milliseconds of the devices' clock.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import Annotated, Any, ClassVar
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
-from xfs4iot.protocol import errors, registry
+from xfs4iot.protocol import errors, registry, wire
 from xfs4iot.server.command import Command
-from xfs4iot.server.handler import Interface, handles
-from xfs4iot.simulator.cash_dispenser import SimulatedCashDispenser
-from xfs4iot.simulator.faults import FAULTS
+from xfs4iot.server.handler import Handler, Interface
+from xfs4iot.simulator.commands import Completion, Count, Milliseconds, Request, command, entry, offered
+from xfs4iot.simulator.device import SimulatedDevice
+from xfs4iot.simulator.world import World
 
 __all__ = ["Simulator"]
 
-Count = Annotated[int, msgspec.Meta(ge=0)]
-Milliseconds = Annotated[int, msgspec.Meta(ge=0)]
+_Found = TypeVar("_Found")
 
 
-class _Message(msgspec.Struct, rename="camel", omit_defaults=True):
-    """A payload."""
-
-
-class TakeItems(_Message):
-    """How many items, all without a count; and when, at once without `after`."""
-
-    count: Count | None = None
-    after: Milliseconds | None = None
-
-
-class TakeItemsCompletion(_Message):
-    """What was taken, by the unit it came from."""
-
-    items: dict[str, int] | None = None
-
-
-class Inject(_Message):
+class Inject(Request):
     """A fault; for some the unit, or how often."""
 
     fault: str | None = None
@@ -60,148 +40,148 @@ class Inject(_Message):
     count: Count | None = None
 
 
-class GetFaultsCompletion(_Message):
-    """What can be injected, by name, and what it does."""
+class GetFaultsCompletion(Completion):
+    """What can be injected, by name, and what it does; of all devices, and by service."""
 
-    faults: dict[str, str] | None = None
-
-
-class UnitItems(_Message):
-    """A unit and a count of items; what no count means depends on the command."""
-
-    unit: str | None = None
-    count: Count | None = None
+    faults: dict[str, str] = msgspec.field(default_factory=dict)
+    services: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)
 
 
-class Advance(_Message):
+class Advance(Request):
     """How far to move the clock."""
 
     milliseconds: Milliseconds | None = None
 
 
-class GetTruthCompletion(_Message):
-    """Items by place, and there by the unit they came from; what the device recorded last."""
+class GetTruthCompletion(Completion):
+    """Where everything is, by service; what is said of cash, where one device has it, stands outside, too.
 
+    Attributes:
+        places: items by place, and there by the unit they came from.
+        operation: the operation that the device recorded last.
+    """
+
+    services: dict[str, Any] = msgspec.field(default_factory=dict)
     places: dict[str, dict[str, int]] | None = None
     shutter: str | None = None
     safe_door: str | None = None
     operation: int | None = None
 
 
-def _command(
-    name: str, request: type[msgspec.Struct] | None = None, completion: type[msgspec.Struct] | None = None
-) -> registry.CommandEntry:
-    return registry.CommandEntry(f"Simulator.{name}", "1.0", request, "1.0", completion)
-
-
-registry.extend(
-    {
-        entry.name: entry
-        for entry in (
-            _command("TakeItems", TakeItems, TakeItemsCompletion),
-            _command("Inject", Inject),
-            _command("ClearFaults"),
-            _command("GetFaults", None, GetFaultsCompletion),
-            _command("EmptyUnit", UnitItems),
-            _command("FillUnit", UnitItems),
-            _command("ReplaceUnit", UnitItems),
-            _command("OpenSafeDoor"),
-            _command("CloseSafeDoor"),
-            _command("StopClock"),
-            _command("StartClock"),
-            _command("Advance", Advance),
-            _command("GetTruth", None, GetTruthCompletion),
-        )
-    }
-)
-
-
 class Simulator(Interface[Any]):
     """Drives the simulated devices."""
 
     name: ClassVar[str] = "Simulator"
-    dispenser: SimulatedCashDispenser
-    """Set by the builder of the ATM."""
 
-    @handles("Simulator.TakeItems")
-    def take_items(self, request: TakeItems, command: Command) -> TakeItemsCompletion:
-        """The customer takes what is at the output, or will."""
-        if request.after is not None:
-            self.service.nursery.start_soon(self._take_later, request.count, request.after / 1000)
-            return TakeItemsCompletion()
-        return TakeItemsCompletion(items=self.dispenser.take(request.count))
+    def drive(self, world: World, devices: Iterable[SimulatedDevice]) -> None:
+        """Take the devices of an ATM, with the commands that each of them brings.
 
-    async def _take_later(self, count: int | None, seconds: float) -> None:
-        clock = self.dispenser.clock
-        await clock.until(clock.now + seconds)
-        with suppress(errors.SequenceError):
-            self.dispenser.take(count)
+        Raises:
+            ValueError: two devices have the same command with different messages.
+        """
+        self._world = world
+        self._devices = {device.name: device for device in devices}
+        self._commands: dict[str, dict[str, Callable[..., Any]]] = {}
+        for name, method in offered(self):
+            self._commands[name] = {"": method}
+        for device in self._devices.values():
+            for name, method in offered(device):
+                self._commands.setdefault(name, {})[device.name] = method
+        for name, methods in self._commands.items():
+            first, *others = [entry(name, method) for method in methods.values()]
+            if any(other != first for other in others):
+                raise ValueError(f"{name}: {', '.join(methods)} have different messages; share them")
+            registry.extend({name: first})
 
-    @handles("Simulator.Inject")
-    def inject(self, request: Inject, command: Command) -> None:
+    async def start(self) -> None:
+        self._world.nursery = self.service.nursery
+
+    def handlers(self) -> Mapping[str, Handler]:
+        return {name: self._handler(name, methods) for name, methods in self._commands.items()}
+
+    def _handler(self, name: str, methods: Mapping[str, Callable[..., Any]]) -> Handler:
+        waits = inspect.iscoroutinefunction(next(iter(methods.values())))
+
+        def call(request: Request, command: Command) -> Any:
+            method = methods[""] if "" in methods else _only(methods, request.service, name)
+            return method(request)
+
+        async def wait(request: Request, command: Command) -> Any:
+            return await call(request, command)
+
+        return Handler(name, wait if waits else call, immediate=not waits, beside_queue=waits)
+
+    def _meant(self, service: str | None) -> Mapping[str, SimulatedDevice]:
+        """The device of a service; all of them where none is named."""
+        if service is None:
+            return self._devices
+        return {service: _only(self._devices, service, "a device")}
+
+    @command
+    def inject(self, request: Inject) -> None:
         """Something fails."""
-        self.dispenser.inject(request.fault or "", request.unit, request.count or 1)
+        fault = request.fault or ""
+        meant = self._meant(request.service)
+        having = {name: device for name, device in meant.items() if fault in device.faults.table}
+        if not having:
+            known = dict.fromkeys(one for device in meant.values() for one in device.faults.table)
+            raise errors.InvalidData(f"$.fault: {fault[:50]!r} is not one of {', '.join(known)}")
+        device = _only(having, request.service, f"the fault {fault}")
+        device.inject(fault, request.unit, request.count or 1)
 
-    @handles("Simulator.ClearFaults")
-    def clear_faults(self, request: None, command: Command) -> None:
-        """Everything works again."""
-        self.dispenser.clear_faults()
+    @command
+    def clear_faults(self, request: Request) -> None:
+        """Everything works again, or all of one service's device."""
+        for device in self._meant(request.service).values():
+            device.clear_faults()
 
-    @handles("Simulator.GetFaults")
-    def get_faults(self, request: None, command: Command) -> GetFaultsCompletion:
+    @command
+    def get_faults(self, request: Request) -> GetFaultsCompletion:
         """What can fail."""
-        return GetFaultsCompletion(faults={name: fault.text for name, fault in FAULTS.items()})
+        services = {
+            name: {fault: row.text for fault, row in device.faults.table.items()}
+            for name, device in self._meant(request.service).items()
+        }
+        faults = {fault: text for table in services.values() for fault, text in table.items()}
+        return GetFaultsCompletion(faults=faults, services=services)
 
-    @handles("Simulator.EmptyUnit")
-    def empty_unit(self, request: UnitItems, command: Command) -> None:
-        """Somebody takes items out of a unit; all of them without a count."""
-        unit = self.dispenser.require_unit(request.unit)
-        self.dispenser.truth.shift(unit, "world", count=request.count)
-
-    @handles("Simulator.FillUnit")
-    def fill_unit(self, request: UnitItems, command: Command) -> None:
-        """Somebody puts items into a unit."""
-        self.dispenser.fill_unit(self.dispenser.require_unit(request.unit), request.count or 0)
-
-    @handles("Simulator.ReplaceUnit")
-    def replace_unit(self, request: UnitItems, command: Command) -> None:
-        """Somebody puts another cassette in a unit's place, with that many items; empty without a count."""
-        self.dispenser.replace_unit(self.dispenser.require_unit(request.unit), request.count or 0)
-
-    @handles("Simulator.OpenSafeDoor")
-    def open_safe_door(self, request: None, command: Command) -> None:
-        """Somebody opens the safe door."""
-        self.dispenser.truth.door = "open"
-
-    @handles("Simulator.CloseSafeDoor")
-    def close_safe_door(self, request: None, command: Command) -> None:
-        """Somebody closes the safe door."""
-        self.dispenser.truth.door = "closed"
-
-    @handles("Simulator.StopClock")
-    def stop_clock(self, request: None, command: Command) -> None:
+    @command
+    def stop_clock(self, request: Request) -> None:
         """Time stands still until it is advanced, or started again."""
-        self.dispenser.clock.stop()
+        self._world.clock.stop()
 
-    @handles("Simulator.StartClock")
-    def start_clock(self, request: None, command: Command) -> None:
+    @command
+    def start_clock(self, request: Request) -> None:
         """Time runs again."""
-        self.dispenser.clock.start()
+        self._world.clock.start()
 
-    @handles("Simulator.Advance")
-    def advance(self, request: Advance, command: Command) -> None:
+    @command
+    def advance(self, request: Advance) -> None:
         """Time passes at once."""
         if request.milliseconds is None:
             raise errors.InvalidData("$.milliseconds is missing; say how far to move the clock")
-        self.dispenser.clock.advance(request.milliseconds / 1000)
+        self._world.clock.advance(request.milliseconds / 1000)
 
-    @handles("Simulator.GetTruth")
-    def get_truth(self, request: None, command: Command) -> GetTruthCompletion:
-        """Where every item really is."""
-        truth = self.dispenser.truth
-        return GetTruthCompletion(
-            places={place: items for place, items in truth.places.items() if items},
-            shutter=truth.shutter,
-            safe_door=truth.door,
-            operation=truth.operation,
-        )
+    @command
+    def get_truth(self, request: Request) -> GetTruthCompletion:
+        """Where everything really is."""
+        shown = {name: device.shown_truth() for name, device in self._meant(request.service).items()}
+        services = {name: wire.plain(truth) for name, truth in shown.items() if truth is not None}
+        cash = [truth for truth in services.values() if "places" in truth]
+        outside = msgspec.convert(cash[0], GetTruthCompletion) if len(cash) == 1 else GetTruthCompletion()
+        outside.services = services
+        return outside
+
+
+def _only(found: Mapping[str, _Found], service: str | None, what: str) -> _Found:
+    """The one that is meant.
+
+    Raises:
+        InvalidData: there are several, or not this one.
+    """
+    if service is not None and service in found:
+        return found[service]
+    if service is None and len(found) == 1:
+        return next(iter(found.values()))
+    problem = f"{service[:50]!r} is not one" if service is not None else "say which is meant"
+    raise errors.InvalidData(f"$.service: {problem}; {what}: {', '.join(found)}")

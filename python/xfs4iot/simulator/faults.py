@@ -1,18 +1,19 @@
-"""What can go wrong with a simulated cash dispenser.
+"""What can go wrong with a simulated device.
 
-A fault is injected by its name. It strikes once, or as often as its count says, or lasts until it
-is cleared; faults of a unit name the unit. `FAULTS` is the whole list, and docs/simulator.md says
-what a client sees of each.
+Each device has a table `FAULTS`: the names by which its faults are injected, how they strike, and what
+they do. A fault strikes once, or as often as its count says, or lasts until it is cleared; faults of a
+unit name the unit.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from xfs4iot.protocol import errors
 
-__all__ = ["FAULTS", "Fault", "Faults"]
+__all__ = ["Fault", "Faults"]
 
 
 @dataclass(frozen=True)
@@ -28,53 +29,36 @@ class Fault:
     text: str
 
 
-FAULTS = {
-    "jam": Fault("once", "the next item that moves to or from the stacker is stuck on the transport"),
-    "breaks": Fault("once", "the device class fails with an exception in the middle of the next movement"),
-    "doesNotAnswer": Fault("once", "the next movement never comes to an end"),
-    "rejects": Fault("once", "the next items picked are bad and go to the reject unit"),
-    "doubleNotes": Fault("once", "the next items picked are two at once; both go to the reject unit"),
-    "delayed": Fault("once", "the next dispense begins `count` seconds late"),
-    "nothingPresented": Fault("once", "the next present fails; the items stay on the stacker"),
-    "partlyPresented": Fault("once", "the next present stops with one item in the customer's reach"),
-    "presentUnknown": Fault("once", "the next present fails, and the sensors do not see where the items are"),
-    "itemsTaken": Fault("once", "the customer takes the items when the next retract begins"),
-    "incompleteRetract": Fault("once", "the next retract or reset moves one item and leaves the others"),
-    "foreignItems": Fault("once", "the customer has put something into the output"),
-    "smallBunches": Fault("lasts", "at most `count` items are presented at once"),
-    "unitsStuck": Fault("once", "the units can be neither released, nor locked, nor set up"),
-    "shutterJammed": Fault("lasts", "the shutter does not move"),
-    "sensorsUnknown": Fault("lasts", "the device does not see whether items are at its positions"),
-    "notInPosition": Fault("lasts", "the device has been pulled out of its position"),
-    "offline": Fault("lasts", "the device does not answer any more"),
-    "powerOff": Fault("lasts", "the device is switched off"),
-    "fraudAttempt": Fault("lasts", "somebody tampers with the output"),
-    "inoperative": Fault("unit", "`unit` does not work"),
-    "feedsNothing": Fault("unit", "`unit` gives no items, though it holds some"),
-    "manipulated": Fault("unit", "`unit` was opened outside an exchange"),
-    "missing": Fault("unit", "`unit` is pulled out"),
-    "notConfigured": Fault("unit", "`unit` is not set up"),
-}
-"""What can be injected, by name."""
-
-
 class Faults:
-    """The faults that wait or last."""
+    """The faults of one device that wait or last.
 
-    def __init__(self) -> None:
+    Args:
+        table: what can be injected, by name.
+    """
+
+    def __init__(self, table: Mapping[str, Fault]) -> None:
+        self.table = table
         self._counts: dict[str, int] = {}
         self.of_units: dict[str, str] = {}
 
-    def inject(self, name: str, unit: str | None, count: int) -> None:
+    def find(self, name: str) -> Fault:
+        """The fault with this name.
+
+        Raises:
+            InvalidData: there is no such fault.
+        """
+        fault = self.table.get(name)
+        if fault is None:
+            raise errors.InvalidData(f"$.fault: {name!r} is not one of {', '.join(self.table)}")
+        return fault
+
+    def inject(self, name: str, unit: str | None = None, count: int = 1) -> None:
         """Let something go wrong.
 
         Raises:
             InvalidData: there is no such fault.
         """
-        fault = FAULTS.get(name)
-        if fault is None:
-            raise errors.InvalidData(f"$.fault: {name!r} is none of {', '.join(FAULTS)}")
-        if fault.strikes == "unit":
+        if self.find(name).strikes == "unit":
             assert unit is not None
             self.of_units[unit] = name
         else:

@@ -1,68 +1,46 @@
 """The mechanism of the simulated cash dispenser: what moves, what the sensors see, what can fail.
 
 It is a state machine over its physical truth (`truth`), which it changes item by item, and
-which outlives the service. Its movements take time on a clock of its own (`clock`), and it can
+which outlives the service. Its movements take time on the ATM's clock (`clock`), and it can
 be told to fail at any step (`faults`). The operations that are made of its steps are in
-`simulator.cash_dispenser`.
+`simulator.cash_dispenser.device`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import trio
 
 from xfs4iot import devices
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import cash_dispenser, cash_management, common
-from xfs4iot.simulator import cash_description
-from xfs4iot.simulator.cash_description import BANK_NOTES, CAPACITY, LOADED, REJECT
-from xfs4iot.simulator.clock import Clock, Timeline
-from xfs4iot.simulator.faults import FAULTS, Faults
-from xfs4iot.simulator.truth import CashTruth
+from xfs4iot.simulator.cash_dispenser.description import CashDispenserSettings, CashLayout, describe
+from xfs4iot.simulator.cash_dispenser.faults import FAULTS, STATUS_OF_FAULT
+from xfs4iot.simulator.cash_dispenser.truth import CashTruth
+from xfs4iot.simulator.clock import Timeline
+from xfs4iot.simulator.device import SimulatedDevice
 
-__all__ = ["STATUS_OF_FAULT", "CashMechanism"]
-
-STATUS_OF_FAULT: dict[str, devices.UnitStatus] = {
-    "inoperative": "inoperative",
-    "manipulated": "manipulated",
-    "missing": "missing",
-    "notConfigured": "notConfigured",
-}
-"""Faults of a unit that its hardware status tells; the others show when it is used."""
+__all__ = ["CashMachine"]
 
 
-class CashMechanism(devices.CashDispenser, devices.PowerManagement):
-    """The parts of the device.
+class CashMachine(SimulatedDevice, devices.CashDispenser, devices.PowerManagement):
+    """The parts of the device; for its arguments see `SimulatedDevice`."""
 
-    Args:
-        name: of the service.
-        options: `state` and `seconds`, from a configuration file.
-        state: directory where its physical truth is kept; None keeps it in memory.
-        seconds: how long a movement takes.
-        clock: whose time it takes.
-    """
+    Settings: ClassVar = CashDispenserSettings
+    FAULTS: ClassVar = FAULTS
+    takes_tokens: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        name: str,
-        options: Mapping[str, Any] | None = None,
-        *,
-        state: Path | None = None,
-        seconds: float = 0.2,
-        clock: Clock | None = None,
-    ) -> None:
-        super().__init__(name, options)
-        self.seconds = float(self.options.get("seconds", seconds))
-        if "state" in self.options:
-            state = Path(self.options["state"])
-        self.clock = clock or Clock()
-        self.truth = CashTruth(state / f"{name}.truth.json" if state is not None else None, dict(LOADED))
-        self.faults = Faults()
+    def __init__(self, name: str, options: Mapping[str, Any] | None = None, **world: Any) -> None:
+        super().__init__(name, options, **world)
+        settings = self.configured(CashDispenserSettings)
+        self.layout = CashLayout(settings.units)
+        self.max_items = settings.max_items
+        self.truth = CashTruth(self.world, name, self.layout.loaded)
         self.classification: list[cash_management.ClassificationElement] = []
-        self.bank_notes = BANK_NOTES
+        self.bank_notes = self.layout.bank_notes
         self._timeline: Timeline | None = None
         self._lost_sight = False
         self._exchange = False
@@ -77,7 +55,7 @@ class CashMechanism(devices.CashDispenser, devices.PowerManagement):
         self.cash_status = cash_dispenser.Status(intermediate_stacker="empty", positions=[self.position])
         self.status.cash_dispenser = self.cash_status
         self.status.cash_management = cash_management.Status(dispenser="ok")
-        cash_description.describe(self.capabilities)
+        describe(self.capabilities, self.max_items)
         self.saving_power(0)
 
     async def open(self) -> None:
@@ -153,6 +131,7 @@ class CashMechanism(devices.CashDispenser, devices.PowerManagement):
 
     async def _pick(self, unit: str, part: float, events: devices.CashEvents) -> errors.XfsError | None:
         """Take one good item from a unit to the stacker."""
+        reject = self.layout.reject
         while True:
             if events.cancel_requested:
                 return errors.Canceled("the dispense was cancelled; see CashDispenser.Reject")
@@ -167,10 +146,10 @@ class CashMechanism(devices.CashDispenser, devices.PowerManagement):
                 bad = min(2, self.truth.total(unit))
             else:
                 bad = int(self.faults.strikes("rejects"))
-            if bad and self.truth.total(REJECT) + bad > CAPACITY[REJECT]:
-                return devices.CashUnitError("full", [REJECT], f"{REJECT} is full")
+            if bad and self.truth.total(reject) + bad > self.layout.capacity[reject]:
+                return devices.CashUnitError("full", [reject], f"{reject} is full")
             if bad:
-                self.truth.move(unit, REJECT, unit, bad)
+                self.truth.move(unit, reject, unit, bad)
                 continue
             self.truth.move(unit, "stacker", unit)
             self._note(unit)
@@ -189,7 +168,7 @@ class CashMechanism(devices.CashDispenser, devices.PowerManagement):
 
     def _note(self, unit: str) -> None:
         """Read an item on its way to the stacker."""
-        item = f"typeEUR{cash_description.VALUES[unit]}"
+        item = self.layout.notes[unit]
         serial = f"X{self.truth.operation:08}{len(self._read) + 1:03}"
         self._read.append(
             cash_management.ItemInfo(
@@ -209,7 +188,7 @@ class CashMechanism(devices.CashDispenser, devices.PowerManagement):
 
     def _bunches(self) -> int:
         """In how many bunches the stacker's items are presented."""
-        at_once = self.faults.active("smallBunches") or cash_description.MAX_ITEMS
+        at_once = self.faults.active("smallBunches") or self.max_items
         return -(-self.truth.total("stacker") // at_once)
 
     def _hand_out(self, count: int) -> None:
@@ -253,7 +232,7 @@ class CashMechanism(devices.CashDispenser, devices.PowerManagement):
         return None
 
     def _full(self, target: str) -> devices.CashUnitError | None:
-        if target in CAPACITY and self.truth.total(target) >= CAPACITY[target]:
+        if self.truth.total(target) >= self.layout.capacity.get(target, math.inf):
             return devices.CashUnitError("full", [target], f"{target} is full")
         return None
 
@@ -263,31 +242,44 @@ class CashMechanism(devices.CashDispenser, devices.PowerManagement):
         place = destination.unit or destination.target
         return "output" if place.startswith("out") else place
 
-    def inject(self, fault: str, unit: str | None = None, count: int = 1) -> None:
-        """Make something fail; see `FAULTS`.
+    def take(self, count: int | None = None) -> dict[str, int]:
+        """The customer takes what is at the output, or so many items of it.
+
+        Returns:
+            Items taken, by the unit they came from.
 
         Raises:
-            InvalidData: there is no such fault or unit.
+            SequenceError: there is nothing to take.
         """
-        of_unit = fault in FAULTS and FAULTS[fault].strikes == "unit"
-        self.faults.inject(fault, self.require_unit(unit) if of_unit else None, count)
-        if of_unit and unit is not None and fault in STATUS_OF_FAULT:
-            self.unit_changed(unit, STATUS_OF_FAULT[fault])
+        before = self.truth.at("output")
+        if not before:
+            raise errors.SequenceError("there is nothing at the output to take")
+        taken = self.truth.shift("output", "customer", count=count)
+        self._reads_move("output", "customer", taken)
+        after = self.truth.at("output")
+        if not after and not self.faults.active("shutterJammed"):
+            self.truth.shutter = "closed"
         self._show()
+        if not after:
+            more = str(self._bunches())
+            self.send(cash_management.ItemsTakenEvent(position="outDefault", additional_bunches=more))
+        left = {unit: held - after.get(unit, 0) for unit, held in before.items()}
+        return {unit: count for unit, count in left.items() if count}
+
+    def units_with_faults(self) -> tuple[str, ...]:
+        return tuple(self.layout.capacity)
+
+    def inject(self, fault: str, unit: str | None = None, count: int = 1) -> None:
+        super().inject(fault, unit, count)
+        if unit is not None and fault in STATUS_OF_FAULT:
+            self.unit_changed(unit, STATUS_OF_FAULT[fault])
 
     def clear_faults(self) -> None:
-        """Make everything work again; what is stuck stays stuck."""
         for unit in self.faults.clear():
             self.unit_changed(unit, "ok")
         self._lost_sight = False
         self._show()
 
-    def require_unit(self, unit: str | None) -> str:
-        """The unit, if it is one.
-
-        Raises:
-            InvalidData: it is none.
-        """
-        if unit is None or unit not in CAPACITY:
-            raise errors.InvalidData(f"$.unit: name a unit ({', '.join(CAPACITY)})")
-        return unit
+    def _require_room(self, unit: str, count: int, held: int) -> None:
+        if count > (room := self.layout.capacity[unit] - held):
+            raise errors.InvalidData(f"$.count: {count} items do not go into {unit}; it has room for {room}")

@@ -5,7 +5,7 @@
             stacker, output → retract area        (retract)
             transport, stacker, output → anywhere (reset)
 
-Each operation is made of the steps of its mechanism (`simulator.cash_mechanism`).
+Each operation is made of the steps of its mechanism (`simulator.cash_dispenser.machine`).
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from typing import Literal
 from xfs4iot import devices
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import cash_dispenser, cash_management
-from xfs4iot.simulator import cash_description
-from xfs4iot.simulator.cash_description import CAPACITY, RECOVERY_SECONDS, REJECT
-from xfs4iot.simulator.cash_mechanism import STATUS_OF_FAULT, CashMechanism
+from xfs4iot.simulator.cash_dispenser.commands import CashDispenserCommands
+from xfs4iot.simulator.cash_dispenser.description import RECOVERY_SECONDS
+from xfs4iot.simulator.cash_dispenser.faults import STATUS_OF_FAULT
 from xfs4iot.simulator.clock import Timeline
 
 __all__ = ["SimulatedCashDispenser"]
 
 
-class SimulatedCashDispenser(CashMechanism):
-    """The device; for its arguments see `CashMechanism`."""
+class SimulatedCashDispenser(CashDispenserCommands):
+    """The device; for its arguments see `SimulatedDevice`."""
 
     async def power_save_control(self, max_power_save_recovery_time: int) -> None:
         self.saving_power(min(max_power_save_recovery_time, RECOVERY_SECONDS))
@@ -37,7 +37,7 @@ class SimulatedCashDispenser(CashMechanism):
             for unit, fault in self.faults.of_units.items()
             if fault in STATUS_OF_FAULT
         }
-        return cash_description.units(self.truth, status)
+        return self.layout.found(self.truth, status)
 
     async def recall(self, operation: int) -> devices.CashMovement | None:
         if operation == self.truth.operation:
@@ -116,7 +116,7 @@ class SimulatedCashDispenser(CashMechanism):
             presented = True
             failure = errors.CommandError("presentErrorItems", "one item came out; reset the device")
         else:
-            self._hand_out(self.faults.active("smallBunches") or cash_description.MAX_ITEMS)
+            self._hand_out(self.faults.active("smallBunches") or self.max_items)
             presented = True
             self._break()
         self._show()
@@ -124,30 +124,6 @@ class SimulatedCashDispenser(CashMechanism):
             more = str(self._bunches())
             self.send(cash_management.ItemsPresentedEvent(position="outDefault", additional_bunches=more))
         return presented, failure
-
-    def take(self, count: int | None = None) -> dict[str, int]:
-        """The customer takes what is at the output, or so many items of it.
-
-        Returns:
-            Items taken, by the unit they came from.
-
-        Raises:
-            SequenceError: there is nothing to take.
-        """
-        before = self.truth.at("output")
-        if not before:
-            raise errors.SequenceError("there is nothing at the output to take")
-        taken = self.truth.shift("output", "customer", count=count)
-        self._reads_move("output", "customer", taken)
-        after = self.truth.at("output")
-        if not after and not self.faults.active("shutterJammed"):
-            self.truth.shutter = "closed"
-        self._show()
-        if not after:
-            more = str(self._bunches())
-            self.send(cash_management.ItemsTakenEvent(position="outDefault", additional_bunches=more))
-        left = {unit: held - after.get(unit, 0) for unit, held in before.items()}
-        return {unit: count for unit, count in left.items() if count}
 
     async def reject(self, unit: str, events: devices.CashEvents) -> devices.CashMovement:
         self._require_way()
@@ -265,7 +241,7 @@ class SimulatedCashDispenser(CashMechanism):
     ) -> devices.CashMovement:
         self._require_closed_door(errors.UserError("the safe door is open; close it"))
         self._require_way()
-        if unit == REJECT:
+        if unit not in self.layout.notes:
             raise devices.CashUnitError("error", [unit], f"{unit} gives no items")
         self._begin(events)
         target = self._place(destination)
@@ -308,30 +284,5 @@ class SimulatedCashDispenser(CashMechanism):
         await self._time()
         if self.faults.strikes("unitsStuck"):
             raise devices.StorageUnitError(
-                "error", CAPACITY, "the units are stuck; look at them, then try again"
+                "error", self.layout.capacity, "the units are stuck; look at them, then try again"
             )
-
-    def fill_unit(self, unit: str, count: int) -> None:
-        """Put items into a unit by hand; the device does not notice.
-
-        Raises:
-            InvalidData: they do not go in.
-        """
-        self._require_room(unit, count, self.truth.total(unit))
-        self.truth.load(unit, count)
-
-    @staticmethod
-    def _require_room(unit: str, count: int, held: int) -> None:
-        if count > (room := CAPACITY[unit] - held):
-            raise errors.InvalidData(f"$.count: {count} items do not go into {unit}; it has room for {room}")
-
-    def replace_unit(self, unit: str, count: int) -> None:
-        """Put another cassette in a unit's place; outside an exchange the unit counts as manipulated.
-
-        Raises:
-            InvalidData: a cassette does not hold so many items.
-        """
-        self._require_room(unit, count, 0)
-        self.truth.replace(unit, count)
-        if not self._exchange:
-            self.inject("manipulated", unit)

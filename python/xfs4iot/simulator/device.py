@@ -1,0 +1,122 @@
+"""What all simulated devices have in common: the world they are in, their settings, chance and faults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, TypeVar
+
+import msgspec
+
+from xfs4iot.devices import Device
+from xfs4iot.protocol import errors
+from xfs4iot.simulator.faults import Fault, Faults
+from xfs4iot.simulator.profile import shipped_settings
+from xfs4iot.simulator.world import World
+
+__all__ = ["SimulatedDevice"]
+
+_Settings = TypeVar("_Settings")
+
+
+class SimulatedDevice(Device):
+    """A device of a simulated ATM, to be derived from beside the device classes of its interfaces.
+
+        class SimulatedBarcodeReader(SimulatedDevice, devices.BarcodeReader):
+            FAULTS = {"blind": Fault("lasts", "the scanner sees nothing")}
+
+    Args:
+        name: of the service.
+        options: settings of the device, as in its table of a profile; what they do not say is as in
+            the default profile.
+        world: what it shares with the other devices of the ATM.
+        alone: arguments of a `World` of its own, where it shares none: `seconds`, `state`, `seed`.
+
+    Attributes:
+        Settings: a frozen dataclass: what a profile may say of this kind of device.
+        FAULTS: what can be injected, by name.
+        takes_tokens: whether its commands can need end-to-end tokens.
+        world: what it shares with the others.
+        seconds: how long a movement takes.
+        chance: its own stream of chance.
+        faults: those that wait or last.
+    """
+
+    Settings: ClassVar[type[Any] | None] = None
+    FAULTS: ClassVar[Mapping[str, Fault]] = {}
+    takes_tokens: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        name: str,
+        options: Mapping[str, Any] | None = None,
+        *,
+        world: World | None = None,
+        **alone: Any,
+    ) -> None:
+        own = dict(options or {})
+        self.world = world or World(**_of_world(own), **alone)
+        super().__init__(name, {**shipped_settings(type(self)), **own})
+        self.seconds = float(self.options.get("seconds", self.world.seconds))
+        self.chance = self.world.chance(name)
+        table: dict[str, Fault] = {}
+        for kind in reversed(type(self).__mro__):
+            table |= vars(kind).get("FAULTS", {})
+        self.faults = Faults(table)
+
+    @property
+    def clock(self) -> Any:
+        """The clock of the ATM."""
+        return self.world.clock
+
+    def configured(self, kind: type[_Settings]) -> _Settings:
+        """The device's settings, as the dataclass that says what there is."""
+        return msgspec.convert(dict(self.options), kind, strict=False)
+
+    def _show(self) -> None:
+        """Make the status say what is; called after faults have been injected or cleared."""
+
+    def units_with_faults(self) -> tuple[str, ...]:
+        """Names of the units that faults of a unit can be injected into."""
+        return ()
+
+    def require_unit(self, unit: str | None) -> str:
+        """The unit, if it is one.
+
+        Raises:
+            InvalidData: it is not.
+        """
+        units = self.units_with_faults()
+        if unit is None or unit not in units:
+            raise errors.InvalidData(f"$.unit: name a unit ({', '.join(units)})")
+        return unit
+
+    def inject(self, fault: str, unit: str | None = None, count: int = 1) -> None:
+        """Make something fail; see `FAULTS`.
+
+        Raises:
+            InvalidData: there is no such fault or unit.
+        """
+        of_unit = self.faults.find(fault).strikes == "unit"
+        self.faults.inject(fault, self.require_unit(unit) if of_unit else None, count)
+        self._show()
+
+    def clear_faults(self) -> None:
+        """Make everything work again; what is stuck stays stuck."""
+        self.faults.clear()
+        self._show()
+
+    def shown_truth(self) -> msgspec.Struct | None:
+        """What `Simulator.GetTruth` tells of the device; None for nothing."""
+        return None
+
+
+def _of_world(options: dict[str, Any]) -> dict[str, Any]:
+    """Take out of a configuration file's options what is said of the world."""
+    from pathlib import Path
+
+    found: dict[str, Any] = {}
+    if "state" in options:
+        found["state"] = Path(options.pop("state"))
+    if "seed" in options:
+        found["seed"] = int(options.pop("seed"))
+    return found
