@@ -11,11 +11,13 @@ from importlib import import_module
 import click
 
 from xfs4iot import __version__
+from xfs4iot.cli.characters import show_all_characters
+from xfs4iot.cli.group import Group
 
 __all__ = ["cli", "main"]
 
 _COMMANDS = {
-    "demo": "A simulated ATM pays out money over TLS: the whole road, end to end.",
+    "demo": "A simulated ATM pays out money over TLS, end to end.",
     "simulate": "Run a whole simulated ATM until interrupted.",
     "serve": "Run real services from a configuration file.",
     "discover": "Find the publishers and services of a host.",
@@ -26,11 +28,12 @@ _COMMANDS = {
     "token": "Make and check tokens of end-to-end security.",
     "ledger": "Verify, list, export and recover ledgers.",
     "certificate": "Make, sign, show and check certificates.",
+    "completion": "Let a shell complete what is typed.",
 }
 """Every command with its one line of help; `<name>.py` beside this file holds it."""
 
 
-class _Lazy(click.Group):
+class _Lazy(Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
 
@@ -41,9 +44,8 @@ class _Lazy(click.Group):
         assert isinstance(command, click.Command)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
+    def summaries(self, ctx: click.Context) -> list[tuple[str, str]]:
+        return list(_COMMANDS.items())
 
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
@@ -54,4 +56,5 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point of the console script."""
+    show_all_characters()
     cli(prog_name="xfs4iot")

@@ -15,14 +15,16 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
+
+from xfs4iot.cli.group import Group
+from xfs4iot.cli.table import Table
 
 __all__ = ["bench"]
 
 _TREE = Path(__file__).parents[3] / "benches"
 
 
-@click.group()
+@click.group(cls=Group)
 def bench() -> None:
     """Compare with peers on this machine; needs a checkout of the source tree."""
 

@@ -11,15 +11,16 @@ from rich.console import Console
 from rich.markup import escape
 
 from xfs4iot import client
-from xfs4iot.cli.connection import connection_options, plain_json, run
+from xfs4iot.cli import arguments
+from xfs4iot.cli.connection import connection_options, print_json, refuse_plain, run
 from xfs4iot.protocol import wire
 
 __all__ = ["call"]
 
 
 @click.command()
-@click.argument("uri")
-@click.argument("command")
+@click.argument("uri", callback=arguments.service_uri)
+@click.argument("command", shell_complete=arguments.command_names)
 @click.argument("payload", required=False)
 @click.option("--timeout", type=click.IntRange(min=0), default=0, help="Milliseconds; 0 for none.")
 @click.option(
@@ -42,8 +43,8 @@ def call(
         raise click.BadParameter("PAYLOAD is a JSON object: {...}")
     if "." not in command:
         raise click.BadParameter("COMMAND is Interface.Command, such as Common.Status")
-    connection.pop("plain")
-    console, diagnostics = Console(), Console(stderr=True)
+    refuse_plain(uri, connection)
+    diagnostics = Console(stderr=True)
 
     async def main() -> int:
         events: list[dict[str, Any]] = []
@@ -68,9 +69,9 @@ def call(
                 "payload": failure.payload if failure else answer,
                 "events": events,
             }
-            click.echo(plain_json(result))
+            print_json(result)
         elif failure is None:
-            console.print_json(plain_json(answer))
+            print_json(answer)
         if failure is not None and not as_json:
             diagnostics.print(f"[bold red]{escape(str(failure))}[/]", highlight=False, soft_wrap=True)
         return 1 if failure else 0

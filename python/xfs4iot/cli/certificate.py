@@ -16,10 +16,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from xfs4iot.cli import renewal
 from xfs4iot.cli.complaint import subcommand
+from xfs4iot.cli.group import Group
+from xfs4iot.cli.table import Table
 from xfs4iot.transport import certificates, inspection, tokens
 from xfs4iot.transport.failures import TLSError
 from xfs4iot.transport.pairs import load_key
@@ -32,7 +33,7 @@ _NEW = click.Path(dir_okay=False, path_type=Path)
 _SOON_DAYS = 30
 
 
-@click.group()
+@click.group(cls=Group)
 def certificate() -> None:
     """Make, sign, show and check certificates.
 
@@ -68,9 +69,9 @@ def _tell(as_json: bool, **facts: Any) -> None:
         )
 
 
-def _json(value: Any) -> str:
-    """As JSON, with names as on the wire: `notAfter`."""
-    return orjson.dumps(_plain(value)).decode()
+def _json(value: Any) -> bytes:
+    """As JSON, which is UTF-8, with names as on the wire: `notAfter`."""
+    return orjson.dumps(_plain(value))
 
 
 def _plain(value: Any) -> Any:

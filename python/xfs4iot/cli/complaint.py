@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-__all__ = ["complain", "subcommand"]
+__all__ = ["complain", "nobody_reads", "subcommand"]
 
 
 def complain(problem: BaseException | str) -> None:
@@ -20,6 +21,11 @@ def complain(problem: BaseException | str) -> None:
         problem = problem.exceptions[0]
     text = f"[bold red]error:[/] {escape(str(problem))}"
     Console(stderr=True).print(text, highlight=False, soft_wrap=True)
+
+
+def nobody_reads() -> None:
+    """After a closed pipe (`| head`): no reason to complain, nor to write the rest when the process ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def subcommand(
@@ -37,6 +43,9 @@ def subcommand(
         def wrapped(*args: Any, **options: Any) -> None:
             try:
                 code = function(*args, **options)
+            except BrokenPipeError:
+                nobody_reads()
+                code = 1
             except expected as problem:
                 complain(problem)
                 code = 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
@@ -12,16 +11,19 @@ import click
 import msgspec
 import trio
 from rich.console import Console
+from rich.highlighter import JSONHighlighter
 from rich.markup import escape
 
 from xfs4iot import client
-from xfs4iot.cli.complaint import complain
+from xfs4iot.cli.complaint import complain, nobody_reads
 from xfs4iot.ledger import LedgerError
 from xfs4iot.protocol import versions, wire
 from xfs4iot.protocol.sensitive import masked
 
-__all__ = ["connection_options", "plain_json", "run", "tracer"]
+__all__ = ["connection_options", "print_json", "refuse_plain", "run", "tracer"]
 
+_MOST_COLOURED = 100_000
+"""Bytes; colouring takes time that grows with them."""
 _FILE = click.Path(exists=True, dir_okay=False)
 
 
@@ -65,6 +67,12 @@ def connection_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
+def refuse_plain(uri: str, connection: dict[str, Any]) -> None:
+    """Take `--plain` out of the options where a whole URI says already whether there is TLS."""
+    if connection.pop("plain") and uri.startswith("wss:"):
+        raise click.UsageError(f"--plain contradicts {uri}: give a ws:// URI, or leave --plain out")
+
+
 def tracer(console: Console) -> client.Trace:
     """A trace that prints each message on one line, in colour, what is sensitive masked."""
 
@@ -83,13 +91,24 @@ def run(main: Callable[[], Awaitable[int]]) -> None:
     except* KeyboardInterrupt:
         code = 130
     except* (BrokenPipeError, SystemExit):
-        # Nobody reads what is printed any more (`| head`): no reason to complain, or to flush it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        nobody_reads()
     except* (client.CallError, client.CredentialsRefused, LedgerError, OSError, ValueError) as problems:
         complain(problems)
     sys.exit(code)
 
 
-def plain_json(value: Mapping[str, Any] | Sequence[Any]) -> str:
-    """`value` as indented JSON, amounts exact."""
-    return msgspec.json.format(wire.encode(value), indent=2).decode()
+def print_json(value: Mapping[str, Any] | Sequence[Any], *, indent: int = 2) -> None:
+    """Print a value as JSON, amounts exact, in UTF-8; in colour for people.
+
+    Args:
+        value: plain objects.
+        indent: 0 for all on one line.
+    """
+    encoded = wire.encode(value)
+    if indent:
+        encoded = msgspec.json.format(encoded, indent=indent)
+    console = Console()
+    if console.is_terminal and indent and len(encoded) < _MOST_COLOURED:
+        console.print(JSONHighlighter()(encoded.decode()), soft_wrap=True)
+    else:
+        click.echo(encoded)

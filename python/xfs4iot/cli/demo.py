@@ -10,19 +10,20 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 from xfs4iot import client
+from xfs4iot.cli.arguments import money
 from xfs4iot.cli.connection import run, tracer
 from xfs4iot.cli.hosting import simulated_atm
 from xfs4iot.cli.published import show_published
+from xfs4iot.cli.table import Table
 from xfs4iot.protocol import versions
 
 __all__ = ["demo"]
 
 
 @click.command()
-@click.option("--amount", type=Decimal, default=Decimal(230), show_default=True, help="EUR to pay out.")
+@click.option("--amount", default="230", show_default=True, callback=money, help="EUR to pay out.")
 @click.option("--trace", is_flag=True, help="Print every message.")
 def demo(amount: Decimal, trace: bool) -> None:
     """A simulated ATM behind TLS is discovered and pays out money.

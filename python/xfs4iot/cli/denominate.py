@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 import click
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
+from xfs4iot.cli import arguments
+from xfs4iot.cli.table import Table
 from xfs4iot.denominate import (
     DenominateError,
     Denomination,
@@ -24,20 +26,15 @@ from xfs4iot.denominate import denominate as solve
 
 __all__ = ["denominate"]
 
+_COUNT = re.compile("[0-9]{1,18}")
+_UNIT = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?x[0-9]{1,18}")
 _MIXES = ("minimumBills", "equalEmptying", "maxCashUnits")
-
-
-def _money(ctx: click.Context, param: click.Parameter, given: str) -> Decimal:
-    try:
-        return Decimal(given)
-    except InvalidOperation:
-        raise click.BadParameter(f"{given!r} is no amount of money") from None
 
 
 def _unit(given: str, place: int, currency: str) -> Unit:
     name, equals, held = given.rpartition("=")
-    value, times, count = held.partition("x")
-    if not times or not count.isdecimal() or (equals and not name):
+    value, _, count = held.partition("x")
+    if not _UNIT.fullmatch(held) or (equals and not name):
         raise click.BadParameter(f"{given!r} is not [NAME=]VALUExCOUNT, such as 50x200", param_hint="--unit")
     try:
         return Unit(name or f"unit{place}", currency, value, int(count))
@@ -47,18 +44,21 @@ def _unit(given: str, place: int, currency: str) -> Unit:
 
 def _contained(given: str) -> tuple[str, int]:
     name, equals, count = given.partition("=")
-    if not equals or not count.isdecimal():
+    if not equals or not _COUNT.fullmatch(count):
         raise click.BadParameter(f"{given!r} is not NAME=COUNT, such as unit1=2", param_hint="--partial")
     return name, int(count)
 
 
 @click.command()
-@click.argument("amount", callback=_money)
+@click.argument("amount", callback=arguments.money)
 @click.option(
     "--unit", "given", multiple=True, required=True, metavar="[NAME=]VALUExCOUNT",
     help="A storage unit: what an item is worth, and how many there are. Named unit1, unit2, … by default.",
 )  # fmt: skip
-@click.option("--currency", default="EUR", show_default=True, help="Three letters of ISO 4217.")
+@click.option(
+    "--currency", default="EUR", show_default=True, callback=arguments.currency,
+    help="Three letters of ISO 4217.",
+)  # fmt: skip
 @click.option("--max-items", type=click.IntRange(min=0), help="Items that can be dispensed at once.")
 @click.option(
     "--mix", "chosen", type=click.Choice([*_MIXES, "all"]), multiple=True, default=_MIXES[:1],

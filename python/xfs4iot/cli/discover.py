@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from xfs4iot import client
-from xfs4iot.cli.connection import connection_options, plain_json, run
+from xfs4iot.cli import arguments
+from xfs4iot.cli.connection import connection_options, print_json, run
 from xfs4iot.cli.published import show_published
 from xfs4iot.protocol.endpoints import PORTS
 
@@ -17,8 +18,10 @@ __all__ = ["discover"]
 
 
 @click.command()
-@click.argument("host")
-@click.option("--port", "ports", type=int, multiple=True, help="Ask only this port; may be given again.")
+@click.argument("host", callback=arguments.host)
+@click.option(
+    "--port", "ports", type=arguments.PORT, multiple=True, help="Ask only this port; may be given again."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @connection_options
 def discover(host: str, ports: tuple[int, ...], as_json: bool, connection: dict[str, Any]) -> None:
@@ -27,13 +30,11 @@ def discover(host: str, ports: tuple[int, ...], as_json: bool, connection: dict[
     async def main() -> int:
         found = await client.discover(host, ports=ports or PORTS, **connection)
         if as_json:
-            click.echo(
-                plain_json(
-                    [
-                        {"publisher": one.uri, "vendorName": one.vendor_name, "services": one.services}
-                        for one in found
-                    ]
-                )
+            print_json(
+                [
+                    {"publisher": one.uri, "vendorName": one.vendor_name, "services": one.services}
+                    for one in found
+                ]
             )
             return 0
         for one in found:

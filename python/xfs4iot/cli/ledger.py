@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import functools
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
@@ -19,9 +18,11 @@ import orjson
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
+from xfs4iot.cli.characters import utf8_output
 from xfs4iot.cli.complaint import subcommand
+from xfs4iot.cli.group import Group
+from xfs4iot.cli.table import Table
 from xfs4iot.ledger import (
     CounterKey,
     JournalLine,
@@ -40,7 +41,7 @@ _NEW = click.Path(dir_okay=False, path_type=Path)
 _OUTCOMES = {"done": "green", "failed": "yellow", "unknown": "red", "open": "magenta"}
 
 
-@click.group()
+@click.group(cls=Group)
 def ledger() -> None:
     """Verify, list, export and recover ledgers.
 
@@ -146,7 +147,7 @@ def show(file: Path, chosen: Selection, counts: bool, last: int | None, as_json:
         if last is not None:
             found = deque(found, maxlen=last)
         if as_json:
-            _json_array(sys.stdout, map(_movement, found))
+            _json_array(utf8_output(), map(_movement, found))
             return
         table = Table(box=SIMPLE_HEAD, pad_edge=False)
         for title in ("number", "time (UTC)", "kind", "outcome"):
@@ -179,7 +180,7 @@ def _show_counts(found: dict[tuple[str, CounterKey], int], unit: str | None, as_
     rows = [(*where, value) for where, value in found.items() if unit in (None, where[1].unit) and value]
     if as_json:
         _json_array(
-            sys.stdout,
+            utf8_output(),
             ({"service": service, **key._asdict(), "value": value} for service, key, value in rows),
         )
         return
@@ -220,7 +221,7 @@ def export(file: Path, chosen: Selection, form: str, output: Path | None) -> Non
     """
     with LedgerReader.open(file) as reader:
         if output is None:
-            _write(sys.stdout, reader.lines(chosen), form)
+            _write(utf8_output(), reader.lines(chosen), form)
             return
         with output.open("w", newline="", encoding="utf-8") as stream:
             _write(stream, reader.lines(chosen), form)

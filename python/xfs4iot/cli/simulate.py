@@ -12,6 +12,7 @@ import orjson
 import trio
 from rich.console import Console
 
+from xfs4iot.cli import arguments
 from xfs4iot.cli.connection import run
 from xfs4iot.cli.hosting import simulated_atm
 from xfs4iot.cli.published import show_published
@@ -25,8 +26,16 @@ __all__ = ["simulate"]
 @click.option("--port", type=click.IntRange(0, 65535), help="Default: the standard's first free one; 0: any.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to bind.")
 @click.option("--plain", is_flag=True, help="Plain text, no TLS.")
-@click.option("--state", type=click.Path(file_okay=False, path_type=Path), help="Keep the ATM's state here.")
-@click.option("--seconds", type=float, default=0.2, show_default=True, help="How long a movement takes.")
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path),
+    callback=arguments.directory,
+    help="Keep the ATM's state here.",
+)
+@click.option(
+    "--seconds", type=float, default=0.2, show_default=True, callback=arguments.seconds,
+    help="How long a movement takes.",
+)  # fmt: skip
 @click.option(
     "--token-key",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),

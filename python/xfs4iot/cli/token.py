@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from xfs4iot import tokens
+from xfs4iot.cli.group import Group
 from xfs4iot.protocol import errors
 
 __all__ = ["token"]
@@ -42,7 +43,7 @@ def _read_key(file: Path | None) -> bytes:
         raise click.UsageError(str(wrong)) from None
 
 
-@click.group()
+@click.group(cls=Group)
 def token() -> None:
     """Make and check tokens of end-to-end security."""
 

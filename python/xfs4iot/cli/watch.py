@@ -10,15 +10,27 @@ from rich.console import Console
 from rich.markup import escape
 
 from xfs4iot import client
-from xfs4iot.cli.connection import connection_options, run
+from xfs4iot.cli import arguments
+from xfs4iot.cli.connection import connection_options, print_json, refuse_plain, run
 from xfs4iot.protocol import wire
 
 __all__ = ["watch"]
 
 
+def _known(ctx: click.Context, param: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        client.wanted_names(names)
+    except ValueError as unknown:
+        raise click.BadParameter(str(unknown), ctx, param) from None
+    return names
+
+
 @click.command()
-@click.argument("uri")
-@click.option("--event", "names", multiple=True, help="Only events of this name; may be given again.")
+@click.argument("uri", callback=arguments.service_uri)
+@click.option(
+    "--event", "names", multiple=True, callback=_known, shell_complete=arguments.event_names,
+    help="Only events of this name, whole or after the dot; may be given again.",
+)  # fmt: skip
 @click.option("--count", type=click.IntRange(min=1), help="End after so many events.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @connection_options
@@ -26,7 +38,7 @@ def watch(
     uri: str, names: tuple[str, ...], count: int | None, as_json: bool, connection: dict[str, Any]
 ) -> None:
     """Print the events of the service at URI until interrupted or the service ends."""
-    connection.pop("plain")
+    refuse_plain(uri, connection)
     console = Console()
 
     async def main() -> int:
@@ -37,7 +49,7 @@ def watch(
             async with service.events(*names) as events:
                 async for event in events:
                     if as_json:
-                        click.echo(wire.encode({"name": event.name, "payload": event.payload}).decode())
+                        print_json({"name": event.name, "payload": event.payload}, indent=0)
                     else:
                         payload = escape(wire.encode(event.payload).decode())
                         now = datetime.now().strftime("%H:%M:%S")

@@ -10,7 +10,7 @@ from xfs4iot.client._errors import (
     EventsLost,
     NotFound,
 )
-from xfs4iot.client._events import Event, Subscription
+from xfs4iot.client._events import Event, Subscription, wanted_names
 from xfs4iot.transport.failures import CredentialsRefused
 
 __all__ = [
@@ -28,4 +28,5 @@ __all__ = [
     "Trace",
     "connect",
     "discover",
+    "wanted_names",
 ]

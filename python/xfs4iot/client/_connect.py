@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -147,7 +149,7 @@ async def discover(
                 async with _open(uri, credentials, specification, trace) as client:
                     answer = await client.call("ServicePublisher.GetServices")
             except (OSError, Disconnected) as problem:
-                problems[port] = str(problem)
+                problems[port] = str(problem).removeprefix(uri).removeprefix(":").strip()
                 return
             uris = [entry["serviceURI"] for entry in answer.get("services", [])]
             services = {service_name(uri): uri for uri in uris}
@@ -159,9 +161,30 @@ async def discover(
         for port in ports:
             nursery.start_soon(ask, port)
     if not found:
-        said = "\n".join(f"  {port}: {problems[port]}" for port in sorted(problems))
-        raise NotFound(f"no publisher answered at {host}:\n{said}")
+        raise NotFound(f"no publisher answered at {host}{_told_once(problems)}")
     return [found[port] for port in sorted(found)]
+
+
+def _told_once(problems: dict[int, str]) -> str:
+    """What the ports said, each text once, with the ports that said it."""
+    by_text: dict[str, list[int]] = {}
+    for port in sorted(problems):
+        by_text.setdefault(problems[port], []).append(port)
+    if len(by_text) == 1:
+        ((text, ports),) = by_text.items()
+        return f": port{'s' if len(ports) > 1 else ''} {_ranges(ports)}: {text}"
+    return ":" + "".join(f"\n  {_ranges(ports)}: {text}" for text, ports in by_text.items())
+
+
+def _ranges(ports: list[int]) -> str:
+    """`80, 5846-5856`."""
+    runs: list[list[int]] = []
+    for port in ports:
+        if runs and port == runs[-1][-1] + 1:
+            runs[-1].append(port)
+        else:
+            runs.append([port])
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
 async def _find(
@@ -194,11 +217,14 @@ async def _open(
     uri: str, credentials: Credentials, version: str, trace: Trace | None
 ) -> AsyncIterator[Client]:
     """Connect, shake hands, and run a client; errors of the block come out as they are."""
-    parts = urlsplit(uri)
-    if parts.scheme not in ("ws", "wss") or parts.hostname is None:
+    try:
+        parts = urlsplit(uri)
+        host, given = parts.hostname, parts.port
+    except ValueError as wrong:
+        raise ValueError(f"{uri!r} is no service URI: {wrong}") from None
+    if parts.scheme not in ("ws", "wss") or host is None:
         raise ValueError(f"{uri!r} is no service URI; it begins with wss:// or ws:// and names a host")
-    host = parts.hostname
-    port = parts.port or (443 if parts.scheme == "wss" else 80)
+    port = given or (443 if parts.scheme == "wss" else 80)
     deadline = trio.current_time() + _OPENING_SECONDS
     late = f"no answer within {_OPENING_SECONDS:g} s"
     context = credentials.context() if parts.scheme == "wss" else None
@@ -209,7 +235,7 @@ async def _open(
         with trio.move_on_at(deadline):
             stream = await trio.open_tcp_stream(host, port)
     except OSError as problem:
-        raise Disconnected(f"{uri} cannot be reached: {problem}") from problem
+        raise Disconnected(f"{uri} cannot be reached: {_unreached(problem)}") from problem
     if stream is None:
         raise Disconnected(f"{uri} cannot be reached: {late}")
     failure: Exception | None = None
@@ -259,6 +285,16 @@ async def _open(
         await trio.aclose_forcefully(stream)
     if failure is not None:
         raise failure
+
+
+def _unreached(problem: OSError) -> str:
+    """Why no address of a host took the connection."""
+    first: BaseException = problem.__cause__ or problem
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    if isinstance(first, OSError) and first.errno and not isinstance(first, socket.gaierror):
+        return os.strerror(first.errno)
+    return (first.strerror if isinstance(first, OSError) else None) or str(first)
 
 
 class _Opening(trio.abc.Stream):

@@ -1,0 +1,115 @@
+"""Arguments that several commands take. A wrong one is bad usage, with what would be right.
+
+Each function is a `callback` of click, or a `shell_complete`.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from decimal import Decimal
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
+
+from xfs4iot.protocol.index import COMMANDS, EVENTS
+
+__all__ = [
+    "PORT",
+    "command_names",
+    "currency",
+    "directory",
+    "event_names",
+    "host",
+    "money",
+    "seconds",
+    "service_uri",
+]
+
+PORT = click.IntRange(1, 65535)
+_MONEY = re.compile(r"[0-9]{1,18}(\.[0-9]{1,6})?")
+_HOST = re.compile(r"[^\s/:@\[\]?#]+|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%\w+)?\]?")
+
+
+def money(ctx: click.Context, param: click.Parameter, given: str) -> Decimal:
+    """An amount in digits, with or without a fraction."""
+    if not _MONEY.fullmatch(given):
+        raise click.BadParameter(f"{given!r} is no amount of money, such as 230 or 12.50", ctx, param)
+    return Decimal(given)
+
+
+def currency(ctx: click.Context, param: click.Parameter, given: str) -> str:
+    """The letters of ISO 4217, in capitals as everywhere in the standard."""
+    if not re.fullmatch("[A-Z]{3}", given):
+        near = f"; did you mean {given.upper()}?" if re.fullmatch("[A-Za-z]{3}", given) else ", such as EUR"
+        raise click.BadParameter(f"{given!r} is not three capitals of ISO 4217{near}", ctx, param)
+    return given
+
+
+def seconds(ctx: click.Context, param: click.Parameter, given: float) -> float:
+    """A time that passes."""
+    if not math.isfinite(given) or given < 0:
+        raise click.BadParameter(f"{given} is no number of seconds from 0", ctx, param)
+    return given
+
+
+def host(ctx: click.Context, param: click.Parameter, given: str) -> str:
+    """The name or address of a host."""
+    if "://" in given:
+        raise click.BadParameter(
+            f"{given!r} is a URI; name the host alone, or use `xfs4iot call` and `watch` with the URI",
+            ctx,
+            param,
+        )
+    if not _HOST.fullmatch(given):
+        name, colon, port = given.rpartition(":")
+        hint = f"; did you mean {name} --port {port}?" if colon and name and port.isdecimal() else ""
+        raise click.BadParameter(f"{given!r} is no name or address of a host{hint}", ctx, param)
+    return given.strip("[]")
+
+
+def service_uri(ctx: click.Context, param: click.Parameter, given: str) -> str:
+    """The URI of a service."""
+    try:
+        parts = urlsplit(given)
+        good = parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise click.BadParameter(
+            f"{given!r} is no URI of a service, such as wss://atm17:443/xfs4iot/v1.0/CashDispenser; "
+            "`xfs4iot discover HOST` lists those of a host",
+            ctx,
+            param,
+        )
+    return given
+
+
+def directory(ctx: click.Context, param: click.Parameter, given: Path | None) -> Path | None:
+    """A directory that can be written; made if need be."""
+    if given is None or ctx.resilient_parsing:
+        return given
+    try:
+        given.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise click.BadParameter(
+            f"{given} cannot be made: {problem.strerror}; choose a directory that you may write", ctx, param
+        ) from None
+    if not os.access(given, os.W_OK | os.X_OK):
+        raise click.BadParameter(
+            f"{given} cannot be written; choose a directory that you may write", ctx, param
+        )
+    return given
+
+
+def command_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Names of commands of the standard."""
+    return [name for name in COMMANDS if name.startswith(incomplete)]
+
+
+def event_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Names of events of the standard, whole or after the dot."""
+    short = [name.partition(".")[2] for name in EVENTS]
+    return [name for name in (*short, *EVENTS) if name.startswith(incomplete)]

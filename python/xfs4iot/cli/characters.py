@@ -1,0 +1,58 @@
+"""What is printed where the output cannot show every character: an older console, a pipe in cp1252.
+
+Signs of ours become plain ones, and any other character `\\uXXXX`; nothing is refused. JSON and
+exports are UTF-8 wherever they go.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import sys
+from typing import TextIO
+
+__all__ = ["show_all_characters", "utf8_output"]
+
+_NAME = "xfs4iot.plain"
+_PLAIN = {
+    "✓": "ok",
+    "✗": "X",
+    "▸": ">",
+    "→": "->",
+    "←": "<-",
+    "…": "...",
+    "–": "-",
+    "µ": "u",
+    "·": ".",
+    "“": '"',
+    "”": '"',
+    "’": "'",
+}
+
+
+def _plain(problem: UnicodeError) -> tuple[str, int]:
+    if not isinstance(problem, UnicodeEncodeError):
+        raise problem
+    text = problem.object[problem.start : problem.end]
+    return "".join(_PLAIN.get(char) or _escaped(char) for char in text), problem.end
+
+
+def _escaped(char: str) -> str:
+    """As JSON has it: one escape, or two above the first 65,536 characters."""
+    units = char.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[place : place + 4]}" for place in range(0, len(units), 4))
+
+
+def show_all_characters() -> None:
+    """Let standard output and error print whatever they are given."""
+    codecs.register_error(_NAME, _plain)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=_NAME)
+
+
+def utf8_output() -> TextIO:
+    """Standard output for data, which is UTF-8 whatever a console can show."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
+    return sys.stdout

@@ -1,0 +1,29 @@
+"""`xfs4iot completion`: the script that lets a shell complete what is typed."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import ShellComplete, get_completion_class
+
+__all__ = ["completion"]
+
+_SHELLS = ("bash", "zsh", "fish")
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(_SHELLS))
+def completion(shell: str) -> None:
+    """Print the script with which SHELL completes commands, options and names of messages.
+
+    \b
+    bash  xfs4iot completion bash > ~/.local/share/bash-completion/completions/xfs4iot
+    zsh   xfs4iot completion zsh > "${fpath[1]}/_xfs4iot"
+    fish  xfs4iot completion fish > ~/.config/fish/completions/xfs4iot.fish
+
+    A new shell takes it up. The directories must be there (mkdir -p).
+    """
+    kind = get_completion_class(shell)
+    assert kind is not None
+    made = kind(click.get_current_context().find_root().command, {}, "xfs4iot", "_XFS4IOT_COMPLETE")
+    # The text alone: bash's own would start a bash to ask it for its version.
+    click.echo(ShellComplete.source(made))

@@ -1,0 +1,135 @@
+"""The command line for who types it: wrong arguments, pipes, consoles of few characters, completion."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import trio
+
+from xfs4iot.ledger import Ledger, SetPosting
+
+XFS4IOT = (sys.executable, "-m", "xfs4iot")
+URI = "wss://127.0.0.1:1/xfs4iot/v1.0/CashDispenser"
+UNITS = ("--unit", "50x2", "--unit", "20x3")
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [*XFS4IOT, *arguments],
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **environment},
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["demo", "--amount", "abc"], "'abc' is no amount of money"),
+        (["demo", "--amount", "NaN"], "'NaN' is no amount of money"),
+        (["demo", "--amount", "-5"], "'-5' is no amount of money"),
+        (["denominate", "5_0", *UNITS], "'5_0' is no amount of money"),
+        (["denominate", "٥٠", *UNITS], "is no amount of money"),
+        (["denominate", "50", "--unit", "50x٥"], "is not [NAME=]VALUExCOUNT"),
+        (["denominate", "70", *UNITS, "--currency", "eur"], "did you mean EUR?"),
+        (["denominate", "70", *UNITS, "--currency", "EURO"], "three capitals of ISO 4217"),
+        (["call", URI, "Common.Status", "--plain"], "--plain contradicts"),
+        (["watch", URI, "--plain"], "--plain contradicts"),
+        (["call", "http://atm17/", "Common.Status"], "is no URI of a service"),
+        (["call", "wss://[zz]/x", "Common.Status"], "is no URI of a service"),
+        (["watch", "ws://127.0.0.1:99999/x"], "is no URI of a service"),
+        (["watch", URI, "--event", "ItemTakenEvent"], "did you mean 'ItemsTakenEvent'?"),
+        (["discover", "http://atm17"], "name the host alone"),
+        (["discover", "atm17:5846"], "did you mean atm17 --port 5846?"),
+        (["discover", "atm17", "--port", "99999"], "1<=x<=65535"),
+        (["simulate", "--seconds", "nan"], "no number of seconds"),
+        (["simulate", "--state", f"{__file__}/state"], "choose a directory that you may write"),
+        (["ledgr", "check"], "did you mean 'ledger'?"),
+        (["sim"], "did you mean 'simulate'?"),
+        (["ledger", "chek"], "did you mean 'check'?"),
+        (["xyzzy"], "there are demo, simulate, "),
+    ],
+)
+def test_bad_usage_exits_with_2_and_says_what_would_be_right(arguments: list[str], said: str) -> None:
+    done = run(*arguments, PYTHONIOENCODING="utf-8")
+    assert done.returncode == 2, done.stderr
+    assert said in " ".join(done.stderr.decode().split())
+    assert done.stdout == b""
+
+
+def test_what_all_ports_say_alike_is_said_once() -> None:
+    done = run("discover", "127.0.0.1", *(f"--port={port}" for port in (1, 2, 3, 7)))
+    assert done.returncode == 1
+    assert done.stderr.decode().strip().endswith(": ports 1-3, 7: cannot be reached: Connection refused")
+    nameless = run("discover", "no-such-host.invalid").stderr.decode()
+    assert nameless.count("\n") == 1
+    assert "80, 443, 5846-5856: cannot be reached: " in nameless
+
+
+def test_a_console_of_few_characters_gets_plain_ones() -> None:
+    done = run("demo", PYTHONIOENCODING="cp1252")
+    assert (done.returncode, done.stderr) == (0, b"")
+    printed = done.stdout.decode("cp1252")
+    assert "> Common.Status" in printed
+    assert "ok all of it in" in printed
+    arrows = run("call", URI.replace("wss", "ws"), "Common.Stätus", PYTHONIOENCODING="ascii")
+    assert b"Traceback" not in arrows.stderr
+
+
+def test_json_is_utf_8_on_any_console() -> None:
+    units = ("--unit", "Münze→=50x2")
+    done = run("denominate", "100", *units, "--json", PYTHONIOENCODING="cp1252")
+    assert json.loads(done.stdout)["values"] == {"Münze→": 2}
+
+
+@pytest.mark.parametrize("form", ["csv", "json"])
+async def test_an_export_that_nobody_reads_to_its_end_is_no_error(tmp_path: Path, form: str) -> None:
+    file = tmp_path / "ledger.sqlite"
+    with Ledger.open(file) as ledger:
+        intent = await ledger.service("CashDispenser").begin("set")
+        units = [SetPosting(f"a long name of unit {number}", "in", "", "", number) for number in range(2000)]
+        await ledger.service("CashDispenser").book(intent, units)
+    command = f"{sys.executable} -m xfs4iot ledger export {file} --format {form} | head -n 1"
+    done = await trio.run_process(command, shell=True, capture_stdout=True, capture_stderr=True)
+    assert done.stdout.count(b"\n") == 1
+    assert done.stderr == b""
+
+
+def complete(line: str) -> set[str]:
+    """What bash is offered for the last word of a line."""
+    words = line.split(" ")
+    done = run(_XFS4IOT_COMPLETE="bash_complete", COMP_WORDS=line, COMP_CWORD=str(len(words) - 1))
+    return {one.partition(",")[2] for one in done.stdout.decode().splitlines()}
+
+
+def test_shells_complete_commands_options_and_names_of_messages() -> None:
+    assert complete("xfs4iot de") == {"demo", "denominate"}
+    assert complete("xfs4iot ledger ex") == {"export"}
+    assert "--timeout" in complete("xfs4iot call --ti")
+    assert complete(f"xfs4iot call {URI} CashDispenser.Pre") == {
+        "CashDispenser.Present",
+        "CashDispenser.PrepareDispense",
+    }
+    assert complete(f"xfs4iot watch {URI} --event ItemsT") == {"ItemsTakenEvent"}
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_script_for_a_shell_is_printed(shell: str) -> None:
+    done = run("completion", shell, PATH="")
+    assert done.returncode == 0, done.stderr
+    assert f"_XFS4IOT_COMPLETE={shell}_complete" in done.stdout.decode()
+    assert done.stderr == b""
+
+
+@pytest.mark.parametrize("columns", ["20", "40", "60"])
+def test_a_narrow_terminal_loses_nothing(columns: str) -> None:
+    done = run("denominate", "1230", "--unit", "50x200", "--unit", "20x3000", COLUMNS=columns)
+    assert done.returncode == 0
+    assert "…" not in done.stdout.decode()
