@@ -47,8 +47,10 @@ if TYPE_CHECKING:
         PowerManagement,
     )
     from xfs4iot.devices.storage import (
+        CardUnit,
         CashUnit,
         Storage,
+        StorageUnit,
         StorageUnitError,
         UnitError,
         UnitFailure,
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Barcode",
     "BarcodeReader",
+    "CardUnit",
     "CashDispenser",
     "CashEvents",
     "CashManagement",
@@ -77,6 +80,7 @@ __all__ = [
     "RetractRequest",
     "Retracted",
     "Storage",
+    "StorageUnit",
     "StorageUnitError",
     "Tested",
     "TokenUse",
@@ -93,6 +97,7 @@ __all__ = [
 _MODULES = {
     "Barcode": "barcode_reader",
     "BarcodeReader": "barcode_reader",
+    "CardUnit": "storage",
     "CashDispenser": "cash_dispenser",
     "CashEvents": "cash_management",
     "CashManagement": "cash_management",
@@ -111,6 +116,7 @@ _MODULES = {
     "RetractRequest": "cash_management",
     "Retracted": "cash_management",
     "Storage": "storage",
+    "StorageUnit": "storage",
     "StorageUnitError": "storage",
     "Tested": "cash_dispenser",
     "TokenUse": "end_to_end_security",

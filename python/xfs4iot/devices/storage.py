@@ -5,15 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
 from xfs4iot.devices._device import Device, operation
 from xfs4iot.protocol import errors
-from xfs4iot.protocol.messages import cash_management, storage
+from xfs4iot.protocol.messages import storage
 
-__all__ = ["CashUnit", "Storage", "StorageUnitError", "UnitError", "UnitFailure", "UnitStatus", "UnitType"]
+__all__ = [
+    "CardUnit",
+    "CashUnit",
+    "Storage",
+    "StorageUnit",
+    "StorageUnitError",
+    "UnitError",
+    "UnitFailure",
+    "UnitStatus",
+    "UnitType",
+]
 
 UnitStatus = Literal["ok", "inoperative", "missing", "notConfigured", "manipulated"]
 UnitType = Literal["cashIn", "cashOut", "replenishment", "cashInRetract", "cashOutRetract", "reject"]
@@ -69,21 +79,37 @@ class StorageUnitError(UnitError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CashUnit:
-    """One unit of cash, as the device finds it. What is configured and counted is the service's.
+class StorageUnit:
+    """One unit, as the device finds it. What is configured and counted is the service's.
+
+    Attributes:
+        holds: the kind of its items: the property of the standard's storage unit that describes them.
+        capacity: items it can hold; 0 if not known.
+        id: the unit's own identification, up to five characters.
+        position_name: where in the device it is.
+        serial_number: of the cassette or bin; another one means that it was changed, and its counts
+            and configuration begin anew.
+        status: its hardware.
+    """
+
+    holds: ClassVar[str]
+    capacity: Count = 0
+    id: str | None = None
+    position_name: str | None = None
+    serial_number: str | None = None
+    status: UnitStatus = "ok"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CashUnit(StorageUnit):
+    """One unit of cash.
 
     Attributes:
         index: its number in the device, from 1.
-        capacity: items it can hold; 0 if not known.
         types: what the unit can be used for.
         items: levels of items it can hold (`fit`, `unfit`, `counterfeit`, ...).
         cash_items: ids of the items it can hold; they are keys of `CashManagement.bank_notes`.
         currency, value: of what it dispenses; None where its items are mixed.
-        id: the unit's own identification, up to five characters.
-        position_name: where in the device it is.
-        serial_number: of the cassette; another one means that the cassette was changed, and
-            its counts and configuration begin anew.
-        status: its hardware.
         low_threshold, high_threshold, max_retracts: until an application sets others.
         hardware_sensors: it senses its level by itself.
         retract_areas: into how many areas of it items can be retracted.
@@ -91,17 +117,13 @@ class CashUnit:
         initial: items of the first of `cash_items`, fit, in a unit that the service did not know before.
     """
 
+    holds: ClassVar[str] = "cash"
     index: Annotated[int, Meta(ge=1, le=2**31 - 1)]
-    capacity: Count
     types: frozenset[UnitType]
     items: frozenset[Level] = frozenset({"fit", "unfit"})
     cash_items: tuple[Name, ...] = ()
     currency: str | None = None
     value: Decimal | None = None
-    id: str | None = None
-    position_name: str | None = None
-    serial_number: str | None = None
-    status: UnitStatus = "ok"
     low_threshold: Count | None = None
     high_threshold: Count | None = None
     max_retracts: Count | None = None
@@ -111,24 +133,52 @@ class CashUnit:
     initial: Count = 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class CardUnit(StorageUnit):
+    """One unit of cards.
+
+    Attributes:
+        type: `dispense` for cards to be given out, `retain` for cards that were kept, `park` for a
+            place where a card waits.
+        hardware_sensors: it senses its level by itself.
+        card_id: of the cards that it gives out, until an application sets another.
+        threshold: of cards, below which a unit of type `dispense` is low and above which one of type
+            `retain` is high; until an application sets another.
+        initial: cards in a unit that the service did not know before.
+    """
+
+    holds: ClassVar[str] = "card"
+    type: Literal["retain", "dispense", "park"]
+    hardware_sensors: bool = False
+    card_id: str | None = None
+    threshold: Count | None = None
+    initial: Count = 0
+
+
 class Storage(Device):
     """A device with storage units."""
 
-    async def cash_units(self) -> Mapping[str, CashUnit] | None:
-        """The units, by name (`unit1`); asked at the start and after each exchange.
+    async def units(self) -> Mapping[str, StorageUnit | tuple[StorageUnit, ...]] | None:
+        """The units of all kinds, by name (`unit1`); asked at the start and after each exchange.
 
-        None says that the device cannot detect its units now; those that the service
-        knows are then reported as missing, and their counts are kept.
+        A unit of two kinds, such as a cassette of cash that can neutralise it, is a tuple of both, which
+        agree in what all kinds have in common. None says that the device cannot detect its units now;
+        those that the service knows are then reported as missing, and their counts are kept. A device
+        that has only units of cash overrides `cash_units` instead.
         """
-        raise NotImplementedError(f"{type(self).__name__} must say which units it has: override cash_units")
+        return await self.cash_units()
+
+    async def cash_units(self) -> Mapping[str, CashUnit] | None:
+        """The units of a device that has only units of cash; see `units`."""
+        raise NotImplementedError(f"{type(self).__name__} must say which units it has: override units")
 
     def unit_changed(self, unit: str, status: UnitStatus) -> None:
         """Tell that the hardware of a unit has changed, such as when a cassette was pulled out."""
         self.send(storage.StorageChangedEvent({unit: storage.StorageUnit(status=status)}))
 
     @operation
-    async def set_storage(self, units: Mapping[str, cash_management.StorageSetCash]) -> None:
-        """`Storage.SetStorage`: learn what an application configures, before it takes effect."""
+    async def set_storage(self, units: Mapping[str, storage.SetStorageUnit]) -> None:
+        """`Storage.SetStorage`: learn what an application sets of units, before it takes effect."""
 
     @operation
     async def start_exchange(self) -> None:
@@ -139,7 +189,7 @@ class Storage(Device):
 
     @operation
     async def end_exchange(self) -> None:
-        """`Storage.EndExchange`: lock the units and make ready; `cash_units` is asked next."""
+        """`Storage.EndExchange`: lock the units and make ready; `units` is asked next."""
 
     @operation
     async def unit_counts(self) -> Mapping[str, Count]:

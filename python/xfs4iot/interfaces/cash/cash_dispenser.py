@@ -56,7 +56,6 @@ from xfs4iot.interfaces.cash.search import LongSearch
 from xfs4iot.interfaces.checks import device_ready, given
 from xfs4iot.interfaces.common.common import Common
 from xfs4iot.interfaces.common.end_to_end_security import token_allows
-from xfs4iot.interfaces.storage.storage import Storage
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import cash_dispenser as messages
 from xfs4iot.protocol.messages import cash_management as cash
@@ -74,13 +73,13 @@ def _reject_unit(on: CashDispenser) -> str:
         CashUnitError: none of them works and has room.
     """
     where = destination(
-        on.storage,
+        on.cash,
         cash.ItemTargetData(target="reject"),
         not_supported="cashUnitError",
         wrong_index="cashUnitError",
     )
-    if where.unit is None or on.storage.replenishment_status(where.unit) == "full":
-        units = on.storage.names_of_type("reject")
+    if where.unit is None or on.cash.replenishment_status(where.unit) == "full":
+        units = on.cash.names_of_type("reject")
         raise CashUnitError("full", units, "no reject unit has room; see Storage.GetStorage")
     return where.unit
 
@@ -92,15 +91,15 @@ def _units_to_count(on: CashDispenser, request: messages.Count) -> tuple[str, ..
         InvalidData: there is no such unit.
     """
     if request.unit is None:
-        return tuple(on.storage.names_of_type("cashOut"))
-    if request.unit not in on.storage.units:
+        return tuple(on.cash.names_of_type("cashOut"))
+    if request.unit not in on.cash.units:
         raise errors.InvalidData(f"$.unit: there is no unit {request.unit!r}; see Storage.GetStorage")
     return (request.unit,)
 
 
 def _test_target(on: CashDispenser, request: messages.TestCashUnits) -> Destination:
     return destination(
-        on.storage,
+        on.cash,
         request.target,
         not_supported="unsupportedPosition",
         wrong_index="unsupportedPosition",
@@ -145,7 +144,7 @@ def unit_exists(on: CashDispenser, request: messages.Count) -> None:
 def units_work(on: CashDispenser, request: messages.Count) -> None:
     """whether the units work"""
     units = _units_to_count(on, request)
-    if broken := tuple(unit for unit in units if on.storage.hardware_status(unit) != "ok"):
+    if broken := tuple(unit for unit in units if on.cash.hardware_status(unit) != "ok"):
         raise CashUnitError("error", broken, f"{', '.join(broken)} cannot be counted")
 
 
@@ -171,16 +170,14 @@ class CashDispenser(Interface[devices.CashDispenser]):
     def __init__(self, service: Service) -> None:
         super().__init__(service)
         management = service.interface(CashManagement)
-        self.storage: Storage = management.storage
+        self.cash = management.cash
         self.tellers = management.tellers
         self._movements = management.movements
         self._mixes = Mixes(service)
-        self._denominator = Denominator(self.storage, self._mixes, self.tellers)
+        self._denominator = Denominator(self.cash, self._mixes, self.tellers)
         self._present_status = PresentStatuses(service.ledger)
         self._tokens = service.interface(Common).tokens
-        self._payout = Payout(
-            self.storage, self._denominator, self.tellers, self._tokens, self._present_status
-        )
+        self._payout = Payout(self.cash, self._denominator, self.tellers, self._tokens, self._present_status)
         self._movements.consequences |= {
             "dispense": self._payout.after_dispense,
             "present": self._payout.after_present,
@@ -284,7 +281,7 @@ class CashDispenser(Interface[devices.CashDispenser]):
                 DispenseRequest(MappingProxyType(dict(planned.counts)), position, request.token),
                 believe=dispensed_as_asked(planned.counts),
                 planned=items_from(planned.counts, "stacker" if self._has_stacker() else "output"),
-                units=self.storage.names_of_type("reject"),
+                units=self.cash.names_of_type("reject"),
                 check=partial(self._denominator.require_available, planned.counts),
                 detail={
                     "position": position,
@@ -342,7 +339,7 @@ class CashDispenser(Interface[devices.CashDispenser]):
             devices.CashDispenser.present,
             position,
             believe=presented_as_asked,
-            units=self.storage.counts.at("stacker"),
+            units=self.cash.counts.at("stacker"),
             detail={"position": position},
         )
         if result.failure is not None:
@@ -387,7 +384,6 @@ class CashDispenser(Interface[devices.CashDispenser]):
     )
     async def count(self, request: messages.Count, command: Command) -> messages.CountCompletion:
         """`CashDispenser.Count`: one unit, or without one all that cash is dispensed from."""
-        storage = self.storage
         position = output_position(self.device, request.position)
         units = _units_to_count(self, request)
         result, _ = await self._movements.move(
@@ -403,8 +399,8 @@ class CashDispenser(Interface[devices.CashDispenser]):
             unit: messages.CountCompletionCountedCashUnits(
                 dispensed=result.dispensed[unit],
                 counted=result.counted.get(unit) or None,
-                replenishment_status=storage.replenishment_status(unit),
-                status=storage.hardware_status(unit),
+                replenishment_status=self.cash.replenishment_status(unit),
+                status=self.cash.hardware_status(unit),
             )
             for unit in units
             if result.dispensed.get(unit)
@@ -435,12 +431,11 @@ class CashDispenser(Interface[devices.CashDispenser]):
     )
     async def test_cash_units(self, request: messages.TestCashUnits, command: Command) -> None:
         """`CashDispenser.TestCashUnits`: succeeds if an item came from one unit at least."""
-        storage = self.storage
         where = _test_target(self, request)
         units: list[str] = []
-        for unit in storage.names_of_type("cashOut"):
-            if reason := storage.out_of_use(unit):
-                storage.error(command, reason.failure, reason.units)
+        for unit in self.cash.names_of_type("cashOut"):
+            if reason := self.cash.out_of_use(unit):
+                self.cash.storage.error(command, reason.failure, reason.units)
             else:
                 units.append(unit)
         if not units:
@@ -455,7 +450,7 @@ class CashDispenser(Interface[devices.CashDispenser]):
             units=[*units, *([where.unit] if where.unit else [])],
         )
         for unit, failure in result.failed.items():
-            storage.error(command, failure, (unit,))
+            self.cash.storage.error(command, failure, (unit,))
         if result.failure is not None:
             raise result.failure
         if result.failed and set(result.failed) >= set(units):

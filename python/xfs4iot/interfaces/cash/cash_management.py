@@ -30,6 +30,7 @@ from xfs4iot.interfaces.cash.positions import (
 from xfs4iot.interfaces.cash.reported import calibrated_as_asked
 from xfs4iot.interfaces.cash.results import arrived_at, taken_in
 from xfs4iot.interfaces.cash.tellers import Tellers
+from xfs4iot.interfaces.cash.units import CashUnits
 from xfs4iot.interfaces.checks import device_ready
 from xfs4iot.interfaces.storage.storage import Storage
 from xfs4iot.protocol import errors, wire
@@ -62,17 +63,17 @@ def _retract_position(on: CashManagement, request: messages.Retract) -> str:
 def _destination(on: CashManagement, request: messages.Retract | messages.Reset) -> Destination:
     """Where the items of a Retract or Reset are to go."""
     if isinstance(request, messages.Reset):
-        return destination(on.storage, request.position)
+        return destination(on.cash, request.position)
     location = request.location
     if location is None or location.retract_area is None:
-        return destination(on.storage, None)
+        return destination(on.cash, None)
     wanted = messages.ItemTargetData(target=location.retract_area, index=location.index)
-    return destination(on.storage, wanted)
+    return destination(on.cash, wanted)
 
 
 def _calibration_target(on: CashManagement, request: messages.CalibrateCashUnit) -> Destination:
     return destination(
-        on.storage,
+        on.cash,
         request.position,
         not_supported="unsupportedPosition",
         wrong_index="unsupportedPosition",
@@ -151,7 +152,7 @@ def unit_and_number_given(on: CashManagement, request: messages.CalibrateCashUni
 @check("invalidCashUnit")
 def unit_exists(on: CashManagement, request: messages.CalibrateCashUnit) -> None:
     """the unit"""
-    if request.unit not in on.storage.units:
+    if request.unit not in on.cash.units:
         raise errors.CommandError(
             "invalidCashUnit", f"there is no unit {request.unit!r}; see Storage.GetStorage"
         )
@@ -216,6 +217,7 @@ class CashManagement(Interface[devices.CashManagement]):
 
     Attributes:
         movements: carries out and books what moves.
+        cash: the units.
         tellers: who works at the device, for teller devices.
     """
 
@@ -223,8 +225,9 @@ class CashManagement(Interface[devices.CashManagement]):
 
     def __init__(self, service: Service) -> None:
         super().__init__(service)
-        self.storage = storage = service.interface(Storage)
-        self.movements = CashMovements(storage)
+        storage = service.interface(Storage)
+        self.cash = storage.kind(CashUnits)
+        self.movements = CashMovements(self.cash)
         self.tellers = Tellers(service)
         self._classification = messages.GetClassificationListCompletion()
         storage.changed.append(self._derive_health)
@@ -249,17 +252,17 @@ class CashManagement(Interface[devices.CashManagement]):
         status = self.device.status.cash_management
         if status is None or status.dispenser is None:
             return
-        storage = self.storage
+        cash = self.cash
         usable = troubled = 0
-        for name in storage.names_of_type("cashOut"):
-            replenishment = storage.replenishment_status(name)
-            if storage.hardware_status(name) != "ok" or replenishment == "empty":
+        for name in cash.names_of_type("cashOut"):
+            replenishment = cash.replenishment_status(name)
+            if cash.hardware_status(name) != "ok" or replenishment == "empty":
                 troubled += 1
             else:
                 usable += 1
                 troubled += replenishment == "low"
-        for name in storage.names_of_type("reject", "cashOutRetract", "cashInRetract"):
-            troubled += storage.hardware_status(name) != "ok" or storage.replenishment_status(name) in (
+        for name in cash.names_of_type("reject", "cashOutRetract", "cashInRetract"):
+            troubled += cash.hardware_status(name) != "ok" or cash.replenishment_status(name) in (
                 "full",
                 "high",
             )

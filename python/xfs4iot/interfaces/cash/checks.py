@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from xfs4iot.interfaces.cash import positions
-from xfs4iot.interfaces.storage.storage import Storage
+from xfs4iot.interfaces.cash.units import CashUnits
 from xfs4iot.server.handler import check, step
 
 __all__ = [
@@ -26,7 +26,7 @@ __all__ = [
 class CashInterface(Protocol):
     """An interface whose device moves cash."""
 
-    storage: Storage
+    cash: CashUnits
 
     @property
     def device(self) -> Any: ...
@@ -35,7 +35,7 @@ class CashInterface(Protocol):
 @check("exchangeActive")
 def no_exchange(on: CashInterface, request: object) -> None:
     """an exchange"""
-    on.storage.require_no_exchange()
+    on.cash.storage.require_no_exchange()
 
 
 @check("unsupportedPosition")

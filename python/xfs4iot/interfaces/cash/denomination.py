@@ -27,7 +27,7 @@ from xfs4iot.interfaces.cash.mixes import Mixes
 from xfs4iot.interfaces.cash.money import is_exact, is_possible
 from xfs4iot.interfaces.cash.search import Answer, LongSearch, Question
 from xfs4iot.interfaces.cash.tellers import Tellers
-from xfs4iot.interfaces.storage.storage import Storage
+from xfs4iot.interfaces.cash.units import CashUnits
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import cash_dispenser as messages
 from xfs4iot.server.handler import step
@@ -110,8 +110,8 @@ class Planned:
 class Denominator:
     """Denominates for one service."""
 
-    def __init__(self, storage: Storage, mixes: Mixes, tellers: Tellers) -> None:
-        self._storage = storage
+    def __init__(self, cash: CashUnits, mixes: Mixes, tellers: Tellers) -> None:
+        self._cash = cash
         self._mixes = mixes
         self._tellers = tellers
         # A command whose turn it is does not wait for the searches of those beside the queue.
@@ -168,7 +168,7 @@ class Denominator:
             raise errors.InvalidData(
                 f"{path}.denomination.service.mix is missing; see CashDispenser.GetMixTypes"
             )
-        self._storage.require_no_exchange()
+        self._cash.storage.require_no_exchange()
         teller = request.teller_id
         if self._tellers.present and teller is not None:
             self._tellers.require(teller, "invalidTellerID")
@@ -192,7 +192,7 @@ class Denominator:
         amounts = dict(wanted.currencies or {}) if wanted is not None else {}
         if not any(amounts.values()):
             return {}
-        capabilities = self._storage.device.capabilities.cash_management
+        capabilities = self._cash.device.capabilities.cash_management
         if capabilities is None or not capabilities.cash_box:
             raise errors.CommandError("noCashBoxPresent", "this device has no cash box")
         _check_money(amounts, "from the cash box")
@@ -203,9 +203,7 @@ class Denominator:
     ) -> dict[str, Decimal]:
         if wanted is None:
             raise errors.CommandError("invalidDenomination", "no currencies are given")
-        known = {
-            self._storage.configuration(unit).currency for unit in self._storage.names_of_type("cashOut")
-        }
+        known = {self._cash.configuration(unit).currency for unit in self._cash.names_of_type("cashOut")}
         known |= cash_box.keys()
         if not wanted:
             raise errors.CommandError("invalidCurrency", "no currency is given")
@@ -225,10 +223,10 @@ class Denominator:
 
     def _solver_units(self) -> list[Unit]:
         units = []
-        for name in self._storage.names_of_type("cashOut"):
-            configuration = self._storage.configuration(name)
-            if self._storage.out_of_use(name) is None and configuration.currency and configuration.value:
-                count = self._storage.counts.total(name)
+        for name in self._cash.names_of_type("cashOut"):
+            configuration = self._cash.configuration(name)
+            if self._cash.out_of_use(name) is None and configuration.currency and configuration.value:
+                count = self._cash.counts.total(name)
                 units.append(Unit(name, configuration.currency, configuration.value, count))
         return units
 
@@ -260,10 +258,10 @@ class Denominator:
 
     def _within_units(self, counts: Mapping[str, int]) -> dict[str, int]:
         """The counts above 0, each of which its unit can give."""
-        storage = self._storage
+        cash = self._cash
         if negative := [unit for unit, count in counts.items() if count < 0]:
             raise errors.CommandError("invalidDenomination", f"the count of {negative[0]} is negative")
-        able = storage.names_of_type("cashOut")
+        able = cash.names_of_type("cashOut")
         for unit, count in counts.items():
             if count == 0:
                 continue
@@ -271,10 +269,10 @@ class Denominator:
                 raise errors.CommandError(
                     "notDispensable", f"nothing can be dispensed from {unit!r}; units: {', '.join(able)}"
                 )
-            reason = storage.out_of_use(unit)
+            reason = cash.out_of_use(unit)
             if reason is not None and reason.failure != "empty":
                 raise reason
-            held = storage.counts.total(unit)
+            held = cash.counts.total(unit)
             if count > held:
                 raise errors.CommandError(
                     "notDispensable",
@@ -306,7 +304,7 @@ class Denominator:
         """What items by unit are worth, by currency."""
         worth: dict[str, Decimal] = {}
         for unit, count in counts.items():
-            configuration = self._storage.configuration(unit)
+            configuration = self._cash.configuration(unit)
             if configuration.currency and configuration.value:
                 before = worth.get(configuration.currency, Decimal(0))
                 worth[configuration.currency] = before + configuration.value * count
@@ -318,14 +316,14 @@ class Denominator:
 
     def _check_currency_mix(self, counts: Mapping[str, int]) -> None:
         currencies = sorted(self._worth(counts))
-        if len(currencies) > 1 and not self._storage.device.currency_mix:
+        if len(currencies) > 1 and not self._cash.device.currency_mix:
             raise errors.CommandError(
                 "noCurrencyMix",
                 f"this device dispenses one currency at a time, not {' and '.join(currencies)}",
             )
 
     def _limit(self) -> int | None:
-        capabilities: Any = self._storage.device.capabilities.cash_dispenser
+        capabilities: Any = self._cash.device.capabilities.cash_dispenser
         return capabilities.max_dispense_items if capabilities is not None else None
 
     def _check_limit(self, counts: Mapping[str, int]) -> None:

@@ -40,8 +40,8 @@ from xfs4iot import devices
 from xfs4iot.devices import CashMovement, CashUnitError, ItemsMoved, implements
 from xfs4iot.interfaces.cash.counts import Booking
 from xfs4iot.interfaces.cash.reported import dispensed_as_asked, require_counts_possible, require_possible
+from xfs4iot.interfaces.cash.units import CashUnits
 from xfs4iot.interfaces.checks import require_ready
-from xfs4iot.interfaces.storage.storage import Storage
 from xfs4iot.ledger import Intent, LedgerUnavailable, Posting
 from xfs4iot.protocol import errors
 from xfs4iot.server.command import Command
@@ -79,8 +79,9 @@ class _Events:
 class CashMovements:
     """Carries out and books the movements of one service."""
 
-    def __init__(self, storage: Storage) -> None:
-        self.storage = storage
+    def __init__(self, cash: CashUnits) -> None:
+        self.cash = cash
+        self.storage = storage = cash.storage
         self.consequences: dict[str, Consequence] = {}
         self._held: dict[int, CashMovement] = {}
         self._lock = trio.Lock()
@@ -170,9 +171,9 @@ class CashMovements:
     ) -> tuple[_Movement, Booking]:
         storage = self.storage
         service = storage.service
-        plan = storage.counts.book(CashMovement(moved=tuple(planned)))
+        plan = self.cash.counts.book(CashMovement(moved=tuple(planned)))
         places = ("stacker", "transport", *(("output",) if kind in ("retract", "reset") else ()))
-        outside = {unit for place in places for unit in storage.counts.at(place)}
+        outside = {unit for place in places for unit in self.cash.counts.at(place)}
         concerned = sorted({posting.unit for posting in plan.postings} | units | outside)
         intent = await service.ledger.begin(
             kind,
@@ -185,7 +186,7 @@ class CashMovements:
         storage.unsettled = frozenset(concerned)
 
         def possible(result: _Movement) -> None:
-            require_possible(storage, result)
+            require_possible(self.cash, result)
             require_defined(result.failure, command)
             if believe is not None:
                 believe(result)
@@ -232,7 +233,7 @@ class CashMovements:
         lost = tuple(
             ItemsMoved(count, place, "unknown", origin=unit)
             for place in clears
-            for unit, count in storage.counts.at(place, after=result).items()
+            for unit, count in self.cash.counts.at(place, after=result).items()
         )
         if not lost:
             return result
@@ -270,7 +271,7 @@ class CashMovements:
         except Exception:
             self.storage.service.log.exception("what follows from %s cannot be booked", intent.command)
             await self.storage.service.ledger.book(
-                intent, (), outcome="unknown", documents=self.storage.documents(_units(intent))
+                intent, (), outcome="unknown", documents=self.storage.doubt(_units(intent))
             )
         return None
 
@@ -314,13 +315,13 @@ class CashMovements:
         self, intent: Intent, result: CashMovement | None, moved_unknown: bool = False
     ) -> Booking:
         storage = self.storage
-        booking = storage.counts.book(result if result is not None else CashMovement())
+        booking = self.cash.counts.book(result if result is not None else CashMovement())
         inaccurate = booking.inaccurate
         if moved_unknown:
             inaccurate = inaccurate | _units(intent)
         failure = result.failure if result is not None else None
         if isinstance(failure, CashUnitError) and failure.failure == "empty":
-            inaccurate = inaccurate | {unit for unit in failure.units if storage.counts.total(unit)}
+            inaccurate = inaccurate | {unit for unit in failure.units if self.cash.counts.total(unit)}
         consequence = self.consequences.get(intent.kind)
         told = None if moved_unknown else result
         documents = consequence(intent.detail, told, booking) if consequence is not None else {}
@@ -335,7 +336,7 @@ class CashMovements:
             intent,
             booking.postings,
             outcome=outcome,
-            documents={**documents, **(storage.documents(inaccurate) if inaccurate else {})},
+            documents={**documents, **(storage.doubt(inaccurate) if inaccurate else {})},
         )
         return booking
 
@@ -382,11 +383,11 @@ class CashMovements:
         if implements(device, "unit_counts"):
             with suppress(WrongResult):
                 counted = await storage.ask(
-                    devices.Storage.unit_counts, believe=partial(require_counts_possible, storage)
+                    devices.Storage.unit_counts, believe=partial(require_counts_possible, self.cash)
                 )
                 gone = []
                 for unit, held in counted.items():
-                    missing = storage.counts.total(unit) - held
+                    missing = self.cash.counts.total(unit) - held
                     if missing > 0:
                         gone.append(ItemsMoved(missing, unit, "unknown", origin=unit))
                     elif missing < 0:
@@ -398,7 +399,7 @@ class CashMovements:
         """See that a movement can have moved what the device recalls of it. Raises Mismatch."""
         if recalled is None:
             return
-        require_possible(self.storage, recalled)
+        require_possible(self.cash, recalled)
         if intent.kind == "dispense":
             planned: Counter[str] = Counter()
             for posting in intent.planned:

@@ -2,7 +2,7 @@
 
 A dispense, a present and a retract each change the present status; a dispense also what is left of
 its token, and the totals of the teller who paid. All of it is booked with the movement, see
-`cash_movement`.
+`movement`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,8 @@ from xfs4iot.interfaces.cash.positions import output_position
 from xfs4iot.interfaces.cash.present_status import PresentStatus, PresentStatuses
 from xfs4iot.interfaces.cash.reported import arrived
 from xfs4iot.interfaces.cash.tellers import Tellers
-from xfs4iot.interfaces.cash.token_amounts import token_amounts
+from xfs4iot.interfaces.cash.units import CashUnits
 from xfs4iot.interfaces.common.end_to_end_security import CommandTokens
-from xfs4iot.interfaces.storage.storage import Storage
 
 __all__ = ["Payout"]
 
@@ -30,13 +29,13 @@ class Payout:
 
     def __init__(
         self,
-        storage: Storage,
+        cash: CashUnits,
         denominator: Denominator,
         tellers: Tellers,
         tokens: CommandTokens,
         present_status: PresentStatuses,
     ) -> None:
-        self._storage = storage
+        self._cash = cash
         self._denominator = denominator
         self._tellers = tellers
         self._tokens = tokens
@@ -80,7 +79,7 @@ class Payout:
         documents = dict(self._present_status.changed(detail["position"], status))
         documents |= self._tokens.settle(detail, worth if result is not None else None)
         if detail["teller"] is not None and result is not None:
-            capabilities = self._storage.device.capabilities.cash_dispenser
+            capabilities = self._cash.device.capabilities.cash_dispenser
             coins = str(capabilities.type).endswith("Coin")
             documents |= self._tellers.dispensed(detail["teller"], paid, cash_box, coins)
         return documents
@@ -102,7 +101,7 @@ class Payout:
         self, detail: Mapping[str, Any], result: CashMovement | None, booking: Booking
     ) -> dict[str, bytes]:
         """What changes when items are taken back."""
-        position = detail.get("position") or output_position(self._storage.device, None)
+        position = detail.get("position") or output_position(self._cash.device, None)
         known = self._present_status.booked(position)
         back = self._amounts_of(result, lambda items: items.source == "output") if result else None
         if known.state == "notPresented" or back == {}:
@@ -122,5 +121,27 @@ class Payout:
         return self.token_amounts(counts)
 
     def token_amounts(self, counts: Mapping[str, int]) -> dict[str, Decimal] | None:
-        """What items by unit are worth as a token counts them; None if that is not certain."""
-        return token_amounts(self._storage, counts)
+        """What items by unit are worth, by currency, where a token is concerned; None if one is not certain.
+
+        Never less than the device knows them to be: a client may configure a unit's currency and value
+        (`Storage.SetStorage`), and with a value that is too low a token of 10 EUR would pay out
+        hundreds. So the value counts that is highest of what is configured, what the device says of
+        the unit, and what it says of the items in it.
+        """
+        found: dict[str, Decimal] = {}
+        for unit, count in counts.items():
+            if not count:
+                continue
+            layout, configured = self._cash.units[unit], self._cash.configuration(unit)
+            notes = [self._cash.device.bank_notes.get(item) for item in layout.cash_items]
+            items = [note.cash_item for note in notes if note is not None and note.cash_item is not None]
+            claims = {
+                (claim.currency, claim.value)
+                for claim in (configured, layout, *items)
+                if claim.currency and claim.value
+            }
+            if len({currency for currency, _ in claims}) != 1:
+                return None
+            currency, value = max(claims)
+            found[currency] = found.get(currency, Decimal(0)) + value * count
+        return found

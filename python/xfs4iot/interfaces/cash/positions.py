@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from xfs4iot.devices import CashUnitError, Destination
-from xfs4iot.interfaces.storage.storage import Storage
+from xfs4iot.interfaces.cash.units import CashUnits
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import cash_management as messages
 
@@ -147,7 +147,7 @@ def retract_areas(device: Any) -> set[str]:
 
 
 def destination(
-    storage: Storage,
+    cash: CashUnits,
     wanted: messages.ItemTargetData | None,
     *,
     not_supported: str = "notRetractArea",
@@ -169,78 +169,76 @@ def destination(
     """
     target = wanted.target if wanted is not None else None
     if wanted is None or target is None:
-        areas = [area for area in prefer if _units_for(storage, area)]
+        areas = [area for area in prefer if _units_for(cash, area)]
         if not areas:
             raise errors.CommandError(
                 not_supported, "the device has no unit for items that are in the way; name a destination"
             )
-        working = [area for area in areas if _working(storage, _units_for(storage, area))]
-        return _area(storage, (working or areas)[0], None, wrong_index)
+        working = [area for area in areas if _working(cash, _units_for(cash, area))]
+        return _area(cash, (working or areas)[0], None, wrong_index)
     if target == "singleUnit":
         if not wanted.unit:
             raise errors.InvalidData("position.unit is missing; a single unit needs its name")
-        if wanted.unit not in storage.units:
+        if wanted.unit not in cash.units:
             raise errors.CommandError(
                 wrong_unit, f"there is no unit {wanted.unit!r}; see Storage.GetStorage for those there are"
             )
-        if not storage.units[wanted.unit].types & _TAKES_ITEMS_IN:
+        if not cash.units[wanted.unit].types & _TAKES_ITEMS_IN:
             raise errors.CommandError(
                 wrong_unit, f"no items can be moved into {wanted.unit!r}; see its types in Storage.GetStorage"
             )
-        return Destination("singleUnit", _require_working(storage, [wanted.unit])[0])
+        return Destination("singleUnit", _require_working(cash, [wanted.unit])[0])
     if target not in _AREAS:
-        return Destination(output_position(storage.device, target))
-    if target not in retract_areas(storage.device) and not (
-        target == "reject" and storage.names_of_type("reject")
-    ):
+        return Destination(output_position(cash.device, target))
+    if target not in retract_areas(cash.device) and not (target == "reject" and cash.names_of_type("reject")):
         raise errors.CommandError(
             not_supported,
             f"the device cannot move items to {target}; see retractAreas in Common.Capabilities",
         )
-    return _area(storage, target, wanted.index, wrong_index)
+    return _area(cash, target, wanted.index, wrong_index)
 
 
-def _units_for(storage: Storage, area: str) -> list[str]:
+def _units_for(cash: CashUnits, area: str) -> list[str]:
     """The units that an area stands for; none if the area is no unit."""
     types = {"reject": ("reject",), "retract": ("cashOutRetract", "cashInRetract")}.get(area, ())
-    return storage.names_of_type(*types)
+    return cash.names_of_type(*types)
 
 
-def _working(storage: Storage, units: list[str]) -> list[str]:
-    return [name for name in units if storage.hardware_status(name) == "ok"]
+def _working(cash: CashUnits, units: list[str]) -> list[str]:
+    return [name for name in units if cash.hardware_status(name) == "ok"]
 
 
-def _require_working(storage: Storage, units: list[str]) -> list[str]:
+def _require_working(cash: CashUnits, units: list[str]) -> list[str]:
     """Those of the units that items can be moved into.
 
     Raises:
         CashUnitError: none of them.
     """
-    working = _working(storage, units)
+    working = _working(cash, units)
     if not working:
         raise CashUnitError("error", units, f"{', '.join(units)} cannot take items; see Storage.GetStorage")
     return working
 
 
-def _area(storage: Storage, area: str, index: int | None, wrong_index: str) -> Destination:
+def _area(cash: CashUnits, area: str, index: int | None, wrong_index: str) -> Destination:
     """An area inside the device, with the unit if it stands for some: the first that has room."""
-    units = _units_for(storage, area)
+    units = _units_for(cash, area)
     if not units:
         return Destination(area, index=index)
     if area == "retract" and index is not None:
-        return Destination(area, _retract_unit(storage, units, index, wrong_index), index)
-    working = _require_working(storage, units)
-    with_room = [name for name in working if storage.replenishment_status(name) != "full"]
+        return Destination(area, _retract_unit(cash, units, index, wrong_index), index)
+    working = _require_working(cash, units)
+    with_room = [name for name in working if cash.replenishment_status(name) != "full"]
     return Destination(area, (with_room or working)[0], index)
 
 
-def _retract_unit(storage: Storage, units: list[str], index: int, wrong_index: str) -> str:
+def _retract_unit(cash: CashUnits, units: list[str], index: int, wrong_index: str) -> str:
     """The unit of a retract position; positions are counted through all retract units."""
     within = index
     for name in units:
-        areas = storage.units[name].retract_areas or 1
+        areas = cash.units[name].retract_areas or 1
         if within <= areas:
-            return _require_working(storage, [name])[0]
+            return _require_working(cash, [name])[0]
         within -= areas
     raise errors.CommandError(
         wrong_index,

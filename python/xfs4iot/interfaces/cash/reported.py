@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Mapping
 from xfs4iot.devices import CashMovement, Counted, ItemsMoved, Presented, Retracted, Tested
 from xfs4iot.devices.cash_management import PLACES
 from xfs4iot.interfaces.cash.counts import origin_of
-from xfs4iot.interfaces.storage.storage import Storage
+from xfs4iot.interfaces.cash.units import CashUnits
 from xfs4iot.protocol.exact import Mismatch, shown
 
 __all__ = [
@@ -37,24 +37,24 @@ _ON_THE_WAY = ("stacker", "output", "customer")
 _ITEM = re.compile(r"type[0-9A-Z]+")
 
 
-def require_possible(storage: Storage, movement: CashMovement) -> None:
+def require_possible(cash: CashUnits, movement: CashMovement) -> None:
     """See that a movement can have happened.
 
     Raises:
         Mismatch: it cannot.
     """
-    units = storage.names
+    units = cash.kept
     for number, items in enumerate(movement.moved):
         try:
             _require_places(items, units)
-            _require_item(items, storage.known_items)
+            _require_item(items, cash.known_items)
         except Mismatch as wrong:
             raise wrong.inside(f"moved[{number}]") from None
     _require_units(units, movement.inaccurate, "inaccurate")
     _require_units(units, movement.emptied, "emptied")
     if isinstance(movement, Retracted):
         _require_units(units, movement.into, "into")
-    _require_room(storage, movement)
+    _require_room(cash, movement)
 
 
 def _require_places(items: ItemsMoved, units: Collection[str]) -> None:
@@ -81,55 +81,55 @@ def _require_units(units: Collection[str], named: Collection[str], where: str) -
             raise Mismatch("units of the device", shown(name), where)
 
 
-def _require_room(storage: Storage, movement: CashMovement) -> None:
+def _require_room(cash: CashUnits, movement: CashMovement) -> None:
     left: Counter[tuple[str, str]] = Counter()
     came: Counter[tuple[str, str]] = Counter()
     for items in movement.moved:
-        unit = items.source if items.source in storage.names else items.origin
+        unit = items.source if items.source in cash.kept else items.origin
         if unit is not None:
             left[unit, items.source] += items.count
-        unit = items.target if items.target in storage.names else origin_of(items)
+        unit = items.target if items.target in cash.kept else origin_of(items)
         if unit is not None:
             came[unit, items.target] += items.count
     for (unit, place), count in left.items():
-        most = _most_from(storage, unit, place, isinstance(movement, Counted)) + came[unit, place]
+        most = _most_from(cash, unit, place, isinstance(movement, Counted)) + came[unit, place]
         if count > most:
             whose = "" if place == unit else f" of {unit}"
             raise Mismatch(f"at most {most} items{whose} from {place!r}", f"{count} in all", "moved")
     for (unit, place), count in came.items():
-        capacity = _capacity(storage, unit)
+        capacity = _capacity(cash, unit)
         if place == unit and capacity and count > capacity + left[unit, place]:
             raise Mismatch(f"at most {capacity} items into {place!r}", f"{count} in all", "moved")
 
 
-def _most_from(storage: Storage, unit: str, place: str, counted: bool) -> int:
+def _most_from(cash: CashUnits, unit: str, place: str, counted: bool) -> int:
     """How many items of a unit can have come from a place."""
     if place == "unknown":
         return 2**53
-    booked = storage.counts.total(unit) if place == unit else storage.counts.at(place).get(unit, 0)
-    capacity = _capacity(storage, unit)
+    booked = cash.counts.total(unit) if place == unit else cash.counts.at(place).get(unit, 0)
+    capacity = _capacity(cash, unit)
     if capacity:
         return max(capacity, booked)
-    uncertain = counted or storage.accuracy(unit) not in ("accurate", "accurateSet")
+    uncertain = counted or cash.accuracy(unit) not in ("accurate", "accurateSet")
     return 2**31 if uncertain else booked
 
 
-def _capacity(storage: Storage, unit: str) -> int:
+def _capacity(cash: CashUnits, unit: str) -> int:
     """What a unit can hold; 0 if not known."""
-    layout = storage.units.get(unit)
+    layout = cash.units.get(unit)
     return 0 if layout is None else layout.capacity
 
 
-def require_counts_possible(storage: Storage, counts: Mapping[str, int]) -> None:
+def require_counts_possible(cash: CashUnits, counts: Mapping[str, int]) -> None:
     """See that units can hold what the device counts in them.
 
     Raises:
         Mismatch: they cannot, or there are no such units.
     """
     for unit, count in counts.items():
-        if unit not in storage.names:
+        if unit not in cash.kept:
             raise Mismatch("a unit of the device", shown(unit), "a key")
-        capacity = _capacity(storage, unit)
+        capacity = _capacity(cash, unit)
         if capacity and count > capacity:
             raise Mismatch(f"at most its capacity of {capacity}", shown(count), f"[{unit!r}]")
 

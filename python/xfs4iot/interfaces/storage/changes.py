@@ -1,41 +1,46 @@
 """What clients know of the units, and what they are told when it is no longer so.
 
 Each change is told once, after it is durable, as events of three kinds: `CountsChangedEvent` of
-counts, `StorageThresholdEvent` of a replenishment status that changed, `StorageChangedEvent` of
-everything else. Each names only the units that changed.
+counts, `StorageThresholdEvent` of a level that changed, `StorageChangedEvent` of everything else.
+Each names only the units that changed, and of them only the kinds of items.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
+from xfs4iot.interfaces.storage.kind import Kind
 from xfs4iot.protocol import wire
-from xfs4iot.protocol.messages import cash_management as cash
 from xfs4iot.protocol.messages import storage as messages
 
 __all__ = ["StorageChanges"]
 
 
-class _Told(msgspec.Struct, frozen=True):
-    """What clients know of one unit."""
+class _Told(NamedTuple):
+    """What clients know of one unit; counts and levels by kind."""
 
     unit: bytes
-    counts: bytes
-    replenishment: str
+    counts: dict[str, bytes]
+    levels: dict[str, tuple[Any, ...]]
 
 
 class StorageChanges:
-    """The changes of one service's units since clients were last told."""
+    """The changes of one service's units since clients were last told.
 
-    def __init__(self) -> None:
+    Args:
+        kinds: of the service's units; more may come.
+    """
+
+    def __init__(self, kinds: Mapping[str, Kind[Any, Any]]) -> None:
+        self._kinds = kinds
         self._told: dict[str, _Told] = {}
 
     def remember(self, units: Mapping[str, messages.StorageUnit]) -> None:
         """Clients know this already, or are told it otherwise."""
-        self._told = {name: _known(unit) for name, unit in units.items()}
+        self._told = {name: self._known(unit) for name, unit in units.items()}
 
     def take(self, units: Mapping[str, messages.StorageUnit]) -> Iterable[Any]:
         """The events that tell how `units` differ from what clients know, which they know from now on."""
@@ -46,14 +51,16 @@ class StorageChanges:
         crossed: dict[str, messages.StorageUnit] = {}
         for name, now in self._told.items():
             old, whole = before.get(name), units[name]
-            status = _status(whole)
             if old is None or now.unit != old.unit:
-                changed[name] = _without_counts(whole)
-            if old is not None and now.counts != old.counts:
-                counted[name] = _only(cash.StorageCashStatus(out=status.out, in_=status.in_))
-            if old is not None and now.replenishment != old.replenishment:
-                level = cash.StorageCashStatus(replenishment_status=status.replenishment_status)
-                crossed[name] = _only(level)
+                changed[name] = self._without_counts(whole)
+            if old is None:
+                continue
+            if now.counts != old.counts:
+                kinds = [kind for kind, counts in now.counts.items() if counts != old.counts.get(kind)]
+                counted[name] = _parts(whole, {kind: self._kinds[kind].counted for kind in kinds})
+            if now.levels != old.levels:
+                kinds = [kind for kind, level in now.levels.items() if level != old.levels.get(kind)]
+                crossed[name] = _parts(whole, {kind: self._kinds[kind].levels for kind in kinds})
         if counted:
             yield messages.CountsChangedEvent(counted)
         if crossed:
@@ -61,27 +68,32 @@ class StorageChanges:
         if changed:
             yield messages.StorageChangedEvent(changed)
 
+    def _known(self, unit: messages.StorageUnit) -> _Told:
+        counts: dict[str, bytes] = {}
+        levels: dict[str, tuple[Any, ...]] = {}
+        for name, kind in self._kinds.items():
+            part = getattr(unit, name)
+            status = getattr(part, "status", None)
+            if status is not None:
+                counts[name] = wire.encode([getattr(status, count) for count in kind.counted])
+                levels[name] = tuple(getattr(status, level) for level in kind.levels)
+        return _Told(wire.encode(self._without_counts(unit)), counts, levels)
 
-def _known(unit: messages.StorageUnit) -> _Told:
-    status = _status(unit)
-    return _Told(
-        unit=wire.encode(_without_counts(unit)),
-        counts=wire.encode(cash.StorageCashStatus(out=status.out, in_=status.in_)),
-        replenishment=str(status.replenishment_status),
-    )
+    def _without_counts(self, unit: messages.StorageUnit) -> messages.StorageUnit:
+        bare = {}
+        for name, kind in self._kinds.items():
+            part = getattr(unit, name)
+            if part is not None and kind.counted:
+                status = msgspec.structs.replace(part.status, **dict.fromkeys(kind.counted))
+                bare[name] = msgspec.structs.replace(part, status=status)
+        return msgspec.structs.replace(unit, **bare)
 
 
-def _status(unit: messages.StorageUnit) -> cash.StorageCashStatus:
-    assert unit.cash is not None
-    assert unit.cash.status is not None
-    return unit.cash.status
-
-
-def _only(status: cash.StorageCashStatus) -> messages.StorageUnit:
-    return messages.StorageUnit(cash=cash.StorageCash(status=status))
-
-
-def _without_counts(unit: messages.StorageUnit) -> messages.StorageUnit:
-    assert unit.cash is not None
-    status = msgspec.structs.replace(_status(unit), in_=None, out=None)
-    return msgspec.structs.replace(unit, cash=msgspec.structs.replace(unit.cash, status=status))
+def _parts(unit: messages.StorageUnit, chosen: Mapping[str, tuple[str, ...]]) -> messages.StorageUnit:
+    """A unit with nothing but these properties of the status of these kinds."""
+    parts = {}
+    for kind, names in chosen.items():
+        part = getattr(unit, kind)
+        status = type(part.status)(**{name: getattr(part.status, name) for name in names})
+        parts[kind] = type(part)(status=status)
+    return messages.StorageUnit(**parts)

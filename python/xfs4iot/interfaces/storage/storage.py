@@ -5,60 +5,55 @@ configured for and what they hold the service keeps in its ledger. A unit that c
 with the same serial number keeps both; another cassette begins anew. A device that cannot
 detect its units leaves the kept ones as they are, reported as missing.
 
+A service may have units of several kinds (cash, cards, ...), and a unit may be of several. What is
+particular to a kind is a class of its own, see `kind`; here is what all have in common.
+
 Every change is told once it is durable: `StorageChangedEvent` what is not a count,
 `CountsChangedEvent` the counts, `StorageThresholdEvent` each time a unit's replenishment
 status changes. Low means below the low threshold, high above the high one; a threshold that
 is absent or 0 is not set.
 
 An exchange is kept in the ledger: after a restart it goes on. While it lasts, only what
-exchanges allow is allowed. Changing what a unit holds in kind (its types, items, currency or
-value) needs an exchange; counts, thresholds and locks do not.
+exchanges allow is allowed. Changing what a unit holds in kind needs an exchange; counts,
+thresholds and locks do not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable
+import re
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
+from importlib import import_module
 from operator import attrgetter
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, TypeVar
 
-import msgspec
 import trio
 
 from xfs4iot import devices
-from xfs4iot.devices import CashUnit, CashUnitError, UnitError, UnitFailure, UnitStatus, implements
-from xfs4iot.interfaces.cash.configuration import Configuration, check_initial, configured
-from xfs4iot.interfaces.cash.counts import CashCounts, item_counts
-from xfs4iot.interfaces.cash.units import check_units
+from xfs4iot.devices import StorageUnit, UnitError, UnitFailure, UnitStatus, implements
 from xfs4iot.interfaces.common.common import Common
 from xfs4iot.interfaces.storage.changes import StorageChanges
+from xfs4iot.interfaces.storage.kind import Kind, Setting
 from xfs4iot.ledger import LedgerUnavailable, Posting, SetPosting
-from xfs4iot.protocol import errors, wire
-from xfs4iot.protocol.flags import flags
+from xfs4iot.protocol import errors
 from xfs4iot.protocol.message import Payload
-from xfs4iot.protocol.messages import cash_management as cash
 from xfs4iot.protocol.messages import storage as messages
 from xfs4iot.server.command import Command
 from xfs4iot.server.handler import Interface, check, handles, step
 from xfs4iot.server.service import Service
 
-__all__ = ["Storage"]
+__all__ = ["KINDS", "Storage"]
 
-Accuracy = Literal["accurate", "accurateSet", "inaccurate", "unknown"]
-Replenishment = Literal["ok", "full", "high", "low", "empty"]
+KINDS: Mapping[str, tuple[str, str]] = {
+    "cash": ("cash.units", "CashUnits"),
+    "card": ("storage.card", "CardUnits"),
+}
+"""Kinds of units with module, below this room, and class; imported when a device has such units."""
 
-_DOCUMENT = "Storage.units"
 _EXCHANGE = "Storage.exchange"
+_NAME = re.compile(r"unit[0-9A-Za-z]+")
 
-
-class _Kept(msgspec.Struct):
-    """What outlives a restart of one unit, besides its counts."""
-
-    configuration: Configuration
-    serial_number: str | None = None
-    cash_items: tuple[str, ...] = ()
-    accuracy: Accuracy = "unknown"
-    missing: bool = False
+_Kind = TypeVar("_Kind", bound=Kind[Any, Any])
 
 
 @check("exchangeActive")
@@ -87,8 +82,7 @@ class Storage(Interface[Any]):
     """The units of one service.
 
     Attributes:
-        units: as the device finds them, by name.
-        counts: what they hold.
+        kinds: what is particular to each kind of units that the service has, by name.
         detected: whether the device can detect its units.
         unsettled: units of movements whose outcome is not known yet.
         changed: called after any unit has changed.
@@ -99,21 +93,31 @@ class Storage(Interface[Any]):
 
     def __init__(self, service: Service) -> None:
         super().__init__(service)
-        self.units: dict[str, CashUnit] = {}
-        self.counts = CashCounts(service.ledger, self.units)
+        self.kinds: dict[str, Kind[Any, Any]] = {}
         self.detected = False
         self.unsettled: frozenset[str] = frozenset()
         self.changed: list[Callable[[], None]] = []
         self.settled: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
-        self._kept: dict[str, _Kept] = {}
+        self._found: dict[str, StorageUnit] = {}
         self._status: dict[str, UnitStatus] = {}
-        self._changes = StorageChanges()
+        self._changes = StorageChanges(self.kinds)
         self._exchange = False
+
+    def kind(self, kind: type[_Kind]) -> _Kind:
+        """The units of one kind; an interface that moves such items asks for them when it is made."""
+        known = self.kinds.get(kind.name)
+        if known is None:
+            known = self.kinds[kind.name] = kind(self)
+            known.recall()
+        assert isinstance(known, kind)
+        return known
+
+    def _kind_named(self, name: str) -> Kind[Any, Any]:
+        module, class_name = KINDS[name]
+        return self.kind(getattr(import_module(f"xfs4iot.interfaces.{module}"), class_name))
 
     async def start(self) -> None:
         """Recall the units, ask the device for them, and whether an exchange goes on."""
-        if kept := self.service.ledger.document(_DOCUMENT):
-            self._kept = wire.decode(dict[str, _Kept], kept)
         self._exchange = self.service.ledger.document(_EXCHANGE) == b"true"
         await self.detect()
         self._show_exchange()
@@ -127,78 +131,85 @@ class Storage(Interface[Any]):
 
     @property
     def exchanges(self) -> bool:
-        """Whether the device's capabilities know an exchange of units."""
+        """Whether units can be exchanged: cash if the capabilities say so, others if the class does it."""
         capabilities = self.device.capabilities.cash_management
-        exchange_type = capabilities.exchange_type if capabilities is not None else None
+        if capabilities is None:
+            return implements(self.device, "start_exchange") and implements(self.device, "end_exchange")
+        exchange_type = capabilities.exchange_type
         return exchange_type is not None and bool(exchange_type.by_hand)
 
     async def detect(self) -> None:
         """Ask the device which units it has, and keep, begin or miss each."""
+        for name in KINDS.keys() - self.kinds.keys():
+            if self.service.ledger.document(f"Storage.units.{name}") is not None:
+                self._kind_named(name)
         try:
-            found = await self.ask(devices.Storage.cash_units)
-            check_units(found or {}, getattr(self.device, "bank_notes", {}))
+            found = await self.ask(devices.Storage.units)
+            by_kind = self._by_kind(found or {})
         except errors.XfsError as fault:
             self.service.log.error("the device does not say which units it has: %s", fault)
-            found = None
+            found, by_kind = None, {}
         self.detected = found is not None
         anew: list[Posting | SetPosting] = []
-        before = dict(self._kept)
-        for name, unit in (found or {}).items():
-            self.units[name] = unit
-            self._status[name] = unit.status
-            kept = self._kept.get(name)
-            if (
-                kept is None
-                or kept.serial_number != unit.serial_number
-                or set(kept.cash_items) != set(unit.cash_items)
-            ):
-                self._kept[name] = _Kept(
-                    configuration=configured(unit),
-                    serial_number=unit.serial_number,
-                    cash_items=unit.cash_items,
-                    accuracy="accurateSet" if unit.initial else "unknown",
-                )
-                first = (unit.cash_items[0], "fit") if unit.cash_items else ("", "unrecognized")
-                anew += self.counts.begin_anew(name, {first: unit.initial} if unit.initial else {})
-        for name in self._kept.keys() - (found or {}).keys():
+        before = {name: dict(kind.kept) for name, kind in self.kinds.items()}
+        for name, kind in self.kinds.items():
+            anew += kind.find(by_kind.get(name, {}))
+        for units in by_kind.values():
+            self._found |= units
+            self._status |= {name: unit.status for name, unit in units.items()}
+        for name in set(self._names()) - {name for units in by_kind.values() for name in units}:
             self._status[name] = "missing"
-        if self._kept != before:
+        changed = [kind for name, kind in self.kinds.items() if kind.kept != before[name]]
+        if changed:
+            documents = {name: value for kind in changed for name, value in kind.documents().items()}
             try:
-                await self.service.ledger.record("set", anew, documents=self.documents())
+                await self.service.ledger.record("set", anew, documents=documents)
             except LedgerUnavailable:
-                self._kept = before
+                for kind in changed:
+                    kind.kept = before[kind.name]
                 raise
 
-    def documents(self, inaccurate: frozenset[str] | set[str] = frozenset()) -> dict[str, bytes]:
-        """What to keep with a booking, after `inaccurate` units are marked so."""
-        for name in inaccurate & self._kept.keys():
-            self._kept[name].accuracy = "inaccurate"
-        return {_DOCUMENT: wire.encode(self._kept)}
+    def _by_kind(self, found: Mapping[str, Any]) -> dict[str, dict[str, StorageUnit]]:
+        """The units that a device names, by kind and name.
+
+        Raises:
+            HardwareError: they cannot be told to clients as the standard has it.
+        """
+        by_kind: dict[str, dict[str, StorageUnit]] = {}
+        for name, unit in found.items():
+            parts = unit if isinstance(unit, tuple) else (unit,)
+            for part in parts:
+                if getattr(part, "holds", None) not in KINDS:
+                    raise _wrong(
+                        name, f"{type(part).__name__} is not a kind of unit; kinds are {', '.join(KINDS)}"
+                    )
+                by_kind.setdefault(part.holds, {})[name] = part
+            for problem in _problems(name, parts):
+                raise _wrong(name, problem)
+        for kind, units in by_kind.items():
+            for name, problem in self._kind_named(kind).problems(units):
+                raise _wrong(name, problem)
+        return by_kind
+
+    def _names(self) -> list[str]:
+        """The units that the service knows, whether the device has found them or not."""
+        return list(dict.fromkeys(name for kind in self.kinds.values() for name in kind.kept))
+
+    def doubt(self, units: Iterable[str]) -> dict[str, bytes]:
+        """Take the counts of units for inaccurate; returns what to book with it."""
+        named = set(units)
+        doubtful = [kind for kind in self.kinds.values() if kind.doubt(named)]
+        return {name: value for kind in doubtful for name, value in kind.documents().items()}
 
     def observe(self, event: Payload) -> None:
         """Take over the hardware status of units from the device's own event."""
         if isinstance(event, messages.StorageChangedEvent):
             for name, unit in event.additional.items():
-                if name in self.units and unit.status is not None:
+                if name in self._found and unit.status is not None:
                     self._status[name] = unit.status
             self._changes.remember(self.records())
             for call in self.changed:
                 call()
-
-    @property
-    def names(self) -> Collection[str]:
-        """Of all units that the service knows, be they there or missing."""
-        return self._kept.keys()
-
-    @property
-    def known_items(self) -> set[str]:
-        """Ids of the items that the device knows, or that its units hold."""
-        known = set(getattr(self.device, "bank_notes", {}))
-        return known.union(*(unit.cash_items for unit in self.units.values()))
-
-    def accuracy(self, unit: str) -> Accuracy:
-        """How far the unit's counts can be trusted."""
-        return self._kept[unit].accuracy
 
     @property
     def exchange_active(self) -> bool:
@@ -210,104 +221,30 @@ class Storage(Interface[Any]):
         if self._exchange:
             raise errors.CommandError("exchangeActive", "units are being exchanged; see Storage.EndExchange")
 
-    def configuration(self, unit: str) -> Configuration:
-        """What a unit is configured for."""
-        return self._kept[unit].configuration
-
     def hardware_status(self, unit: str) -> UnitStatus:
         """The unit's `status`."""
         return self._status[unit]
 
-    def out_of_use(self, unit: str) -> CashUnitError | None:
-        """Why nothing can be dispensed from a unit; None if something can."""
-        status = self.hardware_status(unit)
-        if status != "ok":
-            failure: UnitFailure = "notConfigured" if status == "notConfigured" else "error"
-            return CashUnitError(failure, [unit], f"unit {unit!r} is {status}; see Storage.GetStorage")
-        if self.configuration(unit).app_lock_out:
-            return CashUnitError(
-                "locked", [unit], f"unit {unit!r} is locked by an application; see Storage.SetStorage"
-            )
-        if self.counts.total(unit) <= 0:
-            return CashUnitError("empty", [unit], f"unit {unit!r} is empty; see Storage.SetStorage")
-        return None
-
-    def names_of_type(self, *types: str) -> list[str]:
-        """Units configured for one of these uses, by index."""
-        wanted = set(types)
-        return sorted(
-            (name for name in self.units if wanted & self.configuration(name).types),
-            key=lambda name: self.units[name].index,
-        )
-
-    def replenishment_status(self, unit: str) -> Replenishment:
-        """`full`, `empty`, `low`, `high` or `ok`, by count and thresholds."""
-        layout, configuration = self.units[unit], self.configuration(unit)
-        count = self.counts.total(unit)
-        retracts = bool(configuration.types & {"cashInRetract", "cashOutRetract"})
-        operations = self.counts.total(unit, "in.retractOperations")
-        if layout.capacity and count >= layout.capacity:
-            return "full"
-        if retracts and configuration.max_retracts and operations >= configuration.max_retracts:
-            return "full"
-        by_operations = retracts and not layout.retract_thresholds and "reject" not in configuration.types
-        if count == 0 and not (by_operations and operations):
-            return "empty"
-        if configuration.low_threshold and count < configuration.low_threshold:
-            return "low"
-        level = operations if by_operations else count
-        if configuration.high_threshold and level > configuration.high_threshold:
-            return "high"
-        return "ok"
-
     def record(self, unit: str) -> messages.StorageUnit:
         """Everything about a unit, as the standard writes it."""
-        layout, kept = self.units.get(unit), self._kept[unit]
-        accuracy: Accuracy = "unknown" if unit in self.unsettled else kept.accuracy
+        layout = self._found.get(unit)
+        kinds = [kind for kind in self.kinds.values() if unit in kind.kept]
+        parts = {kind.name: kind.part(unit) for kind in kinds}
         if layout is None:
-            return messages.StorageUnit(
-                status="missing",
-                serial_number=kept.serial_number,
-                cash=cash.StorageCash(
-                    configuration=kept.configuration.message(),
-                    status=cash.StorageCashStatus(
-                        initial=self.counts.initial(unit),
-                        out=self.counts.out(unit),
-                        in_=self.counts.taken_in(unit),
-                        accuracy=accuracy,
-                    ),
-                ),
-            )
+            serials = (kind.kept[unit].serial_number for kind in kinds)
+            return messages.StorageUnit(status="missing", serial_number=next(serials, None), **parts)
         return messages.StorageUnit(
             id=layout.id,
             position_name=layout.position_name,
             capacity=layout.capacity,
             status=self._status[unit],
             serial_number=layout.serial_number,
-            cash=cash.StorageCash(
-                capabilities=cash.StorageCashCapabilities(
-                    types=flags(cash.StorageCashTypes, layout.types),
-                    items=flags(cash.StorageCashItemTypes, layout.items),
-                    hardware_sensors=layout.hardware_sensors,
-                    retract_areas=layout.retract_areas,
-                    retract_thresholds=layout.retract_thresholds if layout.retract_areas else None,
-                    cash_items=list(layout.cash_items) or None,
-                ),
-                configuration=kept.configuration.message(),
-                status=cash.StorageCashStatus(
-                    index=layout.index,
-                    initial=self.counts.initial(unit),
-                    out=self.counts.out(unit),
-                    in_=self.counts.taken_in(unit),
-                    accuracy=accuracy,
-                    replenishment_status=self.replenishment_status(unit),
-                ),
-            ),
+            **parts,
         )
 
     def records(self) -> dict[str, messages.StorageUnit]:
         """Everything about all units."""
-        return {name: self.record(name) for name in self._kept}
+        return {name: self.record(name) for name in self._names()}
 
     def publish(self) -> None:
         """Tell what has changed since clients were last told; what changed is durable by now."""
@@ -323,7 +260,8 @@ class Storage(Interface[Any]):
 
     def error(self, command: Command, failure: UnitFailure, units: Iterable[str]) -> None:
         """Tell the command's client that something is wrong with units, and what."""
-        known = {name: self.record(name) for name in units if name in self._kept}
+        named = set(units)
+        known = {name: self.record(name) for name in self._names() if name in named}
         command.send(messages.StorageErrorEvent(failure=failure, unit=known or None))
 
     @handles("Storage.GetStorage")
@@ -358,61 +296,64 @@ class Storage(Interface[Any]):
     async def _set_storage(self, request: messages.SetStorage, command: Command) -> None:
         if not request.storage:
             raise errors.InvalidData("$.storage is missing or empty; name at least one unit")
-        wanted: dict[str, Configuration] = {}
-        anew: list[Posting | SetPosting] = []
-        accuracy: list[str] = []
-        if strange := [name for name in request.storage if name not in self.units]:
+        settings: dict[str, dict[str, Setting[Any]]] = {}
+        if strange := [name for name in request.storage if name not in self._found]:
             raise errors.CommandError(
                 "invalidUnit", f"there is no unit {strange[0]!r}; see Storage.GetStorage for those there are"
             )
         for name, unit in request.storage.items():
-            if unit.cash is None:
-                raise errors.InvalidData(f"$.storage.{name}.cash is missing; this device's units are of cash")
-            wanted[name] = self._checked(name, unit.cash)
-            if unit.cash.status is not None and unit.cash.status.initial is not None:
-                initial = item_counts(unit.cash.status.initial)
-                check_initial(
-                    initial, wanted[name], self.units[name], f"$.storage.{name}.cash.status.initial"
-                )
-                anew += self.counts.begin_anew(name, initial)
-                accuracy.append(name)
-        for name, after in wanted.items():
-            if after.kind != self.configuration(name).kind and not self._exchange:
-                raise errors.CommandError(
-                    "noExchangeActive",
-                    f"$.storage.{name}.cash.configuration: types, items, currency, value and cashItems "
-                    "change only in an exchange; see Storage.StartExchange",
-                )
+            for kind, setting in self._settings(name, unit):
+                settings.setdefault(kind, {})[name] = setting
+        for kind, chosen in settings.items():
+            for name, setting in chosen.items():
+                if setting.needs_exchange and not self._exchange:
+                    raise errors.CommandError(
+                        "noExchangeActive",
+                        f"$.storage.{name}.{kind}: {setting.needs_exchange} only in an exchange; "
+                        "see Storage.StartExchange",
+                    )
         kept = {
-            name: msgspec.structs.replace(
-                unit,
-                configuration=wanted.get(name, unit.configuration),
-                accuracy="accurateSet" if name in accuracy else unit.accuracy,
-            )
-            for name, unit in self._kept.items()
+            kind: {name: setting.kept for name, setting in chosen.items()}
+            for kind, chosen in settings.items()
         }
+        documents: dict[str, bytes] = {}
+        for kind, changed in kept.items():
+            documents |= self.kinds[kind].documents(changed)
         with trio.CancelScope(shield=True):
             if implements(self.device, "set_storage"):
-                chosen = {name: unit.cash for name, unit in request.storage.items() if unit.cash is not None}
-                await self.ask(devices.Storage.set_storage, chosen, moving=True)
+                await self.ask(devices.Storage.set_storage, request.storage, moving=True)
             await self.service.ledger.record(
                 "set",
-                anew,
+                [
+                    posting
+                    for chosen in settings.values()
+                    for one in chosen.values()
+                    for posting in one.postings
+                ],
                 command=command.name,
                 request_id=command.request_id,
                 identity=command.identity,
-                documents={_DOCUMENT: wire.encode(kept)},
+                documents=documents,
             )
-        self._kept = kept
+        for kind, changed in kept.items():
+            self.kinds[kind].kept |= changed
         self.publish()
 
-    def _checked(self, name: str, wanted: cash.StorageSetCash) -> Configuration:
-        """The unit's configuration with what the client changes; refused as a whole if any of it is wrong."""
-        now = self.configuration(name)
-        if wanted.configuration is None:
-            return now
-        path = f"$.storage.{name}.cash.configuration"
-        return now.changed(wanted.configuration, self.units[name], self.known_items, path)
+    def _settings(self, name: str, unit: messages.SetStorageUnit) -> Iterator[tuple[str, Setting[Any]]]:
+        """What is set of one unit, by kind."""
+        kinds = [kind for kind in self.kinds.values() if name in kind.units]
+        given = {part: getattr(unit, part) for part in unit.__struct_fields__}
+        if not any(given.get(kind.name) is not None for kind in kinds):
+            expected = " or ".join(f"$.storage.{name}.{kind.name}" for kind in kinds)
+            raise errors.InvalidData(f"{expected} is missing; that is what the unit holds")
+        for part, wanted in given.items():
+            if wanted is None:
+                continue
+            path = f"$.storage.{name}.{part}"
+            kind = next((kind for kind in kinds if kind.name == part), None)
+            if kind is None:
+                raise errors.InvalidData(f"{path}: the unit is not of this kind; see Storage.GetStorage")
+            yield part, kind.setting(name, wanted, path)
 
     @handles(
         "Storage.StartExchange",
@@ -459,3 +400,23 @@ class Storage(Interface[Any]):
         common = self.device.status.common
         if common is not None and self.exchanges:
             common.exchange = "active" if self._exchange else "inactive"
+
+
+def _wrong(name: str, problem: str) -> errors.HardwareError:
+    return errors.HardwareError(f"the device class is wrong about its unit {name!r}: {problem}")
+
+
+def _problems(name: str, parts: tuple[StorageUnit, ...]) -> Iterator[str]:
+    """What is wrong with what all kinds have in common."""
+    if not _NAME.fullmatch(name):
+        yield "names of units are `unit` and then letters or digits"
+    if not parts or len({part.holds for part in parts}) < len(parts):
+        yield "a unit is of at least one kind, and of each only once"
+    common = {(part.capacity, part.id, part.position_name, part.serial_number, part.status) for part in parts}
+    if len(common) > 1:
+        yield "its kinds differ in capacity, id, position_name, serial_number or status"
+    for part in parts:
+        if part.id is not None and not 1 <= len(part.id) <= 5:
+            yield f"id {part.id!r} must have one to five characters"
+        if part.capacity < 0:
+            yield "capacity and initial must not be negative"

@@ -16,7 +16,7 @@ from typing import Literal
 
 from xfs4iot import devices
 from xfs4iot.protocol import errors
-from xfs4iot.protocol.messages import cash_dispenser, cash_management
+from xfs4iot.protocol.messages import cash_dispenser, cash_management, storage
 from xfs4iot.simulator.cash_dispenser.commands import CashDispenserCommands
 from xfs4iot.simulator.cash_dispenser.description import RECOVERY_SECONDS
 from xfs4iot.simulator.cash_dispenser.faults import STATUS_OF_FAULT
@@ -265,7 +265,7 @@ class SimulatedCashDispenser(CashDispenserCommands):
     ) -> None:
         self.classification = elements
 
-    async def set_storage(self, units: Mapping[str, cash_management.StorageSetCash]) -> None:
+    async def set_storage(self, units: Mapping[str, storage.SetStorageUnit]) -> None:
         await self._move_units()
 
     async def start_exchange(self) -> None:
