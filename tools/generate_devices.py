@@ -1,4 +1,7 @@
-"""Write `devices/__init__.py`: every public name of the device classes, imported when it is first asked for.
+"""Write what `devices/` has in generated form.
+
+`__init__.py` has every public name of the device classes, imported when it is first asked for;
+`_told.py` has the types of a device's status and capabilities.
 
     python tools/generate_devices.py            write it
     python tools/generate_devices.py --check    fail if it is not what would be written
@@ -15,6 +18,7 @@ from pathlib import Path
 
 DEVICES = Path(__file__).parent.parent / "python" / "xfs4iot" / "devices"
 TARGET = DEVICES / "__init__.py"
+TOLD = DEVICES / "_told.py"
 
 HEAD = '''"""What a vendor writes: one class per device, made of the classes of its interfaces.
 
@@ -56,8 +60,65 @@ def public(file: Path) -> list[str]:
     return []
 
 
-def written() -> str:
-    """The whole module."""
+TOLD_HEAD = '''"""The types of a device's status and capabilities.
+
+Written by `tools/generate_devices.py`. To a type checker every part is there, for those of a device's
+own interfaces always are; those of others are None.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xfs4iot.protocol.messages import common
+
+__all__: list[str] = []
+
+if TYPE_CHECKING:
+    from msgspec import field
+
+'''
+
+TOLD_TAIL = """
+else:
+    DeviceStatus = common.StatusCompletion
+    DeviceCapabilities = common.CapabilitiesCompletion
+"""
+
+
+def told() -> str:
+    """The module with the types of status and capabilities."""
+    from xfs4iot.protocol.messages import common
+
+    parts = {
+        "DeviceStatus": (common.StatusCompletion, "Status", "StatusProperties"),
+        "DeviceCapabilities": (common.CapabilitiesCompletion, "Capabilities", "CapabilityProperties"),
+    }
+    modules, classes = {"common"}, ""
+    for name, (whole, part, own) in parts.items():
+        classes += f"\n    class {name}(common.{whole.__name__}):\n"
+        for one in whole.__struct_fields__:
+            if one == "interfaces":
+                continue
+            modules.add(one)
+            kind = f"_{one}.{own if one == 'common' else part}"
+            classes += f"        {one}: {kind} = field(default_factory={kind})\n"
+    imports = "".join(
+        f"    from xfs4iot.protocol.messages import {one} as _{one}\n" for one in sorted(modules)
+    )
+    return formatted(TOLD_HEAD + imports + classes + TOLD_TAIL, TOLD)
+
+
+def formatted(text: str, target: Path) -> str:
+    """A module's text as ruff wants it."""
+    ruff = ["ruff", "format", "-q", "--stdin-filename", str(target), "-"]
+    text = subprocess.run(ruff, input=text, capture_output=True, text=True, check=True).stdout
+    fix = ["ruff", "check", "-q", "--fix", "--stdin-filename", str(target), "-"]
+    return subprocess.run(fix, input=text, capture_output=True, text=True, check=True).stdout
+
+
+def exports() -> str:
+    """The module with the public names."""
     modules = {file.stem: public(file) for file in sorted(DEVICES.glob("*.py")) if file != TARGET}
     modules = {module: names for module, names in modules.items() if names}
     owners: dict[str, str] = {}
@@ -71,16 +132,14 @@ def written() -> str:
         text += f"    from xfs4iot.devices.{module} import (\n{listed}    )\n"
     text += "\n__all__ = [\n" + "".join(f'    "{name}",\n' for name in sorted(owners)) + "]\n"
     text += "\n_MODULES = {\n" + "".join(f'    "{n}": "{owners[n]}",\n' for n in sorted(owners)) + "}\n"
-    ruff = ["ruff", "format", "-q", "--stdin-filename", str(TARGET), "-"]
-    text = subprocess.run(ruff, input=text + TAIL, capture_output=True, text=True, check=True).stdout
-    fix = ["ruff", "check", "-q", "--fix", "--stdin-filename", str(TARGET), "-"]
-    return subprocess.run(fix, input=text, capture_output=True, text=True, check=True).stdout
+    return formatted(text + TAIL, TARGET)
 
 
 if __name__ == "__main__":
-    text = written()
-    if "--check" in sys.argv[1:]:
-        if TARGET.read_text() != text:
-            sys.exit(f"{TARGET.name} is stale: run python tools/generate_devices.py")
-    else:
-        TARGET.write_text(text)
+    for target, write in ((TARGET, exports), (TOLD, told)):
+        text = write()
+        if "--check" in sys.argv[1:]:
+            if not target.exists() or target.read_text() != text:
+                sys.exit(f"{target.name} is stale: run python tools/generate_devices.py")
+        else:
+            target.write_text(text)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from xfs4iot.devices._device import (
         CommandEvents,
         Device,
+    )
+    from xfs4iot.devices._operation import (
         implements,
         is_operation,
         operation,
@@ -124,10 +126,10 @@ _MODULES = {
     "UnitFailure": "storage",
     "UnitStatus": "storage",
     "UnitType": "storage",
-    "implements": "_device",
-    "is_operation": "_device",
+    "implements": "_operation",
+    "is_operation": "_operation",
     "items_from": "cash_management",
-    "operation": "_device",
+    "operation": "_operation",
 }
 
 

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Protocol, TypeVar
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Annotated, Any, Protocol, Self
 
 from msgspec import Meta
 
+from xfs4iot.devices._operation import implements as implements
+from xfs4iot.devices._operation import is_operation as is_operation
+from xfs4iot.devices._operation import operation as operation
+from xfs4iot.devices._parts import PART, Derivation, Part, stated_by
+from xfs4iot.devices._told import DeviceCapabilities, DeviceStatus
 from xfs4iot.devices.end_to_end_security import TokenUse
 from xfs4iot.protocol import exact
-from xfs4iot.protocol.annotations import field_annotations, own_module
 from xfs4iot.protocol.message import Payload
 from xfs4iot.protocol.messages import common
 from xfs4iot.tokens import PresentReport
 
-__all__ = ["CommandEvents", "Device", "implements", "is_operation", "operation"]
+__all__ = ["CommandEvents", "Device"]
 
 Nonce = Annotated[str, Meta(pattern="^[0-9A-F]{32}$|^[0-9]+$"), exact.Secret]
-
-_Operation = TypeVar("_Operation", bound=Callable[..., Any])
 
 
 class CommandEvents(Protocol):
@@ -54,69 +57,67 @@ class _Host(Protocol):
     def device_event(self, event: Payload) -> None: ...
 
 
-def operation(function: _Operation) -> _Operation:
-    """Mark a method of an abstract device class as one that vendors may implement."""
-    function.__xfs_operation__ = True  # type: ignore[attr-defined]
-    return function
-
-
-def is_operation(kind: type[Any], name: str) -> bool:
-    """Whether `name` is an operation that the device classes which `kind` is made of know."""
-    return any(getattr(base.__dict__.get(name), "__xfs_operation__", False) for base in kind.__mro__)
-
-
-def implements(device: object, name: str) -> bool:
-    """Whether the device's class overrides the operation `name`."""
-    function = getattr(type(device), name, None)
-    return function is not None and not getattr(function, "__xfs_operation__", False)
-
-
-def _stated(kind: type[Any], name: str) -> exact.Check | None:
-    """What checks an attribute that a device class states, by the annotation of the abstract classes."""
-    try:
-        return _checks[kind, name]
-    except KeyError:
-        check = None
-        for base in kind.__mro__:
-            if own_module(base) and name in field_annotations(base):
-                check = exact.attribute(base, name)
-                break
-        _checks[kind, name] = check
-        return check
-
-
-_checks: dict[tuple[type[Any], str], exact.Check | None] = {}
-
-
 class Device:
     """One device: subclass the classes of the interfaces it has and override what it can do.
 
-    What a class does not override does not exist on the wire.
+    What a class does not override does not exist on the wire. What it says of itself by class
+    attributes, or sets on the object before or in `open`, clients are told in `Common.Capabilities`.
 
     Attributes:
         name: the service's name, the last part of its URI.
         options: the device's own settings, from the configuration file.
         status: the payload of `Common.Status`, live. Setting an attribute of one of its
-            parts is what sends `Common.StatusChangedEvent`.
-        capabilities: the payload of `Common.Capabilities`, filled in `__init__` or `open`.
+            parts is what sends `Common.StatusChangedEvent`. The parts of the device's own interfaces
+            are always there.
+        capabilities: the payload of `Common.Capabilities`; what follows from the class is filled in,
+            what the class fills in itself stays.
         log: where the device writes what an operator should know.
+        service_version, device_information, anti_fraud_module: see `Common.Capabilities`.
     """
 
-    status: common.StatusCompletion
-    capabilities: common.CapabilitiesCompletion
+    status: DeviceStatus
+    capabilities: DeviceCapabilities
+
+    service_version: str | None = None
+    device_information: tuple[common.DeviceInformation, ...] = ()
+    anti_fraud_module: bool = False
+
+    def __init_subclass__(
+        cls,
+        *,
+        messages: ModuleType | None = None,
+        status: Mapping[str, Any] | None = None,
+        capabilities: Mapping[str, str] | None = None,
+        **others: Any,
+    ) -> None:
+        """Make a class that of an interface; for what the arguments mean see `devices/_parts.py`."""
+        super().__init_subclass__(**others)
+        if messages is not None:
+            setattr(cls, PART, Part.of(messages, status or {}, capabilities or {}))
+
+    def __new__(cls, *arguments: Any, **options: Any) -> Self:
+        """Give the object all that the framework needs of it, whatever its `__init__` does."""
+        device = super().__new__(cls)
+        Device._prepare(device)
+        return device
 
     def __init__(self, name: str, options: Mapping[str, Any] | None = None) -> None:
+        self._derivation.initialised = True
+        Device._set_up(self, name, options)
+
+    def _prepare(self) -> None:
+        self.status, self.capabilities = DeviceStatus(), DeviceCapabilities()
+        self._derivation = Derivation(self)
+        Device._set_up(self, type(self).__name__, None)
+
+    def _set_up(self, name: str, options: Mapping[str, Any] | None) -> None:
         self.name = name
         self.options: Mapping[str, Any] = options or {}
         self.log = logging.getLogger(f"xfs4iot.device.{name}")
-        self.status = common.StatusCompletion(
-            common=common.StatusProperties(device="starting", device_position="unknown")
-        )
-        self.capabilities = common.CapabilitiesCompletion(common=common.CapabilityProperties())
         self._host: _Host | None = None
 
     def __setattr__(self, name: str, value: Any) -> None:
-        check = _stated(type(self), name)
+        check = stated_by(type(self), name)
         if check is not None:
             if name == "status" and self.__dict__.get("_host") is not None:
                 raise AttributeError("the service shows this status already: set the attributes of its parts")
@@ -132,9 +133,7 @@ class Device:
         Raise `DeviceNotReady` or `HardwareError` if it does not answer: the service then
         runs with that status and tries again. Ends with `status.common.device` set.
         """
-        common_status = self.status.common
-        assert common_status is not None
-        common_status.device = "online"
+        self.status.common.device = "online"
 
     async def run(self) -> None:
         """Watch the hardware for as long as the service lives; cancelled at the end."""
@@ -233,3 +232,16 @@ class Device:
         any time; None while there is none.
         """
         raise NotImplementedError
+
+
+setattr(
+    Device,
+    PART,
+    Part(
+        "common",
+        common.StatusProperties,
+        common.CapabilityProperties,
+        {"device": "starting", "device_position": "unknown"},
+        {},
+    ),
+)

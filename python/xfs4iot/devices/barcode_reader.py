@@ -10,12 +10,9 @@ class MyReader(devices.BarcodeReader):
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
 
 from xfs4iot.devices._device import CommandEvents, Device, operation
-from xfs4iot.protocol.flags import flags
 from xfs4iot.protocol.messages import barcode_reader as messages
 
 __all__ = ["Barcode", "BarcodeReader"]
@@ -37,7 +34,12 @@ class Barcode:
     symbology_name: str | None = None
 
 
-class BarcodeReader(Device):
+class BarcodeReader(
+    Device,
+    messages=messages,
+    status={"scanner": "off"},
+    capabilities={"can_filter_symbologies": "filters_symbologies"},
+):
     """A device that reads barcodes. Override `read`; `reset` if it can be reset.
 
     Attributes:
@@ -46,18 +48,8 @@ class BarcodeReader(Device):
             what was not asked for in any case.
     """
 
-    symbologies: ClassVar[frozenset[str]] = frozenset()
-    filters_symbologies: ClassVar[bool] = False
-
-    def __init__(self, name: str, options: Mapping[str, Any] | None = None) -> None:
-        super().__init__(name, options)
-        self.status.barcode_reader = messages.Status(scanner="off")
-        self.capabilities.barcode_reader = messages.Capabilities(
-            can_filter_symbologies=self.filters_symbologies,
-            symbologies=flags(messages.CapabilitiesSymbologies, self.symbologies)
-            if self.symbologies
-            else None,
-        )
+    symbologies: frozenset[str] = frozenset()
+    filters_symbologies: bool = False
 
     @operation
     async def read(self, wanted: frozenset[str] | None, events: CommandEvents) -> tuple[Barcode, ...]:

@@ -15,9 +15,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from xfs4iot.devices._device import operation
+from xfs4iot.devices._device import implements, operation
+from xfs4iot.devices._parts import derived, follows_from
 from xfs4iot.devices.cash_management import CashEvents, CashManagement, CashMovement, Destination
-from xfs4iot.devices.storage import Count, Name, UnitFailure
+from xfs4iot.devices.storage import CashUnit, Count, Name, UnitFailure
+from xfs4iot.protocol.messages import cash_dispenser as messages
 
 __all__ = [
     "CashDispenser",
@@ -83,15 +85,51 @@ class Tested(CashMovement):
     failed: Mapping[Name, UnitFailure] = field(default_factory=dict)
 
 
-class CashDispenser(CashManagement):
+def _retract_areas(device: CashDispenser) -> frozenset[str]:
+    """Where items can be brought back to: the units for that."""
+    if not (implements(device, "retract") or implements(device, "reset")):
+        return frozenset()
+    types = frozenset().union(*(unit.types for unit in device.units_of(CashUnit).values()))
+    areas = {"retract": {"cashOutRetract", "cashInRetract"}, "reject": {"reject"}}
+    return frozenset(area for area, kinds in areas.items() if kinds & types)
+
+
+class CashDispenser(
+    CashManagement,
+    messages=messages,
+    capabilities={"type": "dispenser_type", "positions": "output_positions"},
+):
     """A device that pays out cash. Override what it can do; `cash_units` and `dispense` at least.
 
     Attributes:
+        dispenser_type: `tellerBill`, `selfServiceBill`, `tellerCoin` or `selfServiceCoin`.
+        max_dispense_items: how many items it dispenses at once; None: as many as there are.
+        output_positions: where a customer gets items: `front`, `rear`, `left`, `right`, `center`, `top`,
+            `bottom`; the first is the default.
         currency_mix: whether one dispense may have items of several currencies; else
             `noCurrencyMix`.
+        shutter_control: whether the device moves its shutter by itself.
+        intermediate_stacker: whether items wait inside until they are presented; follows from `present`.
+        items_taken_sensor: whether it senses that items are taken, and sends `ItemsTakenEvent`.
+        retract_areas: where items can be brought back to; follows from the types of its units.
+        retract_transport_actions, retract_stacker_actions: what it can do with items that were
+            retracted to transport or stacker: `present`, `retract`, `reject`, `itemCassette`, `cashIn`.
+        move_items: see `moveItems` of `Common.Capabilities`.
     """
 
+    dispenser_type: Literal["tellerBill", "selfServiceBill", "tellerCoin", "selfServiceCoin"] = (
+        "selfServiceBill"
+    )
+    max_dispense_items: int | None = None
+    output_positions: tuple[str, ...] = ("front",)
     currency_mix: bool = True
+    shutter_control: bool = True
+    intermediate_stacker: bool = follows_from("present")
+    items_taken_sensor: bool = False
+    retract_areas: frozenset[str] = derived(_retract_areas)
+    retract_transport_actions: frozenset[str] = frozenset()
+    retract_stacker_actions: frozenset[str] = frozenset()
+    move_items: frozenset[str] = frozenset()
 
     @operation
     async def dispense(self, request: DispenseRequest, events: CashEvents) -> Dispensed:

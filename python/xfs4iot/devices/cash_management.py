@@ -13,8 +13,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from xfs4iot.devices._device import CommandEvents, operation
-from xfs4iot.devices.storage import Count, Level, Name, Storage, UnitError, UnitFailure
+from xfs4iot.devices._device import CommandEvents, implements, operation
+from xfs4iot.devices._parts import derived, follows_from
+from xfs4iot.devices.storage import CashUnit, Count, Level, Name, Storage, UnitError, UnitFailure
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import cash_management as messages
 
@@ -137,14 +138,47 @@ class RetractRequest:
     destination: Destination
 
 
-class CashManagement(Storage):
+def _bank_notes(device: CashManagement) -> Mapping[str, messages.BankNote]:
+    """The items of all units; what they are worth, from the units that hold one kind only."""
+    units = sorted(device.units_of(CashUnit).values(), key=lambda unit: unit.index)
+    worth = {
+        unit.cash_items[0]: messages.CashItem(currency=unit.currency, value=unit.value, release=1)
+        for unit in units
+        if len(unit.cash_items) == 1 and unit.currency is not None and unit.value is not None
+    }
+    for number, item in enumerate(worth.values(), 1):
+        item.note_id = number
+    ids = dict.fromkeys(item for unit in units for item in unit.cash_items)
+    return {item: messages.BankNote(cash_item=worth.get(item), enabled=True) for item in ids}
+
+
+def _exchange_type(device: CashManagement) -> frozenset[str]:
+    exchanges = implements(device, "start_exchange") or implements(device, "end_exchange")
+    return frozenset({"byHand"}) if exchanges else frozenset()
+
+
+class CashManagement(
+    Storage,
+    messages=messages,
+    status={"dispenser": derived(lambda device: "ok" if hasattr(device, "dispense") else None)},
+):
     """A device that moves cash.
 
     Attributes:
-        bank_notes: the items it knows, by id (`typeEUR20`).
+        bank_notes: the items it knows, by id (`typeEUR20`); if not set, those that its units are for.
+        cash_box: whether it has a cash box, from which a teller pays by hand.
+        exchange_type: how units are exchanged, `byHand`; follows from `start_exchange` and `end_exchange`.
+        item_info_types: what `get_item_info` tells of an item: `serialNumber`, `signature`, `image`.
+        classifications: the classes that it can tell apart, as of `Common.Capabilities`.
+        classification_list: whether it uses one; follows from `set_classification_list`.
     """
 
-    bank_notes: Mapping[str, messages.BankNote] = {}
+    bank_notes: Mapping[str, messages.BankNote] = derived(_bank_notes)
+    cash_box: bool = False
+    exchange_type: frozenset[str] = derived(_exchange_type)
+    item_info_types: frozenset[str] = frozenset()
+    classifications: frozenset[str] = frozenset()
+    classification_list: bool = follows_from("set_classification_list")
 
     @operation
     async def recall(self, operation: int) -> CashMovement | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 from msgspec import Meta
 
@@ -155,8 +155,23 @@ class CardUnit(StorageUnit):
     initial: Count = 0
 
 
+_Unit = TypeVar("_Unit", bound=StorageUnit)
+
+
 class Storage(Device):
-    """A device with storage units."""
+    """A device with storage units.
+
+    Attributes:
+        found_units: what `units` said last, by name, each by its kinds; set by the service.
+    """
+
+    found_units: Mapping[str, tuple[StorageUnit, ...]] = {}
+
+    def units_of(self, kind: type[_Unit]) -> dict[str, _Unit]:
+        """The units of one kind, such as `CashUnit`, as the device said last."""
+        return {
+            name: part for name, parts in self.found_units.items() for part in parts if isinstance(part, kind)
+        }
 
     async def units(self) -> Mapping[str, StorageUnit | tuple[StorageUnit, ...]] | None:
         """The units of all kinds, by name (`unit1`); asked at the start and after each exchange.

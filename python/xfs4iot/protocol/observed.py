@@ -4,20 +4,24 @@ A device class states its capabilities and its live status by setting attributes
 What is not the standard's is refused there, in the line that is wrong: `Mismatch`, a `ValueError`,
 names the attribute and what it may be. The parts of the status also tell when they are set. Changes
 inside lists and dicts are not seen: set the attribute to a new list.
+
+Some attributes of the status the framework keeps, as far as the device does not: `leave` says which,
+`keep` sets one. An attribute that was set in the usual way belongs to who set it, and is not kept any more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 
 from xfs4iot.protocol import exact
 
-__all__ = ["CheckedStruct", "ObservedStruct", "bind"]
+__all__ = ["CheckedStruct", "ObservedStruct", "bind", "keep", "leave"]
 
 _OBSERVER = "_observer"
+_KEPT = "_kept"
 
 
 def _exact(struct: msgspec.Struct, name: str, value: Any) -> Any:
@@ -48,10 +52,33 @@ class ObservedStruct(msgspec.Struct, dict=True):
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, _exact(self, name, value))
+        kept = self.__dict__.get(_KEPT)
+        if kept is not None:
+            kept.discard(name)
         observer = self.__dict__.get(_OBSERVER)
         if observer is not None:
             _bind(value, observer)
             observer()
+
+
+def leave(struct: ObservedStruct, names: Iterable[str]) -> None:
+    """Let the framework keep these attributes of `struct`."""
+    struct.__dict__.setdefault(_KEPT, set()).update(names)
+
+
+def keep(struct: ObservedStruct, name: str, value: Any) -> bool:
+    """Set an attribute that the framework keeps.
+
+    Returns:
+        Whether it was; an attribute that was set otherwise stays as it is.
+    """
+    kept = struct.__dict__.get(_KEPT, ())
+    if name not in kept:
+        return False
+    if getattr(struct, name) != value:
+        setattr(struct, name, value)
+        kept.add(name)
+    return True
 
 
 def bind(struct: ObservedStruct, observer: Callable[[], None]) -> None:

@@ -177,6 +177,7 @@ class Service:
         try:
             await self.operations.ask(Device.open, limit=self.open_limit)
             self.operations.opened = True
+            self.derive()
             return True
         except errors.DeviceNotReady as fault:
             state = "offline"
@@ -185,6 +186,21 @@ class Service:
             self.log.error("the device could not be opened: %s; it is tried again", fault)
         self._set_device_state(device, state)
         return False
+
+    def derive(self) -> None:
+        """Let the device tell what follows from its class, after something has changed of it."""
+        if self.device is not None:
+            known = set(map(str, self.device._derivation.wrong.values()))
+            try:
+                self.device._derivation.again()
+            except Exception:
+                self.log.exception(
+                    "%s: its capabilities do not follow from the class; those told before stay",
+                    type(self.device).__name__,
+                )
+            for wrong in self.device._derivation.wrong.values():
+                if str(wrong) not in known:
+                    self.log.error("the device class is wrong about itself: %s; it is left out", wrong)
 
     async def _supervise(self, device: Device, reopen: bool) -> None:
         """Keep the device class running; after repeated failures give it up, visibly."""

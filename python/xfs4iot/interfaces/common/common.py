@@ -59,6 +59,7 @@ class Common(Interface[Device]):
         self._status: bytes | None = None
         self._status_serial = -1
         self._capabilities: bytes | None = None
+        self._derived = 0
 
     async def start(self) -> None:
         """Recall the transaction state and the nonce."""
@@ -110,7 +111,9 @@ class Common(Interface[Device]):
     @handles("Common.Capabilities")
     def capabilities(self, request: None, command: Command) -> bytes:
         """`Common.Capabilities`: what the device can do, and each message in each version served."""
-        if self._capabilities is None:
+        derived = self.device._derivation.serial
+        if self._capabilities is None or self._derived != derived:
+            self._derived = derived
             device = self._sound(self.device.capabilities, "capabilities")
             common = msgspec.structs.replace(
                 device.common or messages.CapabilityProperties(), end_to_end_security=self.tokens.capability()

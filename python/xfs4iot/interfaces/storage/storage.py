@@ -143,10 +143,13 @@ class Storage(Interface[Any]):
         for name in KINDS.keys() - self.kinds.keys():
             if self.service.ledger.document(f"Storage.units.{name}") is not None:
                 self._kind_named(name)
+        known = self.device.found_units
         try:
             found = await self.ask(devices.Storage.units)
             by_kind = self._by_kind(found or {})
+            self.service.derive()
         except errors.XfsError as fault:
+            self.device.found_units = known
             self.service.log.error("the device does not say which units it has: %s", fault)
             found, by_kind = None, {}
         self.detected = found is not None
@@ -186,6 +189,10 @@ class Storage(Interface[Any]):
                 by_kind.setdefault(part.holds, {})[name] = part
             for problem in _problems(name, parts):
                 raise _wrong(name, problem)
+        if found:
+            self.device.found_units = {
+                name: unit if isinstance(unit, tuple) else (unit,) for name, unit in found.items()
+            }
         for kind, units in by_kind.items():
             for name, problem in self._kind_named(kind).problems(units):
                 raise _wrong(name, problem)
