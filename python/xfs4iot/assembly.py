@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from xfs4iot.devices import Device
@@ -13,6 +13,7 @@ from xfs4iot.interfaces.service_publisher import ServicePublisher
 from xfs4iot.ledger import Ledger
 from xfs4iot.protocol import versions
 from xfs4iot.server import publisher, service
+from xfs4iot.server.peer import Peer
 
 __all__ = ["Publisher", "Service"]
 
@@ -63,6 +64,24 @@ class Publisher(publisher.Publisher):
             if _is_known(offered.interfaces, specifications)
         ]
         super().__init__(endpoint, services, **settings)
+        for mode in self.services.values():
+            if "VendorMode" in mode.interfaces and getattr(mode.device, "refuse_others", False):
+                for other in self.services.values():
+                    if other is not mode:
+                        other.authorise = _refusing(other, mode.interfaces["VendorMode"])
+
+
+def _refusing(refused: service.Service, mode: Any) -> Callable[[Peer, str], None]:
+    """What a service refuses by its access rules, and, in vendor mode, of all that moves its device."""
+    authorise = refused.authorise
+
+    def check(peer: Peer, name: str) -> None:
+        authorise(peer, name)
+        handler = refused.handlers.get(name)
+        if handler is not None and not handler.immediate and not handler.beside_queue:
+            mode.admit(peer, name)
+
+    return check
 
 
 def _is_known(interfaces: Iterable[str], specifications: Iterable[str]) -> bool:

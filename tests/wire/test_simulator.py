@@ -69,10 +69,13 @@ def test_every_fault_is_tried() -> None:
     assert {*STRIKES, *ELSEWHERE, *OF_UNITS} == set(FAULTS)
 
 
-async def test_the_guide_names_every_fault_and_command(atm: xfs4iot.Publisher) -> None:
-    guide = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text()
+async def test_the_guides_name_every_fault_and_command(atm: xfs4iot.Publisher, simulator: Dialogue) -> None:
+    docs = Path(__file__).parents[2] / "docs"
+    pages = [docs / "simulator.md", *(docs / "interfaces").glob("*.md")]
+    guide = "".join(page.read_text("utf-8") for page in pages)
     commands = [name for name in atm.services["Simulator"].handlers if name.startswith("Simulator.")]
-    missing = [name for name in [*FAULTS, *commands] if f"`{name}`" not in guide]
+    faults = (await simulator.success("Simulator.GetFaults"))["faults"]
+    missing = [name for name in [*faults, *commands] if f"`{name}`" not in guide]
     assert not missing
 
 
@@ -223,7 +226,9 @@ async def test_the_simulator_says_what_is_wrong_with_a_command(
 
 
 async def test_the_faults_are_listed(simulator: Dialogue) -> None:
-    assert set((await simulator.success("Simulator.GetFaults"))["faults"]) == set(FAULTS)
+    found = await simulator.success("Simulator.GetFaults")
+    assert set(found["services"]["CashDispenser"]) == set(FAULTS)
+    assert {name for faults in found["services"].values() for name in faults} == set(found["faults"])
 
 
 async def test_bunches_are_presented_one_after_the_other(dispenser: Dialogue, simulator: Dialogue) -> None:

@@ -59,8 +59,18 @@ if TYPE_CHECKING:
         UnitStatus,
         UnitType,
     )
+    from xfs4iot.devices.vendor_application import (
+        AccessLevel,
+        ActiveInterface,
+        VendorApplication,
+    )
+    from xfs4iot.devices.vendor_mode import (
+        VendorMode,
+    )
 
 __all__ = [
+    "AccessLevel",
+    "ActiveInterface",
     "Barcode",
     "BarcodeReader",
     "CardUnit",
@@ -90,6 +100,8 @@ __all__ = [
     "UnitFailure",
     "UnitStatus",
     "UnitType",
+    "VendorApplication",
+    "VendorMode",
     "implements",
     "is_operation",
     "items_from",
@@ -97,6 +109,8 @@ __all__ = [
 ]
 
 _MODULES = {
+    "AccessLevel": "vendor_application",
+    "ActiveInterface": "vendor_application",
     "Barcode": "barcode_reader",
     "BarcodeReader": "barcode_reader",
     "CardUnit": "storage",
@@ -126,6 +140,8 @@ _MODULES = {
     "UnitFailure": "storage",
     "UnitStatus": "storage",
     "UnitType": "storage",
+    "VendorApplication": "vendor_application",
+    "VendorMode": "vendor_mode",
     "implements": "_operation",
     "is_operation": "_operation",
     "items_from": "cash_management",

@@ -67,6 +67,15 @@ class Connection(Protocol):
 
     def tell(self, command: Command, entry: registry.EventEntry, payload: bytes | None) -> None: ...
 
+    def send_event(
+        self,
+        entry: registry.EventEntry,
+        payload: bytes | None,
+        request_id: int | None,
+        specification: str,
+        without_version: bool | None = None,
+    ) -> None: ...
+
     def failed(self, command: Command, fault: BaseException) -> None: ...
 
     def complete(
@@ -199,6 +208,11 @@ class Command:
     def identity(self) -> str:
         """Who asked, for the journal and the log."""
         return self.session.identity
+
+    @property
+    def peer(self) -> Peer:
+        """Who asked: address, identity, certificate, access rule."""
+        return self.session.peer
 
     def send(self, event: Payload) -> None:
         """Send one of the command's events to its client, with the command's requestId.

@@ -28,7 +28,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from xfs4iot.devices import Device, implements, is_operation
 from xfs4iot.protocol.message import Payload
-from xfs4iot.server.command import Command, Handler, Later, Token
+from xfs4iot.server.command import Command, Connection, Handler, Later, Token
 from xfs4iot.server.service import Service
 
 __all__ = ["Check", "Handled", "Handler", "Interface", "Later", "Token", "check", "handles", "step"]
@@ -187,6 +187,9 @@ class Interface(Generic[_Device]):
 
     def failed(self, fault: BaseException, command: Command) -> None:
         """See a command of this service fail, before its completion goes out."""
+
+    def disconnected(self, connection: Connection) -> None:
+        """Take notice that a client's connection to the service has ended."""
 
     @classmethod
     def handled(cls) -> Iterator[Handled]:

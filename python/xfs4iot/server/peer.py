@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from xfs4iot.transport.tcp import is_loopback
+
 if TYPE_CHECKING:
     from xfs4iot.transport.identity import Identity
 
@@ -28,6 +30,11 @@ class Peer:
     host: str
     rule: str = "anonymous"
     certificate: Identity | None = None
+
+    @property
+    def local(self) -> bool:
+        """Whether it is a program of this machine."""
+        return is_loopback(self.address.rpartition(":")[0])
 
     @property
     def log_fields(self) -> dict[str, object]:

@@ -32,12 +32,27 @@ from xfs4iot.server.peer import Peer
 from xfs4iot.server.session import Session
 from xfs4iot.server.status import StatusChanges
 
-__all__ = ["Service"]
+__all__ = ["Recipient", "Service"]
 
 _STATUS_CHANGED = "Common.StatusChangedEvent"
 _LONGEST_PAUSE = 60.0
 _END_SECONDS = 3.0
 """How long running movements may take when the service ends; then they are given up."""
+
+
+class Recipient(Protocol):
+    """Who can be sent an event: a connection."""
+
+    versions: versions.ConnectionVersions
+
+    def send_event(
+        self,
+        entry: registry.EventEntry,
+        payload: bytes | None,
+        request_id: int | None,
+        specification: str,
+        without_version: bool | None = None,
+    ) -> None: ...
 
 
 class _Interface(Protocol):
@@ -54,6 +69,8 @@ class _Interface(Protocol):
     def observe(self, event: Payload) -> None: ...
 
     def failed(self, fault: BaseException, command: Command) -> None: ...
+
+    def disconnected(self, connection: Connection) -> None: ...
 
     def handlers(self) -> Mapping[str, Handler]: ...
 
@@ -271,6 +288,8 @@ class Service:
             await session.run(first)
         finally:
             self.sessions.discard(session)
+            for interface in self.interfaces.values():
+                interface.disconnected(session)
 
     def unsupported(self, name: str) -> errors.UnsupportedCommand:
         """Why `name` has no handler here, and what to do."""
@@ -366,6 +385,12 @@ class Service:
         """Send an unsolicited event to every connection, each in its version of the standard."""
         entry = registry.event_of(type(event))
         self._broadcast(entry, None if entry.empty else wire.encode(event))
+
+    def send_to(self, connection: Recipient, event: Payload) -> None:
+        """Send an unsolicited event to one connection only, in its version of the standard."""
+        entry = registry.event_of(type(event))
+        specification = connection.versions.event_specification(entry.name)
+        connection.send_event(entry, None if entry.empty else wire.encode(event), None, specification)
 
     def _broadcast(self, entry: registry.EventEntry, payload: bytes | None) -> None:
         if self.status_pending:

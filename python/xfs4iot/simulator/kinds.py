@@ -16,6 +16,8 @@ __all__ = ["KINDS", "device_class"]
 
 KINDS: Mapping[str, str] = {
     "CashDispenser": "cash_dispenser",
+    "VendorMode": "vendor_mode",
+    "VendorApplication": "vendor_application",
 }
 """Kinds by name, and their modules below this package; the class is `Simulated` and the name."""
 
