@@ -77,7 +77,20 @@ def test_the_demo_pays_out_and_leaves_nothing_behind(tmp_path: Path, monkeypatch
 
 @pytest.mark.parametrize(
     "command",
-    ["demo", "simulate", "serve", "discover", "call", "watch", "denominate", "certificate", "token"],
+    [
+        "demo",
+        "simulate",
+        "serve",
+        "discover",
+        "call",
+        "watch",
+        "denominate",
+        "certificate",
+        "token",
+        "bench",
+        "ledger",
+        "completion",
+    ],
 )
 def test_every_command_has_help(command: str) -> None:
     done = run(command, "--help")

@@ -133,3 +133,13 @@ def test_a_narrow_terminal_loses_nothing(columns: str) -> None:
     done = run("denominate", "1230", "--unit", "50x200", "--unit", "20x3000", COLUMNS=columns)
     assert done.returncode == 0
     assert "…" not in done.stdout.decode()
+
+
+def test_a_comparison_says_at_once_what_it_lacks() -> None:
+    program = (
+        "import sys; sys.modules['ortools'] = None; sys.argv = ['xfs4iot', 'bench', 'denominate'];"
+        "from xfs4iot.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "pip install 'xfs4iot[bench]'" in done.stderr

@@ -1,77 +1,112 @@
 """`xfs4iot bench`: comparisons with peers, measured on this machine.
 
-The benches belong to the source tree and not to the installed package, so this works in a
-checkout (with `pip install -e .[bench]`).
+The peers come with `pip install 'xfs4iot[bench]'`.
 """
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import json
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
 from xfs4iot.cli.group import Group
 from xfs4iot.cli.table import Table
+from xfs4iot.comparison import measuring, plot
+from xfs4iot.comparison.cases import CASES
 
 __all__ = ["bench"]
-
-_TREE = Path(__file__).parents[3] / "benches"
 
 
 @click.group(cls=Group)
 def bench() -> None:
-    """Compare with peers on this machine; needs a checkout of the source tree."""
+    """Compare with peers on this machine; they come with pip install 'xfs4iot[bench]'."""
 
 
-def _load(room: str, *names: str) -> list[Any]:
-    """Modules of a directory of the benches."""
-    directory = _TREE / room
-    if not directory.is_dir():
-        raise click.ClickException(
-            f"there is no {directory}: run this in a checkout, installed with pip install -e '.[bench]'"
-        )
-    sys.path.insert(0, str(directory))
+def _installed(module: str) -> bool:
     try:
-        return [importlib.import_module(name) for name in names]
-    except ModuleNotFoundError as missing:
-        raise click.ClickException(f"{missing}; pip install -e '.[bench]'") from None
+        return importlib.util.find_spec(module) is not None
+    except ValueError:
+        return False
+
+
+def _needed(*modules: str) -> None:
+    """See that what a comparison needs is here, before minutes are spent on it."""
+    missing = [name for name in modules if not _installed(name)]
+    if missing:
+        raise click.ClickException(
+            f"{', '.join(missing)} not found; pip install 'xfs4iot[bench]' brings what is compared with"
+        )
+
+
+@contextmanager
+def _progress(console: Console, total: int) -> Iterator[Callable[[str], None]]:
+    """Says which of `total` steps is under way: a bar on a terminal, else a line for each."""
+    numbers = count(1)
+    if not console.is_terminal:
+        yield lambda name: console.print(f"{next(numbers)}/{total} {name}", highlight=False, soft_wrap=True)
+        return
+    columns = (SpinnerColumn(), MofNCompleteColumn(), BarColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=total)
+
+        def step(name: str) -> None:
+            progress.update(task, description=name, completed=next(numbers) - 1)
+
+        yield step
+
+
+@contextmanager
+def _output_for_the_result_alone() -> Iterator[None]:
+    """HiGHS greets on standard output."""
+    output = os.dup(1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        yield
     finally:
-        sys.path.remove(str(directory))
+        os.dup2(output, 1)
+        os.close(output)
+        os.close(nowhere)
 
 
 @bench.command()
 @click.option(
     "--rounds", type=click.IntRange(min=1), default=5, show_default=True, help="The quickest counts."
 )
-@click.option("--rust/--no-rust", default=True, help="Measure the solver alone, too, by criterion.")
-@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the table: FILE.png.")
+@click.option(
+    "--rust/--no-rust",
+    default=True,
+    help="Measure the solver alone as well, in a checkout of the source tree.",
+)
+@click.option(
+    "--plot", "picture", type=click.Path(dir_okay=False, path_type=Path), help="Draw the table: FILE.png."
+)
 @click.option("--markdown", is_flag=True, help="Print the table in Markdown, for a document.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; times in seconds.")
-def denominate(rounds: int, rust: bool, plot: Path | None, markdown: bool, as_json: bool) -> None:
+def denominate(rounds: int, rust: bool, picture: Path | None, markdown: bool, as_json: bool) -> None:
     """Denomination: ours, greedy, dynamic programming, CP-SAT, HiGHS and plain recursion."""
-    compare, plotting = _load("denominate", "compare", "plot")
+    _needed("ortools", "highspy", *(["matplotlib"] if picture else []))
     diagnostics = Console(stderr=True)
-    with diagnostics.status("measuring") as status:
-        # HiGHS greets on standard output, which is for the result alone.
-        output = os.dup(1)
-        os.dup2(2, 1)
-        try:
-            rows = list(compare.measure(rounds, status.update))
-        except compare.Disagreement as wrong:
-            raise click.ClickException(str(wrong)) from None
-        finally:
-            os.dup2(output, 1)
-            os.close(output)
-        status.update("cargo bench")
-        if rust and (reason := compare.rust(rows)):
-            diagnostics.print(f"[yellow]no times of the solver alone:[/] {reason}")
-    figures = compare.summary(rows)
+    with _progress(diagnostics, len(CASES) + rust) as step:
+        with _output_for_the_result_alone():
+            try:
+                rows = list(measuring.measure(rounds, step))
+            except measuring.Disagreement as wrong:
+                raise click.ClickException(str(wrong)) from None
+        if rust:
+            step("the solver alone, by cargo bench")
+            if reason := measuring.rust(rows):
+                diagnostics.print(f"[yellow]no times of the solver alone:[/] {reason}")
+    figures = measuring.summary(rows)
     if as_json:
         cases = [
             {
@@ -86,27 +121,27 @@ def denominate(rounds: int, rust: bool, plot: Path | None, markdown: bool, as_js
         click.echo(json.dumps({"cases": cases, "summary": figures}, indent=2))
     else:
         if markdown:
-            columns, lines = _cells(compare, rows)
+            columns, lines = _cells(rows)
             ruler = ["---", *["--:"] * (len(columns) - 1)]
             for line in (columns, ruler, *lines):
                 click.echo(f"| {' | '.join(line)} |")
         else:
-            Console(width=None if sys.stdout.isatty() else 180).print(_table(compare, rows))
+            Console(width=None if sys.stdout.isatty() else 180).print(_table(rows))
         for name, figure in figures.items():
             click.echo(f"{name}: {figure:.3g}" if figure < 1000 else f"{name}: {figure:,.0f}")
-    if plot is not None:
+    if picture is not None:
         ratio = figures["median ratio to CP-SAT"]
-        plotting.draw(rows, plot, f"Exact denomination: median {ratio:,.0f} times faster than CP-SAT")
+        plot.draw(rows, picture, f"Exact denomination: median {ratio:,.0f} times faster than CP-SAT")
 
 
-def _cells(compare: Any, rows: list[Any]) -> tuple[list[str], list[list[str]]]:
+def _cells(rows: list[measuring.Row]) -> tuple[list[str], list[list[str]]]:
     """The columns' names, and what stands in them."""
     peers = [
-        compare.OURS,
-        compare.RUST,
+        measuring.OURS,
+        measuring.RUST,
         "greedy",
         "dynamic programming",
-        compare.CP_SAT,
+        measuring.CP_SAT,
         "HiGHS",
         "recursion",
     ]
@@ -122,8 +157,8 @@ def _cells(compare: Any, rows: list[Any]) -> tuple[list[str], list[list[str]]]:
     return ["case", "items", *peers, "CP-SAT / ours"], lines
 
 
-def _table(compare: Any, rows: list[Any]) -> Table:
-    (case, *columns, ratio), lines = _cells(compare, rows)
+def _table(rows: list[measuring.Row]) -> Table:
+    (case, *columns, ratio), lines = _cells(rows)
     table = Table(title="One denomination", title_justify="left")
     table.add_column(case, no_wrap=True)
     for column in columns:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from cases import Case
+from xfs4iot.comparison.cases import Case
 
 Items = int | str | None
 """Number of items; None for "not dispensable"; text if the peer cannot say."""
@@ -164,7 +164,8 @@ def highs(case: Case) -> Items:
     if status == highspy.HighsModelStatus.kInfeasible:
         return None
     if status == highspy.HighsModelStatus.kOptimal:
-        return round(solver.getInfo().objective_function_value)
+        fewest: float = solver.getInfo().objective_function_value
+        return round(fewest)
     return "no proof"
 
 

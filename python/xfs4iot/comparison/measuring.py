@@ -20,13 +20,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cases import CASES, Case
-from peers import PEERS, Items
-
 from xfs4iot import _core
+from xfs4iot.comparison.cases import CASES, Case
+from xfs4iot.comparison.peers import PEERS, Items
 from xfs4iot.denominate import Denomination, NotDispensable, TooManyItems, Unit, denominate
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
+"""The source tree, if this is one."""
 OURS, RUST, CP_SAT = "ours", "ours, in Rust", "CP-SAT"
 CALL, EMPTY = "the call alone", "reading the arguments"
 SHORT = 0.002
@@ -129,6 +129,8 @@ def measure(rounds: int, progress: Callable[[str], None], peers: bool = True) ->
 def rust(rows: list[Row]) -> str | None:
     """Add the times of the solver alone, by criterion; gives why there are none."""
     cargo = shutil.which("cargo")
+    if not (ROOT / "Cargo.toml").exists():
+        return "they are measured in a checkout of the source tree"
     if cargo is None:
         return "cargo is not here"
     command = [cargo, "bench", "--quiet", "--bench", "denominate", "--"]
