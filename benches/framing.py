@@ -144,7 +144,7 @@ def ours_acknowledge() -> Any:
 
 
 def ours_completion() -> Any:
-    return _core.completion(NAME, 4711, VERSION, "success", None, PAYLOAD)
+    return _core.completion(NAME, 4711, VERSION, None, None, PAYLOAD)
 
 
 server = Connection(ConnectionType.SERVER)
@@ -162,7 +162,7 @@ def wsproto_acknowledge() -> Any:
 
 def wsproto_completion() -> Any:
     header = {"name": NAME, "requestId": 4711, "type": "completion", "version": VERSION}
-    return wsproto_send({"header": {**header, "completionCode": "success"}, "payload": RESULT})
+    return wsproto_send({"header": header, "payload": RESULT})
 
 
 @dataclass(frozen=True)

@@ -96,13 +96,7 @@ fn reply(criterion: &mut Criterion) {
     let payload = br#"{"values":{"unit1":3,"unit2":1},"denomination":{"currencies":{"EUR":70}}}"#;
     group.bench_function("completion", |bencher| {
         bencher.iter(|| {
-            let reply = completion(
-                &mut buffer,
-                black_box(address),
-                "success",
-                None,
-                Some(payload),
-            );
+            let reply = completion(&mut buffer, black_box(address), None, None, Some(payload));
             reply.map(|reply| reply.len())
         });
     });

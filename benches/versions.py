@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import statistics
 import struct
 import time
@@ -31,7 +32,7 @@ IN_FLIGHT = 32
 CASH = {"currencies": {"EUR": 230}}
 DENOMINATE = {"2021-1": {"denomination": CASH, "mix": "mix1"}}
 GROUPED = {"request": {"denomination": {"service": {**CASH, "mix": "mix1"}}}}
-_DONE, _GOOD = b'"type":"completion"', b'"completionCode":"success"'
+_DONE, _FAILED = b'"type":"completion"', re.compile(rb'"completionCode":"(?!success)')
 Work = tuple[str, str, bool]
 WORKS: tuple[Work, ...] = (
     ("Common.Status, unchanged", "Common.Status", False),
@@ -88,7 +89,7 @@ async def rate(service: Any, uri: str, work: Work, version: str, seconds: float)
                 assert data, "the service hung up"
                 seen = seen[-len(_DONE) + 1 :] + data
                 left -= seen.count(_DONE)
-                good += seen.count(_GOOD)
+                good += seen.count(_DONE) - len(_FAILED.findall(seen))
             assert good, seen[:400]
             done += IN_FLIGHT
         return done / (time.perf_counter() - began)

@@ -12,7 +12,7 @@ import trio_websocket
 
 from xfs4iot.protocol.versions import telling_version
 
-__all__ = ["Dialogue", "another", "dialogue"]
+__all__ = ["Dialogue", "another", "dialogue", "outcome"]
 
 _PATIENCE = 60
 
@@ -76,19 +76,19 @@ class Dialogue:
     async def success(self, name: str, payload: Any = None, **header: Any) -> dict[str, Any]:
         """The payload of a command's completion, which must be good."""
         completion = await self.completion(name, payload, **header)
-        assert completion["header"]["completionCode"] == "success", completion
+        assert outcome(completion) == "success", completion
         found: dict[str, Any] = completion.get("payload") or {}
         return found
 
     async def failure(self, name: str, payload: Any = None, **header: Any) -> str:
         """How a command failed: its error code, or else its completion code."""
         completion = await self.completion(name, payload, **header)
-        code = completion["header"]["completionCode"]
-        assert code != "success", completion
+        why = outcome(completion)
+        assert why != "success", completion
         assert completion["header"].get("errorDescription"), completion
-        if code == "commandErrorCode":
-            code = completion["payload"]["errorCode"]
-        return str(code)
+        if why == "commandErrorCode":
+            why = completion["payload"]["errorCode"]
+        return why
 
     async def closed(self) -> trio_websocket.CloseReason:
         """How the service closed the connection."""
@@ -97,6 +97,13 @@ class Dialogue:
                 await self.receive()
         except trio_websocket.ConnectionClosed as closed:
             return closed.reason
+
+
+def outcome(completion: dict[str, Any]) -> str:
+    """How a command ended: `success` where the message does not say otherwise."""
+    header = completion["header"]
+    said = header if "version" in header else completion["payload"]
+    return str(said.get("completionCode", "success"))
 
 
 def _fits(message: dict[str, Any], type: str, request_id: int | None, name: str | None) -> bool:

@@ -11,7 +11,7 @@ import trio
 
 import xfs4iot
 from cash import amount
-from dialogue import Dialogue, dialogue
+from dialogue import Dialogue, dialogue, outcome
 from xfs4iot import devices, tokens
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import common
@@ -86,7 +86,7 @@ def asked(value: Any, token: str | None, currency: str = "EUR") -> dict[str, Any
 async def spend(client: Dialogue, value: Any, token: str | None, currency: str = "EUR") -> str:
     """Dispense, and take the items out of the way; how it ended."""
     completion = await client.completion("CashDispenser.Dispense", asked(value, token, currency))
-    code: str = completion["header"]["completionCode"]
+    code: str = outcome(completion)
     if code == "success":
         await client.success("CashDispenser.Reject")
     return code

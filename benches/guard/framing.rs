@@ -108,18 +108,12 @@ fn main() {
             black_box(acknowledge(&mut buffer, black_box(ADDRESS), None, None).len());
         }),
         "completion" => repeat(times, || {
-            let reply = completion(
-                &mut buffer,
-                black_box(ADDRESS),
-                "success",
-                None,
-                Some(RESULT),
-            );
+            let reply = completion(&mut buffer, black_box(ADDRESS), None, None, Some(RESULT));
             black_box(reply.map(|reply| reply.len()).ok());
         }),
         "event" => repeat(times, || {
             black_box(
-                event(&mut buffer, black_box(ADDRESS), Some(RESULT))
+                event(&mut buffer, black_box(ADDRESS), Some(RESULT), "unsolicited")
                     .map(|reply| reply.len())
                     .ok(),
             );

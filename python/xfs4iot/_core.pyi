@@ -169,14 +169,15 @@ def acknowledge(
 
     Args:
         name, request_id: the command's; None or empty and 0 if they could not be read.
-        version: the command's; None for the envelope of 2021-1.
+        version: the acknowledge's own; None for the envelope of 2021-1.
+        error_description: said in the envelope of 2021-1 only; later ones have no place for it.
     """
 
 def completion(
     name: str,
     request_id: int,
     version: str | None,
-    code: str,
+    code: str | None = None,
     error_description: str | None = None,
     payload: bytes | None = None,
 ) -> bytes:
@@ -185,15 +186,25 @@ def completion(
     Args:
         version: the completion's; None for the envelope of 2021-1, where code and
             description join the payload's properties.
-        code: the completion code.
+        code: the completion code; None if the command succeeded, which the envelope of 2021-1
+            says by `success`, and later ones by leaving it out.
         payload: the text of a JSON object.
 
     Raises:
         ValueError: `payload` is not an object.
     """
 
-def event(name: str, request_id: int | None, version: str | None, payload: bytes | None = None) -> bytes:
+def event(
+    name: str,
+    request_id: int | None,
+    version: str | None,
+    payload: bytes | None = None,
+    unsolicited: str = "unsolicited",
+) -> bytes:
     """Build the frame of an event: of the command `request_id`, or, with None, unsolicited.
+
+    Args:
+        unsolicited: the type of an unsolicited event on the wire.
 
     Raises:
         ValueError: `payload` is not an object.

@@ -58,6 +58,8 @@ pub struct Address<'a> {
 }
 
 /// Acknowledge a command: accepted without `status`, else refused with it.
+///
+/// Only the envelope of 2021-1 has a place for a description.
 pub fn acknowledge<'a>(
     buffer: &'a mut Vec<u8>,
     address: Address<'_>,
@@ -71,31 +73,32 @@ pub fn acknowledge<'a>(
         property(buffer, b",\"errorDescription\":", error_description);
     } else {
         property(buffer, b",\"status\":", status);
-        property(buffer, b",\"errorDescription\":", error_description);
     }
     finish(buffer, b"", b"}}")
 }
 
 /// Complete a command; `payload` is the text of a JSON object.
 ///
+/// Without a code it succeeded: only the envelope of 2021-1 says so in a word.
+///
 /// # Errors
 /// `NotAnObject` if the payload is not one.
 pub fn completion<'a>(
     buffer: &'a mut Vec<u8>,
     address: Address<'_>,
-    code: &str,
+    code: Option<&str>,
     error_description: Option<&str>,
     payload: Option<&'a [u8]>,
 ) -> Result<Reply<'a>, NotAnObject> {
     let payload = payload.map(object).transpose()?;
     begin(buffer, address, "completion");
     let legacy = address.version.is_none();
-    buffer.extend_from_slice(if legacy {
-        b"},\"payload\":{\"completionCode\":"
+    if legacy {
+        buffer.extend_from_slice(b"},\"payload\":{\"completionCode\":");
+        string(buffer, code.unwrap_or("success"));
     } else {
-        b",\"completionCode\":"
-    });
-    string(buffer, code);
+        property(buffer, b",\"completionCode\":", code);
+    }
     property(buffer, b",\"errorDescription\":", error_description);
     Ok(match (payload, legacy) {
         (None, _) => finish(buffer, b"", b"}}"),
@@ -116,12 +119,15 @@ pub fn completion<'a>(
 
 /// Report an event: of the command with the request id, or, without one, unsolicited.
 ///
+/// `unsolicited` is the type that the latter has on the wire.
+///
 /// # Errors
 /// `NotAnObject` if the payload is not one.
 pub fn event<'a>(
     buffer: &'a mut Vec<u8>,
     address: Address<'_>,
     payload: Option<&'a [u8]>,
+    unsolicited: &str,
 ) -> Result<Reply<'a>, NotAnObject> {
     let payload = payload.map(object).transpose()?;
     begin(
@@ -130,7 +136,7 @@ pub fn event<'a>(
         if address.request_id.is_some() {
             "event"
         } else {
-            "unsolicited"
+            unsolicited
         },
     );
     Ok(match payload {

@@ -140,9 +140,9 @@ proptest! {
             let reply = match built {
                 "acknowledge" => acknowledge(&mut buffer, address, Some("invalidMessage"), description.as_deref()),
                 "completion" => {
-                    completion(&mut buffer, address, "timeOut", description.as_deref(), Some(b"{\"a\":1}")).unwrap()
+                    completion(&mut buffer, address, Some("timeOut"), description.as_deref(), Some(b"{\"a\":1}")).unwrap()
                 }
-                _ => event(&mut buffer, address, Some(b"{\"a\":1}")).unwrap(),
+                _ => event(&mut buffer, address, Some(b"{\"a\":1}"), "unsolicited").unwrap(),
             };
             let bytes: Vec<u8> = reply.parts().concat();
             let start = if bytes[1] < 126 { 2 } else { 4 };

@@ -32,7 +32,7 @@ def test_an_acknowledge_that_accepts_has_no_status() -> None:
     }
 
 
-def test_an_acknowledge_that_refuses_says_why() -> None:
+def test_an_acknowledge_that_refuses_has_a_status_and_no_place_for_a_description() -> None:
     assert message(_core.acknowledge("A.B", 7, "2.0", "invalidRequestID", "in use")) == {
         "header": {
             "name": "A.B",
@@ -40,7 +40,6 @@ def test_an_acknowledge_that_refuses_says_why() -> None:
             "type": "acknowledge",
             "version": "2.0",
             "status": "invalidRequestID",
-            "errorDescription": "in use",
         }
     }
 
@@ -61,12 +60,21 @@ def test_what_could_not_be_read_is_answered_empty() -> None:
 
 def test_a_completion_carries_code_description_and_payload() -> None:
     header = {"name": "A.B", "requestId": 7, "type": "completion", "version": "1.0"}
-    assert message(_core.completion("A.B", 7, "1.0", "success")) == {
-        "header": {**header, "completionCode": "success"}
+    assert message(_core.completion("A.B", 7, "1.0", "userError")) == {
+        "header": {**header, "completionCode": "userError"}
     }
     assert message(_core.completion("A.B", 7, "1.0", "timeOut", "after 3 s", b' {"a": [1]}\n')) == {
         "header": {**header, "completionCode": "timeOut", "errorDescription": "after 3 s"},
         "payload": {"a": [1]},
+    }
+
+
+def test_success_is_said_by_leaving_the_code_out_and_in_2021_1_by_a_word() -> None:
+    header = {"name": "A.B", "requestId": 7, "type": "completion"}
+    assert message(_core.completion("A.B", 7, "1.0")) == {"header": {**header, "version": "1.0"}}
+    assert message(_core.completion("A.B", 7, None)) == {
+        "header": header,
+        "payload": {"completionCode": "success"},
     }
 
 
@@ -87,6 +95,9 @@ def test_an_event_belongs_to_a_command_or_to_none() -> None:
     }
     assert message(_core.event("A.BEvent", None, "1.0")) == {
         "header": {"name": "A.BEvent", "type": "unsolicited", "version": "1.0"}
+    }
+    assert message(_core.event("A.BEvent", None, "1.0", None, "event")) == {
+        "header": {"name": "A.BEvent", "type": "event", "version": "1.0"}
     }
     assert message(_core.event("A.BEvent", None, None, b"{}")) == {
         "header": {"name": "A.BEvent", "type": "unsolicited"},
@@ -112,8 +123,8 @@ def test_any_text_arrives_as_it_was(
 
 
 def test_half_of_a_surrogate_pair_does_not_stop_a_reply() -> None:
-    answer = message(_core.acknowledge("A.B", 1, "1.0", "invalidMessage", "file \udcff"))
-    assert answer["header"]["errorDescription"].startswith("file ")
+    answer = message(_core.acknowledge("A.B", 1, None, "invalidMessage", "file \udcff"))
+    assert answer["payload"]["errorDescription"].startswith("file ")
 
 
 @pytest.mark.parametrize("size", [0, 1, 20, 125, 126, 127, 65_535, 65_536, 70_000, 3_000_000])
@@ -155,7 +166,7 @@ def test_a_client_reads_every_reply() -> None:
         assert (good.type, good.name, good.request_id, good.version) == ("acknowledge", "A.B", 7, version)
         assert (good.status, good.completion_code, good.error_description) == (None, None, None)
         bad = read(_core.acknowledge("A.B", 7, version, "tooManyRequests", "later"))
-        assert (bad.status, bad.error_description) == ("tooManyRequests", "later")
+        assert (bad.status, bad.error_description) == ("tooManyRequests", None if version else "later")
         done = read(_core.completion("A.B", 7, version, "timeOut", "late", b'{"a":1}'))
         assert (done.type, done.completion_code, done.error_description) == ("completion", "timeOut", "late")
         assert json.loads(done.payload or b"")["a"] == 1

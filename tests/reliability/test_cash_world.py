@@ -25,7 +25,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 import xfs4iot
 from cash import amount, chosen, laws, truth
-from dialogue import Dialogue, dialogue
+from dialogue import Dialogue, dialogue, outcome
 from xfs4iot.ledger import LedgerReader
 from xfs4iot.simulator import atm
 
@@ -110,7 +110,7 @@ class CashWorld(RuleBasedStateMachine):
 
         async def completed() -> str:
             completion = await self.host.dispenser.completion(name, payload)
-            code = completion["header"]["completionCode"]
+            code = outcome(completion)
             assert code not in ("internalError", "invalidData"), completion
             return str((completion.get("payload") or {}).get("errorCode", code))
 

@@ -19,7 +19,7 @@ import pytest
 import trio
 
 import xfs4iot
-from dialogue import Dialogue, dialogue
+from dialogue import Dialogue, dialogue, outcome
 from frames import CLOSE, RawConnection, frame, raw_connection
 from traffic import Traffic
 
@@ -111,7 +111,7 @@ async def still_answers(uri: str, nursery: trio.Nursery) -> None:
         for name in interface["commands"]:
             with trio.fail_after(20):
                 completion = await client.completion(name, {}, timeout=5000)
-            assert completion["header"]["completionCode"] not in ("internalError", "timeOut"), completion
+            assert outcome(completion) not in ("internalError", "timeOut"), completion
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -140,7 +140,7 @@ async def test_valid_traffic_of_every_command_is_answered(
             assert (acknowledge["header"] | acknowledge.get("payload", {})).get("status", "ok") == "ok"
             completion = await client.until("completion", number)
         fields = completion["header"] | completion.get("payload", {})
-        assert fields["completionCode"] != "internalError", fields
+        assert fields.get("completionCode") != "internalError", fields
     assert "Traceback" not in caplog.text
 
 

@@ -16,7 +16,7 @@ import pytest
 import trio
 
 import xfs4iot
-from dialogue import Dialogue, dialogue
+from dialogue import Dialogue, dialogue, outcome
 from secured_tokens import KEY, connected, nonce, publish, spend, token
 from xfs4iot import tokens
 from xfs4iot.ledger.nonces import CommandNonces
@@ -184,6 +184,4 @@ def physically_paid(directory: Path) -> int:
 async def clear_away(client: Dialogue) -> None:
     """Take what was dispensed out of the way, if anything was."""
     completion = await client.completion("CashDispenser.Reject")
-    assert completion["header"]["completionCode"] == "success" or (
-        completion["payload"]["errorCode"] == "noItems"
-    )
+    assert outcome(completion) == "success" or (completion["payload"]["errorCode"] == "noItems")

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 import trio
 
-from dialogue import Dialogue, another
+from dialogue import Dialogue, another, outcome
 from order import Break, Command, Pair, pairs
 from vendors import serving
 from xfs4iot import devices
@@ -135,7 +135,7 @@ async def test_the_scanner_is_off_when_a_read_ends_without_a_code(
     assert await told(other) == "off"
     if how != "gone":
         completion = await reader.until("completion", request)
-        assert completion["header"]["completionCode"] == how
+        assert outcome(completion) == how
     device.looks = [(QR,)]
     await other.success("BarcodeReader.Read")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import trio
 
 import xfs4iot
-from dialogue import Dialogue, dialogue
+from dialogue import Dialogue, dialogue, outcome
 
 
 async def test_movements_run_in_order_and_reads_beside_them(
@@ -26,9 +26,9 @@ async def test_cancel_answers_first_then_the_commands_complete_canceled(
     running = await dispenser.send("CashManagement.Reset")
     waiting = await dispenser.send("CashManagement.Reset")
     cancel = await dispenser.send("Common.Cancel", {"requestIds": [waiting]})
-    ended = [(await dispenser.until("completion"))["header"] for _ in range(3)]
-    assert [header["requestId"] for header in ended] == [cancel, waiting, running]
-    assert [header["completionCode"] for header in ended] == ["success", "canceled", "success"]
+    ended = [await dispenser.until("completion") for _ in range(3)]
+    assert [done["header"]["requestId"] for done in ended] == [cancel, waiting, running]
+    assert [outcome(done) for done in ended] == ["success", "canceled", "success"]
 
 
 async def test_cancel_does_not_reach_another_connections_commands(
@@ -39,7 +39,7 @@ async def test_cancel_does_not_reach_another_connections_commands(
     request_id = await one.send("CashManagement.Reset")
     await one.until("acknowledge", request_id)
     assert await other.failure("Common.Cancel", {"requestIds": [request_id]}) == "noMatchingRequestIDs"
-    assert (await one.until("completion", request_id))["header"]["completionCode"] == "success"
+    assert outcome(await one.until("completion", request_id)) == "success"
 
 
 async def test_cancel_without_ids_ends_all_commands_of_its_connection(
@@ -48,7 +48,7 @@ async def test_cancel_without_ids_ends_all_commands_of_its_connection(
     dispenser: Dialogue = await nursery.start(dialogue, slow_atm.uri("CashDispenser"))
     sent = [await dispenser.send("CashManagement.Reset") for _ in range(3)]
     assert await dispenser.success("Common.Cancel") == {}
-    ended = [(await dispenser.until("completion", one))["header"]["completionCode"] for one in sent]
+    ended = [outcome(await dispenser.until("completion", one)) for one in sent]
     assert ended[1:] == ["canceled", "canceled"]
 
 
@@ -60,8 +60,8 @@ async def test_a_waiting_command_times_out_untouched(
     waiting = await dispenser.send("CashManagement.Reset", timeout=50)
     ended = await dispenser.until("completion")
     assert ended["header"]["requestId"] == waiting
-    assert ended["header"]["completionCode"] == "timeOut"
-    assert (await dispenser.until("completion", running))["header"]["completionCode"] == "success"
+    assert outcome(ended) == "timeOut"
+    assert outcome(await dispenser.until("completion", running)) == "success"
 
 
 async def test_a_closed_connection_cancels_its_own_commands_only(
@@ -74,6 +74,6 @@ async def test_a_closed_connection_cancels_its_own_commands_only(
     mine = await staying.send("CashManagement.Reset")
     began = trio.current_time()
     await leaving.connection.aclose()
-    assert (await staying.until("completion", mine))["header"]["completionCode"] == "success"
+    assert outcome(await staying.until("completion", mine)) == "success"
     queued_seconds = 5 * 1.0
     assert trio.current_time() - began < queued_seconds

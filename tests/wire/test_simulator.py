@@ -10,7 +10,7 @@ import trio
 
 import xfs4iot
 from cash import amount, bucket, chosen, content, dispense, laws, present, truth, unit
-from dialogue import Dialogue, dialogue
+from dialogue import Dialogue, dialogue, outcome
 from xfs4iot.simulator.cash_dispenser.faults import FAULTS
 
 
@@ -81,7 +81,7 @@ async def test_the_guides_name_every_fault_and_command(atm: xfs4iot.Publisher, s
 
 @pytest.mark.parametrize("fault", STRIKES)
 async def test_a_fault_strikes_is_told_and_ends(dispenser: Dialogue, simulator: Dialogue, fault: str) -> None:
-    before, (command, payload), outcome, event = STRIKES[fault]
+    before, (command, payload), ending, event = STRIKES[fault]
     if before == DISPENSED:
         await dispense(dispenser, 300)
     elif before == PRESENTED:
@@ -89,8 +89,8 @@ async def test_a_fault_strikes_is_told_and_ends(dispenser: Dialogue, simulator: 
     await simulator.success("Simulator.Inject", {"fault": fault})
     request = await dispenser.send(command, payload)
     completion = await dispenser.until("completion", request)
-    code = completion["header"]["completionCode"]
-    assert (completion["payload"]["errorCode"] if code == "commandErrorCode" else code) == outcome
+    code = outcome(completion)
+    assert (completion["payload"]["errorCode"] if code == "commandErrorCode" else code) == ending
     if event is not None:
         assert event in {message["header"]["name"] for message in dispenser.passed}
     await laws(dispenser, simulator)
@@ -314,7 +314,7 @@ async def test_time_stands_still_and_passes_when_told(
             pass
         assert there == on_the_stacker
     await simulator.success("Simulator.Advance", {"milliseconds": 3_600_000})
-    assert (await dispenser.until("completion", request))["header"]["completionCode"] == "success"
+    assert outcome(await dispenser.until("completion", request)) == "success"
     await simulator.success("Simulator.StartClock")
     await dispenser.success("CashDispenser.Present", {})
 
@@ -341,7 +341,7 @@ async def test_a_delayed_dispense_says_so_first(dispenser: Dialogue, simulator: 
     )
     await simulator.success("Simulator.Advance", {"milliseconds": 30_000})
     assert (await dispenser.until("event", request))["header"]["name"] == "CashDispenser.StartDispenseEvent"
-    assert (await dispenser.until("completion", request))["header"]["completionCode"] == "success"
+    assert outcome(await dispenser.until("completion", request)) == "success"
 
 
 async def test_serial_numbers_of_the_items_are_read_and_followed(

@@ -20,7 +20,7 @@ import trio.testing
 import trio_websocket
 
 import xfs4iot
-from dialogue import Dialogue
+from dialogue import Dialogue, outcome
 from secured import HOSTS, Pair, config, secure_atm
 from xfs4iot import client
 from xfs4iot.cli import logs
@@ -83,11 +83,11 @@ async def talking(
 async def may(dialogue: Dialogue, command: str) -> bool:
     """Whether the command is permitted; how else it ends does not matter."""
     completion = await dialogue.completion(command)
-    code = completion["header"]["completionCode"]
-    if code == "authorisationRequired":
+    code = outcome(completion)
+    if code == "authorizationRequired":
         assert f"may not use {command}" in completion["header"]["errorDescription"]
         assert "payload" not in completion or not completion["payload"]
-    return bool(code != "authorisationRequired")
+    return bool(code != "authorizationRequired")
 
 
 async def test_a_monitor_reads_and_only_the_switch_moves_money(
@@ -228,7 +228,7 @@ async def test_who_it_was_stands_in_every_line_of_the_log(
     async with talking(publisher, authority, own) as dialogue:
         assert not await may(dialogue, "Storage.GetStorage")
         save = {"maxPowerSaveRecoveryTime": 5}
-        assert (await dialogue.completion("Common.PowerSaveControl", save))["header"]["completionCode"]
+        assert outcome(await dialogue.completion("Common.PowerSaveControl", save))
         await dialogue.send_text("no message")
     lines = log()
     texts = " ".join(line["text"] for line in lines)

@@ -119,7 +119,9 @@ def call(connection: ClientConnection, number: int) -> float:
     began = time.perf_counter()
     connection.send(STATUS % number)
     assert "acknowledge" in str(connection.recv(20))
-    assert "success" in str(connection.recv(20))
+    done = str(connection.recv(20))
+    assert '"type":"completion"' in done
+    assert "completionCode" not in done
     return time.perf_counter() - began
 
 

@@ -33,6 +33,8 @@ Trace = Callable[[str, str], None]
 _log = logging.getLogger("xfs4iot.client")
 _ENVELOPE_IN_PAYLOAD = "2021-1"
 _ENVELOPE_IN_HEADER = ("version", "completionCode", "status")
+_OTHER_SPELLINGS = {"authorisationRequired": "authorizationRequired"}
+"""Completion codes as services of the SP-Dev framework spell them, and the standard's word."""
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 """Reads plain objects; amounts stay exact."""
 
@@ -249,6 +251,7 @@ class Client(Calls):
                 call.done.set()
             return
         code = legacy.get("completionCode", "success")
+        code = _OTHER_SPELLINGS.get(code, code)
         if legacy is payload:
             payload = {k: v for k, v in payload.items() if k not in ("completionCode", "errorDescription")}
         call.payload = payload

@@ -81,7 +81,7 @@ class VendorApplication(Interface[devices.VendorApplication]):
             level_supported,
             device_ready,
             none_runs,
-            step("client", "whether the client is known, or of this machine", "authorisationRequired"),
+            step("client", "whether the client is known, or of this machine", "authorizationRequired"),
         ),
     )
     async def start_local_application(
@@ -90,7 +90,7 @@ class VendorApplication(Interface[devices.VendorApplication]):
         """`VendorApplication.StartLocalApplication`."""
         peer = command.peer
         if peer.identity == peer.address and not (peer.local or self.device.trusts_everyone):
-            raise errors.AuthorisationRequired(
+            raise errors.AuthorizationRequired(
                 "who starts programs must be known; come with a certificate or token, or from this machine"
             )
         name = _name(self, request)

@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 __all__ = [
-    "AuthorisationRequired",
+    "AuthorizationRequired",
     "Canceled",
     "CommandError",
     "DeviceNotReady",
@@ -43,7 +43,7 @@ __all__ = [
 
 
 CompletionCode: TypeAlias = Literal[
-    "authorisationRequired",
+    "authorizationRequired",
     "canceled",
     "commandErrorCode",
     "deviceNotReady",
@@ -188,10 +188,10 @@ class SequenceError(XfsError):
     completion_code = "sequenceError"
 
 
-class AuthorisationRequired(XfsError):
+class AuthorizationRequired(XfsError):
     """This client may not do this; see the authorisation rules of the service."""
 
-    completion_code = "authorisationRequired"
+    completion_code = "authorizationRequired"
 
 
 class NoCommandNonce(XfsError):

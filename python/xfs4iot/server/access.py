@@ -195,8 +195,8 @@ class Access:
         return Peer(address, known, host, _ANONYMOUS, identity)
 
     def check(self, peer: Peer, command: str) -> None:
-        """Raise `AuthorisationRequired` if `peer` may not use `command`."""
+        """Raise `AuthorizationRequired` if `peer` may not use `command`."""
         if not self._allowed.get(peer.rule, self._anonymous).permits(command):
-            raise errors.AuthorisationRequired(
+            raise errors.AuthorizationRequired(
                 f"client {peer.rule} may not use {command}; ask the operator to allow it in [access]"
             )

@@ -129,7 +129,7 @@ class Service:
         self.status_pending = False
         self.status_serial = 0
         self.authorise: Callable[[Peer, str], None] = lambda peer, command: None
-        """Raises `AuthorisationRequired` if this client may not use this command; set by the publisher."""
+        """Raises `AuthorizationRequired` if this client may not use this command; set by the publisher."""
         self.deadlines = Deadlines()
         self._queue: deque[Command] = deque()
         self._waiting = 0

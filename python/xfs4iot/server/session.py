@@ -1,4 +1,4 @@
-"""One client: its commands are accepted or refused, and it is answered in its version of the standard."""
+"""One client: its commands are accepted or refused, and it is answered in its version and dialect."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import trio
 
 from xfs4iot import _core
 from xfs4iot.protocol import errors, registry, versions, wire
+from xfs4iot.protocol.dialects import STANDARD, Dialect
 from xfs4iot.protocol.sensitive import masked
 from xfs4iot.protocol.versions import ConnectionVersions
 from xfs4iot.server.channel import Channel, SessionLimits
@@ -56,15 +57,23 @@ class _Host(Protocol):
 class Session(Channel):
     """One client's connection to one service."""
 
-    __slots__ = ("commands", "identity", "versions")
+    __slots__ = ("_acknowledged_in", "commands", "dialect", "identity", "versions")
 
     service: _Host
 
     def __init__(
-        self, service: _Host, stream: ReadyStream, readers: Readers, peer: Peer, limits: SessionLimits
+        self,
+        service: _Host,
+        stream: ReadyStream,
+        readers: Readers,
+        peer: Peer,
+        limits: SessionLimits,
+        dialect: Dialect = STANDARD,
     ) -> None:
         super().__init__(service, stream, readers, peer, limits)
         self.identity = peer.identity
+        self.dialect = dialect
+        self._acknowledged_in = dialect.acknowledge_version
         self.versions = ConnectionVersions()
         self.commands: dict[int, Command] = {}
 
@@ -103,7 +112,7 @@ class Session(Channel):
                 "tooManyRequests",
                 "too many commands are waiting; send this one again when others have completed",
             )
-        self.send(_core.acknowledge(name, request_id, version))
+        self.send(_core.acknowledge(name, request_id, version and (self._acknowledged_in or version)))
         if self.limits.log_messages and _log.isEnabledFor(logging.DEBUG):
             self.log.debug("← %s %d %s", name, request_id, masked(message.payload or b"{}"))
         try:
@@ -144,6 +153,7 @@ class Session(Channel):
         self, name: str | None, request_id: int | None, version: str | None, status: str, reason: str
     ) -> None:
         self.log.warning("%s refused, %s: %s", name or "a message", status, reason)
+        version = version and (self._acknowledged_in or version)
         self.send(_core.acknowledge(name, request_id, version, status, reason))
 
     def _complete_unaccepted(
@@ -151,13 +161,13 @@ class Session(Channel):
     ) -> None:
         self.log.warning("%s: %s: %s", message.name, refused.completion_code, refused)
         version = self.versions.completion_version(message.name, specification, message.version)
-        assert message.request_id is not None
+        code = refused.completion_code
         self.send(
             _core.completion(
                 message.name,
                 message.request_id,
                 version,
-                refused.completion_code,
+                self.dialect.codes.get(code, code),
                 refused.description or None,
             )
         )
@@ -188,7 +198,8 @@ class Session(Channel):
                 code, payload = "internalError", None
                 description = f"the service could not write its answer for {specification}; see its log"
         version = self.versions.completion_version(command.name, specification, command.version)
-        self.send(_core.completion(command.name, command.request_id, version, code, description, payload))
+        written = self.dialect.codes.get(code, code)
+        self.send(_core.completion(command.name, command.request_id, version, written, description, payload))
 
     def _log_completion(
         self, command: Command, code: str, description: str | None, payload: bytes | None
@@ -228,4 +239,5 @@ class Session(Channel):
         if without_version is None:
             without_version = self.versions.without_version
         for name, version, body in versions.adapt_event(entry.name, payload, specification):
-            self.send(_core.event(name, request_id, None if without_version else version, body))
+            header_version = None if without_version else version
+            self.send(_core.event(name, request_id, header_version, body, self.dialect.unsolicited))

@@ -381,13 +381,13 @@ pub fn acknowledge<'py>(
 
 /// Complete a command.
 #[pyfunction]
-#[pyo3(signature = (name, request_id, version, code, error_description = None, payload = None))]
+#[pyo3(signature = (name, request_id, version, code = None, error_description = None, payload = None))]
 pub fn completion<'py>(
     py: Python<'py>,
     name: &Bound<'py, PyString>,
     request_id: i64,
     version: Option<&Bound<'py, PyString>>,
-    code: &Bound<'py, PyString>,
+    code: Option<&Bound<'py, PyString>>,
     error_description: Option<&Bound<'py, PyString>>,
     payload: Option<&Bound<'py, PyBytes>>,
 ) -> PyResult<Bound<'py, PyBytes>> {
@@ -397,26 +397,33 @@ pub fn completion<'py>(
         request_id: Some(request_id),
         version: version.as_deref(),
     };
-    let (code, description) = (code.to_string_lossy(), text(error_description));
+    let (code, description) = (text(code), text(error_description));
     let payload = payload.map(|payload| payload.as_bytes());
     with_buffer(|buffer| {
         joined(
             py,
-            &reply::completion(buffer, address, &code, description.as_deref(), payload)
-                .map_err(not_an_object)?,
+            &reply::completion(
+                buffer,
+                address,
+                code.as_deref(),
+                description.as_deref(),
+                payload,
+            )
+            .map_err(not_an_object)?,
         )
     })
 }
 
 /// Report an event.
 #[pyfunction]
-#[pyo3(signature = (name, request_id, version, payload = None))]
+#[pyo3(signature = (name, request_id, version, payload = None, unsolicited = "unsolicited"))]
 pub fn event<'py>(
     py: Python<'py>,
     name: &Bound<'py, PyString>,
     request_id: Option<i64>,
     version: Option<&Bound<'py, PyString>>,
     payload: Option<&Bound<'py, PyBytes>>,
+    unsolicited: &str,
 ) -> PyResult<Bound<'py, PyBytes>> {
     let (name, version) = (name.to_string_lossy(), text(version));
     let address = Address {
@@ -428,7 +435,7 @@ pub fn event<'py>(
     with_buffer(|buffer| {
         joined(
             py,
-            &reply::event(buffer, address, payload).map_err(not_an_object)?,
+            &reply::event(buffer, address, payload, unsolicited).map_err(not_an_object)?,
         )
     })
 }

@@ -15,7 +15,7 @@ import trio
 
 import xfs4iot
 from cash import amount, chosen, dispense, present
-from dialogue import Dialogue, dialogue
+from dialogue import Dialogue, dialogue, outcome
 from traffic import catalogue
 from vendors import Teller, serving
 from xfs4iot import devices
@@ -292,7 +292,7 @@ async def refused_with(client: Dialogue, command: str, code: str, payload: Any) 
     """A failure of the command changes no count and comes with an event where a unit is to blame."""
     request = await client.send(command, payload)
     completion = await client.until("completion", request)
-    assert completion["header"]["completionCode"] == "commandErrorCode", completion
+    assert outcome(completion) == "commandErrorCode", completion
     assert completion["payload"]["errorCode"] == code, completion
     assert completion["header"]["errorDescription"], completion
     told = {m["header"]["name"] for m in client.passed if m["header"].get("requestId") == request}

@@ -45,7 +45,7 @@ class KeyStore(SimulatedCashDispenser):
 
 @pytest.mark.parametrize(
     ("required", "without", "code"),
-    [("always", "notConfigured", "authorisationRequired"), ("ifConfigured", "notEnforced", "success")],
+    [("always", "notConfigured", "authorizationRequired"), ("ifConfigured", "notEnforced", "success")],
 )
 async def test_without_a_key_the_device_says_whether_it_dispenses(
     nursery: trio.Nursery, required: str, without: str, code: str
@@ -74,7 +74,7 @@ async def test_without_a_key_the_device_says_whether_it_dispenses(
     assert await spend(client, 50, await token(client, EUR=50)) == "success"
 
     device.keys["endToEndSecurity"] = KEY[:8]
-    assert await spend(client, 50, None) == "authorisationRequired"
+    assert await spend(client, 50, None) == "authorizationRequired"
     assert await told() == "notConfigured"
 
 

@@ -13,7 +13,7 @@ from test_cash_vendor import Teller
 
 import xfs4iot
 from cash import amount, content, unit
-from dialogue import Dialogue, dialogue
+from dialogue import Dialogue, dialogue, outcome
 from schemas import problems
 from secured_tokens import KEY, WRONG_KEY, asked, connected, nonce, publish, secured, signed, spend, token
 from xfs4iot import tokens
@@ -160,7 +160,7 @@ async def test_amounts_of_two_currencies_are_used_each_by_itself(nursery: trio.N
         mix = {"denomination": {"app": {"currencies": {"EUR": 0, "USD": 0}, "counts": counts}}}
         position = {"position": "outLeft", "token": text}
         completion = await client.completion("CashDispenser.Dispense", {"denomination": mix, **position})
-        return str(completion["header"]["completionCode"])
+        return str(outcome(completion))
 
     both = await token(client, EUR=60, USD=100)
     assert await pay({"unit1": 4}, both) == "invalidToken"
@@ -332,7 +332,7 @@ async def test_a_client_of_any_version_has_tokens(nursery: trio.Nursery, specifi
         await client.send(name, payload)
         completion = await client.until("completion")
         found = {**completion["header"], **completion.get("payload", {})}
-        assert found["completionCode"] == code, completion
+        assert found.get("completionCode", "success") == code, completion
         assert not problems(specification, completion)
         return found
 

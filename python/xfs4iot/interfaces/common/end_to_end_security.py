@@ -48,7 +48,7 @@ token_allows = step(
     "invalidTokenHMAC",
     "noCommandNonce",
     "invalidTokenNonce",
-    "authorisationRequired",
+    "authorizationRequired",
 )
 
 DISPENSE = "CashDispenser.Dispense"
@@ -270,7 +270,7 @@ class CommandTokens:
         Raises:
             InvalidToken, InvalidTokenFormat, InvalidTokenKeyNoValue, InvalidTokenHMAC,
             InvalidTokenNonce, NoCommandNonce: nothing has changed.
-            AuthorisationRequired: a token is always needed, and there is no key to check it with.
+            AuthorizationRequired: a token is always needed, and there is no key to check it with.
             LedgerUnavailable: the use of the token could not be written.
         """
         if command not in self.commands or self.capability() is None:
@@ -282,7 +282,7 @@ class CommandTokens:
         if key is None:
             if self._state == "notEnforced":
                 return None
-            raise errors.AuthorisationRequired(
+            raise errors.AuthorizationRequired(
                 f"{command} needs a token, but there is no good key to check it with; load the key "
                 f"{self._settings().key_name}, see endToEndSecurity of Common.Status"
             )
