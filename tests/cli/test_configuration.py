@@ -62,7 +62,7 @@ def test_every_mistake_is_named_with_its_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "line", "words"),
     [
-        ('device = "xfs4iot.devices:Device"', 'device = "nowhere:Thing"', 15, "cannot be imported"),
+        ('device = "xfs4iot.devices:Device"', 'device = "nowhere:Thing"', 15, "install its package"),
         ('device = "xfs4iot.devices:Device"', 'device = "dispenser9000"', 15, "module:Class"),
         ('device = "xfs4iot.devices:Device"', "", 13, "service[0].device is missing"),
         ('name = "CashDispenser"', 'name = "Cash Dispenser"', 14, "part of a URI"),
@@ -117,3 +117,25 @@ def test_a_device_module_that_fails_on_import_is_a_mistake(
     monkeypatch.syspath_prepend(tmp_path)
     text = GOOD.replace('device = "xfs4iot.devices:Device"', 'device = "failing_vendor:Thing"')
     assert "no licence" in mistakes(tmp_path, text)[0][1]
+
+
+def test_a_module_beside_the_file_is_found_by_python_path(tmp_path: Path) -> None:
+    (tmp_path / "besides.py").write_text("from xfs4iot.devices import Device\n\nclass Besides(Device): ...\n")
+    text = GOOD.replace("xfs4iot.devices:Device", "besides:Besides")
+    [(_, told)] = mistakes(tmp_path, text)
+    assert told == (
+        f"Python finds no module besides; it is in {tmp_path}: "
+        'write python_path = ["."] at the top of the file'
+    )
+    read(written(tmp_path, 'python_path = ["."]\n' + text))
+
+
+def test_a_class_that_is_misspelt_is_named(tmp_path: Path) -> None:
+    (tmp_path / "misspelt.py").write_text("from xfs4iot.devices import Device\n\nclass Acme(Device): ...\n")
+    text = 'python_path = ["."]\n' + GOOD.replace("xfs4iot.devices:Device", "misspelt:Acne")
+    assert mistakes(tmp_path, text) == [(16, "module misspelt has no Acne; did you mean misspelt:Acme?")]
+
+
+def test_a_directory_of_modules_must_exist(tmp_path: Path) -> None:
+    text = 'python_path = ["drivers"]\n' + GOOD
+    assert mistakes(tmp_path, text) == [(1, f"python_path: there is no directory {tmp_path / 'drivers'}")]

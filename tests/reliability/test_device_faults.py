@@ -337,3 +337,19 @@ async def test_the_end_of_a_service_does_not_wait_for_a_movement_that_never_ends
             await client.until("acknowledge", request_id)
             await trio.sleep(0.1)
             nursery.cancel_scope.cancel()
+
+
+async def test_a_publisher_names_what_blocks_without_the_command_line(
+    nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Blocking(SimulatedCashDispenser):
+        async def prepare_dispense(self, action: str) -> None:
+            self.block()
+
+        def block(self) -> None:
+            time.sleep(1.6)
+
+    _, client = await serving(Blocking("CashDispenser", seconds=0), nursery)
+    await client.success("CashDispenser.PrepareDispense", {"action": "start"})
+    assert "the event loop has been blocked" in caplog.text
+    assert "prepare_dispense" in caplog.text

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -18,7 +19,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from xfs4iot.cli.device_classes import load_device
+from xfs4iot.cli.device_classes import ModuleUnknown, load_device
 from xfs4iot.cli.settings import (
     AccessSettings,
     Configuration,
@@ -76,6 +77,7 @@ def read(file: Path) -> Configuration:
         ) from None
     reader = _Reader(file.parent, dict(_lines(text)))
     configuration = reader.table(Configuration, content, ())
+    reader.use_python_path(content.get("python_path"))
     reader.check()
     if reader.mistakes:
         raise ConfigurationError(file, reader.mistakes)
@@ -178,6 +180,19 @@ class _Reader:
         if wanted.key_file is None and device.token_key is Device.token_key:
             self.mistake(where, f"{service.device} keeps no keys; give key_file in {_title(where)}")
 
+    def use_python_path(self, directories: object) -> None:
+        """Let modules of devices be found where the file says; a wrong type is a mistake already."""
+        if not isinstance(directories, list):
+            return
+        for index, name in reversed(list(enumerate(directories))):
+            if not isinstance(name, str):
+                continue
+            directory = (self.base / name).resolve()
+            if not directory.is_dir():
+                self.mistake(("python_path", index), f"python_path: there is no directory {directory}")
+            elif str(directory) not in sys.path:
+                sys.path.insert(0, str(directory))
+
     def check(self) -> None:
         """What no single value shows, in the tables that are right by themselves."""
         names: set[str] = set()
@@ -192,6 +207,9 @@ class _Reader:
             names.add(service.name)
             try:
                 device = load_device(service.device)
+            except ModuleUnknown as problem:
+                self.mistake((*where, "device"), f"{problem}; {self._where_to_find(problem.module)}")
+                continue
             except ValueError as problem:
                 self.mistake((*where, "device"), str(problem))
                 continue
@@ -214,6 +232,20 @@ class _Reader:
         for _, whole in self._found(Configuration):
             if not whole.service:
                 self.mistake((), "no service is configured; add [[service]] with name and device")
+
+    def _where_to_find(self, module: str) -> str:
+        """What to do about a module that Python does not find."""
+        name = module.partition(".")[0]
+        for directory in (self.base, self.base / "src"):
+            if (directory / f"{name}.py").exists() or (directory / name).is_dir():
+                beside = "." if directory == self.base else "src"
+                return (
+                    f'it is in {directory.resolve()}: write python_path = ["{beside}"] at the top of the file'
+                )
+        return (
+            "install its package into this Python, or write the directory that it is in, relative to "
+            'the file, at the top of the file: python_path = ["."]'
+        )
 
     def _check_transport(self) -> None:
         """TLS or, if the operator says so in words, plain text; never one for want of the other."""

@@ -2,35 +2,58 @@
 
 from __future__ import annotations
 
+import difflib
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
 from xfs4iot.devices import Device
 
-__all__ = ["load_device"]
+__all__ = ["ModuleUnknown", "load_device"]
 
 _DEVICES = "xfs4iot.devices"
+
+
+class ModuleUnknown(ValueError):
+    """Python does not find a module.
+
+    Attributes:
+        module: its name.
+    """
+
+    def __init__(self, module: str) -> None:
+        super().__init__(f"Python finds no module {module}")
+        self.module = module
 
 
 def load_device(name: str) -> type[Device]:
     """The device class called `name`: an entry point of `xfs4iot.devices`, or `module:Class`.
 
     Raises:
-        ValueError: there is none; the text says what to write.
+        ModuleUnknown: Python does not find the module.
+        ValueError: there is no such class; the text says what to write.
     """
     found: Any
     if ":" in name:
         module, _, attribute = name.partition(":")
         try:
             imported = import_module(module)
+        except ModuleNotFoundError as problem:
+            if problem.name is not None and f"{module}.".startswith(f"{problem.name}."):
+                raise ModuleUnknown(module) from None
+            raise ValueError(
+                f"module {module} cannot be imported: {problem}; install what it needs"
+            ) from None
         except ImportError as problem:
             raise ValueError(f"module {module} cannot be imported: {problem}") from None
         except Exception as problem:
             raise ValueError(f"module {module} fails on import: {problem!r}") from None
         found = getattr(imported, attribute, None)
         if found is None:
-            raise ValueError(f"module {module} has no {attribute}")
+            classes = [name for name, one in vars(imported).items() if isinstance(one, type)]
+            near = difflib.get_close_matches(attribute, classes, 1)
+            hint = f"; did you mean {module}:{near[0]}?" if near else ""
+            raise ValueError(f"module {module} has no {attribute}{hint}")
     else:
         known = {point.name: point for point in entry_points(group=_DEVICES)}
         if name not in known:
@@ -43,5 +66,5 @@ def load_device(name: str) -> type[Device]:
         except Exception as problem:
             raise ValueError(f"device {name!r} ({known[name].value}) cannot be loaded: {problem!r}") from None
     if not (isinstance(found, type) and issubclass(found, Device)):
-        raise ValueError(f"{name} is no class derived from xfs4iot.devices.Device")
+        raise ValueError(f"{name} is not a class derived from xfs4iot.devices.Device")
     return found

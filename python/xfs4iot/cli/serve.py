@@ -23,7 +23,6 @@ from xfs4iot.cli.hosting import running
 from xfs4iot.cli.settings import Configuration, ServiceSettings
 from xfs4iot.devices import Device
 from xfs4iot.ledger import Ledger, LedgerCorrupt, LedgerUnavailable
-from xfs4iot.server import stalls
 from xfs4iot.server.access import Access
 from xfs4iot.server.channel import SessionLimits
 from xfs4iot.server.publisher import NoFreePort
@@ -158,7 +157,6 @@ async def _serve(configuration: Configuration, credentials: Credentials | None) 
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             async with running(publisher), trio.open_nursery() as nursery:
                 nursery.start_soon(systemd.watchdog)
-                nursery.start_soon(stalls.watch)
                 status = _status(publisher)
                 systemd.notify(f"READY=1\nSTATUS={status}")
                 nursery.start_soon(_keep_status, publisher, status)

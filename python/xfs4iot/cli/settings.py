@@ -149,7 +149,11 @@ class ServiceSettings:
 
 @dataclass(frozen=True)
 class Configuration:
-    """A whole configuration file."""
+    """A whole configuration file.
+
+    Attributes:
+        python_path: directories in which the modules of devices are looked for first.
+    """
 
     service: tuple[ServiceSettings, ...]
     ledger: LedgerSettings
@@ -158,3 +162,4 @@ class Configuration:
     access: AccessSettings = AccessSettings()
     log: LogSettings = LogSettings()
     limits: LimitSettings = LimitSettings()
+    python_path: tuple[Path, ...] = ()

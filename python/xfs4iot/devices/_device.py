@@ -88,12 +88,13 @@ class Device:
         messages: ModuleType | None = None,
         status: Mapping[str, Any] | None = None,
         capabilities: Mapping[str, str] | None = None,
+        needs: tuple[tuple[str, ...], ...] = (),
         **others: Any,
     ) -> None:
         """Make a class that of an interface; for what the arguments mean see `devices/_parts.py`."""
         super().__init_subclass__(**others)
         if messages is not None:
-            setattr(cls, PART, Part.of(messages, status or {}, capabilities or {}))
+            setattr(cls, PART, Part.of(messages, status or {}, capabilities or {}, needs))
 
     def __new__(cls, *arguments: Any, **options: Any) -> Self:
         """Give the object all that the framework needs of it, whatever its `__init__` does."""

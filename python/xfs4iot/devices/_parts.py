@@ -19,6 +19,7 @@ the standard's Capabilities is a class attribute of the same name, as Python spe
   `derived(function)` is whatever the function makes of the device. A class or object that sets the
   attribute overrides either.
 - A set of names stands for the standard's object of booleans, an empty one for null.
+- `needs` names the operations without which a device of the interface is none.
 - `status` has what the status says before anything has happened: values, or `derived`.
 
 They are worked out when the object is made, again when the device was opened and whenever its units
@@ -65,8 +66,9 @@ _checks: dict[tuple[type[Any], str], exact.Check | None] = {}
 class _Derived:
     """An attribute that is worked out from the device, until a class or an object sets it."""
 
-    def __init__(self, function: Callable[[Any], Any]) -> None:
+    def __init__(self, function: Callable[[Any], Any], operations: tuple[str, ...] = ()) -> None:
         self.function = function
+        self.operations = operations
 
     def __get__(self, device: object, kind: type | None = None) -> Any:
         return self if device is None else self.function(device)
@@ -79,7 +81,7 @@ def derived(function: Callable[[Any], Any]) -> Any:
 
 def follows_from(*operations: str) -> Any:
     """A class attribute that is true if the device implements one of the operations."""
-    return _Derived(lambda device: any(implements(device, name) for name in operations))
+    return _Derived(lambda device: any(implements(device, name) for name in operations), operations)
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class Part:
         status, capabilities: classes of the part; None if the interface has none.
         first: the status before anything has happened.
         attributes: the device's attribute, by property of the capabilities, where it is called otherwise.
+        needs: operations that every device of the interface must have; of several in one entry, one.
     """
 
     name: str
@@ -98,13 +101,28 @@ class Part:
     capabilities: Any
     first: Mapping[str, Any]
     attributes: Mapping[str, str]
+    needs: tuple[tuple[str, ...], ...] = ()
 
     @classmethod
-    def of(cls, messages: ModuleType, status: Mapping[str, Any], capabilities: Mapping[str, str]) -> Part:
+    def of(
+        cls,
+        messages: ModuleType,
+        status: Mapping[str, Any],
+        capabilities: Mapping[str, str],
+        needs: tuple[tuple[str, ...], ...],
+    ) -> Part:
         """The part of the interface with these messages."""
         name = messages.__name__.rpartition(".")[2]
         kinds = [getattr(messages, kind, None) for kind in ("Status", "Capabilities")]
-        return cls(name, kinds[0], kinds[1], status, capabilities)
+        return cls(name, kinds[0], kinds[1], status, capabilities, needs)
+
+
+def promised_by(kind: type[Any], attribute: str) -> tuple[str, ...]:
+    """The operations without which an attribute of a device class should not be true."""
+    if is_operation(kind, attribute):
+        return (attribute,)
+    stated = (vars(base).get(attribute) for base in kind.__mro__)
+    return next((one.operations for one in stated if isinstance(one, _Derived)), ())
 
 
 def parts_of(kind: type[Any]) -> Iterator[Part]:

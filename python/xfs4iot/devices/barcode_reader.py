@@ -39,6 +39,7 @@ class BarcodeReader(
     messages=messages,
     status={"scanner": "off"},
     capabilities={"can_filter_symbologies": "filters_symbologies"},
+    needs=(("read",),),
 ):
     """A device that reads barcodes. Override `read`; `reset` if it can be reset.
 

@@ -98,6 +98,7 @@ class CashDispenser(
     CashManagement,
     messages=messages,
     capabilities={"type": "dispenser_type", "positions": "output_positions"},
+    needs=(("dispense",),),
 ):
     """A device that pays out cash. Override what it can do; `cash_units` and `dispense` at least.
 

@@ -158,7 +158,7 @@ class CardUnit(StorageUnit):
 _Unit = TypeVar("_Unit", bound=StorageUnit)
 
 
-class Storage(Device):
+class Storage(Device, messages=storage, needs=(("units", "cash_units"),)):
     """A device with storage units.
 
     Attributes:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from xfs4iot.protocol.endpoints import PATH, PORTS, service_uri
+from xfs4iot.server import stalls
 from xfs4iot.server.access import Access
 from xfs4iot.server.channel import SessionLimits
 from xfs4iot.server.peer import Peer
@@ -112,6 +113,7 @@ class Publisher:
                 async with trio.open_nursery() as starting:
                     for service in (self.endpoint, *self.services.values()):
                         starting.start_soon(nursery.start, service.run)
+                nursery.start_soon(stalls.watch)
                 nursery.start_soon(self._readers.run)
                 for listener in listeners:
                     nursery.start_soon(self._accept, listener, nursery)

@@ -20,6 +20,7 @@ import orjson
 import trio
 
 from xfs4iot.devices import Device
+from xfs4iot.devices._mistakes import mistakes
 from xfs4iot.ledger import ServiceLedger
 from xfs4iot.protocol import errors, observed, registry, versions, wire
 from xfs4iot.protocol.message import Payload
@@ -135,6 +136,7 @@ class Service:
         self._waiting = 0
         self._arrived = trio.Event()
         self._changes: StatusChanges | None = None
+        self._warned: set[str] = set()
         self._status_changed = trio.Event()
         self._thread = 0
         self._token: trio.lowlevel.TrioToken
@@ -159,6 +161,7 @@ class Service:
         device = self.device
         if device is not None:
             device._host = self
+            self._warn(device)
             observed.bind(device.status, self._status_set)
             if not await self._open_device(device):
                 self.nursery.start_soon(self._supervise, device, True)
@@ -195,6 +198,7 @@ class Service:
             await self.operations.ask(Device.open, limit=self.open_limit)
             self.operations.opened = True
             self.derive()
+            self._warn(device, opened=True)
             return True
         except errors.DeviceNotReady as fault:
             state = "offline"
@@ -203,6 +207,16 @@ class Service:
             self.log.error("the device could not be opened: %s; it is tried again", fault)
         self._set_device_state(device, state)
         return False
+
+    def _warn(self, device: Device, opened: bool = False) -> None:
+        """Tell what the device class probably got wrong, each once."""
+        try:
+            for mistake in mistakes(device, opened=opened):
+                if mistake not in self._warned:
+                    self._warned.add(mistake)
+                    self.log.warning("%s", mistake)
+        except Exception:
+            self.log.exception("%s cannot be looked at for mistakes", type(device).__name__)
 
     def derive(self) -> None:
         """Let the device tell what follows from its class, after something has changed of it."""

@@ -20,33 +20,48 @@ __all__ = ["watch"]
 _log = logging.getLogger("xfs4iot.stalls")
 _INNERMOST = 5
 """Calls that are logged."""
+_TURN: trio.lowlevel.RunVar[trio.Lock] = trio.lowlevel.RunVar("xfs4iot stalls")
 
 
 async def watch(limit: float = 1.0) -> None:
-    """Log an error whenever the loop has not turned for `limit` seconds; runs until cancelled."""
-    turned = time.monotonic()
-    ended = threading.Event()
-    loop = threading.get_ident()
+    """Log an error whenever the loop has not turned for `limit` seconds; runs until cancelled.
 
-    def look() -> None:
-        told = 0.0
-        while not ended.wait(limit / 2):
-            if time.monotonic() - turned > limit and told != turned:
-                told = turned
-                frame = sys._current_frames().get(loop)
-                where = "".join(traceback.format_stack(frame)[-_INNERMOST:]) if frame else "?"
-                _log.error(
-                    "nothing is served: the event loop has been blocked for %.1f s; "
-                    "a device class must not block, see trio.to_thread.run_sync. It hangs here:\n%s",
-                    time.monotonic() - turned,
-                    where,
-                )
-
-    thread = threading.Thread(target=look, name="xfs4iot stalls", daemon=True)
-    thread.start()
+    A loop is watched once: of several publishers in it the next takes over when one ends.
+    """
     try:
-        while True:
-            await trio.sleep(limit / 4)
-            turned = time.monotonic()
-    finally:
-        ended.set()
+        turn = _TURN.get()
+    except LookupError:
+        turn = trio.Lock()
+        _TURN.set(turn)
+    async with turn:
+        ended = threading.Event()
+        arguments = (limit, ended, trio.lowlevel.current_trio_token(), threading.get_ident())
+        threading.Thread(target=_look, args=arguments, name="xfs4iot stalls", daemon=True).start()
+        try:
+            await trio.sleep_forever()
+        finally:
+            ended.set()
+
+
+def _look(limit: float, ended: threading.Event, token: trio.lowlevel.TrioToken, loop: int) -> None:
+    """Ask the loop again and again to answer, and tell where it hangs if it does not."""
+    answered, asked, told = threading.Event(), time.monotonic(), False
+    answered.set()
+    while not ended.wait(limit / 4):
+        if answered.is_set():
+            answered.clear()
+            asked, told = time.monotonic(), False
+            try:
+                token.run_sync_soon(answered.set)
+            except trio.RunFinishedError:
+                return
+        elif time.monotonic() - asked > limit and not told:
+            told = True
+            frame = sys._current_frames().get(loop)
+            where = "".join(traceback.format_stack(frame)[-_INNERMOST:]) if frame else "?"
+            _log.error(
+                "nothing is served: the event loop has been blocked for %.1f s; "
+                "a device class must not block, see trio.to_thread.run_sync. It hangs here:\n%s",
+                time.monotonic() - asked,
+                where,
+            )
