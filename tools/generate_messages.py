@@ -41,6 +41,11 @@ def camel(name: str) -> str:
     return first + "".join(part.title() for part in rest)
 
 
+VENDORS_OWN = {"Camera.TakePictureCamera"}
+"""Enumerations whose values a vendor may add to: names of what a device has, as its status and
+capabilities may list them under free keys."""
+
+
 def not_null(schema: Schema) -> Schema:
     """The schema without its alternative null."""
     if "anyOf" in schema:
@@ -93,6 +98,8 @@ class Module:
             )
         if "$ref" in schema:
             return self.reference(schema["$ref"])
+        if "enum" in schema and f"{self.interface}.{name}" in VENDORS_OWN:
+            return self.bounded("str", {"pattern": "^.{1,256}$"})
         if "enum" in schema:
             values = [value for value in schema["enum"] if value is not None]
             self.typing.add("Literal")

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
         Barcode,
         BarcodeReader,
     )
+    from xfs4iot.devices.camera import (
+        Camera,
+        CameraState,
+    )
     from xfs4iot.devices.cash_dispenser import (
         CashDispenser,
         Counted,
@@ -73,6 +77,8 @@ __all__ = [
     "ActiveInterface",
     "Barcode",
     "BarcodeReader",
+    "Camera",
+    "CameraState",
     "CardUnit",
     "CashDispenser",
     "CashEvents",
@@ -113,6 +119,8 @@ _MODULES = {
     "ActiveInterface": "vendor_application",
     "Barcode": "barcode_reader",
     "BarcodeReader": "barcode_reader",
+    "Camera": "camera",
+    "CameraState": "camera",
     "CardUnit": "storage",
     "CashDispenser": "cash_dispenser",
     "CashEvents": "cash_management",

@@ -40,6 +40,7 @@ from xfs4iot.devices._operation import implements, is_operation
 from xfs4iot.protocol import exact, observed
 from xfs4iot.protocol.annotations import evaluated, field_annotations, own_module
 from xfs4iot.protocol.flags import flags
+from xfs4iot.protocol.message import FreeKeys
 
 __all__: list[str] = []
 
@@ -187,7 +188,7 @@ class Derivation:
         if isinstance(value, (frozenset, set, tuple, list)):
             if not value:
                 return None
-            is_object = isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+            is_object = isinstance(kind, type) and issubclass(kind, msgspec.Struct | FreeKeys)
             return flags(kind, value) if is_object else list(value)
         return value
 

@@ -7,20 +7,30 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from xfs4iot.protocol.message import FreeKeys
+
 __all__ = ["chosen", "flags"]
 
-_Flags = TypeVar("_Flags", bound=msgspec.Struct)
+_Flags = TypeVar("_Flags", bound=msgspec.Struct | FreeKeys)
 
 
 def flags(kind: type[_Flags], names: Iterable[str]) -> _Flags:
-    """An object of booleans, those true that `names` has as on the wire; all others false."""
+    """An object of booleans, those true that `names` has as on the wire; all others false.
+
+    Names of the vendor's own become free keys, where the object may have some.
+    """
     wanted = set(names)
-    return kind(**{field.name: field.encode_name in wanted for field in msgspec.structs.fields(kind)})
+    if issubclass(kind, FreeKeys):
+        return kind.of(dict.fromkeys(kind.PROPERTIES.values(), False) | dict.fromkeys(wanted, True))
+    fields = msgspec.structs.fields(kind)
+    return kind(**{field.name: field.encode_name in wanted for field in fields})
 
 
 def chosen(given: Any) -> frozenset[str]:
     """The names, as on the wire, of what is true in an object of booleans; none of None."""
     if given is None:
         return frozenset()
+    if isinstance(given, FreeKeys):
+        return frozenset(name for name, value in given.to_plain().items() if value is True)
     fields = msgspec.structs.fields(given)
     return frozenset(field.encode_name for field in fields if getattr(given, field.name) is True)

@@ -9,8 +9,9 @@ those are plain classes whose free keys are the dict `additional`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
-from typing import Any, ClassVar, TypeAlias, get_args, get_type_hints
+from typing import Any, ClassVar, Self, TypeAlias, get_args, get_type_hints
 
 import msgspec
 
@@ -40,6 +41,13 @@ class FreeKeys:
     PROPERTIES: ClassVar[dict[str, str]] = {}
     """The wire's name of each property, by attribute."""
     additional: dict[str, Any]
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """An object with these values, by name on the wire; the others of its own properties are None."""
+        rest = dict(values)
+        own = {attribute: rest.pop(name, None) for attribute, name in cls.PROPERTIES.items()}
+        return cls(**own, additional=rest)  # type: ignore[call-arg]
 
     def to_plain(self) -> dict[str, Any]:
         """As one object, for the wire."""

@@ -16,6 +16,7 @@ __all__ = ["KINDS", "device_class"]
 
 KINDS: Mapping[str, str] = {
     "CashDispenser": "cash_dispenser",
+    "Camera": "camera",
     "VendorMode": "vendor_mode",
     "VendorApplication": "vendor_application",
 }
