@@ -86,7 +86,7 @@ class XfsError(Exception):
 
     def __init__(self, description: str = "", *, payload: msgspec.Struct | None = None) -> None:
         super().__init__(description)
-        self.description = description[:_LONGEST] if isinstance(description, str) else description
+        self.description = description[:_LONGEST] if type(description) is str else description
         self.payload = payload
 
 

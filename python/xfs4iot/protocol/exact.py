@@ -62,7 +62,7 @@ class Mismatch(ValueError):
     """A value is not what it must be.
 
     Attributes:
-        expected: what it must be.
+        expected: what it must be; "" where `found` says all.
         found: what it is, in few words.
         path: where in the whole it stands, such as `moved[0].count`.
     """
@@ -79,6 +79,8 @@ class Mismatch(ValueError):
         return type(self)(self.expected, self.found, f"{where}{joint}{self.path}")
 
     def __str__(self) -> str:
+        if not self.expected:
+            return f"{self.path}: {self.found}"
         return f"{self.path or 'it'} is {self.found}; it must be {self.expected}"
 
 

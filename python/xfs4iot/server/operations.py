@@ -98,6 +98,7 @@ class Operations:
         self._blamed: bool | None = None
         self._ending = False
         self.opened = False
+        self._told: set[str] = set()
 
     async def ask(
         self,
@@ -166,6 +167,10 @@ class Operations:
                 believe(result)
         except exact.Mismatch as wrong:
             raise self._disbelieved(where, "returned what", wrong, moving) from None
+        except Exception as fault:
+            self._log.exception("what %s returned cannot be checked", where)
+            unheard = exact.Mismatch("what can be checked", f"what raises {type(fault).__name__}")
+            raise self._disbelieved(where, "returned what", unheard, moving) from fault
         failure = getattr(result, "failure", None)
         if isinstance(failure, errors.HardwareError):
             self._log.error("%s failed: %s", where, failure.description)
@@ -220,6 +225,17 @@ class Operations:
                 "device until it returns",
                 call.where,
             )
+
+    def stated(self, name: str, kind: Any, default: Any) -> Any:
+        """An attribute by which the device class states something; the default if it cannot be believed."""
+        try:
+            return exact.checked(kind, getattr(self._device, name, default))
+        except Exception as wrong:
+            told = f"{type(self._device).__name__}.{name} cannot be: {wrong}"
+            if told not in self._told:
+                self._told.add(told)
+                self._log.error("%s", told)
+            return default
 
     def end(self) -> None:
         """Give up what still runs: the service ends, and has waited long enough."""

@@ -116,7 +116,7 @@ async def test_units_that_no_client_could_be_told_are_refused_and_logged(
 
     client = await serving(Wrong(), nursery)
     assert await client.success("Storage.GetStorage") == {}
-    assert "the device class is wrong" in caplog.text
+    assert "Wrong.units returned what cannot be" in caplog.text
 
 
 class Saying(Minimal):

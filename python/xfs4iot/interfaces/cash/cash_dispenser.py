@@ -339,6 +339,7 @@ class CashDispenser(Interface[devices.CashDispenser]):
             devices.CashDispenser.present,
             position,
             believe=presented_as_asked,
+            clears=lambda result: ("stacker",) if result.additional_bunches == 0 else (),
             units=self.cash.counts.at("stacker"),
             detail={"position": position},
         )

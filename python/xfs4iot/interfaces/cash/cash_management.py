@@ -83,7 +83,7 @@ def _calibration_target(on: CashManagement, request: messages.CalibrateCashUnit)
 
 def _currencies(on: CashManagement) -> set[str | None]:
     """Those of the items that the device knows."""
-    return {note.cash_item.currency for note in on.device.bank_notes.values() if note.cash_item}
+    return {note.cash_item.currency for note in on.cash.bank_notes.values() if note.cash_item}
 
 
 @check("unsupportedData")
@@ -271,7 +271,7 @@ class CashManagement(Interface[devices.CashManagement]):
     @handles("CashManagement.GetBankNoteTypes")
     def get_bank_note_types(self, request: None, command: Command) -> messages.GetBankNoteTypesCompletion:
         """`CashManagement.GetBankNoteTypes`."""
-        return messages.GetBankNoteTypesCompletion(items=dict(self.device.bank_notes) or None)
+        return messages.GetBankNoteTypesCompletion(items=dict(self.cash.bank_notes) or None)
 
     @handles(
         "CashManagement.Retract",
@@ -319,7 +319,7 @@ class CashManagement(Interface[devices.CashManagement]):
             "reset",
             devices.CashManagement.reset,
             where,
-            clears=[place for place in ("transport", "stacker") if place != where.target],
+            clears=lambda _: {"transport", "stacker"} - {where.target},
             units=[where.unit] if where.unit else (),
             detail={},
         )
@@ -390,7 +390,7 @@ class CashManagement(Interface[devices.CashManagement]):
             request.num_of_bills,
             where,
             believe=calibrated_as_asked(request.unit, request.num_of_bills),
-            units=[request.unit],
+            units=[request.unit, *([where.unit] if where.unit else [])],
         )
         if result.failure is not None:
             raise result.failure
@@ -449,7 +449,7 @@ class CashManagement(Interface[devices.CashManagement]):
         """With whether the item is on the classification list, unless the device says so itself."""
         if item.on_classification_list is not None or not self._classification.classification_elements:
             return item
-        note = self.device.bank_notes.get(item.note_type or "")
+        note = self.cash.bank_notes.get(item.note_type or "")
         listed = is_listed(
             item.serial_number, note.cash_item if note else None, self._classification.classification_elements
         )

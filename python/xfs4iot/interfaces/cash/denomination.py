@@ -316,7 +316,7 @@ class Denominator:
 
     def _check_currency_mix(self, counts: Mapping[str, int]) -> None:
         currencies = sorted(self._worth(counts))
-        if len(currencies) > 1 and not self._cash.device.currency_mix:
+        if len(currencies) > 1 and not self._cash.service.operations.stated("currency_mix", bool, True):
             raise errors.CommandError(
                 "noCurrencyMix",
                 f"this device dispenses one currency at a time, not {' and '.join(currencies)}",

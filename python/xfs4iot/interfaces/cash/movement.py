@@ -101,7 +101,7 @@ class CashMovements:
             async with self._lock:
                 await self._settle()
         except errors.XfsError as fault:
-            self.storage.service.log.error("open movements are not settled yet: %s", fault)
+            self._not_settled("open movements are", fault)
 
     async def move(
         self,
@@ -113,7 +113,7 @@ class CashMovements:
         units: Iterable[str] = (),
         check: Callable[[], None] | None = None,
         believe: Callable[[_Movement], None] | None = None,
-        clears: Iterable[str] = (),
+        clears: Callable[[_Movement], Iterable[str]] | None = None,
         detail: Mapping[str, Any] | None = None,
     ) -> tuple[_Movement, Booking]:
         """Carry out one movement.
@@ -126,7 +126,7 @@ class CashMovements:
             units: what else it concerns.
             check: raises what refuses it by the counts as they are when open movements are settled.
             believe: raises `exact.Mismatch` if the device cannot have done that when it was asked for this.
-            clears: places that are empty after a success, whatever the device says of them.
+            clears: the places that are empty after a success, whatever the device says of them.
             detail: what is needed to settle it after a crash.
 
         Returns:
@@ -152,7 +152,7 @@ class CashMovements:
                     planned,
                     set(units),
                     believe,
-                    tuple(clears),
+                    clears,
                     detail or {},
                 )
         return moved
@@ -166,7 +166,7 @@ class CashMovements:
         planned: Iterable[ItemsMoved],
         units: set[str],
         believe: Callable[[_Movement], None] | None,
-        clears: tuple[str, ...],
+        clears: Callable[[_Movement], Iterable[str]] | None,
         detail: Mapping[str, Any],
     ) -> tuple[_Movement, Booking]:
         storage = self.storage
@@ -199,7 +199,7 @@ class CashMovements:
             try:
                 await self._settle()
             except errors.XfsError as fault:
-                service.log.error("%s is not settled yet: %s", command.name, fault)
+                self._not_settled(f"{command.name} is", fault)
             storage.publish()
             raise
         except errors.XfsError as refused:
@@ -212,7 +212,9 @@ class CashMovements:
             result = dataclasses.replace(
                 result, failure=errors.TimeOut(f"{command.name} was not done within its timeout")
             )
-        whole = result if result.failure is not None else self._cleared(command, result, clears)
+        whole = result
+        if clears is not None and result.failure is None:
+            whole = self._cleared(command, result, tuple(clears(result)))
         self._held[intent.id] = whole
         booking = await self._booked(command, self._close(intent, whole))
         del self._held[intent.id]
@@ -227,8 +229,6 @@ class CashMovements:
 
     def _cleared(self, command: Command, result: _Movement, clears: tuple[str, ...]) -> _Movement:
         """With what the books have at places that are empty now, and the device says nothing of."""
-        if not clears:
-            return result
         storage = self.storage
         lost = tuple(
             ItemsMoved(count, place, "unknown", origin=unit)
@@ -306,10 +306,15 @@ class CashMovements:
             except LedgerUnavailable:
                 continue
             except errors.XfsError as fault:
-                storage.service.log.error("open movements are not settled yet: %s", fault)
+                self._not_settled("open movements are", fault)
             break
         self._retrying = False
         storage.publish()
+
+    def _not_settled(self, what: str, fault: errors.XfsError) -> None:
+        # How a device failed stands in the log already.
+        why = "the device failed" if isinstance(fault, errors.HardwareError) else fault
+        self.storage.service.log.error("%s not settled yet: %s", what, why)
 
     async def _book(
         self, intent: Intent, result: CashMovement | None, moved_unknown: bool = False

@@ -133,13 +133,11 @@ class Payout:
             if not count:
                 continue
             layout, configured = self._cash.units[unit], self._cash.configuration(unit)
-            notes = [self._cash.device.bank_notes.get(item) for item in layout.cash_items]
+            notes = [self._cash.bank_notes.get(item) for item in layout.cash_items]
             items = [note.cash_item for note in notes if note is not None and note.cash_item is not None]
-            claims = {
-                (claim.currency, claim.value)
-                for claim in (configured, layout, *items)
-                if claim.currency and claim.value
-            }
+            told = [(one.currency, one.value) for one in items]
+            told += [(configured.currency, configured.value), (layout.currency, layout.value)]
+            claims = {(currency, value) for currency, value in told if currency and value}
             if len({currency for currency, _ in claims}) != 1:
                 return None
             currency, value = max(claims)

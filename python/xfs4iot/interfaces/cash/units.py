@@ -31,6 +31,7 @@ __all__ = ["CashUnits", "Configuration"]
 
 Replenishment = Literal["ok", "full", "high", "low", "empty"]
 
+_ITEM = re.compile(r"type[0-9A-Z]+")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
 
@@ -197,18 +198,20 @@ class CashUnits(Kind[CashUnit, CashKept]):
     def problems(self, units: Mapping[str, CashUnit]) -> Iterator[tuple[str, str]]:
         """Indexes, currencies, values and items that the standard or the device does not have."""
         indexes = Counter(unit.index for unit in units.values())
-        bank_notes = getattr(self.device, "bank_notes", {})
+        bank_notes = self.bank_notes
         for name, unit in units.items():
-            if unit.index < 1:
-                yield name, f"index {unit.index} must be 1 or more"
             if indexes[unit.index] > 1:
                 yield name, f"index {unit.index} is already used by another unit"
-            if unit.initial < 0:
-                yield name, "capacity and initial must not be negative"
+            if unit.capacity and unit.initial > unit.capacity:
+                yield name, f"initial {unit.initial} is more than its capacity of {unit.capacity}"
             if unit.currency is not None and not _CURRENCY.fullmatch(unit.currency):
                 yield name, f"currency {unit.currency!r} must be three capital letters"
-            if unit.value is not None and unit.value <= 0:
-                yield name, f"value {unit.value} must be above 0"
+            if unit.value is not None and not (
+                unit.value > 0 and is_possible(unit.value) and is_exact(unit.value)
+            ):
+                yield name, f"value {unit.value} must be above 0, and one that an item can have"
+            if not all(map(_ITEM.fullmatch, unit.cash_items)):
+                yield name, "ids of items are `type` and then capital letters or digits"
             if bank_notes and (unknown := [item for item in unit.cash_items if item not in bank_notes]):
                 yield name, f"its items {', '.join(unknown)} are none of the device's bank_notes"
 
@@ -297,9 +300,16 @@ class CashUnits(Kind[CashUnit, CashKept]):
         )
 
     @property
+    def bank_notes(self) -> Mapping[str, messages.BankNote]:
+        """The items that the device knows, by id; empty if it does not say."""
+        notes: Mapping[str, messages.BankNote]
+        notes = self.service.operations.stated("bank_notes", Mapping[str, messages.BankNote], {})
+        return notes
+
+    @property
     def known_items(self) -> set[str]:
         """Ids of the items that the device knows, or that its units hold."""
-        known = set(getattr(self.device, "bank_notes", {}))
+        known = set(self.bank_notes)
         return known.union(*(unit.cash_items for unit in self.units.values()))
 
     def part(self, name: str) -> messages.StorageCash:

@@ -36,6 +36,7 @@ from xfs4iot.interfaces.storage.changes import StorageChanges
 from xfs4iot.interfaces.storage.kind import Kind, Setting
 from xfs4iot.ledger import LedgerUnavailable, Posting, SetPosting
 from xfs4iot.protocol import errors
+from xfs4iot.protocol.exact import Mismatch, shown
 from xfs4iot.protocol.message import Payload
 from xfs4iot.protocol.messages import storage as messages
 from xfs4iot.server.command import Command
@@ -144,10 +145,19 @@ class Storage(Interface[Any]):
             if self.service.ledger.document(f"Storage.units.{name}") is not None:
                 self._kind_named(name)
         known = self.device.found_units
+        by_kind: dict[str, dict[str, StorageUnit]] = {}
+
+        def possible(units: Mapping[str, StorageUnit | tuple[StorageUnit, ...]] | None) -> None:
+            by_kind.update(self._by_kind(units or {}))
+
         try:
-            found = await self.ask(devices.Storage.units)
-            by_kind = self._by_kind(found or {})
+            found = await self.ask(devices.Storage.units, believe=possible)
             self.service.derive()
+        except errors.HardwareError:
+            # How it failed stands in the log already.
+            self.device.found_units = known
+            self.service.log.error("the device has failed to say which units it has; none is offered")
+            found, by_kind = None, {}
         except errors.XfsError as fault:
             self.device.found_units = known
             self.service.log.error("the device does not say which units it has: %s", fault)
@@ -176,7 +186,7 @@ class Storage(Interface[Any]):
         """The units that a device names, by kind and name.
 
         Raises:
-            HardwareError: they cannot be told to clients as the standard has it.
+            Mismatch: they cannot be told to clients as the standard has it.
         """
         by_kind: dict[str, dict[str, StorageUnit]] = {}
         for name, unit in found.items():
@@ -409,8 +419,8 @@ class Storage(Interface[Any]):
             common.exchange = "active" if self._exchange else "inactive"
 
 
-def _wrong(name: str, problem: str) -> errors.HardwareError:
-    return errors.HardwareError(f"the device class is wrong about its unit {name!r}: {problem}")
+def _wrong(name: str, problem: str) -> Mismatch:
+    return Mismatch("", problem, f"unit {shown(name)}")
 
 
 def _problems(name: str, parts: tuple[StorageUnit, ...]) -> Iterator[str]:
@@ -425,5 +435,3 @@ def _problems(name: str, parts: tuple[StorageUnit, ...]) -> Iterator[str]:
     for part in parts:
         if part.id is not None and not 1 <= len(part.id) <= 5:
             yield f"id {part.id!r} must have one to five characters"
-        if part.capacity < 0:
-            yield "capacity and initial must not be negative"
