@@ -144,3 +144,21 @@ def test_the_tests_end_where_interrupts_are_ignored() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_a_watch_whose_service_ends_says_so_and_exits_with_1() -> None:
+    with started("simulate", "--plain", "--port", "0", "--json") as service:
+        assert service.stdout is not None
+        uri = json.loads(service.stdout.readline())["services"]["CashDispenser"]
+        with started("watch", uri) as watching:
+            assert watching.stderr is not None
+            assert "watching" in watching.stderr.readline()
+            service.terminate()
+            assert f"the connection to {uri} has ended: " in watching.stderr.readline()
+            assert watching.wait(20) == 1
+
+
+def test_a_command_that_there_is_not_is_answered_with_the_nearest(ready: dict[str, Any]) -> None:
+    done = run("call", ready["services"]["CashDispenser"], "Common.Statsu", "--ca", ready["ca"])
+    assert done.returncode == 1
+    assert "did you mean Common.Status?" in done.stderr

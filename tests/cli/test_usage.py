@@ -120,6 +120,12 @@ def test_shells_complete_commands_options_and_names_of_messages() -> None:
     assert complete(f"xfs4iot watch {URI} --event ItemsT") == {"ItemsTakenEvent"}
 
 
+def test_a_colon_does_not_end_a_word_to_be_completed() -> None:
+    """bash hands over `ws`, `:`, `//atm17`, `:`, `443/x`."""
+    assert complete("xfs4iot call ws : //atm17 : 443/x Common.Stat") == {"Common.Status"}
+    assert "Common.Status" in complete("xfs4iot call ws : //atm17 : 443/x ")
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_script_for_a_shell_is_printed(shell: str) -> None:
     done = run("completion", shell, PATH="")

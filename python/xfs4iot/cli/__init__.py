@@ -6,6 +6,7 @@ is quick. Exit codes: 0 good, 1 the command failed, 2 bad usage.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 
 import click
@@ -57,4 +58,6 @@ def cli() -> None:
 def main() -> None:
     """Entry point of the console script."""
     show_all_characters()
+    if "_XFS4IOT_COMPLETE" in os.environ:
+        import_module("xfs4iot.cli.completion")
     cli(prog_name="xfs4iot")

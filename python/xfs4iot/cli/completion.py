@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
+import os
+
 import click
-from click.shell_completion import ShellComplete, get_completion_class
+from click.shell_completion import (
+    BashComplete,
+    ShellComplete,
+    add_completion_class,
+    get_completion_class,
+    split_arg_string,
+)
 
 __all__ = ["completion"]
 
 _SHELLS = ("bash", "zsh", "fish")
+
+
+@add_completion_class
+class _Bash(BashComplete):
+    """For bash a colon ends a word; the URIs of services are put together again."""
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        words: list[str] = []
+        current = int(os.environ["COMP_CWORD"])
+        last = None
+        for place, word in enumerate(split_arg_string(os.environ["COMP_WORDS"])):
+            if words and place and ":" in (word, last):
+                words[-1] += word
+                current -= place <= int(os.environ["COMP_CWORD"])
+            else:
+                words.append(word)
+            last = word
+        return words[1:current], words[current] if current < len(words) else ""
 
 
 @click.command()

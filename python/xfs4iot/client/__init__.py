@@ -10,7 +10,8 @@ from xfs4iot.client._errors import (
     EventsLost,
     NotFound,
 )
-from xfs4iot.client._events import Event, Subscription, wanted_names
+from xfs4iot.client._events import Event, Subscription
+from xfs4iot.client._names import nearest_command, wanted_names
 from xfs4iot.transport.failures import CredentialsRefused
 
 __all__ = [
@@ -28,5 +29,6 @@ __all__ = [
     "Trace",
     "connect",
     "discover",
+    "nearest_command",
     "wanted_names",
 ]

@@ -21,7 +21,8 @@ import trio_websocket
 
 from xfs4iot.client._calls import Calls
 from xfs4iot.client._errors import CommandFailed, CommandRefused, Disconnected, why_closed
-from xfs4iot.client._events import Event, Subscription, wanted_names
+from xfs4iot.client._events import Event, Subscription
+from xfs4iot.client._names import wanted_names
 from xfs4iot.protocol import registry, versions, wire
 from xfs4iot.protocol.message import FreeKeys, Payload
 

@@ -6,7 +6,6 @@ connection, are errors that stand in the order of the events.
 
 from __future__ import annotations
 
-import difflib
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ import trio
 
 from xfs4iot.client._errors import Disconnected, EventsLost
 from xfs4iot.protocol import registry, versions, wire
-from xfs4iot.protocol.index import COMMANDS, EVENTS, OLDER
 
 if TYPE_CHECKING:
     # Known to type checkers without being installed: `Event` alone then is any event.
@@ -28,7 +26,7 @@ else:
 
     _P_co = TypeVar("_P_co", covariant=True)
 
-__all__ = ["Event", "Subscription", "wanted_names"]
+__all__ = ["Event", "Subscription"]
 
 _MOST_EVENTS = 10_000
 """What a subscription keeps for a reader that does not come."""
@@ -133,39 +131,3 @@ class Subscription(Generic[_P_co]):
         self._waiting.clear()
         self._unsubscribe(self)
         self._news.set()
-
-
-def wanted_names(names: tuple[str, ...]) -> frozenset[str]:
-    """The full names, in every version, of the events that are asked for.
-
-    Raises:
-        ValueError: there is no such event.
-    """
-    found: set[str] = set()
-    for name in names:
-        interface, dot, _ = name.rpartition(".")
-        known = _known()
-        added = dot and not any(one.startswith(f"{interface}.") for one in (*COMMANDS, *known))
-        if name in known or added:
-            matching = {name}
-        else:
-            matching = {one for one in known if not dot and one.partition(".")[2] == name}
-        if not matching:
-            raise ValueError(f"there is no event {name!r}{_nearest(name, known)}")
-        for one in matching:
-            found |= versions.names(one)
-    return frozenset(found)
-
-
-def _known() -> set[str]:
-    """Every event of every version of the standard, and those that were added."""
-    older = {name for names in OLDER.values() for name in names if name.endswith("Event")}
-    return {*EVENTS, *older, *registry.added_events()}
-
-
-def _nearest(name: str, known: set[str]) -> str:
-    candidates = known if "." in name else {one.partition(".")[2] for one in known}
-    # Upper and lower case are the likeliest mistake, and so is a missing `Event`.
-    by_key = {one.lower().removesuffix("event"): one for one in sorted(candidates)}
-    near = difflib.get_close_matches(name.lower().removesuffix("event"), by_key, 1, 0.5)
-    return f"; did you mean {by_key[near[0]]!r}?" if near else ""
