@@ -83,7 +83,7 @@ def test_every_mistake_is_named_with_its_line(tmp_path: Path) -> None:
         ("Common.Status", "Common", 11, "write Interface.Command, Interface.* or *"),
         ('san = "switch.bank.example"', 'fingerprint = "12:34"', 10, "64 hexadecimal digits"),
         ('san = "switch.bank.example"', 'token_hash = "secret"', 10, "certificate token"),
-        ("[ledger]", "[ledger", 5, "no TOML"),
+        ("[ledger]", "[ledger", 5, "not TOML"),
     ],
 )
 def test_a_mistake_says_what_to_do(tmp_path: Path, before: str, after: str, line: int, words: str) -> None:

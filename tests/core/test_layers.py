@@ -18,11 +18,21 @@ MAY_USE = {
     "ledger": {"protocol"},
     "denominate": {"_core"},
     "tokens": {"protocol"},
+    "toml_file": set(),
     "devices": {"protocol", "tokens"},
     "server": {"protocol", "transport", "devices", "ledger", "_core"},
     "interfaces": {"server", "devices", "ledger", "protocol", "denominate", "tokens"},
     "assembly": {"interfaces", "server", "devices", "ledger", "protocol"},
-    "simulator": {"assembly", "interfaces", "server", "devices", "ledger", "protocol", "denominate"},
+    "simulator": {
+        "assembly",
+        "toml_file",
+        "interfaces",
+        "server",
+        "devices",
+        "ledger",
+        "protocol",
+        "denominate",
+    },
     "client": {"protocol", "transport", "_core"},
 }
 """What each room may import; the command line and the package itself stand on top."""

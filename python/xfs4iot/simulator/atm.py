@@ -11,8 +11,8 @@ from xfs4iot.interfaces.common.end_to_end_security import EndToEndSecurity
 from xfs4iot.ledger import Ledger
 from xfs4iot.server import service
 from xfs4iot.simulator.control import Simulator
-from xfs4iot.simulator.kinds import device_class
-from xfs4iot.simulator.profile import DEFAULT, Profile, read
+from xfs4iot.simulator.profile import Profile, read
+from xfs4iot.simulator.shipped import DEFAULT
 from xfs4iot.simulator.world import World
 
 __all__ = ["atm"]
@@ -37,6 +37,9 @@ def atm(
         seconds: how long a movement takes, 0 for no time; None: as the profile says.
         seed: what all chance follows from; None: as the profile says.
         security: dispense with end-to-end tokens only; None: without any.
+
+    Raises:
+        ConfigurationError: the profile cannot be used.
     """
     if not isinstance(profile, Profile):
         profile = read(profile)
@@ -45,9 +48,7 @@ def atm(
         seconds=float(profile.seconds if seconds is None else seconds),
         seed=profile.seed if seed is None else seed,
     )
-    devices = [
-        device_class(one.kinds)(name, one.settings, world=world) for name, one in profile.services.items()
-    ]
+    devices = [one.device(name, one.settings, world=world) for name, one in profile.services.items()]
     control = service.Service(
         "Simulator", Device("Simulator"), [Common, Simulator], ledger=ledger.service("Simulator")
     )

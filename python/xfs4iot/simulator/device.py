@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
 from xfs4iot.devices import Device
 from xfs4iot.protocol import errors
+from xfs4iot.simulator import shipped
+from xfs4iot.simulator.clock import Clock
 from xfs4iot.simulator.faults import Fault, Faults
-from xfs4iot.simulator.profile import shipped_settings
 from xfs4iot.simulator.world import World
 
-__all__ = ["SimulatedDevice"]
+__all__ = ["DeviceSettings", "SimulatedDevice"]
 
 _Settings = TypeVar("_Settings")
+
+
+@dataclass(frozen=True)
+class DeviceSettings:
+    """What a profile may say of every device.
+
+    Attributes:
+        seconds: how long a movement takes; without it as long as the profile says.
+    """
+
+    seconds: Decimal | None = None
+
+    def mistakes(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """What no single value shows: the way to it, and what to do."""
+        if self.seconds is not None and self.seconds < 0:
+            yield ("seconds",), "0 or more"
 
 
 class SimulatedDevice(Device):
@@ -32,7 +52,8 @@ class SimulatedDevice(Device):
         alone: arguments of a `World` of its own, where it shares none: `seconds`, `state`, `seed`.
 
     Attributes:
-        Settings: a frozen dataclass: what a profile may say of this kind of device.
+        Settings: a frozen dataclass: what a profile may say of this kind of device. Its method
+            `mistakes`, if it has one, yields what no single value shows: the way to it, and a text.
         FAULTS: what can be injected, by name.
         takes_tokens: whether its commands can need end-to-end tokens.
         world: what it shares with the others.
@@ -41,7 +62,7 @@ class SimulatedDevice(Device):
         faults: those that wait or last.
     """
 
-    Settings: ClassVar[type[Any] | None] = None
+    Settings: ClassVar[type[Any]] = DeviceSettings
     FAULTS: ClassVar[Mapping[str, Fault]] = {}
     takes_tokens: ClassVar[bool] = False
 
@@ -55,7 +76,7 @@ class SimulatedDevice(Device):
     ) -> None:
         own = dict(options or {})
         self.world = world or World(**_of_world(own), **alone)
-        super().__init__(name, {**shipped_settings(type(self)), **own})
+        super().__init__(name, {**shipped.settings_of(type(self)), **own})
         self.seconds = float(self.options.get("seconds", self.world.seconds))
         self.chance = self.world.chance(name)
         table: dict[str, Fault] = {}
@@ -64,9 +85,16 @@ class SimulatedDevice(Device):
         self.faults = Faults(table)
 
     @property
-    def clock(self) -> Any:
+    def clock(self) -> Clock:
         """The clock of the ATM."""
         return self.world.clock
+
+    @classmethod
+    def settings_classes(cls) -> tuple[type[Any], ...]:
+        """What a profile may say of the device: the dataclasses of all its kinds."""
+        return tuple(
+            dict.fromkeys(vars(kind)["Settings"] for kind in cls.__mro__ if "Settings" in vars(kind))
+        )
 
     def configured(self, kind: type[_Settings]) -> _Settings:
         """The device's settings, as the dataclass that says what there is."""
@@ -112,8 +140,6 @@ class SimulatedDevice(Device):
 
 def _of_world(options: dict[str, Any]) -> dict[str, Any]:
     """Take out of a configuration file's options what is said of the world."""
-    from pathlib import Path
-
     found: dict[str, Any] = {}
     if "state" in options:
         found["state"] = Path(options.pop("state"))

@@ -6,27 +6,26 @@
     [services.CashDispenser]
     kinds = ["CashDispenser"]
 
-A service is a table with the name of the service; `kinds` are those of the table in
-`simulator.kinds`, several for a device of several interfaces; everything else in it are the settings
-of the device. What a service does not say is as in the default profile.
+A service is a table with the name of the service. `kinds` are rows of the table in `simulator.kinds`,
+several for a device of several interfaces; all else are settings of the device, which its classes
+declare as `Settings`. What a service does not say is as in the default profile.
 """
 
 from __future__ import annotations
 
-import tomllib
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
 from decimal import Decimal
-from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import msgspec
+from xfs4iot import toml_file
+from xfs4iot.simulator import shipped
+from xfs4iot.simulator.device import SimulatedDevice
+from xfs4iot.simulator.kinds import KINDS, device_class
 
-__all__ = ["DEFAULT", "Profile", "ServiceProfile", "read", "shipped", "shipped_settings"]
-
-_DIRECTORY = Path(__file__).parent / "profiles"
-DEFAULT = "default"
+__all__ = ["Profile", "ServiceProfile", "read"]
 
 
 @dataclass(frozen=True)
@@ -34,12 +33,12 @@ class ServiceProfile:
     """One service.
 
     Attributes:
-        kinds: of the device.
+        device: the class of its device.
         settings: of the device, by name.
     """
 
-    kinds: tuple[str, ...]
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    device: type[SimulatedDevice]
+    settings: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -54,37 +53,79 @@ class Profile:
     """
 
     services: Mapping[str, ServiceProfile]
+    seed: int
+    seconds: Decimal
+    dialect: str
+
+
+@dataclass(frozen=True)
+class _File:
+    """What a profile says; for its attributes see `Profile`."""
+
+    services: dict[str, Any]
     seed: int = 1
     seconds: Decimal = Decimal("0.2")
-    dialect: str = "standard"
-
-
-def shipped() -> list[str]:
-    """Names of the profiles that come with the package."""
-    return sorted(file.stem for file in _DIRECTORY.glob("*.toml"))
+    dialect: Literal["standard", "sp-dev"] = "standard"
 
 
 def read(profile: str | Path) -> Profile:
-    """The profile in a file, or the one that comes with the package under this name."""
-    file = _DIRECTORY / f"{profile}.toml" if str(profile) in shipped() else Path(profile)
-    content = tomllib.loads(file.read_text("utf-8"), parse_float=Decimal)
-    services = {
-        name: {"kinds": table.pop("kinds", [name]), "settings": table}
-        for name, table in content.pop("services", {}).items()
-    }
-    return msgspec.convert({**content, "services": services}, Profile)
+    """The profile that comes with the package under this name, or the one in a file.
+
+    Raises:
+        ConfigurationError: with every mistake in the file, its line, and what is allowed.
+    """
+    names = shipped.names()
+    if str(profile) not in names and not Path(profile).is_file():
+        text = f"there is no such file, and no such profile; profiles: {', '.join(names)}"
+        raise toml_file.ConfigurationError(Path(profile), [toml_file.Mistake(0, text)])
+    file = shipped.profile_file(str(profile)) if str(profile) in names else Path(profile)
+    content, lines = toml_file.load(file, Decimal)
+    reader = _Reader(file.parent, lines)
+    said: _File | None = reader.table(_File, content, ())
+    if said is not None and said.seconds < 0:
+        reader.mistake(("seconds",), "seconds: 0 or more")
+    services = {name: reader.service(name, one) for name, one in content.get("services", {}).items()}
+    if not services:
+        reader.mistake(("services",), "no service is configured; add [services.NAME] with kinds")
+    if reader.mistakes or said is None:
+        raise toml_file.ConfigurationError(file, reader.mistakes)
+    found = {name: one for name, one in services.items() if one is not None}
+    return Profile(found, said.seed, said.seconds, said.dialect)
 
 
-@cache
-def _default() -> Profile:
-    return read(DEFAULT)
+class _Reader(toml_file.Reader):
+    """Reads a profile, collecting mistakes."""
 
+    def service(self, name: str, content: Any) -> ServiceProfile | None:
+        """One service; None if its device cannot be told."""
+        where = ("services", name)
+        if not isinstance(content, dict):
+            self.mistake(where, f"{toml_file.title(where)} must be a table")
+            return None
+        if name == "Simulator" or not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+            self.mistake(where, f"a service cannot be called {name!r}; use letters, digits, _ . -")
+        kinds = content.get("kinds")
+        if not isinstance(kinds, list) or not kinds or any(kind not in KINDS for kind in kinds):
+            self.mistake((*where, "kinds"), f"services.{name}.kinds: a list of {', '.join(KINDS)}")
+            return None
+        device = device_class(tuple(kinds))
+        settings = {key: value for key, value in content.items() if key != "kinds"}
+        self._check(device, {**shipped.settings_of(device), **settings}, where)
+        return ServiceProfile(device, settings)
 
-def shipped_settings(device: type[Any]) -> dict[str, Any]:
-    """What the default profile says of a device of this class."""
-    names = {kind.__name__ for kind in device.__mro__}
-    settings: dict[str, Any] = {}
-    for service in _default().services.values():
-        if any(f"Simulated{kind}" in names for kind in service.kinds):
-            settings |= service.settings
-    return settings
+    def _check(self, device: type[SimulatedDevice], settings: Mapping[str, Any], where: Any) -> None:
+        """Whether the device can be made with these settings."""
+        kinds = device.settings_classes()
+        known = {one.name: kind for kind in kinds for one in fields(kind)}
+        for name in settings:
+            if name not in known:
+                self.mistake(
+                    (*where, name),
+                    f"{toml_file.title((*where, name))} is not known; known are: kinds, {', '.join(known)}",
+                )
+        for kind in kinds:
+            own = {one.name for one in fields(kind)}
+            table = self.table(kind, {key: one for key, one in settings.items() if key in own}, where)
+            if table is not None and hasattr(table, "mistakes"):
+                for way, text in table.mistakes():
+                    self.mistake((*where, *way), f"{toml_file.title((*where, *way))}: {text}")

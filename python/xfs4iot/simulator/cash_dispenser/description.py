@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 from xfs4iot import devices
 from xfs4iot.protocol.messages import cash_dispenser, cash_management, common
@@ -29,12 +31,12 @@ class UnitSettings:
         uses: `cashOut`, or `reject` and `cashOutRetract`.
     """
 
-    currency: str | None = None
+    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] | None = None
     value: Decimal | None = None
-    count: int = 0
-    capacity: int = 2000
-    low: int | None = None
-    high: int | None = None
+    count: Annotated[int, Meta(ge=0)] = 0
+    capacity: Annotated[int, Meta(ge=1)] = 2000
+    low: Annotated[int, Meta(ge=0)] | None = None
+    high: Annotated[int, Meta(ge=1)] | None = None
     uses: tuple[Literal["cashOut", "reject", "cashOutRetract"], ...] = ("cashOut",)
 
 
@@ -45,12 +47,29 @@ class CashDispenserSettings:
     Attributes:
         units: by name, in the order of their places.
         max_items: how many notes are presented at once.
-        seconds: how long a movement takes.
     """
 
     units: dict[str, UnitSettings]
-    max_items: int = 40
-    seconds: Decimal | None = None
+    max_items: Annotated[int, Meta(ge=1)] = 40
+
+    def mistakes(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """What no single value shows: the way to it, and what to do."""
+        for name, unit in self.units.items():
+            if ("cashOut" in unit.uses) != (unit.value is not None):
+                yield ("units", name), "say currency and value of the notes, or uses = ['reject', ...]"
+            elif (unit.value is None) != (unit.currency is None):
+                yield ("units", name), "currency and value belong together"
+            elif "cashOut" in unit.uses and len(unit.uses) > 1:
+                yield ("units", name), "a unit is for cashOut, or for reject and cashOutRetract"
+            elif unit.value is not None and unit.value <= 0:
+                yield ("units", name, "value"), "more than 0"
+            if unit.count > unit.capacity:
+                yield ("units", name), f"{unit.count} notes do not go into a unit for {unit.capacity}"
+            if unit.count and unit.value is None:
+                yield ("units", name), "a unit for rejected and retracted notes is empty at first"
+        for use, what in (("cashOut", "gives notes"), ("reject", "takes rejected notes")):
+            if not any(use in unit.uses for unit in self.units.values()):
+                yield ("units",), f"no unit {what}; add one with uses = ['{use}']"
 
 
 class CashLayout:

@@ -1,0 +1,42 @@
+"""The profiles that come with the package, and what the default one says of each device."""
+
+from __future__ import annotations
+
+import tomllib
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+__all__ = ["DEFAULT", "names", "profile_file", "settings_of"]
+
+_DIRECTORY = Path(__file__).parent / "profiles"
+DEFAULT = "default"
+
+
+def names() -> list[str]:
+    """What the profiles are called."""
+    return sorted(file.stem for file in _DIRECTORY.glob("*.toml"))
+
+
+def profile_file(name: str) -> Path:
+    """The file of a profile."""
+    return _DIRECTORY / f"{name}.toml"
+
+
+@cache
+def _default_services() -> dict[str, dict[str, Any]]:
+    content = tomllib.loads(profile_file(DEFAULT).read_text("utf-8"), parse_float=Decimal)
+    services: dict[str, dict[str, Any]] = content["services"]
+    return services
+
+
+def settings_of(device: type[Any]) -> dict[str, Any]:
+    """The settings that the default profile has for a device of this class."""
+    classes = {kind.__name__ for kind in device.__mro__}
+    settings: dict[str, Any] = {}
+    for service in _default_services().values():
+        if any(f"Simulated{kind}" in classes for kind in service["kinds"]):
+            settings |= service
+    settings.pop("kinds", None)
+    return settings
