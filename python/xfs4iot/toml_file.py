@@ -3,7 +3,6 @@ its line, what was expected there, and what to write instead."""
 
 from __future__ import annotations
 
-import collections.abc
 import difflib
 import re
 import tomllib
@@ -138,7 +137,8 @@ class Reader:
                 self.mistake(where, f"{title(where)} must be a list: [...]")
                 return None
             return tuple(self._value(inner, one, (*where, index)) for index, one in enumerate(value))
-        if origin in (dict, collections.abc.Mapping) and (inner := get_args(kind)[1]) is not Any:
+        if origin is dict:
+            inner = get_args(kind)[1]
             if not isinstance(value, dict):
                 self.mistake(where, f"{title(where)} must be a table")
                 return None
@@ -152,6 +152,8 @@ class Reader:
                 self.mistake(where, f"{title(where)} must be the path of a file")
                 return None
             return self.base / value
+        if kind is Any:
+            return value
         try:
             return msgspec.convert(value, kind)
         except msgspec.ValidationError as problem:

@@ -48,9 +48,9 @@ def currency(ctx: click.Context, param: click.Parameter, given: str) -> str:
     return given
 
 
-def seconds(ctx: click.Context, param: click.Parameter, given: float) -> float:
-    """A time that passes."""
-    if not math.isfinite(given) or given < 0:
+def seconds(ctx: click.Context, param: click.Parameter, given: float | None) -> float | None:
+    """A time that passes; None if it is not given."""
+    if given is not None and not (math.isfinite(given) and given >= 0):
         raise click.BadParameter(f"{given} is no number of seconds from 0", ctx, param)
     return given
 

@@ -13,6 +13,8 @@ from xfs4iot.assembly import Publisher
 from xfs4iot.interfaces.common.end_to_end_security import EndToEndSecurity
 from xfs4iot.ledger import Ledger
 from xfs4iot.simulator import atm
+from xfs4iot.simulator.profile import read
+from xfs4iot.simulator.shipped import DEFAULT
 from xfs4iot.transport.certificates import test_authority
 from xfs4iot.transport.rotation import Credentials
 from xfs4iot.transport.tls import TLSConfig
@@ -51,23 +53,29 @@ async def running(publisher: Publisher) -> AsyncIterator[Publisher]:
 @asynccontextmanager
 async def simulated_atm(
     directory: Path,
+    profile: str = DEFAULT,
     *,
     host: str = "127.0.0.1",
     port: int | None = None,
     plain: bool = False,
-    seconds: float = 0.2,
+    seconds: float | None = None,
+    seed: int | None = None,
     security: EndToEndSecurity | None = None,
 ) -> AsyncIterator[Hosted]:
     """Run a whole simulated ATM whose certificates and ledger are kept in `directory`.
 
     Args:
         directory: made if need be; the same directory continues the same ATM.
+        profile: what the ATM has; a name of one that comes with the package, or a file.
         host: address to bind.
         port: see `Publisher`.
         plain: without TLS.
-        seconds: how long a movement of the simulated devices takes.
-        security: see `xfs4iot.simulator.atm`.
+        seconds, seed, security: see `xfs4iot.simulator.atm`.
+
+    Raises:
+        ConfigurationError: the profile cannot be used.
     """
+    wanted = read(profile)
     await trio.Path(directory).mkdir(parents=True, exist_ok=True)
     ledger = Ledger.open(directory / "ledger.sqlite")
     try:
@@ -78,7 +86,7 @@ async def simulated_atm(
             certificate, key = authority.issue_device("xfs4iot simulator", [host, "localhost"])
             credentials = Credentials(TLSConfig(certificate=certificate, key=key))
             ca = authority.certificate_file
-        services = atm(ledger=ledger, state=directory, seconds=seconds, security=security)
+        services = atm(wanted, ledger=ledger, state=directory, seconds=seconds, seed=seed, security=security)
         publisher = Publisher(services, host=host, port=port, credentials=credentials)
         async with running(publisher):
             yield Hosted(publisher, ca)

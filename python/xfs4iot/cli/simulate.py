@@ -17,6 +17,7 @@ from xfs4iot.cli.connection import run
 from xfs4iot.cli.hosting import simulated_atm
 from xfs4iot.cli.published import show_published
 from xfs4iot.interfaces.common.end_to_end_security import EndToEndSecurity
+from xfs4iot.simulator.shipped import DEFAULT, names
 from xfs4iot.tokens import KeyUnusable, read_key
 
 __all__ = ["simulate"]
@@ -33,8 +34,13 @@ __all__ = ["simulate"]
     help="Keep the ATM's state here.",
 )
 @click.option(
-    "--seconds", type=float, default=0.2, show_default=True, callback=arguments.seconds,
-    help="How long a movement takes.",
+    "--profile", default=DEFAULT, show_default=True,
+    help=f"What the ATM has: {', '.join(names())}, or a TOML file.",
+)  # fmt: skip
+@click.option("--seed", type=int, help="What all chance follows from. Default: the profile's.")
+@click.option(
+    "--seconds", type=float, callback=arguments.seconds,
+    help="How long a movement takes. Default: the profile's.",
 )  # fmt: skip
 @click.option(
     "--token-key",
@@ -54,12 +60,14 @@ def simulate(
     host: str,
     plain: bool,
     state: Path | None,
-    seconds: float,
+    profile: str,
+    seed: int | None,
+    seconds: float | None,
     token_key: Path | None,
     nonce_timeout: int,
     as_json: bool,
 ) -> None:
-    """Run a simulated ATM: cash dispenser, and the Simulator service that drives it.
+    """Run a simulated ATM: a service for each device of its profile, and Simulator, which drives them.
 
     Its clients must trust the certificate authority whose PEM file is named when it is
     ready. Without --state everything is gone when it ends.
@@ -79,7 +87,14 @@ def simulate(
 
         async def main() -> int:
             async with simulated_atm(
-                directory, host=host, port=port, plain=plain, seconds=seconds, security=security
+                directory,
+                profile,
+                host=host,
+                port=port,
+                plain=plain,
+                seconds=seconds,
+                seed=seed,
+                security=security,
             ) as atm:
                 services = {name: atm.publisher.uri(name) for name in atm.publisher.services}
                 if as_json:

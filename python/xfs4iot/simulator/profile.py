@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
@@ -62,7 +62,7 @@ class Profile:
 class _File:
     """What a profile says; for its attributes see `Profile`."""
 
-    services: dict[str, Any]
+    services: dict[str, Any] = field(default_factory=dict)
     seed: int = 1
     seconds: Decimal = Decimal("0.2")
     dialect: Literal["standard", "sp-dev"] = "standard"
@@ -84,8 +84,11 @@ def read(profile: str | Path) -> Profile:
     said: _File | None = reader.table(_File, content, ())
     if said is not None and said.seconds < 0:
         reader.mistake(("seconds",), "seconds: 0 or more")
-    services = {name: reader.service(name, one) for name, one in content.get("services", {}).items()}
-    if not services:
+    tables = said.services if said is not None else content.get("services")
+    services = {
+        name: reader.service(name, one) for name, one in (tables.items() if isinstance(tables, dict) else ())
+    }
+    if tables == {}:
         reader.mistake(("services",), "no service is configured; add [services.NAME] with kinds")
     if reader.mistakes or said is None:
         raise toml_file.ConfigurationError(file, reader.mistakes)

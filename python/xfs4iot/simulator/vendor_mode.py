@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from decimal import Decimal
 from typing import Any, ClassVar, Literal
 
 import trio
@@ -14,6 +17,21 @@ from xfs4iot.simulator.device import SimulatedDevice
 from xfs4iot.simulator.faults import Fault
 
 __all__ = ["SimulatedVendorMode"]
+
+
+@dataclass(frozen=True)
+class VendorModeSettings:
+    """What a profile may say of vendor mode, each as in `devices.VendorMode`."""
+
+    acknowledge_seconds: Decimal | None = None
+    force_entry: bool | None = None
+    hold_requests: bool | None = None
+    refuse_others: bool | None = None
+
+    def mistakes(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """What no single value shows: the way to it, and what to do."""
+        if self.acknowledge_seconds is not None and self.acknowledge_seconds < 0:
+            yield ("acknowledge_seconds",), "0 or more"
 
 
 class StartApplication(Request):
@@ -59,18 +77,19 @@ class _Application:
 class SimulatedVendorMode(SimulatedDevice, devices.VendorMode):
     """An ATM's vendor mode."""
 
+    Settings: ClassVar = VendorModeSettings
     FAULTS: ClassVar = {
         "refuses": Fault("once", "the next change of the mode fails: the panel does not react"),
         "unreachable": Fault("lasts", "the panel cannot be reached"),
         "hangs": Fault("lasts", "a change of the mode never comes to an end"),
     }
 
-    def __init__(self, name: str, *arguments: Any, **more: Any) -> None:
-        super().__init__(name, *arguments, **more)
-        self.acknowledge_seconds = float(self.options.get("acknowledge_seconds", self.acknowledge_seconds))
-        self.force_entry = bool(self.options.get("force_entry", self.force_entry))
-        self.hold_requests = bool(self.options.get("hold_requests", self.hold_requests))
-        self.refuse_others = bool(self.options.get("refuse_others", self.refuse_others))
+    def __init__(self, service: str, *arguments: Any, **more: Any) -> None:
+        super().__init__(service, *arguments, **more)
+        settings = self.configured(VendorModeSettings)
+        for name in (one.name for one in fields(settings)):
+            if (value := getattr(settings, name)) is not None:
+                setattr(self, name, float(value) if isinstance(value, Decimal) else value)
         self._applications: dict[str, _Application] = {}
 
     @property

@@ -65,7 +65,7 @@ class CashDispenserSettings:
                 yield ("units", name, "value"), "more than 0"
             if unit.count > unit.capacity:
                 yield ("units", name), f"{unit.count} notes do not go into a unit for {unit.capacity}"
-            if unit.count and unit.value is None:
+            if unit.count and unit.value is None and "cashOut" not in unit.uses:
                 yield ("units", name), "a unit for rejected and retracted notes is empty at first"
         for use, what in (("cashOut", "gives notes"), ("reject", "takes rejected notes")):
             if not any(use in unit.uses for unit in self.units.values()):

@@ -169,7 +169,9 @@ class CashMachine(SimulatedDevice, devices.CashDispenser, devices.PowerManagemen
     def _note(self, unit: str) -> None:
         """Read an item on its way to the stacker."""
         item = self.layout.notes[unit]
-        serial = f"X{self.truth.operation:08}{len(self._read) + 1:03}"
+        # Drawn by the note's number, so that a device that is restarted goes on, and repeats none.
+        chance = self.world.chance(f"{self.name} note {self.truth.count_note()}")
+        serial = f"X{chance.randrange(10**10):010}"
         self._read.append(
             cash_management.ItemInfo(
                 note_type=item,

@@ -22,6 +22,7 @@ class _State(msgspec.Struct):
         places: items by place, and there by the unit they were dispensed from or loaded into.
         shutter, door: `open` or `closed`.
         cassettes: by unit, how often its cassette was replaced by another one.
+        notes: how many the device has read so far.
         operation: number of the operation the device recorded last.
         moved: what it moved: count, source, target, origin, accessible.
     """
@@ -31,6 +32,7 @@ class _State(msgspec.Struct):
     door: str = "closed"
     cassettes: dict[str, int] = {}
     operation: int = 0
+    notes: int = 0
     moved: list[tuple[int, str, str, str, bool]] = []
 
 
@@ -101,6 +103,11 @@ class CashTruth:
             ItemsMoved(count, source, target, origin=origin, accessible=accessible)
             for count, source, target, origin, accessible in self._state.moved
         )
+
+    def count_note(self) -> int:
+        """Count a note that is read; its number, which is kept with the next movement."""
+        self._state.notes += 1
+        return self._state.notes
 
     def move(
         self, source: str, target: str, origin: str, count: int = 1, *, accessible: bool = False
