@@ -9,6 +9,8 @@ from xfs4iot import devices
 
 
 class TwoCassettes(devices.CashDispenser):
+    max_dispense_items = 40
+
     async def cash_units(self):
         kind = {"capacity": 2000, "types": frozenset({"cashOut"}), "currency": "EUR", "initial": 1000}
         return {
@@ -19,7 +21,14 @@ class TwoCassettes(devices.CashDispenser):
     async def dispense(self, request, events):
         for unit, count in request.counts.items():
             print(f"feeding {count} notes from {unit}")  # here the hardware moves
-        return devices.Dispensed(moved=devices.items_from(request.counts, "output"))
+        return devices.Dispensed(moved=devices.items_from(request.counts, "stacker"))
+
+    async def present(self, position, events):
+        print("opening the shutter")
+        return devices.Presented(moved=events.everything("stacker", "output"))
+
+    async def wait_taken(self, position):
+        await trio.sleep(3)  # here a sensor tells
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ async def main():
         try:
             paid = await dispenser.call("CashDispenser.Dispense", {"denomination": mix}, timeout=30)
             print(paid["denomination"]["values"])
+            await dispenser.call("CashDispenser.Present", {}, timeout=30)
         except xfs4iot.CommandFailed as failed:
             print(failed.completion_code, failed.error_code, failed.description)
 

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from xfs4iot.devices._device import implements, operation
 from xfs4iot.devices._parts import derived, follows_from
 from xfs4iot.devices.cash_management import CashEvents, CashManagement, CashMovement, Destination
 from xfs4iot.devices.storage import CashUnit, Count, Name, UnitFailure
 from xfs4iot.protocol.messages import cash_dispenser as messages
+from xfs4iot.protocol.observed import leave
 
 __all__ = [
     "CashDispenser",
@@ -94,9 +95,27 @@ def _retract_areas(device: CashDispenser) -> frozenset[str]:
     return frozenset(area for area, kinds in areas.items() if kinds & types)
 
 
+def _positions(device: CashDispenser) -> list[messages.OutPos]:
+    """The output positions, before anything is known of them."""
+    shutter: Any = "closed" if implements(device, "open_shutter") else None
+    found = []
+    for position in device.output_positions:
+        name: Any = "outDefault" if len(device.output_positions) == 1 else f"out{position.capitalize()}"
+        one = messages.OutPos(
+            position=name, shutter=shutter, position_status="unknown", transport_status="empty"
+        )
+        leave(one, ("shutter", "position_status", "transport_status"))
+        found.append(one)
+    return found
+
+
 class CashDispenser(
     CashManagement,
     messages=messages,
+    status={
+        "intermediate_stacker": derived(lambda device: "empty" if device.intermediate_stacker else None),
+        "positions": derived(_positions),
+    },
     capabilities={"type": "dispenser_type", "positions": "output_positions"},
     needs=(("dispense",),),
 ):
@@ -111,7 +130,8 @@ class CashDispenser(
             `noCurrencyMix`.
         shutter_control: whether the device moves its shutter by itself.
         intermediate_stacker: whether items wait inside until they are presented; follows from `present`.
-        items_taken_sensor: whether it senses that items are taken, and sends `ItemsTakenEvent`.
+        items_taken_sensor: whether it senses that items are taken; follows from `wait_taken`. A device
+            that sends `ItemsTakenEvent` by itself says True.
         retract_areas: where items can be brought back to; follows from the types of its units.
         retract_transport_actions, retract_stacker_actions: what it can do with items that were
             retracted to transport or stacker: `present`, `retract`, `reject`, `itemCassette`, `cashIn`.
@@ -126,7 +146,7 @@ class CashDispenser(
     currency_mix: bool = True
     shutter_control: bool = True
     intermediate_stacker: bool = follows_from("present")
-    items_taken_sensor: bool = False
+    items_taken_sensor: bool = derived(lambda device: implements(device, "wait_taken"))
     retract_areas: frozenset[str] = derived(_retract_areas)
     retract_transport_actions: frozenset[str] = frozenset()
     retract_stacker_actions: frozenset[str] = frozenset()
@@ -146,6 +166,16 @@ class CashDispenser(
 
         Send `ItemsTakenEvent` later, when they are taken. Failures: `shutterNotOpen`,
         `presentErrorNoItems`, `presentErrorItems`, `presentErrorUnknown`.
+        """
+        raise NotImplementedError
+
+    @operation
+    async def wait_taken(self, position: str) -> None:
+        """Return when the customer has taken everything from the position.
+
+        Begun when items are there, and cancelled when they are brought back. The service sends
+        `ItemsPresentedEvent` and `ItemsTakenEvent` and keeps the status of the position. A device without it
+        may send the events by itself.
         """
         raise NotImplementedError
 

@@ -113,6 +113,12 @@ class CashEvents(CommandEvents, Protocol):
         A device that can be asked after a crash keeps it, durably, before it moves anything.
         """
 
+    def everything(self, source: str, target: str) -> tuple[ItemsMoved, ...]:
+        """All that the books have at `source` (`stacker`, `transport` or `output`), moved to `target`.
+
+        For a device that moves whatever is there and does not count it.
+        """
+
 
 @dataclass(frozen=True)
 class Destination:

@@ -108,7 +108,8 @@ class CashUnit(StorageUnit):
         index: its number in the device, from 1.
         types: what the unit can be used for.
         items: levels of items it can hold (`fit`, `unfit`, `counterfeit`, ...).
-        cash_items: ids of the items it can hold; they are keys of `CashManagement.bank_notes`.
+        cash_items: ids of the items it can hold; they are keys of `CashManagement.bank_notes`. If not
+            given, one that is made of currency and value, such as `typeEUR20`.
         currency, value: of what it dispenses; None where its items are mixed.
         low_threshold, high_threshold, max_retracts: until an application sets others.
         hardware_sensors: it senses its level by itself.
@@ -131,6 +132,11 @@ class CashUnit(StorageUnit):
     retract_areas: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
     retract_thresholds: bool = False
     initial: Count = 0
+
+    def __post_init__(self) -> None:
+        if not self.cash_items and isinstance(self.currency, str) and isinstance(self.value, Decimal):
+            item = f"type{self.currency}{self.value.normalize():f}".replace(".", "P")
+            object.__setattr__(self, "cash_items", (item,))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -369,6 +369,9 @@ class CashManagement(Interface[devices.CashManagement]):
     async def _shutter(self, request: messages.OpenShutter | messages.CloseShutter, operation: Any) -> None:
         position = output_position(self.device, request.position)
         await self.ask(operation, position, moving=True)
+        if self.movements.places is not None:
+            state = "open" if operation is devices.CashManagement.open_shutter else "closed"
+            self.movements.places.shutter(position, state)
 
     @handles(
         "CashManagement.CalibrateCashUnit",

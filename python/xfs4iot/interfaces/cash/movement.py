@@ -39,6 +39,7 @@ import trio
 from xfs4iot import devices
 from xfs4iot.devices import CashMovement, CashUnitError, ItemsMoved, implements
 from xfs4iot.interfaces.cash.counts import Booking
+from xfs4iot.interfaces.cash.places import Places
 from xfs4iot.interfaces.cash.reported import dispensed_as_asked, require_counts_possible, require_possible
 from xfs4iot.interfaces.cash.units import CashUnits
 from xfs4iot.interfaces.checks import require_ready
@@ -64,9 +65,10 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 class _Events:
     """What the device is given: the command's events and the movement's number."""
 
-    def __init__(self, command: Command, operation: int) -> None:
+    def __init__(self, command: Command, operation: int, held: Callable[[str], Mapping[str, int]]) -> None:
         self._command = command
         self.operation = operation
+        self._held = held
 
     @property
     def cancel_requested(self) -> bool:
@@ -75,14 +77,25 @@ class _Events:
     def send(self, event: msgspec.Struct) -> None:
         self._command.send(event)
 
+    def everything(self, source: str, target: str) -> tuple[ItemsMoved, ...]:
+        return tuple(
+            ItemsMoved(count, source, target, origin=unit) for unit, count in self._held(source).items()
+        )
+
 
 class CashMovements:
-    """Carries out and books the movements of one service."""
+    """Carries out and books the movements of one service.
+
+    Attributes:
+        consequences: what changes with a movement, by its kind.
+        places: shows what lies where, for a dispenser.
+    """
 
     def __init__(self, cash: CashUnits) -> None:
         self.cash = cash
         self.storage = storage = cash.storage
         self.consequences: dict[str, Consequence] = {}
+        self.places: Places | None = None
         self._held: dict[int, CashMovement] = {}
         self._lock = trio.Lock()
         self._retrying = False
@@ -193,7 +206,7 @@ class CashMovements:
 
         try:
             result = await storage.ask(
-                operation, *arguments, _Events(command, intent.id), moving=True, believe=possible
+                operation, *arguments, _Events(command, intent.id, self._at), moving=True, believe=possible
             )
         except errors.HardwareError:
             try:
@@ -226,6 +239,10 @@ class CashMovements:
                 "its units are inaccurate: see Storage.GetStorage"
             )
         return result, booking
+
+    def _at(self, place: str) -> Mapping[str, int]:
+        """Items at a place, by the unit that they came from."""
+        return self.cash.counts.at(place) if self.places is None else self.places.held(place)
 
     def _cleared(self, command: Command, result: _Movement, clears: tuple[str, ...]) -> _Movement:
         """With what the books have at places that are empty now, and the device says nothing of."""
@@ -343,6 +360,8 @@ class CashMovements:
             outcome=outcome,
             documents={**documents, **(storage.doubt(inaccurate) if inaccurate else {})},
         )
+        if self.places is not None:
+            self.places.followed(intent.kind, intent.detail, told)
         return booking
 
     async def _settle(self) -> None:

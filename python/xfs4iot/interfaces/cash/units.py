@@ -216,8 +216,8 @@ class CashUnits(Kind[CashUnit, CashKept]):
                 yield name, f"its items {', '.join(unknown)} are none of the device's bank_notes"
 
     def is_other(self, kept: CashKept, unit: CashUnit) -> bool:
-        """A unit of other items begins anew."""
-        return set(kept.cash_items) != set(unit.cash_items)
+        """A unit of other items begins anew; not one of which only now is told what it holds."""
+        return bool(kept.cash_items) and set(kept.cash_items) != set(unit.cash_items)
 
     def first_kept(self, unit: CashUnit) -> CashKept:
         """As the device describes the unit."""
