@@ -61,6 +61,7 @@ async def simulated_atm(
     seconds: float | None = None,
     seed: int | None = None,
     security: EndToEndSecurity | None = None,
+    scenario: Path | None = None,
 ) -> AsyncIterator[Hosted]:
     """Run a whole simulated ATM whose certificates and ledger are kept in `directory`.
 
@@ -70,10 +71,10 @@ async def simulated_atm(
         host: address to bind.
         port: see `Publisher`.
         plain: without TLS.
-        seconds, seed, security: see `xfs4iot.simulator.atm`.
+        seconds, seed, security, scenario: see `xfs4iot.simulator.atm`.
 
     Raises:
-        ConfigurationError: the profile cannot be used.
+        ConfigurationError: the profile or the scenario cannot be used.
     """
     wanted = read(profile)
     await trio.Path(directory).mkdir(parents=True, exist_ok=True)
@@ -86,7 +87,15 @@ async def simulated_atm(
             certificate, key = authority.issue_device("xfs4iot simulator", [host, "localhost"])
             credentials = Credentials(TLSConfig(certificate=certificate, key=key))
             ca = authority.certificate_file
-        services = atm(wanted, ledger=ledger, state=directory, seconds=seconds, seed=seed, security=security)
+        services = atm(
+            wanted,
+            ledger=ledger,
+            state=directory,
+            seconds=seconds,
+            seed=seed,
+            security=security,
+            scenario=scenario,
+        )
         publisher = Publisher(services, host=host, port=port, credentials=credentials)
         async with running(publisher):
             yield Hosted(publisher, ca)

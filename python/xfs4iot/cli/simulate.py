@@ -37,6 +37,10 @@ __all__ = ["simulate"]
     "--profile", default=DEFAULT, show_default=True,
     help=f"What the ATM has: {', '.join(names())}, or a TOML file.",
 )  # fmt: skip
+@click.option(
+    "--scenario", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="TOML file of what happens by itself.",
+)  # fmt: skip
 @click.option("--seed", type=int, help="What all chance follows from. Default: the profile's.")
 @click.option(
     "--seconds", type=float, callback=arguments.seconds,
@@ -61,6 +65,7 @@ def simulate(
     plain: bool,
     state: Path | None,
     profile: str,
+    scenario: Path | None,
     seed: int | None,
     seconds: float | None,
     token_key: Path | None,
@@ -95,6 +100,7 @@ def simulate(
                 seconds=seconds,
                 seed=seed,
                 security=security,
+                scenario=scenario,
             ) as atm:
                 services = {name: atm.publisher.uri(name) for name in atm.publisher.services}
                 if as_json:

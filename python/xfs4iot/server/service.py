@@ -131,6 +131,8 @@ class Service:
         self.status_serial = 0
         self.authorise: Callable[[Peer, str], None] = lambda peer, command: None
         """Raises `AuthorizationRequired` if this client may not use this command; set by the publisher."""
+        self.observer: Callable[[str], None] | None = None
+        """Told the name of each event that is sent, and of each command that has succeeded."""
         self.deadlines = Deadlines()
         self._queue: deque[Command] = deque()
         self._waiting = 0
@@ -409,6 +411,8 @@ class Service:
     def _broadcast(self, entry: registry.EventEntry, payload: bytes | None) -> None:
         if self.status_pending:
             self.flush_status()
+        if self.observer is not None:
+            self.observer(entry.name)
         for session in list(self.sessions):
             specification = session.versions.event_specification(entry.name)
             if versions.unsolicited(entry, specification):
@@ -423,6 +427,8 @@ class Service:
         self, owner: Session, command: Command, entry: registry.EventEntry, payload: bytes | None
     ) -> None:
         """Send an event of a command: to its client, and to those whose version has it unsolicited."""
+        if self.observer is not None:
+            self.observer(entry.name)
         own = command.specification
         request_id = None if versions.unsolicited(entry, own) else command.request_id
         owner.send_event(entry, payload, request_id, own, command.version is None)

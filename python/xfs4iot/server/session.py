@@ -33,6 +33,7 @@ class _Host(Protocol):
     status_pending: bool
     deadlines: Deadlines
     authorise: Callable[[Peer, str], None]
+    observer: Callable[[str], None] | None
 
     @property
     def queue_is_full(self) -> bool: ...
@@ -185,6 +186,8 @@ class Session(Channel):
         self.commands.pop(command.request_id, None)
         if self.service.draining:
             self.service.command_completed()
+        if code == "success" and self.service.observer is not None:
+            self.service.observer(command.name)
         if self._closing:
             return
         if _log.isEnabledFor(logging.INFO):

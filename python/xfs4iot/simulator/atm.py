@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from xfs4iot.assembly import Service
@@ -12,6 +13,7 @@ from xfs4iot.ledger import Ledger
 from xfs4iot.server import service
 from xfs4iot.simulator.control import Simulator
 from xfs4iot.simulator.profile import Profile, read
+from xfs4iot.simulator.scenario import read_scenario
 from xfs4iot.simulator.shipped import DEFAULT
 from xfs4iot.simulator.world import World
 
@@ -26,6 +28,7 @@ def atm(
     seconds: float | None = None,
     seed: int | None = None,
     security: EndToEndSecurity | None = None,
+    scenario: Path | None = None,
 ) -> list[service.Service]:
     """The services of a simulated ATM: its devices, and `Simulator`, which drives them.
 
@@ -37,9 +40,10 @@ def atm(
         seconds: how long a movement takes, 0 for no time; None: as the profile says.
         seed: what all chance follows from; None: as the profile says.
         security: dispense with end-to-end tokens only; None: without any.
+        scenario: file of what happens by itself, from the start; see `simulator.scenario`.
 
     Raises:
-        ConfigurationError: the profile cannot be used.
+        ConfigurationError: the profile or the scenario cannot be used.
     """
     if not isinstance(profile, Profile):
         profile = read(profile)
@@ -52,9 +56,14 @@ def atm(
     control = service.Service(
         "Simulator", Device("Simulator"), [Common, Simulator], ledger=ledger.service("Simulator")
     )
-    control.interface(Simulator).drive(world, devices)
+    simulator = control.interface(Simulator)
+    simulator.drive(world, devices)
+    if scenario is not None:
+        simulator.scenario = read_scenario(scenario, simulator.player)
     services: list[service.Service] = [
         Service(device, ledger=ledger, security=security if device.takes_tokens else None)
         for device in devices
     ]
+    for one in services:
+        one.observer = partial(simulator.player.seen, one.name)
     return [*services, control]

@@ -7,6 +7,7 @@ Its commands come in the same envelope as all others, so that any client can scr
     Simulator.GetFaults        what can fail
     Simulator.StopClock, Simulator.StartClock, Simulator.Advance
     Simulator.GetTruth         where everything really is
+    Simulator.Play             a scenario: all of this by itself, moment by moment
 
 and those that each device brings (`simulator.commands`). Where several devices have the same command
 or fault, `service` says which one is meant. Times are in milliseconds of the devices' clock.
@@ -25,6 +26,7 @@ from xfs4iot.server.command import Command
 from xfs4iot.server.handler import Handler, Interface
 from xfs4iot.simulator.commands import Completion, Count, Milliseconds, Request, command, entry, offered
 from xfs4iot.simulator.device import SimulatedDevice
+from xfs4iot.simulator.scenario import Play, Player
 from xfs4iot.simulator.world import World
 
 __all__ = ["Simulator"]
@@ -72,6 +74,8 @@ class Simulator(Interface[Any]):
     """Drives the simulated devices."""
 
     name: ClassVar[str] = "Simulator"
+    scenario: Play | None = None
+    """What is played from the start."""
 
     def drive(self, world: World, devices: Iterable[SimulatedDevice]) -> None:
         """Take the devices of an ATM, with the commands that each of them brings.
@@ -93,8 +97,23 @@ class Simulator(Interface[Any]):
                 raise ValueError(f"{name}: {', '.join(methods)} have different messages; share them")
             registry.extend({name: first})
 
+        requests = {name: registry.command(name).request or Request for name in self._commands}
+        self.player = Player(world, self._act, requests)
+
     async def start(self) -> None:
         self._world.nursery = self.service.nursery
+        if self.scenario is not None:
+            self.player.play(self.scenario.moments)
+
+    async def _act(self, name: str, request: Request) -> None:
+        """Carry out a command of a scenario."""
+        found = self._method(name, request)(request)
+        if inspect.isawaitable(found):
+            await found
+
+    def _method(self, name: str, request: Request) -> Callable[..., Any]:
+        methods = self._commands[name]
+        return methods[""] if "" in methods else _only(methods, request.service, name)
 
     def handlers(self) -> Mapping[str, Handler]:
         return {name: self._handler(name, methods) for name, methods in self._commands.items()}
@@ -103,8 +122,7 @@ class Simulator(Interface[Any]):
         waits = inspect.iscoroutinefunction(next(iter(methods.values())))
 
         def call(request: Request, command: Command) -> Any:
-            method = methods[""] if "" in methods else _only(methods, request.service, name)
-            return method(request)
+            return self._method(name, request)(request)
 
         async def wait(request: Request, command: Command) -> Any:
             return await call(request, command)
@@ -161,6 +179,11 @@ class Simulator(Interface[Any]):
         if request.milliseconds is None:
             raise errors.InvalidData("$.milliseconds is missing; say how far to move the clock")
         self._world.clock.advance(request.milliseconds / 1000)
+
+    @command
+    def play(self, request: Play) -> None:
+        """A scenario begins."""
+        self.player.play(request.moments)
 
     @command
     def get_truth(self, request: Request) -> GetTruthCompletion:
