@@ -90,8 +90,9 @@ class Reader:
         """Remember a mistake, at the line of the table or key, or of what it is in."""
         line = 0
         for end in range(len(where), 0, -1):
-            if where[:end] in self.lines:
-                line = self.lines[where[:end]]
+            # Of a list of tables that is wrong as a whole, the first.
+            if found := self.lines.get(where[:end]) or self.lines.get((*where[:end], 0)):
+                line = found
                 break
         self.mistakes.append(Mistake(line, text))
 

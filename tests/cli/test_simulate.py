@@ -1,0 +1,72 @@
+"""`xfs4iot simulate` runs the ATM that a profile says."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from xfs4iot import client
+
+XFS4IOT = (sys.executable, "-m", "xfs4iot", "simulate", "--plain", "--port", "0")
+PROFILE = """
+[services.Notes]
+kinds = ["CashDispenser"]
+[services.Coins]
+kinds = ["CashDispenser"]
+[services.Coins.units]
+unit1 = { currency = "EUR", value = 0.5, count = 30 }
+unit2 = { uses = ["reject"] }
+"""
+SCENARIO = """
+[[moment]]
+at = 0
+do = [{ command = "Simulator.EmptyUnit", payload = { unit = "unit1", service = "Coins", count = 10 } }]
+"""
+
+
+@pytest.fixture
+def ready(tmp_path: Path) -> Iterator[dict[str, Any]]:
+    """An ATM of this profile in a process of its own: the line it prints when it is ready."""
+    profile, scenario = tmp_path / "atm.toml", tmp_path / "day.toml"
+    profile.write_text(PROFILE)
+    scenario.write_text(SCENARIO)
+    arguments = ["--profile", str(profile), "--scenario", str(scenario), "--seed", "5", "--json"]
+    with subprocess.Popen([*XFS4IOT, *arguments], stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            yield json.loads(process.stdout.readline())
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
+
+
+async def test_the_services_of_a_profile_are_served_and_its_scenario_is_played(ready: dict[str, Any]) -> None:
+    assert list(ready["services"]) == ["Notes", "Coins", "Simulator"]
+    async with client.connect(ready["services"]["Simulator"]) as simulator:
+        truth = await simulator.call("Simulator.GetTruth")
+    assert truth["services"]["Coins"]["places"]["unit1"] == {"unit1": 20}
+    assert truth["services"]["Notes"]["places"]["unit1"] == {"unit1": 500}
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--profile", "nowhere"], "no such profile; profiles: default, sp-dev"),
+        (["--scenario", "wrong.toml"], "wrong.toml:2: moment"),
+        (["--profile", "wrong.toml"], "wrong.toml:2: moment is not known"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_told(tmp_path: Path, options: list[str], says: str) -> None:
+    (tmp_path / "wrong.toml").write_text('\n[[moment]]\ndo = [{ command = "Simulator.TakeItems" }]\n')
+    done = subprocess.run([*XFS4IOT, *options], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
