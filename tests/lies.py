@@ -285,7 +285,7 @@ STRUCTURES: tuple[Callable[[], Any], ...] = (
     lambda: cash_management.ItemsTakenEvent(),
     lambda: devices.Destination("stacker"),
     lambda: devices.ItemsMoved(1, "unit1", "stacker"),
-    lambda: object.__new__(devices.Dispensed),
+    lambda: object.__new__(devices.ItemsMoved),
 )
 
 
@@ -331,18 +331,18 @@ RAISED: tuple[Callable[[], BaseException], ...] = (
 
 
 @coroutine
-def _foreign() -> Generator[Any, Any, None]:
+def foreign() -> Generator[Any, Any, None]:
     yield "a message for another library"
 
 
 async def _await_foreign(device: Liar, arguments: tuple[Any, ...]) -> None:
-    await _foreign()
+    await foreign()
 
 
 async def _await_foreign_for_ever(device: Liar, arguments: tuple[Any, ...]) -> None:
     while True:
         try:
-            await _foreign()
+            await foreign()
         except TypeError:
             continue
 
@@ -419,7 +419,7 @@ WRONG_UNITS: Mapping[str, tuple[Any, ...]] = {
     "capacity": (None, -1, 1.5, "2000", float("nan")),
     "types": (None, ["cashOut"], frozenset({"cashOutt"}), frozenset({5}), "cashOut"),
     "items": (None, ["fit"], frozenset({"fitt"})),
-    "cash_items": ((5,), None, ["typeEUR20"], ("typeXYZ",), ("\ud800",), "typeEUR20"),
+    "cash_items": ((5,), ["typeEUR20"], ("typeXYZ",), ("\ud800",), "typeEUR20"),
     "currency": (5, "euro", "\ud800", b"EUR"),
     "value": (float("nan"), 20.0, "20", Decimal("NaN"), Decimal("Infinity"), Decimal(-1), Decimal("1e-50")),
     "id": (5, "", "too long", "\ud800", b"x"),

@@ -18,10 +18,7 @@ The functions that do this are made from the annotations once, when a class is f
 from __future__ import annotations
 
 import dataclasses
-import math
-import re
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from itertools import islice
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
@@ -29,6 +26,8 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 import msgspec
 
 from xfs4iot.protocol.annotations import evaluated, field_annotations, own_module
+from xfs4iot.protocol.exact_scalars import PLAIN, Check, anything, bounded, literal, nothing
+from xfs4iot.protocol.mismatch import CONTAINERS, Mismatch, cut, shown
 
 __all__ = [
     "Check",
@@ -44,44 +43,11 @@ __all__ = [
 ]
 
 _Value = TypeVar("_Value")
-Check = Callable[[Any], Any]
-"""Returns the value, or another that says the same and is exactly of the type; raises Mismatch."""
-
-_LARGEST = 2**53
-"""Whole numbers up to here pass through JSON, whoever reads it."""
-_MOST_DIGITS = 40
 _MOST_MEMBERS = 65_536
-_SHOWN = 60
 
 
 class Secret:
     """In an `Annotated`: the value is never shown, not even when it is wrong."""
-
-
-class Mismatch(ValueError):
-    """A value is not what it must be.
-
-    Attributes:
-        expected: what it must be; "" where `found` says all.
-        found: what it is, in few words.
-        path: where in the whole it stands, such as `moved[0].count`.
-    """
-
-    def __init__(self, expected: str, found: str, path: str = "") -> None:
-        super().__init__(expected, found, path)
-        self.expected = expected
-        self.found = found
-        self.path = path
-
-    def inside(self, where: str) -> Mismatch:
-        """The same, seen from the object that has the value at `where`."""
-        joint = "." if self.path and not self.path.startswith("[") else ""
-        return type(self)(self.expected, self.found, f"{where}{joint}{self.path}")
-
-    def __str__(self) -> str:
-        if not self.expected:
-            return f"{self.path}: {self.found}"
-        return f"{self.path or 'it'} is {self.found}; it must be {self.expected}"
 
 
 def checked(kind: type[_Value] | Any, value: Any) -> _Value:
@@ -152,48 +118,23 @@ def attribute(kind: type[Any], name: str) -> Check | None:
 _attributes: dict[tuple[type[Any], str], Check | None] = {}
 
 
-def shown(value: Any) -> str:
-    """A value in few words, whatever it is."""
-    kind = type(value)
-    if value is None:
-        return "None"
-    if kind is int and value.bit_length() > 200:
-        return f"an int of {value.bit_length()} bits"
-    if kind in (bool, int, float, Decimal):
-        text = repr(value) if kind is not Decimal else str(value)
-        return f"{kind.__name__} {_cut(text)}"
-    if kind is str:
-        return f"str {_cut(value)!r}"
-    try:
-        return f"{_cut(str(kind.__name__))} object" if kind not in _CONTAINERS else kind.__name__
-    except Exception:
-        return "an object"
-
-
-_CONTAINERS = (tuple, list, dict, set, frozenset, bytes, bytearray)
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-
-
 def _make(kind: Any) -> Check:
     origin = get_origin(kind)
     if kind is Any or kind is object:
-        return _anything
+        return anything
     if kind is None or kind is NoneType:
-        return _nothing
+        return nothing
     if origin is Annotated:
         return _annotated(*get_args(kind))
     if origin in (Union, UnionType):
         return _either(get_args(kind))
     if origin is Literal:
-        return _literal(get_args(kind))
+        return literal(get_args(kind))
     if origin is not None or kind in (tuple, list, dict, set, frozenset):
         return _container(origin or kind, get_args(kind))
     if not isinstance(kind, type):
         raise TypeError(f"values cannot be checked against {kind!r}")
-    if (plain := _PLAIN.get(kind)) is not None:
+    if (plain := PLAIN.get(kind)) is not None:
         return plain
     for base, make in _makers:
         if issubclass(kind, base):
@@ -209,102 +150,11 @@ def _make(kind: Any) -> Check:
     raise TypeError(f"values cannot be checked against {kind!r}")
 
 
-def _anything(value: Any) -> Any:
-    return value
-
-
-def _nothing(value: Any) -> None:
-    if value is not None:
-        raise Mismatch("None", shown(value))
-
-
-def _boolean(value: Any) -> Any:
-    if type(value) is not bool:
-        raise Mismatch("True or False", shown(value))
-    return value
-
-
-def _whole(least: int, most: int) -> Check:
-    def check(value: Any) -> Any:
-        if type(value) is not int or not least <= value <= most:
-            raise Mismatch(f"an int from {least} to {most}", shown(value))
-        return value
-
-    return check
-
-
-def _binary(value: Any) -> Any:
-    if type(value) is not bytes:
-        raise Mismatch("bytes", shown(value))
-    return value
-
-
-def _real(value: Any) -> Any:
-    if type(value) is int:
-        return _any_whole(value)
-    if type(value) is not float or not math.isfinite(value):
-        raise Mismatch("a finite float", shown(value))
-    return value
-
-
-def _decimal(value: Any) -> Any:
-    if type(value) is int and abs(value) <= _LARGEST:
-        return Decimal(value)
-    if type(value) is Decimal and value.is_finite():
-        exponent = value.as_tuple().exponent
-        assert isinstance(exponent, int)
-        if value.adjusted() < _MOST_DIGITS and exponent >= -_MOST_DIGITS:
-            return value
-    raise Mismatch(
-        f"a finite Decimal of at most {_MOST_DIGITS} digits before and behind the point", shown(value)
-    )
-
-
-def _text(value: Any) -> Any:
-    if type(value) is not str:
-        if not issubclass(type(value), str):
-            raise Mismatch("text (str)", shown(value))
-        value = str.__str__(value)
-    if not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise Mismatch("text that can be written as UTF-8", shown(value)) from None
-    return value
-
-
-_any_whole = _whole(-_LARGEST, _LARGEST)
-_PLAIN: Mapping[type[Any], Check] = {
-    bool: _boolean,
-    int: _any_whole,
-    float: _real,
-    str: _text,
-    bytes: _binary,
-    Decimal: _decimal,
-}
-
-
-def _literal(options: tuple[Any, ...]) -> Check:
-    expected = "one of " + ", ".join(map(repr, options)) if len(options) > 1 else repr(options[0])
-    by_type: dict[type[Any], frozenset[Any]] = {}
-    for option in options:
-        by_type[type(option)] = by_type.get(type(option), frozenset()) | {option}
-
-    def check(value: Any) -> Any:
-        if issubclass(type(value), str):
-            value = str.__str__(value)
-        if value not in by_type.get(type(value), ()):
-            raise Mismatch(expected, shown(value))
-        return value
-
-    return check
-
-
 def _annotated(kind: Any, *notes: Any) -> Check:
     inner = checker(kind)
     for note in notes:
         if isinstance(note, msgspec.Meta):
-            inner = _bounded(kind, inner, note)
+            inner = bounded(kind, inner, note)
         elif note is Secret or isinstance(note, Secret):
             inner = _unshown(inner)
     return inner
@@ -316,49 +166,8 @@ def _unshown(inner: Check) -> Check:
             return inner(value)
         except Mismatch as wrong:
             kind = type(value)
-            found = kind.__name__ if kind in (*_CONTAINERS, *_PLAIN, NoneType) else "an object"
+            found = kind.__name__ if kind in (*CONTAINERS, *PLAIN, NoneType) else "an object"
             raise Mismatch(wrong.expected, f"{found} (not shown)", wrong.path) from None
-
-    return check
-
-
-def _bounded(kind: Any, inner: Check, limits: msgspec.Meta) -> Check:
-    if kind is int:
-        least = limits.ge if limits.ge is not None else limits.gt + 1 if limits.gt is not None else -_LARGEST
-        most = limits.le if limits.le is not None else limits.lt - 1 if limits.lt is not None else _LARGEST
-        return _whole(int(least), int(most))
-    pattern = re.compile(limits.pattern) if limits.pattern is not None else None
-
-    def fits(value: Any) -> bool:
-        return (
-            (limits.ge is None or value >= limits.ge)
-            and (limits.gt is None or value > limits.gt)
-            and (limits.le is None or value <= limits.le)
-            and (limits.lt is None or value < limits.lt)
-            and (limits.min_length is None or len(value) >= limits.min_length)
-            and (limits.max_length is None or len(value) <= limits.max_length)
-            and (pattern is None or pattern.search(value) is not None)
-        )
-
-    wanted = ", ".join(
-        f"{name} {limit}"
-        for name, limit in (
-            ("at least", limits.ge),
-            ("above", limits.gt),
-            ("at most", limits.le),
-            ("below", limits.lt),
-            ("of a length of at least", limits.min_length),
-            ("of a length of at most", limits.max_length),
-            ("text like", limits.pattern),
-        )
-        if limit is not None
-    )
-
-    def check(value: Any) -> Any:
-        value = inner(value)
-        if not fits(value):
-            raise Mismatch(wanted, shown(value))
-        return value
 
     return check
 
@@ -401,11 +210,11 @@ def _container(kind: Any, arguments: tuple[Any, ...]) -> Check:
             return _members(tuple, checker(arguments[0]))
         if arguments:
             return _fixed(tuple(map(checker, arguments)))
-        return _members(tuple, _anything)
+        return _members(tuple, anything)
     if kind in (list, set, frozenset):
-        return _members(kind, checker(arguments[0]) if arguments else _anything)
+        return _members(kind, checker(arguments[0]) if arguments else anything)
     if kind is dict or (isinstance(kind, type) and issubclass(kind, Mapping)):
-        key, value = map(checker, arguments) if arguments else (_anything, _anything)
+        key, value = map(checker, arguments) if arguments else (anything, anything)
         return _mapping(kind is dict, key, value)
     raise TypeError(f"values cannot be checked against {kind!r}")
 
@@ -459,7 +268,7 @@ def _mapping(is_dict: bool, check_key: Check, check_value: Check) -> Check:
         try:
             return [(key, value[key]) for key in islice(value, _MOST_MEMBERS + 1)]
         except Exception as fault:
-            raise Mismatch(expected, f"a {_cut(kind.__name__)} that raises {type(fault).__name__}") from None
+            raise Mismatch(expected, f"a {cut(kind.__name__)} that raises {type(fault).__name__}") from None
 
     def check(value: Any) -> Any:
         found = entries(value)
@@ -475,7 +284,7 @@ def _mapping(is_dict: bool, check_key: Check, check_value: Check) -> Check:
             try:
                 exact = check_value(member)
             except Mismatch as wrong:
-                raise wrong.inside(f"[{_cut(repr(exact_key))}]") from None
+                raise wrong.inside(f"[{cut(repr(exact_key))}]") from None
             changed = changed or exact_key is not key or exact is not member
             taken[exact_key] = exact
         return taken if changed else value

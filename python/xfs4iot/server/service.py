@@ -205,6 +205,8 @@ class Service:
         except errors.DeviceNotReady as fault:
             state = "offline"
             self.log.error("the device is not ready: %s; it is tried again", fault)
+        except errors.HardwareError:
+            self.log.error("the device could not be opened; it is tried again")
         except errors.XfsError as fault:
             self.log.error("the device could not be opened: %s; it is tried again", fault)
         self._set_device_state(device, state)

@@ -211,9 +211,9 @@ class CashUnits(Kind[CashUnit, CashKept]):
             ):
                 yield name, f"value {unit.value} must be above 0, and one that an item can have"
             if not all(map(_ITEM.fullmatch, unit.cash_items)):
-                yield name, "ids of items are `type` and then capital letters or digits"
+                yield name, "cash_items are `type` and then capital letters or digits"
             if bank_notes and (unknown := [item for item in unit.cash_items if item not in bank_notes]):
-                yield name, f"its items {', '.join(unknown)} are none of the device's bank_notes"
+                yield name, f"cash_items {', '.join(unknown)} are not in the device's bank_notes"
 
     def is_other(self, kept: CashKept, unit: CashUnit) -> bool:
         """A unit of other items begins anew; not one of which only now is told what it holds."""
