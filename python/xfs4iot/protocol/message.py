@@ -79,6 +79,12 @@ class FreeKeys:
         }
         return cls(**values)
 
+    @classmethod
+    def kinds(cls) -> tuple[dict[str, Any], Any]:
+        """The types of the object's own properties, by wire name, and of the values under its free keys."""
+        hints = _hints(cls)
+        return {prop: hints[attribute] for attribute, prop in cls.PROPERTIES.items()}, hints["additional"]
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, type(self)) and self.to_plain() == other.to_plain()
 

@@ -1,7 +1,8 @@
 """Payloads from bytes to message classes and back. Amounts stay exact on the way.
 
 Numbers with a fraction are read as `Decimal` straight from their digits and written back as the
-shortest number that says the same; nothing passes through a float.
+shortest number that says the same; nothing passes through a float. A string is never a number,
+whatever digits are in it: see `number_strings`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from xfs4iot.protocol import errors
+from xfs4iot.protocol import errors, number_strings
 from xfs4iot.protocol.json_path import pointed
 from xfs4iot.protocol.message import FreeKeys, Payload
 
@@ -46,7 +47,9 @@ def _dec_hook(kind: type[Any], content: Any) -> Any:
 _encode = msgspec.json.Encoder(decimal_format="number", enc_hook=_enc_hook).encode
 _MOST_DIGITS = 40
 """Digits of a number before and behind the point: more than any amount, count or value has."""
-_MAYBE_EXTREME = re.compile(rb"\d[eE][+-]?\d{2}|\d{%d}" % _MOST_DIGITS)
+_LARGEST_INTEGER = 2**63 - 1
+"""What the ledger, and most clients, can hold."""
+_MAYBE_EXTREME = re.compile(rb"\d[eE][+-]?\d{2}|\d{19}")
 _LENGTHY = re.compile(rb'"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?')
 _MAYBE_LENGTHY = re.compile(rb"\d\.\d*0[,}\]]|\d[eE][+-]?\d")
 
@@ -120,8 +123,8 @@ def _refuse_extremes(payload: bytes) -> None:
             rest.extend((f"{path}.{name}", value) for name, value in content.items())
         elif isinstance(content, list):
             rest.extend((f"{path}[{index}]", value) for index, value in enumerate(content))
-        elif isinstance(content, int) and abs(content) >= 10**_MOST_DIGITS:
-            raise msgspec.ValidationError(f"number has more than {_MOST_DIGITS} digits - at `{path}`")
+        elif isinstance(content, int) and abs(content) > _LARGEST_INTEGER:
+            raise msgspec.ValidationError(f"integer is beyond {_LARGEST_INTEGER} - at `{path}`")
 
 
 @cache
@@ -164,4 +167,6 @@ def decode(kind: type[_Type], payload: bytes | None) -> _Type:
         raise errors.InvalidData(f"{path}: {text}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
         raise errors.InvalidData(f"$: the payload cannot be read: {wrong}") from None
+    if payload and number_strings.possible(key, payload):
+        number_strings.refuse(key, payload)
     return message
