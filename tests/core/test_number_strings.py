@@ -35,6 +35,9 @@ LIKE_NUMBERS = (
     "٥٠",
     "５０",
     "\t5",
+    "_5",
+    "i_n_f",
+    "\u001cNaN",
     "\u00a05",
     "\u20035",
 )
@@ -69,15 +72,14 @@ def payload(way: tuple[Any, ...], value: Any) -> Any:
 
 
 def accepted(version: str, command: str, content: Any) -> bool:
-    body: bytes | None = orjson.dumps(content)
+    body: bytes | None = orjson.dumps(content) if isinstance(content, dict) else content
     request = registry.command(command).request
     assert request is not None
     try:
         if version != registry.NEWEST:
             body = versions.adapt_request(command, body, version)
         wire.decode(request, body)
-    except errors.InvalidData as refused:
-        assert "expected" in str(refused) or "cannot be" in str(refused)
+    except errors.InvalidData:
         return False
     return True
 
@@ -101,10 +103,19 @@ def test_no_number_of_any_command_is_taken_from_a_string(version: str) -> None:
             assert accepted(version, command, payload(way, text)) is ignored, (command, way, text)
 
 
-@given(st.text(alphabet=st.characters(categories=["Nd", "Zs"], include_characters="+-._eEinfatysNI\t\n"), max_size=8))
+LETTERS = st.characters(categories=["Nd", "Zs"], include_characters="+-._eEinfatysNI\t\n")
+
+
+@given(st.text(alphabet=LETTERS, max_size=8))
 def test_whatever_a_string_is_made_of_it_is_no_amount(text: str) -> None:
     way = ("denomination", "denomination", "service", "currencies", "EUR")
     assert not accepted("2024-3", "CashDispenser.Dispense", payload(way, text))
+
+
+@pytest.mark.parametrize("text", [b"i\\u006e\\u0066", b"\\u0035", b"n\\u0061n", b"sn\\u0061N", b"\\u002b5"])
+def test_a_string_written_with_escapes_is_no_amount(text: bytes) -> None:
+    body = b'{"denomination":{"denomination":{"service":{"currencies":{"EUR":"%s"}}}}}' % text
+    assert not accepted("2024-3", "CashDispenser.Dispense", body)
 
 
 def test_texts_that_look_like_numbers_stay_texts() -> None:
@@ -112,7 +123,7 @@ def test_texts_that_look_like_numbers_stay_texts() -> None:
     read = wire.decode(cash_management.SetClassificationList, body)
     assert read.version == "50"
     assert (read.classification_elements or [])[0].serial_number == "12"
-    with pytest.raises(errors.InvalidData, match=r"^\$\.classificationElements\[1\]\.value: expected `number`"):
+    with pytest.raises(errors.InvalidData, match=r"^\$\.classificationElements\[1\]\.value: expected"):
         wire.decode(
             cash_management.SetClassificationList,
             b'{"classificationElements":[{"value":5},{"serialNumber":"7","value":"5"}]}',

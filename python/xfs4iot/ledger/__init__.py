@@ -10,12 +10,13 @@ from xfs4iot.ledger.errors import (
     VaultError,
 )
 from xfs4iot.ledger.journal import LedgerReader, Selection, Verification
-from xfs4iot.ledger.records import CounterKey, Intent, JournalLine, Movement, Posting, SetPosting
+from xfs4iot.ledger.records import MOST_ITEMS, CounterKey, Intent, JournalLine, Movement, Posting, SetPosting
 from xfs4iot.ledger.recovery import Recovery, recover
 from xfs4iot.ledger.service_ledger import ServiceLedger
 from xfs4iot.ledger.vault import Vault
 
 __all__ = [
+    "MOST_ITEMS",
     "CountBelowZero",
     "CounterKey",
     "Intent",

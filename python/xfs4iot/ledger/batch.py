@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -11,7 +12,7 @@ from typing import NamedTuple
 from xfs4iot.ledger.journal import chain, digest
 from xfs4iot.ledger.records import CounterKey, Intent, JournalLine, Posting, SetPosting
 
-__all__ = ["Batch", "Name", "Postings", "Scope", "Sealed"]
+__all__ = ["Batch", "Name", "Postings", "Scope", "Sealed", "Unwritable"]
 
 Scope = tuple[str, CounterKey]
 """One count of one service."""
@@ -21,6 +22,7 @@ Name = tuple[str, str]
 
 Postings = Iterable[Posting | SetPosting]
 
+_PARTS = ("counters", "documents", "vendor_data", "vault", "opened", "closed")
 _NO_COUNT = CounterKey("", "", "", "")
 
 
@@ -30,6 +32,10 @@ class Sealed(NamedTuple):
     attributes: bytes
     nonce: bytes
     sealed: bytes
+
+
+class Unwritable(Exception):
+    """Something in a batch cannot stand in the file, such as a number of 64 bits; nothing was written."""
 
 
 @dataclass
@@ -57,20 +63,6 @@ class Batch:
     def empty(self) -> bool:
         """Whether there is nothing to write."""
         return not (self.rows or self.documents or self.vendor_data or self.vault)
-
-    def copied(self) -> Batch:
-        """As it is now, whatever is added to it afterwards."""
-        return Batch(
-            self.sequence,
-            self.head,
-            list(self.rows),
-            dict(self.counters),
-            dict(self.documents),
-            dict(self.vendor_data),
-            dict(self.vault),
-            dict(self.opened),
-            set(self.closed),
-        )
 
     def end(self, intent: Intent, outcome: str) -> None:
         """Put the outcome of a movement at the end of the journal."""
@@ -121,17 +113,38 @@ class Batch:
         self.rows.append(line)
         return line
 
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """All that the block puts in, or nothing if it raises anything at all."""
+        lines, sequence, head = len(self.rows), self.sequence, self.head
+        kept = {name: getattr(self, name).copy() for name in _PARTS}
+        try:
+            yield
+        except BaseException:
+            del self.rows[lines:]
+            self.sequence, self.head = sequence, head
+            for name, before in kept.items():
+                setattr(self, name, before)
+            raise
+
     def store(self, connection: sqlite3.Connection) -> None:
-        """Write everything in one transaction.
+        """Write everything in one transaction; whatever is raised, no transaction stays open.
 
         Raises:
+            Unwritable: its contents cannot be written; nothing was.
             sqlite3.Error: it was not written, or it is not known whether it was.
         """
-        connection.execute("BEGIN IMMEDIATE")
         try:
-            self._store(connection)
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                self._store(connection)
+            except Exception as error:
+                if not _is_of_contents(error):
+                    raise
+                connection.execute("ROLLBACK")
+                raise Unwritable(str(error)) from error
             connection.execute("COMMIT")
-        except sqlite3.Error:
+        except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
@@ -159,6 +172,14 @@ class Batch:
             if columns is not None:
                 marks = ", ".join("?" * (2 + len(columns)))
                 connection.execute(f"INSERT INTO {table} VALUES ({marks})", (*where, *columns))
+
+
+def _is_of_contents(error: Exception) -> bool:
+    """Whether an error comes from what was to be written, and not from the file or the disk."""
+    if isinstance(error, sqlite3.IntegrityError):
+        # Only a line of another writer trips the triggers.
+        return error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_TRIGGER
+    return isinstance(error, sqlite3.DataError | sqlite3.ProgrammingError | ArithmeticError | ValueError)
 
 
 def _digested(

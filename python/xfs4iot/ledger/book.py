@@ -23,8 +23,8 @@ from typing import Any
 import trio
 
 from xfs4iot.ledger import files
-from xfs4iot.ledger.batch import Batch, Name, Postings, Scope, Sealed
-from xfs4iot.ledger.errors import CountBelowZero, LedgerError, LedgerFull, LedgerUnavailable
+from xfs4iot.ledger.batch import Batch, Name, Postings, Scope, Sealed, Unwritable
+from xfs4iot.ledger.errors import CountBelowZero, LedgerError, LedgerFull, LedgerUnavailable, remedy
 from xfs4iot.ledger.journal import GENESIS
 from xfs4iot.ledger.lock import WriterLock
 from xfs4iot.ledger.records import CounterKey, Intent, JournalLine, Posting, SetPosting
@@ -33,6 +33,8 @@ from xfs4iot.ledger.service_ledger import ServiceLedger
 __all__ = ["Ledger", "ServiceLedger"]
 
 _LARGEST = 2**62
+_LARGEST_COUNT = 2**53
+"""Far above all that is let in at the door, and far below what sums of many need in the file."""
 
 
 @dataclass
@@ -41,6 +43,7 @@ class _Write:
     result: Any = None
     failure: Exception | None = None
     done: bool = False
+    written: bool = False
 
 
 class Ledger:
@@ -156,35 +159,75 @@ class Ledger:
             for write in writes:
                 write.failure = self._broken
             return
+        if self._refused:
+            writes.insert(0, _Write(self._close_refused))
+        failure: Exception = LedgerUnavailable("the service ended before this was written")
+        try:
+            await self._put_down(writes)
+        except LedgerUnavailable as unavailable:
+            failure = unavailable
+        finally:
+            # Whatever was raised: what is not on the disk is never reported as done.
+            for write in writes:
+                if not write.written:
+                    write.failure = write.failure or failure
+
+    async def _put_down(self, writes: list[_Write]) -> None:
+        """Write all in one transaction; where one of them cannot be written, each by itself."""
         batch = Batch(self._sequence, self._head)
-        for intent in self._refused:
-            self._close(batch, intent, "failed")
         for write in writes:
-            before = batch.copied()
             try:
-                write.result = write.prepare(batch)
+                with batch.whole():
+                    write.result = write.prepare(batch)
             except LedgerError as refused:
                 write.failure = refused
             except Exception as fault:
                 # Others wait for the same commit, and must not pay for it.
-                batch = before
                 write.failure = LedgerError(f"{type(fault).__name__} while a booking was made up: {fault}")
                 write.failure.__cause__ = fault
-        if batch.empty:
+        writes = [write for write in writes if write.failure is None]
+        try:
+            if not batch.empty:
+                await self._store(batch)
+        except Unwritable as refused:
+            if len(writes) > 1:
+                for write in writes:
+                    await self._put_down([write])
+            else:
+                for write in writes:
+                    write.failure = LedgerError(f"this cannot be written into the ledger: {refused}")
             return
+        for write in writes:
+            write.written = True
+
+    async def _store(self, batch: Batch) -> None:
+        """Store a batch, and make memory as the disk is then.
+
+        Raises:
+            Unwritable: its contents cannot be written.
+            LedgerUnavailable: it is not known whether it was written.
+        """
         try:
             if self.path is None:
                 batch.store(self._connection)
             else:
                 with trio.CancelScope(shield=True):
                     await trio.to_thread.run_sync(batch.store, self._connection)
-        except sqlite3.Error as error:
-            self._broken = self._refusal(error)
-            self._failed = batch
-            for write in writes:
-                write.failure = write.failure or self._broken
-            return
+        except Unwritable:
+            raise
+        except BaseException as error:
+            refusal = self._refusal(error)
+            if self.path is not None or self._connection.in_transaction:
+                self._broken, self._failed = refusal, batch
+            if not isinstance(error, Exception):
+                raise
+            raise refusal from error
         self._take_over(batch)
+
+    def _close_refused(self, batch: Batch) -> None:
+        """Book as failed what was announced in a write that was told to have failed, and had not."""
+        for intent in self._refused:
+            self._close(batch, intent, "failed")
 
     @staticmethod
     def _close(batch: Batch, intent: Intent, outcome: str) -> None:
@@ -212,25 +255,23 @@ class Ledger:
         for intent in batch.closed:
             self._open.pop(intent, None)
 
-    def _refusal(self, error: sqlite3.Error) -> LedgerUnavailable:
+    def _refusal(self, error: BaseException) -> LedgerUnavailable:
         full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
         return (LedgerFull if full else LedgerUnavailable)(
             f"ledger {self.path} cannot be written: {error}; nothing moves and nothing more is accepted, so "
-            "that nothing is lost: make room or mend the disk, the service then goes on by itself"
+            f"that nothing is lost: {remedy(error)}; the service then goes on by itself"
         )
 
     def _mend(self) -> None:
         """Open the file again after a write failed, and find out how far it got."""
-        assert self.path is not None
         try:
-            connection = files.connected(self.path)
-        except sqlite3.Error as error:
-            self._broken = self._refusal(error)
-            return
-        before, self._connection = self._connection, connection
-        before.close()
-        try:
-            files.bring_home(connection)
+            if self.path is None:
+                self._connection.execute("ROLLBACK")
+            else:
+                connection = files.connected(self.path)
+                before, self._connection = self._connection, connection
+                before.close()
+                files.bring_home(connection)
             last, failed = self._last(), self._failed
             if failed is not None and last == (failed.sequence, failed.head):
                 # Whoever announced these was told that it failed, and moved nothing.
@@ -242,7 +283,7 @@ class Ledger:
                 )
                 return
             self._load()
-        except sqlite3.Error as error:
+        except Exception as error:
             self._broken = self._refusal(error)
             return
         self._broken = self._failed = None
@@ -251,9 +292,9 @@ class Ledger:
         """Put postings into the batch.
 
         Raises:
-            CountBelowZero: there would be fewer than no items; the batch is as before.
-            LedgerError: a posting is not of text and whole numbers, which alone SQLite gives back as
-                the journal has hashed them.
+            CountBelowZero: there would be fewer than no items.
+            LedgerError: there would be more items than any unit holds, or a posting is not of text and
+                whole numbers, which alone SQLite gives back as the journal has hashed them.
         """
         postings = tuple(postings)
         for posting in postings:
@@ -270,8 +311,13 @@ class Ledger:
             changes[scope] = held + delta
             lines.append((posting.key, delta))
         for (_, key), value in changes.items():
+            delta = sum(change for one, change in lines if one == key)
+            if abs(value) > _LARGEST_COUNT and abs(value) > abs(value - delta):
+                raise LedgerError(
+                    f'{service}: unit "{key.unit}" would have {value} items in {key.bucket}, more than any '
+                    "unit holds; nothing was booked"
+                )
             if key.bucket == "count" and value < 0:
-                delta = sum(change for one, change in lines if one == key)
                 raise CountBelowZero(service, key.unit, key.item, value - delta, delta)
         for key, delta in lines:
             batch.add(

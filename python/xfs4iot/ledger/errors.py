@@ -2,11 +2,40 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 from xfs4iot.protocol.errors import InternalError
 
-__all__ = ["CountBelowZero", "LedgerCorrupt", "LedgerError", "LedgerFull", "LedgerUnavailable", "VaultError"]
+__all__ = [
+    "CountBelowZero",
+    "LedgerCorrupt",
+    "LedgerError",
+    "LedgerFull",
+    "LedgerUnavailable",
+    "VaultError",
+    "remedy",
+]
+
+
+_REMEDIES = {
+    sqlite3.SQLITE_FULL: "make room on the disk",
+    sqlite3.SQLITE_BUSY: "another program holds the file: end it (a backup, a database tool)",
+    sqlite3.SQLITE_LOCKED: "another program holds the file: end it (a backup, a database tool)",
+    sqlite3.SQLITE_READONLY: "give this process the right to write the file and its directory",
+    sqlite3.SQLITE_PERM: "give this process the right to write the file and its directory",
+    sqlite3.SQLITE_AUTH: "give this process the right to write the file and its directory",
+    sqlite3.SQLITE_CANTOPEN: "see that file and directory are there, and may be written by this process",
+    sqlite3.SQLITE_IOERR: "the disk fails: mend or replace it",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged: stop the service and see `xfs4iot ledger check`",
+    sqlite3.SQLITE_NOTADB: "the file is damaged: stop the service and see `xfs4iot ledger check`",
+}
+
+
+def remedy(error: BaseException) -> str:
+    """What to do about a file that cannot be written or opened."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return _REMEDIES.get((code or 0) & 0xFF, "see that path, rights and disk are in order")
 
 
 class LedgerError(InternalError):

@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 
 from xfs4iot.ledger import schema
-from xfs4iot.ledger.errors import LedgerCorrupt, LedgerUnavailable
+from xfs4iot.ledger.errors import LedgerCorrupt, LedgerUnavailable, remedy
 from xfs4iot.ledger.journal import TAIL, verify
 
 __all__ = ["bring_home", "connected", "in_memory", "made", "opened"]
@@ -97,9 +97,9 @@ def opened(file: Path) -> sqlite3.Connection:
         _require_ledger(file)
         connection = connected(file)
     except OSError as error:
-        raise LedgerUnavailable(_cannot(file, error.strerror or str(error))) from error
+        raise LedgerUnavailable(_cannot(file, error.strerror or str(error), remedy(error))) from error
     except sqlite3.OperationalError as error:
-        raise LedgerUnavailable(_cannot(file, str(error))) from error
+        raise LedgerUnavailable(_cannot(file, str(error), remedy(error))) from error
     except sqlite3.DatabaseError as error:
         raise LedgerCorrupt(file, [str(error)]) from error
     try:
@@ -107,7 +107,7 @@ def opened(file: Path) -> sqlite3.Connection:
         found = verify(connection, tail=TAIL)
     except sqlite3.OperationalError as error:
         connection.close()
-        raise LedgerUnavailable(_cannot(file, str(error))) from error
+        raise LedgerUnavailable(_cannot(file, str(error), remedy(error))) from error
     except sqlite3.DatabaseError as error:
         connection.close()
         raise LedgerCorrupt(file, [str(error)]) from error
@@ -117,8 +117,8 @@ def opened(file: Path) -> sqlite3.Connection:
     return connection
 
 
-def _cannot(file: Path, reason: str) -> str:
-    return f"ledger {file} cannot be opened: {reason}; check the path, the rights and the disk"
+def _cannot(file: Path, reason: str, remedy: str) -> str:
+    return f"ledger {file} cannot be opened: {reason}; {remedy}"
 
 
 def _require_ledger(file: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import orjson
 
 __all__ = [
+    "MOST_ITEMS",
     "CounterKey",
     "Intent",
     "JournalLine",
@@ -21,6 +22,9 @@ __all__ = [
 
 OUTCOMES = ("done", "failed", "unknown")
 Outcome = str
+
+MOST_ITEMS = 1_000_000_000
+"""More than any unit holds: a larger count is a mistake, which whoever takes counts from outside refuses."""
 
 
 class CounterKey(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import orjson
 
 from xfs4iot.ledger.batch import Batch, Name, Postings, Sealed
-from xfs4iot.ledger.errors import CountBelowZero, LedgerError
+from xfs4iot.ledger.errors import LedgerError
 from xfs4iot.ledger.records import OUTCOMES, CounterKey, Intent, planned_postings
 from xfs4iot.ledger.vault import Vault
 
@@ -199,15 +199,9 @@ class ServiceLedger:
         noted = orjson.dumps({"planned": [], "detail": dict(detail or {})}).decode()
 
         def prepare(batch: Batch) -> None:
-            before = len(batch.rows), batch.sequence, batch.head
             line = batch.add("begin", None, self.name, kind, command, request_id, identity, detail=noted)
             intent = line.as_intent()
-            try:
-                self.ledger._post(batch, self.name, intent, changes)
-            except CountBelowZero:
-                del batch.rows[before[0] :]
-                batch.sequence, batch.head = before[1:]
-                raise
+            self.ledger._post(batch, self.name, intent, changes)
             batch.end(intent, "done")
             for name, value in (documents or {}).items():
                 batch.documents[self.name, name] = value

@@ -82,7 +82,8 @@ class FreeKeys:
     @classmethod
     def kinds(cls) -> tuple[dict[str, Any], Any]:
         """The types of the object's own properties, by wire name, and of the values under its free keys."""
-        hints = _hints(cls)
+        kind_of: Any = cls
+        hints = _hints(kind_of)
         return {prop: hints[attribute] for attribute, prop in cls.PROPERTIES.items()}, hints["additional"]
 
     def __eq__(self, other: object) -> bool:

@@ -21,7 +21,16 @@ from xfs4iot.protocol.message import FreeKeys
 
 __all__ = ["possible", "refuse"]
 
-_LIKE_A_NUMBER = re.compile(rb'"[ +-]*(?:[0-9.\\\x80-\xff]|[iI][nN][fF]|[sS]?[nN][aA][nN])')
+_LIKE_A_NUMBER = re.compile(
+    rb"""
+    "[ +_-]*                               # blanks and underscores say nothing to the decoder
+    (?: [0-9.\\\x80-\xff]                   # a digit, or what may stand for one
+      | [iI]_*(?: \\ | [nN]_*(?: \\ | [fF]))
+      | [sS]?_*(?: \\ | [nN]_*(?: \\ | [aA]_*(?: \\ | [nN])))
+    )
+    """,
+    re.VERBOSE,
+)
 _read = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
@@ -98,7 +107,7 @@ def _parts(kind: Any) -> _Parts:
 @cache
 def _has_decimals(kind: Any) -> bool:
     """Whether a type has a decimal anywhere in it."""
-    open_, seen = [kind], set()
+    open_, seen = [kind], set[Any]()
     while open_:
         parts = _parts(open_.pop())
         if parts.number:

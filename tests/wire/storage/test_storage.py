@@ -68,6 +68,12 @@ REFUSED = [
     ("negative retracts", configure("unit5", maxRetracts=-1), "invalidData"),
     ("kind outside an exchange", configure("unit1", value=20), "noExchangeActive"),
     ("item not configured", fill("unit1", typeEUR20={"fit": 1}), "invalidData"),
+    ("a count beyond 63 bits", fill("unit5", unrecognized=2**63), "invalidData"),
+    ("the largest of 63 bits", fill("unit5", unrecognized=2**63 - 1), "invalidData"),
+    ("many counts, too many together", fill("unit5", unrecognized=10**9 + 1), "invalidData"),
+    ("a threshold beyond all units", configure("unit5", highThreshold=2**63 - 1), "invalidData"),
+    ("a count as a string", fill("unit1", typeEUR10={"fit": "5"}), "invalidData"),
+    ("a value as a string", configure("unit1", value="10"), "invalidData"),
     ("more than fits", fill("unit1", typeEUR10={"fit": 2001}), "invalidData"),
 ]
 

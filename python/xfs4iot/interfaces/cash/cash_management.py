@@ -19,6 +19,7 @@ from xfs4iot.devices import Destination, Retracted, RetractRequest, implements
 from xfs4iot.interfaces.cash.checks import device_there, no_exchange, position_exists
 from xfs4iot.interfaces.cash.classification import is_listed
 from xfs4iot.interfaces.cash.counts import Booking
+from xfs4iot.interfaces.cash.money import is_item_value
 from xfs4iot.interfaces.cash.movement import CashMovements
 from xfs4iot.interfaces.cash.positions import (
     destination,
@@ -166,10 +167,14 @@ def calibration_target_exists(on: CashManagement, request: messages.CalibrateCas
 
 @check("invalidData")
 def levels_given(on: CashManagement, request: messages.SetClassificationList) -> None:
-    """the level of each element"""
+    """the level and the value of each element"""
     for number, element in enumerate(request.classification_elements or []):
         if element.level is None:
             raise errors.InvalidData(f"$.classificationElements[{number}].level is missing")
+        if element.value is not None and not is_item_value(element.value):
+            raise errors.InvalidData(
+                f"$.classificationElements[{number}].value: {element.value} is no value of an item"
+            )
 
 
 @check("invalidCurrency")

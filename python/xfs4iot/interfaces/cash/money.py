@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-__all__ = ["is_exact", "is_possible"]
+__all__ = ["is_exact", "is_item_value", "is_possible"]
 
 _LARGEST = Decimal(10) ** 14
 _SMALLEST = Decimal("0.00001")
@@ -22,3 +22,8 @@ def is_possible(amount: Decimal) -> bool:
 def is_exact(amount: Decimal) -> bool:
     """Whether an amount that is possible has five decimals at most."""
     return amount == amount.quantize(_SMALLEST)
+
+
+def is_item_value(value: Decimal) -> bool:
+    """Whether an item can be worth as much; tokens may be worth nothing."""
+    return value >= 0 and is_possible(value) and is_exact(value)

@@ -19,8 +19,8 @@ import msgspec
 
 from xfs4iot.devices import CashUnit, CashUnitError, UnitFailure
 from xfs4iot.interfaces.cash.counts import CashCounts, item_counts
-from xfs4iot.interfaces.cash.money import is_exact, is_possible
-from xfs4iot.interfaces.storage.kind import Kept, Kind, Setting
+from xfs4iot.interfaces.cash.money import is_item_value
+from xfs4iot.interfaces.storage.kind import Kept, Kind, Setting, require_countable
 from xfs4iot.interfaces.storage.storage import Storage
 from xfs4iot.ledger import SetPosting
 from xfs4iot.protocol import errors
@@ -110,6 +110,9 @@ class Configuration(msgspec.Struct, frozen=True):
 
     def _check(self, unit: CashUnit, known_items: set[str], path: str) -> None:
         low, high = self.low_threshold or 0, self.high_threshold or 0
+        retracts = self.max_retracts or 0
+        for name, number in (("lowThreshold", low), ("highThreshold", high), ("maxRetracts", retracts)):
+            require_countable(number, f"{path}.{name}")
         for name, threshold in (("lowThreshold", low), ("highThreshold", high)):
             if unit.capacity and threshold >= unit.capacity:
                 raise errors.InvalidData(
@@ -121,9 +124,7 @@ class Configuration(msgspec.Struct, frozen=True):
             raise errors.InvalidData(
                 f"{path}.cashItems: unknown items {', '.join(unknown)}; see CashManagement.GetBankNoteTypes"
             )
-        if self.value is not None and not (
-            self.value >= 0 and is_possible(self.value) and is_exact(self.value)
-        ):
+        if self.value is not None and not is_item_value(self.value):
             raise errors.InvalidData(f"{path}.value: {self.value} is not a value that an item can have")
 
 
@@ -149,6 +150,7 @@ def _check_initial(
     Raises:
         InvalidData: it cannot be in there.
     """
+    require_countable(sum(initial.values()), path)
     for item, _ in initial:
         if item and item not in configuration.cash_items:
             raise errors.InvalidData(

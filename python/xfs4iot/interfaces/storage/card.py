@@ -17,7 +17,7 @@ import msgspec
 
 from xfs4iot.devices import CardUnit
 from xfs4iot.interfaces.storage.counts import Counts
-from xfs4iot.interfaces.storage.kind import Kept, Kind, Setting, Units
+from xfs4iot.interfaces.storage.kind import Kept, Kind, Setting, Units, require_countable
 from xfs4iot.ledger import SetPosting
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import card_reader as messages
@@ -84,6 +84,7 @@ class CardUnits(Kind[CardUnit, CardKept]):
         needs_exchange = None
         if (configuration := wanted.configuration) is not None:
             threshold = configuration.threshold
+            require_countable(threshold or 0, f"{path}.configuration.threshold")
             if threshold is not None and capacity and threshold >= capacity:
                 raise errors.InvalidData(
                     f"{path}.configuration.threshold: {threshold} is not within "
@@ -99,6 +100,7 @@ class CardUnits(Kind[CardUnit, CardKept]):
         initial = wanted.status.initial_count if wanted.status is not None else None
         if initial is None:
             return Setting(kept, needs_exchange=needs_exchange)
+        require_countable(initial, f"{path}.status.initialCount")
         if capacity and initial > capacity:
             raise errors.InvalidData(
                 f"{path}.status.initialCount: {initial} cards do not fit; the unit holds {capacity}"

@@ -15,16 +15,26 @@ from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 import msgspec
 
 from xfs4iot.devices import StorageUnit, UnitStatus
-from xfs4iot.ledger import Posting, SetPosting
+from xfs4iot.ledger import MOST_ITEMS, Posting, SetPosting
 from xfs4iot.protocol import errors, wire
 from xfs4iot.server.service import Service
 
-__all__ = ["Accuracy", "Kept", "Kind", "Setting"]
+__all__ = ["Accuracy", "Kept", "Kind", "Setting", "require_countable"]
 
 Accuracy = Literal["accurate", "accurateSet", "inaccurate", "unknown"]
 
 _Unit = TypeVar("_Unit", bound=StorageUnit)
 _Kept = TypeVar("_Kept", bound="Kept")
+
+
+def require_countable(number: int, path: str) -> None:
+    """Refuse a count or a threshold that no unit can have.
+
+    Raises:
+        InvalidData: it is negative, or above `MOST_ITEMS`.
+    """
+    if not 0 <= number <= MOST_ITEMS:
+        raise errors.InvalidData(f"{path}: {number} is not within 0 to {MOST_ITEMS} items")
 
 
 class Kept(msgspec.Struct):
