@@ -208,9 +208,7 @@ class CashUnits(Kind[CashUnit, CashKept]):
                 yield name, f"initial {unit.initial} is more than its capacity of {unit.capacity}"
             if unit.currency is not None and not _CURRENCY.fullmatch(unit.currency):
                 yield name, f"currency {unit.currency!r} must be three capital letters"
-            if unit.value is not None and not (
-                unit.value > 0 and is_possible(unit.value) and is_exact(unit.value)
-            ):
+            if unit.value is not None and not (unit.value > 0 and is_item_value(unit.value)):
                 yield name, f"value {unit.value} must be above 0, and one that an item can have"
             if not all(map(_ITEM.fullmatch, unit.cash_items)):
                 yield name, "cash_items are `type` and then capital letters or digits"
