@@ -34,6 +34,7 @@ MAY_USE = {
         "denominate",
     },
     "client": {"protocol", "transport", "_core"},
+    "testing": {"assembly", "interfaces", "server", "devices", "ledger", "protocol"},
 }
 """What each room may import; the command line and the package itself stand on top."""
 

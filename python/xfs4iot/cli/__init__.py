@@ -21,6 +21,7 @@ _COMMANDS = {
     "demo": "A simulated ATM pays out money over TLS, end to end.",
     "simulate": "Run a whole simulated ATM until interrupted.",
     "serve": "Run real services from a configuration file.",
+    "check-device": "Check a vendor's device class, faults included.",
     "discover": "Find the publishers and services of a host.",
     "call": "Send one command to a service.",
     "watch": "Print the events of a service.",
@@ -31,7 +32,7 @@ _COMMANDS = {
     "certificate": "Make, sign, show and check certificates.",
     "completion": "Let a shell complete what is typed.",
 }
-"""Every command with its one line of help; `<name>.py` beside this file holds it."""
+"""Every command with its one line of help; `<name>.py` beside this file holds it, with `_` for `-`."""
 
 
 class _Lazy(Group):
@@ -41,7 +42,9 @@ class _Lazy(Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command = getattr(import_module(f"xfs4iot.cli.{cmd_name}"), cmd_name)
+        name = cmd_name.replace("-", "_")
+        module = import_module(f"xfs4iot.cli.{name}")
+        command = getattr(module, f"{name}_command", None) or getattr(module, name)
         assert isinstance(command, click.Command)
         return command
 

@@ -1,0 +1,28 @@
+"""The test kit for vendors: a device class is served as `serve` would, and driven through the wire.
+
+    report = trio.run(check_device, MyDispenser)
+    assert report.good, report.text()
+
+`xfs4iot check-device module:Class` and the pytest fixture `xfs4iot_check` are made of it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from xfs4iot.testing.checking import check_device
+    from xfs4iot.testing.faults import FAULTS
+    from xfs4iot.testing.report import Finding, Report
+
+__all__ = ["FAULTS", "Finding", "Report", "check_device"]
+
+_HOMES = {"FAULTS": "faults", "Finding": "report", "Report": "report", "check_device": "checking"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name when it is first used: every pytest loads this package for its plug-in."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

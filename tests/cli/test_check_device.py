@@ -1,0 +1,126 @@
+"""`xfs4iot check-device` and its pytest fixture find what a device class does wrong, and pass a good one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+from xml.etree import ElementTree as xml
+
+import pytest
+
+from xfs4iot.simulator import SimulatedCashDispenser
+
+ROOT = Path(__file__).parent.parent.parent
+
+WRONG = """
+from xfs4iot import devices
+from xfs4iot.protocol import errors
+
+
+class Wrong(devices.CashDispenser):
+    async def open(self):
+        await super().open()
+        self.port.open()
+
+    async def cash_units(self):
+        kind = {"types": frozenset({"cashOut"}), "currency": "EUR", "value": 20, "initial": 100}
+        return {"unit1": devices.CashUnit(index=1, **kind)}
+
+    async def dispense(self, request, events):
+        raise errors.CommandError("noSuchCode", "a code that the standard does not have")
+
+    async def presnt(self, position, events):
+        ...
+
+
+class Port:
+    def open(self):
+        pass
+
+
+def stand_in(device):
+    device.port = Port()
+"""
+
+
+def check(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "xfs4iot", "check-device", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=directory, timeout=120)
+
+
+def test_the_device_of_the_readme_passes() -> None:
+    done = check(ROOT / "examples", "two_cassettes:TwoCassettes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 wrong" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_what_is_wrong_is_named_and_fails_the_build(tmp_path: Path) -> None:
+    (tmp_path / "wrong.py").write_text(WRONG)
+    done = check(tmp_path, "wrong:Wrong", "--stand-in", "wrong:stand_in", "--json", "--junit", "junit.xml")
+    assert done.returncode == 1, done.stdout + done.stderr
+    found = json.loads(done.stdout)
+    problems = {(one["subject"], one["fault"]): one["problem"] for one in found["findings"] if one["problem"]}
+    assert "did you mean present?" in problems["class", ""]
+    assert "noSuchCode" in problems["CashDispenser.Dispense", ""]
+    assert found["notOffered"]["CashDispenser.Present"] == "Wrong does not override present"
+    (suite,) = xml.parse(tmp_path / "junit.xml").getroot()
+    failed = [one for one in found["findings"] if one["problem"]]
+    assert int(suite.attrib["failures"]) == len(failed) == len(suite.findall("testcase/failure"))
+
+
+def test_without_the_stand_in_the_hardware_is_missed(tmp_path: Path) -> None:
+    (tmp_path / "wrong.py").write_text(WRONG)
+    done = check(tmp_path, "wrong:Wrong", "--json", "--no-faults")
+    states = {one["subject"]: one["outcome"] for one in json.loads(done.stdout)["findings"]}
+    assert states["open"] == "hardwareError"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nowhere:Thing"],
+        ["wrong:Wrung"],
+        ["wrong:Wrong", "--stand-in", "wrong:nothing"],
+        ["wrong:Wrong", "--fault", "flood"],
+        ["wrong:Wrong", "--options", "missing.toml"],
+    ],
+)
+def test_what_cannot_be_loaded_is_bad_usage(arguments: list[str], tmp_path: Path) -> None:
+    (tmp_path / "wrong.py").write_text(WRONG)
+    done = check(tmp_path, *arguments)
+    assert done.returncode == 2
+    assert done.stderr
+
+
+def test_the_fixture_fails_the_test_of_a_vendor(tmp_path: Path) -> None:
+    (tmp_path / "wrong.py").write_text(WRONG)
+    (tmp_path / "test_vendor.py").write_text(
+        "import wrong\n\n"
+        "def test_mine(xfs4iot_check):\n"
+        "    xfs4iot_check(wrong.Wrong, stand_in=wrong.stand_in, faults=())\n"
+    )
+    installed = any(one.name == "xfs4iot" for one in entry_points(group="pytest11"))
+    plugin = [] if installed else ["-p", "xfs4iot.testing.pytest_plugin"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *plugin, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        timeout=120,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "CashDispenser.Dispense: it ended with hardwareError" in done.stdout
+
+
+async def test_the_simulated_dispenser_passes() -> None:
+    from xfs4iot.testing import check_device
+
+    report = await check_device(SimulatedCashDispenser, {"seconds": 0})
+    assert report.good, report.text()
+    struck = {one.fault for one in report.findings if one.subject == "CashDispenser.Dispense"}
+    assert struck == {"", "slow", "cancelled", "raising", "power cut"}
