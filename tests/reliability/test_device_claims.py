@@ -475,3 +475,35 @@ async def test_what_a_secret_is_instead_stands_in_no_log(
     assert "Careless.token_key returned what cannot be: it is str (not shown)" in caplog.text
     assert "0123456789abcdef" not in caplog.text
     await client.success("Common.Status")
+
+
+class Loose(devices.BarcodeReader):
+    """Returns what it read as it comes to hand."""
+
+    symbologies = frozenset({"qrCode"})
+    found: Any = None
+
+    async def read(self, wanted: frozenset[str] | None, events: devices.CommandEvents) -> Any:
+        return self.found
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        "4929000000000000",
+        ("4929000000000000",),
+        ["4929000000000000"],
+        (devices.Barcode("4929000000000000"),),  # type: ignore[arg-type]
+        (devices.Barcode(b"x", symbology=5, symbology_name="4929"),),  # type: ignore[arg-type]
+    ],
+)
+async def test_what_a_code_says_stands_in_no_log_however_it_is_returned(
+    nursery: trio.Nursery, caplog: pytest.LogCaptureFixture, found: Any
+) -> None:
+    device = Loose("Loose")
+    device.found = found
+    (client,) = await served(nursery, device)
+    completion = await client.completion("BarcodeReader.Read", {})
+    assert completion["header"]["completionCode"] == "hardwareError"
+    assert "Loose.read returned what cannot be" in caplog.text
+    assert "4929" not in caplog.text + str(completion)

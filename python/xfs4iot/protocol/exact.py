@@ -28,6 +28,7 @@ import msgspec
 from xfs4iot.protocol.annotations import evaluated, field_annotations, own_module
 from xfs4iot.protocol.exact_scalars import PLAIN, Check, anything, bounded, literal, nothing
 from xfs4iot.protocol.mismatch import CONTAINERS, Mismatch, cut, shown
+from xfs4iot.protocol.sensitive import SENSITIVE
 
 __all__ = [
     "Check",
@@ -111,8 +112,27 @@ def attribute(kind: type[Any], name: str) -> Check | None:
     except KeyError:
         annotation = field_annotations(kind).get(name)
         made = None if annotation is None else checker(evaluated(*annotation))
+        if made is not None and _on_the_wire(name) in SENSITIVE:
+            made = _without_text(made)
         _attributes[key] = made
         return made
+
+
+def _on_the_wire(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(map(str.capitalize, rest))
+
+
+def _without_text(inner: Check) -> Check:
+    """The same, but text is not shown when it is wrong: it may be a PIN, a key, a track."""
+
+    def check(value: Any) -> Any:
+        try:
+            return inner(value)
+        except Mismatch as wrong:
+            raise wrong.without_text() from None
+
+    return check
 
 
 _attributes: dict[tuple[type[Any], str], Check | None] = {}

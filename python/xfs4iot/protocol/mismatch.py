@@ -32,6 +32,12 @@ class Mismatch(ValueError):
         joint = "." if self.path and not self.path.startswith("[") else ""
         return type(self)(self.expected, self.found, f"{where}{joint}{self.path}")
 
+    def without_text(self) -> Mismatch:
+        """The same, not showing what text was found."""
+        return (
+            type(self)(self.expected, "str (not shown)", self.path) if self.found.startswith("str ") else self
+        )
+
     def __str__(self) -> str:
         if not self.expected:
             return f"{self.path}: {self.found}"

@@ -50,8 +50,24 @@ def declared(operation: Callable[..., Any]) -> Declared:
             f"not for {operation!r}: its annotation says what may be returned"
         )
     returns = evaluated(operation.__annotations__["return"], operation.__module__)
-    found = _declared[operation] = Declared(operation.__name__, exact.checker(returns))
+    found = _declared[operation] = Declared(operation.__name__, _discreet(exact.checker(returns)))
     return found
+
+
+def _discreet(check: exact.Check) -> exact.Check:
+    """The same, but text that comes in place of a whole result, or of one of several, is not shown.
+
+    It has no name that says whether it may stand in a log; it may be what a card or a code says.
+    """
+
+    def discreet(result: Any) -> Any:
+        try:
+            return check(result)
+        except exact.Mismatch as wrong:
+            nameless = not wrong.path or (wrong.path.startswith("[") and "." not in wrong.path)
+            raise (wrong.without_text() if nameless else wrong) from None
+
+    return discreet
 
 
 def require_defined(failure: errors.XfsError | None, command: Command | None) -> None:
