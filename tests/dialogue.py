@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import trio
 import trio_websocket
 
+from strict import complaints
 from xfs4iot.protocol.versions import telling_version
 
 __all__ = ["Dialogue", "another", "dialogue", "outcome"]
@@ -21,15 +22,22 @@ class Dialogue:
     """Sends texts or messages and receives messages, over trio-websocket.
 
     Attributes:
+        dialect: of the service; what the standard's says is read by a strict client, see `strict`.
         passed: events that came while something else was waited for.
         uri: of the service; "" where the conversation was not begun by `dialogue`.
     """
 
     uri = ""
 
-    def __init__(self, connection: trio_websocket.WebSocketConnection, specification: str = "2024-3") -> None:
+    def __init__(
+        self,
+        connection: trio_websocket.WebSocketConnection,
+        specification: str = "2024-3",
+        dialect: str = "standard",
+    ) -> None:
         self.connection = connection
         self.specification = specification
+        self.dialect = dialect
         self.passed: list[dict[str, Any]] = []
         self._last = 0
 
@@ -51,6 +59,9 @@ class Dialogue:
         with trio.fail_after(_PATIENCE):
             text = await self.connection.get_message()
         message: dict[str, Any] = json.loads(text, parse_float=Decimal)
+        if self.dialect == "standard":
+            wrong = complaints(message)
+            assert not wrong, (wrong, message)
         return message
 
     async def until(
@@ -118,6 +129,7 @@ def _fits(message: dict[str, Any], type: str, request_id: int | None, name: str 
 async def dialogue(
     uri: str,
     specification: str = "2024-3",
+    dialect: str = "standard",
     *,
     task_status: trio.TaskStatus[Dialogue] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -126,7 +138,7 @@ async def dialogue(
     stream = await trio.open_tcp_stream(parts.hostname or "", parts.port or 80)
     async with stream, trio.open_nursery() as nursery:
         connection = await trio_websocket.wrap_client_stream(nursery, stream, parts.netloc, parts.path)
-        conversation = Dialogue(connection, specification)
+        conversation = Dialogue(connection, specification, dialect)
         conversation.uri = uri
         task_status.started(conversation)
         await trio.sleep_forever()

@@ -93,9 +93,9 @@ class _Reader(toml_file.Reader):
                     (*where, "name"),
                     f"service name {service.name!r} cannot be part of a URI; use letters, digits, _ . -",
                 )
-            if service.name in names:
+            if service.name.lower() in names:
                 self.mistake((*where, "name"), f"service {service.name!r} is configured twice")
-            names.add(service.name)
+            names.add(service.name.lower())
             try:
                 device = load_device(service.device)
             except ModuleUnknown as problem:

@@ -14,7 +14,7 @@ from rich.console import Console
 from xfs4iot import client
 from xfs4iot.cli.arguments import money
 from xfs4iot.cli.connection import run, tracer
-from xfs4iot.cli.hosting import simulated_atm
+from xfs4iot.cli.hosting import dialect_option, simulated_atm
 from xfs4iot.cli.published import show_published
 from xfs4iot.cli.table import Table
 from xfs4iot.protocol import versions
@@ -25,7 +25,8 @@ __all__ = ["demo"]
 @click.command()
 @click.option("--amount", default="230", show_default=True, callback=money, help="EUR to pay out.")
 @click.option("--trace", is_flag=True, help="Print every message.")
-def demo(amount: Decimal, trace: bool) -> None:
+@dialect_option
+def demo(amount: Decimal, trace: bool, dialect: str | None) -> None:
     """A simulated ATM behind TLS is discovered and pays out money.
 
     Real WebSocket messages over a real TLS socket, with a throw-away certificate
@@ -36,7 +37,7 @@ def demo(amount: Decimal, trace: bool) -> None:
     async def main() -> int:
         began = time.perf_counter()
         with tempfile.TemporaryDirectory(prefix="xfs4iot-demo-") as directory:
-            async with simulated_atm(Path(directory)) as atm:
+            async with simulated_atm(Path(directory), dialect=dialect) as atm:
                 await _withdraw(console, atm.publisher.uri(), atm.ca, amount, trace)
         console.print(f"[green]✓[/] all of it in {time.perf_counter() - began:.1f} s; nothing is left behind")
         return 0

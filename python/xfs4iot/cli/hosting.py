@@ -7,11 +7,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import trio
 
 from xfs4iot.assembly import Publisher
 from xfs4iot.interfaces.common.end_to_end_security import EndToEndSecurity
 from xfs4iot.ledger import Ledger
+from xfs4iot.protocol.dialects import BY_NAME
 from xfs4iot.simulator import atm
 from xfs4iot.simulator.profile import read
 from xfs4iot.simulator.shipped import DEFAULT
@@ -19,7 +21,14 @@ from xfs4iot.transport.certificates import test_authority
 from xfs4iot.transport.rotation import Credentials
 from xfs4iot.transport.tls import TLSConfig
 
-__all__ = ["Hosted", "running", "simulated_atm"]
+__all__ = ["Hosted", "dialect_option", "running", "simulated_atm"]
+
+dialect_option = click.option(
+    "--dialect",
+    type=click.Choice(list(BY_NAME)),
+    help="How clients are answered; sp-dev: as the clients of the SP-Dev framework read it. "
+    "Default: as the profile says, else standard.",
+)
 
 
 @dataclass(frozen=True)
@@ -62,6 +71,7 @@ async def simulated_atm(
     seed: int | None = None,
     security: EndToEndSecurity | None = None,
     scenario: Path | None = None,
+    dialect: str | None = None,
 ) -> AsyncIterator[Hosted]:
     """Run a whole simulated ATM whose certificates and ledger are kept in `directory`.
 
@@ -72,6 +82,7 @@ async def simulated_atm(
         port: see `Publisher`.
         plain: without TLS.
         seconds, seed, security, scenario: see `xfs4iot.simulator.atm`.
+        dialect: see `Publisher`; None as the profile says.
 
     Raises:
         ConfigurationError: the profile or the scenario cannot be used.
@@ -96,7 +107,9 @@ async def simulated_atm(
             security=security,
             scenario=scenario,
         )
-        publisher = Publisher(services, host=host, port=port, credentials=credentials)
+        publisher = Publisher(
+            services, host=host, port=port, credentials=credentials, dialect=dialect or wanted.dialect
+        )
         async with running(publisher):
             yield Hosted(publisher, ca)
     finally:

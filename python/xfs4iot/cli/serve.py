@@ -138,6 +138,7 @@ async def _serve(configuration: Configuration, credentials: Credentials | None) 
             port=configuration.publisher.port,
             advertise=configuration.publisher.advertise,
             plain_anywhere=configuration.publisher.plain_anywhere,
+            dialect=configuration.publisher.dialect,
             credentials=credentials,
             access=Access(access.client, anonymous=access.anonymous, origins=access.origins),
             limits=Limits(

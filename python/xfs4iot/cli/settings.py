@@ -38,6 +38,7 @@ class PublisherSettings:
     vendor_name: str = "xfs4iot"
     plain: bool = False
     plain_anywhere: bool = False
+    dialect: Literal["standard", "sp-dev"] = "standard"
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from xfs4iot.cli import arguments
 from xfs4iot.cli.connection import run
-from xfs4iot.cli.hosting import simulated_atm
+from xfs4iot.cli.hosting import dialect_option, simulated_atm
 from xfs4iot.cli.published import show_published
 from xfs4iot.interfaces.common.end_to_end_security import EndToEndSecurity
 from xfs4iot.simulator.shipped import DEFAULT, names
@@ -58,6 +58,7 @@ __all__ = ["simulate"]
     show_default=True,
     help="With --token-key: seconds after which a command nonce is gone; 0: never.",
 )
+@dialect_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line when ready.")
 def simulate(
     port: int | None,
@@ -70,6 +71,7 @@ def simulate(
     seconds: float | None,
     token_key: Path | None,
     nonce_timeout: int,
+    dialect: str | None,
     as_json: bool,
 ) -> None:
     """Run a simulated ATM: a service for each device of its profile, and Simulator, which drives them.
@@ -101,6 +103,7 @@ def simulate(
                 seed=seed,
                 security=security,
                 scenario=scenario,
+                dialect=dialect,
             ) as atm:
                 services = {name: atm.publisher.uri(name) for name in atm.publisher.services}
                 if as_json:

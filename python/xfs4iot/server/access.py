@@ -1,7 +1,8 @@
 """Who may connect, and who may do what.
 
-A client is known by its certificate (fingerprint, subject or a name in it) or by a bearer
-token; the first rule that fits gives it a name and the commands it may use. A client that
+A client is known by its certificate (fingerprint, subject or a name in it), by a bearer token,
+or by the address it comes from; the first rule that fits gives it a name, the commands it may
+use and, if it reads no other, a dialect. A client that
 no rule fits is `anonymous`, with an allow list of its own. A request that comes from a web
 page (it has an `Origin`) is refused unless the origin is listed: a page in a browser must
 not drive an ATM.
@@ -10,6 +11,7 @@ not drive an ATM.
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import logging
 import re
 from collections.abc import Iterable, Iterator
@@ -17,6 +19,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from xfs4iot.protocol import errors, registry
+from xfs4iot.protocol.dialects import BY_NAME, dialect_named
 from xfs4iot.protocol.index import COMMANDS
 from xfs4iot.server.peer import Peer
 from xfs4iot.transport.identity import Identity
@@ -46,6 +49,9 @@ class ClientRule:
         subject: subject of its certificate, as in RFC 4514.
         san: a name or address in its certificate.
         token_hash: hash of its bearer token, as `xfs4iot certificate token` prints it.
+        address: the address or network it comes from, such as `10.0.7.0/24`. Whoever can send
+            from there is meant: where it matters who that is, give a certificate or token too.
+        dialect: how it is answered, `standard` or `sp-dev`; None as the listener says.
     """
 
     name: str
@@ -54,6 +60,8 @@ class ClientRule:
     subject: str | None = None
     san: str | None = None
     token_hash: str | None = None
+    address: str | None = None
+    dialect: str | None = None
 
     def mistakes(self) -> Iterator[tuple[str | None, str]]:
         """What in this rule can never work: the property, or None for the whole, and what to write."""
@@ -67,13 +75,32 @@ class ClientRule:
                 "token_hash",
                 "a token_hash is sha256: and 64 hexadecimal digits; make one with certificate token",
             )
-        if all(one is None for one in (self.fingerprint, self.subject, self.san, self.token_hash)):
-            yield None, f"client {self.name!r} fits nobody; give fingerprint, subject, san or token_hash"
+        if self.address is not None and _network(self.address) is None:
+            yield "address", f"{self.address!r} is neither an IP address nor a network such as 10.0.7.0/24"
+        if self.dialect is not None and self.dialect not in BY_NAME:
+            yield "dialect", f"dialect is {' or '.join(map(repr, BY_NAME))}, not {self.dialect!r}"
+        if self._fits_nobody:
+            yield (
+                None,
+                f"client {self.name!r} fits nobody; give fingerprint, subject, san, token_hash or address",
+            )
 
-    def fits(self, identity: Identity | None, bearer: str | None) -> bool:
-        """Whether a client with this certificate and token is meant; every property given must fit."""
-        wanted = (self.fingerprint, self.subject, self.san, self.token_hash)
-        if all(one is None for one in wanted):
+    @property
+    def _fits_nobody(self) -> bool:
+        wanted = (self.fingerprint, self.subject, self.san, self.token_hash, self.address)
+        return all(one is None for one in wanted)
+
+    def fits(self, identity: Identity | None, bearer: str | None, address: str) -> bool:
+        """Whether a client is meant; every property that the rule gives must fit.
+
+        Args:
+            identity: what its certificate says; None without one.
+            bearer: its bearer token; None without one.
+            address: the IP address it comes from.
+        """
+        if self._fits_nobody:
+            return False
+        if self.address is not None and not _is_in(address, self.address):
             return False
         if self.token_hash is not None and not (bearer and check_token(bearer, self.token_hash)):
             return False
@@ -103,6 +130,25 @@ def mistake_in(pattern: str) -> str | None:
     if interface not in interfaces and not close:
         return None
     return f"there is no {wanted} in the standard" + (f"; did you mean {close[0]}?" if close else "")
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    try:
+        return ipaddress.ip_network(text.strip(), strict=False)
+    except ValueError:
+        return None
+
+
+def _is_in(address: str, network: str) -> bool:
+    """Whether an IP address is, or lies in, `network`; IPv4 is the same when it comes by IPv6."""
+    try:
+        place = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(place, ipaddress.IPv6Address) and place.ipv4_mapped is not None:
+        place = place.ipv4_mapped
+    wanted = _network(network)
+    return wanted is not None and place in wanted
 
 
 def _hexadecimal(fingerprint: str) -> str:
@@ -172,9 +218,11 @@ class Access:
                 f"Requests from web pages are refused; origin {request.origin} is not listed in [access].",
             )
         host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+        place = address.rpartition(":")[0]
         for rule in self._rules:
-            if rule.fits(identity, request.bearer):
-                return Peer(address, f"{rule.name} at {address}", host, rule.name, identity)
+            if rule.fits(identity, request.bearer, place):
+                dialect = None if rule.dialect is None else dialect_named(rule.dialect)
+                return Peer(address, f"{rule.name} at {address}", host, rule.name, identity, dialect)
         if self._nobody_else:
             if identity is not None:
                 _log.warning(

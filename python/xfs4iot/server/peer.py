@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from xfs4iot.transport.tcp import is_loopback
 
 if TYPE_CHECKING:
+    from xfs4iot.protocol.dialects import Dialect
     from xfs4iot.transport.identity import Identity
 
 __all__ = ["Peer"]
@@ -23,6 +24,7 @@ class Peer:
         host: the name under which the client reached this service (`Host` of its request).
         rule: name of the access rule that let it in.
         certificate: subject, names and fingerprint of its certificate; None if it gave none.
+        dialect: how it is answered, as its access rule says; None where the listener decides.
     """
 
     address: str
@@ -30,6 +32,7 @@ class Peer:
     host: str
     rule: str = "anonymous"
     certificate: Identity | None = None
+    dialect: Dialect | None = None
 
     @property
     def local(self) -> bool:

@@ -3,7 +3,7 @@
 Every connection has a task of its own from the first byte, so that a slow handshake
 holds up nobody. It passes the limits, TLS and the WebSocket upgrade, each with a time
 limit, and is then routed by its path: `/xfs4iot/v1.0` is the publisher's own endpoint,
-`/xfs4iot/v1.0/<Name>` a service.
+`/xfs4iot/v1.0/<Name>` a service, in upper or lower case, with or without a slash at the end.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from xfs4iot.protocol.dialects import STANDARD, dialect_named
 from xfs4iot.protocol.endpoints import PATH, PORTS, service_uri
 from xfs4iot.server import stalls
 from xfs4iot.server.access import Access
@@ -56,6 +57,12 @@ class Publisher:
         plain_anywhere: serve plain text on an address that is not loopback, all the same.
         access: which clients are let in, and which commands each may use.
         advertise: the host name to publish; None publishes the name that the client used.
+        dialect: how clients are answered for which no access rule says otherwise: `standard`, or
+            `sp-dev` for the clients of the SP-Dev framework (see `xfs4iot.protocol.dialects`).
+
+    Raises:
+        ValueError: plain text is not served on this address, there is no such dialect, or the names
+            of two services differ in nothing but case.
     """
 
     def __init__(
@@ -69,11 +76,17 @@ class Publisher:
         plain_anywhere: bool = False,
         access: Access | None = None,
         advertise: str | None = None,
+        dialect: str = STANDARD.name,
         limits: Limits | None = None,
         session_limits: SessionLimits | None = None,
     ) -> None:
         self.endpoint = endpoint
         self.services = {service.name: service for service in services}
+        self.dialect = dialect_named(dialect)
+        self._by_path = {f"{PATH}/{name}".lower(): service for name, service in self.services.items()}
+        if len(self._by_path) < len(self.services):
+            raise ValueError("two services have one name but for its case; paths are matched without it")
+        self._by_path[PATH.lower()] = endpoint
         self.host = host
         self.port = port
         self.advertise = advertise
@@ -219,7 +232,8 @@ class Publisher:
         )
         first = request.trailing
         del request  # what it holds is not needed as long as the connection lasts
-        session = Session(service, stream, self._readers, peer, self._session_limits)
+        dialect = peer.dialect or self.dialect
+        session = Session(service, stream, self._readers, peer, self._session_limits, dialect)
         await service.serve(session, first)
 
     async def _route(
@@ -230,12 +244,8 @@ class Publisher:
         nothing = upgrade.Upgrade(path="", headers={})
         try:
             request = await upgrade.accept_upgrade(stream)
-            path = request.path.partition("?")[0].rstrip("/")
-            if path == PATH:
-                service = self.endpoint
-            elif path.startswith(PATH + "/") and (found := self.services.get(path[len(PATH) + 1 :])):
-                service = found
-            else:
+            path = request.path.partition("?")[0].rstrip("/").lower()
+            if (service := self._by_path.get(path)) is None:
                 known = "\n".join(f"  {self.uri(name)}" for name in self.services)
                 raise upgrade.UpgradeRefused(
                     404,

@@ -14,6 +14,7 @@ from typing import ClassVar, TypeVar
 
 import msgspec
 
+from xfs4iot import __version__
 from xfs4iot.devices import Device, implements
 from xfs4iot.interfaces.checks import given
 from xfs4iot.interfaces.common.end_to_end_security import CommandTokens
@@ -115,8 +116,14 @@ class Common(Interface[Device]):
         if self._capabilities is None or self._derived != derived:
             self._derived = derived
             device = self._sound(self.device.capabilities, "capabilities")
+            stated = device.common or messages.CapabilityProperties()
+            model = messages.DeviceInformation(model_name=type(self.device).__name__)
             common = msgspec.structs.replace(
-                device.common or messages.CapabilityProperties(), end_to_end_security=self.tokens.capability()
+                stated,
+                # Clients that are built on the schemas want both of every service.
+                service_version=stated.service_version or f"xfs4iot {__version__}",
+                device_information=stated.device_information or [model],
+                end_to_end_security=self.tokens.capability(),
             )
             offered = msgspec.structs.replace(device, interfaces=self._interfaces(), common=common)
             self._capabilities = wire.encode(offered)
