@@ -11,7 +11,10 @@ from xml.etree import ElementTree as xml
 
 import pytest
 
+from xfs4iot.interfaces import MODULES
 from xfs4iot.simulator import SimulatedCashDispenser
+from xfs4iot.simulator.kinds import KINDS, device_class
+from xfs4iot.testing import FAULTS, check_device
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -117,10 +120,20 @@ def test_the_fixture_fails_the_test_of_a_vendor(tmp_path: Path) -> None:
     assert "CashDispenser.Dispense: it ended with hardwareError" in done.stdout
 
 
-async def test_the_simulated_dispenser_passes() -> None:
-    from xfs4iot.testing import check_device
-
-    report = await check_device(SimulatedCashDispenser, {"seconds": 0})
+@pytest.mark.parametrize("kind", KINDS)
+async def test_each_simulated_device_passes(kind: str) -> None:
+    report = await check_device(device_class((kind,)), {"seconds": 0}, patience=20)
     assert report.good, report.text()
-    struck = {one.fault for one in report.findings if one.subject == "CashDispenser.Dispense"}
-    assert struck == {"", "slow", "cancelled", "raising", "power cut"}
+    assert not [one for one in report.findings if "no plan" in one.skipped]
+
+
+async def test_every_operation_of_the_dispenser_meets_every_fault() -> None:
+    report = await check_device(SimulatedCashDispenser, {"seconds": 0})
+    for command in ("Dispense", "Present", "Reject", "Count", "TestCashUnits"):
+        found = [one.fault for one in report.findings if one.subject == f"CashDispenser.{command}"]
+        assert set(found) == {"", *FAULTS}
+
+
+def test_every_plan_has_the_name_of_an_interface() -> None:
+    served = {path.stem for path in (ROOT / "python/xfs4iot/testing/plans").glob("*.toml")}
+    assert served <= {module.rpartition(".")[2] for module in MODULES.values()}
