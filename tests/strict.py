@@ -6,6 +6,7 @@ that costs time, is the values in a payload: see `schemas.problems` for these.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -17,6 +18,8 @@ __all__ = ["complaints"]
 
 VERSIONS = ("2021-1", "2023-2", "2024-3")
 ACKNOWLEDGE_VERSION = "2.0"
+VENDORS_OWN = re.compile(r"(\.lights){1,2}\.[^.]+")
+"""Names of a vendor's own that every client has to pass over: all versions but the newest declare them."""
 _Schema = dict[str, Any]
 
 
@@ -117,7 +120,11 @@ def _payload_complaints(kind: str, name: str, version: str | None, payload: Any)
             allowed = payload is None or (version is None and not payload)
             unknown = [] if allowed else ["there is no payload in this message"]
         else:
-            unknown = [f"payload{path} is unknown" for path in _unknown(specification, schema, payload)]
+            unknown = [
+                f"payload{path} is unknown"
+                for path in _unknown(specification, schema, payload)
+                if not VENDORS_OWN.fullmatch(path)
+            ]
         if not unknown:
             return
         first = first or unknown

@@ -41,6 +41,9 @@ def camel(name: str) -> str:
     return first + "".join(part.title() for part in rest)
 
 
+OPEN = {"Lights.CapabilitiesLights", "Lights.SetLight", "Lights.Status"}
+"""Objects to which a vendor may add names of its own, though the newest catalogue does not say so:
+older versions do, and unknown properties are to be ignored by who does not know them."""
 VENDORS_OWN = {"Camera.TakePictureCamera"}
 """Enumerations whose values a vendor may add to: names of what a device has, as its status and
 capabilities may list them under free keys."""
@@ -162,6 +165,8 @@ class Module:
             annotation = self.type_of(inner, name + prop[0].upper() + re.sub(r"\W", "", prop[1:]), observed)
             fields.append((snake(prop), prop, f"{annotation} | None"))
         values = free_values(schema)
+        if f"{self.interface}.{name}" in OPEN:
+            values = not_null(next(iter(schema["properties"].values())))
         if values is not None:
             self.classes[name] = self.with_free_keys(
                 name, fields, self.type_of(values, f"{name}Value", observed)

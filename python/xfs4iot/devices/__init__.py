@@ -49,6 +49,14 @@ if TYPE_CHECKING:
     from xfs4iot.devices.end_to_end_security import (
         TokenUse,
     )
+    from xfs4iot.devices.lights import (
+        Lamp,
+        LightColor,
+        LightDirection,
+        LightFlashRate,
+        Lights,
+        Lit,
+    )
     from xfs4iot.devices.power_management import (
         PowerManagement,
     )
@@ -93,6 +101,12 @@ __all__ = [
     "DispenseRequest",
     "Dispensed",
     "ItemsMoved",
+    "Lamp",
+    "LightColor",
+    "LightDirection",
+    "LightFlashRate",
+    "Lights",
+    "Lit",
     "PowerManagement",
     "Presented",
     "RetractRequest",
@@ -135,6 +149,12 @@ _MODULES = {
     "DispenseRequest": "cash_dispenser",
     "Dispensed": "cash_dispenser",
     "ItemsMoved": "cash_management",
+    "Lamp": "lights",
+    "LightColor": "lights",
+    "LightDirection": "lights",
+    "LightFlashRate": "lights",
+    "Lights": "lights",
+    "Lit": "lights",
     "PowerManagement": "power_management",
     "Presented": "cash_dispenser",
     "RetractRequest": "cash_management",

@@ -207,7 +207,8 @@ class Derivation:
         whole = self._device.status
         if getattr(whole, part.name) is None:
             made = kind()
-            observed.leave(made, part.first)
+            if part.first:
+                observed.leave(made, part.first)
             setattr(whole, part.name, made)
         found = getattr(whole, part.name)
         for field, first in part.first.items():

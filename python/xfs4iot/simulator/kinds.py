@@ -17,6 +17,7 @@ __all__ = ["KINDS", "device_class"]
 KINDS: Mapping[str, str] = {
     "CashDispenser": "cash_dispenser",
     "Camera": "camera",
+    "Lights": "lights",
     "VendorMode": "vendor_mode",
     "VendorApplication": "vendor_application",
 }

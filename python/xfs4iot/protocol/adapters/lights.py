@@ -1,7 +1,8 @@
 """Lights between the versions of the standard.
 
 Until 2023-2 a light has one position among its properties; since 2024-3 a light is a set of
-positions, each with its properties, and custom lights are gone.
+positions, each with its properties. Lights of a vendor's own, which the newest catalogue does not
+name, pass in all versions: who does not know them ignores them.
 """
 
 from __future__ import annotations
@@ -37,13 +38,13 @@ _LIGHTS = (
     "statusSupervisor",
     "statusWarning",
 )
-_OF_A_CUSTOM_LIGHT = Left(("*",), "2024-3 has no custom lights; one that is asked for is unknown to it")
+_CUSTOM = "lights of a vendor's own pass, though the catalogue of 2024-3 does not name them"
 
 
 def _lights_up(old: Plain) -> Plain:
     found: Plain = {}
     for name, light in old.items():
-        if name in _LIGHTS and isinstance(light, dict):
+        if isinstance(light, dict):
             position = light.get("position")
             said = {key: value for key, value in light.items() if key != "position"}
             found[name] = {position if isinstance(position, str) else "default": said}
@@ -53,7 +54,7 @@ def _lights_up(old: Plain) -> Plain:
 
 
 def _lights_down(new: Plain) -> Plain:
-    """The first position of each light: an older client knows one."""
+    """The first position of each light, the one that was set last: an older client knows one."""
     found: Plain = {}
     for name, places in new.items():
         first = next(iter(places.items()), None) if isinstance(places, dict) else None
@@ -82,18 +83,18 @@ def _capabilities_down(new: Plain) -> Plain:
 
 _STATUS = (
     Reshaped(tuple(f"lights.{name}" for name in _LIGHTS), down=_lights_down, at="lights"),
-    Left(("lights.*",), "2024-3 has no custom lights"),
+    Left(("lights.*",), _CUSTOM),
 )
 
 CHANGES: Changes = {
     ("2021-1", "completion", "Common.Status"): tuple(
         Values(f"lights.{name}.position", up={}, down={"default": None}) for name in ("*", *_LIGHTS)
     ),
-    ("2023-2", "request", "Lights.SetLight"): (Reshaped(_LIGHTS, up=_lights_up), _OF_A_CUSTOM_LIGHT),
+    ("2023-2", "request", "Lights.SetLight"): (Reshaped(_LIGHTS, up=_lights_up), Left(("*",), _CUSTOM)),
     ("2023-2", "completion", "Common.Status"): _STATUS,
     ("2023-2", "event", "Common.StatusChangedEvent"): _STATUS,
     ("2023-2", "completion", "Common.Capabilities"): (
         Reshaped(tuple(f"lights.{name}" for name in _LIGHTS), down=_capabilities_down, at="lights"),
-        Left(("lights.*",), "2024-3 has no custom lights"),
+        Left(("lights.*",), _CUSTOM),
     ),
 }

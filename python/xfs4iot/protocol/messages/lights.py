@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 
-from xfs4iot.protocol.message import Message, ObservedMessage
+from xfs4iot.protocol.message import FreeKeys, Message, ObservedMessage
 
 _USES = ()
 
@@ -16,30 +16,85 @@ class PositionStatus(ObservedMessage):
     direction: Literal['entry', 'exit'] | None = None
 
 
-class Status(ObservedMessage):
-    card_reader: dict[str, PositionStatus] | None = None
-    pin_pad: dict[str, PositionStatus] | None = None
-    notes_dispenser: dict[str, PositionStatus] | None = None
-    coin_dispenser: dict[str, PositionStatus] | None = None
-    receipt_printer: dict[str, PositionStatus] | None = None
-    passbook_printer: dict[str, PositionStatus] | None = None
-    envelope_depository: dict[str, PositionStatus] | None = None
-    check_unit: dict[str, PositionStatus] | None = None
-    bill_acceptor: dict[str, PositionStatus] | None = None
-    envelope_dispenser: dict[str, PositionStatus] | None = None
-    document_printer: dict[str, PositionStatus] | None = None
-    coin_acceptor: dict[str, PositionStatus] | None = None
-    scanner: dict[str, PositionStatus] | None = None
-    contactless: dict[str, PositionStatus] | None = None
-    card_reader2: dict[str, PositionStatus] | None = None
-    notes_dispenser2: dict[str, PositionStatus] | None = None
-    bill_acceptor2: dict[str, PositionStatus] | None = None
-    status_good: dict[str, PositionStatus] | None = None
-    status_warning: dict[str, PositionStatus] | None = None
-    status_bad: dict[str, PositionStatus] | None = None
-    status_supervisor: dict[str, PositionStatus] | None = None
-    status_in_service: dict[str, PositionStatus] | None = None
-    fascia_light: dict[str, PositionStatus] | None = None
+class Status(FreeKeys):
+    __slots__ = ('card_reader', 'pin_pad', 'notes_dispenser', 'coin_dispenser', 'receipt_printer', 'passbook_printer', 'envelope_depository', 'check_unit', 'bill_acceptor', 'envelope_dispenser', 'document_printer', 'coin_acceptor', 'scanner', 'contactless', 'card_reader2', 'notes_dispenser2', 'bill_acceptor2', 'status_good', 'status_warning', 'status_bad', 'status_supervisor', 'status_in_service', 'fascia_light', 'additional',)
+    PROPERTIES = {'card_reader': 'cardReader', 'pin_pad': 'pinPad', 'notes_dispenser': 'notesDispenser', 'coin_dispenser': 'coinDispenser', 'receipt_printer': 'receiptPrinter', 'passbook_printer': 'passbookPrinter', 'envelope_depository': 'envelopeDepository', 'check_unit': 'checkUnit', 'bill_acceptor': 'billAcceptor', 'envelope_dispenser': 'envelopeDispenser', 'document_printer': 'documentPrinter', 'coin_acceptor': 'coinAcceptor', 'scanner': 'scanner', 'contactless': 'contactless', 'card_reader2': 'cardReader2', 'notes_dispenser2': 'notesDispenser2', 'bill_acceptor2': 'billAcceptor2', 'status_good': 'statusGood', 'status_warning': 'statusWarning', 'status_bad': 'statusBad', 'status_supervisor': 'statusSupervisor', 'status_in_service': 'statusInService', 'fascia_light': 'fasciaLight'}
+    card_reader: dict[str, PositionStatus] | None
+    pin_pad: dict[str, PositionStatus] | None
+    notes_dispenser: dict[str, PositionStatus] | None
+    coin_dispenser: dict[str, PositionStatus] | None
+    receipt_printer: dict[str, PositionStatus] | None
+    passbook_printer: dict[str, PositionStatus] | None
+    envelope_depository: dict[str, PositionStatus] | None
+    check_unit: dict[str, PositionStatus] | None
+    bill_acceptor: dict[str, PositionStatus] | None
+    envelope_dispenser: dict[str, PositionStatus] | None
+    document_printer: dict[str, PositionStatus] | None
+    coin_acceptor: dict[str, PositionStatus] | None
+    scanner: dict[str, PositionStatus] | None
+    contactless: dict[str, PositionStatus] | None
+    card_reader2: dict[str, PositionStatus] | None
+    notes_dispenser2: dict[str, PositionStatus] | None
+    bill_acceptor2: dict[str, PositionStatus] | None
+    status_good: dict[str, PositionStatus] | None
+    status_warning: dict[str, PositionStatus] | None
+    status_bad: dict[str, PositionStatus] | None
+    status_supervisor: dict[str, PositionStatus] | None
+    status_in_service: dict[str, PositionStatus] | None
+    fascia_light: dict[str, PositionStatus] | None
+    additional: dict[str, dict[str, PositionStatus]]
+
+    def __init__(
+        self,
+        card_reader: dict[str, PositionStatus] | None = None,
+        pin_pad: dict[str, PositionStatus] | None = None,
+        notes_dispenser: dict[str, PositionStatus] | None = None,
+        coin_dispenser: dict[str, PositionStatus] | None = None,
+        receipt_printer: dict[str, PositionStatus] | None = None,
+        passbook_printer: dict[str, PositionStatus] | None = None,
+        envelope_depository: dict[str, PositionStatus] | None = None,
+        check_unit: dict[str, PositionStatus] | None = None,
+        bill_acceptor: dict[str, PositionStatus] | None = None,
+        envelope_dispenser: dict[str, PositionStatus] | None = None,
+        document_printer: dict[str, PositionStatus] | None = None,
+        coin_acceptor: dict[str, PositionStatus] | None = None,
+        scanner: dict[str, PositionStatus] | None = None,
+        contactless: dict[str, PositionStatus] | None = None,
+        card_reader2: dict[str, PositionStatus] | None = None,
+        notes_dispenser2: dict[str, PositionStatus] | None = None,
+        bill_acceptor2: dict[str, PositionStatus] | None = None,
+        status_good: dict[str, PositionStatus] | None = None,
+        status_warning: dict[str, PositionStatus] | None = None,
+        status_bad: dict[str, PositionStatus] | None = None,
+        status_supervisor: dict[str, PositionStatus] | None = None,
+        status_in_service: dict[str, PositionStatus] | None = None,
+        fascia_light: dict[str, PositionStatus] | None = None,
+        additional: dict[str, dict[str, PositionStatus]] | None = None,
+    ) -> None:
+        self.card_reader = card_reader
+        self.pin_pad = pin_pad
+        self.notes_dispenser = notes_dispenser
+        self.coin_dispenser = coin_dispenser
+        self.receipt_printer = receipt_printer
+        self.passbook_printer = passbook_printer
+        self.envelope_depository = envelope_depository
+        self.check_unit = check_unit
+        self.bill_acceptor = bill_acceptor
+        self.envelope_dispenser = envelope_dispenser
+        self.document_printer = document_printer
+        self.coin_acceptor = coin_acceptor
+        self.scanner = scanner
+        self.contactless = contactless
+        self.card_reader2 = card_reader2
+        self.notes_dispenser2 = notes_dispenser2
+        self.bill_acceptor2 = bill_acceptor2
+        self.status_good = status_good
+        self.status_warning = status_warning
+        self.status_bad = status_bad
+        self.status_supervisor = status_supervisor
+        self.status_in_service = status_in_service
+        self.fascia_light = fascia_light
+        self.additional = {} if additional is None else additional
 
 
 class PositionCaps(Message):
@@ -76,56 +131,166 @@ class Capabilities(Message):
     lights: CapabilitiesLights | None = None
 
 
-class CapabilitiesLights(Message):
-    card_reader: dict[str, PositionCaps] | None = None
-    pin_pad: dict[str, PositionCaps] | None = None
-    notes_dispenser: dict[str, PositionCaps] | None = None
-    coin_dispenser: dict[str, PositionCaps] | None = None
-    receipt_printer: dict[str, PositionCaps] | None = None
-    passbook_printer: dict[str, PositionCaps] | None = None
-    envelope_depository: dict[str, PositionCaps] | None = None
-    check_unit: dict[str, PositionCaps] | None = None
-    bill_acceptor: dict[str, PositionCaps] | None = None
-    envelope_dispenser: dict[str, PositionCaps] | None = None
-    document_printer: dict[str, PositionCaps] | None = None
-    coin_acceptor: dict[str, PositionCaps] | None = None
-    scanner: dict[str, PositionCaps] | None = None
-    contactless: dict[str, PositionCaps] | None = None
-    card_reader2: dict[str, PositionCaps] | None = None
-    notes_dispenser2: dict[str, PositionCaps] | None = None
-    bill_acceptor2: dict[str, PositionCaps] | None = None
-    status_good: dict[str, PositionCaps] | None = None
-    status_warning: dict[str, PositionCaps] | None = None
-    status_bad: dict[str, PositionCaps] | None = None
-    status_supervisor: dict[str, PositionCaps] | None = None
-    status_in_service: dict[str, PositionCaps] | None = None
-    fascia_light: dict[str, PositionCaps] | None = None
+class CapabilitiesLights(FreeKeys):
+    __slots__ = ('card_reader', 'pin_pad', 'notes_dispenser', 'coin_dispenser', 'receipt_printer', 'passbook_printer', 'envelope_depository', 'check_unit', 'bill_acceptor', 'envelope_dispenser', 'document_printer', 'coin_acceptor', 'scanner', 'contactless', 'card_reader2', 'notes_dispenser2', 'bill_acceptor2', 'status_good', 'status_warning', 'status_bad', 'status_supervisor', 'status_in_service', 'fascia_light', 'additional',)
+    PROPERTIES = {'card_reader': 'cardReader', 'pin_pad': 'pinPad', 'notes_dispenser': 'notesDispenser', 'coin_dispenser': 'coinDispenser', 'receipt_printer': 'receiptPrinter', 'passbook_printer': 'passbookPrinter', 'envelope_depository': 'envelopeDepository', 'check_unit': 'checkUnit', 'bill_acceptor': 'billAcceptor', 'envelope_dispenser': 'envelopeDispenser', 'document_printer': 'documentPrinter', 'coin_acceptor': 'coinAcceptor', 'scanner': 'scanner', 'contactless': 'contactless', 'card_reader2': 'cardReader2', 'notes_dispenser2': 'notesDispenser2', 'bill_acceptor2': 'billAcceptor2', 'status_good': 'statusGood', 'status_warning': 'statusWarning', 'status_bad': 'statusBad', 'status_supervisor': 'statusSupervisor', 'status_in_service': 'statusInService', 'fascia_light': 'fasciaLight'}
+    card_reader: dict[str, PositionCaps] | None
+    pin_pad: dict[str, PositionCaps] | None
+    notes_dispenser: dict[str, PositionCaps] | None
+    coin_dispenser: dict[str, PositionCaps] | None
+    receipt_printer: dict[str, PositionCaps] | None
+    passbook_printer: dict[str, PositionCaps] | None
+    envelope_depository: dict[str, PositionCaps] | None
+    check_unit: dict[str, PositionCaps] | None
+    bill_acceptor: dict[str, PositionCaps] | None
+    envelope_dispenser: dict[str, PositionCaps] | None
+    document_printer: dict[str, PositionCaps] | None
+    coin_acceptor: dict[str, PositionCaps] | None
+    scanner: dict[str, PositionCaps] | None
+    contactless: dict[str, PositionCaps] | None
+    card_reader2: dict[str, PositionCaps] | None
+    notes_dispenser2: dict[str, PositionCaps] | None
+    bill_acceptor2: dict[str, PositionCaps] | None
+    status_good: dict[str, PositionCaps] | None
+    status_warning: dict[str, PositionCaps] | None
+    status_bad: dict[str, PositionCaps] | None
+    status_supervisor: dict[str, PositionCaps] | None
+    status_in_service: dict[str, PositionCaps] | None
+    fascia_light: dict[str, PositionCaps] | None
+    additional: dict[str, dict[str, PositionCaps]]
+
+    def __init__(
+        self,
+        card_reader: dict[str, PositionCaps] | None = None,
+        pin_pad: dict[str, PositionCaps] | None = None,
+        notes_dispenser: dict[str, PositionCaps] | None = None,
+        coin_dispenser: dict[str, PositionCaps] | None = None,
+        receipt_printer: dict[str, PositionCaps] | None = None,
+        passbook_printer: dict[str, PositionCaps] | None = None,
+        envelope_depository: dict[str, PositionCaps] | None = None,
+        check_unit: dict[str, PositionCaps] | None = None,
+        bill_acceptor: dict[str, PositionCaps] | None = None,
+        envelope_dispenser: dict[str, PositionCaps] | None = None,
+        document_printer: dict[str, PositionCaps] | None = None,
+        coin_acceptor: dict[str, PositionCaps] | None = None,
+        scanner: dict[str, PositionCaps] | None = None,
+        contactless: dict[str, PositionCaps] | None = None,
+        card_reader2: dict[str, PositionCaps] | None = None,
+        notes_dispenser2: dict[str, PositionCaps] | None = None,
+        bill_acceptor2: dict[str, PositionCaps] | None = None,
+        status_good: dict[str, PositionCaps] | None = None,
+        status_warning: dict[str, PositionCaps] | None = None,
+        status_bad: dict[str, PositionCaps] | None = None,
+        status_supervisor: dict[str, PositionCaps] | None = None,
+        status_in_service: dict[str, PositionCaps] | None = None,
+        fascia_light: dict[str, PositionCaps] | None = None,
+        additional: dict[str, dict[str, PositionCaps]] | None = None,
+    ) -> None:
+        self.card_reader = card_reader
+        self.pin_pad = pin_pad
+        self.notes_dispenser = notes_dispenser
+        self.coin_dispenser = coin_dispenser
+        self.receipt_printer = receipt_printer
+        self.passbook_printer = passbook_printer
+        self.envelope_depository = envelope_depository
+        self.check_unit = check_unit
+        self.bill_acceptor = bill_acceptor
+        self.envelope_dispenser = envelope_dispenser
+        self.document_printer = document_printer
+        self.coin_acceptor = coin_acceptor
+        self.scanner = scanner
+        self.contactless = contactless
+        self.card_reader2 = card_reader2
+        self.notes_dispenser2 = notes_dispenser2
+        self.bill_acceptor2 = bill_acceptor2
+        self.status_good = status_good
+        self.status_warning = status_warning
+        self.status_bad = status_bad
+        self.status_supervisor = status_supervisor
+        self.status_in_service = status_in_service
+        self.fascia_light = fascia_light
+        self.additional = {} if additional is None else additional
 
 
-class SetLight(Message):
-    card_reader: dict[str, PositionStatus] | None = None
-    pin_pad: dict[str, PositionStatus] | None = None
-    notes_dispenser: dict[str, PositionStatus] | None = None
-    coin_dispenser: dict[str, PositionStatus] | None = None
-    receipt_printer: dict[str, PositionStatus] | None = None
-    passbook_printer: dict[str, PositionStatus] | None = None
-    envelope_depository: dict[str, PositionStatus] | None = None
-    check_unit: dict[str, PositionStatus] | None = None
-    bill_acceptor: dict[str, PositionStatus] | None = None
-    envelope_dispenser: dict[str, PositionStatus] | None = None
-    document_printer: dict[str, PositionStatus] | None = None
-    coin_acceptor: dict[str, PositionStatus] | None = None
-    scanner: dict[str, PositionStatus] | None = None
-    contactless: dict[str, PositionStatus] | None = None
-    card_reader2: dict[str, PositionStatus] | None = None
-    notes_dispenser2: dict[str, PositionStatus] | None = None
-    bill_acceptor2: dict[str, PositionStatus] | None = None
-    status_good: dict[str, PositionStatus] | None = None
-    status_warning: dict[str, PositionStatus] | None = None
-    status_bad: dict[str, PositionStatus] | None = None
-    status_supervisor: dict[str, PositionStatus] | None = None
-    status_in_service: dict[str, PositionStatus] | None = None
-    fascia_light: dict[str, PositionStatus] | None = None
+class SetLight(FreeKeys):
+    __slots__ = ('card_reader', 'pin_pad', 'notes_dispenser', 'coin_dispenser', 'receipt_printer', 'passbook_printer', 'envelope_depository', 'check_unit', 'bill_acceptor', 'envelope_dispenser', 'document_printer', 'coin_acceptor', 'scanner', 'contactless', 'card_reader2', 'notes_dispenser2', 'bill_acceptor2', 'status_good', 'status_warning', 'status_bad', 'status_supervisor', 'status_in_service', 'fascia_light', 'additional',)
+    PROPERTIES = {'card_reader': 'cardReader', 'pin_pad': 'pinPad', 'notes_dispenser': 'notesDispenser', 'coin_dispenser': 'coinDispenser', 'receipt_printer': 'receiptPrinter', 'passbook_printer': 'passbookPrinter', 'envelope_depository': 'envelopeDepository', 'check_unit': 'checkUnit', 'bill_acceptor': 'billAcceptor', 'envelope_dispenser': 'envelopeDispenser', 'document_printer': 'documentPrinter', 'coin_acceptor': 'coinAcceptor', 'scanner': 'scanner', 'contactless': 'contactless', 'card_reader2': 'cardReader2', 'notes_dispenser2': 'notesDispenser2', 'bill_acceptor2': 'billAcceptor2', 'status_good': 'statusGood', 'status_warning': 'statusWarning', 'status_bad': 'statusBad', 'status_supervisor': 'statusSupervisor', 'status_in_service': 'statusInService', 'fascia_light': 'fasciaLight'}
+    card_reader: dict[str, PositionStatus] | None
+    pin_pad: dict[str, PositionStatus] | None
+    notes_dispenser: dict[str, PositionStatus] | None
+    coin_dispenser: dict[str, PositionStatus] | None
+    receipt_printer: dict[str, PositionStatus] | None
+    passbook_printer: dict[str, PositionStatus] | None
+    envelope_depository: dict[str, PositionStatus] | None
+    check_unit: dict[str, PositionStatus] | None
+    bill_acceptor: dict[str, PositionStatus] | None
+    envelope_dispenser: dict[str, PositionStatus] | None
+    document_printer: dict[str, PositionStatus] | None
+    coin_acceptor: dict[str, PositionStatus] | None
+    scanner: dict[str, PositionStatus] | None
+    contactless: dict[str, PositionStatus] | None
+    card_reader2: dict[str, PositionStatus] | None
+    notes_dispenser2: dict[str, PositionStatus] | None
+    bill_acceptor2: dict[str, PositionStatus] | None
+    status_good: dict[str, PositionStatus] | None
+    status_warning: dict[str, PositionStatus] | None
+    status_bad: dict[str, PositionStatus] | None
+    status_supervisor: dict[str, PositionStatus] | None
+    status_in_service: dict[str, PositionStatus] | None
+    fascia_light: dict[str, PositionStatus] | None
+    additional: dict[str, dict[str, PositionStatus]]
+
+    def __init__(
+        self,
+        card_reader: dict[str, PositionStatus] | None = None,
+        pin_pad: dict[str, PositionStatus] | None = None,
+        notes_dispenser: dict[str, PositionStatus] | None = None,
+        coin_dispenser: dict[str, PositionStatus] | None = None,
+        receipt_printer: dict[str, PositionStatus] | None = None,
+        passbook_printer: dict[str, PositionStatus] | None = None,
+        envelope_depository: dict[str, PositionStatus] | None = None,
+        check_unit: dict[str, PositionStatus] | None = None,
+        bill_acceptor: dict[str, PositionStatus] | None = None,
+        envelope_dispenser: dict[str, PositionStatus] | None = None,
+        document_printer: dict[str, PositionStatus] | None = None,
+        coin_acceptor: dict[str, PositionStatus] | None = None,
+        scanner: dict[str, PositionStatus] | None = None,
+        contactless: dict[str, PositionStatus] | None = None,
+        card_reader2: dict[str, PositionStatus] | None = None,
+        notes_dispenser2: dict[str, PositionStatus] | None = None,
+        bill_acceptor2: dict[str, PositionStatus] | None = None,
+        status_good: dict[str, PositionStatus] | None = None,
+        status_warning: dict[str, PositionStatus] | None = None,
+        status_bad: dict[str, PositionStatus] | None = None,
+        status_supervisor: dict[str, PositionStatus] | None = None,
+        status_in_service: dict[str, PositionStatus] | None = None,
+        fascia_light: dict[str, PositionStatus] | None = None,
+        additional: dict[str, dict[str, PositionStatus]] | None = None,
+    ) -> None:
+        self.card_reader = card_reader
+        self.pin_pad = pin_pad
+        self.notes_dispenser = notes_dispenser
+        self.coin_dispenser = coin_dispenser
+        self.receipt_printer = receipt_printer
+        self.passbook_printer = passbook_printer
+        self.envelope_depository = envelope_depository
+        self.check_unit = check_unit
+        self.bill_acceptor = bill_acceptor
+        self.envelope_dispenser = envelope_dispenser
+        self.document_printer = document_printer
+        self.coin_acceptor = coin_acceptor
+        self.scanner = scanner
+        self.contactless = contactless
+        self.card_reader2 = card_reader2
+        self.notes_dispenser2 = notes_dispenser2
+        self.bill_acceptor2 = bill_acceptor2
+        self.status_good = status_good
+        self.status_warning = status_warning
+        self.status_bad = status_bad
+        self.status_supervisor = status_supervisor
+        self.status_in_service = status_in_service
+        self.fascia_light = fascia_light
+        self.additional = {} if additional is None else additional
 
 
 class SetLightCompletion(Message):
