@@ -106,8 +106,14 @@ pub fn replies(data: &[u8]) {
                 Some(code),
                 Some(description),
             )),
-            1 => completion(&mut buffer, address, code, Some(description), payload),
-            _ => event(&mut buffer, address, payload),
+            1 => completion(
+                &mut buffer,
+                address,
+                (!code.is_empty()).then_some(code),
+                Some(description),
+                payload,
+            ),
+            _ => event(&mut buffer, address, payload, "unsolicited"),
         };
         let Ok(built) = built else {
             continue;
