@@ -148,8 +148,8 @@ class CardUnit(StorageUnit):
             place where a card waits.
         hardware_sensors: it senses its level by itself.
         card_id: of the cards that it gives out, until an application sets another.
-        threshold: of cards, below which a unit of type `dispense` is low and above which one of type
-            `retain` is high; until an application sets another.
+        threshold: of cards, at which a unit of type `dispense` is low and one of type `retain` high;
+            until an application sets another.
         initial: cards in a unit that the service did not know before.
     """
 

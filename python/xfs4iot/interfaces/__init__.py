@@ -27,7 +27,7 @@ MODULES: Mapping[str, str] = {
     "VendorApplication": "vendor_application",
     "BarcodeReader": "barcode_reader",
     "Biometric": "biometric",
-    "CardReader": "card_reader",
+    "CardReader": "cards.card_reader",
     "KeyManagement": "keys.key_management",
     "Crypto": "keys.crypto",
     "Keyboard": "keys.keyboard",

@@ -182,8 +182,11 @@ class Interface(Generic[_Device]):
     async def reopened(self) -> None:
         """Take notice that the device has been opened after it failed."""
 
-    def observe(self, event: Payload) -> None:
-        """See an unsolicited event of the device before it goes out to the clients."""
+    def observe(self, event: Payload) -> object:
+        """See an unsolicited event of the device before it goes out to the clients.
+
+        True holds it back: the interface sends it by itself, once what it tells is booked.
+        """
 
     def failed(self, fault: BaseException, command: Command) -> None:
         """See a command of this service fail, before its completion goes out."""

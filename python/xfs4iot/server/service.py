@@ -67,7 +67,7 @@ class _Interface(Protocol):
 
     async def reopened(self) -> None: ...
 
-    def observe(self, event: Payload) -> None: ...
+    def observe(self, event: Payload) -> object: ...
 
     def failed(self, fault: BaseException, command: Command) -> None: ...
 
@@ -388,9 +388,9 @@ class Service:
             self._token.run_sync_soon(self._thread_event, event)
             return
         entry, payload = told(event)
-        for interface in self.interfaces.values():
-            interface.observe(event)
-        self._broadcast(entry, payload)
+        held = [interface.observe(event) is True for interface in self.interfaces.values()]
+        if not any(held):
+            self._broadcast(entry, payload)
 
     def _thread_event(self, event: Payload) -> None:
         """An event from a thread, which nobody can be told about but the log."""

@@ -63,14 +63,13 @@ async def test_each_unit_is_reported_with_the_part_of_its_kind(kiosk: Dialogue) 
         "card": {
             "capabilities": {"type": "dispense", "hardwareSensors": False},
             "configuration": {"cardID": "loyalty", "threshold": 10},
-            "status": {"initialCount": 40, "count": 40, "replenishmentStatus": "ok"},
+            "status": {"initialCount": 40, "count": 40, "retainCount": 0, "replenishmentStatus": "ok"},
         },
     }
     assert storage["unitC2"]["positionName"] == "bin"
     assert storage["unitC2"]["card"]["status"] == {
         "initialCount": 0,
         "count": 0,
-        "retainCount": 0,
         "replenishmentStatus": "empty",
     }
 
@@ -79,11 +78,11 @@ async def test_each_unit_is_reported_with_the_part_of_its_kind(kiosk: Dialogue) 
     ("unit", "count", "status"),
     [
         ("unitC1", 100, "full"),
-        ("unitC1", 10, "ok"),
-        ("unitC1", 9, "low"),
+        ("unitC1", 11, "ok"),
+        ("unitC1", 10, "low"),
         ("unitC1", 0, "empty"),
-        ("unitC2", 5, "ok"),
-        ("unitC2", 6, "high"),
+        ("unitC2", 4, "ok"),
+        ("unitC2", 5, "high"),
         ("unitC2", 20, "full"),
     ],
 )

@@ -374,6 +374,8 @@ class CashMovements:
         storage = self.storage
         with trio.CancelScope(shield=True):
             for intent in storage.service.ledger.open_intents():
+                if intent.kind.startswith("card"):
+                    continue
                 storage.unsettled = storage.unsettled | _units(intent)
                 result, known = await self._recalled(intent)
                 try:

@@ -1,9 +1,8 @@
 """Units of cards: to give out, to keep retained ones, to park one.
 
-Counted are the cards in the unit and, of units that retain, those that came into it since it was
-last set:
-
-    count = initial + retained - given out
+Counted are the cards in the unit. Of a unit that gives cards out those that are still inside the device
+are among them; its `retainCount` are those that were retained later. A level changes when the count
+reaches the threshold.
 
 Of its configuration `cardID` says which cards the unit gives out, so it changes in an exchange only.
 """
@@ -116,9 +115,9 @@ class CardUnits(Kind[CardUnit, CardKept]):
             return "full"
         if count == 0:
             return "empty"
-        if threshold and layout.type == "dispense" and count < threshold:
+        if threshold and layout.type == "dispense" and count <= threshold:
             return "low"
-        if threshold and layout.type == "retain" and count > threshold:
+        if threshold and layout.type == "retain" and count >= threshold:
             return "high"
         return "ok"
 
@@ -133,7 +132,7 @@ class CardUnits(Kind[CardUnit, CardKept]):
             status=messages.StorageStatus(
                 initial_count=self.counts.value(name, "initial"),
                 count=self.counts.value(name),
-                retain_count=self.counts.value(name, "retained") if kept.type == "retain" else None,
+                retain_count=self.counts.value(name, "retained") if kept.type == "dispense" else None,
                 replenishment_status=None if unit is None else self.replenishment_status(name),
             ),
         )

@@ -1,0 +1,1 @@
+"""The rules of card readers: reading, moving, chips, contactless transactions."""

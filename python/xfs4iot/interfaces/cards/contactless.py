@@ -1,0 +1,226 @@
+"""Contactless transactions of a reader with kernels inside.
+
+    state           is left by
+    unconfigured    EMVClessConfigure: idle
+    idle            EMVClessPerformTransaction: idle, or awaitingUpdate
+    awaitingUpdate  EMVClessIssuerUpdate, EMVClessPerformTransaction, EMVClessConfigure, Reset: idle
+
+The configuration is replaced as a whole or not at all. It is kept, and given to the device at each start.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from xfs4iot import devices
+from xfs4iot.devices import (
+    ContactlessApplication,
+    ContactlessConfiguration,
+    ContactlessKey,
+    ContactlessOutcome,
+)
+from xfs4iot.interfaces.cards import tlv
+from xfs4iot.protocol import errors, wire
+from xfs4iot.protocol.exact import Mismatch
+from xfs4iot.protocol.messages import card_reader as messages
+from xfs4iot.server.service import Service
+
+__all__ = ["Contactless", "require_configuration", "told"]
+
+State = Literal["unconfigured", "idle", "awaitingUpdate"]
+Step = Literal["configured", "performed", "updateNeeded", "updated", "reset"]
+
+STEPS: Mapping[tuple[State, Step], State] = {
+    ("unconfigured", "configured"): "idle",
+    ("unconfigured", "reset"): "unconfigured",
+    ("idle", "configured"): "idle",
+    ("idle", "performed"): "idle",
+    ("idle", "updateNeeded"): "awaitingUpdate",
+    ("idle", "reset"): "idle",
+    ("awaitingUpdate", "configured"): "idle",
+    ("awaitingUpdate", "performed"): "idle",
+    ("awaitingUpdate", "updateNeeded"): "awaitingUpdate",
+    ("awaitingUpdate", "updated"): "idle",
+    ("awaitingUpdate", "reset"): "idle",
+}
+"""The transaction: state, what has happened, state afterwards."""
+
+_DOCUMENT = "CardReader.contactless"
+_UPDATE_OUTCOMES = ("approve", "decline", "multipleCards", "tryAgain", "tryAnotherInterface")
+_SHA1_WITH_RSA = 1
+
+
+class Contactless:
+    """The contactless part of one reader.
+
+    Attributes:
+        state: of the transaction.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.state: State = "unconfigured"
+
+    def happened(self, step: Step) -> None:
+        """Take the step that the table has for what has happened."""
+        self.state = STEPS[self.state, step]
+
+    async def start(self) -> None:
+        """Give the device the configuration that is in force."""
+        kept = self.service.ledger.document(_DOCUMENT)
+        if kept is None or not self.service.operations.opened:
+            return
+        request = wire.decode(messages.EMVClessConfigure, kept)
+        try:
+            await self.service.operations.ask(devices.CardReader.emv_cless_configure, configuration(request))
+        except errors.XfsError as fault:
+            self.service.log.error("the device does not take the contactless configuration it had: %s", fault)
+            self.state = "unconfigured"
+        else:
+            self.happened("configured")
+
+    async def keep(self, request: messages.EMVClessConfigure) -> None:
+        """The device has taken a configuration."""
+        await self.service.ledger.put_document(_DOCUMENT, wire.encode(request))
+        self.happened("configured")
+
+
+def configuration(request: messages.EMVClessConfigure) -> ContactlessConfiguration:
+    """A configuration that was found good, for the device."""
+    return ContactlessConfiguration(
+        terminal=request.terminal_data or b"",
+        applications=tuple(
+            ContactlessApplication(
+                aid=one.aid or b"",
+                kernel=one.kernel_identifier,
+                partial_selection=bool(one.partial_selection),
+                transaction_type=one.transaction_type or 0,
+                configuration=one.config_data or b"",
+            )
+            for one in request.aid_data or ()
+        ),
+        keys=tuple(
+            ContactlessKey(
+                rid=one.rid or b"",
+                index=key.index or 0,
+                algorithm=key.algorithm_indicator or 0,
+                exponent=key.exponent or b"",
+                modulus=key.modulus or b"",
+                checksum=key.checksum or b"",
+            )
+            for one in request.key_data or ()
+            if (key := one.ca_public_key) is not None
+        ),
+    )
+
+
+def require_configuration(request: messages.EMVClessConfigure) -> None:
+    """See that all of a configuration is there, and that its parts are what they say.
+
+    Raises:
+        InvalidData: something is missing.
+        CommandError: `invalidTerminalData`, `invalidAidData`, `invalidKeyData`.
+    """
+    _require_objects("invalidTerminalData", "$.terminalData", request.terminal_data)
+    for number, application in enumerate(request.aid_data or ()):
+        _require_aid(f"$.aidData[{number}]", application)
+    for number, key in enumerate(request.key_data or ()):
+        _require_key(f"$.keyData[{number}]", key)
+
+
+def require_members(request: messages.EMVClessConfigure) -> None:
+    """See that no member is missing that each part must have.
+
+    Raises:
+        InvalidData: one is.
+    """
+    for number, application in enumerate(request.aid_data or ()):
+        for field, name in (
+            ("aid", "aid"),
+            ("partial_selection", "partialSelection"),
+            ("transaction_type", "transactionType"),
+        ):
+            _require(getattr(application, field), f"$.aidData[{number}].{name}")
+    for number, key in enumerate(request.key_data or ()):
+        _require(key.rid, f"$.keyData[{number}].rid")
+        _require(key.ca_public_key, f"$.keyData[{number}].caPublicKey")
+        for field, name in (
+            ("index", "index"),
+            ("algorithm_indicator", "algorithmIndicator"),
+            ("exponent", "exponent"),
+            ("modulus", "modulus"),
+            ("checksum", "checksum"),
+        ):
+            _require(getattr(key.ca_public_key, field), f"$.keyData[{number}].caPublicKey.{name}")
+
+
+def _require(value: Any, path: str) -> None:
+    if value is None:
+        raise errors.InvalidData(f"{path} is missing")
+
+
+def _require_objects(code: str, path: str, data: bytes | None) -> None:
+    try:
+        for _ in tlv.objects(data or b""):
+            pass
+    except ValueError as wrong:
+        raise errors.CommandError(code, f"{path}: {wrong}") from None
+
+
+def _require_aid(path: str, application: messages.EMVClessConfigureAidDataItem) -> None:
+    size = len(application.aid or b"")
+    if not 5 <= size <= 16:
+        raise errors.CommandError("invalidAidData", f"{path}.aid: {size} bytes; an AID has 5 to 16")
+    if (application.transaction_type or 0) > 0xFF:
+        raise errors.CommandError("invalidAidData", f"{path}.transactionType is one byte")
+    _require_objects("invalidAidData", f"{path}.configData", application.config_data)
+
+
+def _require_key(path: str, item: messages.EMVClessConfigureKeyDataItem) -> None:
+    """A key's checksum is the SHA-1 of RID, index, modulus and exponent (EMV Book 2, 11.2)."""
+    key, rid = item.ca_public_key, item.rid or b""
+    assert key is not None
+    if len(rid) != 5:
+        raise errors.CommandError("invalidKeyData", f"{path}.rid: {len(rid)} bytes; a RID has 5")
+    if (key.index or 0) > 0xFF or not key.modulus or not key.exponent:
+        raise errors.CommandError(
+            "invalidKeyData", f"{path}.caPublicKey: index, modulus or exponent is wrong"
+        )
+    signed = rid + bytes([key.index or 0]) + key.modulus + key.exponent
+    if key.algorithm_indicator == _SHA1_WITH_RSA:
+        digest = hashlib.sha1(signed, usedforsecurity=False).digest()
+        if digest != key.checksum:
+            raise errors.CommandError(
+                "invalidKeyData",
+                f"{path}.caPublicKey.checksum is not the SHA-1 of RID, index, modulus, exponent",
+            )
+
+
+def possible_outcomes(outcomes: Mapping[Any, ContactlessOutcome]) -> None:
+    """See that a transaction has one outcome, whatever was read. Raises Mismatch."""
+    names = sorted({one.outcome for one in outcomes.values()})
+    if len(names) > 1:
+        raise Mismatch("one outcome for all that was read", " and ".join(names))
+
+
+def possible_update(outcome: ContactlessOutcome | None) -> None:
+    """See that an IssuerUpdate can end so. Raises Mismatch."""
+    if outcome is not None and outcome.outcome not in _UPDATE_OUTCOMES:
+        raise Mismatch(f"one of {', '.join(_UPDATE_OUTCOMES)}", outcome.outcome, "outcome")
+
+
+def told(outcome: ContactlessOutcome) -> dict[str, Any]:
+    """The properties of an outcome on the wire."""
+    details = outcome.details
+    if details is not None and outcome.outcome != "tryAnotherInterface":
+        details = msgspec.structs.replace(details, alternate_interface=None)
+    return {
+        "tx_outcome": outcome.outcome,
+        "cardholder_action": outcome.action,
+        "data_read": outcome.data or None,
+        "cless_outcome": details,
+    }

@@ -1,0 +1,120 @@
+"""Taking a card in and telling what was read of it.
+
+`InsertCardEvent` says that the entrance is open, `MediaInsertedEvent` that the card is in; between them
+an `InvalidMediaEvent` for each wrong insertion. The service keeps that order whatever a device does: one
+MediaInsertedEvent at most, and none without an InsertCardEvent before.
+
+A wait that is given up (cancelled, out of time, its client gone) closes the entrance first and asks then
+where the card is. A card that was not drawn in goes back to its holder. One that was is read, which is short,
+and the command succeeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from xfs4iot import devices
+from xfs4iot.interfaces.cards.sources import SOURCES
+from xfs4iot.protocol import errors
+from xfs4iot.protocol.flags import flags
+from xfs4iot.protocol.message import Payload
+from xfs4iot.protocol.messages import card_reader as messages
+from xfs4iot.protocol.messages.card_reader import CardDataStatusEnum
+from xfs4iot.server.command import Command
+
+__all__ = ["Insertion", "content_told"]
+
+_FAILED = ("hardwareError", "notInitialized")
+_IMAGES = ("frontImage", "backImage")
+
+
+class Insertion:
+    """What the device is given while a card is taken in and read.
+
+    Args:
+        device: the reader.
+        command: that wants the card.
+
+    Attributes:
+        inserted: the card is in, as the device has told.
+    """
+
+    def __init__(self, device: devices.CardReader, command: Command) -> None:
+        self.inserted = False
+        self._device = device
+        self._command = command
+        self._open = False
+
+    @property
+    def cancel_requested(self) -> bool:
+        return self._command.cancel_requested
+
+    def send(self, event: Payload) -> None:
+        if isinstance(event, messages.InsertCardEvent):
+            if not self._open:
+                self._open = True
+                self._command.send(event)
+        elif isinstance(event, messages.MediaInsertedEvent):
+            if self._open and not self.inserted:
+                self.inserted = True
+                self._command.send(event)
+        elif isinstance(event, messages.TrackDetectedEvent):
+            if any(getattr(event, name) for name in event.__struct_fields__):
+                self._command.send(event)
+        else:
+            self._command.send(event)
+
+    def insert_card(self) -> None:
+        self.send(messages.InsertCardEvent())
+
+    def invalid_media(self) -> None:
+        self.send(messages.InvalidMediaEvent())
+
+    def media_inserted(self) -> None:
+        self.send(messages.MediaInsertedEvent())
+
+    def track_detected(self, tracks: Iterable[str]) -> None:
+        found = frozenset(tracks)
+        if found:
+            self.send(flags(messages.TrackDetectedEvent, found))
+
+
+def content_told(wanted: frozenset[str], content: devices.CardContent) -> messages.ReadRawDataCompletion:
+    """The completion of ReadRawData: everything that was wanted, with its status.
+
+    Raises:
+        CommandError: `securityFail`: nothing else was wanted, and the module could not look.
+    """
+    told: dict[str, Any] = {}
+    by_name: Mapping[Any, devices.CardData] = content.sources
+    for field, name in SOURCES.items():
+        if name not in wanted or name in ("chip", "security"):
+            continue
+        found = by_name.get(name, devices.CardData(status="dataMissing"))
+        status: CardDataStatusEnum | None = found.status or (
+            None if found.data is not None else "dataMissing"
+        )
+        if name in _IMAGES:
+            told[field] = found.data or None
+        elif name == "memoryChip":
+            protocol: Any = None if found.protocol == "chipProtocolNotRequired" else found.protocol
+            told[field] = messages.ReadRawDataCompletionMemoryChip(
+                status=status, protocol=protocol, data=found.data
+            )
+        else:
+            told[field] = messages.CardDataNullable(status=status, data=found.data)
+    if "chip" in wanted:
+        chips = content.chips or (devices.CardData(status="dataMissing"),)
+        told["chip"] = [
+            messages.CardData(
+                status=chip.status or (None if chip.data is not None else "dataMissing"), data=chip.data
+            )
+            for chip in chips
+        ]
+    if "security" in wanted:
+        verdict = content.security or "notInitialized"
+        if wanted == {"security"} and verdict in _FAILED:
+            raise errors.CommandError("securityFail", f"the security module could not look: {verdict}")
+        told["security"] = messages.ReadRawDataCompletionSecurity(data=verdict)
+    return messages.ReadRawDataCompletion(**told)

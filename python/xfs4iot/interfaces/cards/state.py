@@ -1,0 +1,269 @@
+"""Where the card is, and what else the commands of a card reader share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import trio
+
+from xfs4iot import devices
+from xfs4iot.devices import implements
+from xfs4iot.interfaces.cards.contactless import Contactless
+from xfs4iot.interfaces.cards.movement import ACTION, CardWays, Way
+from xfs4iot.interfaces.cards.reading import Insertion
+from xfs4iot.protocol import errors
+from xfs4iot.protocol.exact import Mismatch
+from xfs4iot.protocol.message import Payload
+from xfs4iot.protocol.messages import card_reader as messages
+from xfs4iot.server.command import Command, Connection
+from xfs4iot.server.handler import Interface
+from xfs4iot.server.results import require_defined
+from xfs4iot.server.service import Service
+
+__all__ = ["ReaderState"]
+
+_Result = TypeVar("_Result")
+
+
+class ReaderState(Interface[devices.CardReader]):
+    """A card reader's state: its card, its units, the client whose card it is.
+
+    Attributes:
+        ways: moves cards and keeps the books.
+        contactless: the transaction of a reader with kernels.
+        owner: the client that took the card in the reader in.
+    """
+
+    def __init__(self, service: Service) -> None:
+        super().__init__(service)
+        self.ways = CardWays(service)
+        self.contactless = Contactless(service)
+        self.owner: Connection | None = None
+
+    async def start(self) -> None:
+        """Recall where cards are, and do with a card that is in the reader what the device wants done."""
+        await self.ways.start()
+        await self.contactless.start()
+        wish = self.device.on_start
+        target = {"exit": "exit", "retain": next(iter(self._roomy_bins()), None)}.get(wish)
+        if self.media == "present" and target is not None:
+            await self._move_unasked(target)
+
+    async def reopened(self) -> None:
+        """Settle what could not be settled before."""
+        await self.ways.settle()
+        await self.contactless.start()
+
+    @property
+    def media(self) -> str | None:
+        """Where the card is; None where the device holds no cards."""
+        return self.device.status.card_reader.media
+
+    def unit_type(self, unit: str) -> str | None:
+        """`retain`, `dispense` or `park`; None if there is no such unit."""
+        found = self.ways.units.units.get(unit) if self.ways.units is not None else None
+        return found.type if found is not None else None
+
+    def units_of_type(self, kind: str) -> list[str]:
+        """The units of this type."""
+        units = self.ways.units.units if self.ways.units is not None else {}
+        return [name for name, unit in units.items() if unit.type == kind]
+
+    def cards_in(self, unit: str) -> int:
+        """How many cards a unit has."""
+        return self.ways.units.counts.value(unit) if self.ways.units is not None else 0
+
+    def is_full(self, unit: str) -> bool:
+        """Whether a unit has no room."""
+        capacity = self.ways.units.units[unit].capacity if self.ways.units is not None else 0
+        return bool(capacity) and self.cards_in(unit) >= capacity
+
+    def _roomy_bins(self) -> list[str]:
+        return [unit for unit in self.units_of_type("retain") if not self.is_full(unit)]
+
+    def observe(self, event: Payload) -> bool:
+        """Book what the reader did by itself before clients are told, and forget a card that was taken."""
+        if isinstance(event, messages.CardActionEvent):
+            self.service.nursery.start_soon(self._acted, event)
+            return True
+        if isinstance(event, messages.MediaRemovedEvent):
+            self.owner = None
+            self.service.nursery.start_soon(self._gone)
+        return False
+
+    async def _acted(self, event: messages.CardActionEvent) -> None:
+        try:
+            await self.ways.acted((event.from_ or "unknown", event.to or "unknown"))
+        except errors.XfsError as fault:
+            self.service.log.error("what the reader did by itself is not booked: %s", fault)
+        self.service.broadcast(event)
+
+    async def _gone(self) -> None:
+        try:
+            await self.ways.gone()
+        except errors.XfsError as fault:
+            self.service.log.error("that a card was taken is not kept: %s", fault)
+
+    def disconnected(self, connection: Connection) -> None:
+        """The card of a client that is gone is nobody's; it may be told to come out after a while."""
+        if self.owner is not connection:
+            return
+        self.owner = None
+        if self.device.eject_after is not None:
+            self.service.nursery.start_soon(
+                self._eject_later, self.device.eject_after, self.device._sightings
+            )
+
+    async def _eject_later(self, seconds: float, sightings: int) -> None:
+        await trio.sleep(seconds)
+        if self.owner is None and self.media == "present" and self.device._sightings == sightings:
+            await self._move_unasked("exit")
+
+    async def _move_unasked(self, target: str) -> None:
+        """Move the card in the reader without a command, and tell so."""
+        try:
+            moved = await self.moved(None, ACTION, "transport", target)
+        except errors.XfsError as fault:
+            self.service.log.error("the card in the reader could not be moved to %s: %s", target, fault)
+            return
+        self.service.broadcast(messages.CardActionEvent(to=moved.at or target, from_="transport"))
+
+    async def ask_card(
+        self, operation: Callable[..., Awaitable[_Result]], *arguments: Any, limit: float | None = None
+    ) -> _Result:
+        """Ask the device for something with the card, not to be torn out of it.
+
+        A card that it finds stuck, or not there, is where the status says it is from then on.
+        """
+        try:
+            return await self.service.operations.ask(operation, *arguments, moving=True, limit=limit)
+        except errors.CommandError as fault:
+            self._show_failure(fault)
+            raise
+
+    def _show_failure(self, fault: errors.XfsError | None) -> None:
+        code = fault.error_code if isinstance(fault, errors.CommandError) else None
+        if code == "mediaJam":
+            self.device.card_at("jammed")
+        elif code == "noMedia":
+            self.device.card_at(None)
+
+    def show_chip(self, power: str) -> None:
+        """Show what is with the chip, where the device has one to show."""
+        status = self.device.status.card_reader
+        if status.chip_power is not None:
+            status.chip_power = power  # type: ignore[assignment]
+
+    async def take_in(self, wanted: frozenset[str], flux_inactive: bool, command: Command) -> Insertion:
+        """Wait for a card, unless one is in; the wait can be given up, the card that came cannot."""
+        insertion = Insertion(self.device, command)
+        device = self.device
+        if self.media in ("present", "latched"):
+            return insertion
+        takings = device._takings
+        try:
+            await self.service.operations.ask(
+                devices.CardReader.accept_card, wanted, flux_inactive, insertion, limit=math.inf
+            )
+        except trio.Cancelled:
+            with trio.CancelScope(shield=True):
+                if not await self._stopped(insertion):
+                    raise
+        except errors.CommandError as fault:
+            self._show_failure(fault)
+            raise
+        if device.reader_type in ("motor", "latchedDip") and device._takings == takings:
+            insertion.media_inserted()
+            device.card_at("transport")
+        self.owner = command.session
+        return insertion
+
+    async def _stopped(self, insertion: Insertion) -> bool:
+        """Close the entrance; whether a card is in nevertheless."""
+        if not implements(self.device, "stop_accepting"):
+            return self.media == "present"
+        place = await self.ask_card(devices.CardReader.stop_accepting)
+        self.device.card_at(place)
+        return place in ("transport", "latched")
+
+    def show_read(self, chips: tuple[devices.CardData, ...]) -> None:
+        """Show what a cold reset of the chip has found."""
+        device = self.device
+        if self.media == "notPresent" and device.reader_type != "dip":
+            return
+        if any(chip.data is not None and chip.status is None for chip in chips):
+            device._contact = "on"
+            self.show_chip("online")
+            if device.reader_type == "latchedDip":
+                device.card_at("latched")
+        elif chips and all(chip.status == "dataSourceMissing" for chip in chips):
+            self.show_chip("noDevice")
+        else:
+            device._contact = "off"
+            self.show_chip("hardwareError")
+
+    async def moved(self, command: Command | None, kind: str, source: str, target: str) -> devices.CardMoved:
+        def possible(moved: devices.CardMoved) -> None:
+            if command is not None:
+                require_defined(moved.failure, command)
+            if moved.at is not None:
+                self.require_real(moved.at)
+
+        async def ask(events: devices.MovingCard) -> devices.CardMoved:
+            takings = self.device._takings
+            try:
+                moved = await self.service.operations.ask(
+                    devices.CardReader.move_card, source, target, events, moving=True, believe=possible
+                )
+            except errors.CommandError as fault:
+                if fault.error_code != "mediaRetained":
+                    raise
+                bins = self.units_of_type("retain")
+                moved = devices.CardMoved(bins[0] if len(bins) == 1 else "unknown", fault)
+            if moved.failure is None or moved.at is not None:
+                self.show_place(source, moved.at or target, takings)
+            self._show_failure(moved.failure)
+            return moved
+
+        def ways(moved: devices.CardMoved) -> tuple[Way, ...]:
+            at = moved.at or (target if moved.failure is None else source)
+            return () if at == source else ((source, at),)
+
+        try:
+            return await self.ways.carry_out(command, kind, (source, target), ask, ways)
+        except errors.CommandError as fault:
+            self._show_failure(fault)
+            raise
+
+    def require_real(self, place: str) -> None:
+        """See that a card can be at a place. Raises Mismatch."""
+        if place.startswith("unit") and self.unit_type(place) is None:
+            raise Mismatch("a unit of cards, such as units() names", repr(place), "at")
+
+    def show_place(self, source: str, at: str, takings: int) -> None:
+        """Show where a card is after it has moved."""
+        device = self.device
+        if at.startswith("unit"):
+            if source in ("exit", "transport"):
+                device.card_at(None)
+                self.owner = None
+        elif device._takings == takings:
+            released = at == "exit" and device.reader_type == "latchedDip"
+            device.card_at("transport" if released else at)
+            if released or at == "exit":
+                device._contact = "none"
+                self.show_chip("poweredOff")
+
+    def show_reset(self, done: devices.CardsReset, takings: int) -> None:
+        """After a reset a chip has no contact, and the card is where the reset has left it."""
+        device = self.device
+        device._contact = "none"
+        left = [place for place in done.cards if not place.startswith("unit")]
+        if device.reader_type != "permanent" and device._takings == takings:
+            device.card_at(left[-1] if left else None)
+        self.show_chip("poweredOff" if left or device.reader_type == "permanent" else "noCard")
+        if not left:
+            self.owner = None
+        self._show_failure(done.failure)
