@@ -240,7 +240,8 @@ def tables() -> Iterator[str]:
     for (old, new), reason in FORMATS.items():
         yield f"| {_pattern(old)} | {_pattern(new)} | {reason} |"
     yield "\n## Withdrawn messages\n"
-    yield "Who still sends one of these commands is answered `unsupportedCommand`; the events are not sent.\n"
+    yield "Unless it says that one is still served, the commands are answered `unsupportedCommand`, and the"
+    yield "events are not sent.\n"
     yield "| last in | message | instead |\n|---|---|---|"
     for (version, name), reason in WITHDRAWN.items():
         yield f"| {version} | `{name}` | {reason} |"

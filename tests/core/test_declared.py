@@ -11,6 +11,7 @@ from traffic import catalogue
 from xfs4iot import devices
 from xfs4iot.interfaces import MODULES, interface
 from xfs4iot.protocol import registry
+from xfs4iot.protocol.adapters.withdrawn import WITHDRAWN
 from xfs4iot.server.handler import Handled
 
 PACKAGE = Path(xfs4iot.__file__).parent
@@ -59,4 +60,5 @@ def test_every_command_of_an_interface_is_handled() -> None:
         for command, parts in catalogue("2024-3")["interfaces"][name]["commands"].items()
         if parts.get("registered", True)
     }
-    assert wanted == handled
+    still = {name for (_, name), reason in WITHDRAWN.items() if reason.startswith("still served")}
+    assert handled - still == wanted

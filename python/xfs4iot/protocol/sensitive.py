@@ -38,7 +38,7 @@ _CARD = {
     "scannedData",
     "barcodeData",
 }
-_PIN = {"pin", "pinBlock", "iccPin", "offset", "pvv", "digit", "keys", "decTable"}
+_PIN = {"key", "fields", "pin", "pinBlock", "iccPin", "offset", "pvv", "digit", "keys", "decTable"}
 _KEY = {
     "keyValue",
     "keyCheckValue",

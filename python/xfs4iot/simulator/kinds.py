@@ -18,6 +18,7 @@ KINDS: Mapping[str, str] = {
     "CashDispenser": "cash_dispenser",
     "Camera": "camera",
     "Lights": "lights",
+    "TextTerminal": "text_terminal",
     "VendorMode": "vendor_mode",
     "VendorApplication": "vendor_application",
 }

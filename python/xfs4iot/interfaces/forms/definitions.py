@@ -1,0 +1,85 @@
+"""Definitions by name, kept in the ledger: the forms of a printer or a text terminal, a printer's media.
+
+They are kept as the newest version has them, whichever way they came; another version or another device
+reads them anew after a restart.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from xfs4iot.protocol import errors, wire
+from xfs4iot.protocol.message import Message
+from xfs4iot.server.service import Service
+
+__all__ = ["Definitions", "converted"]
+
+_Kind = TypeVar("_Kind", bound=Message)
+_Other = TypeVar("_Other", bound=Message)
+
+_MOST = 1000
+_MOST_BYTES = 32 * 1024 * 1024
+
+
+def converted(definition: Message, kind: type[_Other]) -> _Other:
+    """A definition as another message class of the same shape: what is set as what is queried."""
+    return wire.decode(kind, wire.encode(definition))
+
+
+class Definitions(Generic[_Kind]):
+    """Definitions of one kind.
+
+    Args:
+        service: whose ledger keeps them.
+        document: the name under which it does.
+        kind: their message class.
+    """
+
+    def __init__(self, service: Service, document: str, kind: type[_Kind]) -> None:
+        self._service = service
+        self._document = document
+        self._kind: Any = kind
+        self._held: dict[str, _Kind] = {}
+
+    def start(self) -> None:
+        """Recall what is kept; what cannot be read is told, and stays as it is until something is set."""
+        kept = self._service.ledger.document(self._document)
+        if kept is None:
+            return
+        try:
+            self._held = wire.decode(dict[str, self._kind], kept)  # type: ignore[name-defined]
+        except (errors.XfsError, msgspec.DecodeError, ValueError) as wrong:
+            self._service.log.error("what is kept as %s cannot be read: %s", self._document, wrong)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._held
+
+    def __getitem__(self, name: str) -> _Kind:
+        return self._held[name]
+
+    @property
+    def names(self) -> list[str]:
+        """All names, in the order in which they were set first."""
+        return list(self._held)
+
+    async def set(self, name: str, definition: _Kind | None) -> None:
+        """Keep a definition, in place of another of its name; None takes that away.
+
+        Raises:
+            InvalidData: there are too many, or they are too large together.
+            LedgerUnavailable: it could not be written; nothing has changed then.
+        """
+        held = dict(self._held)
+        if definition is None:
+            del held[name]
+        else:
+            held[name] = definition
+        document = wire.encode(held)
+        if definition is not None and (len(held) > _MOST or len(document) > _MOST_BYTES):
+            raise errors.InvalidData(
+                f"{_MOST} definitions of {_MOST_BYTES} bytes in all can be kept; delete some first"
+            )
+        await self._service.ledger.put_document(self._document, document)
+        self._held = held

@@ -1,0 +1,294 @@
+"""Writing a form of a text terminal to the screen, and letting the operator fill it in.
+
+Every value is looked at before the first cell changes. What ends the command is told in a FieldErrorEvent,
+what goes on all the same in a FieldWarningEvent.
+
+Reading goes from field to field in the order in which they were asked for. `enter` and `arrowDown` lead
+to the next, `arrowUp` to the one before; `enter` in the last one ends, unless a required field is empty:
+then the client is told (FieldWarningEvent) and the operator taken there. `cancel` ends without values,
+any other terminating key ends with them.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any, Literal, NoReturn, Protocol, cast
+
+from xfs4iot import devices
+from xfs4iot.devices import CellAttributes, ScreenPosition
+from xfs4iot.interfaces.forms.definitions import Definitions
+from xfs4iot.interfaces.forms.screen import Screen, columns
+from xfs4iot.interfaces.forms.terminal_entry import Echo, Entry
+from xfs4iot.interfaces.forms.terminal_forms import Field, Form, box_of, lines_of
+from xfs4iot.interfaces.forms.terminal_keys import ActiveKeys
+from xfs4iot.protocol import errors
+from xfs4iot.protocol.messages import text_terminal as messages
+from xfs4iot.server.command import Command
+
+__all__ = ["FormReading", "form_written"]
+
+Failure = Literal[
+    "required",
+    "staticOverwrite",
+    "overflow",
+    "notFound",
+    "notRead",
+    "notWrite",
+    "typeNotSupported",
+    "charSetForm",
+]
+_ECHO: Mapping[str, Echo] = {"text": "text", "password": "password", "invisible": "invisible"}
+_TYPED: Mapping[str, frozenset[str] | None] = {
+    "numeric": frozenset("0123456789"),
+    "hexadecimal": frozenset("0123456789ABCDEF"),
+    "alphanumeric": None,
+}
+"""Characters of each class of keys; None for all that are active."""
+_WHY: Mapping[Failure, str] = {
+    "required": "a value is required",
+    "staticOverwrite": "a static field shows its own text",
+    "overflow": "the value is too long for the field",
+    "notFound": "the form has no such field",
+    "notRead": "the field cannot be read",
+    "notWrite": "the field cannot be written",
+    "typeNotSupported": "the value is not a picture in base64",
+    "charSetForm": "the device cannot show a character of the value",
+}
+
+
+class Terminal(Protocol):
+    """The interface, as far as forms reach it."""
+
+    screen: Screen
+    forms: Definitions[Form]
+
+    def cannot_show(self, text: str) -> str | None: ...
+
+    async def show(self, cursor: bool = False) -> None: ...
+
+    async def key(self, active: ActiveKeys) -> str: ...
+
+    async def ask(self, operation: Any, *arguments: Any) -> Any: ...
+
+
+class _Box:
+    """A field with its place on the screen."""
+
+    def __init__(self, name: str, field: Field) -> None:
+        self.name, self.field = name, field
+        self.x, self.y, self.width, self.height = box_of(field)
+        style = field.style
+        self.attributes = (
+            CellAttributes()
+            if style is None
+            else CellAttributes(bool(style.underline), bool(style.inverted), bool(style.flashing))
+        )
+
+
+def _boxes(on: Terminal, form_name: str) -> dict[str, _Box]:
+    return {name: _Box(name, field) for name, field in (on.forms[form_name].fields or {}).items()}
+
+
+def _refused(form: str, field: str, why: Failure, command: Command, code: str = "fieldError") -> NoReturn:
+    """Tell what is wrong with a field, and end the command."""
+    command.send(messages.FieldErrorEvent(form_name=form, field_name=field, failure=why))
+    raise errors.CommandError(code, f"$.fields.{field[:100]}: {_WHY[why]}")
+
+
+async def form_written(on: Terminal, request: messages.WriteForm, command: Command) -> None:
+    """Show a form.
+
+    Raises:
+        CommandError: `fieldError` or `characterSetsData`; nothing has changed then.
+    """
+    form = cast(str, request.form_name)
+    boxes, given = _boxes(on, form), request.fields or {}
+    for name in given:
+        if name not in boxes:
+            _refused(form, name, "notFound", command)
+        field = boxes[name].field
+        if field.class_ == "static":
+            _refused(form, name, "staticOverwrite", command)
+        if field.access == "read":
+            _refused(form, name, "notWrite", command)
+    lines: dict[str, list[list[str]]] = {}
+    pictures: dict[str, bytes] = {}
+    for name, box in boxes.items():
+        value = given.get(name)
+        if value is None and box.field.class_ == "required":
+            _refused(form, name, "required", command)
+        if box.field.field_type == "graphic":
+            if (picture := _picture(form, box, value, command)) is not None:
+                pictures[name] = picture
+        else:
+            lines[name] = _shown_lines(on, form, box, value, command)
+    screen = on.screen
+    if request.clear_screen:
+        screen.clear(0, 0, screen.width, screen.height)
+    for name, shown in lines.items():
+        _put(on, boxes[name], shown)
+    await on.show()
+    for name, picture in pictures.items():
+        box = boxes[name]
+        place = ScreenPosition(box.x, box.y)
+        scaling = box.field.scaling or "bestFit"
+        await on.ask(devices.TextTerminal.draw_graphic, place, box.width, box.height, scaling, picture)
+
+
+def _picture(form: str, box: _Box, value: str | None, command: Command) -> bytes | None:
+    if value is None:
+        return box.field.initial_graphic
+    try:
+        return base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        _refused(form, box.name, "typeNotSupported", command)
+
+
+def _shown_lines(on: Terminal, form: str, box: _Box, value: str | None, command: Command) -> list[list[str]]:
+    """What a field shows, as lines that fit it."""
+    text = value if value is not None else box.field.initial_value or ""
+    if box.field.field_type == "invisible":
+        return []
+    if box.field.field_type == "password":
+        text = "*" * len(text)
+    if on.cannot_show(text.replace("\r", "").replace("\n", "")) is not None:
+        _refused(form, box.name, "charSetForm", command, "characterSetsData")
+    overwrites = box.field.overflow == "overwrite"
+    lines = lines_of(text, on.screen.width - box.x if overwrites else box.width)
+    if len(lines) <= box.height:
+        return lines
+    if box.field.overflow == "terminate":
+        _refused(form, box.name, "overflow", command)
+    if not overwrites:
+        command.send(messages.FieldWarningEvent(form_name=form, field_name=box.name, failure="overflow"))
+    return lines[: box.height]
+
+
+def _put(on: Terminal, box: _Box, lines: list[list[str]]) -> None:
+    """Put the lines of a field on the screen, with blanks around them."""
+    for row in range(box.height):
+        line = lines[row] if row < len(lines) else []
+        taken = sum(map(columns, line))
+        room = max(box.width - taken, 0)
+        before = {"left": 0, "right": room, "center": room // 2}[box.field.horizontal or "left"]
+        x = box.x
+        for one in [*" " * before, *line, *" " * (room - before)]:
+            x += on.screen.put(x, box.y + row, one, box.attributes)
+        on.screen.x, on.screen.y = x, box.y + row
+
+
+class FormReading:
+    """One ReadForm.
+
+    Args:
+        on: the interface.
+        request: what is to be read.
+        active: the keys, and which of them end the input.
+        command: which is told what is wrong with a field.
+
+    Raises:
+        CommandError: a field cannot be read.
+        InvalidData: no key ends the input.
+    """
+
+    def __init__(
+        self, on: Terminal, request: messages.ReadForm, active: ActiveKeys, command: Command
+    ) -> None:
+        self._on, self._command, self._active = on, command, active
+        self._form = cast(str, request.form_name)
+        boxes = _boxes(on, self._form)
+        names = request.fields or [name for name, box in boxes.items() if _readable(box)]
+        for name in names:
+            if name not in boxes:
+                _refused(self._form, name, "notFound", command)
+            if not _readable(boxes[name]):
+                _refused(self._form, name, "notRead", command)
+        if not names or len(set(names)) != len(names):
+            raise errors.CommandError(
+                "fieldSpecFailure",
+                "$.fields: a field stands there twice" if names else "the form has no field that can be read",
+            )
+        if not active.ends:
+            raise errors.InvalidData(
+                "no terminating command key is active: the input could not end; see TextTerminal.DefineKeys"
+            )
+        self._boxes = [boxes[name] for name in names]
+
+    async def values(self) -> dict[str, str]:
+        """What the operator has filled in, by field.
+
+        Raises:
+            CommandError: `keyCanceled`.
+        """
+        entries = [self._entry(box) for box in self._boxes]
+        now = 0
+        try:
+            while True:
+                entries[now].place()
+                await self._on.show(cursor=True)
+                key = await self._on.key(self._keys_of(self._boxes[now]))
+                if key == "cancel":
+                    raise errors.CommandError("keyCanceled", "the operator pressed cancel")
+                if key == "arrowUp":
+                    now = max(now - 1, 0)
+                elif key in ("arrowDown", "enter") and now + 1 < len(entries):
+                    now += 1
+                elif key == "enter" or self._active.commands.get(key):
+                    empty = self._first_empty(entries)
+                    if empty is None:
+                        return {box.name: entry.text for box, entry in zip(self._boxes, entries, strict=True)}
+                    now = empty
+                else:
+                    entries[now].press(key)
+        except BaseException:
+            for box, entry in zip(self._boxes, entries, strict=True):
+                if box.field.field_type == "password":
+                    entry.blank()
+            raise
+
+    def _entry(self, box: _Box) -> Entry:
+        writes = box.field.access == "readWrite"
+        return Entry(
+            self._on.screen,
+            box.x,
+            box.y,
+            box.width,
+            box.height,
+            most=box.width * box.height,
+            echo=_ECHO[box.field.field_type or "text"],
+            attributes=box.attributes,
+            first=self._standing(box) if writes and box.field.field_type == "text" else "",
+        )
+
+    def _standing(self, box: _Box) -> str:
+        """What stands in a field on the screen, without the blanks around it."""
+        return self._on.screen.text_of(box.x, box.y, box.width, box.height).strip()
+
+    def _keys_of(self, box: _Box) -> ActiveKeys:
+        """The active keys that may be typed in a field."""
+        allowed = _TYPED[box.field.keys or "alphanumeric"]
+        characters = self._active.characters
+        return ActiveKeys(
+            characters if allowed is None else characters & (allowed | {one.lower() for one in allowed}),
+            self._active.commands,
+        )
+
+    def _first_empty(self, entries: list[Entry]) -> int | None:
+        """The first required field that is empty; the client is told."""
+        for number, (box, entry) in enumerate(zip(self._boxes, entries, strict=True)):
+            if box.field.class_ == "required" and not entry.text:
+                self._command.send(
+                    messages.FieldWarningEvent(form_name=self._form, field_name=box.name, failure="required")
+                )
+                return number
+        return None
+
+
+def _readable(box: _Box) -> bool:
+    return (
+        box.field.access in ("read", "readWrite")
+        and box.field.class_ != "static"
+        and (box.field.field_type != "graphic")
+    )

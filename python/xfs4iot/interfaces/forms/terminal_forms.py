@@ -1,0 +1,116 @@
+"""The forms of a text terminal: made whole, held against the device, and laid out.
+
+A form has every default filled in, so that it is the same whether it came as text or as JSON. It must be
+sound in itself: every field inside the form, no picture where the device shows none. Whether it fits the
+screen is looked at when it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import msgspec
+
+from xfs4iot.interfaces.forms.screen import columns, graphemes
+from xfs4iot.protocol import errors
+from xfs4iot.protocol.json_path import located
+from xfs4iot.protocol.messages import text_terminal as messages
+
+__all__ = ["Field", "Form", "box_of", "form_of", "lines_of", "require_whole", "size_of", "sound"]
+
+Field = messages.SetFormFormFields
+Form = messages.SetFormForm
+
+_DEFAULTS: Mapping[str, Any] = {
+    "field_type": "text",
+    "scaling": "bestFit",
+    "class_": "optional",
+    "keys": "alphanumeric",
+    "access": "write",
+    "overflow": "terminate",
+    "horizontal": "left",
+}
+
+
+def size_of(form: Form) -> tuple[int, int]:
+    """Width and height of a whole form, in characters."""
+    size = cast(messages.Size, form.size)
+    return cast(int, size.width), cast(int, size.height)
+
+
+def box_of(field: Field) -> tuple[int, int, int, int]:
+    """Column, row, width and height of a field of a whole form."""
+    place, size = cast(messages.Position, field.position), cast(messages.Size, field.size)
+    return cast(int, place.x), cast(int, place.y), cast(int, size.width), size.height or 1
+
+
+def form_of(content: Mapping[str, Any]) -> Form:
+    """A form that was read from text.
+
+    Raises:
+        CommandError: `formInvalid`, a value is not what the standard has.
+    """
+    try:
+        return msgspec.convert(content, Form)
+    except msgspec.ValidationError as wrong:
+        text, path = located(wrong)
+        raise errors.CommandError("formInvalid", f"{path}: {text}") from None
+
+
+def require_whole(form: Form) -> None:
+    """Refuse a form that lacks what every form has.
+
+    Raises:
+        InvalidData: names the property.
+    """
+    if form.size is None or form.size.width is None or form.size.height is None:
+        raise errors.InvalidData("$.form.size is missing; give width and height in characters")
+    if not form.fields:
+        raise errors.InvalidData("$.form.fields is missing; a form has one field at least")
+    for name, field in form.fields.items():
+        where = f"$.form.fields.{name[:100]}"
+        if field.position is None or field.position.x is None or field.position.y is None:
+            raise errors.InvalidData(f"{where}.position is missing; give x and y")
+        if field.size is None or field.size.width is None:
+            raise errors.InvalidData(f"{where}.size is missing; give width and height in characters")
+
+
+def sound(form: Form, shows_graphics: bool) -> Form:
+    """A whole form with its defaults, if it does not contradict itself.
+
+    Raises:
+        CommandError: `formInvalid`; says which field and why.
+    """
+    whole, fields = size_of(form), dict(form.fields or {})
+    if not fields:
+        raise errors.CommandError("formInvalid", "the form has no field")
+    for name, field in fields.items():
+        x, y, width, height = box_of(field)
+        if x + width > whole[0] or y + height > whole[1]:
+            raise errors.CommandError(
+                "formInvalid",
+                f"field {name[:100]}: {width} x {height} at {x}, {y} is outside the form of "
+                f"{whole[0]} x {whole[1]}",
+            )
+        if field.field_type == "graphic" and not shows_graphics:
+            raise errors.CommandError("formInvalid", f"field {name[:100]}: the device shows no graphics")
+        missing = {one: value for one, value in _DEFAULTS.items() if getattr(field, one) is None}
+        missing["size"] = messages.Size(width=width, height=height)
+        fields[name] = msgspec.structs.replace(field, **missing)
+    return msgspec.structs.replace(form, fields=fields)
+
+
+def lines_of(text: str, width: int) -> list[list[str]]:
+    """A value as lines of a field, broken at line ends and where a line is full."""
+    lines: list[list[str]] = []
+    for part in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
+        lines.append([])
+        room = width
+        for one in graphemes(part):
+            if (taken := columns(one)) > room:
+                lines.append([])
+                room = width
+            lines[-1].append(one)
+            room -= taken
+    return lines
