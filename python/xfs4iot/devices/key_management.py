@@ -1,0 +1,592 @@
+"""KeyManagement: what a vendor writes for a device that holds cryptographic keys.
+
+class MyModule(devices.KeyManagement):
+    importable = frozenset({("K0", "T", "D"), ("P0", "T", "E")})
+
+    async def import_key(self, request):
+        bits = await self.module.load(request.name, request.value, under=request.decrypt_key)
+        return devices.ImportedKey(devices.StoredKey(request.attributes, length=bits))
+
+Keys have names, the standard's attributes, and values; values never leave the device. The service keeps a
+table of names and attributes and lets a key be used for nothing but its purpose; firmware that
+is worth the name checks that again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Literal, TypeAlias
+
+from msgspec import Meta
+
+from xfs4iot.devices._device import Device
+from xfs4iot.devices._operation import operation
+from xfs4iot.devices._parts import derived, follows_from
+from xfs4iot.protocol import exact
+from xfs4iot.protocol.flags import flags
+from xfs4iot.protocol.messages import key_management as messages
+
+__all__ = [
+    "Authentication",
+    "DataToSign",
+    "DeviceSignedItem",
+    "ImportedKey",
+    "ImportedToken",
+    "IssuerSignedItem",
+    "KeyAttributes",
+    "KeyDerivation",
+    "KeyImport",
+    "KeyKind",
+    "KeyManagement",
+    "KeyTokenImport",
+    "KeyVerification",
+    "LoadedCertificate",
+    "RsaKeyPairRequest",
+    "StoredKey",
+    "VerifyMethods",
+]
+
+_USAGE = "^(B[0-3]|C0|D[0-3]|E[0-7]|I0|K[0-4]|M[0-8]|P[0-1]|S[0-2]|V[0-5]|[0-9][0-9])$"
+KeyUsage = Annotated[str, Meta(pattern=_USAGE)]
+KeyAlgorithm = Annotated[str, Meta(pattern="^[0-9ADEHRST]$")]
+KeyModeOfUse = Annotated[str, Meta(pattern="^[0-9BCDEGNSTVXY]$")]
+KeyVersionNumber = Annotated[str, Meta(pattern="^[0-9a-zA-Z]{2}$")]
+KeyExportability = Annotated[str, Meta(pattern="^[0-9ESN]$")]
+KeyDate = Annotated[str, Meta(pattern="^[0-9]{4}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])$")]
+Bits = Annotated[int, Meta(ge=0)]
+Generation = Annotated[int, Meta(ge=0, le=99)]
+KeyBytes = Annotated[bytes, exact.Secret]
+
+KeyKind: TypeAlias = tuple[KeyUsage, KeyAlgorithm, KeyModeOfUse]
+"""Usage, algorithm and mode of use of a key: `("P0", "T", "E")` encrypts PINs by TDES."""
+
+DecryptMethod = Literal["ecb", "cbc", "cfb", "ofb", "ctr", "xts", "rsaesPkcs1V15", "rsaesOaep"]
+VerifyMethod = Literal["kcvNone", "kcvSelf", "kcvZero", "sigNone", "rsassaPkcs1V15", "rsassaPss"]
+HashAlgorithm = Literal["sha1", "sha256"]
+AuthenticationMethod = messages.AuthenticationMethodEnum
+SignatureAlgorithm = messages.RSASignatureAlgorithmEnum
+CertificateSigner = Literal["certHost", "ca", "hl"]
+LoadOption = Literal["newHost", "replaceHost"]
+TokenOption = Literal["noRandom", "random", "noRandomCrl", "randomCrl"]
+EmvScheme = Literal["plainCA", "checksumCA", "epiCA", "issuer", "icc", "iccPIN", "pkcsV1_5_CA"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyAttributes:
+    """What a key is for; the letters are those of ANSI X9.143.
+
+    Attributes:
+        usage: `P0` encrypts PINs, `K0` other keys, `M3` makes MACs, and so on.
+        algorithm: `A` AES, `D` DES, `T` triple DES, `R` RSA, `H` HMAC, `E` elliptic curves.
+        mode_of_use: `E` encrypts, `D` decrypts, `B` both, `G` makes MACs, `V` verifies, `C` both, `S` signs,
+            `T` signs and decrypts, `X` derives, `N` has no restriction.
+        restricted_key_usage: what keys a key that encrypts keys may bring, by their usage; None for any.
+        key_version_number: two characters; a digit pair may only rise.
+        exportability: `E` under a trusted key, `N` never, `S` under other keys, too.
+        optional_block_header: the optional blocks of the key block that brought it, as they stood there.
+    """
+
+    usage: KeyUsage
+    algorithm: KeyAlgorithm
+    mode_of_use: KeyModeOfUse
+    restricted_key_usage: KeyUsage | None = None
+    key_version_number: KeyVersionNumber = "00"
+    exportability: KeyExportability = "N"
+    optional_block_header: str | None = None
+
+    @property
+    def kind(self) -> KeyKind:
+        """Usage, algorithm and mode of use."""
+        return self.usage, self.algorithm, self.mode_of_use
+
+
+@dataclass(frozen=True)
+class StoredKey:
+    """A key as the device has it.
+
+    Attributes:
+        attributes: what it is for.
+        length: bits; 0 if the device does not tell.
+        preloaded: it was there from the beginning, and stays when keys are deleted.
+        generation, version: of the key, where the device keeps count.
+        activating_date, expiry_date: `YYYYMMDD`.
+    """
+
+    attributes: KeyAttributes
+    length: Bits = 0
+    preloaded: bool = False
+    generation: Generation | None = None
+    version: Generation | None = None
+    activating_date: KeyDate | None = None
+    expiry_date: KeyDate | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyVerification:
+    """How what is imported is verified.
+
+    Attributes:
+        key: that verifies; None for a check value of the imported key itself.
+        data: signature, MAC or check value; None: the device is only to tell a check value.
+        method: None for a MAC: it follows from the key.
+        hash_algorithm: of a signature.
+    """
+
+    key: str | None = None
+    data: bytes | None = None
+    method: VerifyMethod | None = None
+    hash_algorithm: HashAlgorithm | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyImport:
+    """A key to be imported.
+
+    Attributes:
+        name: an existing key of this name is replaced when the new one is there, not before.
+        attributes: what it is to be for; of a key block, as its header has it.
+        value: as it came: encrypted, a key block, or a public key. b"" for parts that were entered.
+        decrypt_key: under which the value is encrypted; None for a public key.
+        decrypt_method: None for a key block.
+        verification: None: nothing is to be verified.
+        vendor_attributes: the vendor's own.
+    """
+
+    name: str
+    attributes: KeyAttributes
+    value: bytes = field(default=b"", repr=False)
+    decrypt_key: str | None = None
+    decrypt_method: DecryptMethod | None = None
+    verification: KeyVerification | None = None
+    vendor_attributes: str | None = None
+
+
+@dataclass(frozen=True)
+class ImportedKey:
+    """A key that was imported.
+
+    Attributes:
+        key: as it is stored now.
+        verification_data: its check value, or what else proves it to the host.
+        method: how that was made.
+        hash_algorithm: likewise.
+    """
+
+    key: StoredKey
+    verification_data: bytes | None = None
+    method: VerifyMethod | None = None
+    hash_algorithm: HashAlgorithm | None = None
+
+
+@dataclass(frozen=True)
+class Authentication:
+    """What authenticates a host that wants keys deleted.
+
+    Attributes:
+        method: how.
+        data: signature or MAC of what `start_authenticate` gave last.
+        key: that verifies it; None where the method has one of its own.
+    """
+
+    method: AuthenticationMethod
+    data: bytes = field(repr=False)
+    key: str | None = None
+
+
+@dataclass(frozen=True)
+class DataToSign:
+    """What a host must sign before keys are deleted.
+
+    Attributes:
+        data: random, never the same twice; b"" if nothing needs to be signed.
+        methods: that are accepted.
+    """
+
+    data: bytes
+    methods: frozenset[AuthenticationMethod]
+
+
+@dataclass(frozen=True)
+class RsaKeyPairRequest:
+    """A key pair to be made.
+
+    Attributes:
+        name: of the key.
+        use: `rsaPrivate` decrypts and signs, `rsaPrivateSign` only signs.
+        modulus_length: bits; 0: the device decides.
+        exponent: 3, 17 or 65537; None: the device decides.
+    """
+
+    name: str
+    use: Literal["rsaPrivate", "rsaPrivateSign"]
+    modulus_length: Bits
+    exponent: int | None
+
+
+@dataclass(frozen=True)
+class IssuerSignedItem:
+    """The device's id, or a public key, signed by who made the device.
+
+    Attributes:
+        value: the id, or an RSA public key in PKCS#1 DER.
+        algorithm: `na` if there is no signature.
+        signature: of the value.
+    """
+
+    value: bytes
+    algorithm: SignatureAlgorithm = "na"
+    signature: bytes | None = None
+
+
+@dataclass(frozen=True)
+class DeviceSignedItem:
+    """The device's id, or a public key, signed by the device.
+
+    Attributes:
+        value: the id, or an RSA public key in PKCS#1 DER.
+        self_signature: of a public key, by its own private key.
+        signature: of the value, by the signing key.
+    """
+
+    value: bytes
+    self_signature: bytes | None = None
+    signature: bytes | None = None
+
+
+@dataclass(frozen=True)
+class LoadedCertificate:
+    """A host's certificate that was loaded.
+
+    Attributes:
+        check_mode: how `data` was made.
+        data: digest of the certificate.
+    """
+
+    check_mode: Literal["none", "sha1", "sha256"] = "none"
+    data: bytes | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyTokenImport:
+    """A key token to be imported.
+
+    Attributes:
+        token: as it came.
+        name, usage: of the key; None where the token says them.
+        load_option: with or without a random of the device, with or without a revocation list.
+    """
+
+    token: bytes = field(repr=False)
+    name: str | None
+    usage: KeyUsage | None
+    load_option: TokenOption
+
+
+@dataclass(frozen=True)
+class ImportedToken:
+    """A key that came by a token.
+
+    Attributes:
+        name: of the key.
+        key: as it is stored now.
+        accept_algorithm, accept_data: what proves to the host that it was accepted.
+        check_mode, check_value: check value of the key.
+    """
+
+    name: str
+    key: StoredKey
+    accept_algorithm: HashAlgorithm | None = None
+    accept_data: bytes | None = None
+    check_mode: Literal["kcvSelf", "kcvZero"] | None = None
+    check_value: bytes | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyDerivation:
+    """A key to be derived, for clients older than 2024-3.
+
+    Attributes:
+        name: of the new key.
+        algorithm: how.
+        key: from which.
+        stored_key: the start value's key; None for none.
+        iv: the start value.
+        padding: the byte that fills the input up.
+        input_data: what it is derived from.
+    """
+
+    name: str
+    algorithm: Literal["chipZka"]
+    key: str
+    stored_key: str | None
+    iv: bytes | None
+    padding: int
+    input_data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class VerifyMethods:
+    """How data can be verified.
+
+    Attributes:
+        methods: none for a MAC.
+        hash_algorithms: none for a MAC.
+    """
+
+    methods: frozenset[str] = frozenset()
+    hash_algorithms: frozenset[HashAlgorithm] = frozenset()
+
+
+def nested(kinds: Mapping[KeyKind, object]) -> dict[str, dict[str, dict[str, object]]] | None:
+    """By usage, algorithm and mode of use, as the standard writes it; None if there is nothing."""
+    found: dict[str, dict[str, dict[str, object]]] = {}
+    for (usage, algorithm, mode), value in sorted(kinds.items(), key=lambda item: item[0]):
+        found.setdefault(usage, {}).setdefault(algorithm, {})[mode] = value
+    return found or None
+
+
+def _key_attributes(device: KeyManagement) -> object:
+    return nested({kind: messages.CapabilitiesKeyAttributes() for kind in device.importable})
+
+
+def _decrypt_attributes(device: KeyManagement) -> object:
+    method = messages.CapabilitiesDecryptAttributesDecryptMethod
+    return {
+        algorithm: messages.CapabilitiesDecryptAttributes(decrypt_method=flags(method, methods))
+        for algorithm, methods in sorted(device.decrypts.items())
+    } or None
+
+
+def _verify_attributes(device: KeyManagement) -> object:
+    def told(found: VerifyMethods) -> messages.CapabilitiesVerifyAttributes:
+        method = messages.CapabilitiesVerifyAttributesCryptoMethod
+        algorithm = messages.CapabilitiesVerifyAttributesHashAlgorithm
+        return messages.CapabilitiesVerifyAttributes(
+            crypto_method=flags(method, found.methods) if found.methods else None,
+            hash_algorithm=flags(algorithm, found.hash_algorithms) if found.hash_algorithms else None,
+        )
+
+    return nested({kind: told(found) for kind, found in device.import_verifies.items()})
+
+
+def _load_cert_options(device: KeyManagement) -> object:
+    return {
+        signer: flags(messages.CapabilitiesLoadCertOptions, options)
+        for signer, options in sorted(device.certificate_signers.items())
+    } or None
+
+
+class KeyManagement(
+    Device,
+    messages=messages,
+    status={"encryption_state": "notInitialized"},
+    capabilities={
+        "key_attributes": "key_attributes_told",
+        "decrypt_attributes": "decrypt_attributes_told",
+        "verify_attributes": "import_verify_attributes_told",
+        "load_cert_options": "load_cert_options_told",
+    },
+):
+    """A device that holds keys. Override `import_key`.
+
+    The service shows `encryption_state` by the keys there are, and checks each use of a key; what is said
+    here is what it lets through.
+
+    Attributes:
+        key_num: how many keys there is room for.
+        key_check_modes: check values that the device makes: `self`, `zero`.
+        importable: the kinds of keys that can be loaded. A usage `00` to `99` or an algorithm or mode that
+            is a digit is the vendor's own.
+        decrypts: by algorithm of the decrypting key, the methods by which imported keys may be encrypted.
+        import_verifies: the kinds of keys that verify what is imported, and how.
+        key_block_import_formats: versions of key blocks: `A`, `B`, `C`, `D`.
+        key_import_through_parts: keys can be entered in parts, at the keyboard.
+        certificate_signers: by signer of certificates that can be loaded (`certHost`, `sigHost`, `hl`,
+            `certHostTr34`, `caTr34`, `hlTr34`), `newHost` and `replaceHost`.
+        deletion_needs_authentication: keys are only deleted for a host that has authenticated itself.
+        rsa_authentication_scheme: `twoPartySig`, `threePartyCert`, `threePartyCertTr34`.
+        rsa_signature_algorithm: `pkcs1V15`, `pss`.
+        rsa_crypt_algorithm: `pkcs1V15`, `oaep`.
+        rsa_key_check_mode: `sha1`, `sha256`.
+        signature_scheme: `randomNumber`, `exportDeviceId`, `enhancedRkl`.
+        emv_import_schemes: of public keys.
+        des_key_length: `single`, `double`, `triple`.
+        certificate_types: of the device: `encKey`, `verificationKey`, `hostKey`.
+        crkl_load_options: of key tokens.
+        symmetric_key_management_methods: `fixedKey`, `masterKey`, `tdesDukpt`.
+    """
+
+    key_num: Annotated[int, Meta(ge=0)] | None = None
+    key_check_modes: frozenset[Literal["self", "zero"]] = frozenset()
+    importable: frozenset[KeyKind] = frozenset()
+    decrypts: Mapping[KeyAlgorithm, frozenset[DecryptMethod]] = {}
+    import_verifies: Mapping[KeyKind, VerifyMethods] = {}
+    key_block_import_formats: frozenset[Literal["A", "B", "C", "D"]] = frozenset()
+    key_import_through_parts: bool = follows_from("import_key_part")
+    certificate_signers: Mapping[
+        Literal["certHost", "sigHost", "hl", "certHostTr34", "caTr34", "hlTr34"], frozenset[LoadOption]
+    ] = {}
+    deletion_needs_authentication: bool = False
+    rsa_authentication_scheme: frozenset[str] = frozenset()
+    rsa_signature_algorithm: frozenset[str] = frozenset()
+    rsa_crypt_algorithm: frozenset[str] = frozenset()
+    rsa_key_check_mode: frozenset[str] = frozenset()
+    signature_scheme: frozenset[str] = frozenset()
+    emv_import_schemes: frozenset[str] = frozenset()
+    des_key_length: frozenset[str] = frozenset()
+    certificate_types: frozenset[str] = frozenset()
+    crkl_load_options: frozenset[TokenOption] = frozenset()
+    symmetric_key_management_methods: frozenset[str] = frozenset()
+    key_attributes_told: object = derived(_key_attributes)
+    decrypt_attributes_told: object = derived(_decrypt_attributes)
+    import_verify_attributes_told: object = derived(_verify_attributes)
+    load_cert_options_told: object = derived(_load_cert_options)
+
+    @operation
+    async def stored_keys(self) -> Mapping[str, StoredKey]:
+        """The keys that the device has, by name; asked whenever it was opened.
+
+        What the service's table says otherwise is corrected by it, so that neither a power cut between the
+        loading of a key and its booking nor an exchanged module goes unnoticed.
+        """
+        raise NotImplementedError
+
+    @operation
+    async def import_key(self, request: KeyImport) -> ImportedKey:
+        """`KeyManagement.ImportKey`: take a key, in one piece or from the parts that were entered.
+
+        Raises:
+            CommandError: any of the command's; `invalidValue` for a key block that is not authentic.
+        """
+        raise NotImplementedError
+
+    @operation
+    async def import_key_part(self, name: str, number: Annotated[int, Meta(ge=1)]) -> None:
+        """`KeyManagement.ImportKey`, `constructing`: store what was entered last as a part of a key.
+
+        Args:
+            name: of the key that is constructed.
+            number: of the part, from 1. All are exclusive-ored by `import_key` with an empty value.
+        """
+        raise NotImplementedError
+
+    @operation
+    async def forget_key_parts(self) -> None:
+        """Forget what was entered, and all parts: the construction of a key was given up."""
+
+    @operation
+    async def generate_kcv(self, name: str, mode: Literal["self", "zero"]) -> bytes:
+        """`KeyManagement.GenerateKCV`: the check value of a key."""
+        raise NotImplementedError
+
+    @operation
+    async def delete_key(self, name: str | None, authentication: Authentication | None) -> None:
+        """`KeyManagement.DeleteKey`: erase a key, or all that were not preloaded (None).
+
+        Raises:
+            CommandError: `accessDenied`, `macInvalid`, `signatureInvalid`, `randomInvalid`.
+        """
+        raise NotImplementedError
+
+    @operation
+    async def initialization(self, authentication: Authentication | None) -> None:
+        """`KeyManagement.Initialization`: erase all keys that were not preloaded.
+
+        Raises:
+            CommandError: as for `delete_key`.
+        """
+        raise NotImplementedError
+
+    @operation
+    async def reset_key_management(self) -> None:
+        """`KeyManagement.Reset`: come to a known state; keys stay, parts of keys go."""
+
+    @operation
+    async def start_authenticate(self, key: str | None, initialization: bool) -> DataToSign:
+        """`KeyManagement.StartAuthenticate`: what a host must sign to have a key, or all, deleted."""
+        raise NotImplementedError
+
+    @operation
+    async def start_key_exchange(self) -> bytes:
+        """`KeyManagement.StartKeyExchange`: a random; the next token or signature must have it."""
+        raise NotImplementedError
+
+    @operation
+    async def generate_rsa_key_pair(self, request: RsaKeyPairRequest) -> StoredKey:
+        """`KeyManagement.GenerateRSAKeyPair`: make a key pair.
+
+        Raises:
+            CommandError: `invalidModulusLength`, `keyGenerationError`.
+        """
+        raise NotImplementedError
+
+    @operation
+    async def export_rsa_issuer_signed_item(self, name: str | None) -> IssuerSignedItem:
+        """`KeyManagement.ExportRSAIssuerSignedItem`: the device's id (None), or a public key."""
+        raise NotImplementedError
+
+    @operation
+    async def export_rsa_device_signed_item(
+        self, name: str | None, signing_key: str | None, algorithm: SignatureAlgorithm
+    ) -> DeviceSignedItem:
+        """`KeyManagement.ExportRSADeviceSignedItem`: the device's id (None), or a public key.
+
+        Args:
+            signing_key: with whose private part it is to be signed; None for no signature.
+        """
+        raise NotImplementedError
+
+    @operation
+    async def get_certificate(self, kind: Literal["enckey", "verificationkey", "hostkey"]) -> bytes:
+        """`KeyManagement.GetCertificate`: a certificate of the device, or of the host, DER.
+
+        Raises:
+            CommandError: `invalidCertificateState`, `keyNotFound`.
+        """
+        raise NotImplementedError
+
+    @operation
+    async def load_certificate(
+        self, option: LoadOption, signer: CertificateSigner, data: bytes
+    ) -> LoadedCertificate:
+        """`KeyManagement.LoadCertificate`: take a host's certificate.
+
+        Raises:
+            CommandError: `formatInvalid`, `invalidCertificateState`, `signatureInvalid`, `randomInvalid`.
+        """
+        raise NotImplementedError
+
+    @operation
+    async def replace_certificate(self, data: bytes) -> bytes | None:
+        """`KeyManagement.ReplaceCertificate`: take another authority; the digest of its certificate.
+
+        Raises:
+            CommandError: `formatInvalid`, `invalidCertificateState`.
+        """
+        raise NotImplementedError
+
+    @operation
+    async def import_key_token(self, request: KeyTokenImport) -> ImportedToken:
+        """`KeyManagement.ImportKeyToken`: take a key from a token that a host has signed.
+
+        Raises:
+            CommandError: any of the command's.
+        """
+        raise NotImplementedError
+
+    @operation
+    async def import_emv_public_key(
+        self, name: str, usage: KeyUsage, scheme: EmvScheme, value: bytes, verify_key: str | None
+    ) -> StoredKey:
+        """`KeyManagement.ImportEmvPublicKey`: take a public key of a card scheme, an issuer or a card.
+
+        Raises:
+            CommandError: `emvVerifyFailed`, `accessDenied`, `noKeyRam`.
+        """
+        raise NotImplementedError
+
+    @operation
+    async def derive_key(self, request: KeyDerivation) -> StoredKey:
+        """`KeyManagement.DeriveKey`, which 2024-3 has withdrawn: make a key from another."""
+        raise NotImplementedError

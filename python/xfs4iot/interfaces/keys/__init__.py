@@ -1,0 +1,1 @@
+"""The rules of keys, and of what is done with them: KeyManagement, Crypto, Keyboard, PinPad, German."""

@@ -1,0 +1,225 @@
+"""The key table: which keys the device has, what each may be used for, and whether it can be used now.
+
+The values are in the device and never here. The table is kept in the ledger: sealed in the vault, if the
+device gives a key for it (`Device.ledger_key`), so that whoever can write the file cannot turn a key that
+encrypts PINs into one that decrypts data; else as a document. It is one record, so that after a loss of
+power it is the table of before or that of after.
+
+Whoever wants to use a key asks the table, with a purpose: the answer is the key, or a refusal that is also
+told to everybody as `KeyManagement.IllegalKeyAccessEvent`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from xfs4iot.devices import StoredKey
+from xfs4iot.interfaces.keys.purposes import Purpose
+from xfs4iot.protocol import errors
+
+__all__ = ["IllegalAccess", "Key", "KeyTable", "Loaded"]
+
+Loaded = Literal["yes", "no", "construct", "unknown"]
+
+_RECORD = "KeyManagement.keys"
+
+
+class Key(msgspec.Struct, frozen=True):
+    """A key of the table.
+
+    Attributes:
+        stored: its attributes, as the device has them.
+        loaded: `no` if it is known and not in the device, `construct` while it is entered in parts.
+    """
+
+    stored: StoredKey
+    loaded: Loaded = "yes"
+
+    @property
+    def usage(self) -> str:
+        """What it is for."""
+        return self.stored.attributes.usage
+
+    @property
+    def algorithm(self) -> str:
+        """What it is used with."""
+        return self.stored.attributes.algorithm
+
+    @property
+    def mode(self) -> str:
+        """What may be done with it."""
+        return self.stored.attributes.mode_of_use
+
+
+class IllegalAccess(errors.CommandError):
+    """A use of a key that is refused; told to everybody.
+
+    Attributes:
+        key: its name.
+        reason: as `IllegalKeyAccessEvent` says it.
+    """
+
+    def __init__(self, error_code: str, description: str, key: str, reason: str) -> None:
+        super().__init__(error_code, description)
+        self.key = key
+        self.reason = reason
+
+
+class _Vault(Protocol):
+    def get(self, name: str) -> bytes | None: ...
+
+    async def put(self, name: str, secret: bytes, *, attributes: bytes = b"") -> None: ...
+
+
+class _Ledger(Protocol):
+    def document(self, name: str) -> bytes | None: ...
+
+    async def put_document(self, name: str, value: bytes) -> None: ...
+
+
+class KeyTable:
+    """The keys of one service.
+
+    Args:
+        ledger: where the table is kept.
+        changed: called after each change.
+    """
+
+    def __init__(self, ledger: _Ledger, changed: Callable[[], object] = lambda: None) -> None:
+        self._ledger = ledger
+        self._vault: _Vault | None = None
+        self._changed = changed
+        self._keys: Mapping[str, Key] = {}
+
+    def open(self, vault: _Vault | None) -> None:
+        """Read the table as it was kept.
+
+        Raises:
+            VaultError: it was sealed with another key, or was altered.
+        """
+        self._vault = vault
+        kept = vault.get(_RECORD) if vault is not None else self._ledger.document(_RECORD)
+        self._keys = {} if kept is None else msgspec.json.decode(kept, type=dict[str, Key])
+        self._changed()
+
+    @property
+    def keys(self) -> Mapping[str, Key]:
+        """All keys by name; what was handed out does not change when the table does."""
+        return self._keys
+
+    def find(self, name: str) -> Key | None:
+        """The key with this name."""
+        return self._keys.get(name)
+
+    async def put(self, name: str, key: Key) -> None:
+        """Add a key, in the place of one of the same name.
+
+        Raises:
+            LedgerUnavailable: it could not be written.
+        """
+        await self.replace({**self._keys, name: key})
+
+    async def remove(self, *names: str) -> None:
+        """Forget keys.
+
+        Raises:
+            LedgerUnavailable: it could not be written.
+        """
+        await self.replace({name: key for name, key in self._keys.items() if name not in names})
+
+    async def replace(self, keys: Mapping[str, Key]) -> None:
+        """Put a whole table in the place of the one before, at once or not at all.
+
+        Raises:
+            LedgerUnavailable: it could not be written.
+        """
+        if keys == self._keys:
+            return
+        record = msgspec.json.encode(keys)
+        if self._vault is not None:
+            await self._vault.put(_RECORD, record)
+        else:
+            await self._ledger.put_document(_RECORD, record)
+        self._keys = dict(keys)
+        self._changed()
+
+    async def reconcile(self, stored: Mapping[str, StoredKey]) -> list[str]:
+        """Make the table agree with what the device has; returns what was wrong, for the log.
+
+        A key that the device lost stays as `no`, so that GetKeyDetail shows that it is missing. Parts of
+        keys do not outlive the device's being opened.
+        """
+        wrong = []
+        keys: dict[str, Key] = {}
+        for name, key in self._keys.items():
+            if key.loaded == "construct" and name not in stored:
+                wrong.append(f'the construction of key "{name}" was lost; enter its parts anew')
+            elif name not in stored:
+                if key.loaded != "no":
+                    wrong.append(f'key "{name}" is not in the device any more; load it anew')
+                keys[name] = Key(key.stored, "no")
+        for name, own in stored.items():
+            known = self._keys.get(name)
+            if known is None and not own.preloaded:
+                wrong.append(f'key "{name}" is in the device and was not booked; it is booked now')
+            elif known is not None and known.stored.attributes != own.attributes:
+                wrong.append(f'key "{name}" has other attributes in the device than were booked')
+            keys[name] = Key(own)
+        await self.replace(keys)
+        return wrong
+
+    def loaded(self, name: str) -> Key:
+        """A key that can be used.
+
+        Raises:
+            IllegalAccess: `keyNotFound`, `keyNoValue`.
+        """
+        key = self._keys.get(name)
+        if key is None:
+            raise IllegalAccess(
+                "keyNotFound", "there is no such key; see KeyManagement.GetKeyDetail", name, "keyNotFound"
+            )
+        if key.loaded != "yes":
+            raise IllegalAccess(
+                "keyNoValue",
+                f"the key is not loaded ({key.loaded}); see KeyManagement.ImportKey",
+                name,
+                "keyNoValue",
+            )
+        return key
+
+    def for_use(self, name: str, purpose: Purpose, *, mode_code: str = "useViolation") -> Key:
+        """A key that can be used, for what it is wanted.
+
+        Args:
+            mode_code: error code of a wrong mode of use, where the command has one of its own.
+
+        Raises:
+            IllegalAccess: `keyNotFound`, `keyNoValue`, `useViolation`, or `mode_code`.
+        """
+        key = self.loaded(name)
+        if not purpose.allows_usage(key.usage):
+            raise IllegalAccess(
+                "useViolation",
+                f"a key of usage {key.usage} may not {purpose.text}; "
+                f"that need {', '.join(sorted(purpose.usages))}",
+                name,
+                "useViolation",
+            )
+        if not purpose.allows_mode(key.usage, key.mode):
+            raise IllegalAccess(
+                mode_code,
+                f"a key of usage {key.usage} and mode of use {key.mode} may not {purpose.text}; "
+                f"that need the modes {', '.join(sorted(purpose.modes))}",
+                name,
+                "useViolation",
+            )
+        return key
+
+
+def refused(name: str, error_code: str, description: str, reason: Any = "useViolation") -> IllegalAccess:
+    """A refusal for a reason that only one command knows."""
+    return IllegalAccess(error_code, description, name, reason)

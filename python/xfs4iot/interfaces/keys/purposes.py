@@ -1,0 +1,73 @@
+"""What a key may be used for, by its attributes (ANSI X9.143): data, from which all checks follow.
+
+A purpose is what a command wants to do with a key. It names the usages that the key may have, and the modes
+of use: a key that verifies makes no MAC, and one that wraps keys never decrypts data, or a host could
+unwrap its own keys in the clear. Usages of two digits and algorithms or modes of one digit are a vendor's
+own: the device that declares them decides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = [
+    "AUTHENTICATE",
+    "DECRYPT_DATA",
+    "ENCRYPT_DATA",
+    "ENCRYPT_PIN",
+    "GENERATE_MAC",
+    "GENERATE_SIGNATURE",
+    "RECEIVE_KEYS",
+    "RECEIVE_KEY_BLOCKS",
+    "START_VALUE",
+    "VERIFY_IMPORT",
+    "VERIFY_MAC",
+    "VERIFY_PIN_DES",
+    "VERIFY_PIN_VISA",
+    "VERIFY_SIGNATURE",
+    "Purpose",
+]
+
+DUKPT = frozenset({"B0", "B1"})
+DATA = frozenset({"D0", "D1", "D2", "D3"}) | DUKPT
+MACS = frozenset(f"M{number}" for number in range(9))
+SIGNATURES = frozenset({"S0", "S1", "S2"})
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """What a key is wanted for.
+
+    Attributes:
+        text: continues "key X may not ...".
+        usages: that allow it.
+        modes: that allow it; DUKPT keys have the mode `X` for all that is derived from them.
+    """
+
+    text: str
+    usages: frozenset[str]
+    modes: frozenset[str]
+
+    def allows_usage(self, usage: str) -> bool:
+        """Whether keys of this usage are for it."""
+        return usage in self.usages or usage.isdigit()
+
+    def allows_mode(self, usage: str, mode: str) -> bool:
+        """Whether a key of this usage may do it in its mode of use."""
+        return mode in self.modes or mode == "N" or mode.isdigit() or (usage in DUKPT and mode == "X")
+
+
+ENCRYPT_DATA = Purpose("encrypt data", DATA, frozenset("EB"))
+DECRYPT_DATA = Purpose("decrypt data", DATA, frozenset("DBT"))
+START_VALUE = Purpose("decrypt a start value", frozenset({"K0"}), frozenset("DB"))
+GENERATE_MAC = Purpose("make a MAC", MACS | DUKPT, frozenset("GC"))
+VERIFY_MAC = Purpose("verify a MAC", MACS | DUKPT, frozenset("VC"))
+GENERATE_SIGNATURE = Purpose("sign", SIGNATURES, frozenset("ST"))
+VERIFY_SIGNATURE = Purpose("verify a signature", SIGNATURES, frozenset("V"))
+RECEIVE_KEYS = Purpose("decrypt keys", frozenset({"K0", "K2", "K3"}), frozenset("DBT"))
+RECEIVE_KEY_BLOCKS = Purpose("open key blocks", frozenset({"K0", "K1"}), frozenset("DB"))
+VERIFY_IMPORT = Purpose("verify what is imported", MACS | SIGNATURES, frozenset("VC"))
+AUTHENTICATE = Purpose("authenticate a host", MACS | SIGNATURES, frozenset("VC"))
+ENCRYPT_PIN = Purpose("encrypt a PIN", frozenset({"P0"}) | DUKPT, frozenset("EB"))
+VERIFY_PIN_DES = Purpose("verify a PIN by IBM 3624", frozenset({"V0", "V1"}), frozenset("VCEBG"))
+VERIFY_PIN_VISA = Purpose("verify a PIN by PVV", frozenset({"V0", "V2"}), frozenset("VCEBG"))

@@ -1,0 +1,110 @@
+"""Message authentication codes and key check values.
+
+The algorithm of a MAC follows from the usage of its key (ANSI X9.143): M0 ISO 16609 algorithm 1 (TDES),
+M1 ISO 9797-1 algorithm 1, M3 algorithm 3 (the retail MAC), M6 CMAC (algorithm 5 of 2011, NIST SP 800-38B),
+M7 HMAC by SHA-256.
+Data that is short of a whole block is filled up with one byte throughout: with zeros, that is padding
+method 1.
+"""
+
+from __future__ import annotations
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.cmac import CMAC
+from cryptography.hazmat.primitives.hmac import HMAC
+
+from xfs4iot.simulator.secure_part.ciphers import BadKey, block_size, decrypt, encrypt, xor
+
+__all__ = ["MAC_USAGES", "check_value", "cmac", "mac", "padded"]
+
+MAC_USAGES = {"M0": "T", "M1": "DTA", "M3": "T", "M6": "TA", "M7": "H"}
+"""Usages of keys that make MACs, and the algorithms of these keys."""
+
+
+def padded(data: bytes, size: int, byte: int = 0) -> bytes:
+    """Data filled up to whole blocks; whole blocks stay, nothing becomes one block."""
+    return data + bytes([byte]) * ((-len(data)) % size if data else size)
+
+
+def mac(
+    usage: str, algorithm: str, key: bytes, data: bytes, *, iv: bytes | None = None, padding: int = 0
+) -> bytes:
+    """The whole MAC of data.
+
+    Args:
+        usage: of the key: one of `MAC_USAGES`.
+        iv: start value of a block chain; None for zeros.
+
+    Raises:
+        BadKey: the key does not fit the algorithm, or the usage is not one of these.
+    """
+    match usage:
+        case "M0" | "M1":
+            return _chained(algorithm, key, data, iv, padding)
+        case "M3":
+            if len(key) not in (16, 24):
+                raise BadKey("algorithm 3 of ISO 9797-1 takes keys of 128 or 192 bits")
+            left, middle, right = key[:8], key[8:16], key[16:] or key[:8]
+            chained = _chained("D", left, data, iv, padding)
+            return encrypt("D", right, decrypt("D", middle, chained))
+        case "M6":
+            return cmac(algorithm, key, data)
+        case "M7":
+            made = HMAC(bytes(key), hashes.SHA256())
+            made.update(data)
+            return made.finalize()
+    raise BadKey(f"keys of usage {usage} make no MAC")
+
+
+def _chained(algorithm: str, key: bytes, data: bytes, iv: bytes | None, padding: int) -> bytes:
+    size = block_size(algorithm)
+    return encrypt(algorithm, key, padded(data, size, padding), "cbc", iv)[-size:]
+
+
+def cmac(algorithm: str, key: bytes, data: bytes) -> bytes:
+    """CMAC by AES or TDES; `cryptography` refuses TDES here, so its subkeys are made as SP 800-38B says.
+
+    Raises:
+        BadKey: the key does not fit.
+    """
+    if algorithm == "A":
+        try:
+            made = CMAC(AES(bytes(key)))
+        except ValueError as wrong:
+            raise BadKey(str(wrong)) from None
+        made.update(data)
+        return made.finalize()
+    size = block_size(algorithm)
+    whole = bool(data) and len(data) % size == 0
+    subkey = _doubled(encrypt(algorithm, key, bytes(size)))
+    if not whole:
+        subkey = _doubled(subkey)
+        data = data + b"\x80" + bytes((-len(data) - 1) % size)
+    return encrypt(algorithm, key, data[:-size] + xor(data[-size:], subkey), "cbc")[-size:]
+
+
+def _doubled(block: bytes) -> bytes:
+    size = len(block)
+    value = int.from_bytes(block, "big") << 1
+    if value >> (8 * size):
+        value ^= (1 << 8 * size) | (0x87 if size == 16 else 0x1B)
+    return value.to_bytes(size, "big")
+
+
+def check_value(algorithm: str, key: bytes, mode: str) -> bytes:
+    """The check value of a key (ANSI X9.24-1, annex A).
+
+    Of DES and TDES the first 3 bytes of zeros, or of the key, encrypted; of AES the first 5 bytes of
+    the CMAC of a block of zeros, or of the key's first block, encrypted; of HMAC those of the HMAC.
+
+    Args:
+        mode: `zero` or `self`.
+    """
+    if algorithm == "H":
+        return mac("M7", "H", key, b"" if mode == "zero" else bytes(key))[:5]
+    size = block_size(algorithm)
+    if algorithm == "A":
+        made = cmac("A", key, bytes(size)) if mode == "zero" else encrypt("A", key, bytes(key)[:size])
+        return made[:5]
+    return encrypt(algorithm, key, bytes(size) if mode == "zero" else bytes(key)[:size])[:3]

@@ -1,0 +1,156 @@
+"""Where the values of keys lie: in memory, and sealed on the disk.
+
+The file of the store is sealed by AES-256-GCM under a key in a file of its own, which only its owner may
+read: it stands for the chip that a real device has. Tampering erases both. The values in memory are
+overwritten when a key is erased, as far as Python can.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from xfs4iot.devices import StoredKey
+from xfs4iot.protocol import errors
+
+__all__ = ["Held", "KeyStore", "wipe"]
+
+_NONCE_BYTES = 12
+_KEY_BYTES = 32
+
+
+def wipe(secret: bytearray) -> None:
+    """Overwrite a secret."""
+    secret[:] = bytes(len(secret))
+
+
+class Held:
+    """A key with its value.
+
+    Attributes:
+        stored: what may be told of it.
+        value: the value; of an RSA key, DER.
+    """
+
+    __slots__ = ("stored", "value")
+
+    def __init__(self, stored: StoredKey, value: bytes) -> None:
+        self.stored = stored
+        self.value = bytearray(value)
+
+    def __repr__(self) -> str:
+        return f"Held({self.stored})"
+
+
+class _Record(msgspec.Struct):
+    stored: StoredKey
+    value: bytes
+
+    def __repr__(self) -> str:
+        return f"_Record({self.stored})"
+
+
+class _Content(msgspec.Struct):
+    keys: dict[str, _Record] = {}
+    secrets: dict[str, bytes] = {}
+
+    def __repr__(self) -> str:
+        return f"_Content({list(self.keys)})"
+
+
+class KeyStore:
+    """Keys, and a few more secrets, that outlive their process.
+
+    Args:
+        directory: of the ATM's truth; None keeps everything in memory.
+        name: of the device.
+
+    Raises:
+        HardwareError: the file does not open with its key; see `erase`.
+    """
+
+    def __init__(self, directory: Path | None, name: str) -> None:
+        self._file = None if directory is None else directory / f"{name}.secure"
+        self._key_file = None if directory is None else directory / f"{name}.secure-key"
+        self._keys: dict[str, Held] = {}
+        self.secrets: dict[str, bytes] = {}
+        self._read()
+
+    @property
+    def keys(self) -> Mapping[str, Held]:
+        """All keys by name."""
+        return self._keys
+
+    def put(self, name: str, held: Held) -> None:
+        """Keep a key in the place of one of the same name."""
+        before = self._keys.get(name)
+        self._keys[name] = held
+        self.save()
+        if before is not None:
+            wipe(before.value)
+
+    def remove(self, *names: str) -> None:
+        """Erase keys."""
+        gone = [held for name in names if (held := self._keys.pop(name, None)) is not None]
+        self.save()
+        for held in gone:
+            wipe(held.value)
+
+    def erase(self) -> None:
+        """Erase everything, the sealing key first: what was sealed opens no more."""
+        if self._key_file is not None:
+            with contextlib.suppress(FileNotFoundError):
+                self._key_file.unlink()
+        for held in self._keys.values():
+            wipe(held.value)
+        self._keys = {}
+        self.secrets = {}
+        self.save()
+
+    def save(self) -> None:
+        """Seal the store as it is now."""
+        if self._file is None:
+            return
+        content = _Content(
+            {n: _Record(h.stored, bytes(h.value)) for n, h in self._keys.items()}, self.secrets
+        )
+        nonce = os.urandom(_NONCE_BYTES)
+        sealed = AESGCM(self._sealing_key()).encrypt(nonce, msgspec.msgpack.encode(content), None)
+        new = self._file.with_suffix(".secure-new")
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(nonce + sealed)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(new, self._file)
+
+    def _read(self) -> None:
+        if self._file is None or not self._file.exists():
+            return
+        raw = self._file.read_bytes()
+        try:
+            opened = AESGCM(self._sealing_key()).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], None)
+            content = msgspec.msgpack.decode(opened, type=_Content)
+        except (InvalidTag, msgspec.DecodeError, ValueError):
+            raise errors.HardwareError(
+                f"the keys in {self._file.name} do not open: file or sealing key were changed; "
+                "remove both files to begin with a device that has no keys"
+            ) from None
+        self._keys = {name: Held(record.stored, record.value) for name, record in content.keys.items()}
+        self.secrets = content.secrets
+
+    def _sealing_key(self) -> bytes:
+        assert self._key_file is not None
+        with contextlib.suppress(FileNotFoundError):
+            return self._key_file.read_bytes()
+        key = os.urandom(_KEY_BYTES)
+        with open(os.open(self._key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(key)
+            file.flush()
+            os.fsync(file.fileno())
+        return key
