@@ -25,12 +25,33 @@ from xfs4iot.protocol.sensitive import MASK, SENSITIVE, masked
         {"commandNonce": "SECRET"},
         {"value": "SECRET"},
         {"pan": "SECRET"},
+        {"Token": "SECRET"},
+        {"TOKEN": {"any": "SECRET"}},
+        {"access_token": "SECRET"},
+        {"Track-2": "SECRET"},
+        {"PIN_BLOCK": ["SECRET"]},
+        {"header": {"name": "CashDispenser.Dispense"}, "payload": "SECRET"},
+        {"header": {"name": "CashDispenser.Dispense"}, "payload": ["SECRET"]},
+        {"NONCE=SECRET,TOKENFORMAT=1": 1},
+        {"comment": "token=SECRET"},
+        "SECRET",
+        ["SECRET"],
     ],
 )
-def test_a_secret_does_not_pass(message: dict[str, object]) -> None:
+def test_a_secret_does_not_pass(message: Any) -> None:
     text = masked(json.dumps(message))
     assert "SECRET" not in text
     assert MASK in text
+
+
+def test_a_number_that_is_a_secret_does_not_pass() -> None:
+    text = masked('{"pin": 471147114711, "Track2": [471147114711], "data": {"x": 471147114711}}')
+    assert "4711" not in text
+
+
+def test_a_very_long_message_is_only_counted() -> None:
+    assert len(masked('{"x": "%s"}' % ("A" * 1_000_000))) < 100
+    assert len(masked('{"x": "%s"}' % ("A" * 60_000))) < 20_000
 
 
 def test_amounts_and_flags_stay() -> None:

@@ -12,14 +12,19 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-__all__ = ["complain", "nobody_reads", "subcommand"]
+__all__ = ["complain", "innermost", "nobody_reads", "subcommand"]
+
+
+def innermost(problem: BaseException | str) -> BaseException | str:
+    """Of several problems that came together in a group, the first."""
+    while isinstance(problem, BaseExceptionGroup):
+        problem = problem.exceptions[0]
+    return problem
 
 
 def complain(problem: BaseException | str) -> None:
     """Print a problem; of several that came together in a group, the first."""
-    while isinstance(problem, BaseExceptionGroup):
-        problem = problem.exceptions[0]
-    text = f"[bold red]error:[/] {escape(str(problem))}"
+    text = f"[bold red]error:[/] {escape(str(innermost(problem)))}"
     Console(stderr=True).print(text, highlight=False, soft_wrap=True)
 
 

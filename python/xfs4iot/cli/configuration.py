@@ -12,11 +12,12 @@ import sys
 from pathlib import Path
 
 from xfs4iot import toml_file
-from xfs4iot.cli.device_classes import ModuleUnknown, load_device
+from xfs4iot.cli.device_classes import ModuleUnknown, load_device, load_handler
 from xfs4iot.cli.settings import (
     AccessSettings,
     Configuration,
     LedgerSettings,
+    LogSettings,
     PublisherSettings,
     ServiceSettings,
     SNISettings,
@@ -120,6 +121,14 @@ class _Reader(toml_file.Reader):
         for where, ledger in self.found(LedgerSettings):
             if not ledger.file.parent.is_dir():
                 self.mistake((*where, "file"), f"ledger.file: there is no directory {ledger.file.parent}")
+        for where, log in self.found(LogSettings):
+            if log.file is not None and not log.file.parent.is_dir():
+                self.mistake((*where, "file"), f"log.file: there is no directory {log.file.parent}")
+            if log.handler is not None:
+                try:
+                    load_handler(log.handler).close()
+                except ValueError as problem:
+                    self.mistake((*where, "handler"), str(problem))
         for _, whole in self.found(Configuration):
             if not whole.service:
                 self.mistake((), "no service is configured; add [[service]] with name and device")

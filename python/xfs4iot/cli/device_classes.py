@@ -1,15 +1,16 @@
-"""Device classes by name: those that packages offer, and those of any module."""
+"""Code of others by its name: device classes that packages offer, and what any module holds."""
 
 from __future__ import annotations
 
 import difflib
+import logging
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
 from xfs4iot.devices import Device
 
-__all__ = ["ModuleUnknown", "load_device"]
+__all__ = ["ModuleUnknown", "load_device", "load_handler"]
 
 _DEVICES = "xfs4iot.devices"
 
@@ -35,25 +36,7 @@ def load_device(name: str) -> type[Device]:
     """
     found: Any
     if ":" in name:
-        module, _, attribute = name.partition(":")
-        try:
-            imported = import_module(module)
-        except ModuleNotFoundError as problem:
-            if problem.name is not None and f"{module}.".startswith(f"{problem.name}."):
-                raise ModuleUnknown(module) from None
-            raise ValueError(
-                f"module {module} cannot be imported: {problem}; install what it needs"
-            ) from None
-        except ImportError as problem:
-            raise ValueError(f"module {module} cannot be imported: {problem}") from None
-        except Exception as problem:
-            raise ValueError(f"module {module} fails on import: {problem!r}") from None
-        found = getattr(imported, attribute, None)
-        if found is None:
-            classes = [name for name, one in vars(imported).items() if isinstance(one, type)]
-            near = difflib.get_close_matches(attribute, classes, 1)
-            hint = f"; did you mean {module}:{near[0]}?" if near else ""
-            raise ValueError(f"module {module} has no {attribute}{hint}")
+        found = _load(name)
     else:
         known = {point.name: point for point in entry_points(group=_DEVICES)}
         if name not in known:
@@ -67,4 +50,46 @@ def load_device(name: str) -> type[Device]:
             raise ValueError(f"device {name!r} ({known[name].value}) cannot be loaded: {problem!r}") from None
     if not (isinstance(found, type) and issubclass(found, Device)):
         raise ValueError(f"{name} is not a class derived from xfs4iot.devices.Device")
+    return found
+
+
+def load_handler(name: str) -> logging.Handler:
+    """What `module:function` gives, which is called without arguments: a handler for the log.
+
+    Raises:
+        ValueError: there is none; the text says what to write.
+    """
+    if ":" not in name:
+        raise ValueError(
+            f"{name!r} is no handler; write module:function, of one that returns a logging.Handler"
+        )
+    try:
+        made = _load(name)()
+    except ValueError:
+        raise
+    except Exception as problem:
+        raise ValueError(f"{name} fails: {problem!r}") from None
+    if not isinstance(made, logging.Handler):
+        raise ValueError(f"{name} returns a {type(made).__name__}, no logging.Handler")
+    return made
+
+
+def _load(name: str) -> Any:
+    module, _, attribute = name.partition(":")
+    try:
+        imported = import_module(module)
+    except ModuleNotFoundError as problem:
+        if problem.name is not None and f"{module}.".startswith(f"{problem.name}."):
+            raise ModuleUnknown(module) from None
+        raise ValueError(f"module {module} cannot be imported: {problem}; install what it needs") from None
+    except ImportError as problem:
+        raise ValueError(f"module {module} cannot be imported: {problem}") from None
+    except Exception as problem:
+        raise ValueError(f"module {module} fails on import: {problem!r}") from None
+    found = getattr(imported, attribute, None)
+    if found is None:
+        classes = [name for name, one in vars(imported).items() if isinstance(one, type)]
+        near = difflib.get_close_matches(attribute, classes, 1)
+        hint = f"; did you mean {module}:{near[0]}?" if near else ""
+        raise ValueError(f"module {module} has no {attribute}{hint}")
     return found

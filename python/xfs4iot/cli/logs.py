@@ -1,4 +1,4 @@
-"""Logs of a running service: for people on a console, or one JSON object a line for machines.
+"""Logs of a running service: one line each for people, or one JSON object a line for machines.
 
 A line about a client carries who (`connection`, `identity`, and `subject`, `sans` and
 `fingerprint` of its certificate) and what (`command`, `requestId`, `completionCode`,
@@ -9,24 +9,36 @@ are logged only if the operator asks for them, and never with what is sensitive 
 Lines are written by a thread of their own: a terminal, a pipe or a disk that takes no more
 must not hold up the event loop, which serves every client. What does not fit into the queue
 meanwhile is counted, and the count is logged when lines are taken again.
+
+Where lines go: to standard error, or to a file that is turned over when it is full (or by someone
+else: a file that was moved away is begun anew); and to a handler of the operator's own besides.
+What stands in a line may be anything: it has been through `xfs4iot.telling`, and is never parsed.
 """
 
 from __future__ import annotations
 
 import atexit
 import logging
+import logging.handlers
+import os
 import queue
 import sys
 import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from io import TextIOWrapper
+from pathlib import Path
 
 import orjson
 from rich.console import Console
-from rich.logging import RichHandler
 
+from xfs4iot import telling
 from xfs4iot.server.command import running
 
-__all__ = ["FIELDS", "configure", "finish"]
+__all__ = ["FIELDS", "LogFile", "configure", "finish"]
 
 FIELDS = (
     "connection",
@@ -62,38 +74,155 @@ class _JSON(logging.Formatter):
             "text": record.getMessage(),
         }
         line.update({name: record.__dict__[name] for name in FIELDS if name in record.__dict__})
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+        if record.exc_text:
+            line["exception"] = record.exc_text
         return orjson.dumps(line, default=str).decode()
 
 
-class _Console(logging.Formatter):
+class _Plain(logging.Formatter):
+    """`2026-01-05 09:12:44.120 WARNING switch at 10.0.0.7:50412: CashDispenser.Dispense timeOut`.
+
+    Args:
+        when: writes the time, of seconds since the epoch.
+        level: writes the level, of its name and number.
+    """
+
+    def __init__(
+        self, when: Callable[[float], str] | None = None, level: Callable[[str, int], str] | None = None
+    ) -> None:
+        super().__init__("%(message)s")
+        self._when = when or _date_and_time
+        self._level = level or _named
+
     def formatMessage(self, record: logging.LogRecord) -> str:
-        text = super().formatMessage(record)
         identity = record.__dict__.get("identity")
-        text = f"{identity}: {text}" if identity else text
-        # Clients choose the names of messages: none may look like a line of its own.
-        return text if record.name in _OF_MANY_LINES else text.translate(_CONTROL)
+        who = f"{identity}: " if identity else ""
+        level = self._level(record.levelname, record.levelno)
+        return f"{self._when(record.created)}{level}{who}{record.getMessage()}"
 
 
-_OF_MANY_LINES = {"xfs4iot.stalls"}
-_CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
+def _date_and_time(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds).isoformat(' ', 'milliseconds')} "
+
+
+def _named(name: str, number: int) -> str:
+    return f"{name:<8} "
+
+
+_COLOURS = {"DEBUG": 32, "INFO": 34, "WARNING": 33, "ERROR": 31, "CRITICAL": 41}
+
+
+def _coloured(name: str, number: int) -> str:
+    return f"\x1b[1;{_COLOURS.get(name, 0)}m{name:<8}\x1b[0m "
+
+
+_PRIORITIES = ((50, 2), (40, 3), (30, 4), (20, 6), (0, 7))
+
+
+def _for_journal(name: str, number: int) -> str:
+    """As journald reads it (sd-daemon(3)): critical is 2, debug 7."""
+    return (
+        f"<{2 if number >= 50 else 3 if number >= 40 else 4 if number >= 30 else 6 if number >= 20 else 7}>"
+    )
+
+
+def _plain() -> _Plain:
+    """For standard error, whatever that is: a terminal, the journal of systemd, a file or a pipe."""
+    if _is_journal():
+        return _Plain(lambda seconds: "", _for_journal)
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        return _Plain()
+    colours = not console.no_color and console.color_system not in (None, "windows")
+    return _Plain(lambda seconds: f"{datetime.fromtimestamp(seconds):%X} ", _coloured if colours else None)
+
+
+def _is_journal() -> bool:
+    with suppress(OSError, ValueError):
+        status = os.fstat(sys.stderr.fileno())
+        return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+    return False
+
+
+@dataclass(frozen=True)
+class LogFile:
+    """A file for the log.
+
+    Attributes:
+        path: made if need be, readable by its owner and group.
+        bytes: how long it becomes before it is put aside as `.1`; 0 never does that.
+        kept: how many are kept beside it: `.1` is the youngest.
+    """
+
+    path: Path
+    bytes: int
+    kept: int
+
+
+class _File(logging.handlers.RotatingFileHandler):
+    """Writes to a file that is put aside when it is full; also when somebody else does that."""
+
+    def __init__(self, file: LogFile) -> None:
+        super().__init__(file.path, maxBytes=file.bytes, backupCount=file.kept, encoding="utf-8")
+
+    def _open(self) -> TextIOWrapper:
+        return open(
+            self.baseFilename,
+            "a",
+            encoding="utf-8",
+            errors="backslashreplace",
+            opener=lambda path, flags: os.open(path, flags, 0o640),
+        )
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self.stream is not None and os.name != "nt" and self._was_moved(self.stream):
+            self.let_go()
+        super().emit(record)
+
+    def let_go(self) -> None:
+        """Close the file, with what it did not take; the next line opens it again."""
+        stream, self.stream = self.stream, None
+        if stream is not None:
+            with suppress(OSError):
+                stream.close()
+
+    def _was_moved(self, stream: TextIOWrapper) -> bool:
+        try:
+            there = os.stat(self.baseFilename)
+        except OSError:
+            return True
+        ours = os.fstat(stream.fileno())
+        return (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino)
+
+    def doRollover(self) -> None:
+        """Put the file aside; if that fails (on Windows, while somebody reads it), go on in it."""
+        try:
+            super().doRollover()
+        except OSError:
+            if self.stream is None:
+                self.stream = self._open()
+
+
 _QUEUED = 10_000
 _LAST_SECONDS = 2.0
 """How long the end of the process waits for the last lines to be taken."""
 
 
 class _Background(logging.Handler):
-    """Hands records to `handler` in a thread of its own; never waits.
+    """Hands records to `handlers` in a thread of its own; never waits.
 
     Attributes:
-        lost: records that found the queue full and are not reported yet.
+        lost: records that found the queue full, or that a handler could not write, and that are not
+            reported yet.
     """
 
-    def __init__(self, handler: logging.Handler) -> None:
+    def __init__(self, handlers: Iterable[logging.Handler]) -> None:
         super().__init__()
         self.lost = 0
-        self._handler = handler
+        self._handlers = tuple(handlers)
+        self._failed = False
+        for handler in self._handlers:
+            handler.handleError = partial(self._not_written, handler)  # type: ignore[method-assign]
         self._queue: queue.SimpleQueue[logging.LogRecord | threading.Event | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write, name="xfs4iot log", daemon=True)
         self._thread.start()
@@ -102,25 +231,32 @@ class _Background(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if self._queue.qsize() >= _QUEUED:
             self.lost += 1
-            return
-        # The arguments may change before the thread comes to them.
-        record.msg, record.args = record.getMessage(), None
-        self._queue.put(record)
+        else:
+            self._queue.put(record)
 
     def _write(self) -> None:
         while (record := self._queue.get()) is not None:
             if isinstance(record, threading.Event):
                 record.set()
-                continue
-            self._handler.handle(record)
-            if self.lost:
-                lost, self.lost = self.lost, 0
-                text = f"{lost} lines were lost: the log took no more"
-                self._handler.handle(
-                    logging.makeLogRecord(
-                        {"name": "xfs4iot.log", "levelno": 40, "levelname": "ERROR", "msg": text}
-                    )
-                )
+            elif self._written(record):
+                while (lost := self.lost) and self._written(_lost(lost)):
+                    self.lost -= lost
+            else:
+                self.lost += 1
+
+    def _written(self, record: logging.LogRecord) -> bool:
+        self._failed = False
+        for handler in self._handlers:
+            try:
+                handler.handle(record)
+            except Exception:
+                self._failed = True
+        return not self._failed
+
+    def _not_written(self, handler: logging.Handler, record: logging.LogRecord) -> None:
+        self._failed = True
+        if isinstance(handler, _File):
+            handler.let_go()
 
     def flush(self) -> None:
         """Wait until what was logged so far is written; not for ever."""
@@ -131,12 +267,20 @@ class _Background(logging.Handler):
     def close(self) -> None:
         self._queue.put(None)
         self._thread.join(_LAST_SECONDS)
+        if not self.hangs:
+            for handler in self._handlers:
+                handler.close()
         super().close()
 
     @property
     def hangs(self) -> bool:
         """After closing: whether the last lines are not taken."""
         return self._thread.is_alive()
+
+
+def _lost(count: int) -> logging.LogRecord:
+    text = f"{count} line{'s were' if count > 1 else ' was'} lost: the log took no more"
+    return logging.makeLogRecord({"name": "xfs4iot.log", "levelno": 40, "levelname": "ERROR", "msg": text})
 
 
 def finish() -> bool:
@@ -147,23 +291,30 @@ def finish() -> bool:
     return not any(handler.hangs for handler in handlers)
 
 
-def configure(format: str, level: str) -> None:
-    """Send the logs of `xfs4iot` to standard error, from a thread that may wait for it.
+def configure(
+    format: str, level: str, *, file: LogFile | None = None, also: Iterable[logging.Handler] = ()
+) -> None:
+    """Send the logs of `xfs4iot` to where they belong, from a thread that may wait for it.
 
     Args:
         format: `console` or `json`.
         level: `debug`, `info`, `warning` or `error`.
+        file: in place of standard error.
+        also: get every line, too; in the format of their own, if they have one.
+
+    Raises:
+        OSError: the file cannot be written.
     """
-    handler: logging.Handler
-    if format == "json":
-        handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(_JSON())
-    else:
-        handler = RichHandler(console=Console(stderr=True), show_path=False, log_time_format="[%X]")
-        handler.setFormatter(_Console("%(message)s"))
-    background = _Background(handler)
+    handler = logging.StreamHandler(sys.stderr) if file is None else _File(file)
+    handler.setFormatter(_JSON() if format == "json" else _plain() if file is None else _Plain())
+    handlers = [handler, *also]
+    for one in handlers[1:]:
+        if one.formatter is None:
+            one.setFormatter(handler.formatter)
+    background = _Background(handlers)
     # Who it was is known where the line is written, not in the thread that takes it away.
     background.addFilter(_Who())
+    background.addFilter(telling.guard)
     logger = logging.getLogger("xfs4iot")
     for old in logger.handlers:
         old.close()

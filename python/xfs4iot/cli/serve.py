@@ -3,36 +3,39 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import os
+import platform
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
 import click
 import trio
 from rich.console import Console
 
+import xfs4iot
 from xfs4iot.assembly import Publisher, Service
 from xfs4iot.cli import logs, systemd
-from xfs4iot.cli.complaint import complain
+from xfs4iot.cli.complaint import complain, innermost
 from xfs4iot.cli.configuration import ConfigurationError, Mistake, line_of, read
-from xfs4iot.cli.device_classes import load_device
+from xfs4iot.cli.device_classes import load_device, load_handler
 from xfs4iot.cli.hosting import running
-from xfs4iot.cli.settings import Configuration, ServiceSettings
+from xfs4iot.cli.settings import Configuration, LogSettings, ServiceSettings
 from xfs4iot.devices import Device
 from xfs4iot.ledger import Ledger, LedgerCorrupt, LedgerUnavailable
 from xfs4iot.server.access import Access
 from xfs4iot.server.channel import SessionLimits
 from xfs4iot.server.publisher import NoFreePort
+from xfs4iot.telling import logger
 from xfs4iot.transport.limits import Limits
 from xfs4iot.transport.rotation import Credentials
 from xfs4iot.transport.tls import TLSConfig, TLSError
 
 __all__ = ["serve"]
 
-_log = logging.getLogger("xfs4iot.serve")
+_log = logger("xfs4iot.serve")
 _STATUS_SECONDS = 5.0
 _ABANDONED = 1
 _BEYOND_DRAIN_SECONDS = 10.0
@@ -64,7 +67,13 @@ def serve(config: Path, check: bool) -> None:
         names = ", ".join(service.name for service in configuration.service)
         Console().print(f"[green]✓[/] {config} is good; services: {names}", highlight=False)
         return
-    logs.configure(configuration.log.format, configuration.log.level)
+    try:
+        _log_to(configuration.log)
+    except (OSError, ValueError) as problem:
+        complain(f"the log cannot be written: {problem}")
+        sys.exit(1)
+    _log.info("%s starts: %s", _version(), _what(config, configuration))
+    began = time.monotonic()
     if hasattr(signal, "SIGHUP"):
         # Without TLS, or before it is up, there is nothing to take up, and nothing to end for.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -73,10 +82,32 @@ def serve(config: Path, check: bool) -> None:
         trio.run(_serve, configuration, credentials)
     except* (NoFreePort, LedgerCorrupt, LedgerUnavailable, DeviceFault, ValueError) as problems:
         complain(problems)
+        if configuration.log.file is not None:
+            _log.critical("%s", innermost(problems))
         status = 1
+    _log.info("%s ends with code %d, after %.0f s", _version(), status, time.monotonic() - began)
     if not logs.finish():
         os._exit(status)
     sys.exit(status)
+
+
+def _log_to(wanted: LogSettings) -> None:
+    file = None if wanted.file is None else logs.LogFile(wanted.file, wanted.file_bytes, wanted.files_kept)
+    also = () if wanted.handler is None else (load_handler(wanted.handler),)
+    logs.configure(wanted.format, wanted.level, file=file, also=also)
+
+
+def _version() -> str:
+    return f"xfs4iot {xfs4iot.__version__}"
+
+
+def _what(file: Path, configuration: Configuration) -> str:
+    """For the log: what runs here, and from which file."""
+    services = ", ".join(f"{one.name} ({one.device})" for one in configuration.service)
+    return (
+        f"{file.resolve()}; services {services}; ledger {configuration.ledger.file}; process {os.getpid()}, "
+        f"Python {platform.python_version()} on {platform.system()} {platform.release()}"
+    )
 
 
 def _credentials(file: Path, configuration: Configuration) -> Credentials | None:
@@ -161,7 +192,7 @@ async def _serve(configuration: Configuration, credentials: Credentials | None) 
                 status = _status(publisher)
                 systemd.notify(f"READY=1\nSTATUS={status}")
                 nursery.start_soon(_keep_status, publisher, status)
-                await anext(signals)
+                _log.info("%s: the services end", signal.Signals(await anext(signals)).name)
                 systemd.notify("STOPPING=1")
                 last = limits.drain_seconds + _BEYOND_DRAIN_SECONDS
                 end = threading.Timer(last, _abandon, (last,))

@@ -16,6 +16,7 @@ __all__ = [
     "AccessSettings",
     "Configuration",
     "LedgerSettings",
+    "LogSettings",
     "PublisherSettings",
     "SNISettings",
     "ServiceSettings",
@@ -81,11 +82,15 @@ class LedgerSettings:
 
 @dataclass(frozen=True)
 class LogSettings:
-    """`[log]`: how and how much is logged."""
+    """`[log]`: how and how much is logged, and where; without `file`, to standard error."""
 
     format: Literal["console", "json"] = "console"
     level: Literal["debug", "info", "warning", "error"] = "info"
     messages: bool = False
+    file: Path | None = None
+    file_bytes: _Count = 10 * 1024 * 1024
+    files_kept: _Count = 10
+    handler: str | None = None
 
 
 @dataclass(frozen=True)

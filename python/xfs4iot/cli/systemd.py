@@ -6,15 +6,16 @@ delivered is logged and never holds up or ends the service.
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 
 import trio
 
+from xfs4iot.telling import logger
+
 __all__ = ["notify", "watchdog"]
 
-_log = logging.getLogger("xfs4iot.systemd")
+_log = logger("xfs4iot.systemd")
 
 
 def notify(state: str) -> None:

@@ -8,7 +8,6 @@ cancellation goes on.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -25,13 +24,14 @@ from xfs4iot.client._events import Event, Subscription
 from xfs4iot.client._names import wanted_names
 from xfs4iot.protocol import registry, versions, wire
 from xfs4iot.protocol.message import FreeKeys, Payload
+from xfs4iot.telling import logger
 
 __all__ = ["Client", "Trace"]
 
 Trace = Callable[[str, str], None]
 """Called with `"→"` or `"←"` and the text of every message sent or received."""
 
-_log = logging.getLogger("xfs4iot.client")
+_log = logger("xfs4iot.client")
 _ENVELOPE_IN_PAYLOAD = "2021-1"
 _ENVELOPE_IN_HEADER = ("version", "completionCode", "status")
 _OTHER_SPELLINGS = {"authorisationRequired": "authorizationRequired"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from types import ModuleType
 from typing import Annotated, Any, Protocol, Self
@@ -18,6 +17,7 @@ from xfs4iot.devices.end_to_end_security import TokenUse
 from xfs4iot.protocol import exact
 from xfs4iot.protocol.message import Payload
 from xfs4iot.protocol.messages import common
+from xfs4iot.telling import logger
 from xfs4iot.tokens import PresentReport
 
 __all__ = ["CommandEvents", "Device"]
@@ -114,7 +114,7 @@ class Device:
     def _set_up(self, name: str, options: Mapping[str, Any] | None) -> None:
         self.name = name
         self.options: Mapping[str, Any] = options or {}
-        self.log = logging.getLogger(f"xfs4iot.device.{name}")
+        self.log = logger(f"xfs4iot.device.{name}")
         self._host: _Host | None = None
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -2,8 +2,8 @@
 
 Anything below the server raises these: interfaces, devices, the ledger. The
 server maps them to a completion in one place (`server.command`). The text becomes the
-completion's `errorDescription`, so it says what was wrong, where, and what to do; it
-never holds PINs, keys, card tracks or tokens.
+completion's `errorDescription`, so it says what was wrong, where, and what to do. It may quote
+what a client sent: it goes through `xfs4iot.telling.told`, which bounds and cleans it.
 
     raise errors.InvalidData("$.currencies: no amount given; name at least one currency")
     raise errors.CommandError("notDispensable", "20 EUR cannot be made up from 50s")
@@ -14,6 +14,8 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 import msgspec
+
+from xfs4iot.telling import DESCRIPTION, told
 
 __all__ = [
     "AuthorizationRequired",
@@ -85,6 +87,7 @@ class XfsError(Exception):
     payload: msgspec.Struct | None
 
     def __init__(self, description: str = "", *, payload: msgspec.Struct | None = None) -> None:
+        description = told(description, DESCRIPTION)
         super().__init__(description)
         self.description = description[:_LONGEST] if type(description) is str else description
         self.payload = payload

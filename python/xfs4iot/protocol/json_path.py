@@ -2,7 +2,8 @@
 
 The decoder names the way to a mistake, but not the key where the way leads through free keys
 (`$.currencies[...]`). The key is found by asking the decoder again with half of that object's
-keys, and half of those: a few decodes of ever smaller payloads, however large the object.
+keys, and half of those: a few decodes of ever smaller payloads. In a very long payload it is not
+looked for, since other clients wait meanwhile.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import msgspec
 __all__ = ["located", "pointed"]
 
 _UNNAMED = "[...]"
+_LONGEST = 128 * 1024
+"""Bytes of a payload in which a key is looked for."""
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
 _WORDS = {"invalid decimal string": "expected `number`, got `str`", "`decimal": "`number"}
 """What the decoder says in Python's words, and JSON's for the same."""
@@ -43,6 +46,8 @@ def pointed(
     """
     mistake = text, path = located(wrong)
     parts = path.split(_UNNAMED)
+    if len(payload) > _LONGEST or len(parts) == 1:
+        return mistake
     try:
         content = node = _read(payload)
     except (msgspec.MsgspecError, ArithmeticError):  # such as a number that no reader of ours takes

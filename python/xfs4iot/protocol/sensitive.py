@@ -1,8 +1,8 @@
 """What must never reach a log: PINs, keys, card data, tokens, nonces and biometric data.
 
 The catalogue marks some properties as sensitive, and says that its marks are incomplete.
-This module adds what the standard's sense demands. A property is masked by its name, at
-any depth, in any message: rather one value too many than one card number in a log.
+This module adds what the standard's sense demands. A property is masked by its name, in
+any spelling, at any depth, in any message: rather one value too many than one card number in a log.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["MASK", "SENSITIVE", "masked"]
+from xfs4iot.telling import MASK, Ready, is_secret, told
 
-MASK = "•••"
+__all__ = ["MASK", "SENSITIVE", "masked"]
 
 _MARKED = {"codelineData", "customerData", "validationData", "pan", "input"}
 """Marked `x-sensitive` in the catalogue."""
@@ -92,22 +92,71 @@ SENSITIVE = frozenset(_MARKED | _CARD | _PIN | _KEY | _SECURITY | _BIOMETRIC | _
 """Names of properties whose text is masked."""
 
 
-def masked(message: bytes | str) -> str:
-    """A JSON text with every sensitive string replaced by `•••`; other text as a whole.
+_LONGEST = 64 * 1024
+"""Bytes of a message that is logged; a longer one is only counted."""
+_TOLD = 16 * 1024
+"""Characters of it that are."""
+_COUNTED = {"value", "keys"}
+"""Sensitive names under which a number may stand, such as the value of a banknote."""
+_HARMLESS = {
+    "commandnoncetimeout",
+    "maintainpin",
+    "maxpin",
+    "pinblockattributes",
+    "pincanpersistafteruse",
+    "pinformats",
+    "pinkeys",
+    "pinoffset",
+    "pinpad",
+    "pinpointer",
+    "readtracks",
+    "setpinblockdatarequired",
+    "writetracks",
+}
+"""Names of the catalogue that sound like secrets, and are none."""
+_SEPARATORS = str.maketrans("", "", "_-. ")
 
-    Only text is masked: under a sensitive name, numbers (the value of a banknote) and
-    booleans (whether a track is to be read) stay.
+
+def _plain(name: str) -> str:
+    """A name without what differs between spellings."""
+    return name.translate(_SEPARATORS).casefold()
+
+
+_PLAIN = frozenset(map(_plain, SENSITIVE))
+
+
+def masked(message: bytes | str) -> str:
+    """A JSON text with every sensitive value replaced by `•••`; other text as a whole.
+
+    Under `value` and `keys` numbers (the value of a banknote) stay, and booleans (whether a track
+    is to be read) everywhere. What should be an object, a message or its payload, and is a text
+    or a number is masked as well. The result may be told: see `xfs4iot.telling`.
     """
+    if len(message) > _LONGEST:
+        return Ready(f"{MASK} ({len(message)} characters, too many for a log)")
     try:
         content = msgspec.json.decode(message)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return f"{MASK} ({len(message)} characters that are no JSON)"
-    return msgspec.json.encode(_mask(content, False)).decode()
+        text = msgspec.json.encode(_mask(content, not isinstance(content, dict), True)).decode()
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return Ready(f"{MASK} ({len(message)} characters that are no JSON)")
+    return Ready(told(text, _TOLD))
 
 
-def _mask(content: Any, sensitive: bool) -> Any:
+def _mask(content: Any, text: bool, numbers: bool) -> Any:
+    """`content` without what is sensitive: all its texts, and numbers, if so said; else by its names."""
     if isinstance(content, dict):
-        return {name: _mask(value, sensitive or name in SENSITIVE) for name, value in content.items()}
+        return {name: _property(name, value, text, numbers) for name, value in content.items()}
     if isinstance(content, list):
-        return [_mask(value, sensitive) for value in content]
-    return MASK if sensitive and isinstance(content, str) and content else content
+        return [_mask(value, text, numbers) for value in content]
+    if not text or not content or isinstance(content, bool):
+        return content
+    return MASK if numbers or isinstance(content, str) else content
+
+
+def _property(name: str, value: Any, text: bool, numbers: bool) -> Any:
+    plain = _plain(name[:200])
+    if plain in _PLAIN:
+        return _mask(value, True, (text and numbers) or plain not in _COUNTED)
+    if not isinstance(value, dict) and (plain == "payload" or (plain not in _HARMLESS and is_secret(name))):
+        return _mask(value, True, True)
+    return _mask(value, text, numbers)

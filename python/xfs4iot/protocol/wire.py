@@ -49,7 +49,8 @@ _MOST_DIGITS = 40
 """Digits of a number before and behind the point: more than any amount, count or value has."""
 _LARGEST_INTEGER = 2**63 - 1
 """What the ledger, and most clients, can hold."""
-_MAYBE_EXTREME = re.compile(rb"\d[eE][+-]?\d{2}|\d{19}")
+_ALIKE = bytes.maketrans(b"123456789E", b"000000000e")
+_EXTREME = (b"0" * 19, b"0e0", b"0e+", b"0e-")
 _LENGTHY = re.compile(rb'"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?')
 _MAYBE_LENGTHY = re.compile(rb"\d\.\d*0[,}\]]|\d[eE][+-]?\d")
 
@@ -104,7 +105,11 @@ def check_numbers(payload: bytes | None) -> None:
     Raises:
         InvalidData: the text names the JSON path.
     """
-    if not payload or not _MAYBE_EXTREME.search(payload):
+    if not payload:
+        return
+    # With all digits alike, plain searches find what may be such a number, ten times as fast as a pattern.
+    alike = payload.translate(_ALIKE)
+    if not any(extreme in alike for extreme in _EXTREME):
         return
     try:
         _refuse_extremes(payload)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
-import logging
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -22,13 +21,14 @@ from xfs4iot.protocol import errors, registry
 from xfs4iot.protocol.dialects import BY_NAME, dialect_named
 from xfs4iot.protocol.index import COMMANDS
 from xfs4iot.server.peer import Peer
+from xfs4iot.telling import logger, told
 from xfs4iot.transport.identity import Identity
 from xfs4iot.transport.tokens import check_token
 from xfs4iot.transport.upgrade import Upgrade, UpgradeRefused
 
 __all__ = ["Access", "ClientRule", "mistake_in"]
 
-_log = logging.getLogger("xfs4iot.access")
+_log = logger("xfs4iot.access")
 
 _ANONYMOUS = "anonymous"
 _PATTERN = re.compile(r"\*|[A-Za-z]\w*\.(\*|[A-Za-z]\w*)", re.ASCII)
@@ -215,7 +215,8 @@ class Access:
         if request.origin is not None and request.origin not in self._origins:
             raise UpgradeRefused(
                 403,
-                f"Requests from web pages are refused; origin {request.origin} is not listed in [access].",
+                f"Requests from web pages are refused; origin {told(request.origin)} is not listed "
+                "in [access].",
             )
         host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
         place = address.rpartition(":")[0]

@@ -19,11 +19,12 @@ import trio
 from xfs4iot import _core
 from xfs4iot.server.deadlines import Deadlines
 from xfs4iot.server.peer import Peer
+from xfs4iot.telling import logger
 from xfs4iot.transport.readers import Readers, Reading, ReadyStream
 
 __all__ = ["Channel", "SessionLimits"]
 
-_log = logging.getLogger("xfs4iot.session")
+_log = logger("xfs4iot.session")
 
 _NORMAL, _GOING_AWAY = 1000, 1001
 _FLUSH_BYTES = 256 * 1024

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from xfs4iot.telling import told
 from xfs4iot.transport.tcp import is_loopback
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ class Peer:
     rule: str = "anonymous"
     certificate: Identity | None = None
     dialect: Dialect | None = None
+
+    def __post_init__(self) -> None:
+        # It goes into every line of the log and of the journal, and a client chose it.
+        object.__setattr__(self, "identity", told(self.identity))
 
     @property
     def local(self) -> bool:

@@ -8,7 +8,6 @@ limit, and is then routed by its path: `/xfs4iot/v1.0` is the publisher's own en
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from xfs4iot.server.access import Access
 from xfs4iot.server.channel import SessionLimits
 from xfs4iot.server.peer import Peer
 from xfs4iot.server.session import Session
+from xfs4iot.telling import logger, told
 from xfs4iot.transport import tcp, tls, upgrade
 from xfs4iot.transport.limits import Limits, Refused
 from xfs4iot.transport.memory import Tide
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["NoFreePort", "Publisher", "plain_text_refused"]
 
 
-_log = logging.getLogger("xfs4iot.publisher")
+_log = logger("xfs4iot.publisher")
 
 _TLS_ONLY = ("Strict-Transport-Security", "max-age=31536000")
 """Told to a browser that came by TLS: never come without."""
@@ -249,8 +249,7 @@ class Publisher:
                 known = "\n".join(f"  {self.uri(name)}" for name in self.services)
                 raise upgrade.UpgradeRefused(
                     404,
-                    f"Nothing is published at {request.path}. "
-                    f"The publisher is at {PATH}; services:\n{known}\n",
+                    f"Nothing is published at {told(path)}. The publisher is at {PATH}; services:\n{known}\n",
                 )
             return service, request, self._access.admit(request, identity, where)
         except upgrade.UpgradeRefused as refused:

@@ -8,7 +8,6 @@ Commands that only read run beside the queue.
 
 from __future__ import annotations
 
-import logging
 import math
 import threading
 from collections import deque
@@ -32,6 +31,7 @@ from xfs4iot.server.operations import Operations
 from xfs4iot.server.peer import Peer
 from xfs4iot.server.session import Session
 from xfs4iot.server.status import StatusChanges
+from xfs4iot.telling import logger
 
 __all__ = ["Recipient", "Service"]
 
@@ -116,7 +116,7 @@ class Service:
         self.open_limit = open_limit
         self.restarts = restarts
         self.restart_seconds = restart_seconds
-        self.log = logging.getLogger(f"xfs4iot.service.{name or 'publisher'}")
+        self.log = logger(f"xfs4iot.service.{name or 'publisher'}")
         self.operations = Operations(device, operation_limit, self.log)
         self.sessions: set[Session] = set()
         self.interfaces: dict[str, _Interface] = {}

@@ -17,11 +17,12 @@ from xfs4iot.server.channel import Channel, SessionLimits
 from xfs4iot.server.command import Command, Handler
 from xfs4iot.server.deadlines import Deadlines
 from xfs4iot.server.peer import Peer
+from xfs4iot.telling import DESCRIPTION, logger, told
 from xfs4iot.transport.readers import Readers, ReadyStream
 
 __all__ = ["Session"]
 
-_log = logging.getLogger("xfs4iot.session")
+_log = logger("xfs4iot.session")
 
 
 class _Host(Protocol):
@@ -153,6 +154,7 @@ class Session(Channel):
     def _refuse(
         self, name: str | None, request_id: int | None, version: str | None, status: str, reason: str
     ) -> None:
+        reason = told(reason, DESCRIPTION)
         self.log.warning("%s refused, %s: %s", name or "a message", status, reason)
         version = version and (self._acknowledged_in or version)
         self.send(_core.acknowledge(name, request_id, version, status, reason))

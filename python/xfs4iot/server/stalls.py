@@ -7,7 +7,6 @@ hangs, so that the class at fault is known while it still hangs.
 
 from __future__ import annotations
 
-import logging
 import sys
 import threading
 import time
@@ -15,9 +14,11 @@ import traceback
 
 import trio
 
+from xfs4iot.telling import logger
+
 __all__ = ["watch"]
 
-_log = logging.getLogger("xfs4iot.stalls")
+_log = logger("xfs4iot.stalls")
 _INNERMOST = 5
 """Calls that are logged."""
 _TURN: trio.lowlevel.RunVar[trio.Lock] = trio.lowlevel.RunVar("xfs4iot stalls")

@@ -15,7 +15,6 @@ matters. `Simulator.Play` takes the same `moments` from a client.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -27,10 +26,11 @@ from xfs4iot import toml_file
 from xfs4iot.protocol import errors, registry
 from xfs4iot.simulator.commands import Milliseconds, Request
 from xfs4iot.simulator.world import World
+from xfs4iot.telling import logger
 
 __all__ = ["Moment", "Play", "Player", "Step", "read_scenario"]
 
-_log = logging.getLogger("xfs4iot.simulator.scenario")
+_log = logger("xfs4iot.simulator.scenario")
 
 
 class Step(msgspec.Struct, forbid_unknown_fields=True):

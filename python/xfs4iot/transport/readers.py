@@ -13,16 +13,17 @@ waited for, that task reads by itself.
 
 from __future__ import annotations
 
-import logging
 import selectors
 from collections.abc import Callable
 from typing import Protocol
 
 import trio
 
+from xfs4iot.telling import logger
+
 __all__ = ["Readers", "Reading", "ReadyStream"]
 
-_log = logging.getLogger("xfs4iot.readers")
+_log = logger("xfs4iot.readers")
 
 
 class ReadyStream(Protocol):

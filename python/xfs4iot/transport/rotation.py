@@ -17,13 +17,14 @@ from pathlib import Path
 import trio
 from OpenSSL import SSL
 
+from xfs4iot.telling import logger
 from xfs4iot.transport.failures import CredentialsRefused
 from xfs4iot.transport.pairs import Pair, fingerprint, subject_of
 from xfs4iot.transport.policy import Material, TLSConfig, server_context
 
 __all__ = ["Credentials"]
 
-_log = logging.getLogger("xfs4iot.tls")
+_log = logger("xfs4iot.tls")
 
 _LOOK_SECONDS = 2.0
 _TICKET_KEY_SECONDS = 12 * 60 * 60.0

@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 import h11
 import trio
 
+from xfs4iot.telling import DESCRIPTION, told
+
 __all__ = [
     "Upgrade",
     "UpgradeReader",
@@ -65,6 +67,7 @@ class UpgradeRefused(Exception):
     """
 
     def __init__(self, status: int, body: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        body = "\n".join(told(line, DESCRIPTION) for line in body.split("\n"))
         super().__init__(f"HTTP {status}: {body}")
         self.status = status
         self.body = body
