@@ -20,12 +20,11 @@ from typing import Any, Protocol
 import msgspec
 import trio
 
-from xfs4iot import _core
+from xfs4iot import _core, telling
 from xfs4iot.protocol import errors, exact, registry, versions, wire
 from xfs4iot.protocol.message import Payload
 from xfs4iot.server.deadlines import Deadline
 from xfs4iot.server.peer import Peer
-from xfs4iot.telling import DESCRIPTION, told
 
 __all__ = ["Command", "Connection", "Handler", "Later", "Token", "running", "told"]
 
@@ -291,7 +290,7 @@ class Command:
         if isinstance(outcome, BaseException):
             self.session.failed(self, outcome)
             code, description, payload = self._failure(outcome)
-            description = description and told(description, DESCRIPTION)
+            description = description and telling.told(description, telling.DESCRIPTION)
             if isinstance(outcome, errors.CommandError):
                 code = versions.completion_code(self.name, code, outcome.error_code, self.specification)
         self.completion_code = code
