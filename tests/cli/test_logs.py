@@ -184,7 +184,7 @@ def test_a_handler_of_ones_own_gets_every_line(tmp_path: Path) -> None:
         ('file = "no/such/log"', "log.file: there is no directory"),
         ('handler = "json:dumps"', "json:dumps fails"),
         ('handler = "logging:getLogger"', "no logging.Handler"),
-        ('handler = "nobody:nothing"', "cannot be imported"),
+        ('handler = "nobody:nothing"', "Python finds no module nobody"),
         ('handler = "nothing"', "module:function"),
         ("file_bytes = -1", "log.file_bytes"),
     ],
