@@ -251,7 +251,9 @@ async def test_items_on_the_classification_list_are_said_to_be(dispenser: Dialog
     await dispense(dispenser, 120)
     found = (await dispenser.success("CashManagement.GetItemInfo", {}))["itemsList"]
     assert all("onClassificationList" not in item for item in found)
-    elements = [{"serialNumber": "X*00?", "currency": "EUR", "value": 100, "level": "suspect"}]
+    (serial,) = (item["serialNumber"] for item in found if item["noteType"] == "typeEUR100")
+    mask = f"{serial[:2]}*{serial[-4:-1]}?"
+    elements = [{"serialNumber": mask, "currency": "EUR", "value": 100, "level": "suspect"}]
     await dispenser.success("CashManagement.SetClassificationList", {"classificationElements": elements})
     found = (await dispenser.success("CashManagement.GetItemInfo", {}))["itemsList"]
     assert {item["noteType"]: item["onClassificationList"] for item in found} == {
