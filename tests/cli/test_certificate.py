@@ -169,3 +169,21 @@ def test_what_cannot_be_used_is_said_so(tmp_path: Path) -> None:
     nothing.write_text("nothing")
     assert "holds no certificate in PEM" in run("show", nothing, code=1)
     assert "does not exist" in run("show", tmp_path / "gone", code=2)
+
+
+def test_a_key_is_replaced_only_by_force(bench: Path) -> None:
+    run("client", bench, "switch")
+    key = (bench / "switch.key").read_bytes()
+    assert "--force" in run("client", bench, "switch", code=1)
+    assert "--force" in run("device", bench, "switch", code=1)
+    assert (bench / "switch.key").read_bytes() == key
+    run("client", bench, "switch", "--force")
+    assert (bench / "switch.key").read_bytes() != key
+
+
+@pytest.mark.parametrize("command", ["device", "client"])
+def test_a_mistyped_directory_makes_no_authority(tmp_path: Path, command: str) -> None:
+    assert "--new" in run(command, tmp_path / "cs", "atm17", code=1)
+    assert not (tmp_path / "cs").exists()
+    run(command, tmp_path / "cs", "atm17", "--new")
+    assert "no authority" in run("revoke", tmp_path / "ca", code=1)

@@ -13,11 +13,12 @@ import trio
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from OpenSSL import crypto
 
 from secured import HOSTS, Pair, config, connected, outcome, shake
-from xfs4iot.transport import tls
+from xfs4iot.transport import sessions, tls
 from xfs4iot.transport.certificates import TestAuthority, test_authority
 from xfs4iot.transport.pairs import fingerprint, is_for, load_certificates, load_key
 from xfs4iot.transport.rotation import Credentials
@@ -57,7 +58,7 @@ async def test_the_certificate_tells_who_the_client_is(authority: TestAuthority,
         assert await shake(device, client) == (None, None)
         assert device.identity == tls.Identity(
             subject="CN=switch,O=Bank",
-            sans=("switch.bank.example", "10.1.2.3", "urn://switch"),
+            sans=("switch.bank.example", "10.1.2.3", "URI:urn://switch"),
             fingerprint=fingerprint(load_certificates(own[0])[0]),
         )
         assert client.identity.sans == ("127.0.0.1", "localhost")
@@ -312,22 +313,83 @@ async def test_a_reload_ends_the_sessions_of_those_it_revokes(
     assert "CN=dismissed is revoked" in str(problem)
 
 
-async def test_a_session_ends_with_the_certificate_in_it(authority: TestAuthority, pair: Pair) -> None:
-    now = datetime.now(UTC)
-    brief = authority.issue_client("brief", begins=now - timedelta(days=1), days=1 + 2.0 / 86400)
-    context = tls.server_context(mutual(pair, authority))
-    client = client_of(authority, brief)
+async def ends_after(context: Any, client: ssl.SSLContext, seconds: float) -> str:
+    """Begin a session, resume it at once, and again later; what the device then says."""
+    assert (await resumes(context, context, client))[:2] == (True, None)
     async with connected(context, client) as (device, peer):
         assert await shake(device, peer) == (None, None)
         session = peer.session
-    await trio.sleep(3.1)
+    await trio.sleep(seconds)
     async with connected(context, client, session=session) as (device, peer):
         results: list[Exception | None] = []
         async with trio.open_nursery() as nursery:
             nursery.start_soon(outcome, peer.do_handshake, [])
             await outcome(device.do_handshake, results)
             await device.aclose()
-    assert "has expired" in str(results[0])
+    return str(results[0])
+
+
+async def test_a_session_ends_with_the_certificate_in_it(authority: TestAuthority, pair: Pair) -> None:
+    now = datetime.now(UTC)
+    brief = authority.issue_client("brief", begins=now - timedelta(days=1), days=1 + 2.0 / 86400)
+    context = tls.server_context(mutual(pair, authority))
+    assert "does not hold any more" in await ends_after(context, client_of(authority, brief), 3.1)
+
+
+async def test_a_session_ends_with_the_revocation_list(authority: TestAuthority, pair: Pair) -> None:
+    own = authority.issue_client("switch")
+    crl = authority.revoke([], days=2.0 / 86400)
+    context = tls.server_context(mutual(pair, authority, crls=(crl,)))
+    assert "does not hold any more" in await ends_after(context, client_of(authority, own), 3.1)
+
+
+async def test_a_session_ends_with_an_authority_in_its_chain(
+    authority: TestAuthority, pair: Pair, tmp_path: Path
+) -> None:
+    root, root_key = signed("root", None, None, days=1)
+    between, between_key = signed("between", root, root_key, days=2.0 / 86400)
+    leaf, leaf_key = signed("switch", between, between_key, days=1, leaf=True)
+    chain, key, ca = tmp_path / "chain.pem", tmp_path / "key.pem", tmp_path / "root.pem"
+    chain.write_bytes(b"".join(one.public_bytes(Encoding.PEM) for one in (leaf, between)))
+    key.write_bytes(leaf_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    ca.write_bytes(root.public_bytes(Encoding.PEM))
+    context = tls.server_context(mutual(pair, authority, client_ca=ca))
+    client = client_of(authority, (chain, key))
+    assert "does not hold any more" in await ends_after(context, client, 3.1)
+
+
+async def test_tickets_cannot_be_chained_for_longer_than_a_session(
+    authority: TestAuthority, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "SESSION_SECONDS", 1)
+    context = tls.server_context(mutual(pair, authority))
+    client = client_of(authority, authority.issue_client("switch"))
+    assert "does not hold any more" in await ends_after(context, client, 1.1)
+
+
+def signed(
+    name: str,
+    issuer: x509.Certificate | None,
+    issuer_key: ec.EllipticCurvePrivateKey | None,
+    *,
+    days: float,
+    leaf: bool = False,
+) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    """A certificate that ends so many days from now."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject if issuer is None else issuer.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=days))
+        .add_extension(x509.BasicConstraints(ca=not leaf, path_length=None), critical=True)
+    )
+    return builder.sign(issuer_key or key, hashes.SHA256()), key
 
 
 async def test_secrets_are_written_only_where_the_operator_says(

@@ -10,6 +10,8 @@ import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +20,10 @@ import pytest
 import trio
 import trio.testing
 import trio_websocket
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 import xfs4iot
 from dialogue import Dialogue, outcome
@@ -27,8 +33,10 @@ from xfs4iot.cli import logs
 from xfs4iot.server.access import Access, ClientRule
 from xfs4iot.simulator import SimulatedCashDispenser
 from xfs4iot.transport.certificates import TestAuthority, test_authority
+from xfs4iot.transport.identity import Identity
 from xfs4iot.transport.limits import Limits
 from xfs4iot.transport.pairs import fingerprint, load_certificates
+from xfs4iot.transport.presented import presented
 from xfs4iot.transport.rotation import Credentials
 from xfs4iot.transport.tokens import make_token
 
@@ -292,12 +300,86 @@ async def test_a_rule_may_be_written_as_other_tools_print_it(
         (ClientRule("a", ("CashDispensr.*",), san="a"), "did you mean CashDispenser"),
         (ClientRule("a", ("Common",), san="a"), "allows nothing"),
         (ClientRule("a", ("*",)), "fits nobody"),
+        (ClientRule("anonymous", ("*",), san="a"), "no rule fits; give another name"),
+        (ClientRule(" Anonymous ", ("*",), san="a"), "no rule fits; give another name"),
+        (ClientRule("a", ("*",), subject="the switch"), "RFC 4514"),
     ],
 )
 def test_a_rule_that_can_never_work_is_refused(rule: ClientRule, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         Access([rule])
     Access([ClientRule("a", ("Vendor.Anything", "Vendor.*"), san="a")])
+
+
+def test_two_rules_of_one_name_are_refused() -> None:
+    with pytest.raises(ValueError, match="twice"):
+        Access([ClientRule("a", ("*",), san="a"), ClientRule("a", ("Common.*",), san="b")])
+
+
+@pytest.mark.parametrize(
+    ("rule", "fits"),
+    [
+        ({"san": "switch.bank.example"}, False),
+        ({"san": "URI:switch.bank.example"}, True),
+        ({"san": "uri:switch.bank.example"}, True),
+        ({"san": "email:switch.bank.example"}, False),
+        ({"san": "email:ops@bank.example"}, True),
+        ({"san": "ops@bank.example"}, False),
+        ({"san": "10.1.2.3"}, True),
+        ({"subject": r"CN=a\, b=c,O=B \+ C"}, True),
+        ({"subject": r"CN=a\2C b\3Dc , O = B \2B C"}, True),
+        ({"subject": r"CN=a,b=c,O=B + C"}, False),
+        ({"subject": r"CN=a\,b=c,O=B\+C"}, False),
+    ],
+)
+def test_names_are_compared_as_what_they_are(rule: dict[str, str], fits: bool) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "B + C"),
+            x509.NameAttribute(NameOID.COMMON_NAME, "a, b=c"),
+        ]
+    )
+    names = x509.SubjectAlternativeName(
+        [
+            x509.UniformResourceIdentifier("switch.bank.example"),
+            x509.RFC822Name("ops@bank.example"),
+            x509.IPAddress(ip_address("10.1.2.3")),
+        ]
+    )
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
+        .add_extension(names, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    assert ClientRule("switch", ("*",), **rule).fits(Identity.of(certificate), None, "127.0.0.1") is fits
+
+
+@pytest.mark.parametrize("host", ["[", "[zz]", "a[b", "//["])
+async def test_a_host_that_names_nothing_gets_an_answer(host: str, atm: xfs4iot.Publisher) -> None:
+    for target in ("/xfs4iot/v1.0/CashDispenser", f"http://{host}/x"):
+        stream = await trio.open_tcp_stream("127.0.0.1", atm.port or 0)
+        async with stream:
+            await stream.send_all(
+                f"GET {target} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+            )
+            with trio.fail_after(20):
+                answer = await stream.receive_some()
+        assert answer.startswith(b"HTTP/1.1 4"), answer
+
+
+async def test_who_only_looks_at_the_certificate_leaves_no_failure_in_the_log(
+    nursery: trio.Nursery, authority: TestAuthority, pair: Pair, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    settings = config(pair, client_certificates="required", client_ca=authority.certificate_file)
+    publisher = await secure_atm(nursery, settings)
+    caplog.clear()
+    (shown, *_) = await presented("localhost", publisher.port or 0)
+    assert shown == load_certificates(pair[0])[0]
+    assert not [record for record in caplog.records if record.levelno >= logging.INFO]
 
 
 async def test_our_client_says_why_it_cannot_connect(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,26 @@ def _command(function: Callable[..., int | None]) -> click.Command:
     """A subcommand with --json."""
     with_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")(function)
     return subcommand(certificate, TLSError, OSError, ValueError)(with_json)
+
+
+def _authority(directory: Path, new: bool) -> certificates.TestAuthority:
+    """The test authority in a directory; made there only if that is asked for.
+
+    Raises:
+        ValueError: there is none, and none is asked for.
+    """
+    try:
+        return certificates.test_authority(directory, make=new)
+    except ValueError as problem:
+        raise ValueError(f"{problem} --new makes one there") from None
+
+
+@contextmanager
+def _unless_forced() -> Iterator[None]:
+    try:
+        yield
+    except FileExistsError as problem:
+        raise ValueError(f"{problem}; --force replaces it") from None
 
 
 def _not_a_key(file: Path) -> None:
@@ -97,6 +118,8 @@ _host = click.option(
 _kind = click.option(
     "--kind", type=click.Choice(["ecdsa", "rsa"]), default="ecdsa", show_default=True, help="Kind of key."
 )
+_force = click.option("--force", is_flag=True, help="Replace a certificate and key of this name.")
+_new = click.option("--new", is_flag=True, help="Make the authority if DIRECTORY has none.")
 _crl_url = click.option("--crl-url", help="Where the authority's revocation list is published.")
 _days = click.option("--days", type=click.FloatRange(min=0), default=365, show_default=True, help="How long.")
 
@@ -116,6 +139,8 @@ def authority(directory: Path, as_json: bool) -> None:
 @_kind
 @_days
 @_crl_url
+@_new
+@_force
 def device(
     directory: Path,
     name: str,
@@ -123,12 +148,15 @@ def device(
     kind: certificates.KeyKind,
     days: float,
     crl_url: str | None,
+    new: bool,
+    force: bool,
     as_json: bool,
 ) -> None:
     """Make a certificate for the device NAME, signed by the test authority in DIRECTORY."""
-    made = certificates.test_authority(directory)
+    made = _authority(directory, new)
     made.crl_url = crl_url
-    file, key = made.issue_device(name, hosts or (name,), kind=kind, days=days)
+    with _unless_forced():
+        file, key = made.issue_device(name, hosts or (name,), kind=kind, days=days, replace=force)
     _tell(as_json, certificate=file, key=key, ca=made.certificate_file)
 
 
@@ -138,12 +166,22 @@ def device(
 @click.option("--san", "sans", multiple=True, help="Name, address or URI of the client; may be given again.")
 @_kind
 @_days
+@_new
+@_force
 def client(
-    directory: Path, name: str, sans: tuple[str, ...], kind: certificates.KeyKind, days: float, as_json: bool
+    directory: Path,
+    name: str,
+    sans: tuple[str, ...],
+    kind: certificates.KeyKind,
+    days: float,
+    new: bool,
+    force: bool,
+    as_json: bool,
 ) -> None:
     """Make a certificate for the client NAME, signed by the test authority in DIRECTORY."""
-    made = certificates.test_authority(directory)
-    file, key = made.issue_client(name, sans, kind=kind, days=days)
+    made = _authority(directory, new)
+    with _unless_forced():
+        file, key = made.issue_client(name, sans, kind=kind, days=days, replace=force)
     (content, *_) = inspection.show(file)
     _tell(
         as_json,
@@ -190,7 +228,7 @@ def request(
 @_days
 def sign(directory: Path, request: Path, file: Path, for_client: bool, days: float, as_json: bool) -> None:
     """Sign the signing REQUEST with the test authority in DIRECTORY, and write the certificate to FILE."""
-    made = certificates.test_authority(directory)
+    made = certificates.test_authority(directory, make=False)
     asked = x509.load_pem_x509_csr(request.read_bytes())
     signed = made.sign(asked, "client" if for_client else "device", days=days)
     certificates.write_pem(file, signed)
@@ -203,7 +241,7 @@ def sign(directory: Path, request: Path, file: Path, for_client: bool, days: flo
 @click.option("--days", type=float, default=30, show_default=True, help="How long the list is valid.")
 def revoke(directory: Path, revoked: tuple[Path, ...], days: float, as_json: bool) -> None:
     """Write the revocation list of the test authority in DIRECTORY, naming the REVOKED certificates."""
-    _tell(as_json, crl=certificates.test_authority(directory).revoke(revoked, days=days))
+    _tell(as_json, crl=certificates.test_authority(directory, make=False).revoke(revoked, days=days))
 
 
 @_command

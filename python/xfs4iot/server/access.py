@@ -15,7 +15,8 @@ import ipaddress
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+
+from cryptography import x509
 
 from xfs4iot.protocol import errors, registry
 from xfs4iot.protocol.dialects import BY_NAME, dialect_named
@@ -23,6 +24,7 @@ from xfs4iot.protocol.index import COMMANDS
 from xfs4iot.server.peer import Peer
 from xfs4iot.telling import logger, told
 from xfs4iot.transport.identity import Identity
+from xfs4iot.transport.pairs import ascii_name
 from xfs4iot.transport.tokens import check_token
 from xfs4iot.transport.upgrade import Upgrade, UpgradeRefused
 
@@ -31,6 +33,8 @@ __all__ = ["Access", "ClientRule", "mistake_in"]
 _log = logger("xfs4iot.access")
 
 _ANONYMOUS = "anonymous"
+"""What the log calls a client that no rule fits; no rule can be called so."""
+_NO_HOSTS = frozenset({"uri", "email"})
 _PATTERN = re.compile(r"\*|[A-Za-z]\w*\.(\*|[A-Za-z]\w*)", re.ASCII)
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 _TOKEN_HASH = re.compile(r"sha256:[0-9a-f]{64}")
@@ -47,7 +51,7 @@ class ClientRule:
         allow: commands it may use: `Common.Status`, `CashDispenser.*`, or `*` for all.
         fingerprint: SHA-256 of its certificate, hexadecimal, with or without colons.
         subject: subject of its certificate, as in RFC 4514.
-        san: a name or address in its certificate.
+        san: a host name or address in its certificate; `URI:...` or `email:...` for one of these.
         token_hash: hash of its bearer token, as `xfs4iot certificate token` prints it.
         address: the address or network it comes from, such as `10.0.7.0/24`. Whoever can send
             from there is meant: where it matters who that is, give a certificate or token too.
@@ -68,6 +72,10 @@ class ClientRule:
         for pattern in self.allow:
             if mistake := mistake_in(pattern):
                 yield "allow", mistake
+        if self.name.strip().lower() == _ANONYMOUS:
+            yield "name", f"{_ANONYMOUS!r} is what a client is called that no rule fits; give another name"
+        if self.subject is not None and _name(self.subject) is None:
+            yield "subject", "a subject is written as in RFC 4514, such as CN=switch,O=Bank"
         if self.fingerprint is not None and not _FINGERPRINT.fullmatch(_hexadecimal(self.fingerprint)):
             yield "fingerprint", "a fingerprint is SHA-256: 64 hexadecimal digits"
         if self.token_hash is not None and not _TOKEN_HASH.fullmatch(self.token_hash.strip().lower()):
@@ -109,8 +117,8 @@ class ClientRule:
         return (
             identity is not None
             and (self.fingerprint is None or _hexadecimal(self.fingerprint) == identity.fingerprint)
-            and (self.subject is None or _compact(self.subject) == _compact(identity.subject))
-            and (self.san is None or self.san.lower() in (name.lower() for name in identity.sans))
+            and (self.subject is None or _name(self.subject) == identity.name)
+            and (self.san is None or _san(self.san) in map(_san, identity.sans))
         )
 
 
@@ -155,9 +163,25 @@ def _hexadecimal(fingerprint: str) -> str:
     return fingerprint.replace(":", "").strip().lower()
 
 
-def _compact(subject: str) -> str:
-    """A subject without the blanks that some tools print between its parts."""
-    return re.sub(r"\s*([,=+])\s*", r"\1", subject.strip())
+def _name(subject: str) -> x509.Name | None:
+    """A subject as a name; None if it is not one. Some tools print blanks between its parts."""
+    for text in (subject.strip(), re.sub(r"(?<!\\)\s*(?<!\\)([,=+])\s*", r"\1", subject.strip())):
+        try:
+            return x509.Name.from_rfc4514_string(text)
+        except ValueError:
+            continue
+    return None
+
+
+def _san(name: str) -> str:
+    """An alternative name such that equal ones are equal: of hosts, case does not matter."""
+    kind, colon, rest = name.partition(":")
+    if colon and kind.lower() in _NO_HOSTS:
+        return f"{kind.lower()}:{rest}"
+    try:
+        return str(ipaddress.ip_address(name))
+    except ValueError:
+        return ascii_name(name)
 
 
 class _Allowed:
@@ -200,6 +224,10 @@ class Access:
         for pattern in anonymous:
             if wrong := mistake_in(pattern):
                 raise ValueError(f"access of anonymous clients: {wrong}")
+        names = [rule.name for rule in self._rules]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"access rule {name!r} is there twice; give each a name of its own")
         self._origins = frozenset(origins)
         self._allowed = {rule.name: _Allowed(rule.allow) for rule in self._rules}
         self._anonymous = _Allowed(anonymous)
@@ -218,7 +246,7 @@ class Access:
                 f"Requests from web pages are refused; origin {told(request.origin)} is not listed "
                 "in [access].",
             )
-        host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+        host = request.host
         place = address.rpartition(":")[0]
         for rule in self._rules:
             if rule.fits(identity, request.bearer, place):
@@ -232,7 +260,7 @@ class Access:
                     identity.subject,
                     ", ".join(identity.sans) or "none",
                     identity.fingerprint,
-                    extra=Peer(address, identity.subject, host, _ANONYMOUS, identity).log_fields,
+                    extra=Peer(address, identity.subject, host, None, identity).log_fields,
                 )
             raise UpgradeRefused(
                 401,
@@ -241,11 +269,13 @@ class Access:
                 (("WWW-Authenticate", "Bearer"),),
             )
         known = f"{identity.subject} at {address}" if identity is not None else address
-        return Peer(address, known, host, _ANONYMOUS, identity)
+        return Peer(address, known, host, None, identity)
 
     def check(self, peer: Peer, command: str) -> None:
         """Raise `AuthorizationRequired` if `peer` may not use `command`."""
-        if not self._allowed.get(peer.rule, self._anonymous).permits(command):
+        allowed = self._anonymous if peer.rule is None else self._allowed[peer.rule]
+        if not allowed.permits(command):
             raise errors.AuthorizationRequired(
-                f"client {peer.rule} may not use {command}; ask the operator to allow it in [access]"
+                f"client {peer.rule or _ANONYMOUS} may not use {command}; "
+                "ask the operator to allow it in [access]"
             )

@@ -23,7 +23,7 @@ class Peer:
         address: host and port, for the log.
         identity: subject of its certificate or name of its token; the address without either.
         host: the name under which the client reached this service (`Host` of its request).
-        rule: name of the access rule that let it in.
+        rule: name of the access rule that let it in; None for a client that no rule fits.
         certificate: subject, names and fingerprint of its certificate; None if it gave none.
         dialect: how it is answered, as its access rule says; None where the listener decides.
     """
@@ -31,7 +31,7 @@ class Peer:
     address: str
     identity: str
     host: str
-    rule: str = "anonymous"
+    rule: str | None = None
     certificate: Identity | None = None
     dialect: Dialect | None = None
 

@@ -212,7 +212,14 @@ class Publisher:
             if self.credentials is not None:
                 secured = tls.TLSStream(carrier, self.credentials.context, server_side=True)
                 stream = secured
-                await secured.do_handshake()
+                try:
+                    await secured.do_handshake()
+                except (tls.TLSError, trio.BrokenResourceError):
+                    if not secured.only_looks:
+                        raise
+                if secured.only_looks:
+                    _log.debug("%s: looked at the certificate", where, extra={"connection": where})
+                    return
                 identity = secured.identity
             service, request, peer = await self._route(stream, where, identity)
         if scope.cancelled_caught:

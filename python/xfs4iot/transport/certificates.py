@@ -70,13 +70,20 @@ class TestAuthority:
         kind: KeyKind = "ecdsa",
         days: float = _CERTIFICATE_DAYS,
         begins: datetime | None = None,
+        replace: bool = True,
     ) -> tuple[Path, Path]:
         """A certificate for a device that is reached by these names and addresses.
 
+        Args:
+            replace: whether files that are there already may be replaced.
+
         Returns:
             The files of the certificate and of its key.
+
+        Raises:
+            FileExistsError: there are such files, and they may not.
         """
-        return self._issue(name, "device", hosts, kind, days, begins)
+        return self._issue(name, "device", hosts, kind, days, begins, replace)
 
     def issue_client(
         self,
@@ -86,9 +93,10 @@ class TestAuthority:
         kind: KeyKind = "ecdsa",
         days: float = _CERTIFICATE_DAYS,
         begins: datetime | None = None,
+        replace: bool = True,
     ) -> tuple[Path, Path]:
         """A certificate by which a device knows a client; files as of `issue_device`."""
-        return self._issue(name, "client", sans, kind, days, begins)
+        return self._issue(name, "client", sans, kind, days, begins, replace)
 
     def sign(
         self, request: x509.CertificateSigningRequest, use: Use, *, days: float = _CERTIFICATE_DAYS
@@ -137,12 +145,16 @@ class TestAuthority:
         kind: KeyKind,
         days: float,
         begins: datetime | None,
+        replace: bool,
     ) -> tuple[Path, Path]:
         key = new_key(kind)
         names = _names(sans)
         certificate = self._certify(_subject(name), key.public_key(), use, names, days, begins)
         stem = re.sub(r"[^A-Za-z0-9._-]+", "-", _common_name(certificate.subject)).strip("-.") or use
         certificate_file, key_file = self.directory / f"{stem}.pem", self.directory / f"{stem}.key"
+        for file in (certificate_file, key_file):
+            if file.exists() and not replace:
+                raise FileExistsError(f"{file} is there already: what uses it would have to be changed too")
         write_key(key_file, key)
         write_pem(certificate_file, certificate.public_bytes(Encoding.PEM))
         return certificate_file, key_file
@@ -181,14 +193,20 @@ class TestAuthority:
         return builder.sign(self._key, _hash(self._key))
 
 
-def test_authority(directory: str | Path) -> TestAuthority:
+def test_authority(directory: str | Path, *, make: bool = True) -> TestAuthority:  # noqa: PT028
     """The test authority kept in `directory`, made there if there is none.
+
+    Args:
+        make: whether one may be made.
 
     Raises:
         CredentialsRefused: the directory holds a damaged one.
+        ValueError: there is none, and none may be made.
     """
     directory = Path(directory)
     if not (directory / "ca.pem").exists():
+        if not make:
+            raise ValueError(f"there is no authority in {directory}; is the name right?")
         directory.mkdir(parents=True, exist_ok=True)
         key = new_key("ecdsa")
         begins = datetime.now(UTC) - _CLOCK_SKEW

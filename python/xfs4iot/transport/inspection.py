@@ -16,6 +16,7 @@ from xfs4iot.transport.failures import CredentialsRefused, explain_verification
 from xfs4iot.transport.pairs import (
     PrivateKey,
     Use,
+    alternative_names,
     belong_together,
     doubts,
     fingerprint,
@@ -95,7 +96,7 @@ def show(file: Path) -> tuple[Content, ...]:
             Content(
                 kind="request",
                 subject=request.subject.rfc4514_string(),
-                names=names_of(request),
+                names=alternative_names(request),
                 key=_key(request.public_key()),
             ),
         )
@@ -259,7 +260,7 @@ def describe(certificate: x509.Certificate) -> Content:
         kind="certificate",
         subject=subject_of(certificate),
         issuer=certificate.issuer.rfc4514_string(),
-        names=names_of(certificate),
+        names=alternative_names(certificate),
         usage=tuple(one._name for one in usages or ()),
         key=_key(certificate.public_key()),
         not_before=certificate.not_valid_before_utc,

@@ -11,7 +11,7 @@ import os
 import re
 import stat
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -38,6 +38,7 @@ __all__ = [
     "Pair",
     "PrivateKey",
     "Use",
+    "alternative_names",
     "ascii_name",
     "belong_together",
     "doubts",
@@ -252,16 +253,36 @@ def load_key(file: Path) -> PrivateKey:
 
 
 def names_of(certificate: x509.Certificate | x509.CertificateSigningRequest) -> tuple[str, ...]:
-    """Its subject alternative names: host names, addresses, mail addresses, URIs."""
+    """The hosts that it is for: names and addresses."""
+    return tuple(name for kind, name in _alternative_names(certificate) if not kind)
+
+
+def alternative_names(certificate: x509.Certificate | x509.CertificateSigningRequest) -> tuple[str, ...]:
+    """Its subject alternative names: hosts as they are, and `URI:...`, `email:...`.
+
+    What is no host says so, for its text can be that of one.
+    """
+    return tuple(kind + name for kind, name in _alternative_names(certificate))
+
+
+_KINDS_OF_NAMES: Mapping[type[x509.GeneralName], str] = {
+    x509.DNSName: "",
+    x509.IPAddress: "",
+    x509.UniformResourceIdentifier: "URI:",
+    x509.RFC822Name: "email:",
+}
+
+
+def _alternative_names(
+    certificate: x509.Certificate | x509.CertificateSigningRequest,
+) -> Iterator[tuple[str, str]]:
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (x509.ExtensionNotFound, ValueError):
-        return ()
-    return tuple(
-        str(name.value)
-        for name in names
-        if isinstance(name, x509.DNSName | x509.IPAddress | x509.RFC822Name | x509.UniformResourceIdentifier)
-    )
+        return
+    for name in names:
+        if (kind := _KINDS_OF_NAMES.get(type(name))) is not None:
+            yield kind, str(name.value)
 
 
 def fingerprint(certificate: x509.Certificate) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +30,7 @@ from xfs4iot.transport.pairs import (
     names_of,
     subject_of,
 )
+from xfs4iot.transport.sessions import SESSION_SECONDS, Sessions
 
 __all__ = ["Handshake", "Material", "TLSConfig", "client_context", "observing_context", "server_context"]
 
@@ -36,7 +38,8 @@ _CIPHERS_1_2 = b"ECDHE+AESGCM:ECDHE+CHACHA20:@SECLEVEL=2"
 _GROUPS = (b"?X25519MLKEM768:X25519:P-256:P-384", b"X25519:P-256:P-384")
 _CIPHERS_1_3 = b"TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256"
 _ALPN = b"http/1.1"
-_SESSION_SECONDS = 2 * 60 * 60
+_LOOKS = b"x-xfs4iot-look"
+"""Offered besides by who only looks at the device's certificate, so that its log tells no failure."""
 _NO_AUTO_CHAIN = 0x8
 """SSL_MODE_NO_AUTO_CHAIN: without it OpenSSL builds the chain anew in every handshake."""
 
@@ -111,13 +114,18 @@ class Handshake:
     Attributes:
         host: the name that a client asked for; None at the device, and when names do not matter.
         refusal: why the peer's certificate was refused.
+        until: when the first certificate of the chain that was verified ends; None as long as none
+            was, as in a resumed session.
+        looks: whether a client says that it only looks at the device's certificate.
     """
 
-    __slots__ = ("host", "refusal")
+    __slots__ = ("host", "looks", "refusal", "until")
 
     def __init__(self, host: str | None) -> None:
         self.host = host
         self.refusal: str | None = None
+        self.until: datetime | None = None
+        self.looks = False
 
 
 def server_context(config: TLSConfig, material: Material | None = None) -> SSL.Context:
@@ -131,6 +139,8 @@ def server_context(config: TLSConfig, material: Material | None = None) -> SSL.C
     """
     if material is None:
         material = config.load()
+    ends = [crl.next_update_utc for _, crl in material.crls if crl.next_update_utc is not None]
+    sessions = Sessions(min(ends, default=None))
     contexts: list[tuple[SSL.Context, list[Pair]]] = []
     for pair in material.pairs:
         for context, held in contexts:
@@ -140,6 +150,7 @@ def server_context(config: TLSConfig, material: Material | None = None) -> SSL.C
                 break
         else:
             context = _device_context(config, material)
+            context.set_app_data(sessions)
             _use(context, pair)
             contexts.append((context, [pair]))
     first = contexts[0][0]
@@ -194,7 +205,7 @@ def observing_context(found: dict[int, x509.Certificate], key: PrivateKey | None
         key: ask for a certificate for a key of this kind, of a device that has several.
     """
     context = _context(SSL.TLS_CLIENT_METHOD)
-    context.set_alpn_protos([_ALPN])
+    context.set_alpn_protos([_ALPN, _LOOKS])
     if key is not None:
         context.set_max_proto_version(SSL.TLS1_2_VERSION)
         kind = b"aRSA" if isinstance(key, rsa.RSAPrivateKey) else b"aECDSA"
@@ -241,7 +252,7 @@ def _device_context(config: TLSConfig, material: Material) -> SSL.Context:
     context = _context(SSL.TLS_SERVER_METHOD)
     context.set_options(SSL.OP_CIPHER_SERVER_PREFERENCE)
     context.set_session_id(b"xfs4iot")
-    context.set_timeout(_SESSION_SECONDS)
+    context.set_timeout(SESSION_SECONDS)
     context.set_alpn_select_callback(_select_protocol)
     if not config.tickets:
         context.set_options(SSL.OP_NO_TICKET)
@@ -318,8 +329,19 @@ def _verify(connection: SSL.Connection, certificate: crypto.X509, error: int, de
         if isinstance(handshake, Handshake):
             handshake.refusal = explain_verification(certificate, error)
         return False
-    if depth == 0 and isinstance(handshake, Handshake) and handshake.host is not None:
-        names = names_of(certificate.to_cryptography())
+    if not isinstance(handshake, Handshake):
+        return True
+    try:
+        verified = certificate.to_cryptography()
+        ends = verified.not_valid_after_utc
+    except Exception as problem:
+        # OpenSSL takes certificates that are not well formed. The device turns their owner away after the
+        # handshake; an exception that leaves a callback would never be seen.
+        handshake.refusal = f"the certificate cannot be read: {problem}"
+        return handshake.host is None
+    handshake.until = ends if handshake.until is None else min(handshake.until, ends)
+    if depth == 0 and handshake.host is not None:
+        names = names_of(verified)
         if not is_for(names, handshake.host):
             listed = ", ".join(names) or "no host at all"
             handshake.refusal = f"the device's certificate is for {listed}; you asked for {handshake.host}"
@@ -345,6 +367,9 @@ def _choose(by_name: list[tuple[tuple[str, ...], SSL.Context]]) -> Callable[[SSL
 
 
 def _select_protocol(connection: SSL.Connection, offered: list[bytes]) -> bytes:
+    handshake = connection.get_app_data()
+    if isinstance(handshake, Handshake):
+        handshake.looks = _LOOKS in offered
     if _ALPN not in offered:
         raise TLSError(f"the client speaks {b', '.join(offered).decode('latin-1')}, not http/1.1")
     return _ALPN

@@ -22,7 +22,6 @@ behind.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from enum import Enum
 from ipaddress import ip_address
 from typing import cast
@@ -36,6 +35,7 @@ from xfs4iot.transport.identity import Identity
 from xfs4iot.transport.pairs import ascii_name
 from xfs4iot.transport.policy import Handshake, TLSConfig, client_context, server_context
 from xfs4iot.transport.records import RECORD, WholeRecords
+from xfs4iot.transport.sessions import Sessions
 
 __all__ = [
     "CredentialsRefused",
@@ -81,6 +81,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
         "_connection",
         "_failure",
         "_found",
+        "_handshake",
         "_identity",
         "_interjection",
         "_peer",
@@ -115,7 +116,8 @@ class TLSStream(trio.abc.HalfCloseableStream):
             connection.set_connect_state()
             if server_hostname is not None and not _is_address(server_hostname):
                 connection.set_tlsext_host_name(ascii_name(server_hostname).encode())
-        connection.set_app_data(Handshake(server_hostname))
+        self._handshake = Handshake(server_hostname)
+        connection.set_app_data(self._handshake)
         self._server_side = server_side
         self._state = _State.NEW
         self._shaken: trio.Event | None = None
@@ -133,6 +135,11 @@ class TLSStream(trio.abc.HalfCloseableStream):
     def identity(self) -> Identity | None:
         """Whom the peer's certificate names; None if it gave none, or before the handshake."""
         return self._identity
+
+    @property
+    def only_looks(self) -> bool:
+        """Whether the client said that it only looks at the device's certificate."""
+        return self._handshake.looks
 
     @property
     def failure(self) -> TLSError | None:
@@ -203,16 +210,27 @@ class TLSStream(trio.abc.HalfCloseableStream):
             raise await self._turn_away(
                 f"the certificate of {self._peer} cannot be read: {problem}"
             ) from None
-        if certificate is not None:
-            # A resumed session is not verified anew, and the certificate in it ages all the same.
-            if certificate.not_valid_after_utc < datetime.now(UTC):
+        if certificate is not None and identity is not None:
+            if not self._is_still_good(identity):
                 raise await self._turn_away(
-                    f"the certificate of {self._peer} has expired since its session began"
+                    f"what was verified when the session of {self._peer} began does not hold any more: "
+                    "its certificate, one of its authorities or a revocation list has expired, "
+                    "or two hours have passed; connect without resuming"
                 )
             self._identity = identity
         connection.set_app_data(None)
         self._whole = _UNKNOWN
         self._state = _State.OPEN
+
+    def _is_still_good(self, identity: Identity) -> bool:
+        """Whether what was verified of the peer's chain still holds: OpenSSL believes a resumed session."""
+        sessions, handshake = self._connection.get_context().get_app_data(), self._connection.get_app_data()
+        if not isinstance(sessions, Sessions):
+            return True
+        if isinstance(handshake, Handshake) and handshake.until is not None:
+            sessions.verified(identity.fingerprint, handshake.until)
+            return True
+        return sessions.are_good(identity.fingerprint)
 
     async def _turn_away(self, text: str) -> TLSBroken:
         """End a handshake that OpenSSL thinks good; what to raise."""

@@ -42,6 +42,7 @@ class Upgrade:
     Attributes:
         path: as requested, with the query; never with scheme and host.
         headers: by lower-case name; values of a repeated header are joined by commas.
+        host: the name or address that the client asked for; empty if it named none.
         origin: the web page's origin; None if no browser asks.
         bearer: the bearer token of the `Authorization` header.
         trailing: what the client sent after the request: WebSocket frames already.
@@ -49,6 +50,7 @@ class Upgrade:
 
     path: str
     headers: Mapping[str, str]
+    host: str = ""
     origin: str | None = None
     bearer: str | None = None
     trailing: bytes = b""
@@ -138,13 +140,24 @@ class UpgradeReader:
             raise UpgradeRefused(400, "An upgrade request has no body.")
         target = request.target.decode("latin-1")
         if not target.startswith("/"):
-            parts = urlsplit(target)
+            try:
+                parts = urlsplit(target)
+            except ValueError as problem:
+                raise UpgradeRefused(400, f"This is no address: {target} ({problem}).") from None
             target = parts.path + (f"?{parts.query}" if parts.query else "")
+        asked = headers.get("host", "").strip()
+        try:
+            host = urlsplit(f"//{asked}").hostname or ""
+        except ValueError:
+            host = ""
+        if asked and not host:
+            raise UpgradeRefused(400, f"Host: {asked} names no host.")
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
         self._http.next_event()
         return Upgrade(
             path=target,
             headers=headers,
+            host=host,
             origin=headers.get("origin"),
             bearer=bearer.strip() if scheme.lower() == "bearer" else None,
             trailing=bytes(self._http.trailing_data[0]),
