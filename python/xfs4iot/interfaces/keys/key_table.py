@@ -12,7 +12,7 @@ told to everybody as `KeyManagement.IllegalKeyAccessEvent`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -218,8 +218,3 @@ class KeyTable:
                 "useViolation",
             )
         return key
-
-
-def refused(name: str, error_code: str, description: str, reason: Any = "useViolation") -> IllegalAccess:
-    """A refusal for a reason that only one command knows."""
-    return IllegalAccess(error_code, description, name, reason)

@@ -31,7 +31,7 @@ def block_size(algorithm: str) -> int:
     return 16 if algorithm == "A" else 8
 
 
-def xor(one: bytes, other: bytes) -> bytes:
+def xor(one: bytes | bytearray, other: bytes | bytearray) -> bytes:
     """Two byte strings of the same length, exclusive-ored."""
     return bytes(a ^ b for a, b in zip(one, other, strict=True))
 
