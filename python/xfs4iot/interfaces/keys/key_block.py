@@ -1,0 +1,133 @@
+"""Key blocks of ANSI X9.143 (TR-31): what their header says, without any cryptography.
+
+    D 0112 P0 A E 00 E 00 00  optional blocks  encrypted key  MAC
+    │ │    │  │ │ │  │ │  └── reserved
+    │ │    │  │ │ │  │ └───── number of optional blocks
+    │ │    │  │ │ │  └─────── exportability
+    │ │    │  │ │ └────────── key version number
+    │ │    │  │ └──────────── mode of use
+    │ │    │  └────────────── algorithm
+    │ │    └───────────────── usage
+    │ └────────────────────── length of the whole block in characters
+    └──────────────────────── version: A, B and C are bound by TDES, D by AES
+
+The header is authenticated by the MAC, which only the device can check. What does not hold
+together by itself is refused before the device is asked.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from xfs4iot.devices import KeyAttributes
+from xfs4iot.protocol import errors
+
+__all__ = ["MAC_CHARACTERS", "PROTECTED_BY", "Header", "header_of"]
+
+PROTECTED_BY = {"A": "T", "B": "T", "C": "T", "D": "A"}
+"""Algorithm of the key that protects a block, by version."""
+MAC_CHARACTERS = {"A": 8, "B": 16, "C": 8, "D": 32}
+
+_HEADER = re.compile(
+    r"(?P<version>[A-Z0-9])(?P<length>[0-9]{4})"
+    r"(?P<usage>B[0-3]|C0|D[0-3]|E[0-7]|I0|K[0-4]|M[0-8]|P[01]|S[0-2]|V[0-5]|[0-9]{2})"
+    r"(?P<algorithm>[0-9ADEHRST])(?P<mode>[0-9BCDEGNSTVXY])(?P<number>[0-9A-Za-z]{2})"
+    r"(?P<exportability>[0-9ESN])(?P<blocks>[0-9]{2})[0-9]{2}"
+)
+_HEADER_CHARACTERS = 16
+_LONGEST = 9999
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the header of a key block says.
+
+    Attributes:
+        version: `A` to `D`.
+        text: header with its optional blocks, as it is authenticated.
+        attributes: of the key.
+    """
+
+    version: str
+    text: str
+    attributes: KeyAttributes
+
+
+def header_of(block: bytes) -> Header:
+    """Read a key block as far as it is readable.
+
+    Raises:
+        CommandError: `formatNotSupported` for an unknown version, `formatInvalid` for what does not hold
+            together.
+    """
+    if not _HEADER_CHARACTERS <= len(block) <= _LONGEST or not block.isascii():
+        raise _invalid(f"a key block has {_HEADER_CHARACTERS} to {_LONGEST} ASCII characters")
+    text = block.decode("ascii")
+    if text[0] not in PROTECTED_BY:
+        raise errors.CommandError(
+            "formatNotSupported", "$.value: the key block is not of version A, B, C or D"
+        )
+    found = _HEADER.match(text)
+    if found is None:
+        raise _invalid("its header is not that of a key block")
+    version = found["version"]
+    unit = 16 if PROTECTED_BY[version] == "A" else 8
+    if int(found["length"]) != len(text):
+        raise _invalid(f"its header says {int(found['length'])} characters, and there are {len(text)}")
+    if len(text) % unit:
+        raise _invalid(f"its length is not a multiple of {unit}")
+    end = _end_of_blocks(text, int(found["blocks"]))
+    if (end - _HEADER_CHARACTERS) % unit:
+        raise _invalid(f"its optional blocks are not filled up to a multiple of {unit}")
+    rest = text[end:]
+    if not re.fullmatch(r"[0-9A-F]*", rest):
+        raise _invalid("what follows its header is not upper-case hexadecimal")
+    encrypted = len(rest) - MAC_CHARACTERS[version]
+    if encrypted <= 0 or encrypted % (2 * unit):
+        raise _invalid("the encrypted key has not whole blocks")
+    return Header(
+        version,
+        text[:end],
+        KeyAttributes(
+            usage=found["usage"],
+            algorithm=found["algorithm"],
+            mode_of_use=found["mode"],
+            key_version_number=found["number"],
+            exportability=found["exportability"],
+            optional_block_header=text[_HEADER_CHARACTERS:end] or None,
+        ),
+    )
+
+
+def _end_of_blocks(text: str, count: int) -> int:
+    """Where the optional blocks end.
+
+    Each has an id of two characters, its whole length in two hexadecimal digits, or, after `00`, in as many
+    bytes as the next two digits say, and its data.
+    """
+    position = _HEADER_CHARACTERS
+    for number in range(1, count + 1):
+        own = re.compile(r"[0-9A-Z]{2}(?:00(?P<digits>[0-9A-F]{2})|(?P<short>[0-9A-F]{2}))").match(
+            text, position
+        )
+        if own is None:
+            raise _invalid(f"its optional block {number} cannot be read")
+        least = own.end() - own.start()
+        if own["short"] is not None:
+            length = int(own["short"], 16)
+        else:
+            digits = 2 * int(own["digits"], 16)
+            written = text[own.end() : own.end() + digits]
+            if not re.fullmatch(r"[0-9A-F]{2,8}", written) or len(written) != digits:
+                raise _invalid(f"its optional block {number} has no readable length")
+            length = int(written, 16)
+            least += digits
+        if length < least or position + length > len(text):
+            raise _invalid(f"its optional block {number} has a length that cannot be")
+        position += length
+    return position
+
+
+def _invalid(why: str) -> errors.CommandError:
+    return errors.CommandError("formatInvalid", f"$.value is not a key block: {why}")

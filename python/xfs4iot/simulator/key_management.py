@@ -1,0 +1,189 @@
+"""A simulated module that holds keys: loads them, verifies them, tells their check values, forgets them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+import msgspec
+
+from xfs4iot import devices
+from xfs4iot.devices import (
+    Authentication,
+    DataToSign,
+    ImportedKey,
+    KeyImport,
+    KeyKind,
+    StoredKey,
+    VerifyMethods,
+)
+from xfs4iot.devices.key_management import AuthenticationMethod
+from xfs4iot.interfaces.keys.authentication import MAC_METHODS
+from xfs4iot.interfaces.keys.purposes import VERIFY_SIGNATURE
+from xfs4iot.protocol import errors
+from xfs4iot.protocol.messages import key_management as messages
+from xfs4iot.simulator.commands import Completion, Request, command
+from xfs4iot.simulator.faults import Fault
+from xfs4iot.simulator.secure_device import SecureDevice, SecureSettings
+from xfs4iot.simulator.secure_part import rsa_keys
+
+__all__ = ["SimulatedKeyManagement"]
+
+_KINDS: Mapping[str, Mapping[str, str]] = {
+    "B0": {"T": "X", "A": "X"},
+    "B1": {"T": "X", "A": "X"},
+    "D0": {"D": "BDE", "T": "BDE", "A": "BDE"},
+    "D1": {"R": "DE"},
+    "D2": {"T": "BDE", "A": "BDE"},
+    "D3": {"T": "BDE", "A": "BDE"},
+    "I0": {"D": "BDN", "T": "BDN", "A": "BDN"},
+    "K0": {"T": "BDE", "A": "BDE"},
+    "K1": {"T": "BDE", "A": "BDE"},
+    "K3": {"R": "ET"},
+    "M0": {"T": "CGV"},
+    "M1": {"D": "CGV", "T": "CGV", "A": "CGV"},
+    "M3": {"T": "CGV"},
+    "M6": {"T": "CGV", "A": "CGV"},
+    "M7": {"H": "CGV"},
+    "P0": {"T": "BE", "A": "BE"},
+    "S0": {"R": "STV"},
+    "V0": {"T": "CV"},
+    "V1": {"T": "CV"},
+    "V2": {"T": "CV"},
+}
+"""What keys the module takes: usage, algorithm, modes of use."""
+_MACS = ("M0", "M1", "M3", "M6")
+_SIGNED = VerifyMethods(frozenset({"rsassaPkcs1V15", "rsassaPss"}), frozenset({"sha1", "sha256"}))
+
+
+_AUTHENTICATION_METHODS: frozenset[AuthenticationMethod] = frozenset({"sigHost", "cbcmac", "cmac"})
+
+
+class ShownKeys(Completion):
+    """Names of the keys that the module has."""
+
+    keys: list[str]
+
+
+class LoseKey(Request):
+    """The module loses a key.
+
+    Attributes:
+        key: its name.
+    """
+
+    key: str | None = None
+
+
+class SimulatedKeyManagement(SecureDevice, devices.KeyManagement):
+    """A module for keys."""
+
+    FAULTS: ClassVar = {
+        "powerCut": Fault("once", "the power fails after the next key was stored, before the module answers"),
+    }
+    key_check_modes = frozenset({"self", "zero"})
+    importable: frozenset[KeyKind] = frozenset(
+        (usage, algorithm, mode)
+        for usage, algorithms in _KINDS.items()
+        for algorithm, modes in algorithms.items()
+        for mode in modes
+    )
+    decrypts: Mapping[str, Any] = {
+        "T": frozenset({"ecb", "cbc", "cfb", "ofb", "ctr"}),
+        "A": frozenset({"ecb", "cbc", "cfb", "ofb", "ctr"}),
+        "R": frozenset({"rsaesPkcs1V15", "rsaesOaep"}),
+    }
+    import_verifies: Mapping[KeyKind, VerifyMethods] = {
+        **{kind: VerifyMethods() for kind in importable if kind[0] in _MACS and kind[2] == "V"},
+        ("S0", "R", "V"): _SIGNED,
+    }
+    key_block_import_formats = frozenset({"A", "B", "C", "D"})
+    des_key_length = frozenset({"single", "double", "triple"})
+    symmetric_key_management_methods = frozenset({"masterKey", "tdesDukpt"})
+
+    _to_sign: bytes | None = None
+
+    def __init__(self, name: str, *arguments: Any, **more: Any) -> None:
+        super().__init__(name, *arguments, **more)
+        settings = self.configured(SecureSettings)
+        self.key_num = settings.key_room
+        self.deletion_needs_authentication = settings.deletion_needs_authentication
+
+    async def stored_keys(self) -> Mapping[str, StoredKey]:
+        return self.secure.keys
+
+    async def import_key(self, request: KeyImport) -> ImportedKey:
+        await self.at_work()
+        self._require_room(request.name)
+        imported = self.loading.import_key(request)
+        if self.faults.strikes("powerCut"):
+            raise errors.HardwareError("the power failed; see Common.Status")
+        return imported
+
+    def _require_room(self, name: str) -> None:
+        if self.faults.active("keyStoreFull") and name not in self.secure.keys:
+            raise errors.CommandError("noKeyRam", "there is no room for another key")
+
+    async def import_key_part(self, name: str, number: int) -> None:
+        await self.at_work()
+        self.loading.store_part(name, number)
+
+    async def forget_key_parts(self) -> None:
+        self.loading.forget()
+
+    async def generate_kcv(self, name: str, mode: Literal["self", "zero"]) -> bytes:
+        await self.at_work()
+        return self.secure.check_value(name, mode)
+
+    async def start_authenticate(self, key: str | None, initialization: bool) -> DataToSign:
+        self._to_sign = self.secure.random(32)
+        return DataToSign(self._to_sign, _AUTHENTICATION_METHODS)
+
+    def _authenticate(self, given: Authentication | None) -> None:
+        """See that a host has signed what it was given last, which is void then."""
+        to_sign, self._to_sign = self._to_sign, None
+        if given is None:
+            return
+        if to_sign is None:
+            raise errors.CommandError("randomInvalid", "there is nothing to be signed")
+        if given.method in MAC_METHODS:
+            if given.key is None or not self.secure.verify_mac(given.key, to_sign, given.data):
+                raise errors.CommandError("macInvalid", "$.authentication.data is not the MAC")
+            return
+        if given.key is None:
+            raise errors.CommandError("keyNoValue", "$.authentication.key: name the public key of the host")
+        held = self.secure.held(given.key, VERIFY_SIGNATURE)
+        key = rsa_keys.public_of(held.value)
+        if not rsa_keys.verify(key, "rsassaPkcs1V15", "sha256", to_sign, given.data):
+            raise errors.CommandError("signatureInvalid", "$.authentication.data is not the signature")
+
+    async def delete_key(self, name: str | None, authentication: Authentication | None) -> None:
+        await self.at_work()
+        self._authenticate(authentication)
+        self.secure.erase(name)
+
+    async def initialization(self, authentication: Authentication | None) -> None:
+        await self.at_work(5 * self.seconds)
+        self._authenticate(authentication)
+        self.loading.forget()
+        self.secure.erase(None)
+
+    async def reset_key_management(self) -> None:
+        await self.at_work()
+        self.loading.forget()
+
+    @command
+    def lose_key(self, request: LoseKey) -> None:
+        """The module loses a key, as by a flat battery; the service learns of it when it asks again."""
+        if request.key is None or request.key not in self.secure.keys:
+            raise errors.InvalidData(f"$.key: the module has {', '.join(self.secure.keys) or 'no keys'}")
+        self.secure.store.remove(request.key)
+
+    @command
+    def initialize_by_hand(self, request: Request) -> None:
+        """Somebody initializes the module by its own means: all keys but the preloaded ones are gone."""
+        self.secure.erase(None)
+        self.send(messages.InitializedEvent())
+
+    def shown_truth(self) -> msgspec.Struct | None:
+        return ShownKeys(keys=sorted(self.secure.keys))

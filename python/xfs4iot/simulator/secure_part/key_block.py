@@ -1,0 +1,99 @@
+"""Key blocks of ANSI X9.143 (TR-31): binding a key to its header, and opening what was bound.
+
+Versions A and C mask the protection key (variants), B and D derive two keys from it by CMAC. In B and D the
+MAC is of header and plain key and is the start value of the encryption; in A and C it is of header and
+encrypted key.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from cryptography.hazmat.primitives.constant_time import bytes_eq
+
+from xfs4iot.interfaces.keys.key_block import MAC_CHARACTERS, PROTECTED_BY, Header, header_of
+from xfs4iot.simulator.secure_part import ciphers, macs
+
+__all__ = ["NotAuthentic", "unwrap", "wrap"]
+
+_ENCRYPTION, _AUTHENTICATION = 0, 1
+_VARIANTS = {_ENCRYPTION: 0x45, _AUTHENTICATION: 0x4D}
+_DERIVED = {("T", 16): 0, ("T", 24): 1, ("A", 16): 2, ("A", 24): 3, ("A", 32): 4}
+
+
+class NotAuthentic(ValueError):
+    """The MAC is not that of the block, or what it protects is not a key."""
+
+
+def _key(version: str, protection_key: bytes, use: int) -> bytes:
+    """The key that encrypts, or makes the MAC."""
+    if version in "AC":
+        return bytes(byte ^ _VARIANTS[use] for byte in protection_key)
+    algorithm = PROTECTED_BY[version]
+    size = ciphers.block_size(algorithm)
+    kind, bits = _DERIVED[algorithm, len(protection_key)], len(protection_key) * 8
+    made = b""
+    for count in range(1, -(-len(protection_key) // size) + 1):
+        words = bytes([count, 0, use, 0]) + kind.to_bytes(2, "big") + bits.to_bytes(2, "big")
+        made += macs.cmac(algorithm, protection_key, words)
+    return made[: len(protection_key)]
+
+
+def _mac(version: str, protection_key: bytes, data: bytes) -> bytes:
+    key = _key(version, protection_key, _AUTHENTICATION)
+    if version in "AC":
+        return macs.mac("M0", "T", key, data)[:4]
+    return macs.cmac(PROTECTED_BY[version], key, data)
+
+
+def unwrap(protection_key: bytes, block: bytes) -> tuple[Header, bytes]:
+    """The header and the key of a block.
+
+    Raises:
+        NotAuthentic: it was changed, or protected by another key.
+        CommandError: it does not hold together; see `header_of`.
+    """
+    header = header_of(block)
+    head = header.text.encode()
+    rest = block[len(head) :].decode()
+    encrypted = bytes.fromhex(rest[: -MAC_CHARACTERS[header.version]])
+    given = bytes.fromhex(rest[-MAC_CHARACTERS[header.version] :])
+    algorithm = PROTECTED_BY[header.version]
+    encryption_key = _key(header.version, protection_key, _ENCRYPTION)
+    if header.version in "AC":
+        if not bytes_eq(_mac(header.version, protection_key, head + encrypted), given):
+            raise NotAuthentic("the key block is not authentic")
+        plain = ciphers.decrypt(algorithm, encryption_key, encrypted, "cbc", head[:8])
+    else:
+        plain = ciphers.decrypt(algorithm, encryption_key, encrypted, "cbc", given)
+        if not bytes_eq(_mac(header.version, protection_key, head + plain), given):
+            raise NotAuthentic("the key block is not authentic")
+    length = int.from_bytes(plain[:2], "big")
+    if length % 8 or not 0 < length // 8 <= len(plain) - 2:
+        raise NotAuthentic("the key block has no key of a length that can be")
+    return header, plain[2 : 2 + length // 8]
+
+
+def wrap(protection_key: bytes, header: str, key: bytes, masked_length: int | None = None) -> bytes:
+    """A key block; for hosts and tests.
+
+    Args:
+        header: 16 characters with their optional blocks, already filled up; the length is written here.
+        masked_length: bytes, so that the length of the block does not tell that of the key.
+    """
+    version = header[0]
+    algorithm = PROTECTED_BY[version]
+    size = ciphers.block_size(algorithm)
+    plain = (len(key) * 8).to_bytes(2, "big") + key
+    whole = -(-max(len(plain), 2 + (masked_length or 0)) // size) * size
+    plain += secrets.token_bytes(whole - len(plain))
+    length = len(header) + 2 * whole + MAC_CHARACTERS[version]
+    head = (header[0] + f"{length:04}" + header[5:]).encode()
+    encryption_key = _key(version, protection_key, _ENCRYPTION)
+    if version in "AC":
+        encrypted = ciphers.encrypt(algorithm, encryption_key, plain, "cbc", head[:8])
+        mac = _mac(version, protection_key, head + encrypted)
+    else:
+        mac = _mac(version, protection_key, head + plain)
+        encrypted = ciphers.encrypt(algorithm, encryption_key, plain, "cbc", mac)
+    return head + (encrypted + mac).hex().upper().encode()

@@ -1,0 +1,202 @@
+"""How keys get into the secure part: from parts, key blocks, encrypted, and public ones in the clear.
+
+Nothing is stored before everything about it is verified. Why a key that was decrypted is not taken is not
+told more exactly than the standard does: else a host could ask what a value is, bit by bit.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cryptography.hazmat.primitives.constant_time import bytes_eq
+
+from xfs4iot.devices import ImportedKey, KeyAttributes, KeyImport, KeyVerification, StoredKey
+from xfs4iot.interfaces.keys.purposes import MACS, RECEIVE_KEY_BLOCKS, RECEIVE_KEYS, VERIFY_SIGNATURE
+from xfs4iot.protocol import errors
+from xfs4iot.simulator.secure_part import ciphers, key_block, macs, rsa_keys
+from xfs4iot.simulator.secure_part.part import SecurePart
+from xfs4iot.simulator.secure_part.store import wipe
+
+__all__ = ["KeyLoading"]
+
+_LEAST_CHECK_VALUE = 3
+
+
+class KeyLoading:
+    """Takes keys into a secure part.
+
+    Args:
+        part: that holds them.
+
+    Attributes:
+        entered: what was entered last at the keyboard, until it is stored as a part.
+        random_item: of StartKeyExchange, until it was used.
+    """
+
+    def __init__(self, part: SecurePart) -> None:
+        self.part = part
+        self.entered: bytearray | None = None
+        self._parts: list[bytearray] = []
+        self._constructing: str | None = None
+        self.random_item: bytes | None = None
+
+    def forget(self) -> None:
+        """Overwrite what was entered, and all parts."""
+        for secret in (*self._parts, *([self.entered] if self.entered is not None else [])):
+            wipe(secret)
+        self.entered, self._parts, self._constructing = None, [], None
+
+    def start_exchange(self) -> bytes:
+        """A random that the next import by RSA, or the next token, must have."""
+        self.random_item = self.part.random(16)
+        return self.random_item
+
+    def take_random(self) -> bytes | None:
+        """The random of the exchange, once."""
+        item, self.random_item = self.random_item, None
+        return item
+
+    def store_part(self, name: str, number: int) -> None:
+        """Store what was entered as part `number` of a key.
+
+        Raises:
+            CommandError: `keyNoValue`, `invalidKeyLength` for parts of different lengths.
+        """
+        if number == 1 or self._constructing != name:
+            for old in self._parts:
+                wipe(old)
+            self._parts, self._constructing = [], name
+        if self.entered is None:
+            raise errors.CommandError("keyNoValue", "nothing was entered")
+        if self._parts and len(self._parts[0]) != len(self.entered):
+            raise errors.CommandError(
+                "invalidKeyLength", "the parts of a key are of the same length; enter this part anew"
+            )
+        self._parts.append(self.entered)
+        self.entered = None
+
+    def import_key(self, request: KeyImport) -> ImportedKey:
+        """Take a key.
+
+        Raises:
+            CommandError: any of ImportKey's.
+        """
+        verification = request.verification
+        if verification is not None and verification.key is not None:
+            self._verify(request.value, verification)
+        attributes, value = self._value(request)
+        if attributes.algorithm in ("D", "T", "A", "H"):
+            return self._symmetric(request.name, attributes, value, verification)
+        return self._asymmetric(request.name, attributes, value, verification)
+
+    def _verify(self, value: bytes, verification: KeyVerification) -> None:
+        """See that a signature or MAC is that of the value as it came."""
+        assert verification.key is not None
+        assert verification.data is not None
+        usage = self.part.held(verification.key).stored.attributes.usage
+        if usage in MACS:
+            good = self.part.verify_mac(verification.key, value, verification.data)
+        else:
+            held = self.part.held(verification.key, VERIFY_SIGNATURE)
+            assert verification.method is not None
+            assert verification.hash_algorithm is not None
+            good = rsa_keys.verify(
+                rsa_keys.public_of(held.value),
+                verification.method,
+                verification.hash_algorithm,
+                value,
+                verification.data,
+            )
+        if not good:
+            raise errors.CommandError("signatureInvalid", "$.verificationData does not fit $.value")
+
+    def _value(self, request: KeyImport) -> tuple[KeyAttributes, bytes]:
+        """What the key is for, and its value."""
+        if not request.value:
+            return request.attributes, self._assembled(request.name)
+        if request.decrypt_key is None:
+            return request.attributes, request.value
+        if request.decrypt_method is None:
+            return self._unwrapped(request)
+        held = self.part.held(request.decrypt_key, RECEIVE_KEYS)
+        algorithm = held.stored.attributes.algorithm
+        try:
+            if algorithm == "R":
+                return request.attributes, self._by_rsa(request, bytes(held.value))
+            method: Any = request.decrypt_method
+            return request.attributes, ciphers.decrypt(algorithm, bytes(held.value), request.value, method)
+        except (ciphers.BadKey, ValueError):
+            raise errors.CommandError("invalidValue", "$.value does not decrypt to a key") from None
+
+    def _by_rsa(self, request: KeyImport, private: bytes) -> bytes:
+        """Decrypt a key; during an exchange, what was encrypted comes after the random."""
+        key = rsa_keys.private_key(private)
+        size = key.key_size // 8
+        random = self.take_random()
+        before, encrypted = request.value[:-size], request.value[-size:]
+        if not bytes_eq(before, random or b""):
+            raise errors.CommandError(
+                "randomInvalid", "$.value does not begin with the random of KeyManagement.StartKeyExchange"
+            )
+        assert request.decrypt_method is not None
+        return rsa_keys.decrypt(key, request.decrypt_method, encrypted)
+
+    def _unwrapped(self, request: KeyImport) -> tuple[KeyAttributes, bytes]:
+        assert request.decrypt_key is not None
+        held = self.part.held(request.decrypt_key, RECEIVE_KEY_BLOCKS)
+        try:
+            header, value = key_block.unwrap(bytes(held.value), request.value)
+        except (key_block.NotAuthentic, ciphers.BadKey) as wrong:
+            raise errors.CommandError("invalidValue", f"$.value: {wrong}") from None
+        if header.attributes.kind != request.attributes.kind:
+            raise errors.CommandError("contentInvalid", "$.value: the key is for something else")
+        return request.attributes, value
+
+    def _assembled(self, name: str) -> bytes:
+        if self._constructing != name or not self._parts:
+            raise errors.CommandError("keyNoValue", "no parts of this key were stored")
+        whole = bytes(len(self._parts[0]))
+        for part in self._parts:
+            whole = ciphers.xor(whole, part)
+        self.forget()
+        return whole
+
+    def _symmetric(
+        self, name: str, attributes: KeyAttributes, value: bytes, verification: KeyVerification | None
+    ) -> ImportedKey:
+        algorithm = attributes.algorithm
+        known = ciphers.KEY_BYTES.get(algorithm, (len(value),))
+        if len(value) not in known and len(value) != 64:
+            raise errors.CommandError(
+                "invalidKeyLength", f"a key of {len(value) * 8} bits does not fit algorithm {algorithm}"
+            )
+        if not any(value) or (algorithm == "T" and value[:8] == value[8:16]):
+            raise errors.CommandError("invalidValue", "the key is weak: zeros, or single DES in disguise")
+        mode = "self" if verification is not None and verification.method == "kcvSelf" else "zero"
+        try:
+            kcv = macs.check_value(algorithm, value, mode)
+        except ciphers.BadKey:  # a double key of XTS
+            kcv = macs.check_value(algorithm, value[:32], mode)
+        if verification is not None and verification.key is None and verification.data is not None:
+            given = verification.data
+            if not _LEAST_CHECK_VALUE <= len(given) <= len(kcv) or not bytes_eq(kcv[: len(given)], given):
+                raise errors.CommandError("invalidValue", "$.verificationData is not the key's check value")
+        stored = StoredKey(attributes, len(value) * 8)
+        self.part.put(name, stored, value)
+        return ImportedKey(stored, kcv, "kcvSelf" if mode == "self" else "kcvZero")
+
+    def _asymmetric(
+        self, name: str, attributes: KeyAttributes, value: bytes, verification: KeyVerification | None
+    ) -> ImportedKey:
+        try:
+            key = rsa_keys.read_public(value)
+        except rsa_keys.NotRsa as wrong:
+            raise errors.CommandError("invalidValue", f"$.value: {wrong}") from None
+        stored = StoredKey(attributes, key.key_size)
+        self.part.put(name, stored, rsa_keys.stored(key))
+        return ImportedKey(
+            stored,
+            None,
+            verification.method if verification is not None else None,
+            verification.hash_algorithm if verification is not None else None,
+        )
