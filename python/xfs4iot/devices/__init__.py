@@ -68,6 +68,12 @@ if TYPE_CHECKING:
         RetractRequest,
         items_from,
     )
+    from xfs4iot.devices.crypto import (
+        AuthenticationRequest,
+        Crypto,
+        CryptoRequest,
+        StartValue,
+    )
     from xfs4iot.devices.end_to_end_security import (
         TokenUse,
     )
@@ -132,6 +138,7 @@ __all__ = [
     "AccessLevel",
     "ActiveInterface",
     "Authentication",
+    "AuthenticationRequest",
     "Barcode",
     "BarcodeReader",
     "BeepType",
@@ -164,6 +171,8 @@ __all__ = [
     "ContactlessKey",
     "ContactlessOutcome",
     "Counted",
+    "Crypto",
+    "CryptoRequest",
     "DataToSign",
     "Destination",
     "Device",
@@ -196,6 +205,7 @@ __all__ = [
     "RsaKeyPairRequest",
     "ScreenPosition",
     "ScreenRun",
+    "StartValue",
     "Storage",
     "StorageUnit",
     "StorageUnitError",
@@ -220,6 +230,7 @@ _MODULES = {
     "AccessLevel": "vendor_application",
     "ActiveInterface": "vendor_application",
     "Authentication": "key_management",
+    "AuthenticationRequest": "crypto",
     "Barcode": "barcode_reader",
     "BarcodeReader": "barcode_reader",
     "BeepType": "text_terminal",
@@ -252,6 +263,8 @@ _MODULES = {
     "ContactlessKey": "_cards",
     "ContactlessOutcome": "_cards",
     "Counted": "cash_dispenser",
+    "Crypto": "crypto",
+    "CryptoRequest": "crypto",
     "DataToSign": "key_management",
     "Destination": "cash_management",
     "Device": "_device",
@@ -284,6 +297,7 @@ _MODULES = {
     "RsaKeyPairRequest": "key_management",
     "ScreenPosition": "text_terminal",
     "ScreenRun": "text_terminal",
+    "StartValue": "crypto",
     "Storage": "storage",
     "StorageUnit": "storage",
     "StorageUnitError": "storage",

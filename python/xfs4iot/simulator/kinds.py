@@ -17,6 +17,7 @@ __all__ = ["KINDS", "device_class"]
 KINDS: Mapping[str, str] = {
     "CashDispenser": "cash_dispenser",
     "Camera": "camera",
+    "Crypto": "crypto",
     "KeyManagement": "key_management",
     "Lights": "lights",
     "TextTerminal": "text_terminal",

@@ -22,18 +22,6 @@ TDES = bytes.fromhex("0123456789ABCDEFFEDCBA9876543210")
 AES = bytes.fromhex("00112233445566778899AABBCCDDEEFF")
 
 
-@pytest.fixture
-async def pad(atm: xfs4iot.Publisher, nursery: trio.Nursery) -> Dialogue:
-    found: Dialogue = await nursery.start(dialogue, atm.uri("PinPad"))
-    return found
-
-
-@pytest.fixture
-async def simulator(atm: xfs4iot.Publisher, nursery: trio.Nursery) -> Dialogue:
-    found: Dialogue = await nursery.start(dialogue, atm.uri("Simulator"))
-    return found
-
-
 async def details(client: Dialogue) -> dict[str, Any]:
     found: dict[str, Any] = (await client.success(DETAIL))["keyDetails"]
     return found

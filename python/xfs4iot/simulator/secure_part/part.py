@@ -6,26 +6,35 @@ trusts no host. What it refuses it refuses with the error codes of the commands.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 
 from cryptography.hazmat.primitives.constant_time import bytes_eq
 
 from xfs4iot.devices import KeyAttributes, StoredKey
 from xfs4iot.interfaces.keys.purposes import (
     DECRYPT_DATA,
+    DUKPT,
     ENCRYPT_DATA,
     GENERATE_MAC,
+    GENERATE_SIGNATURE,
     VERIFY_MAC,
+    VERIFY_SIGNATURE,
     Purpose,
 )
 from xfs4iot.protocol import errors
-from xfs4iot.simulator.secure_part import ciphers, macs
+from xfs4iot.simulator.secure_part import ciphers, dukpt, macs, rsa_keys
 from xfs4iot.simulator.secure_part.store import Held, KeyStore
 
-__all__ = ["SecurePart"]
+__all__ = ["SecurePart", "Told"]
+
+Told: TypeAlias = Callable[[bytes], None]
+"""Is given the serial number of a DUKPT transaction."""
+_FIRST_KSN = {"T": bytes.fromhex("FFFF9876543210E00000"), "A": bytes.fromhex("123456789012345600000000")}
+"""Serial numbers of DUKPT keys that come without one."""
 
 
 class SecurePart:
@@ -50,7 +59,7 @@ class SecurePart:
         return {name: held.stored for name, held in self.store.keys.items()}
 
     def put(self, name: str, stored: StoredKey, value: bytes) -> None:
-        """Keep a key in the place of one of the same name.
+        """Keep a key in the place of one of the same name; a DUKPT key begins to count.
 
         Raises:
             CommandError: `noKeyRam`, `invalidKeyLength`, `duplicateKey` for a key that was preloaded.
@@ -66,6 +75,8 @@ class SecurePart:
                 "invalidKeyLength",
                 f"a key of {len(value) * 8} bits does not fit algorithm {stored.attributes.algorithm}",
             )
+        if stored.attributes.usage in DUKPT:
+            self.store.secrets[f"ksn:{name}"] = _first_ksn(stored.attributes)
         self.store.put(name, Held(stored, value))
 
     @staticmethod
@@ -118,18 +129,20 @@ class SecurePart:
         self,
         name: str,
         direction: Literal["encrypt", "decrypt"],
-        method: ciphers.Method,
+        method: Any,
         data: bytes,
         *,
         iv: bytes | None = None,
         padding: int = 0,
         purpose: Purpose | None = None,
+        told: Told | None = None,
     ) -> bytes:
-        """Encrypt or decrypt data by a symmetric key.
+        """Encrypt or decrypt data.
 
         Args:
             padding: fills data up that is to be encrypted in blocks.
             purpose: other than that of data.
+            told: is given the serial number of a DUKPT transaction.
 
         Raises:
             CommandError: `useViolation`, `invalidKeyLength`.
@@ -137,27 +150,90 @@ class SecurePart:
         """
         encrypting = direction == "encrypt"
         held = self.held(name, purpose or (ENCRYPT_DATA if encrypting else DECRYPT_DATA))
-        return symmetric(
-            held.stored.attributes.algorithm, bytes(held.value), direction, method, data, iv, padding
-        )
+        algorithm = held.stored.attributes.algorithm
+        if algorithm == "R":
+            return _by_rsa(held, encrypting, method, data)
+        value = bytes(held.value)
+        if held.stored.attributes.usage in DUKPT:
+            value = self.transaction_key(name, held, "encrypt" if encrypting else "decrypt", told)
+        return symmetric(algorithm, value, direction, method, data, iv, padding)
 
-    def mac(self, name: str, data: bytes, *, iv: bytes | None = None, padding: int = 0) -> bytes:
+    def transaction_key(self, name: str, held: Held, use: dukpt.Use, told: Told | None) -> bytes:
+        """The key of a DUKPT transaction: a new one for what goes out, the last one for the answer to it.
+
+        Its serial number is kept before anything is made with it.
+
+        Raises:
+            CommandError: `accessDenied`: all transactions were made; `dukptOverflow` for a PIN.
+        """
+        algorithm = held.stored.attributes.algorithm
+        ksn = self.store.secrets[f"ksn:{name}"]
+        if use in ("pin", "mac", "encrypt"):
+            try:
+                ksn = dukpt.following(algorithm, ksn)
+            except dukpt.Exhausted as wrong:
+                code = "dukptOverflow" if use == "pin" else "accessDenied"
+                raise errors.CommandError(code, str(wrong)) from None
+            self.store.secrets[f"ksn:{name}"] = ksn
+            self.store.save()
+        if told is not None:
+            told(ksn)
+        return dukpt.working_key(algorithm, bytes(held.value), ksn, use)
+
+    def sign(self, name: str, method: str, hash_algorithm: str, data: bytes) -> bytes:
+        """The signature of data.
+
+        Raises:
+            CommandError: `useViolation`.
+        """
+        key = rsa_keys.private_key(self.held(name, GENERATE_SIGNATURE).value)
+        return rsa_keys.sign(key, method, hash_algorithm, data)
+
+    def verify_signature(
+        self, name: str, method: str, hash_algorithm: str, data: bytes, signature: bytes
+    ) -> bool:
+        """Whether a signature is that of data.
+
+        Raises:
+            CommandError: `useViolation`.
+        """
+        key = rsa_keys.public_of(self.held(name, VERIFY_SIGNATURE).value)
+        return rsa_keys.verify(key, method, hash_algorithm, data, signature)
+
+    def mac(
+        self, name: str, data: bytes, *, iv: bytes | None = None, padding: int = 0, told: Told | None = None
+    ) -> bytes:
         """The MAC of data, as the usage of the key says.
 
         Raises:
             CommandError: `useViolation`, `algorithmNotSupported`, `invalidKeyLength`.
         """
-        return self._mac(self.held(name, GENERATE_MAC), data, iv, padding)
+        held = self.held(name, GENERATE_MAC)
+        if held.stored.attributes.usage in DUKPT:
+            return _dukpt_mac(held, self.transaction_key(name, held, "mac", told), data, iv, padding)
+        return self._mac(held, data, iv, padding)
 
     def verify_mac(
-        self, name: str, data: bytes, given: bytes, *, iv: bytes | None = None, padding: int = 0
+        self,
+        name: str,
+        data: bytes,
+        given: bytes,
+        *,
+        iv: bytes | None = None,
+        padding: int = 0,
+        told: Told | None = None,
     ) -> bool:
         """Whether a MAC, or its first 4 bytes or more, is that of data; takes the same time either way.
 
         Raises:
             CommandError: as for `mac`.
         """
-        made = self._mac(self.held(name, VERIFY_MAC), data, iv, padding)
+        held = self.held(name, VERIFY_MAC)
+        if held.stored.attributes.usage in DUKPT:
+            key = self.transaction_key(name, held, "verifyMac", told)
+            made = _dukpt_mac(held, key, data, iv, padding)
+        else:
+            made = self._mac(held, data, iv, padding)
         return 4 <= len(given) <= len(made) and bytes_eq(made[: len(given)], given)
 
     @staticmethod
@@ -175,6 +251,42 @@ class SecurePart:
             )
         except ciphers.BadKey as wrong:
             raise errors.CommandError("invalidKeyLength", str(wrong)) from None
+
+
+def _first_ksn(attributes: KeyAttributes) -> bytes:
+    """The serial number with which a key comes: in the block KS (TDES) or IK (AES) of its key block."""
+    block = {"T": "KS", "A": "IK"}[attributes.algorithm]
+    first = _FIRST_KSN[attributes.algorithm]
+    text = attributes.optional_block_header or ""
+    while len(text) >= 4 and text[2:4] != "00":
+        length = int(text[2:4], 16)
+        if text[:2] == block:
+            with contextlib.suppress(ValueError):
+                said = bytes.fromhex(text[4:length])
+                if block == "IK" and len(said) == 8:
+                    return said + bytes(4)
+                if len(said) == len(first):
+                    return said
+        text = text[max(length, 4) :]
+    return first
+
+
+def _dukpt_mac(held: Held, key: bytes, data: bytes, iv: bytes | None, padding: int) -> bytes:
+    """By TDES the retail MAC, by AES the CMAC."""
+    algorithm = held.stored.attributes.algorithm
+    usage = "M6" if algorithm == "A" else "M3"
+    return macs.mac(usage, algorithm, key, data, iv=iv, padding=padding)
+
+
+def _by_rsa(held: Held, encrypting: bool, method: str, data: bytes) -> bytes:
+    try:
+        if encrypting:
+            return rsa_keys.encrypt(rsa_keys.public_of(held.value), method, data)
+        return rsa_keys.decrypt(rsa_keys.private_key(held.value), method, data)
+    except ValueError:
+        raise errors.InvalidData(
+            f"$.data cannot be {'en' if encrypting else 'de'}crypted by this key"
+        ) from None
 
 
 def symmetric(

@@ -1,0 +1,114 @@
+"""DUKPT: a key for each transaction, derived from one initial key and a counter (ANSI X9.24).
+
+TDES (X9.24-1) counts in the 21 low bits of a serial number of 10 bytes, and uses no counter of more than
+10 ones; AES (X9.24-3) in the last 4 of 12 bytes, of no more than 16 ones. Both derive key from key along
+the ones of the counter, from the highest, and the working key at the end.
+
+What a real device keeps are the future keys only, so that whoever opens it learns no key of the past. Here
+the initial key stays.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from xfs4iot.simulator.secure_part import ciphers
+
+__all__ = ["Exhausted", "Use", "following", "initial_key", "working_key"]
+
+Use = Literal["pin", "mac", "verifyMac", "encrypt", "decrypt"]
+
+_TDES_BITS, _TDES_ONES = 21, 10
+_AES_BITS, _AES_ONES = 32, 16
+_MASK = bytes.fromhex("C0C0C0C000000000C0C0C0C000000000")
+_VARIANTS: dict[Use, bytes] = {
+    "pin": bytes.fromhex("00000000000000FF") * 2,
+    "mac": bytes.fromhex("000000000000FF00") * 2,
+    "verifyMac": bytes.fromhex("00000000FF000000") * 2,
+    "encrypt": bytes.fromhex("0000000000FF0000") * 2,
+    "decrypt": bytes.fromhex("000000FF00000000") * 2,
+}
+_USES: dict[Use, int] = {
+    "pin": 0x1000,
+    "mac": 0x2000,
+    "verifyMac": 0x2001,
+    "encrypt": 0x3000,
+    "decrypt": 0x3001,
+}
+_DERIVATION, _INITIAL = 0x8000, 0x8001
+_KINDS = {16: 2, 24: 3, 32: 4}
+
+
+class Exhausted(ValueError):
+    """The counter has come to its end: a new initial key is needed."""
+
+
+def following(algorithm: str, ksn: bytes) -> bytes:
+    """The serial number of the next transaction.
+
+    Raises:
+        Exhausted: there is none.
+    """
+    bits, ones = (_AES_BITS, _AES_ONES) if algorithm == "A" else (_TDES_BITS, _TDES_ONES)
+    whole = int.from_bytes(ksn, "big")
+    counter = whole & ((1 << bits) - 1)
+    fixed = whole - counter
+    counter += 1
+    while counter.bit_count() > ones:
+        counter += counter & -counter
+    if counter >> bits:
+        raise Exhausted("the key has made all its transactions; load a new one")
+    return (fixed | counter).to_bytes(len(ksn), "big")
+
+
+def initial_key(algorithm: str, base_key: bytes, ksn: bytes) -> bytes:
+    """The initial key of a device; for hosts and tests."""
+    if algorithm == "A":
+        return _derived(base_key, _INITIAL, ksn[:8], len(base_key))
+    start = bytearray(ksn[:8])
+    start[7] &= 0xE0
+    left = ciphers.encrypt("T", base_key, bytes(start))
+    return left + ciphers.encrypt("T", ciphers.xor(base_key, _MASK), bytes(start))
+
+
+def working_key(algorithm: str, initial: bytes, ksn: bytes, use: Use) -> bytes:
+    """The key of a transaction, for one use."""
+    return _aes(initial, ksn, use) if algorithm == "A" else _tdes(initial, ksn, use)
+
+
+def _tdes(initial: bytes, ksn: bytes, use: Use) -> bytes:
+    whole = int.from_bytes(ksn[-8:], "big")
+    counter = whole & ((1 << _TDES_BITS) - 1)
+    register, key = whole - counter, initial
+    for bit in range(_TDES_BITS - 1, -1, -1):
+        if counter >> bit & 1:
+            register |= 1 << bit
+            data = register.to_bytes(8, "big")
+            key = _one_way(ciphers.xor(key, _MASK), data) + _one_way(key, data)
+    key = ciphers.xor(key, _VARIANTS[use])
+    if use in ("encrypt", "decrypt"):
+        key = ciphers.encrypt("T", key, key)
+    return key
+
+
+def _one_way(key: bytes, data: bytes) -> bytes:
+    left, right = key[:8], key[8:]
+    return ciphers.xor(ciphers.encrypt("D", left, ciphers.xor(data, right)), right)
+
+
+def _aes(initial: bytes, ksn: bytes, use: Use) -> bytes:
+    counter = int.from_bytes(ksn[-4:], "big")
+    key, working = initial, 0
+    for bit in range(_AES_BITS - 1, -1, -1):
+        if counter >> bit & 1:
+            working |= 1 << bit
+            key = _derived(key, _DERIVATION, ksn[4:8] + working.to_bytes(4, "big"), len(initial))
+    return _derived(key, _USES[use], ksn[4:8] + counter.to_bytes(4, "big"), len(initial))
+
+
+def _derived(key: bytes, usage: int, what: bytes, length: int) -> bytes:
+    made = b""
+    for count in range(1, -(-length // 16) + 1):
+        head = bytes([1, count]) + usage.to_bytes(2, "big") + _KINDS[length].to_bytes(2, "big")
+        made += ciphers.encrypt("A", key, head + (length * 8).to_bytes(2, "big") + what)
+    return made[:length]
