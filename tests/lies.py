@@ -322,7 +322,6 @@ RAISED: tuple[Callable[[], BaseException], ...] = (
     lambda: errors.CommandError(5, "x"),  # type: ignore[arg-type]
     lambda: errors.CommandError([], {}),  # type: ignore[arg-type]
     lambda: errors.DeviceNotReady(b"x"),  # type: ignore[arg-type]
-    lambda: errors.UserError("\ud800"),
     lambda: errors.UserError("x", payload=Weird()),  # type: ignore[arg-type]
     lambda: errors.UserError("x", payload=cash_management.ItemsTakenEvent()),
     lambda: devices.CashUnitError("broken", ["unit1"]),  # type: ignore[arg-type]

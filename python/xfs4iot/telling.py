@@ -142,14 +142,14 @@ class _Guard(logging.Filter):
 def _text(record: logging.LogRecord) -> str:
     whole = False
     try:
+        if record.name in _OF_MANY_LINES:
+            return "\n".join(_lines(record.getMessage()))
         if isinstance(record.args, tuple):
             whole = any(isinstance(one, Ready) for one in record.args)
             record.args = tuple(map(_argument, record.args))
         text = record.getMessage()
     except Exception as wrong:
         text = f"a line that cannot be put together ({wrong!r}): {record.msg}"
-    if record.name in _OF_MANY_LINES:
-        return "\n".join(_lines(text))
     return text if whole else told(text, LINE)
 
 

@@ -68,8 +68,6 @@ CompletionCode: TypeAlias = Literal[
     "unsupportedData",
     "userError",
 ]
-_LONGEST = 2000
-"""Characters of a description; more than that is nothing for people."""
 
 
 class XfsError(Exception):
@@ -87,9 +85,11 @@ class XfsError(Exception):
     payload: msgspec.Struct | None
 
     def __init__(self, description: str = "", *, payload: msgspec.Struct | None = None) -> None:
-        description = told(description, DESCRIPTION)
+        # A device class may give anything; what is no text is found out where its fault is looked at.
+        if type(description) is str:
+            description = told(description, DESCRIPTION)
         super().__init__(description)
-        self.description = description[:_LONGEST] if type(description) is str else description
+        self.description = description
         self.payload = payload
 
 

@@ -45,6 +45,33 @@ class NoFreePort(OSError):
     """None of the ports could be bound."""
 
 
+class _Sheltered:
+    """Tasks that are not cancelled from outside, but ended in their turn."""
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self.nursery = nursery
+        self.ended = trio.Event()
+
+    async def end(self) -> None:
+        """Cancel them, and wait until they have ended."""
+        self.nursery.cancel_scope.cancel()
+        with trio.CancelScope(shield=True):
+            await self.ended.wait()
+
+
+async def _sheltered(*, task_status: trio.TaskStatus[_Sheltered]) -> None:
+    with trio.CancelScope(shield=True):
+        sheltered = None
+        try:
+            async with trio.open_nursery() as nursery:
+                sheltered = _Sheltered(nursery)
+                task_status.started(sheltered)
+                await trio.sleep_forever()
+        finally:
+            if sheltered is not None:
+                sheltered.ended.set()
+
+
 class Publisher:
     """Publishes services on one port.
 
@@ -115,26 +142,43 @@ class Publisher:
     async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Run all services and accept connections until cancelled; started when clients may come.
 
+        When it is cancelled it takes leave within ten seconds: nothing new is taken, waiting commands
+        complete `canceled`, running ones have three seconds to end before the device is given up, every
+        client is told with close code 1001.
+
         Raises:
             NoFreePort: no port could be bound.
         """
         self._listeners = listeners = await self._bind()
         try:
             async with trio.open_nursery() as nursery:
-                if self.credentials is not None:
-                    nursery.start_soon(self.credentials.watch)
-                async with trio.open_nursery() as starting:
-                    for service in (self.endpoint, *self.services.values()):
-                        starting.start_soon(nursery.start, service.run)
-                nursery.start_soon(stalls.watch)
-                nursery.start_soon(self._readers.run)
-                for listener in listeners:
-                    nursery.start_soon(self._accept, listener, nursery)
-                _log.info("publishing at %s", self.uri())
-                task_status.started()
+                # What is cancelled from outside is only the waiting below. Services end in their own time,
+                # and after them the connections by which they take leave of their clients.
+                connections: _Sheltered = await nursery.start(_sheltered)
+                services: _Sheltered = await nursery.start(_sheltered)
+                try:
+                    if self.credentials is not None:
+                        nursery.start_soon(self.credentials.watch)
+                    async with trio.open_nursery() as starting:
+                        for service in (self.endpoint, *self.services.values()):
+                            starting.start_soon(services.nursery.start, service.run)
+                    nursery.start_soon(stalls.watch)
+                    connections.nursery.start_soon(self._readers.run)
+                    for listener in listeners:
+                        nursery.start_soon(self._accept, listener, connections.nursery)
+                    _log.info("publishing at %s", self.uri())
+                    task_status.started()
+                    await trio.sleep_forever()
+                finally:
+                    self._close_listeners()
+                    await services.end()
+                    await connections.end()
         finally:
-            for listener in listeners:
-                listener.close()
+            self._close_listeners()
+
+    def _close_listeners(self) -> None:
+        for listener in self._listeners:
+            listener.close()
 
     async def drain(self, seconds: float) -> None:
         """Get ready to end: nothing new, waiting commands cancelled, the running ones done.
@@ -143,8 +187,7 @@ class Publisher:
             seconds: how long running commands may take; what the device has not done by then
                 is given up, and booked as far as it is known.
         """
-        for listener in self._listeners:
-            listener.close()
+        self._close_listeners()
         services = (self.endpoint, *self.services.values())
         with trio.move_on_after(seconds) as patience:
             await _all_drained(services)
