@@ -16,8 +16,7 @@ from xfs4iot import devices
 from xfs4iot.devices import AuthenticationRequest, CryptoRequest, StartValue, VerifyMethods
 from xfs4iot.interfaces.checks import device_ready, given
 from xfs4iot.interfaces.keys.checks import illegal, key_exists, name_given
-from xfs4iot.interfaces.keys.key_management import KeyManagement
-from xfs4iot.interfaces.keys.key_table import Key, KeyTable
+from xfs4iot.interfaces.keys.key_table import Key
 from xfs4iot.interfaces.keys.purposes import (
     DECRYPT_DATA,
     ENCRYPT_DATA,
@@ -28,10 +27,11 @@ from xfs4iot.interfaces.keys.purposes import (
     VERIFY_MAC,
     VERIFY_SIGNATURE,
 )
+from xfs4iot.interfaces.keys.with_keys import WithKeys
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import crypto as messages
 from xfs4iot.server.command import Command
-from xfs4iot.server.handler import Interface, check, handles
+from xfs4iot.server.handler import check, handles
 
 __all__ = ["Crypto"]
 
@@ -211,15 +211,10 @@ def _filled(field: str, advice: str) -> Any:
 _DATA = _filled("data", "give the data, base64")
 
 
-class Crypto(Interface[devices.Crypto]):
+class Crypto(WithKeys[devices.Crypto]):
     """The interface of cryptography for clients."""
 
     name: ClassVar[str] = "Crypto"
-
-    @property
-    def table(self) -> KeyTable:
-        """The keys of the service."""
-        return self.service.interface(KeyManagement).table
 
     @handles(
         "Crypto.CryptoData",

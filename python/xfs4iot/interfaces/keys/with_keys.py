@@ -1,0 +1,37 @@
+"""What interfaces have in common that use the keys of KeyManagement."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from xfs4iot.devices import Device
+from xfs4iot.interfaces.keys.key_management import KeyManagement
+from xfs4iot.interfaces.keys.key_table import KeyTable
+from xfs4iot.server.handler import Interface
+from xfs4iot.server.service import Service
+
+__all__ = ["WithKeys"]
+
+_Device = TypeVar("_Device", bound=Device)
+
+
+class WithKeys(Interface[_Device]):
+    """An interface that uses keys; on a device that is no KeyManagement there are none."""
+
+    def __init__(self, service: Service) -> None:
+        super().__init__(service)
+        self._none = KeyTable(service.ledger)
+
+    async def start(self) -> None:
+        """Tell the vendor of a device that can have no keys."""
+        if KeyManagement.name not in self.service.interfaces:
+            self.service.log.warning(
+                "the device class is a devices.%s and no devices.KeyManagement: it has no keys", self.name
+            )
+
+    @property
+    def table(self) -> KeyTable:
+        """The keys of the service."""
+        if KeyManagement.name not in self.service.interfaces:
+            return self._none
+        return self.service.interface(KeyManagement).table
