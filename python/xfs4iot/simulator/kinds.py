@@ -19,6 +19,7 @@ KINDS: Mapping[str, str] = {
     "Camera": "camera",
     "Crypto": "crypto",
     "KeyManagement": "key_management",
+    "Keyboard": "keyboard",
     "Lights": "lights",
     "TextTerminal": "text_terminal",
     "VendorMode": "vendor_mode",

@@ -16,6 +16,7 @@ from xfs4iot.simulator.device import SimulatedDevice
 from xfs4iot.simulator.faults import Fault
 from xfs4iot.simulator.secure_part import SecurePart
 from xfs4iot.simulator.secure_part.key_loading import KeyLoading
+from xfs4iot.simulator.secure_part.pins import Pins
 
 __all__ = ["SecureDevice", "SecureSettings", "TestKey"]
 
@@ -62,7 +63,7 @@ class SecureSettings:
 class SecureDevice(SimulatedDevice):
     """A simulated device that holds keys; see `secure_part`."""
 
-    Settings = SecureSettings
+    Settings: ClassVar[type[Any]] = SecureSettings
     FAULTS: ClassVar = {
         "tampered": Fault("once", "somebody opens the device: all its keys are gone, preloaded ones, too"),
         "keyStoreFull": Fault("lasts", "there is no room for another key"),
@@ -76,6 +77,7 @@ class SecureDevice(SimulatedDevice):
         settings = self.configured(SecureSettings)
         self.secure = SecurePart(self.world.state, name, settings.key_room)
         self.loading = KeyLoading(self.secure)
+        self.pins = Pins()
         for key, told in settings.keys.items():
             if key not in self.secure.keys:
                 attributes = KeyAttributes(

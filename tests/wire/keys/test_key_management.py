@@ -109,6 +109,7 @@ async def publisher_with(
     more: str = "",
     ledger: Ledger | None = None,
     state: Path | None = None,
+    kinds: str = "KeyManagement",
     **keys: tuple[str, str, str, str],
 ) -> xfs4iot.Publisher:
     names = ("usage", "algorithm", "mode_of_use", "value")
@@ -116,7 +117,7 @@ async def publisher_with(
     for key, told in keys.items():
         said = ", ".join(f'{name} = "{value}"' for name, value in zip(names, told, strict=True))
         rows.append(f"{key} = {{ {said} }}")
-    text = ["[services.PinPad]", 'kinds = ["KeyManagement"]', more, "[services.PinPad.keys]", *rows]
+    text = ["[services.PinPad]", f'kinds = ["{kinds}"]', more, "[services.PinPad.keys]", *rows]
     profile = tmp_path / "profile.toml"
     profile.write_text("\n".join(text), "utf-8")
     services = simulated_atm(profile, ledger=ledger or Ledger.open(None), state=state, seconds=0)

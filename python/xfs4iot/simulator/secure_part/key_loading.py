@@ -46,6 +46,12 @@ class KeyLoading:
             wipe(secret)
         self.entered, self._parts, self._constructing = None, [], None
 
+    def forget_entered(self) -> None:
+        """Overwrite what was entered and not stored."""
+        if self.entered is not None:
+            wipe(self.entered)
+        self.entered = None
+
     def start_exchange(self) -> bytes:
         """A random that the next import by RSA, or the next token, must have."""
         self.random_item = self.part.random(16)

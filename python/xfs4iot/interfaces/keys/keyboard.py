@@ -1,0 +1,318 @@
+"""Keyboard: data, PINs and parts of keys are entered.
+
+The device lets keys be pressed and tells what each did; the service looks at what is wanted before, and lets
+no digit of a PIN or key out of it: from their events it takes the names of digits. A PIN that was entered is
+held until it is used, see `held_pin`; a part of a key until KeyManagement.ImportKey stores it, see
+`components`.
+
+Layouts that clients define outlive a restart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, ClassVar, TypeVar
+
+import trio
+
+from xfs4iot import devices
+from xfs4iot.devices import DataEntered, EntryRequest, KeyEntered, PinEntered, SecureKeyRequest
+from xfs4iot.interfaces.checks import device_ready, given
+from xfs4iot.interfaces.keys import entry, layouts
+from xfs4iot.interfaces.keys.held_pin import HeldPin
+from xfs4iot.interfaces.keys.key_management import KeyManagement
+from xfs4iot.protocol import errors
+from xfs4iot.protocol.message import Payload
+from xfs4iot.protocol.messages import keyboard as messages
+from xfs4iot.server.command import Command, Connection
+from xfs4iot.server.handler import Interface, check, handles
+from xfs4iot.server.service import Service
+
+__all__ = ["Keyboard"]
+
+_DOCUMENT = "Keyboard.layouts"
+_SECRET = frozenset({"zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"}) | set(
+    "abcdef"
+)
+_STORED = frozenset({"auto", "enter", "fdk", "fk"})
+_Result = TypeVar("_Result")
+
+
+class _Discreet:
+    """Events of an entry that is secret: without the digits."""
+
+    def __init__(self, command: Command) -> None:
+        self._command = command
+
+    @property
+    def cancel_requested(self) -> bool:
+        return self._command.cancel_requested
+
+    def send(self, event: Payload) -> None:
+        if isinstance(event, messages.KeyEvent) and (
+            event.digit in _SECRET or event.digit in ("doubleZero", "tripleZero")
+        ):
+            event = messages.KeyEvent(completion=event.completion)
+        self._command.send(event)
+
+
+@check("invalidData")
+def layout_whole(on: Keyboard, request: messages.DefineLayout | None) -> None:
+    """`layout`: frames with all coordinates, and keys with names"""
+    layouts.read(None if request is None else request.layout)
+
+
+@check("modeNotSupported")
+def modes_known(on: Keyboard, request: messages.DefineLayout) -> None:
+    """whether the keyboard has entries of these kinds"""
+    for mode in layouts.read(request.layout):
+        if mode not in on.device.layouts:
+            raise errors.CommandError("modeNotSupported", f"$.layout.{mode}: the keyboard has no such entry")
+
+
+@check(
+    "tooManyFrames",
+    "frameCoordinate",
+    "frameOverlap",
+    "tooManyKeys",
+    "keyCoordinate",
+    "keyOverlap",
+    "keyAlreadyDefined",
+)
+def layout_possible(on: Keyboard, request: messages.DefineLayout) -> None:
+    """whether frames and keys are within their bounds and apart, and each key is there once"""
+    for mode, frames in layouts.read(request.layout).items():
+        layouts.require_possible(mode, frames, on.device.ets_caps)
+
+
+@check("modeNotSupported")
+def mode_known(on: Keyboard, request: messages.GetLayout | None) -> None:
+    """whether the keyboard has entries of this kind, if one is named"""
+    if request is not None and request.entry_mode and request.entry_mode not in on.device.layouts:
+        raise errors.CommandError(
+            "modeNotSupported", f"$.entryMode: the keyboard has no {request.entry_mode}"
+        )
+
+
+@check("unsupportedData")
+def beep_selectable(on: Keyboard, request: messages.KeypressBeep | None) -> None:
+    """whether what is changed can be switched"""
+    for name in ("active", "inactive"):
+        wanted = bool(request and request.mode and getattr(request.mode, name))
+        if wanted != (name in on.beeping) and name not in on.device.selectable_beeps:
+            raise errors.UnsupportedData(
+                f"$.mode.{name}: that cannot be switched; see autoBeep in Capabilities"
+            )
+
+
+@check("sequenceError")
+def block_prepared(on: Keyboard, request: messages.PinEntry) -> None:
+    """whether PinPad.SetPinBlockData was called, if the device needs it"""
+    if getattr(on.device, "set_pinblock_data_required", False) and on.pin.prepared is None:
+        raise errors.SequenceError(
+            "call PinPad.SetPinBlockData first: the device must know what the PIN is for"
+        )
+
+
+class Keyboard(Interface[devices.Keyboard]):
+    """The interface of a PIN pad's keyboard.
+
+    Attributes:
+        pin: whether a PIN is held.
+        beeping: which keys beep.
+    """
+
+    name: ClassVar[str] = "Keyboard"
+
+    def __init__(self, service: Service) -> None:
+        super().__init__(service)
+        self.pin = HeldPin()
+        self.beeping: frozenset[str] = frozenset()
+
+    async def start(self) -> None:
+        """Give the device the layouts that clients have defined."""
+        self.beeping = self.device.beeps
+        kept = self.service.ledger.document(_DOCUMENT)
+        if kept is None or not devices.implements(self.device, "define_layout"):
+            return
+        try:
+            known = layouts.decoded(kept)
+            await self.ask(devices.Keyboard.define_layout, known)
+            self.device.layouts = {**self.device.layouts, **known}
+        except errors.XfsError as fault:
+            self.service.log.error("the layouts that were defined cannot be used: %s", fault)
+
+    async def reopened(self) -> None:
+        """A device that was away holds no PIN."""
+        self.pin.gone()
+
+    def disconnected(self, connection: Connection) -> None:
+        """A PIN ends with the connection on which it was entered."""
+        if self.pin.belongs_to(connection):
+            self.pin.gone()
+            self.service.nursery.start_soon(self.forget_pin)
+
+    async def forget_pin(self) -> None:
+        """Let the device overwrite the PIN that has ended; not one that was entered since."""
+        if self.pin.is_held() or not devices.implements(self.device, "forget_pin"):
+            return
+        try:
+            await self.ask(devices.Keyboard.forget_pin)
+        except errors.XfsError as fault:
+            self.service.log.error("the device did not forget the PIN: %s", fault)
+
+    async def _when_over(self) -> None:
+        """Forget the PIN when its time is over."""
+        await trio.sleep(self.device.pin_seconds)
+        if self.pin.is_over():
+            self.pin.gone()
+            await self.forget_pin()
+
+    async def _in_time(self, ask: Callable[[], Awaitable[_Result]]) -> _Result:
+        """Let an entry be made within its time."""
+        seconds = self.device.entry_seconds
+        if seconds is None:
+            return await ask()
+        with trio.move_on_after(seconds):
+            return await ask()
+        raise errors.CommandError("entryTimeout", f"the entry took longer than {seconds:g} s")
+
+    @handles("Keyboard.GetLayout", checks=(mode_known,), asks=None)
+    def get_layout(
+        self, request: messages.GetLayout | None, command: Command
+    ) -> messages.GetLayoutCompletion:
+        """`Keyboard.GetLayout`: of one kind of entry, or of all."""
+        only = None if request is None else request.entry_mode
+        shown = {mode: frames for mode, frames in self.device.layouts.items() if only in (None, mode)}
+        return messages.GetLayoutCompletion(layout=layouts.told(messages.LayoutNullable, shown))
+
+    @handles("Keyboard.DefineLayout", checks=(layout_whole, device_ready, modes_known, layout_possible))
+    async def define_layout(self, request: messages.DefineLayout, command: Command) -> None:
+        """`Keyboard.DefineLayout`: all kinds of entries that it names, or none."""
+        wanted = layouts.read(request.layout)
+        await self.ask(devices.Keyboard.define_layout, wanted, moving=True)
+        self.device.layouts = {**self.device.layouts, **wanted}
+        kept = self.service.ledger.document(_DOCUMENT)
+        known = {**(layouts.decoded(kept) if kept is not None else {}), **wanted}
+        await self.service.ledger.put_document(_DOCUMENT, layouts.encoded(known))
+
+    @handles(
+        "Keyboard.DataEntry",
+        checks=(
+            device_ready,
+            entry.keys_active("data"),
+            entry.keys_named,
+            entry.keys_supported("data"),
+        ),
+    )
+    async def data_entry(self, request: messages.DataEntry, command: Command) -> messages.DataEntryCompletion:
+        """`Keyboard.DataEntry`: not for PINs; a PIN that is held ends, unless it is maintained."""
+        if not self.pin.maintained and self.pin.is_held():
+            self.pin.gone()
+            await self.forget_pin()
+        wanted = EntryRequest(0, request.max_len or 0, bool(request.auto_end), entry.active(request))
+        entered: DataEntered = await self.ask(devices.Keyboard.data_entry, wanted, command)
+        return messages.DataEntryCompletion(
+            keys=len(entered.keys),
+            pin_keys=[messages.KeyPressed(completion=one.completion, digit=one.key) for one in entered.keys],
+            completion=entered.completion,
+        )
+
+    @handles(
+        "Keyboard.PinEntry",
+        checks=(
+            device_ready,
+            entry.keys_active("pin"),
+            entry.keys_named,
+            entry.keys_supported("pin"),
+            entry.lengths_possible,
+            entry.pin_can_end,
+            entry.echo_short,
+            block_prepared,
+        ),
+        device=("tooManyFrames", "partialFrame", "entryTimeout"),
+    )
+    async def pin_entry(self, request: messages.PinEntry, command: Command) -> messages.PinEntryCompletion:
+        """`Keyboard.PinEntry`: the PIN before ends; the new one is held, in the device."""
+        prepared = self.pin.prepared
+        self.pin.gone()
+        wanted = EntryRequest(
+            request.min_len or 0,
+            request.max_len or 0,
+            bool(request.auto_end),
+            entry.active(request),
+            request.echo,
+        )
+        try:
+            entered: PinEntered = await self._in_time(
+                lambda: self.ask(devices.Keyboard.pin_entry, wanted, _Discreet(command))
+            )
+            if entered.completion != "cancel" and entered.digits:
+                self.pin.entered(command.session, self.device.pin_seconds)
+                self.pin.prepared = prepared
+                self.service.nursery.start_soon(self._when_over)
+        finally:
+            with trio.CancelScope(shield=True):
+                await self.forget_pin()
+        return messages.PinEntryCompletion(digits=entered.digits, completion=entered.completion)
+
+    @handles(
+        "Keyboard.SecureKeyEntry",
+        checks=(
+            given("key_len"),
+            given("verification_type"),
+            device_ready,
+            entry.parts_taken,
+            entry.keys_active("secure", "noActiveKeys"),
+            entry.keys_named,
+            entry.keys_supported("secure"),
+            entry.key_length_possible,
+            entry.check_value_offered,
+            entry.all_digits_active,
+            entry.key_can_end,
+        ),
+        device=("tooManyFrames", "partialFrame", "entryTimeout"),
+    )
+    async def secure_key_entry(
+        self, request: messages.SecureKeyEntry, command: Command
+    ) -> messages.SecureKeyEntryCompletion:
+        """`Keyboard.SecureKeyEntry`: what was entered whole can be stored once, by
+        KeyManagement.ImportKey."""
+        assert request.key_len is not None
+        assert request.verification_type is not None
+        components = self.service.interface(KeyManagement).components
+        components.entered = False
+        wanted = SecureKeyRequest(
+            request.key_len,
+            bool(request.auto_end),
+            entry.active(request),
+            request.verification_type,
+            request.crypto_method,
+        )
+        entered: KeyEntered = await self._in_time(
+            lambda: self.ask(devices.Keyboard.secure_key_entry, wanted, _Discreet(command))
+        )
+        whole = entered.completion in _STORED and entered.digits == request.key_len
+        components.entered = whole
+        return messages.SecureKeyEntryCompletion(
+            digits=entered.digits, completion=entered.completion, kcv=entered.kcv if whole else None
+        )
+
+    @handles("Keyboard.KeypressBeep", checks=(device_ready, beep_selectable))
+    async def keypress_beep(self, request: messages.KeypressBeep | None, command: Command) -> None:
+        """`Keyboard.KeypressBeep`: what is not said is off."""
+        mode: Any = request.mode if request is not None else None
+        on = {name: bool(mode is not None and getattr(mode, name)) for name in ("active", "inactive")}
+        await self.ask(devices.Keyboard.keypress_beep, on["active"], on["inactive"])
+        self.beeping = frozenset(name for name, beeps in on.items() if beeps)
+        self.device.status.keyboard.auto_beep_mode = messages.StatusAutoBeepMode(
+            active_available=on["active"], inactive_available=on["inactive"]
+        )
+
+    @handles("Keyboard.Reset", checks=(device_ready,), asks="reset_keyboard")
+    async def reset(self, request: None, command: Command) -> None:
+        """`Keyboard.Reset`: a PIN, and what was entered of a key and not stored, are gone."""
+        await self.ask(devices.Keyboard.reset_keyboard, moving=True)
+        self.pin.gone()
+        if KeyManagement.name in self.service.interfaces:
+            self.service.interface(KeyManagement).components.entered = False
