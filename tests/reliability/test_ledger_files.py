@@ -218,7 +218,7 @@ def test_a_whole_journal_that_was_rewritten_does_not_fit_a_head_noted_before(use
 def test_an_empty_file_is_no_new_ledger(tmp_path: Path) -> None:
     file = tmp_path / "ledger.sqlite"
     file.touch()
-    with pytest.raises(LedgerCorrupt, match="truncated"):
+    with pytest.raises(LedgerUnavailable, match="truncated"):
         xfs4iot.Ledger.open(file)
 
 
@@ -236,7 +236,7 @@ def test_another_program_s_database_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_write_ahead_log_without_its_ledger_is_refused(tmp_path: Path) -> None:
     (tmp_path / "ledger.sqlite-wal").write_bytes(b"\0" * 64)
-    with pytest.raises(LedgerCorrupt, match="the file is gone"):
+    with pytest.raises(LedgerUnavailable, match="put the file back"):
         xfs4iot.Ledger.open(tmp_path / "ledger.sqlite")
 
 

@@ -9,6 +9,8 @@ import csv
 import functools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from importlib import import_module
 from itertools import groupby
 from pathlib import Path
 from typing import IO, Any
@@ -23,6 +25,8 @@ from xfs4iot.cli.characters import utf8_output
 from xfs4iot.cli.complaint import subcommand
 from xfs4iot.cli.group import Group
 from xfs4iot.cli.table import Table
+from xfs4iot.interfaces import MODULES
+from xfs4iot.interfaces.storage.storage import KINDS
 from xfs4iot.ledger import (
     CounterKey,
     JournalLine,
@@ -31,6 +35,7 @@ from xfs4iot.ledger import (
     LedgerUnavailable,
     Movement,
     Selection,
+    unreadable,
 )
 from xfs4iot.ledger import recover as recover_ledger
 
@@ -91,11 +96,13 @@ def check(file: Path, head: tuple[int, str] | None, as_json: bool) -> int:
     printed; a later `check --head` proves that nothing before it was rewritten.
     """
     number, hashed, movements = 0, "", 0
+    documents: list[str] = []
     try:
         with LedgerReader.open(file) as reader:
             found = reader.verify()
             problems, hashed, movements = list(found.problems), found.head, found.open_intents
             number, count = found.last, found.lines
+            documents = [] if problems else _unreadable(reader)
             if head is not None:
                 kept = reader.line_hash(head[0])
                 if kept is None or kept.hex() != head[1]:
@@ -107,14 +114,15 @@ def check(file: Path, head: tuple[int, str] | None, as_json: bool) -> int:
         problems, count = damaged.problems, 0
     if as_json:
         facts = {
-            "good": not problems,
+            "good": not problems and not documents,
             "problems": problems,
+            "unreadable": documents,
             "lines": count,
             "openMovements": movements,
             "head": f"{number}:{hashed}" if hashed else None,
         }
         click.echo(orjson.dumps(facts))
-        return 1 if problems else 0
+        return 1 if problems or documents else 0
     console = Console(highlight=False, soft_wrap=True)
     for problem in problems:
         console.print(f"[red]✗[/] {escape(problem)}")
@@ -128,7 +136,18 @@ def check(file: Path, head: tuple[int, str] | None, as_json: bool) -> int:
     if movements:
         console.print(f"[yellow]![/] {movements} movements have no outcome yet; the service settles them")
     console.print(f"head  {number}:{hashed}")
-    return 0
+    for text in documents:
+        console.print(f"[yellow]![/] {escape(text)}")
+    return 1 if documents else 0
+
+
+def _unreadable(reader: LedgerReader) -> list[str]:
+    """What is wrong with the documents that interfaces keep; each is read as its interface reads it."""
+    for module in (*MODULES.values(), *(module for module, _ in KINDS.values())):
+        # Of an interface that is not there nothing is kept either.
+        with suppress(ModuleNotFoundError):
+            import_module(f"xfs4iot.interfaces.{module}")
+    return list(unreadable(reader.documents()))
 
 
 @_command

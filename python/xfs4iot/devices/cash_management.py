@@ -195,6 +195,15 @@ class CashManagement(
         """
 
     @operation
+    async def last_movement(self) -> Count | None:
+        """The number of the last movement that the device has recorded; None if it does not know.
+
+        Asked at the start: a ledger that ends before it lacks movements (its log was lost, an old copy
+        was put back), and all counts are taken for inaccurate then.
+        """
+        raise NotImplementedError
+
+    @operation
     async def retract(self, request: RetractRequest, events: CashEvents) -> Retracted:
         """`CashManagement.Retract`: bring items back; closes the shutter.
 

@@ -18,6 +18,7 @@ from typing import ClassVar, Literal
 
 from xfs4iot import devices
 from xfs4iot.interfaces.checks import device_ready, given
+from xfs4iot.ledger import Document
 from xfs4iot.protocol import errors, wire
 from xfs4iot.protocol.message import Payload
 from xfs4iot.protocol.messages import camera as messages
@@ -29,7 +30,7 @@ __all__ = ["Camera"]
 
 Media = Literal["ok", "high", "full"]
 
-_DOCUMENT = "Camera.pictures"
+_KEPT = Document("Camera.pictures", dict[str, int])
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -69,8 +70,7 @@ class Camera(Interface[devices.Camera]):
 
     async def start(self) -> None:
         """Recall how many pictures there are, and let a device that knows correct it."""
-        if kept := self.service.ledger.document(_DOCUMENT):
-            self._pictures = wire.decode(dict[str, int], kept)
+        self._pictures = _KEPT.of(self.service.ledger) or {}
         await self._ask_how_many()
         self._show()
 
@@ -134,7 +134,7 @@ class Camera(Interface[devices.Camera]):
             raise
         before = self.media
         self._pictures[camera] = self._pictures.get(camera, 0) + 1
-        await self.service.ledger.put_document(_DOCUMENT, wire.encode(self._pictures))
+        await self.service.ledger.put_document(_KEPT.name, wire.encode(self._pictures))
         self._show()
         self._tell_threshold(before)
         return messages.TakePictureCompletion(picture_file=picture or None)
@@ -158,7 +158,7 @@ class Camera(Interface[devices.Camera]):
 
     async def _keep(self) -> None:
         try:
-            await self.service.ledger.put_document(_DOCUMENT, wire.encode(self._pictures))
+            await self.service.ledger.put_document(_KEPT.name, wire.encode(self._pictures))
         except errors.XfsError as fault:
             self.service.log.error("that the medium was emptied could not be kept: %s", fault)
 

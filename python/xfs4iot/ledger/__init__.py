@@ -1,6 +1,7 @@
 """What must outlive power loss: cash counts, the journal of movements, documents, secrets."""
 
 from xfs4iot.ledger.book import Ledger
+from xfs4iot.ledger.document import Document, unreadable
 from xfs4iot.ledger.errors import (
     CountBelowZero,
     LedgerCorrupt,
@@ -19,6 +20,7 @@ __all__ = [
     "MOST_ITEMS",
     "CountBelowZero",
     "CounterKey",
+    "Document",
     "Intent",
     "JournalLine",
     "Ledger",
@@ -37,4 +39,5 @@ __all__ = [
     "VaultError",
     "Verification",
     "recover",
+    "unreadable",
 ]

@@ -24,13 +24,32 @@ import trio
 
 from xfs4iot.ledger import files
 from xfs4iot.ledger.batch import Batch, Name, Postings, Scope, Sealed, Unwritable
-from xfs4iot.ledger.errors import CountBelowZero, LedgerError, LedgerFull, LedgerUnavailable, remedy
+from xfs4iot.ledger.errors import (
+    CountBelowZero,
+    LedgerCorrupt,
+    LedgerError,
+    LedgerFull,
+    LedgerUnavailable,
+    remedy,
+)
 from xfs4iot.ledger.journal import GENESIS
 from xfs4iot.ledger.lock import WriterLock
-from xfs4iot.ledger.records import CounterKey, Intent, JournalLine, Posting, SetPosting
+from xfs4iot.ledger.mark import Mark
+from xfs4iot.ledger.records import (
+    STEP,
+    CounterKey,
+    Intent,
+    JournalLine,
+    Posting,
+    SetPosting,
+    planned_postings,
+)
 from xfs4iot.ledger.service_ledger import ServiceLedger
+from xfs4iot.telling import logger
 
 __all__ = ["Ledger", "ServiceLedger"]
+
+_log = logger("xfs4iot.ledger")
 
 _LARGEST = 2**62
 _LARGEST_COUNT = 2**53
@@ -53,12 +72,24 @@ class Ledger:
         connection: to the file, or to memory.
         path: the file; None for memory.
         lock: held while the file is open.
+        mark: where it is noted how far the ledger has got.
+
+    Attributes:
+        lost: why movements must be missing from it, in words; None if nothing speaks for that. Storage
+            takes all counts for inaccurate then.
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, path: Path | None, lock: WriterLock | None = None
+        self,
+        connection: sqlite3.Connection,
+        path: Path | None,
+        lock: WriterLock | None = None,
+        mark: Mark | None = None,
     ) -> None:
         self.path = path
+        self.lost: str | None = None
+        self._mark = mark
+        self._unreadable: dict[Name, bytes] = {}
         self._connection = connection
         self._file_lock = lock
         self._waiting: list[_Write] = []
@@ -78,12 +109,80 @@ class Ledger:
         """
         if path is None:
             return cls(files.in_memory(), None)
-        lock = WriterLock(Path(path))
+        file = Path(path)
+        lock = WriterLock(file)
         try:
-            return cls(files.opened(Path(path)), Path(path), lock)
+            connection = files.opened(file)
         except BaseException:
             lock.release()
             raise
+        try:
+            lock.hold()
+            lock.opened()
+            try:
+                ledger = cls(connection, file, lock, Mark(file))
+            except (sqlite3.DatabaseError, ValueError, TypeError, KeyError) as wrong:
+                raise LedgerCorrupt(file, [f"what it holds cannot be read: {wrong}"]) from wrong
+            except OSError as wrong:
+                raise LedgerUnavailable(
+                    f"ledger {file} cannot be opened: {wrong}; {remedy(wrong)}"
+                ) from wrong
+            ledger._look_back()
+        except BaseException:
+            connection.close()
+            lock.release()
+            raise
+        return ledger
+
+    def _look_back(self) -> None:
+        """See whether this is the ledger that was written last, by the mark beside it."""
+        assert self._mark is not None
+        noted = self._mark.noted
+        if noted is not None:
+            row = self._connection.execute(
+                "SELECT hash FROM journal WHERE sequence = ?", noted[:1]
+            ).fetchone()
+            recovered = self._connection.execute(
+                "SELECT max(sequence) FROM journal WHERE kind = 'recover' AND entry = 'begin'"
+            ).fetchone()[0]
+            if (row is None or row[0] != noted[1]) and (recovered or 0) <= noted[0]:
+                batch = Batch(self._sequence, self._head)
+                self._skip(
+                    batch,
+                    noted[0],
+                    f"line {noted[0]} was written last and is not in it, it ends with line {self._sequence}: "
+                    "its write-ahead log is lost, or an old copy was put in its place",
+                )
+                batch.store(self._connection)
+                self._take_over(batch)
+        self._mark.note(self._sequence, self._head)
+
+    def _skip(self, batch: Batch, used: int, why: str) -> None:
+        """Go on above every number that may have been used, and take note that lines are missing."""
+        number = (max(self._sequence, used) // STEP + 1) * STEP
+        text = planned_postings((), {"lost": why})
+        line = batch.add("begin", None, "", "recover", "", 0, "", detail=text, sequence=number)
+        batch.end(line.as_intent(), "unknown")
+        self.lost = why
+        _log.critical(
+            "ledger %s lacks movements: %s; all counts are taken for inaccurate: count the units and set "
+            "their counts (Storage.SetStorage)",
+            self.path,
+            why,
+        )
+
+    async def skip(self, used: int, why: str) -> None:
+        """Take note that movements up to the number `used` are missing.
+
+        Raises:
+            LedgerUnavailable: it could not be written.
+        """
+        await self._write(lambda batch: self._skip(batch, used, why))
+
+    @property
+    def last_line(self) -> int:
+        """Number of the journal's last line."""
+        return self._sequence
 
     def _load(self) -> None:
         """Read into memory what the file holds."""
@@ -126,6 +225,9 @@ class Ledger:
     def close(self) -> None:
         """Close the file; everything answered is on the disk already."""
         self._connection.close()
+        if self._mark is not None:
+            self._mark.close()
+            self._mark = None
         if self._file_lock is not None:
             self._file_lock.release()
             self._file_lock = None
@@ -152,6 +254,8 @@ class Ledger:
         writes, self._waiting = self._waiting, []
         for write in writes:
             write.done = True
+        if self._broken is None and (why := self._displaced()):
+            self._broken = LedgerUnavailable(why)
         if self._broken is not None:
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(self._mend)
@@ -238,6 +342,8 @@ class Ledger:
         """Make memory as the disk is now."""
         self._refused = []
         self._sequence, self._head = batch.sequence, batch.head
+        if self._mark is not None:
+            self._mark.note(self._sequence, self._head)
         for (service, key), count in batch.counters.items():
             self._counters[service, key.unit][key] = count
         self._documents |= batch.documents
@@ -255,6 +361,16 @@ class Ledger:
         for intent in batch.closed:
             self._open.pop(intent, None)
 
+    def _displaced(self) -> str | None:
+        """Why nothing must be written now: the files are not those that are open; None if they are."""
+        displaced = self._file_lock.displaced if self._file_lock is not None else None
+        if displaced is None:
+            return None
+        return (
+            f"ledger {self.path} cannot be written: {displaced}; nothing moves and nothing more is accepted. "
+            "Put it back as it was (the service then goes on by itself); do not stop the service before that"
+        )
+
     def _refusal(self, error: BaseException) -> LedgerUnavailable:
         full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
         return (LedgerFull if full else LedgerUnavailable)(
@@ -268,10 +384,22 @@ class Ledger:
             if self.path is None:
                 self._connection.execute("ROLLBACK")
             else:
-                connection = files.connected(self.path)
-                before, self._connection = self._connection, connection
-                before.close()
-                files.bring_home(connection)
+                assert self._file_lock is not None
+                if self._file_lock.lost_log:
+                    # What was committed lies in the log that is open still, and nowhere else.
+                    files.bring_home(self._connection)
+                    self._connection.close()
+                    self._connection = files.connected(self.path)
+                    _log.error("%s-wal was removed while it is written; nothing of it was lost", self.path)
+                elif why := self._displaced():
+                    self._broken = LedgerUnavailable(why)
+                    return
+                else:
+                    connection = files.connected(self.path)
+                    before, self._connection = self._connection, connection
+                    before.close()
+                files.bring_home(self._connection)
+                self._file_lock.opened()
             last, failed = self._last(), self._failed
             if failed is not None and last == (failed.sequence, failed.head):
                 # Whoever announced these was told that it failed, and moved nothing.

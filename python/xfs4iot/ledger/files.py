@@ -53,6 +53,8 @@ def made(file: Path) -> None:
     """
     new = Path(f"{file}.new")
     new.unlink(missing_ok=True)
+    # SQLite takes over the rights of the file for its logs; who writes a ledger alone may read it.
+    os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     connection = sqlite3.connect(new, isolation_level=None)
     try:
         connection.execute("PRAGMA synchronous = FULL")
@@ -90,10 +92,16 @@ def opened(file: Path) -> sqlite3.Connection:
     try:
         if not file.exists():
             if log.exists():
-                raise LedgerCorrupt(file, [f"the file is gone, but its write-ahead log {log.name} is there"])
+                raise LedgerUnavailable(
+                    f"ledger {file} is gone, but its write-ahead log {log.name} is there: put the file back "
+                    "beside it; to begin a new ledger instead, move the log away"
+                )
             made(file)
         elif not file.stat().st_size:
-            raise LedgerCorrupt(file, ["the file is empty: it was truncated"])
+            raise LedgerUnavailable(
+                f"ledger {file} is empty, it was truncated: put a copy in its place, and count the units "
+                "then; to begin a new ledger instead, move it away"
+            )
         _require_ledger(file)
         connection = connected(file)
     except OSError as error:

@@ -122,7 +122,8 @@ def verify(connection: sqlite3.Connection, *, tail: int | None = None) -> Verifi
     connection.execute("BEGIN")
     try:
         return _verify(connection, tail)
-    except (sqlite3.DatabaseError, UnicodeDecodeError, orjson.JSONDecodeError) as error:
+    except (sqlite3.DatabaseError, ValueError, TypeError) as error:
+        # TypeError and ValueError: a column is not of its type, or is no UTF-8.
         return Verification([f"the file cannot be read through: {error}"], 0, 0, "", 0)
     finally:
         connection.execute("ROLLBACK")
@@ -166,7 +167,12 @@ def _verify_chain(connection: sqlite3.Connection, tail: int | None, problems: li
     for line in lines(connection, after=after):
         if line.sequence != expected and not line.recovers:
             problems.append(f"journal: line {expected} is missing, line {line.sequence} follows")
-        if chain(previous, line[:-1]) != line.hash:
+        try:
+            fits = chain(previous, line[:-1]) == line.hash
+        except (TypeError, ValueError) as wrong:
+            fits = False
+            problems.append(f"journal: line {line.sequence}: a column is damaged: {wrong}")
+        if not fits:
             problems.append(
                 f"journal: line {line.sequence} ({line.time}, {line.service} {line.command}) "
                 "does not fit the line before it: one of them was altered"
@@ -255,7 +261,7 @@ class LedgerReader:
         """The journal's lines in order. Raises LedgerCorrupt where the file is damaged."""
         try:
             yield from lines(self._connection, chosen=chosen)
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, ValueError, TypeError) as error:
             raise LedgerCorrupt(self.path, [str(error)]) from error
 
     def movements(self, chosen: Selection = Selection()) -> Iterator[Movement]:
@@ -300,6 +306,12 @@ class LedgerReader:
             )
         ) as rows:
             return [JournalLine._make(row).as_intent() for row in rows]
+
+    def documents(self) -> Iterator[tuple[str, str, bytes]]:
+        """Every document that services keep: service, name, content."""
+        yield from self._connection.execute(
+            "SELECT service, name, value FROM document ORDER BY service, name"
+        )
 
     def verify(self) -> Verification:
         """Recompute everything: file, chain, sums, open movements, documents."""

@@ -1,13 +1,18 @@
 """One writer for each ledger: a lock that the operating system lets go when its process ends.
 
 SQLite alone would let two services write one file in turns, each with its own idea of the
-counts in memory. The lock is on a file of its own beside the ledger, since closing any other
-handle of the ledger's file would let go of SQLite's own locks; readers need none.
+counts in memory. The lock is on a file of its own beside the ledger, and on the ledger itself where the
+system has locks that SQLite does not use (`flock`): so it holds for every name of the
+ledger, links included, and when the lock file is deleted. The handle of the ledger stays open
+until SQLite has closed its own, since closing it would let go of SQLite's locks. Readers need none.
+
+The same handle tells whether the file at the ledger's path is still the one that is written.
 """
 
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from pathlib import Path
 
@@ -20,11 +25,18 @@ if sys.platform == "win32":
 
     def _try(handle: int) -> None:
         msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+
+    _LOCKS_LEDGER = False
 else:
     import fcntl
 
     def _try(handle: int) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    _LOCKS_LEDGER = True
+
+_NUMBER_BYTES = 20
+_Identity = tuple[int, int]
 
 
 class WriterLock:
@@ -38,29 +50,98 @@ class WriterLock:
     """
 
     def __init__(self, file: Path) -> None:
+        self._file = file
+        self._ledger: int | None = None
+        self._log: _Identity | None = None
         path = Path(f"{file.resolve()}.lock")
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         try:
-            self._handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            self._handle = os.open(path, flags, 0o600)
         except OSError as error:
             raise LedgerUnavailable(
                 f"ledger {file} cannot be locked: {path}: {error.strerror}; check directory and rights"
             ) from error
         try:
-            _try(self._handle)
-        except OSError:
-            holder = os.read(self._handle, 20).decode("ascii", "replace").strip()
-            os.close(self._handle)
-            raise LedgerUnavailable(
-                f"ledger {file} is in use by process {holder or 'unknown'}; one service writes a ledger at a "
-                "time: stop the other one, or give this one a file of its own"
-            ) from None
+            self._require_own(path)
+            self._take(self._handle)
+            if file.exists():
+                self.hold()
+        except BaseException:
+            self.release()
+            raise
         try:
             os.ftruncate(self._handle, 0)
-            os.pwrite(self._handle, str(os.getpid()).encode(), 0)
+            os.lseek(self._handle, 0, os.SEEK_SET)
+            os.write(self._handle, str(os.getpid()).encode())
         except OSError:
             # The number is for people; on a full disk the lock holds without it.
             return
 
+    def _require_own(self, path: Path) -> None:
+        """Refuse to write into what is not a lock file: another file's link, or somebody's content."""
+        found = os.fstat(self._handle)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1 or found.st_size > _NUMBER_BYTES:
+            raise LedgerUnavailable(
+                f"ledger {self._file} cannot be locked: {path} is no lock file; move it away"
+            )
+
+    def _take(self, handle: int) -> None:
+        try:
+            _try(handle)
+        except OSError:
+            holder = os.read(self._handle, _NUMBER_BYTES).decode("ascii", "replace").strip()
+            raise LedgerUnavailable(
+                f"ledger {self._file} is in use by process {holder if holder.isdigit() else 'unknown'}; one "
+                "service writes a ledger at a time: stop the other one, or give this one a file of its own"
+            ) from None
+
+    def hold(self) -> None:
+        """Lock the ledger itself, which is there now.
+
+        Raises:
+            LedgerUnavailable: it cannot be opened, or is in use under another name.
+        """
+        if not _LOCKS_LEDGER or self._ledger is not None:
+            return
+        try:
+            self._ledger = os.open(self._file, os.O_RDONLY)
+        except OSError as error:
+            raise LedgerUnavailable(
+                f"ledger {self._file} cannot be opened: {error.strerror}; see that it may be read and written"
+            ) from error
+        self._take(self._ledger)
+
+    def opened(self) -> None:
+        """The ledger has been opened: from now on its write-ahead log is the one that is there."""
+        self._log = _identity(f"{self._file}-wal")
+
+    @property
+    def displaced(self) -> str | None:
+        """What was removed or replaced of the files that are written; None if nothing was."""
+        if self._ledger is not None:
+            ours = os.fstat(self._ledger)
+            if _identity(self._file) != (ours.st_dev, ours.st_ino):
+                return f"the file {self._file} was removed or replaced while it is written"
+        if self._log is not None and _identity(f"{self._file}-wal") != self._log:
+            return f"the write-ahead log {self._file}-wal was removed or replaced while it is written"
+        return None
+
+    @property
+    def lost_log(self) -> bool:
+        """Whether only the write-ahead log was removed: what is in it can still be brought home."""
+        return self.displaced is not None and f"{self._file}-wal" in (self.displaced or "")
+
     def release(self) -> None:
         """Let another one write."""
-        os.close(self._handle)
+        for handle in (self._ledger, self._handle):
+            if handle is not None:
+                os.close(handle)
+        self._ledger = None
+
+
+def _identity(file: str | Path) -> _Identity | None:
+    try:
+        found = os.stat(file)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -10,6 +10,7 @@ import orjson
 
 __all__ = [
     "MOST_ITEMS",
+    "STEP",
     "CounterKey",
     "Intent",
     "JournalLine",
@@ -22,6 +23,9 @@ __all__ = [
 
 OUTCOMES = ("done", "failed", "unknown")
 Outcome = str
+
+STEP = 10_000_000
+"""After lines were lost, numbers go on at the next full step, above all that may have been used."""
 
 MOST_ITEMS = 1_000_000_000
 """More than any unit holds: a larger count is a mistake, which whoever takes counts from outside refuses."""

@@ -27,11 +27,10 @@ from xfs4iot.ledger.batch import Batch
 from xfs4iot.ledger.errors import LedgerCorrupt, LedgerUnavailable
 from xfs4iot.ledger.journal import GENESIS, chain, digest, lines, verify
 from xfs4iot.ledger.lock import WriterLock
-from xfs4iot.ledger.records import CounterKey, JournalLine, planned_postings
+from xfs4iot.ledger.records import STEP, CounterKey, JournalLine, planned_postings
 
 __all__ = ["STEP", "Recovery", "recover"]
 
-STEP = 10_000_000
 _DIGESTED = ("document", "vendor_data")
 _DERIVED = ("journal", "counter", "open_intent")
 

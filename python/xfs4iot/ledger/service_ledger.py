@@ -12,7 +12,10 @@ from xfs4iot.ledger.errors import LedgerError
 from xfs4iot.ledger.records import OUTCOMES, CounterKey, Intent, planned_postings
 from xfs4iot.ledger.vault import Vault
 
-__all__ = ["ServiceLedger"]
+__all__ = ["ASIDE", "ServiceLedger"]
+
+ASIDE = " (unreadable)"
+"""Behind the name of a document that could not be read, and was put aside."""
 
 
 class _Book(Protocol):
@@ -24,6 +27,13 @@ class _Book(Protocol):
     _vendor_data: dict[Name, bytes]
     _vault: dict[Name, Sealed]
     _open: dict[int, Intent]
+    _unreadable: dict[Name, bytes]
+    lost: str | None
+
+    @property
+    def last_line(self) -> int: ...
+
+    async def skip(self, used: int, why: str) -> None: ...
 
     async def _write(self, prepare: Callable[[Batch], Any]) -> Any: ...
 
@@ -52,10 +62,37 @@ class ServiceLedger:
         if self.document(name) == value:
             return
 
-        def prepare(batch: Batch) -> None:
-            batch.documents[self.name, name] = value
+        await self.ledger._write(lambda batch: self._keep(batch, {name: value}))
 
-        await self.ledger._write(prepare)
+    def set_aside(self, name: str) -> bool:
+        """Have a document put aside when it is kept anew, for it cannot be read; whether that is news."""
+        value, where = self.document(name), (self.name, name)
+        if value is None or self.ledger._unreadable.get(where) == value:
+            return False
+        self.ledger._unreadable[where] = value
+        return True
+
+    def _keep(self, batch: Batch, documents: Mapping[str, bytes]) -> None:
+        """Put documents into a batch; what could not be read is put aside."""
+        for name, value in documents.items():
+            where = (self.name, name)
+            before = self.ledger._unreadable.get(where)
+            if before is not None and before == self.ledger._documents.get(where):
+                batch.documents[self.name, name + ASIDE] = before
+            batch.documents[where] = value
+
+    @property
+    def lost(self) -> str | None:
+        """Why counts of this ledger cannot be trusted since it was opened; None if they can."""
+        return self.ledger.lost
+
+    async def compare(self, last: int) -> None:
+        """Compare with the last movement that the device recorded; see `Ledger.lost`."""
+        if last > self.ledger.last_line:
+            await self.ledger.skip(
+                last,
+                f"the device has recorded movement {last}, the ledger ends with line {self.ledger.last_line}",
+            )
 
     def counters(self) -> dict[CounterKey, int]:
         """Every count of the service."""
@@ -174,8 +211,7 @@ class ServiceLedger:
                 raise LedgerError(f"movement {intent.id} ({intent.command}) is booked already")
             ledger._post(batch, self.name, intent, changes)
             ledger._close(batch, intent, outcome)
-            for name, value in (documents or {}).items():
-                batch.documents[self.name, name] = value
+            self._keep(batch, documents or {})
 
         await self.ledger._write(prepare)
 
@@ -203,7 +239,6 @@ class ServiceLedger:
             intent = line.as_intent()
             self.ledger._post(batch, self.name, intent, changes)
             batch.end(intent, "done")
-            for name, value in (documents or {}).items():
-                batch.documents[self.name, name] = value
+            self._keep(batch, documents or {})
 
         await self.ledger._write(prepare)

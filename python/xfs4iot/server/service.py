@@ -318,7 +318,8 @@ class Service:
                     f"this device does not offer {name}; see Common.Capabilities for what it offers"
                 )
             return errors.UnsupportedCommand(
-                f"service {self.name!r} has no interface {interface}; see ServicePublisher.GetServices"
+                f"{f'service {self.name}' if self.name else 'the publisher'} has no interface {interface}; "
+                "see ServicePublisher.GetServices"
             )
         return errors.UnsupportedCommand(f"{name} is no command of XFS4IoT; see Common.Capabilities")
 

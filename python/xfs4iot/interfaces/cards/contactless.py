@@ -24,6 +24,7 @@ from xfs4iot.devices import (
     ContactlessOutcome,
 )
 from xfs4iot.interfaces.cards import tlv
+from xfs4iot.ledger import Document
 from xfs4iot.protocol import errors, wire
 from xfs4iot.protocol.exact import Mismatch
 from xfs4iot.protocol.messages import card_reader as messages
@@ -49,7 +50,7 @@ STEPS: Mapping[tuple[State, Step], State] = {
 }
 """The transaction: state, what has happened, state afterwards."""
 
-_DOCUMENT = "CardReader.contactless"
+_KEPT = Document("CardReader.contactless", messages.EMVClessConfigure)
 _UPDATE_OUTCOMES = ("approve", "decline", "multipleCards", "tryAgain", "tryAnotherInterface")
 _SHA1_WITH_RSA = 1
 
@@ -71,10 +72,9 @@ class Contactless:
 
     async def start(self) -> None:
         """Give the device the configuration that is in force."""
-        kept = self.service.ledger.document(_DOCUMENT)
-        if kept is None or not self.service.operations.opened:
+        request = _KEPT.of(self.service.ledger)
+        if request is None or not self.service.operations.opened:
             return
-        request = wire.decode(messages.EMVClessConfigure, kept)
         try:
             await self.service.operations.ask(devices.CardReader.emv_cless_configure, configuration(request))
         except errors.XfsError as fault:
@@ -85,7 +85,7 @@ class Contactless:
 
     async def keep(self, request: messages.EMVClessConfigure) -> None:
         """The device has taken a configuration."""
-        await self.service.ledger.put_document(_DOCUMENT, wire.encode(request))
+        await self.service.ledger.put_document(_KEPT.name, wire.encode(request))
         self.happened("configured")
 
 

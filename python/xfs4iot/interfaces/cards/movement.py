@@ -30,7 +30,7 @@ from xfs4iot import devices
 from xfs4iot.devices import implements
 from xfs4iot.interfaces.storage.card import CardUnits
 from xfs4iot.interfaces.storage.storage import Storage
-from xfs4iot.ledger import Intent, LedgerUnavailable, Posting
+from xfs4iot.ledger import Document, Intent, LedgerUnavailable, Posting
 from xfs4iot.protocol import errors, wire
 from xfs4iot.protocol.message import Payload
 from xfs4iot.server.command import Command
@@ -42,7 +42,6 @@ MOVE, RESET, ACTION = "cardMove", "cardReset", "cardAction"
 """Kinds of movements in the journal; the last is one that no command asked for."""
 KINDS = (MOVE, RESET, ACTION)
 
-_DOCUMENT = "CardReader.cards"
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 
 Way = tuple[str, str]
@@ -68,6 +67,9 @@ class Cards(msgspec.Struct):
 
     here: Given | None = None
     parked: dict[str, Given] = {}
+
+
+_KEPT = Document("CardReader.cards", Cards)
 
 
 class _Moving:
@@ -115,8 +117,7 @@ class CardWays:
 
     async def start(self) -> None:
         """Recall what is kept, and settle what a crash left open."""
-        if kept := self.service.ledger.document(_DOCUMENT):
-            self.cards = wire.decode(Cards, kept)
+        self.cards = _KEPT.of(self.service.ledger) or self.cards
         await self.settle()
 
     async def settle(self) -> None:
@@ -195,7 +196,7 @@ class CardWays:
         if self.cards.here is not None:
             async with self._lock:
                 self.cards = msgspec.structs.replace(self.cards, here=None)
-                await self.service.ledger.put_document(_DOCUMENT, wire.encode(self.cards))
+                await self.service.ledger.put_document(_KEPT.name, wire.encode(self.cards))
 
     def _booking(self, ways: Iterable[Way]) -> tuple[list[Posting], Cards]:
         """What to post when cards have moved so, and what is kept of cards afterwards."""
@@ -240,7 +241,7 @@ class CardWays:
             yield from self.units.counts.changes(unit, {bucket: delta})
 
     def _documents(self, cards: Cards) -> dict[str, bytes]:
-        return {_DOCUMENT: wire.encode(cards)} if cards != self.cards else {}
+        return {_KEPT.name: wire.encode(cards)} if cards != self.cards else {}
 
     async def _close(self, intent: Intent, ways: tuple[Way, ...], outcome: str | None = None) -> None:
         """Book a movement; one that cannot be written is held, and tried again until it can.

@@ -34,6 +34,7 @@ from xfs4iot.interfaces.cash.tellers import Tellers
 from xfs4iot.interfaces.cash.units import CashUnits
 from xfs4iot.interfaces.checks import device_ready
 from xfs4iot.interfaces.storage.storage import Storage
+from xfs4iot.ledger import Document
 from xfs4iot.protocol import errors, wire
 from xfs4iot.protocol.messages import cash_management as messages
 from xfs4iot.server.command import Command
@@ -42,7 +43,7 @@ from xfs4iot.server.service import Service
 
 __all__ = ["CashManagement"]
 
-_CLASSIFICATION = "CashManagement.classificationList"
+_CLASSIFICATION = Document("CashManagement.classificationList", messages.GetClassificationListCompletion)
 
 _Target = TypeVar("_Target", messages.ItemTargetData, messages.MediaDetectedEvent)
 
@@ -239,8 +240,7 @@ class CashManagement(Interface[devices.CashManagement]):
 
     async def start(self) -> None:
         """Settle what a crash left open; tell the device its classification list."""
-        if kept := self.service.ledger.document(_CLASSIFICATION):
-            self._classification = wire.decode(messages.GetClassificationListCompletion, kept)
+        self._classification = _CLASSIFICATION.of(self.service.ledger) or self._classification
         await self._tell_classification_again()
         self.tellers.start()
         await self.movements.start()
@@ -450,7 +450,7 @@ class CashManagement(Interface[devices.CashManagement]):
             wanted.version,
             deepcopy(wanted.classification_elements or []),
         )
-        await self.service.ledger.put_document(_CLASSIFICATION, wire.encode(wanted))
+        await self.service.ledger.put_document(_CLASSIFICATION.name, wire.encode(wanted))
         self._classification = wanted
 
     def _classified(self, item: messages.ItemInfo) -> messages.ItemInfo:

@@ -11,13 +11,14 @@ from decimal import Decimal
 
 from xfs4iot.denominate import MixTable
 from xfs4iot.interfaces.cash.money import is_exact, is_possible
+from xfs4iot.ledger import Document
 from xfs4iot.protocol import errors, wire
 from xfs4iot.protocol.messages import cash_dispenser as messages
 from xfs4iot.server.service import Service
 
 __all__ = ["Mixes"]
 
-_DOCUMENT = "CashDispenser.mixTables"
+_KEPT = Document("CashDispenser.mixTables", dict[str, messages.GetMixTableCompletion])
 _ALGORITHMS = {
     "mix1": ("minimumBills", "Minimum number of bills"),
     "mix2": ("equalEmptying", "Equal emptying of the units"),
@@ -38,8 +39,7 @@ class Mixes:
 
     def start(self) -> None:
         """Recall the tables."""
-        if kept := self._service.ledger.document(_DOCUMENT):
-            self._tables = wire.decode(dict[str, messages.GetMixTableCompletion], kept)
+        self._tables = _KEPT.of(self._service.ledger) or {}
 
     def types(self) -> dict[str, messages.Mix]:
         """All mixes, by name."""
@@ -102,7 +102,7 @@ class Mixes:
                 mix_number=request.mix_number, name=request.name, mix_rows=request.mix_rows
             ),
         }
-        await self._service.ledger.put_document(_DOCUMENT, wire.encode(tables))
+        await self._service.ledger.put_document(_KEPT.name, wire.encode(tables))
         self._tables = tables
         self._solvers.pop(name, None)
 

@@ -111,10 +111,21 @@ class CashMovements:
     async def start(self) -> None:
         """Settle what a crash left open, if the device answers already."""
         try:
+            await self._compare()
             async with self._lock:
                 await self._settle()
         except errors.XfsError as fault:
             self._not_settled("open movements are", fault)
+
+    async def _compare(self) -> None:
+        """See whether the device has recorded movements that the ledger does not have."""
+        storage = self.storage
+        if not implements(storage.device, "last_movement"):
+            return
+        last = await storage.ask(devices.CashManagement.last_movement)
+        if last is not None:
+            await storage.service.ledger.compare(last)
+            await storage.doubt_what_was_lost()
 
     async def move(
         self,

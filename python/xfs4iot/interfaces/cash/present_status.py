@@ -15,7 +15,7 @@ from typing import Literal
 
 import msgspec
 
-from xfs4iot.ledger import ServiceLedger
+from xfs4iot.ledger import Document, ServiceLedger
 from xfs4iot.protocol import wire
 from xfs4iot.tokens import PresentReport
 
@@ -81,6 +81,9 @@ class PresentStatus(msgspec.Struct, frozen=True):
         )
 
 
+_KEPT = Document("CashDispenser.presentStatus.*", PresentStatus)
+
+
 def _sum(one: dict[str, Decimal], other: dict[str, Decimal]) -> dict[str, Decimal]:
     return {
         currency: one.get(currency, Decimal(0)) + other.get(currency, Decimal(0))
@@ -96,7 +99,7 @@ class PresentStatuses:
 
     @staticmethod
     def _document(position: str) -> str:
-        return f"CashDispenser.presentStatus.{position}"
+        return _KEPT.name.removesuffix("*") + position
 
     def at(self, position: str) -> PresentStatus:
         """What is known of a position now; nothing, before the first dispense."""
@@ -112,8 +115,7 @@ class PresentStatuses:
 
     def booked(self, position: str) -> PresentStatus:
         """What was booked last of a position."""
-        kept = self._ledger.document(self._document(position))
-        return wire.decode(PresentStatus, kept) if kept else PresentStatus()
+        return _KEPT.of(self._ledger, position) or PresentStatus()
 
     def changed(self, position: str, status: PresentStatus) -> Mapping[str, bytes]:
         """The document to book."""

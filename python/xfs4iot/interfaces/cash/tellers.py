@@ -8,13 +8,14 @@ from decimal import Decimal
 import msgspec
 
 from xfs4iot.interfaces.cash.money import is_exact, is_possible
+from xfs4iot.ledger import Document
 from xfs4iot.protocol import errors, wire
 from xfs4iot.protocol.messages import cash_management as messages
 from xfs4iot.server.service import Service
 
 __all__ = ["Tellers"]
 
-DOCUMENT = "CashManagement.tellers"
+_KEPT = Document("CashManagement.tellers", list[messages.TellerDetails])
 
 
 class Tellers:
@@ -26,9 +27,8 @@ class Tellers:
 
     def start(self) -> None:
         """Recall them."""
-        if kept := self._service.ledger.document(DOCUMENT):
-            known = wire.decode(list[messages.TellerDetails], kept)
-            self._tellers = {teller.teller_id: teller for teller in known if teller.teller_id is not None}
+        known = _KEPT.of(self._service.ledger) or ()
+        self._tellers = {teller.teller_id: teller for teller in known if teller.teller_id is not None}
 
     @property
     def present(self) -> bool:
@@ -103,7 +103,7 @@ class Tellers:
                 if (value := getattr(details, field.name)) is not None
             }
             after[number] = msgspec.structs.replace(after[number], **given)
-        await self._service.ledger.put_document(DOCUMENT, wire.encode(list(after.values())))
+        await self._service.ledger.put_document(_KEPT.name, wire.encode(list(after.values())))
         self._tellers = after
 
     def dispensed(
@@ -121,4 +121,4 @@ class Tellers:
                 now = (getattr(before, name) or Decimal(0)) + amount
                 totals[currency] = msgspec.structs.replace(before, **{name: now})
         self._tellers[teller] = msgspec.structs.replace(one, teller_totals=totals)
-        return {DOCUMENT: wire.encode(list(self._tellers.values()))}
+        return {_KEPT.name: wire.encode(list(self._tellers.values()))}

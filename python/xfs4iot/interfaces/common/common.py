@@ -19,6 +19,7 @@ from xfs4iot.devices import Device, implements
 from xfs4iot.interfaces.checks import given
 from xfs4iot.interfaces.common.end_to_end_security import CommandTokens
 from xfs4iot.interfaces.power_management import recovery_time_given, save_power
+from xfs4iot.ledger import Document
 from xfs4iot.protocol import errors, exact, registry, versions, wire
 from xfs4iot.protocol.messages import common as messages
 from xfs4iot.server.command import Command
@@ -29,7 +30,7 @@ __all__ = ["Common"]
 
 has_nonces = attrgetter("tokens.offers_nonces")
 
-_TRANSACTION = "Common.transaction"
+_TRANSACTION = Document("Common.transaction", messages.GetTransactionStateCompletion)
 
 _Stated = TypeVar("_Stated", messages.StatusCompletion, messages.CapabilitiesCompletion)
 
@@ -65,8 +66,7 @@ class Common(Interface[Device]):
     async def start(self) -> None:
         """Recall the transaction state and the nonce."""
         await self.tokens.start()
-        if kept := self.service.ledger.document(_TRANSACTION):
-            self._transaction = wire.decode(messages.GetTransactionStateCompletion, kept)
+        self._transaction = _TRANSACTION.of(self.service.ledger) or self._transaction
 
     async def reopened(self) -> None:
         """The device may have learnt only now what it can do."""
@@ -204,7 +204,7 @@ class Common(Interface[Device]):
         self._transaction = messages.GetTransactionStateCompletion(
             state=request.state, transaction_id=request.transaction_id
         )
-        await self.service.ledger.put_document(_TRANSACTION, wire.encode(self._transaction))
+        await self.service.ledger.put_document(_TRANSACTION.name, wire.encode(self._transaction))
 
     @handles("Common.GetTransactionState")
     def get_transaction_state(

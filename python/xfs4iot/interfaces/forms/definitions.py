@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Generic, TypeVar
 
-import msgspec
-
+from xfs4iot.ledger import Document
 from xfs4iot.protocol import errors, wire
 from xfs4iot.protocol.message import Message
 from xfs4iot.server.service import Service
@@ -39,19 +38,14 @@ class Definitions(Generic[_Kind]):
 
     def __init__(self, service: Service, document: str, kind: type[_Kind]) -> None:
         self._service = service
-        self._document = document
-        self._kind: Any = kind
+        # A variable stands here where type checkers want a type.
+        held: Any = dict[str, kind]  # type: ignore[valid-type]
+        self._kept: Document[dict[str, _Kind]] = Document(document, held)
         self._held: dict[str, _Kind] = {}
 
     def start(self) -> None:
-        """Recall what is kept; what cannot be read is told, and stays as it is until something is set."""
-        kept = self._service.ledger.document(self._document)
-        if kept is None:
-            return
-        try:
-            self._held = wire.decode(dict[str, self._kind], kept)  # type: ignore[name-defined]
-        except (errors.XfsError, msgspec.DecodeError, ValueError) as wrong:
-            self._service.log.error("what is kept as %s cannot be read: %s", self._document, wrong)
+        """Recall what is kept."""
+        self._held = self._kept.of(self._service.ledger) or {}
 
     def __contains__(self, name: object) -> bool:
         return name in self._held
@@ -81,5 +75,5 @@ class Definitions(Generic[_Kind]):
             raise errors.InvalidData(
                 f"{_MOST} definitions of {_MOST_BYTES} bytes in all can be kept; delete some first"
             )
-        await self._service.ledger.put_document(self._document, document)
+        await self._service.ledger.put_document(self._kept.name, document)
         self._held = held

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 import msgspec
 
 from xfs4iot.devices import StorageUnit, UnitStatus
-from xfs4iot.ledger import MOST_ITEMS, Posting, SetPosting
+from xfs4iot.ledger import MOST_ITEMS, Document, Posting, SetPosting
 from xfs4iot.protocol import errors, wire
 from xfs4iot.server.service import Service
 
@@ -96,13 +96,19 @@ class Kind(Generic[_Unit, _Kept]):
     name: ClassVar[str]
     document: ClassVar[str]
     keeps: ClassVar[type[Any]]
+    _stored: ClassVar[Document[Any]]
     counted: ClassVar[tuple[str, ...]] = ()
     levels: ClassVar[tuple[str, ...]] = ("replenishment_status",)
+
+    def __init_subclass__(cls) -> None:
+        held: Any = dict[str, cls.keeps]  # type: ignore[name-defined]
+        cls._stored = Document(cls.document, held)
 
     def __init__(self, storage: Units) -> None:
         self.service: Service = storage.service
         self.units: dict[str, _Unit] = {}
         self.kept: dict[str, _Kept] = {}
+        self._doubtful = False
         self._units = storage
 
     @property
@@ -116,8 +122,10 @@ class Kind(Generic[_Unit, _Kept]):
 
     def recall(self) -> None:
         """Read from the ledger what is kept."""
-        if kept := self.service.ledger.document(self.document):
-            self.kept = wire.decode(dict[str, self.keeps], kept)  # type: ignore[name-defined]
+        found: dict[str, _Kept] | None = self._stored.of(self.service.ledger)
+        self.kept = found or {}
+        # Of units whose settings cannot be read the counts are there still.
+        self._doubtful = found is None and self.service.ledger.document(self.document) is not None
 
     def documents(self, changed: Mapping[str, _Kept] | None = None) -> dict[str, bytes]:
         """What to book, after `changed` is kept in place of what is kept now."""
@@ -142,7 +150,10 @@ class Kind(Generic[_Unit, _Kept]):
             kept = self.kept.get(name)
             if kept is None or kept.serial_number != unit.serial_number or self.is_other(kept, unit):
                 self.kept[name] = self.first_kept(unit)
-                postings += self.first_counts(name, unit)
+                if self._doubtful:
+                    self.kept[name].accuracy = "inaccurate"
+                else:
+                    postings += self.first_counts(name, unit)
         return postings
 
     # What each kind says for itself.

@@ -101,6 +101,7 @@ class Storage(Interface[Any]):
         self.settled: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
         self._found: dict[str, StorageUnit] = {}
         self._status: dict[str, UnitStatus] = {}
+        self._doubted: set[str] = set()
         self._changes = StorageChanges(self.kinds)
         self._exchange = False
 
@@ -181,6 +182,19 @@ class Storage(Interface[Any]):
                 for kind in changed:
                     kind.kept = before[kind.name]
                 raise
+        await self.doubt_what_was_lost()
+
+    async def doubt_what_was_lost(self) -> None:
+        """Take all counts for inaccurate if the ledger lacks movements; each unit's once.
+
+        Raises:
+            LedgerUnavailable: it could not be written.
+        """
+        names = set(self._names()) - self._doubted
+        if self.service.ledger.lost is None or not names:
+            return
+        await self.service.ledger.record("set", (), documents=self.doubt(names))
+        self._doubted |= names
 
     def _by_kind(self, found: Mapping[str, Any]) -> dict[str, dict[str, StorageUnit]]:
         """The units that a device names, by kind and name.

@@ -39,6 +39,9 @@ class SimulatedCashDispenser(CashDispenserCommands):
         }
         return self.layout.found(self.truth, status)
 
+    async def last_movement(self) -> int | None:
+        return self.truth.operation
+
     async def recall(self, operation: int) -> devices.CashMovement | None:
         if operation == self.truth.operation:
             return devices.CashMovement(moved=self.truth.moved)
