@@ -20,6 +20,7 @@ KINDS: Mapping[str, str] = {
     "Crypto": "crypto",
     "KeyManagement": "key_management",
     "Keyboard": "keyboard",
+    "PinPad": "pin_pad",
     "Lights": "lights",
     "TextTerminal": "text_terminal",
     "VendorMode": "vendor_mode",

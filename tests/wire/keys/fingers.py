@@ -41,7 +41,7 @@ async def pin_entered(pad: Dialogue, simulator: Dialogue, pin: str) -> None:
     active = {name: {} for name in DIGITS} | {"enter": {"terminate": True}}
     request = {"minLen": 4, "maxLen": 12, "autoEnd": False, "activeKeys": active}
     done = await entry(pad, simulator, "Keyboard.PinEntry", request, f"{pin} enter")
-    assert done["payload"] == {"digits": len(pin), "completion": "enter"}
+    assert done["payload"]["digits"] == len(pin), done
 
 
 async def secure_entered(

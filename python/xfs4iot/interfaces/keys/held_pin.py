@@ -26,6 +26,7 @@ class HeldPin:
     Attributes:
         maintained: it stays after it was used.
         prepared: what SetPinBlockData said of the block to come; None: nothing.
+        verified: how often it was verified locally.
     """
 
     def __init__(self) -> None:
@@ -33,10 +34,12 @@ class HeldPin:
         self._until = -math.inf
         self.maintained = False
         self.prepared: Any = None
+        self.verified = 0
 
     def entered(self, owner: object, seconds: float) -> None:
         """A PIN was entered on a connection, and is kept for so long."""
         self._owner, self._until = owner, trio.current_time() + seconds
+        self.verified = 0
 
     def is_held(self) -> bool:
         """Whether there is one."""

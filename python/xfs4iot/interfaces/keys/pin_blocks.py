@@ -1,0 +1,162 @@
+"""What is looked at before a PIN block is made."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Protocol
+
+from xfs4iot import devices
+from xfs4iot.devices import PinBlockRequest
+from xfs4iot.interfaces.keys.checks import illegal
+from xfs4iot.interfaces.keys.key_table import KeyTable
+from xfs4iot.interfaces.keys.purposes import ENCRYPT_PIN
+from xfs4iot.protocol import errors
+from xfs4iot.server.handler import Check, check
+
+__all__ = ["block_request", "checks"]
+
+_BOUND_TO = {
+    "ansi": ("[0-9]{12}", "the 12 right-most digits of the PAN without its check digit"),
+    "iso0": ("[0-9]{12}", "the 12 right-most digits of the PAN without its check digit"),
+    "iso3": ("[0-9]{12}", "the 12 right-most digits of the PAN without its check digit"),
+    "iso4": ("[0-9]{12,19}", "the whole PAN, 12 to 19 digits"),
+    "iso1": ("([0-9]{10})?", "a transaction field of 10 digits, or nothing"),
+    "emv": ("[0-9a-fA-F]{16}", "the challenge of the chip, 8 bytes"),
+    "ap": ("[0-9]{26}", "18 digits of the PAN and 8 of the CCS"),
+    "dieboldCo": ("[0-9]{2}", "a coordination number of 2 digits"),
+}
+"""What `customerData` has, by format."""
+_PADDED = frozenset({"ibm3624", "visa", "visa3", "diebold", "dieboldCo", "eci2", "eci3", "banksys", "ap"})
+
+
+class _On(Protocol):
+    @property
+    def table(self) -> KeyTable: ...
+
+    @property
+    def device(self) -> devices.PinPad: ...
+
+
+@check("formatNotSupported")
+def format_supported(on: _On, request: Any) -> None:
+    """whether the device makes blocks of this format"""
+    if request.format not in on.device.pin_formats:
+        raise errors.CommandError(
+            "formatNotSupported",
+            "$.format: the device makes "
+            f"{', '.join(sorted(on.device.pin_formats)) or 'none'}, not {request.format}",
+        )
+
+
+@check("invalidData")
+def data_fits(on: _On, request: Any) -> None:
+    """`customerData` and `padding`, as the format needs them"""
+    pattern, text = _BOUND_TO.get(request.format, (".*", ""))
+    if not re.fullmatch(pattern, request.customer_data or ""):
+        raise errors.InvalidData(f"$.customerData: the format {request.format} needs {text}")
+    if request.padding is None and request.format in _PADDED:
+        raise errors.InvalidData(f"$.padding is missing; the format {request.format} is filled up with it")
+
+
+@check("keyNotFound", "keyNoValue", "useViolation")
+def pin_key_usable(on: _On, request: Any) -> None:
+    """whether the key is there and may encrypt a PIN; no PIN leaves without one"""
+    if not request.key:
+        raise errors.CommandError("useViolation", "$.key is missing: no PIN leaves the device unencrypted")
+    on.table.for_use(request.key, ENCRYPT_PIN)
+
+
+def _algorithm_fits(code: str) -> Check:
+    def fits(on: _On, request: Any) -> None:
+        """whether keys of this algorithm encrypt this format: AES for format 4 alone, TDES for the others"""
+        key = on.table.loaded(request.key)
+        needed = "A" if request.format == "iso4" else "T"
+        known = key.stored.attributes.kind in on.device.pin_blocks
+        if key.algorithm != needed or not known:
+            raise illegal(
+                request.key,
+                code,
+                f"$.key: the format {request.format} is encrypted by algorithm "
+                f"{needed}, and by the kinds of keys in "
+                "pinPad.pinBlockAttributes of Common.Capabilities",
+                "algorithmNotSupported",
+            )
+
+    return check(code, name="algorithm fits")(fits)
+
+
+def _method_of(on: _On, request: Any) -> Any:
+    """The method: what is said, or else the only one."""
+    known = on.device.pin_blocks[on.table.loaded(request.key).stored.attributes.kind]
+    if request.crypto_method is None and len(known) == 1:
+        return next(iter(known))
+    return request.crypto_method
+
+
+def _method_supported(code: str) -> Check:
+    def supported(on: _On, request: Any) -> None:
+        """`cryptoMethod`, if the device has several; whether it has it"""
+        known = on.device.pin_blocks[on.table.loaded(request.key).stored.attributes.kind]
+        method = _method_of(on, request)
+        if method is None:
+            raise errors.InvalidData(f"$.cryptoMethod is missing; say one of {', '.join(sorted(known))}")
+        if method not in known:
+            text = f"$.cryptoMethod: this key encrypts PIN blocks by {', '.join(sorted(known))}"
+            if code == "unsupportedData":
+                raise errors.UnsupportedData(text)
+            raise errors.CommandError(code, text)
+
+    return check("invalidData", code, name="method supported")(supported)
+
+
+@check("keyNotFound", "keyNoValue", "useViolation")
+def second_key_usable(on: _On, request: Any) -> None:
+    """whether the key `secondEncKey` is there and may encrypt a PIN"""
+    if request.second_enc_key is None:
+        return
+    key = on.table.for_use(request.second_enc_key, ENCRYPT_PIN)
+    if key.usage != "P0" or key.algorithm != on.table.loaded(request.key).algorithm:
+        raise illegal(
+            request.second_enc_key, "useViolation", "$.secondEncKey: a key of usage P0 of the same algorithm"
+        )
+
+
+@check("invalidData")
+def xor_data_fits(on: _On, request: Any) -> None:
+    """`xorData`: as long as the block, if it counts"""
+    if request.second_enc_key is None or request.xor_data is None:
+        return
+    digits = 32 if request.format == "iso4" else 16
+    if len(request.xor_data) != digits:
+        raise errors.InvalidData(f"$.xorData has {len(request.xor_data)} digits; the block has {digits}")
+
+
+def checks(algorithm_code: str, method_code: str) -> tuple[Check, ...]:
+    """What is looked at, in order.
+
+    Args:
+        algorithm_code, method_code: how the command calls a key or method that does not fit.
+    """
+    return (
+        format_supported,
+        data_fits,
+        pin_key_usable,
+        _algorithm_fits(algorithm_code),
+        _method_supported(method_code),
+        second_key_usable,
+        xor_data_fits,
+    )
+
+
+def block_request(on: _On, request: Any) -> PinBlockRequest:
+    """What the device is given, after all checks."""
+    second = request.second_enc_key
+    return PinBlockRequest(
+        format=request.format,
+        customer_data=request.customer_data or "",
+        padding=15 if request.padding is None else request.padding,
+        key=request.key,
+        method=_method_of(on, request),
+        second_key=second,
+        xor_data=bytes.fromhex(request.xor_data) if second and request.xor_data else b"",
+    )

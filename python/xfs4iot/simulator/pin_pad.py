@@ -1,0 +1,168 @@
+"""A simulated PIN pad: makes PIN blocks, verifies PINs, and gives them to a chip."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any, ClassVar
+
+from cryptography.hazmat.primitives.constant_time import bytes_eq
+from msgspec import Meta
+
+from xfs4iot import devices
+from xfs4iot.devices import (
+    CommandEvents,
+    KeyKind,
+    LocalDesRequest,
+    LocalVisaRequest,
+    PciPtsDeviceId,
+    PinBlockRequest,
+    PinFormat,
+    PresentedPin,
+    PresentIdcRequest,
+)
+from xfs4iot.interfaces.keys.purposes import DUKPT, ENCRYPT_PIN, VERIFY_PIN_DES, VERIFY_PIN_VISA
+from xfs4iot.protocol import errors
+from xfs4iot.protocol.messages import key_management
+from xfs4iot.simulator.faults import Fault
+from xfs4iot.simulator.secure_device import SecureDevice
+from xfs4iot.simulator.secure_part import ciphers, pin_blocks
+
+__all__ = ["SimulatedPinPad"]
+
+_ECB = frozenset({"ecb"})
+_TRIES = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Settings:
+    """What a profile may say of a PIN pad.
+
+    Attributes:
+        set_pinblock_data_required: it must know what a PIN is for before it is entered.
+        card_pin: of the card whose chip PINs are given to.
+    """
+
+    set_pinblock_data_required: bool = False
+    card_pin: Annotated[str, Meta(pattern="^[0-9]{4,12}$")] = "1234"
+
+
+class SimulatedPinPad(SecureDevice, devices.PinPad):
+    """PIN blocks and PIN verification."""
+
+    Settings = _Settings
+    FAULTS: ClassVar = {
+        "pinLost": Fault("once", "the PIN is gone before it is used next, as by a loss of power"),
+    }
+    pin_formats: frozenset[PinFormat] = frozenset({"ibm3624", "ansi", "iso0", "iso1", "iso3", "iso4"})
+    pin_blocks: Mapping[KeyKind, Any] = {
+        ("P0", "T", "E"): _ECB,
+        ("P0", "T", "B"): _ECB,
+        ("P0", "A", "E"): _ECB,
+        ("P0", "A", "B"): _ECB,
+        ("B0", "T", "X"): _ECB,
+        ("B1", "T", "X"): _ECB,
+        ("B0", "A", "X"): _ECB,
+        ("B1", "A", "X"): _ECB,
+    }
+    presentation_algorithms = frozenset({"presentClear"})
+    display = frozenset({"ledThrough"})
+    idc_connect = True
+    validation_algorithms = frozenset({"des", "visa"})
+    pin_can_persist_after_use = True
+
+    def __init__(self, name: str, *arguments: Any, **more: Any) -> None:
+        super().__init__(name, *arguments, **more)
+        settings = self.configured(_Settings)
+        self.set_pinblock_data_required = settings.set_pinblock_data_required
+        self._card_pin = settings.card_pin
+        self._tries = _TRIES
+
+    def _pin(self) -> list[int]:
+        if self.faults.strikes("pinLost"):
+            self.pins.forget()
+        return self.pins.digits()
+
+    async def get_pin_block(self, request: PinBlockRequest, events: CommandEvents) -> bytes:
+        await self.at_work()
+        pin = self._pin()
+        held = self.secure.held(request.key, ENCRYPT_PIN)
+        algorithm, key = held.stored.attributes.algorithm, bytes(held.value)
+        if held.stored.attributes.usage in DUKPT:
+            told = partial(self._tell, events, request.key)
+            key = self.secure.transaction_key(request.key, held, "pin", told)
+        block = pin_blocks.plain_block(request.format, pin, request.customer_data, request.padding)
+        made = ciphers.encrypt(algorithm, key, block)
+        if request.format == "iso4":
+            made = ciphers.encrypt(
+                algorithm, key, ciphers.xor(made, pin_blocks.pan_field(request.customer_data))
+            )
+        if request.second_key is not None:
+            second = bytes(self.secure.held(request.second_key, ENCRYPT_PIN).value)
+            if request.xor_data:
+                made = ciphers.xor(made, request.xor_data)
+            made = ciphers.encrypt(algorithm, second, made)
+        return made
+
+    @staticmethod
+    def _tell(events: CommandEvents, key: str, ksn: bytes) -> None:
+        events.send(key_management.DUKPTKSNEvent(key=key, ksn=ksn))
+
+    async def set_pin_block_data(self, request: PinBlockRequest) -> None:
+        await self.at_work()
+
+    async def local_des(self, request: LocalDesRequest) -> bool:
+        await self.at_work()
+        pin = "".join(map(str, self._pin()))[: request.max_pin]
+        key = bytes(self.secure.held(request.key, VERIFY_PIN_DES).value)
+        natural = pin_blocks.ibm3624_pin(key, request.validation_data, request.dec_table, request.max_pin)
+        expected = pin_blocks.reference_digits(natural, request.offset, request.no_leading_zero)
+        compared = request.val_digits
+        return bytes_eq(pin[-compared:].encode(), expected[: len(pin)][-compared:].encode())
+
+    async def local_visa(self, request: LocalVisaRequest) -> bool:
+        await self.at_work()
+        key = bytes(self.secure.held(request.key, VERIFY_PIN_VISA).value)
+        made = pin_blocks.pvv(key, request.account, request.key_index, self._pin())
+        return bytes_eq(made.encode(), request.pvv[:4].encode())
+
+    async def present_idc(self, request: PresentIdcRequest) -> PresentedPin:
+        await self.at_work()
+        if request.protocol not in ("chipT0", "chipT1"):
+            raise errors.CommandError("protocolNotSupported", "$.chipProtocol: chipT0 or chipT1")
+        pin = "".join(map(str, self._pin()))
+        block = int(f"2{len(pin):X}{pin}".ljust(16, "F"), 16)
+        bits = 8 * len(request.chip_data) - 8 * request.pin_pointer - request.pin_offset - 64
+        if bits < 0 or request.pin_offset > 7:
+            raise errors.CommandError(
+                "invalidData", "$.algorithmData: the PIN does not fit there into chipData"
+            )
+        command = int.from_bytes(request.chip_data, "big")
+        command = (command & ~(((1 << 64) - 1) << bits)) | (block << bits)
+        return PresentedPin(request.protocol, self._chip(command.to_bytes(len(request.chip_data), "big")))
+
+    def _chip(self, command: bytes) -> bytes:
+        """What the chip says to VERIFY: right, wrong and how many tries are left, or blocked."""
+        right = bytes.fromhex(f"2{len(self._card_pin):X}{self._card_pin}".ljust(16, "F"))
+        if command[:1] != b"\0" or command[1:2] != b"\x20" or command[5:13] != right:
+            if self._tries == 0:
+                return bytes.fromhex("6983")
+            self._tries -= 1
+            return bytes([0x63, 0xC0 | self._tries]) if self._tries else bytes.fromhex("6983")
+        if self._tries == 0:
+            return bytes.fromhex("6983")
+        self._tries = _TRIES
+        return bytes.fromhex("9000")
+
+    async def maintain_pin(self, maintain: bool) -> None:
+        await self.at_work()
+
+    async def reset_pin_pad(self) -> None:
+        await self.at_work()
+        self.pins.forget()
+
+    async def get_query_pcipts_device_id(self) -> PciPtsDeviceId:
+        return PciPtsDeviceId(
+            manufacturer_identifier="xfs4iot", model_identifier="simulated", firmware_identifier="1"
+        )

@@ -1,0 +1,89 @@
+"""PIN blocks and the verification of PINs against published examples, and another implementation."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import psec
+
+from xfs4iot.simulator.secure_part import ciphers, dukpt, pin_blocks
+
+KEY = bytes.fromhex("0123456789ABCDEFFEDCBA9876543210")
+PAN = "1122334455667788"
+
+
+@pytest.mark.parametrize(
+    ("pan", "expected"), [("43219876543210987", "0412AC89ABCDEF67"), ("4012345678909", "041274EDCBA9876F")]
+)
+def test_format_0(pan: str, expected: str) -> None:
+    made = pin_blocks.plain_block("iso0", [1, 2, 3, 4], pan[-13:-1], 15)
+    assert made.hex().upper() == expected
+    assert pin_blocks.plain_block("ansi", [1, 2, 3, 4], pan[-13:-1], 15) == made
+
+
+def test_format_0_by_dukpt_is_that_of_x9_24() -> None:
+    initial = bytes.fromhex("6AC292FAA1315B4D858AB3A3D7D5933A")
+    key = dukpt.working_key("T", initial, bytes.fromhex("FFFF9876543210E00001"), "pin")
+    block = pin_blocks.plain_block("iso0", [1, 2, 3, 4], "401234567890", 15)
+    assert ciphers.encrypt("T", key, block).hex().upper() == "1B9C1845EB993A7A"
+
+
+@pytest.mark.parametrize("format", ["iso1", "iso3"])
+def test_formats_with_random_fill_differ_and_hold_the_pin(format: str) -> None:
+    data = "12345" if format == "iso1" else PAN[-13:-1]
+    made = {pin_blocks.plain_block(format, [1, 2, 3, 4], data, 15) for _ in range(64)}
+    assert len(made) > 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for block in made:
+            if format == "iso3":
+                assert psec.pinblock.decode_pinblock_iso_3(block, PAN) == "1234"
+            else:
+                assert block.hex().startswith("14123412345")
+
+
+def test_format_4() -> None:
+    key, pan = bytes.fromhex("00112233445566778899AABBCCDDEEFF"), "1234567890123456789"
+    assert pin_blocks.pan_field(pan).hex() == "71234567890123456789000000000000"
+    field = pin_blocks.plain_block("iso4", [1, 2, 3, 4], "", 15)
+    assert field.hex().startswith("441234aaaaaaaaaa")
+    fixed = bytes.fromhex("441234AAAAAAAAAAFFFFFFFFFFFFFFFF")
+    once = ciphers.encrypt("A", key, fixed)
+    made = ciphers.encrypt("A", key, ciphers.xor(once, pin_blocks.pan_field(pan)))
+    assert made.hex().upper() == "28B41FDDD29B743E93124BD8E32D921E"
+
+
+def test_format_ibm_3624() -> None:
+    assert pin_blocks.plain_block("ibm3624", [1, 2, 3, 4, 5], "", 12).hex() == "12345ccccccccccc"
+
+
+@pytest.mark.parametrize("pin", ["4524", "0000", "9999"])
+def test_a_pvv_agrees_with_another_implementation(pin: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = psec.pin.generate_visa_pvv(KEY, "3", pin, PAN)
+    assert pin_blocks.pvv(KEY, PAN[-12:-1], "3", list(map(int, pin))) == expected
+
+
+def test_the_published_pvv() -> None:
+    assert pin_blocks.pvv(KEY, PAN[-12:-1], "3", [4, 5, 2, 4]) == "4021"
+
+
+@pytest.mark.parametrize("offset", ["0000", "1234", "9876"])
+def test_an_ibm_3624_pin_agrees_with_another_implementation(offset: str) -> None:
+    table = "1234567890123456"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = psec.pin.generate_ibm3624_pin(KEY, table, offset, PAN, 0, 16, "0")
+    natural = pin_blocks.ibm3624_pin(KEY, PAN, table, 4)
+    assert pin_blocks.reference_digits(natural, offset, False) == expected
+
+
+def test_a_leading_zero_counts_as_one() -> None:
+    assert pin_blocks.reference_digits("0123", "", True) == "1123"
+    assert pin_blocks.reference_digits("9123", "1000", True) == "1123"
+    assert pin_blocks.reference_digits("0123", "", False) == "0123"
