@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import msgspec
+import trio
 
 from xfs4iot import devices
 from xfs4iot.devices import (
     Authentication,
     DataToSign,
+    DeviceSignedItem,
     ImportedKey,
+    IssuerSignedItem,
+    KeyAttributes,
     KeyImport,
     KeyKind,
+    RsaKeyPairRequest,
     StoredKey,
     VerifyMethods,
 )
-from xfs4iot.devices.key_management import AuthenticationMethod
+from xfs4iot.devices.key_management import AuthenticationMethod, SignatureAlgorithm
 from xfs4iot.interfaces.keys.authentication import MAC_METHODS
 from xfs4iot.interfaces.keys.purposes import VERIFY_SIGNATURE
 from xfs4iot.protocol import errors
@@ -25,7 +31,7 @@ from xfs4iot.protocol.messages import key_management as messages
 from xfs4iot.simulator.commands import Completion, Request, command
 from xfs4iot.simulator.faults import Fault
 from xfs4iot.simulator.secure_device import SecureDevice, SecureSettings
-from xfs4iot.simulator.secure_part import rsa_keys
+from xfs4iot.simulator.secure_part import factory, rsa_keys
 
 __all__ = ["SimulatedKeyManagement"]
 
@@ -59,10 +65,35 @@ _SIGNED = VerifyMethods(frozenset({"rsassaPkcs1V15", "rsassaPss"}), frozenset({"
 _AUTHENTICATION_METHODS: frozenset[AuthenticationMethod] = frozenset({"sigHost", "cbcmac", "cmac"})
 
 
+_SIGNED_BY: SignatureAlgorithm = "rsassaPkcs1V15"
+
+
 class ShownKeys(Completion):
     """Names of the keys that the module has."""
 
     keys: list[str]
+
+
+class SignAsManufacturer(Request):
+    """The manufacturer signs something.
+
+    Attributes:
+        data: what.
+    """
+
+    data: bytes | None = None
+
+
+class SignedByManufacturer(Completion):
+    """What the manufacturer has signed.
+
+    Attributes:
+        signature: RSASSA-PKCS1-v1_5 by SHA-256.
+        issuer_key: the manufacturer's public key, PKCS#1.
+    """
+
+    signature: bytes
+    issuer_key: bytes
 
 
 class LoseKey(Request):
@@ -99,6 +130,10 @@ class SimulatedKeyManagement(SecureDevice, devices.KeyManagement):
     }
     key_block_import_formats = frozenset({"A", "B", "C", "D"})
     des_key_length = frozenset({"single", "double", "triple"})
+    rsa_authentication_scheme = frozenset({"twoPartySig"})
+    rsa_signature_algorithm = frozenset({"pkcs1V15", "pss"})
+    rsa_crypt_algorithm = frozenset({"pkcs1V15", "oaep"})
+    signature_scheme = frozenset({"randomNumber", "exportDeviceId"})
     symmetric_key_management_methods = frozenset({"masterKey", "tdesDukpt"})
 
     _to_sign: bytes | None = None
@@ -108,6 +143,7 @@ class SimulatedKeyManagement(SecureDevice, devices.KeyManagement):
         settings = self.configured(SecureSettings)
         self.key_num = settings.key_room
         self.deletion_needs_authentication = settings.deletion_needs_authentication
+        factory.make(self.secure)
 
     async def stored_keys(self) -> Mapping[str, StoredKey]:
         return self.secure.keys
@@ -134,6 +170,58 @@ class SimulatedKeyManagement(SecureDevice, devices.KeyManagement):
     async def generate_kcv(self, name: str, mode: Literal["self", "zero"]) -> bytes:
         await self.at_work()
         return self.secure.check_value(name, mode)
+
+    async def start_key_exchange(self) -> bytes:
+        await self.at_work()
+        return self.loading.start_exchange()
+
+    async def generate_rsa_key_pair(self, request: RsaKeyPairRequest) -> StoredKey:
+        await self.at_work()
+        bits = request.modulus_length or 2048
+        if bits not in (2048, 3072, 4096):
+            raise errors.CommandError("invalidModulusLength", "$.modulusLength: 2048, 3072 or 4096 bits")
+        make = partial(rsa_keys.generate, bits, request.exponent or 65537)
+        try:
+            key = await trio.to_thread.run_sync(make, abandon_on_cancel=True)
+        except ValueError:
+            raise errors.CommandError(
+                "keyGenerationError", "$.exponentValue: the module makes keys of exponent 3 or 65537"
+            ) from None
+        both = request.use == "rsaPrivate"
+        attributes = KeyAttributes(
+            usage="K3" if both else "S0", algorithm="R", mode_of_use="T" if both else "S"
+        )
+        stored = StoredKey(attributes, bits)
+        self.secure.put(request.name, stored, rsa_keys.stored(key))
+        return stored
+
+    async def export_rsa_issuer_signed_item(self, name: str | None) -> IssuerSignedItem:
+        await self.at_work()
+        if name not in (None, factory.CRYPT_KEY, factory.SIGNING_KEY):
+            raise errors.CommandError("accessDenied", "$.name: the manufacturer has not signed this key")
+        value = self._item(name)
+        issuer = factory.issuer(self.secure)
+        return IssuerSignedItem(value, _SIGNED_BY, rsa_keys.sign(issuer, _SIGNED_BY, "sha256", value))
+
+    async def export_rsa_device_signed_item(
+        self, name: str | None, signing_key: str | None, algorithm: SignatureAlgorithm
+    ) -> DeviceSignedItem:
+        await self.at_work()
+        value = self._item(name)
+        own = None
+        if name is not None:
+            key = rsa_keys.private_key(self.secure.held(name).value)
+            own = rsa_keys.sign(key, _SIGNED_BY, "sha256", value)
+        signature = None
+        if signing_key is not None:
+            signature = self.secure.sign(signing_key, algorithm, "sha256", value)
+        return DeviceSignedItem(value, own, signature)
+
+    def _item(self, name: str | None) -> bytes:
+        """The device's id, or a public key."""
+        if name is None:
+            return f"xfs4iot simulated {self.name}".encode()
+        return rsa_keys.exported(rsa_keys.public_of(self.secure.held(name).value))
 
     async def start_authenticate(self, key: str | None, initialization: bool) -> DataToSign:
         self._to_sign = self.secure.random(32)
@@ -171,6 +259,17 @@ class SimulatedKeyManagement(SecureDevice, devices.KeyManagement):
     async def reset_key_management(self) -> None:
         await self.at_work()
         self.loading.forget()
+
+    @command
+    def sign_as_manufacturer(self, request: SignAsManufacturer) -> SignedByManufacturer:
+        """The manufacturer signs something, such as the public key of a host."""
+        if not request.data:
+            raise errors.InvalidData("$.data is missing; give what is to be signed, base64")
+        issuer = factory.issuer(self.secure)
+        return SignedByManufacturer(
+            signature=rsa_keys.sign(issuer, _SIGNED_BY, "sha256", request.data),
+            issuer_key=rsa_keys.exported(issuer.public_key()),
+        )
 
     @command
     def lose_key(self, request: LoseKey) -> None:

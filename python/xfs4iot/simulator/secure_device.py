@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
@@ -45,7 +45,7 @@ class SecureSettings:
     """What a profile may say of a device with keys.
 
     Attributes:
-        key_room: how many keys there is room for.
+        key_room: how many keys there is room for, besides those that are there from the beginning.
         keys: that are there from the beginning, by name.
         deletion_needs_authentication: keys are only deleted for a host that has authenticated itself.
     """
@@ -53,11 +53,6 @@ class SecureSettings:
     deletion_needs_authentication: bool = False
     key_room: Annotated[int, Meta(ge=1)] = 256
     keys: Mapping[str, TestKey] = field(default_factory=dict)
-
-    def mistakes(self) -> Iterator[tuple[tuple[str, ...], str]]:
-        """What no single value shows: the way to it, and what to do."""
-        if len(self.keys) > self.key_room:
-            yield ("key_room",), f"{len(self.keys)} or more, for the keys that are there from the beginning"
 
 
 class SecureDevice(SimulatedDevice):

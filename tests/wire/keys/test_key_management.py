@@ -363,7 +363,7 @@ async def test_keys_outlive_a_restart_and_the_table_says_what_the_device_has(tmp
                 assert await pad.failure(IMPORT, request) == "hardwareError"
                 await simulator.success("Simulator.LoseKey", {"key": "lost"})
             else:
-                told = {name: one["loaded"] for name, one in (await details(pad)).items()}
+                told = {name: one["loaded"] for name, one in (await details(pad)).items() if name[0] != "_"}
                 assert told == {"K": "yes", "kept": "yes", "lost": "no", "unbooked": "yes"}
                 request = {"key": "lost", "keyCheckMode": "zero"}
                 assert await pad.failure("KeyManagement.GenerateKCV", request) == "keyNoValue"
@@ -380,9 +380,9 @@ async def test_keys_outlive_a_restart_and_the_table_says_what_the_device_has(tmp
 async def test_a_full_table_takes_no_more(nursery: trio.Nursery, tmp_path: Path) -> None:
     pad = await pad_with(nursery, tmp_path, "key_room = 2", K=("K1", "A", "D", KBPK.hex()))
     request = {"key": "one", "value": block("P0 T E", TDES), "decryptKey": "K"}
-    await pad.success(IMPORT, request)
-    await pad.success(IMPORT, request)
-    assert await pad.failure(IMPORT, {**request, "key": "two"}) == "noKeyRam"
+    for name in ("one", "two", "one"):
+        await pad.success(IMPORT, {**request, "key": name})
+    assert await pad.failure(IMPORT, {**request, "key": "three"}) == "noKeyRam"
 
 
 async def test_a_host_authenticates_itself_before_keys_are_deleted(

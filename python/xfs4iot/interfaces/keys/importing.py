@@ -354,7 +354,7 @@ def require_room(on: _On, name: str | None) -> None:
         CommandError: `noKeyRam`.
     """
     if on.device.key_num is not None and on.table.find(name or "") is None:
-        held = sum(1 for key in on.table.keys.values() if key.loaded != "no")
+        held = sum(1 for key in on.table.keys.values() if key.loaded != "no" and not key.stored.preloaded)
         if held >= on.device.key_num:
             raise errors.CommandError(
                 "noKeyRam", f"there is room for {on.device.key_num} keys; see KeyManagement.DeleteKey"

@@ -5,8 +5,9 @@ see `purposes`. A key is booked after the device has taken it; the device's own 
 opened and whenever an operation ended otherwise than it should, settles what a loss of power left open. A key
 that is entered in parts replaces one of the same name only when it is whole, see `components`.
 
-`encryptionState` follows from the table: `notInitialized` without keys, `initialized` with keys for loading
-keys only, `ready` with others. Every refused use of a key is told to everybody as IllegalKeyAccessEvent.
+`encryptionState` follows from the symmetric keys of the table: `notInitialized` without keys, `initialized`
+with keys for loading keys only, `ready` with others. Every refused use of a key is told to everybody as
+IllegalKeyAccessEvent.
 """
 
 from __future__ import annotations
@@ -141,9 +142,10 @@ class KeyManagement(Interface[devices.KeyManagement]):
 
     def _show(self) -> None:
         """Make the status say what the keys are good for."""
-        usages = [key.usage for key in self.table.keys.values() if key.loaded == "yes"]
+        keys = self.table.keys.values()
+        usages = [key.usage for key in keys if key.loaded == "yes" and key.algorithm != "R"]
         state: Literal["ready", "initialized", "notInitialized"]
-        if any(usage[0] not in "KS" for usage in usages):
+        if any(usage[0] != "K" for usage in usages):
             state = "ready"
         elif any(usage[0] == "K" for usage in usages):
             state = "initialized"

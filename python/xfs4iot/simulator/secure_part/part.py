@@ -65,7 +65,8 @@ class SecurePart:
             CommandError: `noKeyRam`, `invalidKeyLength`, `duplicateKey` for a key that was preloaded.
         """
         before = self.store.keys.get(name)
-        if before is None and len(self.store.keys) >= self._room:
+        loaded = sum(not held.stored.preloaded for held in self.store.keys.values())
+        if before is None and not stored.preloaded and loaded >= self._room:
             raise errors.CommandError("noKeyRam", f"there is room for {self._room} keys; delete some")
         if before is not None and before.stored.preloaded and not stored.preloaded:
             raise errors.CommandError("duplicateKey", "the key was preloaded and cannot be replaced")
