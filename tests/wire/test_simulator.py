@@ -362,3 +362,58 @@ async def test_serial_numbers_of_the_items_are_read_and_followed(
     assert await read() == [("typeEUR100", "output"), ("typeEUR20", "output")]
     await simulator.success("Simulator.TakeItems")
     assert await read() == [("typeEUR100", "customer"), ("typeEUR20", "customer")]
+
+
+@pytest.fixture
+async def slow(slow_atm: xfs4iot.Publisher, nursery: trio.Nursery) -> tuple[Dialogue, Dialogue]:
+    """Conversations with a slow dispenser and with its simulator; the clock stands still."""
+    simulator: Dialogue = await nursery.start(dialogue, slow_atm.uri("Simulator"))
+    dispenser: Dialogue = await nursery.start(dialogue, slow_atm.uri("CashDispenser"))
+    await present(dispenser, 230)
+    await simulator.success("Simulator.StopClock")
+    return dispenser, simulator
+
+
+@pytest.mark.parametrize("taken", [1, 2, None])
+async def test_a_customer_may_take_notes_while_they_are_retracted(
+    slow: tuple[Dialogue, Dialogue], taken: int | None
+) -> None:
+    dispenser, simulator = slow
+    request = await dispenser.send("CashManagement.Retract", {"location": {"retractArea": "retract"}})
+    await dispenser.until("acknowledge", request)
+    await simulator.success("Simulator.Advance", {"milliseconds": 300})
+    await simulator.success("Simulator.TakeItems", {} if taken is None else {"count": taken})
+    await simulator.success("Simulator.StartClock")
+    completion = await dispenser.until("completion", request)
+    assert completion["payload"]["errorCode"] == "itemsTaken"
+    await laws(dispenser, simulator)
+
+
+async def test_notes_may_be_taken_while_the_device_is_reset(slow: tuple[Dialogue, Dialogue]) -> None:
+    dispenser, simulator = slow
+    request = await dispenser.send("CashManagement.Reset", {"position": {"target": "reject"}})
+    await dispenser.until("acknowledge", request)
+    await simulator.success("Simulator.Advance", {"milliseconds": 300})
+    await simulator.success("Simulator.TakeItems", {"count": 1})
+    await simulator.success("Simulator.StartClock")
+    await dispenser.until("completion", request)
+    await laws(dispenser, simulator)
+
+
+async def test_a_delayed_dispense_ends_at_its_timeout(dispenser: Dialogue, simulator: Dialogue) -> None:
+    await simulator.success("Simulator.Inject", {"fault": "delayed", "count": 3600})
+    began = trio.current_time()
+    completion = await dispenser.completion(*DISPENSE, timeout=300)
+    assert outcome(completion) == "timeOut"
+    assert trio.current_time() - began < 60
+    await laws(dispenser, simulator)
+    await dispenser.success(*DISPENSE)
+
+
+async def test_a_delayed_dispense_can_be_cancelled(dispenser: Dialogue, simulator: Dialogue) -> None:
+    await simulator.success("Simulator.StopClock")
+    await simulator.success("Simulator.Inject", {"fault": "delayed", "count": 3600})
+    request = await dispenser.send(*DISPENSE)
+    await dispenser.until("event", request)
+    await dispenser.success("Common.Cancel", {"requestIds": [request]})
+    assert outcome(await dispenser.until("completion", request)) == "canceled"

@@ -273,7 +273,9 @@ class Command:
             raise
         finally:
             _running.reset(before)
-        if scope.cancelled_caught:
+        # A device that stops early says that it was cancelled; it cannot tell by whom.
+        stopped_early = isinstance(outcome, errors.Canceled) and self.cancel_requested
+        if scope.cancelled_caught or stopped_early:
             if self.canceled:
                 outcome = errors.Canceled(f"{self.name} was cancelled")
             else:

@@ -306,3 +306,39 @@ async def test_a_dispense_out_of_time_stops_and_is_booked(
     assert await dispenser.failure("CashDispenser.Dispense", payload, timeout=300) == "timeOut"
     assert sum((await truth(simulator)).get("stacker", {}).values()) < 10
     await laws(dispenser, simulator)
+
+
+async def test_a_unit_that_feeds_nothing_is_left_out_of_the_next_mix(
+    dispenser: Dialogue, simulator: Dialogue
+) -> None:
+    await simulator.success("Simulator.EmptyUnit", {"unit": "unit2"})
+    seventy = {"denomination": amount(70)}
+    request = await dispenser.send("CashDispenser.Dispense", seventy)
+    completion = await dispenser.until("completion", request)
+    assert completion["payload"]["errorCode"] == "cashUnitError"
+    event = await dispenser.until("event", request, "Storage.StorageErrorEvent")
+    assert event["payload"]["failure"] == "empty"
+    assert (await unit(dispenser, "unit2"))["status"]["replenishmentStatus"] == "empty"
+    paid = await dispenser.success("CashDispenser.Dispense", seventy)
+    assert paid["denomination"]["values"] == {"unit1": 2, "unit3": 1}
+    await dispenser.success("CashDispenser.Reject")
+    assert await dispenser.failure("CashDispenser.Dispense", {"denomination": chosen({"unit2": 1})})
+    await dispenser.success("Storage.StartExchange")
+    filled = {"unit2": {"cash": {"status": {"initial": {"typeEUR20": {"fit": 100}}}}}}
+    await simulator.success("Simulator.FillUnit", {"unit": "unit2", "count": 100})
+    await dispenser.success("Storage.SetStorage", {"storage": filled})
+    await dispenser.success("Storage.EndExchange")
+    paid = await dispenser.success("CashDispenser.Dispense", seventy)
+    assert paid["denomination"]["values"] == {"unit2": 1, "unit3": 1}
+    await dispenser.success("CashDispenser.Reject")
+
+
+async def test_a_test_that_feeds_an_item_brings_a_unit_back(dispenser: Dialogue, simulator: Dialogue) -> None:
+    await simulator.success("Simulator.EmptyUnit", {"unit": "unit2"})
+    assert await dispenser.failure("CashDispenser.Dispense", {"denomination": amount(20)}) == "cashUnitError"
+    await simulator.success("Simulator.FillUnit", {"unit": "unit2", "count": 20})
+    assert (await unit(dispenser, "unit2"))["status"]["replenishmentStatus"] == "empty"
+    await dispenser.success("CashDispenser.TestCashUnits", {"target": {"target": "reject"}})
+    assert (await unit(dispenser, "unit2"))["status"]["replenishmentStatus"] == "ok"
+    paid = await dispenser.success("CashDispenser.Dispense", {"denomination": amount(20)})
+    assert paid["denomination"]["values"] == {"unit2": 1}

@@ -443,7 +443,7 @@ class CashDispenser(Interface[devices.CashDispenser]):
         where = _test_target(self, request)
         units: list[str] = []
         for unit in self.cash.names_of_type("cashOut"):
-            if reason := self.cash.out_of_use(unit):
+            if reason := self.cash.out_of_use(unit, tried=True):
                 self.cash.storage.error(command, reason.failure, reason.units)
             else:
                 units.append(unit)

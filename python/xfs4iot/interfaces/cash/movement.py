@@ -37,7 +37,7 @@ import msgspec
 import trio
 
 from xfs4iot import devices
-from xfs4iot.devices import CashMovement, CashUnitError, ItemsMoved, implements
+from xfs4iot.devices import CashMovement, CashUnitError, ItemsMoved, Tested, implements
 from xfs4iot.interfaces.cash.counts import Booking
 from xfs4iot.interfaces.cash.places import Places
 from xfs4iot.interfaces.cash.reported import dispensed_as_asked, require_counts_possible, require_possible
@@ -232,10 +232,6 @@ class CashMovements:
             del self._held[intent.id]
             storage.unsettled = frozenset()
             raise
-        if isinstance(result.failure, errors.Canceled) and not command.canceled:
-            result = dataclasses.replace(
-                result, failure=errors.TimeOut(f"{command.name} was not done within its timeout")
-            )
         whole = result
         if clears is not None and result.failure is None:
             whole = self._cleared(command, result, tuple(clears(result)))
@@ -353,8 +349,14 @@ class CashMovements:
         if moved_unknown:
             inaccurate = inaccurate | _units(intent)
         failure = result.failure if result is not None else None
+        empty: set[str] = set()
         if isinstance(failure, CashUnitError) and failure.failure == "empty":
-            inaccurate = inaccurate | {unit for unit in failure.units if self.cash.counts.total(unit)}
+            empty = {unit for unit in failure.units if self.cash.counts.total(unit)}
+            inaccurate = inaccurate | empty
+        if isinstance(result, Tested):
+            fed_nothing = {name for name, why in result.failed.items() if why == "empty"}
+            empty |= {name for name in fed_nothing if self.cash.counts.total(name)}
+        learnt = self.cash.learn(empty, () if result is None else result.moved)
         consequence = self.consequences.get(intent.kind)
         told = None if moved_unknown else result
         documents = consequence(intent.detail, told, booking) if consequence is not None else {}
@@ -369,7 +371,11 @@ class CashMovements:
             intent,
             booking.postings,
             outcome=outcome,
-            documents={**documents, **(storage.doubt(inaccurate) if inaccurate else {})},
+            documents={
+                **documents,
+                **(self.cash.documents() if learnt else {}),
+                **(storage.doubt(inaccurate) if inaccurate else {}),
+            },
         )
         if self.places is not None:
             self.places.followed(intent.kind, intent.detail, told)

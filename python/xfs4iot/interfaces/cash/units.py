@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from xfs4iot.devices import CashUnit, CashUnitError, UnitFailure
+from xfs4iot.devices import CashUnit, CashUnitError, ItemsMoved, UnitFailure
 from xfs4iot.interfaces.cash.counts import CashCounts, item_counts
 from xfs4iot.interfaces.cash.money import is_item_value
 from xfs4iot.interfaces.storage.kind import Kept, Kind, Setting, require_countable
@@ -173,10 +173,13 @@ class CashKept(Kept):
     Attributes:
         configuration: of the unit.
         cash_items: ids of the items that the device says it can hold.
+        found_empty: whether it has fed nothing though the books have items in it: it is left out until
+            something says that there are items in it again.
     """
 
     configuration: Configuration = Configuration()
     cash_items: tuple[str, ...] = ()
+    found_empty: bool = False
 
 
 class CashUnits(Kind[CashUnit, CashKept]):
@@ -237,8 +240,12 @@ class CashUnits(Kind[CashUnit, CashKept]):
         """What a unit is configured for."""
         return self.kept[unit].configuration
 
-    def out_of_use(self, unit: str) -> CashUnitError | None:
-        """Why nothing can be dispensed from a unit; None if something can."""
+    def out_of_use(self, unit: str, *, tried: bool = False) -> CashUnitError | None:
+        """Why nothing can be dispensed from a unit; None if something can.
+
+        Args:
+            tried: whether it is to be found out if a unit that fed nothing feeds again.
+        """
         status = self.storage.hardware_status(unit)
         if status != "ok":
             failure: UnitFailure = "notConfigured" if status == "notConfigured" else "error"
@@ -249,7 +256,23 @@ class CashUnits(Kind[CashUnit, CashKept]):
             )
         if self.counts.total(unit) <= 0:
             return CashUnitError("empty", [unit], f"unit {unit!r} is empty; see Storage.SetStorage")
+        if self.kept[unit].found_empty and not tried:
+            return CashUnitError(
+                "empty",
+                [unit],
+                f"unit {unit!r} has fed no items; replenish it and set its count (Storage.SetStorage), "
+                "or see that it feeds (CashDispenser.TestCashUnits)",
+            )
         return None
+
+    def learn(self, empty: Iterable[str], moved: Iterable[ItemsMoved]) -> bool:
+        """Take notice of units that fed nothing, and of those that fed or took items; whether that is new."""
+        before = {name: kept.found_empty for name, kept in self.kept.items()}
+        for name in {place for items in moved for place in (items.source, items.target)} & before.keys():
+            self.kept[name].found_empty = False
+        for name in before.keys() & set(empty):
+            self.kept[name].found_empty = True
+        return before != {name: kept.found_empty for name, kept in self.kept.items()}
 
     def names_of_type(self, *types: str) -> list[str]:
         """Units configured for one of these uses, by index."""
@@ -262,7 +285,7 @@ class CashUnits(Kind[CashUnit, CashKept]):
     def replenishment_status(self, unit: str) -> Replenishment:
         """`full`, `empty`, `low`, `high` or `ok`, by count and thresholds."""
         layout, configuration = self.units[unit], self.configuration(unit)
-        count = self.counts.total(unit)
+        count = 0 if self.kept[unit].found_empty else self.counts.total(unit)
         retracts = bool(configuration.types & {"cashInRetract", "cashOutRetract"})
         operations = self.counts.total(unit, "in.retractOperations")
         if layout.capacity and count >= layout.capacity:
@@ -291,7 +314,7 @@ class CashUnits(Kind[CashUnit, CashKept]):
             initial = item_counts(wanted.status.initial)
             _check_initial(initial, after, unit, f"{path}.status.initial")
             postings = self.counts.begin_anew(name, initial)
-            kept = msgspec.structs.replace(kept, accuracy="accurateSet")
+            kept = msgspec.structs.replace(kept, accuracy="accurateSet", found_empty=False)
         changes_kind = after.kind != kept.configuration.kind
         return Setting(
             msgspec.structs.replace(kept, configuration=after),

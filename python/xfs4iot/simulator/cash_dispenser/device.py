@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Literal
 
+import trio
+
 from xfs4iot import devices
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import cash_dispenser, cash_management, storage
@@ -23,6 +25,9 @@ from xfs4iot.simulator.cash_dispenser.faults import STATUS_OF_FAULT
 from xfs4iot.simulator.clock import Timeline
 
 __all__ = ["SimulatedCashDispenser"]
+
+_LOOK_SECONDS = 0.05
+"""How often a dispenser that waits looks whether the client has given up."""
 
 
 class SimulatedCashDispenser(CashDispenserCommands):
@@ -58,7 +63,8 @@ class SimulatedCashDispenser(CashDispenserCommands):
         self._read = []
         if late := self.faults.take("delayed"):
             events.send(cash_dispenser.DelayedDispenseEvent(delay=Decimal(late)))
-            await self.clock.until(self.clock.now + late)
+            if not await self._wait(late, events):
+                raise errors.Canceled("the dispense was cancelled before it began")
             self._timeline = Timeline(self.clock)
         events.send(cash_dispenser.StartDispenseEvent())
         failure: errors.XfsError | None = None
@@ -75,6 +81,16 @@ class SimulatedCashDispenser(CashDispenserCommands):
             )
             events.send(cash_management.InfoAvailableEvent(item_info_summary=[summary]))
         return devices.Dispensed(moved=self.truth.moved, failure=failure, bunches=self._bunches() or 1)
+
+    async def _wait(self, seconds: float, events: devices.CashEvents) -> bool:
+        """Wait; False if the client gives up meanwhile."""
+        until = self.clock.now + seconds
+        while self.clock.now < until:
+            if events.cancel_requested:
+                return False
+            with trio.move_on_after(_LOOK_SECONDS):
+                await self.clock.until(until)
+        return True
 
     async def present(self, position: str, events: devices.CashEvents) -> devices.Presented:
         self._require_way()
@@ -147,7 +163,10 @@ class SimulatedCashDispenser(CashDispenserCommands):
         self._require_no_foreign_items()
         self._begin(events)
         target = request.destination.unit or request.destination.target
+        taken = self._times_taken
         failure = await self._bring_all(("stacker", "output"), target)
+        if failure is None and self._times_taken != taken:
+            failure = errors.CommandError("itemsTaken", "items were taken before they were retracted")
         if failure is None:
             self.truth.shutter = "closed"
         self._show()

@@ -42,6 +42,7 @@ class CashMachine(SimulatedDevice, devices.CashDispenser, devices.PowerManagemen
         self.classification: list[cash_management.ClassificationElement] = []
         self.bank_notes = self.layout.bank_notes
         self._timeline: Timeline | None = None
+        self._times_taken = 0
         self._lost_sight = False
         self._exchange = False
         self._read: list[cash_management.ItemInfo] = []
@@ -223,6 +224,8 @@ class CashMachine(SimulatedDevice, devices.CashDispenser, devices.PowerManagemen
         for origin, count in items.items():
             for _ in range(count):
                 await self._time(1 / total)
+                if not self.truth.at(source).get(origin):
+                    break  # a customer is quicker
                 if source != "transport" and self.faults.strikes("jam"):
                     self.truth.move(source, "transport", origin)
                     return self._tell_jam("an item is")
@@ -256,6 +259,7 @@ class CashMachine(SimulatedDevice, devices.CashDispenser, devices.PowerManagemen
         before = self.truth.at("output")
         if not before:
             raise errors.SequenceError("there is nothing at the output to take")
+        self._times_taken += 1
         taken = self.truth.shift("output", "customer", count=count)
         self._reads_move("output", "customer", taken)
         after = self.truth.at("output")
