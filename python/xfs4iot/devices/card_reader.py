@@ -196,11 +196,11 @@ class CardReader(
     guards_card: bool = False
     eject_after: float | None = None
 
-    _contact: Literal["none", "off", "on"] = "none"
+    _chip_contact: Literal["none", "off", "on"] = "none"
     """Whether the chip of the card was ever in contact, and is powered; the service's."""
-    _takings: int = 0
+    _card_takings: int = 0
     """How often a card was taken, so that the service sees one that is taken while it is still moving."""
-    _sightings: int = 0
+    _card_sightings: int = 0
     """How often the device has told where the card is."""
 
     @property
@@ -213,18 +213,18 @@ class CardReader(
         status = self.status.card_reader
         if place not in _MEDIA:
             place = None
-        self._sightings += 1
+        self._card_sightings += 1
         if status.media is not None and status.media != _MEDIA[place]:
             new = status.media == "notPresent"
             status.media = _MEDIA[place]
             if status.chip_power is not None and (new or place in _WITHOUT_CONTACT):
                 status.chip_power = _WITHOUT_CONTACT.get(place, "poweredOff")
         if place in _WITHOUT_CONTACT:
-            self._contact = "none"
+            self._chip_contact = "none"
 
     def card_taken(self) -> None:
         """The card was taken from the exit, or pulled out: sends `MediaRemovedEvent`."""
-        self._takings += 1
+        self._card_takings += 1
         self.card_at(None)
         self.send(messages.MediaRemovedEvent())
 

@@ -16,6 +16,7 @@ __all__ = ["KINDS", "device_class"]
 
 KINDS: Mapping[str, str] = {
     "CashDispenser": "cash_dispenser",
+    "CardReader": "card_reader",
     "Camera": "camera",
     "Crypto": "crypto",
     "KeyManagement": "key_management",

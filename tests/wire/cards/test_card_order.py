@@ -45,7 +45,7 @@ async def card_in(device: Any) -> None:
 
 async def contacted(device: Any) -> None:
     device.card_at("transport")
-    device._contact = "on"
+    device._chip_contact = "on"
 
 
 async def taken(device: Any) -> None:

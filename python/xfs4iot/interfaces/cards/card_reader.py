@@ -151,7 +151,7 @@ class CardReader(ReaderState):
         ),
         device=("shutterFail", "noMedia", "invalidMedia", "cardTooShort", "cardTooLong"),
         asks="write_card",
-        offered=_takes_cards,
+        offered=lambda on: bool(on.device.write_tracks),
     )
     async def write_raw_data(self, request: messages.WriteRawData, command: Command) -> None:
         """`CardReader.WriteRawData` 3.0: a write that was cut short is not repeated."""
@@ -175,6 +175,7 @@ class CardReader(ReaderState):
             checks.chip_powered,
         ),
         device=("invalidMedia", "cardCollision"),
+        offered=lambda on: bool(on.device.chip_protocols or on.device.memory_chip_protocols),
     )
     async def chip_io(self, request: messages.ChipIO, command: Command) -> messages.ChipIOCompletion:
         """`CardReader.ChipIO` 3.0: what the chip answers is told as it is, whatever its status word."""
@@ -183,11 +184,11 @@ class CardReader(ReaderState):
             answer = await self.ask_card(devices.CardReader.chip_io, request.chip_protocol, request.chip_data)
         except errors.CommandError as fault:
             if fault.error_code == "atrNotObtained":
-                self.device._contact = "off"
+                self.device._chip_contact = "off"
             raise
         finally:
             if self.device.status.card_reader.chip_power == "busy":
-                self.show_chip("online" if self.device._contact == "on" else "hardwareError")
+                self.show_chip("online" if self.device._chip_contact == "on" else "hardwareError")
         memory = request.chip_protocol is None and self.device.memory_chip_protocols
         return messages.ChipIOCompletion(
             chip_protocol=None if memory else request.chip_protocol or "chipProtocolNotRequired",
@@ -210,7 +211,7 @@ class CardReader(ReaderState):
                 self.require_real(place)
 
         async def ask(events: devices.MovingCard) -> devices.CardsReset:
-            takings = self.device._takings
+            takings = self.device._card_takings
             done = await self.service.operations.ask(
                 devices.CardReader.reset, to, unit, events, moving=True, believe=possible
             )
@@ -241,6 +242,7 @@ class CardReader(ReaderState):
             checks.chip_contacted,
         ),
         device=("invalidMedia", "invalidData"),
+        offered=lambda on: bool(on.device.chip_power_actions),
     )
     async def chip_power(
         self, request: messages.ChipPower, command: Command
@@ -251,10 +253,10 @@ class CardReader(ReaderState):
             atr = await self.ask_card(devices.CardReader.chip_power, action)
         except errors.CommandError as fault:
             if fault.error_code == "atrNotObtained":
-                self.device._contact = "off"
+                self.device._chip_contact = "off"
                 self.show_chip("hardwareError")
             raise
-        self.device._contact = "off" if action == "off" else "on"
+        self.device._chip_contact = "off" if action == "off" else "on"
         self.show_chip("poweredOff" if action == "off" else "online")
         return messages.ChipPowerCompletion(chip_data=atr) if atr and action != "off" else None
 

@@ -252,7 +252,7 @@ def card_in(on: ReaderState, request: object) -> None:
 @check("atrNotObtained")
 def chip_powered(on: ReaderState, request: object) -> None:
     """whether the chip is powered"""
-    if on.device._contact != "on":
+    if on.device._chip_contact != "on":
         raise errors.CommandError(
             "atrNotObtained", "the chip has no power: read it by ReadRawData, or see CardReader.ChipPower"
         )
@@ -271,7 +271,7 @@ def action_supported(on: ReaderState, request: messages.ChipPower) -> None:
 @check("atrNotObtained")
 def chip_contacted(on: ReaderState, request: object) -> None:
     """whether the chip was in contact since the card came in, unless it is permanent"""
-    if on.device.reader_type != "permanent" and on.device._contact == "none":
+    if on.device.reader_type != "permanent" and on.device._chip_contact == "none":
         raise errors.CommandError(
             "atrNotObtained", "the chip is not in contact; read it by CardReader.ReadRawData first"
         )

@@ -158,11 +158,11 @@ class CardWays:
             await self._settle()
             with trio.CancelScope(shield=True):
                 intent = await self._begin(command, kind, planned)
-                sightings = self.device._sightings
+                sightings = self.device._card_sightings
                 try:
                     result = await ask(_Moving(command, intent.id))
                 except errors.HardwareError:
-                    if self.device._sightings == sightings:
+                    if self.device._card_sightings == sightings:
                         self.device.card_at("unknown")
                     await self._settle_quietly()
                     raise

@@ -41,10 +41,15 @@ class ReaderState(Interface[devices.CardReader]):
         self.ways = CardWays(service)
         self.contactless = Contactless(service)
         self.owner: Connection | None = None
+        self._early: list[messages.CardActionEvent] | None = []
+        """What the reader did by itself before its units were known; None from then on."""
 
     async def start(self) -> None:
         """Recall where cards are, and do with a card that is in the reader what the device wants done."""
         await self.ways.start()
+        early, self._early = self._early or [], None
+        for event in early:
+            await self._acted(event)
         await self.contactless.start()
         wish = self.device.on_start
         target = {"exit": "exit", "retain": next(iter(self._roomy_bins()), None)}.get(wish)
@@ -86,6 +91,9 @@ class ReaderState(Interface[devices.CardReader]):
     def observe(self, event: Payload) -> bool:
         """Book what the reader did by itself before clients are told, and forget a card that was taken."""
         if isinstance(event, messages.CardActionEvent):
+            if self._early is not None:
+                self._early.append(event)
+                return True
             self.service.nursery.start_soon(self._acted, event)
             return True
         if isinstance(event, messages.MediaRemovedEvent):
@@ -113,12 +121,12 @@ class ReaderState(Interface[devices.CardReader]):
         self.owner = None
         if self.device.eject_after is not None:
             self.service.nursery.start_soon(
-                self._eject_later, self.device.eject_after, self.device._sightings
+                self._eject_later, self.device.eject_after, self.device._card_sightings
             )
 
     async def _eject_later(self, seconds: float, sightings: int) -> None:
         await trio.sleep(seconds)
-        if self.owner is None and self.media == "present" and self.device._sightings == sightings:
+        if self.owner is None and self.media == "present" and self.device._card_sightings == sightings:
             await self._move_unasked("exit")
 
     async def _move_unasked(self, target: str) -> None:
@@ -162,7 +170,7 @@ class ReaderState(Interface[devices.CardReader]):
         device = self.device
         if self.media in ("present", "latched"):
             return insertion
-        takings = device._takings
+        takings = device._card_takings
         try:
             await self.service.operations.ask(
                 devices.CardReader.accept_card, wanted, flux_inactive, insertion, limit=math.inf
@@ -174,7 +182,7 @@ class ReaderState(Interface[devices.CardReader]):
         except errors.CommandError as fault:
             self._show_failure(fault)
             raise
-        if device.reader_type in ("motor", "latchedDip") and device._takings == takings:
+        if device.reader_type in ("motor", "latchedDip") and device._card_takings == takings:
             insertion.media_inserted()
             device.card_at("transport")
         self.owner = command.session
@@ -194,14 +202,14 @@ class ReaderState(Interface[devices.CardReader]):
         if self.media == "notPresent" and device.reader_type != "dip":
             return
         if any(chip.data is not None and chip.status is None for chip in chips):
-            device._contact = "on"
+            device._chip_contact = "on"
             self.show_chip("online")
             if device.reader_type == "latchedDip":
                 device.card_at("latched")
         elif chips and all(chip.status == "dataSourceMissing" for chip in chips):
             self.show_chip("noDevice")
         else:
-            device._contact = "off"
+            device._chip_contact = "off"
             self.show_chip("hardwareError")
 
     async def moved(self, command: Command | None, kind: str, source: str, target: str) -> devices.CardMoved:
@@ -212,7 +220,7 @@ class ReaderState(Interface[devices.CardReader]):
                 self.require_real(moved.at)
 
         async def ask(events: devices.MovingCard) -> devices.CardMoved:
-            takings = self.device._takings
+            takings = self.device._card_takings
             try:
                 moved = await self.service.operations.ask(
                     devices.CardReader.move_card, source, target, events, moving=True, believe=possible
@@ -249,19 +257,19 @@ class ReaderState(Interface[devices.CardReader]):
             if source in ("exit", "transport"):
                 device.card_at(None)
                 self.owner = None
-        elif device._takings == takings:
+        elif device._card_takings == takings:
             released = at == "exit" and device.reader_type == "latchedDip"
             device.card_at("transport" if released else at)
             if released or at == "exit":
-                device._contact = "none"
+                device._chip_contact = "none"
                 self.show_chip("poweredOff")
 
     def show_reset(self, done: devices.CardsReset, takings: int) -> None:
         """After a reset a chip has no contact, and the card is where the reset has left it."""
         device = self.device
-        device._contact = "none"
+        device._chip_contact = "none"
         left = [place for place in done.cards if not place.startswith("unit")]
-        if device.reader_type != "permanent" and device._takings == takings:
+        if device.reader_type != "permanent" and device._card_takings == takings:
             device.card_at(left[-1] if left else None)
         self.show_chip("poweredOff" if left or device.reader_type == "permanent" else "noCard")
         if not left:
