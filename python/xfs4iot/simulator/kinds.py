@@ -19,6 +19,7 @@ KINDS: Mapping[str, str] = {
     "CardReader": "card_reader",
     "Camera": "camera",
     "Crypto": "crypto",
+    "German": "german",
     "KeyManagement": "key_management",
     "Keyboard": "keyboard",
     "PinPad": "pin_pad",

@@ -79,6 +79,14 @@ def what_to_authenticate(on: KeyManagement, request: messages.StartAuthenticate 
         raise errors.InvalidData("$.command: give either deleteKey or initialization, such as {}")
 
 
+@check("sequenceError")
+def nothing_goes_on(on: KeyManagement, request: messages.Initialization | None) -> None:
+    """whether a German security module is in an exchange with its host"""
+    for lock in on.locks:
+        if (goes_on := lock()) is not None:
+            raise errors.SequenceError(goes_on)
+
+
 class KeyManagement(Interface[devices.KeyManagement]):
     """The interface of a device's keys."""
 
@@ -89,6 +97,8 @@ class KeyManagement(Interface[devices.KeyManagement]):
         self.table = KeyTable(service.ledger, self._show)
         self.components = Components()
         self.challenges = Challenges()
+        self.locks: list[Callable[[], str | None]] = []
+        """Interfaces that something of theirs goes on for, during which keys must not be initialized."""
         self._changing = trio.Lock()
 
     async def start(self) -> None:
@@ -258,7 +268,7 @@ class KeyManagement(Interface[devices.KeyManagement]):
 
     @handles(
         "KeyManagement.Initialization",
-        checks=(device_ready, initialization_allowed, _AUTHENTICATION),
+        checks=(device_ready, nothing_goes_on, initialization_allowed, _AUTHENTICATION),
         device=("macInvalid", "signatureInvalid"),
     )
     async def initialization(self, request: messages.Initialization | None, command: Command) -> None:

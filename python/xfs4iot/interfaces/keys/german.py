@@ -1,0 +1,271 @@
+"""German: the security module of an ATM in Germany, and its messages with hosts.
+
+Every message to a host goes through SecureMsgSend and every answer through SecureMsgReceive, as keys and
+numbers follow from them. Between the two the module belongs to the connection that sent: another's messages,
+HSMInit and KeyManagement.Initialization are `sequenceError`, until the answer came, the connection ended, or
+`transaction_seconds` are over.
+
+What may change the terminal's data is followed by a look at them; a change goes to everybody as
+HSMTDataChangedEvent, before the completion. HSMInit `temp` sets when the online personalisation is due:
+OPTRequiredEvent says so, through restarts, once. The time is the machine's local time.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import Any, ClassVar
+
+import msgspec
+import trio
+
+from xfs4iot import devices
+from xfs4iot.devices import HsmTerminalData, HsmTerminalSetting
+from xfs4iot.interfaces.checks import device_ready, given
+from xfs4iot.interfaces.keys.held_pin import HeldPin
+from xfs4iot.interfaces.keys.key_management import KeyManagement
+from xfs4iot.interfaces.keys.keyboard import Keyboard
+from xfs4iot.protocol import errors
+from xfs4iot.protocol.messages import german as messages
+from xfs4iot.server.command import Command, Connection
+from xfs4iot.server.handler import Interface, check, handles, step
+from xfs4iot.server.service import Service
+
+__all__ = ["German"]
+
+_DATA, _DUE = "German.data", "German.online_personalisation"
+_TIME = "%Y%m%d%H%M%S"
+_PIN = step("pin held", "whether a PIN is held that was entered on this connection, for `pinCmp`", "noPin")
+_MINE = step("module free", "whether another client's exchange with a host goes on", "sequenceError")
+
+
+def moment(text: str, where: str) -> datetime:
+    """A time as the module has it.
+
+    Raises:
+        InvalidData: there is no such time.
+    """
+    try:
+        if not text.isdecimal() or len(text) != 14:
+            raise ValueError
+        return datetime.strptime(text, _TIME)
+    except ValueError:
+        raise errors.InvalidData(f"{where}: give a time that exists, YYYYMMDDhhmmss") from None
+
+
+@check("invalidData")
+def something_set(on: German, request: messages.SetHSMTData | None) -> None:
+    """whether there is something to be set"""
+    if request is None or not (request.terminal_id or request.bank_code or request.online_date_and_time):
+        raise errors.InvalidData("$: give terminalId, bankCode or onlineDateAndTime")
+
+
+@check("invalidData")
+def time_exists(on: German, request: messages.SetHSMTData) -> None:
+    """whether `onlineDateAndTime` is a time that exists"""
+    if request.online_date_and_time:
+        moment(request.online_date_and_time, "$.onlineDateAndTime")
+
+
+@check("invalidData")
+def message_given(on: German, request: Any) -> None:
+    """`msg`, unless the module makes it itself (`hsmLdi`)"""
+    if not request.msg and request.protocol != "hsmLdi":
+        raise errors.InvalidData("$.msg is missing; give the message, base64")
+
+
+@check("invalidData")
+def online_time_exists(on: German, request: messages.HSMInit) -> None:
+    """whether `onlineTime` is a time that exists, or zeros"""
+    if request.online_time and request.online_time.strip("0"):
+        moment(request.online_time, "$.onlineTime")
+
+
+class German(Interface[devices.German]):
+    """The interface of the security module."""
+
+    name: ClassVar[str] = "German"
+
+    def __init__(self, service: Service) -> None:
+        super().__init__(service)
+        self._owner: Connection | None = None
+        self._until = -math.inf
+        self._timer = trio.CancelScope()
+        self._known: HsmTerminalData | None = None
+
+    async def start(self) -> None:
+        """See what has changed meanwhile, and whether the online personalisation is due."""
+        kept = self.service.ledger.document(_DATA)
+        self._known = None if kept is None else msgspec.json.decode(kept, type=HsmTerminalData)
+        if KeyManagement.name in self.service.interfaces:
+            self.service.interface(KeyManagement).locks.append(self._exchange)
+        await self._look()
+        due = self.service.ledger.document(_DUE)
+        if due:
+            self._wait_for(due.decode())
+
+    async def reopened(self) -> None:
+        """See what has changed meanwhile."""
+        await self._look()
+
+    def disconnected(self, connection: Connection) -> None:
+        """An exchange ends with its connection."""
+        if self._owner is connection:
+            self._owner = None
+
+    def _exchange(self) -> str | None:
+        """What goes on with a host; None for nothing."""
+        if self._owner is not None and trio.current_time() < self._until:
+            return "an exchange of the security module with its host goes on; wait for SecureMsgReceive"
+        return None
+
+    def _require_free(self, command: Command) -> None:
+        if (goes_on := self._exchange()) is not None and self._owner is not command.session:
+            raise errors.SequenceError(goes_on)
+
+    async def _look(self) -> None:
+        """Tell everybody if the terminal's data are others than they were."""
+        if not devices.implements(self.device, "get_hsmt_data"):
+            return
+        try:
+            found = await self.ask(devices.German.get_hsmt_data)
+        except errors.XfsError as fault:
+            self.service.log.error("the security module does not tell its terminal's data: %s", fault)
+            return
+        if found == self._known:
+            return
+        was_known, self._known = self._known is not None, found
+        await self.service.ledger.put_document(_DATA, msgspec.json.encode(found))
+        if was_known:
+            self.service.broadcast(messages.HSMTDataChangedEvent(**msgspec.structs.asdict(_told(found))))
+
+    def _wait_for(self, due: str) -> None:
+        self._timer.cancel()
+        self._timer = trio.CancelScope()
+        self.service.nursery.start_soon(self._when_due, due, self._timer)
+
+    async def _when_due(self, due: str, timer: trio.CancelScope) -> None:
+        """Say once that the online personalisation is due."""
+        with timer:
+            if due.strip("0"):
+                left = (moment(due, "due") - datetime.now()).total_seconds()
+                await trio.sleep(max(left, 0))
+            try:
+                await self.service.ledger.put_document(_DUE, b"")
+            except errors.XfsError as fault:
+                self.service.log.error("that the personalisation was due could not be kept: %s", fault)
+            self.service.broadcast(messages.OPTRequiredEvent())
+
+    @handles("German.GetHSMTData", checks=(device_ready,), asks="get_hsmt_data")
+    async def get_hsmt_data(self, request: None, command: Command) -> messages.GetHSMTDataCompletion:
+        """`German.GetHSMTData`."""
+        return _told(await self.ask(devices.German.get_hsmt_data))
+
+    @handles(
+        "German.SetHSMTData",
+        checks=(something_set, time_exists, device_ready),
+        device=("accessDenied", "hsmStateInvalid"),
+        asks="set_hsmt_data",
+    )
+    async def set_hsmt_data(self, request: messages.SetHSMTData, command: Command) -> None:
+        """`German.SetHSMTData`: what is not given stays."""
+        data = HsmTerminalSetting(
+            terminal_id=request.terminal_id or None,
+            bank_code=request.bank_code or None,
+            online_date_and_time=request.online_date_and_time or None,
+        )
+        await self.ask(devices.German.set_hsmt_data, data, moving=True)
+        await self._look()
+
+    @property
+    def _pin(self) -> HeldPin | None:
+        if Keyboard.name not in self.service.interfaces:
+            return None
+        return self.service.interface(Keyboard).pin
+
+    @handles(
+        "German.SecureMsgSend",
+        checks=(given("protocol"), message_given, device_ready, _MINE, _PIN),
+        device=(
+            "accessDenied",
+            "hsmStateInvalid",
+            "protocolInvalid",
+            "formatInvalid",
+            "contentInvalid",
+            "keyNotFound",
+        ),
+    )
+    async def secure_msg_send(
+        self, request: messages.SecureMsgSend, command: Command
+    ) -> messages.SecureMsgSendCompletion:
+        """`German.SecureMsgSend`: `genAs` and `pinCmp` use up a PIN."""
+        self._require_free(command)
+        pin = self._pin
+        if request.protocol == "pinCmp":
+            if pin is None:
+                raise errors.CommandError("noPin", "the device has no keyboard, so that there is no PIN")
+            pin.require(command.session)
+        msg = await self.ask(devices.German.secure_msg_send, request.protocol, request.msg, moving=True)
+        if request.protocol != "pinCmp":
+            self._owner = command.session
+            self._until = trio.current_time() + self.device.transaction_seconds
+        if pin is not None and request.protocol in ("genAs", "pinCmp") and pin.belongs_to(command.session):
+            await self._use_up(pin)
+        return messages.SecureMsgSendCompletion(msg=msg)
+
+    async def _use_up(self, pin: HeldPin) -> None:
+        if not pin.maintained:
+            pin.gone()
+            await self.service.interface(Keyboard).forget_pin()
+
+    @handles(
+        "German.SecureMsgReceive",
+        checks=(given("protocol"), message_given, device_ready, _MINE),
+        device=(
+            "accessDenied",
+            "hsmStateInvalid",
+            "macInvalid",
+            "protocolInvalid",
+            "formatInvalid",
+            "contentInvalid",
+            "keyNotFound",
+        ),
+    )
+    async def secure_msg_receive(self, request: messages.SecureMsgReceive, command: Command) -> None:
+        """`German.SecureMsgReceive`: a good answer ends the exchange."""
+        self._require_free(command)
+        await self.ask(devices.German.secure_msg_receive, request.protocol, request.msg, moving=True)
+        self._owner = None
+        await self._look()
+
+    @handles(
+        "German.HSMInit",
+        checks=(given("init_mode"), online_time_exists, device_ready, _MINE),
+        device=("modeNotSupported", "hsmStateInvalid"),
+        asks="hsm_init",
+    )
+    async def hsm_init(self, request: messages.HSMInit, command: Command) -> None:
+        """`German.HSMInit`: `onlineTime` counts for `temp`; without it the personalisation is due at once."""
+        if (goes_on := self._exchange()) is not None:
+            raise errors.SequenceError(goes_on)
+        temporary = request.init_mode == "temp"
+        online = request.online_time if temporary else None
+        await self.ask(devices.German.hsm_init, request.init_mode, online, moving=True)
+        due = (online or "0" * 14) if temporary else ""
+        await self.service.ledger.put_document(_DUE, due.encode())
+        await self._look()
+        self._timer.cancel()
+        if due:
+            self._wait_for(due)
+
+
+def _told(data: HsmTerminalData) -> messages.GetHSMTDataCompletion:
+    return messages.GetHSMTDataCompletion(
+        terminal_id=data.terminal_id,
+        bank_code=data.bank_code,
+        online_date_and_time=data.online_date_and_time,
+        zka_id=data.zka_id,
+        hsm_status=data.hsm_status,
+        hsm_manufacturer_id=data.hsm_manufacturer_id,
+        hsm_serial_number=data.hsm_serial_number,
+    )
