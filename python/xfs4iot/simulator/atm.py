@@ -60,6 +60,8 @@ def atm(
     simulator.drive(world, devices)
     if scenario is not None:
         simulator.scenario = read_scenario(scenario, simulator.player)
+    if security is None and profile.command_nonces:
+        security = EndToEndSecurity()
     services: list[service.Service] = [
         Service(device, ledger=ledger, security=security if device.takes_tokens else None)
         for device in devices

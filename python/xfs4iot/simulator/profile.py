@@ -50,12 +50,15 @@ class Profile:
         seed: what all chance follows from.
         seconds: how long a movement takes.
         dialect: of its listener.
+        command_nonces: whether services whose commands can carry end-to-end tokens give nonces, though
+            without a key no token is needed.
     """
 
     services: Mapping[str, ServiceProfile]
     seed: int
     seconds: Decimal
     dialect: str
+    command_nonces: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ class _File:
     seed: int = 1
     seconds: Decimal = Decimal("0.2")
     dialect: Literal["standard", "sp-dev"] = "standard"
+    command_nonces: bool = False
 
 
 def read(profile: str | Path) -> Profile:
@@ -93,7 +97,7 @@ def read(profile: str | Path) -> Profile:
     if reader.mistakes or said is None:
         raise toml_file.ConfigurationError(file, reader.mistakes)
     found = {name: one for name, one in services.items() if one is not None}
-    return Profile(found, said.seed, said.seconds, said.dialect)
+    return Profile(found, said.seed, said.seconds, said.dialect, said.command_nonces)
 
 
 class _Reader(toml_file.Reader):
