@@ -20,6 +20,7 @@ MAY_USE = {
     "denominate": {"_core"},
     "tokens": {"protocol"},
     "toml_file": set(),
+    "pcsc": {"devices", "protocol"},
     "devices": {"protocol", "tokens"},
     "server": {"protocol", "transport", "devices", "ledger", "_core"},
     "interfaces": {"server", "devices", "ledger", "protocol", "denominate", "tokens"},

@@ -439,7 +439,7 @@ async def test_cards_and_counts_outlive_a_restart(tmp_path: Path) -> None:
     ledger.close()
 
 
-async def test_a_movement_that_hangs_ends_with_the_services_limit(bench: Bench) -> None:
+async def test_a_movement_that_hangs_holds_up_nothing_but_the_queue(bench: Bench) -> None:
     await bench.insert()
     await bench.inject("readerHangs")
     request = await bench.reader.send(MOVE, OUT)
