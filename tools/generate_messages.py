@@ -7,6 +7,10 @@ One module per interface in `protocol/messages`, from the newest version of the 
 `protocol/index.py`, which knows every command and event of every version by name, so that
 nothing has to read the catalogue to find its way. And `client/_calls.pyi`, by which type checkers
 know what each command of the client takes and answers.
+
+No two modules import each other: where interfaces refer to each other's types, those of one of them
+that the other needs stand in a module of their own, `<interface>_shared`, and are also to be had from
+the interface's module.
 """
 
 from __future__ import annotations
@@ -15,6 +19,8 @@ import json
 import keyword
 import re
 import sys
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -71,14 +77,65 @@ def free_values(schema: Schema) -> Schema | None:
     return None
 
 
-class Module:
-    """One generated module."""
+def references(value: Any) -> Iterator[str]:
+    """The definitions that a part of the catalogue refers to by itself."""
+    if isinstance(value, dict):
+        if isinstance(value.get("$ref"), str):
+            yield value["$ref"].rpartition("/")[2]
+        for inner in value.values():
+            yield from references(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from references(inner)
 
-    def __init__(self, interface: str, catalogue: Schema) -> None:
+
+def homes(catalogue: Schema) -> dict[str, str]:
+    """The module of every definition, so chosen that no modules import each other."""
+    definitions = catalogue["definitions"]
+    home = {name: snake(name.partition(".")[0]) for name in definitions}
+    while True:
+        needs: dict[str, set[str]] = {}
+        for interface, own in catalogue["interfaces"].items():
+            needs.setdefault(snake(interface), set()).update(references(own))
+        for name, schema in definitions.items():
+            needs.setdefault(home[name], set()).update(references(schema))
+        try:
+            TopologicalSorter(
+                {module: {home[used] for used in names} - {module} for module, names in needs.items()}
+            ).prepare()
+        except CycleError as circle:
+            module = min(circle.args[1])
+            if module.endswith("_shared"):
+                raise SystemExit(f"{module} still refers to a module that refers to it") from None
+            others = set(circle.args[1]) - {module}
+            open_ = [used for other in others for used in needs[other] if home[used] == module]
+            while open_:
+                name = open_.pop()
+                if home[name] == module:
+                    home[name] = f"{module}_shared"
+                    open_ += references(definitions[name])
+        else:
+            return home
+
+
+class Module:
+    """One generated module: the messages of an interface, or its types that others share.
+
+    Args:
+        interface: the interface's name.
+        catalogue: the newest version of the standard.
+        home: the module of every definition.
+        name: of this module.
+    """
+
+    def __init__(self, interface: str, catalogue: Schema, home: Mapping[str, str], name: str) -> None:
         self.interface = interface
         self.catalogue = catalogue
+        self.home = home
+        self.name = name
         self.classes: dict[str, str] = {}
         self.uses: set[str] = set()
+        self.shared: dict[str, str] = {}
         self.typing: set[str] = set()
         own = catalogue["interfaces"][interface]
         taken = {*own["commands"], *own["events"]}
@@ -133,10 +190,11 @@ class Module:
         interface, name = self.name_of(reference)
         if "enum" not in schema and not schema.get("properties") and free_values(schema) is None:
             return self.type_of(schema, name, False)
-        if interface == self.interface:
+        home = self.home[reference.rpartition("/")[2]]
+        if home == self.name or interface == self.interface:
             return name
-        self.uses.add(snake(interface))
-        return f"_{snake(interface)}.{name}"
+        self.uses.add(home)
+        return f"_{home}.{name}"
 
     def object_type(self, schema: Schema, name: str, observed: bool) -> str:
         if schema.get("properties"):
@@ -209,12 +267,17 @@ class Module:
             if interface != self.interface:
                 continue
             _, name = self.name_of(full)
-            if "enum" in schema:
+            if self.home[full] != self.name:
+                self.shared[name] = self.home[full]
+            elif "enum" in schema:
                 values = ", ".join(repr(value) for value in schema["enum"] if value is not None)
                 self.typing.add("Literal")
                 self.classes[name] = f"{name}: TypeAlias = Literal[{values}]"
             elif schema.get("properties") or free_values(schema) is not None:
                 self.add_class(name, schema, full in observed_definitions)
+        if self.name != snake(self.interface):
+            self.shared = {}
+            return
         observed = self.interface == "Common"
         for name, command in own["commands"].items():
             if command["payload"]:
@@ -234,8 +297,10 @@ class Module:
             self.typing.add("TYPE_CHECKING")
         typing = sorted(self.typing)
         base = sorted(name for name in ("FreeKeys", "Message", "ObservedMessage") if f"({name})" in body)
+        whole = self.name == snake(self.interface)
+        head = f"Messages of {self.interface}" if whole else f"Types of {self.interface} that others share"
         lines = [
-            f'"""Messages of {self.interface} ({NEWEST}). Generated by tools/generate_messages.py."""',
+            f'"""{head} ({NEWEST}). Generated by tools/generate_messages.py."""',
             "",
             "from __future__ import annotations",
             "",
@@ -248,33 +313,28 @@ class Module:
             lines.append(f"from msgspec import {', '.join(specific)}")
         if base:
             lines += ["", f"from xfs4iot.protocol.message import {', '.join(base)}"]
+        for home in sorted(set(self.shared.values())):
+            names = ", ".join(
+                f"{name} as {name}" for name in sorted(self.shared) if self.shared[name] == home
+            )
+            lines.append(f"from xfs4iot.protocol.messages.{home} import {names}")
         uses = sorted(self.uses)
         if uses:
             lines += ["", "if TYPE_CHECKING:"]
             lines += [f"    from xfs4iot.protocol.messages import {use} as _{use}" for use in uses]
-        lines += ["", f"_USES = {tuple(uses)!r}", "", "", body, ""]
+        resolved = tuple(sorted({*uses, *self.shared.values()}))
+        lines += ["", f"_USES = {resolved!r}", "", "", body, ""]
         return "\n".join(lines)
 
 
 def observed_definitions(catalogue: Schema) -> set[str]:
     """Definitions that are part of Common.Status, whose changes are told to clients."""
     found: set[str] = set()
-
-    def follow(value: Any) -> None:
-        if isinstance(value, dict):
-            reference = value.get("$ref")
-            if isinstance(reference, str):
-                name = reference.rpartition("/")[2]
-                if name not in found:
-                    found.add(name)
-                    follow(catalogue["definitions"][name])
-            for inner in value.values():
-                follow(inner)
-        elif isinstance(value, list):
-            for inner in value:
-                follow(inner)
-
-    follow(catalogue["interfaces"]["Common"]["commands"]["Status"]["completion"]["payload"])
+    open_ = [catalogue["interfaces"]["Common"]["commands"]["Status"]["completion"]["payload"]]
+    while open_:
+        new = set(references(open_.pop())) - found
+        found |= new
+        open_ += [catalogue["definitions"][name] for name in new]
     return found
 
 
@@ -342,10 +402,13 @@ def generated() -> dict[Path, str]:
         PROTOCOL / "index.py": index(catalogues),
         PACKAGE / "client" / "_calls.pyi": typed_calls(catalogue, snake),
     }
+    home = homes(catalogue)
     for interface in catalogue["interfaces"]:
-        module = Module(interface, catalogue)
-        module.build(observed)
-        files[PROTOCOL / "messages" / f"{snake(interface)}.py"] = module.text()
+        own = {module for name, module in home.items() if name.startswith(f"{interface}.")}
+        for name in sorted({snake(interface), *own}):
+            module = Module(interface, catalogue, home, name)
+            module.build(observed)
+            files[PROTOCOL / "messages" / f"{name}.py"] = module.text()
     return files
 
 

@@ -7,11 +7,12 @@ from typing import Annotated, Literal, TYPE_CHECKING, TypeAlias
 from msgspec import Meta, field
 
 from xfs4iot.protocol.message import Message, ObservedMessage
+from xfs4iot.protocol.messages.check_shared import ReplenishmentStatusEnum as ReplenishmentStatusEnum, Storage as Storage, StorageCapabilities as StorageCapabilities, StorageConfiguration as StorageConfiguration, StorageSensors as StorageSensors, StorageSet as StorageSet, StorageStatus as StorageStatus, StorageStatusSet as StorageStatusSet, StorageTypes as StorageTypes
 
 if TYPE_CHECKING:
     from xfs4iot.protocol.messages import storage as _storage
 
-_USES = ('storage',)
+_USES = ('check_shared', 'storage')
 
 
 TonerEnum: TypeAlias = Literal['full', 'low', 'out', 'unknown']
@@ -180,57 +181,6 @@ class CapabilitiesReturnedItemsProcessing(Message):
     endorse_image: bool | None = None
 
 
-class StorageTypes(Message):
-    media_in: bool | None = None
-    retract: bool | None = None
-
-
-class StorageSensors(Message):
-    empty: bool | None = None
-    high: bool | None = None
-    full: bool | None = None
-
-
-class StorageCapabilities(Message):
-    types: StorageTypes | None = None
-    sensors: StorageSensors | None = None
-
-
-class StorageConfiguration(Message):
-    types: StorageTypes | None = None
-    bin_id: str | None = field(default=None, name='binID')
-    high_threshold: Annotated[int, Meta(ge=1)] | None = None
-    retract_high_threshold: Annotated[int, Meta(ge=0)] | None = None
-
-
-ReplenishmentStatusEnum: TypeAlias = Literal['ok', 'full', 'high', 'empty']
-
-
-class StorageStatus(Message):
-    index: Annotated[int, Meta(ge=1)] | None = None
-    initial: StorageStatusInitial | None = None
-    in_: StorageStatusIn | None = None
-    replenishment_status: ReplenishmentStatusEnum | None = None
-
-
-class StorageStatusInitial(Message):
-    media_in_count: Annotated[int, Meta(ge=0)] | None = None
-    count: Annotated[int, Meta(ge=0)] | None = None
-    retract_operations: Annotated[int, Meta(ge=0)] | None = None
-
-
-class StorageStatusIn(Message):
-    media_in_count: Annotated[int, Meta(ge=0)] | None = None
-    count: Annotated[int, Meta(ge=0)] | None = None
-    retract_operations: Annotated[int, Meta(ge=0)] | None = None
-
-
-class Storage(Message):
-    capabilities: StorageCapabilities | None = None
-    configuration: StorageConfiguration | None = None
-    status: StorageStatus | None = None
-
-
 MagneticReadIndicatorEnum: TypeAlias = Literal['micr', 'notMicr', 'noMicr', 'unknown', 'notMicrFormat', 'notRead']
 
 
@@ -325,21 +275,6 @@ class MediaData(Message):
 
 
 PresentMediaPositionEnum: TypeAlias = Literal['input', 'refused', 'rebuncher']
-
-
-class StorageStatusSet(Message):
-    initial: StorageStatusSetInitial | None = None
-
-
-class StorageStatusSetInitial(Message):
-    media_in_count: Annotated[int, Meta(ge=0)] | None = None
-    count: Annotated[int, Meta(ge=0)] | None = None
-    retract_operations: Annotated[int, Meta(ge=0)] | None = None
-
-
-class StorageSet(Message):
-    configuration: StorageConfiguration | None = None
-    status: StorageStatusSet | None = None
 
 
 class AcceptItem(Message):

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from xfs4iot.protocol.messages import banknote_neutralization as _banknote_neutralization
     from xfs4iot.protocol.messages import card_reader as _card_reader
     from xfs4iot.protocol.messages import cash_management as _cash_management
-    from xfs4iot.protocol.messages import check as _check
+    from xfs4iot.protocol.messages import check_shared as _check_shared
     from xfs4iot.protocol.messages import deposit as _deposit
     from xfs4iot.protocol.messages import printer as _printer
 
-_USES = ('banknote_neutralization', 'card_reader', 'cash_management', 'check', 'deposit', 'printer')
+_USES = ('banknote_neutralization', 'card_reader', 'cash_management', 'check_shared', 'deposit', 'printer')
 
 
 StatusEnum: TypeAlias = Literal['ok', 'inoperative', 'missing', 'notConfigured', 'manipulated']
@@ -30,7 +30,7 @@ class StorageUnit(Message):
     serial_number: str | None = None
     cash: _cash_management.StorageCash | None = None
     card: _card_reader.Storage | None = None
-    check: _check.Storage | None = None
+    check: _check_shared.Storage | None = None
     deposit: _deposit.Storage | None = None
     banknote_neutralization: _banknote_neutralization.StorageUnitStatus | None = None
     printer: _printer.Storage | None = None
@@ -39,7 +39,7 @@ class StorageUnit(Message):
 class SetStorageUnit(Message):
     cash: _cash_management.StorageSetCash | None = None
     card: _card_reader.StorageSet | None = None
-    check: _check.StorageSet | None = None
+    check: _check_shared.StorageSet | None = None
     deposit: _deposit.StorageSet | None = None
     printer: _printer.StorageSet | None = None
 
