@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 import trio
+from cryptography.hazmat.primitives import hashes
 
 from xfs4iot import devices
 from xfs4iot.devices import (
@@ -15,10 +16,13 @@ from xfs4iot.devices import (
     DataToSign,
     DeviceSignedItem,
     ImportedKey,
+    ImportedToken,
     IssuerSignedItem,
     KeyAttributes,
     KeyImport,
     KeyKind,
+    KeyTokenImport,
+    LoadedCertificate,
     RsaKeyPairRequest,
     StoredKey,
     VerifyMethods,
@@ -32,6 +36,14 @@ from xfs4iot.simulator.commands import Completion, Request, command
 from xfs4iot.simulator.faults import Fault
 from xfs4iot.simulator.secure_device import SecureDevice, SecureSettings
 from xfs4iot.simulator.secure_part import factory, rsa_keys
+from xfs4iot.simulator.secure_part.certificates import (
+    HOST_KEY,
+    Certificates,
+    der,
+    read,
+    revocation_list,
+    signed,
+)
 
 __all__ = ["SimulatedKeyManagement"]
 
@@ -65,6 +77,7 @@ _SIGNED = VerifyMethods(frozenset({"rsassaPkcs1V15", "rsassaPss"}), frozenset({"
 _AUTHENTICATION_METHODS: frozenset[AuthenticationMethod] = frozenset({"sigHost", "cbcmac", "cmac"})
 
 
+_SIGNATURE_BYTES = 256
 _SIGNED_BY: SignatureAlgorithm = "rsassaPkcs1V15"
 
 
@@ -94,6 +107,28 @@ class SignedByManufacturer(Completion):
 
     signature: bytes
     issuer_key: bytes
+
+
+class IssueHostCertificate(Request):
+    """The authority signs a certificate.
+
+    Attributes:
+        public_key: of the host, PKCS#1 or SubjectPublicKeyInfo in DER.
+        days: for which it is valid from now on; without, to 2060; below 0: it is over.
+        revoked: the revocation list names it.
+    """
+
+    public_key: bytes | None = None
+    days: int | None = None
+    revoked: bool | None = None
+
+
+class IssuedHostCertificate(Completion):
+    """A certificate, that of the authority, and its revocation list, all in DER."""
+
+    certificate: bytes
+    authority: bytes
+    revocation_list: bytes
 
 
 class LoseKey(Request):
@@ -130,7 +165,14 @@ class SimulatedKeyManagement(SecureDevice, devices.KeyManagement):
     }
     key_block_import_formats = frozenset({"A", "B", "C", "D"})
     des_key_length = frozenset({"single", "double", "triple"})
-    rsa_authentication_scheme = frozenset({"twoPartySig"})
+    rsa_authentication_scheme = frozenset({"twoPartySig", "threePartyCertTr34"})
+    rsa_key_check_mode = frozenset({"sha256"})
+    certificate_types = frozenset({"encKey", "verificationKey", "hostKey"})
+    certificate_signers: Mapping[Any, Any] = {
+        "caTr34": frozenset({"newHost"}),
+        "certHostTr34": frozenset({"replaceHost"}),
+    }
+    crkl_load_options = frozenset({"random", "randomCrl", "noRandomCrl"})
     rsa_signature_algorithm = frozenset({"pkcs1V15", "pss"})
     rsa_crypt_algorithm = frozenset({"pkcs1V15", "oaep"})
     signature_scheme = frozenset({"randomNumber", "exportDeviceId"})
@@ -144,6 +186,9 @@ class SimulatedKeyManagement(SecureDevice, devices.KeyManagement):
         self.key_num = settings.key_room
         self.deletion_needs_authentication = settings.deletion_needs_authentication
         factory.make(self.secure)
+        self.certificates = Certificates(self.secure, name)
+        if self.certificates.host is not None:
+            self.status.key_management.certificate_state = "primary"
 
     async def stored_keys(self) -> Mapping[str, StoredKey]:
         return self.secure.keys
@@ -174,6 +219,45 @@ class SimulatedKeyManagement(SecureDevice, devices.KeyManagement):
     async def start_key_exchange(self) -> bytes:
         await self.at_work()
         return self.loading.start_exchange()
+
+    async def get_certificate(self, kind: Literal["enckey", "verificationkey", "hostkey"]) -> bytes:
+        await self.at_work()
+        return der(self.certificates.own(kind))
+
+    async def load_certificate(
+        self, option: Literal["newHost", "replaceHost"], signer: Literal["certHost", "ca", "hl"], data: bytes
+    ) -> LoadedCertificate:
+        await self.at_work()
+        host = self.certificates.host
+        if (host is None) is (option == "replaceHost"):
+            there = "no host's certificate was loaded" if host is None else "there is a host's certificate"
+            raise errors.CommandError("invalidCertificateState", f"$.loadOption: {there}")
+        value = data
+        if host is not None:
+            value, signature = data[:-_SIGNATURE_BYTES], data[-_SIGNATURE_BYTES:]
+            key = rsa_keys.public_of(self.secure.held(HOST_KEY).value)
+            if not rsa_keys.verify(key, _SIGNED_BY, "sha256", value, signature):
+                raise errors.CommandError(
+                    "signatureInvalid", "$.certificateData is not signed by the host before"
+                )
+        certificate = read(value)
+        self.certificates.take_host(certificate)
+        self.status.key_management.certificate_state = "primary"
+        return LoadedCertificate("sha256", certificate.fingerprint(hashes.SHA256()))
+
+    async def replace_certificate(self, data: bytes) -> bytes:
+        await self.at_work()
+        return self.certificates.replace_authority(data)
+
+    async def import_key_token(self, request: KeyTokenImport) -> ImportedToken:
+        await self.at_work()
+        try:
+            from xfs4iot.simulator.secure_part.key_tokens import KeyTokens
+        except ImportError:
+            raise errors.HardwareError(
+                "the simulated module cannot read key tokens: pip install 'xfs4iot[simulator]'"
+            ) from None
+        return KeyTokens(self.secure, self.certificates).take(request, self.loading.take_random())
 
     async def generate_rsa_key_pair(self, request: RsaKeyPairRequest) -> StoredKey:
         await self.at_work()
@@ -269,6 +353,21 @@ class SimulatedKeyManagement(SecureDevice, devices.KeyManagement):
         return SignedByManufacturer(
             signature=rsa_keys.sign(issuer, _SIGNED_BY, "sha256", request.data),
             issuer_key=rsa_keys.exported(issuer.public_key()),
+        )
+
+    @command
+    def issue_host_certificate(self, request: IssueHostCertificate) -> IssuedHostCertificate:
+        """The authority signs a certificate of a host's public key."""
+        issuer = factory.issuer(self.secure)
+        try:
+            key = rsa_keys.read_public(request.public_key or b"")
+        except rsa_keys.NotRsa as wrong:
+            raise errors.InvalidData(f"$.publicKey: {wrong}") from None
+        authority = self.certificates.authority
+        made = signed("host", key, "xfs4iot simulated CA", issuer, days=request.days)
+        revoked = [made.serial_number] if request.revoked else []
+        return IssuedHostCertificate(
+            certificate=der(made), authority=der(authority), revocation_list=revocation_list(issuer, revoked)
         )
 
     @command
