@@ -34,6 +34,12 @@ if TYPE_CHECKING:
         is_operation,
         operation,
     )
+    from xfs4iot.devices.auxiliaries import (
+        AutoStartup,
+        Auxiliaries,
+        AuxiliaryValue,
+        DoorState,
+    )
     from xfs4iot.devices.barcode_reader import (
         Barcode,
         BarcodeReader,
@@ -171,6 +177,9 @@ __all__ = [
     "ActiveInterface",
     "Authentication",
     "AuthenticationRequest",
+    "AutoStartup",
+    "Auxiliaries",
+    "AuxiliaryValue",
     "Barcode",
     "BarcodeReader",
     "BeepType",
@@ -212,6 +221,7 @@ __all__ = [
     "DeviceSignedItem",
     "DispenseRequest",
     "Dispensed",
+    "DoorState",
     "EntryCompletion",
     "EntryMode",
     "EntryRequest",
@@ -289,6 +299,9 @@ _MODULES = {
     "ActiveInterface": "vendor_application",
     "Authentication": "key_management",
     "AuthenticationRequest": "crypto",
+    "AutoStartup": "auxiliaries",
+    "Auxiliaries": "auxiliaries",
+    "AuxiliaryValue": "auxiliaries",
     "Barcode": "barcode_reader",
     "BarcodeReader": "barcode_reader",
     "BeepType": "text_terminal",
@@ -330,6 +343,7 @@ _MODULES = {
     "DeviceSignedItem": "key_management",
     "DispenseRequest": "cash_dispenser",
     "Dispensed": "cash_dispenser",
+    "DoorState": "auxiliaries",
     "EntryCompletion": "keyboard",
     "EntryMode": "keyboard",
     "EntryRequest": "keyboard",
