@@ -177,8 +177,9 @@ class ReaderState(Interface[devices.CardReader]):
             )
         except trio.Cancelled:
             with trio.CancelScope(shield=True):
-                if not await self._stopped(insertion):
-                    raise
+                is_in = await self._stopped(insertion)
+            if not is_in:
+                raise
         except errors.CommandError as fault:
             self._show_failure(fault)
             raise
@@ -192,7 +193,11 @@ class ReaderState(Interface[devices.CardReader]):
         """Close the entrance; whether a card is in nevertheless."""
         if not implements(self.device, "stop_accepting"):
             return self.media == "present"
-        place = await self.ask_card(devices.CardReader.stop_accepting)
+        try:
+            place = await self.ask_card(devices.CardReader.stop_accepting)
+        except errors.XfsError as fault:
+            self.service.log.error("whether the entrance is closed is not known: %s", fault)
+            return False
         self.device.card_at(place)
         return place in ("transport", "latched")
 
