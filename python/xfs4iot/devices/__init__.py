@@ -148,6 +148,7 @@ if TYPE_CHECKING:
     from xfs4iot.devices.storage import (
         CardUnit,
         CashUnit,
+        CheckUnit,
         Storage,
         StorageUnit,
         StorageUnitError,
@@ -204,6 +205,7 @@ __all__ = [
     "CashUnit",
     "CashUnitError",
     "CellAttributes",
+    "CheckUnit",
     "ChipProtocol",
     "CommandEvents",
     "ContactlessApplication",
@@ -326,6 +328,7 @@ _MODULES = {
     "CashUnit": "storage",
     "CashUnitError": "cash_management",
     "CellAttributes": "text_terminal",
+    "CheckUnit": "storage",
     "ChipProtocol": "_cards",
     "CommandEvents": "_device",
     "ContactlessApplication": "_cards",

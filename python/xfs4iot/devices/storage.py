@@ -16,6 +16,7 @@ from xfs4iot.protocol.messages import storage
 __all__ = [
     "CardUnit",
     "CashUnit",
+    "CheckUnit",
     "Storage",
     "StorageUnit",
     "StorageUnitError",
@@ -158,6 +159,32 @@ class CardUnit(StorageUnit):
     hardware_sensors: bool = False
     card_id: str | None = None
     threshold: Count | None = None
+    initial: Count = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckUnit(StorageUnit):
+    """One unit of cheques.
+
+    Attributes:
+        index: its number in the device, from 1.
+        types: what it can be used for: `mediaIn` for what a transaction accepts, `retract` for what is
+            retracted.
+        sensors: levels that it senses by itself.
+        bin_id, high_threshold, retract_high_threshold: until an application sets others; the second is
+            of items, the third of retract operations.
+        counts: whether its items are counted; else only retract operations are.
+        initial: items in a unit that the service did not know before.
+    """
+
+    holds: ClassVar[str] = "check"
+    index: Annotated[int, Meta(ge=1, le=2**31 - 1)]
+    types: frozenset[Literal["mediaIn", "retract"]]
+    sensors: frozenset[Literal["empty", "high", "full"]] = frozenset()
+    bin_id: str | None = None
+    high_threshold: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
+    retract_high_threshold: Count | None = None
+    counts: bool = True
     initial: Count = 0
 
 

@@ -48,6 +48,7 @@ __all__ = ["KINDS", "Storage"]
 KINDS: Mapping[str, tuple[str, str]] = {
     "cash": ("cash.units", "CashUnits"),
     "card": ("storage.card", "CardUnits"),
+    "check": ("storage.check", "CheckUnits"),
 }
 """Kinds of units with module, below this room, and class; imported when a device has such units."""
 
