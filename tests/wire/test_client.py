@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -274,18 +273,6 @@ async def test_connecting_costs_one_round_trip_at_a_service_of_the_newest_versio
             assert client.version == "2024-3"
     assert names == ["Common.SetVersions", "Common.Capabilities"]
     nursery.cancel_scope.cancel()
-
-
-def test_type_checkers_know_what_belongs_to_each_command_and_event() -> None:
-    file = Path(__file__).parents[1] / "typing" / "client_calls.py"
-    done = subprocess.run(
-        [sys.executable, "-m", "mypy", str(file)],
-        cwd=file.parents[2],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
 
 
 def test_nothing_of_the_messages_is_imported_before_they_are_used() -> None:

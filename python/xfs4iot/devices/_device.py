@@ -15,7 +15,7 @@ from xfs4iot.devices._parts import PART, Derivation, Part, stated_by
 from xfs4iot.devices._told import DeviceCapabilities, DeviceStatus
 from xfs4iot.devices.end_to_end_security import TokenUse
 from xfs4iot.protocol import exact
-from xfs4iot.protocol.message import Payload
+from xfs4iot.protocol.message import Payload, SentEvent
 from xfs4iot.protocol.messages import common
 from xfs4iot.telling import logger
 from xfs4iot.tokens import PresentReport
@@ -25,8 +25,12 @@ __all__ = ["CommandEvents", "Device"]
 Nonce = Annotated[str, Meta(pattern="^[0-9A-F]{32}$|^[0-9]+$"), exact.Secret]
 
 
-class CommandEvents(Protocol):
-    """What a device is given while it carries out a command: the way to report progress."""
+class CommandEvents(Protocol[SentEvent]):
+    """What a device is given while it carries out a command: the way to report progress.
+
+    `CommandEvents[ReadEvents]` sends the events of a command called Read, as the interface's module in
+    `xfs4iot.protocol.command_events` lists them; a type checker refuses others.
+    """
 
     @property
     def cancel_requested(self) -> bool:
@@ -36,7 +40,7 @@ class CommandEvents(Protocol):
         stop early looks here and returns what it has done so far.
         """
 
-    def send(self, event: Payload) -> None:
+    def send(self, event: SentEvent) -> None:
         """Send one of the command's events, such as `StartDispenseEvent()`, to its client."""
 
 

@@ -17,7 +17,7 @@ A reader with bins, stacks or parking stations is a `devices.Storage` as well, w
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol, TypeAlias
 
 from msgspec import Meta
 
@@ -38,6 +38,8 @@ from xfs4iot.devices._device import CommandEvents, Device, operation
 from xfs4iot.devices._operation import implements
 from xfs4iot.devices._parts import derived
 from xfs4iot.protocol import exact
+from xfs4iot.protocol.command_events.card_reader import ReadRawDataEvents, WriteRawDataEvents
+from xfs4iot.protocol.message import SentEvent
 from xfs4iot.protocol.messages import card_reader as messages
 
 __all__ = [
@@ -80,7 +82,7 @@ _WITHOUT_CONTACT: Mapping[str | None, Any] = {None: "noCard", "unknown": "unknow
 """The chip's power where it has no contact."""
 
 
-class CardEvents(CommandEvents, Protocol):
+class CardEvents(CommandEvents[SentEvent], Protocol[SentEvent]):
     """What a reader is given while it waits for a card or reads one."""
 
     def insert_card(self) -> None:
@@ -106,7 +108,7 @@ class MovingCard(CommandEvents, Protocol):
     operation: int
 
 
-ContactlessEvents = CommandEvents
+ContactlessEvents: TypeAlias = CommandEvents[messages.EMVClessReadStatusEvent]
 """What a reader is given during a transaction: it sends `EMVClessReadStatusEvent`s."""
 
 
@@ -240,7 +242,7 @@ class CardReader(
 
     @operation
     async def accept_card(
-        self, wanted: frozenset[CardSource], flux_inactive: bool, events: CardEvents
+        self, wanted: frozenset[CardSource], flux_inactive: bool, events: CardEvents[WriteRawDataEvents]
     ) -> None:
         """Wait until a card is where it can be used; asked only where it can come from outside.
 
@@ -267,7 +269,9 @@ class CardReader(
         raise NotImplementedError
 
     @operation
-    async def read_card(self, wanted: frozenset[CardSource], events: CardEvents) -> CardContent:
+    async def read_card(
+        self, wanted: frozenset[CardSource], events: CardEvents[ReadRawDataEvents]
+    ) -> CardContent:
         """`CardReader.ReadRawData`: read the card that is in, or what `accept_card` has read of it.
 
         With `chip`, the chip is reset anew. A source that cannot be read has a status and fails nothing.
@@ -279,7 +283,9 @@ class CardReader(
         raise NotImplementedError
 
     @operation
-    async def write_card(self, tracks: Mapping[CardTrack, CardWrite], events: CardEvents) -> None:
+    async def write_card(
+        self, tracks: Mapping[CardTrack, CardWrite], events: CardEvents[WriteRawDataEvents]
+    ) -> None:
         """`CardReader.WriteRawData`: write tracks, and read them back to verify.
 
         Raises:

@@ -19,6 +19,13 @@ from xfs4iot.devices._device import implements, operation
 from xfs4iot.devices._parts import derived, follows_from
 from xfs4iot.devices.cash_management import CashEvents, CashManagement, CashMovement, Destination
 from xfs4iot.devices.storage import CashUnit, Count, Name, UnitFailure
+from xfs4iot.protocol.command_events.cash_dispenser import (
+    CountEvents,
+    DispenseEvents,
+    PresentEvents,
+    RejectEvents,
+    TestCashUnitsEvents,
+)
 from xfs4iot.protocol.messages import cash_dispenser as messages
 from xfs4iot.protocol.observed import leave
 
@@ -153,7 +160,7 @@ class CashDispenser(
     move_items: frozenset[str] = frozenset()
 
     @operation
-    async def dispense(self, request: DispenseRequest, events: CashEvents) -> Dispensed:
+    async def dispense(self, request: DispenseRequest, events: CashEvents[DispenseEvents]) -> Dispensed:
         """`CashDispenser.Dispense`: take items from the units to the stacker.
 
         A device without a stacker moves them to the output at once.
@@ -161,7 +168,7 @@ class CashDispenser(
         raise NotImplementedError
 
     @operation
-    async def present(self, position: str, events: CashEvents) -> Presented:
+    async def present(self, position: str, events: CashEvents[PresentEvents]) -> Presented:
         """`CashDispenser.Present`: move the dispensed items into the customer's reach.
 
         Send `ItemsTakenEvent` later, when they are taken. Failures: `shutterNotOpen`,
@@ -180,7 +187,7 @@ class CashDispenser(
         raise NotImplementedError
 
     @operation
-    async def reject(self, unit: str, events: CashEvents) -> CashMovement:
+    async def reject(self, unit: str, events: CashEvents[RejectEvents]) -> CashMovement:
         """`CashDispenser.Reject`: move the dispensed items into the reject unit `unit`."""
         raise NotImplementedError
 
@@ -189,13 +196,13 @@ class CashDispenser(
         """`CashDispenser.PrepareDispense`: start (or stop) what makes the next dispense faster."""
 
     @operation
-    async def count(self, units: tuple[str, ...], position: str, events: CashEvents) -> Counted:
+    async def count(self, units: tuple[str, ...], position: str, events: CashEvents[CountEvents]) -> Counted:
         """`CashDispenser.Count`: empty the units to `position`, counting."""
         raise NotImplementedError
 
     @operation
     async def test_cash_units(
-        self, units: tuple[str, ...], destination: Destination, events: CashEvents
+        self, units: tuple[str, ...], destination: Destination, events: CashEvents[TestCashUnitsEvents]
     ) -> Tested:
         """`CashDispenser.TestCashUnits`: take one item from each of the units to `destination`."""
         raise NotImplementedError

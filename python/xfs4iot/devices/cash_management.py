@@ -17,6 +17,12 @@ from xfs4iot.devices._device import CommandEvents, implements, operation
 from xfs4iot.devices._parts import derived, follows_from
 from xfs4iot.devices.storage import CashUnit, Count, Level, Name, Storage, UnitError, UnitFailure
 from xfs4iot.protocol import errors
+from xfs4iot.protocol.command_events.cash_management import (
+    CalibrateCashUnitEvents,
+    ResetEvents,
+    RetractEvents,
+)
+from xfs4iot.protocol.message import SentEvent
 from xfs4iot.protocol.messages import cash_management as messages
 
 __all__ = [
@@ -103,7 +109,7 @@ class CashUnitError(UnitError):
         super().__init__("cashUnitError", failure, units, description)
 
 
-class CashEvents(CommandEvents, Protocol):
+class CashEvents(CommandEvents[SentEvent], Protocol[SentEvent]):
     """What a device is given while it moves items."""
 
     @property
@@ -204,7 +210,7 @@ class CashManagement(
         raise NotImplementedError
 
     @operation
-    async def retract(self, request: RetractRequest, events: CashEvents) -> Retracted:
+    async def retract(self, request: RetractRequest, events: CashEvents[RetractEvents]) -> Retracted:
         """`CashManagement.Retract`: bring items back; closes the shutter.
 
         Raise `CommandError("itemsTaken")` if they were taken meanwhile.
@@ -212,13 +218,13 @@ class CashManagement(
         raise NotImplementedError
 
     @operation
-    async def reset(self, destination: Destination, events: CashEvents) -> Retracted:
+    async def reset(self, destination: Destination, events: CashEvents[ResetEvents]) -> Retracted:
         """`CashManagement.Reset`: clear what is in the way to `destination` and make ready."""
         raise NotImplementedError
 
     @operation
     async def calibrate_cash_unit(
-        self, unit: str, count: int, destination: Destination, events: CashEvents
+        self, unit: str, count: int, destination: Destination, events: CashEvents[CalibrateCashUnitEvents]
     ) -> CashMovement:
         """`CashManagement.CalibrateCashUnit`: learn the items of a unit by moving `count` of them."""
         raise NotImplementedError

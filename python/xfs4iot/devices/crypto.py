@@ -28,6 +28,11 @@ from xfs4iot.devices.key_management import (
     VerifyMethods,
     nested,
 )
+from xfs4iot.protocol.command_events.crypto import (
+    CryptoDataEvents,
+    GenerateAuthenticationEvents,
+    VerifyAuthenticationEvents,
+)
 from xfs4iot.protocol.flags import flags
 from xfs4iot.protocol.messages import crypto as messages
 
@@ -156,7 +161,7 @@ class Crypto(
     crypto_verify_attributes_told: object = derived(_verify_attributes)
 
     @operation
-    async def crypto_data(self, request: CryptoRequest, events: CommandEvents) -> KeyBytes:
+    async def crypto_data(self, request: CryptoRequest, events: CommandEvents[CryptoDataEvents]) -> KeyBytes:
         """`Crypto.CryptoData`: encrypt or decrypt data.
 
         A key that data keys are derived from (DUKPT) sends `KeyManagement.DUKPTKSNEvent` by `events`.
@@ -168,7 +173,7 @@ class Crypto(
 
     @operation
     async def generate_authentication(
-        self, request: AuthenticationRequest, events: CommandEvents
+        self, request: AuthenticationRequest, events: CommandEvents[GenerateAuthenticationEvents]
     ) -> KeyBytes:
         """`Crypto.GenerateAuthentication`: a signature, or a whole MAC.
 
@@ -178,7 +183,9 @@ class Crypto(
         raise NotImplementedError
 
     @operation
-    async def verify_authentication(self, request: AuthenticationRequest, events: CommandEvents) -> bool:
+    async def verify_authentication(
+        self, request: AuthenticationRequest, events: CommandEvents[VerifyAuthenticationEvents]
+    ) -> bool:
         """`Crypto.VerifyAuthentication`: whether a signature, or a MAC of 4 bytes or more, is right.
 
         Compare in constant time.

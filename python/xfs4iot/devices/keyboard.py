@@ -23,6 +23,7 @@ from msgspec import Meta
 from xfs4iot.devices._device import CommandEvents, Device
 from xfs4iot.devices._operation import operation
 from xfs4iot.devices._parts import derived
+from xfs4iot.protocol.command_events.keyboard import DataEntryEvents, PinEntryEvents, SecureKeyEntryEvents
 from xfs4iot.protocol.messages import keyboard as messages
 
 __all__ = [
@@ -245,7 +246,7 @@ class Keyboard(
     pin_seconds: Annotated[float, Meta(gt=0)] = 180
 
     @operation
-    async def data_entry(self, request: EntryRequest, events: CommandEvents) -> DataEntered:
+    async def data_entry(self, request: EntryRequest, events: CommandEvents[DataEntryEvents]) -> DataEntered:
         """`Keyboard.DataEntry`: let data be entered.
 
         Send `EnterDataEvent` when keys can be pressed, and a `KeyEvent` for each.
@@ -253,7 +254,7 @@ class Keyboard(
         raise NotImplementedError
 
     @operation
-    async def pin_entry(self, request: EntryRequest, events: CommandEvents) -> PinEntered:
+    async def pin_entry(self, request: EntryRequest, events: CommandEvents[PinEntryEvents]) -> PinEntered:
         """`Keyboard.PinEntry`: let a PIN be entered, and keep it. As `data_entry`, without digits in events.
 
         Raises:
@@ -262,7 +263,9 @@ class Keyboard(
         raise NotImplementedError
 
     @operation
-    async def secure_key_entry(self, request: SecureKeyRequest, events: CommandEvents) -> KeyEntered:
+    async def secure_key_entry(
+        self, request: SecureKeyRequest, events: CommandEvents[SecureKeyEntryEvents]
+    ) -> KeyEntered:
         """`Keyboard.SecureKeyEntry`: let a part of a key be entered, and keep it until it is stored.
 
         Raises:

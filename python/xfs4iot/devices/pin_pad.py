@@ -20,6 +20,7 @@ from xfs4iot.devices._device import CommandEvents, Device
 from xfs4iot.devices._operation import operation
 from xfs4iot.devices._parts import derived
 from xfs4iot.devices.key_management import DecryptMethod, KeyBytes, KeyKind, nested
+from xfs4iot.protocol.command_events.pin_pad import GetPinBlockEvents
 from xfs4iot.protocol.flags import flags
 from xfs4iot.protocol.messages import pin_pad as messages
 
@@ -202,7 +203,9 @@ class PinPad(
     pin_block_attributes_told: object = derived(_pin_block_attributes)
 
     @operation
-    async def get_pin_block(self, request: PinBlockRequest, events: CommandEvents) -> KeyBytes:
+    async def get_pin_block(
+        self, request: PinBlockRequest, events: CommandEvents[GetPinBlockEvents]
+    ) -> KeyBytes:
         """`PinPad.GetPinBlock`: the block of the PIN that is held.
 
         A DUKPT key sends `KeyManagement.DUKPTKSNEvent` by `events`.

@@ -20,6 +20,7 @@ from xfs4iot import devices
 from xfs4iot.interfaces.checks import device_ready, given
 from xfs4iot.ledger import Document
 from xfs4iot.protocol import errors, wire
+from xfs4iot.protocol.command_events.camera import TakePictureEvents
 from xfs4iot.protocol.message import Payload
 from xfs4iot.protocol.messages import camera as messages
 from xfs4iot.server.command import Command
@@ -118,7 +119,7 @@ class Camera(Interface[devices.Camera]):
         device=("cameraInoperable",),
     )
     async def take_picture(
-        self, request: messages.TakePicture, command: Command
+        self, request: messages.TakePicture, command: Command[TakePictureEvents]
     ) -> messages.TakePictureCompletion:
         """`Camera.TakePicture`: command 2.0, completion 3.0."""
         camera = request.camera

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
+from xfs4iot.protocol.command_events.service_publisher import GetServicesEvents
 from xfs4iot.protocol.messages import service_publisher as messages
 from xfs4iot.server.command import Command
 from xfs4iot.server.handler import Interface, handles
@@ -34,7 +35,9 @@ class ServicePublisher(Interface[Any]):
         super().__init__(service)
 
     @handles("ServicePublisher.GetServices")
-    def get_services(self, request: None, command: Command) -> messages.GetServicesCompletion:
+    def get_services(
+        self, request: None, command: Command[GetServicesEvents]
+    ) -> messages.GetServicesCompletion:
         """`ServicePublisher.GetServices` 2.0."""
         session = command.session
         uris = self.published(session.peer.host, session.versions.possible(command.name, command.version))

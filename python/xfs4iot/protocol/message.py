@@ -9,9 +9,10 @@ those are plain classes whose free keys are the dict `additional`.
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, ClassVar, Self, TypeAlias, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, Never, Self, TypeAlias, get_args, get_type_hints
 
 import msgspec
 
@@ -19,7 +20,16 @@ from xfs4iot.protocol import exact
 from xfs4iot.protocol.json_path import located
 from xfs4iot.protocol.observed import CheckedStruct, ObservedStruct
 
-__all__ = ["FreeKeys", "Message", "ObservedMessage", "Payload"]
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+else:
+
+    def TypeVar(name: str, *, default: Any, **options: Any) -> Any:
+        """One of `typing`, which knows defaults from Python 3.13 on only; at run time nobody asks for it."""
+        return typing.TypeVar(name, **options)
+
+
+__all__ = ["FreeKeys", "Message", "ObservedMessage", "Payload", "SentEvent"]
 
 
 class Message(CheckedStruct, rename="camel", omit_defaults=True):
@@ -99,6 +109,9 @@ exact.register(FreeKeys, lambda kind: exact.parts(kind, (*kind.PROPERTIES, "addi
 
 Payload: TypeAlias = "msgspec.Struct | FreeKeys"
 """Any message class."""
+
+SentEvent = TypeVar("SentEvent", bound=Payload, contravariant=True, default=Never)
+"""The events that something may send, a union of `command_events`; where it is not said, none."""
 
 
 @cache

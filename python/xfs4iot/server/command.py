@@ -15,14 +15,14 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol
 
 import msgspec
 import trio
 
 from xfs4iot import _core, telling
 from xfs4iot.protocol import errors, exact, registry, versions, wire
-from xfs4iot.protocol.message import Payload
+from xfs4iot.protocol.message import Payload, SentEvent
 from xfs4iot.server.deadlines import Deadline
 from xfs4iot.server.peer import Peer
 
@@ -133,8 +133,8 @@ class Later:
     answer: Callable[[], Awaitable[Any]]
 
 
-class Command:
-    """One accepted command.
+class Command(Generic[SentEvent]):
+    """One accepted command; `Command[ReadEvents]` sends the events of Read, `Command` sends none.
 
     Attributes:
         session: the connection it came from.
@@ -214,7 +214,7 @@ class Command:
         """Who asked: address, identity, certificate, access rule."""
         return self.session.peer
 
-    def send(self, event: Payload) -> None:
+    def send(self, event: SentEvent) -> None:
         """Send one of the command's events to its client, with the command's requestId.
 
         What is not an event of the command is named in the log and not sent: a device that moves

@@ -188,7 +188,7 @@ class Interface(Generic[_Device]):
         True holds it back: the interface sends it by itself, once what it tells is booked.
         """
 
-    def failed(self, fault: BaseException, command: Command) -> None:
+    def failed(self, fault: BaseException, command: Command[Any]) -> None:
         """See a command of this service fail, before its completion goes out."""
 
     def disconnected(self, connection: Connection) -> None:

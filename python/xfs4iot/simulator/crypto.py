@@ -19,6 +19,11 @@ from xfs4iot.devices import (
     VerifyMethods,
 )
 from xfs4iot.interfaces.keys.purposes import START_VALUE
+from xfs4iot.protocol.command_events.crypto import (
+    CryptoDataEvents,
+    GenerateAuthenticationEvents,
+    VerifyAuthenticationEvents,
+)
 from xfs4iot.protocol.messages import key_management
 from xfs4iot.simulator.faults import Fault
 from xfs4iot.simulator.secure_device import SecureDevice
@@ -61,7 +66,7 @@ class SimulatedCrypto(SecureDevice, devices.Crypto):
     }
     emv_hash_algorithm = frozenset({"sha1Digest", "sha256Digest"})
 
-    def tell_ksn(self, events: CommandEvents, key: str, ksn: bytes) -> None:
+    def tell_ksn(self, events: CommandEvents[CryptoDataEvents], key: str, ksn: bytes) -> None:
         """Tell the serial number of a transaction, before what was made with its key."""
         events.send(key_management.DUKPTKSNEvent(key=key, ksn=ksn))
 
@@ -80,7 +85,7 @@ class SimulatedCrypto(SecureDevice, devices.Crypto):
             data = bytes([data[0] ^ 1]) + data[1:]
         return data
 
-    async def crypto_data(self, request: CryptoRequest, events: CommandEvents) -> bytes:
+    async def crypto_data(self, request: CryptoRequest, events: CommandEvents[CryptoDataEvents]) -> bytes:
         await self.at_work()
         start = self._start(request.start)
         work = partial(
@@ -95,7 +100,9 @@ class SimulatedCrypto(SecureDevice, devices.Crypto):
         )
         return self._made(await _off_the_loop(work, len(request.data)))
 
-    async def generate_authentication(self, request: AuthenticationRequest, events: CommandEvents) -> bytes:
+    async def generate_authentication(
+        self, request: AuthenticationRequest, events: CommandEvents[GenerateAuthenticationEvents]
+    ) -> bytes:
         await self.at_work()
         if request.method is not None:
             assert request.hash_algorithm is not None
@@ -107,7 +114,9 @@ class SimulatedCrypto(SecureDevice, devices.Crypto):
             self.secure.mac(request.key, request.data, iv=start, padding=request.padding, told=told)
         )
 
-    async def verify_authentication(self, request: AuthenticationRequest, events: CommandEvents) -> bool:
+    async def verify_authentication(
+        self, request: AuthenticationRequest, events: CommandEvents[VerifyAuthenticationEvents]
+    ) -> bool:
         await self.at_work()
         if request.method is not None:
             assert request.hash_algorithm is not None

@@ -24,6 +24,7 @@ from xfs4iot.devices import (
 )
 from xfs4iot.interfaces.keys.purposes import DUKPT, ENCRYPT_PIN, VERIFY_PIN_DES, VERIFY_PIN_VISA
 from xfs4iot.protocol import errors
+from xfs4iot.protocol.command_events.pin_pad import GetPinBlockEvents
 from xfs4iot.protocol.messages import key_management
 from xfs4iot.simulator.faults import Fault
 from xfs4iot.simulator.secure_device import SecureDevice
@@ -84,7 +85,9 @@ class SimulatedPinPad(SecureDevice, devices.PinPad):
             self.pins.forget()
         return self.pins.digits()
 
-    async def get_pin_block(self, request: PinBlockRequest, events: CommandEvents) -> bytes:
+    async def get_pin_block(
+        self, request: PinBlockRequest, events: CommandEvents[GetPinBlockEvents]
+    ) -> bytes:
         await self.at_work()
         pin = self._pin()
         held = self.secure.held(request.key, ENCRYPT_PIN)
@@ -106,7 +109,7 @@ class SimulatedPinPad(SecureDevice, devices.PinPad):
         return made
 
     @staticmethod
-    def _tell(events: CommandEvents, key: str, ksn: bytes) -> None:
+    def _tell(events: CommandEvents[GetPinBlockEvents], key: str, ksn: bytes) -> None:
         events.send(key_management.DUKPTKSNEvent(key=key, ksn=ksn))
 
     async def set_pin_block_data(self, request: PinBlockRequest) -> None:

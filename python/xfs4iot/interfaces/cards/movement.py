@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import trio
@@ -75,7 +75,7 @@ _KEPT = Document("CardReader.cards", Cards)
 class _Moving:
     """What the device is given while it moves a card."""
 
-    def __init__(self, command: Command | None, operation: int) -> None:
+    def __init__(self, command: Command[Any] | None, operation: int) -> None:
         self._command = command
         self.operation = operation
 

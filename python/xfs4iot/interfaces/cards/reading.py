@@ -34,13 +34,13 @@ class Insertion:
 
     Args:
         device: the reader.
-        command: that wants the card.
+        command: that wants the card; it knows which events are its own.
 
     Attributes:
         inserted: the card is in, as the device has told.
     """
 
-    def __init__(self, device: devices.CardReader, command: Command) -> None:
+    def __init__(self, device: devices.CardReader, command: Command[Any]) -> None:
         self.inserted = False
         self._device = device
         self._command = command

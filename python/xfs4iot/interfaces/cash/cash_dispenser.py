@@ -58,6 +58,7 @@ from xfs4iot.interfaces.checks import device_ready, given
 from xfs4iot.interfaces.common.common import Common
 from xfs4iot.interfaces.common.end_to_end_security import token_allows
 from xfs4iot.protocol import errors
+from xfs4iot.protocol.command_events.cash_dispenser import DispenseEvents, TestCashUnitsEvents
 from xfs4iot.protocol.message import Payload
 from xfs4iot.protocol.messages import cash_dispenser as messages
 from xfs4iot.protocol.messages import cash_management as cash
@@ -273,7 +274,9 @@ class CashDispenser(Interface[devices.CashDispenser]):
         device=("safeDoorOpen", "itemsLeft", "cashUnitError", "notDispensable"),
         token=Token("DISPENSE"),
     )
-    async def dispense(self, request: messages.Dispense, command: Command) -> messages.DispenseCompletion:
+    async def dispense(
+        self, request: messages.Dispense, command: Command[DispenseEvents]
+    ) -> messages.DispenseCompletion:
         """`CashDispenser.Dispense` 3.0."""
         planned = await self._denominator.plan(request.denomination, "$.denomination")
         position = self._dispense_position(request)
@@ -438,7 +441,9 @@ class CashDispenser(Interface[devices.CashDispenser]):
             "presentErrorUnknown",
         ),
     )
-    async def test_cash_units(self, request: messages.TestCashUnits, command: Command) -> None:
+    async def test_cash_units(
+        self, request: messages.TestCashUnits, command: Command[TestCashUnitsEvents]
+    ) -> None:
         """`CashDispenser.TestCashUnits`: succeeds if an item came from one unit at least."""
         where = _test_target(self, request)
         units: list[str] = []

@@ -36,6 +36,7 @@ from xfs4iot.interfaces.checks import device_ready
 from xfs4iot.interfaces.storage.storage import Storage
 from xfs4iot.ledger import Document
 from xfs4iot.protocol import errors, wire
+from xfs4iot.protocol.command_events.cash_management import ResetEvents, RetractEvents
 from xfs4iot.protocol.messages import cash_management as messages
 from xfs4iot.server.command import Command
 from xfs4iot.server.handler import Interface, check, handles, step
@@ -296,7 +297,9 @@ class CashManagement(Interface[devices.CashManagement]):
             "incompleteRetract",
         ),
     )
-    async def retract(self, request: messages.Retract, command: Command) -> messages.RetractCompletion:
+    async def retract(
+        self, request: messages.Retract, command: Command[RetractEvents]
+    ) -> messages.RetractCompletion:
         """`CashManagement.Retract`: items at an output position, or else inside, go to a retract area."""
         position, where = _retract_position(self, request), _destination(self, request)
         result, booking = await self.movements.move(
@@ -316,7 +319,7 @@ class CashManagement(Interface[devices.CashManagement]):
         checks=(target_exists, room, device_there),
         device=("cashUnitError", "foreignItemsDetected", "incompleteRetract"),
     )
-    async def reset(self, request: messages.Reset, command: Command) -> messages.ResetCompletion:
+    async def reset(self, request: messages.Reset, command: Command[ResetEvents]) -> messages.ResetCompletion:
         """`CashManagement.Reset`: clear the way and make the device ready."""
         where = _destination(self, request)
         result, booking = await self.movements.move(
@@ -335,7 +338,11 @@ class CashManagement(Interface[devices.CashManagement]):
         return completion
 
     def _brought_in(
-        self, command: Command, result: Retracted, booking: Booking, completion: type[Any]
+        self,
+        command: Command[messages.IncompleteRetractEvent],
+        result: Retracted,
+        booking: Booking,
+        completion: type[Any],
     ) -> Any:
         """The completion of a command that brought items in, or its failure."""
         storage = taken_in(booking) or None

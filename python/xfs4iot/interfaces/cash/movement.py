@@ -31,9 +31,8 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
-import msgspec
 import trio
 
 from xfs4iot import devices
@@ -45,6 +44,7 @@ from xfs4iot.interfaces.cash.units import CashUnits
 from xfs4iot.interfaces.checks import require_ready
 from xfs4iot.ledger import Intent, LedgerUnavailable, Posting
 from xfs4iot.protocol import errors
+from xfs4iot.protocol.message import SentEvent
 from xfs4iot.server.command import Command
 from xfs4iot.server.operations import WrongResult
 from xfs4iot.server.results import require_defined
@@ -62,10 +62,12 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 """Seconds between attempts to book what a ledger could not take."""
 
 
-class _Events:
+class _Events(Generic[SentEvent]):
     """What the device is given: the command's events and the movement's number."""
 
-    def __init__(self, command: Command, operation: int, held: Callable[[str], Mapping[str, int]]) -> None:
+    def __init__(
+        self, command: Command[SentEvent], operation: int, held: Callable[[str], Mapping[str, int]]
+    ) -> None:
         self._command = command
         self.operation = operation
         self._held = held
@@ -74,7 +76,7 @@ class _Events:
     def cancel_requested(self) -> bool:
         return self._command.cancel_requested
 
-    def send(self, event: msgspec.Struct) -> None:
+    def send(self, event: SentEvent) -> None:
         self._command.send(event)
 
     def everything(self, source: str, target: str) -> tuple[ItemsMoved, ...]:

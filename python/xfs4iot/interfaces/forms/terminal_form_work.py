@@ -24,6 +24,7 @@ from xfs4iot.interfaces.forms.terminal_entry import Echo, Entry
 from xfs4iot.interfaces.forms.terminal_forms import Field, Form, box_of, lines_of
 from xfs4iot.interfaces.forms.terminal_keys import ActiveKeys
 from xfs4iot.protocol import errors
+from xfs4iot.protocol.command_events.text_terminal import ReadFormEvents, WriteFormEvents
 from xfs4iot.protocol.messages import text_terminal as messages
 from xfs4iot.server.command import Command
 
@@ -91,13 +92,15 @@ def _boxes(on: Terminal, form_name: str) -> dict[str, _Box]:
     return {name: _Box(name, field) for name, field in (on.forms[form_name].fields or {}).items()}
 
 
-def _refused(form: str, field: str, why: Failure, command: Command, code: str = "fieldError") -> NoReturn:
+def _refused(
+    form: str, field: str, why: Failure, command: Command[WriteFormEvents], code: str = "fieldError"
+) -> NoReturn:
     """Tell what is wrong with a field, and end the command."""
     command.send(messages.FieldErrorEvent(form_name=form, field_name=field, failure=why))
     raise errors.CommandError(code, f"$.fields.{field[:100]}: {_WHY[why]}")
 
 
-async def form_written(on: Terminal, request: messages.WriteForm, command: Command) -> None:
+async def form_written(on: Terminal, request: messages.WriteForm, command: Command[WriteFormEvents]) -> None:
     """Show a form.
 
     Raises:
@@ -137,7 +140,7 @@ async def form_written(on: Terminal, request: messages.WriteForm, command: Comma
         await on.ask(devices.TextTerminal.draw_graphic, place, box.width, box.height, scaling, picture)
 
 
-def _picture(form: str, box: _Box, value: str | None, command: Command) -> bytes | None:
+def _picture(form: str, box: _Box, value: str | None, command: Command[WriteFormEvents]) -> bytes | None:
     if value is None:
         return box.field.initial_graphic
     try:
@@ -146,7 +149,9 @@ def _picture(form: str, box: _Box, value: str | None, command: Command) -> bytes
         _refused(form, box.name, "typeNotSupported", command)
 
 
-def _shown_lines(on: Terminal, form: str, box: _Box, value: str | None, command: Command) -> list[list[str]]:
+def _shown_lines(
+    on: Terminal, form: str, box: _Box, value: str | None, command: Command[WriteFormEvents]
+) -> list[list[str]]:
     """What a field shows, as lines that fit it."""
     text = value if value is not None else box.field.initial_value or ""
     if box.field.field_type == "invisible":
@@ -194,7 +199,7 @@ class FormReading:
     """
 
     def __init__(
-        self, on: Terminal, request: messages.ReadForm, active: ActiveKeys, command: Command
+        self, on: Terminal, request: messages.ReadForm, active: ActiveKeys, command: Command[ReadFormEvents]
     ) -> None:
         self._on, self._command, self._active = on, command, active
         self._form = cast(str, request.form_name)

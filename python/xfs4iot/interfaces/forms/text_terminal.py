@@ -35,6 +35,12 @@ from xfs4iot.interfaces.forms.terminal_forms import Form, form_of, require_whole
 from xfs4iot.interfaces.forms.terminal_keys import ActiveKeys, of_device, typed_on_the_wire
 from xfs4iot.interfaces.forms.tokens import DefinitionError
 from xfs4iot.protocol import errors, exact
+from xfs4iot.protocol.command_events.text_terminal import (
+    LoadFormEvents,
+    ReadEvents,
+    ReadFormEvents,
+    WriteFormEvents,
+)
 from xfs4iot.protocol.messages import text_terminal as messages
 from xfs4iot.server.command import Command
 from xfs4iot.server.handler import Interface, check, handles, step
@@ -404,7 +410,7 @@ class TextTerminal(Interface[devices.TextTerminal]):
         ),
         asks="read_key",
     )
-    async def read(self, request: messages.Read, command: Command) -> messages.ReadCompletion:
+    async def read(self, request: messages.Read, command: Command[ReadEvents]) -> messages.ReadCompletion:
         """`TextTerminal.Read` 2.0: until a terminating command key, or the last character if `autoEnd`."""
         most = request.num_of_chars or 0
         x, y = self.start_of(request)
@@ -537,7 +543,7 @@ class TextTerminal(Interface[devices.TextTerminal]):
         asks=None,
         offered=_has_forms,
     )
-    async def load_form(self, request: messages.LoadForm, command: Command) -> None:
+    async def load_form(self, request: messages.LoadForm, command: Command[LoadFormEvents]) -> None:
         """`TextTerminal.LoadForm` of 2021-1 and 2023-2: a form in the form language."""
         assert request.definition is not None
         try:
@@ -585,7 +591,7 @@ class TextTerminal(Interface[devices.TextTerminal]):
             "fieldSpecFailure": "fields come as an object: what is wrong with one is `fieldError`",
         },
     )
-    async def write_form(self, request: messages.WriteForm, command: Command) -> None:
+    async def write_form(self, request: messages.WriteForm, command: Command[WriteFormEvents]) -> None:
         """`TextTerminal.WriteForm` 2.0: nothing is shown unless everything can be."""
         await form_written(self, request, command)
 
@@ -606,7 +612,9 @@ class TextTerminal(Interface[devices.TextTerminal]):
         asks="read_key",
         offered=_has_forms,
     )
-    async def read_form(self, request: messages.ReadForm, command: Command) -> messages.ReadFormCompletion:
+    async def read_form(
+        self, request: messages.ReadForm, command: Command[ReadFormEvents]
+    ) -> messages.ReadFormCompletion:
         """`TextTerminal.ReadForm` 2.0: the operator fills in the fields."""
         active, self._defined = self._defined or of_device(self.device), None
         reading = FormReading(self, request, active, command)

@@ -22,7 +22,7 @@ from xfs4iot.interfaces.keys import entry, layouts
 from xfs4iot.interfaces.keys.held_pin import HeldPin
 from xfs4iot.interfaces.keys.key_management import KeyManagement
 from xfs4iot.protocol import errors
-from xfs4iot.protocol.message import Payload
+from xfs4iot.protocol.command_events.keyboard import DataEntryEvents, PinEntryEvents, SecureKeyEntryEvents
 from xfs4iot.protocol.messages import keyboard as messages
 from xfs4iot.server.command import Command, Connection
 from xfs4iot.server.handler import Interface, check, handles
@@ -41,14 +41,14 @@ _Result = TypeVar("_Result")
 class _Discreet:
     """Events of an entry that is secret: without the digits."""
 
-    def __init__(self, command: Command) -> None:
+    def __init__(self, command: Command[DataEntryEvents]) -> None:
         self._command = command
 
     @property
     def cancel_requested(self) -> bool:
         return self._command.cancel_requested
 
-    def send(self, event: Payload) -> None:
+    def send(self, event: DataEntryEvents) -> None:
         if isinstance(event, messages.KeyEvent) and (
             event.digit in _SECRET or event.digit in ("doubleZero", "tripleZero")
         ):
@@ -205,7 +205,9 @@ class Keyboard(Interface[devices.Keyboard]):
             entry.keys_supported("data"),
         ),
     )
-    async def data_entry(self, request: messages.DataEntry, command: Command) -> messages.DataEntryCompletion:
+    async def data_entry(
+        self, request: messages.DataEntry, command: Command[DataEntryEvents]
+    ) -> messages.DataEntryCompletion:
         """`Keyboard.DataEntry`: not for PINs; a PIN that is held ends, unless it is maintained."""
         if not self.pin.maintained and self.pin.is_held():
             self.pin.gone()
@@ -232,7 +234,9 @@ class Keyboard(Interface[devices.Keyboard]):
         ),
         device=("tooManyFrames", "partialFrame", "entryTimeout"),
     )
-    async def pin_entry(self, request: messages.PinEntry, command: Command) -> messages.PinEntryCompletion:
+    async def pin_entry(
+        self, request: messages.PinEntry, command: Command[PinEntryEvents]
+    ) -> messages.PinEntryCompletion:
         """`Keyboard.PinEntry`: the PIN before ends; the new one is held, in the device."""
         prepared = self.pin.prepared
         self.pin.gone()
@@ -274,7 +278,7 @@ class Keyboard(Interface[devices.Keyboard]):
         device=("tooManyFrames", "partialFrame", "entryTimeout"),
     )
     async def secure_key_entry(
-        self, request: messages.SecureKeyEntry, command: Command
+        self, request: messages.SecureKeyEntry, command: Command[SecureKeyEntryEvents]
     ) -> messages.SecureKeyEntryCompletion:
         """`Keyboard.SecureKeyEntry`: what was entered whole can be stored once, by
         KeyManagement.ImportKey."""

@@ -285,12 +285,14 @@ class Storage(Interface[Any]):
         for call in self.changed:
             call()
 
-    def failed(self, fault: BaseException, command: Command) -> None:
+    def failed(self, fault: BaseException, command: Command[Any]) -> None:
         """Say which units stopped a command, whichever command it is."""
         if isinstance(fault, UnitError):
             self.error(command, fault.failure, fault.units)
 
-    def error(self, command: Command, failure: UnitFailure, units: Iterable[str]) -> None:
+    def error(
+        self, command: Command[messages.StorageErrorEvent], failure: UnitFailure, units: Iterable[str]
+    ) -> None:
         """Tell the command's client that something is wrong with units, and what."""
         named = set(units)
         known = {name: self.record(name) for name in self._names() if name in named}

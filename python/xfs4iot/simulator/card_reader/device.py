@@ -13,6 +13,7 @@ from typing import Any
 
 from xfs4iot import devices
 from xfs4iot.protocol import errors
+from xfs4iot.protocol.command_events.card_reader import ReadRawDataEvents, WriteRawDataEvents
 from xfs4iot.protocol.messages import card_reader as messages
 from xfs4iot.simulator.card_reader.cards import Card
 from xfs4iot.simulator.card_reader.chip import ChipSession
@@ -42,7 +43,7 @@ class SimulatedCardReader(CardReaderCommands):
         self._paid = ""
 
     async def accept_card(
-        self, wanted: frozenset[Any], flux_inactive: bool, events: devices.CardEvents
+        self, wanted: frozenset[Any], flux_inactive: bool, events: devices.CardEvents[WriteRawDataEvents]
     ) -> None:
         self.begin()
         if self.state.exit is not None:
@@ -70,7 +71,7 @@ class SimulatedCardReader(CardReaderCommands):
     def _waits_for_tap(self) -> bool:
         return self.reader_type in ("contactless", "intelligentContactless")
 
-    async def _come_in(self, name: str, events: devices.CardEvents) -> None:
+    async def _come_in(self, name: str, events: devices.CardEvents[WriteRawDataEvents]) -> None:
         """A card comes to where it can be read."""
         if self._waits_for_tap:
             await self.time(_TAP)
@@ -105,7 +106,7 @@ class SimulatedCardReader(CardReaderCommands):
         ):
             self.world.later(float(self.setup.takes_after), self.take)
 
-    async def _draw_in(self, name: str, events: devices.CardEvents) -> None:
+    async def _draw_in(self, name: str, events: devices.CardEvents[WriteRawDataEvents]) -> None:
         await self.time(_DRAW)
         if self.pulled.is_set():
             raise _refused("noMedia", "the card was pulled back")
@@ -128,7 +129,9 @@ class SimulatedCardReader(CardReaderCommands):
             self.shift(state.exit, None)
         return "jammed" if state.jammed else "transport" if state.transport is not None else None
 
-    async def read_card(self, wanted: frozenset[Any], events: devices.CardEvents) -> devices.CardContent:
+    async def read_card(
+        self, wanted: frozenset[Any], events: devices.CardEvents[ReadRawDataEvents]
+    ) -> devices.CardContent:
         self.begin()
         name = self.inside
         if name is None:
@@ -210,7 +213,9 @@ class SimulatedCardReader(CardReaderCommands):
             self.save()
         return devices.CardData(bytes.fromhex(chip.uid) if self._waits_for_tap else chip.answer_to_reset)
 
-    async def write_card(self, tracks: Mapping[Any, devices.CardWrite], events: devices.CardEvents) -> None:
+    async def write_card(
+        self, tracks: Mapping[Any, devices.CardWrite], events: devices.CardEvents[WriteRawDataEvents]
+    ) -> None:
         self.begin()
         name = self.inside
         if name is None:

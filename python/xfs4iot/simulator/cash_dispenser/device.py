@@ -18,6 +18,18 @@ import trio
 
 from xfs4iot import devices
 from xfs4iot.protocol import errors
+from xfs4iot.protocol.command_events.cash_dispenser import (
+    CountEvents,
+    DispenseEvents,
+    PresentEvents,
+    RejectEvents,
+    TestCashUnitsEvents,
+)
+from xfs4iot.protocol.command_events.cash_management import (
+    CalibrateCashUnitEvents,
+    ResetEvents,
+    RetractEvents,
+)
 from xfs4iot.protocol.messages import cash_dispenser, cash_management, storage
 from xfs4iot.simulator.cash_dispenser.commands import CashDispenserCommands
 from xfs4iot.simulator.cash_dispenser.description import RECOVERY_SECONDS
@@ -53,7 +65,7 @@ class SimulatedCashDispenser(CashDispenserCommands):
         return devices.CashMovement() if operation > self.truth.operation else None
 
     async def dispense(
-        self, request: devices.DispenseRequest, events: devices.CashEvents
+        self, request: devices.DispenseRequest, events: devices.CashEvents[DispenseEvents]
     ) -> devices.Dispensed:
         self._require_closed_door(errors.CommandError("safeDoorOpen", "the safe door is open"))
         self._require_way()
@@ -92,7 +104,7 @@ class SimulatedCashDispenser(CashDispenserCommands):
                 await self.clock.until(until)
         return True
 
-    async def present(self, position: str, events: devices.CashEvents) -> devices.Presented:
+    async def present(self, position: str, events: devices.CashEvents[PresentEvents]) -> devices.Presented:
         self._require_way()
         if not self.truth.total("stacker"):
             raise errors.CommandError("noItems", "there is nothing on the stacker")
@@ -144,7 +156,7 @@ class SimulatedCashDispenser(CashDispenserCommands):
             self.send(cash_management.ItemsPresentedEvent(position="outDefault", additional_bunches=more))
         return presented, failure
 
-    async def reject(self, unit: str, events: devices.CashEvents) -> devices.CashMovement:
+    async def reject(self, unit: str, events: devices.CashEvents[RejectEvents]) -> devices.CashMovement:
         self._require_way()
         if not self.truth.total("stacker"):
             raise errors.CommandError("noItems", "there is nothing on the stacker")
@@ -153,7 +165,9 @@ class SimulatedCashDispenser(CashDispenserCommands):
         self._show()
         return devices.CashMovement(moved=self.truth.moved, failure=failure)
 
-    async def retract(self, request: devices.RetractRequest, events: devices.CashEvents) -> devices.Retracted:
+    async def retract(
+        self, request: devices.RetractRequest, events: devices.CashEvents[RetractEvents]
+    ) -> devices.Retracted:
         self._require_way()
         if self.truth.total("output") and self.faults.strikes("itemsTaken"):
             self.take()
@@ -172,7 +186,9 @@ class SimulatedCashDispenser(CashDispenserCommands):
         self._show()
         return devices.Retracted(moved=self.truth.moved, failure=failure)
 
-    async def reset(self, destination: devices.Destination, events: devices.CashEvents) -> devices.Retracted:
+    async def reset(
+        self, destination: devices.Destination, events: devices.CashEvents[ResetEvents]
+    ) -> devices.Retracted:
         self._require_no_foreign_items()
         self._begin(events)
         await self._time()
@@ -208,7 +224,7 @@ class SimulatedCashDispenser(CashDispenserCommands):
         await self._time()
 
     async def count(
-        self, units: tuple[str, ...], position: str, events: devices.CashEvents
+        self, units: tuple[str, ...], position: str, events: devices.CashEvents[CountEvents]
     ) -> devices.Counted:
         self._require_closed_door(errors.CommandError("safeDoorOpen", "the safe door is open"))
         self._require_way()
@@ -234,7 +250,10 @@ class SimulatedCashDispenser(CashDispenserCommands):
         )
 
     async def test_cash_units(
-        self, units: tuple[str, ...], destination: devices.Destination, events: devices.CashEvents
+        self,
+        units: tuple[str, ...],
+        destination: devices.Destination,
+        events: devices.CashEvents[TestCashUnitsEvents],
     ) -> devices.Tested:
         self._require_closed_door(errors.UserError("the safe door is open; close it"))
         self._require_way()
@@ -259,7 +278,11 @@ class SimulatedCashDispenser(CashDispenserCommands):
         return devices.Tested(moved=self.truth.moved, failed=failed, failure=failure)
 
     async def calibrate_cash_unit(
-        self, unit: str, count: int, destination: devices.Destination, events: devices.CashEvents
+        self,
+        unit: str,
+        count: int,
+        destination: devices.Destination,
+        events: devices.CashEvents[CalibrateCashUnitEvents],
     ) -> devices.CashMovement:
         self._require_closed_door(errors.UserError("the safe door is open; close it"))
         self._require_way()

@@ -130,7 +130,9 @@ class CashMachine(SimulatedDevice, devices.CashDispenser, devices.PowerManagemen
         self.send(common.ErrorEvent(event_id="hardware", action="reset", vendor_description=text))
         return errors.HardwareError(text)
 
-    async def _pick(self, unit: str, part: float, events: devices.CashEvents) -> errors.XfsError | None:
+    async def _pick(
+        self, unit: str, part: float, events: devices.CashEvents[cash_management.NoteErrorEvent]
+    ) -> errors.XfsError | None:
         """Take one good item from a unit to the stacker."""
         reject = self.layout.reject
         while True:

@@ -24,6 +24,7 @@ from xfs4iot.devices import (
     key_grid,
 )
 from xfs4iot.protocol import errors
+from xfs4iot.protocol.command_events.keyboard import DataEntryEvents, PinEntryEvents, SecureKeyEntryEvents
 from xfs4iot.protocol.messages import keyboard as messages
 from xfs4iot.simulator.clock import Timeline
 from xfs4iot.simulator.commands import Milliseconds, Request, command
@@ -111,12 +112,12 @@ class SimulatedKeyboard(SecureDevice, devices.Keyboard):
         """Keys that somebody presses as soon as they are asked for."""
         self._entering: str | None = None
 
-    async def data_entry(self, request: EntryRequest, events: CommandEvents) -> DataEntered:
+    async def data_entry(self, request: EntryRequest, events: CommandEvents[DataEntryEvents]) -> DataEntered:
         entry = Entry("data", 0, request.max_len, request.auto_end, request.active_keys)
         completion = await self._enter("data", entry, events)
         return DataEntered(tuple(PressedKey(key) for key in entry.pressed), completion)
 
-    async def pin_entry(self, request: EntryRequest, events: CommandEvents) -> PinEntered:
+    async def pin_entry(self, request: EntryRequest, events: CommandEvents[PinEntryEvents]) -> PinEntered:
         if self.faults.active("entryLimit"):
             raise errors.DeviceNotReady("too many PINs were entered in a short time; wait")
         most = min(request.max_len or _LONGEST_PIN, _LONGEST_PIN)
@@ -131,7 +132,9 @@ class SimulatedKeyboard(SecureDevice, devices.Keyboard):
             self.pins.hold(entry.digits)
         return PinEntered(digits, completion)
 
-    async def secure_key_entry(self, request: SecureKeyRequest, events: CommandEvents) -> KeyEntered:
+    async def secure_key_entry(
+        self, request: SecureKeyRequest, events: CommandEvents[SecureKeyEntryEvents]
+    ) -> KeyEntered:
         entry = Entry("secure", 0, request.key_len, request.auto_end, request.active_keys)
         if self.loading.entered is not None:
             self.loading.forget_entered()
@@ -155,7 +158,9 @@ class SimulatedKeyboard(SecureDevice, devices.Keyboard):
             return said
         return {16: "D", 64: "A"}.get(request.key_len, "T")
 
-    async def _enter(self, kind: str, entry: Entry, events: CommandEvents) -> devices.EntryCompletion:
+    async def _enter(
+        self, kind: str, entry: Entry, events: CommandEvents[DataEntryEvents]
+    ) -> devices.EntryCompletion:
         """Take keys until one ends the entry; what was pressed before does not count."""
         await self.at_work()
         self._pressed.clear()
