@@ -35,7 +35,6 @@ __all__ = [
     "ImportedToken",
     "IssuerSignedItem",
     "KeyAttributes",
-    "KeyDerivation",
     "KeyImport",
     "KeyKind",
     "KeyManagement",
@@ -302,29 +301,6 @@ class ImportedToken:
     check_value: bytes | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class KeyDerivation:
-    """A key to be derived, for clients older than 2024-3.
-
-    Attributes:
-        name: of the new key.
-        algorithm: how.
-        key: from which.
-        stored_key: the start value's key; None for none.
-        iv: the start value.
-        padding: the byte that fills the input up.
-        input_data: what it is derived from.
-    """
-
-    name: str
-    algorithm: Literal["chipZka"]
-    key: str
-    stored_key: str | None
-    iv: bytes | None
-    padding: int
-    input_data: bytes = field(repr=False)
-
-
 @dataclass(frozen=True)
 class VerifyMethods:
     """How data can be verified.
@@ -584,9 +560,4 @@ class KeyManagement(
         Raises:
             CommandError: `emvVerifyFailed`, `accessDenied`, `noKeyRam`.
         """
-        raise NotImplementedError
-
-    @operation
-    async def derive_key(self, request: KeyDerivation) -> StoredKey:
-        """`KeyManagement.DeriveKey`, which 2024-3 has withdrawn: make a key from another."""
         raise NotImplementedError

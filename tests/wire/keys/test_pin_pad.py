@@ -122,6 +122,8 @@ async def test_a_dukpt_key_comes_to_its_end(pad: Dialogue, simulator: Dialogue) 
     await pad.success("KeyManagement.ImportKey", request)
     await pin_entered(pad, simulator, "1234")
     assert await pad.failure(BLOCK, block("iso0", "K")) == "dukptOverflow"
+    event = await pad.until("unsolicited", name="KeyManagement.IllegalKeyAccessEvent")
+    assert event["payload"] == {"keyName": "K", "errorCode": "dukptOverflow"}
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from xfs4iot.interfaces.keys.keyboard import Keyboard
 from xfs4iot.interfaces.keys.purposes import VERIFY_PIN_DES, VERIFY_PIN_VISA
 from xfs4iot.interfaces.keys.with_keys import WithKeys
 from xfs4iot.protocol import errors
+from xfs4iot.protocol.messages import key_management
 from xfs4iot.protocol.messages import pin_pad as messages
 from xfs4iot.server.command import Command
 from xfs4iot.server.handler import check, handles, step
@@ -89,6 +90,13 @@ def place_given(on: PinPad, request: messages.PresentIDC) -> None:
         raise errors.InvalidData("$.algorithmData: give pinPointer and pinOffset")
 
 
+@check("invalidData")
+def maintaining_said(on: PinPad, request: messages.MaintainPin | None) -> None:
+    """`maintainPIN`"""
+    if request is None or request.maintain_pin is None:
+        raise errors.InvalidData("$.maintainPIN is missing; say whether the PIN is kept after its use")
+
+
 @check("unsupportedData")
 def pin_can_stay(on: PinPad, request: messages.MaintainPin) -> None:
     """whether the device can keep a PIN, if that is wanted"""
@@ -111,6 +119,13 @@ class PinPad(WithKeys[devices.PinPad]):
         if Keyboard.name not in self.service.interfaces:
             return self._no_pin
         return self.service.interface(Keyboard).pin
+
+    def failed(self, fault: BaseException, command: Command) -> None:
+        """Tell everybody that a DUKPT key has made all its transactions."""
+        if isinstance(fault, errors.CommandError) and fault.error_code == "dukptOverflow":
+            self.service.broadcast(
+                key_management.IllegalKeyAccessEvent(key_name=command.request.key, error_code="dukptOverflow")
+            )
 
     async def _use(self, asked: Awaitable[_Result]) -> _Result:
         """Use the PIN, which is gone then, unless it is maintained."""
@@ -273,7 +288,7 @@ class PinPad(WithKeys[devices.PinPad]):
 
     @handles(
         "PinPad.MaintainPin",
-        checks=(given("maintain_pin"), device_ready, pin_can_stay),
+        checks=(maintaining_said, device_ready, pin_can_stay),
     )
     async def maintain_pin(self, request: messages.MaintainPin, command: Command) -> None:
         """`PinPad.MaintainPin`: false also ends a PIN that is held."""
