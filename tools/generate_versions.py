@@ -13,10 +13,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from xfs4iot.protocol import differences
-from xfs4iot.protocol.adapters import CHANGES, FALLBACKS, SPELT, STEPS, Part, canonical
+from xfs4iot.protocol.adapters import CHANGES, FALLBACKS, SPELT, STEPS, WITHDRAWN, Part, canonical
 from xfs4iot.protocol.adapters.changes import Change, Left, Moved, Reshaped, Values
 from xfs4iot.protocol.adapters.formats import FORMATS
-from xfs4iot.protocol.adapters.withdrawn import WITHDRAWN
 from xfs4iot.protocol.catalogue import catalogue
 from xfs4iot.protocol.differences import Difference
 
@@ -243,7 +242,7 @@ def tables() -> Iterator[str]:
     yield "Unless it says that one is still served, the commands are answered `unsupportedCommand`, and the"
     yield "events are not sent.\n"
     yield "| last in | message | instead |\n|---|---|---|"
-    for (version, name), reason in WITHDRAWN.items():
+    for (version, name), reason in sorted(WITHDRAWN.items()):
         yield f"| {version} | `{name}` | {reason} |"
     yield ""
 

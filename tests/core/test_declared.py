@@ -11,7 +11,7 @@ from traffic import catalogue
 from xfs4iot import devices
 from xfs4iot.interfaces import MODULES, interface
 from xfs4iot.protocol import registry
-from xfs4iot.protocol.adapters.withdrawn import WITHDRAWN
+from xfs4iot.protocol.adapters import WITHDRAWN
 from xfs4iot.server.handler import Handled
 
 PACKAGE = Path(xfs4iot.__file__).parent

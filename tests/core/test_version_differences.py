@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
 from traffic import Traffic
-from xfs4iot.protocol import differences
+from xfs4iot.protocol import adapters, differences
 from xfs4iot.protocol.adaptation import adapt
 from xfs4iot.protocol.adapters import (
     CHANGES,
@@ -23,13 +25,13 @@ from xfs4iot.protocol.adapters import (
     SENT_OTHERWISE,
     SPECIFICATIONS,
     STEPS,
+    WITHDRAWN,
     Part,
     canonical,
     spelling,
 )
 from xfs4iot.protocol.adapters.changes import Left, Moved, Reshaped, Values, compiled
 from xfs4iot.protocol.adapters.formats import FORMATS
-from xfs4iot.protocol.adapters.withdrawn import WITHDRAWN
 from xfs4iot.protocol.catalogue import catalogue
 
 OLDER = SPECIFICATIONS[:-1]
@@ -95,6 +97,24 @@ def test_no_adapter_is_for_what_does_not_differ() -> None:
                 assert known, f"{key}: {path} does not differ"
             if isinstance(change, Left):
                 assert change.reason, key
+
+
+@pytest.mark.parametrize("file", sorted(Path(adapters.__path__[0]).glob("*.py")), ids=lambda file: file.stem)
+def test_everything_about_the_versions_of_an_interface_stands_in_its_module(file: Path) -> None:
+    if file.stem in ("__init__", "changes", "formats"):
+        return
+    module = import_module(f"{adapters.__name__}.{file.stem}")
+    names = {name for _, _, name in module.CHANGES} - COMPOSED
+    for fact in ("SPELT", "SENT_OTHERWISE", "WITHDRAWN"):
+        names |= {name for _, name in getattr(module, fact, {})}
+    names |= {*getattr(module, "TOLD_BY", ())}
+    names |= {name for name, _ in getattr(module, "TOLD_APART", {}).values()}
+    interfaces = {"".join(part.title() for part in file.stem.split("_"))}
+    assert {name.partition(".")[0] for name in names} <= interfaces
+
+
+COMPOSED = {"Common.Capabilities", "Common.Status", "Common.StatusChangedEvent"}
+"""Messages that have a part of each interface."""
 
 
 def test_every_format_that_is_listed_occurs() -> None:

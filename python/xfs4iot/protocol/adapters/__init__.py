@@ -1,21 +1,34 @@
 """What the versions of the standard say differently, one module per interface.
 
-A module's `CHANGES` lists, by step and message part, what `changes` can express; what an
-interface contributes to Common.Status and Common.Capabilities stands in its own module, too.
+Everything about an interface's versions stands in the module of its name, which is found by itself; one
+without a module does not differ by more than data. What it may say, each by a name:
+
+- `CHANGES`: by step and message part, what `changes` can express; also what the interface contributes to
+  Common.Status and Common.Capabilities;
+- `SPELT`, `SENT_OTHERWISE`, `TOLD_BY`, `TOLD_APART`, `WITHDRAWN`: as their types in `changes` say.
+
 What is not listed needs nothing, by the rules of `differences`; a test holds every message that
-is served against the catalogue. An interface that is served anew adds its changes here; a new
-version of the standard adds a step.
+is served against the catalogue. A new version of the standard adds a step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from importlib import import_module
 from itertools import pairwise
-from typing import Literal
+from pkgutil import iter_modules
+from typing import Any
 
-from xfs4iot.protocol.adapters.cash_management import shutters
-from xfs4iot.protocol.adapters.changes import Adapter, Change, Changes, Part, Plain
+from xfs4iot.protocol.adapters.changes import (
+    Adapter,
+    Changes,
+    Part,
+    SentOtherwise,
+    Spelt,
+    ToldApart,
+    ToldBy,
+    Withdrawn,
+)
 
 __all__ = [
     "CHANGES",
@@ -27,6 +40,7 @@ __all__ = [
     "STEPS",
     "TOLD_APART",
     "TOLD_BY",
+    "WITHDRAWN",
     "Adapter",
     "Part",
     "canonical",
@@ -39,64 +53,24 @@ NEWEST = SPECIFICATIONS[-1]
 STEPS = dict(pairwise(SPECIFICATIONS))
 """The version that follows each."""
 
-_INTERFACES = (
-    "auxiliaries",
-    "biometric",
-    "camera",
-    "card_reader",
-    "cash_acceptor",
-    "cash_dispenser",
-    "cash_management",
-    "check",
-    "common",
-    "crypto",
-    "key_management",
-    "keyboard",
-    "lights",
-    "printer",
-    "storage",
-    "text_terminal",
-    "vendor_application",
-)
+_MECHANISM = ("changes", "formats")
 
 
-def _collected() -> Changes:
-    found: dict[tuple[str, Part, str], tuple[Change, ...]] = {}
-    for interface in _INTERFACES:
-        own: Changes = import_module(f"{__name__}.{interface}").CHANGES
-        for key, changes in own.items():
-            found[key] = found.get(key, ()) + changes
-    return found
+def _collected(fact: str) -> Iterator[tuple[Any, Any]]:
+    """What the modules of all interfaces say under one name."""
+    for found in sorted(module.name for module in iter_modules(__path__)):
+        if found not in _MECHANISM:
+            yield from getattr(import_module(f"{__name__}.{found}"), fact, {}).items()
 
 
-CHANGES = _collected()
-
-SPELT: dict[tuple[str, str], str] = {
-    ("2023-2", "Auxiliaries.ClearAutoStartUpTime"): "Auxiliaries.ClearAutoStartupTime",
-    ("2023-2", "Auxiliaries.GetAutoStartUpTime"): "Auxiliaries.GetAutoStartupTime",
-    ("2023-2", "Auxiliaries.SetAutoStartUpTime"): "Auxiliaries.SetAutoStartupTime",
-}
-"""Messages that a version spells otherwise than the newest; documents disagree, so all clients may."""
-
-SENT_OTHERWISE: dict[tuple[str, str], Literal["command", "unsolicited"]] = {
-    ("2021-1", "Biometric.PresentSubjectEvent"): "unsolicited",
-    ("2021-1", "Biometric.RemoveSubjectEvent"): "unsolicited",
-    ("2021-1", "Biometric.SubjectDetectedEvent"): "unsolicited",
-    ("2021-1", "CardReader.MediaDetectedEvent"): "command",
-    ("2021-1", "CashManagement.MediaDetectedEvent"): "command",
-    ("2021-1", "CashManagement.TellerInfoChangedEvent"): "command",
-    ("2021-1", "Storage.StorageErrorEvent"): "unsolicited",
-}
-"""Events that a version sends otherwise than the newest: with a command, or to every client."""
-
-TOLD_BY = {"Storage.CountsChangedEvent": "Storage.StorageChangedEvent"}
-"""The event that tells the same, in the same shape, in versions that have none of that name."""
-
-TOLD_APART: dict[tuple[str, str], tuple[str, Callable[[Plain], list[Plain]]]] = {
-    ("2021-1", "Common.StatusChangedEvent"): ("CashManagement.ShutterStatusChangedEvent", shutters),
-}
-"""What a version tells in an event of its own, because its own form of the newest's event has no place
-for it: that event, and a function that takes its payloads out of the newest's."""
+CHANGES: Changes = {}
+for _key, _changes in _collected("CHANGES"):
+    CHANGES[_key] = CHANGES.get(_key, ()) + _changes
+SPELT: Spelt = dict(_collected("SPELT"))
+SENT_OTHERWISE: SentOtherwise = dict(_collected("SENT_OTHERWISE"))
+TOLD_BY: ToldBy = dict(_collected("TOLD_BY"))
+TOLD_APART: ToldApart = dict(_collected("TOLD_APART"))
+WITHDRAWN: Withdrawn = dict(_collected("WITHDRAWN"))
 
 FALLBACKS: dict[str, str] = {
     "accessDenied": "userError",

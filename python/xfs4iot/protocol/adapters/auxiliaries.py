@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from xfs4iot.protocol.adapters.changes import Changes, Left, Moved, Values
+from xfs4iot.protocol.adapters.changes import Changes, Left, Moved, Spelt, Values, Withdrawn
 
-__all__ = ["CHANGES"]
+__all__ = ["CHANGES", "SPELT", "WITHDRAWN"]
 
 _RATE = (Values("auxiliaries.audio.rate", up={}, down={"continuous": "on"}),)
 
@@ -38,4 +38,14 @@ CHANGES: Changes = {
     ),
     ("2023-2", "completion", "Common.Status"): _RATE,
     ("2023-2", "event", "Common.StatusChangedEvent"): _RATE,
+}
+
+SPELT: Spelt = {
+    ("2023-2", "Auxiliaries.ClearAutoStartUpTime"): "Auxiliaries.ClearAutoStartupTime",
+    ("2023-2", "Auxiliaries.GetAutoStartUpTime"): "Auxiliaries.GetAutoStartupTime",
+    ("2023-2", "Auxiliaries.SetAutoStartUpTime"): "Auxiliaries.SetAutoStartupTime",
+}
+
+WITHDRAWN: Withdrawn = {
+    ("2021-1", "Auxiliaries.AuxiliaryStatusEvent"): "Common.StatusChangedEvent tells it since 2023-2",
 }

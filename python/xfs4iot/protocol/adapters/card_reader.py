@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from xfs4iot.protocol.adapters.changes import Change, Changes, Left, Moved, Plain, Reshaped
+from xfs4iot.protocol.adapters.changes import Change, Changes, Left, Moved, Plain, Reshaped, SentOtherwise
 
-__all__ = ["CHANGES"]
+__all__ = ["CHANGES", "SENT_OTHERWISE"]
 
 _READ = (
     "track1",
@@ -82,4 +82,8 @@ CHANGES: Changes = {
         Left(("currencyCode",), _NUMBERED),
     ),
     ("2023-2", "request", "CardReader.WriteRawData"): (Moved("additonalProperties", "additionalProperties"),),
+}
+
+SENT_OTHERWISE: SentOtherwise = {
+    ("2021-1", "CardReader.MediaDetectedEvent"): "command",
 }

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from xfs4iot.protocol.adapters.changes import Changes, Left, Plain, Reshaped, Values
+from xfs4iot.protocol.adapters.changes import Changes, Left, Plain, Reshaped, Values, Withdrawn
 
-__all__ = ["CHANGES"]
+__all__ = ["CHANGES", "WITHDRAWN"]
 
 
 def _cash_in_down(new: Plain) -> Plain:
@@ -38,4 +38,8 @@ CHANGES: Changes = {
         Reshaped(("cashAcceptor.positions",), down=_positions_down, at="cashAcceptor"),
         Left(("cashAcceptor.counterfeitAction",), "said by cashManagement.classifications since 2023-2"),
     ),
+}
+
+WITHDRAWN: Withdrawn = {
+    ("2021-1", "CashAcceptor.GetPositionCapabilities"): "Common.Capabilities tells it since 2023-2",
 }

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from xfs4iot.protocol.adapters.changes import Changes, Left, Moved, Plain, Reshaped
+from xfs4iot.protocol.adapters.changes import (
+    Changes,
+    Left,
+    Moved,
+    Plain,
+    Reshaped,
+    SentOtherwise,
+    ToldApart,
+    Withdrawn,
+)
 
-__all__ = ["CHANGES", "shutters", "target_up"]
+__all__ = ["CHANGES", "SENT_OTHERWISE", "TOLD_APART", "WITHDRAWN", "target_up"]
 
 
 def target_up(old: Any) -> Plain | None:
@@ -42,7 +51,7 @@ def _calibrate_down(new: Plain) -> Plain:
     return flat
 
 
-def shutters(changed: Plain) -> list[Plain]:
+def _shutters(changed: Plain) -> list[Plain]:
     """What `Common.StatusChangedEvent` says of shutters, as `ShutterStatusChangedEvent`s."""
     found = []
     for interface in ("cashDispenser", "cashAcceptor"):
@@ -55,6 +64,8 @@ def shutters(changed: Plain) -> list[Plain]:
 
 _GROUPED = (Moved("position.position", "position"), Moved("position.additionalBunches", "additionalBunches"))
 _TARGETS = ("outputPosition", "retractArea", "unit")
+
+_SAFE_DOOR = "the safe door is one of Auxiliaries since 2023-2: its status, and SetAuxiliaries"
 
 CHANGES: Changes = {
     ("2021-1", "request", "CashManagement.CalibrateCashUnit"): (
@@ -82,4 +93,19 @@ CHANGES: Changes = {
     ("2021-1", "completion", "Common.Status"): (
         Left(("cashManagement.safeDoor",), "the safe door is one of Auxiliaries since 2023-2"),
     ),
+}
+
+SENT_OTHERWISE: SentOtherwise = {
+    ("2021-1", "CashManagement.MediaDetectedEvent"): "command",
+    ("2021-1", "CashManagement.TellerInfoChangedEvent"): "command",
+}
+
+TOLD_APART: ToldApart = {
+    ("2021-1", "Common.StatusChangedEvent"): ("CashManagement.ShutterStatusChangedEvent", _shutters),
+}
+
+WITHDRAWN: Withdrawn = {
+    ("2021-1", "CashManagement.OpenSafeDoor"): _SAFE_DOOR,
+    ("2021-1", "CashManagement.SafeDoorClosedEvent"): _SAFE_DOOR,
+    ("2021-1", "CashManagement.SafeDoorOpenEvent"): _SAFE_DOOR,
 }

@@ -15,7 +15,23 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Literal, TypeAlias
 
-__all__ = ["Adapter", "Change", "Changes", "Left", "Moved", "Part", "Reshaped", "Values", "compiled"]
+__all__ = [
+    "Adapter",
+    "Change",
+    "Changes",
+    "Left",
+    "Moved",
+    "Part",
+    "Plain",
+    "Reshaped",
+    "SentOtherwise",
+    "Spelt",
+    "ToldApart",
+    "ToldBy",
+    "Values",
+    "Withdrawn",
+    "compiled",
+]
 
 Part = Literal["request", "completion", "event"]
 Plain: TypeAlias = "dict[str, Any]"
@@ -101,6 +117,17 @@ class Reshaped:
 Change: TypeAlias = "Moved | Values | Left | Reshaped"
 Changes: TypeAlias = "dict[tuple[str, Part, str], tuple[Change, ...]]"
 """By the older version of a step, part and name of the message; names are the newest version's."""
+Spelt: TypeAlias = "dict[tuple[str, str], str]"
+"""Messages that a version spells otherwise than the newest; documents disagree, so all clients may."""
+SentOtherwise: TypeAlias = 'dict[tuple[str, str], Literal["command", "unsolicited"]]'
+"""Events that a version sends otherwise than the newest: with a command, or to every client."""
+ToldBy: TypeAlias = "dict[str, str]"
+"""The event that tells the same, in the same shape, in versions that have none of that name."""
+ToldApart: TypeAlias = "dict[tuple[str, str], tuple[str, Callable[[Plain], list[Plain]]]]"
+"""What a version tells in an event of its own, because its own form of the newest's event has no place
+for it: that event, and a function that takes its payloads out of the newest's."""
+Withdrawn: TypeAlias = "dict[tuple[str, str], str]"
+"""By the last version that has it: why the message is answered as unsupported, or never sent."""
 
 
 def compiled(changes: Sequence[Change], up: bool) -> Adapter | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from xfs4iot.protocol.adapters.changes import Changes, Left, Moved, Plain, Reshaped, Values
+from xfs4iot.protocol.adapters.changes import Changes, Left, Moved, Plain, Reshaped, Values, Withdrawn
 from xfs4iot.protocol.adapters.crypto import START_VALUE
 
-__all__ = ["CHANGES"]
+__all__ = ["CHANGES", "WITHDRAWN"]
 
 _SIGNERS = ("certHost", "sigHost", "ca", "hl", "cbcmac", "cmac", "reserved1", "reserved2", "reserved3")
 _PSS = Values("verifyAttributes.cryptoMethod", up={"rsassaPs": "rsassaPss"}, down={"rsassaPss": "rsassaPs"})
@@ -77,4 +77,8 @@ CHANGES: Changes = {
             "2024-3 withdrew key derivation, and tells of German security modules in the interface German",
         ),
     ),
+}
+
+WITHDRAWN: Withdrawn = {
+    ("2023-2", "KeyManagement.DeriveKey"): "2024-3 withdrew key derivation",
 }

@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from xfs4iot.protocol.adapters.changes import Changes, Left, Moved, Plain, Reshaped, Values
+from xfs4iot.protocol.adapters.changes import Changes, Left, Moved, Plain, Reshaped, Values, Withdrawn
 from xfs4iot.protocol.adapters.text_terminal import version_numbers
 
-__all__ = ["CHANGES"]
+__all__ = ["CHANGES", "WITHDRAWN"]
 
 _MOVES = ("eject", "retract", "park", "expel", "ejectToTransport", "stack")
 _PAGES = ("forward", "backward")
@@ -110,6 +110,10 @@ _AREAS = tuple(
 )
 _UNIT = (Moved("base", "unit.base"), Moved("unitX", "unit.x"), Moved("unitY", "unit.y"))
 _PASSED = "text passes as it is; a field that repeats by a list of its own needs a client of 2024-3"
+
+_FORMS = "forms are set by SetForm since 2024-3, and are not kept in files"
+
+_BINS = "retract bins are storage units since 2024-3"
 
 CHANGES: Changes = {
     ("2021-1", "request", "Printer.ReadImage"): (
@@ -211,4 +215,13 @@ CHANGES: Changes = {
             "retract bins are storage units in 2024-3; see Storage.GetStorage",
         ),
     ),
+}
+
+WITHDRAWN: Withdrawn = {
+    ("2021-1", "Printer.GetCodelineMapping"): "no later version reads a code line",
+    ("2023-2", "Printer.DefinitionLoadedEvent"): _FORMS,
+    ("2023-2", "Printer.LoadDefinition"): _FORMS,
+    ("2023-2", "Printer.ResetCount"): f"{_BINS}: Storage.SetStorage sets their counts",
+    ("2023-2", "Printer.RetractBinStatusEvent"): f"{_BINS}: Storage.StorageChangedEvent tells their status",
+    ("2023-2", "Printer.RetractBinThresholdEvent"): f"{_BINS}: Storage.StorageThresholdEvent tells it",
 }

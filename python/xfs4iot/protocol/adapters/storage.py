@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from xfs4iot.protocol.adapters.changes import Changes, Values
+from xfs4iot.protocol.adapters.changes import Changes, SentOtherwise, ToldBy, Values
 
-__all__ = ["CHANGES"]
+__all__ = ["CHANGES", "SENT_OTHERWISE", "TOLD_BY"]
 
 CHANGES: Changes = {
     ("2021-1", "event", "Storage.StorageErrorEvent"): (
@@ -14,4 +14,12 @@ CHANGES: Changes = {
             down={"feedModuleProblem": "error", "physicalLocked": "locked", "physicalUnlocked": "error"},
         ),
     ),
+}
+
+SENT_OTHERWISE: SentOtherwise = {
+    ("2021-1", "Storage.StorageErrorEvent"): "unsolicited",
+}
+
+TOLD_BY: ToldBy = {
+    "Storage.CountsChangedEvent": "Storage.StorageChangedEvent",
 }

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from xfs4iot.protocol.adapters.changes import Changes, Moved, Plain, Reshaped, Values
+from xfs4iot.protocol.adapters.changes import Changes, Moved, Plain, Reshaped, Values, Withdrawn
 
-__all__ = ["CHANGES"]
+__all__ = ["CHANGES", "WITHDRAWN"]
 
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
@@ -67,6 +67,8 @@ def version_numbers(version: Any) -> tuple[int | None, int | None]:
     return (int(major) if major.isdigit() else None), (int(minor) if minor.isdigit() else 0)
 
 
+_STILL = "still served: forms in the form language are read; the newest version has SetForm"
+
 CHANGES: Changes = {
     ("2021-1", "request", "TextTerminal.ClearScreen"): (
         Moved("positionX", "screen.positionX"),
@@ -91,4 +93,9 @@ CHANGES: Changes = {
             ("fields[]", "formName", "height", "versionMajor", "versionMinor", "width"), down=_form_down
         ),
     ),
+}
+
+WITHDRAWN: Withdrawn = {
+    ("2023-2", "TextTerminal.FormLoadedEvent"): _STILL,
+    ("2023-2", "TextTerminal.LoadForm"): _STILL,
 }
