@@ -19,20 +19,19 @@ nothing, `media` is `unknown`, and the units concerned are in doubt.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
-import trio
 
 from xfs4iot import devices
 from xfs4iot.devices import implements
 from xfs4iot.interfaces.storage.card import CardUnits
+from xfs4iot.interfaces.storage.movements import Booking, Found, Movements
 from xfs4iot.interfaces.storage.storage import Storage
-from xfs4iot.ledger import Document, Intent, LedgerUnavailable, Posting
-from xfs4iot.protocol import errors, wire
-from xfs4iot.protocol.message import Payload
+from xfs4iot.ledger import Document, Intent, Posting
+from xfs4iot.protocol import wire
 from xfs4iot.server.command import Command
 from xfs4iot.server.service import Service
 
@@ -42,9 +41,8 @@ MOVE, RESET, ACTION = "cardMove", "cardReset", "cardAction"
 """Kinds of movements in the journal; the last is one that no command asked for."""
 KINDS = (MOVE, RESET, ACTION)
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
-
 Way = tuple[str, str]
+Ways = tuple[Way, ...]
 """From where to where a card has moved: `exit`, `transport`, `unknown`, a unit."""
 
 _Result = TypeVar("_Result")
@@ -72,22 +70,6 @@ class Cards(msgspec.Struct):
 _KEPT = Document("CardReader.cards", Cards)
 
 
-class _Moving:
-    """What the device is given while it moves a card."""
-
-    def __init__(self, command: Command[Any] | None, operation: int) -> None:
-        self._command = command
-        self.operation = operation
-
-    @property
-    def cancel_requested(self) -> bool:
-        return self._command is not None and self._command.cancel_requested
-
-    def send(self, event: Payload) -> None:
-        if self._command is not None:
-            self._command.send(event)
-
-
 class CardWays:
     """Moves cards, and keeps the books of it; of one service.
 
@@ -98,16 +80,13 @@ class CardWays:
 
     def __init__(self, service: Service) -> None:
         self.service = service
-        self.storage: Storage | None = None
-        self.units: CardUnits | None = None
-        if Storage.name in service.interfaces:
-            self.storage = service.interface(Storage)
-            self.units = self.storage.kind(CardUnits)
-            self.storage.settled = self._all_settled
+        self.storage = service.interface(Storage) if Storage.name in service.interfaces else None
+        self.units = self.storage.kind(CardUnits) if self.storage is not None else None
         self.cards = Cards()
-        self._held: dict[int, tuple[Way, ...]] = {}
-        self._lock = trio.Lock()
-        self._retrying = False
+        self._sightings = 0
+        self._movements: Movements[Ways] = Movements(
+            service, self.storage, KINDS, book=self._booking, find=self._found, lost=self._lost
+        )
 
     @property
     def device(self) -> devices.CardReader:
@@ -121,26 +100,16 @@ class CardWays:
         await self.settle()
 
     async def settle(self) -> None:
-        """Settle open movements, if the device answers already."""
-        try:
-            async with self._lock:
-                await self._settle()
-        except errors.XfsError as fault:
-            self.service.log.error("open movements of cards are not settled yet: %s", fault)
-
-    @asynccontextmanager
-    async def _all_settled(self) -> AsyncIterator[None]:
-        async with self._lock:
-            await self._settle()
-            yield
+        """Settle what a crash left open, if the device answers already."""
+        await self._movements.settle()
 
     async def carry_out(
         self,
-        command: Command | None,
+        command: Command[Any] | None,
         kind: str,
         planned: Way,
         ask: Callable[[devices.MovingCard], Awaitable[_Result]],
-        ways: Callable[[_Result], tuple[Way, ...]],
+        ways: Callable[[_Result], Ways],
     ) -> _Result:
         """Let the device move cards, and book what it says; its failure is not raised.
 
@@ -154,51 +123,28 @@ class CardWays:
             XfsError: nothing has moved.
             HardwareError: the device failed, and where the card is was found out if possible.
         """
-        async with self._lock:
-            await self._settle()
-            with trio.CancelScope(shield=True):
-                intent = await self._begin(command, kind, planned)
-                sightings = self.device._card_sightings
-                try:
-                    result = await ask(_Moving(command, intent.id))
-                except errors.HardwareError:
-                    if self.device._card_sightings == sightings:
-                        self.device.card_at("unknown")
-                    await self._settle_quietly()
-                    raise
-                except errors.XfsError:
-                    await self._close(intent, ())
-                    raise
-                await self._close(intent, ways(result))
-        return result
+        self._sightings = self.device._card_sightings
+        source, target = planned
+        detail = {"from": source, "to": target, "units": [one for one in planned if self._type(one)]}
+        return await self._movements.carry_out(command, kind, (planned,), detail, ask, ways)
 
-    async def _begin(self, command: Command | None, kind: str, planned: Way) -> Intent:
-        postings, _ = self._booking((planned,))
-        return await self.service.ledger.begin(
-            kind,
-            command=command.name if command is not None else "",
-            request_id=command.request_id if command is not None else 0,
-            identity=command.identity if command is not None else "",
-            planned=postings,
-            detail={"from": planned[0], "to": planned[1]},
-        )
+    def _lost(self) -> None:
+        """The device class has failed, and nothing but its sensors can have told where the card is."""
+        if self.device._card_sightings == self._sightings:
+            self.device.card_at("unknown")
 
     async def acted(self, way: Way) -> None:
         """Book what the reader has done by itself."""
-        async with self._lock:
-            postings, cards = self._booking((way,))
-            await self.service.ledger.record(ACTION, postings, documents=self._documents(cards))
-            self.cards = cards
-        self._publish()
+        await self._movements.record(ACTION, (way,))
 
     async def gone(self) -> None:
         """The card in the reader was taken."""
         if self.cards.here is not None:
-            async with self._lock:
+            async with self._movements.settled():
                 self.cards = msgspec.structs.replace(self.cards, here=None)
                 await self.service.ledger.put_document(_KEPT.name, wire.encode(self.cards))
 
-    def _booking(self, ways: Iterable[Way]) -> tuple[list[Posting], Cards]:
+    def _booking(self, detail: Mapping[str, Any], ways: Ways) -> Booking:
         """What to post when cards have moved so, and what is kept of cards afterwards."""
         here, parked = self.cards.here, dict(self.cards.parked)
         changes: Counter[tuple[str, str]] = Counter()
@@ -221,7 +167,9 @@ class CardWays:
                 elif here is not None and arrived == "park":
                     parked[target] = here
                 here = None
-        return list(self._postings(changes)), Cards(here, parked)
+        cards = Cards(here, parked)
+        documents = {_KEPT.name: wire.encode(cards)} if cards != self.cards else {}
+        return Booking(tuple(self._postings(changes)), documents, partial(setattr, self, "cards", cards))
 
     def _type(self, place: str) -> str | None:
         kept = self.units.kept.get(place) if self.units is not None else None
@@ -240,90 +188,23 @@ class CardWays:
                 continue
             yield from self.units.counts.changes(unit, {bucket: delta})
 
-    def _documents(self, cards: Cards) -> dict[str, bytes]:
-        return {_KEPT.name: wire.encode(cards)} if cards != self.cards else {}
+    async def _found(self, intent: Intent) -> Found[Ways]:
+        """Which way the card of an open movement went: as the device recalls, or as its sensors see."""
+        ways, certain = await self._traced(
+            str(intent.detail.get("from")), str(intent.detail.get("to")), intent.id
+        )
+        went = "; ".join(f"the card went from {source} to {target}" for source, target in ways)
+        return Found(
+            ways, certain, went or ("the card did not move" if certain else "where it went is not known")
+        )
 
-    async def _close(self, intent: Intent, ways: tuple[Way, ...], outcome: str | None = None) -> None:
-        """Book a movement; one that cannot be written is held, and tried again until it can.
-
-        Raises:
-            InternalError: it could not be written.
-        """
-        self._held[intent.id] = ways
-        postings, cards = self._booking(ways)
-        documents = self._documents(cards)
-        if outcome == "unknown" and self.storage is not None:
-            doubtful = {intent.detail.get("from"), intent.detail.get("to")} - {None}
-            documents |= self.storage.doubt(map(str, doubtful))
-        try:
-            await self.service.ledger.book(
-                intent, postings, outcome=outcome or ("done" if ways else "failed"), documents=documents
-            )
-        except LedgerUnavailable as fault:
-            self._try_again()
-            raise errors.InternalError(
-                f"the card has moved, but that is not booked yet: {fault}; it is held and booked as soon as "
-                "the ledger can be written; see Common.Status, do not repeat the command"
-            ) from fault
-        del self._held[intent.id]
-        self.cards = cards
-        self._publish()
-
-    def _publish(self) -> None:
-        if self.storage is not None:
-            self.storage.publish()
-
-    def _try_again(self) -> None:
-        if not self._retrying:
-            self._retrying = True
-            self.service.nursery.start_soon(self._settle_later)
-
-    async def _settle_later(self) -> None:
-        pause = _FIRST_PAUSE
-        while self._held:
-            await trio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
-            async with self._lock:
-                await self._settle_quietly()
-        self._retrying = False
-
-    async def _settle_quietly(self) -> None:
-        try:
-            await self._settle()
-        except errors.XfsError as fault:
-            self.service.log.error("a movement of a card is not settled yet: %s", fault)
-
-    async def _settle(self) -> None:
-        """Find out where open movements have left their cards, and book it."""
-        with trio.CancelScope(shield=True):
-            for intent in self.service.ledger.open_intents():
-                if intent.kind not in KINDS:
-                    continue
-                if intent.id in self._held:
-                    await self._close(intent, self._held[intent.id])
-                    continue
-                ways, known = await self._found(intent)
-                await self._close(intent, ways, None if known else "unknown")
-                self.service.log.warning(
-                    "%s of request %d was interrupted: %s",
-                    intent.command or intent.kind,
-                    intent.request_id,
-                    "; ".join(f"the card went from {source} to {target}" for source, target in ways)
-                    or ("the card did not move" if known else "where the card went is not known"),
-                )
-
-    async def _found(self, intent: Intent) -> tuple[tuple[Way, ...], bool]:
-        """Which way the card of an open movement went, and whether that is certain."""
-        if not self.service.operations.opened:
-            raise errors.DeviceNotReady("the device is not open")
-        source, target = str(intent.detail.get("from")), str(intent.detail.get("to"))
+    async def _traced(self, source: str, target: str, operation: int) -> tuple[Ways, bool]:
         if implements(self.device, "recall_card"):
-            place = await self.service.operations.ask(devices.CardReader.recall_card, intent.id)
+            place = await self.service.operations.ask(devices.CardReader.recall_card, operation)
             if place is None or place == source:
                 return (), True
-            if place not in ("jammed", "unknown"):
-                return ((source, place),), True
-            return (), False
+            known = place not in ("jammed", "unknown")
+            return (((source, place),) if known else ()), known
         media = self.device.status.card_reader.media
         if media in ("present", "latched", "entering"):
             place = "exit" if media == "entering" else "transport"

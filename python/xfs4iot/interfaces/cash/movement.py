@@ -393,7 +393,7 @@ class CashMovements:
         storage = self.storage
         with trio.CancelScope(shield=True):
             for intent in storage.service.ledger.open_intents():
-                if intent.kind.startswith("card"):
+                if intent.kind.startswith(("card", "media")):
                     continue
                 storage.unsettled = storage.unsettled | _units(intent)
                 result, known = await self._recalled(intent)

@@ -1,0 +1,252 @@
+"""A movement of things that are counted, as a transaction: intent, device, booking, events.
+
+1. The intent is booked, durably, with what is planned. Nothing has moved.
+2. The device moves. From here on cancel and timeout wait; it may look at `events.cancel_requested`.
+3. What it says it has moved is booked, with all that depends on it, in one transaction, which also closes the
+   intent.
+4. Only then are events sent and the command completed.
+
+A service that dies between 1 and 3 leaves the intent open. It is settled at the next start, and before
+anything moves again, with what the interface finds out (`find`). What the ledger could not take at 3 is held
+in memory, tried again until it is booked, and nothing moves meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import trio
+
+from xfs4iot.interfaces.storage.storage import Storage
+from xfs4iot.ledger import Intent, LedgerUnavailable, Posting
+from xfs4iot.protocol import errors
+from xfs4iot.protocol.message import Payload
+from xfs4iot.server.command import Command
+from xfs4iot.server.service import Service
+
+__all__ = ["Booking", "Found", "Movements", "Moving"]
+
+_Moved = TypeVar("_Moved")
+_Result = TypeVar("_Result")
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
+"""Seconds between attempts to book what a ledger could not take."""
+
+
+class Moving:
+    """What the device is given: the command's events, and the movement's number."""
+
+    def __init__(self, command: Command[Any] | None, operation: int) -> None:
+        self._command = command
+        self.operation = operation
+
+    @property
+    def cancel_requested(self) -> bool:
+        return self._command is not None and self._command.cancel_requested
+
+    def send(self, event: Payload) -> None:
+        if self._command is not None:
+            self._command.send(event)
+
+
+@dataclass(frozen=True)
+class Booking:
+    """What is booked of a movement.
+
+    Attributes:
+        postings: the counts that change.
+        documents: what else changes with them.
+        done: called when it is durable.
+    """
+
+    postings: Iterable[Posting] = ()
+    documents: Mapping[str, bytes] = field(default_factory=dict)
+    done: Callable[[], object] = lambda: None
+
+
+@dataclass(frozen=True)
+class Found(Generic[_Moved]):
+    """What has come of a movement that was interrupted.
+
+    Attributes:
+        moved: what has moved, as far as it is known.
+        certain: whether that is all.
+        text: the same, for the log.
+    """
+
+    moved: _Moved
+    certain: bool
+    text: str
+
+
+class Movements(Generic[_Moved]):
+    """Carries out and books the movements of one kind of things of one service.
+
+    Args:
+        service: whose.
+        storage: its units; None if it has none.
+        kinds: of movements, for the journal; all others are left alone.
+        book: what to book when so much has moved; called with the intent's detail.
+        find: finds out what an interrupted movement has moved; raises `XfsError` if the device does not
+            answer.
+        lost: called when the device class has failed while it moved something.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        storage: Storage | None,
+        kinds: tuple[str, ...],
+        *,
+        book: Callable[[Mapping[str, Any], _Moved], Booking],
+        find: Callable[[Intent], Awaitable[Found[_Moved]]],
+        lost: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._service = service
+        self._storage = storage
+        self._kinds = kinds
+        self._book = book
+        self._find = find
+        self._lost = lost
+        self._held: dict[int, _Moved] = {}
+        self._lock = trio.Lock()
+        self._retrying = False
+        if storage is not None:
+            storage.settled = self.settled
+
+    @asynccontextmanager
+    async def settled(self) -> AsyncIterator[None]:
+        """No movement is open or begins while the block lasts."""
+        async with self._lock:
+            await self._settle()
+            yield
+
+    async def settle(self) -> None:
+        """Settle open movements, if the device answers already."""
+        async with self._lock:
+            await self._settle_quietly()
+
+    async def carry_out(
+        self,
+        command: Command[Any] | None,
+        kind: str,
+        planned: _Moved,
+        detail: Mapping[str, Any],
+        ask: Callable[[Moving], Awaitable[_Result]],
+        moved: Callable[[_Result], _Moved],
+    ) -> _Result:
+        """Let the device move something, and book what it says; a failure in its result is not raised.
+
+        Args:
+            command: what asked for it.
+            planned: what is expected to move.
+            detail: what is needed to settle it after a crash; `units`: those that are in doubt then.
+            ask: calls the device.
+            moved: what its result says.
+
+        Raises:
+            XfsError: nothing has moved.
+            HardwareError: the device failed; what had moved is booked if that can be found out.
+        """
+        async with self._lock:
+            await self._settle()
+            with trio.CancelScope(shield=True):
+                intent = await self._service.ledger.begin(
+                    kind,
+                    command=command.name if command is not None else "",
+                    request_id=command.request_id if command is not None else 0,
+                    identity=command.identity if command is not None else "",
+                    planned=tuple(self._book(detail, planned).postings),
+                    detail=detail,
+                )
+                try:
+                    result = await ask(Moving(command, intent.id))
+                except errors.HardwareError:
+                    self._lost()
+                    await self._settle_quietly()
+                    raise
+                except errors.XfsError:
+                    await self._service.ledger.book(intent, (), outcome="failed")
+                    raise
+                await self._close(intent, moved(result))
+        return result
+
+    async def record(self, kind: str, moved: _Moved) -> None:
+        """Book what has moved without being asked to."""
+        async with self._lock:
+            booking = self._book({}, moved)
+            await self._service.ledger.record(kind, tuple(booking.postings), documents=booking.documents)
+            booking.done()
+        self._publish()
+
+    async def _close(self, intent: Intent, moved: _Moved, certain: bool = True) -> None:
+        """Book a movement; one that cannot be written is held, and tried again until it can.
+
+        Raises:
+            InternalError: it could not be written.
+        """
+        self._held[intent.id] = moved
+        booking = self._book(intent.detail, moved)
+        documents = dict(booking.documents)
+        if not certain and self._storage is not None:
+            documents |= self._storage.doubt(map(str, intent.detail.get("units", ())))
+        try:
+            await self._service.ledger.book(
+                intent, tuple(booking.postings), outcome="done" if certain else "unknown", documents=documents
+            )
+        except LedgerUnavailable as fault:
+            self._try_again()
+            raise errors.InternalError(
+                f"it has moved, but that is not booked yet: {fault}; it is held and booked as soon as the "
+                "ledger can be written; see Common.Status, do not repeat the command"
+            ) from fault
+        del self._held[intent.id]
+        booking.done()
+        self._publish()
+
+    def _publish(self) -> None:
+        if self._storage is not None:
+            self._storage.publish()
+
+    def _try_again(self) -> None:
+        if not self._retrying:
+            self._retrying = True
+            self._service.nursery.start_soon(self._settle_later)
+
+    async def _settle_later(self) -> None:
+        pause = _FIRST_PAUSE
+        while self._held:
+            await trio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            async with self._lock:
+                await self._settle_quietly()
+        self._retrying = False
+
+    async def _settle_quietly(self) -> None:
+        try:
+            await self._settle()
+        except errors.XfsError as fault:
+            self._service.log.error("an open movement is not settled yet: %s", fault)
+
+    async def _settle(self) -> None:
+        """Find out what open movements have moved, and book it."""
+        with trio.CancelScope(shield=True):
+            for intent in self._service.ledger.open_intents():
+                if intent.kind not in self._kinds:
+                    continue
+                if intent.id in self._held:
+                    await self._close(intent, self._held[intent.id])
+                    continue
+                if not self._service.operations.opened:
+                    raise errors.DeviceNotReady("the device is not open")
+                found = await self._find(intent)
+                await self._close(intent, found.moved, found.certain)
+                self._service.log.warning(
+                    "%s of request %d was interrupted: %s",
+                    intent.command or intent.kind,
+                    intent.request_id,
+                    found.text,
+                )
