@@ -142,9 +142,9 @@ class CashCounts:
         """
         held: Mapping[CounterKey, int] = self._ledger.counters()
         if after is not None:
-            booker = _Booker(held, self._units)
-            booker.book(after)
-            held = booker.held
+            reckoner = _Reckoner(held, self._units)
+            reckoner.booking_of(after)
+            held = reckoner.held
         bucket = _WHERE[place]
         found: Counter[str] = Counter()
         for key, value in held.items():
@@ -162,24 +162,28 @@ class CashCounts:
                 postings.append(wanted)
         return postings
 
-    def book(self, movement: CashMovement) -> Booking:
-        """What to post for a movement, as the device reported it."""
-        return _Booker(self._ledger.counters(), self._units).book(movement)
+    def booking_of(self, movement: CashMovement) -> Booking:
+        """What to post for a movement, as the device reported it; nothing is written."""
+        return _Reckoner(self._ledger.counters(), self._units).booking_of(movement)
 
 
-class _Booker:
+class _Reckoner:
+    """Works out the postings of one movement on a copy of the counters, so that later items of the movement
+    find what earlier ones have left."""
+
     def __init__(self, counters: Mapping[CounterKey, int], units: Mapping[str, CashUnit]) -> None:
         self.held = Counter(counters)
         self._units = units
         self._posted: Counter[CounterKey] = Counter()
         self._booking = Booking()
 
-    def book(self, movement: CashMovement) -> Booking:
+    def booking_of(self, movement: CashMovement) -> Booking:
         booking = self._booking
         for items in movement.moved:
             if items.count > 0 and items.source != items.target:
                 self._move(items)
         for unit in movement.emptied:
+            # The device found the unit empty: whatever the books still have there went somewhere unseen.
             left = sum(held for key, held in self.held.items() if key.unit == unit and key.bucket == "count")
             if left > 0:
                 self._move(ItemsMoved(left, unit, "unknown", origin=unit))
@@ -197,10 +201,12 @@ class _Booker:
         if self._unit(items.source):
             drawn = self._draw(items.source, "count", items)
         elif origin is None:
+            # Found at a place that no unit's books account for: there is nothing to take it from.
             drawn = {
                 (items.item or "", items.level or ("fit" if items.item else "unrecognized")): items.count
             }
         else:
+            # What was in a customer's reach stays `presented` for good, even when it comes back.
             drawn = self._draw(origin, _WHERE[items.source], items, keep=items.source in _WITHIN_REACH)
         for (item, level), count in drawn.items():
             self._arrive(items, origin, item, level, count)
@@ -211,6 +217,8 @@ class _Booker:
             if origin is not None and (source not in _WITHIN_REACH or target not in _WITHIN_REACH):
                 self._post(origin, _WHERE[target], item, level, count)
                 if source in _WITHIN_REACH:
+                    # Back inside it counts as stacked or transport instead of presented. Presented more than
+                    # the books had: the unit must have held more at first, or its law no longer holds.
                     known = min(count, max(self.held[CounterKey(origin, "out.presented", item, level)], 0))
                     self._post(origin, "out.presented", item, level, -known)
                     self._post(origin, "initial", item, level, count - known)
@@ -226,7 +234,7 @@ class _Booker:
             bucket = left = "distributed"
         if origin is not None and source not in _WITHIN_REACH:
             if origin == target:
-                return
+                return  # it is back where it came from, as if it had never left
             self._post(origin, f"out.{left}", item, level, count)
         self._post(target, f"in.{bucket}", item, level, count)
         arrived = self._booking.taken_in[target].setdefault(bucket, {})
@@ -241,6 +249,8 @@ class _Booker:
             for key, held in sorted(self.held.items(), key=lambda entry: (entry[0].item == "", entry[0]))
             if key.unit == unit and key.bucket == bucket and held > 0
         ]
+        # First items that are just what was named, then whatever else is there: the device knows how many
+        # it moved better than what they were.
         for exact in (True, False):
             for key, held in stock:
                 if exact is not self._named(items, key) or (key.item, key.level) in drawn:

@@ -197,7 +197,7 @@ class CashMovements:
     ) -> tuple[_Movement, Booking]:
         storage = self.storage
         service = storage.service
-        plan = self.cash.counts.book(CashMovement(moved=tuple(planned)))
+        plan = self.cash.counts.booking_of(CashMovement(moved=tuple(planned)))
         places = ("stacker", "transport", *(("output",) if kind in ("retract", "reset") else ()))
         outside = {unit for place in places for unit in self.cash.counts.at(place)}
         concerned = sorted({posting.unit for posting in plan.postings} | units | outside)
@@ -230,7 +230,7 @@ class CashMovements:
             raise
         except errors.XfsError as refused:
             self._held[intent.id] = CashMovement(failure=refused)
-            await self._booked(command, service.ledger.book(intent, (), outcome="failed"))
+            await self._once_written(command, service.ledger.book(intent, (), outcome="failed"))
             del self._held[intent.id]
             storage.unsettled = frozenset()
             raise
@@ -238,7 +238,7 @@ class CashMovements:
         if clears is not None and result.failure is None:
             whole = self._cleared(command, result, tuple(clears(result)))
         self._held[intent.id] = whole
-        booking = await self._booked(command, self._close(intent, whole))
+        booking = await self._once_written(command, self._close(intent, whole))
         del self._held[intent.id]
         storage.unsettled = frozenset()
         storage.publish()
@@ -285,13 +285,13 @@ class CashMovements:
         """
         if result is not None:
             try:
-                return await self._book(intent, result, moved_unknown=not known)
+                return await self._conclude(intent, result, moved_unknown=not known)
             except LedgerUnavailable:
                 raise
             except Exception:
                 self.storage.service.log.exception("what %s has moved cannot be booked", intent.command)
         try:
-            await self._book(intent, None, moved_unknown=True)
+            await self._conclude(intent, None, moved_unknown=True)
         except LedgerUnavailable:
             raise
         except Exception:
@@ -301,7 +301,7 @@ class CashMovements:
             )
         return None
 
-    async def _booked(self, command: Command, booking: Awaitable[_Result]) -> _Result:
+    async def _once_written(self, command: Command, booking: Awaitable[_Result]) -> _Result:
         """Wait for a booking; one that cannot be written is tried again until it can."""
         try:
             return await booking
@@ -342,11 +342,12 @@ class CashMovements:
         why = "the device failed" if isinstance(fault, errors.HardwareError) else fault
         self.storage.service.log.error("%s not settled yet: %s", what, why)
 
-    async def _book(
+    async def _conclude(
         self, intent: Intent, result: CashMovement | None, moved_unknown: bool = False
     ) -> Booking:
+        """Work out what follows from a movement, and book all of it in one transaction."""
         storage = self.storage
-        booking = self.cash.counts.book(result if result is not None else CashMovement())
+        booking = self.cash.counts.booking_of(result if result is not None else CashMovement())
         inaccurate = booking.inaccurate
         if moved_unknown:
             inaccurate = inaccurate | _units(intent)
@@ -391,10 +392,12 @@ class CashMovements:
             LedgerUnavailable: it could not be booked, and is tried again.
         """
         storage = self.storage
+        # Shielded: the command that waits for this may be cancelled, but a device that is asked what it has
+        # moved is not torn out of its answer.
         with trio.CancelScope(shield=True):
             for intent in storage.service.ledger.open_intents():
                 if intent.kind.startswith(("card", "media")):
-                    continue
+                    continue  # not cash: settled with its own, by asking where it is
                 storage.unsettled = storage.unsettled | _units(intent)
                 result, known = await self._recalled(intent)
                 try:
@@ -430,6 +433,8 @@ class CashMovements:
                 counted = await storage.ask(
                     devices.Storage.unit_counts, believe=partial(require_counts_possible, self.cash)
                 )
+                # Counts alone say how many are missing, not where they went: to `unknown`, and the units are
+                # inaccurate. The movement is closed all the same, for nothing more will ever be known of it.
                 gone = []
                 for unit, held in counted.items():
                     missing = self.cash.counts.total(unit) - held
