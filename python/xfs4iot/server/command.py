@@ -26,7 +26,7 @@ from xfs4iot.protocol.message import Payload, SentEvent
 from xfs4iot.server.deadlines import Deadline
 from xfs4iot.server.peer import Peer
 
-__all__ = ["Command", "Connection", "Handler", "Later", "Token", "running", "told"]
+__all__ = ["Command", "Connection", "Handler", "Later", "Recipient", "Token", "running", "told"]
 
 _running: ContextVar[Command | None] = ContextVar("_running", default=None)
 
@@ -53,19 +53,10 @@ def told(event: Payload) -> tuple[registry.EventEntry, bytes | None]:
     return entry, None if entry.empty else wire.encode(sound)
 
 
-class Connection(Protocol):
-    """The connection a command came from, as far as the command and its handler may reach it."""
-
-    identity: str
-    peer: Peer
-
-    @property
-    def log(self) -> logging.LoggerAdapter[logging.Logger]: ...
+class Recipient(Protocol):
+    """Who can be sent an event: a connection."""
 
     versions: versions.ConnectionVersions
-    commands: dict[int, Command]
-
-    def tell(self, command: Command, entry: registry.EventEntry, payload: bytes | None) -> None: ...
 
     def send_event(
         self,
@@ -75,6 +66,20 @@ class Connection(Protocol):
         specification: str,
         without_version: bool | None = None,
     ) -> None: ...
+
+
+class Connection(Recipient, Protocol):
+    """The connection a command came from, as far as the command and its handler may reach it."""
+
+    identity: str
+    peer: Peer
+
+    @property
+    def log(self) -> logging.LoggerAdapter[logging.Logger]: ...
+
+    commands: dict[int, Command]
+
+    def tell(self, command: Command, entry: registry.EventEntry, payload: bytes | None) -> None: ...
 
     def failed(self, command: Command, fault: BaseException) -> None: ...
 

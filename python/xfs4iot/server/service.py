@@ -24,7 +24,7 @@ from xfs4iot.ledger import ServiceLedger
 from xfs4iot.protocol import errors, observed, registry, versions, wire
 from xfs4iot.protocol.message import Payload
 from xfs4iot.protocol.messages import common
-from xfs4iot.server.command import Command, Connection, Handler, told
+from xfs4iot.server.command import Command, Connection, Handler, Recipient, told
 from xfs4iot.server.containment import fault_of
 from xfs4iot.server.deadlines import Deadlines
 from xfs4iot.server.operations import Operations
@@ -39,21 +39,6 @@ _STATUS_CHANGED = "Common.StatusChangedEvent"
 _LONGEST_PAUSE = 60.0
 _END_SECONDS = 3.0
 """How long running movements may take when the service ends; then they are given up."""
-
-
-class Recipient(Protocol):
-    """Who can be sent an event: a connection."""
-
-    versions: versions.ConnectionVersions
-
-    def send_event(
-        self,
-        entry: registry.EventEntry,
-        payload: bytes | None,
-        request_id: int | None,
-        specification: str,
-        without_version: bool | None = None,
-    ) -> None: ...
 
 
 class _Interface(Protocol):

@@ -4,12 +4,28 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from xfs4iot import devices
+from xfs4iot.interfaces.keys.components import Components
 from xfs4iot.interfaces.keys.key_table import IllegalAccess, KeyTable
 from xfs4iot.interfaces.keys.purposes import Purpose
 from xfs4iot.protocol import errors
 from xfs4iot.server.handler import Check, check
 
-__all__ = ["LONGEST_NAME", "illegal", "key_exists", "key_usable", "name_given", "require_name"]
+__all__ = ["LONGEST_NAME", "KeyLoading", "illegal", "key_exists", "key_usable", "name_given", "require_name"]
+
+
+class KeyLoading(Protocol):
+    """KeyManagement, as far as the checks of its commands look at it."""
+
+    @property
+    def table(self) -> KeyTable: ...
+
+    @property
+    def components(self) -> Components: ...
+
+    @property
+    def device(self) -> devices.KeyManagement: ...
+
 
 LONGEST_NAME = 255
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from xfs4iot import devices
-from xfs4iot.interfaces.keys.key_table import KeyTable
+from xfs4iot.interfaces.keys.checks import KeyLoading
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import key_management as messages
 from xfs4iot.server.handler import check
@@ -13,16 +10,8 @@ from xfs4iot.server.handler import check
 __all__ = ["deletion_allowed", "initialization_allowed", "key_deletable"]
 
 
-class _On(Protocol):
-    @property
-    def table(self) -> KeyTable: ...
-
-    @property
-    def device(self) -> devices.KeyManagement: ...
-
-
 @check("keyNotFound", "accessDenied")
-def key_deletable(on: _On, request: messages.DeleteKey | None) -> None:
+def key_deletable(on: KeyLoading, request: messages.DeleteKey | None) -> None:
     """whether the key is in the table, if one is named, and was not preloaded"""
     if request is None or request.key is None:
         return
@@ -43,12 +32,12 @@ def _whole(given: messages.DeleteKeyAuthentication | messages.InitializationAuth
 
 
 @check("invalidData")
-def deletion_allowed(on: _On, request: messages.DeleteKey | None) -> None:
+def deletion_allowed(on: KeyLoading, request: messages.DeleteKey | None) -> None:
     """whether `authentication`, if it is given, is whole"""
     _whole(None if request is None else request.authentication)
 
 
 @check("invalidData")
-def initialization_allowed(on: _On, request: messages.Initialization | None) -> None:
+def initialization_allowed(on: KeyLoading, request: messages.Initialization | None) -> None:
     """whether `authentication`, if it is given, is whole"""
     _whole(None if request is None else request.authentication)

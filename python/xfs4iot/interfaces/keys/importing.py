@@ -10,13 +10,12 @@ A key comes in one of four ways, told apart by what the request has:
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 from xfs4iot import devices
 from xfs4iot.devices import KeyAttributes, KeyImport, KeyVerification
 from xfs4iot.interfaces.keys import key_block
-from xfs4iot.interfaces.keys.checks import illegal
-from xfs4iot.interfaces.keys.components import Components
+from xfs4iot.interfaces.keys.checks import KeyLoading, illegal
 from xfs4iot.interfaces.keys.key_table import Key, KeyTable
 from xfs4iot.interfaces.keys.purposes import (
     MACS,
@@ -41,19 +40,6 @@ _KCV = frozenset({"kcvNone", "kcvSelf", "kcvZero"})
 _SIGNATURES = frozenset({"rsassaPkcs1V15", "rsassaPss"})
 _PUBLIC = {"S0": "V", "S1": "V", "S2": "V", "D1": "E", "K2": "E", "K3": "E"}
 """Usages of public keys, which may come in the clear, and their modes of use."""
-
-
-class _On(Protocol):
-    """KeyManagement, as far as the checks look at it."""
-
-    @property
-    def table(self) -> KeyTable: ...
-
-    @property
-    def components(self) -> Components: ...
-
-    @property
-    def device(self) -> devices.KeyManagement: ...
 
 
 def _is_key_block(request: messages.ImportKey) -> bool:
@@ -108,7 +94,7 @@ def attributes_of(request: messages.ImportKey) -> KeyAttributes:
 
 
 @check("invalidData", "unsupportedData", "sequenceError", "keyNoValue")
-def parts_in_order(on: _On, request: messages.ImportKey) -> None:
+def parts_in_order(on: KeyLoading, request: messages.ImportKey) -> None:
     """whether a part can be stored, or the key assembled, or no key is entered in parts"""
     assert request.key is not None
     if request.constructing:
@@ -126,14 +112,14 @@ def parts_in_order(on: _On, request: messages.ImportKey) -> None:
 
 
 @check("invalidData")
-def attributes_given(on: _On, request: messages.ImportKey) -> None:
+def attributes_given(on: KeyLoading, request: messages.ImportKey) -> None:
     """`keyAttributes`, if the value is not a key block"""
     if not _is_key_block(request):
         attributes_of(request)
 
 
 @check("keyNotFound", "keyNoValue", "useViolation", "accessDenied")
-def decrypt_key_usable(on: _On, request: messages.ImportKey) -> None:
+def decrypt_key_usable(on: KeyLoading, request: messages.ImportKey) -> None:
     """whether the key `decryptKey` may decrypt keys, or open key blocks; without one, whether it is a
     public key"""
     if not request.value:
@@ -151,7 +137,7 @@ def decrypt_key_usable(on: _On, request: messages.ImportKey) -> None:
 
 
 @check("algorithmNotSupported", "cryptoMethodNotSupported")
-def decrypt_method_supported(on: _On, request: messages.ImportKey) -> None:
+def decrypt_method_supported(on: KeyLoading, request: messages.ImportKey) -> None:
     """whether the device decrypts keys by `decryptMethod`"""
     method = request.decrypt_method
     if not request.value or not request.decrypt_key or method is None:
@@ -174,7 +160,7 @@ def decrypt_method_supported(on: _On, request: messages.ImportKey) -> None:
 
 
 @check("formatNotSupported", "formatInvalid", "algorithmNotSupported", "contentInvalid")
-def key_block_readable(on: _On, request: messages.ImportKey) -> None:
+def key_block_readable(on: KeyLoading, request: messages.ImportKey) -> None:
     """whether the key block holds together, is of a version that the device takes, and says what is asked
     for"""
     if not _is_key_block(request):
@@ -207,7 +193,7 @@ def key_block_readable(on: _On, request: messages.ImportKey) -> None:
             )
 
 
-def require_kind(on: _On, attributes: KeyAttributes) -> None:
+def require_kind(on: KeyLoading, attributes: KeyAttributes) -> None:
     """See that the device takes keys of this kind.
 
     Raises:
@@ -228,7 +214,7 @@ def require_kind(on: _On, attributes: KeyAttributes) -> None:
 
 
 @check("useViolation", "algorithmNotSupported", "modeNotSupported")
-def kind_supported(on: _On, request: messages.ImportKey) -> None:
+def kind_supported(on: KeyLoading, request: messages.ImportKey) -> None:
     """whether the device takes keys of this usage, algorithm and mode of use, and the decrypting key may
     bring them"""
     attributes = attributes_of(request)
@@ -252,12 +238,12 @@ def kind_supported(on: _On, request: messages.ImportKey) -> None:
     "signatureNotSupported",
     "cryptoMethodNotSupported",
 )
-def verification_possible(on: _On, request: messages.ImportKey) -> None:
+def verification_possible(on: KeyLoading, request: messages.ImportKey) -> None:
     """whether the key can be verified as it is wanted: by the key `verifyKey`, or by its own check value"""
     verification_of(on, request)
 
 
-def verification_of(on: _On, request: messages.ImportKey) -> KeyVerification | None:
+def verification_of(on: KeyLoading, request: messages.ImportKey) -> KeyVerification | None:
     """How the key is to be verified; None if not at all.
 
     Raises:
@@ -321,7 +307,7 @@ def _signature(request: messages.ImportKey, key: Key, can: devices.VerifyMethods
     )
 
 
-def require_replaceable(on: _On, name: str, attributes: KeyAttributes | None = None) -> None:
+def require_replaceable(on: KeyLoading, name: str, attributes: KeyAttributes | None = None) -> None:
     """See that a key may come in the place of one of the same name.
 
     Raises:
@@ -341,13 +327,13 @@ def require_replaceable(on: _On, name: str, attributes: KeyAttributes | None = N
 
 
 @check("duplicateKey")
-def key_replaceable(on: _On, request: messages.ImportKey) -> None:
+def key_replaceable(on: KeyLoading, request: messages.ImportKey) -> None:
     """whether a key of this name may be replaced: not a preloaded one, and not by an older version"""
     assert request.key is not None
     require_replaceable(on, request.key, attributes_of(request) if _is_key_block(request) else None)
 
 
-def require_room(on: _On, name: str | None) -> None:
+def require_room(on: KeyLoading, name: str | None) -> None:
     """See that there is room for a key.
 
     Raises:
@@ -362,7 +348,7 @@ def require_room(on: _On, name: str | None) -> None:
 
 
 @check("noKeyRam")
-def key_has_room(on: _On, request: messages.ImportKey) -> None:
+def key_has_room(on: KeyLoading, request: messages.ImportKey) -> None:
     """whether there is room for it"""
     require_room(on, request.key)
 
@@ -380,7 +366,7 @@ CHECKS = (
 )
 
 
-def request_for(on: _On, request: messages.ImportKey) -> KeyImport:
+def request_for(on: KeyLoading, request: messages.ImportKey) -> KeyImport:
     """What the device is given, after all checks."""
     assert request.key is not None
     with_value = bool(request.value)

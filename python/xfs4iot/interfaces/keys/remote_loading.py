@@ -3,14 +3,11 @@ schemes."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
-from xfs4iot import devices
 from xfs4iot.devices import KeyTokenImport
-from xfs4iot.interfaces.keys.checks import illegal, require_name
-from xfs4iot.interfaces.keys.components import Components
+from xfs4iot.interfaces.keys.checks import KeyLoading, illegal, require_name
 from xfs4iot.interfaces.keys.importing import require_replaceable, require_room
-from xfs4iot.interfaces.keys.key_table import KeyTable
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import key_management as messages
 from xfs4iot.server.handler import check
@@ -30,19 +27,8 @@ _BY_TOKEN = frozenset({"noRandomCrl", "randomCrl"})
 """Options of tokens that say name and usage themselves."""
 
 
-class _On(Protocol):
-    @property
-    def table(self) -> KeyTable: ...
-
-    @property
-    def components(self) -> Components: ...
-
-    @property
-    def device(self) -> devices.KeyManagement: ...
-
-
 @check("useViolation")
-def pair_supported(on: _On, request: messages.GenerateRSAKeyPair) -> None:
+def pair_supported(on: KeyLoading, request: messages.GenerateRSAKeyPair) -> None:
     """whether the device holds RSA keys of this use"""
     mode = "T" if request.use == "rsaPrivate" else "S"
     if not any(kind[1] == "R" and kind[2] == mode for kind in on.device.importable):
@@ -52,7 +38,7 @@ def pair_supported(on: _On, request: messages.GenerateRSAKeyPair) -> None:
 
 
 @check("duplicateKey")
-def pair_replaceable(on: _On, request: messages.GenerateRSAKeyPair) -> None:
+def pair_replaceable(on: KeyLoading, request: messages.GenerateRSAKeyPair) -> None:
     """whether a key of this name may be replaced"""
     require_replaceable(on, request.key or "")
 
@@ -64,7 +50,7 @@ def exported_name(request: Any) -> str | None:
 
 
 @check("invalidData", "keyNotFound", "noRSAKeyPair")
-def exported_key_exists(on: _On, request: Any) -> None:
+def exported_key_exists(on: KeyLoading, request: Any) -> None:
     """`name`: whether the key is there and is an RSA key pair, if a public key is to be exported"""
     if request.export_item_type != "publicKey":
         return
@@ -78,14 +64,14 @@ def exported_key_exists(on: _On, request: Any) -> None:
 
 
 @check("noRSAKeyPair")
-def id_exportable(on: _On, request: messages.ExportRSADeviceSignedItem) -> None:
+def id_exportable(on: KeyLoading, request: messages.ExportRSADeviceSignedItem) -> None:
     """whether the device exports its id so, if that is wanted"""
     if request.export_item_type == "deviceId" and "exportDeviceId" not in on.device.signature_scheme:
         raise errors.CommandError("noRSAKeyPair", "$.exportItemType: the device does not sign its id")
 
 
 @check("invalidData", "keyNotFound", "accessDenied")
-def signing_key_usable(on: _On, request: messages.ExportRSADeviceSignedItem) -> None:
+def signing_key_usable(on: KeyLoading, request: messages.ExportRSADeviceSignedItem) -> None:
     """`sigKey`: whether the key is there and may sign, if `signatureAlgorithm` says that something is
     signed"""
     if request.signature_algorithm in (None, "na"):
@@ -105,7 +91,7 @@ def signing_key_usable(on: _On, request: messages.ExportRSADeviceSignedItem) -> 
 
 
 @check("unsupportedData")
-def certificate_kind_supported(on: _On, request: messages.GetCertificate) -> None:
+def certificate_kind_supported(on: KeyLoading, request: messages.GetCertificate) -> None:
     """whether the device has certificates of this kind"""
     kind = _CERTIFICATES[request.get_certificate or "enckey"]
     if kind not in on.device.certificate_types:
@@ -116,7 +102,7 @@ def certificate_kind_supported(on: _On, request: messages.GetCertificate) -> Non
 
 
 @check("modeNotSupported")
-def signer_supported(on: _On, request: messages.LoadCertificate) -> None:
+def signer_supported(on: KeyLoading, request: messages.LoadCertificate) -> None:
     """whether the device takes certificates of this signer, with this option"""
     known: Any = on.device.certificate_signers
     if not any(request.load_option in known.get(name, ()) for name in _SIGNERS[request.signer or "hl"]):
@@ -128,14 +114,14 @@ def signer_supported(on: _On, request: messages.LoadCertificate) -> None:
 
 
 @check("accessDenied")
-def exchange_supported(on: _On, request: None) -> None:
+def exchange_supported(on: KeyLoading, request: None) -> None:
     """whether the device uses randoms in exchanges of keys"""
     if "randomNumber" not in on.device.signature_scheme and not on.device.certificate_signers:
         raise errors.CommandError("accessDenied", "the device exchanges no keys with a random")
 
 
 @check("invalidData")
-def token_named(on: _On, request: messages.ImportKeyToken) -> None:
+def token_named(on: KeyLoading, request: messages.ImportKeyToken) -> None:
     """`key` and `keyUsage`, if the token does not say them"""
     if request.load_option in _BY_TOKEN:
         if request.key is not None:
@@ -151,7 +137,7 @@ def token_named(on: _On, request: messages.ImportKeyToken) -> None:
 
 
 @check("unsupportedData")
-def load_option_supported(on: _On, request: messages.ImportKeyToken) -> None:
+def load_option_supported(on: KeyLoading, request: messages.ImportKeyToken) -> None:
     """whether the device takes tokens of this kind"""
     if request.load_option not in on.device.crkl_load_options:
         raise errors.UnsupportedData(
@@ -161,7 +147,7 @@ def load_option_supported(on: _On, request: messages.ImportKeyToken) -> None:
 
 
 @check("useViolation")
-def token_usage_supported(on: _On, request: messages.ImportKeyToken) -> None:
+def token_usage_supported(on: KeyLoading, request: messages.ImportKeyToken) -> None:
     """whether the device takes keys of this usage, if it is named"""
     if request.key_usage is not None and not any(k[0] == request.key_usage for k in on.device.importable):
         raise errors.CommandError(
@@ -170,13 +156,13 @@ def token_usage_supported(on: _On, request: messages.ImportKeyToken) -> None:
 
 
 @check("duplicateKey")
-def token_key_replaceable(on: _On, request: messages.ImportKeyToken) -> None:
+def token_key_replaceable(on: KeyLoading, request: messages.ImportKeyToken) -> None:
     """whether a key of this name may be replaced"""
     require_replaceable(on, request.key or "")
 
 
 @check("noKeyRam")
-def token_has_room(on: _On, request: messages.ImportKeyToken) -> None:
+def token_has_room(on: KeyLoading, request: messages.ImportKeyToken) -> None:
     """whether there is room for it"""
     require_room(on, request.key)
 
@@ -191,7 +177,7 @@ def token_import(request: messages.ImportKeyToken) -> KeyTokenImport:
 
 
 @check("unsupportedData")
-def emv_scheme_supported(on: _On, request: messages.ImportEmvPublicKey) -> None:
+def emv_scheme_supported(on: KeyLoading, request: messages.ImportEmvPublicKey) -> None:
     """whether the device knows this scheme"""
     scheme = request.import_scheme or "plainCA"
     if _EMV_SCHEMES.get(scheme, scheme) not in on.device.emv_import_schemes:
@@ -201,7 +187,7 @@ def emv_scheme_supported(on: _On, request: messages.ImportEmvPublicKey) -> None:
 
 
 @check("useViolation")
-def emv_usage_supported(on: _On, request: messages.ImportEmvPublicKey) -> None:
+def emv_usage_supported(on: KeyLoading, request: messages.ImportEmvPublicKey) -> None:
     """whether the device takes keys of this usage"""
     if not any(kind[0] == request.key_usage for kind in on.device.importable):
         raise errors.CommandError(
@@ -210,7 +196,7 @@ def emv_usage_supported(on: _On, request: messages.ImportEmvPublicKey) -> None:
 
 
 @check("invalidData", "keyNotFound")
-def emv_verify_key_usable(on: _On, request: messages.ImportEmvPublicKey) -> None:
+def emv_verify_key_usable(on: KeyLoading, request: messages.ImportEmvPublicKey) -> None:
     """`verifyKey`: whether the key is there, if the scheme needs one"""
     if request.import_scheme in _EMV_WITHOUT_KEY:
         return
@@ -222,12 +208,12 @@ def emv_verify_key_usable(on: _On, request: messages.ImportEmvPublicKey) -> None
 
 
 @check("duplicateKey")
-def emv_key_replaceable(on: _On, request: messages.ImportEmvPublicKey) -> None:
+def emv_key_replaceable(on: KeyLoading, request: messages.ImportEmvPublicKey) -> None:
     """whether a key of this name may be replaced"""
     require_replaceable(on, request.key or "")
 
 
 @check("noKeyRam")
-def emv_key_has_room(on: _On, request: messages.ImportEmvPublicKey) -> None:
+def emv_key_has_room(on: KeyLoading, request: messages.ImportEmvPublicKey) -> None:
     """whether there is room for it"""
     require_room(on, request.key)
