@@ -335,6 +335,29 @@ async def test_registration_is_of_the_connection(client: Dialogue, nursery: trio
     assert await client.failure("Auxiliaries.Register", {}) == "invalidData"
 
 
+async def test_a_client_of_2021_1_is_told_what_it_registered_for(
+    client: Dialogue, device: Cabinet, nursery: trio.Nursery
+) -> None:
+    doors, sensors, neither = [await another(client, nursery, "2021-1") for _ in range(3)]
+    await doors.completion("Auxiliaries.Register", {"safeDoor": "register", "cabinetDoor": "register"})
+    everything = {"tamperSensor": "register", "ups": "register", "volumeControl": "register"}
+    await sensors.completion("Auxiliaries.Register", everything)
+    await client.success("Common.Status")
+    device.status.auxiliaries.safe_door = "open"
+    device.status.auxiliaries.cabinet_rear_door = "tampered"
+    device.status.auxiliaries.tamper_sensor = "on"
+    device.status.auxiliaries.volume = 3
+    event = await doors.until("unsolicited", name="Auxiliaries.AuxiliaryStatusEvent")
+    assert event["payload"] == {"safeDoorState": "open", "cabinetRearDoorState": "tampered"}
+    event = await sensors.until("unsolicited", name="Auxiliaries.AuxiliaryStatusEvent")
+    assert event["payload"] == {"tamperSensor": "on", "volumeState": {"volumeLevel": 3}}
+    await sensors.completion("Auxiliaries.Register", {"tamperSensor": "deregister"})
+    device.status.auxiliaries.tamper_sensor = "off"
+    for one in (sensors, neither):
+        await one.completion("Common.Status")
+        assert not [told for told in one.passed if "AuxiliaryStatusEvent" in told["header"]["name"]]
+
+
 async def test_older_clients_set_and_see_by_their_names(client: Dialogue, nursery: trio.Nursery) -> None:
     old = await another(client, nursery, "2021-1")
     set_ = {"displayBackLight": "off", "volume": 30}

@@ -9,8 +9,8 @@ address, or sits at the machine; it is journalled.
 The automatic start-up is kept in the ledger, and given to the device whenever it was opened. A `specific`
 time that has passed is none any more. Times are those of the machine's clock.
 
-Registration is of 2021-1: it is kept for each connection, and asks for nothing that later versions do not
-tell everybody by Common.StatusChangedEvent.
+Registration is of 2021-1: it is kept for each connection, which is told what it registered for by
+AuxiliaryStatusEvent. Later versions tell everybody by Common.StatusChangedEvent.
 """
 
 from __future__ import annotations
@@ -223,9 +223,29 @@ _REGISTERED: Mapping[str, tuple[str, ...]] = {
 """Attributes of the device by property of Register, where they are called otherwise."""
 
 
+_TOLD: Mapping[str, str] = {
+    **{wire: name for name, wire in messages.Register.PROPERTIES.items()},
+    **{f"cabinet{side}Door": f"cabinet_{side.lower()}" for side in ("Front", "Rear", "Left", "Right")},
+    "displaySensor": "consumer_display_sensor",
+    "fasciaMicrophoneSensor": "headset_microphone_sensor",
+    "openClosedIndicator": "open_close_indicator",
+    "audio": "audio_indicator",
+    "heating": "heating_indicator",
+}
+"""Properties of Register by property of AuxiliaryStatusEvent, without its `State`. Who may speak to the
+fascia microphone has no name of its own there: it goes with the headset's."""
+
+
 def _registrations(request: messages.Register) -> dict[str, str]:
     found = {name: getattr(request, name) for name in messages.Register.PROPERTIES}
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _meant(name: str) -> tuple[str, ...]:
+    """What a property of Register means: the cabinet's door is all of its doors."""
+    if name != "cabinet_door":
+        return (name,)
+    return (name, "cabinet_front", "cabinet_rear", "cabinet_left", "cabinet_right")
 
 
 def _moment(time: messages.SystemTime) -> datetime:
@@ -261,7 +281,17 @@ class Auxiliaries(Interface[devices.Auxiliaries]):
 
     async def start(self) -> None:
         """Give the device the time that is kept."""
+        self.service.filters["Auxiliaries.AuxiliaryStatusEvent"] = self._registered_for
         await self._give_time()
+
+    def _registered_for(self, connection: Connection, payload: bytes | None) -> bytes | None:
+        """What an AuxiliaryStatusEvent of 2021-1 tells a connection: what it registered for."""
+        held = self._registered.get(connection)
+        if not held or payload is None:
+            return None
+        changed = wire.decode(dict[str, Any], payload)
+        told = {name: value for name, value in changed.items() if _TOLD[name.removesuffix("State")] in held}
+        return wire.encode(told) if told else None
 
     async def reopened(self) -> None:
         """The device may have forgotten the time."""
@@ -335,8 +365,8 @@ class Auxiliaries(Interface[devices.Auxiliaries]):
         """`Auxiliaries.Register` of 2021-1: first what is registered, then what is deregistered."""
         held = self._registered.setdefault(command.session, set())
         wanted = _registrations(request)
-        held |= {name for name, value in wanted.items() if value == "register"}
-        held -= {name for name, value in wanted.items() if value == "deregister"}
+        held |= {one for name, value in wanted.items() if value == "register" for one in _meant(name)}
+        held -= {one for name, value in wanted.items() if value == "deregister" for one in _meant(name)}
 
     def disconnected(self, connection: Connection) -> None:
         """Forget what a connection registered for."""

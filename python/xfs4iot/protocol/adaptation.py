@@ -72,9 +72,9 @@ def apart(name: str, payload: bytes | None, specification: str) -> Iterator[tupl
     """What an older version tells by another event than an event of the newest: its name and payload."""
     if payload is None or (specification, name) not in TOLD_APART:
         return
-    event, payloads = TOLD_APART[specification, name]
-    for content in payloads(_read(payload)):
-        yield event, wire.encode(content)
+    for event, payloads in TOLD_APART[specification, name]:
+        for content in payloads(_read(payload)):
+            yield event, wire.encode(content)
 
 
 def adapts(part: Part, name: str, specification: str) -> bool:

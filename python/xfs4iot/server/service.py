@@ -117,6 +117,8 @@ class Service:
         self.authorise: Callable[[Peer, str], None] = lambda peer, command: None
         """Raises `AuthorizationRequired` if this client may not use this command; set by the publisher."""
         self.observer: Callable[[str], None] | None = None
+        self.filters: dict[str, Callable[[Any, bytes | None], bytes | None]] = {}
+        """What of an event, by its name in a version, a connection is told; None for nothing."""
         """Told the name of each event that is sent, and of each command that has succeeded."""
         self.deadlines = Deadlines()
         self._queue: deque[Command] = deque()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import trio
 
@@ -35,6 +35,7 @@ class _Host(Protocol):
     deadlines: Deadlines
     authorise: Callable[[Peer, str], None]
     observer: Callable[[str], None] | None
+    filters: dict[str, Callable[[Any, bytes | None], bytes | None]]
 
     @property
     def queue_is_full(self) -> bool: ...
@@ -243,6 +244,10 @@ class Session(Channel):
             self.service.flush_status()
         if without_version is None:
             without_version = self.versions.without_version
-        for name, version, body in versions.adapt_event(entry.name, payload, specification):
+        filters = self.service.filters
+        for name, version, whole in versions.adapt_event(entry.name, payload, specification):
+            body = filters[name](self, whole) if name in filters else whole
+            if body is None and whole is not None:
+                continue
             header_version = None if without_version else version
             self.send(_core.event(name, request_id, header_version, body, self.dialect.unsolicited))

@@ -69,7 +69,9 @@ for _key, _changes in _collected("CHANGES"):
 SPELT: Spelt = dict(_collected("SPELT"))
 SENT_OTHERWISE: SentOtherwise = dict(_collected("SENT_OTHERWISE"))
 TOLD_BY: ToldBy = dict(_collected("TOLD_BY"))
-TOLD_APART: ToldApart = dict(_collected("TOLD_APART"))
+TOLD_APART: ToldApart = {}
+for _key, _told in _collected("TOLD_APART"):
+    TOLD_APART[_key] = TOLD_APART.get(_key, ()) + _told
 WITHDRAWN: Withdrawn = dict(_collected("WITHDRAWN"))
 
 FALLBACKS: dict[str, str] = {

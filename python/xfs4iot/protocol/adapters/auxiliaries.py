@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from xfs4iot.protocol.adapters.changes import Changes, Left, Moved, Spelt, Values, Withdrawn
+from xfs4iot.protocol.adapters.changes import (
+    Changes,
+    Left,
+    Moved,
+    Plain,
+    Spelt,
+    ToldApart,
+    Values,
+    Withdrawn,
+)
 
-__all__ = ["CHANGES", "SPELT", "WITHDRAWN"]
+__all__ = ["CHANGES", "SPELT", "TOLD_APART", "WITHDRAWN"]
 
 _RATE = (Values("auxiliaries.audio.rate", up={}, down={"continuous": "on"}),)
 
@@ -46,6 +55,31 @@ SPELT: Spelt = {
     ("2023-2", "Auxiliaries.SetAutoStartUpTime"): "Auxiliaries.SetAutoStartupTime",
 }
 
+_SHORT = {"operatorSwitch", "tamperSensor", "internalTamperSensor"}
+_OTHERWISE = {"consumerDisplaySensor": "displaySensorState", "UPS": "upsState"}
+
+
+def status_changes(changed: Plain) -> list[Plain]:
+    """What `Common.StatusChangedEvent` says of auxiliaries, as an `AuxiliaryStatusEvent`."""
+    told: Plain = {}
+    for name, value in (changed.get("auxiliaries") or {}).items():
+        if value is None or name == "cabinetDoor":
+            continue
+        if name == "volume":
+            value = {"volumeLevel": value}
+        elif name == "microphoneVolume":
+            value = {"available": True, "volumeLevel": value}
+        elif name == "audio" and value.get("rate") == "continuous":
+            value = {**value, "rate": "on"}
+        told[name if name in _SHORT else _OTHERWISE.get(name, f"{name}State")] = value
+    return [told] if told else []
+
+
+TOLD_APART: ToldApart = {
+    ("2021-1", "Common.StatusChangedEvent"): (("Auxiliaries.AuxiliaryStatusEvent", status_changes),)
+}
+
 WITHDRAWN: Withdrawn = {
-    ("2021-1", "Auxiliaries.AuxiliaryStatusEvent"): "Common.StatusChangedEvent tells it since 2023-2",
+    ("2021-1", "Auxiliaries.AuxiliaryStatusEvent"): "still served, to whom registered for it: "
+    "Common.StatusChangedEvent tells it to everybody since 2023-2",
 }

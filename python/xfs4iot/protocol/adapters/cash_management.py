@@ -101,7 +101,7 @@ SENT_OTHERWISE: SentOtherwise = {
 }
 
 TOLD_APART: ToldApart = {
-    ("2021-1", "Common.StatusChangedEvent"): ("CashManagement.ShutterStatusChangedEvent", _shutters),
+    ("2021-1", "Common.StatusChangedEvent"): (("CashManagement.ShutterStatusChangedEvent", _shutters),),
 }
 
 WITHDRAWN: Withdrawn = {

@@ -123,11 +123,11 @@ SentOtherwise: TypeAlias = 'dict[tuple[str, str], Literal["command", "unsolicite
 """Events that a version sends otherwise than the newest: with a command, or to every client."""
 ToldBy: TypeAlias = "dict[str, str]"
 """The event that tells the same, in the same shape, in versions that have none of that name."""
-ToldApart: TypeAlias = "dict[tuple[str, str], tuple[str, Callable[[Plain], list[Plain]]]]"
-"""What a version tells in an event of its own, because its own form of the newest's event has no place
-for it: that event, and a function that takes its payloads out of the newest's."""
+ToldApart: TypeAlias = "dict[tuple[str, str], tuple[tuple[str, Callable[[Plain], list[Plain]]], ...]]"
+"""What a version tells in events of their own, because its own form of the newest's event has no place
+for it: these events, each with a function that takes its payloads out of the newest's."""
 Withdrawn: TypeAlias = "dict[tuple[str, str], str]"
-"""By the last version that has it: why the message is answered as unsupported, or never sent."""
+"""By the last version that has it: why the message is not served any more, or that it still is."""
 
 
 def compiled(changes: Sequence[Change], up: bool) -> Adapter | None:
