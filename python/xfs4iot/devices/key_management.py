@@ -35,6 +35,7 @@ __all__ = [
     "ImportedToken",
     "IssuerSignedItem",
     "KeyAttributes",
+    "KeyDerivation",
     "KeyImport",
     "KeyKind",
     "KeyManagement",
@@ -301,6 +302,27 @@ class ImportedToken:
     check_value: bytes | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class KeyDerivation:
+    """A key to be derived, for clients older than 2024-3.
+
+    Attributes:
+        name: of the new key.
+        algorithm: how.
+        key: from which.
+        start: the start value; None: zeros.
+        padding: the byte that fills the input up.
+        input_data: what it is derived from.
+    """
+
+    name: str
+    algorithm: Literal["chipZka"]
+    key: str
+    start: bytes | None = field(default=None, repr=False)
+    padding: Annotated[int, Meta(ge=0, le=255)] = 0
+    input_data: bytes = field(repr=False)
+
+
 @dataclass(frozen=True)
 class VerifyMethods:
     """How data can be verified.
@@ -559,5 +581,14 @@ class KeyManagement(
 
         Raises:
             CommandError: `emvVerifyFailed`, `accessDenied`, `noKeyRam`.
+        """
+        raise NotImplementedError
+
+    @operation
+    async def derive_key(self, request: KeyDerivation) -> StoredKey:
+        """`KeyManagement.DeriveKey`, which 2024-3 has withdrawn: make a key from another.
+
+        Raises:
+            CommandError: `accessDenied`, `invalidKeyLength`.
         """
         raise NotImplementedError

@@ -19,6 +19,7 @@ from xfs4iot.devices import (
     ImportedToken,
     IssuerSignedItem,
     KeyAttributes,
+    KeyDerivation,
     KeyImport,
     KeyKind,
     KeyTokenImport,
@@ -29,13 +30,13 @@ from xfs4iot.devices import (
 )
 from xfs4iot.devices.key_management import AuthenticationMethod, SignatureAlgorithm
 from xfs4iot.interfaces.keys.authentication import MAC_METHODS
-from xfs4iot.interfaces.keys.purposes import VERIFY_SIGNATURE
+from xfs4iot.interfaces.keys.purposes import DERIVE, VERIFY_SIGNATURE
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import key_management as messages
 from xfs4iot.simulator.commands import Completion, Request, command
 from xfs4iot.simulator.faults import Fault
 from xfs4iot.simulator.secure_device import SecureDevice, SecureSettings
-from xfs4iot.simulator.secure_part import factory, rsa_keys
+from xfs4iot.simulator.secure_part import ciphers, factory, macs, rsa_keys
 from xfs4iot.simulator.secure_part.certificates import (
     HOST_KEY,
     Certificates,
@@ -55,7 +56,7 @@ _KINDS: Mapping[str, Mapping[str, str]] = {
     "D2": {"T": "BDE", "A": "BDE"},
     "D3": {"T": "BDE", "A": "BDE"},
     "I0": {"D": "BDN", "T": "BDN", "A": "BDN"},
-    "K0": {"T": "BDE", "A": "BDE"},
+    "K0": {"T": "BDEX", "A": "BDE"},
     "K1": {"T": "BDE", "A": "BDE"},
     "K3": {"R": "ET"},
     "M0": {"T": "CGV"},
@@ -258,6 +259,18 @@ class SimulatedKeyManagement(SecureDevice, devices.KeyManagement):
                 "the simulated module cannot read key tokens: pip install 'xfs4iot[simulator]'"
             ) from None
         return KeyTokens(self.secure, self.certificates).take(request, self.loading.take_random())
+
+    async def derive_key(self, request: KeyDerivation) -> StoredKey:
+        await self.at_work()
+        held = self.secure.held(request.key, DERIVE)
+        data = macs.padded(request.input_data, 8, request.padding)
+        if len(data) < 16:
+            raise errors.CommandError("invalidKeyLength", "$.inputData: 9 bytes or more make a TDES key")
+        made = ciphers.encrypt("T", bytes(held.value), data, "cbc", request.start)
+        value = ciphers.parity_adjusted(made[:16])
+        stored = StoredKey(KeyAttributes(usage="D0", algorithm="T", mode_of_use="B"), 128)
+        self.secure.put(request.name, stored, value)
+        return stored
 
     async def generate_rsa_key_pair(self, request: RsaKeyPairRequest) -> StoredKey:
         await self.at_work()

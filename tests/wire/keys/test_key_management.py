@@ -15,6 +15,7 @@ from vendors import serving
 from xfs4iot import devices
 from xfs4iot.ledger import Ledger
 from xfs4iot.simulator import atm as simulated_atm
+from xfs4iot.simulator.secure_part import ciphers
 
 IMPORT = "KeyManagement.ImportKey"
 DETAIL = "KeyManagement.GetKeyDetail"
@@ -483,6 +484,33 @@ async def test_older_clients_load_and_delete_keys(pad: Dialogue, nursery: trio.N
     await old.success("KeyManagement.GenerateKCV", {"key": "K", "keyCheckMode": "zero"})
     await old.success(DETAIL, {"keyName": "K"})
     await old.success("KeyManagement.DeleteKey", {"key": "K"})
+
+
+@pytest.mark.parametrize("older", ["2021-1", "2023-2"])
+async def test_older_clients_derive_keys(pad: Dialogue, nursery: trio.Nursery, older: str) -> None:
+    await imported(pad, "KGK", "K0 T X", TDES)
+    old = await another(pad, nursery, older)
+    start = bytes(range(8))
+    request: dict[str, Any] = {
+        "derivationAlgorithm": "chipZka",
+        "key": "Derived",
+        "keyGenKey": "KGK",
+        "inputData": b64(bytes(10)),
+        "padding": 255,
+        "iv": b64(start) if older == "2021-1" else {"value": b64(start)},
+    }
+    await old.success("KeyManagement.DeriveKey", request)
+    made = ciphers.encrypt("T", TDES, bytes(10) + b"\xff" * 6, "cbc", start)
+    expected = kcv("T", ciphers.parity_adjusted(made))
+    found = await old.success("KeyManagement.GenerateKCV", {"key": "Derived", "keyCheckMode": "zero"})
+    assert unb64(found["kcv"]) == expected
+    for change, code in (
+        ({"keyGenKey": "TestKek"}, "useViolation"),
+        ({"inputData": b64(bytes(3))}, "invalidKeyLength"),
+        ({"key": "TestKek"}, "duplicateKey"),
+    ):
+        completion = await old.completion("KeyManagement.DeriveKey", {**request, **change})
+        assert completion["payload"]["errorCode"] == code
 
 
 class Module(devices.KeyManagement):

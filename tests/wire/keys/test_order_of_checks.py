@@ -80,6 +80,8 @@ async def client(bench: Bench, nursery: trio.Nursery) -> Dialogue:
         ("BOTH", "P0 T B", TDES),
         ("PVK", "V0 T V", TDES),
         ("MAC", "M6 A C", AES),
+        ("KGK", "K0 T X", TDES),
+        ("AESKGK", "B0 A X", AES),
     ):
         await imported(found, name, kind, key)
     return found
@@ -226,6 +228,25 @@ KEY_MANAGEMENT = {
         },
         good={"exportItemType": "publicKey", "name": "_EPPCryptKey"},
         apart={"id_exportable": "the id has no name"},
+    ),
+    "KeyManagement.DeriveKey": Command(
+        NAMED
+        | OFFLINE
+        | missing("derivationAlgorithm", "inputData")
+        | {
+            "name given keyGenKey": Break({"keyGenKey": None}, says="$.keyGenKey"),
+            "derivation_start_fits": Break({"iv": {"value": BLOCK16}}),
+            "key usable keyGenKey": Break({"keyGenKey": "nobody"}),
+            "master_algorithm_fits": Break({"keyGenKey": "AESKGK"}),
+            "derived_key_replaceable": Break({"key": "TestKek"}),
+        },
+        good={
+            "derivationAlgorithm": "chipZka",
+            "key": "Derived",
+            "keyGenKey": "KGK",
+            "inputData": BLOCK16,
+        },
+        apart={"key usable keyGenKey": "a key that is not there has no algorithm"},
     ),
     "KeyManagement.GetCertificate": Command(
         OFFLINE

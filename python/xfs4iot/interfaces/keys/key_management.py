@@ -18,14 +18,15 @@ from typing import Any, ClassVar, Literal, TypeVar
 import trio
 
 from xfs4iot import devices
-from xfs4iot.devices import ImportedKey, RsaKeyPairRequest, StoredKey
+from xfs4iot.devices import ImportedKey, KeyDerivation, RsaKeyPairRequest, StoredKey
 from xfs4iot.interfaces.checks import device_ready, given
 from xfs4iot.interfaces.keys import importing, remote_loading
 from xfs4iot.interfaces.keys.authentication import Challenge, Challenges, What, authentication_of
-from xfs4iot.interfaces.keys.checks import key_exists, name_given
+from xfs4iot.interfaces.keys.checks import key_exists, key_usable, name_given
 from xfs4iot.interfaces.keys.components import Components
 from xfs4iot.interfaces.keys.deletion import deletion_allowed, initialization_allowed, key_deletable
 from xfs4iot.interfaces.keys.key_table import IllegalAccess, Key, KeyTable
+from xfs4iot.interfaces.keys.purposes import DERIVE
 from xfs4iot.ledger import LedgerError
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.flags import flags
@@ -85,6 +86,29 @@ def nothing_goes_on(on: KeyManagement, request: messages.Initialization | None) 
     for lock in on.locks:
         if (goes_on := lock()) is not None:
             raise errors.SequenceError(goes_on)
+
+
+@check("invalidData")
+def derivation_start_fits(on: KeyManagement, request: messages.DeriveKey) -> None:
+    """the start value: 8 bytes in the clear, if there is one"""
+    if request.stored_key is not None or (request.iv is not None and request.iv.key is not None):
+        raise errors.InvalidData("$.storedKey, $.iv.key: give the start value in $.iv.value")
+    if request.iv is not None and request.iv.value is not None and len(request.iv.value) != 8:
+        raise errors.InvalidData("$.iv.value: a start value has 8 bytes")
+
+
+@check("duplicateKey")
+def derived_key_replaceable(on: KeyManagement, request: messages.DeriveKey) -> None:
+    """whether a key of this name may be replaced"""
+    importing.require_replaceable(on, request.key or "")
+
+
+@check("algorithmNotSupported")
+def master_algorithm_fits(on: KeyManagement, request: messages.DeriveKey) -> None:
+    """whether `keyGenKey` is a TDES key"""
+    assert request.key_gen_key is not None
+    if on.table.loaded(request.key_gen_key).algorithm != "T":
+        raise errors.CommandError("algorithmNotSupported", "$.keyGenKey: keys are derived from TDES keys")
 
 
 class KeyManagement(Interface[devices.KeyManagement]):
@@ -555,6 +579,39 @@ class KeyManagement(Interface[devices.KeyManagement]):
             )
             await self.book(request.key, stored)
         return messages.ImportEmvPublicKeyCompletion(expiry_date=stored.expiry_date)
+
+    @handles(
+        "KeyManagement.DeriveKey",
+        checks=(
+            given("derivation_algorithm"),
+            name_given(),
+            name_given("key_gen_key"),
+            given("input_data"),
+            derivation_start_fits,
+            device_ready,
+            key_usable(DERIVE, "key_gen_key"),
+            master_algorithm_fits,
+            derived_key_replaceable,
+        ),
+        device=("accessDenied", "invalidKeyLength"),
+    )
+    async def derive_key(self, request: messages.DeriveKey, command: Command) -> None:
+        """`KeyManagement.DeriveKey` of 2021-1 and 2023-2."""
+        assert request.key is not None
+        assert request.key_gen_key is not None
+        wanted = KeyDerivation(
+            name=request.key,
+            algorithm=request.derivation_algorithm or "chipZka",
+            key=request.key_gen_key,
+            start=None if request.iv is None else request.iv.value,
+            padding=request.padding or 0,
+            input_data=request.input_data or b"",
+        )
+        async with self._changing:
+            stored = await self._changed_by(
+                lambda: self.ask(devices.KeyManagement.derive_key, wanted, moving=True)
+            )
+            await self.book(request.key, stored)
 
 
 def _detail(key: Key) -> messages.GetKeyDetailCompletionKeyDetails:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 __all__ = [
     "AUTHENTICATE",
     "DECRYPT_DATA",
+    "DERIVE",
     "ENCRYPT_DATA",
     "ENCRYPT_PIN",
     "GENERATE_MAC",
@@ -68,6 +69,7 @@ RECEIVE_KEYS = Purpose("decrypt keys", frozenset({"K0", "K2", "K3"}), frozenset(
 RECEIVE_KEY_BLOCKS = Purpose("open key blocks", frozenset({"K0", "K1"}), frozenset("DB"))
 VERIFY_IMPORT = Purpose("verify what is imported", MACS | SIGNATURES, frozenset("VC"))
 AUTHENTICATE = Purpose("authenticate a host", MACS | SIGNATURES, frozenset("VC"))
+DERIVE = Purpose("have keys derived from it", frozenset({"K0", "B0"}), frozenset("X"))
 ENCRYPT_PIN = Purpose("encrypt a PIN", frozenset({"P0"}) | DUKPT, frozenset("EB"))
 VERIFY_PIN_DES = Purpose("verify a PIN by IBM 3624", frozenset({"V0", "V1"}), frozenset("VCEBG"))
 VERIFY_PIN_VISA = Purpose("verify a PIN by PVV", frozenset({"V0", "V2"}), frozenset("VCEBG"))

@@ -80,5 +80,5 @@ CHANGES: Changes = {
 }
 
 WITHDRAWN: Withdrawn = {
-    ("2023-2", "KeyManagement.DeriveKey"): "2024-3 withdrew key derivation",
+    ("2023-2", "KeyManagement.DeriveKey"): "still served: keys are derived; the newest version derives none",
 }
