@@ -513,6 +513,22 @@ async def test_older_clients_derive_keys(pad: Dialogue, nursery: trio.Nursery, o
         assert completion["payload"]["errorCode"] == code
 
 
+@pytest.mark.parametrize("end", ["canceled", "timeOut"])
+async def test_what_the_device_has_begun_is_booked_also_if_nobody_wants_it_any_more(
+    pad: Dialogue, simulator: Dialogue, end: str
+) -> None:
+    for command, request in ((IMPORT, GOOD), ("KeyManagement.DeleteKey", {"key": "K"})):
+        await simulator.success("Simulator.Inject", {"fault": "slowModule", "count": 1})
+        number = await pad.send(command, request, timeout=20 if end == "timeOut" else 0)
+        if end == "canceled":
+            await pad.success("Common.Cancel", {"requestIds": [number]})
+        await pad.until("completion", number)
+        there = command == IMPORT
+        assert ("K" in await details(pad)) is there
+        value = await pad.completion("KeyManagement.GenerateKCV", {"key": "K", "keyCheckMode": "zero"})
+        assert ("kcv" in value["payload"]) is there
+
+
 class Module(devices.KeyManagement):
     """As little as a vendor has to write."""
 

@@ -12,7 +12,8 @@ IllegalKeyAccessEvent.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any, ClassVar, Literal, TypeVar
 
 import trio
@@ -160,6 +161,13 @@ class KeyManagement(Interface[devices.KeyManagement]):
         except errors.XfsError as fault:
             self.service.log.error("what keys the device has is not known: %s", fault)
 
+    @asynccontextmanager
+    async def _change(self) -> AsyncIterator[None]:
+        """Change keys, one after the other; what was begun is booked, also if nobody wants it any more."""
+        async with self._changing:
+            with trio.CancelScope(shield=True):
+                yield
+
     async def _changed_by(self, ask: Callable[[], Awaitable[_Result]]) -> _Result:
         """Let the device change its keys; if that ends otherwise than it should, see what it has."""
         try:
@@ -235,7 +243,7 @@ class KeyManagement(Interface[devices.KeyManagement]):
         if request.constructing:
             await self._store_part(wanted)
             return None
-        async with self._changing:
+        async with self._change():
             imported: ImportedKey = await self._changed_by(
                 lambda: self.ask(devices.KeyManagement.import_key, wanted, moving=True)
             )
@@ -249,10 +257,11 @@ class KeyManagement(Interface[devices.KeyManagement]):
 
     async def _store_part(self, wanted: devices.KeyImport) -> None:
         number = self.components.stored + 1
-        await self.ask(devices.KeyManagement.import_key_part, wanted.name, number, moving=True)
-        self.components.stores(wanted.name)
-        if self.table.find(wanted.name) is None:
-            await self.table.put(wanted.name, Key(StoredKey(wanted.attributes), "construct"))
+        async with self._change():
+            await self.ask(devices.KeyManagement.import_key_part, wanted.name, number, moving=True)
+            self.components.stores(wanted.name)
+            if self.table.find(wanted.name) is None:
+                await self.table.put(wanted.name, Key(StoredKey(wanted.attributes), "construct"))
 
     @handles(
         "KeyManagement.GenerateKCV",
@@ -282,7 +291,7 @@ class KeyManagement(Interface[devices.KeyManagement]):
         name = None if request is None else request.key
         given = None if request is None else request.authentication
         self._authenticate(given, What(False, name), command)
-        async with self._changing:
+        async with self._change():
             await self._changed_by(
                 lambda: self.ask(
                     devices.KeyManagement.delete_key, name, authentication_of(given), moving=True
@@ -299,7 +308,7 @@ class KeyManagement(Interface[devices.KeyManagement]):
         """`KeyManagement.Initialization`: all keys that were not preloaded are gone."""
         given = None if request is None else request.authentication
         self._authenticate(given, What(True), command)
-        async with self._changing:
+        async with self._change():
             await self._changed_by(
                 lambda: self.ask(devices.KeyManagement.initialization, authentication_of(given), moving=True)
             )
@@ -331,12 +340,14 @@ class KeyManagement(Interface[devices.KeyManagement]):
     @handles("KeyManagement.Reset", checks=(device_ready,), asks="reset_key_management")
     async def reset(self, request: None, command: Command) -> None:
         """`KeyManagement.Reset`: keys stay; a key that was being entered is given up."""
-        await self.ask(devices.KeyManagement.reset_key_management, moving=True)
-        name, known = self.components.name, None
-        await self._forget_parts()
-        self.challenges.answered()
-        if name is not None and (known := self.table.find(name)) is not None and known.loaded == "construct":
-            await self.table.remove(name)
+        async with self._change():
+            await self.ask(devices.KeyManagement.reset_key_management, moving=True)
+            name = self.components.name
+            await self._forget_parts()
+            self.challenges.answered()
+            known = None if name is None else self.table.find(name)
+            if name is not None and known is not None and known.loaded == "construct":
+                await self.table.remove(name)
 
     @handles(
         "KeyManagement.StartAuthenticate",
@@ -381,7 +392,8 @@ class KeyManagement(Interface[devices.KeyManagement]):
             stored = await self._changed_by(
                 lambda: self.ask(devices.KeyManagement.generate_rsa_key_pair, wanted)
             )
-            await self.book(request.key, stored)
+            with trio.CancelScope(shield=True):
+                await self.book(request.key, stored)
 
     @handles(
         "KeyManagement.ExportRSAIssuerSignedItem",
@@ -463,7 +475,7 @@ class KeyManagement(Interface[devices.KeyManagement]):
         self, request: messages.LoadCertificate, command: Command
     ) -> messages.LoadCertificateCompletion:
         """`KeyManagement.LoadCertificate`."""
-        async with self._changing:
+        async with self._change():
             loaded = await self._changed_by(
                 lambda: self.ask(
                     devices.KeyManagement.load_certificate,
@@ -486,7 +498,7 @@ class KeyManagement(Interface[devices.KeyManagement]):
     ) -> messages.ReplaceCertificateCompletion:
         """`KeyManagement.ReplaceCertificate`: the other authority is the one from now on, and everybody
         told."""
-        async with self._changing:
+        async with self._change():
             digest = await self._changed_by(
                 lambda: self.ask(
                     devices.KeyManagement.replace_certificate, request.replace_certificate, moving=True
@@ -529,7 +541,7 @@ class KeyManagement(Interface[devices.KeyManagement]):
         self, request: messages.ImportKeyToken, command: Command
     ) -> messages.ImportKeyTokenCompletion:
         """`KeyManagement.ImportKeyToken`."""
-        async with self._changing:
+        async with self._change():
             imported = await self._changed_by(
                 lambda: self.ask(
                     devices.KeyManagement.import_key_token, remote_loading.token_import(request), moving=True
@@ -565,7 +577,7 @@ class KeyManagement(Interface[devices.KeyManagement]):
     ) -> messages.ImportEmvPublicKeyCompletion:
         """`KeyManagement.ImportEmvPublicKey`."""
         assert request.key is not None
-        async with self._changing:
+        async with self._change():
             stored = await self._changed_by(
                 lambda: self.ask(
                     devices.KeyManagement.import_emv_public_key,
@@ -607,7 +619,7 @@ class KeyManagement(Interface[devices.KeyManagement]):
             padding=request.padding or 0,
             input_data=request.input_data or b"",
         )
-        async with self._changing:
+        async with self._change():
             stored = await self._changed_by(
                 lambda: self.ask(devices.KeyManagement.derive_key, wanted, moving=True)
             )
