@@ -32,7 +32,7 @@ from xfs4iot.ledger.errors import (
     LedgerUnavailable,
     remedy,
 )
-from xfs4iot.ledger.journal import GENESIS
+from xfs4iot.ledger.journal import GENESIS, TAIL, verify
 from xfs4iot.ledger.lock import WriterLock
 from xfs4iot.ledger.mark import Mark
 from xfs4iot.ledger.records import (
@@ -109,8 +109,8 @@ class Ledger:
         """
         if path is None:
             return cls(files.in_memory(), None)
-        file = Path(path)
-        lock = WriterLock(file)
+        file = files.place(Path(path))
+        lock = WriterLock(file, Path(path))
         try:
             connection = files.opened(file)
         except BaseException:
@@ -128,6 +128,7 @@ class Ledger:
                     f"ledger {file} cannot be opened: {wrong}; {remedy(wrong)}"
                 ) from wrong
             ledger._look_back()
+            lock.written()
         except BaseException:
             connection.close()
             lock.release()
@@ -254,7 +255,7 @@ class Ledger:
         writes, self._waiting = self._waiting, []
         for write in writes:
             write.done = True
-        if self._broken is None and (why := self._displaced()):
+        if self._broken is None and (why := self._displaced() or self._touched()):
             self._broken = LedgerUnavailable(why)
         if self._broken is not None:
             with trio.CancelScope(shield=True):
@@ -342,6 +343,8 @@ class Ledger:
         """Make memory as the disk is now."""
         self._refused = []
         self._sequence, self._head = batch.sequence, batch.head
+        if self._file_lock is not None:
+            self._file_lock.written()
         if self._mark is not None:
             self._mark.note(self._sequence, self._head)
         for (service, key), count in batch.counters.items():
@@ -371,6 +374,12 @@ class Ledger:
             "Put it back as it was (the service then goes on by itself); do not stop the service before that"
         )
 
+    def _touched(self) -> str | None:
+        """Why the file must be looked at before it is written: another hand was at it."""
+        if self._file_lock is None or not self._file_lock.touched:
+            return None
+        return f"ledger {self.path} was changed by something else than this service"
+
     def _refusal(self, error: BaseException) -> LedgerUnavailable:
         full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
         return (LedgerFull if full else LedgerUnavailable)(
@@ -385,6 +394,7 @@ class Ledger:
                 self._connection.execute("ROLLBACK")
             else:
                 assert self._file_lock is not None
+                doubtful = self._file_lock.touched
                 if self._file_lock.lost_log:
                     # What was committed lies in the log that is open still, and nowhere else.
                     files.bring_home(self._connection)
@@ -398,6 +408,13 @@ class Ledger:
                     connection = files.connected(self.path)
                     before, self._connection = self._connection, connection
                     before.close()
+                if doubtful and (problems := verify(self._connection, tail=TAIL).problems):
+                    self._broken = LedgerUnavailable(
+                        f"ledger {self.path} was damaged by something else than this service: {problems[0]}; "
+                        "nothing more is accepted: stop the service and see "
+                        f"`xfs4iot ledger check {self.path}`"
+                    )
+                    return
                 files.bring_home(self._connection)
                 self._file_lock.opened()
             last, failed = self._last(), self._failed

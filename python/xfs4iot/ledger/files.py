@@ -4,15 +4,56 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 from pathlib import Path
 
 from xfs4iot.ledger import schema
 from xfs4iot.ledger.errors import LedgerCorrupt, LedgerUnavailable, remedy
 from xfs4iot.ledger.journal import TAIL, verify
 
-__all__ = ["bring_home", "connected", "in_memory", "made", "opened"]
+__all__ = ["bring_home", "connected", "in_memory", "made", "opened", "place"]
 
 _BUSY_SECONDS = 2
+
+_BEGINNINGS = {
+    "-wal": (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83"),
+    "-shm": ((3007000).to_bytes(4, "little"), (3007000).to_bytes(4, "big")),
+    "-journal": (b"\xd9\xd5\x05\xf9", b"\0\0\0\0"),
+    ".mark": (b"0000",),
+}
+"""How the files beside a ledger begin."""
+
+
+def place(path: Path) -> Path:
+    """Where the ledger `path` lies, links followed; the files beside it lie beside that.
+
+    Raises:
+        LedgerUnavailable: it, or what is beside it, is something else than a file of a ledger. Nothing
+            was opened: a pipe would hold the service up, and what a link points to would be overwritten.
+    """
+    try:
+        file = path.resolve()
+        if file.exists() and not file.is_file():
+            raise LedgerUnavailable(f"ledger {path} is no regular file; give the path of a file")
+        for suffix, beginnings in _BEGINNINGS.items():
+            beside = Path(f"{file}{suffix}")
+            if not os.path.lexists(beside):
+                continue
+            found = beside.lstat()
+            own = stat.S_ISREG(found.st_mode)
+            if own and found.st_nlink > 1 and found.st_size:
+                # A second name is harmless on a copy of the log, and not on somebody's file.
+                with beside.open("rb") as opened:
+                    own = opened.read(4).startswith(beginnings)
+            if not own:
+                raise LedgerUnavailable(
+                    f"ledger {path} cannot be opened: {beside} would be written, and is a link, or no file "
+                    "of a ledger; move it away"
+                )
+    except (OSError, RuntimeError) as wrong:
+        # Path.resolve raises RuntimeError for links in a circle.
+        raise LedgerUnavailable(f"ledger {path} cannot be opened: {wrong}; check path and rights") from wrong
+    return file
 
 
 def in_memory() -> sqlite3.Connection:

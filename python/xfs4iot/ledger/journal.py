@@ -238,6 +238,8 @@ class LedgerReader:
         """
         if not path.is_file():
             raise LedgerUnavailable(f"ledger {path}: no such file")
+        # The log lies beside the file itself, not beside a link to it.
+        path = path.resolve()
         # A file in WAL mode that no one has open has no -shm; only `immutable` needs none.
         mode = "mode=ro" if Path(f"{path}-wal").exists() else "immutable=1"
         try:

@@ -6,7 +6,8 @@ system has locks that SQLite does not use (`flock`): so it holds for every name 
 ledger, links included, and when the lock file is deleted. The handle of the ledger stays open
 until SQLite has closed its own, since closing it would let go of SQLite's locks. Readers need none.
 
-The same handle tells whether the file at the ledger's path is still the one that is written.
+The same handle tells whether the file at the ledger's path is still the one that is written, and
+whether another hand than ours was at it: it has another size or another time than our last write left.
 """
 
 from __future__ import annotations
@@ -37,23 +38,27 @@ else:
 
 _NUMBER_BYTES = 20
 _Identity = tuple[int, int]
+_Trace = tuple[int, int, int]
 
 
 class WriterLock:
     """Held from construction to `release`.
 
     Args:
-        file: the ledger.
+        file: the ledger, no link.
+        name: the path that was asked for, which may be a link to it.
 
     Raises:
         LedgerUnavailable: another process, or another ledger of this one, holds it.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, name: Path) -> None:
         self._file = file
+        self._name = name
         self._ledger: int | None = None
         self._log: _Identity | None = None
-        path = Path(f"{file.resolve()}.lock")
+        self._trace: _Trace | None = None
+        path = Path(f"{file}.lock")
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         try:
             self._handle = os.open(path, flags, 0o600)
@@ -114,14 +119,39 @@ class WriterLock:
     def opened(self) -> None:
         """The ledger has been opened: from now on its write-ahead log is the one that is there."""
         self._log = _identity(f"{self._file}-wal")
+        self.written()
+
+    def written(self) -> None:
+        """The files are now as this process wrote them."""
+        self._trace = self._traced()
+
+    def _traced(self) -> _Trace | None:
+        """Size and time of the ledger, and the size of its log."""
+        if self._ledger is None:
+            return None
+        found = os.fstat(self._ledger)
+        try:
+            logged = os.stat(f"{self._file}-wal").st_size
+        except OSError:
+            logged = 0
+        return found.st_size, found.st_mtime_ns, logged
+
+    @property
+    def touched(self) -> bool:
+        """Whether another hand has written into the ledger, or cut it or its log off.
+
+        Another program may also have brought the log home (a checkpoint), which harms nothing.
+        """
+        now, before = self._traced(), self._trace
+        return now is not None and before is not None and (now[:2] != before[:2] or now[2] < before[2])
 
     @property
     def displaced(self) -> str | None:
         """What was removed or replaced of the files that are written; None if nothing was."""
         if self._ledger is not None:
             ours = os.fstat(self._ledger)
-            if _identity(self._file) != (ours.st_dev, ours.st_ino):
-                return f"the file {self._file} was removed or replaced while it is written"
+            if _identity(self._name) != (ours.st_dev, ours.st_ino):
+                return f"the file {self._name} was removed or replaced while it is written"
         if self._log is not None and _identity(f"{self._file}-wal") != self._log:
             return f"the write-ahead log {self._file}-wal was removed or replaced while it is written"
         return None

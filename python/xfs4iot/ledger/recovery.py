@@ -65,7 +65,8 @@ def recover(damaged: Path, new: Path) -> Recovery:
     """
     if new.exists():
         raise LedgerUnavailable(f"{new} is there already; name a file that is not")
-    lock = WriterLock(damaged)
+    name, damaged = damaged, files.place(damaged)
+    lock = WriterLock(damaged, name)
     try:
         with closing(_readable(damaged)) as old:
             try:
