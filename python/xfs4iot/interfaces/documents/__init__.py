@@ -1,0 +1,1 @@
+"""The rules of devices that take in documents: cheques, and what shares their ways."""

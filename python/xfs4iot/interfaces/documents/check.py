@@ -1,0 +1,430 @@
+"""Check: taking cheques in, storing them, or giving them back.
+
+There are three kinds of devices. One with a stacker takes whole bunches in (MediaIn, any number of times),
+is told what becomes of each item (SetMediaParameters), and then does it for all (MediaInEnd,
+MediaInRollback). One whose application refuses takes an item at a time and is told of each (AcceptItem,
+GetNextItem). One without a stacker brings each item away before the next (ActionItem, GetNextItem). The
+states of the transaction are in `transaction`; what moves is booked in `media`.
+
+Refused items that must be presented hold up everything but PresentMedia, RetractMedia and Reset. Code lines
+and images are personal: they reach no log and no ledger.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import trio
+
+from xfs4iot import devices
+from xfs4iot.devices import ImageWish, MediaInRequest, MediaParameters, MediaStored, MediaTakenIn, implements
+from xfs4iot.interfaces.checks import device_ready
+from xfs4iot.interfaces.documents import checks
+from xfs4iot.interfaces.documents.media import MediaState, Watching
+from xfs4iot.interfaces.documents.transaction import Item, Private
+from xfs4iot.protocol import errors
+from xfs4iot.protocol.command_events.check import PresentMediaEvents
+from xfs4iot.protocol.messages import check as messages
+from xfs4iot.server.command import Command
+from xfs4iot.server.handler import handles
+from xfs4iot.server.results import require_defined
+
+__all__ = ["Check"]
+
+_READY = (device_ready, checks.nothing_to_present)
+
+
+def _one_by_one(on: Check) -> bool:
+    return on.device.max_media_on_stacker <= 1 or on.device.application_refuse
+
+
+class Check(MediaState):
+    """The interface of devices that take in cheques."""
+
+    name: ClassVar[str] = "Check"
+
+    @handles("Check.GetTransactionStatus")
+    def get_transaction_status(
+        self, request: messages.GetTransactionStatus | None, command: Command
+    ) -> messages.GetTransactionStatusCompletion:
+        """`Check.GetTransactionStatus` 3.0."""
+        transaction = self.transaction
+        stacker = bool(self.device.max_media_on_stacker)
+        images = request is None or request.include_image is not False
+        return messages.GetTransactionStatusCompletion(
+            media_in_transaction=transaction.state,
+            media_on_stacker=_count(transaction.on_stacker) if stacker else None,
+            last_media_in_total=_count(transaction.last),
+            last_media_added_to_stacker=_count(transaction.last_on_stacker) if stacker else None,
+            total_items=str(len(transaction.items)),
+            total_items_refused=str(transaction.refused),
+            total_bunches_refused=str(transaction.bunches),
+            media_info=[self._told(number, item, images) for number, item in transaction.items.items()]
+            or None,
+        )
+
+    def _told(self, number: int, item: Item, images: bool) -> messages.MediaStatus:
+        private = self.private.get(number, Private())
+        return messages.MediaStatus(
+            media_id=number,
+            media_location=item.place,
+            codeline_data=private.codeline,
+            magnetic_read_indicator=item.magnetic,
+            image=(list(private.images.values()) or None) if images else None,
+            insert_orientation=item.orientation,
+            media_size=item.size,
+            media_validity=item.validity,
+            customer_access=item.access,
+        )
+
+    @handles(
+        "Check.MediaIn",
+        checks=(
+            checks.codeline_readable,
+            checks.images_possible,
+            checks.stacker_large_enough,
+            device_ready,
+            checks.units_not_exchanged,
+            checks.nothing_to_present,
+            checks.no_media_left,
+            checks.stacker_has_room,
+            checks.bins_have_room,
+        ),
+        device=(
+            "shutterFail",
+            "mediaJammed",
+            "scannerInop",
+            "micrInop",
+            "positionNotEmpty",
+            "feederNotEmpty",
+            "mediaRejected",
+            "feederInop",
+        ),
+    )
+    async def media_in(
+        self, request: messages.MediaIn | None, command: Command[Any]
+    ) -> messages.MediaInCompletion:
+        """`Check.MediaIn` 2.0: refused items are no failure."""
+        wanted = request or messages.MediaIn()
+        if self.transaction.state != "active":
+            self.transaction.most = wanted.max_media_on_stacker or self.device.max_media_on_stacker
+            self.transaction.application_refuses = bool(
+                wanted.application_refuse and self.device.application_refuse
+            )
+            self.transaction.refused = self.transaction.bunches = 0
+        ordered = MediaInRequest(
+            wanted.codeline_format,
+            _images(wanted.image),
+            self.transaction.most,
+            self.transaction.application_refuses,
+        )
+
+        async def ask(events: Watching) -> MediaTakenIn:
+            try:
+                return await self.service.operations.ask(
+                    devices.Check.media_in, ordered, events, limit=math.inf
+                )
+            except trio.Cancelled:
+                with trio.CancelScope(shield=True):
+                    await self._stop(events)
+                raise
+
+        taken = await self.take_in(command, ask)
+        with trio.CancelScope(shield=True):
+            self._count_in(taken)
+            if taken.failure is None:
+                self.transaction.state = "active"
+            self._show()
+            await self.keep()
+        told = messages.MediaInCompletion(
+            media_in=messages.Mediain(
+                media_on_stacker=taken.on_stacker,
+                last_media=taken.last,
+                last_media_on_stacker=taken.last_on_stacker,
+                media_feeder=self.device.status.check.media_feeder,
+            )
+        )
+        if taken.failure is not None:
+            require_defined(taken.failure, command)
+            taken.failure.payload = told
+            raise taken.failure
+        return told
+
+    async def _stop(self, events: Watching) -> None:
+        """Close the slot, and count what came in before."""
+        if implements(self.device, "stop_media_in"):
+            try:
+                self._count_in(await self.ask(devices.Check.stop_media_in, moving=True))
+            except errors.XfsError as fault:
+                self.service.log.error("whether the slot is closed is not known: %s", fault)
+        self._show()
+        await self.keep()
+
+    def _count_in(self, taken: MediaTakenIn) -> None:
+        """Keep what the device says, or what follows from it."""
+        transaction = self.transaction
+        if taken.on_stacker is not None:
+            transaction.on_stacker = taken.on_stacker
+        elif taken.last_on_stacker is not None and transaction.on_stacker is not None:
+            transaction.on_stacker += taken.last_on_stacker
+        elif self.device.max_media_on_stacker:
+            transaction.on_stacker = None
+        transaction.last, transaction.last_on_stacker = taken.last, taken.last_on_stacker
+
+    @handles(
+        "Check.MediaInEnd",
+        checks=(*_READY, checks.active_for_media),
+        device=("shutterFail", "mediaJammed", "mediaBinError", "positionNotEmpty", "feederNotEmpty"),
+    )
+    async def media_in_end(self, request: None, command: Command[Any]) -> messages.MediaInEndCompletion:
+        """`Check.MediaInEnd` 2.1."""
+
+        async def ask(events: Watching) -> MediaStored:
+            return await self.service.operations.ask(
+                devices.Check.media_in_end, events, moving=True, believe=self._possible
+            )
+
+        done = await self.end(command, "mediaInEnd", ask, "ok")
+        return messages.MediaInEndCompletion(media_in_end=self._ended(done))
+
+    def _ended(self, done: MediaStored) -> messages.MediaInEndData:
+        units = {unit: self.storage.record(unit) for unit in done.stored}
+        return messages.MediaInEndData(
+            items_returned=done.returned,
+            items_refused=self.transaction.refused,
+            bunches_refused=self.transaction.bunches,
+            storage=messages.MediaInEndDataStorage(units) if units else None,
+        )
+
+    @handles(
+        "Check.MediaInRollback",
+        checks=(*_READY, checks.active_for_media),
+        device=("shutterFail", "mediaJammed", "positionNotEmpty"),
+    )
+    async def media_in_rollback(
+        self, request: None, command: Command[Any]
+    ) -> messages.MediaInRollbackCompletion:
+        """`Check.MediaInRollback` 2.1: whatever was set for items, they go back."""
+
+        async def ask(events: Watching) -> MediaStored:
+            return await self.service.operations.ask(
+                devices.Check.media_in_rollback, events, moving=True, believe=self._possible
+            )
+
+        after = "rollbackAfterDeposit" if self.transaction.deposited else "rollback"
+        done = await self.end(command, "mediaInRollback", ask, after)
+        return messages.MediaInRollbackCompletion(media_in_rollback=self._ended(done))
+
+    @handles(
+        "Check.ReadImage",
+        checks=(
+            checks.media_given,
+            checks.codeline_readable,
+            checks.images_possible,
+            device_ready,
+            checks.media_known_of,
+            checks.media_exists,
+        ),
+        device=("mediaJammed", "scannerInop", "micrInop"),
+        asks=None,
+    )
+    async def read_image(self, request: messages.ReadImage, command: Command) -> messages.ReadImageCompletion:
+        """`Check.ReadImage` 3.0: from the device if it can scan again, else from what is known."""
+        number = request.media_id
+        assert number is not None
+        private = self.private.setdefault(number, Private())
+        images = _images(request.image)
+        inside = self.transaction.items[number].place == "device"
+        if self.device.rescan and implements(self.device, "read_image") and inside:
+            read = await self.ask(
+                devices.Check.read_image, number, request.codeline_format, images, moving=True
+            )
+            for one in read.image or ():
+                private.images[one.image_source] = one
+            private.codeline = read.codeline_data or private.codeline
+        return messages.ReadImageCompletion(
+            data=messages.MediaData(
+                media_id=number,
+                codeline_data=private.codeline if request.codeline_format is not None else None,
+                magnetic_read_indicator=self.transaction.items[number].magnetic,
+                image=[
+                    private.images.get(wish.source)
+                    or messages.ImageData(image_source=wish.source, image_status="sourceMissing")
+                    for wish in images
+                ]
+                or None,
+            )
+        )
+
+    @handles(
+        "Check.PresentMedia",
+        checks=(checks.position_exists, device_ready, checks.media_to_present),
+        device=("shutterFail", "mediaJammed", "positionNotEmpty"),
+    )
+    async def present_media(
+        self, request: messages.PresentMedia | None, command: Command[PresentMediaEvents]
+    ) -> None:
+        """`Check.PresentMedia` 2.0: without a position, all."""
+        source = request.source.position if request is not None and request.source is not None else None
+        await self.ask(devices.Check.present_media, source, command, moving=True)
+        with trio.CancelScope(shield=True):
+            self.transaction.must_present = False
+            await self.keep()
+
+    @handles(
+        "Check.RetractMedia",
+        checks=(
+            checks.retract_possible,
+            checks.retract_unit_exists,
+            checks.retract_unit_fits,
+            device_ready,
+        ),
+        device=(
+            "noMediaPresent",
+            "mediaJammed",
+            "stackerFull",
+            "mediaBinError",
+            "shutterFail",
+            "foreignItemsDetected",
+        ),
+    )
+    async def retract_media(
+        self, request: messages.RetractMedia | None, command: Command[Any]
+    ) -> messages.RetractMediaCompletion:
+        """`Check.RetractMedia` 3.0."""
+        location = request.retract_location if request is not None else None
+
+        async def ask(events: Watching) -> devices.MediaRetracted:
+            return await self.service.operations.ask(
+                devices.Check.retract_media, location, events, moving=True
+            )
+
+        done = await self.bring_back(command, "mediaRetract", ask, "retract", location)
+        place = done.location or location
+        return messages.RetractMediaCompletion(
+            media=None
+            if place is None
+            else messages.RetractMediaCompletionMedia(count=_count(done.count), retract_location=place)
+        )
+
+    @handles(
+        "Check.Reset",
+        checks=(checks.reset_possible, checks.reset_unit_fits, device_ready),
+        device=("shutterFail", "mediaJammed", "mediaBinError"),
+    )
+    async def reset(self, request: messages.Reset | None, command: Command[Any]) -> None:
+        """`Check.Reset` 2.0."""
+        control = request.media_control if request is not None else None
+
+        async def ask(events: Watching) -> devices.MediaRetracted:
+            return await self.service.operations.ask(devices.Check.reset, control, events, moving=True)
+
+        await self.bring_back(command, "mediaReset", ask, "reset", control)
+
+    @handles(
+        "Check.SetMediaParameters",
+        checks=(
+            checks.destination_given,
+            checks.printing_possible,
+            checks.images_possible,
+            device_ready,
+            checks.active_for_items,
+            checks.media_exists,
+            checks.destination_exists,
+            checks.destination_fits,
+            checks.destination_has_room,
+        ),
+        device=("mediaJammed", "scannerInop", "tonerOut", "inkOut"),
+    )
+    async def set_media_parameters(self, request: messages.SetMediaParameters, command: Command) -> None:
+        """`Check.SetMediaParameters` 2.0: of one item, or of all."""
+        parameters = MediaParameters(
+            media_id=request.media_id,
+            destination=request.destination or "",
+            stamp=bool(request.stamp),
+            print_data=request.print_data or None,
+            images=_images(request.image),
+        )
+        await self.ask(devices.Check.set_media_parameters, parameters)
+
+    @handles(
+        "Check.GetNextItem",
+        checks=(*_READY, checks.active_for_items),
+        device=("mediaJammed", "positionNotEmpty", "scannerInop", "micrInop", "feederInop"),
+        offered=_one_by_one,
+    )
+    async def get_next_item(self, request: None, command: Command[Any]) -> messages.GetNextItemCompletion:
+        """`Check.GetNextItem` 2.0."""
+
+        async def ask(events: Watching) -> None:
+            await self.service.operations.ask(devices.Check.get_next_item, events, moving=True)
+
+        feeder = self.device.status.check
+        try:
+            await self.take_in(command, ask)
+        except errors.CommandError as fault:
+            fault.payload = messages.GetNextItemCompletion(media_feeder=feeder.media_feeder)
+            raise
+        return messages.GetNextItemCompletion(media_feeder=feeder.media_feeder)
+
+    @handles(
+        "Check.ActionItem",
+        checks=(*_READY, checks.active_for_action),
+        device=(
+            "inkOut",
+            "mediaBinError",
+            "mediaJammed",
+            "positionNotEmpty",
+            "scannerInop",
+            "shutterFail",
+            "tonerOut",
+        ),
+        offered=lambda on: on.device.max_media_on_stacker <= 1,
+    )
+    async def action_item(self, request: None, command: Command[Any]) -> None:
+        """`Check.ActionItem` 2.0: the one item goes where it is to go; the transaction goes on."""
+
+        async def ask(events: Watching) -> MediaStored:
+            return await self.service.operations.ask(
+                devices.Check.action_item, events, moving=True, believe=self._possible
+            )
+
+        await self.end(command, "mediaAction", ask, "active")
+
+    @handles("Check.ExpelMedia", checks=(device_ready,), device=("shutterFail", "mediaJammed", "noItems"))
+    async def expel_media(self, request: None, command: Command) -> None:
+        """`Check.ExpelMedia` 2.0."""
+        await self.ask(devices.Check.expel_media, moving=True)
+
+    @handles(
+        "Check.AcceptItem",
+        checks=(checks.accept_given, *_READY, checks.active_for_items),
+        device=("mediaJammed", "positionNotEmpty"),
+        offered=lambda on: on.device.application_refuse,
+    )
+    async def accept_item(self, request: messages.AcceptItem, command: Command) -> None:
+        """`Check.AcceptItem` 2.0."""
+        await self.ask(devices.Check.accept_item, bool(request.accept), moving=True)
+
+    @handles("Check.SupplyReplenish", checks=(checks.supplies_given, device_ready))
+    async def supply_replenish(self, request: messages.SupplyReplenish, command: Command) -> None:
+        """`Check.SupplyReplenish` 2.0."""
+        named = (("toner", request.toner), ("ink", request.ink))
+        await self.ask(devices.Check.supply_replenish, frozenset(name for name, given in named if given))
+
+
+def _count(number: int | None) -> str:
+    return "unknown" if number is None else str(number)
+
+
+def _images(wishes: list[messages.ImageRequest] | None) -> tuple[ImageWish, ...]:
+    """The images of a request that was found good."""
+    return tuple(
+        ImageWish(one.source, one.type, one.color_format, one.scan_color)
+        for one in wishes or ()
+        if one.source is not None
+        and one.type is not None
+        and one.color_format is not None
+        and one.scan_color is not None
+    )

@@ -1,0 +1,133 @@
+"""The media-in transaction: its state, its items, what was refused.
+
+    state                what leads there
+    ok                   MediaInEnd; the first state
+    active               MediaIn
+    rollback             MediaInRollback; rollbackAfterDeposit, if ActionItem had stored something
+    retract, reset       RetractMedia, Reset, while it was active
+    failure              a device failure in one of these
+    unknown              a restart while it was active, if the device cannot confirm what is inside
+
+Refusals (a wrong order, full bins, items in the way, no media in time) leave the state as it is. The record
+is kept over restarts; a new transaction empties it when its first item is in. Code lines and images are
+personal: they stay in memory, and are gone with the process or the next transaction.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any, Literal
+
+import msgspec
+
+from xfs4iot.ledger import Document
+from xfs4iot.protocol import errors
+from xfs4iot.protocol.messages import check as messages
+
+__all__ = ["KEPT", "Item", "Private", "Transaction", "is_refusal"]
+
+State = Literal["ok", "active", "rollback", "rollbackAfterDeposit", "retract", "failure", "unknown", "reset"]
+_REFUSALS = frozenset(
+    {
+        "refusedItems",
+        "positionNotEmpty",
+        "feederNotEmpty",
+        "stackerFull",
+        "mediaPresent",
+        "mediaRejected",
+        "allBinsFull",
+        "noMedia",
+        "noItems",
+        "noMediaPresent",
+        "invalidBin",
+        "noBin",
+    }
+)
+
+
+def is_refusal(fault: errors.XfsError) -> bool:
+    """Whether a failure left everything as it was."""
+    if isinstance(fault, errors.CommandError):
+        return fault.error_code in _REFUSALS
+    return not isinstance(fault, errors.HardwareError | errors.InternalError)
+
+
+class Item(msgspec.Struct):
+    """An item of the transaction.
+
+    Attributes:
+        place: `device`, `customer`, `unknown` or a unit.
+        access: whether the customer can reach it.
+        orientation, size, validity, magnetic: as the device has told.
+    """
+
+    place: str = "device"
+    access: Literal["unknown", "customer", "none"] = "none"
+    orientation: messages.InsertOrientation | None = None
+    size: messages.MediaSize | None = None
+    validity: messages.MediaValidityEnum | None = None
+    magnetic: messages.MagneticReadIndicatorEnum | None = None
+
+
+class Private(msgspec.Struct):
+    """What an item says of its owner: its code line and its images, by side."""
+
+    codeline: str | None = None
+    images: dict[Any, messages.ImageData] = {}
+
+
+class Transaction(msgspec.Struct):
+    """The record.
+
+    Attributes:
+        state: of the transaction.
+        on_stacker, last, last_on_stacker: counts of items; None if not known.
+        refused, bunches: items and bunches that were refused.
+        items: by number, in the order of their arrival.
+        must_present: something was refused that must be presented first.
+        deposited: ActionItem has stored something.
+        most, application_refuses: as the first MediaIn said.
+    """
+
+    state: State = "ok"
+    on_stacker: int | None = 0
+    last: int | None = 0
+    last_on_stacker: int | None = 0
+    refused: int = 0
+    bunches: int = 0
+    items: dict[int, Item] = {}
+    must_present: bool = False
+    deposited: bool = False
+    most: int = 0
+    application_refuses: bool = False
+
+    @property
+    def inside(self) -> list[int]:
+        """The items that are in the device."""
+        return [number for number, item in self.items.items() if item.place == "device"]
+
+    def arrived(self, event: messages.MediaDataEvent) -> int:
+        """Take an item into the record; its number."""
+        number = event.media_id if event.media_id is not None else max(self.items, default=0) + 1
+        self.items[number] = Item(
+            orientation=event.insert_orientation,
+            size=event.media_size,
+            validity=event.media_validity,
+            magnetic=event.magnetic_read_indicator,
+        )
+        return number
+
+    def was_refused(self, event: messages.MediaRefusedEvent) -> None:
+        """Count what was refused."""
+        if event.reason in ("invalidBunch", "otherBunch"):
+            self.bunches += 1
+        else:
+            self.refused += 1
+        self.must_present = self.must_present or bool(event.present_required)
+
+    def copy(self) -> Transaction:
+        """The same, to be changed."""
+        return deepcopy(self)
+
+
+KEPT = Document("Check.transaction", Transaction)

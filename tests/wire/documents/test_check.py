@@ -1,0 +1,549 @@
+"""Check over the wire: the media-in transaction, its items, its units."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+import xfs4iot
+from dialogue import Dialogue, another, outcome
+from scanners import Scanner, Single, forever, refusal
+from vendors import serving
+from xfs4iot import devices
+
+FRONT = {"source": "front", "type": "jpg", "colorFormat": "grayScale", "scanColor": "white"}
+ALL = {"codelineFormat": "e13b", "image": [FRONT]}
+
+
+@pytest.fixture
+def device() -> Scanner:
+    return Scanner()
+
+
+@pytest.fixture
+async def client(device: Scanner, nursery: trio.Nursery) -> Dialogue:
+    return await serving(device, nursery)
+
+
+async def do(client: Dialogue, name: str, payload: Any = None) -> dict[str, Any]:
+    return await client.success(f"Check.{name}", payload)
+
+
+async def cannot(client: Dialogue, name: str, payload: Any = None, **header: Any) -> str:
+    return await client.failure(f"Check.{name}", payload, **header)
+
+
+async def take_in(client: Dialogue, device: Scanner, *slot: str) -> dict[str, Any]:
+    device.slot = list(slot or ("good", "good", "good"))
+    return await do(client, "MediaIn", ALL)
+
+
+async def state(client: Dialogue) -> str:
+    found: str = (await do(client, "GetTransactionStatus"))["mediaInTransaction"]
+    return found
+
+
+async def counts(client: Dialogue) -> dict[str, tuple[int, int, int]]:
+    units = (await client.success("Storage.GetStorage"))["storage"]
+    found = {name: unit["check"]["status"]["in"] for name, unit in units.items()}
+    return {
+        name: (one["mediaInCount"], one["count"], one["retractOperations"]) for name, one in found.items()
+    }
+
+
+EMPTY = {"unit1": (0, 0, 0), "unit2": (0, 0, 0), "unitR": (0, 0, 0)}
+
+
+async def test_a_bunch_is_taken_in_stored_and_partly_given_back(client: Dialogue, device: Scanner) -> None:
+    first = await take_in(client, device, "good", "tooLong", "good", "good")
+    assert first == {
+        "mediaIn": {"mediaOnStacker": 3, "lastMedia": 3, "lastMediaOnStacker": 3, "mediaFeeder": "empty"}
+    }
+    events = [one["header"]["name"] for one in client.passed if one["header"]["type"] == "event"]
+    assert events == [
+        "Check.MediaInsertedEvent",
+        "Check.MediaDataEvent",
+        "Check.MediaRefusedEvent",
+        "Check.MediaDataEvent",
+        "Check.MediaDataEvent",
+    ]
+    await take_in(client, device, "good")
+    status = await do(client, "GetTransactionStatus")
+    assert (status["mediaInTransaction"], status["mediaOnStacker"], status["totalItems"]) == (
+        "active",
+        "4",
+        "4",
+    )
+    assert (status["lastMediaInTotal"], status["totalItemsRefused"]) == ("1", "1")
+    assert status["mediaInfo"][0]["codelineData"] == "LINE1"
+    assert base64.b64decode(status["mediaInfo"][0]["image"][0]["image"]) == b"picture of a cheque"
+    await do(client, "SetMediaParameters", {"destination": "unit1"})
+    await do(client, "SetMediaParameters", {"mediaID": 2, "destination": "customer", "stamp": True})
+    ended = (await do(client, "MediaInEnd"))["mediaInEnd"]
+    assert (ended["itemsReturned"], ended["itemsRefused"]) == (1, 1)
+    assert ended["storage"]["storage"]["unit1"]["check"]["status"]["in"]["count"] == 3
+    assert await counts(client) == EMPTY | {"unit1": (3, 3, 0)}
+    told = [one for one in client.passed if one["header"]["name"] == "Storage.StorageThresholdEvent"]
+    assert len(told) == 1
+    places = (await do(client, "GetTransactionStatus"))["mediaInfo"]
+    assert [one["mediaLocation"] for one in places] == ["unit1", "device", "unit1", "unit1"]
+    assert places[1]["customerAccess"] == "customer"
+    device.media_taken("input")
+    await client.until("unsolicited", name="Check.MediaTakenEvent")
+    assert (await do(client, "GetTransactionStatus"))["mediaInfo"][1]["mediaLocation"] == "customer"
+    assert await state(client) == "ok"
+
+
+async def test_a_rollback_forgets_what_was_set(client: Dialogue, device: Scanner) -> None:
+    await take_in(client, device)
+    await do(client, "SetMediaParameters", {"destination": "unit1"})
+    assert (await do(client, "MediaInRollback"))["mediaInRollback"]["itemsReturned"] == 3
+    assert await counts(client) == EMPTY
+    assert await state(client) == "rollback"
+    device.media_taken("input")
+    await client.until("unsolicited", name="Check.MediaTakenEvent")
+    await take_in(client, device, "good")
+    assert (await do(client, "GetTransactionStatus"))["totalItems"] == "1"
+
+
+async def test_the_application_decides_item_by_item(client: Dialogue, device: Scanner) -> None:
+    device.slot = ["good"]
+    await do(client, "MediaIn", {**ALL, "applicationRefuse": True})
+    assert device.request.application_refuses
+    await do(client, "AcceptItem", {"accept": True})
+    assert (await do(client, "GetNextItem")) == {"mediaFeeder": "empty"}
+    await do(client, "AcceptItem", {"accept": False})
+    device.refuses["get_next_item"] = refusal("noItems")
+    assert await cannot(client, "GetNextItem") == "noItems"
+    assert await cannot(client, "AcceptItem", {}) == "invalidData"
+    assert [call for call in device.called if call[0] == "accept_item"] == [
+        ("accept_item", True),
+        ("accept_item", False),
+    ]
+    assert await state(client) == "active"
+
+
+async def test_without_a_stacker_each_item_goes_its_way(nursery: trio.Nursery) -> None:
+    device = Single()
+    client = await serving(device, nursery)
+    await take_in(client, device, "good")
+    await do(client, "SetMediaParameters", {"destination": "unit2"})
+    await do(client, "ActionItem")
+    assert await counts(client) == EMPTY | {"unit2": (1, 1, 0)}
+    assert await state(client) == "active"
+    device.refuses["get_next_item"] = refusal("noItems")
+    assert await cannot(client, "GetNextItem") == "noItems"
+    status = await do(client, "GetTransactionStatus")
+    assert "mediaOnStacker" not in status
+    await do(client, "MediaInRollback")
+    assert await state(client) == "rollbackAfterDeposit"
+    assert await cannot(client, "AcceptItem", {"accept": True}) == "unsupportedCommand"
+
+
+async def test_a_stacker_for_many_has_no_action_for_one(client: Dialogue) -> None:
+    assert await cannot(client, "ActionItem") == "unsupportedCommand"
+
+
+BAD_IMAGES: list[tuple[Any, str]] = [
+    ([{**FRONT, "source": "back"}], "source"),
+    ([{**FRONT, "type": "bmp"}], "type"),
+    ([{**FRONT, "colorFormat": "full"}], "colorFormat"),
+    ([{**FRONT, "scanColor": "blue"}], "scanColor"),
+    ([{key: value for key, value in FRONT.items() if key != "type"}], "type"),
+    ([FRONT, FRONT], "twice"),
+]
+
+
+@pytest.mark.parametrize(("images", "says"), BAD_IMAGES)
+async def test_an_image_that_the_device_cannot_take_is_named(
+    client: Dialogue, images: Any, says: str
+) -> None:
+    completion = await client.completion("Check.MediaIn", {"image": images})
+    assert outcome(completion) == "invalidData"
+    assert says in completion["header"]["errorDescription"]
+
+
+@pytest.mark.parametrize(
+    "payload", [{"codelineFormat": "cmc7"}, {"maxMediaOnStacker": 6}, {"image": [None]}, {"image": "x"}]
+)
+async def test_what_a_media_in_cannot_ask_for(client: Dialogue, payload: Any) -> None:
+    assert await cannot(client, "MediaIn", payload) == "invalidData"
+
+
+async def test_the_limit_of_the_first_media_in_holds(client: Dialogue, device: Scanner) -> None:
+    device.slot = ["good", "good", "good"]
+    await do(client, "MediaIn", {"maxMediaOnStacker": 2})
+    refused = await client.until("event", name="Check.MediaRefusedEvent")
+    assert refused["payload"]["reason"] == "stackerFull"
+    assert await cannot(client, "MediaIn", {"maxMediaOnStacker": 5}) == "stackerFull"
+
+
+async def test_refused_items_that_must_be_presented_hold_everything_up(
+    client: Dialogue, device: Scanner
+) -> None:
+    device.presents_first = True
+    await take_in(client, device, "good", "foreignItems")
+    for name in ("MediaIn", "MediaInEnd", "MediaInRollback", "GetNextItem"):
+        assert await cannot(client, name) == "refusedItems"
+    assert await cannot(client, "AcceptItem", {"accept": True}) == "refusedItems"
+    await do(client, "PresentMedia", {"source": {"position": "input"}})
+    assert device.called[-1] == ("present_media", "input")
+    await do(client, "MediaInEnd")
+    assert await cannot(client, "PresentMedia", {"source": {"position": "rebuncher"}}) == "invalidData"
+
+
+@pytest.mark.parametrize(
+    ("name", "payload", "code"),
+    [
+        ("MediaInEnd", None, "noMedia"),
+        ("MediaInRollback", None, "noMedia"),
+        ("PresentMedia", None, "noMedia"),
+        ("ReadImage", {"mediaID": 1}, "noMedia"),
+        ("GetNextItem", None, "noItems"),
+        ("AcceptItem", {"accept": True}, "noItems"),
+        ("SetMediaParameters", {"destination": "customer"}, "noItems"),
+    ],
+)
+async def test_without_a_transaction_there_is_nothing(
+    client: Dialogue, device: Scanner, name: str, payload: Any, code: str
+) -> None:
+    assert await cannot(client, name, payload) == code
+    assert not device.called
+
+
+@pytest.mark.parametrize(
+    ("payload", "code"),
+    [
+        ({}, "invalidData"),
+        ({"destination": "nowhere"}, "invalidData"),
+        ({"destination": "unitX"}, "noBin"),
+        ({"destination": "unitR"}, "invalidBin"),
+        ({"destination": "unit1", "mediaID": 9}, "invalidMediaID"),
+        ({"destination": "unit1", "printData": "A" * 11}, "invalidData"),
+        ({"destination": "unit1", "printData": "A\r\nB\r\nC"}, "invalidData"),
+        ({"destination": "unit1", "printData": "A\r\fFRONT"}, "invalidData"),
+        ({"destination": "unit1", "image": [{**FRONT, "type": "wmf"}]}, "invalidData"),
+    ],
+)
+async def test_what_cannot_become_of_an_item(
+    client: Dialogue, device: Scanner, payload: Any, code: str
+) -> None:
+    await take_in(client, device)
+    assert await cannot(client, "SetMediaParameters", payload) == code
+
+
+async def test_a_full_unit_takes_nothing(client: Dialogue, device: Scanner) -> None:
+    await take_in(client, device)
+    full = {"check": {"status": {"initial": {"count": 10}}}}
+    await client.success("Storage.SetStorage", {"storage": {"unit1": full}})
+    assert await cannot(client, "SetMediaParameters", {"destination": "unit1"}) == "mediaBinFull"
+    await client.success("Storage.SetStorage", {"storage": {"unit2": full}})
+    await do(client, "MediaInRollback")
+    device.media_taken("input")
+    await client.until("unsolicited", name="Check.MediaTakenEvent")
+    assert await cannot(client, "MediaIn") == "allBinsFull"
+
+
+async def test_an_image_is_read_from_what_is_known(client: Dialogue, device: Scanner) -> None:
+    await take_in(client, device)
+    wanted = {"mediaID": 2, "codelineFormat": "e13b", "image": [FRONT]}
+    data = (await do(client, "ReadImage", wanted))["data"]
+    assert data["codelineData"] == "LINE2"
+    assert base64.b64decode(data["image"][0]["image"]) == b"picture of a cheque"
+    assert await cannot(client, "ReadImage", {**wanted, "mediaID": 7}) == "invalidMediaID"
+    assert await cannot(client, "ReadImage", {"image": [FRONT]}) == "invalidData"
+
+
+async def test_an_image_that_was_not_taken_is_missing(client: Dialogue, device: Scanner) -> None:
+    device.slot = ["good"]
+    await do(client, "MediaIn")
+    data = (await do(client, "ReadImage", {"mediaID": 1, "image": [FRONT]}))["data"]
+    assert data["image"] == [{"imageSource": "front", "imageStatus": "sourceMissing"}]
+
+
+async def test_a_device_that_scans_again_is_asked_and_the_rest_is_kept(nursery: trio.Nursery) -> None:
+    device = type("Rescanning", (Scanner,), {"rescan": True})()
+    client = await serving(device, nursery)
+    await take_in(client, device)
+    data = (await do(client, "ReadImage", {"mediaID": 1, "codelineFormat": "e13b", "image": [FRONT]}))["data"]
+    assert (data["codelineData"], base64.b64decode(data["image"][0]["image"])) == ("AGAIN", b"again")
+    info = (await do(client, "GetTransactionStatus", {"includeImage": False}))["mediaInfo"][0]
+    assert info["mediaSize"] == {"longEdge": 150, "shortEdge": 70}
+    assert "image" not in info
+
+
+async def test_a_retract_counts_as_one_operation(client: Dialogue, device: Scanner) -> None:
+    await take_in(client, device)
+    await do(client, "MediaInRollback")
+    found = await do(client, "RetractMedia", {"retractLocation": "unitR"})
+    assert found == {"media": {"count": "2", "retractLocation": "unitR"}}
+    assert await counts(client) == EMPTY | {"unitR": (0, 2, 1)}
+    assert await state(client) == "rollback"
+    places = (await do(client, "GetTransactionStatus"))["mediaInfo"]
+    assert {one["mediaLocation"] for one in places} == {"unitR"}
+
+
+async def test_a_retract_ends_an_active_transaction(client: Dialogue, device: Scanner) -> None:
+    await take_in(client, device)
+    await do(client, "RetractMedia")
+    assert await state(client) == "retract"
+
+
+@pytest.mark.parametrize(
+    ("place", "code"),
+    [("unitX", "noBin"), ("unit1", "invalidBin"), ("transport", "invalidData"), ("nowhere", "invalidData")],
+)
+async def test_where_nothing_can_be_retracted_to(client: Dialogue, place: str, code: str) -> None:
+    assert await cannot(client, "RetractMedia", {"retractLocation": place}) == code
+
+
+@pytest.mark.parametrize(
+    ("place", "code"), [("unitX", "invalidBin"), ("unit1", "invalidBin"), ("rebuncher", "invalidData")]
+)
+async def test_where_a_reset_can_bring_nothing(client: Dialogue, place: str, code: str) -> None:
+    assert await cannot(client, "Reset", {"mediaControl": place}) == code
+
+
+async def test_a_reset_ends_an_active_transaction_and_counts_what_it_brought_away(
+    client: Dialogue, device: Scanner
+) -> None:
+    await take_in(client, device)
+    await do(client, "Reset", {"mediaControl": "unitR"})
+    assert await state(client) == "reset"
+    assert await counts(client) == EMPTY | {"unitR": (0, 3, 1)}
+    assert (await client.success("Common.Status"))["check"]["media"] == "notPresent"
+    await do(client, "Reset")
+    device.media_detected("unitR")
+    await client.until("unsolicited", name="Check.MediaDetectedEvent")
+
+
+async def test_supplies(client: Dialogue, device: Scanner) -> None:
+    await do(client, "SupplyReplenish", {"toner": True, "ink": False})
+    assert device.called == [("supply_replenish", frozenset({"toner"}))]
+    for payload in (None, {}, {"toner": False}):
+        assert await cannot(client, "SupplyReplenish", payload) == "invalidData"
+    await do(client, "ExpelMedia")
+
+
+DEVICE_CODES = {
+    "MediaIn": "shutterFail mediaJammed scannerInop micrInop positionNotEmpty feederNotEmpty mediaRejected "
+    "feederInop",
+    "MediaInEnd": "shutterFail mediaJammed mediaBinError positionNotEmpty feederNotEmpty",
+    "MediaInRollback": "shutterFail mediaJammed positionNotEmpty",
+    "GetNextItem": "noItems mediaJammed positionNotEmpty scannerInop micrInop feederInop",
+    "AcceptItem": "mediaJammed positionNotEmpty",
+    "SetMediaParameters": "mediaJammed scannerInop tonerOut inkOut",
+    "PresentMedia": "shutterFail mediaJammed positionNotEmpty",
+    "ExpelMedia": "shutterFail mediaJammed noItems",
+    "RetractMedia": "noMediaPresent mediaJammed stackerFull mediaBinError shutterFail foreignItemsDetected",
+    "Reset": "shutterFail mediaJammed mediaBinError",
+}
+OPERATIONS = {
+    name: "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_") for name in DEVICE_CODES
+}
+PAYLOADS = {"AcceptItem": {"accept": True}, "SetMediaParameters": {"destination": "unit1"}}
+REFUSALS = ("positionNotEmpty", "feederNotEmpty", "mediaRejected", "noMediaPresent", "stackerFull", "noItems")
+ENDING = ("MediaIn", "MediaInEnd", "MediaInRollback", "GetNextItem", "RetractMedia", "Reset")
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [(name, code) for name, codes in DEVICE_CODES.items() for code in codes.split()]
+)
+async def test_how_a_command_fails_at_the_device(
+    client: Dialogue, device: Scanner, name: str, code: str
+) -> None:
+    await take_in(client, device, "good")
+    device.refuses[OPERATIONS[name]] = refusal(code)
+    assert await cannot(client, name, PAYLOADS.get(name)) == code
+    failed = name in ENDING and code not in REFUSALS
+    assert await state(client) == ("failure" if failed else "active")
+    assert await counts(client) == EMPTY
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "inkOut",
+        "mediaBinError",
+        "mediaJammed",
+        "positionNotEmpty",
+        "scannerInop",
+        "shutterFail",
+        "tonerOut",
+    ],
+)
+async def test_how_an_action_fails_at_the_device(nursery: trio.Nursery, code: str) -> None:
+    device = Single()
+    client = await serving(device, nursery)
+    assert await cannot(client, "ActionItem") == "noMediaPresent"
+    await take_in(client, device, "good")
+    device.refuses["action_item"] = refusal(code)
+    assert await cannot(client, "ActionItem") == code
+
+
+async def test_a_unit_that_jams_is_named_and_what_went_before_is_counted(
+    client: Dialogue, device: Scanner
+) -> None:
+    await take_in(client, device)
+    device.refuses["end partly"] = devices.UnitError("mediaBinError", "error", ["unit1"], "it jams")
+    assert await cannot(client, "MediaInEnd") == "mediaBinError"
+    told = await client.until("event", name="Storage.StorageErrorEvent")
+    assert list(told["payload"]["unit"]) == ["unit1"]
+    assert await counts(client) == EMPTY | {"unit1": (1, 1, 0)}
+    assert await state(client) == "failure"
+    assert await cannot(client, "MediaIn") == "mediaPresent"
+
+
+async def test_no_item_comes_in_during_an_exchange(client: Dialogue, nursery: trio.Nursery) -> None:
+    device = type("Exchanged", (Scanner,), {"start_exchange": forever_not, "end_exchange": forever_not})()
+    other = await serving(device, nursery)
+    await other.success("Storage.StartExchange")
+    assert await cannot(other, "MediaIn") == "sequenceError"
+
+
+async def forever_not(self: Any) -> None:
+    pass
+
+
+@pytest.mark.parametrize("end", ["canceled", "timeOut"])
+async def test_a_wait_that_is_given_up_closes_the_slot_and_changes_nothing(
+    client: Dialogue, device: Scanner, end: str
+) -> None:
+    device.hand["media_in"] = forever
+    request = await client.send("Check.MediaIn", ALL, timeout=50 if end == "timeOut" else 0)
+    await client.until("event", request, "Check.NoMediaEvent")
+    if end == "canceled":
+        await client.success("Common.Cancel", {"requestIds": [request]})
+    assert (await client.until("completion", request))["header"]["completionCode"] == end
+    assert device.called[-1] == ("stop_media_in",)
+    assert await state(client) == "ok"
+
+
+class Confirming(Scanner):
+    """A device that knows after a restart what is inside, and what its last movement moved."""
+
+    confirms: frozenset[int] = frozenset()
+    recalls: devices.MediaStored | None = None
+
+    async def media_inside(self) -> frozenset[int]:
+        return self.confirms
+
+    async def recall_media(self, operation: int) -> devices.MediaStored | None:
+        return self.recalls
+
+
+@pytest.mark.parametrize(
+    ("kind", "confirms", "expected"),
+    [
+        (Scanner, frozenset(), "unknown"),
+        (Confirming, frozenset({1, 2}), "active"),
+        (Confirming, frozenset({1}), "unknown"),
+    ],
+)
+async def test_a_transaction_goes_on_after_a_restart_if_the_device_confirms_it(
+    kind: Any, confirms: Any, expected: str
+) -> None:
+    ledger = xfs4iot.Ledger.open(None)
+    for first in (True, False):
+        async with trio.open_nursery() as nursery:
+            device = kind() if not first else Scanner()
+            device.confirms = confirms
+            client = await serving(device, nursery, ledger)
+            if first:
+                await take_in(client, device, "good", "good")
+            else:
+                status = await do(client, "GetTransactionStatus")
+                assert (status["mediaInTransaction"], status["totalItems"]) == (expected, "2")
+                assert "codelineData" not in status["mediaInfo"][0]
+            nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(
+    ("kind", "recalls", "expected"),
+    [
+        (Scanner, None, EMPTY),
+        (Confirming, None, EMPTY),
+        (
+            Confirming,
+            devices.MediaStored(stored={"unit1": 2}, items={1: "unit1"}),
+            EMPTY | {"unit1": (2, 2, 0)},
+        ),
+    ],
+)
+async def test_the_power_fails_while_items_are_stored_and_what_the_device_recalls_is_booked_once(
+    tmp_path: Path, kind: Any, recalls: Any, expected: Any
+) -> None:
+    ledger = xfs4iot.Ledger.open(tmp_path / "ledger.sqlite")
+
+    async def copy() -> None:
+        for suffix in ("", "-wal"):
+            file = tmp_path / f"ledger.sqlite{suffix}"
+            if file.exists():
+                shutil.copyfile(file, tmp_path / f"copy.sqlite{suffix}")
+
+    async with trio.open_nursery() as nursery:
+        device = Scanner()
+        client = await serving(device, nursery, ledger)
+        await take_in(client, device)
+        await do(client, "SetMediaParameters", {"destination": "unit1"})
+        device.hand["media_in_end"] = copy
+        await do(client, "MediaInEnd")
+        nursery.cancel_scope.cancel()
+    ledger.close()
+    for _ in range(2):
+        async with trio.open_nursery() as nursery:
+            again = kind()
+            again.recalls = recalls
+            ledger = xfs4iot.Ledger.open(tmp_path / "copy.sqlite")
+            client = await serving(again, nursery, ledger)
+            assert await counts(client) == expected
+            assert await state(client) == "unknown"
+            nursery.cancel_scope.cancel()
+        ledger.close()
+
+
+async def test_a_class_that_fails_leaves_the_transaction_unknown(client: Dialogue, device: Scanner) -> None:
+    await take_in(client, device)
+    device.refuses["media_in_end"] = RuntimeError("broken")
+    assert await cannot(client, "MediaInEnd") == "hardwareError"
+    assert await state(client) == "unknown"
+
+
+async def test_neither_code_lines_nor_images_reach_a_log(
+    client: Dialogue, device: Scanner, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("DEBUG"):
+        await take_in(client, device)
+        await do(client, "GetTransactionStatus")
+        await do(client, "SetMediaParameters", {"destination": "unit1", "printData": "ENDORSED"})
+    assert "LINE1" not in caplog.text
+    assert base64.b64encode(b"picture of a cheque").decode() not in caplog.text
+
+
+async def test_clients_of_2023_take_cheques_in(
+    client: Dialogue, device: Scanner, nursery: trio.Nursery
+) -> None:
+    old = await another(client, nursery, "2023-2")
+    await take_in(old, device)
+    await do(old, "SetMediaParameters", {"destination": "unit2"})
+    assert (await do(old, "GetTransactionStatus"))["mediaInfo"][0]["codelineData"] == "LINE1"
+    assert (await do(old, "ReadImage", {"mediaID": 1}))["data"]["mediaID"] == 1
+    await do(old, "MediaInEnd")
+    await take_in(old, device)
+    await do(old, "AcceptItem", {"accept": True})
+    await do(old, "GetNextItem")
+    await do(old, "MediaInRollback")
+    await do(old, "PresentMedia", {})
+    await do(old, "ExpelMedia")
+    await do(old, "RetractMedia", {"retractLocation": "unitR"})
+    await do(old, "SupplyReplenish", {"ink": True})
+    await do(old, "Reset", {"mediaControl": "eject"})
+    single = Single()
+    older = await another(await serving(single, nursery), nursery, "2023-2")
+    await take_in(older, single, "good")
+    await do(older, "ActionItem")
