@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,8 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
+from click.testing import CliRunner
 
+from dialogue import Dialogue, dialogue
 from xfs4iot import client
+from xfs4iot.cli.simulate import simulate
 
 XFS4IOT = (sys.executable, "-m", "xfs4iot", "simulate", "--plain", "--port", "0")
 PROFILE = """
@@ -70,3 +76,56 @@ def test_what_is_wrong_with_a_file_is_told(tmp_path: Path, options: list[str], s
     assert done.returncode == 1
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo terminal")
+async def test_the_operators_screen_is_shown_and_its_keys_are_taken(
+    tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    arguments = ["simulate", "--plain", "--port", "0", "--seconds", "0", "--screen", "--state", str(tmp_path)]
+    process = await trio.lowlevel.open_process(
+        [sys.executable, "-m", "xfs4iot", *arguments], stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    seen = b""
+
+    async def until(what: bytes) -> None:
+        nonlocal seen
+        with trio.fail_after(60):
+            while what not in seen:
+                await trio.lowlevel.wait_readable(ours)
+                seen += os.read(ours, 65536)
+
+    try:
+        await until(b"Ctrl-C ends")
+        uri = re.search(rb"ws://[^ \r\n]+/TextTerminal", seen)
+        assert uri is not None
+        client: Dialogue = await nursery.start(dialogue, uri[0].decode())
+        place = {"mode": "absolute", "posX": 0, "posY": 0}
+        await client.success("TextTerminal.Write", {**place, "text": "Supervisor"})
+        await until(b"Supervisor")
+        commands = {"enter": {"terminate": True}, "arrowUp": {}}
+        keys = {"activeKeys": ["one", "A"], "activeCommandKeys": commands}
+        request = await client.send("TextTerminal.Read", {**place, "posY": 1, "numOfChars": 9, **keys})
+        await client.until("acknowledge", request)
+        os.write(ours, b"1\x1b[Aa\r")
+        completion = await client.until("completion", request)
+        assert completion["payload"] == {"input": "1A"}
+        await until(b"1A")
+        process.terminate()
+        with trio.fail_after(30):
+            assert await process.wait() == 0
+    finally:
+        process.kill()
+        with trio.CancelScope(shield=True):
+            await process.wait()
+        os.close(ours)
+
+
+def test_a_screen_needs_a_terminal() -> None:
+    result = CliRunner().invoke(simulate, ["--screen", "--plain", "--port", "0"])
+    assert result.exit_code == 2
+    assert "needs a terminal" in result.stderr

@@ -12,12 +12,13 @@ import orjson
 import trio
 from rich.console import Console
 
-from xfs4iot.cli import arguments
+from xfs4iot.cli import arguments, operator_screen
 from xfs4iot.cli.connection import run
-from xfs4iot.cli.hosting import dialect_option, simulated_atm
+from xfs4iot.cli.hosting import Hosted, dialect_option, simulated_atm
 from xfs4iot.cli.published import show_published
 from xfs4iot.interfaces.common.end_to_end_security import EndToEndSecurity
 from xfs4iot.simulator.shipped import DEFAULT, names
+from xfs4iot.simulator.text_terminal import SimulatedTextTerminal
 from xfs4iot.tokens import KeyUnusable, read_key
 
 __all__ = ["simulate"]
@@ -59,6 +60,9 @@ __all__ = ["simulate"]
     help="With --token-key: seconds after which a command nonce is gone; 0: never.",
 )
 @dialect_option
+@click.option(
+    "--screen", is_flag=True, help="Show the operator's screen (TextTerminal) here, and take its keys."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line when ready.")
 def simulate(
     port: int | None,
@@ -72,6 +76,7 @@ def simulate(
     token_key: Path | None,
     nonce_timeout: int,
     dialect: str | None,
+    screen: bool,
     as_json: bool,
 ) -> None:
     """Run a simulated ATM: a service for each device of its profile, and Simulator, which drives them.
@@ -80,6 +85,8 @@ def simulate(
     ready. Without --state everything is gone when it ends.
     """
     console = Console()
+    if screen:
+        operator_screen.require_terminal()
     security = None
     if token_key is not None:
         try:
@@ -120,7 +127,23 @@ def simulate(
                         console.print(f"certificate authority: {atm.ca}", highlight=False, soft_wrap=True)
                     console.print("[dim]Ctrl-C ends[/]")
                 with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-                    await anext(signals)
+                    async with trio.open_nursery() as nursery:
+                        if screen:
+                            nursery.start_soon(operator_screen.operate, _terminal_of(atm), console)
+                        await anext(signals)
+                        nursery.cancel_scope.cancel()
             return 0
 
         run(main)
+
+
+def _terminal_of(atm: Hosted) -> SimulatedTextTerminal:
+    """The operator's display.
+
+    Raises:
+        click.UsageError: the profile has none.
+    """
+    for service in atm.publisher.services.values():
+        if isinstance(service.device, SimulatedTextTerminal):
+            return service.device
+    raise click.UsageError("--screen: the profile has no TextTerminal")

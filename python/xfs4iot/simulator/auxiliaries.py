@@ -116,7 +116,7 @@ class SimulatedAuxiliaries(SimulatedDevice, devices.Auxiliaries):
         self._fill = 1 / max(settings.charge_seconds, 1)
         self._mains = True
         self._charge = 1.0
-        self._since = self.clock.now
+        self._since: float | None = None
         self._startup: AutoStartup | None = None
         self._changed = trio.Event()
 
@@ -158,7 +158,8 @@ class SimulatedAuxiliaries(SimulatedDevice, devices.Auxiliaries):
         scope.cancel()
 
     def _pass_time(self) -> None:
-        passed, self._since = self.clock.now - self._since, self.clock.now
+        now = self.clock.now
+        passed, self._since = now - (now if self._since is None else self._since), now
         if self._mains:
             self._charge = min(1.0, self._charge + passed * self._fill)
         elif self.status.auxiliaries.ups is not None and self.status.auxiliaries.ups.engaged:

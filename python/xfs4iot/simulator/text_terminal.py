@@ -169,6 +169,11 @@ class SimulatedTextTerminal(SimulatedDevice, devices.TextTerminal):
         """Called whenever something that can be seen or heard has changed."""
         self._blank(*self.resolutions[0])
 
+    @property
+    def cells(self) -> list[list[tuple[str, CellAttributes]]]:
+        """What is shown: rows of characters, each with how it looks; empty behind one of two columns."""
+        return self._cells
+
     def _blank(self, width: int, height: int) -> None:
         self._cells = [[(" ", CellAttributes())] * width for _ in range(height)]
         self._cursor: ScreenPosition | None = None
