@@ -150,6 +150,8 @@ def _check_initial(
     Raises:
         InvalidData: it cannot be in there.
     """
+    for (item, level), number in initial.items():
+        require_countable(number, ".".join(filter(None, (path, item, level))))
     require_countable(sum(initial.values()), path)
     for item, _ in initial:
         if item and item not in configuration.cash_items:
