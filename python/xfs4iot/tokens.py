@@ -111,7 +111,7 @@ def parse(text: str) -> Token:
 
 
 def _malformed(text: str) -> errors.XfsError:
-    """Why a text is no token."""
+    """Why a text is not a token."""
     if len(text) > LONGEST:
         return errors.InvalidTokenFormat(f"the token has {len(text)} characters; {LONGEST} are allowed")
     if not _LOOSE.fullmatch(text):
@@ -175,7 +175,7 @@ def make_token(key: bytes, nonce: str, values: Mapping[str, str]) -> str:
         raise ValueError("a token must say something: give at least one name with a value")
     for name, value in values.items():
         if not _NAME.fullmatch(name) or name in _RESERVED:
-            raise ValueError(f"{name!r} is no name for a token: upper-case letters and digits")
+            raise ValueError(f"{name!r} is not a name for a token: upper-case letters and digits")
         if not _VALUE.fullmatch(value):
             raise ValueError(f"the value of {name} must be printable ASCII without comma and equals sign")
     said = ",".join(f"{name}={value}" for name, value in values.items())
@@ -196,7 +196,7 @@ def dispense_token(key: bytes, nonce: str, amounts: Mapping[str, Decimal | int |
         amounts: by ISO 4217 currency.
 
     Raises:
-        KeyUnusable, ValueError: see `make_token`; also for what is no amount.
+        KeyUnusable, ValueError: see `make_token`; also for what is not an amount.
     """
     return make_token(
         key,
@@ -211,7 +211,7 @@ def dispense_token(key: bytes, nonce: str, amounts: Mapping[str, Decimal | int |
 def _amount(amount: Decimal | int | str, currency: str) -> str:
     text = f"{Decimal(amount):f}{currency}"
     if not _AMOUNT.fullmatch(text):
-        raise ValueError(f"{text!r} is no amount with a currency, such as 50.00EUR")
+        raise ValueError(f"{text!r} is not an amount with a currency, such as 50.00EUR")
     return text
 
 
@@ -219,7 +219,7 @@ def amounts(token: Token, name: str) -> dict[str, Decimal]:
     """The amounts that a token gives under NAME1, NAME2, …, by currency; empty if there are none.
 
     Raises:
-        InvalidToken: one is no amount, the numbers have a gap, or a currency comes twice.
+        InvalidToken: one is not an amount, the numbers have a gap, or a currency comes twice.
     """
     numbered = [one for one in token.values if re.fullmatch(rf"{name}[0-9]+", one)]
     found: dict[str, Decimal] = {}
@@ -322,13 +322,13 @@ def read_key(file: Path) -> bytes:
     """A key from a file that holds it in hexadecimal, which nobody but its owner may read.
 
     Raises:
-        KeyUnusable: it is no such file, or no good key.
+        KeyUnusable: it is not such a file, or the key is not good.
     """
     try:
         mode = file.stat().st_mode
         text = file.read_text("ascii")
     except (OSError, UnicodeDecodeError) as problem:
-        reason = problem.strerror if isinstance(problem, OSError) else "it is no hexadecimal text"
+        reason = problem.strerror if isinstance(problem, OSError) else "it is not hexadecimal text"
         raise KeyUnusable(f"key file {file} cannot be read: {reason}") from None
     if os.name == "posix" and mode & 0o077:
         raise KeyUnusable(f"key file {file} can be read by others; chmod 600 it")
@@ -339,7 +339,7 @@ def key_from_text(text: str, where: str) -> bytes:
     """A key from hexadecimal text; `where` it came from, for the error.
 
     Raises:
-        KeyUnusable: it is no hexadecimal, or too short.
+        KeyUnusable: it is not hexadecimal, or too short.
     """
     try:
         key = bytes.fromhex(text)

@@ -155,7 +155,7 @@ START = 'XFSFORM "A" BEGIN UNIT MM,1,1 SIZE 9,9 '
         ('XFSFORM "A', 1, 9, "the string does not end on its line"),
         ('XFSFORM "A\n" BEGIN', 1, 9, "the string does not end on its line"),
         ('XFSFORM "A\\q"', 1, 11, "is not an escape"),
-        ('XFSFORM "A\\xD800"', 1, 11, "is no character"),
+        ('XFSFORM "A\\xD800"', 1, 11, "is not a character"),
         (START + "\n SKEW ten", 2, 7, "expected a whole number"),
         (START + "\n SKEW 9999999999", 2, 7, "at most 9 digits"),
         (START + "\n SKEW ٣", 2, 7, "expected a whole number"),

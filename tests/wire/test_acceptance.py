@@ -104,9 +104,9 @@ async def test_a_request_id_in_use_is_refused_and_free_again_after_completion(
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("Nonsense.Nothing", "no command of XFS4IoT"),
+        ("Nonsense.Nothing", "not an XFS4IoT command"),
         ("CardReader.ReadRawData", "no interface CardReader"),
-        ("Common.Nonsense", "no command of XFS4IoT"),
+        ("Common.Nonsense", "not an XFS4IoT command"),
     ],
 )
 async def test_a_command_that_is_not_served_completes_unsupported(

@@ -296,7 +296,7 @@ async def test_message_classes_are_taken_where_the_version_says_the_same(atm: xf
 
 
 async def test_a_version_that_does_not_exist_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match=r"'2022-1' is no version .*2021-1, 2023-2, 2024-3"):
+    with pytest.raises(ValueError, match=r"'2022-1' is not a version .*2021-1, 2023-2, 2024-3"):
         async with xfs4iot.connect("ws://localhost/xfs4iot/v1.0/X", version="2022-1"):
             pass
 

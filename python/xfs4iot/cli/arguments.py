@@ -36,7 +36,7 @@ _HOST = re.compile(r"[^\s/:@\[\]?#]+|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%\w+)?\]?"
 def money(ctx: click.Context, param: click.Parameter, given: str) -> Decimal:
     """An amount in digits, with or without a fraction."""
     if not _MONEY.fullmatch(given):
-        raise click.BadParameter(f"{given!r} is no amount of money, such as 230 or 12.50", ctx, param)
+        raise click.BadParameter(f"{given!r} is not an amount of money, such as 230 or 12.50", ctx, param)
     return Decimal(given)
 
 
@@ -51,7 +51,7 @@ def currency(ctx: click.Context, param: click.Parameter, given: str) -> str:
 def seconds(ctx: click.Context, param: click.Parameter, given: float | None) -> float | None:
     """A time that passes; None if it is not given."""
     if given is not None and not (math.isfinite(given) and given >= 0):
-        raise click.BadParameter(f"{given} is no number of seconds from 0", ctx, param)
+        raise click.BadParameter(f"{given} is not a number of seconds from 0", ctx, param)
     return given
 
 
@@ -66,7 +66,7 @@ def host(ctx: click.Context, param: click.Parameter, given: str) -> str:
     if not _HOST.fullmatch(given):
         name, colon, port = given.rpartition(":")
         hint = f"; did you mean {name} --port {port}?" if colon and name and port.isdecimal() else ""
-        raise click.BadParameter(f"{given!r} is no name or address of a host{hint}", ctx, param)
+        raise click.BadParameter(f"{given!r} is not a name or address of a host{hint}", ctx, param)
     return given.strip("[]")
 
 
@@ -79,7 +79,7 @@ def service_uri(ctx: click.Context, param: click.Parameter, given: str) -> str:
         good = False
     if not good:
         raise click.BadParameter(
-            f"{given!r} is no URI of a service, such as wss://atm17:443/xfs4iot/v1.0/CashDispenser; "
+            f"{given!r} is not a URI of a service, such as wss://atm17:443/xfs4iot/v1.0/CashDispenser; "
             "`xfs4iot discover HOST` lists those of a host",
             ctx,
             param,

@@ -38,7 +38,7 @@ def call(
     try:
         content = msgspec.json.Decoder(float_hook=Decimal).decode(payload) if payload else None
     except msgspec.DecodeError as problem:
-        raise click.BadParameter(f"PAYLOAD is no JSON: {problem}") from None
+        raise click.BadParameter(f"PAYLOAD is not JSON: {problem}") from None
     if content is not None and not isinstance(content, dict):
         raise click.BadParameter("PAYLOAD is a JSON object: {...}")
     if "." not in command:

@@ -61,7 +61,7 @@ def load_handler(name: str) -> logging.Handler:
     """
     if ":" not in name:
         raise ValueError(
-            f"{name!r} is no handler; write module:function, of one that returns a logging.Handler"
+            f"{name!r} is not a handler; write module:function, of one that returns a logging.Handler"
         )
     try:
         made = _load(name)()

@@ -50,7 +50,7 @@ def token() -> None:
 
 def _amount(given: str) -> str:
     if not re.fullmatch(r"[0-9]+(?:\.[0-9]+)?[A-Z]{3}", given):
-        raise click.BadParameter(f"{given!r} is no amount such as 50.00EUR", param_hint="--dispense")
+        raise click.BadParameter(f"{given!r} is not an amount such as 50.00EUR", param_hint="--dispense")
     return given
 
 

@@ -100,7 +100,7 @@ class Client(Calls):
             entry = registry.command(command)
         except KeyError:
             raise ValueError(
-                f"{command} has no message classes: it is no command of {versions.NEWEST}; "
+                f"{command} has no message classes: it is not a command of {versions.NEWEST}; "
                 "give a plain object, and typed=False"
             ) from None
         if self.version != versions.NEWEST and not versions.alike(command, self.version):
@@ -215,7 +215,7 @@ class Client(Calls):
         except trio_websocket.ConnectionClosed as closed:
             reason = why_closed(closed.reason)
         except (msgspec.DecodeError, KeyError, TypeError) as unreadable:
-            reason = f"the service sent what is no message of XFS4IoT ({unreadable})"
+            reason = f"the service sent what is not an XFS4IoT message ({unreadable})"
             _log.error("%s: %s", self.uri, reason)
         finally:
             self._end = f"the connection to {self.uri} has ended: {reason}"

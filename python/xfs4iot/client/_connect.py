@@ -96,7 +96,7 @@ async def connect(
         NotFound: no publisher answered, or none has the service.
         Disconnected: the connection could not be made within 30 s; the text says why.
         CredentialsRefused: a file of certificates or its key cannot be used.
-        ValueError: `where` is no URI and names no host with a service, `version` is none of the
+        ValueError: `where` is not a URI and names no host with a service, `version` is none of the
             standard's, or a token would leave in plain text.
     """
     specification = checked(version)
@@ -221,9 +221,9 @@ async def _open(
         parts = urlsplit(uri)
         host, given = parts.hostname, parts.port
     except ValueError as wrong:
-        raise ValueError(f"{uri!r} is no service URI: {wrong}") from None
+        raise ValueError(f"{uri!r} is not a service URI: {wrong}") from None
     if parts.scheme not in ("ws", "wss") or host is None:
-        raise ValueError(f"{uri!r} is no service URI; it begins with wss:// or ws:// and names a host")
+        raise ValueError(f"{uri!r} is not a service URI; it begins with wss:// or ws:// and names a host")
     port = given or (443 if parts.scheme == "wss" else 80)
     deadline = trio.current_time() + _OPENING_SECONDS
     late = f"no answer within {_OPENING_SECONDS:g} s"

@@ -32,7 +32,9 @@ def checked(version: str | None) -> str:
     """
     if version is not None and version not in versions.SPECIFICATIONS:
         known = ", ".join(versions.SPECIFICATIONS)
-        raise ValueError(f"{version!r} is no version of the standard that is known here; known are {known}")
+        raise ValueError(
+            f"{version!r} is not a version of the standard that is known here; known are {known}"
+        )
     return version or versions.NEWEST
 
 

@@ -141,7 +141,7 @@ class SecureKeyRequest:
         key_len: number of digits.
         auto_end: it ends when it has as many.
         active_keys: that can be pressed, and whether each ends the entry.
-        verification_type: what check value is shown to who enters it.
+        verification_type: what check value is shown to whoever enters it.
         crypto_method: of the check value; None: as the device does.
     """
 

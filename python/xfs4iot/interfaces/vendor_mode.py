@@ -149,7 +149,7 @@ class VendorMode(Interface[devices.VendorMode]):
 
     @handles("VendorMode.EnterModeAcknowledge", checks=(enter_pending,))
     def enter_mode_acknowledge(self, request: None, command: Command) -> None:
-        """`VendorMode.EnterModeAcknowledge`; of who was not asked, it is no matter."""
+        """`VendorMode.EnterModeAcknowledge`; from one that was not asked it changes nothing."""
         self.acknowledged(command.session)
 
     @handles("VendorMode.ExitModeRequest", checks=(active,), beside_queue=True)

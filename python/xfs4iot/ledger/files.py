@@ -67,7 +67,7 @@ def connected(file: Path) -> sqlite3.Connection:
     """A connection that syncs every commit.
 
     Raises:
-        sqlite3.Error: the file cannot be opened, or is no database.
+        sqlite3.Error: the file cannot be opened, or is not a database.
     """
     connection = sqlite3.connect(
         f"{file.absolute().as_uri()}?mode=rw",
@@ -94,7 +94,7 @@ def made(file: Path) -> None:
     """
     new = Path(f"{file}.new")
     new.unlink(missing_ok=True)
-    # SQLite takes over the rights of the file for its logs; who writes a ledger alone may read it.
+    # SQLite takes over the rights of the file for its logs; only its writer may read a ledger.
     os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     connection = sqlite3.connect(new, isolation_level=None)
     try:

@@ -73,7 +73,7 @@ class Selection:
     Attributes:
         service, kind, command: exactly so.
         since, until: ISO 8601 UTC times or prefixes of them; from the first, and before the second.
-        identity: part of who asked.
+        identity: part of the identity that asked.
         unit: all lines of the movements that changed a count of this unit.
         movement: its number.
     """
@@ -123,7 +123,7 @@ def verify(connection: sqlite3.Connection, *, tail: int | None = None) -> Verifi
     try:
         return _verify(connection, tail)
     except (sqlite3.DatabaseError, ValueError, TypeError) as error:
-        # TypeError and ValueError: a column is not of its type, or is no UTF-8.
+        # TypeError and ValueError: a column is not of its type, or is not UTF-8.
         return Verification([f"the file cannot be read through: {error}"], 0, 0, "", 0)
     finally:
         connection.execute("ROLLBACK")
@@ -234,7 +234,7 @@ class LedgerReader:
 
         Raises:
             LedgerUnavailable: there is no such file, or it may not be read.
-            LedgerCorrupt: it is no ledger.
+            LedgerCorrupt: it is not a ledger.
         """
         if not path.is_file():
             raise LedgerUnavailable(f"ledger {path}: no such file")

@@ -87,7 +87,7 @@ class WriterLock:
         found = os.fstat(self._handle)
         if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1 or found.st_size > _NUMBER_BYTES:
             raise LedgerUnavailable(
-                f"ledger {self._file} cannot be locked: {path} is no lock file; move it away"
+                f"ledger {self._file} cannot be locked: {path} is not a lock file; move it away"
             )
 
     def _take(self, handle: int) -> None:

@@ -90,7 +90,7 @@ def _readable(damaged: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(f"{damaged.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
     try:
         if connection.execute("PRAGMA application_id").fetchone()[0] != schema.APPLICATION_ID:
-            raise LedgerCorrupt(damaged, ["it is no ledger, or its first page is gone"])
+            raise LedgerCorrupt(damaged, ["it is not a ledger, or its first page is gone"])
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     except sqlite3.DatabaseError as error:
         connection.close()

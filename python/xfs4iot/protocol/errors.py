@@ -85,7 +85,7 @@ class XfsError(Exception):
     payload: msgspec.Struct | None
 
     def __init__(self, description: str = "", *, payload: msgspec.Struct | None = None) -> None:
-        # A device class may give anything; what is no text is found out where its fault is looked at.
+        # A device class may give anything; what is not text is found out where its fault is looked at.
         if type(description) is str:
             description = told(description, DESCRIPTION)
         super().__init__(description)

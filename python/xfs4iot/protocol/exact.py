@@ -65,7 +65,7 @@ def checker(kind: Any) -> Check:
     """What checks values against an annotation; made once for each.
 
     Raises:
-        TypeError: there is no telling whether a value is of this type.
+        TypeError: nothing can tell whether a value is of this type.
     """
     try:
         return _made[kind]

@@ -6,7 +6,7 @@ names the attribute and what it may be. The parts of the status also tell when t
 inside lists and dicts are not seen: set the attribute to a new list.
 
 Some attributes of the status the framework keeps, as far as the device does not: `leave` says which,
-`keep` sets one. An attribute that was set in the usual way belongs to who set it, and is not kept any more.
+`keep` sets one. An attribute that was set in the usual way belongs to its setter, and is not kept any more.
 """
 
 from __future__ import annotations

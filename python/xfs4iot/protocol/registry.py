@@ -189,7 +189,7 @@ def extension_versions(name: str) -> tuple[str, str] | None:
 
 
 def extend(commands: Mapping[str, CommandEntry], events: Mapping[str, EventEntry] | None = None) -> None:
-    """Add messages that are none of the standard's, such as those of a simulator.
+    """Add messages that are not the standard's, such as those of a simulator.
 
     Raises:
         ValueError: a name belongs to the standard.

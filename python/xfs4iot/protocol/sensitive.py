@@ -138,7 +138,7 @@ def masked(message: bytes | str) -> str:
         content = msgspec.json.decode(message)
         text = msgspec.json.encode(_mask(content, not isinstance(content, dict), True)).decode()
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return Ready(f"{MASK} ({len(message)} characters that are no JSON)")
+        return Ready(f"{MASK} ({len(message)} characters that are not JSON)")
     return Ready(told(text, _TOLD))
 
 

@@ -158,7 +158,7 @@ class ConnectionVersions:
             self._spoken = self._shown = _WITHOUT_VERSION
             if not has(name, _WITHOUT_VERSION):
                 raise errors.UnsupportedCommand(
-                    f"{name} is no command of {_WITHOUT_VERSION}; a later client gives header.version"
+                    f"{name} is not a command of {_WITHOUT_VERSION}; a later client gives header.version"
                 )
             return _WITHOUT_VERSION
         if registry.extension_versions(name) is not None:

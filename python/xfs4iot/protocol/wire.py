@@ -41,7 +41,7 @@ def _dec_hook(kind: type[Any], content: Any) -> Any:
         except msgspec.ValidationError as wrong:
             # To this type of error msgspec adds where it stands in the whole.
             raise ValueError(str(wrong)) from None
-    raise TypeError(f"{kind.__name__} is no type of a message")
+    raise TypeError(f"{kind.__name__} is not the type of a message")
 
 
 _encode = msgspec.json.Encoder(decimal_format="number", enc_hook=_enc_hook).encode

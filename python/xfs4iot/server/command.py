@@ -231,7 +231,7 @@ class Command(Generic[SentEvent]):
             self.session.log.error("an event of %s was not sent: %s", self.name, wrong)
             return
         if entry.name not in self.handler.entry.events:
-            self.session.log.error("%s is no event of %s and was not sent", entry.name, self.name)
+            self.session.log.error("%s is not an event of %s and was not sent", entry.name, self.name)
             return
         self.session.tell(self, entry, payload)
 

@@ -8,7 +8,7 @@ nothing else is asked of the device until the call has come back, for a class mu
 entered twice.
 
 What comes back is believed only if it is what the abstract class says of the operation, deep
-down (`results`), and, where the rules know more of what can be, if it is that, too. A result that
+down (`results`), and possible by all that the rules know. A result that
 is not is named in the log, and is treated as if the operation had failed at an unknown point.
 
 What goes wrong is shown in the device's status as `hardwareError`, unless the class has set

@@ -289,7 +289,7 @@ class Publisher:
     async def _route(
         self, stream: trio.abc.Stream, where: str, identity: tls.Identity | None
     ) -> tuple[Service | None, upgrade.Upgrade, Peer]:
-        """Read the upgrade request and find its service; answer what is no such request."""
+        """Read the upgrade request and find its service; answer what is not one."""
         nobody = Peer(where, where, self.host)
         nothing = upgrade.Upgrade(path="", headers={})
         try:

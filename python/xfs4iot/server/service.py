@@ -308,7 +308,7 @@ class Service:
                 f"{f'service {self.name}' if self.name else 'the publisher'} has no interface {interface}; "
                 "see ServicePublisher.GetServices"
             )
-        return errors.UnsupportedCommand(f"{name} is no command of XFS4IoT; see Common.Capabilities")
+        return errors.UnsupportedCommand(f"{name} is not an XFS4IoT command; see Common.Capabilities")
 
     @property
     def queue_is_full(self) -> bool:

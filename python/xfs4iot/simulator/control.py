@@ -56,7 +56,7 @@ class Advance(Request):
 
 
 class GetTruthCompletion(Completion):
-    """Where everything is, by service; what is said of cash, where one device has it, stands outside, too.
+    """Where everything is, by service; what is said of cash, where one device has it, also stands outside.
 
     Attributes:
         places: items by place, and there by the unit they came from.

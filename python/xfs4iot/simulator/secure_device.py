@@ -60,7 +60,7 @@ class SecureDevice(SimulatedDevice):
 
     Settings: ClassVar[type[Any]] = SecureSettings
     FAULTS: ClassVar = {
-        "tampered": Fault("once", "somebody opens the device: all its keys are gone, preloaded ones, too"),
+        "tampered": Fault("once", "somebody opens the device: all its keys are gone, also preloaded ones"),
         "keyStoreFull": Fault("lasts", "there is no room for another key"),
         "accessDenied": Fault("lasts", "the module is locked and refuses all that needs a key"),
         "busyModule": Fault("once", "the next operation finds the module busy: deviceNotReady"),

@@ -107,7 +107,7 @@ _VERIFICATION = {
     Codes.ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE: "comes from an authority that is not trusted here",
     Codes.ERR_CERT_SIGNATURE_FAILURE: "has a signature that is wrong",
     Codes.ERR_INVALID_PURPOSE: "is not meant for this use (see its extended key usage)",
-    Codes.ERR_INVALID_CA: "was signed by a certificate that is no authority's",
+    Codes.ERR_INVALID_CA: "was signed by a certificate that is not an authority's",
     Codes.ERR_PATH_LENGTH_EXCEEDED: "has a chain longer than its authority permits",
     Codes.ERR_CERT_CHAIN_TOO_LONG: "has a chain that is too long",
     Codes.ERR_UNABLE_TO_GET_CRL: "cannot be checked: there is no revocation list of its issuer",

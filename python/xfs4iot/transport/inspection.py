@@ -237,7 +237,7 @@ def unpack(content: bytes, password: str) -> tuple[tuple[x509.Certificate, ...],
     try:
         key, certificate, others = pkcs12.load_key_and_certificates(content, password.encode())
     except ValueError:
-        raise CredentialsRefused("this is no PKCS#12 file, or the password is wrong") from None
+        raise CredentialsRefused("this is not a PKCS#12 file, or the password is wrong") from None
     if certificate is None or not isinstance(key, PrivateKey):
         raise CredentialsRefused("the PKCS#12 file holds no certificate with a key for TLS")
     chain = [certificate]

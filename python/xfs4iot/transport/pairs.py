@@ -260,7 +260,7 @@ def names_of(certificate: x509.Certificate | x509.CertificateSigningRequest) -> 
 def alternative_names(certificate: x509.Certificate | x509.CertificateSigningRequest) -> tuple[str, ...]:
     """Its subject alternative names: hosts as they are, and `URI:...`, `email:...`.
 
-    What is no host says so, for its text can be that of one.
+    What is not a host says so, for its text can be that of one.
     """
     return tuple(kind + name for kind, name in _alternative_names(certificate))
 

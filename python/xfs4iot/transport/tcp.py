@@ -42,7 +42,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
         self._socket.setblocking(False)
         self._drained = True
         self._sends = 0
-        # Fails where the peer is gone already (on macOS), and where this is no TCP.
+        # Fails where the peer is gone already (on macOS), and where this is not TCP.
         with suppress(OSError):
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 

@@ -322,7 +322,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
         """What has arrived; None if nothing whole, empty when the peer has said goodbye.
 
         Raises:
-            TLSError: the peer sent an alert, or what is no TLS; the text says which.
+            TLSError: the peer sent an alert, or what is not TLS; the text says which.
             trio.BrokenResourceError: the connection was lost, or ended without a goodbye.
             trio.ClosedResourceError: this end was closed.
         """
@@ -374,7 +374,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
         """What has arrived, at least one byte; nothing when the peer has said goodbye.
 
         Raises:
-            TLSError: the peer sent an alert, or what is no TLS; the text says which.
+            TLSError: the peer sent an alert, or what is not TLS; the text says which.
             trio.BusyResourceError: another task is receiving.
             trio.BrokenResourceError: the connection was lost, or ended without a goodbye.
             trio.ClosedResourceError: this end was closed.

@@ -1,6 +1,6 @@
 """The WebSocket opening handshake, server side (RFC 6455, section 4.2).
 
-`read_upgrade` works on bytes alone; h11 reads the HTTP. What is no upgrade request is
+`read_upgrade` works on bytes alone; h11 reads the HTTP. What is not an upgrade request is
 refused with an answer that a person with curl or a browser can understand.
 """
 
@@ -104,7 +104,9 @@ class UpgradeReader:
             self._http.receive_data(bytes(data))
             event = self._http.next_event()
         except h11.RemoteProtocolError as problem:
-            raise UpgradeRefused(problem.error_status_hint, f"This is no HTTP request: {problem}.") from None
+            raise UpgradeRefused(
+                problem.error_status_hint, f"This is not an HTTP request: {problem}."
+            ) from None
         if event is h11.NEED_DATA:
             return None
         assert isinstance(event, h11.Request)
@@ -143,7 +145,7 @@ class UpgradeReader:
             try:
                 parts = urlsplit(target)
             except ValueError as problem:
-                raise UpgradeRefused(400, f"This is no address: {target} ({problem}).") from None
+                raise UpgradeRefused(400, f"This is not an address: {target} ({problem}).") from None
             target = parts.path + (f"?{parts.query}" if parts.query else "")
         asked = headers.get("host", "").strip()
         try:

@@ -175,7 +175,7 @@ def levels_given(on: CashManagement, request: messages.SetClassificationList) ->
             raise errors.InvalidData(f"$.classificationElements[{number}].level is missing")
         if element.value is not None and not is_item_value(element.value):
             raise errors.InvalidData(
-                f"$.classificationElements[{number}].value: {element.value} is no value of an item"
+                f"$.classificationElements[{number}].value: {element.value} is not the value of an item"
             )
 
 

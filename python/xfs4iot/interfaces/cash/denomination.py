@@ -3,7 +3,7 @@
 A client asks for amounts and a mix (`service`), where `partial` gives the least number of
 items from some units, or names the items itself (`app`); then amounts that are given must be
 exactly what the items are worth, currency by currency. What is to come from a teller's cash
-box is part of the amounts, and is no item.
+box is part of the amounts, and not an item.
 
 A unit takes part if it is configured for cashOut, works, holds items and is not locked by an
 application. `STEPS` is the order in which errors are found.
@@ -216,7 +216,7 @@ class Denominator:
                 )
             if currency not in wanted:
                 raise errors.CommandError(
-                    "invalidCurrency", f"{currency!r} of the cash box is none of the amounts"
+                    "invalidCurrency", f"{currency!r} of the cash box is not among the amounts"
                 )
         _check_money(wanted, "asked for")
         return dict(wanted)
@@ -335,7 +335,7 @@ class Denominator:
 
 
 def _check_money(amounts: Mapping[str, Decimal], what: str) -> None:
-    """Refuse what is no amount of money, before anything is reckoned with it.
+    """Refuse what is not an amount of money, before anything is reckoned with it.
 
     Raises:
         CommandError: `invalidDenomination`, `notDispensable`.

@@ -59,7 +59,7 @@ class Mixes:
         """
         if mix is None or mix not in self._tables:
             raise errors.CommandError(
-                "invalidMix", f"{mix!r} is no mix table; see CashDispenser.GetMixTypes for those there are"
+                "invalidMix", f"{mix!r} is not a mix table; see CashDispenser.GetMixTypes for those there are"
             )
         return self._tables[mix]
 

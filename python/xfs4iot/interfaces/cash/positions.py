@@ -160,12 +160,12 @@ def destination(
     Args:
         wanted: as the client says; None for the device's default.
         not_supported, wrong_index, wrong_unit: the command's error codes for an area that the
-            device lacks, an index above its retract areas, a unit that is none.
+            device lacks, an index above its retract areas, something that is not a unit.
         prefer: the default, first that the device has.
 
     Raises:
         InvalidData: a unit is needed.
-        CommandError: the destination is none of this device, or no unit there works.
+        CommandError: this device does not have the destination, or no unit there works.
     """
     target = wanted.target if wanted is not None else None
     if wanted is None or target is None:
@@ -199,7 +199,7 @@ def destination(
 
 
 def _units_for(cash: CashUnits, area: str) -> list[str]:
-    """The units that an area stands for; none if the area is no unit."""
+    """The units that an area stands for; empty if the area is not a unit."""
     types = {"reject": ("reject",), "retract": ("cashOutRetract", "cashInRetract")}.get(area, ())
     return cash.names_of_type(*types)
 

@@ -101,6 +101,6 @@ class LongSearch(Exception):
         """Search in a thread.
 
         A cancelled wait ends at once; the search goes on unheard to the solver's limit of work, and
-        keeps its place in `threads` until then, so that who asks and cancels gets no further thread.
+        keeps its place in `threads` until then, so that asking and cancelling gives nobody further threads.
         """
         return await trio.to_thread.run_sync(self.question.answer, abandon_on_cancel=True, limiter=threads)

@@ -70,14 +70,14 @@ class Tellers:
         """Check the totals that a client sets.
 
         Raises:
-            InvalidData: one of them is no amount of money.
+            InvalidData: one of them is not an amount of money.
         """
         for currency, totals in (details.teller_totals or {}).items():
             for field in msgspec.structs.fields(totals):
                 amount: Decimal | None = getattr(totals, field.name)
                 if amount is not None and not (amount >= 0 and is_possible(amount) and is_exact(amount)):
                     path = f"$.tellerDetails.tellerTotals.{currency}.{field.encode_name}"
-                    raise errors.InvalidData(f"{path} is no amount of money")
+                    raise errors.InvalidData(f"{path} is not an amount of money")
 
     async def set(self, action: str, details: messages.TellerDetails) -> None:
         """Create, modify or delete one.

@@ -178,7 +178,7 @@ class Common(Interface[Device]):
         if not targets and request.request_ids is not None:
             raise errors.CommandError(
                 "noMatchingRequestIDs",
-                f"none of {request.request_ids} is a queued or running command of this connection",
+                f"no command of this connection with an id of {request.request_ids} is queued or running",
             )
         command.complete(None)
         for target in targets:

@@ -14,7 +14,7 @@ a token is checked in this order, and the first failure decides; none of them ch
     it is the nonce's first token   invalidToken
     it allows this                  invalidToken
 
-So only who has the key learns anything about the nonce. The token of a dispense may be used in
+So only a holder of the key learns anything about the nonce. The token of a dispense may be used in
 parts, as long as the sum stays within its amounts; any other token allows one command. When a
 token has been used up its nonce is gone (see `command_nonce`).
 """

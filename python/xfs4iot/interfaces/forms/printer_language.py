@@ -96,7 +96,7 @@ _PAGES = (Keyword("HEADER", (Pages(("header",)),)), Keyword("FOOTER", (Pages(("f
 
 
 def _field(content: dict[str, Any]) -> None:
-    """A field as the newest version has it: an index of no elements is no index."""
+    """A field as the newest version has it: an index without elements is not an index."""
     if content.get("index", {}).get("repeatCount") == 0:
         del content["index"]
     if "position" not in content and "follows" not in content:

@@ -128,7 +128,7 @@ class _Scanner:
             self.at = found.end()
             code = int(found["hex"], 16) if found["hex"] else int(found["octal"], 8)
             if code > 0x10FFFF or 0xD800 <= code <= 0xDFFF:
-                raise DefinitionError(line, column, f"the escape {shown(found[0])} is no character")
+                raise DefinitionError(line, column, f"the escape {shown(found[0])} is not a character")
             return chr(code)
         sign = self.text[self.at + 1 : self.at + 2]
         if sign not in _SIMPLE_ESCAPES:

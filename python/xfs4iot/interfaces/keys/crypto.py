@@ -107,7 +107,7 @@ def start_keys_usable(on: Crypto, request: Any) -> None:
             raise illegal(
                 request.stored_key,
                 "useViolation",
-                f"$.storedKey: a key of usage {key.usage} is no start value",
+                f"$.storedKey: a key of usage {key.usage} is not a start value",
             )
     if request.iv is not None and request.iv.key is not None:
         on.table.for_use(request.iv.key, START_VALUE)

@@ -16,7 +16,7 @@ _Device = TypeVar("_Device", bound=Device)
 
 
 class WithKeys(Interface[_Device]):
-    """An interface that uses keys; on a device that is no KeyManagement there are none."""
+    """An interface that uses keys; on a device that is not a KeyManagement there are none."""
 
     def __init__(self, service: Service) -> None:
         super().__init__(service)

@@ -80,7 +80,7 @@ class Left:
     """What needs no adapter, and why.
 
     Attributes:
-        paths: in the older version; what is below them is meant, too.
+        paths: in the older version; includes what is below them.
         reason: why nothing is to be done.
     """
 

@@ -7,7 +7,7 @@ __all__ = ["FORMATS"]
 _BASE64 = "^([a-zA-Z0-9+/]{4})*([a-zA-Z0-9+/]{4}|[a-zA-Z0-9+/]{2}([a-zA-Z0-9+/]|=)=)$"
 _LOOSE = "^[A-Za-z0-9+/]+={0,2}$"
 _SAME = "binary data in base64, as before; the newer pattern is stricter about what never was base64"
-_BINS = "a unit's name may have letters, too; an older client of ours passes it on as text"
+_BINS = "a unit's name may also have letters; an older client of ours passes it on as text"
 
 FORMATS: dict[tuple[str, str], str] = {
     (_LOOSE, "^[A-Za-z0-9+/]*={0,2}$"): _SAME,
@@ -39,7 +39,7 @@ FORMATS: dict[tuple[str, str], str] = {
         "",
         "^(?=[!-~]{0,1024}$)NONCE=[0-9A-F]+,TOKENFORMAT=1,TOKENLENGTH=[0-9]{4},(?:[A-Z0-9]+=[^,=]+?,)+"
         "HMACSHA256=[0-9A-F]{64}$",
-    ): "tokens were made so before, too; only now the schema says it",
+    ): "tokens were always made so; only now the schema says it",
     (
         "^B[0-2]$|^C0$|^D[0-2]$|^E[0-6]$|^I0$|^K[0-4]$|^M[0-8]$|^P0$|^S[0-2]$|^V[0-4]$|^[0-9][0-9]$",
         "^B[0-3]$|^C0$|^D[0-3]$|^E[0-7]$|^I0$|^K[0-4]$|^M[0-8]$|^P[0-1]$|^S[0-2]$|^V[0-5]$|^[0-9][0-9]$",

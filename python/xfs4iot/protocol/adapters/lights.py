@@ -2,7 +2,7 @@
 
 Until 2023-2 a light has one position among its properties; since 2024-3 a light is a set of
 positions, each with its properties. Lights of a vendor's own, which the newest catalogue does not
-name, pass in all versions: who does not know them ignores them.
+name, pass in all versions: clients that do not know them ignore them.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ class InsertCard(Request):
 
     Attributes:
         card: its name.
-        way: the right one, the wrong one, or something that is no card.
+        way: the right one, the wrong one, or something that is not a card.
         at_once: only if the entrance is open now; else it is held there until it opens.
         after: milliseconds later.
     """

@@ -57,7 +57,7 @@ class Offered(msgspec.Struct):
     """What is held to the entrance.
 
     Attributes:
-        card: its name; None for something that is no card.
+        card: its name; None for something that is not a card.
         way: how it is held.
     """
 

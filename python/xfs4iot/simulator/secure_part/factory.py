@@ -1,4 +1,4 @@
-"""What a device is given when it is made: an identity, key pairs, and the public key of who made it.
+"""What a device is given when it is made: an identity, key pairs, and the public key of its maker.
 
 The private key of the manufacturer would never be near a device. Here it is kept with it, so that the
 `Simulator` can play the manufacturer, who signs the public keys of hosts. In one process all devices that
