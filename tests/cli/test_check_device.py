@@ -121,7 +121,10 @@ def test_the_fixture_fails_the_test_of_a_vendor(tmp_path: Path) -> None:
     assert "CashDispenser.Dispense: it ended with hardwareError" in done.stdout
 
 
-PEOPLE: dict[str, dict[str, Any]] = {"CardReader": {"customer": "credit", "inserts_after": 0}}
+PEOPLE: dict[str, dict[str, Any]] = {
+    "CardReader": {"customer": "credit", "inserts_after": 0},
+    "Check": {"customer": 1},
+}
 """Who is at the simulated ATM, where a device needs somebody."""
 
 

@@ -17,6 +17,7 @@ __all__ = ["KINDS", "device_class"]
 KINDS: Mapping[str, str] = {
     "CashDispenser": "cash_dispenser",
     "CardReader": "card_reader",
+    "Check": "check",
     "Auxiliaries": "auxiliaries",
     "Camera": "camera",
     "Crypto": "crypto",
