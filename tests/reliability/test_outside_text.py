@@ -93,6 +93,7 @@ class Device:
             sock=socket.create_connection(("127.0.0.1", self.port)),
             max_size=None,
             compression=None,
+            open_timeout=60,
         )
 
 
