@@ -19,6 +19,7 @@ KINDS: Mapping[str, str] = {
     "CardReader": "card_reader",
     "Check": "check",
     "Auxiliaries": "auxiliaries",
+    "BarcodeReader": "barcode_reader",
     "Camera": "camera",
     "Crypto": "crypto",
     "German": "german",
