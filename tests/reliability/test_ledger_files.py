@@ -227,11 +227,25 @@ def test_another_program_s_database_is_left_alone(tmp_path: Path) -> None:
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("CREATE TABLE recipe (name TEXT)")
     before = file.read_bytes()
-    with pytest.raises(LedgerCorrupt, match="no ledger"):
+    with pytest.raises(LedgerCorrupt, match="not a ledger") as refused:
         xfs4iot.Ledger.open(file)
     assert file.read_bytes() == before
-    assert run("check", file).exit_code == 1
-    assert run("recover", file, tmp_path / "new.sqlite").exit_code == 1
+    checking = run("check", file)
+    assert checking.exit_code == 1
+    recovering = run("recover", file, tmp_path / "new.sqlite")
+    assert recovering.exit_code == 1
+    # No advice sends anybody to a command that fails.
+    for text in (str(refused.value), checking.output, recovering.output):
+        assert "move it away" in text
+        assert "ledger recover" not in text
+
+
+def test_a_text_is_no_ledger(tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("nothing of a ledger " * 1000)
+    with pytest.raises(LedgerCorrupt, match="move it away"):
+        xfs4iot.Ledger.open(file)
+    assert "move it away" in run("check", file).output
 
 
 def test_a_write_ahead_log_without_its_ledger_is_refused(tmp_path: Path) -> None:
@@ -353,9 +367,13 @@ def test_a_ledger_of_a_newer_xfs4iot_is_left_alone(used: Path) -> None:
     with closing(sqlite3.connect(used)) as connection:
         connection.execute("PRAGMA user_version = 99")
     before = used.read_bytes()
-    with pytest.raises(LedgerCorrupt, match="newer"):
+    with pytest.raises(LedgerCorrupt, match="use the xfs4iot that wrote it"):
         xfs4iot.Ledger.open(used)
     assert used.read_bytes() == before
+    assert "use the xfs4iot that wrote it" in run("check", used).output
+    recovering = run("recover", used, used.with_suffix(".new"))
+    assert recovering.exit_code == 1
+    assert "use the xfs4iot that wrote it" in recovering.output
 
 
 def test_the_journal_takes_no_changes_even_by_replace(used: Path) -> None:

@@ -34,6 +34,8 @@ from xfs4iot.ledger import (
     LedgerReader,
     LedgerUnavailable,
     Movement,
+    NewerLedger,
+    NoLedger,
     Selection,
     unreadable,
 )
@@ -97,6 +99,7 @@ def check(file: Path, head: tuple[int, str] | None, as_json: bool) -> int:
     """
     number, hashed, movements = 0, "", 0
     documents: list[str] = []
+    advice = f"Stop its service, then save what can be proved: xfs4iot ledger recover {file} NEW"
     try:
         with LedgerReader.open(file) as reader:
             found = reader.verify()
@@ -112,6 +115,8 @@ def check(file: Path, head: tuple[int, str] | None, as_json: bool) -> int:
                     )
     except LedgerCorrupt as damaged:
         problems, count = damaged.problems, 0
+        if isinstance(damaged, NoLedger | NewerLedger):
+            advice = damaged.advice
     if as_json:
         facts = {
             "good": not problems and not documents,
@@ -127,10 +132,7 @@ def check(file: Path, head: tuple[int, str] | None, as_json: bool) -> int:
     for problem in problems:
         console.print(f"[red]✗[/] {escape(problem)}")
     if problems:
-        console.print(
-            f"[bold]{escape(str(file))} cannot be trusted.[/] Stop its service, then save what can be "
-            f"proved: xfs4iot ledger recover {escape(str(file))} NEW"
-        )
+        console.print(f"[bold]{escape(str(file))} cannot be trusted.[/] {escape(advice)}")
         return 1
     console.print(f"[green]✓[/] {escape(str(file))}: {count} lines, all counts are the sums of the journal")
     if movements:

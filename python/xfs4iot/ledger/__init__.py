@@ -8,6 +8,8 @@ from xfs4iot.ledger.errors import (
     LedgerError,
     LedgerFull,
     LedgerUnavailable,
+    NewerLedger,
+    NoLedger,
     VaultError,
 )
 from xfs4iot.ledger.journal import LedgerReader, Selection, Verification
@@ -30,6 +32,8 @@ __all__ = [
     "LedgerReader",
     "LedgerUnavailable",
     "Movement",
+    "NewerLedger",
+    "NoLedger",
     "Posting",
     "Recovery",
     "Selection",

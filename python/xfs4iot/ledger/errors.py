@@ -13,6 +13,8 @@ __all__ = [
     "LedgerError",
     "LedgerFull",
     "LedgerUnavailable",
+    "NewerLedger",
+    "NoLedger",
     "VaultError",
     "remedy",
 ]
@@ -81,19 +83,46 @@ class LedgerCorrupt(LedgerError):
     Attributes:
         path: the file.
         problems: what is wrong, in words.
+        advice: what to do, in words.
     """
 
-    def __init__(self, path: Path, problems: list[str]) -> None:
+    def __init__(self, path: Path, problems: list[str], advice: str | None = None) -> None:
         shown = "; ".join(problems[:3])
         more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
-        super().__init__(
-            f"ledger {path} cannot be trusted: {shown}{more}. Nothing was changed in it. "
+        self.advice = advice or (
             f"See everything with `xfs4iot ledger check {path}`; save what can be read into a new ledger "
             f"with `xfs4iot ledger recover {path} NEW`; then put it in the place of the old one, count the "
             "units and set their counts (Storage.SetStorage)"
         )
+        super().__init__(
+            f"ledger {path} cannot be trusted: {shown}{more}. Nothing was changed in it. {self.advice}"
+        )
         self.path = path
         self.problems = problems
+
+
+class NoLedger(LedgerCorrupt):
+    """The file is not a ledger that is known here: nothing of it can be recovered by this version."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(
+            path,
+            [problem],
+            "If it was one, its first pages are gone: move it away, keep it, start without it, count the "
+            "units and set their counts (Storage.SetStorage); if not, give the path of a ledger, or of a "
+            "file that is not there yet",
+        )
+
+
+class NewerLedger(LedgerCorrupt):
+    """The file was written by a newer xfs4iot."""
+
+    def __init__(self, path: Path, version: int, known: int) -> None:
+        super().__init__(
+            path,
+            [f"it has schema {version} of a newer xfs4iot, this one knows up to {known}"],
+            "It is sound as far as this one can tell: use the xfs4iot that wrote it, or a newer one",
+        )
 
 
 class VaultError(LedgerError):

@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 from xfs4iot.ledger import schema
-from xfs4iot.ledger.errors import LedgerCorrupt, LedgerUnavailable, remedy
+from xfs4iot.ledger.errors import LedgerCorrupt, LedgerUnavailable, NewerLedger, NoLedger, remedy
 from xfs4iot.ledger.journal import TAIL, verify
 
 __all__ = ["bring_home", "connected", "in_memory", "made", "opened", "place"]
@@ -150,6 +150,8 @@ def opened(file: Path) -> sqlite3.Connection:
     except sqlite3.OperationalError as error:
         raise LedgerUnavailable(_cannot(file, str(error), remedy(error))) from error
     except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
+            raise NoLedger(file, str(error)) from error
         raise LedgerCorrupt(file, [str(error)]) from error
     try:
         schema.migrate(connection)
@@ -179,9 +181,6 @@ def _require_ledger(file: Path) -> None:
     finally:
         connection.close()
     if known != schema.APPLICATION_ID:
-        raise LedgerCorrupt(file, ["it is a database, but no ledger"])
+        raise NoLedger(file, "it is a database, but not a ledger")
     if version > len(schema.MIGRATIONS):
-        raise LedgerCorrupt(
-            file,
-            [f"it has schema {version} of a newer xfs4iot, this one knows up to {len(schema.MIGRATIONS)}"],
-        )
+        raise NewerLedger(file, version, len(schema.MIGRATIONS))

@@ -24,7 +24,7 @@ from urllib.parse import quote
 import orjson
 
 from xfs4iot.ledger import schema
-from xfs4iot.ledger.errors import LedgerCorrupt, LedgerUnavailable
+from xfs4iot.ledger.errors import LedgerCorrupt, LedgerUnavailable, NewerLedger, NoLedger
 from xfs4iot.ledger.records import CounterKey, Intent, JournalLine, Movement
 
 __all__ = ["GENESIS", "LedgerReader", "Selection", "Verification", "chain", "digest", "lines", "verify"]
@@ -251,12 +251,17 @@ class LedgerReader:
         except sqlite3.OperationalError as error:
             raise LedgerUnavailable(f"ledger {path}: {error}") from error
         except sqlite3.DatabaseError as error:
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
+                raise NoLedger(path, str(error)) from error
             raise LedgerCorrupt(path, [str(error)]) from error
-        if known != schema.APPLICATION_ID or not 0 < version <= len(schema.MIGRATIONS):
+        if known != schema.APPLICATION_ID or version < 1:
             connection.close()
-            raise LedgerCorrupt(
-                path, [f"not a ledger that this version reads (application {known:#x}, schema {version})"]
+            raise NoLedger(
+                path, f"it is a database, but not a ledger (application {known:#x}, schema {version})"
             )
+        if version > len(schema.MIGRATIONS):
+            connection.close()
+            raise NewerLedger(path, version, len(schema.MIGRATIONS))
         return cls(path, connection)
 
     def lines(self, chosen: Selection = Selection()) -> Iterator[JournalLine]:

@@ -24,7 +24,7 @@ from typing import Any
 
 from xfs4iot.ledger import files, schema
 from xfs4iot.ledger.batch import Batch
-from xfs4iot.ledger.errors import LedgerCorrupt, LedgerUnavailable
+from xfs4iot.ledger.errors import LedgerCorrupt, LedgerUnavailable, NewerLedger, NoLedger
 from xfs4iot.ledger.journal import GENESIS, chain, digest, lines, verify
 from xfs4iot.ledger.lock import WriterLock
 from xfs4iot.ledger.records import STEP, CounterKey, JournalLine, planned_postings
@@ -90,11 +90,13 @@ def _readable(damaged: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(f"{damaged.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
     try:
         if connection.execute("PRAGMA application_id").fetchone()[0] != schema.APPLICATION_ID:
-            raise LedgerCorrupt(damaged, ["it is not a ledger, or its first page is gone"])
+            raise NoLedger(damaged, "it is not a ledger, or its first page is gone")
+        if (version := schema.version(connection)) > len(schema.MIGRATIONS):
+            raise NewerLedger(damaged, version, len(schema.MIGRATIONS))
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     except sqlite3.DatabaseError as error:
         connection.close()
-        raise LedgerCorrupt(damaged, [f"nothing of it can be read: {error}"]) from error
+        raise NoLedger(damaged, f"nothing of it can be read: {error}") from error
     except LedgerCorrupt:
         connection.close()
         raise
