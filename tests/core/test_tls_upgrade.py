@@ -60,6 +60,21 @@ def test_a_request_through_a_proxy_may_name_the_whole_uri() -> None:
     assert read(b"\r\n".join((line, *LINES[1:])) + END).path == "/xfs4iot/v1.0"
 
 
+@pytest.mark.parametrize(
+    ("asked", "host"),
+    [
+        (b"ATM17.bank.example:5846", "atm17.bank.example"),
+        (b"atm_17.", "atm_17."),
+        (b"10.0.0.7:", "10.0.0.7"),
+        (b"[2001:DB8::7]:5846", "2001:db8::7"),
+        (b"[fe80::1%eth0]", "fe80::1%eth0"),
+        (b"", ""),
+    ],
+)
+def test_the_host_that_is_asked_for_is_a_name_or_an_address(asked: bytes, host: str) -> None:
+    assert read(request(b"Host: " + asked, without=b"host")).host == host
+
+
 def test_a_token_is_not_shown_by_its_request() -> None:
     assert "secret" not in repr(read(request(b"Authorization: Bearer secret")))
 

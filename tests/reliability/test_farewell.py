@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -162,3 +163,64 @@ async def test_simulate_completes_what_is_open_and_takes_leave(
         with trio.CancelScope(shield=True):
             await process.wait()
             await process.stdout.aclose()
+
+
+SLOW = """
+import trio
+from xfs4iot.simulator import SimulatedCashDispenser
+
+class Slow(SimulatedCashDispenser):
+    async def open(self) -> None:
+        print("opening", flush=True)
+        await trio.sleep(3600)
+"""
+CONFIG = """
+[publisher]
+host = "127.0.0.1"
+port = 0
+plain = true
+[ledger]
+file = "ledger.sqlite"
+[[service]]
+name = "CashDispenser"
+device = "slow:Slow"
+open_limit = 3600.0
+"""
+
+
+async def ended(arguments: list[str], number: signal.Signals, **more: Any) -> int:
+    """How a process ends that is told to as soon as it has written a line."""
+    process = await trio.lowlevel.open_process(
+        [sys.executable, "-m", "xfs4iot", *arguments], stdout=subprocess.PIPE, **more
+    )
+    assert process.stdout is not None
+    try:
+        with trio.fail_after(60):
+            assert await process.stdout.receive_some(1)
+            process.send_signal(number)
+            # What it writes at its end must not find a closed pipe.
+            while await process.stdout.receive_some():
+                pass
+            return await process.wait()
+    finally:
+        process.kill()
+        with trio.CancelScope(shield=True):
+            await process.wait()
+            await process.stdout.aclose()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_simulate_that_is_ended_as_soon_as_it_is_ready_leaves_nothing_behind(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    more = {"env": os.environ | {"TMPDIR": str(tmp_path)}}
+    assert await ended(["simulate", "--plain", "--json", "--port", "0"], number, **more) == 0
+    assert not list(await trio.Path(tmp_path).iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_serve_can_be_ended_while_a_device_opens(tmp_path: Path, number: signal.Signals) -> None:
+    (tmp_path / "slow.py").write_text(SLOW)
+    (tmp_path / "atm.toml").write_text(CONFIG)
+    more = {"env": os.environ | {"PYTHONPATH": str(tmp_path)}, "cwd": tmp_path}
+    assert await ended(["serve", "atm.toml"], number, **more) == 0

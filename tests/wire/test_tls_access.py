@@ -303,6 +303,15 @@ async def test_a_rule_may_be_written_as_other_tools_print_it(
         (ClientRule("anonymous", ("*",), san="a"), "no rule fits; give another name"),
         (ClientRule(" Anonymous ", ("*",), san="a"), "no rule fits; give another name"),
         (ClientRule("a", ("*",), subject="the switch"), "RFC 4514"),
+        (ClientRule("a", ("*",), subject=""), "empty"),
+        (ClientRule("a", ("*",), subject=" "), "empty"),
+        (ClientRule("a", ("*",), san=""), "empty"),
+        (ClientRule("a", ("*",), san="URI:"), "empty"),
+        (ClientRule("", ("*",), san="a"), "1 to 100 characters"),
+        (ClientRule(" ", ("*",), san="a"), "1 to 100 characters"),
+        (ClientRule("a\nb", ("*",), san="a"), "1 to 100 characters"),
+        (ClientRule("anonymous\u200b", ("*",), san="a"), "1 to 100 characters"),
+        (ClientRule("a" * 1_000_000, ("*",), san="a"), "1 to 100 characters"),
     ],
 )
 def test_a_rule_that_can_never_work_is_refused(rule: ClientRule, words: str) -> None:
@@ -356,7 +365,26 @@ def test_names_are_compared_as_what_they_are(rule: dict[str, str], fits: bool) -
     assert ClientRule("switch", ("*",), **rule).fits(Identity.of(certificate), None, "127.0.0.1") is fits
 
 
-@pytest.mark.parametrize("host", ["[", "[zz]", "a[b", "//["])
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("[", "[zz]", "a[b", "//[", "[::1", "[]", "[v1.x]", "[1:2]", ":80", "a:b", "a:b:c", "a:999999"),
+        *(
+            "user@bank.example",
+            "a b",
+            'a"b',
+            "a<b>",
+            "a/b",
+            "a?b",
+            "a#b",
+            "a\\b",
+            "%00",
+            "..",
+            "bänk",
+            "a" * 300,
+        ),
+    ],
+)
 async def test_a_host_that_names_nothing_gets_an_answer(host: str, atm: xfs4iot.Publisher) -> None:
     for target in ("/xfs4iot/v1.0/CashDispenser", f"http://{host}/x"):
         stream = await trio.open_tcp_stream("127.0.0.1", atm.port or 0)

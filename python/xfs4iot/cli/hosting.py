@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from xfs4iot.transport.certificates import test_authority
 from xfs4iot.transport.rotation import Credentials
 from xfs4iot.transport.tls import TLSConfig
 
-__all__ = ["Hosted", "dialect_option", "running", "simulated_atm"]
+__all__ = ["Hosted", "dialect_option", "running", "simulated_atm", "until_told"]
 
 dialect_option = click.option(
     "--dialect",
@@ -52,6 +52,35 @@ async def running(publisher: Publisher) -> AsyncIterator[Publisher]:
         await nursery.start(publisher.serve)
         try:
             yield publisher
+        except Exception as problem:
+            failure = problem
+        nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+@asynccontextmanager
+async def until_told(
+    signals: AsyncIterator[int], prepare: Callable[[int], Awaitable[None]] | None = None
+) -> AsyncIterator[None]:
+    """Run the block until a signal comes, also while it still starts; then it is cancelled.
+
+    Args:
+        signals: as `trio.open_signal_receiver` gives them.
+        prepare: what is done before, with the number of the signal.
+    """
+    failure: Exception | None = None
+    async with trio.open_nursery() as nursery:
+
+        async def wait() -> None:
+            number = await anext(signals)
+            if prepare is not None:
+                await prepare(number)
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(wait)
+        try:
+            yield
         except Exception as problem:
             failure = problem
         nursery.cancel_scope.cancel()

@@ -21,7 +21,7 @@ from xfs4iot.cli import logs, systemd
 from xfs4iot.cli.complaint import complain, innermost
 from xfs4iot.cli.configuration import ConfigurationError, Mistake, line_of, read
 from xfs4iot.cli.device_classes import load_device, load_handler
-from xfs4iot.cli.hosting import running
+from xfs4iot.cli.hosting import running, until_told
 from xfs4iot.cli.settings import Configuration, LogSettings, ServiceSettings
 from xfs4iot.devices import Device
 from xfs4iot.ledger import Ledger, LedgerCorrupt, LedgerUnavailable
@@ -186,20 +186,23 @@ async def _serve(configuration: Configuration, credentials: Credentials | None) 
                 log_messages=configuration.log.messages,
             ),
         )
+
+        async def end(number: int) -> None:
+            _log.info("%s: the services end", signal.Signals(number).name)
+            systemd.notify("STOPPING=1")
+            last = limits.drain_seconds + _BEYOND_DRAIN_SECONDS
+            timer = threading.Timer(last, _abandon, (last,))
+            timer.daemon = True
+            timer.start()
+            await publisher.drain(limits.drain_seconds)
+
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-            async with running(publisher), trio.open_nursery() as nursery:
+            # A device may take its time to open: the signal is heard while it does.
+            async with until_told(signals, end), running(publisher), trio.open_nursery() as nursery:
                 nursery.start_soon(systemd.watchdog)
                 status = _status(publisher)
                 systemd.notify(f"READY=1\nSTATUS={status}")
                 nursery.start_soon(_keep_status, publisher, status)
-                _log.info("%s: the services end", signal.Signals(await anext(signals)).name)
-                systemd.notify("STOPPING=1")
-                last = limits.drain_seconds + _BEYOND_DRAIN_SECONDS
-                end = threading.Timer(last, _abandon, (last,))
-                end.daemon = True
-                end.start()
-                await publisher.drain(limits.drain_seconds)
-                nursery.cancel_scope.cancel()
     finally:
         ledger.close()
 

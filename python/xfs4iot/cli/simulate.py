@@ -14,7 +14,7 @@ from rich.console import Console
 
 from xfs4iot.cli import arguments, operator_screen
 from xfs4iot.cli.connection import run
-from xfs4iot.cli.hosting import Hosted, dialect_option, simulated_atm
+from xfs4iot.cli.hosting import Hosted, dialect_option, simulated_atm, until_told
 from xfs4iot.cli.published import show_published
 from xfs4iot.interfaces.common.end_to_end_security import EndToEndSecurity
 from xfs4iot.simulator.shipped import DEFAULT, names
@@ -96,22 +96,26 @@ def simulate(
         except KeyUnusable as wrong:
             raise click.BadParameter(str(wrong), param_hint="--token-key") from None
 
-    with ExitStack() as stack:
-        directory = state or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="xfs4iot-")))
-
-        async def main() -> int:
-            async with simulated_atm(
-                directory,
-                profile,
-                host=host,
-                port=port,
-                plain=plain,
-                seconds=seconds,
-                seed=seed,
-                security=security,
-                scenario=scenario,
-                dialect=dialect,
-            ) as atm:
+    async def main() -> int:
+        # Listened to before anything is made: whoever ends it at once finds nothing left either.
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals, ExitStack() as stack:
+            directory = state or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="xfs4iot-")))
+            async with (
+                until_told(signals),
+                simulated_atm(
+                    directory,
+                    profile,
+                    host=host,
+                    port=port,
+                    plain=plain,
+                    seconds=seconds,
+                    seed=seed,
+                    security=security,
+                    scenario=scenario,
+                    dialect=dialect,
+                ) as atm,
+            ):
+                terminal = _terminal_of(atm) if screen else None
                 services = {name: atm.publisher.uri(name) for name in atm.publisher.services}
                 if as_json:
                     ready = {
@@ -126,15 +130,13 @@ def simulate(
                     if atm.ca:
                         console.print(f"certificate authority: {atm.ca}", highlight=False, soft_wrap=True)
                     console.print("[dim]Ctrl-C ends[/]")
-                with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-                    async with trio.open_nursery() as nursery:
-                        if screen:
-                            nursery.start_soon(operator_screen.operate, _terminal_of(atm), console)
-                        await anext(signals)
-                        nursery.cancel_scope.cancel()
-            return 0
+                async with trio.open_nursery() as nursery:
+                    if terminal is not None:
+                        nursery.start_soon(operator_screen.operate, terminal, console)
+                    await trio.sleep_forever()
+        return 0
 
-        run(main)
+    run(main)
 
 
 def _terminal_of(atm: Hosted) -> SimulatedTextTerminal:

@@ -38,6 +38,8 @@ _NO_HOSTS = frozenset({"uri", "email"})
 _PATTERN = re.compile(r"\*|[A-Za-z]\w*\.(\*|[A-Za-z]\w*)", re.ASCII)
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 _TOKEN_HASH = re.compile(r"sha256:[0-9a-f]{64}")
+_EMPTY = {"", *(f"{kind}:" for kind in _NO_HOSTS)}
+_LONGEST_NAME = 100
 _ALIKE = 0.85
 """How alike two names are (0 to 1) of which one is probably the other misspelt."""
 
@@ -74,6 +76,11 @@ class ClientRule:
                 yield "allow", mistake
         if self.name.strip().lower() == _ANONYMOUS:
             yield "name", f"{_ANONYMOUS!r} is what a client is called that no rule fits; give another name"
+        if not self.name.strip() or len(self.name) > _LONGEST_NAME or not self.name.isprintable():
+            yield "name", f"a name has 1 to {_LONGEST_NAME} characters, all to be seen: the log tells it"
+        for what, text in (("subject", self.subject), ("san", self.san)):
+            if text is not None and text.strip().lower() in _EMPTY:
+                yield what, f"{what} is empty: it would mean certificates that name nobody; leave it out"
         if self.subject is not None and _name(self.subject) is None:
             yield "subject", "a subject is written as in RFC 4514, such as CN=switch,O=Bank"
         if self.fingerprint is not None and not _FINGERPRINT.fullmatch(_hexadecimal(self.fingerprint)):
@@ -165,7 +172,7 @@ def _hexadecimal(fingerprint: str) -> str:
 
 def _name(subject: str) -> x509.Name | None:
     """A subject as a name; None if it is not one. Some tools print blanks between its parts."""
-    for text in (subject.strip(), re.sub(r"(?<!\\)\s*(?<!\\)([,=+])\s*", r"\1", subject.strip())):
+    for text in (subject, subject.strip(), re.sub(r"(?<!\\)\s*(?<!\\)([,=+])\s*", r"\1", subject.strip())):
         try:
             return x509.Name.from_rfc4514_string(text)
         except ValueError:
@@ -220,7 +227,7 @@ class Access:
         anonymous = tuple(anonymous)
         for rule in self._rules:
             for _, mistake in rule.mistakes():
-                raise ValueError(f"access rule {rule.name!r}: {mistake}")
+                raise ValueError(f"access rule {told(repr(rule.name))}: {mistake}")
         for pattern in anonymous:
             if wrong := mistake_in(pattern):
                 raise ValueError(f"access of anonymous clients: {wrong}")

@@ -9,6 +9,8 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -33,6 +35,13 @@ _HEADER_BYTES = 16 * 1024
 _HEADERS = 100
 _SINGLE = frozenset({"host", "origin", "authorization", "sec-websocket-key", "sec-websocket-version"})
 _TLS_HANDSHAKE = 0x16
+_HOST = re.compile(
+    r"(?P<host>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}(?:%[A-Za-z0-9._-]{1,40})?\])(?::[0-9]{0,5})?"
+)
+"""A host name or an address, as `Host` has it, perhaps with a port (RFC 9110, section 7.2).
+
+It is told to this client and others as a part of URIs; what is wider is not let in.
+"""
 
 
 @dataclass(frozen=True)
@@ -148,18 +157,15 @@ class UpgradeReader:
                 raise UpgradeRefused(400, f"This is not an address: {target} ({problem}).") from None
             target = parts.path + (f"?{parts.query}" if parts.query else "")
         asked = headers.get("host", "").strip()
-        try:
-            host = urlsplit(f"//{asked}").hostname or ""
-        except ValueError:
-            host = ""
-        if asked and not host:
+        named = _HOST.fullmatch(asked)
+        if asked and (named is None or not _is_host(named["host"])):
             raise UpgradeRefused(400, f"Host: {asked} names no host.")
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
         self._http.next_event()
         return Upgrade(
             path=target,
             headers=headers,
-            host=host,
+            host="" if named is None else named["host"].strip("[]").lower(),
             origin=headers.get("origin"),
             bearer=bearer.strip() if scheme.lower() == "bearer" else None,
             trailing=bytes(self._http.trailing_data[0]),
@@ -227,6 +233,16 @@ def _headers(request: h11.Request) -> dict[str, str]:
         else:
             headers[name] += ", " + value
     return headers
+
+
+def _is_host(text: str) -> bool:
+    if not text.startswith("["):
+        return bool(text.strip(".-"))
+    try:
+        ipaddress.IPv6Address(text[1:-1])
+    except ValueError:
+        return False
+    return True
 
 
 def _listed(headers: Mapping[str, str], name: str) -> set[str]:
