@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +38,10 @@ do = [{ command = "Simulator.EmptyUnit", payload = { unit = "unit1", service = "
 """
 
 
-@pytest.fixture
-def ready(tmp_path: Path) -> Iterator[dict[str, Any]]:
-    """An ATM of this profile in a process of its own: the line it prints when it is ready."""
-    profile, scenario = tmp_path / "atm.toml", tmp_path / "day.toml"
-    profile.write_text(PROFILE)
-    scenario.write_text(SCENARIO)
-    arguments = ["--profile", str(profile), "--scenario", str(scenario), "--seed", "5", "--json"]
-    with subprocess.Popen([*XFS4IOT, *arguments], stdout=subprocess.PIPE) as process:
+@contextmanager
+def simulating(*arguments: str) -> Iterator[dict[str, Any]]:
+    """An ATM in a process of its own: the line it prints when it is ready."""
+    with subprocess.Popen([*XFS4IOT, *arguments, "--json"], stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None
             yield json.loads(process.stdout.readline())
@@ -54,12 +51,39 @@ def ready(tmp_path: Path) -> Iterator[dict[str, Any]]:
             process.kill()
 
 
+@pytest.fixture
+def ready(tmp_path: Path) -> Iterator[dict[str, Any]]:
+    """An ATM of this profile."""
+    profile, scenario = tmp_path / "atm.toml", tmp_path / "day.toml"
+    profile.write_text(PROFILE)
+    scenario.write_text(SCENARIO)
+    with simulating("--profile", str(profile), "--scenario", str(scenario), "--seed", "5") as line:
+        yield line
+
+
 async def test_the_services_of_a_profile_are_served_and_its_scenario_is_played(ready: dict[str, Any]) -> None:
     assert list(ready["services"]) == ["Notes", "Coins", "Simulator"]
     async with client.connect(ready["services"]["Simulator"]) as simulator:
         truth = await simulator.call("Simulator.GetTruth")
     assert truth["services"]["Coins"]["places"]["unit1"] == {"unit1": 20}
     assert truth["services"]["Notes"]["places"]["unit1"] == {"unit1": 500}
+
+
+@pytest.mark.parametrize(
+    ("options", "good"),
+    [([], "success"), (["--dialect", "sp-dev"], "success"), (["--dialect", "standard"], None)],
+)
+async def test_the_dialect_is_that_of_the_profile_unless_another_is_given(
+    options: list[str], good: str | None, nursery: trio.Nursery
+) -> None:
+    """Only the dialect `sp-dev` states that a command was successful."""
+    with simulating("--profile", "sp-dev", *options) as atm:
+        for uri in atm["services"].values():
+            foreign: Dialogue = await nursery.start(dialogue, uri)
+            foreign.dialect = "sp-dev" if good else "standard"
+            await foreign.send("Common.Status")
+            answer = await foreign.until("completion")
+            assert answer["header"].get("completionCode") == good
 
 
 @pytest.mark.parametrize(

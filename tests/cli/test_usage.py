@@ -138,7 +138,22 @@ def test_the_script_for_a_shell_is_printed(shell: str) -> None:
 def test_a_narrow_terminal_loses_nothing(columns: str) -> None:
     done = run("denominate", "1230", "--unit", "50x200", "--unit", "20x3000", COLUMNS=columns)
     assert done.returncode == 0
-    assert "…" not in done.stdout.decode()
+    said = done.stdout.decode()
+    assert "…" not in said
+    for word in ("unit1", "unit2", "3000", "value", "holds", "minimumBills"):
+        assert word in said, said
+
+
+async def test_a_ledger_is_shown_whole_on_a_narrow_terminal(tmp_path: Path) -> None:
+    file = tmp_path / "ledger.sqlite"
+    with Ledger.open(file) as ledger:
+        intent = await ledger.service("CashDispenser").begin("set")
+        units = [SetPosting("unit1", "in", "typeEUR10", "", 500)]
+        await ledger.service("CashDispenser").book(intent, units)
+    done = run("ledger", "show", str(file), COLUMNS="30")
+    assert done.returncode == 0, done.stderr
+    words = done.stdout.decode().split()
+    assert {"number:", "kind:", "outcome:", "done", "changed:", "unit1", "typeEUR10:"} <= set(words), words
 
 
 def test_a_comparison_says_at_once_what_it_lacks() -> None:

@@ -16,7 +16,7 @@ __all__ = ["Clock", "Timeline"]
 
 
 class Clock:
-    """A clock that can be stopped and moved forward; starts at 0 and runs."""
+    """A clock that can be stopped and moved forward; starts at 0 and runs, from when trio runs."""
 
     def __init__(self) -> None:
         self._shown = 0.0
@@ -31,8 +31,9 @@ class Clock:
 
     @property
     def now(self) -> float:
-        """Seconds since it was first looked at."""
-        if not self._stopped:
+        """Seconds since it was first looked at while trio ran; 0 before."""
+        # Devices may be made before trio runs: they find a clock that has not begun.
+        if not self._stopped and trio.lowlevel.in_trio_run():
             real = trio.current_time()
             self._shown += real - (real if self._since is None else self._since)
             self._since = real
