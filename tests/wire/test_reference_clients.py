@@ -51,6 +51,21 @@ CONSOLE = {
     "": [
         Row("ServicePublisher.GetServices", has=("vendorName", "services")),
     ],
+    "CardReader": [
+        Row("Common.Status", has=("common.device", "cardReader.media")),
+        Row(
+            "Common.Capabilities",
+            has=("interfaces", "common.serviceVersion", "common.deviceInformation", "cardReader.type"),
+        ),
+        Row(
+            "CardReader.ReadRawData",
+            {"track1": True, "track2": True, "track3": True},
+            has=("track1.data", "track2.data"),
+            events=("CardReader.InsertCardEvent", "CardReader.MediaInsertedEvent"),
+        ),
+        Row("CardReader.Move", {"from": "transport", "to": "exit"}),
+        Row("CardReader.Reset", {"to": "exit"}),
+    ],
     "CashDispenser": [
         Row("Common.Status", has=("common.device", "cashDispenser", "cashManagement")),
         Row(
