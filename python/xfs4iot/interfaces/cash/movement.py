@@ -4,7 +4,7 @@ The order is what keeps the books right through any crash:
 
 1. The intent is booked, durably, with what is planned. Nothing has moved.
 2. The device moves. From here on cancel and timeout wait: the device may look at
-   `events.cancel_requested` and stop by itself, but it is not torn out of its work.
+   `events.cancel_requested` and stop by itself, but it is not interrupted.
 3. What the device says it has moved is booked with all that depends on it (present status,
    accuracy, teller totals), in one transaction, which also closes the intent.
 4. Only then are events sent and the command completed.
@@ -14,7 +14,7 @@ moved, leaves the intent open. It is settled at the next start, and before anyth
 again: with what the device itself recorded (`recall`), else with the counts of a device that
 counts by itself (`unit_counts`; what is missing then left to an unknown place), else by
 marking the units concerned as inaccurate. A device that does not answer leaves the intent
-open, and nothing moves before it does.
+open, and nothing moves until it does.
 
 What the device says is believed only if it can be (`reported`): a result that cannot be true, or that
 cannot be booked, leaves the movement with an unknown outcome, as if the operation had raised.
@@ -99,6 +99,8 @@ class CashMovements:
         self.consequences: dict[str, Consequence] = {}
         self.places: Places | None = None
         self._held: dict[int, CashMovement] = {}
+        self._followed: dict[tuple[int, bool], tuple[dict[str, bytes], bool]] = {}
+        """What follows from movements that are not booked yet: documents, and whether units changed."""
         self._lock = trio.Lock()
         self._retrying = False
         storage.settled = self._all_settled
@@ -166,6 +168,7 @@ class CashMovements:
         require_ready(self.storage.device)
         async with self._lock:
             await self._settle()
+            # Settling is shielded: a cancel that came meanwhile takes effect here, at the last chance.
             await trio.lowlevel.checkpoint()
             if check is not None:
                 check()
@@ -199,6 +202,8 @@ class CashMovements:
         service = storage.service
         plan = self.cash.counts.booking_of(CashMovement(moved=tuple(planned)))
         places = ("stacker", "transport", *(("output",) if kind in ("retract", "reset") else ()))
+        # Items outside the units stay on the books of the unit they came from, so those units are concerned
+        # as well, even where nothing is planned for them.
         outside = {unit for place in places for unit in self.cash.counts.at(place)}
         concerned = sorted({posting.unit for posting in plan.postings} | units | outside)
         intent = await service.ledger.begin(
@@ -221,6 +226,7 @@ class CashMovements:
             result = await storage.ask(
                 operation, *arguments, _Events(command, intent.id, self._at), moving=True, believe=possible
             )
+        # It may have moved something: what, is found out at once. If that fails the intent stays open.
         except errors.HardwareError:
             try:
                 await self._settle()
@@ -229,6 +235,8 @@ class CashMovements:
             storage.publish()
             raise
         except errors.XfsError as refused:
+            # Any other error means that nothing has moved. Held until it is written: if the ledger fails,
+            # `_settle` closes the intent with it and need not ask the device.
             self._held[intent.id] = CashMovement(failure=refused)
             await self._once_written(command, service.ledger.book(intent, (), outcome="failed"))
             del self._held[intent.id]
@@ -237,6 +245,7 @@ class CashMovements:
         whole = result
         if clears is not None and result.failure is None:
             whole = self._cleared(command, result, tuple(clears(result)))
+        # Held before it is written: if the ledger fails, this is all there is of what the device said.
         self._held[intent.id] = whole
         booking = await self._once_written(command, self._close(intent, whole))
         del self._held[intent.id]
@@ -254,7 +263,7 @@ class CashMovements:
         return self.cash.counts.at(place) if self.places is None else self.places.held(place)
 
     def _cleared(self, command: Command, result: _Movement, clears: tuple[str, ...]) -> _Movement:
-        """With what the books have at places that are empty now, and the device says nothing of."""
+        """The result, with what the books have at places that are empty now and the device leaves out."""
         storage = self.storage
         lost = tuple(
             ItemsMoved(count, place, "unknown", origin=unit)
@@ -296,6 +305,7 @@ class CashMovements:
             raise
         except Exception:
             self.storage.service.log.exception("what follows from %s cannot be booked", intent.command)
+            # Closed without its consequences rather than left open: an open intent holds up every movement.
             await self.storage.service.ledger.book(
                 intent, (), outcome="unknown", documents=self.storage.doubt(_units(intent))
             )
@@ -332,13 +342,14 @@ class CashMovements:
             except LedgerUnavailable:
                 continue
             except errors.XfsError as fault:
+                # The device does not answer: the next movement asks it again, not this loop.
                 self._not_settled("open movements are", fault)
             break
         self._retrying = False
         storage.publish()
 
     def _not_settled(self, what: str, fault: errors.XfsError) -> None:
-        # How a device failed stands in the log already.
+        # How a device failed is in the log already.
         why = "the device failed" if isinstance(fault, errors.HardwareError) else fault
         self.storage.service.log.error("%s not settled yet: %s", what, why)
 
@@ -354,15 +365,21 @@ class CashMovements:
         failure = result.failure if result is not None else None
         empty: set[str] = set()
         if isinstance(failure, CashUnitError) and failure.failure == "empty":
+            # Empty for the device while the books still have items: the counts are wrong.
             empty = {unit for unit in failure.units if self.cash.counts.total(unit)}
             inaccurate = inaccurate | empty
         if isinstance(result, Tested):
             fed_nothing = {name for name, why in result.failed.items() if why == "empty"}
             empty |= {name for name in fed_nothing if self.cash.counts.total(name)}
-        learnt = self.cash.learn(empty, () if result is None else result.moved)
         consequence = self.consequences.get(intent.kind)
         told = None if moved_unknown else result
-        documents = consequence(intent.detail, told, booking) if consequence is not None else {}
+        if (intent.id, moved_unknown) not in self._followed:
+            # Once: it changes what is known of tellers, tokens and units, and a booking that the ledger
+            # could not take is tried again.
+            learnt = self.cash.learn(empty, () if result is None else result.moved)
+            followed = consequence(intent.detail, told, booking) if consequence is not None else {}
+            self._followed[intent.id, moved_unknown] = followed, learnt
+        documents, learnt = self._followed[intent.id, moved_unknown]
         outcome = (
             "unknown"
             if moved_unknown or result is None
@@ -380,6 +397,8 @@ class CashMovements:
                 **(storage.doubt(inaccurate) if inaccurate else {}),
             },
         )
+        for unknown in (True, False):
+            self._followed.pop((intent.id, unknown), None)
         if self.places is not None:
             self.places.followed(intent.kind, intent.detail, told)
         return booking
@@ -393,7 +412,7 @@ class CashMovements:
         """
         storage = self.storage
         # Shielded: the command that waits for this may be cancelled, but a device that is asked what it has
-        # moved is not torn out of its answer.
+        # moved is not interrupted while it answers.
         with trio.CancelScope(shield=True):
             for intent in storage.service.ledger.open_intents():
                 if intent.kind.startswith(("card", "media")):
@@ -455,6 +474,7 @@ class CashMovements:
             for posting in intent.planned:
                 if isinstance(posting, Posting) and posting.bucket in ("out.stacked", "out.presented"):
                     planned[posting.unit] += posting.delta
+            # As if it had failed: an interrupted dispense may have brought less than planned, never more.
             dispensed_as_asked(planned)(dataclasses.replace(recalled, failure=errors.HardwareError()))
 
 
