@@ -18,7 +18,7 @@ from rich.markup import escape
 
 from xfs4iot.cli.characters import utf8_output
 from xfs4iot.cli.complaint import complain
-from xfs4iot.cli.device_classes import load_device
+from xfs4iot.cli.device_classes import ModuleUnknown, load_device
 from xfs4iot.cli.table import Table
 from xfs4iot.testing import FAULTS, Report, check_device
 
@@ -79,9 +79,10 @@ def check_device_command(
         settings = tomllib.loads(options.read_text("utf-8")) if options is not None else {}
         replace = None if stand_in is None else _function(stand_in)
     except (ValueError, OSError) as problem:
-        complain(f"{problem}; see --python-path" if isinstance(problem, ImportError) else problem)
+        complain(f"{problem}; see --python-path" if isinstance(problem, ModuleUnknown) else problem)
         sys.exit(_USAGE)
     shown = logging.StreamHandler()
+    # Silenced by its level: with no handler at all, `logging` would print warnings by its last resort.
     shown.setLevel(logging.WARNING if log else logging.CRITICAL + 1)
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s", handlers=[shown])
     console = Console(stderr=True)

@@ -1,4 +1,4 @@
-"""Code of others by its name: device classes that packages offer, and what any module holds."""
+"""Loads other people's code by name: device classes that packages offer, and anything in a module."""
 
 from __future__ import annotations
 
@@ -63,10 +63,9 @@ def load_handler(name: str) -> logging.Handler:
         raise ValueError(
             f"{name!r} is not a handler; write module:function, of one that returns a logging.Handler"
         )
+    function = _load(name)
     try:
-        made = _load(name)()
-    except ValueError:
-        raise
+        made = function()
     except Exception as problem:
         raise ValueError(f"{name} fails: {problem!r}") from None
     if not isinstance(made, logging.Handler):
@@ -79,6 +78,7 @@ def _load(name: str) -> Any:
     try:
         imported = import_module(module)
     except ModuleNotFoundError as problem:
+        # Missing is the module or a package around it; otherwise it is something the module imports.
         if problem.name is not None and f"{module}.".startswith(f"{problem.name}."):
             raise ModuleUnknown(module) from None
         raise ValueError(f"module {module} cannot be imported: {problem}; install what it needs") from None

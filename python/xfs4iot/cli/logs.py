@@ -10,9 +10,9 @@ Lines are written by a thread of their own: a terminal, a pipe or a disk that ta
 must not hold up the event loop, which serves every client. What does not fit into the queue
 meanwhile is counted, and the count is logged when lines are taken again.
 
-Where lines go: to standard error, or to a file that is turned over when it is full (or by someone
-else: a file that was moved away is begun anew); and to a handler of the operator's own besides.
-What stands in a line may be anything: it has been through `xfs4iot.telling`, and is never parsed.
+Lines go to standard error, or to a file that is rotated when it is full (or by someone else: a
+file that was moved away is started anew), and also to a handler of the operator's own.
+A line may contain anything: it has been through `xfs4iot.telling`, and is never parsed.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ FIELDS = (
 
 
 class _Who(logging.Filter):
-    """Adds for whom the task that logs is at work, if the line does not say it already."""
+    """Adds whose command the logging task is working on, unless the line already says so."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if "connection" not in record.__dict__ and (command := running()) is not None:
@@ -116,9 +116,6 @@ def _coloured(name: str, number: int) -> str:
     return f"\x1b[1;{_COLOURS.get(name, 0)}m{name:<8}\x1b[0m "
 
 
-_PRIORITIES = ((50, 2), (40, 3), (30, 4), (20, 6), (0, 7))
-
-
 def _for_journal(name: str, number: int) -> str:
     """As journald reads it (sd-daemon(3)): critical is 2, debug 7."""
     return (
@@ -139,6 +136,7 @@ def _plain() -> _Plain:
 
 def _is_journal() -> bool:
     with suppress(OSError, ValueError):
+        # The variable is inherited even where standard error was redirected: compare the file.
         status = os.fstat(sys.stderr.fileno())
         return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
     return False
@@ -160,7 +158,7 @@ class LogFile:
 
 
 class _File(logging.handlers.RotatingFileHandler):
-    """Writes to a file that is put aside when it is full; also when somebody else does that."""
+    """Writes to a file that is put aside when it is full, and begun anew when someone else moved it."""
 
     def __init__(self, file: LogFile) -> None:
         super().__init__(file.path, maxBytes=file.bytes, backupCount=file.kept, encoding="utf-8")
@@ -170,17 +168,20 @@ class _File(logging.handlers.RotatingFileHandler):
             self.baseFilename,
             "a",
             encoding="utf-8",
+            # A lone surrogate, as in a file name that is not UTF-8, must not cost the line.
             errors="backslashreplace",
             opener=lambda path, flags: os.open(path, flags, 0o640),
         )
 
     def emit(self, record: logging.LogRecord) -> None:
+        # On Windows a file that is open here cannot be moved away.
         if self.stream is not None and os.name != "nt" and self._was_moved(self.stream):
             self.let_go()
         super().emit(record)
 
     def let_go(self) -> None:
         """Close the file, with what it did not take; the next line opens it again."""
+        # Forgotten before it is closed: closing flushes, and fails again while the disk is full.
         stream, self.stream = self.stream, None
         if stream is not None:
             with suppress(OSError):
@@ -199,6 +200,7 @@ class _File(logging.handlers.RotatingFileHandler):
         try:
             super().doRollover()
         except OSError:
+            # It closes the file before it renames it.
             if self.stream is None:
                 self.stream = self._open()
 
@@ -222,8 +224,11 @@ class _Background(logging.Handler):
         self._handlers = tuple(handlers)
         self._failed = False
         for handler in self._handlers:
+            # Handlers of `logging` swallow their errors into this: only here is a lost line noticed.
             handler.handleError = partial(self._not_written, handler)  # type: ignore[method-assign]
+        # Its `put` never blocks and is reentrant; `emit` keeps the bound.
         self._queue: queue.SimpleQueue[logging.LogRecord | threading.Event | None] = queue.SimpleQueue()
+        # A daemon: a write that never returns must not keep the process alive.
         self._thread = threading.Thread(target=self._write, name="xfs4iot log", daemon=True)
         self._thread.start()
         atexit.register(self.close)
@@ -240,6 +245,7 @@ class _Background(logging.Handler):
                 record.set()
             elif self._written(record):
                 while (lost := self.lost) and self._written(_lost(lost)):
+                    # Not set to 0: more may have been lost since it was read.
                     self.lost -= lost
             else:
                 self.lost += 1
@@ -250,6 +256,7 @@ class _Background(logging.Handler):
             try:
                 handler.handle(record)
             except Exception:
+                # An operator's own handler may raise anything; the others still get the line.
                 self._failed = True
         return not self._failed
 
@@ -261,12 +268,14 @@ class _Background(logging.Handler):
     def flush(self) -> None:
         """Wait until what was logged so far is written; not for ever."""
         written = threading.Event()
+        # Records leave in order: once the event is taken, all before it were.
         self._queue.put(written)
         written.wait(_LAST_SECONDS)
 
     def close(self) -> None:
         self._queue.put(None)
         self._thread.join(_LAST_SECONDS)
+        # A stuck write holds its handler's lock, and closing may wait for that.
         if not self.hangs:
             for handler in self._handlers:
                 handler.close()
@@ -300,7 +309,7 @@ def configure(
         format: `console` or `json`.
         level: `debug`, `info`, `warning` or `error`.
         file: in place of standard error.
-        also: get every line, too; in the format of their own, if they have one.
+        also: handlers that get every line as well, in their own format if they have one.
 
     Raises:
         OSError: the file cannot be written.

@@ -79,6 +79,7 @@ async def operate(device: SimulatedTextTerminal, console: Console) -> None:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_press, device)
                 while True:
+                    # Before drawing: a change that comes meanwhile draws the screen once more.
                     changed = trio.Event()
                     live.update(_picture(device), refresh=True)
                     await changed.wait()
@@ -128,6 +129,7 @@ def _keys_one_by_one() -> Iterator[None]:
 
 async def _press(device: SimulatedTextTerminal) -> None:
     while True:
+        # Not a thread: one that is blocked in `read` could not be cancelled.
         await trio.lowlevel.wait_readable(0)
         typed = os.read(0, 64)
         if not typed:
@@ -145,6 +147,7 @@ def _keys_in(typed: bytes) -> Iterator[str]:
     """The keys in what a terminal sent at once."""
     at = 0
     while at < len(typed):
+        # Longest first: every sequence begins with Esc, which is a key itself.
         for length in (5, 3, 1):
             piece = typed[at : at + length]
             if piece in _KEYS:
@@ -152,8 +155,12 @@ def _keys_in(typed: bytes) -> Iterator[str]:
                 at += length
                 break
         else:
-            text = typed[at:].decode("utf-8", "ignore")
-            if not text:
-                return
-            yield text[0]
-            at += len(text[0].encode())
+            # What does not begin a character is skipped by itself, so that what follows is read once.
+            for length in (1, 2, 3, 4):
+                character = typed[at : at + length].decode("utf-8", "ignore")
+                if len(character) == 1 and len(character.encode()) == length:
+                    yield character
+                    at += length
+                    break
+            else:
+                at += 1

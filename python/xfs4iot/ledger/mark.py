@@ -1,7 +1,7 @@
 """How far the ledger had got, noted apart from it.
 
 A ledger that has lost its write-ahead log, or is an old copy put back, is sound in itself: nothing in it
-tells that movements are missing. So the number and hash of the last line are noted in a small file
+shows that movements are missing. So the number and hash of the last line are noted in a small file
 beside it after each commit. It is not synced, and may lag behind after a power cut; it is never
 ahead. A ledger that does not have the noted line is not the one that was written last.
 """
@@ -34,7 +34,10 @@ class Mark:
         """Note the last line; a mark that cannot be written only lags behind."""
         try:
             os.lseek(self._handle, 0, os.SEEK_SET)
-            os.write(self._handle, b"%020d %s\n" % (sequence, head.hex().encode()))
+            line = b"%020d %s\n" % (sequence, head.hex().encode())
+            os.write(self._handle, line)
+            # What somebody else wrote there may be longer, and would make the mark illegible.
+            os.ftruncate(self._handle, len(line))
         except OSError:
             return
 
