@@ -1,4 +1,4 @@
-"""From a vendor's device to something that serves: the public `Service` and `Publisher`."""
+"""The public `Service` and `Publisher`, which serve a vendor's device to clients."""
 
 from __future__ import annotations
 
@@ -58,12 +58,14 @@ class Publisher(publisher.Publisher):
         endpoint = service.Service("", None, [ServicePublisher], ledger=Ledger.open(None).service(""))
         interface = endpoint.interface(ServicePublisher)
         interface.vendor_name = vendor_name
+        # Called only when a client asks: `self.services` exists from `super().__init__` on.
         interface.published = lambda host, specifications: [
             self.uri(name, host=host or None)
             for name, offered in self.services.items()
             if _is_known(offered.interfaces, specifications)
         ]
         super().__init__(endpoint, services, **settings)
+        # After `super().__init__`, which sets the `authorise` that is wrapped here.
         for mode in self.services.values():
             if "VendorMode" in mode.interfaces and getattr(mode.device, "refuse_others", False):
                 for other in self.services.values():

@@ -5,12 +5,12 @@
     device = "pcsc"
     options = { reader = "Omnikey", type = "dip" }
 
-A card that lies in the reader is in contact from then on, so such a reader is a `dip`, a `contactless`
-one, or has a chip that is built in (`permanent`). PC/SC reads chips only, no stripes.
+A card in such a reader is always in contact, so the reader is a `dip`, `contactless`, or has a built-in
+chip (`permanent`). PC/SC reads chips only, not magnetic stripes.
 
-Calls of PC/SC block, so each runs in a thread. One context watches for cards all the time, another one
-holds the connection to the card: a context serves one call at a time. A reader that is unplugged makes the
-device `offline` until it is there again.
+PC/SC calls block, so each runs in a thread. One context watches for cards all the time, another holds the
+connection to the card, because a context serves one call at a time. Unplugging the reader makes the device
+`offline` until the reader is back.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from xfs4iot.protocol import errors
 __all__ = ["PcscCardReader"]
 
 
+# Bounded, since a thread inside PC/SC cannot be interrupted; this is how long an abandoned one lives on.
 _WATCH_MS = 500
 _PAUSE_SECONDS = 0.5
 _UID = bytes.fromhex("FFCA000000")
@@ -36,10 +37,10 @@ _TYPES = ("dip", "contactless", "permanent")
 
 
 class PcscCardReader(devices.CardReader):
-    """A reader of chips behind PC/SC.
+    """A chip reader behind PC/SC.
 
     Options:
-        reader: part of its name, as PC/SC lists it; the first reader without.
+        reader: part of its name as PC/SC lists it; by default the first reader.
         type: `dip` (the default), `contactless` or `permanent`.
     """
 
@@ -67,6 +68,7 @@ class PcscCardReader(devices.CardReader):
 
     async def open(self) -> None:
         try:
+            # pyscard is an optional extra: the module must be importable without it.
             from smartcard import scard
         except ImportError:
             raise errors.HardwareError("PC/SC needs pyscard: pip install 'xfs4iot[pcsc]'") from None
@@ -76,7 +78,7 @@ class PcscCardReader(devices.CardReader):
         await super().open()
 
     async def _begin(self) -> None:
-        """Find the reader, in new contexts: those of a PC/SC service that was restarted are void."""
+        """Find the reader, in new contexts: old ones are void after a restart of the PC/SC service."""
         await self.close()
         self._watching = await self._do("SCardEstablishContext", self._pcsc.SCARD_SCOPE_USER)
         self._context = await self._do("SCardEstablishContext", self._pcsc.SCARD_SCOPE_USER)
@@ -90,16 +92,19 @@ class PcscCardReader(devices.CardReader):
         self._watching = self._context = None
 
     async def run(self) -> None:
-        """See cards come and go, and readers."""
+        """Watch cards and readers come and go."""
         while True:
             try:
                 state = await self._state()
                 self._show(state)
                 if self.status.common.device == "offline":
                     self.status.common.device = "online"
+                # PC/SC returns at once if this differs from what it sees by now, so no change is missed in
+                # between.
                 change = (self._reader, state)
                 await self._call("SCardGetStatusChange", self._watching, _WATCH_MS, [change], abandon=True)
             except errors.DeviceNotReady as fault:
+                # Logged once per outage, not at every attempt to get the reader back.
                 if self.status.common.device != "offline":
                     self.log.error("%s", fault)
                 self.status.common.device = "offline"
@@ -109,17 +114,19 @@ class PcscCardReader(devices.CardReader):
                     await self._begin()
 
     def _show(self, state: int) -> None:
-        """Tell what has become of the card."""
+        """Report what has become of the card."""
         here = bool(state & self._pcsc.SCARD_STATE_PRESENT)
         if here == self._here:
             return
         self._here = here
+        # A chip that is built in neither comes nor goes for a client.
         if self.reader_type == "permanent":
             return
         if here:
             self.card_at("transport")
             self._arrived.set()
             return
+        # A trio.Event cannot be reset: the next card gets a new one.
         self._card, self._arrived = None, trio.Event()
         if self.reader_type == "dip":
             self.card_taken()
@@ -127,7 +134,7 @@ class PcscCardReader(devices.CardReader):
             self.card_at(None)
 
     async def _find(self) -> str:
-        """The name of the reader that is meant."""
+        """The name of the wanted reader."""
         wanted = str(self.options.get("reader", ""))
         result, *found = await self._call("SCardListReaders", self._watching, [])
         names = found[0] if result == 0 and found else []
@@ -143,22 +150,24 @@ class PcscCardReader(devices.CardReader):
         pcsc = self._pcsc
         change = (self._reader, pcsc.SCARD_STATE_UNAWARE)
         found = await self._do("SCardGetStatusChange", self._watching, 0, [change])
+        # The bit only reports a difference; it must not be part of the state that is passed back in.
         state: int = found[0][1] & ~pcsc.SCARD_STATE_CHANGED
         if state & (pcsc.SCARD_STATE_UNKNOWN | pcsc.SCARD_STATE_UNAVAILABLE | pcsc.SCARD_STATE_IGNORE):
             raise errors.DeviceNotReady(f"the reader {self._reader} is unplugged")
         return state
 
     async def _call(self, name: str, *arguments: Any, abandon: bool = False) -> Any:
-        """A call of PC/SC, in a thread: its result code, and what else it gives."""
+        """Call PC/SC in a thread: its result code, and whatever else it returns."""
         function = getattr(self._pcsc, name)
         found = await trio.to_thread.run_sync(partial(function, *arguments), abandon_on_cancel=abandon)
+        # pyscard gives a bare result code where a call has nothing else to give.
         return found if isinstance(found, (list, tuple)) else [found]
 
     async def _do(self, name: str, *arguments: Any) -> Any:
-        """What a call gives, after it has succeeded.
+        """What a successful call returns.
 
         Raises:
-            XfsError: it has not.
+            XfsError: the call failed.
         """
         result, *found = await self._call(name, *arguments)
         if result != 0:
@@ -166,7 +175,7 @@ class PcscCardReader(devices.CardReader):
         return found[0] if len(found) == 1 else tuple(found)
 
     def _failed(self, name: str, result: int) -> errors.XfsError:
-        """How a command ends after a call of PC/SC has failed."""
+        """How a command ends after a failed PC/SC call."""
         pcsc = self._pcsc
         text = f"{name}: {pcsc.SCardGetErrorMessage(result)}"
         if result in (pcsc.SCARD_W_REMOVED_CARD, pcsc.SCARD_E_NO_SMARTCARD):
@@ -211,6 +220,7 @@ class PcscCardReader(devices.CardReader):
     async def _connect(self, action: str) -> bytes:
         """Reset the chip; its ATR."""
         pcsc = self._pcsc
+        # The reader picks one of the two; `_transmit` must then use the header of that one.
         protocols = pcsc.SCARD_PROTOCOL_T0 | pcsc.SCARD_PROTOCOL_T1
         if self._card is None:
             self._card, self._protocol = await self._do(
@@ -229,7 +239,8 @@ class PcscCardReader(devices.CardReader):
         return bytes(atr)
 
     async def _let_go(self) -> None:
-        """End the connection with the chip, and its power."""
+        """Disconnect from the chip and power it off."""
+        # Forgotten before the call, so that a handle is never disconnected twice.
         card, self._card = self._card, None
         if card is not None:
             await self._call("SCardDisconnect", card, self._pcsc.SCARD_UNPOWER_CARD)

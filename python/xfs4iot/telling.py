@@ -37,6 +37,7 @@ _UNSEEN = re.compile(
     r"[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
     r"\ud800-\udfff\ufeff\ufff9-\ufffb]"
 )
+# Repeats are bounded: whoever chooses the text must not choose how long the search takes.
 _NAME = re.compile(
     r"""(?<![\w.\-])(?P<name>[A-Za-z_][\w.\-]{0,200})["']?\s{0,4}(?:=|:(?=\s{0,4}["']))\s{0,4}"""
 )
@@ -107,6 +108,7 @@ def _masked(text: str) -> str:
         parts: list[str] = []
         done = 0
         for named in _NAME.finditer(text):
+            # What looks like a name inside a value that is already masked is not one.
             if named.start() < done or not is_secret(named["name"]):
                 continue
             if value := _VALUE.match(text, named.end()):
@@ -132,9 +134,11 @@ class _Guard(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         for name in record.__dict__.keys() - _ORDINARY:
             record.__dict__[name] = _argument(record.__dict__[name])
+        # A record may pass this filter several times, on its logger and on handlers.
         if not isinstance(record.msg, Ready):
             record.msg, record.args = Ready(_text(record)), None
             if record.exc_info and record.exc_info[0] is not None:
+                # Formatters print `exc_text` where it is set, instead of the raw traceback.
                 record.exc_text = "\n".join(_lines("".join(traceback.format_exception(*record.exc_info))))
         return True
 

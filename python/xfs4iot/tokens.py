@@ -16,8 +16,8 @@ letters and digits; values are anything but comma and equals sign; no name comes
     token = tokens.dispense_token(key, nonce, {"EUR": 230})
     await dispenser.call("CashDispenser.Dispense", {"denomination": …, "token": token})
 
-Everything here is strict, without state and without I/O (but for `read_key`); what was used
-already is the service's to know (`xfs4iot.interfaces.common.end_to_end_security`).
+Everything here is strict, stateless and free of I/O (except `read_key`); the service keeps
+track of what was already used (`xfs4iot.interfaces.common.end_to_end_security`).
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ LONGEST = 1024
 SHORTEST_KEY = 16
 """Bytes of a key at least: with fewer the HMAC could be searched for."""
 
+# `!-+`, `\--<` and `>-~` are printable ASCII without the comma and the equals sign.
 _FORM = re.compile(
     r"NONCE=([0-9A-F]+),TOKENFORMAT=1,TOKENLENGTH=([0-9]{4}),"
     r"((?:[A-Z0-9]+=[!-+\--<>-~]+,)+)HMACSHA256=([0-9A-F]{64})"
@@ -142,6 +143,7 @@ def authenticate(text: str, key: bytes) -> Token:
         InvalidTokenHMAC: it was made with another key, or changed.
     """
     token = parse(text)
+    # `parse` has made sure that the last 64 characters are the HMAC.
     if not hmac.compare_digest(_code(key, text[:-64]), token.hmac):
         raise errors.InvalidTokenHMAC("the token's HMAC is wrong: another key, or the token was changed")
     return token
@@ -180,6 +182,7 @@ def make_token(key: bytes, nonce: str, values: Mapping[str, str]) -> str:
             raise ValueError(f"the value of {name} must be printable ASCII without comma and equals sign")
     said = ",".join(f"{name}={value}" for name, value in values.items())
     before, after = f"NONCE={nonce},TOKENFORMAT=1,TOKENLENGTH=", f",{said},HMACSHA256="
+    # 4: the digits of TOKENLENGTH, which counts itself; 64: those of the HMAC.
     length = len(before) + 4 + len(after) + 64
     if length > LONGEST:
         raise ValueError(f"the token would have {length} characters; {LONGEST} are allowed")
@@ -329,6 +332,7 @@ def read_key(file: Path) -> bytes:
         text = file.read_text("ascii")
     except (OSError, UnicodeDecodeError) as problem:
         reason = problem.strerror if isinstance(problem, OSError) else "it is not hexadecimal text"
+        # `from None`: a UnicodeDecodeError holds the content of the file, which may be the key.
         raise KeyUnusable(f"key file {file} cannot be read: {reason}") from None
     if os.name == "posix" and mode & 0o077:
         raise KeyUnusable(f"key file {file} can be read by others; chmod 600 it")

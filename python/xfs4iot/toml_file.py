@@ -128,6 +128,7 @@ class Reader:
     def _value(self, kind: Any, value: Any, where: Where) -> Any:
         origin = get_origin(kind)
         if origin in (Union, UnionType):
+            # Only `X | None` occurs: TOML has no null, so None can only be a default.
             kind = next(one for one in get_args(kind) if one is not type(None))
             origin = get_origin(kind)
         if is_dataclass(kind) and isinstance(kind, type):
@@ -191,6 +192,7 @@ def lines_of(text: str) -> Iterator[tuple[Where, int]]:
                 last = depth == len(parts) - 1
                 if last and header[1] == "[[":
                     counts[path] = counts.get(path, -1) + 1
+                # Below an array of tables, a header refers to its latest entry.
                 if path in counts:
                     path = (*path, counts[path])
             table = path

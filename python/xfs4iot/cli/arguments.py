@@ -1,4 +1,4 @@
-"""Arguments that several commands take. A wrong one is bad usage, with what would be right.
+"""Arguments that several commands take. A wrong one is bad usage, and the message says what would be right.
 
 Each function is a `callback` of click, or a `shell_complete`.
 """
@@ -73,6 +73,7 @@ def host(ctx: click.Context, param: click.Parameter, given: str) -> str:
 def service_uri(ctx: click.Context, param: click.Parameter, given: str) -> str:
     """The URI of a service."""
     try:
+        # `urlsplit` raises ValueError for a broken IPv6 address, and `port` for one out of range.
         parts = urlsplit(given)
         good = parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0
     except ValueError:
@@ -89,6 +90,7 @@ def service_uri(ctx: click.Context, param: click.Parameter, given: str) -> str:
 
 def directory(ctx: click.Context, param: click.Parameter, given: Path | None) -> Path | None:
     """A directory that can be written; made if need be."""
+    # While a shell completes, nothing must be made.
     if given is None or ctx.resilient_parsing:
         return given
     try:

@@ -35,6 +35,7 @@ def _installed(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None
     except ValueError:
+        # So it is for a loaded module whose `__spec__` is None.
         return False
 
 
@@ -67,6 +68,7 @@ def _progress(console: Console, total: int) -> Iterator[Callable[[str], None]]:
 @contextmanager
 def _output_for_the_result_alone() -> Iterator[None]:
     """HiGHS greets on standard output."""
+    # The descriptor itself: HiGHS writes from C++, past `sys.stdout`.
     output = os.dup(1)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)

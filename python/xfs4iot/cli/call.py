@@ -36,6 +36,7 @@ def call(
     xfs4iot call wss://atm17:443/xfs4iot/v1.0/CashDispenser Common.Status --ca bank.pem
     """
     try:
+        # Amounts must arrive as they were typed, not rounded to a float.
         content = msgspec.json.Decoder(float_hook=Decimal).decode(payload) if payload else None
     except msgspec.DecodeError as problem:
         raise click.BadParameter(f"PAYLOAD is not JSON: {problem}") from None

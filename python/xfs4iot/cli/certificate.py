@@ -215,6 +215,7 @@ def request(
         key = file.with_suffix(".key")
         if key.exists():
             raise ValueError(f"{key} is there already; use it with --key {key}, or move it away")
+        # Before the request: one that is signed without a saved key is worth nothing.
         certificates.write_key(key, private)
     certificates.write_pem(file, content)
     _tell(as_json, request=file, key=key)
@@ -268,6 +269,7 @@ def show(file: Path, as_json: bool) -> None:
             ("revoked", ", ".join(content.revoked)),
             ("SHA-256", content.fingerprint),
         ):
+            # Only `_until` returns markup; the rest comes from the file and must be escaped.
             if value:
                 table.add_row(f"[bold]{name}[/]", value if name == "valid until" else escape(str(value)))
         console.print(table)
@@ -393,7 +395,9 @@ _password = click.option(
 
 def _read_password(password_file: Any, *, confirm: bool) -> str:
     if password_file is not None:
+        # Only the line's end: spaces may belong to the password.
         return str(password_file.readline()).rstrip("\r\n")
+    # On standard error, so that --json has standard output to itself.
     return str(click.prompt("Password", hide_input=True, confirmation_prompt=confirm, err=True))
 
 

@@ -1,6 +1,6 @@
 """What is printed where the output cannot show every character: an older console, a pipe in cp1252.
 
-Signs of ours become plain ones, and any other character `\\uXXXX`; nothing is refused. JSON and
+The package's own signs become plain ones, and any other character `\\uXXXX`; nothing is refused. JSON and
 exports are UTF-8 wherever they go.
 """
 
@@ -39,6 +39,7 @@ def _plain(problem: UnicodeError) -> tuple[str, int]:
 
 def _escaped(char: str) -> str:
     """As JSON has it: one escape, or two above the first 65,536 characters."""
+    # A lone surrogate becomes its own escape instead of a second error.
     units = char.encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{units[place : place + 4]}" for place in range(0, len(units), 4))
 

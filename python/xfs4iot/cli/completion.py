@@ -27,8 +27,10 @@ class _Bash(BashComplete):
         current = int(os.environ["COMP_CWORD"])
         last = None
         for place, word in enumerate(split_arg_string(os.environ["COMP_WORDS"])):
+            # Bash makes three words of `a:b`: `a`, `:` and `b`.
             if words and place and ":" in (word, last):
                 words[-1] += word
+                # A bool as 0 or 1: only what is joined up to the cursor moves the cursor's word.
                 current -= place <= int(os.environ["COMP_CWORD"])
             else:
                 words.append(word)

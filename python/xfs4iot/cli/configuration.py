@@ -43,6 +43,7 @@ def read(file: Path) -> Configuration:
     content, lines = toml_file.load(file)
     reader = _Reader(file.parent, lines)
     configuration = reader.table(Configuration, content, ())
+    # Before `check`, which imports the devices from there.
     reader.use_python_path(content.get("python_path"))
     reader.check()
     if reader.mistakes:
@@ -76,6 +77,7 @@ class _Reader(toml_file.Reader):
         """Let modules of devices be found where the file says; a wrong type is a mistake already."""
         if not isinstance(directories, list):
             return
+        # The last first: each goes to the front of the path, so the first named is searched first.
         for index, name in reversed(list(enumerate(directories))):
             if not isinstance(name, str):
                 continue
@@ -126,6 +128,7 @@ class _Reader(toml_file.Reader):
                 self.mistake((*where, "file"), f"log.file: there is no directory {log.file.parent}")
             if log.handler is not None:
                 try:
+                    # Made only to see that it can be; the log makes its own.
                     load_handler(log.handler).close()
                 except ValueError as problem:
                     self.mistake((*where, "handler"), str(problem))

@@ -89,8 +89,10 @@ def run(main: Callable[[], Awaitable[int]]) -> None:
     try:
         code = trio.run(main)
     except* KeyboardInterrupt:
+        # 128 + SIGINT, as a shell reports it.
         code = 130
     except* (BrokenPipeError, SystemExit):
+        # Rich turns a closed pipe into SystemExit.
         nobody_reads()
     except* (client.CallError, client.CredentialsRefused, LedgerError, OSError, ValueError) as problems:
         complain(problems)

@@ -55,6 +55,7 @@ async def _withdraw(console: Console, publisher: str, ca: Path | None, amount: D
         "trace": tracer(console) if trace else None,
     }
     answered = await client.discover("127.0.0.1", **settings)
+    # Other publishers on this machine may answer as well.
     found = next(one for one in answered if one.uri == publisher)
     step("discover 127.0.0.1 on the standard's ports: a publisher answers")
     show_published(console, found.uri, found.services)
@@ -73,6 +74,7 @@ async def _withdraw(console: Console, publisher: str, ca: Path | None, amount: D
         answer = await dispenser.call("CashDispenser.Denominate", {"request": request})
         notes = ", ".join(f"{count} from {unit}" for unit, count in answer["result"]["values"].items())
         step(f"CashDispenser.Denominate {amount} EUR: {notes}")
+        # Subscribed before anything moves, so that the event cannot be missed.
         async with dispenser.events("CashManagement.ItemsTakenEvent") as taken:
             await dispenser.call("CashDispenser.Dispense", {"denomination": request}, timeout=30)
             step("CashDispenser.Dispense: the notes are on the stacker")

@@ -155,6 +155,7 @@ def _print(
     reasons: dict[str, list[str]] = {}
     for name, failure in results.items():
         if isinstance(failure, DenominateError):
+            # The `[/]` ends the red that begins where the text is printed.
             text = f"{failure.error_code}[/]: {escape(str(failure))}"
             reasons.setdefault(text, []).append(name)
     for text, names in reasons.items():

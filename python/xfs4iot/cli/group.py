@@ -1,4 +1,4 @@
-"""Groups of subcommands: each with its whole first sentence, and the nearest for one that is not there."""
+"""Groups of subcommands: help shows whole first sentences, and an unknown name gets the nearest one."""
 
 from __future__ import annotations
 

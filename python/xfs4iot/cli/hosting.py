@@ -53,6 +53,7 @@ async def running(publisher: Publisher) -> AsyncIterator[Publisher]:
         try:
             yield publisher
         except Exception as problem:
+            # Raised again outside the nursery, which would wrap it in an exception group.
             failure = problem
         nursery.cancel_scope.cancel()
     if failure is not None:
@@ -74,6 +75,7 @@ async def until_told(
 
         async def wait() -> None:
             number = await anext(signals)
+            # The block goes on meanwhile: what is drained here needs it to be served.
             if prepare is not None:
                 await prepare(number)
             nursery.cancel_scope.cancel()
@@ -82,6 +84,7 @@ async def until_told(
         try:
             yield
         except Exception as problem:
+            # As in `running`: the nursery would wrap it.
             failure = problem
         nursery.cancel_scope.cancel()
     if failure is not None:

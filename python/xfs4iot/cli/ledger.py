@@ -72,6 +72,7 @@ def _selection(function: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--movement", type=int, help="Only the movement with this number.")
     @functools.wraps(function)
     def wrapped(*args: Any, **options: Any) -> Any:
+        # The options are named like its fields.
         chosen = Selection(**{name: options.pop(name) for name in Selection.__slots__})
         return function(*args, chosen=chosen, **options)
 
@@ -166,6 +167,7 @@ def show(file: Path, chosen: Selection, counts: bool, last: int | None, as_json:
             return
         found: Iterable[Movement] = reader.movements(chosen)
         if last is not None:
+            # The others stream past: a whole journal need not fit into memory.
             found = deque(found, maxlen=last)
         if as_json:
             _json_array(utf8_output(), map(_movement, found))
@@ -190,6 +192,7 @@ def show(file: Path, chosen: Selection, counts: bool, last: int | None, as_json:
 def _changes(movement: Movement) -> Iterator[str]:
     """One line for each unit and kind of item: what was added where, and what was taken."""
     for (unit, item, level), changes in groupby(
+        # `groupby` joins only neighbours.
         sorted(movement.changes, key=lambda one: (one.unit, one.item, one.level)),
         key=lambda one: (one.unit, one.item, one.level),
     ):

@@ -21,6 +21,7 @@ from xfs4iot.transport.presented import presented
 
 __all__ = ["Renewed", "renew", "served"]
 
+# A wildcard is for binding; connecting to it is not portable, so loopback stands in.
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 _AGAIN_SECONDS = 1.0
 
@@ -60,6 +61,7 @@ async def _first(
         try:
             return await presented(host, port, name=name, key=None if pair is None else pair.key)
         except TLSError as failure:
+            # Something answers here but its TLS fails: that says more than "nothing answers".
             problem = failure
         except OSError:
             continue
@@ -118,6 +120,7 @@ def renew(
     try:
         lost = set(inspection.show(old_certificate)[0].names) - set(pair.names)
     except TLSError:
+        # The old file cannot be read: no reason to keep it from being replaced.
         lost = set()
     if lost and not rename:
         names = ", ".join(sorted(lost))
@@ -139,6 +142,7 @@ async def _taken_up(configuration: Configuration, pair: Pair, wait: float) -> bo
     with trio.move_on_after(wait):
         while True:
             try:
+                # With the pair: its kind of key decides which of several certificates is shown.
                 chain = await _first(host, ports, pair.names[0], pair)
                 answered = fingerprint(chain[0]) == fingerprint(pair.certificate)
             except OSError:

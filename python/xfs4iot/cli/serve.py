@@ -63,6 +63,7 @@ def serve(config: Path, check: bool) -> None:
         for line in str(problem).splitlines():
             complain(line)
         sys.exit(2)
+    # Before the log is opened: a check must leave no file behind.
     if check:
         names = ", ".join(service.name for service in configuration.service)
         Console().print(f"[green]✓[/] {config} is good; services: {names}", highlight=False)
@@ -86,6 +87,7 @@ def serve(config: Path, check: bool) -> None:
             _log.critical("%s", innermost(problems))
         status = 1
     _log.info("%s ends with code %d, after %.0f s", _version(), status, time.monotonic() - began)
+    # A write to the log is stuck, and would hold up an orderly exit of Python as well.
     if not logs.finish():
         os._exit(status)
     sys.exit(status)
@@ -140,6 +142,7 @@ def _device(settings: ServiceSettings) -> Device:
 def _abandon(seconds: float) -> None:
     """End the process: something does not let it end in order."""
     _log.critical("the service has not ended %g s after it was told to; the process is ended", seconds)
+    # Not `sys.exit`: in the timer's thread it would end only that thread.
     logs.finish()
     os._exit(_ABANDONED)
 
@@ -191,7 +194,9 @@ async def _serve(configuration: Configuration, credentials: Credentials | None) 
             _log.info("%s: the services end", signal.Signals(number).name)
             systemd.notify("STOPPING=1")
             last = limits.drain_seconds + _BEYOND_DRAIN_SECONDS
+            # A thread, not a trio timeout: it must fire even if a device blocks the event loop.
             timer = threading.Timer(last, _abandon, (last,))
+            # Else a process that ends in time would still wait for it.
             timer.daemon = True
             timer.start()
             await publisher.drain(limits.drain_seconds)

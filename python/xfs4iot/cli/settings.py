@@ -1,4 +1,4 @@
-"""What can be configured: the tables of a configuration file, and what holds where they say nothing."""
+"""What can be configured: the tables of a configuration file, and their defaults."""
 
 from __future__ import annotations
 

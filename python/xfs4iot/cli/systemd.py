@@ -23,10 +23,12 @@ def notify(state: str) -> None:
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
+    # `@` stands for the NUL byte that begins a name in Linux's abstract namespace.
     if address.startswith("@"):
         address = "\0" + address[1:]
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+            # If systemd does not read, this raises instead of stopping the event loop.
             channel.setblocking(False)
             channel.sendto(state.encode(), address)
     except OSError as problem:
@@ -36,6 +38,7 @@ def notify(state: str) -> None:
 async def watchdog() -> None:
     """Say that the event loop turns, twice in each interval that systemd asks for."""
     microseconds = int(os.environ.get("WATCHDOG_USEC", "0"))
+    # The variables may be inherited from a parent that is the one systemd watches.
     if os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return
     while microseconds:

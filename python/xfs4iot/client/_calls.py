@@ -1,7 +1,7 @@
 """The two methods of a client that know every message by name.
 
-The stub beside this file, which is generated, tells type checkers what each command takes and
-answers and what each event carries; at run time one method serves them all.
+The generated stub beside this file tells type checkers what each command takes and returns and
+what each event carries; at run time one method serves them all.
 """
 
 from __future__ import annotations

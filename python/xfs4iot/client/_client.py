@@ -1,9 +1,8 @@
 """The application's side: call commands, receive events.
 
-One task reads the connection and hands each message to whom it belongs: an acknowledge
-or completion to its call, an event to its call's `on_event` and to every subscriber. A
-call that is cancelled by trio tells the service so (`Common.Cancel`) before the
-cancellation goes on.
+One task reads the connection and passes each message on: an acknowledge or completion to
+its call, an event to its call's `on_event` and to every subscriber. When trio cancels a
+call, the service is told (`Common.Cancel`) before the cancellation goes on.
 """
 
 from __future__ import annotations
@@ -143,12 +142,14 @@ class Client(Calls):
             raise Disconnected(f"{command} was not sent: {self._end}")
         self._last_request_id += 1
         request_id = self._last_request_id
+        # Before it is sent: the answer can arrive while the send is still waiting.
         call = self._calls[request_id] = _Call(command, on_event)
         try:
             await self._send(self._message(command, request_id, payload, timeout))
             await call.done.wait()
         except trio.Cancelled:
             if not self._ended.is_set() and not call.done.is_set():
+                # Shielded, or it would be cancelled itself; bounded, because the service may not read.
                 with trio.move_on_after(1, shield=True):
                     await self._cancel(request_id)
             raise
@@ -185,6 +186,7 @@ class Client(Calls):
         header["version"] = versions.command_version(command, self.version)
         if milliseconds:
             header["timeout"] = milliseconds
+        # Put together as bytes, because the payload is encoded already.
         return b'{"header":' + orjson.dumps(header) + b',"payload":' + body + b"}"
 
     async def _send(self, message: bytes) -> None:
@@ -218,6 +220,7 @@ class Client(Calls):
             reason = f"the service sent what is not an XFS4IoT message ({unreadable})"
             _log.error("%s: %s", self.uri, reason)
         finally:
+            # No await from here on: a call that began in between would wait forever.
             self._end = f"the connection to {self.uri} has ended: {reason}"
             self._ended.set()
             for call in self._calls.values():
@@ -239,9 +242,11 @@ class Client(Calls):
                 subscription._offer(event)
             return
         call = self._calls.get(request_id)
+        # It was cancelled here, or its answer is not waited for (`Common.Cancel`, and `after` in `answer`).
         if call is None:
             return
         call.header = header
+        # Decided by the message: a service may answer in another envelope than that of this client's version.
         legacy = payload if header.keys().isdisjoint(_ENVELOPE_IN_HEADER) else header
         description = legacy.get("errorDescription")
         if kind == "acknowledge":

@@ -137,6 +137,7 @@ async def discover(
     """
     specification = checked(version)
     credentials = Credentials(ca, certificate, key, token)
+    # Checked here: in the tasks below a bad file would fail once per port, inside a group.
     if not plain:
         credentials.context()
     found: dict[int, Published] = {}
@@ -268,6 +269,7 @@ async def _open(
                     nursery.start_soon(client._read)
                     yield client
             except Exception as problem:
+                # Raised again after the nursery, which would wrap it in a group.
                 failure = problem
             else:
                 if failure is None:
@@ -292,13 +294,14 @@ def _unreached(problem: OSError) -> str:
     first: BaseException = problem.__cause__ or problem
     while isinstance(first, BaseExceptionGroup):
         first = first.exceptions[0]
+    # getaddrinfo numbers its errors in its own way, which strerror would misread.
     if isinstance(first, OSError) and first.errno and not isinstance(first, socket.gaierror):
         return os.strerror(first.errno)
     return (first.strerror if isinstance(first, OSError) else None) or str(first)
 
 
 class _Opening(trio.abc.Stream):
-    """Ends the wait for the opening handshake when the stream ends: trio-websocket would wait for ever.
+    """Gives the opening handshake up when the stream ends: trio-websocket would wait forever.
 
     With TLS 1.3 this is how a client learns that its certificate was refused.
     """

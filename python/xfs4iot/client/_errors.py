@@ -38,7 +38,7 @@ class CommandRefused(CallError):
 
 
 class CommandFailed(CallError):
-    """The command was accepted and completed otherwise than with success.
+    """The command was accepted, but did not complete successfully.
 
     Attributes:
         command: wire name.

@@ -1,4 +1,4 @@
-"""Events of a service, and who waits for them.
+"""Events of a service, and subscriptions to them.
 
 A subscription never loses an event silently: what it could not keep, and the end of the
 connection, are errors that stand in the order of the events.
@@ -74,9 +74,9 @@ class Event(Generic[_P_co]):
 class Subscription(Generic[_P_co]):
     """Events of a service in the order they came, from the moment of `Client.events`.
 
-    An async iterator. It ends with `Disconnected` when the connection ends, after the events that
-    came before, and in the ordinary way when it was closed; leaving `async with` closes it. With
-    `EventsLost` it says where events are missing because nobody came to read, and can be read on.
+    An async iterator. It raises `Disconnected` when the connection has ended and all earlier events
+    were read, and simply stops when it was closed; leaving `async with` closes it. It raises
+    `EventsLost` where events are missing because nobody read in time; reading can go on after that.
     """
 
     def __init__(self, names: frozenset[str], unsubscribe: Callable[[Subscription[Any]], None]) -> None:
@@ -95,6 +95,7 @@ class Subscription(Generic[_P_co]):
         elif isinstance(last := self._waiting[-1], EventsLost):
             last.count += 1
         else:
+            # One entry beyond the bound, so that the gap has its place in the order.
             self._waiting.append(EventsLost(1))
         self._news.set()
 

@@ -1,4 +1,4 @@
-"""Names of messages as people give them: which are meant, and which is nearest to one that is not there."""
+"""Names of messages as people give them: what they mean, and the nearest match for an unknown one."""
 
 from __future__ import annotations
 

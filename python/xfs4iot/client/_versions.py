@@ -1,4 +1,4 @@
-"""Which version of the standard to speak with a service that may know fewer than we do."""
+"""Which version of the standard to speak with a service that may not know all of them."""
 
 from __future__ import annotations
 
@@ -60,6 +60,7 @@ async def newest_offered(client: Client) -> str:
     with trio.move_on_after(_SECONDS):
         for specification in reversed(versions.SPECIFICATIONS):
             version = versions.header_version(_ASKS, specification)
+            # Several versions of the standard may share one version of this message.
             if version in tried:
                 continue
             tried.add(version)

@@ -1,4 +1,4 @@
-"""Denomination beside other ways of it, measured on the machine at hand: `xfs4iot bench denominate`.
+"""Our denomination compared with other methods, measured on the machine at hand: `xfs4iot bench denominate`.
 
-The other ways are the extra `bench`; nothing else imports them.
+The other methods come with the extra `bench`; nothing else imports them.
 """

@@ -108,6 +108,7 @@ def measure(rounds: int, progress: Callable[[str], None], peers: bool = True) ->
         result = calls[CALL]()
         row = Row(case.name, None if result is None else result.items)
         for peer in PEERS if peers else ():
+            # This call is not timed, so that importing a peer counts for nothing.
             answer = peer.solve(case)
             if isinstance(answer, str):
                 row.remarks[peer.name] = answer
@@ -140,6 +141,7 @@ def rust(rows: list[Row]) -> str | None:
         return done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "cargo bench failed"
     for place, row in enumerate(rows):
         file = ROOT / "target" / "criterion" / "denominate" / f"{place:02}" / "new" / "estimates.json"
+        # Criterion reports nanoseconds.
         row.seconds[RUST] = json.loads(file.read_text())["median"]["point_estimate"] * 1e-9
     return None
 

@@ -79,6 +79,7 @@ def dynamic_programming(amount: int, held: list[tuple[int, int]]) -> Items:
         return "too large"
     if sum(value * count for value, count in held) < amount:
         return None
+    # Half of the largest number, so that adding a part to it cannot overflow.
     beyond = numpy.iinfo(numpy.int64).max // 2
     fewest = numpy.full(amount + 1, beyond)
     fewest[0] = 0
@@ -87,6 +88,7 @@ def dynamic_programming(amount: int, held: list[tuple[int, int]]) -> Items:
         while count > 0:
             part = min(part, count)
             if part * value <= amount:
+                # A new array: updating in place would let the same part be taken more than once.
                 candidate = fewest[: amount + 1 - part * value] + part
                 numpy.minimum(fewest[part * value :], candidate, out=fewest[part * value :])
             count -= part
@@ -144,6 +146,7 @@ def highs(case: Case) -> Items:
     solver = highspy.Highs()
     solver.setOptionValue("output_flag", False)
     solver.setOptionValue("time_limit", TIME_OUT)
+    # By default HiGHS accepts a small gap as optimal; only an exact answer counts here.
     solver.setOptionValue("mip_rel_gap", 0.0)
     solver.setOptionValue("threads", 1)
     counts = [
@@ -182,6 +185,7 @@ def recursion(amount: int, held: list[tuple[int, int]]) -> Items:
     def best(place: int, rest: int) -> int | None:
         nonlocal steps
         steps += 1
+        # Reading the clock at every step would distort the measurement.
         if steps & 1023 == 0 and time.perf_counter() > deadline:
             raise _TimeOut
         if rest == 0:
@@ -206,6 +210,7 @@ PEERS = [
     Peer("greedy", each_currency(greedy), exact=False),
     Peer("dynamic programming", each_currency(dynamic_programming)),
     *(
+        # Bound as a default: a closure would see only the last setting.
         Peer(f"CP-SAT, {name}", lambda case, setting=setting: cp_sat(case, **setting))  # type: ignore[misc]
         for name, setting in CP_SAT_SETTINGS.items()
     ),

@@ -64,8 +64,8 @@ class _Host(Protocol):
 class Device:
     """One device: subclass the classes of the interfaces it has and override what it can do.
 
-    What a class does not override does not exist on the wire. What it says of itself by class
-    attributes, or sets on the object before or in `open`, clients are told in `Common.Capabilities`.
+    What a class does not override does not exist on the wire. What it states in class attributes, or
+    sets on the object before or in `open`, is reported to clients in `Common.Capabilities`.
 
     Attributes:
         name: the service's name, the last part of its URI.
@@ -103,6 +103,7 @@ class Device:
     def __new__(cls, *arguments: Any, **options: Any) -> Self:
         """Give the object all that the framework needs of it, whatever its `__init__` does."""
         device = super().__new__(cls)
+        # Through the class: a vendor's subclass may have a method of the same name.
         Device._prepare(device)
         return device
 
@@ -124,6 +125,7 @@ class Device:
     def __setattr__(self, name: str, value: Any) -> None:
         check = stated_by(type(self), name)
         if check is not None:
+            # Through `__dict__`: while the object is being made, `_host` does not exist yet.
             if name == "status" and self.__dict__.get("_host") is not None:
                 raise AttributeError("the service shows this status already: set the attributes of its parts")
             try:

@@ -1,7 +1,7 @@
-"""What a device class probably got wrong: told at its start, so that no customer has to find it.
+"""What a device class probably got wrong: reported at its start, so that no customer has to find it.
 
-Nothing here is certain, and a device is served all the same: each finding names class and method, and what
-to write instead.
+Nothing here is certain, and the device is served all the same: each finding names the class, the method and
+what to write instead.
 """
 
 from __future__ import annotations
@@ -87,6 +87,7 @@ def _misspelt(kind: type[Any]) -> Iterator[str]:
                 ):
                     yield f"{base.__name__}.{name} is not a coroutine function: write async def {name}"
                 continue
+            # What the class overrides already is spelt right somewhere: it is not what was meant.
             own = {one for one in known if not _overrides(kind, one)}
             if near := difflib.get_close_matches(name, own - {name}, 1, _NEAR):
                 yield (

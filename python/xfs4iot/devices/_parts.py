@@ -1,4 +1,4 @@
-"""What a device tells of itself, its parts of `Common.Capabilities` and `Common.Status`: derived.
+"""What a device says about itself, its parts of `Common.Capabilities` and `Common.Status`: derived.
 
 An abstract device class names its part by the module of its messages. From then on every property of
 the standard's Capabilities is a class attribute of the same name, as Python spells it:
@@ -12,18 +12,19 @@ the standard's Capabilities is a class attribute of the same name, as Python spe
         symbologies: frozenset[str] = frozenset()
         filters_symbologies: bool = False
 
-- `capabilities` names the attribute where it is called otherwise than the property, so that two
-  interfaces of one device do not meet in it.
+- `capabilities` names the attribute where its name differs from the property's, so that two
+  interfaces of one device do not clash.
 - An attribute that is an operation says whether the class implements it.
 - `follows_from("present")` is true if the class implements one of these operations, and
   `derived(function)` is whatever the function makes of the device. A class or object that sets the
   attribute overrides either.
 - A set of names stands for the standard's object of booleans, an empty one for null.
-- `needs` names the operations without which a device of the interface is none.
+- `needs` names the operations that a device of the interface cannot do without.
 - `status` has what the status says before anything has happened: values, or `derived`.
 
-They are worked out when the object is made, again when the device was opened and whenever its units
-are known. What the vendor's class has written into `capabilities` or `status` itself is never changed.
+All this is worked out when the object is made, again once the device has been opened, and whenever its
+units become known. What the vendor's class itself has written into `capabilities` or `status` is never
+changed.
 """
 
 from __future__ import annotations
@@ -71,6 +72,7 @@ class _Derived:
         self.function = function
         self.operations = operations
 
+    # Without `__set__`, so that an attribute set on the object takes precedence.
     def __get__(self, device: object, kind: type | None = None) -> Any:
         return self if device is None else self.function(device)
 
@@ -149,6 +151,7 @@ class Derivation:
         self.initialised = False
         self.serial = 0
         self.wrong: dict[str, exact.Mismatch] = {}
+        # The vendor's `__init__` has not run yet: what is wrong now may be right after it.
         self.again()
         self.wrong.clear()
 
@@ -195,6 +198,7 @@ class Derivation:
     def _is_new(self, whole: str, part: str, field: str, wanted: Any, now: Any) -> bool:
         """Whether a property is to be set: it is the framework's, and what is derived has changed."""
         key = (whole, part, field)
+        # Anything but what was derived last was written by the vendor's class.
         if now is not None and (key not in self._told or self._told[key] != now):
             return False
         self._told[key] = wanted

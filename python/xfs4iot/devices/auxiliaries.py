@@ -113,9 +113,9 @@ class Auxiliaries(
 ):
     """Doors, sensors, indicators and the uninterruptible power supply of an ATM.
 
-    What is there is said by class attributes; all else is absent from capabilities and status. The device
-    sets `status.auxiliaries` when a hand or the world changes something. What a client sets the service
-    shows when `set_auxiliaries` has succeeded.
+    Class attributes say what is there; all else is absent from capabilities and status. The device sets
+    `status.auxiliaries` when a person or the surroundings change something. What a client sets is shown
+    by the service once `set_auxiliaries` has succeeded.
 
     Attributes:
         operator_switch: its positions, of `run`, `maintenance`, `supervisor`.

@@ -149,9 +149,9 @@ class CardReader(
 ):
     """A device that reads cards. Override what it can do; `accept_card` and `read_card` for most.
 
-    Where the card is and whether its chip is in contact the service keeps in `status.card_reader` (`media`,
-    `chip_power`) from what the operations end with. What happens besides the device tells: `card_at` in
-    `open` what its sensors see, `card_taken` when a card is taken, `card_acted` when it moves one by itself.
+    The service keeps in `status.card_reader` (`media`, `chip_power`) where the card is and whether its chip
+    is in contact, from what the operations return. The device reports anything else: `card_at` in `open` for
+    what its sensors see, `card_taken` when a card is taken, `card_acted` when it moves one by itself.
 
     Attributes:
         reader_type: a `motor` draws cards in, a `latchedDip` holds them, and so on.
@@ -237,6 +237,7 @@ class CardReader(
             source: `exit`, `transport`, a unit, or `unknown`.
             target: `exit`, `transport`, or a unit, in which the card is counted before clients are told.
         """
+        # A card that went into a unit is no longer in the reader itself.
         self.card_at(target if target in ("exit", "transport") else None)
         self.send(messages.CardActionEvent(to=target, from_=source))
 

@@ -88,7 +88,7 @@ class Counted(CashMovement):
 
 @dataclass(frozen=True, kw_only=True)
 class Tested(CashMovement):
-    """What the test of the units found: why each unit failed that did (see `CashUnitError`)."""
+    """What the test of the units found: for each that failed, why (see `CashUnitError`)."""
 
     failed: Mapping[Name, UnitFailure] = field(default_factory=dict)
 

@@ -152,6 +152,7 @@ class RetractRequest:
 
 def _bank_notes(device: CashManagement) -> Mapping[str, messages.BankNote]:
     """The items of all units; what they are worth, from the units that hold one kind only."""
+    # Sorted, so that note ids do not depend on the order in which the device names its units.
     units = sorted(device.units_of(CashUnit).values(), key=lambda unit: unit.index)
     worth = {
         unit.cash_items[0]: messages.CashItem(currency=unit.currency, value=unit.value, release=1)

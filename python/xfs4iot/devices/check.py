@@ -61,7 +61,7 @@ class MovingMedia(CommandEvents[Any], Protocol):
 
 @dataclass(frozen=True)
 class ImageWish:
-    """An image that is wanted of one side."""
+    """A request for an image of one side."""
 
     source: Literal["front", "back"]
     type: Literal["tif", "wmf", "bmp", "jpg"]
@@ -175,8 +175,8 @@ class Check(
 ):
     """A device that takes in cheques, stores them or gives them back.
 
-    The service keeps the transaction: its state, each item and where it is, what was refused. Of the status
-    the device sets what only it can know: `toner`, `ink`, the scanners, `positions`, `rebuncher`, `media`.
+    The service keeps the transaction: its state, each item and where it is, what was refused. The device
+    sets what only it can know of the status: `toner`, `ink`, the scanners, `positions`, `rebuncher`, `media`.
 
     Attributes:
         scanner_type: `singleMediaInput` or `bunchMediaInput`.

@@ -1,6 +1,6 @@
-"""End-to-end security: what a device is told that checks tokens in its own firmware.
+"""End-to-end security: what a device that checks tokens in its own firmware is told.
 
-Who checks is the vendor's choice. A device whose firmware has nonce and key implements
+Who checks is the vendor's choice. A device whose firmware holds the nonce and the key implements
 `get_command_nonce`, `clear_command_nonce`, `check_token` and `present_token`. A device that
 only keeps the key implements `token_key`, and the service does the rest.
 """

@@ -37,7 +37,7 @@ OnlineTime = Annotated[str, Meta(pattern="^20[0-9]{12}$")]
 
 @dataclass(frozen=True, kw_only=True)
 class HsmTerminalData:
-    """What the module knows of its terminal; None for what it does not tell.
+    """What the module knows about its terminal; None for what it does not say.
 
     Attributes:
         terminal_id: 8 digits.
@@ -61,7 +61,7 @@ class HsmTerminalData:
 
 @dataclass(frozen=True, kw_only=True)
 class HsmTerminalSetting:
-    """What of the terminal's data is to be set; None leaves it. What the module lacks it ignores."""
+    """The terminal data to set; None leaves a value as it is. The module ignores what it does not have."""
 
     terminal_id: Digits8 | None = None
     bank_code: Digits8 | None = None
@@ -69,7 +69,7 @@ class HsmTerminalSetting:
 
 
 class German(Device, messages=messages):
-    """A security module as the Deutsche Kreditwirtschaft has it. Override what it has.
+    """A security module as the Deutsche Kreditwirtschaft defines it. Override what it has.
 
     Attributes:
         hsm_vendor: who made it.

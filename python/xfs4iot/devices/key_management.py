@@ -8,8 +8,8 @@ class MyModule(devices.KeyManagement):
         return devices.ImportedKey(devices.StoredKey(request.attributes, length=bits))
 
 Keys have names, the standard's attributes, and values; values never leave the device. The service keeps a
-table of names and attributes and lets a key be used for nothing but its purpose; firmware that
-is worth the name checks that again.
+table of names and attributes and lets a key be used only for its purpose; firmware worth the name
+checks that again.
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ class ImportedKey:
 
 @dataclass(frozen=True)
 class Authentication:
-    """What authenticates a host that wants keys deleted.
+    """What authenticates a host that wants to delete keys.
 
     Attributes:
         method: how.
@@ -209,7 +209,7 @@ class DataToSign:
 
 @dataclass(frozen=True)
 class RsaKeyPairRequest:
-    """A key pair to be made.
+    """A key pair to generate.
 
     Attributes:
         name: of the key.
@@ -226,7 +226,7 @@ class RsaKeyPairRequest:
 
 @dataclass(frozen=True)
 class IssuerSignedItem:
-    """The device's id, or a public key, signed by who made the device.
+    """The device's id, or a public key, signed by the manufacturer of the device.
 
     Attributes:
         value: the id, or an RSA public key in PKCS#1 DER.
@@ -388,8 +388,8 @@ class KeyManagement(
 ):
     """A device that holds keys. Override `import_key`.
 
-    The service shows `encryption_state` by the keys there are, and checks each use of a key; what is said
-    here is what it lets through.
+    The service derives `encryption_state` from the keys there are, and checks each use of a key; it allows
+    what is stated here.
 
     Attributes:
         key_num: how many keys there is room for.

@@ -8,8 +8,8 @@ class MyPad(devices.KeyManagement, devices.Keyboard, devices.PinPad):
         digits = await self.pad.enter_pin(request.max_len, request.active_keys)
         return devices.PinEntered(digits, "enter")
 
-The digits of a PIN and of a key stay in the device: what it tells of them are their number and that a key was
-pressed; the service takes out what a class tells of them all the same.
+The digits of a PIN or key stay in the device: it reports only how many there are and that a key was
+pressed. The service removes anything more that a class reports.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def key_grid(
 
 @dataclass(frozen=True)
 class EntryRequest:
-    """An entry that is wanted.
+    """A request for an entry.
 
     Attributes:
         min_len: of a PIN.

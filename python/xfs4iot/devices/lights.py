@@ -116,4 +116,5 @@ class Lights(Device, messages=messages, capabilities={"lights": "lights_told"}):
         # What was set last stands first: versions that know one position of a light are told that one.
         others = {name: one for name, one in (status.get(light) or {}).items() if name != position}
         status[light] = {position: shown, **others}
+        # A new object, because changes inside the old one would go unnoticed.
         self.status.lights = messages.Status.of(status)

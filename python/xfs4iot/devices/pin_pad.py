@@ -56,7 +56,7 @@ PinFormat = Literal[
 
 @dataclass(frozen=True, kw_only=True)
 class PinBlockRequest:
-    """A PIN block that is wanted.
+    """A request for a PIN block.
 
     Attributes:
         format: of it.
@@ -138,7 +138,7 @@ class PresentIdcRequest:
 
 @dataclass(frozen=True)
 class PresentedPin:
-    """What a chip said of a PIN.
+    """What a chip answered to a PIN.
 
     Attributes:
         protocol: of the chip.
@@ -151,7 +151,7 @@ class PresentedPin:
 
 @dataclass(frozen=True, kw_only=True)
 class PciPtsDeviceId:
-    """What PCI PTS approval the device has; None for what it does not tell."""
+    """The PCI PTS approval of the device; None for what it does not report."""
 
     manufacturer_identifier: str | None = None
     model_identifier: str | None = None

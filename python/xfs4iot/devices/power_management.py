@@ -9,11 +9,11 @@ __all__ = ["PowerManagement"]
 
 
 class PowerManagement(Device, messages=power_management):
-    """A device that tells of its power supply, and may save power.
+    """A device that reports on its power supply, and may save power.
 
     Override `power_save_control` if it can. An operation that comes while power is saved wakes the
     device; the class does that itself, and calls `saving_power(0)`. Attributes of
-    `self.status.power_management.info` say what feeds the device and how its battery is.
+    `self.status.power_management.info` say what powers the device and how its battery is.
 
     Attributes:
         battery_rechargeable: whether its battery can be recharged.

@@ -52,7 +52,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=100)]
 
 
 class UnitError(errors.CommandError):
-    """A unit stopped the command; a `Storage.StorageErrorEvent` tells its client which, and why.
+    """A unit stopped the command; a `Storage.StorageErrorEvent` tells the client which, and why.
 
     Args:
         error_code: of the command.
@@ -81,7 +81,7 @@ class StorageUnitError(UnitError):
 
 @dataclass(frozen=True, kw_only=True)
 class StorageUnit:
-    """One unit, as the device finds it. What is configured and counted is the service's.
+    """One unit, as the device finds it. Configuration and counts belong to the service.
 
     Attributes:
         holds: the kind of its items: the property of the standard's storage unit that describes them.
@@ -137,6 +137,7 @@ class CashUnit(StorageUnit):
     def __post_init__(self) -> None:
         if not self.cash_items and isinstance(self.currency, str) and isinstance(self.value, Decimal):
             item = f"type{self.currency}{self.value.normalize():f}".replace(".", "P")
+            # The dataclass is frozen, and its default depends on two other fields.
             object.__setattr__(self, "cash_items", (item,))
 
 

@@ -90,8 +90,8 @@ class TextTerminal(
 ):
     """A display of characters, with keys or without. Override `show`, and `read_key` if it has keys.
 
-    The service keeps the screen: lines, wrapping, scrolling, echo and forms are its work; the device
-    shows what has changed. It also keeps forms, so that every terminal can have them.
+    The service keeps the screen and takes care of lines, wrapping, scrolling, echo and forms; the device
+    shows what has changed. The service also stores the forms, so that every terminal can have them.
 
     Attributes:
         terminal_type: `fixed`, or `removable` for one that is plugged in.

@@ -15,7 +15,7 @@ __all__ = ["VendorMode"]
 
 
 class VendorMode(Device, messages=messages, status={"device": "online", "service": "inactive"}):
-    """The vendor mode of an ATM. Nothing must be overridden: the service keeps the state.
+    """The vendor mode of an ATM. Nothing has to be overridden: the service keeps the state.
 
     Attributes:
         acknowledge_seconds: how long registered applications may take to acknowledge; 0: for ever.

@@ -1,16 +1,16 @@
 """Auxiliaries: doors, sensors, indicators, the UPS, and when the machine switches itself on.
 
-A SetAuxiliaries is looked at as a whole before anything is done. What of it the device has, and what it
-becomes in the status, is a table (`_PARTS`). Sensors follow the world only; what is set is shown when the
-device has done it, all of it in one event. Bolting a door that stands open, and engaging a UPS whose
+A SetAuxiliaries is checked as a whole before anything is done. A table (`_PARTS`) says what the device
+needs for each part and what it becomes in the status. Sensors only follow the world; what is set is shown
+once the device has done it, all of it in one event. Bolting a door that stands open, and engaging a UPS whose
 battery is low, are `sequenceError`. Whoever opens the safe by a message is known by certificate, token or
 address, or sits at the machine; it is journalled.
 
-The automatic start-up is kept in the ledger, and given to the device whenever it was opened. A `specific`
-time that has passed is none any more. Times are those of the machine's clock.
+The start-up time is kept in the ledger, and given to the device each time it is opened. A `specific`
+time that has passed no longer counts. Times are by the machine's clock.
 
-Registration is of 2021-1: it is kept for each connection, which is told what it registered for by
-AuxiliaryStatusEvent. Later versions tell everybody by Common.StatusChangedEvent.
+Registration belongs to 2021-1. It is kept for each connection, which gets what it registered for in an
+AuxiliaryStatusEvent. Later versions inform everybody with Common.StatusChangedEvent.
 """
 
 from __future__ import annotations
@@ -343,6 +343,7 @@ class Auxiliaries(Interface[devices.Auxiliaries]):
                     "$.safeDoor: who unbolts the safe must be known here; "
                     "ask the operator for a rule in [access]"
                 )
+            # Written first: the safe is never unbolted without a trace in the journal.
             await self.service.ledger.record(
                 "unbolt",
                 (),

@@ -2,9 +2,9 @@
 
 A Read ends with all the codes that were in view at its first success. The scanner is on while it
 waits and off before its completion leaves, however it ends: read, timeout, cancel, a client that
-is gone. A symbology filter is honoured here if the device does not do it: what was not asked for is
-passed over, and reading goes on. A device that says it cannot filter is not asked to; then the
-standard has the property ignored.
+is gone. A symbology filter is applied here if the device does not do it: what was not asked for is
+passed over, and reading goes on. A device that says it cannot filter is not asked to; the
+standard says that the property is then ignored.
 
 A scanner that broke (`inoperative`) works again after a Reset. What a code says is private: it
 reaches no log.
@@ -80,6 +80,7 @@ class BarcodeReader(Interface[devices.BarcodeReader]):
             self.status.scanner = "inoperative"
             raise
         finally:
+            # Not if it broke, or the device itself has said something else meanwhile.
             if self.status.scanner == "on":
                 self.status.scanner = "off"
         size = sum(len(one.data) for one in codes)

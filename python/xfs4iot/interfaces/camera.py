@@ -1,7 +1,7 @@
 """Camera: taking pictures.
 
-The service counts the pictures on the medium, of each camera, and keeps the counts: from them follow
-`pictures` and `media` of the status, `MediaThresholdEvent` at each crossing in either direction, and
+The service counts the pictures on each camera's medium, and keeps the counts. They give `pictures`
+and `media` of the status, `MediaThresholdEvent` at each crossing in either direction, and
 `mediaFull` before the shutter moves. A device that stores on a disk that nobody counts shows neither.
 
 A text that cannot be written into the picture as it came (the device writes none, it is too long, it has

@@ -1,12 +1,12 @@
 """Lights: guidance lights, status lights, the fascia, and a vendor's own.
 
 State is light → position → what it shows. A SetLight names some lights and positions; all others stay
-as they are. It is looked at as a whole before anything is asked of the device: a light or position that
-does not exist is `invalidLight`, one that cannot show what is asked is `invalidData`. The status is kept
-here: after a success it is what was asked for, after a failure what the device told meanwhile. Clients
-are told what changed in one event, before the completion.
+as they are. It is checked as a whole before anything is asked of the device: a light or position that does
+not exist is `invalidLight`, one that cannot show what is asked is `invalidData`. The status is kept here:
+after a success it is what was asked for, after a failure what the device has reported. One event tells
+clients of all changes, before the completion.
 
-`off` needs no colour and no direction. A light of one colour is not asked for it. Where all lights flash
+`off` needs neither colour nor direction. A light of one colour need not be given it. Where all lights flash
 at one rate (`individualFlashRates` false) the light that was set last wins, and those that are lit follow.
 
 Clients of versions that know one position of a light leave it out for the default one: it is
@@ -143,7 +143,7 @@ class Lights(Interface[devices.Lights]):
     name: ClassVar[str] = "Lights"
 
     async def start(self) -> None:
-        """Show what the device has not told yet as off."""
+        """Show as off what the device has not reported yet."""
         status = self.device.status.lights.to_plain()
         for light, positions in self.device.lights.items():
             for position in reversed(list(positions)):

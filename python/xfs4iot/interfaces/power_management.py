@@ -3,7 +3,7 @@
 New in 2024-3. Its one command asks for a mode from which the device is ready again within so many
 seconds; 0 wakes it up. Common.PowerSaveControl, which clients of 2023-2 know, is the same
 operation of the device. It waits in the queue, so power is never saved in the middle of a movement.
-What the mode is now is told by the device in its status.
+The device reports the current mode in its status.
 """
 
 from __future__ import annotations

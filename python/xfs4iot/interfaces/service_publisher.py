@@ -3,9 +3,9 @@
 The only command is GetServices. It answers with the services in the order in which they
 were published, each with the host name under which the client itself reached the
 publisher, so that the answer is right on every network the device is connected to. Each
-service is also told in a ServiceDetailEvent before the completion. A client whose version has none of a
-service's interfaces beside Common is not told of it. GetServices is the same in 2023-2 and 2024-3: of
-these two, only a client that has said which it is can be told apart, and is else told of all.
+service is also told in a ServiceDetailEvent before the completion. A client is not
+told of a service if its version has none of the service's interfaces beside Common. GetServices is the
+same in 2023-2 and 2024-3, so a client of either is told of all unless it has said which it uses.
 """
 
 from __future__ import annotations

@@ -2,11 +2,11 @@
 
 Success of a start means that the program runs; `VendorAppExitedEvent` says when it has ended, whatever
 ended it. Meanwhile the status shows its access level. Only programs that the device class names are
-started, one at a time unless it can run several. As this is the most powerful command of an ATM, it takes
-a client that is known: with a certificate or token that an access rule lets in, or from the machine
+started, one at a time unless it can run several. As this is the most powerful command of an ATM, its
+client must be known: by a certificate or token that an access rule lets in, or by being on the machine
 itself. Every start is in the journal, with name, level and client.
 
-Whether vendor mode is active is not looked at: the standard does not ask for it.
+Vendor mode need not be active: the standard does not ask for it.
 """
 
 from __future__ import annotations
@@ -94,6 +94,7 @@ class VendorApplication(Interface[devices.VendorApplication]):
                 "who starts programs must be known; come with a certificate or token, or from this machine"
             )
         name = _name(self, request)
+        # Written first: no program runs that the journal does not have.
         await self.service.ledger.record(
             "application",
             (),
@@ -102,6 +103,7 @@ class VendorApplication(Interface[devices.VendorApplication]):
             identity=command.identity,
             detail={"application": name, "accessLevel": request.access_level},
         )
+        # Before the device is asked: a short program may have ended before the call returns.
         self.runs += 1
         try:
             level = await self.ask(
@@ -110,6 +112,7 @@ class VendorApplication(Interface[devices.VendorApplication]):
         except BaseException:
             self.runs -= 1
             raise
+        # It may have ended meanwhile; its level is then not active any more.
         if self.runs and level is not None:
             self.device.status.vendor_application.access_level = level
 

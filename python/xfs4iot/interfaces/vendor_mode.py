@@ -8,7 +8,7 @@
        └──all acknowledged── exitPending ──┘◀──────ExitModeRequest───────┘
 
 Whoever registered before a request is asked and waited for; so is the requester, if it is registered. A
-connection that ends uses no device any more: that counts as having acknowledged. When the last has, the
+connection that ends no longer uses any device, which counts as an acknowledgement. After the last one the
 device is asked, once, and then everyone is told. A transition that takes longer than the device class
 allows is given up, or carried through if `force_entry` says so; the change of the status back to where it
 came from is what tells those who had acknowledged.
@@ -63,7 +63,7 @@ _EXIT = _Way("active", "exitPending", "inactive", messages.ExitModeRequestEvent,
 
 
 class _Pending:
-    """A transition that goes on: who has still to acknowledge."""
+    """A transition under way: who has still to acknowledge."""
 
     def __init__(self, way: _Way, waiting: set[Recipient]) -> None:
         self.way = way
@@ -163,12 +163,12 @@ class VendorMode(Interface[devices.VendorMode]):
         self.acknowledged(command.session)
 
     def disconnected(self, connection: Recipient) -> None:
-        """A connection that ended is not registered any more, and not waited for."""
+        """A connection that ended is no longer registered, nor waited for."""
         self._registered.pop(connection, None)
         self.acknowledged(connection)
 
     def acknowledged(self, application: Recipient) -> None:
-        """An application has let go of the devices, or taken notice that it may have them again."""
+        """An application has let go of the devices, or knows that it may use them again."""
         if self._pending is not None:
             self._pending.waiting.discard(application)
             self._pending.answered()
@@ -188,7 +188,7 @@ class VendorMode(Interface[devices.VendorMode]):
             self.service.nursery.start_soon(self._carry_out_alone, pending, command)
 
     async def _carry_out_alone(self, pending: _Pending, command: Command) -> None:
-        """A transition whose request has completed: what goes wrong is told in an event."""
+        """A transition whose request has completed: what goes wrong is reported by an event."""
         try:
             await self._carry_out(pending, command)
         except errors.XfsError as fault:
@@ -222,6 +222,7 @@ class VendorMode(Interface[devices.VendorMode]):
                 identity=command.identity,
                 documents={_DOCUMENT: way.ends.encode()},
             )
+        # A cancel as well: a pending mode that nobody carries on would refuse every later request.
         except BaseException:
             self._pending = None
             self.device.status.vendor_mode.service = way.begins
@@ -239,6 +240,7 @@ class VendorMode(Interface[devices.VendorMode]):
         seconds = self.device.acknowledge_seconds
         with trio.move_on_after(seconds if seconds > 0 else float("inf")):
             await pending.all_answered.wait()
+        # The event decides, not the scope: the last may have acknowledged just as the time ran out.
         if pending.all_answered.is_set():
             return
         names = ", ".join(sorted(self._registered.get(one, "?") for one in pending.waiting))
@@ -275,5 +277,6 @@ class VendorMode(Interface[devices.VendorMode]):
 def _same_client(one: Peer, other: Peer) -> bool:
     """Whether two connections are of one client; without certificate or token the host must do."""
     if one.identity == one.address and other.identity == other.address:
+        # Without the port, which is another for each connection.
         return one.address.rpartition(":")[0] == other.address.rpartition(":")[0]
     return one.identity == other.identity

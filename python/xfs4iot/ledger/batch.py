@@ -108,6 +108,7 @@ class Batch:
             detail,
             b"",
         )
+        # The hash is the last column: computed over all the others, then filled in.
         self.head = chain(self.head, line[:-1])
         line = line._replace(hash=self.head)
         self.rows.append(line)
@@ -117,6 +118,7 @@ class Batch:
     def whole(self) -> Iterator[None]:
         """All that the block puts in, or nothing if it raises anything at all."""
         lines, sequence, head = len(self.rows), self.sequence, self.head
+        # Shallow copies suffice: entries are replaced, never changed in place.
         kept = {name: getattr(self, name).copy() for name in _PARTS}
         try:
             yield
@@ -135,6 +137,7 @@ class Batch:
             sqlite3.Error: it was not written, or it is not known whether it was.
         """
         try:
+            # IMMEDIATE takes the write lock now, so that a busy file fails before anything is written.
             connection.execute("BEGIN IMMEDIATE")
             try:
                 self._store(connection)
@@ -145,6 +148,8 @@ class Batch:
                 raise Unwritable(str(error)) from error
             connection.execute("COMMIT")
         except BaseException:
+            # After some errors (disk full, I/O) SQLite has rolled back by itself; another ROLLBACK would
+            # raise.
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise

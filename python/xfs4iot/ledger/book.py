@@ -1,7 +1,7 @@
 """Writing the ledger: one writer, every write synced before it is answered.
 
 What is asked for while a commit is on its way to the disk is written together with the next
-one (group commit), so that several services share the price of a sync.
+one (group commit), so that several services share the cost of a sync.
 
 A write that fails is not simply tried again: whether it got through is not known, since a
 commit whose sync failed may lie whole in the file. So memory stays as the disk was last known
@@ -110,6 +110,7 @@ class Ledger:
         if path is None:
             return cls(files.in_memory(), None)
         file = files.place(Path(path))
+        # Locked before it is opened: two processes must not both create or migrate the file.
         lock = WriterLock(file, Path(path))
         try:
             connection = files.opened(file)
@@ -117,6 +118,7 @@ class Ledger:
             lock.release()
             raise
         try:
+            # The file may only just have been created, so the lock on the file itself is taken here.
             lock.hold()
             lock.opened()
             try:
@@ -244,6 +246,7 @@ class Ledger:
         write = _Write(prepare)
         self._waiting.append(write)
         async with self._lock:
+            # Whoever held the lock before may have committed this write along with its own.
             if not write.done:
                 await self._commit()
         if write.failure is not None:
@@ -297,6 +300,8 @@ class Ledger:
         except Unwritable as refused:
             if len(writes) > 1:
                 for write in writes:
+                    # `prepare` runs again on a fresh batch: its numbers and hashes depend on the lines
+                    # before.
                     await self._put_down([write])
             else:
                 for write in writes:
@@ -317,11 +322,13 @@ class Ledger:
                 batch.store(self._connection)
             else:
                 with trio.CancelScope(shield=True):
+                    # Shielded: a cancelled caller must not fail the commit of everyone else waiting for it.
                     await trio.to_thread.run_sync(batch.store, self._connection)
         except Unwritable:
             raise
         except BaseException as error:
             refusal = self._refusal(error)
+            # In memory there is no sync to fail: a write that was rolled back did not happen.
             if self.path is not None or self._connection.in_transaction:
                 self._broken, self._failed = refusal, batch
             if not isinstance(error, Exception):
@@ -394,6 +401,7 @@ class Ledger:
                 self._connection.execute("ROLLBACK")
             else:
                 assert self._file_lock is not None
+                # Asked before the file is reopened: bringing the log home changes the file as well.
                 doubtful = self._file_lock.touched
                 if self._file_lock.lost_log:
                     # What was committed lies in the log that is open still, and nowhere else.
@@ -406,6 +414,7 @@ class Ledger:
                     return
                 else:
                     connection = files.connected(self.path)
+                    # Swapped only now: if opening fails, the old connection stays in place.
                     before, self._connection = self._connection, connection
                     before.close()
                 if doubtful and (problems := verify(self._connection, tail=TAIL).problems):
@@ -449,6 +458,7 @@ class Ledger:
         for posting in postings:
             scope = (service, posting.key)
             before = self._counters.get((service, posting.key.unit), {}).get(posting.key, 0)
+            # Newest first: changes of this call, then of this batch, then what is on the disk.
             held = changes.get(scope, batch.counters.get(scope, before))
             delta = posting.delta if isinstance(posting, Posting) else posting.value - held
             if not delta:
@@ -457,6 +467,7 @@ class Ledger:
             lines.append((posting.key, delta))
         for (_, key), value in changes.items():
             delta = sum(change for one, change in lines if one == key)
+            # A count that is already out of bounds may still be brought back.
             if abs(value) > _LARGEST_COUNT and abs(value) > abs(value - delta):
                 raise LedgerError(
                     f'{service}: unit "{key.unit}" would have {value} items in {key.bucket}, more than any '
@@ -481,8 +492,10 @@ class Ledger:
 
 def _require_keepable(posting: Posting | SetPosting) -> None:
     amount = posting.delta if isinstance(posting, Posting) else posting.value
+    # Not isinstance: a bool would be hashed as `true`, but read back from SQLite as 1.
     keepable = type(amount) is int and -_LARGEST <= amount <= _LARGEST
     for part in posting.key:
+        # isascii() is quick; only other text has to be searched for lone surrogates.
         keepable = keepable and type(part) is str and (part.isascii() or _is_utf8(part))
     if not keepable:
         raise LedgerError(f"{posting!r:.200} cannot be kept: names are text, numbers whole and below 2**62")

@@ -70,6 +70,7 @@ def connected(file: Path) -> sqlite3.Connection:
         sqlite3.Error: the file cannot be opened, or is not a database.
     """
     connection = sqlite3.connect(
+        # Not rwc: a file that has vanished must not be replaced by an empty one.
         f"{file.absolute().as_uri()}?mode=rw",
         uri=True,
         isolation_level=None,
@@ -93,6 +94,7 @@ def made(file: Path) -> None:
         sqlite3.Error, OSError: it cannot be written.
     """
     new = Path(f"{file}.new")
+    # A leftover of a creation that a crash interrupted.
     new.unlink(missing_ok=True)
     # SQLite takes over the rights of the file for its logs; only its writer may read a ledger.
     os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
@@ -104,6 +106,7 @@ def made(file: Path) -> None:
         connection.close()
     os.replace(new, file)
     if os.name == "posix":
+        # Without syncing the directory, a power cut could undo the rename.
         directory = os.open(file.absolute().parent, os.O_RDONLY)
         try:
             os.fsync(directory)
@@ -117,6 +120,7 @@ def bring_home(connection: sqlite3.Connection) -> None:
     Raises:
         sqlite3.Error: not all of it could be written.
     """
+    # PASSIVE waits for no reader; the counts show whether it got everything across.
     busy, logged, written = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
     if busy or logged != written:
         raise sqlite3.OperationalError("a reader holds up the write-ahead log")

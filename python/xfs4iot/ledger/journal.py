@@ -177,6 +177,7 @@ def _verify_chain(connection: sqlite3.Connection, tail: int | None, problems: li
                 f"journal: line {line.sequence} ({line.time}, {line.service} {line.command}) "
                 "does not fit the line before it: one of them was altered"
             )
+        # The stored hash, not the computed one: otherwise one altered line would condemn all after it.
         previous = line.hash
         expected = line.sequence + 1
     return previous

@@ -1,4 +1,4 @@
-"""One writer for each ledger: a lock that the operating system lets go when its process ends.
+"""One writer for each ledger: a lock that the operating system releases when its process ends.
 
 SQLite alone would let two services write one file in turns, each with its own idea of the
 counts in memory. The lock is on a file of its own beside the ledger, and on the ledger itself where the
@@ -6,8 +6,8 @@ system has locks that SQLite does not use (`flock`): so it holds for every name 
 ledger, links included, and when the lock file is deleted. The handle of the ledger stays open
 until SQLite has closed its own, since closing it would let go of SQLite's locks. Readers need none.
 
-The same handle tells whether the file at the ledger's path is still the one that is written, and
-whether another hand than ours was at it: it has another size or another time than our last write left.
+The same handle shows whether the file at the ledger's path is still the one that is written, and
+whether someone else has changed it: its size or time differs from what our last write left.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ class WriterLock:
         self._log: _Identity | None = None
         self._trace: _Trace | None = None
         path = Path(f"{file}.lock")
+        # A link planted under this name must not redirect the write into another file.
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         try:
             self._handle = os.open(path, flags, 0o600)
@@ -75,6 +76,7 @@ class WriterLock:
             self.release()
             raise
         try:
+            # Only under the lock: until then the number in the file is that of its holder.
             os.ftruncate(self._handle, 0)
             os.lseek(self._handle, 0, os.SEEK_SET)
             os.write(self._handle, str(os.getpid()).encode())

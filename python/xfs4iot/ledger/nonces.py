@@ -63,6 +63,7 @@ class CommandNonces:
 
     def _change(self, state: CommandNonce) -> dict[str, bytes]:
         """The new state, in memory from now on, as a document to write."""
+        # Before any await: a second reservation must already see what the first one took off.
         self.state = msgspec.structs.replace(state, serial=self.state.serial + 1)
         return {_DOCUMENT: wire.encode(self.state)}
 
@@ -116,6 +117,7 @@ class CommandNonces:
         it belongs into the movement's booking.
         """
         state = self.state
+        # Settled already, or a new nonce has taken the place of the old one.
         if reservation not in state.reserved:
             return {}
         reserved = dict(state.reserved)

@@ -2,7 +2,7 @@
 
 Each record has its own random nonce, and is bound to its service, its name and its readable
 attributes: moved to another name, or with altered attributes, it does not open. Whoever steals
-the file without the device has nothing. An old record put back in the place of a newer one
+the file without the device has nothing. An old record put back in place of a newer one
 does open: the vault keeps secrets, it does not date them.
 """
 
@@ -99,4 +99,5 @@ class Vault:
             await self._ledger.put_sealed(name, None)
 
     def _bound(self, name: str, attributes: bytes) -> bytes:
+        # A JSON array marks its own end, so name and attributes cannot run into each other.
         return orjson.dumps([self._ledger.name, name]) + attributes

@@ -1,7 +1,7 @@
 """Payloads from one version of the standard to another.
 
-Where the same thing is said in another shape, adapters (see `adapters`) change it first, step by
-step from version to version. Down, a payload is then cut to what the older version's schema
+Where two versions say the same thing in different shapes, adapters (see `adapters`) convert it first,
+step by step from version to version. Down, a payload is then cut to what the older version's schema
 knows: properties it does not have and values its enumerations lack are left out. Up, it passes:
 what the newest version does not know is ignored there.
 """
@@ -53,8 +53,10 @@ def adapt(part: Part, name: str, payload: bytes | None, specification: str) -> b
     if kept and (last := _last.get(key)) is not None and last[0] == payload:
         return last[1]
     adapters = _adapters(part, name, specification)
+    # Nothing is cut on the way up, so without adapters the bytes pass unread.
     if part == "request" and not adapters:
         return payload
+    # Read afresh, so adapters may change it in place.
     content = _read(payload)
     if not isinstance(content, dict):
         return payload
@@ -73,6 +75,7 @@ def apart(name: str, payload: bytes | None, specification: str) -> Iterator[tupl
     if payload is None or (specification, name) not in TOLD_APART:
         return
     for event, payloads in TOLD_APART[specification, name]:
+        # Read anew for each event: its function may change what it is given.
         for content in payloads(_read(payload)):
             yield event, wire.encode(content)
 
@@ -137,6 +140,7 @@ def _cut(schema: dict[str, Any], specification: str) -> _Cut:
     """A function that cuts a value to a schema; `_NOTHING` where nothing of it is left."""
     if "anyOf" in schema:
         options = [one for one in schema["anyOf"] if one.get("type") != "null"]
+        # Among several real alternatives there is no telling which is meant: the value passes uncut.
         schema = options[0] if len(options) == 1 else {}
     if "$ref" in schema:
         return _referenced(schema["$ref"].rpartition("/")[2], specification)

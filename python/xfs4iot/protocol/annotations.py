@@ -1,4 +1,4 @@
-"""What annotations mean that are written as text, as `from __future__ import annotations` leaves them.
+"""The types behind annotations that are text, as `from __future__ import annotations` leaves them.
 
 The generated message modules name one another in their annotations and import one another only
 when such a name is first needed, so that a service loads the messages of its own interfaces.
@@ -22,11 +22,14 @@ def evaluated(annotation: Any, module: str) -> Any:
         NameError: it names something that the module does not know.
     """
     namespace = vars(import_module(module))
+    # A quoted annotation is text within text under the future import, hence a loop.
     while isinstance(annotation, str):
         try:
+            # Code of an installed module; nothing that a client sent ever gets here.
             annotation = eval(annotation, namespace)
         except NameError as missing:
             used = (missing.name or "").removeprefix("_")
+            # Imported already and missing all the same: raise, or this would loop for ever.
             if used not in namespace.get("_USES", ()) or f"_{used}" in namespace:
                 raise
             namespace[f"_{used}"] = import_module(f"{_PACKAGE}.{used}")
@@ -46,6 +49,7 @@ def field_annotations(kind: type[Any]) -> dict[str, tuple[Any, str]]:
 def _is_of_the_class(annotation: Any) -> bool:
     """Whether an annotation says that the attribute is the class's, not its objects'."""
     if isinstance(annotation, str):
+        # By its text alone: to evaluate it would import message modules that nobody needs yet.
         return annotation.startswith(("ClassVar", "typing.ClassVar"))
     return annotation is ClassVar or get_origin(annotation) is ClassVar
 

@@ -1,18 +1,18 @@
 """What differs between two versions of the standard, computed from the catalogue.
 
 Properties are compared by their path, through all interfaces: those that only one version has,
-those of another type or format, enumerations with other values. Bounds of numbers are not compared:
-what an older client may ask beyond them is `invalidData`, in whichever version it is said.
+those whose type or format differs, enumerations with other values. Bounds of numbers are not compared:
+a request from an older client that exceeds them is `invalidData` in any version.
 
 Most differences need nothing, by rule. Up: a property that an older version lacks is absent,
 which every handler allows. Down: what the older version lacks is left out (`adaptation`), and
 what only the older version has is no loss where no property is required. The rest needs an adapter,
 or a reason why it needs none (`needed`, `open_differences`):
 
-- what an older client may say in a request that the next version says otherwise, or not at all;
-- what an older client is used to read in an answer that the next version says elsewhere or not at all;
-- values of an answer that the older version lacks: left out, the answer would say less;
-- texts of another format (`formats` gives the reasons that hold everywhere).
+- what an older client may say in a request that the next version says differently, or not at all;
+- what an older client expects in an answer that the next version puts elsewhere or omits;
+- values in an answer that the older version lacks: without them the answer would say less;
+- texts whose format differs (`formats` gives the reasons that hold everywhere).
 """
 
 from __future__ import annotations
@@ -30,12 +30,13 @@ __all__ = ["Difference", "compare", "differences", "messages", "needed", "open_d
 
 Schema = dict[str, Any]
 Kinds = dict[str, tuple[str, ...]]
+# Definitions may refer to themselves, so the walk through them has to be bounded.
 _DEPTH = 14
 
 
 @dataclass(frozen=True, order=True)
 class Difference:
-    """One property that two versions do not say alike.
+    """One property on which two versions differ.
 
     Attributes:
         path: of the property in the payload; `*` stands for any key, `[]` for each element.
@@ -102,6 +103,7 @@ def needed(part: Part, difference: Difference) -> bool:
     if difference.kind == "values":
         if part == "request":
             return bool(difference.went)
+        # An error code the older version lacks is replaced elsewhere: see `versions.completion_code`.
         return bool(difference.came) and difference.path != "errorCode"
     if difference.kind == "format":
         return (difference.went[0], difference.came[0]) not in FORMATS

@@ -1,16 +1,16 @@
 """Whether a value is exactly what an annotation says, all the way down.
 
-`msgspec` checks what it reads from bytes, but does not look into objects that are there already,
-and Python lets anything be anything. So what code that we did not write hands over is taken apart here,
-member by member, before anyone hashes it, counts with it or writes it down:
+`msgspec` checks what it reads from bytes, but does not look into objects that already exist, and Python
+lets anything be anything. So whatever a vendor's code hands over is taken apart here, member by member,
+before anything hashes it, counts with it or writes it down:
 
     checked(tuple[ItemsMoved, ...], moved)      the value, or Mismatch: [0].count is int -3; ...
 
-A whole number is an `int`, not a bool, a float, or a number of another library; without bounds of its
-own it is one that JSON can carry. Text can be written as UTF-8. A `Decimal` is finite and of at
-most 40 digits before and behind the point. `Literal`s, bounds and patterns (`msgspec.Meta`)
-are kept. Dataclasses, message classes and exceptions are looked into, whatever their subclass
-says of itself. A `Mapping` is copied, so that it stays as it was when it was checked.
+A whole number is an `int`, not a bool, a float, or a number of another library; if it has no bounds of
+its own, it must be one that JSON can carry. Text can be written as UTF-8. A `Decimal` is finite and has
+at most 40 digits before and behind the point. `Literal`s, bounds and patterns (`msgspec.Meta`) are
+respected. Dataclasses, message classes and exceptions are looked into, whatever a subclass claims about
+itself. A `Mapping` is copied, so that it stays as it was when it was checked.
 
 The functions that do this are made from the annotations once, when a class is first met.
 """
@@ -216,6 +216,7 @@ def _either(kinds: tuple[Any, ...]) -> Check:
             try:
                 return one(value)
             except Mismatch as wrong:
+                # The right class with a wrong part: say which part is wrong, not which classes would do.
                 if isinstance(kind, type) and issubclass(type(value), kind):
                     raise
                 expected.append(wrong.expected)
@@ -243,6 +244,7 @@ def _members(kind: Any, check_one: Check) -> Check:
     ordered = kind in (tuple, list)
 
     def check(value: Any) -> Any:
+        # `type(value)` and the base's own methods: a subclass may lie in `__class__`, `__len__`, `__iter__`.
         if not issubclass(type(value), kind):
             raise Mismatch(f"a {kind.__name__}", shown(value))
         if kind.__len__(value) > _MOST_MEMBERS:
@@ -286,6 +288,7 @@ def _mapping(is_dict: bool, check_key: Check, check_value: Check) -> Check:
         if is_dict or not issubclass(kind, Mapping):
             raise Mismatch(expected, shown(value))
         try:
+            # Iterating a foreign mapping may never end; one entry more than allowed is enough to refuse it.
             return [(key, value[key]) for key in islice(value, _MOST_MEMBERS + 1)]
         except Exception as fault:
             raise Mismatch(expected, f"a {cut(kind.__name__)} that raises {type(fault).__name__}") from None
@@ -327,9 +330,11 @@ class _Parts:
         if given is not kind:
             if not issubclass(given, kind):
                 raise Mismatch(f"of class {kind.__name__}", shown(value))
+            # A vendor's subclass is checked, and made anew, as the class of this package nearest to it.
             nearest = next(base for base in given.__mro__ if own_module(base) or base is kind)
             if nearest is not kind and issubclass(nearest, kind):
                 return checker(nearest)(value)
+        # Not made in `__init__`: a class may refer to itself, and its checker must be registered first.
         parts = self._parts
         if parts is None:
             parts = self._parts = self._made()
@@ -342,6 +347,7 @@ class _Parts:
             except Mismatch as wrong:
                 raise wrong.inside(name) from None
             except Exception as fault:
+                # An attribute of a vendor's subclass may be a property, which may raise anything.
                 raise Mismatch("there", f"an attribute that raises {type(fault).__name__}", name) from None
             if exact is not member:
                 changed = True
@@ -393,9 +399,11 @@ def _exception(kind: Any) -> Check:
             changed = changed or exact is not member
         if not changed:
             return value
+        # Past `__init__`, whose arguments differ between the exception classes.
         plain: Any = own.__new__(own)
         plain.__dict__.update(taken)
         plain.args = (taken.get("description", ""),)
+        # The original stays reachable, with its traceback.
         plain.__cause__ = value
         return plain
 

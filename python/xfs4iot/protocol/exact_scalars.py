@@ -19,6 +19,7 @@ Check = Callable[[Any], Any]
 
 _LARGEST = 2**53
 """Whole numbers up to here pass through JSON, whoever reads it."""
+# The same bound as `wire` sets for numbers that clients send.
 _MOST_DIGITS = 40
 
 
@@ -44,6 +45,7 @@ def whole(least: int, most: int) -> Check:
     """Whole numbers between bounds."""
 
     def check(value: Any) -> Any:
+        # Not isinstance, which would let True pass as 1.
         if type(value) is not int or not least <= value <= most:
             raise Mismatch(f"an int from {least} to {most}", shown(value))
         return value
@@ -72,6 +74,7 @@ def decimal(value: Any) -> Any:
     if type(value) is int and abs(value) <= _LARGEST:
         return Decimal(value)
     if type(value) is Decimal and value.is_finite():
+        # A few characters such as 1E+999999 are gigabytes once written out: the exponent is what to bound.
         exponent = value.as_tuple().exponent
         assert isinstance(exponent, int)
         if value.adjusted() < _MOST_DIGITS and exponent >= -_MOST_DIGITS:
@@ -86,6 +89,7 @@ def text(value: Any) -> Any:
     if type(value) is not str:
         if not issubclass(type(value), str):
             raise Mismatch("text (str)", shown(value))
+        # Not `str(value)`: a subclass may override `__str__`.
         value = str.__str__(value)
     if not value.isascii():
         try:
@@ -109,6 +113,7 @@ PLAIN: Mapping[type[Any], Check] = {
 def literal(options: tuple[Any, ...]) -> Check:
     """One of some values, and of the same type."""
     expected = "one of " + ", ".join(map(repr, options)) if len(options) > 1 else repr(options[0])
+    # By type, because 1, 1.0 and True are equal and hash alike.
     by_type: dict[type[Any], frozenset[Any]] = {}
     for option in options:
         by_type[type(option)] = by_type.get(type(option), frozenset()) | {option}
@@ -129,6 +134,7 @@ def bounded(kind: Any, inner: Check, limits: msgspec.Meta) -> Check:
         least = limits.ge if limits.ge is not None else limits.gt + 1 if limits.gt is not None else -_LARGEST
         most = limits.le if limits.le is not None else limits.lt - 1 if limits.lt is not None else _LARGEST
         return whole(int(least), int(most))
+    # Searched, not matched, further down: msgspec does not anchor patterns either.
     pattern = re.compile(limits.pattern) if limits.pattern is not None else None
 
     def fits(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Objects of booleans, by which the standard says which of several things are meant or can be done."""
+"""Objects of booleans, which the standard uses to say which of several things are meant or supported."""
 
 from __future__ import annotations
 

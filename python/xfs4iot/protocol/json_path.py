@@ -1,9 +1,9 @@
 """Where in a payload the mistake is: the JSON path of what did not fit.
 
-The decoder names the way to a mistake, but not the key where the way leads through free keys
+The decoder names the path to a mistake, but not the key where that path leads through free keys
 (`$.currencies[...]`). The key is found by asking the decoder again with half of that object's
-keys, and half of those: a few decodes of ever smaller payloads. In a very long payload it is not
-looked for, since other clients wait meanwhile.
+keys, then half of those: a few decodes of ever smaller payloads. Very long payloads are not searched,
+since other clients would have to wait.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ def located(wrong: Exception) -> tuple[str, str]:
     text = text[:1].lower() + text[1:]
     for said, meant in _WORDS.items():
         text = text.replace(said, meant)
+    # Nested decoders append their parts one after the other, the outermost last.
     return text, "$" + "".join(path.rstrip("`") for path in reversed(paths))
 
 
@@ -59,9 +60,11 @@ def pointed(
         while len(node) > 1:
             items = list(node.items())
             middle = len(items) // 2
+            # `node` is a part of `content`: what is left in it is what the decoder is asked about.
             _keep(node, items[:middle])
             if _mistake(content, decode) != mistake:
                 _keep(node, items[middle:])
+        # In neither half alone: better no key than a wrong one.
         if _mistake(content, decode) != mistake:
             return mistake
         ((key, node),) = node.items()

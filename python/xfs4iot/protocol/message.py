@@ -2,7 +2,7 @@
 
 A message is a `msgspec.Struct`: decoded and checked in one step, `camelCase` on the wire,
 `snake_case` in Python; a property that is absent or null is None, and None is not written.
-Parts of Common.Status are observed, so that a change of one is told to clients. A few objects
+Parts of Common.Status are observed, so that clients learn of every change. A few objects
 of the standard mix properties of their own with free keys (counts by cash item, for example);
 those are plain classes whose free keys are the dict `additional`.
 """
@@ -127,4 +127,5 @@ def _converted(value: Any, kind: Any, name: str, hook: Any) -> Any:
         return msgspec.convert(value, kind, dec_hook=hook)
     except msgspec.ValidationError as wrong:
         text, path = located(wrong)
+        # A plain ValueError, for msgspec adds the outer path to one from a hook, but not to its own error.
         raise ValueError(f"{text} - at `$.{name}{path[1:]}`") from None

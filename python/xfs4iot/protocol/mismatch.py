@@ -1,4 +1,4 @@
-"""What is said of a value that is not what it must be: where, what it is, and what was expected."""
+"""How a wrong value is described: where it stands, what it is, and what was expected."""
 
 from __future__ import annotations
 
@@ -49,6 +49,7 @@ def shown(value: Any) -> str:
     kind = type(value)
     if value is None:
         return "None"
+    # Python refuses to write an int of more than 4,300 digits, and is slow before that.
     if kind is int and value.bit_length() > 200:
         return f"an int of {value.bit_length()} bits"
     if kind in (bool, int, float, Decimal):
@@ -58,6 +59,7 @@ def shown(value: Any) -> str:
         return f"str {cut(value)!r}"
     try:
         return f"{cut(str(kind.__name__))} object" if kind not in CONTAINERS else kind.__name__
+    # A metaclass can make even `__name__` raise.
     except Exception:
         return "an object"
 

@@ -1,8 +1,8 @@
 """Strings where the standard has a number: refused, though the decoder reads decimals from strings.
 
 `"50"`, `" 50 "`, `"5_0"`, `"NaN"` and digits of other scripts are all decimals to Python. The
-decoder cannot be told otherwise, so a payload that was decoded is looked at once more, but only
-if its class has decimals and one of its strings begins like one of them.
+decoder cannot be configured otherwise, so a decoded payload is looked at once more, but only if its
+class has decimals and one of its strings starts like a number.
 """
 
 from __future__ import annotations
@@ -51,10 +51,12 @@ def refuse(kind: Any, payload: bytes) -> None:
 
 def _found(kind: Any, content: Any, path: str) -> str | None:
     """The path of the first string in the place of a number."""
+    # Prunes the walk: most branches of a payload cannot hold a decimal.
     if not _has_decimals(kind):
         return None
     parts = _parts(kind)
     if isinstance(content, str):
+        # Where text is allowed as well, a string of digits is simply text.
         return path if parts.number and not parts.text else None
     inside: Iterable[tuple[str, Any, Any]] = ()
     if isinstance(content, dict):
@@ -112,6 +114,7 @@ def _has_decimals(kind: Any) -> bool:
         parts = _parts(open_.pop())
         if parts.number:
             return True
+        # Types may contain themselves: without `seen` this would never end.
         new = {*parts.named.values(), parts.free, parts.element} - seen
         seen |= new
         open_.extend(new)

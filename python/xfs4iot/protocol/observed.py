@@ -1,12 +1,12 @@
-"""Structs that take only what their annotations say, and structs that tell when they are set.
+"""Structs that accept only what their annotations say, and structs that report when they are set.
 
 A device class states its capabilities and its live status by setting attributes of message classes.
-What is not the standard's is refused there, in the line that is wrong: `Mismatch`, a `ValueError`,
-names the attribute and what it may be. The parts of the status also tell when they are set. Changes
+Anything outside the standard is refused on the very line that is wrong: `Mismatch`, a `ValueError`,
+names the attribute and what it may be. The parts of the status also report when they are set. Changes
 inside lists and dicts are not seen: set the attribute to a new list.
 
-Some attributes of the status the framework keeps, as far as the device does not: `leave` says which,
-`keep` sets one. An attribute that was set in the usual way belongs to its setter, and is not kept any more.
+The framework keeps some attributes of the status up to date unless the device does: `leave` says which,
+`keep` sets one. An attribute that was set in the usual way belongs to its setter, and is no longer kept.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from xfs4iot.protocol import exact
 
 __all__ = ["CheckedStruct", "ObservedStruct", "bind", "keep", "leave"]
 
+# Kept in `__dict__` beside the struct's fields, where no encoder or comparison sees them.
 _OBSERVER = "_observer"
 _KEPT = "_kept"
 
@@ -41,7 +42,7 @@ def _exact(struct: msgspec.Struct, name: str, value: Any) -> Any:
 
 
 class CheckedStruct(msgspec.Struct):
-    """A struct whose attributes take only what their annotations say."""
+    """A struct whose attributes accept only what their annotations say."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, _exact(self, name, value))
@@ -77,6 +78,7 @@ def keep(struct: ObservedStruct, name: str, value: Any) -> bool:
         return False
     if getattr(struct, name) != value:
         setattr(struct, name, value)
+        # Setting it has just taken it out, as any setter would: put it back.
         kept.add(name)
     return True
 

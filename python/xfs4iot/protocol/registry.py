@@ -148,6 +148,7 @@ def is_command(name: str) -> bool:
     """Whether any version of the standard has a command of this name."""
     if name in COMMANDS or name in _commands:
         return True
+    # OLDER lists commands and events together; only the name tells them apart.
     return any(name in names and not name.endswith("Event") for names in OLDER.values())
 
 

@@ -1,8 +1,8 @@
 """What must never reach a log: PINs, keys, card data, tokens, nonces and biometric data.
 
 The catalogue marks some properties as sensitive, and says that its marks are incomplete.
-This module adds what the standard's sense demands. A property is masked by its name, in
-any spelling, at any depth, in any message: rather one value too many than one card number in a log.
+This module adds what the spirit of the standard demands. A property is masked by its name, in
+any spelling, at any depth, in any message: better one value too many than one card number in a log.
 """
 
 from __future__ import annotations
@@ -136,6 +136,7 @@ def masked(message: bytes | str) -> str:
         return Ready(f"{MASK} ({len(message)} characters, too many for a log)")
     try:
         content = msgspec.json.decode(message)
+        # A bare text, number or list has no names to judge it by: all of it is masked.
         text = msgspec.json.encode(_mask(content, not isinstance(content, dict), True)).decode()
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return Ready(f"{MASK} ({len(message)} characters that are not JSON)")
@@ -154,8 +155,10 @@ def _mask(content: Any, text: bool, numbers: bool) -> Any:
 
 
 def _property(name: str, value: Any, text: bool, numbers: bool) -> Any:
+    # A client may send any name: cut it before the work; no known one is as long.
     plain = _plain(name[:200])
     if plain in _PLAIN:
+        # Inside something that is masked entirely, `value` and `keys` lose their exemption.
         return _mask(value, True, (text and numbers) or plain not in _COUNTED)
     if not isinstance(value, dict) and (plain == "payload" or (plain not in _HARMLESS and is_secret(name))):
         return _mask(value, True, True)

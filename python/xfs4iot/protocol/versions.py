@@ -6,11 +6,11 @@ its requests are adapted up, completions and events down.
 The rule. The version in a command's header decides in which version of the standard its
 acknowledge, events and completion are written; without one the client speaks 2021-1. Where
 several versions of the standard have a message in the same version, what the client chose for
-this message by Common.SetVersions decides, then what it has shown of itself by a message or a
+this message by Common.SetVersions decides, then what it has revealed by a message or a
 choice that only one version has, then the older version: clients in the field cannot be changed,
 and a newer one can always say so. Unsolicited events follow the choice made for them, else what
-the client has shown, else how it was answered last. A client that has not spoken gets them as
-the newest version has them: it may be of any, and learns the state by Common.Status before it acts.
+the client has revealed, else how it was last answered. A client that has not spoken gets them in the
+newest version: it may speak any, and reads the state with Common.Status before it acts.
 """
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ def _versions(name: str, specification: str) -> tuple[str, str] | None:
 
 def _order(version: str) -> tuple[int, int]:
     major, _, minor = version.partition(".")
+    # As numbers, for as text 10.0 would come before 9.0.
     return int(major), int(minor)
 
 
@@ -243,6 +244,7 @@ class ConnectionVersions:
                     raise errors.InvalidData(f"$.{kind}.{name}: version {major} is not served; {known}")
                 chosen[name] = fitting
         self._chosen |= chosen
+        # The header of SetVersions counts too: only clients of 2021-1 give no version in it.
         may_be = [one for one in SPECIFICATIONS if (one == _WITHOUT_VERSION) == (version is None)]
         shown = [one for one in may_be if all(one in fitting for fitting in chosen.values())]
         if len(shown) == 1:
@@ -254,6 +256,7 @@ class ConnectionVersions:
         return self.current if chosen is None or self.current in chosen else chosen[0]
 
 
+# Bounded, because the versions come from clients.
 @lru_cache(maxsize=4096)
 def _fitting(name: str, version: str) -> tuple[str, ...]:
     """The versions of the standard that have this version of a command, oldest first."""
@@ -271,6 +274,7 @@ def _fitting(name: str, version: str) -> tuple[str, ...]:
         for specification, versions in known.items()
         if major in {_order(one)[0] for one in versions}
     )
+    # A minor version nobody has: served as the newest that shares its major version.
     return nearly[-1:]
 
 

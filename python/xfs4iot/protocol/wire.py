@@ -50,8 +50,11 @@ _MOST_DIGITS = 40
 _LARGEST_INTEGER = 2**63 - 1
 """What the ledger, and most clients, can hold."""
 _ALIKE = bytes.maketrans(b"123456789E", b"000000000e")
+# As long as `_LARGEST_INTEGER`, or with an exponent. Strings match as well, which costs a second look only.
 _EXTREME = (b"0" * 19, b"0e0", b"0e+", b"0e-")
+# Strings come first in the pattern, so that digits inside them are consumed, not rewritten.
 _LENGTHY = re.compile(rb'"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?')
+# A cheap first look: most payloads have nothing to shorten.
 _MAYBE_LENGTHY = re.compile(rb"\d\.\d*0[,}\]]|\d[eE][+-]?\d")
 
 
@@ -89,6 +92,7 @@ def _bounded(digits: str) -> Decimal:
     try:
         number = Decimal(digits)
     except ArithmeticError:
+        # Too extreme even for Decimal; infinity has no exponent and is refused below.
         number = Decimal("Infinity")
     exponent = number.as_tuple().exponent
     if not isinstance(exponent, int) or number.adjusted() >= _MOST_DIGITS or exponent < -_MOST_DIGITS:
@@ -148,6 +152,7 @@ def _resolve(module: str) -> None:
         name = open_.pop()
         if name in _resolved:
             continue
+        # Before its imports are followed: modules refer to one another in circles.
         _resolved.add(name)
         own = vars(import_module(name))
         for used in own.get("_USES", ()):

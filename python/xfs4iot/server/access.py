@@ -2,8 +2,8 @@
 
 A client is known by its certificate (fingerprint, subject or a name in it), by a bearer token,
 or by the address it comes from; the first rule that fits gives it a name, the commands it may
-use and, if it reads no other, a dialect. A client that
-no rule fits is `anonymous`, with an allow list of its own. A request that comes from a web
+use and, if the rule names one, a dialect. A client that no rule fits is `anonymous`, with an
+allow list of its own. A request that comes from a web
 page (it has an `Origin`) is refused unless the origin is listed: a page in a browser must
 not drive an ATM.
 """
@@ -113,6 +113,7 @@ class ClientRule:
             bearer: its bearer token; None without one.
             address: the IP address it comes from.
         """
+        # With no property to compare, every test below would pass for everybody.
         if self._fits_nobody:
             return False
         if self.address is not None and not _is_in(address, self.address):
@@ -157,6 +158,7 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
 def _is_in(address: str, network: str) -> bool:
     """Whether an IP address is, or lies in, `network`; IPv4 is the same when it comes by IPv6."""
     try:
+        # A link-local IPv6 address comes with its zone, as in `fe80::1%eth0`.
         place = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return False
@@ -186,6 +188,7 @@ def _san(name: str) -> str:
     if colon and kind.lower() in _NO_HOSTS:
         return f"{kind.lower()}:{rest}"
     try:
+        # One IPv6 address has many spellings; this gives the canonical one.
         return str(ipaddress.ip_address(name))
     except ValueError:
         return ascii_name(name)

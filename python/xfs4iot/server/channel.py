@@ -1,10 +1,10 @@
-"""The way of one client's messages: frames in, frames out, and how it ends.
+"""One client's messages: frames in, frames out, and how the connection ends.
 
 What arrives is handled on the spot: every message in it, then all answers leave in one send,
-without a task being woken (see `transport.readers`). What other tasks have to say (events,
-completions of queued commands) is put in the same outgoing buffer and leaves together. Nobody
-ever waits for a client: while it takes no answers its messages are not read; what events pile
-up for it is bounded; and a client that does not read for too long is disconnected.
+without waking a task (see `transport.readers`). What other tasks send (events, completions of
+queued commands) goes into the same outgoing buffer and leaves together. Nobody ever waits for a
+client: while it takes no answers, its messages are not read; the events that pile up for it are
+bounded; and a client that does not read for too long is disconnected.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class _Host(Protocol):
 
 
 class Channel(ABC):
-    """One client's connection as far as it carries messages; what becomes of them says the session."""
+    """One client's connection as a carrier of messages; the session decides what becomes of them."""
 
     __slots__ = (
         "_closing",
@@ -136,6 +136,7 @@ class Channel(ABC):
         except (trio.BrokenResourceError, trio.ClosedResourceError) as gone:
             self.log.debug("connection lost: %s", gone)
         finally:
+            # Before `_ended`: the commands it cancels must complete without writing to the stream.
             self._closing = True
             self.service.deadlines.drop(self._silence)
             self._ended()
@@ -151,6 +152,7 @@ class Channel(ABC):
         if not self._said_goodbye:
             return
         try:
+            # Closing with unread input makes TCP reset the connection and discard what is on its way.
             while await self._stream.receive_some():
                 pass
         except (trio.BrokenResourceError, trio.ClosedResourceError):
@@ -160,6 +162,7 @@ class Channel(ABC):
         """Handle what has arrived, and send every answer that is ready."""
         self.last_received = trio.current_time()
         items = self._receiver.receive(data)
+        # The oldest last, since `_handle` pops from the end; older leftovers go behind the new.
         items.reverse()
         if self._inbox:
             items += self._inbox
@@ -179,6 +182,7 @@ class Channel(ABC):
                     self._other(item)
                 if self._out_bytes > _FLUSH_BYTES:
                     self._flush()
+                    # The client does not keep up; `_write` comes back for the rest of the inbox.
                     if self._written is not None:
                         break
         except Exception:
@@ -198,6 +202,8 @@ class Channel(ABC):
             case _core.Ping():
                 self.send(_core.pong(item.payload))
             case _core.Close():
+                # 1005 means that the frame had no code, and must never be sent itself. `_closing` is set
+                # after the send, which drops everything from then on.
                 self.send(_core.close(_NORMAL if item.code == 1005 else item.code))
                 self._closing = True
             case _core.Violation():
@@ -215,6 +221,7 @@ class Channel(ABC):
             self.log.warning("disconnected: it does not read, %d bytes are waiting for it", self._out_bytes)
             self.abort()
         elif not self._handling and not self._flush_due and self._written is None:
+            # Nobody is about to flush: one task collects all that is added before it runs.
             self._flush_due = True
             self.service.nursery.start_soon(self._flush_soon)
 
@@ -239,11 +246,13 @@ class Channel(ABC):
             return
         if sent < len(data) or self._stream.has_unsent:
             self._written = trio.Event()
+            # Back-pressure: no more commands are read from a client that takes no answers.
             self._reading.pause()
             self.service.nursery.start_soon(self._write, data[sent:])
 
     async def _write(self, data: bytes) -> None:
         """Send `data` and what is added meanwhile to a client that is slower than we are."""
+        # `_out` is always emptied in place, never replaced, so this stays the live buffer.
         out, written = self._out, self._written
         assert written is not None
         try:
@@ -253,6 +262,7 @@ class Channel(ABC):
                 if scope.cancelled_caught:
                     self.log.warning("disconnected: it took no data for %g s", self.limits.send_seconds)
                     self.abort()
+                # Also the way out after `abort`, which has emptied `out`.
                 if not out:
                     break
                 data = b"".join(out)
@@ -276,6 +286,7 @@ class Channel(ABC):
         now, idle = trio.current_time(), self.limits.idle_seconds
         silent = now - self.last_received
         if silent < idle:
+            # Set anew only here: moving the deadline with every message would cost each of them.
             self._listen(self.last_received + idle)
         elif silent < 2 * idle:
             self.send(_core.ping())

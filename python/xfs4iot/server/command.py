@@ -1,10 +1,10 @@
 """One command from acceptance to completion.
 
 A command is `waiting` in its service's queue, then `running`, then `done`; a command
-that answers at once goes straight to `done`, or, if it finds that this takes long, is
-`running` beside the queue before. Exactly one completion leaves, from `complete`, whoever
-ends the command: its handler, a cancel, its deadline, the end of the service. This module
-also holds the one place where exceptions become completions.
+that answers at once goes straight to `done` or, if that would take long, is first `running`
+beside the queue. Exactly one completion is sent, by `complete`, whoever ends the command: its
+handler, a cancel, its deadline, or the end of the service. This module also holds the one
+place where exceptions become completions.
 """
 
 from __future__ import annotations
@@ -261,6 +261,7 @@ class Command(Generic[SentEvent]):
 
     async def run(self, later: Later | None = None) -> None:
         """Run the handler, or what it has left for later, under the command's deadline and complete."""
+        # Cancelled after its task was started, before the task first ran.
         if self.completion_code is not None:
             return
         outcome: object = None
@@ -273,6 +274,7 @@ class Command(Generic[SentEvent]):
                     outcome = await answer
                 except Exception as fault:
                     outcome = fault
+        # The scope absorbs what it cancelled itself, so this comes from outside.
         except trio.Cancelled:
             self.complete(errors.Canceled(f"{self.name} was cancelled: the service ends"))
             raise

@@ -1,4 +1,4 @@
-"""Awaiting a vendor's code so that whatever it raises is its own fault, and nobody else's.
+"""Awaits a vendor's code so that whatever it raises harms nothing else.
 
 A device class may raise what ends programs: `SystemExit`, `KeyboardInterrupt`, `GeneratorExit`, a
 `trio.Cancelled` that it kept from somewhere, a group of all of these. It may await what trio
@@ -33,6 +33,7 @@ def vetted(awaitable: Awaitable[_Result]) -> Generator[Any, Any, _Result]:
         while True:
             if _is_of_trio(message):
                 foreign = 0
+                # trio only ever sends: an error arrives as a value too, unwrapped by its own code inside.
                 answer = yield message
                 message = inner.send(answer)
             elif foreign < _MOST_FOREIGN:
@@ -74,6 +75,7 @@ async def fault_of(awaitable: Awaitable[Any]) -> BaseException | None:
     except BaseException as fault:
         if is_ctrl_c(fault):
             raise
+        # Raises if this task really is cancelled; otherwise a `Cancelled` is one the class had kept.
         await trio.lowlevel.checkpoint_if_cancelled()
         return fault
     return None

@@ -1,9 +1,9 @@
 """What is due when: one heap and one sleeping task, instead of a timer for each.
 
 The task sleeps until the earliest deadline and is woken when an earlier one comes in; while
-nothing is due, nothing turns. What is no longer due is only marked, for nothing is searched
-for in a heap; when more than half of the heap is marked it is built anew, so that a client
-whose commands all end long before their timeouts does not make it grow.
+nothing is due, nothing runs. A dropped deadline is only marked, since searching a heap is slow;
+when more than half of the heap is marked it is rebuilt, so that a client whose commands all end
+long before their timeouts does not make it grow.
 """
 
 from __future__ import annotations
@@ -75,10 +75,13 @@ class Deadlines:
             with trio.move_on_at(self._heap[0].at if self._heap else math.inf):
                 await self._earlier.wait()
             now = trio.current_time()
+            # Look at `self._heap` anew each time: `due` may add to it, and `drop` may replace it. Marked
+            # ones on top go too, or the task would wake up for them.
             while self._heap and (self._heap[0].at <= now or self._heap[0].due is None):
                 due = (first := heapq.heappop(self._heap)).due
                 if due is None:
                     self._marked -= 1
                 else:
+                    # Before the call, so that a `drop` from inside it does not count a mark.
                     first.due = None
                     due()

@@ -201,6 +201,7 @@ class Interface(Generic[_Device]):
         for kind in cls.__mro__:
             for name, function in vars(kind).items():
                 mark: Handled | None = getattr(function, "__xfs_handles__", None)
+                # A subclass comes first in the MRO, so its override hides the base's mark.
                 if mark is not None and name not in seen:
                     seen.add(name)
                     yield mark
@@ -232,6 +233,7 @@ class Interface(Generic[_Device]):
         functions = tuple(one.function for one in mark.checks if one.function is not None)
         if not functions:
             return body
+        # Two variants, so that an immediate command never costs a coroutine.
         if not mark.waits:
 
             def answer(request: Any, command: Command) -> Any:

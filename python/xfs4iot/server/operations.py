@@ -1,7 +1,7 @@
 """Calls of a vendor's class, kept apart from the service that makes them.
 
-A device class is code that we do not know: it may raise anything, return anything, or not
-return. So each call runs in a task of its own, and the command only waits for it. When the
+A device class is unknown code: it may raise anything, return anything, or never return. So
+each call runs in a task of its own, and the command only waits for it. When the
 limit is over the call is cancelled; a call that does not react to that (it waits in a thread,
 or shields itself) is left behind and the device counts as stuck: its command completes, and
 nothing else is asked of the device until the call has come back, for a class must not be
@@ -57,6 +57,7 @@ class _Call:
     async def run(self, device: Device | None, name: str, arguments: tuple[Any, ...]) -> None:
         try:
             with self.scope:
+                # Even the look-up and the plain call may raise, so they belong inside the `try`.
                 self.result = await vetted(getattr(device, name)(*arguments))
                 self.returned = True
         except BaseException as fault:
@@ -137,6 +138,7 @@ class Operations:
             )
         limit = self.limit if limit is None else limit
         if self._ending:
+            # The service has only seconds left in all; no call may take its usual time.
             limit = min(limit, _GRACE_SECONDS)
         call = _Call(where, moving, limit)
         self._calls.add(call)
@@ -147,10 +149,12 @@ class Operations:
                 await call.ended.wait()
                 in_time = True
         finally:
+            # However the wait ended (limit, cancel, end of the service), the call must not run on unseen.
             if not in_time:
                 await self._give_up(call)
         if call.fault is not None:
             failed = self._failed(where, call.fault, moving)
+            # An exception must not become its own cause.
             if failed is call.fault:
                 raise failed
             raise failed from call.fault
@@ -216,6 +220,7 @@ class Operations:
         call.scope.shield = False
         call.scope.cancel()
         with trio.move_on_after(_GRACE_SECONDS) as patience:
+            # This often runs while the command itself is cancelled.
             patience.shield = True
             await call.ended.wait()
         if not call.ended.is_set():
@@ -255,6 +260,7 @@ class Operations:
             moving: only one that moves something takes it back.
         """
         status = self._device.status.common if self._device is not None else None
+        # Any other state was set by the class itself or by an earlier failure, and stays.
         if status is not None and status.device == "online":
             status.device = "hardwareError"
             self._blamed = moving

@@ -1,7 +1,7 @@
 """The publisher: one port, TLS, and the way from a connection to the service it asks for.
 
-Every connection has a task of its own from the first byte, so that a slow handshake
-holds up nobody. It passes the limits, TLS and the WebSocket upgrade, each with a time
+Every connection has its own task from the first byte, so a slow handshake holds up nobody
+else. It passes the limits, TLS and the WebSocket upgrade, each with a time
 limit, and is then routed by its path: `/xfs4iot/v1.0` is the publisher's own endpoint,
 `/xfs4iot/v1.0/<Name>` a service, in upper or lower case, with or without a slash at the end.
 """
@@ -159,6 +159,7 @@ class Publisher:
                 try:
                     if self.credentials is not None:
                         nursery.start_soon(self.credentials.watch)
+                    # All at once: a device that is slow to open must not delay the others.
                     async with trio.open_nursery() as starting:
                         for service in (self.endpoint, *self.services.values()):
                             starting.start_soon(services.nursery.start, service.run)
@@ -225,6 +226,7 @@ class Publisher:
                 if listener.fileno() < 0:
                     return
                 _log.error("a connection could not be accepted: %s", problem)
+                # Probably out of file descriptors; without a pause this loop would spin.
                 await trio.sleep(0.1)
                 continue
             nursery.start_soon(self._connection, connection, address)

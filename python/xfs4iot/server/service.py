@@ -2,7 +2,7 @@
 
 The queue. Commands that move hardware run one at a time, in the order they came, by the
 service's one worker. A waiting command that is cancelled or runs out of time is completed
-on the spot and merely skipped later, so nothing is ever searched for in the queue.
+on the spot and skipped when its turn comes, so the queue is never searched.
 Commands that only read run beside the queue.
 """
 
@@ -42,7 +42,7 @@ _END_SECONDS = 3.0
 
 
 class _Interface(Protocol):
-    """The rules of one interface, as far as the engine deals with them."""
+    """The rules of one interface, as the engine sees them."""
 
     name: ClassVar[str]
 
@@ -117,9 +117,9 @@ class Service:
         self.authorise: Callable[[Peer, str], None] = lambda peer, command: None
         """Raises `AuthorizationRequired` if this client may not use this command; set by the publisher."""
         self.observer: Callable[[str], None] | None = None
+        """Told the name of each event that is sent, and of each command that has succeeded."""
         self.filters: dict[str, Callable[[Any, bytes | None], bytes | None]] = {}
         """What of an event, by its name in a version, a connection is told; None for nothing."""
-        """Told the name of each event that is sent, and of each command that has succeeded."""
         self.deadlines = Deadlines()
         self._queue: deque[Command] = deque()
         self._waiting = 0
@@ -161,6 +161,7 @@ class Service:
         for interface in self.interfaces.values():
             self._offer(interface)
         if device is not None:
+            # Last: what opening and `start` have set is the baseline, not a change to announce.
             self._changes = StatusChanges(device.status)
         self.status_pending = False
 
@@ -235,6 +236,7 @@ class Service:
                     continue
             began = trio.current_time()
             fault = await fault_of(self._watch(device, failures > 0))
+            # `run` returned by itself: the class needs no task of its own, the device stays in use.
             if fault is None:
                 return
             self.log.error("%s.run failed", type(device).__name__, exc_info=fault)
@@ -260,6 +262,8 @@ class Service:
 
     async def _end(self) -> None:
         """Complete what is open, say goodbye to every client, let go of the device; within seconds."""
+        # Shielded, for this task is cancelled by now and every wait would end at once. Movements get
+        # their time first; what still runs after that is given up and drained a second time.
         with trio.CancelScope(shield=True, deadline=trio.current_time() + _END_SECONDS):
             await self.drain()
         self.operations.end()
@@ -279,6 +283,7 @@ class Service:
             if command.completion_code is None:
                 command.complete(errors.Canceled(f"{command.name} was cancelled: the service ends"))
         while any(session.commands for session in self.sessions):
+            # No checkpoint between the test above and the wait: no completion can be missed.
             self._completed = trio.Event()
             await self._completed.wait()
 
@@ -292,6 +297,7 @@ class Service:
         try:
             await session.run(first)
         finally:
+            # First, so that what the interfaces broadcast now goes to the others only.
             self.sessions.discard(session)
             for interface in self.interfaces.values():
                 interface.disconnected(session)
@@ -350,6 +356,7 @@ class Service:
                 self._arrived = trio.Event()
                 await self._arrived.wait()
             command = self._queue.popleft()
+            # It completed while it waited; `left_queue` has counted it out already.
             if command.completion_code is not None:
                 continue
             self.left_queue(command)
@@ -376,6 +383,7 @@ class Service:
             self._token.run_sync_soon(self._thread_event, event)
             return
         entry, payload = told(event)
+        # A list, not a generator inside `any`: every interface must see the event.
         held = [interface.observe(event) is True for interface in self.interfaces.values()]
         if not any(held):
             self._broadcast(entry, payload)
@@ -410,6 +418,7 @@ class Service:
             else:
                 for command in session.commands.values():
                     if command.running and versions.raises(command.name, entry.name, specification):
+                        # Only once per connection, even if several of its commands could carry it.
                         session.send_event(entry, payload, command.request_id, specification)
                         break
 
@@ -446,6 +455,7 @@ class Service:
 
     def flush_status(self) -> None:
         """Tell every client what has changed in the status since they were last told."""
+        # Cleared first: `_broadcast` flushes what is pending and would come back here.
         self.status_pending = False
         if self._changes is None:
             return
@@ -453,6 +463,7 @@ class Service:
             changed = self._changes.take()
             if not changed:
                 return
+            # Decoded only as a check: the class may have set what the standard does not allow.
             wire.decode(common.StatusChangedEvent, payload := orjson.dumps(changed))
         except Exception as wrong:
             self.log.error("the device class set a status that cannot be told to clients: %s", wrong)

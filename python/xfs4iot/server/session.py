@@ -81,6 +81,7 @@ class Session(Channel):
         self.commands: dict[int, Command] = {}
 
     def _ended(self) -> None:
+        # A copy: a waiting command completes here and thereby leaves `commands`.
         for command in list(self.commands.values()):
             command.cancel()
 
@@ -115,6 +116,7 @@ class Session(Channel):
                 "tooManyRequests",
                 "too many commands are waiting; send this one again when others have completed",
             )
+        # Acknowledged before it is looked at: what is wrong from here on is said in a completion.
         self.send(_core.acknowledge(name, request_id, version and (self._acknowledged_in or version)))
         if self.limits.log_messages and _log.isEnabledFor(logging.DEBUG):
             self.log.debug("← %s %d %s", name, request_id, masked(message.payload or b"{}"))
@@ -124,6 +126,7 @@ class Session(Channel):
             if handler is None:
                 raise service.unsupported(name)
             specification = self.versions.specification_for(name, version)
+            # Before decoding: a client that may not use the command learns nothing about its payload.
             service.authorise(self.peer, name)
             entry = handler.entry
             payload = message.payload
@@ -140,6 +143,7 @@ class Session(Channel):
             return self._complete_unaccepted(message, failed, registry.NEWEST)
         command = Command(self, handler, message, specification, request, self.last_received)
         if handler.immediate:
+            # Entered in `commands` only if it stays open; mostly it has been answered by then.
             if (later := command.answer_at_once()) is not None:
                 self.commands[request_id] = command
                 service.nursery.start_soon(command.run, later)
@@ -184,6 +188,7 @@ class Session(Channel):
         """Send the completion of `command` and free its request id."""
         if command.queued:
             self.service.left_queue(command)
+        # Clients must have been told what the command changed before they see it complete.
         if self.service.status_pending:
             self.service.flush_status()
         self.commands.pop(command.request_id, None)
@@ -191,6 +196,7 @@ class Session(Channel):
             self.service.command_completed()
         if code == "success" and self.service.observer is not None:
             self.service.observer(command.name)
+        # Not earlier: the bookkeeping above is due for a lost connection as well.
         if self._closing:
             return
         if _log.isEnabledFor(logging.INFO):

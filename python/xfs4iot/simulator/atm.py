@@ -67,5 +67,6 @@ def atm(
         for device in devices
     ]
     for one in services:
+        # Not for `Simulator` itself: scenarios follow what the devices' services do.
         one.observer = partial(simulator.player.seen, one.name)
     return [*services, control]

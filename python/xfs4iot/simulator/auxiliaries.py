@@ -170,6 +170,7 @@ class SimulatedAuxiliaries(SimulatedDevice, devices.Auxiliaries):
         ups = self.status.auxiliaries.ups
         if self._mains:
             goal = _LOW if self._charge < _LOW else 1.0
+            # A little more than needed, lest rounding leave the charge just short of the goal.
             return None if self._charge >= 1.0 else (goal - self._charge) / self._fill + 1e-6
         if ups is None or not ups.engaged or self._charge <= 0:
             return None
@@ -223,6 +224,7 @@ class SimulatedAuxiliaries(SimulatedDevice, devices.Auxiliaries):
     def switch_mains(self, request: SwitchMains) -> None:
         """The mains fail, or come back."""
         self._pass_time()
+        # The time so far has been accounted for with the mains as they were.
         self._mains = request.on
         self._show_ups()
         self._changed.set()

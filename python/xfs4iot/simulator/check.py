@@ -225,6 +225,7 @@ class SimulatedCheck(SimulatedDevice, devices.Check):
             self.take_cheques(Request())
         if state.presented:
             raise errors.CommandError("positionNotEmpty", "items are in the slot that were given back")
+        # Kept for GetNextItem, which draws in further items under the same wishes.
         self._request = request
         if not state.slot:
             self._came = trio.Event()
@@ -346,6 +347,7 @@ class SimulatedCheck(SimulatedDevice, devices.Check):
         state.operation, state.stored, state.places = events.operation, {}, {}
         self._truth.save()
         failure: errors.XfsError | None = None
+        # Copied, as items leave the stacker in the loop.
         for item in list(state.stacker):
             wish = state.wishes.get(str(item.number), state.wishes.get("0", "customer"))
             target = "customer" if rollback else wish
@@ -360,6 +362,7 @@ class SimulatedCheck(SimulatedDevice, devices.Check):
                 state.stored[target] = state.stored.get(target, 0) + 1
             state.places[str(item.number)] = target
             self._truth.save()
+        # After a failure the items still inside keep their wishes for the next attempt.
         state.wishes = {} if failure is None else state.wishes
         self._truth.save()
         if state.presented:
@@ -454,6 +457,7 @@ class SimulatedCheck(SimulatedDevice, devices.Check):
         await self._time()
         if (failure := self._pocket_fails(target)) is not None:
             return devices.MediaRetracted(failure=failure)
+        # By identity: two cheques may be equal without being the same piece of paper.
         moved = {id(item) for item in items}
         state.stacker = [item for item in state.stacker if id(item) not in moved]
         state.presented = [item for item in state.presented if id(item) not in moved]

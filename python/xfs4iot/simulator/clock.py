@@ -1,9 +1,9 @@
 """The time of the simulated devices.
 
-It runs with the real one until it is stopped; from then on it moves only when it is told to, so
-that a test waits for nothing and sees every moment it wants to see. A movement of many steps
-reckons each step from the one before (`Timeline`), not from when it woke up: one advance by ten
-seconds carries it through all the steps that these ten seconds hold.
+It follows real time until it is stopped; from then on it moves only when told to, so that a test
+waits for nothing and sees every moment it wants to see. A movement of many steps times each step
+from the one before (`Timeline`), not from when it woke up: one advance of ten seconds carries it
+through all the steps that fit into them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["Clock", "Timeline"]
 
 
 class Clock:
-    """A clock that can be stopped and moved forward; starts at 0 and runs, from when trio runs."""
+    """A clock that can be stopped and moved forward. It starts at 0 and runs once trio does."""
 
     def __init__(self) -> None:
         self._shown = 0.0
@@ -57,20 +57,24 @@ class Clock:
         self._wake()
 
     def _wake(self) -> None:
+        # Whoever waits holds the old event; the next wait needs one that is not set yet.
         self._moved.set()
         self._moved = trio.Event()
 
     async def until(self, moment: float) -> None:
         """Wait until it shows `moment`; a checkpoint in any case."""
         await trio.lowlevel.checkpoint()
+        # Tolerant of rounding: steps that add up to one advance may exceed it by a sliver, and a stopped
+        # clock would never make up for that.
         while (left := moment - self.now) > 1e-9:
             moved = self._moved
+            # Looping, since the clock may have been stopped, started or advanced meanwhile.
             with trio.move_on_after(math.inf if self._stopped else left):
                 await moved.wait()
 
 
 class Timeline:
-    """The steps of one movement, each as long as it takes after the one before."""
+    """The steps of one movement, each timed from the one before."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -8,8 +8,8 @@
         def take_card(self, request: TakeCard) -> None: ...
 
 That is `Simulator.TakeCard`: its name, its request and its completion follow from the method, so that
-nothing else has to be announced. Every request may name the `service` it is meant for, which it must
-where several have the command.
+nothing else needs declaring. Every request may name the `service` it is meant for, and must where
+several have the command.
 """
 
 from __future__ import annotations

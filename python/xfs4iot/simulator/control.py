@@ -7,9 +7,9 @@ Its commands come in the same envelope as all others, so that any client can scr
     Simulator.GetFaults        what can fail
     Simulator.StopClock, Simulator.StartClock, Simulator.Advance
     Simulator.GetTruth         where everything really is
-    Simulator.Play             a scenario: all of this by itself, moment by moment
+    Simulator.Play             a scenario: all of this, moment by moment, without a client
 
-and those that each device brings (`simulator.commands`). Where several devices have the same command
+and those that each device adds (`simulator.commands`). Where several devices have the same command
 or fault, `service` says which one is meant. Times are in milliseconds of the devices' clock.
 """
 

@@ -1,4 +1,4 @@
-"""What all simulated devices have in common: the world they are in, their settings, chance and faults."""
+"""What all simulated devices share: their world, their settings, chance and faults."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ class DeviceSettings:
 
 
 class SimulatedDevice(Device):
-    """A device of a simulated ATM, to be derived from beside the device classes of its interfaces.
+    """The base of every simulated device, derived from together with the device classes of its interfaces.
 
         class SimulatedBarcodeReader(SimulatedDevice, devices.BarcodeReader):
             FAULTS = {"blind": Fault("lasts", "the scanner sees nothing")}
 
     Args:
         name: of the service.
-        options: settings of the device, as in its table of a profile; what they do not say is as in
-            the default profile.
+        options: settings of the device, as in its table of a profile; anything they leave out is
+            as in the default profile.
         world: what it shares with the other devices of the ATM.
         alone: arguments of a `World` of its own, where it shares none: `seconds`, `state`, `seed`.
 
@@ -55,7 +55,7 @@ class SimulatedDevice(Device):
         Settings: a frozen dataclass: what a profile may say of this kind of device. Its method
             `mistakes`, if it has one, yields what no single value shows: the way to it, and a text.
         FAULTS: what can be injected, by name.
-        takes_tokens: whether its commands can need end-to-end tokens.
+        takes_tokens: whether its commands may require end-to-end tokens.
         world: what it shares with the others.
         seconds: how long a movement takes.
         chance: its own stream of chance.
@@ -80,6 +80,7 @@ class SimulatedDevice(Device):
         self.seconds = float(self.options.get("seconds", self.world.seconds))
         self.chance = self.world.chance(name)
         table: dict[str, Fault] = {}
+        # From the base classes up, so that a derived class may redefine a fault of its base.
         for kind in reversed(type(self).__mro__):
             table |= vars(kind).get("FAULTS", {})
         self.faults = Faults(table)

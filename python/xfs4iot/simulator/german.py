@@ -1,4 +1,4 @@
-"""A simulated German security module, with a message format of its own.
+"""A simulated German security module, with its own message format.
 
 The formats of the Deutsche Kreditwirtschaft are not public. This module keeps their rules as far as they
 are: its status, the order of messages, a MAC on each, a trace number that never repeats. A message is given
@@ -165,6 +165,7 @@ class SimulatedGerman(SecureDevice, devices.German):
             content = b"PINCMP" + self._compare()
         if self._open is not None and protocol not in ("pinCmp", self._open):
             raise errors.CommandError("protocolInvalid", f"an exchange by {self._open} goes on")
+        # Kept before the message is handed out, so that no number comes twice after a crash.
         self._module.trace += 1
         self._save()
         if protocol != "pinCmp":
@@ -192,6 +193,7 @@ class SimulatedGerman(SecureDevice, devices.German):
         if len(msg) < _TRACE_BYTES + _MAC_BYTES:
             raise errors.CommandError("formatInvalid", "$.msg is shorter than a trace number and a MAC")
         text, given = msg[:-_MAC_BYTES], msg[-_MAC_BYTES:]
+        # First of all: nothing in a message is looked at before its MAC is known to be right.
         if not bytes_eq(macs.mac("M3", "T", self._module.mac_key, text), given):
             raise errors.CommandError("macInvalid", "$.msg has another MAC")
         content, trace = text[:-_TRACE_BYTES], int.from_bytes(text[-_TRACE_BYTES:], "big")

@@ -1,4 +1,4 @@
-"""A simulated module that holds keys: loads them, verifies them, tells their check values, forgets them."""
+"""A simulated module that holds keys: loads and verifies them, gives their check values, forgets them."""
 
 from __future__ import annotations
 

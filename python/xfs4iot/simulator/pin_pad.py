@@ -122,6 +122,7 @@ class SimulatedPinPad(SecureDevice, devices.PinPad):
         natural = pin_blocks.ibm3624_pin(key, request.validation_data, request.dec_table, request.max_pin)
         expected = pin_blocks.reference_digits(natural, request.offset, request.no_leading_zero)
         compared = request.val_digits
+        # The rightmost digits count; the natural PIN may be longer than the one that was entered.
         return bytes_eq(pin[-compared:].encode(), expected[: len(pin)][-compared:].encode())
 
     async def local_visa(self, request: LocalVisaRequest) -> bool:
@@ -136,6 +137,7 @@ class SimulatedPinPad(SecureDevice, devices.PinPad):
             raise errors.CommandError("protocolNotSupported", "$.chipProtocol: chipT0 or chipT1")
         pin = "".join(map(str, self._pin()))
         block = int(f"2{len(pin):X}{pin}".ljust(16, "F"), 16)
+        # How far the block of 64 bits is shifted: what is left of the command behind it.
         bits = 8 * len(request.chip_data) - 8 * request.pin_pointer - request.pin_offset - 64
         if bits < 0 or request.pin_offset > 7:
             raise errors.CommandError(

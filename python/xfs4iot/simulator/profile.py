@@ -7,8 +7,8 @@
     kinds = ["CashDispenser"]
 
 A service is a table with the name of the service. `kinds` are rows of the table in `simulator.kinds`,
-several for a device of several interfaces; all else are settings of the device, which its classes
-declare as `Settings`. What a service does not say is as in the default profile.
+several for a device of several interfaces; everything else is a setting of the device, as its
+classes declare in `Settings`. What a service leaves out is as in the default profile.
 """
 
 from __future__ import annotations

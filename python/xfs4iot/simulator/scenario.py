@@ -1,4 +1,4 @@
-"""Scenarios: what hands, customers, bad luck and time do, moment by moment, without a client that says so.
+"""Scenarios: what hands, customers, bad luck and time do, moment by moment, without a client driving it.
 
     [[moment]]
     at = 2000                                        # milliseconds after the scenario begins
@@ -9,8 +9,8 @@
     delay = 3000                                     # milliseconds later
     do = [{ command = "Simulator.TakeItems", payload = { count = 2 } }]
 
-A moment comes once, on the devices' clock. `service` says whose event or command is meant, where it
-matters. `Simulator.Play` takes the same `moments` from a client.
+A moment comes once, on the devices' clock. Where it matters, `service` says whose event or command is
+meant. `Simulator.Play` takes the same `moments` from a client.
 """
 
 from __future__ import annotations
@@ -133,6 +133,7 @@ class Player:
         Raises:
             InvalidData: a moment is wrong; says which, and what is allowed.
         """
+        # All steps are checked before the first is started: a scenario plays whole or not at all.
         prepared = [
             (moment, self._prepared(f"$.moments[{number}]", moment)) for number, moment in enumerate(moments)
         ]
@@ -171,6 +172,7 @@ class Player:
         """An event has been sent, or a command has succeeded."""
         if not self._waiting:
             return
+        # Collected first, because the list is shortened in the loop.
         come = [one for one in self._waiting if one[0].after == name and one[0].service in (None, service)]
         for one in come:
             self._waiting.remove(one)
@@ -185,5 +187,6 @@ class Player:
         for name, request in steps:
             try:
                 await self._act(name, request)
+            # A step that fails must not end the nursery, which carries everything else that is to happen.
             except errors.XfsError as failure:
                 _log.warning("%s of the scenario failed: %s", name, failure)

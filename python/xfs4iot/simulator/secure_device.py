@@ -1,4 +1,4 @@
-"""What simulated devices with keys have in common: one secure part, whatever interfaces they have."""
+"""What simulated devices with keys share: one secure part, whatever their interfaces."""
 
 from __future__ import annotations
 
@@ -74,6 +74,7 @@ class SecureDevice(SimulatedDevice):
         self.loading = KeyLoading(self.secure)
         self.pins = Pins()
         for key, told in settings.keys.items():
+            # Keys kept from an earlier process stay: putting one anew would restart its DUKPT counter.
             if key not in self.secure.keys:
                 attributes = KeyAttributes(
                     usage=told.usage, algorithm=told.algorithm, mode_of_use=told.mode_of_use

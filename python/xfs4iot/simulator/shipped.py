@@ -1,4 +1,4 @@
-"""The profiles that come with the package, and what the default one says of each device."""
+"""The profiles that come with the package, and what the default one says about each device."""
 
 from __future__ import annotations
 

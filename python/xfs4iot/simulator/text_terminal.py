@@ -180,6 +180,7 @@ class SimulatedTextTerminal(SimulatedDevice, devices.TextTerminal):
         self._pictures: list[tuple[int, int, int, int, int]] = []
 
     def _seen(self) -> None:
+        # Copied: a watcher may remove itself while it is called.
         for watcher in tuple(self.watchers):
             watcher()
 
@@ -197,6 +198,7 @@ class SimulatedTextTerminal(SimulatedDevice, devices.TextTerminal):
             x = run.x
             for one in graphemes(run.text):
                 self._cells[run.y][x] = (one, run.attributes)
+                # A wide character takes two cells; the second stays empty.
                 if columns(one) == 2:
                     self._cells[run.y][x + 1] = ("", run.attributes)
                 x += columns(one)
@@ -231,6 +233,7 @@ class SimulatedTextTerminal(SimulatedDevice, devices.TextTerminal):
             self._require_plugged()
             if self._pressed and not self.faults.active("keysDead"):
                 return self._pressed.popleft()
+            # Unplugging wakes it as well, hence the check at the top of the loop.
             await self._key_came.wait()
 
     async def flush_keys(self) -> None:

@@ -1,8 +1,7 @@
 """The physical truth of the simulated devices: what is where, whatever the services' books say.
 
-Each device has a document of its own, a msgspec struct, in the one directory of the ATM. Each change
-is one whole file put in the place of the one before, so that a process that is killed at any moment
-leaves a state that existed.
+Each device has a document of its own, a msgspec struct, in the ATM's directory. Each change replaces
+the whole file at once, so that a process killed at any moment leaves behind a state that existed.
 """
 
 from __future__ import annotations
@@ -41,6 +40,7 @@ class Document(Generic[_State]):
         """Keep the state as it is now."""
         if self._file is None:
             return
+        # In the same directory: a replacement is atomic only within one file system.
         new = self._file.with_suffix(".new")
         new.write_bytes(msgspec.json.encode(self.state))
         os.replace(new, self._file)

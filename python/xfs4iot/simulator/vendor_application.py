@@ -53,6 +53,7 @@ class SimulatedVendorApplication(SimulatedDevice, devices.VendorApplication):
         return level or "basic"
 
     def _ended(self, number: int) -> None:
+        # Another program may have been started since; its end is not this one's.
         if self._running == number:
             self._running = None
             self.application_exited()

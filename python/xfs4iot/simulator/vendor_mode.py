@@ -118,6 +118,7 @@ class SimulatedVendorMode(SimulatedDevice, devices.VendorMode):
     def start_application(self, request: StartApplication) -> None:
         """An application on the ATM starts and registers."""
         name = request.name or "application"
+        # One of the same name that still runs would stay registered for ever.
         self.end_application(EndApplication(name=name))
         self._applications[name] = application = _Application(self, request)
         self.rules.join(application, name)

@@ -20,16 +20,16 @@ _State = TypeVar("_State")
 
 
 class World:
-    """The world that the devices of one ATM are in.
+    """The world that the devices of one ATM share.
 
     Args:
         state: directory where the devices' physical truth is kept; None keeps it in memory.
-        seconds: how long a movement takes, for devices that are told nothing else; 0 for no time.
+        seconds: how long a movement takes unless a device says otherwise; 0 for no time at all.
         seed: what all chance follows from.
         clock: whose time passes.
 
     Attributes:
-        nursery: where things that happen later wait; set while the service `Simulator` runs.
+        nursery: where things that are to happen later wait; set while the service `Simulator` runs.
     """
 
     def __init__(
@@ -66,5 +66,6 @@ class World:
 
     async def _act(self, moment: float, action: Callable[[], object]) -> None:
         await self.clock.until(moment)
+        # The occasion may be gone by now, a card taken already for example; that must not end the nursery.
         with suppress(errors.XfsError):
             action()

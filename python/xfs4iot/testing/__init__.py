@@ -3,7 +3,7 @@
     report = trio.run(check_device, MyDispenser)
     assert report.good, report.text()
 
-`xfs4iot check-device module:Class` and the pytest fixture `xfs4iot_check` are made of it.
+`xfs4iot check-device module:Class` and the pytest fixture `xfs4iot_check` are built on it.
 """
 
 from __future__ import annotations

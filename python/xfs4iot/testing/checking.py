@@ -5,9 +5,10 @@ a command asks for, once with each fault (`testing.faults`): each time with a ne
 a new ledger, up to the command that is struck. A power cut is what a ledger looks like that is copied while
 the operation runs: a service must start with the copy and settle what was open.
 
-Nothing is asserted of what the hardware does: an error code of the command is a good answer. Wrong are
-answers that the catalogue does not know, `internalError`, `hardwareError` of a device that nothing was done
-to, commands without a completion, a service that does not answer meanwhile, and books that do not add up.
+Nothing is assumed about what the hardware does: an error code of the command is a good answer. What counts
+as wrong: answers that the catalogue does not know, `internalError`, `hardwareError` from a device that
+nothing was done to, commands without a completion, a service that does not answer meanwhile, and books that
+do not add up.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ __all__ = ["check_device"]
 
 _NEVER_GOOD = ("internalError", "unsupportedCommand", "invalidMessage", "invalidCommand")
 _ONLY_WITH_FAULTS = ("hardwareError", "deviceNotReady", "timeOut", "canceled")
+# The command's timeout in ms, and the seconds its operation is held: well beyond it.
 _SLOW_MS, _BEYOND = 100, 0.3
 _SERVICE = "Device"
 
@@ -192,6 +194,7 @@ class _Check:
             except plans.Unfilled as lacking:
                 self._found(step.command, skipped=f"no unit gives a {lacking} to ask for")
                 continue
+            # What came between commands is not to be blamed on this one.
             bench.talk.problems.clear()
             self.told.errors.clear()
             try:
@@ -228,13 +231,16 @@ class _Check:
                         continue
                     with suppress(plans.Unfilled):
                         payload = plans.filled(step.payload, values)
+                        # The steps before bring the device into the state that the command needs.
                         if step.command != command:
                             await bench.talk.ask(step.command, payload, step.timeout)
                             continue
                         bench.talk.problems.clear()
+                        # Not earlier: other commands may call the same operation.
                         strike.armed = True
                         ended = await self._struck_command(bench, step, payload, strike, ledger, problems)
                         strike.armed = False
+                        # If not, a later step may get there with another payload.
                         if strike.reached.is_set():
                             break
                 problems += bench.talk.problems
@@ -266,6 +272,7 @@ class _Check:
 
         async def see() -> None:
             completed.append(outcome(await talk.completion(number)))
+            # If the command never calls the operation, `disturb` would wait for it for ever.
             nursery.cancel_scope.cancel()
 
         async def disturb() -> None:
@@ -276,6 +283,7 @@ class _Check:
                 await talk.ask("Common.Cancel", {"requestIDs": [number]})
             elif strike.fault == "power cut":
                 _copy(ledger, ledger.with_suffix(".copy"))
+            # Before the release: a command that is held must not hold up another.
             if strike.fault != "raising" and outcome(await talk.ask("Common.Status")) != "success":
                 problems.append("Common.Status was not answered meanwhile")
             strike.release.set()
@@ -286,6 +294,7 @@ class _Check:
                 nursery.start_soon(disturb)
         except* NoAnswer as silent:
             problems.append(str(_first(silent)))
+        # Also when `disturb` was cancelled: the operation must not be held any longer.
         strike.release.set()
         ended = completed[0] if completed else ""
         if strike.fault == "raising" and strike.reached.is_set() and ended != "hardwareError":
@@ -334,6 +343,7 @@ class _Check:
 
 def _copy(ledger: Path, target: Path) -> None:
     """The files of a ledger as they are at this moment."""
+    # Not `-shm`: SQLite makes that index of the WAL anew.
     for suffix in ("", "-wal"):
         source = ledger.with_name(ledger.name + suffix)
         if source.exists():

@@ -1,4 +1,4 @@
-"""A client that believes nothing: every message it receives is held against the catalogue."""
+"""A client that trusts nothing: every message it receives is checked against the catalogue."""
 
 from __future__ import annotations
 
@@ -50,12 +50,14 @@ class Conversation:
         header = message["header"]
         kind, name = header["type"], header["name"]
         if kind == "acknowledge" and header.get("status"):
+            # A refusal: no completion will follow, so it stands in for one.
             self._completions[header["requestId"]] = {"header": {"completionCode": header["status"]}}
         elif kind == "completion":
             self._check_completion(name, header, message.get("payload"))
             self._completions[header["requestId"]] = message
         elif kind in ("event", "unsolicited"):
             self._decode(name, registry.event(name).payload, message.get("payload"))
+        # A trio event cannot be cleared: wake those that wait, and begin a new one.
         self._arrived.set()
         self._arrived = trio.Event()
 

@@ -56,4 +56,5 @@ def struck(kind: type[Any], operation: str, fault: Struck) -> type[Any]:
         return await whole(self, *arguments, **named)
 
     faulty.__name__ = operation
+    # Name and module stay, so that what names the class reads as without the fault.
     return type(kind.__name__, (kind,), {operation: faulty, "__module__": kind.__module__})

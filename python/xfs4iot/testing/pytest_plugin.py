@@ -1,4 +1,4 @@
-"""For the suites of vendors: the fixture `xfs4iot_check`, which every pytest has where xfs4iot is installed.
+"""For vendors' test suites: the fixture `xfs4iot_check`, there for pytest wherever xfs4iot is installed.
 
 def test_my_dispenser_is_sound(xfs4iot_check):
     xfs4iot_check(MyDispenser, {"port": "loop"}, stand_in=put_simulated_port)
@@ -28,6 +28,7 @@ def xfs4iot_check() -> Callable[..., Report]:
     """
 
     def check(kind: type[Device], options: Mapping[str, Any] | None = None, **settings: Any) -> Report:
+        # Here, because every run of pytest loads this plugin, most without using it.
         import trio
 
         from xfs4iot.testing import check_device

@@ -33,7 +33,7 @@ class Finding:
 
 @dataclass
 class Report:
-    """All that was found of one device class.
+    """Everything that was found about one device class.
 
     Attributes:
         device: name of the class.

@@ -1,6 +1,6 @@
 """Making certificates: a test authority, device and client certificates, signing requests.
 
-The test authority is for benches and tests: a certificate of its own, whose key lies on
+The test authority is for benches and tests: a self-signed certificate whose key lies on
 disk. A real installation sends the requests to the bank's authority. Every key is written
 with mode 0600.
 """
@@ -40,6 +40,7 @@ KeyKind = Literal["ecdsa", "rsa"]
 _AUTHORITY = "xfs4iot test authority"
 _AUTHORITY_DAYS = 3650
 _CERTIFICATE_DAYS = 365
+# Certificates begin this much earlier, so that a peer whose clock is slow accepts a new one.
 _CLOCK_SKEW = timedelta(hours=1)
 _USAGE = {"device": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOID.CLIENT_AUTH}
 
@@ -52,6 +53,7 @@ class TestAuthority:
         crl_url: where its revocation list is published, to be named in certificates; None names no place.
     """
 
+    # Its name makes pytest take it for a test class.
     __test__ = False
 
     def __init__(self, directory: Path) -> None:
@@ -225,6 +227,7 @@ def test_authority(directory: str | Path, *, make: bool = True) -> TestAuthority
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(public), critical=False)
             .sign(key, _hash(key))
         )
+        # The certificate last: where it exists, the authority is complete.
         write_key(directory / "ca.key", key)
         write_pem(directory / "ca.pem", certificate.public_bytes(Encoding.PEM))
     return TestAuthority(directory)
@@ -278,6 +281,7 @@ def install(contents: Iterable[tuple[Path, bytes]]) -> None:
         real = Path(os.path.realpath(file))
         ready.append((_write_beside(real, real.read_bytes(), ".old"), real.with_name(f"{real.name}.old")))
         ready.append((_write_beside(real, content, ".new"), real))
+    # From here on there are only renames: whatever can run out of space has been written.
     for beside, place in ready:
         os.replace(beside, place)
 
@@ -287,6 +291,7 @@ def _write_beside(file: Path, content: bytes, suffix: str) -> Path:
     beside = _write_new(file.with_name(f".{file.name}{suffix}"), content, 0o600)
     if hasattr(os, "chown"):
         os.chown(beside, status.st_uid, status.st_gid)
+    # After chown, or for a moment the wrong group could read it.
     beside.chmod(status.st_mode & 0o777)
     return beside
 
@@ -297,11 +302,13 @@ def _replace(file: Path, content: bytes, mode: int) -> None:
 
 
 def _write_new(file: Path, content: bytes, mode: int) -> Path:
+    # Never opened if it exists: that would keep an old mode, or follow a link.
     file.unlink(missing_ok=True)
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "wb") as output:
         output.write(content)
         output.flush()
+        # On disk before the rename, or a power failure could leave an empty file in its place.
         os.fsync(output.fileno())
     return file
 
@@ -310,6 +317,7 @@ def _subject(name: str) -> x509.Name:
     """`name` as a common name, or as it is if it is a whole subject such as `CN=atm17,O=Bank`."""
     if re.match(r"[A-Za-z]+=", name):
         return x509.Name.from_rfc4514_string(name)
+    # X.509 limits a common name to 64 characters.
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
 
 

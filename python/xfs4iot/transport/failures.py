@@ -1,7 +1,7 @@
 """What can be wrong with TLS, in words that say what to do.
 
-OpenSSL reports an error as a reason of its own, an alert of the peer as one of a hundred
-names, a certificate that does not verify as a number. Here each becomes one sentence.
+OpenSSL has its own reasons for errors, dozens of names for the peer's alerts, and numbers
+for certificates that do not verify. Here each becomes one sentence.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["CredentialsRefused", "TLSBroken", "TLSError", "explain", "explain_ve
 
 
 class TLSError(Exception):
-    """TLS cannot be had; the text says why."""
+    """TLS cannot be established; the text says why."""
 
 
 class CredentialsRefused(TLSError):
@@ -87,6 +87,7 @@ def explain(error: SSL.Error, peer: str) -> str:
     details = error.args[0] if error.args and isinstance(error.args[0], list) else []
     reasons = [str(reason) for *_, reason in details if reason]
     for reason in reasons:
+        # Such as `tlsv1 alert unknown ca`: what the peer says explains more than what is found here.
         _, alert, name = reason.partition(" alert ")
         if alert:
             return f"{peer} {_ALERTS.get(name, f'ended the connection with alert {name!r}')}"
@@ -114,6 +115,7 @@ _VERIFICATION = {
     Codes.ERR_CRL_HAS_EXPIRED: "cannot be checked: the revocation list of its issuer has expired",
     Codes.ERR_CRL_NOT_YET_VALID: "cannot be checked: the revocation list of its issuer is not valid yet",
     Codes.ERR_CRL_SIGNATURE_FAILURE: "cannot be checked: its revocation list has a wrong signature",
+    # X509_V_ERR_EE_KEY_TOO_SMALL, CA_KEY_TOO_SMALL and CA_MD_TOO_WEAK by number.
     66: "or a certificate of its chain has a key that is too weak",
     67: "comes from an authority whose key is too weak",
     68: "or a certificate of its chain has a signature that is too weak",

@@ -245,6 +245,7 @@ def unpack(content: bytes, password: str) -> tuple[tuple[x509.Certificate, ...],
     while issuer := next((one for one in rest if one.subject == chain[-1].issuer), None):
         if issuer.subject == issuer.issuer:
             break
+        # Otherwise two certificates that name each other would go round forever.
         rest.remove(issuer)
         chain.append(issuer)
     return tuple(chain), key

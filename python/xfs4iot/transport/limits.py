@@ -11,7 +11,7 @@ __all__ = ["Limits", "Refused"]
 
 
 class Refused(Exception):
-    """A connection is one too many; the text says which limit was reached."""
+    """There is no room for another connection; the text says which limit was reached."""
 
 
 class Limits:
@@ -58,6 +58,7 @@ class Limits:
         finally:
             self._count -= 1
             self._open[whose] -= 1
+            # A Counter keeps its zeros, and would grow with every address ever seen.
             if not self._open[whose]:
                 del self._open[whose]
 
@@ -70,6 +71,7 @@ def _host(address: str) -> str:
         return address
     if not isinstance(parsed, IPv6Address):
         return address
+    # As IPv6 networks, all IPv4 clients would fall into one /64.
     if parsed.ipv4_mapped is not None:
         return str(parsed.ipv4_mapped)
     return str(IPv6Network((parsed, 64), strict=False))

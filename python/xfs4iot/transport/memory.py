@@ -1,8 +1,8 @@
 """Gives memory back to the system when a crowd has left.
 
-What connections held is free when they end, but free for this process: the C library keeps
-it, for a few long-lived blocks lie between what was freed. A device's computer has other
-work to do, so when half of the connections are gone, the pages that are free are returned.
+When connections end, their memory becomes free, but only for this process: the C library
+keeps it, because a few long-lived blocks lie in between. A device's computer has other work
+to do, so when half of the connections are gone, the free pages are returned.
 """
 
 from __future__ import annotations

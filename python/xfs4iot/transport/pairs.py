@@ -60,6 +60,7 @@ Use = Literal["device", "client"]
 _USAGE = {"device": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOID.CLIENT_AUTH}
 _RSA_BITS = 2048
 _EC_BITS = 256
+# cryptography reads only the first list of a PEM file.
 _PEM_CRL = re.compile(rb"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", re.DOTALL)
 
 
@@ -161,6 +162,7 @@ def load_certificates(file: Path) -> tuple[x509.Certificate, ...]:
         found = tuple(x509.load_pem_x509_certificates(content))
         for one in found:
             _look_at(one)
+            # OpenSSL must be able to read it as well: it may refuse what cryptography accepts.
             crypto.X509.from_cryptography(one)
     return found
 
@@ -192,6 +194,7 @@ def load_crls(file: Path) -> tuple[x509.CertificateRevocationList, ...]:
         else:
             found = (x509.load_der_x509_crl(content),)
         for crl in found:
+            # Parts are parsed when they are asked for: here a damaged one is still refused by file name.
             crl.issuer.rfc4514_string()
             _ = crl.last_update_utc, crl.next_update_utc, crl.extensions, crl.signature_hash_algorithm
             _ = [one.extensions for one in crl]
@@ -306,6 +309,7 @@ def is_for(names: tuple[str, ...], host: str) -> bool:
     parent = wanted.partition(".")[2]
     for name in names:
         candidate = name.lower().rstrip(".")
+        # `*.com` is for nobody: a wildcard needs two labels behind it.
         if candidate == wanted or (candidate.startswith("*.") and "." in parent and candidate[2:] == parent):
             return True
     return False
@@ -351,6 +355,7 @@ def _weakness(certificate: x509.Certificate) -> str | None:
     if isinstance(public, ec.EllipticCurvePublicKey) and public.curve.key_size < _EC_BITS:
         return f"a key on curve {public.curve.name}; use P-256 or better"
     signed_with = certificate.signature_hash_algorithm
+    # A root is trusted as it is; the signature it gave itself proves nothing.
     own = certificate.issuer == certificate.subject
     if isinstance(signed_with, hashes.SHA1 | hashes.MD5) and not own:
         return f"a signature with {signed_with.name.upper()}"

@@ -35,6 +35,7 @@ from xfs4iot.transport.sessions import SESSION_SECONDS, Sessions
 __all__ = ["Handshake", "Material", "TLSConfig", "client_context", "observing_context", "server_context"]
 
 _CIPHERS_1_2 = b"ECDHE+AESGCM:ECDHE+CHACHA20:@SECLEVEL=2"
+# `?` marks a group that may be unknown; OpenSSL versions that do not know the mark take the second list.
 _GROUPS = (b"?X25519MLKEM768:X25519:P-256:P-384", b"X25519:P-256:P-384")
 _CIPHERS_1_3 = b"TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256"
 _ALPN = b"http/1.1"
@@ -144,6 +145,7 @@ def server_context(config: TLSConfig, material: Material | None = None) -> SSL.C
     contexts: list[tuple[SSL.Context, list[Pair]]] = []
     for pair in material.pairs:
         for context, held in contexts:
+            # A context holds one certificate for each kind of key, not two of the same kind.
             if set(held[0].names) == set(pair.names) and type(held[0].key) is not type(pair.key):
                 _use(context, pair)
                 held.append(pair)
@@ -207,6 +209,7 @@ def observing_context(found: dict[int, x509.Certificate], key: PrivateKey | None
     context = _context(SSL.TLS_CLIENT_METHOD)
     context.set_alpn_protos([_ALPN, _LOOKS])
     if key is not None:
+        # Only in TLS 1.2 does the cipher suite decide the kind of the device's key.
         context.set_max_proto_version(SSL.TLS1_2_VERSION)
         kind = b"aRSA" if isinstance(key, rsa.RSAPrivateKey) else b"aECDSA"
         context.set_cipher_list(b"ECDHE+AESGCM+%b:ECDHE+CHACHA20+%b:@SECLEVEL=2" % (kind, kind))
@@ -226,6 +229,7 @@ def _context(method: int) -> SSL.Context:
     context.set_tls13_ciphersuites(_CIPHERS_1_3)
     _restrict_groups(context)
     context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION)
+    # An idle connection then holds no record buffers.
     context.set_mode(SSL.MODE_RELEASE_BUFFERS | _NO_AUTO_CHAIN)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     return context
@@ -251,6 +255,7 @@ def _restrict_groups(context: SSL.Context) -> None:
 def _device_context(config: TLSConfig, material: Material) -> SSL.Context:
     context = _context(SSL.TLS_SERVER_METHOD)
     context.set_options(SSL.OP_CIPHER_SERVER_PREFERENCE)
+    # OpenSSL resumes no session with a verified client unless an id is set.
     context.set_session_id(b"xfs4iot")
     context.set_timeout(SESSION_SECONDS)
     context.set_alpn_select_callback(_select_protocol)
@@ -380,5 +385,6 @@ def _keylog(file: Path) -> Callable[[SSL.Connection, bytes], None]:
         with file.open("ab") as log:
             log.write(line + b"\n")
 
+    # Created here with its mode; the first write would leave it to the umask.
     file.touch(mode=0o600)
     return write

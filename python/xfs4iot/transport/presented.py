@@ -1,7 +1,7 @@
 """Which certificate a running device shows, seen from outside, as any client sees it.
 
-Nothing has to be known to the device for this: it shows its certificate before it asks
-for ours.
+The device need not know who asks: it shows its certificate before it asks for the
+client's.
 """
 
 from __future__ import annotations

@@ -123,6 +123,7 @@ class Readers:
 
     def __init__(self) -> None:
         selector = selectors.DefaultSelector()
+        # A selector without a descriptor of its own (on Windows) cannot be waited for.
         self._selector = selector if hasattr(selector, "fileno") else None
 
     async def run(self) -> None:
@@ -136,6 +137,7 @@ class Readers:
             await trio.lowlevel.wait_readable(waiting)
             for key, _ in selector.select(0):
                 reading: Reading = key.data
+                # One handled earlier in this round may have ended it.
                 if not reading.ended:
                     reading.ready()
 
@@ -149,6 +151,7 @@ class Readers:
             if self._selector is None:
                 await self._read_alone(reading)
             else:
+                # TLS may hold records that arrived with the handshake, which the selector never reports.
                 if reading._resumed is None:
                     reading.ready()
                 if not reading.ended:
@@ -175,6 +178,7 @@ class Readers:
     def _watch(self, reading: Reading) -> None:
         if self._selector is None or reading._fd != -1 or reading._resumed is not None:
             return
+        # Kept, because a closed stream no longer knows which descriptor to unregister.
         reading._fd = reading.stream.fileno()
         if reading._fd == -1:
             reading.end()

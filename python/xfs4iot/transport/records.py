@@ -1,6 +1,6 @@
-"""TLS records, as far as their headers tell: how many are whole.
+"""Counts whole TLS records by their headers.
 
-Each begins with five bytes, of which the last two are the length of what follows.
+A header has five bytes, the last two of which are the length of what follows.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ __all__ = ["RECORD", "WholeRecords"]
 
 RECORD = 16 * 1024
 """The most that a record holds."""
+# What TLS 1.2 allows encryption to add; TLS 1.3 allows less.
 _LONGEST = RECORD + 2048
 _HEADER = 5
 
@@ -38,6 +39,7 @@ class WholeRecords:
                 self._header_begun, self._body_left = bytes(data[start:]), 0
                 return count
             length = data[start + 3] << 8 | data[start + 4]
+            # OpenSSL should see and refuse it now, not after a body that may never come.
             if length > _LONGEST:
                 self._body_left = 0
                 return count + 1

@@ -1,9 +1,9 @@
 """The device's credentials over time: taken up at the start, replaced while it runs.
 
 A new certificate and key (or authorities, or revocation lists) serve new connections from
-the moment they were read and found good; open connections keep what they began with. What
-is not good is refused, and what serves goes on serving. Files are looked at every few
-seconds: a change is taken up when they have been still for one such interval, so that a
+the moment they were read and found good; open connections keep what they began with. Bad
+files are refused, and the old credentials stay in use. Files are checked every few seconds;
+a change is taken up once they have been left alone for one such interval, so that a
 certificate is not read before its key is there.
 """
 
@@ -51,10 +51,12 @@ class Credentials:
         self.config = config
         self.refusal: str | None = None
         self._warned: dict[str, int] = {}
+        # Looked at before they are read, so that a change in between is noticed at the next look.
         self._seen: _Seen = _look(config.files)
         self._take(config.load())
 
     def _take(self, material: Material) -> None:
+        # Made before anything is replaced: if it is refused, the old material and context both stay.
         context = server_context(self.config, material)
         self._material, self._context = material, context
 
@@ -136,6 +138,8 @@ class Credentials:
                     self.reload()
                 before = now
                 if trio.current_time() - renewed >= _TICKET_KEY_SECONDS:
+                    # A new context means new ticket keys. It is made from memory: the files may be
+                    # broken just now.
                     self._context = server_context(self.config, self._material)
                     renewed = trio.current_time()
 
@@ -184,6 +188,7 @@ class Credentials:
                 text = f"{what} expired on {end:%Y-%m-%d %H:%M} UTC: connections fail until it is renewed"
             else:
                 text = f"{what} expires on {end:%Y-%m-%d %H:%M} UTC, in {_in_words(left)}: renew it"
+            # With its end, so that a renewed one is warned of again when its time comes.
             found.append((f"{what} {end}", left.days, text))
         return found
 
@@ -203,5 +208,6 @@ def _look(files: tuple[Path, ...]) -> _Seen:
         except OSError:
             seen.append((file,))
         else:
+            # The inode too: a file moved into place can have the old one's time and size.
             seen.append((file, status.st_mtime, status.st_size, status.st_ino))
     return tuple(seen)

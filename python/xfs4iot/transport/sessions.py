@@ -1,8 +1,8 @@
 """How long a client's TLS sessions can be resumed.
 
 OpenSSL does not verify a resumed session anew: it believes the ticket. Each resumption gives a new
-ticket, so that a session could go on for ever. So the device notes at every full handshake until when what
-was verified is good: the earliest end of the client's certificate, of every authority in its chain
+ticket, so a session could go on forever. So the device notes at every full handshake how long what it
+verified stays good: until the earliest end of the client's certificate, of every authority in its chain
 and of the revocation lists, and no longer than two hours in any case. A resumption after that is
 turned away, and the client shakes hands anew.
 """
@@ -38,6 +38,7 @@ class Sessions:
         limits = [until, datetime.now(UTC) + timedelta(seconds=SESSION_SECONDS)]
         if self._lists_until is not None:
             limits.append(self._lists_until)
+        # Removed first, so that it moves to the end: the oldest entry is the one to go.
         self._until.pop(fingerprint, None)
         if len(self._until) >= _MOST:
             del self._until[next(iter(self._until))]

@@ -1,4 +1,4 @@
-"""TCP: a stream of little overhead, and listeners on exactly the addresses named.
+"""TCP: a low-overhead stream, and listeners on exactly the addresses named.
 
 Trio's own socket stream yields to the scheduler in every send and every receive, and asks
 the kernel before it waits. A server that answers each message needs only one of the two:
@@ -29,13 +29,14 @@ _LINGER_BYTES = 256 * 1024
 class SocketStream(trio.abc.HalfCloseableStream):
     """A TCP connection as a stream; takes the socket over.
 
-    `TCP_NODELAY` is set. Errors of the network come as `trio.BrokenResourceError`, use
+    `TCP_NODELAY` is set. Network errors are raised as `trio.BrokenResourceError`, use
     after closing as `trio.ClosedResourceError`.
     """
 
     __slots__ = ("_drained", "_sends", "_socket")
 
     def __init__(self, connection: trio.socket.SocketType | socket.socket) -> None:
+        # The plain socket instead of trio's, whose every call is a checkpoint.
         self._socket = socket.socket(
             connection.family, connection.type, connection.proto, connection.detach()
         )
@@ -66,6 +67,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
             self._sends += 1
             if self._sends >= _SENDS_WITHOUT_YIELDING:
                 self._sends = 0
+                # Shielded: everything was sent, and a cancellation here would say otherwise.
                 await trio.lowlevel.cancel_shielded_checkpoint()
             return
         self._sends = 0
@@ -83,6 +85,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
         """Wait until the kernel takes data again."""
         try:
             await trio.lowlevel.wait_writable(self._socket)
+        # ValueError: the socket was closed, and its descriptor is -1.
         except (OSError, ValueError) as problem:
             raise self._error(problem) from None
 
@@ -109,6 +112,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
                 raise self._error(problem) from None
             else:
                 self._drained = len(data) < size
+                # Shielded: the data has left the kernel, and a cancellation here would lose it.
                 await trio.lowlevel.cancel_shielded_checkpoint()
                 return data
         while True:
@@ -170,6 +174,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
     async def aclose(self) -> None:
         """Close; whoever waits in another task gets `trio.ClosedResourceError`."""
         if self._socket.fileno() != -1:
+            # Before closing: the number of a closed descriptor can be another socket's at once.
             trio.lowlevel.notify_closing(self._socket)
             self._socket.close()
         await trio.lowlevel.checkpoint()
@@ -201,10 +206,12 @@ async def open_listener(host: str, port: int) -> list[trio.socket.SocketType]:
         for family, kind, protocol, _, address in dict.fromkeys(found):
             listener = trio.socket.socket(family, kind, protocol)
             listeners.append(listener)
+            # On Windows SO_REUSEADDR lets other programs share the port; elsewhere it allows quick restarts.
             if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
             else:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # Otherwise `::` takes IPv4 as well, and 0.0.0.0 cannot be bound beside it.
             if family == socket.AF_INET6:
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             if port == 0 and len(listeners) > 1:

@@ -6,13 +6,13 @@ ever waits. So the only questions are who moves the bytes, and what a cancellati
 behind.
 
 - *One sender.* Ciphertext must leave in the order in which OpenSSL made it. `send_all`
-  sends, and the two ends of a connection's life (the handshake, and closing). What OpenSSL
+  and `send_now` send, never both at once, and so do the handshake and closing. What OpenSSL
   has to say while it reads (that it does not renegotiate) leaves with the data of a
-  `send_all` that is going on, or else at once, in a moment that no cancellation can cut.
+  `send_all` in progress, or else at once, shielded from cancellation.
   Therefore `receive_some` can run beside `send_all`, and be cancelled at any time without loss.
-- *A cancelled `send_all`* has sent nobody knows how much of a record; nothing can follow
-  it. The stream then receives still, and refuses to send. So does a cancelled handshake,
-  which leaves a stream that can only be closed.
+- *A cancelled `send_all`* may have sent any part of a record, and nothing can follow that.
+  The stream still receives, but refuses to send. A cancelled handshake leaves a stream that
+  can only be closed.
 - *Whole records.* The stream follows the lengths in the record headers. It asks OpenSSL
   for as many records as are complete, instead of asking until it says no: each no would
   be an exception.
@@ -49,7 +49,9 @@ __all__ = [
 ]
 
 _CHUNK = 4 * RECORD
+# Room for what the records add to the data, so that one read takes all of the ciphertext.
 _SLACK = 1024
+# The handshake may have taken in later records, uncounted: OpenSSL is asked until it wants more.
 _UNKNOWN = 1 << 30
 _GOODBYE_SECONDS = 1.0
 _PLAIN_HTTP = (b"GET ", b"POST ", b"HEAD ", b"PUT ", b"OPTIONS ", b"CONNECT ")
@@ -70,7 +72,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
 
     Args:
         stream: what carries it.
-        context: of `server_context` or `client_context`.
+        context: from `server_context` or `client_context`.
         server_side: whether this end is the device.
         server_hostname: at a client, the name or address of the device; its certificate must be
             for it.
@@ -167,6 +169,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
             try:
                 await self._shake_hands()
             except BaseException:
+                # Cancelled too: part of a flight may have left. A state that `aclose` has set is kept.
                 if self._state is _State.SHAKING_HANDS:
                     self._state = _State.FAILED
                 raise
@@ -188,6 +191,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
                 finished = False
             except (SSL.Error, TLSError) as problem:
                 raise await self._fail(problem) from None
+            # Sent even when finished: the last step leaves bytes of its own (Finished, session tickets).
             if outgoing := self._outgoing():
                 await self._stream.send_all(outgoing)
             if self._state is not _State.SHAKING_HANDS:
@@ -200,6 +204,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
             if first and self._server_side and data.startswith(_PLAIN_HTTP):
                 await self._answer_http()
             first = False
+            # Counts nothing yet, but keeps track of where in a record the bytes end.
             self._records.completed(data)
             connection.bio_write(data)
         try:
@@ -258,12 +263,14 @@ class TLSStream(trio.abc.HalfCloseableStream):
         """
         if self._state is not _State.OPEN:
             await self._open_for_sending()
+        # What the receiving task interjects also sets `_sending`, but is over soon: wait instead of refusing.
         if self._interjection is not None:
             await self._interjection.wait()
         if self._sending:
             raise trio.BusyResourceError("another task is sending on this connection")
         if self._unsendable is not None:
             raise trio.BrokenResourceError(self._unsendable)
+        # Before anything is encrypted, so that a cancellation that came earlier does no harm.
         await trio.lowlevel.checkpoint_if_cancelled()
         self._sending = True
         try:
@@ -278,6 +285,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
                 rest = memoryview(data)
                 while rest:
                     await self._stream.send_all(self._encrypt(rest[:_CHUNK]))
+                    # The connection may have failed or been closed while this waited.
                     self._check()
                     rest = rest[_CHUNK:]
         except BaseException as problem:
@@ -309,6 +317,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
             self._check()
         if self._unsendable is not None:
             raise trio.BrokenResourceError(self._unsendable)
+        # Ciphertext keeps its order: nothing new is encrypted before the rest has left.
         if self._sending or self._rest or self._state not in (_State.OPEN, _State.ENDED):
             return 0
         chunk = data if len(data) <= _CHUNK else data[:_CHUNK]
@@ -418,6 +427,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
         """Send what OpenSSL said while it read."""
         self._sending, self._interjection = True, trio.Event()
         try:
+            # Shielded: a half-sent record would damage all later sending. Bounded: the peer may not read.
             with trio.move_on_after(_GOODBYE_SECONDS, shield=True) as scope:
                 await self._stream.send_all(words)
             if scope.cancelled_caught:
@@ -442,6 +452,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
                 parts.append(connection.recv(RECORD))
                 self._whole -= 1
         except SSL.WantReadError:
+            # Some records hold no data for the caller, such as session tickets.
             self._whole = 0
         except SSL.ZeroReturnError:
             if not parts:
@@ -450,6 +461,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
         except SSL.Error as problem:
             if not parts:
                 raise
+            # The data before the damage is handed out first; the next call raises this.
             self._found = problem
         if not parts:
             return None
@@ -467,6 +479,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
             return
         goodbye = self._rest + self._goodbye()
         self._rest = b""
+        # Set before the wait: nothing may be sent behind the goodbye.
         self._unsendable = "the end of this side was sent already"
         await self._stream.send_all(goodbye)
         if isinstance(self._stream, trio.abc.HalfCloseableStream):
@@ -474,6 +487,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
 
     async def aclose(self) -> None:
         """Say goodbye if that can be done, and close; what other tasks do here breaks off."""
+        # First of all, so that tasks that wake during the goodbye find the stream closed.
         state, self._state = self._state, _State.CLOSED
         try:
             if state in (_State.OPEN, _State.ENDED) and not self._sending and self._unsendable is None:
@@ -497,6 +511,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
         try:
             while True:
                 parts.append(self._connection.bio_read(RECORD))
+                # A short read has emptied the buffer; asking again would cost an exception.
                 if len(parts[-1]) < RECORD:
                     break
         except SSL.WantReadError:

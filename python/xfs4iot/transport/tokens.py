@@ -1,8 +1,8 @@
 """Bearer tokens: 256 random bits that the client sends in its upgrade request.
 
 Only the hash is kept at the device. A token is random, so a plain SHA-256 is enough at
-rest: there is no dictionary to try, and checking stays cheap enough to be no lever for
-an attacker.
+rest: there is no dictionary to try, and checking is too cheap to serve an attacker who
+wants to keep the device busy.
 """
 
 from __future__ import annotations

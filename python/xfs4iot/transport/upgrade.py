@@ -33,6 +33,7 @@ __all__ = [
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _HEADER_BYTES = 16 * 1024
 _HEADERS = 100
+# A proxy in between might go by the first of two, and this server by the second.
 _SINGLE = frozenset({"host", "origin", "authorization", "sec-websocket-key", "sec-websocket-version"})
 _TLS_HANDSHAKE = 0x16
 _HOST = re.compile(
@@ -69,7 +70,7 @@ class Upgrade:
 
 
 class UpgradeRefused(Exception):
-    """The request is not served; the client is told so by HTTP.
+    """The request is not served; the client gets an HTTP answer that says why.
 
     Attributes:
         status: HTTP status.
@@ -161,6 +162,7 @@ class UpgradeReader:
         if asked and (named is None or not _is_host(named["host"])):
             raise UpgradeRefused(400, f"Host: {asked} names no host.")
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
+        # Past the end of the request, so that all h11 still holds is what came after it.
         self._http.next_event()
         return Upgrade(
             path=target,

@@ -1,7 +1,7 @@
 """CardReader: taking cards in, reading and writing them, moving them, and talking to their chips.
 
-Where the card is (`media`) and whether its chip is powered (`chipPower`) the service keeps, from what the
-device's operations end with and what its sensors tell:
+The service keeps track of where the card is (`media`) and whether its chip is powered (`chipPower`), from the
+results of the device's operations and from its sensors:
 
     media        is left by
     notPresent   ReadRawData, WriteRawData: entering, present; Move from a unit
@@ -16,9 +16,9 @@ device's operations end with and what its sensors tell:
     poweredOff   an ATR: online; a mute chip: hardwareError
     online       ChipIO: busy while it lasts; ChipPower off; the card leaves its place
 
-An ATR belongs to one insertion: it is void when the card is released, moved, taken, or the reader reset. What
-moves is booked before and after (`movement`); how a card is taken in is in `reading` and `state`, contactless
-transactions are in `contactless`. Tracks, chip data and keys reach no log.
+An ATR belongs to one insertion: it is void once the card is released, moved or taken, or the reader reset.
+Movements are booked before and after (`movement`); taking a card in is in `reading` and `state`, contactless
+transactions are in `contactless`. Tracks, chip data and keys are never logged.
 """
 
 from __future__ import annotations
@@ -133,6 +133,7 @@ class CardReader(ReaderState):
         if not sources:
             return None
         with trio.CancelScope(shield=True):
+            # Shielded: the wait for a card can be given up, reading one that is in cannot.
             content = await self.ask_card(devices.CardReader.read_card, sources, insertion)
         if "chip" in sources:
             self.show_read(content.chips)
@@ -187,6 +188,7 @@ class CardReader(ReaderState):
                 self.device._chip_contact = "off"
             raise
         finally:
+            # Only if it is still busy: a card that left meanwhile has set the status already.
             if self.device.status.card_reader.chip_power == "busy":
                 self.show_chip("online" if self.device._chip_contact == "on" else "hardwareError")
         memory = request.chip_protocol is None and self.device.memory_chip_protocols
@@ -211,6 +213,7 @@ class CardReader(ReaderState):
                 self.require_real(place)
 
         async def ask(events: devices.MovingCard) -> devices.CardsReset:
+            # Taken before the call, to notice a card that the customer takes while the reset still runs.
             takings = self.device._card_takings
             done = await self.service.operations.ask(
                 devices.CardReader.reset, to, unit, events, moving=True, believe=possible
@@ -282,6 +285,8 @@ class CardReader(ReaderState):
     )
     async def emv_cless_configure(self, request: messages.EMVClessConfigure, command: Command) -> None:
         """`CardReader.EMVClessConfigure` 3.0: in the place of the configuration before, or not at all."""
+        # Together with keeping it: otherwise a cancel between the two leaves a device that forgets at the
+        # next start.
         with trio.CancelScope(shield=True):
             await self.ask(
                 devices.CardReader.emv_cless_configure, contactless.configuration(request), moving=True

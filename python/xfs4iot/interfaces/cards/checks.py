@@ -1,4 +1,4 @@
-"""What is looked at before a card reader does something."""
+"""Checks before a card reader does something."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ __all__: list[str] = []
 
 _CAPABILITY = {"track1Front": "frontTrack1"}
 
+# The gaps are the sentinels: % and ? of track 1, ; and ? of the others.
 _ALPHANUMERIC = re.compile(rb"[\x20-\x24\x26-\x3e\x40-\x5f]*")
 _NUMERIC = re.compile(rb"[\x30-\x3a\x3c-\x3e]*")
 _CONTENT = {"track1": (_ALPHANUMERIC, 76), "track2": (_NUMERIC, 37), "track3": (_NUMERIC, 104)}
@@ -172,6 +173,7 @@ def card_at_source(on: ReaderState, request: messages.Move) -> None:
     source = request.from_ or ""
     if source in ("exit", "transport"):
         here = {"entering": "exit", "present": "transport", "latched": "transport"}.get(on.media or "", "")
+        # If the service does not know where the card is, the device decides.
         if on.media in (None, "unknown") or source == here:
             return
     elif on.cards_in(source):
@@ -183,6 +185,7 @@ def card_at_source(on: ReaderState, request: messages.Move) -> None:
 def target_free(on: ReaderState, request: messages.Move) -> None:
     """whether another card is where it is to go"""
     if request.to in ("exit", "transport"):
+        # Between exit and transport it is the same card that moves, and cannot be in its own way.
         if request.from_ not in ("exit", "transport") and on.media in ("present", "latched", "entering"):
             raise errors.CommandError("occupied", "$.to: a card is in the reader; move it first")
     elif on.unit_type(request.to or "") == "park" and on.is_full(request.to or ""):
@@ -217,6 +220,7 @@ def retain_unit_exists(on: ReaderState, request: messages.Reset | None) -> None:
 @check("retainBinFull")
 def retain_unit_not_full(on: ReaderState, request: messages.Reset | None) -> None:
     """whether that unit has room for the card in the reader"""
+    # Without a card in the reader nothing needs room, so that a reset works with full bins.
     if request is None or request.to != "retain" or on.media == "notPresent":
         return
     units = [request.storage_id] if request.storage_id is not None else on.units_of_type("retain")

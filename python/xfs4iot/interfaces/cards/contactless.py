@@ -5,7 +5,7 @@
     idle            EMVClessPerformTransaction: idle, or awaitingUpdate
     awaitingUpdate  EMVClessIssuerUpdate, EMVClessPerformTransaction, EMVClessConfigure, Reset: idle
 
-The configuration is replaced as a whole or not at all. It is kept, and given to the device at each start.
+The configuration is replaced as a whole or not at all. It is kept and given to the device at every start.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ STEPS: Mapping[tuple[State, Step], State] = {
 
 _KEPT = Document("CardReader.contactless", messages.EMVClessConfigure)
 _UPDATE_OUTCOMES = ("approve", "decline", "multipleCards", "tryAgain", "tryAnotherInterface")
+# Hash and signature algorithm indicator of EMV: the only one whose checksum can be verified here.
 _SHA1_WITH_RSA = 1
 
 
@@ -59,7 +60,7 @@ class Contactless:
     """The contactless part of one reader.
 
     Attributes:
-        state: of the transaction.
+        state: the state of the transaction.
     """
 
     def __init__(self, service: Service) -> None:
@@ -67,7 +68,7 @@ class Contactless:
         self.state: State = "unconfigured"
 
     def happened(self, step: Step) -> None:
-        """Take the step that the table has for what has happened."""
+        """Make the transition that the table gives for this step."""
         self.state = STEPS[self.state, step]
 
     async def start(self) -> None:
@@ -79,6 +80,7 @@ class Contactless:
             await self.service.operations.ask(devices.CardReader.emv_cless_configure, configuration(request))
         except errors.XfsError as fault:
             self.service.log.error("the device does not take the contactless configuration it had: %s", fault)
+            # Not a step of the table: whatever was going on, the device has no configuration now.
             self.state = "unconfigured"
         else:
             self.happened("configured")
@@ -90,7 +92,7 @@ class Contactless:
 
 
 def configuration(request: messages.EMVClessConfigure) -> ContactlessConfiguration:
-    """A configuration that was found good, for the device."""
+    """A checked configuration, as the device takes it."""
     return ContactlessConfiguration(
         terminal=request.terminal_data or b"",
         applications=tuple(
@@ -119,7 +121,7 @@ def configuration(request: messages.EMVClessConfigure) -> ContactlessConfigurati
 
 
 def require_configuration(request: messages.EMVClessConfigure) -> None:
-    """See that all of a configuration is there, and that its parts are what they say.
+    """Check that a configuration is complete and that its parts are what they claim to be.
 
     Raises:
         InvalidData: something is missing.
@@ -133,10 +135,10 @@ def require_configuration(request: messages.EMVClessConfigure) -> None:
 
 
 def require_members(request: messages.EMVClessConfigure) -> None:
-    """See that no member is missing that each part must have.
+    """Check that each part has all its mandatory members.
 
     Raises:
-        InvalidData: one is.
+        InvalidData: one is missing.
     """
     for number, application in enumerate(request.aid_data or ()):
         for field, name in (
@@ -192,6 +194,7 @@ def _require_key(path: str, item: messages.EMVClessConfigureKeyDataItem) -> None
         )
     signed = rid + bytes([key.index or 0]) + key.modulus + key.exponent
     if key.algorithm_indicator == _SHA1_WITH_RSA:
+        # EMV prescribes SHA-1 for this checksum.
         digest = hashlib.sha1(signed, usedforsecurity=False).digest()
         if digest != key.checksum:
             raise errors.CommandError(

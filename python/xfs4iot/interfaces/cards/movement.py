@@ -1,7 +1,7 @@
 """Where each card is, as a transaction: intent, motor, booking, events.
 
-A card's way from one place to another is booked durably before the motor turns and again when it is
-there, so that power may fail at any moment and no card is lost or counted twice:
+A card's way from one place to another is booked durably before the motor turns and again on arrival, so
+that no card is lost or counted twice, whenever power fails:
 
     from            to             booked
     park unit       anywhere       one less in the unit
@@ -10,10 +10,10 @@ there, so that power may fail at any moment and no card is lost or counted twice
     anywhere        retain unit    one more in it; of a dispense unit's card its `retainCount`
     anywhere        park unit      one more in it
 
-From which unit the card in the reader came is kept, as long as the card is there. What a crash left open is
-settled at the start: by what the device recalls, else by what its sensors see. A card that they see was not
-booked at its target; if they see none it is there, if that is a unit; sensors that are blind decide
-nothing, `media` is `unknown`, and the units concerned are in doubt.
+The unit that the card in the reader came from is remembered as long as the card is there. What a crash left
+open is settled at the start: by what the device recalls, else by what its sensors see. If they see a card, it
+has not reached its target; if they see none, it has, provided that the target is a unit. If they are blind,
+nothing is decided: `media` is `unknown`, and the units concerned are in doubt.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class Given(msgspec.Struct):
     """A card that came from a unit.
 
     Attributes:
-        unit: it came from.
-        counted: it was taken off the unit's count already.
+        unit: the unit it came from.
+        counted: whether it has been taken off the unit's count already.
     """
 
     unit: str
@@ -71,7 +71,7 @@ _KEPT = Document("CardReader.cards", Cards)
 
 
 class CardWays:
-    """Moves cards, and keeps the books of it; of one service.
+    """Moves the cards of one service, and keeps the books.
 
     Attributes:
         units: of cards; None if the reader has none.
@@ -123,6 +123,7 @@ class CardWays:
             XfsError: nothing has moved.
             HardwareError: the device failed, and where the card is was found out if possible.
         """
+        # Remembered so that `_lost` can tell whether a sensor has spoken since.
         self._sightings = self.device._card_sightings
         source, target = planned
         detail = {"from": source, "to": target, "units": [one for one in planned if self._type(one)]}
@@ -149,14 +150,17 @@ class CardWays:
         here, parked = self.cards.here, dict(self.cards.parked)
         changes: Counter[tuple[str, str]] = Counter()
         for source, target in ways:
+            # A card that went back to its own unit changes no count.
             if source == target and self._type(target) is not None:
                 continue
             if self._type(source) == "park":
                 changes[source, "count"] -= 1
                 here = parked.pop(source, None)
             elif self._type(source) == "dispense":
+                # Not counted yet: a dispense unit's count includes its card until that leaves the reader.
                 here = Given(source)
             arrived = self._type(target)
+            # `counted` keeps a card that comes back from the exit from being taken off twice.
             if here is not None and not here.counted and (target == "exit" or arrived == "retain"):
                 changes[here.unit, "count"] -= 1
                 here = Given(here.unit, True)
@@ -181,6 +185,7 @@ class CardWays:
         for (unit, bucket), delta in changes.items():
             if self.units is None or not delta:
                 continue
+            # The card is a fact and the count is not: the books never go below zero for it.
             if self.units.counts.value(unit, bucket) + delta < 0:
                 self.service.log.error(
                     "%s has given out a card although it was empty by its count; count it anew", unit
@@ -209,6 +214,7 @@ class CardWays:
         if media in ("present", "latched", "entering"):
             place = "exit" if media == "entering" else "transport"
             return (((source, place),) if place != source else ()), True
+        # Certain only if it did not come from a unit: else it may still be in the unit it was to leave.
         if media == "notPresent" and self._type(target) in ("retain", "park"):
             return ((source, target),), self._type(source) is None
         return (), False

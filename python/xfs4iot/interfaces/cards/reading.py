@@ -4,9 +4,9 @@
 an `InvalidMediaEvent` for each wrong insertion. The service keeps that order whatever a device does: one
 MediaInsertedEvent at most, and none without an InsertCardEvent before.
 
-A wait that is given up (cancelled, out of time, its client gone) closes the entrance first and asks then
-where the card is. A card that was not drawn in goes back to its holder. One that was is read, which is short,
-and the command succeeds.
+When a wait is given up (cancelled, timed out, its client gone), the entrance is closed first, and only then
+is the device asked where the card is. A card that was not drawn in goes back to its holder. One that was is
+read, which is quick, and the command succeeds.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ class Insertion:
 
     Args:
         device: the reader.
-        command: that wants the card; it knows which events are its own.
+        command: the command that wants the card; it knows which events are its own.
 
     Attributes:
-        inserted: the card is in, as the device has told.
+        inserted: whether the device has said that the card is in.
     """
 
     def __init__(self, device: devices.CardReader, command: Command[Any]) -> None:
@@ -56,10 +56,12 @@ class Insertion:
                 self._open = True
                 self._command.send(event)
         elif isinstance(event, messages.MediaInsertedEvent):
+            # The device may say it, and the service after it: clients get it once.
             if self._open and not self.inserted:
                 self.inserted = True
                 self._command.send(event)
         elif isinstance(event, messages.TrackDetectedEvent):
+            # An event without any track says nothing.
             if any(getattr(event, name) for name in event.__struct_fields__):
                 self._command.send(event)
         else:

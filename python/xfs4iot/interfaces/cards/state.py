@@ -45,8 +45,9 @@ class ReaderState(Interface[devices.CardReader]):
         """What the reader did by itself before its units were known; None from then on."""
 
     async def start(self) -> None:
-        """Recall where cards are, and do with a card that is in the reader what the device wants done."""
+        """Recall where cards are, and treat a card in the reader as the device wishes."""
         await self.ways.start()
+        # Set to None before the loop: from here on `observe` books events itself instead of queueing them.
         early, self._early = self._early or [], None
         for event in early:
             await self._acted(event)
@@ -63,7 +64,7 @@ class ReaderState(Interface[devices.CardReader]):
 
     @property
     def media(self) -> str | None:
-        """Where the card is; None where the device holds no cards."""
+        """Where the card is; None if the device holds no cards."""
         return self.device.status.card_reader.media
 
     def unit_type(self, unit: str) -> str | None:
@@ -89,8 +90,9 @@ class ReaderState(Interface[devices.CardReader]):
         return [unit for unit in self.units_of_type("retain") if not self.is_full(unit)]
 
     def observe(self, event: Payload) -> bool:
-        """Book what the reader did by itself before clients are told, and forget a card that was taken."""
+        """Book what the reader did by itself before telling clients, and forget a card that was taken."""
         if isinstance(event, messages.CardActionEvent):
+            # True keeps the event from clients until it has been booked; `_acted` broadcasts it then.
             if self._early is not None:
                 self._early.append(event)
                 return True
@@ -103,6 +105,7 @@ class ReaderState(Interface[devices.CardReader]):
 
     async def _acted(self, event: messages.CardActionEvent) -> None:
         try:
+            # Clients are told even if this fails: the card has moved either way.
             await self.ways.acted((event.from_ or "unknown", event.to or "unknown"))
         except errors.XfsError as fault:
             self.service.log.error("what the reader did by itself is not booked: %s", fault)
@@ -115,7 +118,7 @@ class ReaderState(Interface[devices.CardReader]):
             self.service.log.error("that a card was taken is not kept: %s", fault)
 
     def disconnected(self, connection: Connection) -> None:
-        """The card of a client that is gone is nobody's; it may be told to come out after a while."""
+        """The card of a client that is gone belongs to nobody; it may be ejected after a while."""
         if self.owner is not connection:
             return
         self.owner = None
@@ -126,11 +129,12 @@ class ReaderState(Interface[devices.CardReader]):
 
     async def _eject_later(self, seconds: float, sightings: int) -> None:
         await trio.sleep(seconds)
+        # The count shows whether it is still the same card: another may have come while this slept.
         if self.owner is None and self.media == "present" and self.device._card_sightings == sightings:
             await self._move_unasked("exit")
 
     async def _move_unasked(self, target: str) -> None:
-        """Move the card in the reader without a command, and tell so."""
+        """Move the card in the reader without a command, and tell clients."""
         try:
             moved = await self.moved(None, ACTION, "transport", target)
         except errors.XfsError as fault:
@@ -141,9 +145,9 @@ class ReaderState(Interface[devices.CardReader]):
     async def ask_card(
         self, operation: Callable[..., Awaitable[_Result]], *arguments: Any, limit: float | None = None
     ) -> _Result:
-        """Ask the device for something with the card, not to be torn out of it.
+        """Ask the device to do something with the card, without interruption.
 
-        A card that it finds stuck, or not there, is where the status says it is from then on.
+        If the device finds the card stuck or missing, the status says so from then on.
         """
         try:
             return await self.service.operations.ask(operation, *arguments, moving=True, limit=limit)
@@ -159,30 +163,35 @@ class ReaderState(Interface[devices.CardReader]):
             self.device.card_at(None)
 
     def show_chip(self, power: str) -> None:
-        """Show what is with the chip, where the device has one to show."""
+        """Show the state of the chip, if the device reports it."""
         status = self.device.status.card_reader
         if status.chip_power is not None:
             status.chip_power = power  # type: ignore[assignment]
 
     async def take_in(self, wanted: frozenset[str], flux_inactive: bool, command: Command) -> Insertion:
-        """Wait for a card, unless one is in; the wait can be given up, the card that came cannot."""
+        """Wait for a card, unless one is in; the wait can be given up, but not a card that has come."""
         insertion = Insertion(self.device, command)
         device = self.device
         if self.media in ("present", "latched"):
             return insertion
+        # Compared afterwards: a card may be taken before the device's call has returned.
         takings = device._card_takings
         try:
             await self.service.operations.ask(
                 devices.CardReader.accept_card, wanted, flux_inactive, insertion, limit=math.inf
             )
         except trio.Cancelled:
+            # Closing the entrance must not be cancelled itself, or a card could come in unnoticed.
             with trio.CancelScope(shield=True):
                 is_in = await self._stopped(insertion)
+            # Otherwise the cancel is swallowed on purpose: a card that is in is read, and the command
+            # succeeds.
             if not is_in:
                 raise
         except errors.CommandError as fault:
             self._show_failure(fault)
             raise
+        # For devices that do not tell it themselves; a second MediaInsertedEvent is dropped by `Insertion`.
         if device.reader_type in ("motor", "latchedDip") and device._card_takings == takings:
             insertion.media_inserted()
             device.card_at("transport")
@@ -263,6 +272,7 @@ class ReaderState(Interface[devices.CardReader]):
                 device.card_at(None)
                 self.owner = None
         elif device._card_takings == takings:
+            # A latched dip cannot move a card; it only unlatches it, and the card stays where it is.
             released = at == "exit" and device.reader_type == "latchedDip"
             device.card_at("transport" if released else at)
             if released or at == "exit":

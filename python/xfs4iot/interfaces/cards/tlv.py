@@ -17,6 +17,7 @@ def objects(data: bytes) -> Iterator[tuple[int, bytes]]:
     """
     at = 0
     while at < len(data):
+        # EMV allows these bytes as padding before, between and after objects.
         if data[at] in (0x00, 0xFF):
             at += 1
             continue
@@ -46,6 +47,7 @@ def _length(data: bytes, at: int) -> tuple[int, int]:
     if first < 0x80:
         return first, at + 1
     size = first & 0x7F
+    # 0x80, the indefinite length, is refused as well: its size would be 0 here.
     if not 1 <= size <= 2 or at + 1 + size > len(data):
         raise ValueError("a length has more than two bytes, or is cut off")
     return int.from_bytes(data[at + 1 : at + 1 + size]), at + 1 + size

@@ -4,10 +4,10 @@
     Reject            stacker → reject unit      Retract   output, stacker → retract unit (CashManagement)
     Count             units → output             TestCashUnits   an item of each unit → reject unit
 
-A device without a stacker dispenses to the output at once. A dispense needs a free way: items
-on the stacker, the transport or at the output (`itemsLeft`) and an open shutter (`shutterOpen`)
-exclude it, and so does an exchange. Checks come before anything moves and change nothing, not
-even the present status. What was dispensed is what the device reports, not what was planned.
+A device without a stacker dispenses to the output at once. A dispense needs a clear way: items
+on the stacker, the transport or at the output (`itemsLeft`), an open shutter (`shutterOpen`) and
+an exchange all rule it out. Checks come before anything moves and change nothing, not even the
+present status. What was dispensed is what the device reports, not what was planned.
 """
 
 from __future__ import annotations
@@ -280,6 +280,7 @@ class CashDispenser(Interface[devices.CashDispenser]):
         """`CashDispenser.Dispense` 3.0."""
         planned = await self._denominator.plan(request.denomination, "$.denomination")
         position = self._dispense_position(request)
+        # After the plan, whose search may have taken a while: the way has to be free now.
         require_closed_shutter(self.device, position)
         require_free_way(self.device, position)
         async with self._tokens.authorised(
@@ -289,9 +290,11 @@ class CashDispenser(Interface[devices.CashDispenser]):
                 command,
                 "dispense",
                 devices.CashDispenser.dispense,
+                # A copy that cannot be changed: the result is compared with what was planned.
                 DispenseRequest(MappingProxyType(dict(planned.counts)), position, request.token),
                 believe=dispensed_as_asked(planned.counts),
                 planned=items_from(planned.counts, "stacker" if self._has_stacker() else "output"),
+                # Any item may be rejected on its way.
                 units=self.cash.names_of_type("reject"),
                 check=partial(self._denominator.require_available, planned.counts),
                 detail={
@@ -350,6 +353,7 @@ class CashDispenser(Interface[devices.CashDispenser]):
             devices.CashDispenser.present,
             position,
             believe=presented_as_asked,
+            # No bunch is left to present, so the stacker has to be empty.
             clears=lambda result: ("stacker",) if result.additional_bunches == 0 else (),
             units=self.cash.counts.at("stacker"),
             detail={"position": position},

@@ -2,8 +2,8 @@
 
 Retract and Reset bring items to where no customer reaches them; the shutter closes with
 them. An exchange excludes every movement but Reset. Opening an open shutter, or closing a
-closed one, is an error of its own. Known items are the device's; the classification list is
-the service's, told to the device at each start; tellers and their totals are the service's.
+closed one, is an error of its own. The known items are the device's. The classification list is
+the service's, and given to the device at each start; so are the tellers and their totals.
 """
 
 from __future__ import annotations
@@ -327,6 +327,7 @@ class CashManagement(Interface[devices.CashManagement]):
             "reset",
             devices.CashManagement.reset,
             where,
+            # Nothing may be left inside after a reset, except where it was to go.
             clears=lambda _: {"transport", "stacker"} - {where.target},
             units=[where.unit] if where.unit else (),
             detail={},
@@ -455,6 +456,7 @@ class CashManagement(Interface[devices.CashManagement]):
         await self.ask(
             devices.CashManagement.set_classification_list,
             wanted.version,
+            # A copy: the device class may change what it is given, and this is kept and given again.
             deepcopy(wanted.classification_elements or []),
         )
         await self.service.ledger.put_document(_CLASSIFICATION.name, wire.encode(wanted))

@@ -1,4 +1,4 @@
-"""Checks that the commands of cash share, in the words of their error codes.
+"""Checks that the cash commands share, in the words of their error codes.
 
 Where a check yields a value that the command needs, such as a position or a unit, it calls the same
 resolver as the command's body does afterwards.

@@ -1,4 +1,4 @@
-"""The classification list: which items the bank wants to know of, by serial number.
+"""The classification list: which items the bank wants to hear of, by serial number.
 
 An element of the list names serial numbers, where `?` stands for one character and `*` for any
 number of them, and may be of one currency and value only. A blacklist is the usual example.

@@ -67,7 +67,7 @@ def cash_counts(items: Mapping[tuple[str, str], int]) -> messages.StorageCashCou
 
 
 def item_counts(counts: messages.StorageCashCounts | None) -> ItemCounts:
-    """The other way round."""
+    """Counts from how the standard writes them: the reverse of `cash_counts`."""
     items: ItemCounts = {}
     if counts is None:
         return items
@@ -244,6 +244,7 @@ class _Reckoner:
         """Take items from a bucket: those named, else whatever it holds."""
         drawn: ItemCounts = {}
         wanted = items.count
+        # Known items before unrecognized ones, in a fixed order: the same movement is always booked alike.
         stock = [
             (key, held)
             for key, held in sorted(self.held.items(), key=lambda entry: (entry[0].item == "", entry[0]))
@@ -264,6 +265,7 @@ class _Reckoner:
             unknown = self._usual(unit, items)
             drawn[unknown] = drawn.get(unknown, 0) + wanted
             self._booking.inaccurate.add(unit)
+            # More than the books had: it must have been there from the start, or the law no longer holds.
             if not keep:
                 self._post(unit, "initial", *unknown, wanted)
         return drawn
@@ -273,7 +275,7 @@ class _Reckoner:
         return items.item in (None, key.item) and items.level in (None, key.level)
 
     def _usual(self, unit: str, items: ItemsMoved) -> tuple[str, str]:
-        """What items are of which the books know nothing."""
+        """What items that the books know nothing of are taken to be."""
         if items.item is not None:
             return items.item, items.level or "fit"
         layout = self._units.get(unit)

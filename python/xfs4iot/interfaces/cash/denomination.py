@@ -8,8 +8,8 @@ box is part of the amounts, and not an item.
 A unit takes part if it is configured for cashOut, works, holds items and is not locked by an
 application. `STEPS` is the order in which errors are found.
 
-A plan is made in one go of what there is at that moment; what takes the solver long is searched
-for beforehand, see `cash_search`.
+A plan is made in one go from what there is at that moment; what takes the solver long is searched
+for beforehand, see `search`.
 """
 
 from __future__ import annotations
@@ -244,6 +244,7 @@ class Denominator:
         units = self._solver_units()
         _check_stock(wanted, units)
         question = Question(wanted, units, mix, self._limit(), partial)
+        # What the units hold may have changed during the search: then its answer is to another question.
         if answer is None or answer.question != question:
             answer = question.answer_at_once()
         return answer.items()
@@ -270,6 +271,7 @@ class Denominator:
                     "notDispensable", f"nothing can be dispensed from {unit!r}; units: {', '.join(able)}"
                 )
             reason = cash.out_of_use(unit)
+            # Emptiness is for the count below to find; a unit that only fed nothing may still be named.
             if reason is not None and reason.failure != "empty":
                 raise reason
             held = cash.counts.total(unit)

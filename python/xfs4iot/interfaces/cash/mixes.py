@@ -1,4 +1,4 @@
-"""Mixes: the ways of making up an amount, by algorithm or by a house's own table.
+"""Mixes: the ways of making up an amount, by algorithm or by a bank's own table.
 
 `mix1` to `mix3` are the algorithms. A table with the number 21 is `mixTable21`; setting it
 again replaces it. Tables are kept in the ledger. An amount may stand in several rows of a
@@ -52,7 +52,7 @@ class Mixes:
         return mixes
 
     def table(self, mix: str | None) -> messages.GetMixTableCompletion:
-        """A house's table.
+        """A table of the bank's own.
 
         Raises:
             CommandError: `invalidMix`.
@@ -103,6 +103,7 @@ class Mixes:
             ),
         }
         await self._service.ledger.put_document(_KEPT.name, wire.encode(tables))
+        # Only now that it is durable; the solver's version of the table it replaces goes with it.
         self._tables = tables
         self._solvers.pop(name, None)
 

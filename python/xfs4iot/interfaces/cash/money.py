@@ -16,6 +16,7 @@ _SMALLEST = Decimal("0.00001")
 
 def is_possible(amount: Decimal) -> bool:
     """Whether a device could hold as much at all."""
+    # Not abs(), which rounds to the context's precision.
     return amount.copy_abs() <= _LARGEST
 
 
@@ -26,4 +27,5 @@ def is_exact(amount: Decimal) -> bool:
 
 def is_item_value(value: Decimal) -> bool:
     """Whether an item can be worth as much; tokens may be worth nothing."""
+    # In this order: `quantize` raises where a result has more digits than the context allows.
     return value >= 0 and is_possible(value) and is_exact(value)

@@ -104,6 +104,7 @@ class Payout:
         position = detail.get("position") or output_position(self._cash.device, None)
         known = self._present_status.booked(position)
         back = self._amounts_of(result, lambda items: items.source == "output") if result else None
+        # None is not {}: if it is not known what came back, the status has to say so.
         if known.state == "notPresented" or back == {}:
             return {}
         return dict(self._present_status.changed(position, known.with_retracted(back)))
@@ -111,7 +112,7 @@ class Payout:
     def _amounts_of(
         self, result: CashMovement, which: Callable[[ItemsMoved], bool]
     ) -> dict[str, Decimal] | None:
-        """What some of the items moved are worth; None if it is not known of all of them."""
+        """What some of the items moved are worth; None unless it is known of all of them."""
         counts: dict[str, int] = {}
         for items in filter(which, result.moved):
             origin = origin_of(items)
@@ -140,6 +141,7 @@ class Payout:
             claims = {(currency, value) for currency, value in told if currency and value}
             if len({currency for currency, _ in claims}) != 1:
                 return None
+            # All in one currency, so the greatest pair is the one with the highest value.
             currency, value = max(claims)
             found[currency] = found.get(currency, Decimal(0)) + value * count
         return found

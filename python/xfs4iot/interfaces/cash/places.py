@@ -1,8 +1,8 @@
-"""What lies on the stacker, on the transport and at the output: kept for devices that do not tell it.
+"""What lies on the stacker, on the transport and at the output: kept for devices that do not say.
 
 What is on the stacker and the transport follows from the books, what is at the output from the
-movements since the start. A device that senses its places sets the attributes of the status itself, and
-is left alone then (`protocol.observed`).
+movements since the start. A device that senses its places sets the attributes of the status itself;
+those are then left alone (`protocol.observed`).
 
 What nobody knows is `unknown`: the output before the first movement, everything after a movement of
 which the device could not tell what it did, and the output of a device that cannot sense that items are
@@ -44,10 +44,11 @@ class Places:
 
     def held(self, place: str) -> dict[str, int]:
         """Items at a place, by the unit that they came from."""
+        # The unary plus leaves out units with nothing there any more.
         return dict(+self._output) if place == "output" else self._cash.counts.at(place)
 
     def followed(self, kind: str, detail: Mapping[str, Any], result: CashMovement | None) -> None:
-        """Take notice of a movement that is booked; None if nobody knows what it did."""
+        """Follow a movement that is booked; its result is None if nobody knows what it did."""
         position = detail.get("position")
         if result is None:
             self._known = dict.fromkeys(self._known, False)
@@ -65,6 +66,7 @@ class Places:
             if self._output.total() > before:
                 self._known["output"] = True
                 self._presented(position)
+        # Nothing is left there to be taken: a wait would end with the next bunch, or never.
         if not self._output.total() and self._waiting is not None:
             self._waiting.cancel()
         self._show(position)

@@ -175,6 +175,7 @@ def destination(
                 not_supported, "the device has no unit for items that are in the way; name a destination"
             )
         working = [area for area in areas if _working(cash, _units_for(cash, area))]
+        # Where none works, `_area` refuses with the units of the preferred one.
         return _area(cash, (working or areas)[0], None, wrong_index)
     if target == "singleUnit":
         if not wanted.unit:

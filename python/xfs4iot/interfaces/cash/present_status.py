@@ -107,6 +107,7 @@ class PresentStatuses:
         for intent in self._ledger.open_intents():
             if intent.detail.get("position") != position:
                 continue
+            # Its outcome is not known yet, and what is booked belongs to the dispense before it.
             if intent.kind == "dispense":
                 booked = PresentStatus(request_id=intent.request_id, identity=intent.identity)
             elif intent.kind == "present":

@@ -1,7 +1,7 @@
 """Whether what a device says it has moved can be true.
 
-Its types are right by then (`server.results`). What is left to see is what only the books, the units
-and the request can tell: the places exist; no more comes out of a unit, or goes into it, than it
+Its types have been checked by then (`server.results`). What is left is what only the books, the units
+and the request can show: the places exist; no more comes out of a unit, or goes into it, than it
 can hold; a success did what was asked, no less and nothing else. A failure may have done less.
 
 The device is believed before the books within what is possible: it sees the items, and the books may be wrong
@@ -92,6 +92,7 @@ def _require_room(cash: CashUnits, movement: CashMovement) -> None:
         if unit is not None:
             came[unit, items.target] += items.count
     for (unit, place), count in left.items():
+        # What came to a place may leave it again within the same movement.
         most = _most_from(cash, unit, place, isinstance(movement, Counted)) + came[unit, place]
         if count > most:
             whose = "" if place == unit else f" of {unit}"
@@ -140,6 +141,7 @@ def arrived(movement: CashMovement) -> dict[str, int]:
     for items in movement.moved:
         origin = origin_of(items)
         if origin is not None:
+            # On the way counts up, off it again counts down; from stacker to output nothing changes.
             found[origin] += items.count * ((items.target in _ON_THE_WAY) - (items.source in _ON_THE_WAY))
     return {unit: count for unit, count in found.items() if count > 0}
 
@@ -202,7 +204,7 @@ def calibrated_as_asked(unit: str, count: int) -> Callable[[CashMovement], None]
 
 
 def counted_as_asked(units: Collection[str]) -> Callable[[Counted], None]:
-    """A count tells of the units that were to be counted, and the same twice."""
+    """A count reports on the units that were to be counted, and its two reports agree."""
 
     def require(result: Counted) -> None:
         _require_units(units, result.dispensed, "dispensed")

@@ -1,9 +1,9 @@
 """The solver, asked so that nobody else has to wait for it.
 
-Usual questions take it microseconds. Units that no bank has, many large values with nothing in
+It answers the usual questions in microseconds. Units that no bank has, many large values with nothing in
 common, may take it to its limit of work, a tenth of a second and more; on the thread that serves
 every client of the process, all of them would wait as long. So a question is first tried there
-with a few steps, and if those do not do, it is raised as `LongSearch`, which a thread carries on.
+with a few steps; if those are not enough, it is raised as `LongSearch`, which goes on in a thread.
 
 Counts, statuses and configurations may change meanwhile. So nothing of a plan outlasts the search
 but the question and its answer: the plan is made again from the start, at once, of what there is

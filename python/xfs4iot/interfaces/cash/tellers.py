@@ -86,6 +86,7 @@ class Tellers:
             CommandError: `invalidTellerId`.
         """
         number = details.teller_id
+        # Refused both ways: to create one that exists, and to change or delete one that does not.
         if number is None or (action == "create") is (number in self._tellers):
             raise errors.CommandError(
                 "invalidTellerId",

@@ -1,7 +1,7 @@
 """Units of cash: what they are configured for, how they are counted, when they are low or full.
 
-Names, ids, indexes and currencies go out to every client, and counts are kept by name; a class
-that mixes them up is told so once, in the log, and not by odd errors later.
+Names, ids, indexes and currencies go out to every client, and counts are kept by name. A device
+class that mixes them up is reported once, in the log, rather than by odd errors later.
 
 Which items a unit holds and what for (its types, items, currency, value and cash items) changes
 only in an exchange; counts, thresholds and locks change at any time.
@@ -221,7 +221,7 @@ class CashUnits(Kind[CashUnit, CashKept]):
                 yield name, f"cash_items {', '.join(unknown)} are not in the device's bank_notes"
 
     def is_other(self, kept: CashKept, unit: CashUnit) -> bool:
-        """A unit of other items begins anew; not one of which only now is told what it holds."""
+        """A unit of other items begins anew, but not one that only now says what it holds."""
         return bool(kept.cash_items) and set(kept.cash_items) != set(unit.cash_items)
 
     def first_kept(self, unit: CashUnit) -> CashKept:
@@ -272,6 +272,7 @@ class CashUnits(Kind[CashUnit, CashKept]):
         before = {name: kept.found_empty for name, kept in self.kept.items()}
         for name in {place for items in moved for place in (items.source, items.target)} & before.keys():
             self.kept[name].found_empty = False
+        # Last: a unit that fed some items before it ran out is empty all the same.
         for name in before.keys() & set(empty):
             self.kept[name].found_empty = True
         return before != {name: kept.found_empty for name, kept in self.kept.items()}

@@ -1,7 +1,7 @@
 """The command nonce while the service runs: its time-out, and who is told that it is gone.
 
 There is one at a time. It outlives connections and restarts, and its time runs on while the
-service does not. `Common.NonceClearedEvent` tells every client when it is used up, timed out,
+service is down. `Common.NonceClearedEvent` tells every client when it is used up, timed out,
 replaced by a newer one, or cleared.
 """
 
@@ -72,12 +72,14 @@ class LiveNonce:
             await self._expire()
 
     async def _expire(self) -> None:
+        # Looked at again: the deadline may have been moved while the watcher slept.
         if trio.current_time() >= self._deadline:
             await self.clear("the nonce timed out")
 
     async def new(self, timeout: int) -> str:
         """A fresh nonce in the place of the one before. Raises LedgerUnavailable."""
         nonce = tokens.new_nonce()
+        # Before the write is awaited: the old nonce's deadline must not clear the new one.
         self._deadline = trio.current_time() + timeout if timeout else math.inf
         self._moved.set()
         await self.kept.issue(nonce, time.time())
@@ -86,6 +88,7 @@ class LiveNonce:
 
     async def clear(self, reason: str) -> None:
         """Forget the nonce, and say why. Raises LedgerUnavailable."""
+        # The watcher need not be woken: at the old deadline it finds that nothing is due.
         self._deadline = math.inf
         await self.kept.clear()
         self.tell(reason)

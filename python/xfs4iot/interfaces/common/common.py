@@ -180,6 +180,7 @@ class Common(Interface[Device]):
                 "noMatchingRequestIDs",
                 f"no command of this connection with an id of {request.request_ids} is queued or running",
             )
+        # In this order: the client learns that its cancel was taken before the commands end.
         command.complete(None)
         for target in targets:
             target.cancel()

@@ -58,7 +58,7 @@ Need = Literal["ifConfigured", "always"]
 
 @dataclass(frozen=True, kw_only=True)
 class EndToEndSecurity:
-    """How a service whose device does not check tokens itself does it.
+    """How a service checks tokens when its device does not.
 
     Attributes:
         key: the secret shared with the host; None: the device's `token_key` is asked.
@@ -245,6 +245,7 @@ class CommandTokens:
                     await self._nonce.release(authorisation.reservation)
             raise
         finally:
+            # Only now: booking the movement may have used the nonce up.
             self._nonce.tell()
 
     async def authorise(
@@ -287,6 +288,7 @@ class CommandTokens:
                 f"{self._settings().key_name}, see endToEndSecurity of Common.Status"
             )
         checked = self._check(token, key, use)
+        # A cancel after the reservation is written would lose its name: given back at the next start only.
         with trio.CancelScope(shield=True):
             if command == DISPENSE:
                 allowed = tokens.amounts(checked, "DISPENSE")
@@ -305,6 +307,7 @@ class CommandTokens:
             return None
         if implements(device, "check_token"):
             await self._ask(Device.check_token, token, use)
+        # The firmware has let it pass: a format of its own only means that there is no HMAC to report.
         try:
             return Authorisation(tokens.parse(token).hmac)
         except errors.XfsError:
@@ -313,6 +316,7 @@ class CommandTokens:
     def _check(self, text: str | None, key: bytes, use: TokenUse) -> tokens.Token:
         if not text:
             raise _missing(use.command)
+        # First of all: nothing below may tell anyone without the key about the nonce.
         token = tokens.authenticate(text, key)
         state, nonce = self._nonce.kept.state, self._nonce.current
         if nonce is None:
@@ -334,6 +338,7 @@ class CommandTokens:
             raise errors.InvalidToken("the token has no amount to dispense: DISPENSE1 is not there")
         if use.amounts is None:
             raise errors.InvalidToken("an item asked for has no certain value, so no token allows it")
+        # A token that was used before has only what its earlier dispenses have left.
         left = state.remaining if state.token is not None else allowed
         for currency, amount in use.amounts.items():
             if amount > left.get(currency, 0):

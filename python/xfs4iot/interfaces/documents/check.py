@@ -1,13 +1,14 @@
 """Check: taking cheques in, storing them, or giving them back.
 
-There are three kinds of devices. One with a stacker takes whole bunches in (MediaIn, any number of times),
-is told what becomes of each item (SetMediaParameters), and then does it for all (MediaInEnd,
-MediaInRollback). One whose application refuses takes an item at a time and is told of each (AcceptItem,
-GetNextItem). One without a stacker brings each item away before the next (ActionItem, GetNextItem). The
+There are three kinds of devices. One with a stacker takes in whole bunches (MediaIn, any number of times),
+is told what to do with each item (SetMediaParameters), and then does it for all of them (MediaInEnd,
+MediaInRollback). One that lets the application refuse takes one item at a time and is told about each
+(AcceptItem, GetNextItem). One without a stacker disposes of each item before the next (ActionItem,
+GetNextItem). The
 states of the transaction are in `transaction`; what moves is booked in `media`.
 
 Refused items that must be presented hold up everything but PresentMedia, RetractMedia and Reset. Code lines
-and images are personal: they reach no log and no ledger.
+and images are personal: they are neither logged nor kept in the ledger.
 """
 
 from __future__ import annotations
@@ -107,6 +108,7 @@ class Check(MediaState):
     ) -> messages.MediaInCompletion:
         """`Check.MediaIn` 2.0: refused items are no failure."""
         wanted = request or messages.MediaIn()
+        # The limits belong to the whole transaction: only its first MediaIn sets them.
         if self.transaction.state != "active":
             self.transaction.most = wanted.max_media_on_stacker or self.device.max_media_on_stacker
             self.transaction.application_refuses = bool(
@@ -127,6 +129,7 @@ class Check(MediaState):
                 )
             except trio.Cancelled:
                 with trio.CancelScope(shield=True):
+                    # Items may have come in before the cancel: they are counted before it goes on its way.
                     await self._stop(events)
                 raise
 
@@ -147,6 +150,7 @@ class Check(MediaState):
         )
         if taken.failure is not None:
             require_defined(taken.failure, command)
+            # A failed MediaIn has the counts in its completion as well: items may be inside.
             taken.failure.payload = told
             raise taken.failure
         return told
@@ -168,6 +172,7 @@ class Check(MediaState):
             transaction.on_stacker = taken.on_stacker
         elif taken.last_on_stacker is not None and transaction.on_stacker is not None:
             transaction.on_stacker += taken.last_on_stacker
+        # There is a stacker but no count of it: unknown is better than a stale number.
         elif self.device.max_media_on_stacker:
             transaction.on_stacker = None
         transaction.last, transaction.last_on_stacker = taken.last, taken.last_on_stacker
@@ -241,6 +246,7 @@ class Check(MediaState):
                 devices.Check.read_image, number, request.codeline_format, images, moving=True
             )
             for one in read.image or ():
+                # Kept, to answer later requests from memory once the item has left the device.
                 private.images[one.image_source] = one
             private.codeline = read.codeline_data or private.codeline
         return messages.ReadImageCompletion(
@@ -269,6 +275,7 @@ class Check(MediaState):
         source = request.source.position if request is not None and request.source is not None else None
         await self.ask(devices.Check.present_media, source, command, moving=True)
         with trio.CancelScope(shield=True):
+            # The items are at the customer's already: a cancel must not leave the duty to present them.
             self.transaction.must_present = False
             await self.keep()
 

@@ -1,4 +1,4 @@
-"""What is looked at before a device that takes in cheques does something."""
+"""Checks before a device that takes in cheques does something."""
 
 from __future__ import annotations
 
@@ -111,6 +111,7 @@ def stacker_has_room(on: MediaState, request: object) -> None:
     """room on the stacker"""
     transaction = on.transaction
     if (
+        # Outside a transaction the count is what the last one left, and the limit not set yet.
         transaction.state == "active"
         and transaction.most
         and transaction.on_stacker is not None
@@ -184,6 +185,7 @@ def printing_possible(on: MediaState, request: messages.SetMediaParameters) -> N
         rows, columns = (size.rows or 0, size.cols or 0) if size is not None else (0, 0)
         if text and (len(lines) > rows or max(map(len, lines)) > columns):
             raise errors.InvalidData(f"$.printData: {rows} rows of {columns} characters fit on the {side}")
+    # `zip` stops after the second side, so a third is noticed only here.
     if len(sides) > 2:
         raise errors.InvalidData("$.printData: an item has two sides")
 

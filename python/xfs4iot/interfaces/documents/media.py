@@ -1,4 +1,4 @@
-"""The media of one device: its transaction, its units, and how what moves is booked."""
+"""The media of one device: its transaction, its units, and how movements are booked."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Moved:
 
 
 class Watching:
-    """What the device is given: it takes note of the items that the device tells of."""
+    """What the device is given: it notes the items that the device reports."""
 
     def __init__(self, media: MediaState, command: Command[Any], operation: int = 0) -> None:
         self.operation = operation
@@ -143,6 +143,7 @@ class MediaState(Interface[devices.Check]):
             for item in self.transaction.items.values():
                 if item.access == "customer":
                     item.place = "customer"
+            # `observe` is synchronous, and the event must not wait for the disk.
             self.service.nursery.start_soon(self._keep_quietly)
         return None
 
@@ -168,6 +169,7 @@ class MediaState(Interface[devices.Check]):
     async def _found(self, intent: Intent) -> Found[Moved]:
         """What an interrupted movement has moved, if the device recalls it."""
         after = self.transaction.copy()
+        # Whatever was interrupted, an active transaction cannot simply go on.
         after.state = "unknown" if after.state == "active" else after.state
         if implements(self.device, "recall_media"):
             recalled = await self.service.operations.ask(
@@ -219,6 +221,7 @@ class MediaState(Interface[devices.Check]):
         def moved(result: MediaStored) -> Moved:
             after = self.transaction.copy()
             failed = result.failure is not None
+            # A refusal that has stored something did move items, and is booked like a failure.
             if failed and is_refusal(result.failure) and not result.stored:  # type: ignore[arg-type]
                 return Moved({}, {}, after)
             if success != "active" or failed:
@@ -228,6 +231,7 @@ class MediaState(Interface[devices.Check]):
             after.deposited = after.deposited or (success == "active" and bool(result.stored))
             if not failed and success != "active":
                 for item in after.items.values():
+                    # Only a default: where the device names a place, `_take_places` below puts it right.
                     item.place = "unknown" if item.place == "device" else item.place
                 after.on_stacker = 0
             self._take_places(after, result.items)
@@ -273,6 +277,7 @@ class MediaState(Interface[devices.Check]):
             retracted = {place: result.count or 0} if into_unit and result.count != 0 else {}
             return Moved({}, retracted, after)
 
+        # Without a named unit the device chooses: all units are in doubt until it is booked.
         units = [target] if target in self.units.kept else list(self.units.kept)
         result = await self._movements.carry_out(
             command, kind, Moved({}, {}, self.transaction), {"units": units}, asked, moved
@@ -298,7 +303,7 @@ class MediaState(Interface[devices.Check]):
         return [name for name in self.units.units if use in self.units.kept[name].types]
 
     async def take_in(self, command: Command[Any], ask: Callable[[Watching], Awaitable[_Result]]) -> _Result:
-        """Let items come in, and keep the record whatever comes of it."""
+        """Let items come in, and keep the record whatever happens."""
         watching = Watching(self, command)
         try:
             result = await ask(watching)
@@ -306,6 +311,7 @@ class MediaState(Interface[devices.Check]):
             await self._took_in(fault)
             raise
         with trio.CancelScope(shield=True):
+            # The device may say of its failure in the result instead of raising it.
             await self._took_in(getattr(result, "failure", None))
         return result
 

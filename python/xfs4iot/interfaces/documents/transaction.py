@@ -9,7 +9,7 @@
     unknown              a restart while it was active, if the device cannot confirm what is inside
 
 Refusals (a wrong order, full bins, items in the way, no media in time) leave the state as it is. The record
-is kept over restarts; a new transaction empties it when its first item is in. Code lines and images are
+is kept across restarts; a new transaction empties it when its first item is in. Code lines and images are
 personal: they stay in memory, and are gone with the process or the next transaction.
 """
 
@@ -108,6 +108,7 @@ class Transaction(msgspec.Struct):
 
     def arrived(self, event: messages.MediaDataEvent) -> int:
         """Take an item into the record; its number."""
+        # Highest plus one, not the number of items: devices may leave gaps in their numbering.
         number = event.media_id if event.media_id is not None else max(self.items, default=0) + 1
         self.items[number] = Item(
             orientation=event.insert_orientation,
@@ -127,6 +128,7 @@ class Transaction(msgspec.Struct):
 
     def copy(self) -> Transaction:
         """The same, to be changed."""
+        # Items are changed in place: a shallow copy would alter the record before the booking is durable.
         return deepcopy(self)
 
 

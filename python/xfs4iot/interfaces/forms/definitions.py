@@ -1,7 +1,7 @@
 """Definitions by name, kept in the ledger: the forms of a printer or a text terminal, a printer's media.
 
-They are kept as the newest version has them, whichever way they came; another version or another device
-reads them anew after a restart.
+They are kept in the form of the newest version, however they came; after a restart another version or
+another device can read them.
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ class Definitions(Generic[_Kind]):
             InvalidData: there are too many, or they are too large together.
             LedgerUnavailable: it could not be written; nothing has changed then.
         """
+        # A copy, which takes effect only after it has been written.
         held = dict(self._held)
         if definition is None:
             del held[name]

@@ -1,9 +1,9 @@
 """Reading a definition by a table of keywords, and writing it by the same table.
 
 A definition is blocks in blocks (`XFSFORM "name" BEGIN ... END`), each with keywords and their values. The
-table says of each keyword which values it has and where in the definition of the newest version each of
-them stands. Reading gives that definition as the wire has it (camelCase, plain values); writing takes it.
-A keyword stands with all its values or not at all, in any order, and once.
+table says which values each keyword has, and where each of them stands in the definition of the newest
+version. Reading gives that definition as the wire has it (camelCase, plain values); writing takes it.
+Keywords come in any order, each at most once, with all its values or not at all.
 
 What the text cannot say is left out when it is written (`order` of fields is their sequence), or raised as
 `CannotBeSaid` where leaving it out would print something else (a picture as initial value).
@@ -38,6 +38,7 @@ __all__ = [
 
 Path = tuple[str, ...]
 Plain = dict[str, Any]
+# Nine digits always fit 32 bits, and keep int() away from texts of any length.
 _MOST_DIGITS = 9
 _STRUCTURE = frozenset({"BEGIN", "END"})
 _ESCAPES = {
@@ -83,6 +84,7 @@ class _Words:
 
     def take(self) -> Token:
         taken = self.next
+        # The end is never used up, so that looking ahead is always possible.
         if taken.kind != "end":
             self.next = next(self._tokens)
         return taken
@@ -227,6 +229,7 @@ class Flags:
             word = _one_of(words, self.words)
             setting = self.words[word]
             if setting is not None:
+                # Repeating the same word is harmless; only two words for one property contradict each other.
                 if (other := said.setdefault(setting[0], word)) != word:
                     raise token.wrong(f"{word} and {other} exclude each other")
                 _put(into, (*self.path, setting[0]), setting[1])
@@ -341,6 +344,7 @@ class Keyword:
         written = [value.write(content) for value in self.values]
         if all(one is None for one in written):
             return None
+        # Values have no names: only absent ones at the end can be left out.
         while self.least and written[-1] is None and len(written) > self.least:
             written.pop()
         texts = [
@@ -427,6 +431,7 @@ def _block(stream: _Words, block: Block, ignored: list[str]) -> tuple[Token, Pla
         seen.add(token.text)
         if keyword.ignored:
             ignored.append(token.text)
+            # Read into nothing: its values must still be well formed, and be skipped.
             keyword.read(stream, {})
         else:
             keyword.read(stream, content)
@@ -442,6 +447,7 @@ def _block(stream: _Words, block: Block, ignored: list[str]) -> tuple[Token, Pla
 
 
 def _unknown(block: Block, token: Token, known: list[str]) -> str:
+    # Cut, since comparing is quadratic in the length and the text is a client's.
     near = get_close_matches(token.text[:32], known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"it knows {', '.join(sorted(known))}"
     return f"{block.word} has no keyword {token}; {hint}"

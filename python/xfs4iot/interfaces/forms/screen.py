@@ -31,6 +31,7 @@ def graphemes(text: str) -> list[str]:
 def columns(grapheme: str) -> int:
     """How many columns a character takes; -1 for what cannot be shown on any screen."""
     taken: int = wcwidth.wcswidth(grapheme)
+    # A lone combining mark has width 0, but a cell cannot be less than one column.
     return -1 if taken < 0 else min(max(taken, 1), 2)
 
 
@@ -70,6 +71,7 @@ class Screen:
         taken = columns(grapheme)
         if x + taken > self.width:
             return 0
+        # Blanked first: half of a wide character that is overwritten must not stay behind.
         for column in range(x, x + taken):
             self._blank(column, y)
         self._cells[y][x] = (grapheme, attributes)
@@ -101,6 +103,7 @@ class Screen:
         if self.y + 1 == self.height:
             if not scrolls:
                 return False
+            # Only rows move; `y` stays on the last one, which is new now.
             self._cells.append([_BLANK] * self.width)
             del self._cells[0]
         else:
@@ -112,6 +115,7 @@ class Screen:
         """What has changed since this was called last; everything, the first time."""
         shown = self._shown
         runs = [run for y in range(self.height) for run in self._changes_of(y, shown)]
+        # Rows are copied: they are changed in place from now on.
         self._shown = [list(row) for row in self._cells]
         return tuple(runs)
 
@@ -129,6 +133,7 @@ class Screen:
                 or cell != shown[y][x]
                 or (x + 1 < self.width and row[x + 1][0] == _SECOND and shown[y][x + 1] != row[x + 1])
             )
+            # A run never ends between the two columns of a wide character.
             if text and not second and (not changed or cell[1] != attributes):
                 yield ScreenRun(start, y, text, attributes)
                 text = ""

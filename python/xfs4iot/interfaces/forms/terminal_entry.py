@@ -1,7 +1,7 @@
 """What is being typed at one place of the screen: the characters, and their echo.
 
-An entry fills a box of the screen from its top left on. It shows what is typed as it is, as asterisks,
-or not at all; backspace and clear take characters and their cells away.
+An entry fills a box of the screen from its top left corner. It shows what is typed as it is, as asterisks,
+or not at all; backspace and clear remove characters and their cells.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ class Entry:
         self._drawn: set[tuple[int, int]] = set()
         self._show()
 
+    # Without the text, which may be a password and must reach no log.
     def __repr__(self) -> str:
         return f"Entry({len(self.text)} characters)"
 
@@ -97,6 +98,7 @@ class Entry:
         return "*" * len(self.text) if self._echo == "password" else self.text
 
     def _show(self) -> None:
+        # Only cells of the echo are blanked: what a form shows around it stays.
         before, self._drawn = self._drawn, set()
         for x, y in before:
             self._screen.put(x, y, " ")

@@ -1,7 +1,7 @@
 """Writing a form of a text terminal to the screen, and letting the operator fill it in.
 
-Every value is looked at before the first cell changes. What ends the command is told in a FieldErrorEvent,
-what goes on all the same in a FieldWarningEvent.
+Every value is checked before the first cell changes. A problem that ends the command is reported in a
+FieldErrorEvent, one that does not in a FieldWarningEvent.
 
 Reading goes from field to field in the order in which they were asked for. `enter` and `arrowDown` lead
 to the next, `arrowUp` to the one before; `enter` in the last one ends, unless a required field is empty:
@@ -127,11 +127,13 @@ async def form_written(on: Terminal, request: messages.WriteForm, command: Comma
                 pictures[name] = picture
         else:
             lines[name] = _shown_lines(on, form, box, value, command)
+    # From here on nothing is refused any more: all values have been looked at.
     screen = on.screen
     if request.clear_screen:
         screen.clear(0, 0, screen.width, screen.height)
     for name, shown in lines.items():
         _put(on, boxes[name], shown)
+    # Pictures go on top of the text, and the screen does not know of them: they come last.
     await on.show()
     for name, picture in pictures.items():
         box = boxes[name]
@@ -235,6 +237,7 @@ class FormReading:
                 await self._on.show(cursor=True)
                 key = await self._on.key(self._keys_of(self._boxes[now]))
                 if key == "cancel":
+                    # Inside the `try`, so that passwords are blanked on this way out as well.
                     raise errors.CommandError("keyCanceled", "the operator pressed cancel")
                 if key == "arrowUp":
                     now = max(now - 1, 0)
@@ -276,6 +279,7 @@ class FormReading:
         allowed = _TYPED[box.field.keys or "alphanumeric"]
         characters = self._active.characters
         return ActiveKeys(
+            # `_TYPED` is in upper case; a client may have made the lower-case digits active.
             characters if allowed is None else characters & (allowed | {one.lower() for one in allowed}),
             self._active.commands,
         )

@@ -1,8 +1,8 @@
-"""The forms of a text terminal: made whole, held against the device, and laid out.
+"""The forms of a text terminal: completed, checked against the device, and laid out.
 
 A form has every default filled in, so that it is the same whether it came as text or as JSON. It must be
 sound in itself: every field inside the form, no picture where the device shows none. Whether it fits the
-screen is looked at when it is used.
+screen is checked when it is used.
 """
 
 from __future__ import annotations
@@ -96,6 +96,7 @@ def sound(form: Form, shows_graphics: bool) -> Form:
         if field.field_type == "graphic" and not shows_graphics:
             raise errors.CommandError("formInvalid", f"field {name[:100]}: the device shows no graphics")
         missing = {one: value for one, value in _DEFAULTS.items() if getattr(field, one) is None}
+        # The size is given, but perhaps without a height: `box_of` has filled that in.
         missing["size"] = messages.Size(width=width, height=height)
         fields[name] = msgspec.structs.replace(field, **missing)
     return msgspec.structs.replace(form, fields=fields)

@@ -1,8 +1,8 @@
-"""Keys of a text terminal: their names, which are active, what a typed one counts as.
+"""Keys of a text terminal: their names, which are active, and what a typed key counts as.
 
 On the wire a digit is a word (`one`), any other character itself; command keys have names of their own.
-An upper-case letter alone makes the key active and gives the upper-case letter; both cases, and what
-was typed is given. A lower-case letter alone is not a key.
+An upper-case letter alone makes the key active and yields the upper-case letter; with both cases active,
+the letter comes as typed. A lower-case letter alone is not a key.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class ActiveKeys:
                 )
 
     def require_on(self, device: TextTerminal) -> None:
-        """Refuse keys that the device has not.
+        """Refuse keys that the device does not have.
 
         Raises:
             CommandError: `keyNotSupported`.

@@ -1,18 +1,17 @@
 """TextTerminal: an operator's display with keys.
 
 The screen is kept here (`screen`), and the device shows what has changed: where text goes, how it wraps
-and scrolls, and what an input looks like is the same on every device. A text that has a character which
-the device cannot show is refused before anything is written.
+and scrolls, and what an input looks like is the same on every device. A text with a character that the
+device cannot show is refused before anything is written.
 
 Only one command uses screen and keys at a time. The keyboard is on while a Read or ReadForm waits, and
-off before its completion leaves, however it ends. What was typed until a timeout or a cancel is not
-given; a password's echo is then taken off the screen.
+off before its completion leaves, however it ends. What was typed before a timeout or a cancel is not
+returned; a password's echo is then removed from the screen.
 
 Forms (`terminal_forms`) are written and read on the same screen (`terminal_form_work`), and kept in the
-ledger.
-DefineKeys counts for the next ReadForm only, whatever becomes of that.
+ledger. DefineKeys applies to the next ReadForm only, whatever becomes of that.
 
-What is typed, and what stands in the fields of a form, reaches no log.
+What is typed, and what the fields of a form contain, is never logged.
 """
 
 from __future__ import annotations
@@ -316,6 +315,7 @@ class TextTerminal(Interface[devices.TextTerminal]):
         try:
             await self.ask(devices.TextTerminal.show, runs, place)
         except BaseException:
+            # The device may have shown some of it: the next time everything is sent.
             self.screen.forget_shown()
             raise
 
@@ -340,6 +340,7 @@ class TextTerminal(Interface[devices.TextTerminal]):
         wanted = cast(messages.Resolution, request.resolution)
         width, height = cast(tuple[int, int], (wanted.size_x, wanted.size_y))
         await self.ask(devices.TextTerminal.set_resolution, width, height)
+        # Only after the device has agreed, so that a refusal leaves the old screen.
         self.screen = Screen(width, height)
         status = self.device.status.text_terminal
         status.display_size_x, status.display_size_y = width, height
@@ -457,6 +458,7 @@ class TextTerminal(Interface[devices.TextTerminal]):
                 raise exact.Mismatch("one of the device's keys", "another text")
 
         while True:
+            # A device may hand over keys that are not active; those are skipped.
             typed = await self.ask(devices.TextTerminal.read_key, active.names, believe=believe)
             key = active.counts_as(typed)
             if key is not None:
@@ -464,7 +466,7 @@ class TextTerminal(Interface[devices.TextTerminal]):
 
     @asynccontextmanager
     async def _keyboard(self, flush: bool) -> AsyncIterator[None]:
-        """The keyboard is on within; when it ends otherwise than well, the screen is put right."""
+        """Keep the keyboard on inside; if that ends badly, tidy up the screen."""
         status = self.device.status.text_terminal
         if flush and devices.implements(self.device, "flush_keys"):
             await self.ask(devices.TextTerminal.flush_keys)
@@ -547,6 +549,7 @@ class TextTerminal(Interface[devices.TextTerminal]):
         """`TextTerminal.LoadForm` of 2021-1 and 2023-2: a form in the form language."""
         assert request.definition is not None
         try:
+            # In a thread: a long definition must not hold up the event loop.
             found = await trio.to_thread.run_sync(terminal_language.read_definition, request.definition)
         except DefinitionError as wrong:
             raise errors.CommandError("formInvalid", f"$.definition: {wrong}") from None
@@ -616,6 +619,7 @@ class TextTerminal(Interface[devices.TextTerminal]):
         self, request: messages.ReadForm, command: Command[ReadFormEvents]
     ) -> messages.ReadFormCompletion:
         """`TextTerminal.ReadForm` 2.0: the operator fills in the fields."""
+        # Cleared before anything can fail: the keys count for this ReadForm, whatever becomes of it.
         active, self._defined = self._defined or of_device(self.device), None
         reading = FormReading(self, request, active, command)
         async with self._keyboard(flush=False):

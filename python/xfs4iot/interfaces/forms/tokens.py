@@ -3,7 +3,7 @@
 A definition is text of words, quoted strings, whole numbers, commas and bars. `//` begins a comment at
 the start of a line or after white space; a word ends at white space, a comma or a bar, so `10//x` is one
 bad word. Lines end with CR, LF or both. `\\` at the end of a line continues it, within a string too.
-Strings know the escapes of C.
+Strings have the escapes of C.
 
 Source: form description language of CEN/XFS 3 as 2021-1 and 2023-2 refer to it
 (Printer.LoadDefinition, TextTerminal.LoadForm).
@@ -20,6 +20,7 @@ __all__ = ["DefinitionError", "Token", "shown", "tokens"]
 
 _LONGEST_SHOWN = 40
 _BREAK = re.compile(r"\r\n|\r|\n")
+# A byte order mark counts as white space: editors put one at the beginning.
 _SPACE = re.compile(r"[ \t\f\v\ufeff]+")
 _WORD = re.compile(r"[^\s,|\"]+")
 _STRING_PART = re.compile(r"[^\"\\\r\n]+")
@@ -88,6 +89,7 @@ class _Scanner:
 
     def skip_space(self) -> None:
         """Go on to the next token: over white space, line ends, continuations and comments."""
+        # A comment needs space before it: `10//x` is one bad word, not a number and a comment.
         apart = self.at == 0
         while True:
             if found := _BREAK.match(self.text, self.at):
@@ -127,6 +129,7 @@ class _Scanner:
         if found := _CODE_ESCAPE.match(self.text, self.at + 1):
             self.at = found.end()
             code = int(found["hex"], 16) if found["hex"] else int(found["octal"], 8)
+            # Surrogates are no characters; they could not be written out as UTF-8 again.
             if code > 0x10FFFF or 0xD800 <= code <= 0xDFFF:
                 raise DefinitionError(line, column, f"the escape {shown(found[0])} is not a character")
             return chr(code)

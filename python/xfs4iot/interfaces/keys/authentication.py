@@ -1,7 +1,7 @@
 """How a host authenticates itself before it has keys deleted.
 
-StartAuthenticate gives random data to sign. It is good for what it was asked for (one key, all keys, or the
-initialization), on the connection that asked, once, and until the next is asked for.
+StartAuthenticate gives random data to sign. It is valid once, for what it was requested for (one key, all
+keys, or the initialization), on the connection that requested it, and until the next request.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Challenge:
 
 
 class Challenges:
-    """The challenge that is open, if one is."""
+    """The open challenge, if there is one."""
 
     def __init__(self) -> None:
         self._open: Challenge | None = None
@@ -107,6 +107,7 @@ class Challenges:
             )
         if given.key is not None:
             key = table.for_use(given.key, AUTHENTICATE, mode_code="modeOfUseNotSupported")
+            # Both or neither: a MAC key must not stand for a signature, nor the other way round.
             if (key.usage in MACS) is not (given.method in MAC_METHODS):
                 raise errors.CommandError(
                     "useViolation",

@@ -1,4 +1,4 @@
-"""Checks that the interfaces of keys share."""
+"""Checks that the key interfaces share."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
-"""A key that is entered in parts, by its custodians, one after the other.
+"""A key that its custodians enter in parts, one after the other.
 
     nothing ──entered──▶ entered ──ImportKey constructing──▶ parts ──entered──▶ parts and entered ──┐
        ▲                    │                                 │  ▲                                  │
        │                    │                                 │  └──────ImportKey constructing──────┘
        └────────────────────┴──── abandoned, assembled ───────┘
 
-What is entered can be stored once. Parts are of one key; while some are stored, no other key is imported. The
-construction ends with an ImportKey of that key without a value, and is given up by DeleteKey of it, by Reset
-and Initialization, and when the service ends: parts never outlive that.
+What is entered can be stored once. All parts belong to one key; while some are stored, no other key is
+imported. The construction ends with an ImportKey of that key without a value. It is given up by DeleteKey of
+the key, by Reset and Initialization, and when the service ends: parts never outlive the service.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from xfs4iot.protocol import errors
 
 __all__ = ["Components"]
 
+# With a single part, one custodian would know the whole key.
 LEAST = 2
 
 

@@ -1,8 +1,8 @@
 """Crypto: data is encrypted and decrypted, signed and given MACs, by the keys of KeyManagement.
 
 A key does here what its usage says, and nothing else: data keys (D0 to D3) encrypt, MAC keys (M0 to M8) make
-MACs, signature keys (S0 to S2) sign, and DUKPT keys (B0, B1) do what is derived from them for. A key that
-wraps keys, encrypts PINs or verifies them never touches a client's data.
+MACs, signature keys (S0 to S2) sign, and DUKPT keys (B0, B1) do what their derived keys are for. A key that
+wraps keys, or encrypts or verifies PINs, never touches a client's data.
 
 Start values: `storedKey` is a key of usage I0 that is one; `iv.key` is a key that decrypts `iv.value`;
 `iv.value` alone is one in the clear. Without any, zeros. ECB and RSA have none.
@@ -36,6 +36,7 @@ from xfs4iot.server.handler import check, handles
 __all__ = ["Crypto"]
 
 _WITHOUT_START = frozenset({"ecb", "rsaesPkcs1V15", "rsaesOaep"})
+# A MAC may be cut, but one of a byte or two could be guessed by trying.
 _LEAST_MAC = 4
 _NO_CHIP = {
     "noChipTransactionActive": "the keys of a chip's transaction are the chip's, which does "
@@ -146,7 +147,7 @@ def verifying_key_usable(on: Crypto, request: messages.VerifyAuthentication) -> 
 
 
 def _how(on: Crypto, request: Any, known: Any) -> None:
-    """See that the device signs or makes MACs so."""
+    """Check that the device signs or makes MACs in this way."""
     key = on.table.loaded(request.key)
     found: VerifyMethods | None = known.get(key.stored.attributes.kind)
     if found is None:
@@ -198,12 +199,13 @@ def digest_supported(on: Crypto, request: messages.Digest) -> None:
 
 
 def _filled(field: str, advice: str) -> Any:
-    """That a property has something in it."""
+    """A check that a property is not empty."""
 
     def there(on: object, request: Any) -> None:
         if request is None or not getattr(request, field):
             raise errors.InvalidData(f"$.{field} is missing or empty; {advice}")
 
+    # The docstring becomes part of the generated tables, as that of any check.
     there.__doc__ = f"`{field}`"
     return check("invalidData", name=f"given {field}")(there)
 
@@ -274,6 +276,7 @@ class Crypto(WithKeys[devices.Crypto]):
         """`Crypto.GenerateAuthentication`: a signature; or a MAC, cut to the length that is wanted."""
         made = await self.ask(devices.Crypto.generate_authentication, _request(request), command)
         signed = request.crypto_method is not None
+        # A signature cannot be cut; slicing with None leaves it whole.
         length = None if signed else request.authentication_datalength
         return messages.GenerateAuthenticationCompletion(authentication_data=made[:length])
 
@@ -298,6 +301,7 @@ class Crypto(WithKeys[devices.Crypto]):
         """`Crypto.VerifyAuthentication`."""
         given = request.verify_data or b""
         signed = request.crypto_method is not None
+        # A short MAC is wrong without the device being asked: it might compare no more than is given.
         good = signed or len(given) >= _LEAST_MAC
         if good:
             good = await self.ask(devices.Crypto.verify_authentication, _request(request, given), command)

@@ -1,4 +1,4 @@
-"""What is looked at before keys are deleted."""
+"""Checks before keys are deleted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is looked at before something is entered at the keyboard."""
+"""Checks before something is entered at the keyboard."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def active(request: Any) -> dict[str, bool]:
 
 
 def keys_active(mode: EntryMode, code: str = "noActivekeys") -> Check:
-    """That keys are active, and the device has some for this entry."""
+    """A check that keys are active and that the device has some for this entry."""
 
     def some(on: _On, request: Any) -> None:
         if request is None or not request.active_keys:
@@ -64,7 +64,7 @@ keys_named = check("keyInvalid", name="keys named")(_named)
 
 
 def keys_supported(mode: EntryMode) -> Check:
-    """That the keyboard has all active keys."""
+    """A check that the keyboard has all active keys."""
 
     def there(on: _On, request: Any) -> None:
         known = names(on.device.layouts.get(mode, ()), shifted=True)

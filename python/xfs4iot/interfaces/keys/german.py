@@ -1,13 +1,13 @@
 """German: the security module of an ATM in Germany, and its messages with hosts.
 
 Every message to a host goes through SecureMsgSend and every answer through SecureMsgReceive, as keys and
-numbers follow from them. Between the two the module belongs to the connection that sent: another's messages,
-HSMInit and KeyManagement.Initialization are `sequenceError`, until the answer came, the connection ended, or
-`transaction_seconds` are over.
+numbers follow from them. Between the two the module belongs to the connection that sent: other clients'
+messages, HSMInit and KeyManagement.Initialization end with `sequenceError`, until the answer has come, the
+connection has ended, or `transaction_seconds` are over.
 
-What may change the terminal's data is followed by a look at them; a change goes to everybody as
+After anything that may change the terminal's data they are read again; a change is broadcast as
 HSMTDataChangedEvent, before the completion. HSMInit `temp` sets when the online personalisation is due:
-OPTRequiredEvent says so, through restarts, once. The time is the machine's local time.
+OPTRequiredEvent reports that once, even across restarts. Times are in the machine's local time.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ def moment(text: str, where: str) -> datetime:
         InvalidData: there is no such time.
     """
     try:
+        # strptime is lenient: it also takes single digits where the format means two.
         if not text.isdecimal() or len(text) != 14:
             raise ValueError
         return datetime.strptime(text, _TIME)
@@ -124,7 +125,7 @@ class German(Interface[devices.German]):
             raise errors.SequenceError(goes_on)
 
     async def _look(self) -> None:
-        """Tell everybody if the terminal's data are others than they were."""
+        """Tell all clients if the terminal's data have changed."""
         if not devices.implements(self.device, "get_hsmt_data"):
             return
         try:
@@ -134,6 +135,7 @@ class German(Interface[devices.German]):
             return
         if found == self._known:
             return
+        # The very first look has nothing to compare with, and is no change to tell anybody about.
         was_known, self._known = self._known is not None, found
         await self.service.ledger.put_document(_DATA, msgspec.json.encode(found))
         if was_known:
@@ -148,9 +150,11 @@ class German(Interface[devices.German]):
         """Say once that the online personalisation is due."""
         with timer:
             if due.strip("0"):
+                # Both are naive local times, as the module itself has them.
                 left = (moment(due, "due") - datetime.now()).total_seconds()
                 await trio.sleep(max(left, 0))
             try:
+                # Cleared before it is told: after a crash between the two it is not told a second time.
                 await self.service.ledger.put_document(_DUE, b"")
             except errors.XfsError as fault:
                 self.service.log.error("that the personalisation was due could not be kept: %s", fault)
@@ -206,6 +210,7 @@ class German(Interface[devices.German]):
                 raise errors.CommandError("noPin", "the device has no keyboard, so that there is no PIN")
             pin.require(command.session)
         msg = await self.ask(devices.German.secure_msg_send, request.protocol, request.msg, moving=True)
+        # A `pinCmp` begins no exchange with a host, so no answer is to be waited for.
         if request.protocol != "pinCmp":
             self._owner = command.session
             self._until = trio.current_time() + self.device.transaction_seconds

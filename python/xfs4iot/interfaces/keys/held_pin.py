@@ -4,8 +4,7 @@
                                        │
                                        └── another entry, Reset, its time over, its client gone ──▶ nothing
 
-It belongs to the connection on which it was entered: a PIN that one client had entered is not taken by
-another.
+It belongs to the connection on which it was entered: no client can use a PIN that was entered for another.
 """
 
 from __future__ import annotations
@@ -54,7 +53,8 @@ class HeldPin:
         return self._owner is connection
 
     def gone(self) -> None:
-        """There is none any more."""
+        """Forget that there is one."""
+        # `maintained` stays: it is a setting for all PINs, not a property of this one.
         self._owner, self.prepared = None, None
 
     def require(self, connection: object) -> None:

@@ -1,4 +1,4 @@
-"""What is looked at before a key is imported, and what the device is given.
+"""Checks before a key is imported, and what the device is given.
 
 A key comes in one of four ways, told apart by what the request has:
 
@@ -43,6 +43,7 @@ _PUBLIC = {"S0": "V", "S1": "V", "S2": "V", "D1": "E", "K2": "E", "K3": "E"}
 
 
 def _is_key_block(request: messages.ImportKey) -> bool:
+    # Nothing on the wire marks a key block as such; it is one if only the method is missing.
     return bool(request.decrypt_key) and request.decrypt_method is None and bool(request.value)
 
 
@@ -150,6 +151,7 @@ def decrypt_method_supported(on: KeyLoading, request: messages.ImportKey) -> Non
             f"the device decrypts no keys by algorithm {key.algorithm}",
             "algorithmNotSupported",
         )
+    # Both RSA or neither: a vendor may list methods under an algorithm that cannot have them.
     fits = (key.algorithm == "R") == (method in _RSA_METHODS)
     if not fits or method not in on.device.decrypts[key.algorithm]:
         raise errors.CommandError(
@@ -194,7 +196,7 @@ def key_block_readable(on: KeyLoading, request: messages.ImportKey) -> None:
 
 
 def require_kind(on: KeyLoading, attributes: KeyAttributes) -> None:
-    """See that the device takes keys of this kind.
+    """Check that the device takes keys of this kind.
 
     Raises:
         CommandError: `useViolation`, `algorithmNotSupported`, `modeNotSupported`.
@@ -308,7 +310,7 @@ def _signature(request: messages.ImportKey, key: Key, can: devices.VerifyMethods
 
 
 def require_replaceable(on: KeyLoading, name: str, attributes: KeyAttributes | None = None) -> None:
-    """See that a key may come in the place of one of the same name.
+    """Check that a key may replace one of the same name.
 
     Raises:
         CommandError: `duplicateKey`.
@@ -319,6 +321,7 @@ def require_replaceable(on: KeyLoading, name: str, attributes: KeyAttributes | N
     if known.stored.preloaded:
         raise errors.CommandError("duplicateKey", "$.key: this key was preloaded and cannot be replaced")
     if attributes is not None:
+        # Version numbers may also be letters ("c1" is a component): those have no order.
         before, after = known.stored.attributes.key_version_number, attributes.key_version_number
         if before.isdigit() and after.isdigit() and int(after) < int(before):
             raise errors.CommandError(
@@ -334,7 +337,7 @@ def key_replaceable(on: KeyLoading, request: messages.ImportKey) -> None:
 
 
 def require_room(on: KeyLoading, name: str | None) -> None:
-    """See that there is room for a key.
+    """Check that there is room for a key.
 
     Raises:
         CommandError: `noKeyRam`.

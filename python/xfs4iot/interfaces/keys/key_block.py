@@ -11,8 +11,8 @@
     │ └────────────────────── length of the whole block in characters
     └──────────────────────── version: A, B and C are bound by TDES, D by AES
 
-The header is authenticated by the MAC, which only the device can check. What does not hold
-together by itself is refused before the device is asked.
+The header is authenticated by the MAC, which only the device can check. A block that
+is inconsistent in itself is refused before the device is asked.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ _HEADER = re.compile(
     r"(?P<exportability>[0-9ESN])(?P<blocks>[0-9]{2})[0-9]{2}"
 )
 _HEADER_CHARACTERS = 16
+# The length field has four decimal digits.
 _LONGEST = 9999
 
 
@@ -84,6 +85,7 @@ def header_of(block: bytes) -> Header:
     if not re.fullmatch(r"[0-9A-F]*", rest):
         raise _invalid("what follows its header is not upper-case hexadecimal")
     encrypted = len(rest) - MAC_CHARACTERS[version]
+    # `unit` counts bytes of a cipher block, and each byte is written in two characters.
     if encrypted <= 0 or encrypted % (2 * unit):
         raise _invalid("the encrypted key has not whole blocks")
     return Header(
@@ -123,6 +125,7 @@ def _end_of_blocks(text: str, count: int) -> int:
                 raise _invalid(f"its optional block {number} has no readable length")
             length = int(written, 16)
             least += digits
+        # A length below that of its own header would make the next block begin inside this one.
         if length < least or position + length > len(text):
             raise _invalid(f"its optional block {number} has a length that cannot be")
         position += length

@@ -1,13 +1,13 @@
 """KeyManagement: keys are loaded, described and deleted; their values are never seen.
 
-The service keeps a table of the keys, see `key_table`, and lets no key be used for anything but its purpose,
-see `purposes`. A key is booked after the device has taken it; the device's own list, asked whenever it is
-opened and whenever an operation ended otherwise than it should, settles what a loss of power left open. A key
-that is entered in parts replaces one of the same name only when it is whole, see `components`.
+The service keeps a table of the keys (`key_table`) and lets a key be used for its purpose only (`purposes`).
+A key is booked after the device has taken it. The device's own list settles what a loss of power left open;
+it is asked for whenever the device is opened and whenever an operation ends unexpectedly. A key that is
+entered in parts replaces one of the same name only when it is complete (`components`).
 
 `encryptionState` follows from the symmetric keys of the table: `notInitialized` without keys, `initialized`
-with keys for loading keys only, `ready` with others. Every refused use of a key is told to everybody as
-IllegalKeyAccessEvent.
+with keys for loading keys only, `ready` with others. Every refused use of a key is reported to all
+clients as IllegalKeyAccessEvent.
 """
 
 from __future__ import annotations
@@ -124,6 +124,7 @@ class KeyManagement(Interface[devices.KeyManagement]):
         self.challenges = Challenges()
         self.locks: list[Callable[[], str | None]] = []
         """Interfaces that something of theirs goes on for, during which keys must not be initialized."""
+        # Not reentrant: `_reconcile` takes it as well, and must never be awaited while it is held.
         self._changing = trio.Lock()
 
     async def start(self) -> None:
@@ -137,10 +138,12 @@ class KeyManagement(Interface[devices.KeyManagement]):
 
     async def _open_table(self) -> None:
         try:
+            # Without a key from the device the table is an ordinary, unsealed document.
             vault = None
             if devices.implements(self.device, "ledger_key"):
                 vault = self.service.ledger.vault(await self.ask(devices.Device.ledger_key))
         except errors.XfsError as fault:
+            # Not opened unsealed either, as that would bypass the vault; the next opening tries again.
             self.service.log.error("the key table cannot be read: %s", fault)
             return
         try:
@@ -163,18 +166,21 @@ class KeyManagement(Interface[devices.KeyManagement]):
 
     @asynccontextmanager
     async def _change(self) -> AsyncIterator[None]:
-        """Change keys, one after the other; what was begun is booked, also if nobody wants it any more."""
+        """Change keys, one at a time; what was begun is booked, even if nobody wants it any more."""
         async with self._changing:
+            # The wait for the lock can be cancelled, the change itself cannot.
             with trio.CancelScope(shield=True):
                 yield
 
     async def _changed_by(self, ask: Callable[[], Awaitable[_Result]]) -> _Result:
-        """Let the device change its keys; if that ends otherwise than it should, see what it has."""
+        """Let the device change its keys; if that ends unexpectedly, look at what it has."""
         try:
             return await ask()
+        # A clean refusal: the device has said that nothing changed, so its keys need no second look.
         except (errors.CommandError, errors.InvalidData):
             raise
         except BaseException:
+            # In the background: the caller holds `_changing`, and the lock is free only after this raises.
             self.service.nursery.start_soon(self._reconcile)
             raise
 
@@ -185,6 +191,7 @@ class KeyManagement(Interface[devices.KeyManagement]):
     def _show(self) -> None:
         """Make the status say what the keys are good for."""
         keys = self.table.keys.values()
+        # RSA keys do not count: the state follows from the symmetric keys alone.
         usages = [key.usage for key in keys if key.loaded == "yes" and key.algorithm != "R"]
         state: Literal["ready", "initialized", "notInitialized"]
         if any(usage[0] != "K" for usage in usages):
@@ -196,7 +203,7 @@ class KeyManagement(Interface[devices.KeyManagement]):
         self.device.status.key_management.encryption_state = state
 
     def failed(self, fault: BaseException, command: Command) -> None:
-        """Tell everybody of a refused use of a key."""
+        """Tell all clients about a refused use of a key."""
         if isinstance(fault, IllegalAccess):
             reason: Any = fault.reason
             self.service.broadcast(messages.IllegalKeyAccessEvent(key_name=fault.key, error_code=reason))
@@ -247,6 +254,7 @@ class KeyManagement(Interface[devices.KeyManagement]):
             imported: ImportedKey = await self._changed_by(
                 lambda: self.ask(devices.KeyManagement.import_key, wanted, moving=True)
             )
+            # Without a value the key was assembled from its parts, which are used up now.
             if not request.value:
                 self.components.abandon()
             await self.book(request.key, imported.key)
@@ -260,6 +268,7 @@ class KeyManagement(Interface[devices.KeyManagement]):
         async with self._change():
             await self.ask(devices.KeyManagement.import_key_part, wanted.name, number, moving=True)
             self.components.stores(wanted.name)
+            # A loaded key of that name stays usable until the new one is whole.
             if self.table.find(wanted.name) is None:
                 await self.table.put(wanted.name, Key(StoredKey(wanted.attributes), "construct"))
 
@@ -318,6 +327,7 @@ class KeyManagement(Interface[devices.KeyManagement]):
     def _authenticate(self, given: Any, what: What, command: Command) -> None:
         needed = self.device.deletion_needs_authentication
         self.challenges.require(given, what, command.session, needed, self.table)
+        # Used up before the device looks at it: a wrong answer cannot be tried again.
         if given is not None:
             self.challenges.answered()
 
@@ -364,6 +374,7 @@ class KeyManagement(Interface[devices.KeyManagement]):
         if not to_sign.data:
             return messages.StartAuthenticateCompletion()
         self.challenges.give(Challenge(what, command.session, to_sign))
+        # The one method whose name is written differently as a property of the answer.
         told = {"certhost": "certHost"}
         return messages.StartAuthenticateCompletion(
             data_to_sign=to_sign.data,
@@ -390,6 +401,8 @@ class KeyManagement(Interface[devices.KeyManagement]):
         )
         async with self._changing:
             stored = await self._changed_by(
+                # Making a key pair takes long and moves nothing: it can be cancelled, only the booking
+                # cannot.
                 lambda: self.ask(devices.KeyManagement.generate_rsa_key_pair, wanted)
             )
             with trio.CancelScope(shield=True):

@@ -1,12 +1,12 @@
 """The key table: which keys the device has, what each may be used for, and whether it can be used now.
 
-The values are in the device and never here. The table is kept in the ledger: sealed in the vault, if the
-device gives a key for it (`Device.ledger_key`), so that whoever can write the file cannot turn a key that
-encrypts PINs into one that decrypts data; else as a document. It is one record, so that after a loss of
-power it is the table of before or that of after.
+The values stay in the device. The table is kept in the ledger: sealed in the vault if the device provides a
+key for it (`Device.ledger_key`), so that whoever can write the file cannot turn a key that encrypts PINs into
+one that decrypts data; otherwise as a document. It is a single record, so that after a loss of power it is
+either the old table or the new one.
 
 Whoever wants to use a key asks the table, with a purpose: the answer is the key, or a refusal that is also
-told to everybody as `KeyManagement.IllegalKeyAccessEvent`.
+broadcast as `KeyManagement.IllegalKeyAccessEvent`.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Key(msgspec.Struct, frozen=True):
 
 
 class IllegalAccess(errors.CommandError):
-    """A use of a key that is refused; told to everybody.
+    """A refused use of a key, which all clients are told about.
 
     Attributes:
         key: its name.
@@ -143,6 +143,7 @@ class KeyTable:
             await self._vault.put(_RECORD, record)
         else:
             await self._ledger.put_document(_RECORD, record)
+        # A new mapping after the write: readers keep the old one, and a failed write changes nothing.
         self._keys = dict(keys)
         self._changed()
 
@@ -155,6 +156,7 @@ class KeyTable:
         wrong = []
         keys: dict[str, Key] = {}
         for name, key in self._keys.items():
+            # Left out of the new table: the parts are gone, so there is nothing to be shown as missing.
             if key.loaded == "construct" and name not in stored:
                 wrong.append(f'the construction of key "{name}" was lost; enter its parts anew')
             elif name not in stored:
@@ -167,6 +169,7 @@ class KeyTable:
                 wrong.append(f'key "{name}" is in the device and was not booked; it is booked now')
             elif known is not None and known.stored.attributes != own.attributes:
                 wrong.append(f'key "{name}" has other attributes in the device than were booked')
+            # The device has the last word, also about attributes: they are what it enforces.
             keys[name] = Key(own)
         await self.replace(keys)
         return wrong

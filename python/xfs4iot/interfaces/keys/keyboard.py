@@ -1,9 +1,8 @@
 """Keyboard: data, PINs and parts of keys are entered.
 
-The device lets keys be pressed and tells what each did; the service looks at what is wanted before, and lets
-no digit of a PIN or key out of it: from their events it takes the names of digits. A PIN that was entered is
-held until it is used, see `held_pin`; a part of a key until KeyManagement.ImportKey stores it, see
-`components`.
+The device lets keys be pressed and reports what each did. The service checks requests first, and lets no
+digit of a PIN or key out: it removes the names of digits from their events. A PIN is held until it is used
+(`held_pin`), a part of a key until KeyManagement.ImportKey stores it (`components`).
 
 Layouts that clients define outlive a restart.
 """
@@ -50,6 +49,7 @@ class _Discreet:
 
     def send(self, event: DataEntryEvents) -> None:
         if isinstance(event, messages.KeyEvent) and (
+            # These two are no digits of their own, but give away two or three.
             event.digit in _SECRET or event.digit in ("doubleZero", "tripleZero")
         ):
             event = messages.KeyEvent(completion=event.completion)
@@ -153,7 +153,8 @@ class Keyboard(Interface[devices.Keyboard]):
             self.service.nursery.start_soon(self.forget_pin)
 
     async def forget_pin(self) -> None:
-        """Let the device overwrite the PIN that has ended; not one that was entered since."""
+        """Let the device overwrite the PIN that has ended, but not one that was entered since."""
+        # It may run in the background: meanwhile a new PIN may have been entered, which must stay.
         if self.pin.is_held() or not devices.implements(self.device, "forget_pin"):
             return
         try:
@@ -164,17 +165,19 @@ class Keyboard(Interface[devices.Keyboard]):
     async def _when_over(self) -> None:
         """Forget the PIN when its time is over."""
         await trio.sleep(self.device.pin_seconds)
+        # False if the PIN was used, or another was entered since: that one has a timer of its own.
         if self.pin.is_over():
             self.pin.gone()
             await self.forget_pin()
 
     async def _in_time(self, ask: Callable[[], Awaitable[_Result]]) -> _Result:
-        """Let an entry be made within its time."""
+        """Wait for an entry, up to its time limit."""
         seconds = self.device.entry_seconds
         if seconds is None:
             return await ask()
         with trio.move_on_after(seconds):
             return await ask()
+        # Reached only when `move_on_after` has swallowed the cancel: every other way returns or raises.
         raise errors.CommandError("entryTimeout", f"the entry took longer than {seconds:g} s")
 
     @handles("Keyboard.GetLayout", checks=(mode_known,), asks=None)
@@ -238,6 +241,7 @@ class Keyboard(Interface[devices.Keyboard]):
         self, request: messages.PinEntry, command: Command[PinEntryEvents]
     ) -> messages.PinEntryCompletion:
         """`Keyboard.PinEntry`: the PIN before ends; the new one is held, in the device."""
+        # Saved first: `gone` clears it together with the old PIN, and the new one is bound to it.
         prepared = self.pin.prepared
         self.pin.gone()
         wanted = EntryRequest(
@@ -257,6 +261,7 @@ class Keyboard(Interface[devices.Keyboard]):
                 self.service.nursery.start_soon(self._when_over)
         finally:
             with trio.CancelScope(shield=True):
+                # However the entry ended, the old PIN or a partial one must not stay in the device.
                 await self.forget_pin()
         return messages.PinEntryCompletion(digits=entered.digits, completion=entered.completion)
 
@@ -285,6 +290,7 @@ class Keyboard(Interface[devices.Keyboard]):
         assert request.key_len is not None
         assert request.verification_type is not None
         components = self.service.interface(KeyManagement).components
+        # Before the device is asked: after a failed entry there is nothing left to store.
         components.entered = False
         wanted = SecureKeyRequest(
             request.key_len,

@@ -1,4 +1,4 @@
-"""Layouts of keyboards: how they are said on the wire, and what of them cannot be."""
+"""Keyboard layouts: how they look on the wire, and which are impossible."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from xfs4iot.protocol.messages import keyboard as messages
 __all__ = ["MODES", "decoded", "encoded", "names", "read", "told"]
 
 MODES: tuple[EntryMode, ...] = ("data", "pin", "secure")
+# Without a touch area, keys are placed on a grid of 1000 by 1000.
 _EDGE = 1000
 
 Layouts = Mapping[EntryMode, tuple[KeyFrame, ...]]
@@ -127,7 +128,7 @@ def _read(frame: messages.LayoutFrame, where: str) -> KeyFrame:
 def require_possible(
     mode: EntryMode, frames: tuple[KeyFrame, ...], area: messages.CapabilitiesEtsCaps | None
 ) -> None:
-    """See that keys can be so.
+    """Check that a layout is possible.
 
     Raises:
         CommandError: `tooManyFrames`, `frameCoordinate`, `frameOverlap`, `tooManyKeys`, `keyCoordinate`,
@@ -183,6 +184,7 @@ def _frame_fits(frame: KeyFrame, area: messages.CapabilitiesEtsCaps | None) -> b
 
 def _apart(code: str, where: str, boxes: Sequence[KeyFrame | KeyPosition]) -> None:
     for i, one in enumerate(boxes):
+        # Each pair once. Boxes that share an edge do not overlap: the comparisons below are strict.
         for j, other in enumerate(boxes[:i]):
             if (
                 one.x < other.x + other.width

@@ -1,4 +1,4 @@
-"""What is looked at before a PIN block is made."""
+"""Checks before a PIN block is made."""
 
 from __future__ import annotations
 
@@ -126,13 +126,14 @@ def xor_data_fits(on: _On, request: Any) -> None:
     """`xorData`: as long as the block, if it counts"""
     if request.second_enc_key is None or request.xor_data is None:
         return
+    # Hexadecimal digits of one AES or TDES block.
     digits = 32 if request.format == "iso4" else 16
     if len(request.xor_data) != digits:
         raise errors.InvalidData(f"$.xorData has {len(request.xor_data)} digits; the block has {digits}")
 
 
 def checks(algorithm_code: str, method_code: str) -> tuple[Check, ...]:
-    """What is looked at, in order.
+    """All checks, in order.
 
     Args:
         algorithm_code, method_code: how the command calls a key or method that does not fit.

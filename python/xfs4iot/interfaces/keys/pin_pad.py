@@ -2,10 +2,10 @@
 
 A PIN leaves the device encrypted or not at all. It can be used once: by GetPinBlock, LocalDES, LocalVisa or
 PresentIDC, on the connection on which it was entered, unless MaintainPin keeps it, see `held_pin`. A command
-that is refused before the device is asked does not use it up.
+that is refused before the device is asked does not use up the PIN.
 
-A block is bound to its format: format 4 is encrypted by AES, the others by TDES. Local verification answers
-whether, and nothing else; one PIN is verified a few times only.
+A block is bound to its format: format 4 is encrypted by AES, the others by TDES. Local verification only
+answers whether the PIN is right, and a PIN can be verified a few times only.
 """
 
 from __future__ import annotations
@@ -111,6 +111,7 @@ class PinPad(WithKeys[devices.PinPad]):
 
     def __init__(self, service: Service) -> None:
         super().__init__(service)
+        # Stands in on a device without a keyboard, so that checks need no special case.
         self._no_pin = HeldPin()
 
     @property
@@ -121,7 +122,7 @@ class PinPad(WithKeys[devices.PinPad]):
         return self.service.interface(Keyboard).pin
 
     def failed(self, fault: BaseException, command: Command) -> None:
-        """Tell everybody that a DUKPT key has made all its transactions."""
+        """Tell all clients that a DUKPT key has used up its transactions."""
         if isinstance(fault, errors.CommandError) and fault.error_code == "dukptOverflow":
             self.service.broadcast(
                 key_management.IllegalKeyAccessEvent(key_name=command.request.key, error_code="dukptOverflow")
@@ -132,6 +133,7 @@ class PinPad(WithKeys[devices.PinPad]):
         try:
             return await asked
         finally:
+            # In `finally`: after a failure or a cancel nobody knows whether the device has used the PIN.
             if not self.pin.maintained:
                 self.pin.gone()
                 self.service.nursery.start_soon(self._forget)
@@ -190,6 +192,7 @@ class PinPad(WithKeys[devices.PinPad]):
                 "accessDenied",
                 f"a PIN is verified {self.device.max_verifications} times at most; enter it anew",
             )
+        # Counted before the device answers, so that a cancelled attempt counts as well.
         self.pin.verified += 1
 
     @handles(

@@ -1,5 +1,4 @@
-"""What is looked at before keys are loaded from afar: RSA keys, certificates, tokens, keys of card
-schemes."""
+"""Checks before keys are loaded remotely: RSA keys, certificates, tokens, keys of card schemes."""
 
 from __future__ import annotations
 

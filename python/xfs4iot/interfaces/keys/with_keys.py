@@ -1,4 +1,4 @@
-"""What interfaces have in common that use the keys of KeyManagement."""
+"""What interfaces that use the keys of KeyManagement have in common."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Units of cards: to give out, to keep retained ones, to park one.
+"""Units of cards: they give cards out, keep retained ones, or park one.
 
-Counted are the cards in the unit. Of a unit that gives cards out those that are still inside the device
-are among them; its `retainCount` are those that were retained later. A level changes when the count
+The count is of the cards in the unit. For a unit that gives cards out it includes those that are still
+inside the device; its `retainCount` is of those that were retained later. A level changes when the count
 reaches the threshold.
 
-Of its configuration `cardID` says which cards the unit gives out, so it changes in an exchange only.
+`cardID` in the configuration says which cards the unit gives out, so it changes only in an exchange.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What clients know of the units, and what they are told when it is no longer so.
+"""What clients know of the units, and what they are told when that changes.
 
-Each change is told once, after it is durable, as events of three kinds: `CountsChangedEvent` of
-counts, `StorageThresholdEvent` of a level that changed, `StorageChangedEvent` of everything else.
-Each names only the units that changed, and of them only the kinds of items.
+Each change is reported once, when it is durable, by one of three events: `CountsChangedEvent` for
+counts, `StorageThresholdEvent` for a level that changed, `StorageChangedEvent` for everything else.
+Each names only the units that changed, and of those only the kinds of items that did.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Units of cheques: where accepted ones are stored, and where forgotten ones are retracted to.
 
-Counted are the items in the unit, those of them that were stored by a media-in transaction, and the
-operations that retracted something into it: one for each, however many items it was. A unit whose items
-nobody can count has only the last one.
+There are three counts: the items in the unit, those of them that a media-in transaction stored, and the
+operations that retracted something into it, each counted once however many items it moved. A unit whose
+items cannot be counted has only the last.
 
-What a unit is used for (`types`, `binID`) changes in an exchange only.
+What a unit is used for (`types`, `binID`) changes only in an exchange.
 """
 
 from __future__ import annotations
@@ -98,6 +98,7 @@ class CheckUnits(Kind[CheckUnit, CheckKept]):
 
     def retracted(self, unit: str, items: int) -> list[Posting]:
         """What to post when one operation has retracted items."""
+        # The operation counts even where the unit's items cannot be counted.
         items = items if self.kept[unit].counts else 0
         return self.counts.changes(unit, {"count": items, "in.retractOperations": 1})
 

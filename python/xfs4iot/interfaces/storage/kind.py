@@ -124,7 +124,7 @@ class Kind(Generic[_Unit, _Kept]):
         """Read from the ledger what is kept."""
         found: dict[str, _Kept] | None = self._stored.of(self.service.ledger)
         self.kept = found or {}
-        # Of units whose settings cannot be read the counts are there still.
+        # The settings cannot be read, but the counts of these units are still in the ledger.
         self._doubtful = found is None and self.service.ledger.document(self.document) is not None
 
     def documents(self, changed: Mapping[str, _Kept] | None = None) -> dict[str, bytes]:
@@ -132,7 +132,7 @@ class Kind(Generic[_Unit, _Kept]):
         return {self.document: wire.encode({**self.kept, **(changed or {})})}
 
     def doubt(self, units: Iterable[str]) -> bool:
-        """Take the counts of those units that are of this kind for inaccurate; whether there are any."""
+        """Mark the counts of those units that are of this kind as inaccurate; whether there are any."""
         doubtful = [name for name in units if name in self.kept]
         for name in doubtful:
             self.kept[name].accuracy = "inaccurate"
@@ -163,7 +163,7 @@ class Kind(Generic[_Unit, _Kept]):
         return iter(())
 
     def is_other(self, kept: _Kept, unit: _Unit) -> bool:
-        """Whether a unit with the same serial number is another than the one that was kept."""
+        """Whether a unit with the same serial number is not the one that was kept."""
         return False
 
     def first_kept(self, unit: _Unit) -> _Kept:

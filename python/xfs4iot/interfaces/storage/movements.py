@@ -8,7 +8,7 @@
 
 A service that dies between 1 and 3 leaves the intent open. It is settled at the next start, and before
 anything moves again, with what the interface finds out (`find`). What the ledger could not take at 3 is held
-in memory, tried again until it is booked, and nothing moves meanwhile.
+in memory and tried again until it is booked; nothing moves meanwhile.
 """
 
 from __future__ import annotations
@@ -164,10 +164,12 @@ class Movements(Generic[_Moved]):
                 )
                 try:
                     result = await ask(Moving(command, intent.id))
+                # It may have moved something; if that cannot be found out now, the intent stays open.
                 except errors.HardwareError:
                     self._lost()
                     await self._settle_quietly()
                     raise
+                # Any other error means that nothing has moved.
                 except errors.XfsError:
                     await self._service.ledger.book(intent, (), outcome="failed")
                     raise
@@ -188,6 +190,7 @@ class Movements(Generic[_Moved]):
         Raises:
             InternalError: it could not be written.
         """
+        # Held before it is written: if the ledger fails, this is all there is of what has moved.
         self._held[intent.id] = moved
         booking = self._book(intent.detail, moved)
         documents = dict(booking.documents)
@@ -237,6 +240,7 @@ class Movements(Generic[_Moved]):
             for intent in self._service.ledger.open_intents():
                 if intent.kind not in self._kinds:
                     continue
+                # Its outcome is known, only not written yet: the device need not be open for that.
                 if intent.id in self._held:
                     await self._close(intent, self._held[intent.id])
                     continue

@@ -1,20 +1,20 @@
 """Storage: the units, their configuration, their counts, and exchanges.
 
-What the units are the device says: at the start, and after each exchange. What they are
-configured for and what they hold the service keeps in its ledger. A unit that comes back
-with the same serial number keeps both; another cassette begins anew. A device that cannot
+The device says which units there are: at the start, and after each exchange. The service keeps
+in its ledger what they are configured for and what they hold. A unit that comes back with the
+same serial number keeps both; another cassette begins anew. A device that cannot
 detect its units leaves the kept ones as they are, reported as missing.
 
 A service may have units of several kinds (cash, cards, ...), and a unit may be of several. What is
-particular to a kind is a class of its own, see `kind`; here is what all have in common.
+particular to a kind has a class of its own, see `kind`; what all have in common is here.
 
-Every change is told once it is durable: `StorageChangedEvent` what is not a count,
-`CountsChangedEvent` the counts, `StorageThresholdEvent` each time a unit's replenishment
-status changes. Low means below the low threshold, high above the high one; a threshold that
+Clients are told of every change once it is durable: by `CountsChangedEvent` of counts, by
+`StorageThresholdEvent` of each change of a unit's replenishment status, by `StorageChangedEvent`
+of everything else. Low means below the low threshold, high above the high one; a threshold that
 is absent or 0 is not set.
 
-An exchange is kept in the ledger: after a restart it goes on. While it lasts, only what
-exchanges allow is allowed. Changing what a unit holds in kind needs an exchange; counts,
+An exchange is kept in the ledger, so it goes on after a restart. While it lasts, only what an
+exchange allows can be done. Changing what a unit holds in kind needs an exchange; counts,
 thresholds and locks do not.
 """
 
@@ -143,9 +143,11 @@ class Storage(Interface[Any]):
 
     async def detect(self) -> None:
         """Ask the device which units it has, and keep, begin or miss each."""
+        # Kinds with units on the books: if the device does not find those this time, they are missing.
         for name in KINDS.keys() - self.kinds.keys():
             if self.service.ledger.document(f"Storage.units.{name}") is not None:
                 self._kind_named(name)
+        # Put back on failure: `_by_kind` sets them before it has looked at everything.
         known = self.device.found_units
         by_kind: dict[str, dict[str, StorageUnit]] = {}
 
@@ -156,7 +158,7 @@ class Storage(Interface[Any]):
             found = await self.ask(devices.Storage.units, believe=possible)
             self.service.derive()
         except errors.HardwareError:
-            # How it failed stands in the log already.
+            # How it failed is in the log already.
             self.device.found_units = known
             self.service.log.error("the device has failed to say which units it has; none is offered")
             found, by_kind = None, {}
@@ -166,6 +168,7 @@ class Storage(Interface[Any]):
             found, by_kind = None, {}
         self.detected = found is not None
         anew: list[Posting | SetPosting] = []
+        # Copies: `find` changes what is kept in place.
         before = {name: dict(kind.kept) for name, kind in self.kinds.items()}
         for name, kind in self.kinds.items():
             anew += kind.find(by_kind.get(name, {}))
@@ -180,13 +183,14 @@ class Storage(Interface[Any]):
             try:
                 await self.service.ledger.record("set", anew, documents=documents)
             except LedgerUnavailable:
+                # What is in memory must not run ahead of the ledger.
                 for kind in changed:
                     kind.kept = before[kind.name]
                 raise
         await self.doubt_what_was_lost()
 
     async def doubt_what_was_lost(self) -> None:
-        """Take all counts for inaccurate if the ledger lacks movements; each unit's once.
+        """Mark all counts as inaccurate if the ledger lacks movements; each unit's once.
 
         Raises:
             LedgerUnavailable: it could not be written.
@@ -228,7 +232,7 @@ class Storage(Interface[Any]):
         return list(dict.fromkeys(name for kind in self.kinds.values() for name in kind.kept))
 
     def doubt(self, units: Iterable[str]) -> dict[str, bytes]:
-        """Take the counts of units for inaccurate; returns what to book with it."""
+        """Mark the counts of units as inaccurate; returns what to book with it."""
         named = set(units)
         doubtful = [kind for kind in self.kinds.values() if kind.doubt(named)]
         return {name: value for kind in doubtful for name, value in kind.documents().items()}
@@ -279,7 +283,7 @@ class Storage(Interface[Any]):
         return {name: self.record(name) for name in self._names()}
 
     def publish(self) -> None:
-        """Tell what has changed since clients were last told; what changed is durable by now."""
+        """Tell clients what has changed since they were last told; it is durable by now."""
         for event in self._changes.take(self.records()):
             self.service.broadcast(event)
         for call in self.changed:
@@ -353,6 +357,7 @@ class Storage(Interface[Any]):
         documents: dict[str, bytes] = {}
         for kind, changed in kept.items():
             documents |= self.kinds[kind].documents(changed)
+        # A cancel between the two would leave the device with settings that the ledger does not have.
         with trio.CancelScope(shield=True):
             if implements(self.device, "set_storage"):
                 await self.ask(devices.Storage.set_storage, request.storage, moving=True)
@@ -416,6 +421,7 @@ class Storage(Interface[Any]):
     async def _exchanging(
         self, command: Command, operation: Callable[[Any], Awaitable[None]], active: bool
     ) -> None:
+        # A cancel between the two would leave device and ledger at odds about the exchange.
         with trio.CancelScope(shield=True):
             if implements(self.device, operation.__name__):
                 await self.ask(operation, moving=True)

@@ -1,7 +1,7 @@
 """What the versions of the standard say differently, one module per interface.
 
-Everything about an interface's versions stands in the module of its name, which is found by itself; one
-without a module does not differ by more than data. What it may say, each by a name:
+Everything about an interface's versions is in the module of the same name, which is found automatically;
+an interface without a module differs in nothing but data. A module may define, each under its name:
 
 - `CHANGES`: by step and message part, what `changes` can express; also what the interface contributes to
   Common.Status and Common.Capabilities;

@@ -1,10 +1,10 @@
-"""How one version of the standard says what the next says otherwise: as data, or as a function.
+"""How one version of the standard says what the next says differently: as data, or as a function.
 
 A change belongs to a step, from one version to the next, and is written once for both ways:
 up for requests, down for completions and events. A message two steps away takes both steps.
 
 Paths are those of the payload: `position.index`, `storage.*.check` (any key), `items[].value`
-(each element); the empty path is the payload itself. Moves that follow each other in a list
+(each element); the empty path is the payload itself. Consecutive moves in a list
 are made together: first everything is taken, then everything is put, so that they may swap.
 """
 
@@ -41,7 +41,7 @@ _NOTHING = object()
 
 @dataclass(frozen=True)
 class Moved:
-    """The same value stands elsewhere; wildcards come first in both paths, and are the same.
+    """The same value in another place; wildcards come first in both paths, and are the same.
 
     Attributes:
         older, newer: the path in each version.
@@ -58,7 +58,7 @@ class Moved:
 
 @dataclass(frozen=True)
 class Values:
-    """A property's values are called otherwise; None leaves the property out.
+    """A property's values have other names; None leaves the property out.
 
     Attributes:
         path: where it stands, in the older version.
@@ -218,6 +218,7 @@ def _moves(wild: Sequence[str], moves: Sequence[Moved], up: bool) -> Adapter:
 
     def adapter(content: Plain) -> Plain:
         for holder in _holders(content, wild):
+            # Everything is taken before anything is put, so that two values may swap places.
             taken = [(target, _take(holder, source)) for source, target in pairs]
             for target, value in taken:
                 if value is not _NOTHING:
@@ -232,6 +233,7 @@ def _values(path: str, names: Mapping[str, str | None]) -> Adapter:
 
     def adapter(content: Plain) -> Plain:
         for holder in _holders(content, before):
+            # A copy of the keys, since some are deleted on the way.
             for key in list(holder) if last == "*" else (last,):
                 value = holder.get(key)
                 if isinstance(value, str) and value in names:

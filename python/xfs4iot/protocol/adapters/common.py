@@ -25,6 +25,7 @@ def _interfaces(older: str, spelt: dict[str, str]) -> Adapter:
                 kind: {
                     spelt.get(name, name): one
                     for name, one in interface[kind].items()
+                    # A name that no version of the standard has is an extension, open to every client.
                     if spelt.get(name, name) in known or name not in standard
                 }
                 for kind in ("commands", "events")
@@ -44,6 +45,7 @@ def _power_save(name: str) -> Adapter:
         power = new.get("powerManagement")
         if isinstance(power, dict) and (value := power.get(name)) is not None:
             common = new.get("common")
+            # A value that the device gave in `common` itself takes precedence.
             new = {**new, "common": {name: value, **(common if isinstance(common, dict) else {})}}
         return new
 

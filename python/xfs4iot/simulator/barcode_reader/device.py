@@ -105,6 +105,7 @@ class SimulatedBarcodeReader(SimulatedDevice, devices.BarcodeReader):
 
     async def read(self, wanted: frozenset[str] | None, events: CommandEvents) -> tuple[Barcode, ...]:
         while True:
+            # Taken before the look: what is shown while it lasts must trigger another one.
             moved, glares = self._moved, bool(self.faults.active("glare"))
             await self.clock.until(self.clock.now + self.seconds)
             found = await self._look(wanted)
@@ -170,11 +171,13 @@ class SimulatedBarcodeReader(SimulatedDevice, devices.BarcodeReader):
         if left is not None:
             if left <= 0:
                 return
+            # Before it is put into view: where nothing can happen later, this raises and nothing has changed.
             self.world.later(left, partial(self._remove, picture))
         self._view.append(picture)
         self._wake()
 
     def _remove(self, picture: Image) -> None:
+        # By identity: the same barcode may be held up twice.
         self._view = [one for one in self._view if one is not picture]
 
     @command

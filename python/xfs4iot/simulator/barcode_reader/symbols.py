@@ -126,6 +126,7 @@ def opened(file: bytes) -> Image:
         from PIL import Image
 
         picture = Image.open(io.BytesIO(file))
+        # `open` has read the header only; the check comes before `convert` unpacks the pixels.
         if picture.width * picture.height > _MOST_PIXELS:
             raise errors.InvalidData(f"$.picture: more than {_MOST_PIXELS} pixels; make it smaller")
         return picture.convert("L")
@@ -191,6 +192,7 @@ def _barcode(symbol: Any) -> Barcode:
     kind, content, add_on = symbol.format.name, _main(symbol), _add_on(symbol).encode()
     name = _READ_AS.get(kind)
     if kind == "Code128":
+        # ]C1 is the AIM identifier of Code 128 with FNC1 in front, which is GS1-128.
         name = "ean128" if symbol.symbology_identifier == "]C1" else "code128"
     elif kind == "UPCE":
         # The library gives the long form; a reader gives the eight digits that are printed.
@@ -198,6 +200,7 @@ def _barcode(symbol: Any) -> Barcode:
         name = f"upcE{content[:1].decode()}"
     elif kind in ("EAN13", "UPCA"):
         if content[:1] == b"0":
+            # A UPC-A symbol is an EAN-13 symbol with a leading zero, which a reader leaves out.
             name, content = "upcA", content[1:]
         else:
             name = "jan13" if content[:2] in _JAPANESE and not add_on else "ean13"

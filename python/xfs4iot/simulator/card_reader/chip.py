@@ -1,4 +1,4 @@
-"""The chip of a simulated card: an EMV card application that answers to its commands (EMV Book 3, 6).
+"""The chip of a simulated card: an EMV card application that answers commands (EMV Book 3, 6).
 
 It goes from one state to the next as a card does:
 
@@ -7,9 +7,9 @@ It goes from one state to the next as a card does:
     first         GENERATE AC: a TC, AAC or ARQC; after an ARQC the issuer may be authenticated
     ended         GENERATE AC: a TC or AAC
 
-An instruction that it does not know gives 6D00, one that does not fit its state 6985. In the protocol T=0 the
-answer to a command with data is fetched with GET RESPONSE: 61xx; a length that does not fit is corrected:
-6Cxx. What it is sent and answers reaches no log.
+An unknown instruction gives 6D00, one that does not fit its state 6985. With the protocol T=0 the answer to a
+command with data is fetched with GET RESPONSE (61xx), and a wrong length is corrected (6Cxx). Neither what it
+is sent nor what it answers is ever logged.
 """
 
 from __future__ import annotations
@@ -121,6 +121,7 @@ class ChipSession:
             return found + OK
         if data:
             self._waiting = found
+            # 256 bytes are announced as 00, here and in 6Cxx.
             return bytes([0x61, len(found) & 0xFF])
         if expected is not None and expected != len(found):
             return bytes([0x6C, len(found) & 0xFF])
@@ -132,6 +133,7 @@ class ChipSession:
             return b"\x69\x85"
         if len(command) != 5:
             return b"\x67\x00"
+        # Le 00 means 256.
         wanted = command[4] or 256
         if wanted > len(self._waiting):
             return bytes([0x6C, len(self._waiting) & 0xFF])
@@ -230,6 +232,7 @@ class ChipSession:
         if len(data) != key.size or not self._random:
             raise _Refused(b"\x69\x84")
         plain = key.apply(data)
+        # A challenge is good for one try only, whether it succeeds or not.
         challenge, self._random = self._random, b""
         if plain[0] != 0x7F or plain[9:17] != challenge:
             raise _Refused(b"\x69\x84")
@@ -246,6 +249,7 @@ class ChipSession:
             raise _Refused(b"\x67\x00")
         kind = self._second_kind(wanted) if second_time else self._first_kind(wanted, data)
         self._state = "first" if kind == _ARQC else "ended"
+        # The issuer application data: 6 is the length of what follows it.
         issuer = bytes([0x06, _KEY_INDEX, _CVN]) + self._results(kind, second_time)
         counter = self.memory.counter.to_bytes(2)
         made = cryptogram.mac(self.session_key, data[-TERMINAL_SIZE:] + AIP + counter + issuer)
@@ -266,6 +270,8 @@ class ChipSession:
     def _results(self, kind: int, second_time: bool) -> bytes:
         """The card's verification results: which cryptograms it made, whether it saw the PIN, tries left."""
         made = {_AAC: 0x00, _TC: 0x10, _ARQC: 0x20}[kind]
+        # Two bits for each GENERATE AC, the second one's on top: 0x80 there says not requested yet,
+        # and a second one implies that the first gave an ARQC (0x20).
         which = made << 2 | 0x20 if second_time else 0x80 | made
         return bytes([0x03, which, 0x04 if self._verified else 0x00, self._left << 4])
 

@@ -1,4 +1,4 @@
-"""The cryptography of the simulated EMV cards, under test keys that are of no use elsewhere.
+"""The cryptography of the simulated EMV cards, under test keys that are useless elsewhere.
 
 Application cryptograms are made as cards with cryptogram version 18 do: the card's key from the issuer's
 master key by PAN and sequence number (EMV Book 2, A1.4.1, option A), a session key from it by the
@@ -85,6 +85,7 @@ class Authority:
 
     def _certified(self, signer: Key, key: Key, head: bytes, static: bytes) -> tuple[bytes, bytes]:
         head += bytes([key.size, len(EXPONENT)])
+        # 22: header and trailer bytes and a SHA-1 digest, which `_sealed` adds.
         room = signer.size - len(head) - 22
         part, rest = key.public[:room].ljust(room, b"\xbb"), key.public[room:]
         return signer.apply(_sealed(head + part, rest + EXPONENT + static)), rest
@@ -145,6 +146,7 @@ def mac(key: bytes, data: bytes) -> bytes:
     single = Cipher(TripleDES(key[:8] * 3), modes.CBC(bytes(8))).encryptor()
     last = (single.update(padded) + single.finalize())[-8:]
     other = Cipher(TripleDES(key[8:] * 3), modes.ECB()).decryptor()
+    # Three equal keys: single DES.
     return _triple(key[:8] * 2, other.update(last) + other.finalize())
 
 

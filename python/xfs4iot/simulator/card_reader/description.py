@@ -1,4 +1,4 @@
-"""What a profile may say of the simulated card reader, and what it is."""
+"""What a profile may say about the simulated card reader, and the capabilities that follow."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The operations of the simulated card reader: what its hardware does with the card that it gets.
+"""The operations of the simulated card reader: what its hardware does with the card it is given.
 
-A motor reader draws the card in, moves it to the exit or into a unit, and keeps what its last movement did. A
+A motor reader draws the card in, moves it to the exit or into a unit, and remembers its last movement. A
 dip or a swipe reads what passes; a latched dip holds the card whose chip it reads; a contactless reader
 talks to what is in its field, with or without a kernel of its own.
 """
@@ -108,6 +108,7 @@ class SimulatedCardReader(CardReaderCommands):
 
     async def _draw_in(self, name: str, events: devices.CardEvents[WriteRawDataEvents]) -> None:
         await self.time(_DRAW)
+        # Set by whoever pulled the card back during the wait; `begin` made a fresh event.
         if self.pulled.is_set():
             raise _refused("noMedia", "the card was pulled back")
         if self.faults.strikes("cardJamsEntering"):
@@ -153,6 +154,7 @@ class SimulatedCardReader(CardReaderCommands):
         if "chip" in wanted:
             await self.time(_CHIP)
             chips = (self._reset_chip(name, card),)
+        # Asked again: a dip card can be pulled out during the waits above.
         if self.inside is None or ("chip" in wanted and self.contacted is None):
             raise _refused("noMedia", "the card was pulled out")
         verdict: Any = None
@@ -245,6 +247,7 @@ class SimulatedCardReader(CardReaderCommands):
         name = self._at(source)
         if name is None and not (state.stock.get(source)):
             raise _refused("noMedia", f"there is no card at {source}")
+        # Kept before anything moves, so that `recall_card` is right after a crash at any later point.
         state.operation, state.place = events.operation, source
         self.save()
         if target == "exit" and self.faults.active("entranceStuck"):
@@ -371,6 +374,7 @@ class SimulatedCardReader(CardReaderCommands):
             try:
                 kernel = Kernel(session, self._configuration, data or b"", self.chance.randbytes(4))
                 outcome = kernel.run()
+            # Data of the card or the terminal did not parse; to a kernel that is the end of the application.
             except ValueError:
                 return {"chip": devices.ContactlessOutcome("endApplication")}
             self.save()

@@ -1,7 +1,7 @@
 """The kernel of the simulated intelligent contactless reader: it talks to a chip as terminals do.
 
-It selects the payment environment, the first application that is configured, starts a transaction, reads
-the records and lets the card make a cryptogram; what it finds is what the outcome tells.
+It selects the payment environment and the first configured application, starts a transaction, reads the
+records and has the card make a cryptogram; the outcome reports what it found.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class Kernel:
         self._configuration = configuration
         self._objects: dict[int, bytes] = {0x9F37: number}
         self._objects |= dict(tlv.objects(configuration.terminal))
+        # Last, so that data of the transaction overrides the terminal's.
         self._objects |= dict(tlv.objects(data))
 
     def run(self) -> devices.ContactlessOutcome:
@@ -104,8 +105,10 @@ class Kernel:
         """The values that a list of data objects asks for."""
         found, at = b"", 0
         while at < len(wanted):
+            # Five ones in the first byte of a tag announce a second one.
             size = 2 if wanted[at] & 0x1F == 0x1F else 1
             tag, length = int.from_bytes(wanted[at : at + size]), wanted[at + size]
+            # What the terminal does not know is sent as zeros (EMV Book 3, 5.4).
             found += self._objects.get(tag, b"").rjust(length, b"\x00")[-length:]
             at += size + 1
         return found

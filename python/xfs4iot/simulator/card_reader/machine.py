@@ -1,8 +1,8 @@
 """The simulated card reader as a machine: where each card is, whatever the service's books say.
 
 A card is at one place: in somebody's hands, in the entrance (`exit`), in the transport, or in a unit. The
-places are kept in the truth of the ATM, as is what of a card changes and where the last movement has left its
-card, so that all of it outlives the process.
+places are kept in the truth of the ATM, along with what changes on each card and where the last movement left
+its card, so that all of it outlives the process.
 """
 
 from __future__ import annotations
@@ -207,6 +207,7 @@ class CardMachine(SimulatedDevice, devices.CardReader, devices.Storage):
             self.card_at("unknown")
             self.session = None
             self.entrance_open = False
+            # Fails the movement under way, even if power is back before its wait ends.
             self._outages += 1
             self.pulled.set()
         elif before in ("powerOff", "offline"):
@@ -264,6 +265,7 @@ class CardMachine(SimulatedDevice, devices.CardReader, devices.Storage):
         """Let a part of a movement's time pass, unless power goes or the card is pulled out."""
         if self.faults.strikes("readerHangs"):
             await trio.sleep_forever()
+        # Counted rather than asked: power may go and come back within one wait.
         visit = self._outages
         if self.seconds and self._timeline is not None:
             await self._timeline.step(self.seconds * part)
@@ -296,6 +298,7 @@ class CardMachine(SimulatedDevice, devices.CardReader, devices.Storage):
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._bring, moment, customer)
                     await self._came.wait()
+                    # Someone else may have been quicker than the scheduled customer.
                     nursery.cancel_scope.cancel()
             else:
                 await self._came.wait()
@@ -333,6 +336,7 @@ class CardMachine(SimulatedDevice, devices.CardReader, devices.Storage):
             self._retain_later(name, float(self.setup.retain_after))
 
     def _take_if(self, name: str) -> None:
+        # The card may have been taken, or drawn in again, since this was scheduled.
         if self._truth.state.exit == name or self.reader_type == "latchedDip":
             self.take()
 
@@ -343,6 +347,7 @@ class CardMachine(SimulatedDevice, devices.CardReader, devices.Storage):
     def _retain(self, name: str) -> None:
         """The firmware retains a card that nobody has taken."""
         bins = [unit for unit, one in self.layout.items() if one.type == "retain" and self._has_room(unit)]
+        # Looked up only now: the card may be gone, or the bin full, since this was scheduled.
         if self._truth.state.exit == name and bins:
             self.shift(name, bins[0])
             self.card_acted("exit", bins[0])

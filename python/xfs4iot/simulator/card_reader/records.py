@@ -1,4 +1,4 @@
-"""What the chip of a simulated card tells of itself: its directory, its applications, their records."""
+"""What the chip of a simulated card says about itself: its directory, its applications, their records."""
 
 from __future__ import annotations
 

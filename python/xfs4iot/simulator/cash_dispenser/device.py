@@ -5,7 +5,7 @@
             stacker, output → retract area        (retract)
             transport, stacker, output → anywhere (reset)
 
-Each operation is made of the steps of its mechanism (`simulator.cash_dispenser.machine`).
+Each operation is composed of steps of the mechanism (`simulator.cash_dispenser.machine`).
 """
 
 from __future__ import annotations
@@ -100,6 +100,7 @@ class SimulatedCashDispenser(CashDispenserCommands):
         while self.clock.now < until:
             if events.cancel_requested:
                 return False
+            # In short real-time waits, because a client can give up while the simulated clock stands still.
             with trio.move_on_after(_LOOK_SECONDS):
                 await self.clock.until(until)
         return True
@@ -177,6 +178,7 @@ class SimulatedCashDispenser(CashDispenserCommands):
         self._require_no_foreign_items()
         self._begin(events)
         target = request.destination.unit or request.destination.target
+        # Compared afterwards: the customer may reach for the items while they are drawn in.
         taken = self._times_taken
         failure = await self._bring_all(("stacker", "output"), target)
         if failure is None and self._times_taken != taken:
@@ -197,6 +199,7 @@ class SimulatedCashDispenser(CashDispenserCommands):
         if not self.faults.active("shutterJammed"):
             self.truth.shutter = "open" if target == "output" and self.truth.total("output") else "closed"
         self._lost_sight = False
+        # A list, because entries are deleted in the loop.
         for unit in [unit for unit, fault in self.faults.of_units.items() if fault == "inoperative"]:
             del self.faults.of_units[unit]
             self.unit_changed(unit, "ok")

@@ -1,8 +1,8 @@
 """The mechanism of the simulated cash dispenser: what moves, what the sensors see, what can fail.
 
-It is a state machine over its physical truth (`truth`), which it changes item by item, and
+It is a state machine over its physical truth (`truth`), which it changes item by item and
 which outlives the service. Its movements take time on the ATM's clock (`clock`), and it can
-be told to fail at any step (`faults`). The operations that are made of its steps are in
+be made to fail at any step (`faults`). The operations composed of its steps are in
 `simulator.cash_dispenser.device`.
 """
 
@@ -146,9 +146,11 @@ class CashMachine(SimulatedDevice, devices.CashDispenser, devices.PowerManagemen
                 return self._tell_jam(f"an item of {unit} is")
             if self.faults.strikes("doubleNotes"):
                 events.send(cash_management.NoteErrorEvent(reason="doubleNote"))
+                # The unit may be down to its last item.
                 bad = min(2, self.truth.total(unit))
             else:
                 bad = int(self.faults.strikes("rejects"))
+            # Checked before anything moves: what cannot be rejected stays in its unit.
             if bad and self.truth.total(reject) + bad > self.layout.capacity[reject]:
                 return devices.CashUnitError("full", [reject], f"{reject} is full")
             if bad:
@@ -194,11 +196,13 @@ class CashMachine(SimulatedDevice, devices.CashDispenser, devices.PowerManagemen
     def _bunches(self) -> int:
         """In how many bunches the stacker's items are presented."""
         at_once = self.faults.active("smallBunches") or self.max_items
+        # Rounded up.
         return -(-self.truth.total("stacker") // at_once)
 
     def _hand_out(self, count: int) -> None:
         """Open the shutter and move so many items into the customer's reach."""
         self.truth.shutter = "open"
+        # `at` gives a copy, so moving items does not disturb the loop.
         for origin, held in self.truth.at("stacker").items():
             moved = min(held, count)
             if moved:
@@ -221,6 +225,7 @@ class CashMachine(SimulatedDevice, devices.CashDispenser, devices.PowerManagemen
 
     async def _bring(self, source: str, target: str) -> errors.XfsError | None:
         """Bring everything from a place inside, item by item."""
+        # A snapshot: items can be taken during the waits below, so each is looked up again before it moves.
         items = self.truth.at(source)
         total = sum(items.values())
         for origin, count in items.items():
@@ -258,6 +263,7 @@ class CashMachine(SimulatedDevice, devices.CashDispenser, devices.PowerManagemen
         Raises:
             SequenceError: there is nothing to take.
         """
+        # A copy, compared below with what is left.
         before = self.truth.at("output")
         if not before:
             raise errors.SequenceError("there is nothing at the output to take")
@@ -283,6 +289,7 @@ class CashMachine(SimulatedDevice, devices.CashDispenser, devices.PowerManagemen
             self.unit_changed(unit, STATUS_OF_FAULT[fault])
 
     def clear_faults(self) -> None:
+        # Not `super().clear_faults()`: only the faults table knows which units had one, and it forgets them.
         for unit in self.faults.clear():
             self.unit_changed(unit, "ok")
         self._lost_sight = False

@@ -116,6 +116,7 @@ class CashTruth:
         self._own(source)
         self._shift(source, target, origin, count)
         moved = self._state.moved
+        # Merged with the last row, so that the record does not grow by one row per note.
         if moved and moved[-1][1:] == (source, target, origin, accessible):
             moved[-1] = (moved[-1][0] + count, source, target, origin, accessible)
         else:

@@ -1,4 +1,4 @@
-"""A simulated PIN pad's keyboard: `machine` is what each key does while something is entered."""
+"""A simulated PIN pad's keyboard: `machine` says what each key does during an entry."""
 
 from xfs4iot.simulator.keyboard.device import SimulatedKeyboard as SimulatedKeyboard
 

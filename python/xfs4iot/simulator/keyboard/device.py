@@ -163,6 +163,7 @@ class SimulatedKeyboard(SecureDevice, devices.Keyboard):
     ) -> devices.EntryCompletion:
         """Take keys until one ends the entry; what was pressed before does not count."""
         await self.at_work()
+        # Keys pressed before the entry began must not get into it.
         self._pressed.clear()
         self._entering = kind
         try:
@@ -181,6 +182,7 @@ class SimulatedKeyboard(SecureDevice, devices.Keyboard):
                     events.send(messages.KeyEvent(completion=told.completion, digit=told.key))
                     if told.ends:
                         return told.completion
+        # Cancellation too must not leave digits in memory.
         except BaseException:
             entry.wipe()
             raise
@@ -190,6 +192,7 @@ class SimulatedKeyboard(SecureDevice, devices.Keyboard):
     async def _next_key(self) -> str:
         while not self._pressed:
             self._some = trio.Event()
+            # There is no checkpoint between the look and the new event, so no key is missed.
             await self._some.wait()
         return self._pressed.popleft()
 

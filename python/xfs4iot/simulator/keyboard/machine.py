@@ -80,6 +80,7 @@ class Entry:
 
     def wipe(self) -> None:
         """Overwrite what was entered."""
+        # Overwritten in place first: dropping the array alone would leave the digits in memory.
         self.digits[:] = bytes(len(self.digits))
         self.digits = bytearray()
         self.pressed = []
@@ -100,6 +101,7 @@ class Entry:
                 return Told(key, "clear", ends)
             case "backspace":
                 if self.digits:
+                    # Deleting shortens the array but leaves the byte in its buffer.
                     self.digits[-1] = 0
                     del self.digits[-1]
                 self.pressed = self.pressed[:-1]

@@ -1,8 +1,8 @@
 """Certificates of the device and of its host, and who may change them.
 
-The certificate authority is the manufacturer's, until ReplaceCertificate brings another whose certificate
-the one before has signed. A host's certificate is taken if the authority has signed it and it is valid now;
-in the place of another, only with the other's signature over it.
+The certificate authority is the manufacturer's until ReplaceCertificate brings another whose certificate
+the previous one has signed. A host's certificate is accepted if the authority has signed it and it is valid
+now; it replaces another only with that one's signature over it.
 """
 
 from __future__ import annotations
@@ -155,6 +155,7 @@ class Certificates:
         key = certificate.public_key()
         assert isinstance(key, rsa.RSAPublicKey)
         attributes = KeyAttributes(usage="S0", algorithm="R", mode_of_use="V")
+        # Set first: `put` saves certificate and key together.
         self._part.store.secrets[_HOST] = der(certificate)
         stored = StoredKey(attributes, key.key_size, preloaded=True)
         self._part.store.put(HOST_KEY, Held(stored, rsa_keys.stored(key)))

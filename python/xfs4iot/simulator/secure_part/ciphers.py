@@ -1,8 +1,8 @@
 """Block ciphers and their modes of operation: DES, TDES and AES in ECB, CBC, CFB, OFB, CTR and XTS.
 
-Everything is done by `cryptography`. It has moved TripleDES to its module of decrepit algorithms, from where
-this module alone imports it; single DES is TDES with three equal keys. CFB has whole blocks as segments. TDES
-in counter mode, which OpenSSL lacks, is counter blocks in ECB (NIST SP 800-38A, 6.5).
+All of it is done by `cryptography`, which keeps TripleDES among its decrepit algorithms; single DES is TDES
+with three equal keys. CFB uses whole blocks as segments. TDES in counter mode, which OpenSSL lacks, is built
+from counter blocks in ECB (NIST SP 800-38A, 6.5).
 """
 
 from __future__ import annotations
@@ -109,5 +109,6 @@ def _counted(algorithm: str, key: bytes, data: bytes, start: bytes) -> bytes:
     size = len(start)
     first = int.from_bytes(start, "big")
     count = -(-len(data) // size)
+    # The counter wraps around at the size of a block.
     counters = b"".join(((first + i) % (1 << 8 * size)).to_bytes(size, "big") for i in range(count))
     return xor(data, encrypt(algorithm, key, counters)[: len(data)])

@@ -4,8 +4,8 @@ TDES (X9.24-1) counts in the 21 low bits of a serial number of 10 bytes, and use
 10 ones; AES (X9.24-3) in the last 4 of 12 bytes, of no more than 16 ones. Both derive key from key along
 the ones of the counter, from the highest, and the working key at the end.
 
-What a real device keeps are the future keys only, so that whoever opens it learns no key of the past. Here
-the initial key stays.
+A real device keeps only the future keys, so that whoever opens it learns no past key. Here the initial key
+stays.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ def following(algorithm: str, ksn: bytes) -> bytes:
     fixed = whole - counter
     counter += 1
     while counter.bit_count() > ones:
+        # Adding the lowest one carries: it skips all counters with too many ones in few steps.
         counter += counter & -counter
     if counter >> bits:
         raise Exhausted("the key has made all its transactions; load a new one")
@@ -66,6 +67,7 @@ def initial_key(algorithm: str, base_key: bytes, ksn: bytes) -> bytes:
     if algorithm == "A":
         return _derived(base_key, _INITIAL, ksn[:8], len(base_key))
     start = bytearray(ksn[:8])
+    # The five counter bits in this byte are not part of the device's number.
     start[7] &= 0xE0
     left = ciphers.encrypt("T", base_key, bytes(start))
     return left + ciphers.encrypt("T", ciphers.xor(base_key, _MASK), bytes(start))
@@ -84,8 +86,10 @@ def _tdes(initial: bytes, ksn: bytes, use: Use) -> bytes:
         if counter >> bit & 1:
             register |= 1 << bit
             data = register.to_bytes(8, "big")
+            # The masked key makes the left half, as the standard has it; swapped halves are another key.
             key = _one_way(ciphers.xor(key, _MASK), data) + _one_way(key, data)
     key = ciphers.xor(key, _VARIANTS[use])
+    # Data keys alone go through one more one-way step: the variant encrypted under itself.
     if use in ("encrypt", "decrypt"):
         key = ciphers.encrypt("T", key, key)
     return key

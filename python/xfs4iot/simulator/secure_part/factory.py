@@ -1,8 +1,8 @@
 """What a device is given when it is made: an identity, key pairs, and the public key of its maker.
 
-The private key of the manufacturer would never be near a device. Here it is kept with it, so that the
-`Simulator` can play the manufacturer, who signs the public keys of hosts. In one process all devices that
-keep nothing on a disk are made by the same manufacturer, with the same keys: making keys takes time.
+In reality the manufacturer's private key would never be near a device. Here it is kept with it, so that the
+`Simulator` can play the manufacturer, who signs the public keys of hosts. Within one process all devices are
+made by the same manufacturer, with the same keys, unless they were kept on disk: making keys takes time.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ def make(part: SecurePart) -> None:
     ):
         attributes = KeyAttributes(usage=usage, algorithm="R", mode_of_use=mode)
         part.store.put(name, Held(StoredKey(attributes, _BITS, preloaded=True), value))
+    # Last, as it marks the device as made: one that was killed half-way is made anew.
     part.store.secrets[_SECRET] = made_by
     part.store.save()
 

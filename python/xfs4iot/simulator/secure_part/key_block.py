@@ -66,9 +66,11 @@ def unwrap(protection_key: bytes, block: bytes) -> tuple[Header, bytes]:
         plain = ciphers.decrypt(algorithm, encryption_key, encrypted, "cbc", head[:8])
     else:
         plain = ciphers.decrypt(algorithm, encryption_key, encrypted, "cbc", given)
+        # The MAC is of the plain key here, so it can only be checked after decrypting.
         if not bytes_eq(_mac(header.version, protection_key, head + plain), given):
             raise NotAuthentic("the key block is not authentic")
     length = int.from_bytes(plain[:2], "big")
+    # The length counts bits; what follows the key is random filling.
     if length % 8 or not 0 < length // 8 <= len(plain) - 2:
         raise NotAuthentic("the key block has no key of a length that can be")
     return header, plain[2 : 2 + length // 8]

@@ -1,7 +1,7 @@
 """How keys get into the secure part: from parts, key blocks, encrypted, and public ones in the clear.
 
-Nothing is stored before everything about it is verified. Why a key that was decrypted is not taken is not
-told more exactly than the standard does: else a host could ask what a value is, bit by bit.
+Nothing is stored before everything about it is verified. The reason for refusing a decrypted key
+is given no more precisely than the standard requires: otherwise a host could probe a value bit by bit.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ class KeyLoading:
 
     def take_random(self) -> bytes | None:
         """The random of the exchange, once."""
+        # Forgotten on any attempt, so that it cannot be tried twice.
         item, self.random_item = self.random_item, None
         return item
 
@@ -131,6 +132,7 @@ class KeyLoading:
                 return request.attributes, self._by_rsa(request, bytes(held.value))
             method: Any = request.decrypt_method
             return request.attributes, ciphers.decrypt(algorithm, bytes(held.value), request.value, method)
+        # One answer for every reason: telling them apart would make the device a padding oracle.
         except (ciphers.BadKey, ValueError):
             raise errors.CommandError("invalidValue", "$.value does not decrypt to a key") from None
 
@@ -140,6 +142,7 @@ class KeyLoading:
         size = key.key_size // 8
         random = self.take_random()
         before, encrypted = request.value[:-size], request.value[-size:]
+        # Outside an exchange nothing may stand in front: an empty random matches only an empty prefix.
         if not bytes_eq(before, random or b""):
             raise errors.CommandError(
                 "randomInvalid", "$.value does not begin with the random of KeyManagement.StartKeyExchange"
@@ -161,6 +164,7 @@ class KeyLoading:
     def _assembled(self, name: str) -> bytes:
         if self._constructing != name or not self._parts:
             raise errors.CommandError("keyNoValue", "no parts of this key were stored")
+        # Parts are combined by exclusive or, beginning with zeros.
         whole = bytes(len(self._parts[0]))
         for part in self._parts:
             whole = ciphers.xor(whole, part)

@@ -6,8 +6,8 @@
     └── EnvelopedData, for the device's encryption certificate (RSAES-OAEP by SHA-256)
         └── KeyBlock, by AES or TDES in CBC: version, the host's certificate, key, header of the key block
 
-What is taken apart here is believed in this order: structure, signer, signature, random or time, content. A
-token with a random is good once, as the random is; one with a time must be later than the last.
+A token is checked in this order: structure, signer, signature, random or time, content. One with a random is
+good only once, like the random itself; one with a time must be later than the last.
 """
 
 from __future__ import annotations
@@ -172,6 +172,7 @@ class KeyTokens:
         digest = hashlib.sha256(bytes(content)).digest()
         if not bytes_eq(attributes.get(_DIGEST, b""), digest):
             raise _refused("signatureInvalid", "what is in it was not signed")
+        # The signature covers the plain SET OF, not the tagged form in the token (RFC 5652, 5.4).
         covered = signer["signed_attrs"].untag().dump(force=True)
         key = rsa_keys.public_of(self._part.held(HOST_KEY).value)
         if signer["digest_algorithm"]["algorithm"].native != "sha256" or not rsa_keys.verify(
@@ -183,6 +184,7 @@ class KeyTokens:
         try:
             told = signed["crls"][0].chosen
             crl = certificates.load_der_x509_crl(told.dump())
+            # The first byte of a BIT STRING counts its unused bits; a signature has none.
             if told["signature"].contents[:1] != b"\0":
                 raise ValueError("bits are left over")
         except _UNREADABLE:
@@ -204,6 +206,7 @@ class KeyTokens:
             raise _refused(
                 "randomInvalid", "it was signed before the last that was taken, or does not say when"
             )
+        # Kept before the content is opened: a token is used up even if its content is refused.
         self._part.store.secrets[_LAST] = at
         self._part.store.save()
 
@@ -221,6 +224,7 @@ class KeyTokens:
         plain = ciphers.decrypt(
             kind, session, inner["encrypted_content"].native, "cbc", algorithm.encryption_iv
         )
+        # The last byte says how much padding there is; what is cut wrongly does not load.
         return KeyBlock.load(plain[: -plain[-1]], strict=True)
 
     def _stored(self, request: KeyTokenImport, header: str, value: bytes) -> ImportedToken:

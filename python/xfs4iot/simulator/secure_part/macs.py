@@ -3,8 +3,7 @@
 The algorithm of a MAC follows from the usage of its key (ANSI X9.143): M0 ISO 16609 algorithm 1 (TDES),
 M1 ISO 9797-1 algorithm 1, M3 algorithm 3 (the retail MAC), M6 CMAC (algorithm 5 of 2011, NIST SP 800-38B),
 M7 HMAC by SHA-256.
-Data that is short of a whole block is filled up with one byte throughout: with zeros, that is padding
-method 1.
+Data that does not fill a whole block is padded with one repeated byte; with zeros, that is padding method 1.
 """
 
 from __future__ import annotations
@@ -88,6 +87,7 @@ def _doubled(block: bytes) -> bytes:
     size = len(block)
     value = int.from_bytes(block, "big") << 1
     if value >> (8 * size):
+        # The reduction constants of SP 800-38B for blocks of 128 and 64 bits; the bit shifted out goes too.
         value ^= (1 << 8 * size) | (0x87 if size == 16 else 0x1B)
     return value.to_bytes(size, "big")
 

@@ -1,7 +1,7 @@
-"""The secure part: holds keys, and uses each for nothing but its purpose.
+"""The secure part: it holds keys, and uses each only for its purpose.
 
-The service has checked a command before it comes here; the secure part checks again, as firmware does that
-trusts no host. What it refuses it refuses with the error codes of the commands.
+The service has already checked a command by the time it gets here; the secure part checks again, as firmware
+that trusts no host would. It refuses with the error codes of the commands.
 """
 
 from __future__ import annotations
@@ -77,6 +77,7 @@ class SecurePart:
                 f"a key of {len(value) * 8} bits does not fit algorithm {stored.attributes.algorithm}",
             )
         if stored.attributes.usage in DUKPT:
+            # Set first: `store.put` saves key and counter together.
             self.store.secrets[f"ksn:{name}"] = _first_ksn(stored.attributes)
         self.store.put(name, Held(stored, value))
 
@@ -175,6 +176,7 @@ class SecurePart:
             except dukpt.Exhausted as wrong:
                 code = "dukptOverflow" if use == "pin" else "accessDenied"
                 raise errors.CommandError(code, str(wrong)) from None
+            # Saved before the key is used: after a crash a number is skipped, never used twice.
             self.store.secrets[f"ksn:{name}"] = ksn
             self.store.save()
         if told is not None:
@@ -268,6 +270,7 @@ def _first_ksn(attributes: KeyAttributes) -> bytes:
                     return said + bytes(4)
                 if len(said) == len(first):
                     return said
+        # At least 4, so that a bad length cannot loop for ever.
         text = text[max(length, 4) :]
     return first
 

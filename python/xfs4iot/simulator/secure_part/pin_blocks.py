@@ -70,6 +70,7 @@ def pvv(key: bytes, account: str, key_index: str, pin: Sequence[int]) -> str:
     text = account + key_index + "".join(map(str, pin[:4]))
     made = ciphers.encrypt("T", key, bytes.fromhex(text)).hex()
     digits = [digit for digit in made if digit.isdecimal()]
+    # Letters count only after all decimal digits of the block, as the PVV algorithm has it.
     digits += [str(int(digit, 16) - 10) for digit in made if not digit.isdecimal()]
     return "".join(digits[:4])
 

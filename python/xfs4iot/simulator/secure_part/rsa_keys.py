@@ -1,9 +1,9 @@
 """RSA: keys as they are stored and travel, encryption and signatures.
 
 A private key is stored as PKCS#8, a public one as SubjectPublicKeyInfo; what travels is the PKCS#1 form of a
-public key, and both forms are taken. OAEP is by SHA-256, unless a device says otherwise; PSS with a
-salt as long as the digest. PKCS#1 v1.5 decryption is that of OpenSSL 3.2 and later, which answers with
-random data where padding is wrong, so that nobody can ask it whether it is right.
+public key, and both forms are taken. OAEP uses SHA-256 unless a device says otherwise, PSS a salt
+as long as the digest. PKCS#1 v1.5 decryption is that of OpenSSL 3.2 and later, which returns
+random data for wrong padding, so that it cannot serve as a padding oracle.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _HASHES: dict[str, type[hashes.SHA1 | hashes.SHA256]] = {"sha1": hashes.SHA1, "s
 
 
 class NotRsa(ValueError):
-    """What should be an RSA key is none."""
+    """What should be an RSA key is not one."""
 
 
 def generate(bits: int, exponent: int) -> rsa.RSAPrivateKey:
@@ -96,6 +96,7 @@ def public_of(value: bytes | bytearray) -> rsa.RSAPublicKey:
         NotRsa: it is none.
     """
     try:
+        # Private form first: either may be stored, and only trying tells which.
         return private_key(value).public_key()
     except NotRsa:
         return read_public(value)

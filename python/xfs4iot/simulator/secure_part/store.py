@@ -1,7 +1,7 @@
-"""Where the values of keys lie: in memory, and sealed on the disk.
+"""Where key values are kept: in memory, and sealed on disk.
 
-The file of the store is sealed by AES-256-GCM under a key in a file of its own, which only its owner may
-read: it stands for the chip that a real device has. Tampering erases both. The values in memory are
+The file of the store is sealed by AES-256-GCM under a key in a separate file, which only its owner may
+read and which stands in for the chip of a real device. Tampering erases both. The values in memory are
 overwritten when a key is erased, as far as Python can.
 """
 
@@ -127,6 +127,7 @@ class KeyStore:
             file.write(nonce + sealed)
             file.flush()
             os.fsync(file.fileno())
+        # Atomic: after a crash there is the old store or the new one, never half of one.
         os.replace(new, self._file)
 
     def _read(self) -> None:
@@ -149,6 +150,7 @@ class KeyStore:
         with contextlib.suppress(FileNotFoundError):
             return self._key_file.read_bytes()
         key = os.urandom(_KEY_BYTES)
+        # O_EXCL: never overwrite a key that another process has just made; the store would open no more.
         with open(os.open(self._key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(key)
             file.flush()

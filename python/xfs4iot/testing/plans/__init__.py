@@ -1,8 +1,8 @@
 """What is asked of the devices of each interface: `<interface>.toml`, found by its name.
 
-A step has the command, its payload, in which `$currency`, `$amount` and `$unit` stand for what the device
-has, its timeout in milliseconds, and by `ends` how it may end where other ends than usual are good. An
-interface without a file is asked all of its commands that need no payload.
+A step has the command, its payload (in which `$currency`, `$amount` and `$unit` stand for what the device
+has), its timeout in milliseconds, and in `ends` any unusual outcomes that are good as well. If an interface
+has no file, all of its commands that need no payload are sent.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ def filled(payload: Any, values: dict[str, Any]) -> Any:
         Unfilled: there is no such thing; the text names it.
     """
     if isinstance(payload, dict):
+        # Keys as well: units are keys of a payload.
         return {filled(key, values): filled(value, values) for key, value in payload.items()}
     if isinstance(payload, list):
         return [filled(one, values) for one in payload]
