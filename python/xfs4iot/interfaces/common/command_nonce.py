@@ -13,6 +13,7 @@ import time
 import trio
 
 from xfs4iot import tokens
+from xfs4iot.ledger import LedgerUnavailable
 from xfs4iot.ledger.nonces import CommandNonces
 from xfs4iot.protocol.messages import common as messages
 from xfs4iot.server.service import Service
@@ -20,6 +21,8 @@ from xfs4iot.server.service import Service
 __all__ = ["LiveNonce"]
 
 USED_UP = "the nonce was used up"
+
+_TRIED_AGAIN = 5.0  # seconds, after which a time-out that the ledger could not take is written again
 
 
 class LiveNonce:
@@ -69,7 +72,11 @@ class LiveNonce:
             self._moved = trio.Event()
             with trio.move_on_at(self._deadline):
                 await self._moved.wait()
-            await self._expire()
+            try:
+                await self._expire()
+            except LedgerUnavailable:
+                # Past its deadline it counts for nothing, written or not; only the event waits.
+                await trio.sleep(_TRIED_AGAIN)
 
     async def _expire(self) -> None:
         # Looked at again: the deadline may have been moved while the watcher slept.
@@ -88,9 +95,12 @@ class LiveNonce:
 
     async def clear(self, reason: str) -> None:
         """Forget the nonce, and say why. Raises LedgerUnavailable."""
-        # The watcher need not be woken: at the old deadline it finds that nothing is due.
-        self._deadline = math.inf
+        before = self._deadline
         await self.kept.clear()
+        # Not before it is written: a nonce that timed out would count again if the write failed. A newer
+        # nonce's deadline stays. The watcher need not be woken: at the old one nothing is due.
+        if self._deadline == before:
+            self._deadline = math.inf
         self.tell(reason)
 
     async def release(self, reservation: str) -> None:
