@@ -27,6 +27,7 @@ from xfs4iot.devices.key_management import (
     KeyKind,
     VerifyMethods,
     nested,
+    verify_attributes,
 )
 from xfs4iot.protocol.command_events.crypto import (
     CryptoDataEvents,
@@ -111,27 +112,21 @@ def _crypto_attributes(device: Crypto) -> object:
 
 
 def _authentication_attributes(device: Crypto) -> object:
-    def told(found: VerifyMethods) -> messages.CapabilitiesAuthenticationAttributes:
-        method = messages.CapabilitiesAuthenticationAttributesCryptoMethod
-        hashed = messages.CapabilitiesAuthenticationAttributesHashAlgorithm
-        return messages.CapabilitiesAuthenticationAttributes(
-            crypto_method=flags(method, found.methods) if found.methods else None,
-            hash_algorithm=flags(hashed, found.hash_algorithms) if found.hash_algorithms else None,
-        )
-
-    return nested({kind: told(found) for kind, found in device.authenticates.items()})
+    return verify_attributes(
+        device.authenticates,
+        attributes=messages.CapabilitiesAuthenticationAttributes,
+        method=messages.CapabilitiesAuthenticationAttributesCryptoMethod,
+        algorithm=messages.CapabilitiesAuthenticationAttributesHashAlgorithm,
+    )
 
 
 def _verify_attributes(device: Crypto) -> object:
-    def told(found: VerifyMethods) -> messages.CapabilitiesVerifyAttributes:
-        method = messages.CapabilitiesVerifyAttributesCryptoMethod
-        hashed = messages.CapabilitiesVerifyAttributesHashAlgorithm
-        return messages.CapabilitiesVerifyAttributes(
-            crypto_method=flags(method, found.methods) if found.methods else None,
-            hash_algorithm=flags(hashed, found.hash_algorithms) if found.hash_algorithms else None,
-        )
-
-    return nested({kind: told(found) for kind, found in device.verifies.items()})
+    return verify_attributes(
+        device.verifies,
+        attributes=messages.CapabilitiesVerifyAttributes,
+        method=messages.CapabilitiesVerifyAttributesCryptoMethod,
+        algorithm=messages.CapabilitiesVerifyAttributesHashAlgorithm,
+    )
 
 
 class Crypto(

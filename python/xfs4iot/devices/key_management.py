@@ -14,7 +14,7 @@ checks that again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, TypeAlias
 
@@ -356,16 +356,38 @@ def _decrypt_attributes(device: KeyManagement) -> object:
     } or None
 
 
-def _verify_attributes(device: KeyManagement) -> object:
-    def told(found: VerifyMethods) -> messages.CapabilitiesVerifyAttributes:
-        method = messages.CapabilitiesVerifyAttributesCryptoMethod
-        algorithm = messages.CapabilitiesVerifyAttributesHashAlgorithm
-        return messages.CapabilitiesVerifyAttributes(
-            crypto_method=flags(method, found.methods) if found.methods else None,
-            hash_algorithm=flags(algorithm, found.hash_algorithms) if found.hash_algorithms else None,
-        )
+def verify_attributes(
+    kinds: Mapping[KeyKind, VerifyMethods],
+    *,
+    attributes: Callable[..., object],
+    method: type,
+    algorithm: type,
+) -> object:
+    """Methods and hash algorithms of kinds of keys, as a capability of the standard's own types.
 
-    return nested({kind: told(found) for kind, found in device.import_verifies.items()})
+    Args:
+        kinds: what each kind of key does.
+        attributes: makes what is told of one kind, of `crypto_method` and `hash_algorithm`.
+        method, algorithm: the messages' types of those two.
+    """
+    return nested(
+        {
+            kind: attributes(
+                crypto_method=flags(method, found.methods) if found.methods else None,
+                hash_algorithm=flags(algorithm, found.hash_algorithms) if found.hash_algorithms else None,
+            )
+            for kind, found in kinds.items()
+        }
+    )
+
+
+def _verify_attributes(device: KeyManagement) -> object:
+    return verify_attributes(
+        device.import_verifies,
+        attributes=messages.CapabilitiesVerifyAttributes,
+        method=messages.CapabilitiesVerifyAttributesCryptoMethod,
+        algorithm=messages.CapabilitiesVerifyAttributesHashAlgorithm,
+    )
 
 
 def _load_cert_options(device: KeyManagement) -> object:
