@@ -130,12 +130,14 @@ class ATM:
         launcher: starts it.
         recalls: whether its device can say, after a crash, what it had moved.
         seconds: how long a movement takes.
+        options: of `simulate`, besides those.
     """
 
     directory: Path
     launcher: Launcher
     recalls: bool = True
     seconds: float = 0.01
+    options: tuple[str, ...] = ()
     uris: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -183,7 +185,7 @@ class ATM:
                 "log": str(self.directory / "log"),
                 "environment": self._environment(fault),
                 "forgetful": not self.recalls,
-                "arguments": [*arguments, "--state", str(self.directory)],
+                "arguments": [*arguments, *self.options, "--state", str(self.directory)],
             }
         )
         try:

@@ -11,8 +11,10 @@ import trio
 
 from cash import bucket, content
 from power import ATM, Launcher
+from secured_tokens import KEY
 from xfs4iot import client
 from xfs4iot.ledger import LedgerReader
+from xfs4iot.tokens import dispense_token
 
 SEVENTY = {"denomination": {"denomination": {"service": {"currencies": {"EUR": 70}, "mix": "mix1"}}}}
 
@@ -122,4 +124,31 @@ async def test_a_service_restarts_on_a_full_disk_and_goes_on_when_there_is_room(
             await device.call("CashDispenser.Reject", timeout=30)
         atm.full.unlink()
         await device.call("CashDispenser.Reject", timeout=30)
+        assert not atm.truth().get("stacker")
+
+
+async def test_a_nonce_that_times_out_on_a_full_disk_is_gone_and_told_when_there_is_room(
+    tmp_path: Path, launcher: Launcher
+) -> None:
+    key_file = tmp_path / "token.key"
+    key_file.write_text(KEY.hex())
+    key_file.chmod(0o600)
+    atm = ATM(tmp_path, launcher, options=("--token-key", str(key_file), "--nonce-timeout", "1"))
+    async with (
+        atm.running(),
+        client.connect(atm.uris["CashDispenser"], plain=True) as device,
+        device.events("Common.NonceClearedEvent") as events,
+    ):
+        nonce = (await device.call("Common.GetCommandNonce"))["commandNonce"]
+        atm.full.write_text("writes")
+        await trio.sleep(2)
+        with pytest.raises(client.CommandFailed) as refused:
+            await device.call(
+                "CashDispenser.Dispense", {**SEVENTY, "token": dispense_token(KEY, nonce, {"EUR": 70})}
+            )
+        assert refused.value.completion_code == "noCommandNonce"
+        atm.full.unlink()
+        with trio.fail_after(20):
+            cleared = await anext(events)
+        assert cleared.payload["reasonDescription"] == "the nonce timed out"
         assert not atm.truth().get("stacker")
