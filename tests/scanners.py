@@ -8,7 +8,6 @@ from typing import Any
 import trio
 
 from xfs4iot import devices
-from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import check as messages
 
 __all__ = ["Scanner", "Single"]
@@ -192,7 +191,3 @@ class Single(Scanner):
 
 async def forever() -> None:
     await trio.sleep_forever()
-
-
-def refusal(code: str) -> errors.CommandError:
-    return errors.CommandError(code, "as the test wants it")

@@ -13,7 +13,12 @@ from xfs4iot import devices
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import cash_dispenser, cash_management
 
-__all__ = ["Minimal", "Teller", "serving"]
+__all__ = ["Minimal", "Teller", "refusal", "serving"]
+
+
+def refusal(code: str) -> errors.CommandError:
+    """An error of the command, as a device raises it."""
+    return errors.CommandError(code, "as the test wants it")
 
 
 class Minimal(devices.CashDispenser):

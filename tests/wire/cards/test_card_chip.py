@@ -12,9 +12,8 @@ import trio
 import xfs4iot
 from dialogue import Dialogue
 from readers import ATR, Contactless, Dip, Latched, Motor, Permanent, Swipe
-from vendors import serving
+from vendors import refusal, serving
 from xfs4iot import devices
-from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import card_reader as messages
 
 IO, POWER = "CardReader.ChipIO", "CardReader.ChipPower"
@@ -25,17 +24,6 @@ PSE = bytes.fromhex("00A404000E315041592E5359532E444446303100")
 
 def b64(data: bytes) -> str:
     return base64.b64encode(data).decode()
-
-
-def refusal(code: str) -> errors.CommandError:
-    return errors.CommandError(code, "as the test wants it")
-
-
-@pytest.fixture
-def device() -> Motor:
-    found = Motor()
-    found.arrives.set()
-    return found
 
 
 @pytest.fixture

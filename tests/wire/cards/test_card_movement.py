@@ -13,22 +13,10 @@ import trio
 import xfs4iot
 from dialogue import Dialogue
 from readers import Latched, Motor, Swipe
-from vendors import serving
+from vendors import refusal, serving
 from xfs4iot import devices
-from xfs4iot.protocol import errors
 
 MOVE, RESET = "CardReader.Move", "CardReader.Reset"
-
-
-def refusal(code: str) -> errors.CommandError:
-    return errors.CommandError(code, "as the test wants it")
-
-
-@pytest.fixture
-def device() -> Motor:
-    found = Motor()
-    found.arrives.set()
-    return found
 
 
 @pytest.fixture

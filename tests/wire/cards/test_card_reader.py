@@ -11,7 +11,7 @@ import trio.lowlevel
 
 from dialogue import Dialogue, another
 from readers import ATR, TRACK1, TRACK2, Dip, Latched, Motor, Reader, Swipe
-from vendors import serving
+from vendors import refusal, serving
 from xfs4iot import devices
 from xfs4iot.protocol import errors
 
@@ -20,10 +20,6 @@ READ, WRITE = "CardReader.ReadRawData", "CardReader.WriteRawData"
 
 def b64(data: bytes) -> str:
     return base64.b64encode(data).decode()
-
-
-def refusal(code: str) -> errors.CommandError:
-    return errors.CommandError(code, "as the test wants it")
 
 
 @pytest.fixture

@@ -21,13 +21,6 @@ def b64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-@pytest.fixture
-def device() -> Motor:
-    found = Motor()
-    found.arrives.set()
-    return found
-
-
 @pytest.fixture(params=OLDER)
 async def old(device: Motor, nursery: trio.Nursery, request: pytest.FixtureRequest) -> Dialogue:
     return await another(await serving(device, nursery), nursery, request.param)

@@ -12,8 +12,8 @@ import trio
 
 import xfs4iot
 from dialogue import Dialogue, another, outcome
-from scanners import Scanner, Single, forever, refusal
-from vendors import serving
+from scanners import Scanner, Single, forever
+from vendors import refusal, serving
 from xfs4iot import devices
 
 FRONT = {"source": "front", "type": "jpg", "colorFormat": "grayScale", "scanColor": "white"}
