@@ -12,6 +12,7 @@ from xfs4iot.client._errors import (
 )
 from xfs4iot.client._events import Event, Subscription
 from xfs4iot.client._names import nearest_command, wanted_names
+from xfs4iot.client._websocket import Credentials, open_websocket
 from xfs4iot.transport.failures import CredentialsRefused
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Client",
     "CommandFailed",
     "CommandRefused",
+    "Credentials",
     "CredentialsRefused",
     "Disconnected",
     "Event",
@@ -30,5 +32,6 @@ __all__ = [
     "connect",
     "discover",
     "nearest_command",
+    "open_websocket",
     "wanted_names",
 ]

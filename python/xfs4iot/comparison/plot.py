@@ -38,7 +38,8 @@ def draw(rows: list[Row], file: Path, headline: str) -> None:
         ]
         if points:
             label = f"{name} (may be wrong)" if name == "greedy" else name
-            axes.scatter(*zip(*points, strict=True), c=color, marker=mark, s=size, label=label, zorder=3)
+            seconds, heights = zip(*points, strict=True)
+            axes.scatter(seconds, heights, c=color, marker=mark, s=size, label=label, zorder=3)
     axes.set_xscale("log")
     axes.set_xlim(2e-8, 300)
     ticks = {

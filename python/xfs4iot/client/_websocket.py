@@ -1,0 +1,182 @@
+"""From a URI to an open WebSocket: TCP, TLS, the opening handshake, and who the client is."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+from urllib.parse import urlsplit
+
+import trio
+import trio_websocket
+from OpenSSL import SSL
+
+from xfs4iot.client._errors import Disconnected
+from xfs4iot.transport import tcp, tls
+
+__all__ = ["Credentials", "open_websocket"]
+
+_OPENING_SECONDS = 30.0
+"""What reaching a service may take: name, TCP, TLS and WebSocket together."""
+_LARGEST_MESSAGE = 64 * 2**20
+"""Bytes; pictures of pages and of cheques are the largest that a service sends."""
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What the client trusts and who it is.
+
+    Attributes:
+        ca: PEM file of the authorities to trust; None trusts the platform's.
+        certificate: PEM file of the client's own certificate, if the device asks for one.
+        key: PEM file of its private key.
+        token: bearer token, where a bank has no certificates for clients.
+    """
+
+    ca: str | Path | None = None
+    certificate: str | Path | None = None
+    key: str | Path | None = None
+    token: str | None = None
+
+    def context(self) -> SSL.Context:
+        """What TLS needs of them.
+
+        Raises:
+            CredentialsRefused: a file cannot be used; the text says which, and why.
+        """
+        return tls.client_context(ca=self.ca, certificate=self.certificate, key=self.key)
+
+
+@asynccontextmanager
+async def open_websocket(
+    uri: str, credentials: Credentials
+) -> AsyncIterator[tuple[trio_websocket.WebSocketConnection, trio.Nursery]]:
+    """A WebSocket to the service at `uri`, and a nursery that ends with it, while the block lasts.
+
+    Errors of the block come out as they are.
+
+    Raises:
+        Disconnected: the connection could not be made within 30 s; the text says why.
+        CredentialsRefused: a file of certificates or its key cannot be used.
+        ValueError: `uri` is not a service URI, or a token would leave in plain text.
+    """
+    try:
+        parts = urlsplit(uri)
+        host, given = parts.hostname, parts.port
+    except ValueError as wrong:
+        raise ValueError(f"{uri!r} is not a service URI: {wrong}") from None
+    if parts.scheme not in ("ws", "wss") or host is None:
+        raise ValueError(f"{uri!r} is not a service URI; it begins with wss:// or ws:// and names a host")
+    port = given or (443 if parts.scheme == "wss" else 80)
+    deadline = trio.current_time() + _OPENING_SECONDS
+    late = f"no answer within {_OPENING_SECONDS:g} s"
+    context = credentials.context() if parts.scheme == "wss" else None
+    if context is None and credentials.token is not None and not tcp.is_loopback(host):
+        raise ValueError(f"{uri} is plain text, in which a token would be read by all: use wss://")
+    stream: trio.abc.Stream | None = None
+    try:
+        with trio.move_on_at(deadline):
+            stream = await trio.open_tcp_stream(host, port)
+    except OSError as problem:
+        raise Disconnected(f"{uri} cannot be reached: {_unreached(problem)}") from problem
+    if stream is None:
+        raise Disconnected(f"{uri} cannot be reached: {late}")
+    failure: Exception | None = None
+    try:
+        if context is not None:
+            secured = tls.TLSStream(stream, context, server_side=False, server_hostname=host)
+            stream = secured
+            try:
+                with trio.move_on_at(deadline) as shaking:
+                    await secured.do_handshake()
+            except (tls.TLSError, trio.BrokenResourceError) as problem:
+                raise Disconnected(f"{uri}: no TLS connection: {problem}") from problem
+            if shaking.cancelled_caught:
+                raise Disconnected(f"{uri}: no TLS connection: {late}")
+        watched = _Opening(stream, deadline, late)
+        carrier = cast("trio.SocketStream", watched)
+        async with trio.open_nursery() as nursery:
+            headers = (
+                [(b"Authorization", b"Bearer " + credentials.token.encode())] if credentials.token else None
+            )
+            try:
+                with watched.scope:
+                    websocket = await trio_websocket.wrap_client_stream(
+                        nursery,
+                        carrier,
+                        f"{host}:{port}",
+                        parts.path or "/",
+                        extra_headers=headers,
+                        max_message_size=_LARGEST_MESSAGE,
+                    )
+                if watched.scope.cancelled_caught:
+                    failure = Disconnected(f"{uri}: no WebSocket connection: {watched.lost}")
+                else:
+                    yield websocket, nursery
+            except Exception as problem:
+                # Raised again after the nursery, which would wrap it in a group.
+                failure = problem
+            else:
+                if failure is None:
+                    with trio.move_on_after(1, shield=True):
+                        await websocket.aclose()
+            nursery.cancel_scope.cancel()
+    except* trio_websocket.ConnectionRejected as refusals:
+        rejected = refusals.exceptions[0]
+        assert isinstance(rejected, trio_websocket.ConnectionRejected)
+        said = (rejected.body or b"").decode(errors="replace").strip()
+        failure = Disconnected(f"{uri}: HTTP {rejected.status_code}: {said}")
+    except* trio_websocket.HandshakeError as problems:
+        failure = Disconnected(f"{uri}: no WebSocket connection: {problems.exceptions[0]!r}")
+    finally:
+        await trio.aclose_forcefully(stream)
+    if failure is not None:
+        raise failure
+
+
+def _unreached(problem: OSError) -> str:
+    """Why no address of a host took the connection."""
+    first: BaseException = problem.__cause__ or problem
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    # getaddrinfo numbers its errors in its own way, which strerror would misread.
+    if isinstance(first, OSError) and first.errno and not isinstance(first, socket.gaierror):
+        return os.strerror(first.errno)
+    return (first.strerror if isinstance(first, OSError) else None) or str(first)
+
+
+class _Opening(trio.abc.Stream):
+    """Gives the opening handshake up when the stream ends: trio-websocket would wait forever.
+
+    With TLS 1.3 this is how a client learns that its certificate was refused.
+    """
+
+    def __init__(self, stream: trio.abc.Stream, deadline: float, late: str) -> None:
+        self._stream = stream
+        self.scope = trio.CancelScope(deadline=deadline)
+        self.lost = late
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        try:
+            data = await self._stream.receive_some(max_bytes)
+        except trio.BrokenResourceError as problem:
+            self.lost = str(problem) or "the connection was lost"
+            self.scope.cancel()
+            raise
+        if not data:
+            self.lost = "the device hung up"
+            self.scope.cancel()
+        return data
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self._stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._stream.wait_send_all_might_not_block()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
