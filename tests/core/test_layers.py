@@ -36,6 +36,7 @@ MAY_USE = {
         "denominate",
     },
     "client": {"protocol", "transport", "_core"},
+    "recording": {"client", "protocol", "transport"},
     "testing": {"assembly", "interfaces", "server", "devices", "ledger", "protocol"},
 }
 """What each room may import, beside `telling`; the command line and the package itself stand on top."""

@@ -1,0 +1,75 @@
+"""`xfs4iot record`: write down what clients and services say to each other."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import trio
+from rich.console import Console
+
+from xfs4iot import client
+from xfs4iot.cli import arguments
+from xfs4iot.cli.connection import connection_options, print_json, refuse_plain, run
+from xfs4iot.cli.hosting import until_told
+from xfs4iot.cli.listener_options import listener_options
+from xfs4iot.cli.published import show_published
+from xfs4iot.recording import Listener, Recorder, Writer
+
+__all__ = ["record"]
+
+
+@click.command()
+@click.argument("uri", callback=arguments.service_uri)
+@click.option(
+    "--output", "-o", required=True, type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write the recording to; it must not exist.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@listener_options
+@connection_options
+def record(
+    uri: str, output: Path, as_json: bool, listener: Callable[[], Listener], connection: dict[str, Any]
+) -> None:
+    """Record what is said to the publisher, or the one service, at URI, until interrupted.
+
+    The recorder stands in between: point clients to the address that it prints. PINs, keys, card data and
+    tokens are masked as they are written.
+
+    \b
+    xfs4iot record wss://atm17:443/xfs4iot/v1.0 -o atm17.x4r --ca bank.pem
+    """
+    refuse_plain(uri, connection)
+    console = Console()
+    credentials = client.Credentials(
+        connection["ca"], connection["certificate"], connection["key"], connection["token"]
+    )
+
+    async def main() -> int:
+        try:
+            file = output.open("xb")
+        except FileExistsError:
+            raise ValueError(f"{output} is there already: name a new file, or delete it") from None
+        with file, trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            where = listener()
+            writer = Writer(file, uri)
+            recorder = Recorder(uri, credentials, where, writer)
+            async with until_told(signals):
+                await recorder.find_services()
+                await where.open()
+                own = {name: recorder.own_uri(name) for name in recorder.services}
+                if as_json:
+                    print_json({"ready": True, "publisher": recorder.own_uri(), "services": own}, indent=0)
+                else:
+                    show_published(console, recorder.own_uri(), own, f"recording to {output}; Ctrl-C ends")
+                await recorder.serve()
+        if as_json:
+            print_json({"messages": writer.messages, "file": str(output)}, indent=0)
+        else:
+            console.print(f"{writer.messages} messages recorded in {output}", highlight=False)
+        return 0
+
+    run(main)

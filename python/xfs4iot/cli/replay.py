@@ -1,0 +1,172 @@
+"""`xfs4iot replay`: send the commands of a recording again, or answer as its services did."""
+
+from __future__ import annotations
+
+import json
+import signal
+import tempfile
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import click
+import trio
+from rich.console import Console
+from rich.markup import escape
+
+from xfs4iot import client
+from xfs4iot.cli import arguments
+from xfs4iot.cli.connection import connection_options, print_json, refuse_plain, run
+from xfs4iot.cli.diff import as_object, show_deviations
+from xfs4iot.cli.hosting import until_told
+from xfs4iot.cli.listener_options import listener_options
+from xfs4iot.cli.published import show_published
+from xfs4iot.protocol.endpoints import PATH, service_name
+from xfs4iot.recording import (
+    Listener,
+    PlayedDevice,
+    Recording,
+    RecordingError,
+    Refusal,
+    Replay,
+    Writer,
+    differences,
+    read,
+)
+
+__all__ = ["replay"]
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def _target(ctx: click.Context, param: click.Parameter, given: str | None) -> str | None:
+    return None if given is None else arguments.service_uri(ctx, param, given)
+
+
+@click.command()
+@click.argument("recording", type=_FILE)
+@click.option("--to", callback=_target, metavar="URI", help="Send its commands to this publisher or service.")
+@click.option("--serve", is_flag=True, help="Answer clients as its services did, until interrupted.")
+@click.option("--moves", is_flag=True, help="Also send commands that move something or change the books.")
+@click.option("--values", type=_FILE, help="JSON file with what is masked: {command: {path: value}}.")
+@click.option("--ignore", multiple=True, metavar="PATH", help="As in `xfs4iot diff`; may be given again.")
+@click.option(
+    "--patience", type=click.FloatRange(min=0), default=30.0, show_default=True,
+    help="Seconds to wait for what the service had sent.",
+)  # fmt: skip
+@click.option(
+    "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Keep the new recording here."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@listener_options
+@connection_options
+def replay(
+    recording: Path,
+    to: str | None,
+    serve: bool,
+    moves: bool,
+    values: Path | None,
+    ignore: tuple[str, ...],
+    patience: float,
+    output: Path | None,
+    as_json: bool,
+    listener: Callable[[], Listener],
+    connection: dict[str, Any],
+) -> None:
+    """Play one side of RECORDING: its clients (--to), or its services (--serve).
+
+    With --to, what happens now is compared with what was recorded; exit 0 if it is the same.
+
+    \b
+    xfs4iot replay atm17.x4r --to ws://127.0.0.1:5846/xfs4iot/v1.0 --moves
+    xfs4iot replay atm17.x4r --serve --port 5846
+    """
+    if serve == (to is not None):
+        raise click.UsageError("say either --to URI, to play the clients, or --serve, to play the services")
+    if to is not None:
+        refuse_plain(to, connection)
+    credentials = client.Credentials(
+        connection["ca"], connection["certificate"], connection["key"], connection["token"]
+    )
+    console, diagnostics = Console(), Console(stderr=True)
+
+    def progress(command: str, problem: str) -> None:
+        if problem:
+            diagnostics.print(
+                f"[yellow]{escape(command)}: {escape(problem)}[/]", soft_wrap=True, highlight=False
+            )
+        elif not as_json:
+            diagnostics.print(f"[dim]{escape(command)}[/]", highlight=False)
+
+    async def main() -> int:
+        try:
+            recorded = read(recording)
+            if recorded.cut:
+                diagnostics.print(f"[yellow]{recording} ends within a line; that line is left out[/]")
+            if to is None:
+                return await _serve(recorded)
+            return await _replay(recorded, to)
+        except (RecordingError, Refusal) as problem:
+            raise ValueError(str(problem)) from problem
+
+    async def _serve(recorded: Recording) -> int:
+        where = listener()
+        await where.open()
+        played = PlayedDevice(recorded, where, progress=progress)
+        if as_json:
+            print_json({"ready": True, "publisher": played.publisher, "services": played.services}, indent=0)
+        else:
+            show_published(console, played.publisher, played.services, "playing; Ctrl-C ends")
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async with until_told(signals):
+                await played.serve()
+        if as_json:
+            print_json({"unplayed": played.unplayed}, indent=0)
+        elif played.unplayed:
+            asked = ", ".join(played.unplayed)
+            console.print(f"never asked: {asked}", soft_wrap=True, highlight=False)
+        return 0
+
+    async def _replay(recorded: Recording, uri: str) -> int:
+        given = _read_values(values)
+        services = {service_name(uri): uri}
+        if service_name(uri) == service_name(PATH):
+            async with client.connect(uri, **{**connection, "version": None, "trace": None}) as publisher:
+                answer = await publisher.call("ServicePublisher.GetServices")
+            uris = [entry["serviceURI"] for entry in answer.get("services", [])]
+            services = {service_name(one): one for one in uris}
+        with tempfile.TemporaryDirectory() as scratch:
+            kept = output or Path(scratch) / "replayed.x4r"
+            with kept.open("wb") as file:
+                writer = Writer(file, uri)
+                player = Replay(
+                    recorded, services, credentials, writer,
+                    moving=moves, values=given, patience=patience, progress=progress,
+                )  # fmt: skip
+                await player.run()
+            found = [one for one in differences(recorded, read(kept), ignore=ignore) if one.service]
+        if as_json:
+            print_json([as_object(one) for one in found])
+        else:
+            show_deviations(console, found)
+        return 1 if found else 0
+
+    run(main)
+
+
+def _read_values(file: Path | None) -> dict[str, dict[str, Any]]:
+    """What is masked in the recording, by command and path.
+
+    Raises:
+        ValueError: the file is something else.
+    """
+    if file is None:
+        return {}
+    try:
+        content = json.loads(file.read_text(), parse_float=Decimal)
+    except ValueError as wrong:
+        raise ValueError(f"{file} is not JSON: {wrong}") from None
+    if not isinstance(content, dict) or not all(isinstance(one, dict) for one in content.values()):
+        raise ValueError(f'{file} is not {{"Interface.Command": {{"$.path": value}}}}')
+    return content

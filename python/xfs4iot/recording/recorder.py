@@ -1,0 +1,136 @@
+"""A recorder: stands between clients and services, passes every message on, and writes it down.
+
+Clients find the recorder's own addresses where the publisher names those of its services; all else goes
+through as it is. Towards the services the recorder is a client with credentials of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, Literal
+
+import msgspec
+import trio
+import trio_websocket
+
+from xfs4iot import client
+from xfs4iot.protocol import wire
+from xfs4iot.protocol.endpoints import PATH, service_name, service_uri
+from xfs4iot.recording.entries import Writer
+from xfs4iot.recording.listening import LARGEST_MESSAGE, Listener, Request
+
+__all__ = ["Recorder"]
+
+_NAMED = b"serviceURI"
+
+
+class Recorder:
+    """Records what clients and the services behind one URI say to each other.
+
+    Args:
+        uri: of a publisher, or of one service.
+        credentials: who the recorder is to the services.
+        listener: where it listens.
+        writer: what it writes to.
+    """
+
+    def __init__(self, uri: str, credentials: client.Credentials, listener: Listener, writer: Writer) -> None:
+        self.uri = uri
+        self.services: dict[str, str] = {}
+        self._credentials = credentials
+        self._listener = listener
+        self._writer = writer
+
+    async def find_services(self) -> None:
+        """Ask the publisher for its services; a URI that is a service's is the only one.
+
+        Raises:
+            CallError: it cannot be reached, or does not answer.
+        """
+        if service_name(self.uri) != PATH.rpartition("/")[2]:
+            self.services = {service_name(self.uri): self.uri}
+            return
+        given = self._credentials
+        async with client.connect(
+            self.uri, ca=given.ca, certificate=given.certificate, key=given.key, token=given.token
+        ) as publisher:
+            answer = await publisher.call("ServicePublisher.GetServices")
+        uris = [entry["serviceURI"] for entry in answer.get("services", [])]
+        self.services = {service_name(uri): uri for uri in uris}
+
+    def own_uri(self, service: str | None = None) -> str:
+        """The recorder's address of a service; of the publisher for None."""
+        return service_uri(self._listener.scheme, self._listener.host, self._listener.port, service)
+
+    async def serve(self) -> None:
+        """Take connections until cancelled."""
+        await self._listener.serve(self._connection)
+
+    async def _connection(self, request: Request) -> None:
+        name = request.path.removeprefix(PATH).strip("/")
+        uris = {known.casefold(): (known, uri) for known, uri in self.services.items()}
+        if service_name(self.uri) == PATH.rpartition("/")[2]:
+            uris[""] = ("", self.uri)
+        if not request.path.startswith(PATH) or name.casefold() not in uris:
+            known = "\n".join(f"  {self.own_uri(name)}" for name in self.services)
+            await request.refuse(404, f"Nothing is recorded there. Recorded are:\n{known}\n")
+            return
+        service, uri = uris[name.casefold()]
+        try:
+            async with client.open_websocket(uri, self._credentials) as (far, _):
+                near = await request.accept()
+                await self._record(service, near, far)
+        except client.Disconnected as unreached:
+            if not request.accepted:
+                await request.refuse(502, f"{unreached}\n")
+
+    async def _record(
+        self,
+        service: str,
+        near: trio_websocket.WebSocketConnection,
+        far: trio_websocket.WebSocketConnection,
+    ) -> None:
+        connection = self._writer.opened(service)
+        ended: list[str] = []
+        async with trio.open_nursery() as nursery:
+
+            async def forward(
+                sender: Literal["client", "service"],
+                source: trio_websocket.WebSocketConnection,
+                target: trio_websocket.WebSocketConnection,
+            ) -> None:
+                with suppress(trio_websocket.ConnectionClosed):
+                    while True:
+                        text = await source.get_message()
+                        self._writer.message(connection, service, sender, text)
+                        await target.send_message(text if service else self._readdressed(text))
+                ended.append(f"the {sender} ended it" if source.closed else f"the {sender} was not heard")
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(forward, "client", near, far)
+            nursery.start_soon(forward, "service", far, near)
+        self._writer.ended(connection, service, ended[0])
+        with trio.move_on_after(1, shield=True):
+            await near.aclose()
+
+    def _readdressed(self, text: str | bytes) -> str | bytes:
+        """A message of the publisher, the services' addresses replaced by the recorder's own."""
+        raw = text.encode() if isinstance(text, str) else text
+        if _NAMED not in raw or len(raw) > LARGEST_MESSAGE:
+            return text
+        try:
+            content = msgspec.json.decode(raw)
+        except msgspec.DecodeError:
+            return text
+        return wire.encode(self._own(content)).decode()
+
+    def _own(self, content: Any) -> Any:
+        if isinstance(content, Mapping):
+            return {
+                name: self.own_uri(service_name(value))
+                if name == "serviceURI" and isinstance(value, str)
+                else self._own(value)
+                for name, value in content.items()
+            }
+        return [self._own(one) for one in content] if isinstance(content, list) else content
