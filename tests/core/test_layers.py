@@ -37,6 +37,7 @@ MAY_USE = {
     },
     "client": {"protocol", "transport", "_core"},
     "recording": {"client", "protocol", "transport"},
+    "conformance": {"client", "protocol", "recording"},
     "testing": {"assembly", "interfaces", "server", "devices", "ledger", "protocol"},
 }
 """What each room may import, beside `telling`; the command line and the package itself stand on top."""

@@ -16,8 +16,8 @@ import trio_websocket
 import exercised
 import xfs4iot
 from dialogue import Dialogue, dialogue
-from schemas import problems
 from traffic import Traffic, catalogue
+from xfs4iot.conformance.schemas import problems
 from xfs4iot.protocol.adapters import spelling
 from xfs4iot.protocol.messages import cash_dispenser
 

@@ -9,7 +9,7 @@ import trio
 
 import xfs4iot
 from dialogue import Dialogue, dialogue, outcome
-from schemas import problems
+from xfs4iot.conformance.schemas import problems
 from xfs4iot.devices import Device
 from xfs4iot.interfaces.common.common import Common
 from xfs4iot.protocol.messages import auxiliaries, cash_management

@@ -25,6 +25,7 @@ _COMMANDS = {
     "discover": "Find the publishers and services of a host.",
     "call": "Send one command to a service.",
     "watch": "Print the events of a service.",
+    "conform": "Try whether a service does what the standard says.",
     "record": "Write down what clients and services say.",
     "replay": "Play the clients, or the services, of a recording.",
     "diff": "Compare two recordings.",

@@ -12,7 +12,7 @@ from xfs4iot.client._errors import (
 )
 from xfs4iot.client._events import Event, Subscription
 from xfs4iot.client._names import nearest_command, wanted_names
-from xfs4iot.client._websocket import Credentials, open_websocket
+from xfs4iot.client._websocket import Credentials, open_stream, open_websocket
 from xfs4iot.transport.failures import CredentialsRefused
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "connect",
     "discover",
     "nearest_command",
+    "open_stream",
     "open_websocket",
     "wanted_names",
 ]

@@ -18,7 +18,7 @@ from OpenSSL import SSL
 from xfs4iot.client._errors import Disconnected
 from xfs4iot.transport import tcp, tls
 
-__all__ = ["Credentials", "open_websocket"]
+__all__ = ["Credentials", "open_stream", "open_websocket"]
 
 _OPENING_SECONDS = 30.0
 """What reaching a service may take: name, TCP, TLS and WebSocket together."""
@@ -51,6 +51,74 @@ class Credentials:
         return tls.client_context(ca=self.ca, certificate=self.certificate, key=self.key)
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Where a URI leads."""
+
+    uri: str
+    host: str
+    port: int
+    path: str
+    secured: bool
+
+    @classmethod
+    def of(cls, uri: str) -> _Place:
+        try:
+            parts = urlsplit(uri)
+            host, given = parts.hostname, parts.port
+        except ValueError as wrong:
+            raise ValueError(f"{uri!r} is not a service URI: {wrong}") from None
+        if parts.scheme not in ("ws", "wss") or host is None:
+            raise ValueError(f"{uri!r} is not a service URI; it begins with wss:// or ws:// and names a host")
+        secured = parts.scheme == "wss"
+        return cls(uri, host, given or (443 if secured else 80), parts.path or "/", secured)
+
+
+async def _connected(place: _Place, credentials: Credentials, deadline: float) -> trio.abc.Stream:
+    """A TCP connection, with TLS if the URI says so."""
+    uri, late = place.uri, f"no answer within {_OPENING_SECONDS:g} s"
+    context = credentials.context() if place.secured else None
+    if context is None and credentials.token is not None and not tcp.is_loopback(place.host):
+        raise ValueError(f"{uri} is plain text, in which a token would be read by all: use wss://")
+    stream: trio.abc.Stream | None = None
+    try:
+        with trio.move_on_at(deadline):
+            stream = await trio.open_tcp_stream(place.host, place.port)
+    except OSError as problem:
+        raise Disconnected(f"{uri} cannot be reached: {_unreached(problem)}") from problem
+    if stream is None:
+        raise Disconnected(f"{uri} cannot be reached: {late}")
+    if context is None:
+        return stream
+    secured = tls.TLSStream(stream, context, server_side=False, server_hostname=place.host)
+    try:
+        with trio.move_on_at(deadline) as shaking:
+            await secured.do_handshake()
+        if shaking.cancelled_caught:
+            raise Disconnected(f"{uri}: no TLS connection: {late}")
+    except (tls.TLSError, trio.BrokenResourceError) as problem:
+        await trio.aclose_forcefully(secured)
+        raise Disconnected(f"{uri}: no TLS connection: {problem}") from problem
+    except BaseException:
+        await trio.aclose_forcefully(secured)
+        raise
+    return secured
+
+
+@asynccontextmanager
+async def open_stream(uri: str, credentials: Credentials) -> AsyncIterator[trio.abc.Stream]:
+    """A connection to the service at `uri`, before any WebSocket, while the block lasts.
+
+    Raises:
+        Disconnected, CredentialsRefused, ValueError: as `open_websocket`.
+    """
+    stream = await _connected(_Place.of(uri), credentials, trio.current_time() + _OPENING_SECONDS)
+    try:
+        yield stream
+    finally:
+        await trio.aclose_forcefully(stream)
+
+
 @asynccontextmanager
 async def open_websocket(
     uri: str, credentials: Credentials
@@ -64,40 +132,12 @@ async def open_websocket(
         CredentialsRefused: a file of certificates or its key cannot be used.
         ValueError: `uri` is not a service URI, or a token would leave in plain text.
     """
-    try:
-        parts = urlsplit(uri)
-        host, given = parts.hostname, parts.port
-    except ValueError as wrong:
-        raise ValueError(f"{uri!r} is not a service URI: {wrong}") from None
-    if parts.scheme not in ("ws", "wss") or host is None:
-        raise ValueError(f"{uri!r} is not a service URI; it begins with wss:// or ws:// and names a host")
-    port = given or (443 if parts.scheme == "wss" else 80)
+    place = _Place.of(uri)
     deadline = trio.current_time() + _OPENING_SECONDS
-    late = f"no answer within {_OPENING_SECONDS:g} s"
-    context = credentials.context() if parts.scheme == "wss" else None
-    if context is None and credentials.token is not None and not tcp.is_loopback(host):
-        raise ValueError(f"{uri} is plain text, in which a token would be read by all: use wss://")
-    stream: trio.abc.Stream | None = None
-    try:
-        with trio.move_on_at(deadline):
-            stream = await trio.open_tcp_stream(host, port)
-    except OSError as problem:
-        raise Disconnected(f"{uri} cannot be reached: {_unreached(problem)}") from problem
-    if stream is None:
-        raise Disconnected(f"{uri} cannot be reached: {late}")
+    stream = await _connected(place, credentials, deadline)
     failure: Exception | None = None
     try:
-        if context is not None:
-            secured = tls.TLSStream(stream, context, server_side=False, server_hostname=host)
-            stream = secured
-            try:
-                with trio.move_on_at(deadline) as shaking:
-                    await secured.do_handshake()
-            except (tls.TLSError, trio.BrokenResourceError) as problem:
-                raise Disconnected(f"{uri}: no TLS connection: {problem}") from problem
-            if shaking.cancelled_caught:
-                raise Disconnected(f"{uri}: no TLS connection: {late}")
-        watched = _Opening(stream, deadline, late)
+        watched = _Opening(stream, deadline, f"no answer within {_OPENING_SECONDS:g} s")
         carrier = cast("trio.SocketStream", watched)
         async with trio.open_nursery() as nursery:
             headers = (
@@ -108,8 +148,8 @@ async def open_websocket(
                     websocket = await trio_websocket.wrap_client_stream(
                         nursery,
                         carrier,
-                        f"{host}:{port}",
-                        parts.path or "/",
+                        f"{place.host}:{place.port}",
+                        place.path,
                         extra_headers=headers,
                         max_message_size=_LARGEST_MESSAGE,
                     )

@@ -14,9 +14,9 @@ from test_cash_vendor import Teller
 import xfs4iot
 from cash import amount, content, unit
 from dialogue import Dialogue, dialogue, outcome
-from schemas import problems
 from secured_tokens import KEY, WRONG_KEY, asked, connected, nonce, publish, secured, signed, spend, token
 from xfs4iot import tokens
+from xfs4iot.conformance.schemas import problems
 from xfs4iot.server.channel import SessionLimits
 from xfs4iot.simulator import atm as simulated_atm
 

@@ -18,18 +18,25 @@ from xfs4iot.protocol.adapters.changes import (
 __all__ = ["CHANGES", "SENT_OTHERWISE", "TOLD_APART", "WITHDRAWN", "target_up"]
 
 
-def target_up(old: Any) -> Plain | None:
-    """Where items are to go: one of unit, retract area or output position."""
+def target_up(old: Any) -> Any:
+    """Where items are to go: one of unit, retract area or output position.
+
+    Nothing that was given is lost on the way, so that what is wrong is refused as in the newest version.
+    """
     if not isinstance(old, dict):
-        return None
-    area = old.get("retractArea")
-    if old.get("unit"):
-        return {"target": "singleUnit", "unit": old["unit"]}
-    if isinstance(area, dict) and area.get("retractArea"):
-        return {"target": area["retractArea"], "index": area.get("index")}
-    if old.get("outputPosition"):
-        return {"target": old["outputPosition"]}
-    return None
+        return old
+    unit, area, position = (old.get(name) for name in ("unit", "retractArea", "outputPosition"))
+    if unit is not None:
+        return {"target": "singleUnit", "unit": unit}
+    if isinstance(area, dict) and area:
+        kind = area.get("retractArea")
+        return {
+            "target": area.get("outputPosition") if kind is None else kind,
+            "index": area.get("index"),
+        }
+    if area:
+        return {"target": area}
+    return None if position is None else {"target": position}
 
 
 def _target_down(new: Any) -> Plain:

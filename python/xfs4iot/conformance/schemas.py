@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import jsonschema
 
-from traffic import catalogue
+from xfs4iot.protocol.catalogue import catalogue
 
-__all__ = ["problems"]
+__all__ = ["payload_schema", "problems"]
 
 
-@cache
-def _validator(version: str, kind: str, name: str) -> jsonschema.Draft202012Validator | None:
-    """The payload's schema of one message; None where it has no payload."""
+def payload_schema(version: str, kind: str, name: str) -> dict[str, Any] | None:
+    """The payload's schema of one message; None where it has no payload.
+
+    Raises:
+        KeyError: that version has no such message.
+    """
     content = catalogue(version)
     interface, _, short = name.partition(".")
     own = content["interfaces"][interface]
@@ -26,9 +29,16 @@ def _validator(version: str, kind: str, name: str) -> jsonschema.Draft202012Vali
         schema = own["commands"][short]["completion"]["payload"]
     else:
         schema = own["commands"][short]["payload"] if kind == "command" else None
+    return cast("dict[str, Any] | None", schema)
+
+
+@cache
+def _validator(version: str, kind: str, name: str) -> jsonschema.Draft202012Validator | None:
+    schema = payload_schema(version, kind, name)
     if schema is None:
         return None
-    return jsonschema.Draft202012Validator({**schema, "definitions": content["definitions"]})
+    definitions = catalogue(version)["definitions"]
+    return jsonschema.Draft202012Validator({**schema, "definitions": definitions})
 
 
 @cache

@@ -1,0 +1,267 @@
+"""`xfs4iot conform`: whether a service does what the standard says."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import click
+import trio
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from xfs4iot import client
+from xfs4iot.cli import arguments
+from xfs4iot.cli.complaint import complain
+from xfs4iot.cli.connection import connection_options, print_json, refuse_plain, run
+from xfs4iot.cli.table import Table
+from xfs4iot.protocol import versions
+from xfs4iot.protocol.endpoints import PATH
+
+try:
+    from xfs4iot import conformance
+except ModuleNotFoundError as missing:
+    if missing.name is None or missing.name.partition(".")[0] == "xfs4iot":
+        raise
+    complain(f"conform needs {missing.name}: pip install 'xfs4iot[conform]'")
+    sys.exit(1)
+
+__all__ = ["conform"]
+
+_NEW = click.Path(dir_okay=False, path_type=Path)
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_COLOURS: dict[conformance.Verdict, str] = {
+    "pass": "green",
+    "fail": "bold red",
+    "error": "bold red",
+    "warn": "yellow",
+    "waived": "yellow",
+    "skipped": "dim",
+    "notApplicable": "dim",
+}
+_SHOWN: tuple[conformance.Verdict, ...] = (
+    "pass",
+    "fail",
+    "warn",
+    "notApplicable",
+    "skipped",
+    "waived",
+    "error",
+)
+_USAGE = 2
+
+
+@click.command()
+@click.argument("uri", callback=arguments.service_uri)
+@click.option(
+    "--level", type=click.Choice(conformance.LEVELS), default="safe", show_default=True,
+    help="How far to go: look only, move things, or also change counts, keys and exchanges.",
+)  # fmt: skip
+@click.option(
+    "--profile", "profiles", multiple=True, help="Only cases of this interface; may be given again."
+)
+@click.option(
+    "--case", "pattern", multiple=True, help="Only cases like this, such as 'CD-*'; may be given again."
+)
+@click.option("--waivers", type=_FILE, help="TOML file of deviations that somebody answers for.")
+@click.option(
+    "--patience",
+    type=click.FloatRange(min=0.1),
+    default=10.0,
+    show_default=True,
+    help="Seconds for an answer.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask before something moves.")
+@click.option("--html", "html", type=_NEW, help="Also write a page here.")
+@click.option("--junit", type=_NEW, help="Also write JUnit XML here.")
+@click.option("--list", "listing", is_flag=True, help="Only list the cases that would be tried.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@connection_options
+def conform(
+    uri: str,
+    level: conformance.Level,
+    profiles: tuple[str, ...],
+    pattern: tuple[str, ...],
+    waivers: Path | None,
+    patience: float,
+    yes: bool,
+    html: Path | None,
+    junit: Path | None,
+    listing: bool,
+    as_json: bool,
+    connection: dict[str, Any],
+) -> None:
+    """Try whether the service at URI does what the standard says.
+
+    Works with any vendor's service. Exit 0 if nothing failed, 1 if something did, 2 if it could not be tried.
+
+    \b
+    xfs4iot conform wss://atm17:443/xfs4iot/v1.0/CashDispenser --ca bank.pem --html atm17.html
+    """
+    refuse_plain(uri, connection)
+    trace = connection.pop("trace")
+    version = connection.pop("version") or versions.NEWEST
+    diagnostics = Console(stderr=True)
+    try:
+        waived = conformance.read_waivers(waivers) if waivers is not None else ()
+    except conformance.WaiverError as wrong:
+        complain(wrong)
+        sys.exit(_USAGE)
+
+    async def main() -> int:
+        credentials = client.Credentials(**connection)
+        target = conformance.Target(
+            uri, credentials, version, patience=patience, publisher=await _publisher(uri, credentials)
+        )
+        if trace is not None:
+            target.show = trace
+        wanted = pattern or ("*",)
+        if listing:
+            await target.find_out()
+            _list(target, wanted, profiles, as_json)
+            return 0
+        with Progress(
+            TextColumn("[dim]{task.description}"), BarColumn(), MofNCompleteColumn(),
+            console=diagnostics, transient=True, disable=not diagnostics.is_terminal or trace is not None,
+        ) as progress:  # fmt: skip
+            task = progress.add_task("…")
+
+            def chosen(cases: Sequence[conformance.Case]) -> None:
+                progress.update(task, total=len(cases))
+                progress.stop()
+                _warn(cases, yes or as_json, diagnostics)
+                progress.start()
+
+            report = await conformance.run(
+                target,
+                level=level,
+                pattern=wanted,
+                profiles=profiles,
+                waivers=waived,
+                chosen=chosen,
+                progress=lambda result: progress.update(
+                    task, advance=result.verdict != "skipped", description=result.case.id[:40]
+                ),
+            )
+        if html is not None:
+            await trio.Path(html).write_text(conformance.page(report), "utf-8")
+        if junit is not None:
+            await trio.Path(junit).write_text(conformance.junit(report), "utf-8")
+        if as_json:
+            print_json(report.plain())
+        else:
+            _show(report)
+        return 0 if report.conforms else 1
+
+    run(_or_usage(main))
+
+
+def _or_usage(main: Any) -> Any:
+    async def wrapped() -> int:
+        try:
+            return int(await main())
+        except (client.Disconnected, conformance.Deviates) as unreached:
+            complain(f"the service cannot be tried: {unreached}")
+            return _USAGE
+
+    return wrapped
+
+
+async def _publisher(uri: str, credentials: client.Credentials) -> str | None:
+    """The publisher's URI beside a service's, if one answers there."""
+    parts = urlsplit(uri)
+    beside = urlunsplit(parts._replace(path=PATH))
+    try:
+        async with client.open_websocket(beside, credentials):
+            return beside
+    except client.Disconnected:
+        return None
+
+
+def _warn(cases: Sequence[conformance.Case], sure: bool, console: Console) -> None:
+    """Say what may move, and ask."""
+    moving = Counter(case.moves for case in cases if case.moves)
+    if not moving:
+        return
+    console.print("[bold]With real hardware, things move:[/]")
+    for text, times in list(moving.items())[:12]:
+        console.print(f"  {escape(text)}" + (f" ({times} cases)" if times > 1 else ""), highlight=False)
+    if len(moving) > 12:
+        console.print(f"  and {len(moving) - 12} more; --list shows all", highlight=False)
+    if not sure:
+        click.confirm("Go on?", abort=True, err=True)
+
+
+def _list(target: conformance.Target, pattern: Sequence[str], profiles: Sequence[str], as_json: bool) -> None:
+    from fnmatch import fnmatchcase
+
+    cases = [
+        case
+        for case in conformance.cases_of(target)
+        if any(fnmatchcase(case.id, one) for one in pattern) and (not profiles or case.interface in profiles)
+    ]
+    if as_json:
+        print_json(
+            [
+                {"id": case.id, "title": case.title, "cites": case.cites, "profile": case.interface,
+                 "level": case.level, "moves": case.moves}
+                for case in cases
+            ]
+        )  # fmt: skip
+        return
+    console = Console()
+    for case in cases:
+        console.print(
+            f"[cyan]{escape(case.id)}[/] [dim]{case.level}[/] {escape(case.title)}",
+            soft_wrap=True,
+            highlight=False,
+        )
+    console.print(f"{len(cases)} cases", highlight=False)
+
+
+def _show(report: conformance.Report) -> None:
+    console = Console()
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column("profile", no_wrap=True)
+    table.add_column("verdict")
+    shown = [one for one in _SHOWN if report.counts()[one]]
+    for verdict in shown:
+        table.add_column("n/a" if verdict == "notApplicable" else verdict, justify="right")
+    for profile, verdict in report.profiles.items():
+        counts = report.counts(profile)
+        cells = [str(counts[one] or "") for one in shown]
+        table.add_row(profile, f"[{_COLOURS[verdict]}]{verdict}[/]", *cells)
+    console.print(table)
+    for result in report.results:
+        if result.verdict not in ("fail", "error", "warn", "waived"):
+            continue
+        colour = _COLOURS[result.verdict]
+        console.print(
+            f"[{colour}]{result.verdict}[/] [cyan]{escape(result.case.id)}[/] {escape(result.case.title)}",
+            soft_wrap=True, highlight=False,
+        )  # fmt: skip
+        if result.expected:
+            console.print(
+                f"     expected {escape(result.expected)}; seen {escape(result.seen)}",
+                soft_wrap=True,
+                highlight=False,
+            )
+        if result.reason:
+            console.print(f"     {escape(result.reason)}", soft_wrap=True, highlight=False)
+        if result.verdict in ("fail", "error"):
+            console.print(
+                f"     [dim]{escape(conformance.repeat(report, result))}[/]", soft_wrap=True, highlight=False
+            )
+    counts = report.counts()
+    said = "[green]conforms[/]" if report.conforms else "[bold red]does not conform[/]"
+    console.print(
+        f"{escape(report.service)} {said} to XFS4IoT {report.specification} at level {report.level}: "
+        f"{counts['pass']} of {len(report.results)} cases pass",
+        soft_wrap=True, highlight=False,
+    )  # fmt: skip

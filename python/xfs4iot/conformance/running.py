@@ -1,0 +1,234 @@
+"""Which cases are tried with a service, in which order, and what comes of them."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from fnmatch import fnmatchcase
+from importlib import import_module
+from typing import Any
+
+import trio
+
+from xfs4iot import client
+from xfs4iot.conformance.case import LEVELS, Case, Level, Result, Verdict, written
+from xfs4iot.conformance.cases import WRITTEN
+from xfs4iot.conformance.cases.derived import derived, unsupported
+from xfs4iot.conformance.outcome import Advises, Deviates, NotApplicable
+from xfs4iot.conformance.target import Target
+from xfs4iot.conformance.waivers import Waiver
+from xfs4iot.protocol.catalogue import catalogue
+
+__all__ = ["Report", "cases_of", "run"]
+
+EVERYWHERE = ("WebSocket", "Envelope", "Common")
+"""Profiles that every service has."""
+SCHEMA = "Schemas"
+"""The profile of the messages that the service sent meanwhile."""
+
+
+@dataclass
+class Report:
+    """What came of a run.
+
+    Attributes:
+        uri: the service's.
+        specification: the version of the standard that was spoken.
+        service: what it says of itself, by Common.Capabilities.
+        level: how far the run went.
+        results: of every case, in the order in which they were tried.
+        when: the day.
+    """
+
+    uri: str
+    specification: str
+    service: str
+    level: Level
+    when: date
+    results: list[Result] = field(default_factory=list)
+
+    def counts(self, profile: str | None = None) -> Counter[Verdict]:
+        """How many cases came out in which way, of one profile or all."""
+        return Counter(
+            one.verdict for one in self.results if profile is None or one.case.interface == profile
+        )
+
+    @property
+    def profiles(self) -> dict[str, Verdict]:
+        """Verdict of each profile: `fail` if a case fails, `skipped` if not all were tried."""
+        found: dict[str, Verdict] = {}
+        for profile in dict.fromkeys(one.case.interface for one in self.results):
+            counts = self.counts(profile)
+            found[profile] = next(
+                (one for one in ("error", "fail", "skipped", "warn") if counts[one]), "pass"
+            )
+        return found
+
+    @property
+    def conforms(self) -> bool:
+        """Whether nothing failed."""
+        return not (self.counts()["fail"] or self.counts()["error"])
+
+    def plain(self) -> dict[str, Any]:
+        """As a JSON object."""
+        return {
+            "uri": self.uri,
+            "specification": self.specification,
+            "service": self.service,
+            "level": self.level,
+            "when": self.when.isoformat(),
+            "conforms": self.conforms,
+            "profiles": self.profiles,
+            "counts": dict(self.counts()),
+            "cases": [one.plain() for one in self.results],
+        }
+
+
+def cases_of(target: Target) -> Iterator[Case]:
+    """The cases that say something about a service, by what it says it offers."""
+    for module in WRITTEN:
+        import_module(f"xfs4iot.conformance.cases.{module}")
+    profiles = [*EVERYWHERE, *(one for one in target.interfaces if one not in EVERYWHERE)]
+    if target.publisher is not None:
+        profiles.append("ServicePublisher")
+    yield from written(profiles)
+    known = catalogue(target.specification)["interfaces"]
+    for interface in dict.fromkeys(("Common", *target.interfaces)):
+        if interface == "ServicePublisher" or interface not in known:
+            continue
+        for command, told in known[interface]["commands"].items():
+            if told.get("registered") is False:
+                continue
+            if f"{interface}.{command}" in target.commands:
+                yield from derived(target.specification, interface, command)
+            else:
+                yield unsupported(target.specification, interface, command)
+
+
+async def run(
+    target: Target,
+    *,
+    level: Level = "safe",
+    pattern: Sequence[str] = ("*",),
+    profiles: Sequence[str] = (),
+    waivers: Sequence[Waiver] = (),
+    today: date | None = None,
+    chosen: Callable[[Sequence[Case]], None] = lambda cases: None,
+    progress: Callable[[Result], None] = lambda result: None,
+) -> Report:
+    """Try a service.
+
+    Args:
+        target: it.
+        level: how far to go.
+        pattern: only cases whose ids match one of these.
+        profiles: only cases of these; none for all.
+        waivers: deviations that are answered for.
+        today: the day on which waivers are judged.
+        chosen: called with the cases before the first is tried.
+        progress: called with each result.
+
+    Raises:
+        Disconnected: the service cannot be reached.
+        Deviates: it does not say what it offers.
+    """
+    today = today or date.today()
+    wrong: dict[tuple[str, str], tuple[str, ...]] = {}
+
+    def noticed(name: str, problem: str) -> None:
+        wrong.setdefault((name, problem), tuple(target.trace[-4:]))
+
+    target.noticed = noticed
+    target.trace.clear()
+    await target.find_out()
+    report = Report(target.uri, target.specification, _service(target), level, today)
+    cases = [
+        one
+        for one in cases_of(target)
+        if any(fnmatchcase(one.id, each) for each in pattern) and (not profiles or one.interface in profiles)
+    ]
+    chosen([one for one in cases if LEVELS.index(one.level) <= LEVELS.index(level)])
+    for one in sorted(cases, key=lambda case: LEVELS.index(case.level)):
+        result = await _tried(one, target, level)
+        result = _waived(result, waivers, today)
+        report.results.append(result)
+        progress(result)
+    for result in _schemas(wrong):
+        if (not profiles or SCHEMA in profiles) and any(
+            fnmatchcase(result.case.id, each) for each in pattern
+        ):
+            result = _waived(result, waivers, today)
+            report.results.append(result)
+            progress(result)
+    return report
+
+
+async def _tried(case: Case, target: Target, level: Level) -> Result:
+    if LEVELS.index(case.level) > LEVELS.index(level):
+        return Result(case, "skipped", reason=f"say --level {case.level} to try it")
+    if case.command and case.command not in target.commands:
+        return Result(case, "notApplicable", reason=f"Common.Capabilities does not list {case.command}")
+    target.trace.clear()
+    began = time.perf_counter()
+    result = Result(case, "pass")
+    try:
+        with trio.fail_after(target.patience * 6):
+            await case.run(target)
+    except Advises as found:
+        result = replace(result, verdict="warn", expected=found.expected, seen=found.seen)
+    except Deviates as found:
+        result = replace(result, verdict="fail", expected=found.expected, seen=found.seen)
+    except NotApplicable as proof:
+        result = replace(result, verdict="notApplicable", reason=str(proof))
+    except (client.Disconnected, trio.TooSlowError, OSError) as lost:
+        result = replace(result, verdict="fail", expected="an answer", seen=str(lost) or "none in time")
+    except Exception as broken:
+        result = replace(result, verdict="error", reason=f"the case itself failed: {broken!r}")
+    return replace(result, trace=tuple(target.trace), seconds=time.perf_counter() - began)
+
+
+def _schemas(wrong: dict[tuple[str, str], tuple[str, ...]]) -> Iterator[Result]:
+    """A case for each message that was not what its schema says, and one if none was."""
+
+    async def nothing(target: Target) -> None:
+        """It has been tried already, by all the others."""
+
+    cites = "the schemas of CWA 17852"
+    if not wrong:
+        title = "Every message that the service sent is what its schema says"
+        yield Result(Case("MSG-SCHEMA-P", title, cites, SCHEMA, "safe", nothing), "pass")
+    for name in sorted({name for name, _ in wrong}):
+        found = [problem for other, problem in wrong if other == name]
+        case = Case(f"MSG-SCHEMA-{name}-P", f"{name} is what its schema says", cites, SCHEMA, "safe", nothing)
+        # Unknown properties are to be ignored: a newer version may have them.
+        verdict: Verdict = "warn" if all(one.endswith("is unknown") for one in found) else "fail"
+        told = "; ".join(found[:5]) + (f"; and {len(found) - 5} more" if len(found) > 5 else "")
+        trace = wrong[name, found[0]]
+        yield Result(case, verdict, expected="what the schema says", seen=told, trace=trace)
+
+
+def _waived(result: Result, waivers: Sequence[Waiver], today: date) -> Result:
+    waiver = next((one for one in waivers if one.covers(result.case.id)), None)
+    if waiver is None or result.verdict in ("skipped", "notApplicable"):
+        return result
+    told = f"{waiver.reason} ({waiver.owner}, until {waiver.until})"
+    if result.verdict == "pass":
+        # A pattern covers many cases, and may well cover some that pass.
+        if any(sign in waiver.case for sign in "*?["):
+            return result
+        return replace(
+            result, verdict="fail", expected="no waiver for a case that passes", seen=f"a waiver: {told}"
+        )
+    if waiver.until < today:
+        return replace(result, reason=f"the waiver has expired: {told}")
+    return replace(result, verdict="waived", reason=told)
+
+
+def _service(target: Target) -> str:
+    common = target.capabilities.get("common") or {}
+    information = common.get("deviceInformation") or [{}]
+    words = [str(information[0].get(name) or "") for name in ("modelName", "serialNumber", "revisionNumber")]
+    return " ".join(word for word in words if word) or ", ".join(target.interfaces)

@@ -1,0 +1,138 @@
+"""`xfs4iot conform` as a user sees it: verdicts, reports, waivers, exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as xml
+
+import pytest
+
+XFS4IOT = (sys.executable, "-u", "-m", "xfs4iot")
+DENOMINATE = "CD-DENOMINATE-03N"
+
+
+def conform(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*XFS4IOT, "conform", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=110,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **environment},
+    )
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[tuple[str, str]]:
+    """URI and authority of a simulated dispenser behind TLS."""
+    with subprocess.Popen(
+        [*XFS4IOT, "simulate", "--port", "0", "--seconds", "0", "--json"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        ready: dict[str, Any] = json.loads(process.stdout.readline())
+        yield ready["services"]["CashDispenser"], ready["ca"]
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+
+
+def test_a_whole_safe_run_over_tls_with_all_reports(service: tuple[str, str], tmp_path: Path) -> None:
+    uri, ca = service
+    page, build = tmp_path / "report.html", tmp_path / "report.xml"
+    done = conform(uri, "--ca", ca, "--html", str(page), "--junit", str(build), COLUMNS="80")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "conforms to XFS4IoT 2024-3 at level safe" in done.stdout
+    table = [line for line in done.stdout.splitlines() if line.startswith("  ")]
+    assert max(len(line.rstrip()) for line in table if "expected" not in line) <= 80
+    html = page.read_text()
+    assert html.index("Profiles") < html.index("All cases")
+    assert not re.findall(r"(?:src|href)=", html), "nothing is loaded from elsewhere"
+    suites = xml.parse(build).getroot()
+    assert {one.get("name") for one in suites} >= {"WebSocket", "Envelope", "CashDispenser", "Schemas"}
+    assert sum(int(one.get("failures", "1")) for one in suites) == 0
+
+
+def test_chosen_cases_as_json(service: tuple[str, str]) -> None:
+    uri, ca = service
+    done = conform(uri, "--ca", ca, "--case", "CD-DENOMINATE-*", "--json")
+    told = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert told["conforms"] is True
+    assert told["profiles"] == {"CashDispenser": "pass"}
+    assert {one["id"] for one in told["cases"]} >= {DENOMINATE, "CD-DENOMINATE-TYPE-request.tellerID-N"}
+    assert all(one["cites"] for one in told["cases"])
+
+
+def test_a_case_above_the_level_is_skipped_and_the_profile_is_not_good(service: tuple[str, str]) -> None:
+    uri, ca = service
+    told = json.loads(conform(uri, "--ca", ca, "--case", "CD-DISPENSE-01P", "--json").stdout)
+    assert told["profiles"] == {"CashDispenser": "skipped"}
+    assert told["cases"][0]["reason"] == "say --level moves to try it"
+
+
+def test_it_says_what_will_move_and_asks(service: tuple[str, str]) -> None:
+    uri, ca = service
+    asked = conform(uri, "--ca", ca, "--case", "CD-DISPENSE-01P", "--level", "moves")
+    assert asked.returncode == 1
+    assert "up to 4 notes go to the stacker" in asked.stderr
+    assert "Go on?" in asked.stderr
+    sure = conform(uri, "--ca", ca, "--case", "CD-DISPENSE-01P", "--level", "moves", "--yes")
+    assert sure.returncode == 0, sure.stdout
+
+
+def test_cases_can_be_listed_without_being_tried(service: tuple[str, str]) -> None:
+    uri, ca = service
+    listed = conform(uri, "--ca", ca, "--list", "--profile", "Storage")
+    assert "ST-EXCHANGE-02P destructive An exchange starts" in listed.stdout
+    assert conform(uri, "--ca", ca, "--list", "--json", "--case", "WS-*").stdout.count('"id"') == 10
+
+
+WAIVER = '[[waiver]]\ncase = "{case}"\nreason = "known"\nowner = "K. Berg"\nuntil = {until}\n'
+
+
+@pytest.mark.parametrize(
+    ("case", "until", "code", "said"),
+    [
+        ("MSG-JSON-01N", "2099-01-01", 1, "no waiver for a case that passes"),
+        ("SP-PORT-01P", "2099-01-01", 0, "waived SP-PORT-01P"),
+        ("SP-PORT-01P", "2020-01-01", 0, "the waiver has expired"),
+        ("SP-*", "2099-01-01", 0, "known (K. Berg, until 2099-01-01)"),
+    ],
+)
+def test_waivers_count_until_they_expire(
+    service: tuple[str, str], tmp_path: Path, case: str, until: str, code: int, said: str
+) -> None:
+    uri, ca = service
+    (tmp_path / "waivers.toml").write_text(WAIVER.format(case=case, until=until))
+    done = conform(uri, "--ca", ca, "--case", case, "--waivers", str(tmp_path / "waivers.toml"))
+    assert done.returncode == code, done.stdout
+    assert said in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "has no [[waiver]]"),
+        ('[[waiver]]\ncase = "X"\n', "waiver 1: reason"),
+        ('[[waiver]]\ncase = "X"\nreason = "r"\nowner = "o"\nuntil = "soon"\n', "waiver 1: until"),
+        ("[[", "cannot be read"),
+    ],
+)
+def test_waivers_that_cannot_be_used_are_bad_usage(tmp_path: Path, content: str, said: str) -> None:
+    (tmp_path / "w.toml").write_text(content)
+    done = conform("ws://127.0.0.1:1/xfs4iot/v1.0/X", "--waivers", str(tmp_path / "w.toml"))
+    assert done.returncode == 2
+    assert said in " ".join(done.stderr.split())
+
+
+def test_a_service_that_is_not_there_cannot_be_tried() -> None:
+    done = conform("ws://127.0.0.1:1/xfs4iot/v1.0/X")
+    assert done.returncode == 2
+    assert "cannot be tried" in done.stderr
