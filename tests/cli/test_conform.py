@@ -136,3 +136,49 @@ def test_a_service_that_is_not_there_cannot_be_tried() -> None:
     done = conform("ws://127.0.0.1:1/xfs4iot/v1.0/X")
     assert done.returncode == 2
     assert "cannot be tried" in done.stderr
+
+
+def watched(*lines: tuple[str, ...]) -> dict[str, str]:
+    """Verdicts of an application that calls commands, one after another."""
+    with subprocess.Popen(
+        [*XFS4IOT, "conform", "--serve", "--json"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        uri = json.loads(process.stdout.readline())["publisher"]
+        for line in lines:
+            subprocess.run(
+                [*XFS4IOT, line[0], *(one.replace("ATM", uri) for one in line[1:])], timeout=60, check=False
+            )
+        process.send_signal(signal.SIGINT)
+        said = json.loads(process.communicate(timeout=20)[0])
+        assert process.returncode == (0 if said["conforms"] else 1)
+        return {one["id"]: one["verdict"] for one in said["cases"]}
+
+
+def test_a_good_application_is_told_so() -> None:
+    found = watched(
+        ("call", "ATM", "ServicePublisher.GetServices", "--version", "2024-3"),
+        ("call", "ATM/CashDispenser", "CashDispenser.GetMixTypes"),
+    )
+    assert set(found.values()) <= {"pass", "notApplicable", "warn"}
+    assert found["APP-SCHEMA-01"] == found["APP-DISCOVERY-01"] == "pass"
+
+
+def test_an_application_is_told_what_it_does_wrong() -> None:
+    found = watched(
+        ("call", "ATM/CashDispenser", "CashDispenser.Dispense", '{"denomination": 5}'),
+        ("call", "ATM/CashDispenser", "CashDispenser.Dance"),
+        ("call", "ATM/CashDispenser", "Common.Cancel", '{"requestIds": [77]}'),
+        ("call", "ATM/CashDispenser", "CashAcceptor.CashInStart"),
+    )
+    failed = {name for name, verdict in found.items() if verdict == "fail"}
+    warned = {name for name, verdict in found.items() if verdict == "warn"}
+    assert failed == {"APP-SCHEMA-01", "APP-DATA-01", "APP-NAME-01"}
+    assert warned == {"APP-DISCOVERY-01", "APP-CANCEL-01", "APP-OFFERED-01"}
+
+
+@pytest.mark.parametrize("arguments", [(), ("--serve", "ws://127.0.0.1:1/xfs4iot/v1.0/X")])
+def test_either_a_service_or_an_application(arguments: tuple[str, ...]) -> None:
+    done = conform(*arguments)
+    assert done.returncode == 2
+    assert "give the URI of a service, or --serve" in " ".join(done.stderr.split())

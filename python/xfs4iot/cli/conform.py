@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -20,9 +22,13 @@ from xfs4iot import client
 from xfs4iot.cli import arguments
 from xfs4iot.cli.complaint import complain
 from xfs4iot.cli.connection import connection_options, print_json, refuse_plain, run
+from xfs4iot.cli.hosting import simulated_atm, until_told
+from xfs4iot.cli.listener_options import listener_options
+from xfs4iot.cli.published import show_published
 from xfs4iot.cli.table import Table
 from xfs4iot.protocol import versions
 from xfs4iot.protocol.endpoints import PATH
+from xfs4iot.recording import Listener, Recorder
 
 try:
     from xfs4iot import conformance
@@ -57,8 +63,13 @@ _SHOWN: tuple[conformance.Verdict, ...] = (
 _USAGE = 2
 
 
+def _uri(ctx: click.Context, param: click.Parameter, given: str | None) -> str | None:
+    return None if given is None else arguments.service_uri(ctx, param, given)
+
+
 @click.command()
-@click.argument("uri", callback=arguments.service_uri)
+@click.argument("uri", required=False, callback=_uri)
+@click.option("--serve", is_flag=True, help="Watch an application instead, with a simulated ATM.")
 @click.option(
     "--level", type=click.Choice(conformance.LEVELS), default="safe", show_default=True,
     help="How far to go: look only, move things, or also change counts, keys and exchanges.",
@@ -82,9 +93,11 @@ _USAGE = 2
 @click.option("--junit", type=_NEW, help="Also write JUnit XML here.")
 @click.option("--list", "listing", is_flag=True, help="Only list the cases that would be tried.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@listener_options
 @connection_options
 def conform(
-    uri: str,
+    uri: str | None,
+    serve: bool,
     level: conformance.Level,
     profiles: tuple[str, ...],
     pattern: tuple[str, ...],
@@ -95,15 +108,22 @@ def conform(
     junit: Path | None,
     listing: bool,
     as_json: bool,
+    listener: Callable[[], Listener],
     connection: dict[str, Any],
 ) -> None:
     """Try whether the service at URI does what the standard says.
 
-    Works with any vendor's service. Exit 0 if nothing failed, 1 if something did, 2 if it could not be tried.
+    Works with any vendor's service. With --serve an application is watched instead: point it to the address
+    that is printed. Exit 0 if nothing failed, 1 if something did, 2 if it could not be tried.
 
     \b
     xfs4iot conform wss://atm17:443/xfs4iot/v1.0/CashDispenser --ca bank.pem --html atm17.html
     """
+    if serve == (uri is not None):
+        raise click.UsageError("give the URI of a service, or --serve to watch an application")
+    if uri is None:
+        run(lambda: _watch(listener, html, junit, as_json))
+        return
     refuse_plain(uri, connection)
     trace = connection.pop("trace")
     version = connection.pop("version") or versions.NEWEST
@@ -149,17 +169,47 @@ def conform(
                     task, advance=result.verdict != "skipped", description=result.case.id[:40]
                 ),
             )
-        if html is not None:
-            await trio.Path(html).write_text(conformance.page(report), "utf-8")
-        if junit is not None:
-            await trio.Path(junit).write_text(conformance.junit(report), "utf-8")
-        if as_json:
-            print_json(report.plain())
-        else:
-            _show(report)
-        return 0 if report.conforms else 1
+        return await _tell(report, html, junit, as_json)
 
     run(_or_usage(main))
+
+
+async def _tell(report: conformance.Report, html: Path | None, junit: Path | None, as_json: bool) -> int:
+    """Print the report, write the others, and give the exit code."""
+    if html is not None:
+        await trio.Path(html).write_text(conformance.page(report), "utf-8")
+    if junit is not None:
+        await trio.Path(junit).write_text(conformance.junit(report), "utf-8")
+    if as_json:
+        print_json(report.plain(), indent=0)
+    else:
+        _show(report)
+    return 0 if report.conforms else 1
+
+
+async def _watch(
+    listener: Callable[[], Listener], html: Path | None, junit: Path | None, as_json: bool
+) -> int:
+    """Watch what an application does with a simulated ATM, until interrupted."""
+    with (
+        tempfile.TemporaryDirectory(prefix="xfs4iot-") as directory,
+        trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals,
+    ):
+        where = listener()
+        await where.open()
+        async with simulated_atm(Path(directory), port=0, plain=True) as atm:
+            inner = atm.publisher.uri()
+            auditor = conformance.Auditor(inner)
+            recorder = Recorder(inner, client.Credentials(), where, auditor)
+            await recorder.find_services()
+            own = {name: recorder.own_uri(name) for name in recorder.services}
+            async with until_told(signals):
+                if as_json:
+                    print_json({"ready": True, "publisher": recorder.own_uri(), "services": own}, indent=0)
+                else:
+                    show_published(Console(), recorder.own_uri(), own, "watching; Ctrl-C ends")
+                await recorder.serve()
+        return await _tell(auditor.report(), html, junit, as_json)
 
 
 def _or_usage(main: Any) -> Any:
@@ -254,7 +304,7 @@ def _show(report: conformance.Report) -> None:
             )
         if result.reason:
             console.print(f"     {escape(result.reason)}", soft_wrap=True, highlight=False)
-        if result.verdict in ("fail", "error"):
+        if result.verdict in ("fail", "error") and conformance.repeat(report, result):
             console.print(
                 f"     [dim]{escape(conformance.repeat(report, result))}[/]", soft_wrap=True, highlight=False
             )

@@ -1,5 +1,6 @@
 """Conformance: whether a service, anybody's, does what the standard says."""
 
+from xfs4iot.conformance.application import Auditor
 from xfs4iot.conformance.case import LEVELS, Case, Level, Result, Verdict
 from xfs4iot.conformance.junit import junit
 from xfs4iot.conformance.outcome import Deviates
@@ -10,6 +11,7 @@ from xfs4iot.conformance.waivers import Waiver, WaiverError, read_waivers
 
 __all__ = [
     "LEVELS",
+    "Auditor",
     "Case",
     "Deviates",
     "Level",

@@ -40,7 +40,9 @@ dt { color: var(--dim); } dd { margin: 0 0 .4rem; } .dim { color: var(--dim); }
 
 
 def repeat(report: Report, result: Result) -> str:
-    """The command that tries one case again."""
+    """The command that tries one case again; empty for what was watched, not tried."""
+    if result.case.interface == "Application":
+        return ""
     level = "" if result.case.level == "safe" else f" --level {result.case.level}"
     return (
         f"xfs4iot conform {report.uri} --version {report.specification}{level} "
@@ -105,7 +107,9 @@ def _findings(report: Report) -> Iterable[str]:
             ):
                 if text:
                     yield f"<dt>{name}</dt><dd>{escape(text)}</dd>"
-            yield f"<dt>again</dt><dd><code>{escape(repeat(report, one))}</code></dd></dl>"
+            if again := repeat(report, one):
+                yield f"<dt>again</dt><dd><code>{escape(again)}</code></dd>"
+            yield "</dl>"
             if one.trace:
                 messages = escape("\n".join(one.trace))
                 yield f"<details><summary>messages</summary><pre>{messages}</pre></details>"

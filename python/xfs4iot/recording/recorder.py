@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
 import trio
@@ -17,12 +17,26 @@ import trio_websocket
 from xfs4iot import client
 from xfs4iot.protocol import wire
 from xfs4iot.protocol.endpoints import PATH, service_name, service_uri
-from xfs4iot.recording.entries import Writer
 from xfs4iot.recording.listening import LARGEST_MESSAGE, Listener, Request
 
-__all__ = ["Recorder"]
+__all__ = ["Notes", "Recorder"]
 
 _NAMED = b"serviceURI"
+
+
+class Notes(Protocol):
+    """Who is told what goes by: a `Writer`, or somebody else."""
+
+    def opened(self, service: str) -> int:
+        """A connection was opened; gives its number."""
+
+    def ended(self, connection: int, service: str, why: str) -> None:
+        """It has ended."""
+
+    def message(
+        self, connection: int, service: str, sender: Literal["client", "service"], text: str | bytes
+    ) -> None:
+        """A message went by."""
 
 
 class Recorder:
@@ -35,7 +49,7 @@ class Recorder:
         writer: what it writes to.
     """
 
-    def __init__(self, uri: str, credentials: client.Credentials, listener: Listener, writer: Writer) -> None:
+    def __init__(self, uri: str, credentials: client.Credentials, listener: Listener, writer: Notes) -> None:
         self.uri = uri
         self.services: dict[str, str] = {}
         self._credentials = credentials
