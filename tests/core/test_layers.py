@@ -37,6 +37,7 @@ MAY_USE = {
     },
     "client": {"protocol", "transport", "_core"},
     "recording": {"client", "protocol", "transport"},
+    "telemetry": {"interfaces", "server", "protocol", "transport"},
     "conformance": {"client", "protocol", "recording"},
     "testing": {"assembly", "interfaces", "server", "devices", "ledger", "protocol"},
 }

@@ -23,6 +23,7 @@ from xfs4iot.cli.configuration import ConfigurationError, Mistake, line_of, read
 from xfs4iot.cli.device_classes import load_device, load_handler
 from xfs4iot.cli.hosting import running, until_told
 from xfs4iot.cli.settings import Configuration, LogSettings, ServiceSettings
+from xfs4iot.cli.telemetry import telemetry
 from xfs4iot.devices import Device
 from xfs4iot.ledger import Ledger, LedgerCorrupt, LedgerUnavailable
 from xfs4iot.server.access import Access
@@ -203,7 +204,12 @@ async def _serve(configuration: Configuration, credentials: Credentials | None) 
 
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             # A device may take its time to open: the signal is heard while it does.
-            async with until_told(signals, end), running(publisher), trio.open_nursery() as nursery:
+            async with (
+                until_told(signals, end),
+                telemetry(publisher, configuration.telemetry),
+                running(publisher),
+                trio.open_nursery() as nursery,
+            ):
                 nursery.start_soon(systemd.watchdog)
                 status = _status(publisher)
                 systemd.notify(f"READY=1\nSTATUS={status}")

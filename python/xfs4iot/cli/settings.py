@@ -21,9 +21,11 @@ __all__ = [
     "SNISettings",
     "ServiceSettings",
     "TLSSettings",
+    "TelemetrySettings",
 ]
 
 _Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+_Address = Annotated[str, msgspec.Meta(pattern=r"^(\[[0-9a-fA-F:.]+\]|[^:\s]+):[0-9]{1,5}$")]
 _Positive = Annotated[int, msgspec.Meta(ge=1)]
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 _Seconds = Annotated[float, msgspec.Meta(gt=0)]
@@ -78,6 +80,21 @@ class LedgerSettings:
     """`[ledger]`: where cash counts are kept."""
 
     file: Path
+
+
+@dataclass(frozen=True)
+class TelemetrySettings:
+    """`[telemetry]`: what operators and monitoring systems are told.
+
+    Attributes:
+        metrics: `host:port` at which `/metrics` and `/health` are served; None for not at all.
+        otlp: address of a collector for OpenTelemetry, such as `http://127.0.0.1:4318`; None for none.
+        traces_per_second: of how many commands a second a trace is sent at most.
+    """
+
+    metrics: _Address | None = None
+    otlp: str | None = None
+    traces_per_second: _Count = 20
 
 
 @dataclass(frozen=True)
@@ -168,4 +185,5 @@ class Configuration:
     access: AccessSettings = AccessSettings()
     log: LogSettings = LogSettings()
     limits: LimitSettings = LimitSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     python_path: tuple[Path, ...] = ()

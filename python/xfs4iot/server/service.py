@@ -27,6 +27,7 @@ from xfs4iot.protocol.messages import common
 from xfs4iot.server.command import Command, Connection, Handler, Recipient, told
 from xfs4iot.server.containment import fault_of
 from xfs4iot.server.deadlines import Deadlines
+from xfs4iot.server.observation import Observer
 from xfs4iot.server.operations import Operations
 from xfs4iot.server.peer import Peer
 from xfs4iot.server.session import Session
@@ -116,8 +117,7 @@ class Service:
         self.status_serial = 0
         self.authorise: Callable[[Peer, str], None] = lambda peer, command: None
         """Raises `AuthorizationRequired` if this client may not use this command; set by the publisher."""
-        self.observer: Callable[[str], None] | None = None
-        """Told the name of each event that is sent, and of each command that has succeeded."""
+        self.observer: Observer | None = None
         self.filters: dict[str, Callable[[Any, bytes | None], bytes | None]] = {}
         """What of an event, by its name in a version, a connection is told; None for nothing."""
         self.deadlines = Deadlines()
@@ -294,11 +294,15 @@ class Service:
     async def serve(self, session: Session, first: bytes = b"") -> None:
         """Serve one connection until it ends."""
         self.sessions.add(session)
+        if self.observer is not None:
+            self.observer.connected(self.name)
         try:
             await session.run(first)
         finally:
             # First, so that what the interfaces broadcast now goes to the others only.
             self.sessions.discard(session)
+            if self.observer is not None:
+                self.observer.disconnected(self.name)
             for interface in self.interfaces.values():
                 interface.disconnected(session)
 
@@ -315,6 +319,11 @@ class Service:
                 "see ServicePublisher.GetServices"
             )
         return errors.UnsupportedCommand(f"{name} is not an XFS4IoT command; see Common.Capabilities")
+
+    @property
+    def waiting(self) -> int:
+        """How many commands wait for their turn."""
+        return self._waiting
 
     @property
     def queue_is_full(self) -> bool:
@@ -410,7 +419,7 @@ class Service:
         if self.status_pending:
             self.flush_status()
         if self.observer is not None:
-            self.observer(entry.name)
+            self.observer.told(self.name, entry.name)
         for session in list(self.sessions):
             specification = session.versions.event_specification(entry.name)
             if versions.unsolicited(entry, specification):
@@ -427,7 +436,7 @@ class Service:
     ) -> None:
         """Send an event of a command: to its client, and to those whose version has it unsolicited."""
         if self.observer is not None:
-            self.observer(entry.name)
+            self.observer.told(self.name, entry.name)
         own = command.specification
         request_id = None if versions.unsolicited(entry, own) else command.request_id
         owner.send_event(entry, payload, request_id, own, command.version is None)

@@ -16,6 +16,7 @@ from xfs4iot.protocol.versions import ConnectionVersions
 from xfs4iot.server.channel import Channel, SessionLimits
 from xfs4iot.server.command import Command, Handler
 from xfs4iot.server.deadlines import Deadlines
+from xfs4iot.server.observation import Observer
 from xfs4iot.server.peer import Peer
 from xfs4iot.telling import DESCRIPTION, logger, told
 from xfs4iot.transport.readers import Readers, ReadyStream
@@ -34,7 +35,8 @@ class _Host(Protocol):
     status_pending: bool
     deadlines: Deadlines
     authorise: Callable[[Peer, str], None]
-    observer: Callable[[str], None] | None
+    name: str
+    observer: Observer | None
     filters: dict[str, Callable[[Any, bytes | None], bytes | None]]
 
     @property
@@ -161,6 +163,8 @@ class Session(Channel):
     ) -> None:
         reason = told(reason, DESCRIPTION)
         self.log.warning("%s refused, %s: %s", name or "a message", status, reason)
+        if (observer := self.service.observer) is not None:
+            observer.refused(self.service.name, status)
         version = version and (self._acknowledged_in or version)
         self.send(_core.acknowledge(name, request_id, version, status, reason))
 
@@ -168,6 +172,8 @@ class Session(Channel):
         self, message: _core.Message, refused: errors.XfsError, specification: str
     ) -> None:
         self.log.warning("%s: %s: %s", message.name, refused.completion_code, refused)
+        if (observer := self.service.observer) is not None:
+            observer.completed(self.service.name, message.name, refused.completion_code, 0.0)
         version = self.versions.completion_version(message.name, specification, message.version)
         code = refused.completion_code
         self.send(
@@ -194,8 +200,8 @@ class Session(Channel):
         self.commands.pop(command.request_id, None)
         if self.service.draining:
             self.service.command_completed()
-        if code == "success" and self.service.observer is not None:
-            self.service.observer(command.name)
+        if (observer := self.service.observer) is not None:
+            observer.completed(self.service.name, command.name, code, trio.current_time() - command.received)
         # Not earlier: the bookkeeping above is due for a lost connection as well.
         if self._closing:
             return

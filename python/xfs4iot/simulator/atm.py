@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 from xfs4iot.assembly import Service
@@ -68,5 +67,5 @@ def atm(
     ]
     for one in services:
         # Not for `Simulator` itself: scenarios follow what the devices' services do.
-        one.observer = partial(simulator.player.seen, one.name)
+        one.observer = simulator.player
     return [*services, control]

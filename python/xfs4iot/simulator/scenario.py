@@ -168,8 +168,25 @@ class Player:
                 raise errors.InvalidData(f"{where}.do[{number}].payload: {wrong}") from None
         return steps
 
-    def seen(self, service: str, name: str) -> None:
-        """An event has been sent, or a command has succeeded."""
+    def completed(self, service: str, command: str, code: str, seconds: float) -> None:
+        """A command was completed; the scenario goes on after those that have succeeded."""
+        if code == "success":
+            self._seen(service, command)
+
+    def told(self, service: str, event: str) -> None:
+        """An event was sent."""
+        self._seen(service, event)
+
+    def refused(self, service: str, status: str) -> None:
+        """A scenario does not follow what was refused."""
+
+    def connected(self, service: str) -> None:
+        """Nor who is connected."""
+
+    def disconnected(self, service: str) -> None:
+        """Nor who was."""
+
+    def _seen(self, service: str, name: str) -> None:
         if not self._waiting:
             return
         # Collected first, because the list is shortened in the loop.

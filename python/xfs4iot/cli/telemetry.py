@@ -1,0 +1,86 @@
+"""What `[telemetry]` of a configuration switches on; nothing of it is imported otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import trio
+
+from xfs4iot.cli.settings import TelemetrySettings
+from xfs4iot.server.observation import Observer, Observers
+from xfs4iot.server.publisher import Publisher
+from xfs4iot.telling import logger
+from xfs4iot.transport import tcp
+
+if TYPE_CHECKING:
+    from xfs4iot.telemetry.traces import Traces
+
+__all__ = ["telemetry"]
+
+_log = logger("xfs4iot.telemetry")
+_END_SECONDS = 5.0
+"""What sending the last of it may take."""
+
+
+@asynccontextmanager
+async def telemetry(publisher: Publisher, wanted: TelemetrySettings) -> AsyncIterator[None]:
+    """Observe the publisher's services while the block lasts, as far as it is wanted.
+
+    Raises:
+        ValueError: an address cannot be used, or a package is missing.
+    """
+    observers: list[Observer] = []
+    listeners = None if wanted.metrics is None else await _listening(wanted.metrics)
+    made = None if wanted.otlp is None else _traces()
+    traces = None
+    async with trio.open_nursery() as nursery:
+        if listeners is not None or wanted.otlp is not None:
+            from xfs4iot.telemetry.metrics import Metrics
+
+            metrics = Metrics(publisher)
+            observers.append(metrics)
+        if listeners is not None:
+            from xfs4iot.telemetry.http import serve_telemetry
+
+            nursery.start_soon(serve_telemetry, publisher, metrics, listeners)
+            _log.info("metrics at http://%s/metrics, health at /health/ready", wanted.metrics)
+        if wanted.otlp is not None and made is not None:
+            traces = made(wanted.otlp, metrics, wanted.traces_per_second)
+            observers.append(traces)
+            _log.info("traces and metrics go to %s", wanted.otlp)
+        if observers:
+            observer = observers[0] if len(observers) == 1 else Observers(observers)
+            for service in (publisher.endpoint, *publisher.services.values()):
+                service.observer = observer
+        failure: Exception | None = None
+        try:
+            yield
+        except Exception as problem:
+            # Raised again outside the nursery, which would wrap it in an exception group.
+            failure = problem
+        finally:
+            if traces is not None:
+                # What has not been sent yet, in a thread: the collector may be slow, or gone.
+                with trio.move_on_after(_END_SECONDS, shield=True):
+                    await trio.to_thread.run_sync(traces.end, abandon_on_cancel=True)
+            nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+async def _listening(address: str) -> list[trio.SocketListener]:
+    host, _, port = address.rpartition(":")
+    try:
+        return [trio.SocketListener(one) for one in await tcp.open_listener(host, int(port))]
+    except (OSError, OverflowError) as problem:
+        raise ValueError(f"telemetry.metrics: {address} cannot be bound: {problem}") from None
+
+
+def _traces() -> type[Traces]:
+    try:
+        from xfs4iot.telemetry.traces import Traces
+    except ModuleNotFoundError as missing:
+        raise ValueError(f"telemetry.otlp needs {missing.name}: pip install 'xfs4iot[telemetry]'") from None
+    return Traces

@@ -1,0 +1,57 @@
+"""The engine's one hook for whoever watches it: metrics, traces, the simulator's scenarios.
+
+Nobody is told anything unless an observer is set. What it is told carries names and codes, never payloads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+__all__ = ["Observer", "Observers"]
+
+
+class Observer(Protocol):
+    """Told what happens, as it happens: it must be quick, must not wait, and must not raise."""
+
+    def completed(self, service: str, command: str, code: str, seconds: float) -> None:
+        """A command was completed, with this completion code, so many seconds after it was received."""
+
+    def told(self, service: str, event: str) -> None:
+        """An event was sent."""
+
+    def refused(self, service: str, status: str) -> None:
+        """A message was refused by an acknowledge with this status."""
+
+    def connected(self, service: str) -> None:
+        """A client has connected."""
+
+    def disconnected(self, service: str) -> None:
+        """A client's connection has ended."""
+
+
+class Observers:
+    """Several observers as one."""
+
+    def __init__(self, observers: Iterable[Observer]) -> None:
+        self._observers = tuple(observers)
+
+    def completed(self, service: str, command: str, code: str, seconds: float) -> None:
+        for one in self._observers:
+            one.completed(service, command, code, seconds)
+
+    def told(self, service: str, event: str) -> None:
+        for one in self._observers:
+            one.told(service, event)
+
+    def refused(self, service: str, status: str) -> None:
+        for one in self._observers:
+            one.refused(service, status)
+
+    def connected(self, service: str) -> None:
+        for one in self._observers:
+            one.connected(service)
+
+    def disconnected(self, service: str) -> None:
+        for one in self._observers:
+            one.disconnected(service)

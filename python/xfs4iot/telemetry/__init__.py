@@ -1,0 +1,1 @@
+"""Telemetry: metrics for Prometheus, health, traces for OpenTelemetry; imported only where it is wanted."""

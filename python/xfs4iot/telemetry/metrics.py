@@ -1,0 +1,214 @@
+"""What the services do, as numbers in the text format of Prometheus.
+
+Counted as it happens: commands, events, refusals, connections. Asked when it is wanted: queues, devices,
+units, certificates. Labels carry names of services, commands, units and codes; never what a message holds.
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from xfs4iot.interfaces.storage.storage import Storage
+from xfs4iot.protocol import registry, wire
+from xfs4iot.server.publisher import Publisher
+from xfs4iot.server.service import Service
+
+__all__ = ["BUCKETS", "METRICS", "Durations", "Metrics"]
+
+BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0)
+"""Upper bounds of the durations that are counted, in seconds."""
+_DEVICE_STATES = (
+    "online",
+    "offline",
+    "powerOff",
+    "noDevice",
+    "hardwareError",
+    "userError",
+    "deviceBusy",
+    "fraudAttempt",
+    "potentialFraud",
+    "starting",
+)
+_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+
+METRICS: dict[str, tuple[str, str]] = {
+    "xfs4iot_commands_total": ("counter", "Commands that were completed, by completion code."),
+    "xfs4iot_command_seconds": ("histogram", "From receipt to completion of a command."),
+    "xfs4iot_events_total": ("counter", "Events that were sent, each once for all its receivers."),
+    "xfs4iot_refused_total": ("counter", "Messages that were refused by an acknowledge, by its status."),
+    "xfs4iot_connections_total": ("counter", "Connections that clients have opened."),
+    "xfs4iot_connections": ("gauge", "Connections that are open."),
+    "xfs4iot_queue_commands": ("gauge", "Commands that wait for their turn."),
+    "xfs4iot_device_state": ("gauge", "1 for the state that the device is in, 0 for all others."),
+    "xfs4iot_unit_items": ("gauge", "Items in a storage unit, by the books."),
+    "xfs4iot_unit_capacity": ("gauge", "Items that a storage unit can hold."),
+    "xfs4iot_unit_usable": ("gauge", "1 if the unit can be used, else 0."),
+    "xfs4iot_ledger_open_movements": ("gauge", "Movements that are not settled yet."),
+    "xfs4iot_certificate_seconds": ("gauge", "How long the certificate that ends first is still good."),
+    "xfs4iot_start_time_seconds": ("gauge", "When the services were started, in seconds since 1970."),
+}
+"""Name: type and meaning of each."""
+
+
+@dataclass(slots=True)
+class Durations:
+    """How long the commands of one service, name and completion code took.
+
+    Attributes:
+        buckets: how many took up to each bound of `BUCKETS`, and longer than the last, each counted once.
+        total: seconds of all together.
+    """
+
+    buckets: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
+    total: float = 0.0
+
+    @property
+    def count(self) -> int:
+        return sum(self.buckets)
+
+
+class Metrics:
+    """An observer that counts, and tells what it has counted.
+
+    Args:
+        publisher: whose services are asked.
+    """
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+        self.started = time.time()
+        self.durations: dict[tuple[str, str, str], Durations] = {}
+        """By service, command and completion code."""
+        self._events: Counter[tuple[str, str]] = Counter()
+        self._refused: Counter[tuple[str, str]] = Counter()
+        self._connections: Counter[str] = Counter()
+
+    def completed(self, service: str, command: str, code: str, seconds: float) -> None:
+        # Every command comes by here: no more is done than must be.
+        if (durations := self.durations.get((service, command, code))) is None:
+            # A client may invent names: they would become labels without end.
+            name = command if registry.is_command(command) else "unknown"
+            durations = self.durations.setdefault((service, name, code), Durations())
+        durations.buckets[bisect_left(BUCKETS, seconds)] += 1
+        durations.total += seconds
+
+    def told(self, service: str, event: str) -> None:
+        self._events[service, event] += 1
+
+    def refused(self, service: str, status: str) -> None:
+        self._refused[service, status] += 1
+
+    def connected(self, service: str) -> None:
+        self._connections[service] += 1
+
+    def disconnected(self, service: str) -> None:
+        """Open connections are counted when they are asked for."""
+
+    def text(self) -> str:
+        """Everything, in Prometheus's text format 0.0.4."""
+        samples: dict[str, list[str]] = {name: [] for name in METRICS}
+        for name, labels, value in self._samples():
+            family = next(one for one in (name, name.rpartition("_")[0]) if one in METRICS)
+            samples[family].append(_line(name, labels, value))
+        lines = []
+        for name, (kind, meaning) in METRICS.items():
+            if samples[name]:
+                lines += [f"# HELP {name} {meaning}", f"# TYPE {name} {kind}", *samples[name]]
+        return "\n".join(lines) + "\n"
+
+    def _samples(self) -> Iterator[tuple[str, Mapping[str, str], float]]:
+        by_command: dict[tuple[str, str], Durations] = {}
+        for (service, command, code), durations in self.durations.items():
+            labels = {"service": service, "command": command, "code": code}
+            yield "xfs4iot_commands_total", labels, durations.count
+            whole = by_command.setdefault((service, command), Durations())
+            whole.total += durations.total
+            whole.buckets = [one + other for one, other in zip(whole.buckets, durations.buckets, strict=True)]
+        for (service, command), durations in by_command.items():
+            yield from _histogram({"service": service, "command": command}, durations)
+        for (service, event), count in self._events.items():
+            yield "xfs4iot_events_total", {"service": service, "event": event}, count
+        for (service, status), count in self._refused.items():
+            yield "xfs4iot_refused_total", {"service": service, "status": status}, count
+        for service, count in self._connections.items():
+            yield "xfs4iot_connections_total", {"service": service}, count
+        for one in (self._publisher.endpoint, *self._publisher.services.values()):
+            yield from _of_service(one)
+        yield "xfs4iot_start_time_seconds", {}, round(self.started, 3)
+        if (credentials := self._publisher.credentials) is not None:
+            left = credentials.not_after - datetime.now(UTC)
+            yield "xfs4iot_certificate_seconds", {}, round(left.total_seconds())
+
+
+def _histogram(
+    labels: Mapping[str, str], durations: Durations
+) -> Iterator[tuple[str, Mapping[str, str], float]]:
+    so_far = 0
+    for bound, count in zip(BUCKETS, durations.buckets, strict=False):
+        so_far += count
+        yield "xfs4iot_command_seconds_bucket", {**labels, "le": f"{bound:g}"}, so_far
+    yield "xfs4iot_command_seconds_bucket", {**labels, "le": "+Inf"}, durations.count
+    yield "xfs4iot_command_seconds_sum", labels, round(durations.total, 6)
+    yield "xfs4iot_command_seconds_count", labels, durations.count
+
+
+def _of_service(service: Service) -> Iterator[tuple[str, Mapping[str, str], float]]:
+    labels = {"service": service.name}
+    yield "xfs4iot_connections", labels, len(service.sessions)
+    yield "xfs4iot_queue_commands", labels, service.waiting
+    if service.device is None:
+        return
+    common = service.device.status.common
+    for state in _DEVICE_STATES:
+        yield "xfs4iot_device_state", {**labels, "state": state}, int(common.device == state)
+    yield "xfs4iot_ledger_open_movements", labels, len(service.ledger.open_intents())
+    if (storage := service.interfaces.get("Storage")) is not None:
+        assert isinstance(storage, Storage)
+        yield from _of_units(labels, msgspec.json.decode(wire.encode(storage.records())))
+
+
+def _of_units(
+    labels: Mapping[str, str], records: Mapping[str, Mapping[str, Any]]
+) -> Iterator[tuple[str, Mapping[str, str], float]]:
+    for name, record in records.items():
+        own = {**labels, "unit": name}
+        yield "xfs4iot_unit_usable", own, int(record.get("status") in ("ok", "good"))
+        if (capacity := record.get("capacity")) is not None:
+            yield "xfs4iot_unit_capacity", own, capacity
+        for kind in ("cash", "card", "check", "printer", "deposit"):
+            part = record.get(kind) or {}
+            status, configuration = part.get("status") or {}, part.get("configuration") or {}
+            if not status:
+                continue
+            told = {**own, "kind": kind}
+            if kind == "cash":
+                told |= {
+                    "currency": str(configuration.get("currency") or ""),
+                    "value": str(configuration.get("value") or ""),
+                    "replenishment": str(status.get("replenishmentStatus") or ""),
+                }
+                count = _total(status.get("initial")) + _total(status.get("in")) - _total(status.get("out"))
+            else:
+                told["replenishment"] = str(status.get("replenishmentStatus") or "")
+                count = _total(status.get("count") or status.get("initial") or status.get("in"))
+            yield "xfs4iot_unit_items", told, count
+
+
+def _total(counts: Any) -> int:
+    """The items of a tree of counts."""
+    if isinstance(counts, Mapping):
+        return sum(_total(one) for name, one in counts.items() if name != "retractOperations")
+    return counts if isinstance(counts, int) and not isinstance(counts, bool) else 0
+
+
+def _line(name: str, labels: Mapping[str, str], value: float) -> str:
+    told = ",".join(f'{key}="{text.translate(_ESCAPES)}"' for key, text in labels.items())
+    return f"{name}{{{told}}} {value}" if told else f"{name} {value}"

@@ -1,0 +1,143 @@
+"""Commands as spans and durations of OpenTelemetry, sent over OTLP (HTTP, protobuf).
+
+Names follow OpenTelemetry's conventions for RPC. A span is made of a command when it has completed, and of
+so many a second at most: making one costs more than most commands do. Durations are of all commands: they
+are taken from what `Metrics` has counted, once a minute. Both are sent by threads; a collector that is not
+there costs nothing but a line in the log.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.metrics.export import (
+    AggregationTemporality,
+    Histogram,
+    HistogramDataPoint,
+    Metric,
+    MetricsData,
+    ResourceMetrics,
+    ScopeMetrics,
+)
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import SpanKind, Status, StatusCode
+
+from xfs4iot import __version__
+from xfs4iot.protocol import registry
+from xfs4iot.telemetry.metrics import BUCKETS, Metrics
+
+__all__ = ["Traces"]
+
+_SYSTEM = "xfs4iot"
+_INTERVAL = 60.0
+"""Seconds from one sending of the durations to the next."""
+
+
+def _attributes(service: str, command: str, code: str) -> dict[str, str]:
+    return {
+        "rpc.system.name": _SYSTEM,
+        "rpc.method": command,
+        "rpc.response.status_code": code,
+        "xfs4iot.service": service,
+    }
+
+
+class Traces:
+    """An observer that sends what it is told to a collector.
+
+    Args:
+        endpoint: the collector's address, without a path.
+        metrics: what has counted durations.
+        spans_per_second: how many spans are made at most.
+    """
+
+    def __init__(self, endpoint: str, metrics: Metrics, spans_per_second: int) -> None:
+        self._resource = Resource.create({"service.name": "xfs4iot", "service.version": __version__})
+        self._metrics = metrics
+        base = endpoint.rstrip("/")
+        self._spans = TracerProvider(resource=self._resource, shutdown_on_exit=False)
+        self._spans.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{base}/v1/traces")))
+        self._tracer = self._spans.get_tracer("xfs4iot", __version__)
+        self._durations = OTLPMetricExporter(endpoint=f"{base}/v1/metrics")
+        self._most = spans_per_second
+        self._left = spans_per_second
+        self._second = 0
+        self._ended = threading.Event()
+        self._sender = threading.Thread(target=self._send_durations, name="xfs4iot-otlp", daemon=True)
+        self._sender.start()
+
+    def completed(self, service: str, command: str, code: str, seconds: float) -> None:
+        now = time.time()
+        if int(now) != self._second:
+            self._second, self._left = int(now), self._most
+        if self._left <= 0:
+            return
+        self._left -= 1
+        name = command if registry.is_command(command) else "unknown"
+        ended = int(now * 1e9)
+        span = self._tracer.start_span(
+            name,
+            kind=SpanKind.SERVER,
+            attributes=_attributes(service, name, code),
+            start_time=ended - int(seconds * 1e9),
+        )
+        if code != "success":
+            span.set_status(Status(StatusCode.ERROR, code))
+        span.end(ended)
+
+    def told(self, service: str, event: str) -> None:
+        """Events are no calls."""
+
+    def refused(self, service: str, status: str) -> None:
+        """What was refused was no call."""
+
+    def connected(self, service: str) -> None:
+        """Connections are told by the metrics of Prometheus."""
+
+    def disconnected(self, service: str) -> None:
+        """As `connected`."""
+
+    def _send_durations(self) -> None:
+        ended = False
+        while not ended:
+            ended = self._ended.wait(_INTERVAL)
+            self._durations.export(self._told())
+
+    def _told(self) -> MetricsData:
+        histogram = Histogram(tuple(self._points()), AggregationTemporality.CUMULATIVE)
+        metric = Metric(
+            "rpc.server.call.duration", "From receipt to completion of a command.", "s", histogram
+        )
+        scope = ScopeMetrics(InstrumentationScope("xfs4iot", __version__), [metric], "")
+        return MetricsData([ResourceMetrics(self._resource, [scope], "")])
+
+    def _points(self) -> Iterator[HistogramDataPoint]:
+        started, now = int(self._metrics.started * 1e9), time.time_ns()
+        # A copy: commands are counted by another thread meanwhile.
+        for (service, command, code), one in list(self._metrics.durations.items()):
+            buckets = list(one.buckets)
+            yield HistogramDataPoint(
+                _attributes(service, command, code),
+                started,
+                now,
+                sum(buckets),
+                one.total,
+                buckets,
+                BUCKETS,
+                0.0,
+                0.0,
+            )
+
+    def end(self) -> None:
+        """Send what is left, and stop."""
+        self._ended.set()
+        self._sender.join()
+        self._durations.shutdown()
+        self._spans.shutdown()

@@ -1,0 +1,121 @@
+"""Writes docs/grafana.json, a dashboard for Grafana over what `/metrics` tells; `--check` only compares."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+TARGET = Path(__file__).parent.parent / "docs" / "grafana.json"
+SOURCE = {"type": "prometheus", "uid": "${source}"}
+HOST = 'instance=~"$instance"'
+
+ITEMS = f"xfs4iot_unit_items{{{HOST}"
+COMMANDS = f"xfs4iot_commands_total{{{HOST}"
+BUCKETS = f"rate(xfs4iot_command_seconds_bucket{{{HOST}}}[$__rate_interval])"
+TO_REPLENISH = 'replenishment=~"low|empty|high|full"'
+FAILED = 'code!="success"'
+
+PANELS: tuple[tuple[str, str, str, str, str], ...] = (
+    (
+        "Devices that cannot be used", "stat",
+        f'sum(xfs4iot_device_state{{{HOST},state!="online"}})', "", "none",
+    ),
+    (
+        "Cash, by the books", "stat",
+        f'sum by (currency) ({ITEMS},kind="cash"}})', "{{currency}}", "none",
+    ),
+    ("Units to replenish", "stat", f"count({ITEMS},{TO_REPLENISH}}})", "", "none"),
+    ("Certificate ends in", "stat", f"min(xfs4iot_certificate_seconds{{{HOST}}})", "", "s"),
+    (
+        "Commands", "timeseries",
+        f"sum by (service) (rate({COMMANDS}}}[$__rate_interval]))", "{{service}}", "reqps",
+    ),
+    (
+        "Commands that failed", "timeseries",
+        f"sum by (command, code) (rate({COMMANDS},{FAILED}}}[$__rate_interval]))",
+        "{{command}} {{code}}", "reqps",
+    ),
+    (
+        "95 of 100 commands took less than", "timeseries",
+        f"histogram_quantile(0.95, sum by (le, command) ({BUCKETS}))", "{{command}}", "s",
+    ),
+    (
+        "Items in units", "timeseries",
+        f"{ITEMS}}}", "{{service}} {{unit}} {{currency}} {{value}}", "none",
+    ),
+    (
+        "Commands that wait", "timeseries",
+        f"xfs4iot_queue_commands{{{HOST}}}", "{{service}}", "none",
+    ),
+    ("Connections", "timeseries", f"xfs4iot_connections{{{HOST}}}", "{{service}}", "none"),
+    (
+        "Messages that were refused", "timeseries",
+        f"sum by (status) (rate(xfs4iot_refused_total{{{HOST}}}[$__rate_interval]))", "{{status}}", "reqps",
+    ),
+    (
+        "Movements that are not settled", "timeseries",
+        f"xfs4iot_ledger_open_movements{{{HOST}}}", "{{service}}", "none",
+    ),
+)  # fmt: skip
+"""Title, kind, query, legend and unit of each."""
+
+
+def panel(number: int, title: str, kind: str, query: str, legend: str, unit: str) -> dict[str, Any]:
+    """One panel: four small ones in the first row, two large ones in each other."""
+    small = kind == "stat"
+    place = number if small else number - 4
+    width, height = (6, 4) if small else (12, 8)
+    row = 0 if small else 4 + 8 * (place // 2)
+    return {
+        "id": number + 1,
+        "title": title,
+        "type": kind,
+        "datasource": SOURCE,
+        "gridPos": {"x": width * (place % (24 // width)), "y": row, "w": width, "h": height},
+        "fieldConfig": {"defaults": {"unit": unit}, "overrides": []},
+        "targets": [{"refId": "A", "datasource": SOURCE, "expr": query, "legendFormat": legend}],
+    }
+
+
+def dashboard() -> str:
+    content = {
+        "title": "XFS4IoT devices",
+        "uid": "xfs4iot-devices",
+        "schemaVersion": 39,
+        "tags": ["xfs4iot"],
+        "time": {"from": "now-6h", "to": "now"},
+        "refresh": "30s",
+        "templating": {
+            "list": [
+                {"name": "source", "type": "datasource", "query": "prometheus", "label": "Source"},
+                {
+                    "name": "instance",
+                    "type": "query",
+                    "label": "Device",
+                    "datasource": SOURCE,
+                    "query": "label_values(xfs4iot_start_time_seconds, instance)",
+                    "includeAll": True,
+                    "multi": True,
+                },
+            ]
+        },
+        "panels": [panel(number, *each) for number, each in enumerate(PANELS)],
+    }
+    return json.dumps(content, indent=2) + "\n"
+
+
+def main() -> int:
+    text = dashboard()
+    if "--check" in sys.argv:
+        if TARGET.read_text("utf-8") != text:
+            print(f"{TARGET} is not current: run python {sys.argv[0]}")
+            return 1
+        return 0
+    TARGET.write_text(text, "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
