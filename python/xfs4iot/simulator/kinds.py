@@ -20,6 +20,7 @@ KINDS: Mapping[str, str] = {
     "Check": "check",
     "Auxiliaries": "auxiliaries",
     "BarcodeReader": "barcode_reader",
+    "Biometric": "biometric",
     "Camera": "camera",
     "Crypto": "crypto",
     "German": "german",

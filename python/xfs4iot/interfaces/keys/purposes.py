@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 __all__ = [
     "AUTHENTICATE",
+    "DECRYPT_BIOMETRIC",
     "DECRYPT_DATA",
     "DERIVE",
+    "ENCRYPT_BIOMETRIC",
     "ENCRYPT_DATA",
     "ENCRYPT_PIN",
     "GENERATE_MAC",
@@ -60,6 +62,9 @@ class Purpose:
 
 ENCRYPT_DATA = Purpose("encrypt data", DATA, frozenset("EB"))
 DECRYPT_DATA = Purpose("decrypt data", DATA, frozenset("DBT"))
+# No DUKPT: no event of Biometric tells the serial number of a transaction.
+ENCRYPT_BIOMETRIC = Purpose("encrypt biometric data", frozenset({"D0", "D1", "D3"}), frozenset("EB"))
+DECRYPT_BIOMETRIC = Purpose("decrypt biometric data", frozenset({"D0", "D1", "D3"}), frozenset("DBT"))
 START_VALUE = Purpose("decrypt a start value", frozenset({"K0"}), frozenset("DB"))
 GENERATE_MAC = Purpose("make a MAC", MACS | DUKPT, frozenset("GC"))
 VERIFY_MAC = Purpose("verify a MAC", MACS | DUKPT, frozenset("VC"))

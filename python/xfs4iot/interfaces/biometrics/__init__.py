@@ -1,0 +1,1 @@
+"""Biometrics: subjects are captured, templates imported, and the two compared."""
