@@ -147,8 +147,8 @@ class SimulatedBiometric(SimulatedDevice, devices.Biometric):
         "noticesNothing": Fault("lasts", "fingers are not noticed: a Read goes on until its timeout"),
         "memoryFull": Fault("lasts", "there is no room for templates: capacityExceeded"),
         "sensorBreaks": Fault("once", "the sensor breaks at the next attempt: hardwareError until a Reset"),
-        "resetFails": Fault("once", "the next Reset does not help: hardwareError"),
-        "unplugged": Fault("lasts", "the cable is out: deviceNotReady"),
+        "sensorStaysBroken": Fault("once", "the next Reset does not help: hardwareError"),
+        "sensorUnplugged": Fault("lasts", "the cable is out: deviceNotReady"),
     }
 
     biometric_type = frozenset({"fingerprint"})
@@ -184,7 +184,7 @@ class SimulatedBiometric(SimulatedDevice, devices.Biometric):
         return bytes.fromhex(self._kept.state.vault_key)
 
     def _show(self) -> None:
-        self.status.common.device = "noDevice" if self.faults.active("unplugged") else "online"
+        self.status.common.device = "noDevice" if self.faults.active("sensorUnplugged") else "online"
         self._wake()
 
     def _wake(self) -> None:
@@ -193,7 +193,7 @@ class SimulatedBiometric(SimulatedDevice, devices.Biometric):
 
     async def _work(self, seconds: float) -> None:
         await self.clock.until(self.clock.now + seconds)
-        if self.faults.active("unplugged"):
+        if self.faults.active("sensorUnplugged"):
             raise errors.DeviceNotReady("the sensor's cable is out; see Simulator.ClearFaults")
         if self._broken:
             raise errors.HardwareError("the sensor is broken; see Biometric.Reset")
@@ -308,7 +308,7 @@ class SimulatedBiometric(SimulatedDevice, devices.Biometric):
 
     async def reset(self) -> None:
         await self.clock.until(self.clock.now + self.seconds)
-        if self.faults.strikes("resetFails"):
+        if self.faults.strikes("sensorStaysBroken"):
             raise errors.HardwareError("the sensor stays broken")
         self._broken = False
 

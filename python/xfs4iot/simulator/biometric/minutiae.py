@@ -3,8 +3,8 @@
 The score is what simple real matchers make of it. Every pair of points of the same kind suggests how one set
 must be turned and shifted to lie on the other; suggestions are counted in coarse cells. With the best of them
 one set is laid on the other, and points pair off that are nearer than `DISTANCE`, point in the same direction
-to within `TURN`, and are of the same kind, the nearest first. The score is the share of points that have found
-a partner:
+to within `TURN`, and are of the same kind, the nearest first. The score is the share of points that have
+found a partner:
 
     100 * 2 * pairs / (points of one + points of the other)
 
