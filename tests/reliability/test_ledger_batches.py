@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -177,3 +178,48 @@ async def test_a_count_beyond_all_that_units_hold_is_refused_by_the_ledger(value
             await service.record("set", [SetPosting("unit1", "out.presented", "", "", value)])
         await service.record("set", [SetPosting(*COUNT, 5)])
         assert held(ledger, "CashDispenser")[0] == 5
+
+
+async def test_a_write_that_was_cancelled_before_its_turn_is_not_booked(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
+
+        async def first() -> None:
+            await ledger.service("First").record("set", [SetPosting(*COUNT, 5)])
+
+        async def second() -> None:
+            with trio.CancelScope() as scope:
+                scopes.append(scope)
+                await ledger.service("Second").record("set", [SetPosting(*COUNT, 5)])
+
+        scopes: list[trio.CancelScope] = []
+        async with ledger._lock, trio.open_nursery() as nursery:
+            nursery.start_soon(second)
+            await trio.testing.wait_all_tasks_blocked()
+            scopes[0].cancel()
+        await first()
+        assert held(ledger, "First")[0] == 5
+        assert held(ledger, "Second")[0] == 0
+
+
+async def test_a_write_that_is_cancelled_while_it_is_stored_is_booked_and_said_to_be(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
+        said: list[str] = []
+
+        async def one(service: str) -> None:
+            with trio.CancelScope() as scope:
+                scopes.append(scope)
+                await ledger.service(service).record("set", [SetPosting(*COUNT, 5)])
+                said.append(service)
+
+        scopes: list[trio.CancelScope] = []
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(one, "First")
+            nursery.start_soon(one, "Second")
+            while ledger._waiting or not scopes:
+                await trio.lowlevel.checkpoint()
+            # Both are on their way to the disk by now: one by itself, or along with the other.
+            for scope in scopes:
+                scope.cancel()
+        booked = [service for service in ("First", "Second") if held(ledger, service)[0] == 5]
+        assert sorted(said) == booked
+        assert booked

@@ -56,7 +56,7 @@ _LARGEST_COUNT = 2**53
 """Far above all that is let in at the door, and far below what sums of many need in the file."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Write:
     prepare: Callable[[Batch], Any]
     result: Any = None
@@ -245,10 +245,20 @@ class Ledger:
         """Commit what `prepare` puts into a batch; returns its result when it is on the disk."""
         write = _Write(prepare)
         self._waiting.append(write)
-        async with self._lock:
-            # Whoever held the lock before may have committed this write along with its own.
+        try:
+            async with self._lock:
+                # Whoever held the lock before may have committed this write along with its own.
+                if not write.done:
+                    await self._commit()
+        except trio.Cancelled:
             if not write.done:
-                await self._commit()
+                # Nobody has begun with it: it must not be booked behind the back of a caller that is gone.
+                self._waiting.remove(write)
+                raise
+            # Somebody is at it: its caller learns how that ends, and is cancelled at its next checkpoint.
+            with trio.CancelScope(shield=True):
+                async with self._lock:
+                    pass
         if write.failure is not None:
             raise write.failure
         return write.result
