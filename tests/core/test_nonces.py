@@ -7,12 +7,13 @@ import tempfile
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
 import trio
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
-from xfs4iot.ledger import Ledger
+from xfs4iot.ledger import Ledger, LedgerUnavailable
 from xfs4iot.ledger.nonces import CommandNonces
 
 ALLOWED = {"EUR": Decimal("100.50"), "USD": Decimal(20)}
@@ -97,6 +98,27 @@ class Nonces(RuleBasedStateMachine):
             )
             assert state.remaining[currency] >= 0
             assert state.remaining[currency] + reserved + self.spent.get(currency, Decimal(0)) == allowed
+
+
+def test_what_a_movement_took_stays_taken_when_a_new_nonce_could_not_be_written() -> None:
+    async def use() -> None:
+        with Ledger.open(None) as ledger:
+            service = ledger.service("X")
+            nonces = CommandNonces(service)
+            await nonces.issue("AA", 0.0)
+            reservation = await nonces.reserve("HMAC", ALLOWED, {"EUR": Decimal(50)})
+            ledger._broken = LedgerUnavailable("the disk is full")
+            with pytest.raises(LedgerUnavailable):
+                await nonces.issue("BB", 1.0)
+            ledger._broken = None
+            # The movement's booking goes through; then the power fails.
+            for name, value in nonces.settle(reservation, {"EUR": Decimal(50)}).items():
+                await service.put_document(name, value)
+            again = CommandNonces(service)
+            await again.recover(set())
+            assert again.state.nonce != "AA" or again.state.remaining["EUR"] == ALLOWED["EUR"] - 50
+
+    trio.run(use)
 
 
 TestNonces = Nonces.TestCase

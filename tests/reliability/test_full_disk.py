@@ -152,3 +152,35 @@ async def test_a_nonce_that_times_out_on_a_full_disk_is_gone_and_told_when_there
             cleared = await anext(events)
         assert cleared.payload["reasonDescription"] == "the nonce timed out"
         assert not atm.truth().get("stacker")
+
+
+async def test_a_nonce_that_could_not_be_replaced_is_gone_for_good(
+    tmp_path: Path, launcher: Launcher
+) -> None:
+    key_file = tmp_path / "token.key"
+    key_file.write_text(KEY.hex())
+    key_file.chmod(0o600)
+    atm = ATM(tmp_path, launcher, options=("--token-key", str(key_file)))
+
+    async def refused(device: client.Client) -> str:
+        token = dispense_token(KEY, nonce, {"EUR": 70})
+        with pytest.raises(client.CommandFailed) as failed:
+            await device.call("CashDispenser.Dispense", {**SEVENTY, "token": token})
+        return failed.value.completion_code
+
+    async with (
+        atm.running(),
+        client.connect(atm.uris["CashDispenser"], plain=True) as device,
+        device.events("Common.NonceClearedEvent") as events,
+    ):
+        nonce = (await device.call("Common.GetCommandNonce"))["commandNonce"]
+        atm.full.write_text("writes")
+        with pytest.raises(client.CommandFailed):
+            await device.call("Common.GetCommandNonce")
+        assert await refused(device) == "noCommandNonce"
+        atm.full.unlink()
+        with trio.fail_after(20):
+            await anext(events)
+    async with atm.running(), client.connect(atm.uris["CashDispenser"], plain=True) as device:
+        assert await refused(device) == "noCommandNonce"
+        assert not atm.truth().get("stacker")

@@ -71,6 +71,11 @@ class CommandNonces:
         for name, value in self._change(state).items():
             await self._ledger.put_document(name, value)
 
+    def _unwritten(self) -> dict[str, bytes]:
+        """The state as a document, if an earlier attempt to write it has failed; else nothing."""
+        kept, now = self._ledger.document(_DOCUMENT), wire.encode(self.state)
+        return {} if kept is None or kept == now else {_DOCUMENT: now}
+
     async def issue(self, nonce: str, issued: float) -> None:
         """Keep a new nonce in the place of the one before.
 
@@ -80,8 +85,8 @@ class CommandNonces:
         await self._write(CommandNonce(nonce=nonce, issued=issued))
 
     async def clear(self) -> None:
-        """Forget the nonce. Raises LedgerUnavailable."""
-        if self.state.nonce is not None:
+        """Forget the nonce, also one that could not be written over before. Raises LedgerUnavailable."""
+        if self.state.nonce is not None or self._unwritten():
             await self._write(CommandNonce())
 
     async def reserve(self, token: str, allowed: Amounts, wanted: Amounts) -> str:
@@ -117,9 +122,10 @@ class CommandNonces:
         it belongs into the movement's booking.
         """
         state = self.state
-        # Settled already, or a new nonce has taken the place of the old one.
+        # Settled already, or a new nonce has taken the place of the old one. If that could not be written,
+        # the ledger has the old one still, with what was reserved: the booking must not leave it there.
         if reservation not in state.reserved:
-            return {}
+            return self._unwritten()
         reserved = dict(state.reserved)
         left = dict(state.remaining)
         for currency, amount in reserved.pop(reservation).items():

@@ -84,12 +84,20 @@ class LiveNonce:
             await self.clear("the nonce timed out")
 
     async def new(self, timeout: int) -> str:
-        """A fresh nonce in the place of the one before. Raises LedgerUnavailable."""
+        """A fresh nonce; the one before is gone in any case. Raises LedgerUnavailable."""
         nonce = tokens.new_nonce()
         # Before the write is awaited: the old nonce's deadline must not clear the new one.
         self._deadline = trio.current_time() + timeout if timeout else math.inf
         self._moved.set()
-        await self.kept.issue(nonce, time.time())
+        try:
+            await self.kept.issue(nonce, time.time())
+        except BaseException:
+            # In memory it has taken the place of the old one, and nobody is told it: over at once. The
+            # watcher writes that there is none, as soon as that can be written.
+            if self.kept.state.nonce == nonce:
+                self._deadline = trio.current_time()
+                self._moved.set()
+            raise
         self.tell("a newer nonce was asked for")
         return nonce
 
