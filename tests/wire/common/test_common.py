@@ -6,6 +6,8 @@ import trio
 
 import xfs4iot
 from dialogue import Dialogue, dialogue, outcome
+from vendors import Minimal, serving
+from xfs4iot.ledger import Ledger, LedgerUnavailable
 
 
 async def test_capabilities_list_exactly_the_commands_that_are_served(dispenser: Dialogue) -> None:
@@ -48,6 +50,17 @@ async def test_the_transaction_state_is_kept(dispenser: Dialogue) -> None:
     active = {"state": "active", "transactionID": "T-1"}
     await dispenser.success("Common.SetTransactionState", active)
     assert await dispenser.success("Common.GetTransactionState") == active
+
+
+async def test_a_transaction_state_that_cannot_be_kept_is_not_told(nursery: trio.Nursery) -> None:
+    ledger = Ledger.open(None)
+    client = await serving(Minimal("CashDispenser"), nursery, ledger)
+    first = {"state": "active", "transactionID": "T-1"}
+    await client.success("Common.SetTransactionState", first)
+    ledger._broken = LedgerUnavailable("the disk is full")
+    second = {"state": "active", "transactionID": "T-2"}
+    assert await client.failure("Common.SetTransactionState", second) == "internalError"
+    assert await client.success("Common.GetTransactionState") == first
 
 
 async def test_the_envelope_of_2021_1_is_understood(atm: xfs4iot.Publisher, nursery: trio.Nursery) -> None:

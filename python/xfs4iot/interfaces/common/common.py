@@ -13,6 +13,7 @@ from operator import attrgetter
 from typing import ClassVar, TypeVar
 
 import msgspec
+import trio
 
 from xfs4iot import __version__
 from xfs4iot.devices import Device, implements
@@ -58,6 +59,7 @@ class Common(Interface[Device]):
         super().__init__(service)
         self.tokens = CommandTokens(self)
         self._transaction = messages.GetTransactionStateCompletion(state="inactive")
+        self._setting_transaction = trio.Lock()
         self._status: bytes | None = None
         self._status_serial = -1
         self._capabilities: bytes | None = None
@@ -196,16 +198,19 @@ class Common(Interface[Device]):
     async def set_transaction_state(self, request: messages.SetTransactionState, command: Command) -> None:
         """`Common.SetTransactionState`: begin or end a customer transaction."""
         assert request.state is not None
-        if implements(self.device, "set_transaction_state"):
-            await self.ask(
-                Device.set_transaction_state,
-                request.state,
-                request.transaction_id or "",
+        # One after the other, or device, ledger and memory might each end with the state of another client.
+        async with self._setting_transaction:
+            if implements(self.device, "set_transaction_state"):
+                await self.ask(
+                    Device.set_transaction_state,
+                    request.state,
+                    request.transaction_id or "",
+                )
+            transaction = messages.GetTransactionStateCompletion(
+                state=request.state, transaction_id=request.transaction_id
             )
-        self._transaction = messages.GetTransactionStateCompletion(
-            state=request.state, transaction_id=request.transaction_id
-        )
-        await self.service.ledger.put_document(_TRANSACTION.name, wire.encode(self._transaction))
+            await self.service.ledger.put_document(_TRANSACTION.name, wire.encode(transaction))
+            self._transaction = transaction
 
     @handles("Common.GetTransactionState")
     def get_transaction_state(
