@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -9,8 +10,10 @@ import trio
 
 import xfs4iot
 from cash import amount, chosen
-from dialogue import Dialogue
+from dialogue import Dialogue, dialogue
 from vendors import Teller, serving
+from xfs4iot.interfaces.cash.cash_management import CashManagement
+from xfs4iot.ledger import Ledger
 
 
 @pytest.fixture
@@ -163,3 +166,34 @@ async def test_tellers_and_classification_survive_a_restart(tmp_path: Any) -> No
             assert listed["classificationElements"] == elements
             nursery.cancel_scope.cancel()
         ledger.close()
+
+
+async def test_what_is_paid_while_a_teller_is_changed_counts(nursery: trio.Nursery) -> None:
+    ledger = Ledger.open(None)
+    service = xfs4iot.Service(Teller(), ledger=ledger)
+    publisher = xfs4iot.Publisher([service], port=0)
+    await nursery.start(publisher.serve)
+    client: Dialogue = await nursery.start(dialogue, publisher.uri("Teller"))
+    details = {"tellerID": 7, "outputPosition": "outRight"}
+    await client.success("CashManagement.SetTellerInfo", {"action": "create", "tellerDetails": details})
+    tellers = service.interface(CashManagement).tellers
+    change = {"tellerID": 7, "outputPosition": "outLeft"}
+    async with ledger._lock:
+        request = await client.send(
+            "CashManagement.SetTellerInfo", {"action": "modify", "tellerDetails": change}
+        )
+        await client.until("acknowledge", request)
+        with trio.fail_after(20):
+            while not ledger._waiting:
+                await trio.lowlevel.checkpoint()
+        # As a movement does that could only be booked now.
+        kept = tellers.dispensed(7, {"EUR": Decimal(40)}, {}, coins=False)
+    for name, value in kept.items():
+        await ledger.service("Teller").put_document(name, value)
+    await client.until("completion", request)
+    (found,) = (await client.success("CashManagement.GetTellerInfo", {"tellerID": 7}))["tellerDetails"]
+    assert found["outputPosition"] == "outLeft"
+    assert found["tellerTotals"]["EUR"]["itemsDispensed"] == 40
+    tellers.start()
+    assert tellers.require(7, "invalidTellerId").output_position == "outLeft"
+    assert tellers.details(7, "EUR")[0].teller_totals["EUR"].items_dispensed == 40  # type: ignore[index]

@@ -85,14 +85,32 @@ class Tellers:
         Raises:
             CommandError: `invalidTellerId`.
         """
+        while True:
+            before = dict(self._tellers)
+            after = self._changed(before, action, details)
+            await self._service.ledger.put_document(_KEPT.name, wire.encode(list(after.values())))
+            # Meanwhile a movement may have been booked late, with its totals: the change is made to those.
+            if self._tellers == before:
+                self._tellers = after
+                return
+
+    @staticmethod
+    def _changed(
+        tellers: Mapping[int, messages.TellerDetails], action: str, details: messages.TellerDetails
+    ) -> dict[int, messages.TellerDetails]:
+        """The tellers after a change.
+
+        Raises:
+            CommandError: `invalidTellerId`.
+        """
         number = details.teller_id
         # Refused both ways: to create one that exists, and to change or delete one that does not.
-        if number is None or (action == "create") is (number in self._tellers):
+        if number is None or (action == "create") is (number in tellers):
             raise errors.CommandError(
                 "invalidTellerId",
                 f"teller {number} {'exists already' if action == 'create' else 'is not known'}",
             )
-        after = dict(self._tellers)
+        after = dict(tellers)
         if action == "delete":
             del after[number]
         elif action == "create":
@@ -104,8 +122,7 @@ class Tellers:
                 if (value := getattr(details, field.name)) is not None
             }
             after[number] = msgspec.structs.replace(after[number], **given)
-        await self._service.ledger.put_document(_KEPT.name, wire.encode(list(after.values())))
-        self._tellers = after
+        return after
 
     def dispensed(
         self, teller: int, amounts: Mapping[str, Decimal], cash_box: Mapping[str, Decimal], coins: bool
