@@ -17,6 +17,7 @@ __all__ = [
     "CardUnit",
     "CashUnit",
     "CheckUnit",
+    "PrinterUnit",
     "Storage",
     "StorageUnit",
     "StorageUnitError",
@@ -186,6 +187,22 @@ class CheckUnit(StorageUnit):
     high_threshold: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
     retract_high_threshold: Count | None = None
     counts: bool = True
+    initial: Count = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrinterUnit(StorageUnit):
+    """One bin of a printer, for what is retracted; its capacity is of retract operations.
+
+    Attributes:
+        index: its number in the device, from 1.
+        high_threshold: retracts at which it is `high`; None: when all but one tenth of it is full.
+        initial: retracts in a bin that the service did not know before.
+    """
+
+    holds: ClassVar[str] = "printer"
+    index: Annotated[int, Meta(ge=1, le=2**31 - 1)]
+    high_threshold: Count | None = None
     initial: Count = 0
 
 
