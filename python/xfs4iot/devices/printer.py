@@ -34,7 +34,7 @@ from xfs4iot.devices._pages import (
     PrintJob,
     PrintSymbology,
 )
-from xfs4iot.devices._parts import derived, follows_from
+from xfs4iot.devices._parts import derived
 from xfs4iot.devices.storage import Count
 from xfs4iot.protocol import errors, exact
 from xfs4iot.protocol.flags import flags
@@ -264,6 +264,8 @@ class Printer(
             os_printer: see the capabilities `imageType`, `imageSource`, `frontImageColorFormat`,
             `backImageColorFormat`, `coercivityType`, `controlPassbook` and `osPrinter`.
         supplies: of `toner`, `ink` and `lamp`, what it has.
+        measures_supplies: it measures how much paper, toner and ink there is; else all that
+            `SupplyReplenish` names counts as full.
     """
 
     printer_type: frozenset[Literal["receipt", "passbook", "journal", "document", "scanner"]] = frozenset(
@@ -333,7 +335,7 @@ class Printer(
     )
     os_printer: str | None = None
     supplies: frozenset[Literal["toner", "ink", "lamp"]] = frozenset()
-    takes_media: bool = follows_from("accept_media")
+    measures_supplies: bool = False
     read_form_told: messages.CapabilitiesReadForm | None = derived(_reads)
     write_form_told: messages.CapabilitiesWriteForm = derived(_writes)
     control_told: messages.CapabilitiesControl = derived(_controls)
@@ -348,6 +350,8 @@ class Printer(
 
     _media_sightings: int = 0
     """How often the device has told where the medium is."""
+    _media_takings: int = 0
+    """How often a medium was taken, so that the service sees one that is taken while it still moves."""
 
     def paper_is(self, source: str, supply: Supply) -> None:
         """Say how much paper a source has: `full`, `low`, `out`, `jammed`, `unknown`."""
@@ -366,6 +370,7 @@ class Printer(
 
     def media_taken(self) -> None:
         """The medium was taken from the slot: sends `MediaTakenEvent`."""
+        self._media_takings += 1
         self.media_at("notPresent")
         self.send(messages.MediaTakenEvent())
 
@@ -397,6 +402,14 @@ class Printer(
         """
         self.media_at(result)
         self.send(messages.MediaAutoRetractedEvent(result=result))
+
+    def cell_of(self, x: int, y: int) -> tuple[int, int]:
+        """The column and row, from 0, of a place on a page; for printers that have no others."""
+        inch = MICROMETRES_PER_INCH
+        return (
+            (2 * x * self.columns_per_inch + inch) // (2 * inch),
+            (2 * y * self.rows_per_inch + inch) // (2 * inch),
+        )
 
     def measure(self, text: str, font: PrintFont) -> int:
         """How wide a text is, in µm; asked while a form is laid out, so it must be quick.
@@ -602,8 +615,7 @@ class Printer(
         self,
         supplies: frozenset[Literal["upper", "lower", "aux", "aux2", "toner", "ink", "lamp"]],
     ) -> None:
-        """`Printer.SupplyReplenish`: learn that supplies were refilled. They are `full` afterwards, unless
-        the device says otherwise in here."""
+        """`Printer.SupplyReplenish`: learn that supplies were refilled; see `measures_supplies`."""
 
     @operation
     async def set_black_mark_mode(self, on: bool) -> None:

@@ -20,7 +20,15 @@ from functools import lru_cache
 
 from xfs4iot.protocol import errors, registry
 from xfs4iot.protocol.adaptation import adapt, adapts, apart, lacks_error_code, raises
-from xfs4iot.protocol.adapters import FALLBACKS, NEWEST, SENT_OTHERWISE, SPECIFICATIONS, TOLD_BY, spelling
+from xfs4iot.protocol.adapters import (
+    FALLBACKS,
+    NEWEST,
+    SENT_OTHERWISE,
+    SPECIFICATIONS,
+    TOLD_BY,
+    WITHDRAWN,
+    spelling,
+)
 from xfs4iot.protocol.index import COMMANDS, EVENTS, OLDER
 
 __all__ = [
@@ -324,6 +332,14 @@ def unsolicited(event: registry.EventEntry, specification: str) -> bool:
     """Whether an event goes to every client of a version, and not only with a command."""
     sent = SENT_OTHERWISE.get((specification, event.name))
     return event.unsolicited if sent is None else sent == "unsolicited"
+
+
+@lru_cache(maxsize=1024)
+def has_event(name: str, specification: str) -> bool:
+    """Whether a version has an event; the newest lacks some that clients of older ones are still sent."""
+    last = next((version for version, withdrawn in WITHDRAWN if withdrawn == name), None)
+    # Named by year, so that they can be compared.
+    return last is None or specification <= last
 
 
 @lru_cache(maxsize=1024)

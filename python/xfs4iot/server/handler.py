@@ -188,6 +188,9 @@ class Interface(Generic[_Device]):
         True holds it back: the interface sends it by itself, once what it tells is booked.
         """
 
+    def status_told(self) -> None:
+        """Take notice that clients have just been told of a change in the status."""
+
     def failed(self, fault: BaseException, command: Command[Any]) -> None:
         """See a command of this service fail, before its completion goes out."""
 

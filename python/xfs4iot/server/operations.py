@@ -18,7 +18,7 @@ it to something else itself; an operation that succeeds afterwards takes that ba
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
@@ -108,6 +108,7 @@ class Operations:
         moving: bool = False,
         limit: float | None = None,
         believe: Callable[[_Result], None] | None = None,
+        rename: Mapping[str, str] | None = None,
     ) -> _Result:
         """Call an operation of the vendor's class and keep its faults from the service.
 
@@ -119,6 +120,7 @@ class Operations:
                 what moved can be booked; the device watches `command.cancel_requested`.
             limit: another limit than the service's.
             believe: raises `exact.Mismatch` if a result of the right type cannot be true.
+            rename: error codes that the operation has for other commands, and what they are here.
 
         Raises:
             XfsError: as raised by the device.
@@ -153,7 +155,7 @@ class Operations:
             if not in_time:
                 await self._give_up(call)
         if call.fault is not None:
-            failed = self._failed(where, call.fault, moving)
+            failed = self._failed(where, call.fault, moving, rename or {})
             # An exception must not become its own cause.
             if failed is call.fault:
                 raise failed
@@ -183,7 +185,9 @@ class Operations:
             self._absolve(moving)
         return result
 
-    def _failed(self, where: str, fault: BaseException, moving: bool) -> errors.XfsError:
+    def _failed(
+        self, where: str, fault: BaseException, moving: bool, rename: Mapping[str, str]
+    ) -> errors.XfsError:
         """What a command completes with after the device class raised something."""
         if not isinstance(fault, errors.XfsError):
             self._log.error("%s raised %s", where, type(fault).__name__, exc_info=fault)
@@ -193,6 +197,8 @@ class Operations:
             )
         try:
             failure: errors.XfsError = exact.checked(errors.XfsError, fault)
+            if isinstance(failure, errors.CommandError) and failure.error_code in rename:
+                failure = errors.CommandError(rename[failure.error_code], failure.description)
             require_defined(failure, command.running())
         except exact.Mismatch as wrong:
             return self._disbelieved(where, f"raised a {type(fault).__name__} that", wrong, moving)

@@ -55,6 +55,8 @@ class _Interface(Protocol):
 
     def observe(self, event: Payload) -> object: ...
 
+    def status_told(self) -> None: ...
+
     def failed(self, fault: BaseException, command: Command) -> None: ...
 
     def disconnected(self, connection: Connection) -> None: ...
@@ -422,6 +424,8 @@ class Service:
             self.observer.told(self.name, entry.name)
         for session in list(self.sessions):
             specification = session.versions.event_specification(entry.name)
+            if not versions.has_event(entry.name, specification):
+                continue
             if versions.unsolicited(entry, specification):
                 session.send_event(entry, payload, None, specification)
             else:
@@ -478,3 +482,5 @@ class Service:
             self.log.error("the device class set a status that cannot be told to clients: %s", wrong)
             return
         self._broadcast(registry.event(_STATUS_CHANGED), payload)
+        for interface in self.interfaces.values():
+            interface.status_told()

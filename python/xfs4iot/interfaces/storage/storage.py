@@ -49,6 +49,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "cash": ("cash.units", "CashUnits"),
     "card": ("storage.card", "CardUnits"),
     "check": ("storage.check", "CheckUnits"),
+    "printer": ("storage.printer", "PrinterUnits"),
 }
 """Kinds of units with module, below this room, and class; imported when a device has such units."""
 

@@ -111,9 +111,11 @@ _AREAS = tuple(
 _UNIT = (Moved("base", "unit.base"), Moved("unitX", "unit.x"), Moved("unitY", "unit.y"))
 _PASSED = "text passes as it is; a field that repeats by a list of its own needs a client of 2024-3"
 
-_FORMS = "forms are set by SetForm since 2024-3, and are not kept in files"
+_FORMS = (
+    "still served: definitions in the form language are read; the newest version has SetForm and SetMedia"
+)
 
-_BINS = "retract bins are storage units since 2024-3"
+_BINS = "still served: retract bins are storage units since 2024-3"
 
 CHANGES: Changes = {
     ("2021-1", "request", "Printer.ReadImage"): (

@@ -1,0 +1,217 @@
+"""PrintForm and ReadForm: a form with its values on paper, and off it.
+
+All is worked out before anything moves: values, layout, whether it fits. What is wrong with a field is told
+in a FieldErrorEvent before the command ends with it; what was cut, in a FieldWarningEvent.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, cast
+
+import trio
+
+from xfs4iot import devices
+from xfs4iot.devices import PrintJob, ReadWanted
+from xfs4iot.interfaces.forms.device_fonts import DeviceFonts
+from xfs4iot.interfaces.forms.form_pages import FormPages, Placement, Sheet
+from xfs4iot.interfaces.forms.printer_forms import FormField, ReadyForm, field_misfit, named
+from xfs4iot.interfaces.forms.printer_state import PrinterState
+from xfs4iot.interfaces.forms.printer_values import FieldFailure, described, values_of
+from xfs4iot.protocol import errors
+from xfs4iot.protocol.command_events.printer import PrintFormEvents, ReadFormEvents
+from xfs4iot.protocol.exact import Mismatch
+from xfs4iot.protocol.messages import printer as messages
+from xfs4iot.server.command import Command
+
+__all__ = ["form_read", "laid_out"]
+
+_FIELDS_AT_ONCE = 50
+"""Fields laid out before others of the service get their turn."""
+_ELEMENT = re.compile(r"(?P<name>.*)\[(?P<index>[0-9]{1,9})\]", re.DOTALL)
+
+
+async def laid_out(
+    on: PrinterState, request: messages.PrintForm, command: Command[PrintFormEvents]
+) -> PrintJob:
+    """A form with its values, as pages.
+
+    Raises:
+        CommandError: `fieldSpecFailure`, `fieldError`, `charSetData`, `mediaOverflow`.
+    """
+    name = cast(str, request.form_name)
+    form = on.ready_form(name)
+    media = on.media_definitions[request.media_name] if request.media_name is not None else None
+    source = on.source_for(request.paper_source, media) if not on.media.is_present else None
+    pages = FormPages(form, on.device, DeviceFonts(on.service))
+    try:
+        if form.misfit is not None:
+            raise FieldFailure(form.misfit[0] or "", None, form.misfit[1])
+        values = values_of(form, request.fields)
+        for number, (field, one) in enumerate(form.fields.items()):
+            if field in values:
+                pages.put(one, values[field])
+            else:
+                pages.put(one, [None] * len(one.places))
+            if number % _FIELDS_AT_ONCE == _FIELDS_AT_ONCE - 1:
+                await trio.lowlevel.checkpoint()
+    except FieldFailure as wrong:
+        command.send(messages.FieldErrorEvent(form_name=name, field_name=wrong.field, failure=wrong.failure))
+        raise errors.CommandError(wrong.code, described(name, wrong)) from None
+    placement = _placement(form, request)
+    sheet = on.sheet_for(media, source or on.source_for(request.paper_source, media)) or _as_large(
+        form, placement
+    )
+    laid = pages.pages(sheet, placement)
+    for field in dict.fromkeys(pages.warnings):
+        command.send(messages.FieldWarningEvent(form_name=name, field_name=field, failure="overflow"))
+    return PrintJob(
+        laid,
+        source,
+        request.resolution,
+        request.media_name,
+        (media.media_type if media is not None else None) or "generic",
+        form.definition.skew,
+    )
+
+
+def _placement(form: ReadyForm, request: messages.PrintForm | None) -> Placement:
+    """Where the form stands, as the client says it or the form does."""
+    own = form.definition.alignment
+    corner = request.alignment if request is not None else None
+    if corner in (None, "formDefinition"):
+        if own is None:
+            return Placement()
+        return Placement(own.relative or "topLeft", form.grid.x(own.x or 0), form.grid.y(own.y or 0))
+    assert request is not None
+    x, y = request.offset_x, request.offset_y
+    if own is not None:
+        # An offset that is not given is the form's.
+        x, y = (own.x if x is None else x), (own.y if y is None else y)
+    return Placement(cast(Any, corner), form.grid.x(x or 0), form.grid.y(y or 0))
+
+
+def _as_large(form: ReadyForm, placement: Placement) -> Sheet:
+    """Endless paper on which the form has just room: nothing says how large the medium is."""
+    width = (form.height + placement.y) if form.landscape else (form.width + placement.x)
+    return Sheet(width, None, 0, 0, width, None)
+
+
+async def form_read(
+    on: PrinterState, request: messages.ReadForm, command: Command[ReadFormEvents]
+) -> dict[str, str | list[str]]:
+    """The values of a form's fields, read from the medium.
+
+    Raises:
+        CommandError: `fieldSpecFailure`, `fieldError`, `readNotSupported`.
+    """
+    name = cast(str, request.form_name)
+    form = on.ready_form(name)
+    try:
+        wanted = _wanted(on, form, request.field_names)
+    except FieldFailure as wrong:
+        command.send(messages.FieldErrorEvent(form_name=name, field_name=wrong.field, failure=wrong.failure))
+        raise errors.CommandError(wrong.code, described(name, wrong)) from None
+    places = _places(on, form, request.media_name, wanted)
+    await on.media_in(command, form.definition.user_prompt)
+    with trio.CancelScope(shield=True):
+        try:
+            values = await on.ask(
+                devices.Printer.read_form,
+                tuple(place for _, _, place in places),
+                command,
+                moving=True,
+                believe=lambda read: _as_many(read, len(places)),
+            )
+        except errors.CommandError as fault:
+            on.show_failure(fault)
+            raise
+    found: dict[str, str | list[str]] = {}
+    for (key, is_list, place), value in zip(places, values, strict=True):
+        if value is None:
+            command.send(messages.FieldErrorEvent(form_name=name, field_name=place.name, failure="hwerror"))
+            raise errors.CommandError(
+                "fieldError", f"form {named(name)}, field {named(place.name)}: it cannot be read"
+            )
+        if is_list:
+            cast("list[str]", found.setdefault(key, [])).append(value)
+        else:
+            found[key] = value
+    return found
+
+
+def _as_many(read: tuple[str | None, ...], count: int) -> None:
+    if len(read) != count:
+        raise Mismatch(f"{count} values, one for each field", f"{len(read)} values")
+
+
+def _wanted(
+    on: PrinterState, form: ReadyForm, names: list[str] | None
+) -> list[tuple[str, FormField, int | None]]:
+    """The fields that are to be read: key, field, and the element if only one is wanted."""
+    if not names:
+        found: list[tuple[str, FormField, int | None]] = [
+            (name, one, None) for name, one in form.fields.items() if one.access != "write"
+        ]
+        if not found:
+            raise errors.CommandError("readNotSupported", "the form has no field that can be read")
+    else:
+        if len(set(names)) != len(names):
+            raise errors.CommandError("fieldSpecFailure", "$.fieldNames: a field stands there twice")
+        found = [(key, *_named_field(form, key)) for key in names]
+    for key, field, _ in found:
+        if field.access == "write":
+            raise FieldFailure(key, "notRead", "the field can only be printed")
+        if field_misfit(field, on.device) is not None:
+            raise errors.CommandError(
+                "readNotSupported",
+                f"field {named(key)}: the device does not read fields of type {field.kind}",
+            )
+    return found
+
+
+def _named_field(form: ReadyForm, key: str) -> tuple[FormField, int | None]:
+    if key in form.fields:
+        return form.fields[key], None
+    match = _ELEMENT.fullmatch(key)
+    if match is None and ("[" in key or "]" in key):
+        raise FieldFailure(
+            key, "notFound", "write a field as name, or one of its elements as name[0]", "fieldSpecFailure"
+        )
+    field = form.fields.get(match["name"]) if match is not None else None
+    if match is None or field is None or int(match["index"]) >= len(field.places) or not field.indexed:
+        raise FieldFailure(key, "notFound", "the form has no such field; see Printer.GetQueryForm")
+    return field, int(match["index"])
+
+
+def _places(
+    on: PrinterState,
+    form: ReadyForm,
+    media_name: str | None,
+    wanted: list[tuple[str, FormField, int | None]],
+) -> list[tuple[str, bool, ReadWanted]]:
+    """Where each element is on the medium: key, whether its values are a list, and the place."""
+    media = on.media_definitions[media_name] if media_name is not None else None
+    placement = _placement(form, None)
+    sheet = on.sheet_for(media, on.source_for(None, media)) or _as_large(form, placement)
+    pages = FormPages(form, on.device, DeviceFonts(on.service))
+    found: list[tuple[str, bool, ReadWanted]] = []
+    for key, field, index in wanted:
+        boxes = pages.place_of(field, sheet, placement)
+        for number, box in enumerate(boxes):
+            if index not in (None, number):
+                continue
+            place = ReadWanted(
+                key,
+                cast(Any, field.kind),
+                box.x,
+                box.y,
+                box.width,
+                box.height,
+                field.pages[0],
+                field.side,
+                field.definition.format,
+                field.definition.coercivity or "auto",
+            )
+            found.append((key, field.indexed and index is None, place))
+    return found

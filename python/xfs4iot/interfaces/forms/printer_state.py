@@ -1,0 +1,322 @@
+"""What the commands of a printer share: its forms and media, what waits to be printed, and its paper."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import trio
+
+from xfs4iot import devices
+from xfs4iot.devices import MediaAction, Printed, PrintJob, implements
+from xfs4iot.interfaces.forms.definitions import Definitions
+from xfs4iot.interfaces.forms.form_pages import Sheet
+from xfs4iot.interfaces.forms.media_definitions import Media, sheet_of, sheet_of_paper
+from xfs4iot.interfaces.forms.print_buffer import PrintBuffer
+from xfs4iot.interfaces.forms.print_media import PrintMedia
+from xfs4iot.interfaces.forms.print_supplies import BinThresholds, Thresholds
+from xfs4iot.interfaces.forms.printer_forms import Form, ReadyForm, ready
+from xfs4iot.protocol import errors
+from xfs4iot.protocol.message import Payload
+from xfs4iot.protocol.messages import printer as messages
+from xfs4iot.server.command import Command, Connection
+from xfs4iot.server.handler import Interface
+from xfs4iot.server.results import require_defined
+from xfs4iot.server.service import Service
+
+__all__ = ["PrinterState", "actions_of"]
+
+_ORDER: tuple[tuple[str, MediaAction], ...] = (
+    ("alarm", "alarm"),
+    ("turn_media", "turnMedia"),
+    ("rotate180", "rotate180"),
+    ("stamp", "stamp"),
+    ("perforate", "perforate"),
+    ("skip", "skip"),
+    ("cut", "cut"),
+    ("partial_cut", "partialCut"),
+)
+"""What is done with the medium, in this order; pages are turned after the alarm, and a move comes last."""
+_PAPER_FAILURES: Mapping[str, Any] = {"paperOut": "out", "paperJammed": "jammed"}
+_SUPPLY_FAILURES: Mapping[str, tuple[str, Any]] = {
+    "tonerOut": ("toner", "out"),
+    "inkOut": ("ink", "out"),
+    "lampInoperative": ("lamp", "inop"),
+}
+_PRINT_CODES: Mapping[str, str] = {
+    "mediaOverflow": "flushFail",
+    "mediaSkewed": "flushFail",
+    "mediaSize": "flushFail",
+    "mediaRejected": "flushFail",
+    "charSetData": "flushFail",
+    "msfError": "flushFail",
+    "noMSF": "flushFail",
+}
+"""What printing can fail with where the command is not PrintForm."""
+
+
+def actions_of(
+    control: messages.MediaControl | messages.MediaControlNullable | None,
+) -> tuple[MediaAction, ...]:
+    """What a client wants done with the medium, in the order in which it is done; a flush is not of it."""
+    if control is None:
+        return ()
+    actions: list[MediaAction] = [action for name, action in _ORDER if getattr(control, name)]
+    turn: MediaAction | None = None
+    if control.turn_page is not None:
+        turn = "pageForward" if control.turn_page == "forward" else "pageBackward"
+        actions.insert(1 if "alarm" in actions else 0, turn)
+    if control.move is not None:
+        actions.append(control.move)
+    return tuple(actions)
+
+
+class PrinterState(Interface[devices.Printer]):
+    """The interface of printers, without its commands.
+
+    Attributes:
+        forms, media_definitions: that clients have set.
+        buffer: what waits to be printed.
+        media: the medium.
+    """
+
+    def __init__(self, service: Service) -> None:
+        super().__init__(service)
+        self.forms = Definitions(service, "Printer.forms", Form)
+        self.media_definitions = Definitions(service, "Printer.mediaDefinitions", Media)
+        self.buffer = PrintBuffer()
+        self.media = PrintMedia(service)
+        self._thresholds: Thresholds | None = None
+        self._bins: BinThresholds | None = None
+        self._ready: dict[str, tuple[Form, ReadyForm]] = {}
+
+    async def start(self) -> None:
+        """Recall forms, media definitions, and where the medium is."""
+        self.forms.start()
+        self.media_definitions.start()
+        await self.media.start()
+        self._thresholds = Thresholds(self.device.status.printer)
+        if self.media.units is not None and self.media.storage is not None:
+            self._bins = BinThresholds(self.media.units)
+            self.media.storage.changed.append(self._bins_changed)
+
+    async def reopened(self) -> None:
+        """Settle what could not be settled before."""
+        self._ready.clear()
+        await self.media.settle()
+
+    def observe(self, event: Payload) -> object:
+        """See what the device tells of the medium."""
+        return self.media.observe(event)
+
+    def status_told(self) -> None:
+        """Tell of levels that were crossed."""
+        if self._thresholds is not None:
+            for event in self._thresholds.crossed(self.device.status.printer):
+                self.service.broadcast(event)
+
+    def _bins_changed(self) -> None:
+        """Tell clients of older versions of their bins."""
+        if self._bins is not None:
+            for event in self._bins.crossed():
+                self.service.broadcast(event)
+
+    def disconnected(self, connection: Connection) -> None:
+        """What nobody is there for is not printed."""
+        if not self.service.sessions:
+            self.buffer.clear()
+
+    # Definitions.
+
+    def ready_form(self, name: str) -> ReadyForm:
+        """A form that exists, made ready for the device as it is now.
+
+        Raises:
+            CommandError: `formInvalid`, it was kept from another version of this software.
+        """
+        form = self.forms[name]
+        known = self._ready.get(name)
+        if known is None or known[0] is not form:
+            known = self._ready[name] = (form, ready(form, self.device))
+        return known[1]
+
+    def source_for(self, wanted: str | None, media: Media | None) -> str | None:
+        """The paper source to print from; None if the device has none.
+
+        Args:
+            wanted: by the client; None or `any` for what the medium says, or one with paper.
+
+        Raises:
+            CommandError: `sourceInvalid`.
+        """
+        sources = self.device.paper_sources
+        if wanted is None and media is not None:
+            wanted = media.source
+        if wanted in (None, "any"):
+            paper = self.device.status.printer.paper
+            levels = {} if paper is None else paper.to_plain()
+            filled = [name for name in sources if levels.get(name) not in ("out", "jammed")]
+            return next(iter(filled or sources), None)
+        if wanted not in sources:
+            raise errors.CommandError(
+                "sourceInvalid",
+                "the device has no such paper source; it has " + (", ".join(sorted(sources)) or "none"),
+            )
+        return wanted
+
+    def sheet_for(self, media: Media | None, source: str | None) -> Sheet | None:
+        """What is printed on; None if neither a definition nor the device says how large it is."""
+        if media is not None:
+            return sheet_of(media, self.device)
+        if source is not None:
+            return sheet_of_paper(self.device.paper_sources[source])
+        return sheet_of_paper(self.device.inserted[0]) if self.device.inserted else None
+
+    # The medium.
+
+    async def media_in(self, command: Command[Any], prompt: str | None = None) -> None:
+        """Wait for a medium to be inserted, unless one is there.
+
+        The wait can be given up, but not a medium that has come in: the command goes on with it then.
+        """
+        if self.media.is_present or not implements(self.device, "accept_media"):
+            return
+        command.send(messages.NoMediaEvent(user_prompt=prompt))
+        try:
+            await self.service.operations.ask(devices.Printer.accept_media, command, limit=math.inf)
+        except trio.Cancelled:
+            with trio.CancelScope(shield=True):
+                is_in = await self._stopped()
+            if not is_in:
+                raise
+        except errors.CommandError as fault:
+            self.show_failure(fault)
+            raise
+        with trio.CancelScope(shield=True):
+            await self.media.is_at("present")
+        command.send(messages.MediaInsertedEvent())
+
+    async def _stopped(self) -> bool:
+        """Close the slot; whether a medium is in nevertheless."""
+        if not implements(self.device, "stop_accepting"):
+            return self.media.is_present
+        try:
+            place = await self.ask(devices.Printer.stop_accepting, moving=True)
+        except errors.XfsError as fault:
+            self.service.log.error("whether the slot is closed is not known: %s", fault)
+            return False
+        if place is not None:
+            await self.media.is_at(place)
+        return place == "present"
+
+    def show_failure(self, failure: errors.XfsError | None, source: str | None = None) -> None:
+        """Let the status say what a failure tells, where the device class has not."""
+        code = failure.error_code if isinstance(failure, errors.CommandError) else ""
+        status = self.device.status.printer
+        if code == "mediaJammed" and status.media not in (None, "jammed"):
+            self.device.media_at("jammed")
+        elif code in _PAPER_FAILURES and source is not None and source in self.device.paper_sources:
+            paper = status.paper.to_plain() if status.paper is not None else {}
+            if paper.get(source) != _PAPER_FAILURES[code]:
+                self.device.paper_is(source, _PAPER_FAILURES[code])
+        elif code in _SUPPLY_FAILURES:
+            name, level = _SUPPLY_FAILURES[code]
+            if getattr(status, name) not in (None, level):
+                setattr(status, name, level)
+
+    def bin_for(self, actions: tuple[MediaAction, ...]) -> str | None:
+        """The bin for a retract among actions: the first with room.
+
+        Raises:
+            CommandError: `retractBinFull`.
+        """
+        if "retract" not in actions or not self.media.bins:
+            return None
+        bins = self.media.roomy_bins
+        if not bins:
+            raise errors.CommandError("retractBinFull", "no retract bin has room; empty one")
+        return bins[0]
+
+    async def control(self, command: Command[Any], actions: tuple[MediaAction, ...]) -> None:
+        """Do what a client wants done with the medium; what waits has been printed."""
+        if not actions:
+            return
+        try:
+            await self.media.control(command, actions, self.bin_for(actions))
+        except errors.CommandError as fault:
+            self.show_failure(fault)
+            raise
+
+    # Printing.
+
+    async def flush(self, command: Command[Any]) -> None:
+        """Print what waits."""
+        job = self.buffer.job
+        if job is not None:
+            await self.print_job(job, command)
+
+    async def print_job(self, job: PrintJob, command: Command[Any], prompt: str | None = None) -> None:
+        """Print pages on what is in the print position, or on paper that is drawn in, or inserted.
+
+        Raises:
+            XfsError: it was not printed, or not all of it.
+        """
+        source = job.source
+        if self.media.is_present:
+            source = None
+        elif source is None or source == "external":
+            await self.media_in(command, prompt)
+            source = None if self.media.is_present else source
+        job = PrintJob(job.pages, source, job.resolution, job.media_name, job.media_type, job.skew)
+        rename = {} if command.name == "Printer.PrintForm" else _PRINT_CODES
+        with trio.CancelScope(shield=True):
+            try:
+                printed = await self.service.operations.ask(
+                    devices.Printer.print_pages, job, command, moving=True, rename=rename
+                )
+            except errors.XfsError as fault:
+                self.show_failure(fault, source or self.source_for(None, None))
+                raise
+            # From here on some of it is on paper: it must not be printed again.
+            self.buffer.clear()
+            await self.was_printed(printed, source, command, len(job.pages), rename)
+
+    async def was_printed(
+        self,
+        printed: Printed,
+        source: str | None,
+        command: Command[Any],
+        pages: int | None,
+        rename: Mapping[str, str] | None = None,
+    ) -> None:
+        """Show how printing has ended.
+
+        Args:
+            pages: how many there were; None if not known.
+
+        Raises:
+            XfsError: it failed; says how much was printed.
+        """
+        started = printed.pages or printed.length or printed.failure is None
+        if printed.at is not None or started:
+            await self.media.is_at(printed.at or "present")
+        failure = printed.failure
+        if failure is None:
+            return
+        self.show_failure(failure, source or self.source_for(None, None))
+        if isinstance(failure, errors.CommandError):
+            code = (rename or {}).get(failure.error_code, failure.error_code)
+            failure = errors.CommandError(code, _how_far(failure.description, printed, pages))
+        require_defined(failure, command)
+        raise failure
+
+
+def _how_far(said: str, printed: Printed, pages: int | None) -> str:
+    """What was said of a failure, and how much was printed before it."""
+    whole = printed.pages or 0
+    count = f"{whole} of {pages}" if pages is not None else str(whole)
+    far = f"{count} pages were printed whole"
+    if printed.length is not None:
+        far += f", and {printed.length / 1000:.1f} mm of the next"
+    return f"{said}; {far}" if said else far

@@ -1,0 +1,292 @@
+"""Text in a box: how it is broken into lines, and where each of them stands.
+
+A line is filled as far as its box allows, by widths that the device measures. *Wrapping* breaks behind the
+last blank or joining sign that fits and drops the blanks there; a word that is longer than a line is cut.
+*Chopping* cuts anywhere. Neither ever loses a character that is not a blank, nor puts one outside the box:
+what does not fit is left over, and said so. Cuts never part a letter from its accents.
+
+All lengths are in µm, relative to the box, which is not rotated.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from xfs4iot.devices import PrintFont
+from xfs4iot.interfaces.forms.screen import graphemes
+
+__all__ = ["Alignment", "Block", "Fonts", "Piece", "block_of", "direction_of", "lines_of"]
+
+_TOKEN = re.compile(r" +|[^ \-\u2010\u2013\u2014/]*[\-\u2010\u2013\u2014/]+|[^ \-\u2010\u2013\u2014/]+")
+"""Blanks, or a word up to and with its joining signs."""
+_BREAK = re.compile(r"\r\n|\r|\n")
+
+
+class Fonts(Protocol):
+    """What the device knows of its fonts; both lengths in µm."""
+
+    def width(self, text: str, font: PrintFont) -> int: ...
+
+    def height(self, font: PrintFont) -> int: ...
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """How lines stand in their box.
+
+    Attributes:
+        horizontal, vertical: as the field says.
+        column, row: of the cells to which centred text is moved; 1 for none.
+    """
+
+    horizontal: Literal["left", "right", "center", "justify"] = "left"
+    vertical: Literal["top", "center", "bottom"] = "bottom"
+    column: int = 1
+    row: int = 1
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a text.
+
+    Attributes:
+        text: without the blanks at its end, if it was wrapped there.
+        last: whether its paragraph ends with it.
+    """
+
+    text: str
+    last: bool
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Characters with their place in the box."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Block:
+    """A text in its box.
+
+    Attributes:
+        pieces: line by line; a justified line is a piece for each word.
+        whole: whether all of the text is there.
+    """
+
+    pieces: tuple[Piece, ...]
+    whole: bool
+
+
+class _Filler:
+    """Breaks one text into lines."""
+
+    def __init__(self, fonts: Fonts, font: PrintFont, width: int, most: int) -> None:
+        self._fonts, self._font, self._width, self._most = fonts, font, width, most
+        self.lines: list[Line] = []
+        self.whole = True
+
+    def _fits(self, text: str) -> bool:
+        return self._fonts.width(text, self._font) <= self._width
+
+    def _put(self, text: str, last: bool) -> bool:
+        """Whether there was room for another line; an empty one at the end needs none."""
+        if len(self.lines) >= self._most:
+            self.whole = self.whole and not text
+            return not text
+        self.lines.append(Line(text, last))
+        return True
+
+    def _prefix(self, text: str) -> int:
+        """Characters at the beginning of a text that fit into a line."""
+        if self._fits(text):
+            return len(text)
+        # First a part that is long enough, then halving: texts can be far longer than their line.
+        least, most = 0, 1
+        while most < len(text) and self._fits(text[:most]):
+            least, most = most, 2 * most
+        most = min(most, len(text))
+        while most - least > 1:
+            middle = (least + most) // 2
+            least, most = (middle, most) if self._fits(text[:middle]) else (least, middle)
+        return _whole_characters(text, least)
+
+    def _cut(self, text: str) -> str | None:
+        """Put as many lines of a text as it fills, and return what begins the next; None: no room."""
+        while not self._fits(text):
+            taken = self._prefix(text)
+            # Not even one character fits into the box.
+            if not taken:
+                self.whole = False
+                return None
+            if not self._put(text[:taken], False):
+                return None
+            text = text[taken:]
+        return text
+
+    def chop(self, text: str) -> None:
+        """Fill lines with paragraphs, cutting where a line is full."""
+        for paragraph in _BREAK.split(text):
+            rest = self._cut(paragraph)
+            if rest is None or not self._put(rest, True):
+                return
+
+    def wrap(self, text: str) -> None:
+        """Fill lines with paragraphs, breaking between words."""
+        for paragraph in _BREAK.split(text):
+            if not self._wrap_one(paragraph):
+                return
+
+    def _wrap_one(self, paragraph: str) -> bool:
+        line = ""
+        for found in _TOKEN.finditer(paragraph):
+            token = found[0]
+            # Blanks may hang over the edge: they vanish if the line is broken here.
+            if token[0] == " " or self._fits(line + token):
+                line += token
+                continue
+            if line.strip(" "):
+                if not self._put(line.rstrip(" "), False):
+                    return False
+                line = ""
+            rest = self._cut(line + token)
+            if rest is None:
+                return False
+            line = rest
+        if not self._fits(line):
+            line = line.rstrip(" ")
+            # Nothing but blanks, more of them than fit.
+            line = line if self._fits(line) else ""
+        return self._put(line, True)
+
+
+def _whole_characters(text: str, count: int) -> int:
+    """At most `count`, without parting a letter from its accents."""
+    if count == 0 or text.isascii():
+        return count
+    total = 0
+    for one in graphemes(text[: count + 32]):
+        if total + len(one) > count:
+            break
+        total += len(one)
+    return total
+
+
+def lines_of(
+    text: str, how: Literal["wrap", "chop"], fonts: Fonts, font: PrintFont, width: int, most: int
+) -> tuple[list[Line], bool]:
+    """A text as lines.
+
+    Args:
+        text: with line ends of any kind.
+        how: it is broken.
+        fonts: of the device.
+        font: of the text.
+        width: of a line.
+        most: lines.
+
+    Returns:
+        The lines, and whether they hold all of the text.
+    """
+    filler = _Filler(fonts, font, width, most)
+    if how == "wrap":
+        filler.wrap(text)
+    else:
+        filler.chop(text)
+    return filler.lines, filler.whole
+
+
+def block_of(
+    text: str,
+    how: Literal["wrap", "chop"],
+    fonts: Fonts,
+    font: PrintFont,
+    width: int,
+    height: int,
+    alignment: Alignment,
+) -> Block:
+    """A text in a box; arguments as of `lines_of`."""
+    tall = fonts.height(font)
+    pitch = max(_pitch(font, tall), 1)
+    most = 1 + (height - tall) // pitch if height >= tall else 0
+    lines, whole = lines_of(text, how, fonts, font, width, most)
+    if not lines:
+        return Block((), whole)
+    rest = height - (tall + (len(lines) - 1) * pitch)
+    if alignment.vertical == "bottom":
+        y = rest
+    elif alignment.vertical == "center":
+        y = rest // 2 // alignment.row * alignment.row
+    else:
+        y = 0
+    pieces: list[Piece] = []
+    for number, line in enumerate(lines):
+        pieces += _placed(line, fonts, font, width, y + number * pitch, tall, alignment)
+    return Block(tuple(pieces), whole)
+
+
+def _pitch(font: PrintFont, tall: int) -> int:
+    """From line to line: by the font's lines per inch, if it says so."""
+    return tall if font.lpi is None else font.style.height * 25_400 // font.lpi
+
+
+def _placed(
+    line: Line, fonts: Fonts, font: PrintFont, width: int, y: int, tall: int, alignment: Alignment
+) -> Iterator[Piece]:
+    """A line with its place."""
+    if not line.text:
+        return
+    if alignment.horizontal == "justify" and not line.last:
+        pieces = list(_justified(line.text, fonts, font, width, y, tall, alignment.column))
+        if pieces:
+            yield from pieces
+            return
+    taken = fonts.width(line.text, font)
+    rest = max(width - taken, 0)
+    x = 0
+    if alignment.horizontal == "right":
+        x = rest
+    elif alignment.horizontal == "center":
+        x = rest // 2 // alignment.column * alignment.column
+    yield Piece(x, y, min(taken, width), tall, line.text)
+
+
+def _justified(
+    text: str, fonts: Fonts, font: PrintFont, width: int, y: int, tall: int, column: int
+) -> Iterator[Piece]:
+    """The words of a line, so that the last ends where the box does; nothing if it is one word."""
+    words = [word for word in text.split(" ") if word]
+    if len(words) < 2:
+        return
+    widths = [fonts.width(word, font) for word in words]
+    room = width - sum(widths)
+    if room < 0:
+        return
+    gaps = len(words) - 1
+    # In cells the gaps are whole columns, and what is left over of them goes to the first gaps.
+    each, over = divmod(room // column, gaps)
+    x = 0
+    for number, (word, taken) in enumerate(zip(words, widths, strict=True)):
+        yield Piece(x, y, taken, tall, word)
+        x += taken + (each + (number < over)) * column
+
+
+def direction_of(text: str) -> Literal["ltr", "rtl"]:
+    """The direction of the first letter that has one."""
+    if text.isascii():
+        return "ltr"
+    for one in text:
+        kind = unicodedata.bidirectional(one)
+        if kind in ("R", "AL"):
+            return "rtl"
+        if kind == "L":
+            return "ltr"
+    return "ltr"
