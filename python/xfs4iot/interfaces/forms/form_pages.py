@@ -223,7 +223,7 @@ class FormPages:
         definition, font = field.definition, field.font
         grid = self._form.grid
         alignment = Alignment(
-            definition.horizontal or "left", definition.vertical or "bottom", grid.column, grid.row
+            definition.horizontal or "left", definition.vertical or "bottom", grid.column, grid.rows_per_inch
         )
         across, down = _local(box, field.rotation)
         overflow = definition.overflow or "terminate"

@@ -59,9 +59,7 @@ async def laid_out(
         command.send(messages.FieldErrorEvent(form_name=name, field_name=wrong.field, failure=wrong.failure))
         raise errors.CommandError(wrong.code, described(name, wrong)) from None
     placement = _placement(form, request)
-    sheet = on.sheet_for(media, source or on.source_for(request.paper_source, media)) or _as_large(
-        form, placement
-    )
+    sheet = on.sheet_for(media, source) or _as_large(form, placement)
     laid = pages.pages(sheet, placement)
     for field in dict.fromkeys(pages.warnings):
         command.send(messages.FieldWarningEvent(form_name=name, field_name=field, failure="overflow"))
@@ -193,7 +191,7 @@ def _places(
     """Where each element is on the medium: key, whether its values are a list, and the place."""
     media = on.media_definitions[media_name] if media_name is not None else None
     placement = _placement(form, None)
-    sheet = on.sheet_for(media, on.source_for(None, media)) or _as_large(form, placement)
+    sheet = on.sheet_for(media, None) or _as_large(form, placement)
     pages = FormPages(form, on.device, DeviceFonts(on.service))
     found: list[tuple[str, bool, ReadWanted]] = []
     for key, field, index in wanted:

@@ -60,7 +60,9 @@ def sheet_of(media: Media, device: devices.Printer) -> Sheet:
     Raises:
         CommandError: `mediaInvalid`, it contradicts itself.
     """
-    assert media.unit is not None and media.size is not None and media.size.width is not None
+    assert media.unit is not None
+    assert media.size is not None
+    assert media.size.width is not None
     grid = Grid(media.unit, device)
     width = grid.x(media.size.width)
     length = None if media.size.height is None else grid.y(media.size.height)

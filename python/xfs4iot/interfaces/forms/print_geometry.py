@@ -71,6 +71,11 @@ class Box:
 class Grid:
     """The units of a form or a medium, in µm.
 
+    Attributes:
+        in_cells: whether they are rows and columns.
+        column: width of a cell; 1 if there are none.
+        rows_per_inch: of cells; None if there are none.
+
     Args:
         unit: the whole one of a definition.
         cells: the size of a cell, for rows and columns.
@@ -87,7 +92,8 @@ class Grid:
             (cpi or cells.columns_per_inch, lpi or cells.rows_per_inch) if self.in_cells else (1, 1)
         )
         self._x, self._y = (base, x * across), (base, y * down)
-        self.column, self.row = (base // across, base // down) if self.in_cells else (1, 1)
+        self.column = base // across if self.in_cells else 1
+        self.rows_per_inch = down if self.in_cells else None
 
     def x(self, units: int) -> int:
         return units * self._x[0] // self._x[1]

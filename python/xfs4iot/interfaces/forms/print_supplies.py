@@ -1,8 +1,8 @@
 """Paper, toner, ink, lamp and retract bins: an event whenever a level is crossed, in either direction, once.
 
-The levels of supplies follow from the status, so that the two cannot disagree, and are told after its change.
-A jam is a status and no level; after it, only another level than before is told. Bins are storage units in the
-newest version; clients of older ones are told of them in events that those have.
+The levels of supplies follow from the status, so that the two cannot disagree, and are told after its
+change. A jam is a status and no level; after it, only another level than before is told. Bins are storage
+units in the newest version; clients of older ones are told of them in events that those have.
 """
 
 from __future__ import annotations

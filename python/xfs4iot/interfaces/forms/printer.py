@@ -478,6 +478,7 @@ class Printer(PrinterState):
                 except errors.CommandError as fault:
                     self.show_failure(fault, source)
                     raise
+                self.drawn_from = source
                 await self.media.is_at("present")
 
     @handles(

@@ -79,6 +79,7 @@ class PrinterState(Interface[devices.Printer]):
         forms, media_definitions: that clients have set.
         buffer: what waits to be printed.
         media: the medium.
+        drawn_from: the paper source of what is in the print position, if that is known.
     """
 
     def __init__(self, service: Service) -> None:
@@ -87,6 +88,7 @@ class PrinterState(Interface[devices.Printer]):
         self.media_definitions = Definitions(service, "Printer.mediaDefinitions", Media)
         self.buffer = PrintBuffer()
         self.media = PrintMedia(service)
+        self.drawn_from: str | None = None
         self._thresholds: Thresholds | None = None
         self._bins: BinThresholds | None = None
         self._ready: dict[str, tuple[Form, ReadyForm]] = {}
@@ -166,9 +168,15 @@ class PrinterState(Interface[devices.Printer]):
         return wanted
 
     def sheet_for(self, media: Media | None, source: str | None) -> Sheet | None:
-        """What is printed on; None if neither a definition nor the device says how large it is."""
+        """What is printed on; None if neither a definition nor the device says how large it is.
+
+        Args:
+            media: that the client has named.
+            source: to draw paper from; None if a medium is there already.
+        """
         if media is not None:
             return sheet_of(media, self.device)
+        source = source or self.drawn_from or self.source_for(None, None)
         if source is not None:
             return sheet_of_paper(self.device.paper_sources[source])
         return sheet_of_paper(self.device.inserted[0]) if self.device.inserted else None
@@ -280,6 +288,7 @@ class PrinterState(Interface[devices.Printer]):
                 raise
             # From here on some of it is on paper: it must not be printed again.
             self.buffer.clear()
+            self.drawn_from = source or self.drawn_from
             await self.was_printed(printed, source, command, len(job.pages), rename)
 
     async def was_printed(

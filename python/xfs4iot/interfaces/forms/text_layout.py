@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from xfs4iot.devices import PrintFont
+from xfs4iot.devices import MICROMETRES_PER_INCH, PrintFont
 from xfs4iot.interfaces.forms.screen import graphemes
 
 __all__ = ["Alignment", "Block", "Fonts", "Piece", "block_of", "direction_of", "lines_of"]
@@ -40,13 +40,14 @@ class Alignment:
 
     Attributes:
         horizontal, vertical: as the field says.
-        column, row: of the cells to which centred text is moved; 1 for none.
+        column: width of a cell, to whose multiples centred text is moved; 1 for none.
+        rows_per_inch: of cells; None for none.
     """
 
     horizontal: Literal["left", "right", "center", "justify"] = "left"
     vertical: Literal["top", "center", "bottom"] = "bottom"
     column: int = 1
-    row: int = 1
+    rows_per_inch: int | None = None
 
 
 @dataclass(frozen=True)
@@ -215,27 +216,30 @@ def block_of(
 ) -> Block:
     """A text in a box; arguments as of `lines_of`."""
     tall = fonts.height(font)
-    pitch = max(_pitch(font, tall), 1)
-    most = 1 + (height - tall) // pitch if height >= tall else 0
+    num, den = _pitch(font, tall, alignment.rows_per_inch)
+    # The most lines whose last begins, rounded down, no later than its height above the end.
+    most = 1 + ((height - tall + 1) * den - 1) // num if height >= tall else 0
     lines, whole = lines_of(text, how, fonts, font, width, most)
     if not lines:
         return Block((), whole)
-    rest = height - (tall + (len(lines) - 1) * pitch)
+    rest = height - (tall + (len(lines) - 1) * num // den)
     if alignment.vertical == "bottom":
         y = rest
     elif alignment.vertical == "center":
-        y = rest // 2 // alignment.row * alignment.row
+        # In cells to a whole row; all is counted in lines, so that no rounding adds up.
+        y = rest // 2 if alignment.rows_per_inch is None else (most - len(lines)) // 2 * num // den
     else:
         y = 0
     pieces: list[Piece] = []
     for number, line in enumerate(lines):
-        pieces += _placed(line, fonts, font, width, y + number * pitch, tall, alignment)
+        pieces += _placed(line, fonts, font, width, y + number * num // den, tall, alignment)
     return Block(tuple(pieces), whole)
 
 
-def _pitch(font: PrintFont, tall: int) -> int:
-    """From line to line: by the font's lines per inch, if it says so."""
-    return tall if font.lpi is None else font.style.height * 25_400 // font.lpi
+def _pitch(font: PrintFont, tall: int, rows_per_inch: int | None) -> tuple[int, int]:
+    """From line to line, as a fraction: by the font's lines per inch, or by the rows of the form."""
+    lines = font.lpi or rows_per_inch
+    return (tall, 1) if lines is None else (font.style.height * MICROMETRES_PER_INCH, lines)
 
 
 def _placed(
