@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from dialogue import Dialogue, another
 from printers import Receipts, ReceiptsWithBins, Scribe, form
 from vendors import refusal, serving
 from xfs4iot import devices
+from xfs4iot.interfaces.storage.printer import PrinterUnits
+from xfs4iot.interfaces.storage.storage import Storage
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import printer as messages
 
@@ -378,46 +381,62 @@ async def test_a_receipt_that_waits_in_the_slot_is_known_after_power_loss(tmp_pa
             nursery.cancel_scope.cancel()
 
 
-@pytest.mark.parametrize("recalls", [True, False])
-async def test_a_retract_that_power_interrupted_is_settled_at_the_next_start(
-    tmp_path: Path, recalls: bool
+class Recalling(Presenter):
+    """A printer that keeps where its last movement has left the medium."""
+
+    place: str | None = None
+
+    async def recall_media(self, operation: int) -> str | None:
+        return self.place
+
+
+@pytest.mark.parametrize(
+    ("place", "count", "media"),
+    [("unitBIN1", 1, "retracted"), ("jammed", 0, "jammed"), (None, 0, "entering")],
+)
+async def test_the_power_fails_during_a_retract_and_the_device_recalls_how_it_ended(
+    tmp_path: Path, nursery: trio.Nursery, place: str | None, count: int, media: str
 ) -> None:
-    file = tmp_path / "ledger.sqlite"
+    await cut(tmp_path)
+    device = Recalling()
+    device.place = place
+    client = await serving(device, nursery, xfs4iot.Ledger.open(tmp_path / "copy.sqlite"))
+    assert (await bins(client))["unitBIN1"][0] == count
+    assert (await status(client))["media"] == media
+
+
+@pytest.mark.parametrize(("sees", "media"), [(None, "unknown"), ("entering", "entering")])
+async def test_the_power_fails_during_a_retract_and_its_bin_is_in_doubt(
+    tmp_path: Path, nursery: trio.Nursery, sees: str | None, media: str
+) -> None:
+    await cut(tmp_path)
     device = Presenter()
+    device.sees = sees
+    ledger = xfs4iot.Ledger.open(tmp_path / "copy.sqlite")
+    client = await serving(device, nursery, ledger)
+    assert (await bins(client))["unitBIN1"][0] == 0
+    assert (await status(client))["media"] == media
+    units: Any = device._host
+    assert units.interface(Storage).kind(PrinterUnits).accuracy("unitBIN1") == "inaccurate"
 
-    async def never() -> None:
-        await trio.sleep_forever()
 
-    with xfs4iot.Ledger.open(file) as ledger:
+async def cut(directory: Path) -> None:
+    """Leave in `copy.sqlite` what the disk has if the power fails while a receipt is retracted."""
+    device = Presenter()
+    with xfs4iot.Ledger.open(directory / "ledger.sqlite") as ledger:
         async with trio.open_nursery() as nursery:
             client = await serving(device, nursery, ledger)
             await client.success("Printer.SetForm", {"name": "F", "form": form({"f": (0, 0, 5, 1)})})
             await prints(client, **EJECT)
-            began = trio.Event()
 
-            async def retracting() -> None:
-                began.set()
-                await never()
+            async def copy() -> None:
+                for suffix in ("", "-wal"):
+                    file = directory / f"ledger.sqlite{suffix}"
+                    if file.exists():
+                        shutil.copyfile(file, directory / f"copy.sqlite{suffix}")
 
-            device.hand["retract_media"] = retracting
-            await client.send(RETRACT, {"mediaControl": "unitBIN1"})
-            await began.wait()
-            nursery.cancel_scope.cancel()
-
-    class Recalling(Presenter):
-        async def recall_media(self, operation: int) -> str | None:
-            return "unitBIN1"
-
-    found: Presenter = Recalling() if recalls else Presenter()
-    with xfs4iot.Ledger.open(file) as ledger:
-        async with trio.open_nursery() as nursery:
-            client = await serving(found, nursery, ledger)
-            unit = (await client.success("Storage.GetStorage"))["storage"]["unitBIN1"]
-            if recalls:
-                assert unit["printer"]["status"]["in"] == 1
-                assert (await status(client))["media"] == "retracted"
-            else:
-                assert (await status(client))["media"] == "unknown"
+            device.hand["retract_media"] = copy
+            await client.success(RETRACT, {"mediaControl": "unitBIN1"})
             nursery.cancel_scope.cancel()
 
 

@@ -233,6 +233,7 @@ async def test_a_form_grows_on_endless_paper_but_not_on_a_sheet(client: Dialogue
     assert texts(device)[-1] == (0, 4, "e")
     assert device.jobs[-1].pages[0].length is None
     assert device.cell_of(0, device.jobs[-1].pages[0].end) == (0, 5)
+    device.media_at("notPresent")
     assert code(await printed(client, fields, values, height=3, paperSource="lower")) == "mediaOverflow"
 
 

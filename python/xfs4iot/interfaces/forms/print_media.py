@@ -94,6 +94,8 @@ class PrintMedia:
         self._held: list[Payload] | None = None
         """Events of the device that wait until its answer is there; None while nothing moves."""
         self._sightings = 0
+        self._shown = 0
+        """How often the device had told where the medium is when the service itself said it last."""
         self._movements: Movements[Moved] = Movements(
             service,
             self.storage,
@@ -148,6 +150,7 @@ class PrintMedia:
     def _show(self, place: str) -> None:
         if self.device.status.printer.media is not None:
             self.device.media_at(place)
+            self._shown = self.device._media_sightings
 
     async def is_at(self, place: str) -> None:
         """The medium is here now; kept over a restart."""
@@ -217,7 +220,8 @@ class PrintMedia:
                 return Found(Moved(self._kept.place), True, "it had not begun")
             self._show(recalled)
             return Found(self._moved_to(recalled), True, f"the medium is {recalled}, as the device recalls")
-        if not self.device._media_sightings:
+        # Nothing but the service itself has said where the medium is.
+        if self.device._media_sightings == self._shown:
             place = "unknown"
             self._show(place)
         # Without a bin that it may have come into, the place is all there is to know.
