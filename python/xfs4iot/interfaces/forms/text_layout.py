@@ -99,39 +99,43 @@ class _Filler:
         return self._fonts.width(text, self._font) <= self._width
 
     def _put(self, text: str, last: bool) -> bool:
-        """Whether there was room for another line; an empty one at the end needs none."""
+        """Whether there was room for another line; one of nothing but blanks needs none."""
         if len(self.lines) >= self._most:
-            self.whole = self.whole and not text
-            return not text
+            lost = bool(text.strip(" "))
+            self.whole = self.whole and not lost
+            return not lost
         self.lines.append(Line(text, last))
         return True
 
-    def _prefix(self, text: str) -> int:
-        """Characters at the beginning of a text that fit into a line."""
-        if self._fits(text):
-            return len(text)
+    def _fitting(self, text: str, start: int) -> int:
+        """How many characters of a text, from `start` on, fit into a line."""
         # First a part that is long enough, then halving: texts can be far longer than their line.
-        least, most = 0, 1
-        while most < len(text) and self._fits(text[:most]):
+        least, most, length = 0, 16, len(text) - start
+        while most < length and self._fits(text[start : start + most]):
             least, most = most, 2 * most
-        most = min(most, len(text))
+        if most >= length:
+            if self._fits(text[start:]):
+                return length
+            most = length
         while most - least > 1:
             middle = (least + most) // 2
-            least, most = (middle, most) if self._fits(text[:middle]) else (least, middle)
-        return _whole_characters(text, least)
+            least, most = (middle, most) if self._fits(text[start : start + middle]) else (least, middle)
+        return _whole_characters(text, start, least)
 
     def _cut(self, text: str) -> str | None:
         """Put as many lines of a text as it fills, and return what begins the next; None: no room."""
-        while not self._fits(text):
-            taken = self._prefix(text)
+        start = 0
+        while True:
+            taken = self._fitting(text, start)
+            if start + taken == len(text):
+                return text[start:]
             # Not even one character fits into the box.
             if not taken:
                 self.whole = False
                 return None
-            if not self._put(text[:taken], False):
+            if not self._put(text[start : start + taken], False):
                 return None
-            text = text[taken:]
-        return text
+            start += taken
 
     def chop(self, text: str) -> None:
         """Fill lines with paragraphs, cutting where a line is full."""
@@ -169,12 +173,13 @@ class _Filler:
         return self._put(line, True)
 
 
-def _whole_characters(text: str, count: int) -> int:
-    """At most `count`, without parting a letter from its accents."""
-    if count == 0 or text.isascii():
+def _whole_characters(text: str, start: int, count: int) -> int:
+    """At most `count` from `start` on, without parting a letter from its accents."""
+    part = text[start : start + count + 32]
+    if count == 0 or part.isascii():
         return count
     total = 0
-    for one in graphemes(text[: count + 32]):
+    for one in graphemes(part):
         if total + len(one) > count:
             break
         total += len(one)
