@@ -16,6 +16,8 @@ from xfs4iot.protocol.versions import telling_version
 __all__ = ["Dialogue", "another", "dialogue", "outcome"]
 
 _PATIENCE = 60
+_LARGEST = 64 * 1024 * 1024
+"""Bytes; answers can have pictures of pages."""
 
 
 class Dialogue:
@@ -137,7 +139,9 @@ async def dialogue(
     parts = urlsplit(uri)
     stream = await trio.open_tcp_stream(parts.hostname or "", parts.port or 80)
     async with stream, trio.open_nursery() as nursery:
-        connection = await trio_websocket.wrap_client_stream(nursery, stream, parts.netloc, parts.path)
+        connection = await trio_websocket.wrap_client_stream(
+            nursery, stream, parts.netloc, parts.path, max_message_size=_LARGEST
+        )
         conversation = Dialogue(connection, specification, dialect)
         conversation.uri = uri
         task_status.started(conversation)

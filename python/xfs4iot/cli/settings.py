@@ -118,6 +118,7 @@ class LimitSettings:
     connections_per_address: _Positive = 256
     handshake_seconds: _Seconds = 10.0
     message_bytes: _Positive = 2 * 1024 * 1024
+    large_bytes: _Positive = 64 * 1024 * 1024
     outgoing_bytes: _Positive = 8 * 1024 * 1024
     idle_seconds: _Seconds = 60.0
     send_seconds: _Seconds = 30.0

@@ -18,6 +18,7 @@ import trio
 
 from xfs4iot import _core
 from xfs4iot.server.deadlines import Deadlines
+from xfs4iot.server.large_messages import LargeMessages
 from xfs4iot.server.peer import Peer
 from xfs4iot.telling import logger
 from xfs4iot.transport.readers import Readers, Reading, ReadyStream
@@ -26,7 +27,7 @@ __all__ = ["Channel", "SessionLimits"]
 
 _log = logger("xfs4iot.session")
 
-_NORMAL, _GOING_AWAY = 1000, 1001
+_NORMAL, _GOING_AWAY, _TOO_BIG = 1000, 1001, 1009
 _FLUSH_BYTES = 256 * 1024
 """Answers are sent before the inbox is empty when so much is ready."""
 _FAREWELL_SECONDS = 2.0
@@ -38,7 +39,9 @@ class SessionLimits:
     """What one connection may use.
 
     Attributes:
-        message_bytes: size of an incoming message; above it the connection closes with 1009.
+        message_bytes: size of an incoming message; above it the connection closes with 1009, unless its
+            command may be larger, see `large_messages`.
+        large_bytes: what large messages may take together, in each service.
         outgoing_bytes: what may wait for a client that does not read.
         send_seconds: how long one write may take.
         idle_seconds: silence after which a ping is sent, and after twice that the connection dropped.
@@ -47,6 +50,7 @@ class SessionLimits:
     """
 
     message_bytes: int = 2 * 1024 * 1024
+    large_bytes: int = 64 * 1024 * 1024
     outgoing_bytes: int = 8 * 1024 * 1024
     send_seconds: float = 30.0
     idle_seconds: float = 60.0
@@ -59,6 +63,7 @@ class _Host(Protocol):
 
     nursery: trio.Nursery
     deadlines: Deadlines
+    large: LargeMessages
 
 
 class Channel(ABC):
@@ -91,7 +96,7 @@ class Channel(ABC):
         self.limits = limits
         self.last_received = trio.current_time()
         self._stream = stream
-        self._receiver = _core.Receiver(max_message=limits.message_bytes)
+        self._receiver = _core.Receiver(max_message=max(limits.message_bytes, service.large.most))
         self._out: list[bytes] = []
         self._out_bytes = 0
         self._inbox: list[Any] = []
@@ -139,6 +144,7 @@ class Channel(ABC):
             # Before `_ended`: the commands it cancels must complete without writing to the stream.
             self._closing = True
             self.service.deadlines.drop(self._silence)
+            self.service.large.release(self)
             self._ended()
             with trio.move_on_after(_FAREWELL_SECONDS) as scope:
                 scope.shield = True
@@ -162,12 +168,28 @@ class Channel(ABC):
         """Handle what has arrived, and send every answer that is ready."""
         self.last_received = trio.current_time()
         items = self._receiver.receive(data)
+        if self.service.large.most:
+            self._hold_what_arrives()
         # The oldest last, since `_handle` pops from the end; older leftovers go behind the new.
         items.reverse()
         if self._inbox:
             items += self._inbox
         self._inbox = items
         self._handle()
+
+    def _hold_what_arrives(self) -> None:
+        """Set aside memory for a large message that is arriving."""
+        large, pending = self.service.large, self._receiver.pending
+        if pending <= self.limits.message_bytes:
+            large.release(self)
+        elif not large.hold(self, pending):
+            self.refuse_large("too many large messages at once; send it again later")
+
+    def refuse_large(self, reason: str) -> None:
+        """Close the connection for a message that is too large."""
+        self.log.warning("connection closed with %d: %s", _TOO_BIG, reason)
+        self.send(_core.close(_TOO_BIG, reason))
+        self._closing = self._said_goodbye = True
 
     def _handle(self) -> None:
         """Handle what is in the inbox for as long as the client takes the answers."""
@@ -217,7 +239,8 @@ class Channel(ABC):
             return
         self._out.append(frame)
         self._out_bytes += len(frame)
-        if self._out_bytes > self.limits.outgoing_bytes:
+        # One message alone may be larger: an image is, and is read as fast as a small one.
+        if len(frame) < self._out_bytes and self._out_bytes > self.limits.outgoing_bytes:
             self.log.warning("disconnected: it does not read, %d bytes are waiting for it", self._out_bytes)
             self.abort()
         elif not self._handling and not self._flush_due and self._written is None:

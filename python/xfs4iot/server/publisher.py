@@ -121,6 +121,7 @@ class Publisher:
         self._access = access or Access()
         for service in (endpoint, *self.services.values()):
             service.authorise = self._access.check
+            service.large.allowance = (session_limits or SessionLimits()).large_bytes
         self._readers = Readers()
         self._listeners: list[trio.socket.SocketType] = []
         self._limits = limits or Limits()

@@ -27,6 +27,7 @@ from xfs4iot.protocol.messages import common
 from xfs4iot.server.command import Command, Connection, Handler, Recipient, told
 from xfs4iot.server.containment import fault_of
 from xfs4iot.server.deadlines import Deadlines
+from xfs4iot.server.large_messages import LargeMessages
 from xfs4iot.server.observation import Observer
 from xfs4iot.server.operations import Operations
 from xfs4iot.server.peer import Peer
@@ -123,6 +124,7 @@ class Service:
         self.filters: dict[str, Callable[[Any, bytes | None], bytes | None]] = {}
         """What of an event, by its name in a version, a connection is told; None for nothing."""
         self.deadlines = Deadlines()
+        self.large = LargeMessages()
         self._queue: deque[Command] = deque()
         self._waiting = 0
         self._arrived = trio.Event()
@@ -182,6 +184,7 @@ class Service:
         handlers = interface.handlers()
         for name, handler in handlers.items():
             self.handlers |= dict.fromkeys(versions.names(name), handler)
+        self.large.offered(self.handlers)
 
     async def _open_device(self, device: Device) -> bool:
         state = "hardwareError"

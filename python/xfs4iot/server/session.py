@@ -16,6 +16,7 @@ from xfs4iot.protocol.versions import ConnectionVersions
 from xfs4iot.server.channel import Channel, SessionLimits
 from xfs4iot.server.command import Command, Handler
 from xfs4iot.server.deadlines import Deadlines
+from xfs4iot.server.large_messages import LARGEST, LargeMessages
 from xfs4iot.server.observation import Observer
 from xfs4iot.server.peer import Peer
 from xfs4iot.telling import DESCRIPTION, logger, told
@@ -34,6 +35,7 @@ class _Host(Protocol):
     draining: bool
     status_pending: bool
     deadlines: Deadlines
+    large: LargeMessages
     authorise: Callable[[Peer, str], None]
     name: str
     observer: Observer | None
@@ -118,6 +120,17 @@ class Session(Channel):
                 "tooManyRequests",
                 "too many commands are waiting; send this one again when others have completed",
             )
+        if message.size > self.limits.message_bytes:
+            if message.size > LARGEST.get(name, 0):
+                return self.refuse_large(f"a message of {name} has at most {self.limits.message_bytes} bytes")
+            if not service.large.hold((self, request_id), message.size):
+                return self._refuse(
+                    name,
+                    request_id,
+                    version,
+                    "tooManyRequests",
+                    "too many large messages at once; send this one again when others have completed",
+                )
         # Acknowledged before it is looked at: what is wrong from here on is said in a completion.
         self.send(_core.acknowledge(name, request_id, version and (self._acknowledged_in or version)))
         if self.limits.log_messages and _log.isEnabledFor(logging.DEBUG):
@@ -171,6 +184,7 @@ class Session(Channel):
     def _complete_unaccepted(
         self, message: _core.Message, refused: errors.XfsError, specification: str
     ) -> None:
+        self.service.large.release((self, message.request_id))
         self.log.warning("%s: %s: %s", message.name, refused.completion_code, refused)
         if (observer := self.service.observer) is not None:
             observer.completed(self.service.name, message.name, refused.completion_code, 0.0)
@@ -198,6 +212,7 @@ class Session(Channel):
         if self.service.status_pending:
             self.service.flush_status()
         self.commands.pop(command.request_id, None)
+        self.service.large.release((self, command.request_id))
         if self.service.draining:
             self.service.command_completed()
         if (observer := self.service.observer) is not None:
