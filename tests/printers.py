@@ -56,8 +56,8 @@ class Receipts(devices.Printer):
     media_presented_sensor = True
     supplies = frozenset({"toner", "lamp"})
 
-    def __init__(self, name: str = "Printer") -> None:
-        super().__init__(name)
+    def __init__(self, name: str = "Printer", options: Mapping[str, Any] | None = None) -> None:
+        super().__init__(name, options)
         self.jobs: list[devices.PrintJob] = []
         self.called: list[tuple[Any, ...]] = []
         self.refuses: dict[str, Any] = {}
@@ -142,8 +142,8 @@ class Scribe(devices.Printer):
     front_scan_colors = frozenset({"full", "grayscale"})
     back_scan_colors = frozenset({"grayScale"})
 
-    def __init__(self, name: str = "Printer") -> None:
-        super().__init__(name)
+    def __init__(self, name: str = "Printer", options: Mapping[str, Any] | None = None) -> None:
+        super().__init__(name, options)
         self.jobs: list[devices.PrintJob] = []
         self.called: list[tuple[Any, ...]] = []
         self.refuses: dict[str, Any] = {}
