@@ -355,6 +355,24 @@ async def test_older_clients_control_the_medium_with_flags(
     assert device.called[-1] == ("control_media", ("cut", "eject"), None)
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {"eject": True, "retract": True},
+        {"forward": True, "backward": True},
+        {"clearBuffer": True, "eject": True},
+    ],
+)
+async def test_what_older_clients_can_no_longer_ask_for_is_refused(
+    client: Dialogue, older: Dialogue, device: Receipts, flags: Any
+) -> None:
+    await client.success(SET, {"name": "F", "form": GOOD})
+    waits = {"formName": "F", "fields": {"f": "x"}, "mediaControl": {"flush": False}}
+    await older.success("Printer.PrintForm", waits)
+    assert await older.failure("Printer.ControlMedia", {"mediaControl": flags}) == "invalidData"
+    assert not device.called
+
+
 async def test_older_clients_count_retract_bins_by_number(nursery: trio.Nursery) -> None:
     client = await serving(ReceiptsWithBins(), nursery)
     oldest = await another(client, nursery, "2021-1")

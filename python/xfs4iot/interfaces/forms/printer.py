@@ -316,9 +316,7 @@ class Printer(PrinterState):
                 await self.was_printed(printed, source, command, None)
             await self.control(command, actions)
 
-    @handles(
-        "Printer.ClearBuffer", asks=None, offered=lambda on: implements(on.device, "print_pages")
-    )
+    @handles("Printer.ClearBuffer", asks=None, offered=lambda on: implements(on.device, "print_pages"))
     async def clear_buffer(self, request: None, command: Command) -> None:
         """`Printer.ClearBuffer` 2.0: what waits is not printed."""
         self.buffer.clear()

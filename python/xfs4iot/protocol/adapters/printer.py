@@ -21,7 +21,7 @@ _BIN = re.compile(r"^unit(\d+)$")
 
 
 def _control_up(old: Plain) -> Plain:
-    """Flags become the first move that is asked for; ClearBuffer is a command of its own now."""
+    """Flags become the first move and the first turn that are asked for."""
     found = {name: value for name, value in old.items() if name not in (*_MOVES, *_PAGES, "clearBuffer")}
     for target, flags in (("move", _MOVES), ("turnPage", _PAGES)):
         asked = next((flag for flag in flags if old.get(flag) is True), None)
@@ -30,9 +30,25 @@ def _control_up(old: Plain) -> Plain:
     return found
 
 
+def _only_control_up(old: Plain) -> Plain:
+    """The same for a command that does nothing else: what cannot be asked for now becomes nothing.
+
+    The service refuses nothing as it refuses flags that exclude each other. Without its `clearBuffer`, a
+    command would print what it should throw away.
+    """
+    excluding = any(sum(old.get(flag) is True for flag in flags) > 1 for flags in (_MOVES, _PAGES))
+    return {} if excluding or old.get("clearBuffer") is True else _control_up(old)
+
+
+_CLEAR = "the buffer is cleared by Printer.ClearBuffer in 2024-3"
+_FLAGS = tuple(f"mediaControl.{flag}" for flag in (*_MOVES, *_PAGES))
 _CONTROL = (
-    Reshaped(tuple(f"mediaControl.{flag}" for flag in (*_MOVES, *_PAGES)), up=_control_up, at="mediaControl"),
-    Left(("mediaControl.clearBuffer",), "the buffer is cleared by Printer.ClearBuffer in 2024-3"),
+    Reshaped(_FLAGS, up=_control_up, at="mediaControl"),
+    Left(("mediaControl.clearBuffer",), _CLEAR),
+)
+_ONLY_CONTROL = (
+    Reshaped(_FLAGS, up=_only_control_up, at="mediaControl"),
+    Left(("mediaControl.clearBuffer",), f"refused: {_CLEAR}"),
 )
 
 
@@ -147,7 +163,7 @@ CHANGES: Changes = {
             ("printer.codelineFormat", "printer.imageSource.codeLine"), "no later version reads a code line"
         ),
     ),
-    ("2023-2", "request", "Printer.ControlMedia"): _CONTROL,
+    ("2023-2", "request", "Printer.ControlMedia"): _ONLY_CONTROL,
     ("2023-2", "request", "Printer.PrintForm"): (*_CONTROL, Left(("fields",), _PASSED)),
     ("2023-2", "request", "Printer.PrintNative"): _CONTROL,
     ("2023-2", "request", "Printer.ReadForm"): _CONTROL,
