@@ -170,9 +170,31 @@ class Derivation:
             setattr(whole, part.name, part.capabilities())
         found = getattr(whole, part.name)
         for field, kind in _fields(part.capabilities):
-            wanted = self._stated(part.attributes.get(field, field), kind)
+            wanted = self._worked_out(part.attributes.get(field, field), kind)
             if self._is_new("capabilities", part.name, field, wanted, getattr(found, field)):
                 setattr(found, field, wanted)
+
+    def _worked_out(self, attribute: str, kind: Any) -> Any:
+        """What an attribute says; None if it cannot be worked out from what the class states."""
+        try:
+            return self._stated(attribute, kind)
+        except Exception as fault:
+            self._fails(attribute, fault)
+            return None
+
+    def _fails(self, attribute: str, fault: Exception) -> None:
+        failed = exact.Mismatch("what can be worked out", f"what raises {type(fault).__name__}")
+        self.wrong[attribute] = failed.inside(f"{type(self._device).__name__}.{attribute}")
+
+    def _first(self, field: str, first: Any) -> Any:
+        """What the status says of a property before anything has happened."""
+        if not isinstance(first, _Derived):
+            return first
+        try:
+            return first.function(self._device)
+        except Exception as fault:
+            self._fails(f"status.{field}", fault)
+            return None
 
     def _stated(self, attribute: str, kind: Any) -> Any:
         """What an attribute of the device says, as the standard writes it; None if there is no such."""
@@ -217,11 +239,11 @@ class Derivation:
         found = getattr(whole, part.name)
         for field, first in part.first.items():
             key = ("status", part.name, field)
-            wanted = first.function(self._device) if isinstance(first, _Derived) else first
+            wanted = self._first(field, first)
             if key in self._told and self._told[key] == wanted:
                 continue
             observed.keep(found, field, wanted)
-            self._told[key] = first.function(self._device) if isinstance(first, _Derived) else first
+            self._told[key] = self._first(field, first)
 
 
 @cache

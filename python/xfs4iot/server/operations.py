@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
@@ -247,6 +248,24 @@ class Operations:
                 self._told.add(told)
                 self._log.error("%s", told)
             return default
+
+    def keep_sound(self, kind: type[Device]) -> None:
+        """Put the defaults of an abstract device class in the place of what cannot be believed.
+
+        Afterwards its rules can read all that the device states. What the class sets later is checked then.
+        """
+        device: Any = self._device
+        for name, stated in vars(kind).items():
+            check = exact.attribute(kind, name)
+            if check is None or name.startswith("_"):
+                continue
+            try:
+                check(getattr(device, name))
+            except Exception as wrong:
+                self._log.error("%s.%s cannot be, its default counts: %s", type(device).__name__, name, wrong)
+                function = getattr(stated, "function", None)
+                with suppress(AttributeError):
+                    setattr(device, name, stated if function is None else function(device))
 
     def end(self) -> None:
         """Give up what still runs: the service ends, and has waited long enough."""

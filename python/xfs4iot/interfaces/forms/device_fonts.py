@@ -8,6 +8,7 @@ from typing import Any
 from xfs4iot import devices
 from xfs4iot.devices import PrintFont
 from xfs4iot.protocol import errors
+from xfs4iot.server.containment import is_ctrl_c
 from xfs4iot.server.service import Service
 
 __all__ = ["DeviceFonts"]
@@ -50,7 +51,10 @@ class DeviceFonts:
         where = f"{type(self._device).__name__}.{name}"
         try:
             length = method(*arguments)
-        except Exception as fault:
+        # It may raise anything, as an operation may.
+        except BaseException as fault:
+            if is_ctrl_c(fault):
+                raise
             self._service.log.exception("%s raised %s", where, type(fault).__name__)
             raise errors.HardwareError(
                 f"the device class failed: {where} raised {type(fault).__name__}; see the service's log"

@@ -214,7 +214,7 @@ class PrintMedia:
         place = self.device.status.printer.media or "unknown"
         if implements(self.device, "recall_media"):
             recalled = await self.service.operations.ask(
-                devices.Printer.recall_media, intent.id, believe=self._possible_place
+                devices.Printer.recall_media, intent.id, believe=self.require_possible
             )
             if recalled is None:
                 return Found(Moved(self._kept.place), True, "it had not begun")
@@ -233,13 +233,23 @@ class PrintMedia:
         if self.device._media_sightings == self._sightings:
             self._show("unknown")
 
-    def _possible_place(self, place: str | None) -> None:
-        """See that a medium can have come to a place. Raises Mismatch."""
+    def require_possible(self, place: str | None) -> None:
+        """See that a medium can have come to a place.
+
+        Raises:
+            Mismatch: there is no such bin.
+        """
         if place is not None and place.startswith("unit") and place not in self.bins:
             raise Mismatch("a retract bin, such as units() names", repr(place), "at")
 
-    def _possible(self, result: PrinterMediaMoved) -> None:
-        self._possible_place(result.at)
+    def _possible_for(self, command: Command[Any] | None) -> Callable[[PrinterMediaMoved], None]:
+        """What sees that a movement can have ended so."""
+
+        def possible(result: PrinterMediaMoved) -> None:
+            self.require_possible(result.at)
+            require_defined(result.failure, command)
+
+        return possible
 
     async def _carried_out(
         self,
@@ -285,8 +295,6 @@ class PrintMedia:
             raise
         if result.failure is not None:
             self._release()
-            if command is not None:
-                require_defined(result.failure, command)
         return result, reached(result)
 
     def _release(self) -> None:
@@ -313,7 +321,12 @@ class PrintMedia:
         async def ask(moving: Moving) -> PrinterMediaMoved:
             presented.operation = moving.operation
             return await self.service.operations.ask(
-                devices.Printer.control_media, actions, unit, presented, moving=True, believe=self._possible
+                devices.Printer.control_media,
+                actions,
+                unit,
+                presented,
+                moving=True,
+                believe=self._possible_for(command),
             )
 
         with trio.CancelScope(shield=True):
@@ -330,7 +343,6 @@ class PrintMedia:
             self._count_stack(actions, result)
             if result.failure is not None:
                 self._release()
-                require_defined(result.failure, command)
                 raise result.failure
             if move == "eject" and place == "entering":
                 if not presented.told:
@@ -369,7 +381,7 @@ class PrintMedia:
 
         async def ask(moving: Moving) -> PrinterMediaMoved:
             return await self.service.operations.ask(
-                devices.Printer.retract_media, to, moving, moving=True, believe=self._possible
+                devices.Printer.retract_media, to, moving, moving=True, believe=self._possible_for(command)
             )
 
         with trio.CancelScope(shield=True):
@@ -387,7 +399,7 @@ class PrintMedia:
         async def ask(moving: Moving) -> PrinterMediaMoved:
             presented.operation = moving.operation
             return await self.service.operations.ask(
-                devices.Printer.reset, to, presented, moving=True, believe=self._possible
+                devices.Printer.reset, to, presented, moving=True, believe=self._possible_for(command)
             )
 
         planned = {"eject": "entering", "expel": "expelled"}.get(to or "", to or "notPresent")

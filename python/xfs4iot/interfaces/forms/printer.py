@@ -312,8 +312,9 @@ class Printer(PrinterState):
                     actions,
                     command,
                     moving=True,
+                    believe=self.possible_for(command, {}),
                 )
-                await self.was_printed(printed, source, command, None)
+                await self.was_printed(printed, source, None, {})
             await self.control(command, actions)
 
     @handles("Printer.ClearBuffer", asks=None, offered=lambda on: implements(on.device, "print_pages"))

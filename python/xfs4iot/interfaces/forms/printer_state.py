@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import trio
@@ -95,6 +95,7 @@ class PrinterState(Interface[devices.Printer]):
 
     async def start(self) -> None:
         """Recall forms, media definitions, and where the medium is."""
+        self.service.operations.keep_sound(devices.Printer)
         self.forms.start()
         self.media_definitions.start()
         await self.media.start()
@@ -281,7 +282,12 @@ class PrinterState(Interface[devices.Printer]):
         with trio.CancelScope(shield=True):
             try:
                 printed = await self.service.operations.ask(
-                    devices.Printer.print_pages, job, command, moving=True, rename=rename
+                    devices.Printer.print_pages,
+                    job,
+                    command,
+                    moving=True,
+                    rename=rename,
+                    believe=self.possible_for(command, rename),
                 )
             except errors.XfsError as fault:
                 self.show_failure(fault, source or self.source_for(None, None))
@@ -289,20 +295,29 @@ class PrinterState(Interface[devices.Printer]):
             # From here on some of it is on paper: it must not be printed again.
             self.buffer.clear()
             self.drawn_from = source or self.drawn_from
-            await self.was_printed(printed, source, command, len(job.pages), rename)
+            await self.was_printed(printed, source, len(job.pages), rename)
+
+    def possible_for(self, command: Command[Any], rename: Mapping[str, str]) -> Callable[[Printed], None]:
+        """What sees that printing can have ended so."""
+
+        def possible(printed: Printed) -> None:
+            self.media.require_possible(printed.at)
+            require_defined(_renamed(printed.failure, rename), command)
+
+        return possible
 
     async def was_printed(
         self,
         printed: Printed,
         source: str | None,
-        command: Command[Any],
         pages: int | None,
-        rename: Mapping[str, str] | None = None,
+        rename: Mapping[str, str],
     ) -> None:
         """Show how printing has ended.
 
         Args:
             pages: how many there were; None if not known.
+            rename: error codes of printing, and what they are for the command.
 
         Raises:
             XfsError: it failed; says how much was printed.
@@ -314,11 +329,19 @@ class PrinterState(Interface[devices.Printer]):
         if failure is None:
             return
         self.show_failure(failure, source or self.source_for(None, None))
+        failure = _renamed(failure, rename)
         if isinstance(failure, errors.CommandError):
-            code = (rename or {}).get(failure.error_code, failure.error_code)
-            failure = errors.CommandError(code, _how_far(failure.description, printed, pages))
-        require_defined(failure, command)
+            failure = errors.CommandError(
+                failure.error_code, _how_far(failure.description, printed, pages), payload=failure.payload
+            )
         raise failure
+
+
+def _renamed(failure: errors.XfsError | None, rename: Mapping[str, str]) -> Any:
+    """A failure of printing as the command has it."""
+    if isinstance(failure, errors.CommandError) and failure.error_code in rename:
+        return errors.CommandError(rename[failure.error_code], failure.description)
+    return failure
 
 
 def _how_far(said: str, printed: Printed, pages: int | None) -> str:
