@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -130,16 +131,18 @@ def test_right_and_bottom_touch_their_edges(**box: Any) -> None:
         assert last == [box["height"]]
 
 
-@given(TEXT, some.integers(1, 100))
-def test_a_letter_keeps_its_accent(text: str, width: int) -> None:
-    block = laid(text, "chop", width, 100_000, Alignment("left", "top"), PrintFont())
-    assert not any(piece.text.startswith("\u0301") for piece in block.pieces if "e\u0301" in text) or (
-        "\u0301"
-        in (text[:1], *(one for one, before in zip(text[1:], text, strict=False) if before in "\n\r"))
-    )
+@given(
+    some.lists(some.sampled_from(["e\u0301", "a", "o\u0308\u0301", " "])).map("".join), some.integers(1, 60)
+)
+def test_a_letter_keeps_its_accents(text: str, width: int) -> None:
+    for how in ("wrap", "chop"):
+        block = laid(text, how, width, 100_000, Alignment("left", "top"), PrintFont())
+        for piece in block.pieces:
+            assert re.fullmatch("(e\u0301|a|o\u0308\u0301| )*", piece.text)
 
 
-def test_a_huge_text_costs_no_more_than_its_box() -> None:
+@pytest.mark.parametrize("text", ["word " * 80_000, "x" * 400_000, "\n" * 400_000, " " * 400_000])
+def test_a_huge_text_costs_no_more_than_its_box(text: str) -> None:
     class Counting(Widths):
         measured = 0
 
@@ -149,10 +152,12 @@ def test_a_huge_text_costs_no_more_than_its_box() -> None:
 
     for how in ("wrap", "chop"):
         Counting.measured = 0
-        text = "word " * 400_000 if how == "wrap" else "x" * 2_000_000
-        block = block_of(text, how, Counting(), PrintFont(), 100, 20_000, Alignment())  # type: ignore[arg-type]
-        assert not block.whole
+        block_of(text, how, Counting(), PrintFont(), 100, 20_000, Alignment())  # type: ignore[arg-type]
         assert Counting.measured < 10_000
+        # However large the box is, in both directions.
+        wide = block_of(text, how, Counting(), PrintFont(lpi=600), 200_000, 10**8, Alignment())  # type: ignore[arg-type]
+        assert len(wide.pieces) <= 2000
+        assert Counting.measured < 6 * len(text)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Protocol
+from unicodedata import category, east_asian_width
 
 from msgspec import Meta
 
@@ -415,10 +416,10 @@ class Printer(
         """How wide a text is, in µm; asked while a form is laid out, so it must be quick.
 
         By default all characters have the width that follows from the font's cpi, from its point size, or
-        from `columns_per_inch`. Override it where widths differ.
+        from `columns_per_inch`; Chinese ones have two, accents none. Override it where widths differ.
         """
         style = font.style
-        times = len(text) * style.width
+        times = _columns(text) * style.width
         if font.cpi is None and font.point_size is not None:
             width = int(times * font.point_size * MICROMETRES_PER_POINT * 6 // 10)
         else:
@@ -632,6 +633,19 @@ class Printer(
                 `lastOrFirstPageReached`, `mediaSize`.
         """
         raise NotImplementedError
+
+
+def _columns(text: str) -> int:
+    """How many columns a text takes where all characters are equally wide."""
+    if text.isascii():
+        return len(text)
+    count = 0
+    for one in text:
+        if east_asian_width(one) in ("W", "F"):
+            count += 2
+        elif category(one) not in ("Mn", "Me", "Cf"):
+            count += 1
+    return count
 
 
 def media_status(place: str) -> Any:

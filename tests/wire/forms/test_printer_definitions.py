@@ -161,7 +161,7 @@ async def test_a_form_that_is_not_whole_is_invalid(client: Dialogue, wrong: Any,
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({**GOOD, "size": {"width": 2**30, "height": 1}}, "larger than 100 m"),
+        ({**GOOD, "size": {"width": 2**30, "height": 1}}, "larger than 2 m x 100 m"),
         ({**GOOD, "fields": {"f": {"size": {"width": 1, "height": 1}}}}, "field f has no position"),
         ({**GOOD, "fields": {"f": {"position": {"x": 1, "y": 1}}}}, "field f has no size"),
         (form({"f": (16, 0, 5, 1)}), "outside of 20 x 10"),

@@ -131,6 +131,7 @@ ORDER = {
     "Printer.PrintForm": Command(
         {
             **FORM,
+            "resolution_supported": Break({"resolution": "veryHigh"}, says="$.resolution"),
             "source_exists": SOURCE,
             "values_fit": Break({"fields": {"x": "y"}}, code="fieldError"),
             "form_on_media": Break({"alignment": "topLeft", "offsetX": 1000}),

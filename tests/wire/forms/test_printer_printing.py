@@ -66,7 +66,10 @@ def code(completion: Any) -> str:
         ({"case": "lower"}, "ONE", [(0, 0, "one")]),
         ({"overflow": "truncate"}, "one two three", [(0, 0, "one two th"), (0, 1, "ree")]),
         ({}, "a" * 25, [(0, 0, "a" * 10), (0, 1, "a" * 10), (0, 2, "a" * 5)]),
-        ({}, "e\u0301" * 12, [(0, 0, "e\u0301" * 5), (0, 1, "e\u0301" * 5), (0, 2, "e\u0301" * 2)]),
+        ({}, "e\u0301" * 12, [(0, 0, "e\u0301" * 10), (0, 1, "e\u0301" * 2)]),
+        ({}, "\u4e2d" * 6, [(0, 0, "\u4e2d" * 5), (0, 1, "\u4e2d")]),
+        ({}, "total was -5.00", [(0, 0, "total was"), (0, 1, "-5.00")]),
+        ({}, "total sums -5.00", [(0, 0, "total sums"), (0, 1, "-5.00")]),
     ],
 )
 async def test_text_stands_where_its_field_says(
@@ -469,8 +472,9 @@ async def test_a_source_with_paper_is_preferred(client: Dialogue, device: Receip
 
 
 async def test_resolution_and_skew_reach_the_device(client: Dialogue, device: Receipts) -> None:
-    await printed(client, {"f": (0, 0, 5, 1)}, {"f": "x"}, resolution="veryHigh", skew=5)
-    assert (device.jobs[-1].resolution, device.jobs[-1].skew) == ("veryHigh", 5)
+    await printed(client, {"f": (0, 0, 5, 1)}, {"f": "x"}, resolution="medium", skew=5)
+    assert (device.jobs[-1].resolution, device.jobs[-1].skew) == ("medium", 5)
+    assert code(await printed(client, {"f": (0, 0, 5, 1)}, {"f": "x"}, resolution="high")) == "invalidData"
 
 
 async def gone(device: Receipts) -> None:

@@ -129,8 +129,10 @@ class PrintMedia:
 
     @property
     def roomy_bins(self) -> list[str]:
-        """The bins that take another retract."""
-        return [] if self.units is None else self.units.with_room()
+        """The bins that take another retract; none while they are exchanged."""
+        if self.units is None or self.storage is None or self.storage.exchange_active:
+            return []
+        return self.units.with_room()
 
     async def start(self) -> None:
         """Recall where the medium is, and settle what a crash left open."""

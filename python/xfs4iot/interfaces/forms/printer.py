@@ -191,6 +191,7 @@ class Printer(PrinterState):
             checks.form_fits,
             checks.media_exists,
             checks.media_fits,
+            checks.resolution_supported,
             checks.control_supported,
             device_ready,
             checks.source_exists,

@@ -167,6 +167,15 @@ def control_supported(on: PrinterState, request: Any) -> None:
         raise errors.InvalidData("$.mediaControl: cut and partialCut exclude each other")
 
 
+@check("invalidData")
+def resolution_supported(on: PrinterState, request: messages.PrintForm) -> None:
+    """`resolution`: whether the device has it"""
+    if request.resolution is not None and request.resolution not in on.device.resolutions:
+        raise errors.InvalidData(
+            f"$.resolution: the device has {', '.join(sorted(on.device.resolutions)) or 'none'}"
+        )
+
+
 @check("sourceInvalid")
 def source_exists(on: PrinterState, request: Any) -> None:
     """`paperSource`, or that of the media: whether the device has it; not looked at if paper is in place"""

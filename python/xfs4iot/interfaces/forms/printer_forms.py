@@ -50,7 +50,9 @@ _MOST_PAGES = 100
 _MOST_ELEMENTS = 10_000
 """Places of all fields and frames of a form together."""
 _LONGEST = 100_000_000
-"""µm; no form is larger than 100 m."""
+"""µm; no form is longer than 100 m."""
+_WIDEST = 2_000_000
+"""µm; no form is wider than 2 m."""
 _COLORS: Mapping[str, PrintColor] = {
     "black": (0, 0, 0),
     "white": (255, 255, 255),
@@ -241,8 +243,8 @@ class _Preparing:
     def form(self) -> ReadyForm:
         grid = self._grid
         width, height = grid.x(self._width), grid.y(self._height)
-        if not (0 < width <= _LONGEST and 0 < height <= _LONGEST):
-            raise _Wrong("the form is larger than 100 m, or smaller than can be printed")
+        if not (0 < width <= _WIDEST and 0 < height <= _LONGEST):
+            raise _Wrong("the form is larger than 2 m x 100 m, or smaller than can be printed")
         parts = list(self._parts("fields"))
         frames = list(self._parts("frames"))
         pages = self._count_pages([*parts, *frames])

@@ -38,6 +38,8 @@ _ORDER: tuple[tuple[str, MediaAction], ...] = (
     ("partial_cut", "partialCut"),
 )
 """What is done with the medium, in this order; pages are turned after the alarm, and a move comes last."""
+_MOST_READY = 32
+"""Forms that are kept worked out."""
 _PAPER_FAILURES: Mapping[str, Any] = {"paperOut": "out", "paperJammed": "jammed"}
 _SUPPLY_FAILURES: Mapping[str, tuple[str, Any]] = {
     "tonerOut": ("toner", "out"),
@@ -141,7 +143,11 @@ class PrinterState(Interface[devices.Printer]):
         form = self.forms[name]
         known = self._ready.get(name)
         if known is None or known[0] is not form:
-            known = self._ready[name] = (form, ready(form, self.device))
+            known = (form, ready(form, self.device))
+            self._ready.pop(name, None)
+            while len(self._ready) >= _MOST_READY:
+                del self._ready[next(iter(self._ready))]
+            self._ready[name] = known
         return known[1]
 
     def source_for(self, wanted: str | None, media: Media | None) -> str | None:

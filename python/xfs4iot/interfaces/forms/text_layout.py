@@ -21,8 +21,11 @@ from xfs4iot.interfaces.forms.screen import graphemes
 
 __all__ = ["Alignment", "Block", "Fonts", "Piece", "block_of", "direction_of", "lines_of"]
 
-_TOKEN = re.compile(r" +|[^ \-\u2010\u2013\u2014/]*[\-\u2010\u2013\u2014/]+|[^ \-\u2010\u2013\u2014/]+")
-"""Blanks, or a word up to and with its joining signs."""
+_JOINING = frozenset("-/\u2010\u2013\u2014")
+"""Signs behind which a word may be broken."""
+_MOST_LINES, _MOST_CHARACTERS = 2000, 1000
+"""Lines of a field and characters of a line, however large the field is: a client's text must not cost more
+than paper can take."""
 _BREAK = re.compile(r"\r\n|\r|\n")
 
 
@@ -99,78 +102,74 @@ class _Filler:
         return self._fonts.width(text, self._font) <= self._width
 
     def _put(self, text: str, last: bool) -> bool:
-        """Whether there was room for another line; one of nothing but blanks needs none."""
+        """Whether there was room for another line."""
         if len(self.lines) >= self._most:
-            lost = bool(text.strip(" "))
-            self.whole = self.whole and not lost
-            return not lost
+            return False
         self.lines.append(Line(text, last))
         return True
 
     def _fitting(self, text: str, start: int) -> int:
         """How many characters of a text, from `start` on, fit into a line."""
         # First a part that is long enough, then halving: texts can be far longer than their line.
-        least, most, length = 0, 16, len(text) - start
+        least, most, length = 0, 16, min(len(text) - start, _MOST_CHARACTERS)
         while most < length and self._fits(text[start : start + most]):
             least, most = most, 2 * most
         if most >= length:
-            if self._fits(text[start:]):
-                return length
+            if self._fits(text[start : start + length]):
+                return length if start + length == len(text) else _whole_characters(text, start, length)
             most = length
         while most - least > 1:
             middle = (least + most) // 2
             least, most = (middle, most) if self._fits(text[start : start + middle]) else (least, middle)
         return _whole_characters(text, start, least)
 
-    def _cut(self, text: str) -> str | None:
-        """Put as many lines of a text as it fills, and return what begins the next; None: no room."""
+    def fill(self, text: str, how: Literal["wrap", "chop"]) -> None:
+        """Fill lines with paragraphs."""
+        paragraphs = _BREAK.split(text)
+        for number, paragraph in enumerate(paragraphs):
+            left = self._paragraph(paragraph, how)
+            if left is not None:
+                # Blanks and empty lines are not missed.
+                self.whole = not any(one.strip(" ") for one in (left, *paragraphs[number + 1 :]))
+                return
+
+    def _paragraph(self, text: str, how: Literal["wrap", "chop"]) -> str | None:
+        """Fill lines with one paragraph; returns what finds no room, None for nothing."""
         start = 0
         while True:
             taken = self._fitting(text, start)
             if start + taken == len(text):
+                return None if self._put(text[start:], True) else text[start:]
+            end = _last_break(text, start, start + taken) if how == "wrap" else None
+            if end is not None:
+                line = text[start:end].rstrip(" ")
+                while end < len(text) and text[end] == " ":
+                    end += 1
+            elif taken:
+                end = start + taken
+                line = text[start:end]
+            else:
+                # Not even one character fits into the box.
                 return text[start:]
-            # Not even one character fits into the box.
-            if not taken:
-                self.whole = False
+            if not self._put(line, end == len(text)):
+                return text[start:]
+            if end == len(text):
                 return None
-            if not self._put(text[start : start + taken], False):
-                return None
-            start += taken
+            start = end
 
-    def chop(self, text: str) -> None:
-        """Fill lines with paragraphs, cutting where a line is full."""
-        for paragraph in _BREAK.split(text):
-            rest = self._cut(paragraph)
-            if rest is None or not self._put(rest, True):
-                return
 
-    def wrap(self, text: str) -> None:
-        """Fill lines with paragraphs, breaking between words."""
-        for paragraph in _BREAK.split(text):
-            if not self._wrap_one(paragraph):
-                return
-
-    def _wrap_one(self, paragraph: str) -> bool:
-        line = ""
-        for found in _TOKEN.finditer(paragraph):
-            token = found[0]
-            # Blanks may hang over the edge: they vanish if the line is broken here.
-            if token[0] == " " or self._fits(line + token):
-                line += token
-                continue
-            if line.strip(" "):
-                if not self._put(line.rstrip(" "), False):
-                    return False
-                line = ""
-            rest = self._cut(line + token)
-            if rest is None:
-                return False
-            line = rest
-        if not self._fits(line):
-            line = line.rstrip(" ")
-            # Nothing but blanks, more of them than fit.
-            line = line if self._fits(line) else ""
-        return self._put(line, True)
+def _last_break(text: str, start: int, most: int) -> int | None:
+    """The last place, up to `most`, at which a line that begins at `start` may end; None for none."""
+    for place in range(most, start, -1):
+        before, after = text[place - 1], text[place : place + 1]
+        if after == " " or before == " ":
+            # Blanks alone are no line: they belong to the word behind them.
+            return place if text[start:place].strip(" ") else None
+        # Behind a sign within a word, and behind all of several: not `-5`, not between two dashes.
+        joins = before in _JOINING and after not in _JOINING
+        if joins and place - 1 > start and text[place - 2] != " ":
+            return place
+    return None
 
 
 def _whole_characters(text: str, start: int, count: int) -> int:
@@ -203,10 +202,7 @@ def lines_of(
         The lines, and whether they hold all of the text.
     """
     filler = _Filler(fonts, font, width, most)
-    if how == "wrap":
-        filler.wrap(text)
-    else:
-        filler.chop(text)
+    filler.fill(text, how)
     return filler.lines, filler.whole
 
 
@@ -224,6 +220,7 @@ def block_of(
     num, den = _pitch(font, tall, alignment.rows_per_inch)
     # The most lines whose last begins, rounded down, no later than its height above the end.
     most = 1 + ((height - tall + 1) * den - 1) // num if height >= tall else 0
+    most = min(most, _MOST_LINES)
     lines, whole = lines_of(text, how, fonts, font, width, most)
     if not lines:
         return Block((), whole)
