@@ -143,7 +143,7 @@ class PrintMedia:
             self._show(self._kept.place)
         await self._movements.settle()
         if status.media == "entering":
-            self._await_taking()
+            self.await_taking()
 
     async def settle(self) -> None:
         """Settle what a crash left open, if the device answers already."""
@@ -180,7 +180,7 @@ class PrintMedia:
             self.service.nursery.start_soon(self._keep_quietly, "present")
         elif isinstance(event, messages.MediaPresentedUnsolicitedEvent):
             self.service.nursery.start_soon(self._keep_quietly, "entering")
-            self._await_taking()
+            self.await_taking()
         return False
 
     async def _keep_quietly(self, place: str) -> None:
@@ -350,7 +350,7 @@ class PrintMedia:
                 if not presented.told:
                     command.send(messages.MediaPresentedEvent(wad_index=1, total_wads=1))
                 self._release()
-                self._await_taking()
+                self.await_taking()
             self._release()
 
     def _after(self, actions: tuple[MediaAction, ...]) -> str:
@@ -418,13 +418,13 @@ class PrintMedia:
                 self.service.broadcast(messages.MediaDetectedEvent(position=position))
             self._release()
             if result.failure is None and place == "entering":
-                self._await_taking()
+                self.await_taking()
         return result
 
     # What nobody takes.
 
-    def _await_taking(self) -> None:
-        """Retract what nobody takes in time, unless the device does that on its own."""
+    def await_taking(self) -> None:
+        """Retract what waits in the slot and nobody takes in time, unless the device does that on its own."""
         device = self.device
         if (
             device.auto_retract_period

@@ -331,6 +331,7 @@ class PrinterState(Interface[devices.Printer]):
         started = printed.pages or printed.length or printed.failure is None
         if printed.at is not None or started:
             await self.media.is_at(printed.at or "present")
+            self.media.await_taking()
         failure = printed.failure
         if failure is None:
             return
