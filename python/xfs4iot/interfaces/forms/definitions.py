@@ -6,14 +6,18 @@ another device can read them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
+
+import msgspec
 
 from xfs4iot.ledger import Document
 from xfs4iot.protocol import errors, wire
+from xfs4iot.protocol.json_path import located
 from xfs4iot.protocol.message import Message
 from xfs4iot.server.service import Service
 
-__all__ = ["Definitions", "converted"]
+__all__ = ["Definitions", "converted", "definition_of"]
 
 _Kind = TypeVar("_Kind", bound=Message)
 _Other = TypeVar("_Other", bound=Message)
@@ -25,6 +29,24 @@ _MOST_BYTES = 32 * 1024 * 1024
 def converted(definition: Message, kind: type[_Other]) -> _Other:
     """A definition as another message class of the same shape: what is set as what is queried."""
     return wire.decode(kind, wire.encode(definition))
+
+
+def definition_of(content: Mapping[str, Any], kind: type[_Other], error_code: str) -> _Other:
+    """A definition that was read from text.
+
+    Args:
+        content: as the newest version has it on the wire.
+        kind: its message class.
+        error_code: if it is none.
+
+    Raises:
+        CommandError: a value is not what the standard has.
+    """
+    try:
+        return msgspec.convert(content, kind)
+    except msgspec.ValidationError as wrong:
+        text, path = located(wrong)
+        raise errors.CommandError(error_code, f"{path}: {text}") from None
 
 
 class Definitions(Generic[_Kind]):

@@ -6,7 +6,6 @@ in a FieldErrorEvent before the command ends with it; what was cut, in a FieldWa
 
 from __future__ import annotations
 
-import re
 from typing import Any, cast
 
 import trio
@@ -17,7 +16,7 @@ from xfs4iot.interfaces.forms.device_fonts import DeviceFonts
 from xfs4iot.interfaces.forms.form_pages import FormPages, Placement, Sheet
 from xfs4iot.interfaces.forms.printer_forms import FormField, ReadyForm, field_misfit, named
 from xfs4iot.interfaces.forms.printer_state import PrinterState
-from xfs4iot.interfaces.forms.printer_values import FieldFailure, described, values_of
+from xfs4iot.interfaces.forms.printer_values import FieldFailure, described, target_of, values_of
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.command_events.printer import PrintFormEvents, ReadFormEvents
 from xfs4iot.protocol.exact import Mismatch
@@ -28,7 +27,6 @@ __all__ = ["form_read", "laid_out"]
 
 _FIELDS_AT_ONCE = 50
 """Fields laid out before others of the service get their turn."""
-_ELEMENT = re.compile(r"(?P<name>.*)\[(?P<index>[0-9]{1,9})\]", re.DOTALL)
 
 
 async def laid_out(
@@ -112,18 +110,12 @@ async def form_read(
         raise errors.CommandError(wrong.code, described(name, wrong)) from None
     places = _places(on, form, request.media_name, wanted)
     await on.media_in(command, form.definition.user_prompt)
-    with trio.CancelScope(shield=True):
-        try:
-            values = await on.ask(
-                devices.Printer.read_form,
-                tuple(place for _, _, place in places),
-                command,
-                moving=True,
-                believe=lambda read: _as_many(read, len(places)),
-            )
-        except errors.CommandError as fault:
-            on.show_failure(fault)
-            raise
+    values = await on.ask_whole(
+        devices.Printer.read_form,
+        tuple(place for _, _, place in places),
+        command,
+        believe=lambda read: _as_many(read, len(places)),
+    )
     found: dict[str, str | list[str]] = {}
     for (key, is_list, place), value in zip(places, values, strict=True):
         if value is None:
@@ -156,7 +148,7 @@ def _wanted(
     else:
         if len(set(names)) != len(names):
             raise errors.CommandError("fieldSpecFailure", "$.fieldNames: a field stands there twice")
-        found = [(key, *_named_field(form, key)) for key in names]
+        found = [(key, *target_of(form, key)) for key in names]
     for key, field, _ in found:
         if field.access == "write":
             raise FieldFailure(key, "notRead", "the field can only be printed")
@@ -166,20 +158,6 @@ def _wanted(
                 f"field {named(key)}: the device does not read fields of type {field.kind}",
             )
     return found
-
-
-def _named_field(form: ReadyForm, key: str) -> tuple[FormField, int | None]:
-    if key in form.fields:
-        return form.fields[key], None
-    match = _ELEMENT.fullmatch(key)
-    if match is None and ("[" in key or "]" in key):
-        raise FieldFailure(
-            key, "notFound", "write a field as name, or one of its elements as name[0]", "fieldSpecFailure"
-        )
-    field = form.fields.get(match["name"]) if match is not None else None
-    if match is None or field is None or int(match["index"]) >= len(field.places) or not field.indexed:
-        raise FieldFailure(key, "notFound", "the form has no such field; see Printer.GetQueryForm")
-    return field, int(match["index"])
 
 
 def _places(

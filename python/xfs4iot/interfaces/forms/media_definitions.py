@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-import msgspec
-
 from xfs4iot import devices
 from xfs4iot.devices import Paper
 from xfs4iot.interfaces.forms.form_pages import Sheet
 from xfs4iot.interfaces.forms.print_geometry import Box, Grid
 from xfs4iot.protocol import errors
-from xfs4iot.protocol.json_path import located
 from xfs4iot.protocol.messages import printer as messages
 
-__all__ = ["Media", "media_misfit", "media_of", "require_whole_media", "sheet_of", "sheet_of_paper"]
+__all__ = ["Media", "media_misfit", "require_whole_media", "sheet_of", "sheet_of_paper"]
 
 Media = messages.SetMediaMedia
 
 _LONGEST = 100_000_000
 """µm; no medium is larger than 100 m."""
-
-
-def media_of(content: Mapping[str, Any]) -> Media:
-    """A medium that was read from text.
-
-    Raises:
-        CommandError: `mediaInvalid`, a value is not what the standard has.
-    """
-    try:
-        return msgspec.convert(content, Media)
-    except msgspec.ValidationError as wrong:
-        text, path = located(wrong)
-        raise errors.CommandError("mediaInvalid", f"{path}: {text}") from None
 
 
 def require_whole_media(media: Media) -> None:

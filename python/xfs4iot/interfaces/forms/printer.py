@@ -21,11 +21,11 @@ from xfs4iot.devices import ImageWanted, implements
 from xfs4iot.interfaces.checks import device_ready, given
 from xfs4iot.interfaces.forms import printer_checks as checks
 from xfs4iot.interfaces.forms import printer_language
-from xfs4iot.interfaces.forms.definitions import converted
+from xfs4iot.interfaces.forms.definitions import converted, definition_of
 from xfs4iot.interfaces.forms.form_printing import form_read, laid_out
-from xfs4iot.interfaces.forms.media_definitions import Media, media_of
+from xfs4iot.interfaces.forms.media_definitions import Media
 from xfs4iot.interfaces.forms.print_geometry import Grid
-from xfs4iot.interfaces.forms.printer_forms import Form, fields_of, form_of
+from xfs4iot.interfaces.forms.printer_forms import Form, fields_of
 from xfs4iot.interfaces.forms.printer_state import PrinterState, actions_of
 from xfs4iot.interfaces.forms.tokens import DefinitionError
 from xfs4iot.protocol import errors
@@ -165,10 +165,11 @@ class Printer(PrinterState):
         kept: Any
         definition: Form | Media
         if found.kind == "XFSFORM":
-            kept, definition = self.forms, form_of(found.content)
+            kept, definition = self.forms, definition_of(found.content, Form, "formInvalid")
             checks.require_printable(definition, self.device)
         else:
-            kept, definition = self.media_definitions, media_of(found.content)
+            kept = self.media_definitions
+            definition = definition_of(found.content, Media, "mediaInvalid")
             checks.require_fit(definition, self.device)
         if found.name in kept and not request.overwrite:
             raise errors.CommandError(
@@ -258,14 +259,9 @@ class Printer(PrinterState):
         answers = request.input_data == "yes"
         async with self.media.turn:
             await self.flush(command)
-            with trio.CancelScope(shield=True):
-                try:
-                    answer = await self.ask(
-                        devices.Printer.print_raw, cast(bytes, request.data), answers, command, moving=True
-                    )
-                except errors.CommandError as fault:
-                    self.show_failure(fault, self.source_for(None, None))
-                    raise
+            answer = await self.ask_whole(
+                devices.Printer.print_raw, cast(bytes, request.data), answers, command
+            )
         return messages.PrintRawCompletion(data=answer if answers else None)
 
     @handles(
@@ -306,13 +302,13 @@ class Printer(PrinterState):
             if source is None:
                 await self.media_in(command)
             with trio.CancelScope(shield=True):
-                printed = await self.ask(
+                printed = await self.ask_whole(
                     devices.Printer.print_native,
                     cast(bytes, request.data),
                     source,
                     actions,
                     command,
-                    moving=True,
+                    source=source,
                     believe=self.possible_for(command, {}),
                 )
                 await self.was_printed(printed, source, None, {})
@@ -384,12 +380,7 @@ class Printer(PrinterState):
                 wanted[f"passportDataGroup{number}"] = None
         async with self.media.turn:
             await self.media_in(command)
-            with trio.CancelScope(shield=True):
-                try:
-                    read = await self.ask(devices.Printer.read_image, wanted, command, moving=True)
-                except errors.CommandError as fault:
-                    self.show_failure(fault)
-                    raise
+            read = await self.ask_whole(devices.Printer.read_image, wanted, command)
         images = messages.ReadImageCompletionImages()
         for field in msgspec.structs.fields(images):
             if field.encode_name in wanted:
@@ -410,12 +401,7 @@ class Printer(PrinterState):
         """`Printer.MediaExtents` 3.0: in the client's unit, a direction that is not measured left out."""
         async with self.media.turn:
             await self.media_in(command)
-            with trio.CancelScope(shield=True):
-                try:
-                    width, height = await self.ask(devices.Printer.media_extents, moving=True)
-                except errors.CommandError as fault:
-                    self.show_failure(fault)
-                    raise
+            width, height = await self.ask_whole(devices.Printer.media_extents)
         grid = Grid(cast(messages.Unit, request.unit), self.device)
         return messages.MediaExtentsCompletion(
             x=None if width is None else grid.units_x(width) or None,
@@ -475,11 +461,7 @@ class Printer(PrinterState):
         source = cast(str, self.source_for(request.paper_source if request is not None else None, None))
         async with self.media.turn:
             with trio.CancelScope(shield=True):
-                try:
-                    await self.ask(devices.Printer.dispense_paper, source, command, moving=True)
-                except errors.CommandError as fault:
-                    self.show_failure(fault, source)
-                    raise
+                await self.ask_whole(devices.Printer.dispense_paper, source, command, source=source)
                 self.drawn_from = source
                 await self.media.is_at("present")
 
@@ -540,17 +522,9 @@ class Printer(PrinterState):
     async def control_passbook(self, request: messages.ControlPassbook, command: Command) -> None:
         """`Printer.ControlPassbook` 2.0: one page if no number is given."""
         async with self.media.turn:
-            with trio.CancelScope(shield=True):
-                try:
-                    await self.ask(
-                        devices.Printer.control_passbook,
-                        cast(Any, request.action),
-                        request.count or 1,
-                        moving=True,
-                    )
-                except errors.CommandError as fault:
-                    self.show_failure(fault)
-                    raise
+            await self.ask_whole(
+                devices.Printer.control_passbook, cast(Any, request.action), request.count or 1
+            )
 
     # Settings and supplies.
 

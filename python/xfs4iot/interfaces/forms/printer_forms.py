@@ -23,7 +23,6 @@ from xfs4iot.devices import PrintColor, PrintFont, PrintRotation, PrintStyle
 from xfs4iot.interfaces.forms.definitions import converted
 from xfs4iot.interfaces.forms.print_geometry import Box, Grid
 from xfs4iot.protocol import errors
-from xfs4iot.protocol.json_path import located
 from xfs4iot.protocol.messages import printer as messages
 
 __all__ = [
@@ -35,7 +34,6 @@ __all__ = [
     "color_of",
     "field_misfit",
     "fields_of",
-    "form_of",
     "initial_of",
     "named",
     "ready",
@@ -152,19 +150,6 @@ class ReadyForm:
     frames: tuple[FormFrame, ...]
     pages: int
     misfit: tuple[str | None, str] | None = field(compare=False)
-
-
-def form_of(content: Mapping[str, Any]) -> Form:
-    """A form that was read from text.
-
-    Raises:
-        CommandError: `formInvalid`, a value is not what the standard has.
-    """
-    try:
-        return msgspec.convert(content, Form)
-    except msgspec.ValidationError as wrong:
-        text, path = located(wrong)
-        raise errors.CommandError("formInvalid", f"{path}: {text}") from None
 
 
 def named(name: str) -> str:

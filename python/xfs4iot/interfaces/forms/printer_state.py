@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
 
 import trio
 
@@ -26,6 +26,8 @@ from xfs4iot.server.results import require_defined
 from xfs4iot.server.service import Service
 
 __all__ = ["PrinterState", "actions_of"]
+
+_Result = TypeVar("_Result")
 
 _ORDER: tuple[tuple[str, MediaAction], ...] = (
     ("alarm", "alarm"),
@@ -225,13 +227,36 @@ class PrinterState(Interface[devices.Printer]):
             await self.media.is_at(place)
         return place == "present"
 
+    async def ask_whole(
+        self,
+        operation: Callable[..., Awaitable[_Result]],
+        *arguments: Any,
+        source: str | None = None,
+        believe: Callable[[_Result], None] | None = None,
+        rename: Mapping[str, str] | None = None,
+    ) -> _Result:
+        """Let the device do something with the medium, without interruption; its failures are shown.
+
+        Args:
+            source: that paper is drawn from; None: of what is there already.
+        """
+        try:
+            with trio.CancelScope(shield=True):
+                result = await self.service.operations.ask(
+                    operation, *arguments, moving=True, believe=believe, rename=rename
+                )
+        except errors.XfsError as fault:
+            self.show_failure(fault, source)
+            raise
+        return result
+
     def show_failure(self, failure: errors.XfsError | None, source: str | None = None) -> None:
         """Let the status say what a failure tells, where the device class has not."""
         code = failure.error_code if isinstance(failure, errors.CommandError) else ""
         status = self.device.status.printer
         if code == "mediaJammed" and status.media not in (None, "jammed"):
             self.device.media_at("jammed")
-        elif code in _PAPER_FAILURES and source is not None and source in self.device.paper_sources:
+        elif code in _PAPER_FAILURES and (source := source or self.drawn_from or self.source_for(None, None)):
             paper = status.paper.to_plain() if status.paper is not None else {}
             if paper.get(source) != _PAPER_FAILURES[code]:
                 self.device.paper_is(source, _PAPER_FAILURES[code])
@@ -286,18 +311,14 @@ class PrinterState(Interface[devices.Printer]):
         job = PrintJob(job.pages, source, job.resolution, job.media_name, job.media_type, job.skew)
         rename = {} if command.name == "Printer.PrintForm" else _PRINT_CODES
         with trio.CancelScope(shield=True):
-            try:
-                printed = await self.service.operations.ask(
-                    devices.Printer.print_pages,
-                    job,
-                    command,
-                    moving=True,
-                    rename=rename,
-                    believe=self.possible_for(command, rename),
-                )
-            except errors.XfsError as fault:
-                self.show_failure(fault, source or self.source_for(None, None))
-                raise
+            printed = await self.ask_whole(
+                devices.Printer.print_pages,
+                job,
+                command,
+                source=source,
+                believe=self.possible_for(command, rename),
+                rename=rename,
+            )
             # From here on some of it is on paper: it must not be printed again.
             self.buffer.clear()
             self.drawn_from = source or self.drawn_from
@@ -335,7 +356,7 @@ class PrinterState(Interface[devices.Printer]):
         failure = printed.failure
         if failure is None:
             return
-        self.show_failure(failure, source or self.source_for(None, None))
+        self.show_failure(failure, source)
         failure = _renamed(failure, rename)
         if isinstance(failure, errors.CommandError):
             failure = errors.CommandError(

@@ -19,7 +19,7 @@ from typing import Literal
 
 from xfs4iot.interfaces.forms.printer_forms import FormField, ReadyForm, initial_of, named
 
-__all__ = ["Failure", "FieldFailure", "Value", "described", "values_of"]
+__all__ = ["Failure", "FieldFailure", "Value", "described", "target_of", "values_of"]
 
 Failure = Literal[
     "required", "staticOverwrite", "overflow", "notFound", "notRead", "notWrite", "hwerror", "graphic"
@@ -54,8 +54,8 @@ def values_of(form: ReadyForm, given: Mapping[str, str | list[str]] | None) -> d
         name: [None] * len(one.places) for name, one in form.fields.items() if one.access != "read"
     }
     for key, value in (given or {}).items():
-        name, index = _target(form, key)
-        field = form.fields[name]
+        field, index = target_of(form, key)
+        name = field.name
         if field.access == "read":
             raise FieldFailure(name, "notWrite", "the field can only be read")
         if field.class_ == "static":
@@ -67,34 +67,35 @@ def values_of(form: ReadyForm, given: Mapping[str, str | list[str]] | None) -> d
     return found
 
 
-def _target(form: ReadyForm, key: str) -> tuple[str, int | None]:
-    """The field, and the element, that a key names."""
+def target_of(form: ReadyForm, key: str) -> tuple[FormField, int | None]:
+    """The field that a key names, and the element of it; None for all.
+
+    Raises:
+        FieldFailure: there is none.
+    """
     # A name may have brackets of its own.
     if key in form.fields:
-        return key, None
+        return form.fields[key], None
     match = _ELEMENT.fullmatch(key)
-    if match is None:
-        if "[" in key or "]" in key:
-            raise FieldFailure(
-                key,
-                "notFound",
-                "write a field as name, or one of its elements as name[0]",
-                "fieldSpecFailure",
-            )
+    if match is None and ("[" in key or "]" in key):
+        raise FieldFailure(
+            key, "notFound", "write a field as name, or one of its elements as name[0]", "fieldSpecFailure"
+        )
+    field = form.fields.get(match["name"]) if match is not None else None
+    if match is None or field is None:
         raise FieldFailure(key, "notFound", "the form has no such field; see Printer.GetQueryForm")
-    if match["name"] not in form.fields:
-        raise FieldFailure(key, "notFound", "the form has no such field; see Printer.GetQueryForm")
-    return match["name"], int(match["index"])
+    if not field.indexed:
+        raise FieldFailure(key, "notFound", "the field is not repeated; give its name alone")
+    index, count = int(match["index"]), len(field.places)
+    if index >= count:
+        raise FieldFailure(key, "notFound", f"the field has elements 0 to {count - 1}")
+    return field, index
 
 
 def _elements(field: FormField, index: int | None, value: str | list[str]) -> list[tuple[int, str]]:
     """The elements that a value is for."""
     count = len(field.places)
     if index is not None:
-        if not field.indexed:
-            raise FieldFailure(field.name, "notFound", "the field is not repeated; give its name alone")
-        if index >= count:
-            raise FieldFailure(field.name, "notFound", f"the field has elements 0 to {count - 1}")
         if isinstance(value, list):
             raise FieldFailure(field.name, "notFound", "an element takes one value, not a list")
         return [(index, value)]

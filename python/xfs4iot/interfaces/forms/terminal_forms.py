@@ -14,10 +14,9 @@ import msgspec
 
 from xfs4iot.interfaces.forms.screen import columns, graphemes
 from xfs4iot.protocol import errors
-from xfs4iot.protocol.json_path import located
 from xfs4iot.protocol.messages import text_terminal as messages
 
-__all__ = ["Field", "Form", "box_of", "form_of", "lines_of", "require_whole", "size_of", "sound"]
+__all__ = ["Field", "Form", "box_of", "lines_of", "require_whole", "size_of", "sound"]
 
 Field = messages.SetFormFormFields
 Form = messages.SetFormForm
@@ -43,19 +42,6 @@ def box_of(field: Field) -> tuple[int, int, int, int]:
     """Column, row, width and height of a field of a whole form."""
     place, size = cast(messages.Position, field.position), cast(messages.Size, field.size)
     return cast(int, place.x), cast(int, place.y), cast(int, size.width), size.height or 1
-
-
-def form_of(content: Mapping[str, Any]) -> Form:
-    """A form that was read from text.
-
-    Raises:
-        CommandError: `formInvalid`, a value is not what the standard has.
-    """
-    try:
-        return msgspec.convert(content, Form)
-    except msgspec.ValidationError as wrong:
-        text, path = located(wrong)
-        raise errors.CommandError("formInvalid", f"{path}: {text}") from None
 
 
 def require_whole(form: Form) -> None:

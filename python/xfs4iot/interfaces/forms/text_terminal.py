@@ -26,11 +26,11 @@ from xfs4iot import devices
 from xfs4iot.devices import CellAttributes
 from xfs4iot.interfaces.checks import device_ready, given
 from xfs4iot.interfaces.forms import terminal_language
-from xfs4iot.interfaces.forms.definitions import Definitions, converted
+from xfs4iot.interfaces.forms.definitions import Definitions, converted, definition_of
 from xfs4iot.interfaces.forms.screen import Screen, columns, graphemes
 from xfs4iot.interfaces.forms.terminal_entry import Entry
 from xfs4iot.interfaces.forms.terminal_form_work import FormReading, form_written
-from xfs4iot.interfaces.forms.terminal_forms import Form, form_of, require_whole, size_of, sound
+from xfs4iot.interfaces.forms.terminal_forms import Form, require_whole, size_of, sound
 from xfs4iot.interfaces.forms.terminal_keys import ActiveKeys, of_device, typed_on_the_wire
 from xfs4iot.interfaces.forms.tokens import DefinitionError
 from xfs4iot.protocol import errors, exact
@@ -553,7 +553,7 @@ class TextTerminal(Interface[devices.TextTerminal]):
             found = await trio.to_thread.run_sync(terminal_language.read_definition, request.definition)
         except DefinitionError as wrong:
             raise errors.CommandError("formInvalid", f"$.definition: {wrong}") from None
-        form = sound(form_of(found.content), self.device.shows_graphics)
+        form = sound(definition_of(found.content, Form, "formInvalid"), self.device.shows_graphics)
         if found.name in self.forms and not request.overwrite:
             raise errors.CommandError(
                 "definitionExists", "there is a form of this name already; say overwrite to replace it"
