@@ -12,8 +12,9 @@ from xfs4iot import devices
 from xfs4iot.devices import PrintFont, PrintPage
 from xfs4iot.interfaces.forms.form_pages import FormPages, Placement
 from xfs4iot.interfaces.forms.media_definitions import sheet_of_paper
-from xfs4iot.interfaces.forms.printer_forms import ReadyForm, ready
+from xfs4iot.interfaces.forms.printer_forms import ready
 from xfs4iot.interfaces.forms.printer_values import values_of
+from xfs4iot.interfaces.forms.ready_form import ReadyForm
 from xfs4iot.protocol import wire
 from xfs4iot.protocol.messages import printer as messages
 

@@ -30,8 +30,8 @@ from xfs4iot.devices import (
 )
 from xfs4iot.interfaces.forms.barcode_values import barcode_value, symbology_of
 from xfs4iot.interfaces.forms.print_geometry import Box
-from xfs4iot.interfaces.forms.printer_forms import FormField, FormFrame, ReadyForm, color_of
 from xfs4iot.interfaces.forms.printer_values import FieldFailure, Value
+from xfs4iot.interfaces.forms.ready_form import FormField, FormFrame, ReadyForm, color_of
 from xfs4iot.interfaces.forms.text_layout import Alignment, Block, Fonts, block_of, direction_of
 from xfs4iot.protocol import errors
 

@@ -13,10 +13,12 @@ import trio
 from xfs4iot import devices
 from xfs4iot.devices import PrintJob, ReadWanted
 from xfs4iot.interfaces.forms.device_fonts import DeviceFonts
+from xfs4iot.interfaces.forms.form_fit import field_misfit
 from xfs4iot.interfaces.forms.form_pages import FormPages, Placement, Sheet
-from xfs4iot.interfaces.forms.printer_forms import FormField, ReadyForm, field_misfit, named
+from xfs4iot.interfaces.forms.printer_forms import named
 from xfs4iot.interfaces.forms.printer_state import PrinterState
 from xfs4iot.interfaces.forms.printer_values import FieldFailure, described, target_of, values_of
+from xfs4iot.interfaces.forms.ready_form import FormField, ReadyForm
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.command_events.printer import PrintFormEvents, ReadFormEvents
 from xfs4iot.protocol.exact import Mismatch

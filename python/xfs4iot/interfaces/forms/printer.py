@@ -25,8 +25,9 @@ from xfs4iot.interfaces.forms.definitions import converted, definition_of
 from xfs4iot.interfaces.forms.form_printing import form_read, laid_out
 from xfs4iot.interfaces.forms.media_definitions import Media
 from xfs4iot.interfaces.forms.print_geometry import Grid
-from xfs4iot.interfaces.forms.printer_forms import Form, fields_of
+from xfs4iot.interfaces.forms.printer_forms import fields_of
 from xfs4iot.interfaces.forms.printer_state import PrinterState, actions_of
+from xfs4iot.interfaces.forms.ready_form import Form
 from xfs4iot.interfaces.forms.tokens import DefinitionError
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.command_events.printer import (

@@ -10,39 +10,21 @@ the whole form. Frames that belong to a field take its place.
 
 from __future__ import annotations
 
-import base64
-import binascii
+import dataclasses
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-import msgspec
-
 from xfs4iot import devices
-from xfs4iot.devices import PrintColor, PrintFont, PrintRotation, PrintStyle
+from xfs4iot.devices import PrintFont, PrintRotation, PrintStyle
 from xfs4iot.interfaces.forms.definitions import converted
-from xfs4iot.interfaces.forms.print_geometry import Box, Grid
+from xfs4iot.interfaces.forms.form_fit import form_misfit
+from xfs4iot.interfaces.forms.print_geometry import Grid
+from xfs4iot.interfaces.forms.ready_form import Field, Form, FormField, FormFrame, Frame, ReadyForm, color_of
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import printer as messages
 
-__all__ = [
-    "Field",
-    "Form",
-    "FormField",
-    "FormFrame",
-    "ReadyForm",
-    "color_of",
-    "field_misfit",
-    "fields_of",
-    "initial_of",
-    "named",
-    "ready",
-    "require_whole",
-]
-
-Form = messages.SetFormForm
-Field = messages.SetFormFormFields
-Frame = messages.SetFormFormFrames
+__all__ = ["fields_of", "named", "ready", "require_whole"]
 
 _MOST_PAGES = 100
 _MOST_ELEMENTS = 10_000
@@ -51,15 +33,6 @@ _LONGEST = 100_000_000
 """µm; no form is longer than 100 m."""
 _WIDEST = 2_000_000
 """µm; no form is wider than 2 m."""
-_COLORS: Mapping[str, PrintColor] = {
-    "black": (0, 0, 0),
-    "white": (255, 255, 255),
-    "gray": (128, 128, 128),
-    "red": (255, 0, 0),
-    "blue": (0, 0, 255),
-    "green": (0, 128, 0),
-    "yellow": (255, 255, 0),
-}
 _TIMES: Mapping[str | None, Literal[1, 2, 3, 4]] = {"double": 2, "triple": 3, "quadruple": 4}
 _TURNS: Mapping[str | None, PrintRotation] = {"ninety": 90, "upsideDown": 180, "twoSeventy": 270}
 
@@ -68,103 +41,9 @@ class _Wrong(Exception):
     """What is wrong with a form; the text says where."""
 
 
-@dataclass(frozen=True)
-class FormField:
-    """A field with everything worked out.
-
-    Attributes:
-        name: of the field.
-        definition: as it was set.
-        kind: of the field.
-        places: where each of its elements is, in the form; one that is not repeated has one. Of a field
-            that follows another, y counts from where that ends.
-        pages: from 0; several for heads and feet.
-        side: of the medium.
-        font, color, rotation: of what is printed.
-        indexed: whether it is repeated, so that values name an element.
-    """
-
-    name: str
-    definition: Field
-    kind: str
-    places: tuple[Box, ...]
-    pages: tuple[int, ...]
-    side: Literal["front", "back"]
-    font: PrintFont
-    color: PrintColor
-    rotation: PrintRotation
-    indexed: bool
-
-    @property
-    def class_(self) -> str:
-        return self.definition.class_ or "optional"
-
-    @property
-    def access(self) -> str:
-        return self.definition.access or "write"
-
-
-@dataclass(frozen=True)
-class FormFrame:
-    """A frame with everything worked out.
-
-    Attributes:
-        name: of the frame.
-        definition: as it was set.
-        places: where it is drawn, in the form.
-        pages: from 0.
-        side: of the medium.
-        framed: the field that it belongs to.
-    """
-
-    name: str
-    definition: Frame
-    places: tuple[Box, ...]
-    pages: tuple[int, ...]
-    side: Literal["front", "back"]
-    framed: str | None
-
-
-@dataclass(frozen=True)
-class ReadyForm:
-    """A form with everything worked out.
-
-    Attributes:
-        definition: as it was set.
-        grid: its units.
-        width, height: of the form, in µm.
-        landscape: whether its x runs along the medium.
-        fields: by name, in the order in which they are printed.
-        frames: in the order in which they are drawn.
-        pages: how many there are.
-        misfit: the first field that the device cannot print, and why; the name is None where it is the
-            form as a whole.
-    """
-
-    definition: Form
-    grid: Grid
-    width: int
-    height: int
-    landscape: bool
-    fields: Mapping[str, FormField]
-    frames: tuple[FormFrame, ...]
-    pages: int
-    misfit: tuple[str | None, str] | None = field(compare=False)
-
-
 def named(name: str) -> str:
     """A client's name as error texts show it: not too long, and all of it printable."""
     return "".join(one if one.isprintable() else "?" for one in name[:100])
-
-
-def color_of(color: str | None) -> PrintColor:
-    """A colour as the standard writes it, as red, green and blue."""
-    if color is None:
-        return 0, 0, 0
-    if color in _COLORS:
-        return _COLORS[color]
-    red, green, blue = (min(int(one or 0), 255) for one in color.split(","))
-    return red, green, blue
 
 
 def require_whole(form: Form) -> None:
@@ -197,7 +76,8 @@ def ready(form: Form, device: devices.Printer) -> ReadyForm:
         CommandError: `formInvalid`, it contradicts itself; says where.
     """
     try:
-        return _Preparing(form, device).form()
+        found = _Preparing(form, device).form()
+        return dataclasses.replace(found, misfit=form_misfit(found, device))
     except _Wrong as wrong:
         raise errors.CommandError("formInvalid", str(wrong)) from None
 
@@ -219,7 +99,7 @@ class _Preparing:
     """Makes one form ready."""
 
     def __init__(self, form: Form, device: devices.Printer) -> None:
-        self._form, self._device = form, device
+        self._form = form
         size = cast(messages.Size, form.size)
         self._width, self._height = cast(int, size.width), cast(int, size.height)
         self._grid = Grid(cast(messages.Unit, form.unit), device, form.cpi, form.lpi)
@@ -251,7 +131,6 @@ class _Preparing:
             fields=fields,
             frames=drawn,
             pages=pages,
-            misfit=self._misfit(fields, drawn, pages),
         )
 
     def _parts(self, what: str) -> Iterator[_Part]:
@@ -442,126 +321,8 @@ class _Preparing:
             ),
         )
 
-    # What the device cannot print.
-
-    def _misfit(
-        self, fields: Mapping[str, FormField], frames: tuple[FormFrame, ...], pages: int
-    ) -> tuple[str | None, str] | None:
-        device, form = self._device, self._form
-        if device.row_column_only and not self._grid.in_cells:
-            return None, "the device prints forms in rows and columns only; use the base rowColumn"
-        if (form.orientation or "portrait") not in device.orientations:
-            return None, f"the device does not print {form.orientation or 'portrait'} forms"
-        if pages > 1 and not device.multi_page:
-            return None, "the form has several pages, and the device prints single ones"
-        for name, one in fields.items():
-            if (why := field_misfit(one, device)) is not None:
-                return name, why
-        for frame in frames:
-            if frame.side == "back" and device.print_sides != "dual":
-                return frame.name, "the device does not print on the back"
-            for color in (frame.definition.color, frame.definition.fill_color):
-                if (why := _color_misfit(color, device)) is not None:
-                    return frame.name, why
-        return None
-
 
 def _page_number(text: str) -> int:
     """A page of a list; a number may have any length, and no page has so long a one."""
     digits = text.lstrip("0")
     return _MOST_PAGES if len(digits) > 3 else int(digits or "0")
-
-
-def field_misfit(one: FormField, device: devices.Printer) -> str | None:
-    """Why a device cannot print or read a field; None if it can."""
-    definition = one.definition
-    if one.side == "back" and device.print_sides != "dual":
-        return "the device does not print on the back"
-    if one.access != "read" and (why := _write_misfit(one, device)) is not None:
-        return why
-    if one.access != "write" and (why := _read_misfit(one, device)) is not None:
-        return why
-    if (why := _style_misfit(definition.style, device)) is not None:
-        return why
-    return _color_misfit(definition.color, device) or _font_misfit(one, device)
-
-
-def _write_misfit(one: FormField, device: devices.Printer) -> str | None:
-    if one.kind == "pagemark":
-        return "page marks are read, not printed"
-    if one.kind == "graphic":
-        if not device.graphics:
-            return "the device prints no graphics"
-        wanted = (one.definition.format or "").lower()
-        if wanted and wanted not in device.graphics:
-            return f"the device prints graphics of format {' and '.join(sorted(device.graphics))}"
-    elif one.kind == "barcode":
-        if not device.barcodes:
-            return "the device prints no barcodes"
-    elif one.kind not in device.writes:
-        return f"the device does not print fields of type {one.kind}"
-    coercivity = one.definition.coercivity
-    if one.kind == "msf" and coercivity is not None and coercivity not in device.coercivities:
-        return f"the device does not write with coercivity {coercivity}"
-    return None
-
-
-def _read_misfit(one: FormField, device: devices.Printer) -> str | None:
-    needs = {"text": "ocr", "pagemark": "pageMark"}.get(one.kind, one.kind)
-    if one.kind == "graphic":
-        return None if devices.implements(device, "read_image") else "the device reads no images"
-    return None if needs in device.reads else f"the device does not read fields of type {one.kind}"
-
-
-def _style_misfit(style: Any, device: devices.Printer) -> str | None:
-    if style is None or device.styles is None:
-        return None
-    plain = (None, False, "none", "single", "standard")
-    for told in msgspec.structs.fields(style):
-        value = getattr(style, told.name)
-        # `single` is a normal width, but a line for underline and strike.
-        set_ = value not in plain or (value == "single" and told.name in ("underline", "strike"))
-        if set_ and told.encode_name not in device.styles:
-            return f"the device does not print the style {told.encode_name}"
-    return None
-
-
-def _color_misfit(color: str | None, device: devices.Printer) -> str | None:
-    if color is None or device.colors is None or color in device.colors:
-        return None
-    return f"the device does not print the colour {color}"
-
-
-def _font_misfit(one: FormField, device: devices.Printer) -> str | None:
-    font = one.font
-    # A barcode's font says what kind of barcode it is.
-    if one.kind != "barcode" and font.name is not None and device.fonts is not None:
-        known = {name.casefold() for name in device.fonts}
-        if font.name.casefold() not in known:
-            return "the device does not have the font; it has " + ", ".join(sorted(device.fonts))[:200]
-    for what, value, limits in (
-        ("pointSize", font.point_size, device.point_sizes),
-        ("cpi", font.cpi, device.cpi),
-        ("lpi", font.lpi, device.lpi),
-    ):
-        if value is not None and limits is not None and not limits[0] <= value <= limits[1]:
-            return f"the device prints a {what} from {limits[0]} to {limits[1]}"
-    return None
-
-
-def initial_of(one: FormField) -> str | bytes | None:
-    """What a field shows without a value: text, or a picture.
-
-    Raises:
-        ValueError: its picture is not base64.
-    """
-    definition = one.definition
-    if one.kind != "graphic":
-        return definition.initial_value
-    if definition.initial_graphic is not None or definition.initial_value is None:
-        return definition.initial_graphic
-    try:
-        # The form language has only text for it.
-        return base64.b64decode(definition.initial_value, validate=True)
-    except binascii.Error:
-        raise ValueError("its initial value is not a picture in base64") from None

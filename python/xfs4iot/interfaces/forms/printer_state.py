@@ -16,7 +16,8 @@ from xfs4iot.interfaces.forms.media_definitions import Media, sheet_of, sheet_of
 from xfs4iot.interfaces.forms.print_buffer import PrintBuffer
 from xfs4iot.interfaces.forms.print_media import PrintMedia
 from xfs4iot.interfaces.forms.print_supplies import BinThresholds, Thresholds
-from xfs4iot.interfaces.forms.printer_forms import Form, ReadyForm, ready
+from xfs4iot.interfaces.forms.printer_forms import ready
+from xfs4iot.interfaces.forms.ready_form import Form, ReadyForm
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.message import Payload
 from xfs4iot.protocol.messages import printer as messages
@@ -167,8 +168,10 @@ class PrinterState(Interface[devices.Printer]):
         if wanted in (None, "any"):
             paper = self.device.status.printer.paper
             levels = {} if paper is None else paper.to_plain()
-            filled = [name for name in sources if levels.get(name) not in ("out", "jammed")]
-            return next(iter(filled or sources), None)
+            # What is parked is somebody's: it is taken only if it is asked for.
+            papers = [name for name in sources if name != "park"]
+            filled = [name for name in papers if levels.get(name) not in ("out", "jammed")]
+            return next(iter(filled or papers), None)
         if wanted not in sources:
             raise errors.CommandError(
                 "sourceInvalid",

@@ -17,7 +17,8 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
-from xfs4iot.interfaces.forms.printer_forms import FormField, ReadyForm, initial_of, named
+from xfs4iot.interfaces.forms.printer_forms import named
+from xfs4iot.interfaces.forms.ready_form import FormField, ReadyForm, initial_of
 
 __all__ = ["Failure", "FieldFailure", "Value", "described", "target_of", "values_of"]
 
