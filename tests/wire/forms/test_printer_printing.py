@@ -591,6 +591,46 @@ async def test_receipts_that_notice_missing_paper(client: Dialogue, device: Rece
     assert [name for name, *_ in device.called] == ["print_pages"]
 
 
+async def test_a_device_that_stops_between_pages_when_the_client_gives_up(
+    client: Dialogue, device: Receipts
+) -> None:
+    began = trio.Event()
+
+    async def slowly() -> None:
+        began.set()
+        await trio.sleep(0.2)
+
+    device.hand["print_pages"] = slowly
+    device.refuses["print_pages"] = devices.Printed(pages=0, length=10_000)
+    await client.success("Printer.SetForm", {"name": "F", "form": form({"f": (0, 0, 5, 1)})})
+    payload = {"formName": "F", "fields": {"f": "a"}, "mediaControl": {"move": "eject"}}
+    number = await client.send(PRINT, payload)
+    await began.wait()
+    await client.success("Common.Cancel", {"requestIds": [number]})
+    completion = await client.until("completion", number)
+    assert code(completion) == "canceled"
+    # What was begun is in the print position, and not presented.
+    assert [name for name, *_ in device.called] == ["print_pages"]
+    assert (await client.success("Common.Status"))["printer"]["media"] == "present"
+    assert code(await client.completion(PRINT, payload)) == "hardwareError"
+
+
+async def test_what_was_begun_is_not_torn_by_a_cancel(client: Dialogue, device: Receipts) -> None:
+    began = trio.Event()
+
+    async def slowly() -> None:
+        began.set()
+        await trio.sleep(0.2)
+
+    device.hand["print_pages"] = slowly
+    await client.success("Printer.SetForm", {"name": "F", "form": form({"f": (0, 0, 5, 1)})})
+    number = await client.send(PRINT, {"formName": "F", "fields": {"f": "a"}})
+    await began.wait()
+    await client.success("Common.Cancel", {"requestIds": [number]})
+    await client.until("completion", number)
+    assert texts(device) == [(0, 0, "a")]
+
+
 async def test_an_action_that_the_device_lacks_is_refused_before_it_prints(
     client: Dialogue, device: Receipts
 ) -> None:

@@ -312,7 +312,7 @@ class Printer(PrinterState):
                     source=source,
                     believe=self.possible_for(command, {}),
                 )
-                await self.was_printed(printed, source, None, {})
+                await self.was_printed(printed, source, command, None, {})
             await self.control(command, actions)
 
     @handles("Printer.ClearBuffer", asks=None, offered=lambda on: implements(on.device, "print_pages"))

@@ -322,10 +322,7 @@ class PrinterState(Interface[devices.Printer]):
                 believe=self.possible_for(command, rename),
                 rename=rename,
             )
-            # From here on some of it is on paper: it must not be printed again.
-            self.buffer.clear()
-            self.drawn_from = source or self.drawn_from
-            await self.was_printed(printed, source, len(job.pages), rename)
+            await self.was_printed(printed, source, command, len(job.pages), rename)
 
     def possible_for(self, command: Command[Any], rename: Mapping[str, str]) -> Callable[[Printed], None]:
         """What sees that printing can have ended so."""
@@ -340,6 +337,7 @@ class PrinterState(Interface[devices.Printer]):
         self,
         printed: Printed,
         source: str | None,
+        command: Command[Any],
         pages: int | None,
         rename: Mapping[str, str],
     ) -> None:
@@ -352,11 +350,20 @@ class PrinterState(Interface[devices.Printer]):
         Raises:
             XfsError: it failed; says how much was printed.
         """
-        started = printed.pages or printed.length or printed.failure is None
-        if printed.at is not None or started:
+        failure = printed.failure
+        if printed.pages or printed.length or failure is None:
+            # Some of it is on paper: it must not be printed again.
+            self.buffer.clear()
+            self.drawn_from = source or self.drawn_from
             await self.media.is_at(printed.at or "present")
             self.media.await_taking()
-        failure = printed.failure
+        elif printed.at is not None:
+            await self.media.is_at(printed.at)
+        if failure is None and pages is not None and printed.pages is not None and printed.pages < pages:
+            said = _how_far("", printed, pages)
+            # A device may stop early when it is asked to.
+            stopped = errors.Canceled if command.cancel_requested else errors.HardwareError
+            raise stopped(said)
         if failure is None:
             return
         self.show_failure(failure, source)
