@@ -1,0 +1,305 @@
+"""What is printed on: a picture that grows with what is put on it, in dots of the printer's resolution.
+
+A printer that has one colour prints a dot or does not: letters are then drawn without shades, pictures are dithered,
+and every colour but white is black. One that has colours is drawn with shades.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+from xfs4iot.printing import fonts
+from xfs4iot.printing.fonts import ADVANCE, ASCENT, DESCENT, Face
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from PIL.ImageDraw import ImageDraw
+    from PIL.ImageFont import FreeTypeFont
+
+__all__ = ["BLACK", "LONGEST", "WHITE", "Canvas", "Color", "Lettering"]
+
+Color = tuple[int, int, int]
+BLACK: Color = (0, 0, 0)
+WHITE: Color = (255, 255, 255)
+LONGEST = 32_000
+"""Dots that a picture is long at most: four metres at 203 dots per inch."""
+_SLANT = 0.2
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CLOSE = 0.02
+
+
+@dataclass(frozen=True)
+class Lettering:
+    """How characters look.
+
+    Attributes:
+        face: all equally wide, or proportional.
+        size: of the font's em square, in dots.
+        pitch: distance of one character to the next, in dots; of `mono` only. As the font has it without.
+        bold, italic: as they say.
+        underline, strike: lines below and through.
+        overscore: a line above.
+        wide, high: how often the width and the height.
+        rotation: degrees, with the clock.
+        script: raised or lowered, and smaller.
+        reverse: white on the colour.
+        opaque: what is below is covered.
+        color: of ink.
+        shaped: letters are joined, and ordered if they are read from the right; else each is printed as it comes.
+    """
+
+    face: Face = "mono"
+    size: float = 20.0
+    pitch: float | None = None
+    bold: bool = False
+    italic: bool = False
+    underline: Literal[0, 1, 2] = 0
+    strike: Literal[0, 1, 2] = 0
+    overscore: bool = False
+    wide: int = 1
+    high: int = 1
+    rotation: Literal[0, 90, 180, 270] = 0
+    script: Literal["superscript", "subscript"] | None = None
+    reverse: bool = False
+    opaque: bool = False
+    color: Color = BLACK
+    shaped: bool = True
+
+    @property
+    def height(self) -> int:
+        """Of a line, in dots."""
+        return math.ceil(self.size * (ASCENT + DESCENT) * self.high)
+
+    @property
+    def _font_size(self) -> float:
+        # A printer's smaller script leaves the line as high as it is.
+        return self.size * self.high * (0.6 if self.script else 1.0)
+
+    def font(self, text: str) -> FreeTypeFont:
+        """The font that has the letters of a text."""
+        return fonts.font(fonts.face_for(text, self.face), self.bold, self._font_size, self.shaped)
+
+    def ordered(self, text: str) -> str:
+        """The text as Pillow is to get it."""
+        return fonts.ordered(text) if self.shaped else text
+
+    def stretch(self, text: str) -> float:
+        """How much wider than the font has it a text is to be."""
+        wide = self.wide / self.high
+        if self.pitch is None or self.face != "mono":
+            return wide
+        if fonts.face_for(text, self.face) == "mono":
+            return wide * self.pitch / (self.size * ADVANCE)
+        # Letters that are not all equally wide: at most as much room as if they were.
+        room = self.pitch * self.wide * len(text)
+        return min(wide, room / max(self.font(text).getlength(self.ordered(text)), 1.0))
+
+    def width(self, text: str) -> float:
+        """Of a text in one line, in dots, before it is turned."""
+        text = _printable(text)
+        if self.pitch is not None and self.face == "mono" and fonts.face_for(text, "mono") == "mono":
+            scale = 0.6 if self.script else 1.0
+            return self.pitch * self.wide * len(text) * scale
+        return self.font(text).getlength(self.ordered(text)) * self.stretch(text)
+
+
+def _printable(text: str) -> str:
+    return _CONTROL.sub(" ", text)
+
+
+class Canvas:
+    """Something to print on.
+
+    Args:
+        width: in dots.
+        height: in dots; None for paper from a roll, which is as long as what is printed.
+        color: whether the printer has colours, and shades.
+
+    Attributes:
+        reached: the lowest dot that was printed, and the first that is free below it.
+    """
+
+    def __init__(self, width: int, height: int | None = None, *, color: bool = False) -> None:
+        fonts.pillow()
+        from PIL import Image
+
+        self.width, self.height, self.color = width, height, color
+        self.reached = 0
+        self._image: Image.Image = Image.new(self._mode, (width, height or 256), self._shade(WHITE))
+        self._pen = self._made_pen(self._image)
+
+    @property
+    def _mode(self) -> str:
+        return "RGB" if self.color else "L"
+
+    def _shade(self, color: Color) -> int | Color:
+        """A colour as this printer has it."""
+        return color if self.color else 255 if color == WHITE else 0
+
+    def _made_pen(self, image: Image) -> ImageDraw:
+        from PIL import ImageDraw
+
+        pen = ImageDraw.Draw(image)
+        pen.fontmode = "L" if self.color else "1"
+        return pen
+
+    def reach(self, bottom: float) -> None:
+        """Make room down to here; what is below the longest page is not printed."""
+        bottom = math.ceil(min(bottom, self.height or LONGEST))
+        self.reached = max(self.reached, bottom)
+        if bottom <= self._image.height or self.height is not None:
+            return
+        from PIL import Image
+
+        longer = Image.new(self._mode, (self.width, min(max(bottom, 2 * self._image.height), LONGEST)), "white")
+        longer.paste(self._image)
+        self._image, self._pen = longer, self._made_pen(longer)
+
+    def finished(self, length: int | None = None) -> Image:
+        """The picture: of the page's height, or so long, or as long as what was printed.
+
+        Of one bit per dot, or in colours.
+        """
+        length = self.height or max(1, min(self.reached if length is None else length, LONGEST))
+        self.reach(length)
+        image = self._image.crop((0, 0, self.width, length))
+        return image if self.color else image.convert("1")
+
+    def text(self, x: float, y: float, text: str, look: Lettering) -> float:
+        """Print a text in one line.
+
+        Args:
+            x, y: of the left upper corner of its box, which is as high as its line, after it was turned.
+
+        Returns:
+            How wide it is, along its direction.
+        """
+        text = _printable(text)
+        if not text:
+            return 0.0
+        length = look.width(text)
+        across, along = (look.height, length) if look.rotation in (90, 270) else (length, look.height)
+        self.reach(y + along)
+        box = (round(x), round(y), round(x + across) - 1, round(y + along) - 1)
+        if box[2] < 0 or box[3] < 0 or box[0] >= self.width or box[1] >= self._image.height:
+            return length
+        ink, paper = look.color, WHITE
+        if look.reverse:
+            ink, paper = paper, ink
+        if (look.reverse or look.opaque) and box[2] >= box[0]:
+            self._pen.rectangle(box, fill=self._shade(paper))
+        stretch = look.stretch(text)
+        if look.italic or look.rotation or abs(stretch - 1) > _CLOSE:
+            mask = self._mask(text, look, math.ceil(length), stretch)
+            self._image.paste(self._shade(ink), (round(x), round(y)), mask)
+        else:
+            self._write(self._pen, x, y, text, look, length, self._shade(ink))
+        return length
+
+    def _write(
+        self,
+        pen: ImageDraw,
+        x: float,
+        y: float,
+        text: str,
+        look: Lettering,
+        length: float,
+        ink: int | Color,
+    ) -> None:
+        size = look.size * look.high
+        base = y + size * (ASCENT - {"superscript": 0.35, "subscript": -0.15}.get(look.script or "", 0.0))
+        pen.text((x, base), look.ordered(text), fill=ink, font=look.font(text), anchor="ls")
+        line = partial(self._line, pen, x, length, max(1, round(size / 16)), ink)
+        line(y + size * (ASCENT + 0.1), look.underline)
+        line(y + size * (ASCENT - 0.28), look.strike)
+        line(y + size * 0.05, int(look.overscore))
+
+    def _line(
+        self, pen: ImageDraw, x: float, length: float, thick: int, ink: int | Color, y: float, lines: int
+    ) -> None:
+        for number in range(lines):
+            top = round(y) + number * 2 * thick
+            pen.rectangle((round(x), top, round(x + length) - 1, top + thick - 1), fill=ink)
+
+    def _mask(self, text: str, look: Lettering, length: int, stretch: float) -> Image:
+        """Where ink is to be, of a text that is slanted, stretched or turned."""
+        from PIL import Image
+
+        # Letters that are to be wider are drawn larger, and made as low as they are to be.
+        large = max(1, math.ceil(stretch))
+        pitch = None if look.pitch is None else look.pitch * large
+        drawn = replace(look, size=look.size * large, pitch=pitch)
+        # What slants sticks out to the right.
+        lean = math.ceil(drawn.height * _SLANT) if look.italic else 0
+        natural = max(1, math.ceil(length * large / stretch))
+        mask = Image.new("L", (natural + lean, drawn.height), 0)
+        self._write(self._made_pen(mask), 0, 0, text, drawn, natural, 255)
+        if look.italic:
+            shear = (1, _SLANT, -_SLANT * drawn.size * look.high * ASCENT, 0, 1, 0)
+            mask = mask.transform(
+                mask.size, Image.Transform.AFFINE, shear, resample=Image.Resampling.BILINEAR
+            )
+        if abs(stretch - 1) > _CLOSE:
+            wide = max(1, round(mask.width * stretch / large))
+            mask = mask.resize((wide, look.height), Image.Resampling.BILINEAR)
+        if look.rotation:
+            # Pillow turns against the clock.
+            mask = mask.transpose(
+                {
+                    90: Image.Transpose.ROTATE_270,
+                    180: Image.Transpose.ROTATE_180,
+                    270: Image.Transpose.ROTATE_90,
+                }[look.rotation]
+            )
+        return mask if self.color else mask.point(lambda shade: 255 * (shade > 110))
+
+    def picture(self, x: float, y: float, picture: Image) -> None:
+        """Print a picture, its dots as they are; what is transparent is not printed."""
+        self.reach(y + picture.height)
+        place = round(x), round(y)
+        if picture.mode == "1":
+            self._image.paste(picture.convert(self._mode), place)
+            return
+        mask = None
+        if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+            picture = picture.convert("RGBA")
+            mask = picture.getchannel("A")
+        if self.color:
+            self._image.paste(picture.convert("RGB"), place, mask)
+        else:
+            dithered = picture.convert("RGB").convert("L").convert("1").convert("L")
+            self._image.paste(dithered, place, mask and mask.point(lambda shade: 255 * (shade > 127)))
+
+    def symbol(self, x: float, y: float, symbol: Image, color: Color = BLACK) -> None:
+        """Print the black dots of a picture in a colour, and its white ones as white."""
+        self.reach(y + symbol.height)
+        place = round(x), round(y)
+        self._image.paste(self._shade(WHITE), (*place, place[0] + symbol.width, place[1] + symbol.height))
+        self._image.paste(self._shade(color), place, symbol.convert("L").point(lambda shade: 255 * (shade < 128)))
+
+    def area(self, x: float, y: float, width: float, height: float, color: Color = BLACK) -> None:
+        """Fill a rectangle."""
+        if width > 0 and height > 0:
+            self.reach(y + height)
+            box = (round(x), round(y), round(x + width) - 1, round(y + height) - 1)
+            if box[2] >= box[0] and box[3] >= box[1]:
+                self._pen.rectangle(box, fill=self._shade(color))
+
+    @property
+    def pen(self) -> ImageDraw:
+        """What draws lines and shapes; see `reach` and `ink`."""
+        return self._pen
+
+    def ink(self, color: Color) -> int | Color:
+        """A colour for the pen."""
+        return self._shade(color)
+
+    def paste(self, other: Canvas, x: float = 0, y: float = 0) -> None:
+        """Print what is on another one."""
+        image = other.finished()
+        self.reach(y + image.height)
+        self._image.paste(image.convert(self._mode), (round(x), round(y)))

@@ -1,0 +1,94 @@
+"""Fonts: DejaVu Sans and DejaVu Sans Mono, which come with the package, and text written from right to left.
+
+Pillow shapes and orders text itself where its Raqm finds FriBiDi; its wheels for some systems do not. There the
+letters are joined and put into the order in which they are seen before Pillow gets them, by arabic-reshaper and
+python-bidi, and look the same.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from xfs4iot.protocol import errors
+
+if TYPE_CHECKING:
+    from PIL import ImageFont
+
+__all__ = ["ADVANCE", "ASCENT", "DESCENT", "Face", "face_for", "font", "ordered", "pillow"]
+
+Face = Literal["mono", "sans"]
+
+ADVANCE = 1233 / 2048
+"""Width of a character of `mono`, in parts of the font's size."""
+ASCENT, DESCENT = 1901 / 2048, 483 / 2048
+"""Room above and below the base line, in parts of the font's size; of both faces."""
+
+_DIRECTORY = Path(__file__).parent / "fonts"
+_FILES = {
+    ("mono", False): "DejaVuSansMono.ttf",
+    ("mono", True): "DejaVuSansMono-Bold.ttf",
+    ("sans", False): "DejaVuSans.ttf",
+    ("sans", True): "DejaVuSans-Bold.ttf",
+}
+_HEBREW = re.compile("[\u0590-\u05ff\ufb1d-\ufb4f]")
+_FROM_THE_RIGHT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\u200f\u202b\u202e\u2067]")
+_ARABIC = re.compile("[\u0600-\u06ff]")
+
+
+def pillow() -> Any:
+    """Pillow, which is an optional extra.
+
+    Raises:
+        HardwareError: it is not installed.
+    """
+    try:
+        import PIL
+        from PIL import Image, ImageDraw, ImageFont  # noqa: F401
+    except ImportError:
+        raise errors.HardwareError(
+            "the printer cannot draw: pip install 'xfs4iot[simulator]' or 'xfs4iot[escpos]'"
+        ) from None
+    return PIL
+
+
+def face_for(text: str, face: Face) -> Face:
+    """The face that has the letters of a text: `mono` has no Hebrew."""
+    return "sans" if _HEBREW.search(text) else face
+
+
+@cache
+def _shapes() -> bool:
+    """Whether Pillow shapes and orders text itself."""
+    from PIL import features
+
+    return bool(features.check("raqm"))
+
+
+@lru_cache(maxsize=256)
+def font(face: Face, bold: bool, size: float, shaped: bool = True) -> ImageFont.FreeTypeFont:
+    """A font of this size (of its em square) in dots; not `shaped` prints letters in the order they come."""
+    from PIL import ImageFont
+
+    layout = ImageFont.Layout.RAQM if shaped and _shapes() else ImageFont.Layout.BASIC
+    return ImageFont.truetype(_DIRECTORY / _FILES[face, bold], size, layout_engine=layout)
+
+
+def ordered(text: str) -> str:
+    """A text as Pillow is to get it: as it is, or in the order in which it is seen."""
+    if _shapes() or not _FROM_THE_RIGHT.search(text):
+        return text
+    try:
+        from bidi import get_display
+    except ImportError:
+        raise errors.HardwareError(
+            "text from right to left needs python-bidi: pip install 'xfs4iot[simulator]'"
+        ) from None
+    if _ARABIC.search(text):
+        from arabic_reshaper import reshape
+
+        text = reshape(text)
+    seen: str = get_display(text)
+    return seen
