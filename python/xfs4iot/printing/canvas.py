@@ -10,7 +10,7 @@ import math
 import re
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from xfs4iot.printing import fonts
 from xfs4iot.printing.fonts import ADVANCE, ASCENT, DESCENT, Face
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
     from PIL.ImageFont import FreeTypeFont
 
-__all__ = ["BLACK", "LONGEST", "WHITE", "Canvas", "Color", "Lettering"]
+__all__ = ["BLACK", "LONGEST", "WHITE", "Canvas", "Color", "Lettering", "Words", "turned"]
 
 Color = tuple[int, int, int]
 BLACK: Color = (0, 0, 0)
@@ -49,7 +49,7 @@ class Lettering:
         reverse: white on the colour.
         opaque: what is below is covered.
         color: of ink.
-        shaped: letters are joined, and ordered if they are read from the right; else each is printed as it comes.
+        direction: in which a text is read as a whole; `visual` prints each letter as it comes, from the left.
     """
 
     face: Face = "mono"
@@ -67,7 +67,7 @@ class Lettering:
     reverse: bool = False
     opaque: bool = False
     color: Color = BLACK
-    shaped: bool = True
+    direction: Literal["ltr", "rtl", "visual"] = "ltr"
 
     @property
     def height(self) -> int:
@@ -81,11 +81,17 @@ class Lettering:
 
     def font(self, text: str) -> FreeTypeFont:
         """The font that has the letters of a text."""
-        return fonts.font(fonts.face_for(text, self.face), self.bold, self._font_size, self.shaped)
+        face = fonts.face_for(text, self.face)
+        return fonts.font(face, self.bold, self._font_size, self.direction != "visual")
 
-    def ordered(self, text: str) -> str:
-        """The text as Pillow is to get it."""
-        return fonts.ordered(text) if self.shaped else text
+    def ordered(self, text: str) -> tuple[str, dict[str, Any]]:
+        """The text as Pillow is to get it, and with which options."""
+        return (text, {}) if self.direction == "visual" else fonts.ordered(text, self.direction)
+
+    def _natural(self, text: str) -> float:
+        """The width of a text as the font has it."""
+        shown, options = self.ordered(text)
+        return self.font(text).getlength(shown, **options)
 
     def stretch(self, text: str) -> float:
         """How much wider than the font has it a text is to be."""
@@ -96,7 +102,7 @@ class Lettering:
             return wide * self.pitch / (self.size * ADVANCE)
         # Letters that are not all equally wide: at most as much room as if they were.
         room = self.pitch * self.wide * len(text)
-        return min(wide, room / max(self.font(text).getlength(self.ordered(text)), 1.0))
+        return min(wide, room / max(self._natural(text), 1.0))
 
     def width(self, text: str) -> float:
         """Of a text in one line, in dots, before it is turned."""
@@ -104,7 +110,18 @@ class Lettering:
         if self.pitch is not None and self.face == "mono" and fonts.face_for(text, "mono") == "mono":
             scale = 0.6 if self.script else 1.0
             return self.pitch * self.wide * len(text) * scale
-        return self.font(text).getlength(self.ordered(text)) * self.stretch(text)
+        return self._natural(text) * self.stretch(text)
+
+
+@dataclass(frozen=True)
+class Words:
+    """A text that was printed, and the box it is in, in dots."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    text: str
 
 
 def _printable(text: str) -> str:
@@ -120,7 +137,8 @@ class Canvas:
         color: whether the printer has colours, and shades.
 
     Attributes:
-        reached: the lowest dot that was printed, and the first that is free below it.
+        reached: the first dot that is free below all that was printed.
+        words: the texts that were printed, in that order.
     """
 
     def __init__(self, width: int, height: int | None = None, *, color: bool = False) -> None:
@@ -129,6 +147,7 @@ class Canvas:
 
         self.width, self.height, self.color = width, height, color
         self.reached = 0
+        self.words: list[Words] = []
         self._image: Image.Image = Image.new(self._mode, (width, height or 256), self._shade(WHITE))
         self._pen = self._made_pen(self._image)
 
@@ -155,7 +174,9 @@ class Canvas:
             return
         from PIL import Image
 
-        longer = Image.new(self._mode, (self.width, min(max(bottom, 2 * self._image.height), LONGEST)), "white")
+        longer = Image.new(
+            self._mode, (self.width, min(max(bottom, 2 * self._image.height), LONGEST)), "white"
+        )
         longer.paste(self._image)
         self._image, self._pen = longer, self._made_pen(longer)
 
@@ -187,6 +208,7 @@ class Canvas:
         box = (round(x), round(y), round(x + across) - 1, round(y + along) - 1)
         if box[2] < 0 or box[3] < 0 or box[0] >= self.width or box[1] >= self._image.height:
             return length
+        self.words.append(Words(box[0], box[1], box[2] + 1 - box[0], box[3] + 1 - box[1], text))
         ink, paper = look.color, WHITE
         if look.reverse:
             ink, paper = paper, ink
@@ -212,7 +234,8 @@ class Canvas:
     ) -> None:
         size = look.size * look.high
         base = y + size * (ASCENT - {"superscript": 0.35, "subscript": -0.15}.get(look.script or "", 0.0))
-        pen.text((x, base), look.ordered(text), fill=ink, font=look.font(text), anchor="ls")
+        shown, options = look.ordered(text)
+        pen.text((x, base), shown, fill=ink, font=look.font(text), anchor="ls", **options)
         line = partial(self._line, pen, x, length, max(1, round(size / 16)), ink)
         line(y + size * (ASCENT + 0.1), look.underline)
         line(y + size * (ASCENT - 0.28), look.strike)
@@ -246,15 +269,7 @@ class Canvas:
         if abs(stretch - 1) > _CLOSE:
             wide = max(1, round(mask.width * stretch / large))
             mask = mask.resize((wide, look.height), Image.Resampling.BILINEAR)
-        if look.rotation:
-            # Pillow turns against the clock.
-            mask = mask.transpose(
-                {
-                    90: Image.Transpose.ROTATE_270,
-                    180: Image.Transpose.ROTATE_180,
-                    270: Image.Transpose.ROTATE_90,
-                }[look.rotation]
-            )
+        mask = turned(mask, look.rotation)
         return mask if self.color else mask.point(lambda shade: 255 * (shade > 110))
 
     def picture(self, x: float, y: float, picture: Image) -> None:
@@ -279,27 +294,33 @@ class Canvas:
         self.reach(y + symbol.height)
         place = round(x), round(y)
         self._image.paste(self._shade(WHITE), (*place, place[0] + symbol.width, place[1] + symbol.height))
-        self._image.paste(self._shade(color), place, symbol.convert("L").point(lambda shade: 255 * (shade < 128)))
+        self._image.paste(
+            self._shade(color), place, symbol.convert("L").point(lambda shade: 255 * (shade < 128))
+        )
 
-    def area(self, x: float, y: float, width: float, height: float, color: Color = BLACK) -> None:
-        """Fill a rectangle."""
-        if width > 0 and height > 0:
-            self.reach(y + height)
-            box = (round(x), round(y), round(x + width) - 1, round(y + height) - 1)
-            if box[2] >= box[0] and box[3] >= box[1]:
-                self._pen.rectangle(box, fill=self._shade(color))
+    def through(self, x: float, y: float, mask: Image, color: Color = BLACK) -> None:
+        """Print a colour wherever a picture of one bit is set."""
+        self.reach(y + mask.height)
+        self._image.paste(self._shade(color), (round(x), round(y)), mask)
 
-    @property
-    def pen(self) -> ImageDraw:
-        """What draws lines and shapes; see `reach` and `ink`."""
-        return self._pen
-
-    def ink(self, color: Color) -> int | Color:
-        """A colour for the pen."""
-        return self._shade(color)
-
-    def paste(self, other: Canvas, x: float = 0, y: float = 0) -> None:
-        """Print what is on another one."""
-        image = other.finished()
+    def paste(self, other: Canvas, x: float, y: float, rotation: Literal[0, 90, 180, 270] = 0) -> None:
+        """Print what is on another one, turned with the clock."""
+        image = turned(other.finished(), rotation)
         self.reach(y + image.height)
         self._image.paste(image.convert(self._mode), (round(x), round(y)))
+        self.words.extend(
+            Words(round(x), round(y), image.width, image.height, one.text) for one in other.words
+        )
+
+
+def turned(picture: Image, rotation: Literal[0, 90, 180, 270]) -> Image:
+    """A picture, turned with the clock."""
+    from PIL import Image
+
+    # Pillow turns against it.
+    turn = {
+        90: Image.Transpose.ROTATE_270,
+        180: Image.Transpose.ROTATE_180,
+        270: Image.Transpose.ROTATE_90,
+    }
+    return picture.transpose(turn[rotation]) if rotation else picture

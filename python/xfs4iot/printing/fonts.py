@@ -69,17 +69,19 @@ def _shapes() -> bool:
 
 @lru_cache(maxsize=256)
 def font(face: Face, bold: bool, size: float, shaped: bool = True) -> ImageFont.FreeTypeFont:
-    """A font of this size (of its em square) in dots; not `shaped` prints letters in the order they come."""
+    """A font of this size (of its em square) in dots; not `shaped`: its letters stay as they are, and in order."""
     from PIL import ImageFont
 
     layout = ImageFont.Layout.RAQM if shaped and _shapes() else ImageFont.Layout.BASIC
     return ImageFont.truetype(_DIRECTORY / _FILES[face, bold], size, layout_engine=layout)
 
 
-def ordered(text: str) -> str:
-    """A text as Pillow is to get it: as it is, or in the order in which it is seen."""
-    if _shapes() or not _FROM_THE_RIGHT.search(text):
-        return text
+def ordered(text: str, direction: Literal["ltr", "rtl"]) -> tuple[str, dict[str, Any]]:
+    """A text as Pillow is to get it, and the options with which: as it is, or in the order in which it is seen."""
+    if direction == "ltr" and not _FROM_THE_RIGHT.search(text):
+        return text, {}
+    if _shapes():
+        return text, {"direction": direction}
     try:
         from bidi import get_display
     except ImportError:
@@ -90,5 +92,4 @@ def ordered(text: str) -> str:
         from arabic_reshaper import reshape
 
         text = reshape(text)
-    seen: str = get_display(text)
-    return seen
+    return str(get_display(text, base_dir=direction[0].upper())), {}

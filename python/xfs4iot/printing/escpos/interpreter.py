@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from xfs4iot.printing import barcodes, fonts
-from xfs4iot.printing.canvas import LONGEST, Canvas, Color, Lettering
+from xfs4iot.printing.canvas import LONGEST, Canvas, Color, Lettering, Words
 from xfs4iot.printing.escpos.codepages import decoded
 from xfs4iot.printing.escpos.commands import Command, Parser
 from xfs4iot.printing.escpos.sensors import Sensors
@@ -45,12 +45,14 @@ class Cut:
     Attributes:
         piece: what is on it.
         partial: it still hangs by a bridge.
-        text: of its lines, from top to bottom.
+        words: the texts on it, and where.
+        lines: the texts of its lines, from top to bottom.
     """
 
     piece: Image
     partial: bool
-    text: tuple[str, ...]
+    words: tuple[Words, ...]
+    lines: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -195,7 +197,7 @@ class EscPosInterpreter:
             rotation=90 if style.turned else 180 if style.upside_down else 0,
             reverse=style.reverse,
             color=_RED if style.color and self.color else (0, 0, 0),
-            shaped=False,
+            direction="visual",
         )
 
     @property
@@ -300,8 +302,9 @@ class EscPosInterpreter:
     def _cut(self, partial: bool) -> None:
         piece = self._canvas.finished(max(1, self._y))
         written = tuple(self._written)
+        words = tuple(self._canvas.words)
         self._new_piece()
-        self._out.append(Cut(piece, partial, written))
+        self._out.append(Cut(piece, partial, words, written))
 
     def _cut_here(self, data: bytes) -> None:
         self._end_line()

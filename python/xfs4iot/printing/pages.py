@@ -1,0 +1,214 @@
+"""Pages as the service hands them to a printer, drawn: every item in its place, in dots of the printer.
+
+Drawing comes before anything moves, so that what cannot be printed (a barcode that cannot hold its value, a file that is
+no picture) wastes no paper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from xfs4iot.devices import (
+    MICROMETRES_PER_INCH,
+    PrintBarcode,
+    PrintFont,
+    PrintFrame,
+    PrintGraphic,
+    PrintItem,
+    PrintPage,
+    PrintStripe,
+    PrintText,
+)
+from xfs4iot.printing import barcodes, graphics
+from xfs4iot.printing.canvas import LONGEST, Canvas, Color, Lettering, turned
+from xfs4iot.printing.fonts import ADVANCE, ASCENT, DESCENT, Face
+from xfs4iot.printing.frames import draw_frame
+from xfs4iot.protocol import errors
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = ["Head"]
+
+_POINTS_PER_INCH = 72
+_CONDENSED = 0.6
+_LINES = {"none": 0, "single": 1, "double": 2}
+_PROPORTIONAL = ("sans", "helvetica", "arial", "times", "serif", "proportional", "verdana")
+
+
+@dataclass(frozen=True)
+class Head:
+    """What a printer prints with.
+
+    Attributes:
+        dots: per inch.
+        columns, rows: per inch, of its own font.
+        color: whether it has colours.
+    """
+
+    dots: int = 203
+    columns: int = 17
+    rows: int = 6
+    color: bool = False
+
+    def in_dots(self, length: float) -> float:
+        """A length of a page, in dots."""
+        return length * self.dots / MICROMETRES_PER_INCH
+
+    def in_micrometres(self, dots: float) -> float:
+        """A number of dots, as a length of a page."""
+        return dots * MICROMETRES_PER_INCH / self.dots
+
+    def lettering(
+        self,
+        font: PrintFont,
+        color: Color = (0, 0, 0),
+        rotation: Literal[0, 90, 180, 270] = 0,
+        direction: Literal["ltr", "rtl"] = "ltr",
+    ) -> Lettering:
+        """How a font of a form looks on this printer."""
+        style = font.style
+        row = self.dots / (font.lpi or self.rows)
+        pitch: float | None = self.dots / (font.cpi or self.columns)
+        assert pitch is not None
+        if font.point_size is not None:
+            size = font.point_size * self.dots / _POINTS_PER_INCH
+            # What a point size says of the height says also how wide its characters are.
+            pitch = pitch if font.cpi is not None else size * ADVANCE
+        else:
+            size = min(pitch / ADVANCE, row / (ASCENT + DESCENT))
+        name = (font.name or "").lower()
+        face: Face = "mono"
+        if style.spacing == "proportional" or (
+            "mono" not in name and any(one in name for one in _PROPORTIONAL)
+        ):
+            face = "sans"
+        return Lettering(
+            face=face,
+            size=size,
+            pitch=pitch * (_CONDENSED if style.spacing == "condensed" else 1),
+            bold=style.bold,
+            italic=style.italic,
+            underline=_LINES[style.underline],  # type: ignore[arg-type]
+            strike=_LINES[style.strike],  # type: ignore[arg-type]
+            overscore=style.overscore,
+            wide=style.width,
+            high=style.height,
+            rotation=rotation,
+            script=None if style.script == "standard" else style.script,
+            opaque=style.opaque,
+            color=color,
+            direction=direction,
+        )
+
+    def measure(self, text: str, font: PrintFont) -> int:
+        """How wide a text is, in micrometres."""
+        return round(self.in_micrometres(self.lettering(font, direction=_direction(text)).width(text)))
+
+    def draw(self, page: PrintPage, side: Literal["front", "back"] = "front") -> Canvas:
+        """One side of a page; of endless paper as long as what is on it.
+
+        Raises:
+            CommandError: `charSetData` for a barcode, a graphic or a page that cannot be printed.
+            HardwareError: what draws is not installed.
+        """
+        length = None if page.length is None else min(round(self.in_dots(page.length)), LONGEST)
+        canvas = Canvas(max(1, round(self.in_dots(page.width))), length, color=self.color)
+        self.draw_on(canvas, page.front if side == "front" else page.back)
+        return canvas
+
+    def draw_on(self, canvas: Canvas, items: Iterable[PrintItem]) -> None:
+        """Draw items on what may have been printed on before.
+
+        Raises:
+            CommandError, HardwareError: as `draw`.
+        """
+        for item in items:
+            match item:
+                case PrintText():
+                    self._text(canvas, item)
+                case PrintGraphic():
+                    self._graphic(canvas, item)
+                case PrintBarcode():
+                    self._barcode(canvas, item)
+                case PrintFrame():
+                    draw_frame(canvas, item, *self._box(item), self.dots)
+                case PrintStripe():
+                    # Written on the stripe, not on the paper.
+                    pass
+
+    def _box(
+        self, item: PrintText | PrintGraphic | PrintBarcode | PrintFrame
+    ) -> tuple[float, float, float, float]:
+        return (
+            self.in_dots(item.x),
+            self.in_dots(item.y),
+            self.in_dots(item.width),
+            self.in_dots(item.height),
+        )
+
+    def _text(self, canvas: Canvas, item: PrintText) -> None:
+        x, y, width, height = self._box(item)
+        look = self.lettering(item.font, item.color, item.rotation, item.direction)
+        # The line stands in the middle of its box, whose height is the pitch of lines rather than the font's.
+        if item.rotation in (90, 270):
+            x += (width - look.height) / 2
+        else:
+            y += (height - look.height) / 2
+        canvas.text(x, y, item.text, look)
+
+    def _graphic(self, canvas: Canvas, item: PrintGraphic) -> None:
+        x, y, width, height = self._box(item)
+        try:
+            picture = turned(graphics.opened(item.data), item.rotation)
+            room = max(1, round(width)), max(1, round(min(height, LONGEST)))
+            canvas.picture(x, y, graphics.fitted(picture, *room, item.scaling))
+        except graphics.NotAPicture as wrong:
+            raise errors.CommandError("charSetData", f"a graphic cannot be printed: {wrong}") from None
+
+    def _barcode(self, canvas: Canvas, item: PrintBarcode) -> None:
+        x, y, width, height = self._box(item)
+        across, along = (height, width) if item.rotation in (90, 270) else (width, height)
+        size = max(1, round(across)), max(1, round(min(along, LONGEST)))
+        part = Canvas(*size, color=self.color)
+        try:
+            self._upright_barcode(part, item)
+        except barcodes.Unprintable as wrong:
+            raise errors.CommandError("charSetData", str(wrong)) from None
+        canvas.paste(part, x, y, item.rotation)
+
+    def _upright_barcode(self, part: Canvas, item: PrintBarcode) -> None:
+        kind = barcodes.symbology_of(item.symbology)
+        made = barcodes.symbol(kind or item.symbology, item.value)
+        assert part.height is not None
+        look = self.lettering(item.font, item.color)
+        above = look.height if item.text in ("above", "both") else 0
+        below = look.height if item.text in ("below", "both") else 0
+        bars = made.scaled(part.width, part.height - above - below)
+        left = (part.width - bars.width) / 2
+        part.symbol(left, above, bars, item.color)
+        text_left = (part.width - look.width(made.text)) / 2
+        if above:
+            part.text(text_left, 0, made.text, look)
+        if below:
+            part.text(text_left, above + bars.height, made.text, look)
+
+
+def _direction(text: str) -> Literal["ltr", "rtl"]:
+    """In which direction a text is read as a whole: that of its first letter."""
+    from unicodedata import bidirectional
+
+    first = next((bidirectional(one) for one in text if bidirectional(one) in ("L", "R", "AL")), "L")
+    return "ltr" if first == "L" else "rtl"
+
+
+def as_pdf(pictures: list[Image], dots: int) -> bytes:
+    """A PDF of pages in their real size."""
+    import io
+
+    file = io.BytesIO()
+    first, *others = pictures
+    first.save(file, "PDF", save_all=True, append_images=others, resolution=dots)
+    return file.getvalue()
