@@ -119,7 +119,7 @@ def symbol(symbology: str, content: str | bytes, **options: Any) -> Symbol:
         made = zxingcpp.create_barcode(
             content, getattr(zxingcpp.BarcodeFormat, _FORMATS[symbology]), **options
         )
-        drawn = made.to_image(scale=1, add_quiet_zones=False)
+        drawn: Any = made.to_image(scale=1, add_quiet_zones=False)
     except (ValueError, RuntimeError) as wrong:
         raise Unprintable(f"{symbology} cannot hold this: {str(wrong)[:200]}") from None
     height, width = drawn.shape

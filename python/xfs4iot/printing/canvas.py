@@ -1,7 +1,7 @@
 """What is printed on: a picture that grows with what is put on it, in dots of the printer's resolution.
 
-A printer that has one colour prints a dot or does not: letters are then drawn without shades, pictures are dithered,
-and every colour but white is black. One that has colours is drawn with shades.
+A printer that has one colour prints a dot or does not: letters are then drawn without shades, pictures are
+dithered, and every colour but white is black. One that has colours is drawn with shades.
 """
 
 from __future__ import annotations

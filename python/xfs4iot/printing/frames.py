@@ -77,7 +77,8 @@ def _dots(size: tuple[int, int], step: int) -> Image:
         # A line: dots along it.
         for place in range(0, max(size), 2 * step):
             end = place + step - 1
-            pen.rectangle((place, 0, end, size[1]) if size[0] >= size[1] else (0, place, size[0], end), fill=1)
+            box = (place, 0, end, size[1]) if size[0] >= size[1] else (0, place, size[0], end)
+            pen.rectangle(box, fill=1)
         return found
     for row, y in enumerate(range(0, size[1], step)):
         for x in range(step * (row % 2), size[0], 2 * step):

@@ -35,7 +35,7 @@ def opened(file: bytes) -> Image:
         # Pillow warns of what is broken but can be read, and of bombs, which are refused below.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            picture = Image.open(io.BytesIO(file), formats=_FORMATS)
+            picture: Image.Image = Image.open(io.BytesIO(file), formats=_FORMATS)
             # `open` has read the header only; the check comes before `load` unpacks the dots.
             if picture.width * picture.height > MOST_DOTS:
                 raise NotAPicture(f"more than {MOST_DOTS} dots; make it smaller")
@@ -53,7 +53,7 @@ def opened(file: bytes) -> Image:
 def fitted(
     picture: Image, width: int, height: int, scaling: Literal["bestFit", "asIs", "maintainAspect"]
 ) -> Image:
-    """A picture made to fit into a box: stretched to it, cut off, or as large as it goes without distortion."""
+    """A picture made to fit into a box: stretched to it, cut off, or as large as it goes undistorted."""
     from PIL import Image
 
     if scaling == "asIs":

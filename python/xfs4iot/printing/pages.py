@@ -1,14 +1,16 @@
 """Pages as the service hands them to a printer, drawn: every item in its place, in dots of the printer.
 
-Drawing comes before anything moves, so that what cannot be printed (a barcode that cannot hold its value, a file that is
-no picture) wastes no paper.
+Drawing comes before anything moves, so that what cannot be printed (a barcode that cannot hold its value, a file
+that is no picture) wastes no paper.
 """
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+from unicodedata import bidirectional
 
 from xfs4iot.devices import (
     MICROMETRES_PER_INCH,
@@ -30,7 +32,7 @@ from xfs4iot.protocol import errors
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["Head"]
+__all__ = ["Head", "as_pdf"]
 
 _POINTS_PER_INCH = 72
 _CONDENSED = 0.6
@@ -55,11 +57,11 @@ class Head:
 
     def in_dots(self, length: float) -> float:
         """A length of a page, in dots."""
-        return length * self.dots / MICROMETRES_PER_INCH
+        return float(length * self.dots / MICROMETRES_PER_INCH)
 
     def in_micrometres(self, dots: float) -> float:
         """A number of dots, as a length of a page."""
-        return dots * MICROMETRES_PER_INCH / self.dots
+        return float(dots * MICROMETRES_PER_INCH / self.dots)
 
     def lettering(
         self,
@@ -198,16 +200,12 @@ class Head:
 
 def _direction(text: str) -> Literal["ltr", "rtl"]:
     """In which direction a text is read as a whole: that of its first letter."""
-    from unicodedata import bidirectional
-
     first = next((bidirectional(one) for one in text if bidirectional(one) in ("L", "R", "AL")), "L")
     return "ltr" if first == "L" else "rtl"
 
 
 def as_pdf(pictures: list[Image], dots: int) -> bytes:
     """A PDF of pages in their real size."""
-    import io
-
     file = io.BytesIO()
     first, *others = pictures
     first.save(file, "PDF", save_all=True, append_images=others, resolution=dots)

@@ -59,9 +59,6 @@ INTERNATIONAL: Mapping[int, str] = {
 }
 """What `ESC R` puts in the places of `#$@[\\]^`{|}~`: USA, France, Germany, UK, Denmark, and so on."""
 
-# The lower codes of these are pictures, as an IBM PC has them; receipts print none of them as they are commands.
-_UNKNOWN = "\ufffd"
-
 
 @cache
 def _page(number: int) -> str:

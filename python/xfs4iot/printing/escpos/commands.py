@@ -1,7 +1,7 @@
 """ESC/POS as a sequence of commands: where one ends and the next begins, whatever bytes come.
 
-A table says how long each command is. A command that is not in it is taken to be as long as its name, as printers do;
-bytes that belong to none are passed over. What comes in pieces waits until it is whole.
+A table says how long each command is. A command that is not in it is taken to be as long as its name, as
+printers do; bytes that belong to none are passed over. What comes in pieces waits until it is whole.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""A receipt printer that understands ESC/POS: bytes in, pieces of paper and answers out. No input or output of its own.
+"""A receipt printer that understands ESC/POS: bytes in, pieces of paper and answers out, and nothing else.
 
-Text is put into a line, which is printed when it ends or is full; what else is printed begins a line of its own. Any
-bytes are good: what it does not know it passes over, and counts. Page mode is not served: what is sent for it is
-printed as it comes.
+Text is put into a line, which is printed when it ends or is full; what else is printed begins a line of its own.
+Any bytes are good: what it does not know it passes over, and counts. Page mode is not served: what is sent for
+it is printed as it comes.
 """
 
 from __future__ import annotations
@@ -114,7 +114,6 @@ class EscPosInterpreter:
 
     Attributes:
         unknown: how many commands it has passed over.
-        overprinted: how many pieces were longer than a picture can be.
     """
 
     def __init__(
