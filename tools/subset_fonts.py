@@ -2,8 +2,8 @@
 
     python tools/subset_fonts.py [DIRECTORY OF DejaVu*.ttf]
 
-Needs `fonttools`, and the fonts as Debian has them (`fonts-dejavu-core`). Made by hand, as seldom as a writing
-system is added; nothing is renamed, since DejaVu has neither of the two names that its licence protects.
+Needs `fonttools`, and the fonts as Debian has them (`fonts-dejavu-core`). Run by hand when a writing system
+is added; nothing is renamed, since DejaVu has neither of the two names that its licence protects.
 """
 
 from __future__ import annotations
@@ -35,7 +35,11 @@ WRITTEN = (
     (0xFE70, 0xFEFF),
     (0xFFFD, 0xFFFD),
 )
-SINGLE = "\u2212\u2215\u2219\u221a\u221e\u2229\u222b\u2248\u2260\u2261\u2264\u2265\u2302\u2310\u2320\u2321\u2605\u260e\u2611\u2612\u263a\u263b\u263c\u2640\u2642\u2660\u2663\u2665\u2666\u266a\u266b\u2713\u2717"
+SINGLE = (
+    "\u2212\u2215\u2219\u221a\u221e\u2229\u222b\u2248\u2260\u2261\u2264\u2265"
+    "\u2302\u2310\u2320\u2321\u2605\u260e\u2611\u2612\u263a\u263b\u263c\u2640"
+    "\u2642\u2660\u2663\u2665\u2666\u266a\u266b\u2713\u2717"
+)
 
 
 def main(source: Path) -> None:

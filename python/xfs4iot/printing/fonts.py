@@ -1,8 +1,8 @@
 """Fonts: DejaVu Sans and DejaVu Sans Mono, which come with the package, and text written from right to left.
 
-Pillow shapes and orders text itself where its Raqm finds FriBiDi, which not every system has. Elsewhere letters
-are joined and put into the order in which they are seen before Pillow gets them, by arabic-reshaper and
-python-bidi, and look the same.
+Pillow shapes and orders text itself where its Raqm finds FriBiDi, which not every system has. Elsewhere
+letters are joined and put into the order in which they are seen before Pillow gets them, by arabic-reshaper
+and python-bidi, and look the same.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _shapes() -> bool:
 
 @lru_cache(maxsize=256)
 def font(face: Face, bold: bool, size: float, shaped: bool = True) -> ImageFont.FreeTypeFont:
-    """A font of this size (of its em square) in dots; not `shaped`: letters stay as they are, and in order."""
+    """A font of this size (of its em square) in dots; without `shaped` letters stay as they come."""
     from PIL import ImageFont
 
     layout = ImageFont.Layout.RAQM if shaped and _shapes() else ImageFont.Layout.BASIC
@@ -77,7 +77,7 @@ def font(face: Face, bold: bool, size: float, shaped: bool = True) -> ImageFont.
 
 
 def ordered(text: str, direction: Literal["ltr", "rtl"]) -> tuple[str, dict[str, Any]]:
-    """A text as Pillow is to get it, and with which options: as it is, or in the order in which it is seen."""
+    """A text as Pillow is to get it, and with which options: in reading order, or as it is seen."""
     if direction == "ltr" and not _FROM_THE_RIGHT.search(text):
         return text, {}
     if _shapes():

@@ -1,7 +1,7 @@
 """Pages as the service hands them to a printer, drawn: every item in its place, in dots of the printer.
 
-Drawing comes before anything moves, so that what cannot be printed (a barcode that cannot hold its value, a file
-that is no picture) wastes no paper.
+Drawing comes before anything moves, so that what cannot be printed (a barcode that cannot hold its value, a
+file that is no picture) wastes no paper.
 """
 
 from __future__ import annotations

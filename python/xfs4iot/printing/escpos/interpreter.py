@@ -1,8 +1,8 @@
 """A receipt printer that understands ESC/POS: bytes in, pieces of paper and answers out, and nothing else.
 
-Text is put into a line, which is printed when it ends or is full; what else is printed begins a line of its own.
-Any bytes are good: what it does not know it passes over, and counts. Page mode is not served: what is sent for
-it is printed as it comes.
+Text is put into a line, which is printed when it ends or is full; what else is printed begins a line of its
+own. Any bytes are good: what it does not know it passes over, and counts. Page mode is not served: what is
+sent for it is printed as it comes.
 """
 
 from __future__ import annotations
@@ -228,7 +228,9 @@ class EscPosInterpreter:
                 self._put(each * len(part), height, each * len(part), look, part)
 
     def _put(self, width: int, height: int, step: int, look: Lettering, text: str) -> None:
-        draw: Callable[[float, float], object] = lambda x, y: self._canvas.text(x, y, text, look)  # noqa: E731
+        def draw(x: float, y: float) -> None:
+            self._canvas.text(x, y, text, look)
+
         self._line.append(_Item(self._x, width, height, draw, text))
         self._x += step
 
