@@ -28,6 +28,7 @@ KINDS: Mapping[str, str] = {
     "Keyboard": "keyboard",
     "PinPad": "pin_pad",
     "Lights": "lights",
+    "Printer": "printer",
     "TextTerminal": "text_terminal",
     "VendorMode": "vendor_mode",
     "VendorApplication": "vendor_application",

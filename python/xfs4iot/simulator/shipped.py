@@ -32,11 +32,14 @@ def _default_services() -> dict[str, dict[str, Any]]:
 
 
 def settings_of(device: type[Any]) -> dict[str, Any]:
-    """The settings that the default profile has for a device of this class."""
+    """The settings that the default profile has for the first device of this class."""
     classes = {kind.__name__ for kind in device.__mro__}
     settings: dict[str, Any] = {}
+    known: set[str] = set()
     for service in _default_services().values():
-        if any(f"Simulated{kind}" in classes for kind in service["kinds"]):
+        found = {kind for kind in service["kinds"] if f"Simulated{kind}" in classes}
+        if found - known:
             settings |= service
+            known |= found
     settings.pop("kinds", None)
     return settings
