@@ -311,6 +311,7 @@ class PrinterMedia(PrinterMachine):
         if state.medium is None and not (state.slot or state.stacker or state.transport):
             return devices.PrinterMediaMoved(on_stacker=self._stacked)
         target, failure = to, None
+        place: Any
         if target is None:
             # As it thinks best: where nobody can take what may be somebody else's.
             target = next(
@@ -322,8 +323,7 @@ class PrinterMedia(PrinterMachine):
             place, failure = self.place, wrong
         state.place = place
         self.save()
-        return devices.PrinterMediaMoved(at=place, on_stacker=self._stacked, failure=failure)  # type:
-        ignore[arg - type]
+        return devices.PrinterMediaMoved(at=place, on_stacker=self._stacked, failure=failure)
 
     def _bring(self, target: str) -> str:
         """Bring all that a reset has found to where it is wanted."""
