@@ -21,6 +21,7 @@ MAY_USE = {
     "tokens": {"protocol"},
     "toml_file": set(),
     "pcsc": {"devices", "protocol"},
+    "escpos": {"devices", "printing", "protocol"},
     "devices": {"protocol", "tokens"},
     "printing": {"devices", "protocol"},
     "server": {"protocol", "transport", "devices", "ledger", "_core"},

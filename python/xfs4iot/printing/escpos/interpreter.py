@@ -271,21 +271,20 @@ class EscPosInterpreter:
             # A picture can be no longer: the paper goes on, on another one.
             self._cut(partial=True)
 
-    def _line_feed(self, data: bytes) -> None:
-        if not self._line:
-            self._feed(self._style.line)
-            return
-        high = max(item.height for item in self._line)
+    def _print_and_feed(self, dots: int) -> None:
+        """Print the line, and feed the paper so far in all; as far as the line is high at least."""
+        high = max((item.height for item in self._line), default=0)
         self._end_line()
-        self._feed(max(0, self._style.line - high))
+        self._feed(max(0, dots - high))
+
+    def _line_feed(self, data: bytes) -> None:
+        self._print_and_feed(self._style.line)
 
     def _feed_lines(self, data: bytes) -> None:
-        self._line_feed(b"")
-        self._feed(self._style.line * max(0, data[0] - 1))
+        self._print_and_feed(self._style.line * data[0])
 
     def _feed_dots(self, data: bytes) -> None:
-        self._end_line()
-        self._feed(data[0])
+        self._print_and_feed(data[0])
 
     def _tabulate(self, data: bytes) -> None:
         width = _CELLS[self._style.font][0] * self._style.wide

@@ -1,0 +1,295 @@
+"""Real receipt printers: any that speak ESC/POS, on a network, a serial line or USB.
+
+    [[service]]
+    name = "ReceiptPrinter"
+    device = "escpos"                       # pip install 'xfs4iot[escpos]'
+    options = { address = "192.168.1.20" }  # or port = "/dev/ttyUSB0", or file = "/dev/usb/lp0"
+
+A page is sent as a picture, which looks the same on every printer, or as text where the printer's own font has all
+of it. Behind each page the printer is asked for a status that it gives in its turn: when the answer comes, the page
+is on paper. Why none comes is what the sensors say, which are asked beside everything else (DLE EOT), once a second
+while nothing is printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import trio
+
+from xfs4iot import devices
+from xfs4iot.printing.escpos import encoder
+from xfs4iot.printing.escpos.connection import Connection, connect
+from xfs4iot.printing.escpos.sensors import Sensors, realtime
+from xfs4iot.printing.pages import Head
+from xfs4iot.protocol import errors
+
+__all__ = ["EscPosPrinter"]
+
+_SOURCE = "upper"
+_ANSWER_SECONDS = 2.0
+_QUIET_SECONDS = 0.5
+"""After so long without further bytes an answer to PrintRaw is whole."""
+_PAUSE_SECONDS = 1.0
+_IN_TURN = b"\x1dr\x01"
+"""A question that is answered when all before it is printed."""
+_CLEAR = b"\x10\x14\x08\x01\x03\x14\x01\x06\x02\x08"
+"""DLE DC4: forget what is in the buffer, so that it is not printed when paper is there again."""
+_RECOVER = b"\x10\x05\x02"
+_CELL = 12
+
+
+class EscPosPrinter(devices.Printer):
+    """A receipt printer that speaks ESC/POS.
+
+    Options:
+        address: host, or host:port (9100 by default).
+        port: of a serial line; with `baud` (19200 by default) and `flow`: `dtr` (the default), `rts`, `xon`, `none`.
+        file: of a printer on USB, such as `/dev/usb/lp0`.
+        dots: in a line; 576 for paper of 80 mm (the default), 384 for 58 mm.
+        dots_per_inch: 203 by default.
+        output: `picture` (the default) or `text`: in the printer's own font where it has all of a page.
+        cutter: whether it has one.
+        seconds: how long a page may take; 20 by default.
+    """
+
+    printer_type = frozenset({"receipt"})
+    barcodes = frozenset(
+        {
+            "CODE128",
+            "GS1128",
+            "CODE39",
+            "CODE93",
+            "CODABAR",
+            "ITF",
+            "EAN13",
+            "EAN8",
+            "UPCA",
+            "UPCE",
+            "QR",
+            "PDF417",
+            "DATAMATRIX",
+            "AZTEC",
+        }
+    )
+    graphics = frozenset({"png", "bmp", "jpg", "gif", "tif"})
+    service_version = "1.0"
+
+    def __init__(self, name: str, options: Mapping[str, Any] | None = None) -> None:
+        super().__init__(name, options)
+        given = self.options
+        if not {"address", "port", "file"} & set(given):
+            raise ValueError("options: say where the printer is, by address, port or file")
+        output = given.get("output", "picture")
+        if output not in ("picture", "text"):
+            raise ValueError(f"options.output: {output!r} is not one of picture, text")
+        self._as_text = output == "text"
+        self._dots = int(given.get("dots", 576))
+        self._patience = float(given.get("seconds", 20))
+        inch = int(given.get("dots_per_inch", 203))
+        self.dots_per_inch = inch, inch
+        self.columns_per_inch = round(inch / _CELL)
+        self._head = Head(inch, self.columns_per_inch, self.rows_per_inch)
+        width = int(self._head.in_micrometres(self._dots))
+        self.paper_sources = {_SOURCE: devices.Paper(width=width)}
+        self.controls = frozenset({"eject", *(("cut", "partialCut") if given.get("cutter", True) else ())})
+        self._line: Connection | None = None
+        self._turn = trio.Lock()
+        self._known = Sensors()
+        self._cut = True
+
+    async def open(self) -> None:
+        async with self._turn:
+            await self._connected()
+            await self._look()
+        await super().open()
+        self._show()
+
+    async def close(self) -> None:
+        line, self._line = self._line, None
+        if line is not None:
+            await line.close()
+
+    async def run(self) -> None:
+        """Look at the sensors all the time."""
+        while True:
+            await trio.sleep(_PAUSE_SECONDS)
+            try:
+                async with self._turn:
+                    await self._look()
+            except errors.XfsError as lost:
+                if self.status.common.device != "offline":
+                    self.log.error("%s", lost)
+                self.status.common.device = "offline"
+            else:
+                self._show()
+
+    def measure(self, text: str, font: devices.PrintFont) -> int:
+        return self._head.measure(text, font)
+
+    # The line to the printer; whoever uses it has its turn.
+
+    async def _connected(self) -> Connection:
+        if self._line is None:
+            self._line = await connect(self.options)
+        return self._line
+
+    async def _lost(self, why: str) -> errors.DeviceNotReady:
+        """The connection is of no use any more; how the operation ends."""
+        await self.close()
+        return errors.DeviceNotReady(f"the printer does not answer ({why}); switch it on, and see its cable")
+
+    async def _look(self) -> None:
+        """Ask for what the sensors see."""
+        line = await self._connected()
+        found = self._known
+        for kind in (1, 2, 3, 4):
+            try:
+                with trio.fail_after(_ANSWER_SECONDS):
+                    await line.send(bytes((0x10, 0x04, kind)))
+                    while True:
+                        seen = [realtime(found, kind, one) for one in await line.receive()]
+                        answers = [one for one in seen if one is not None]
+                        if answers:
+                            found = answers[-1]
+                            break
+            except (OSError, trio.TooSlowError) as wrong:
+                raise await self._lost(str(wrong) or "no answer") from None
+        self._known = found
+
+    def _show(self) -> None:
+        """Report what the sensors see."""
+        seen = self._known
+        self.status.common.device = (
+            "hardwareError" if seen.unrecoverable else "userError" if seen.cover_open else "online"
+        )
+        jammed = seen.cutter_failed
+        self.paper_is(
+            _SOURCE,
+            "jammed" if jammed else "out" if seen.paper_out else "low" if seen.paper_low else "full",
+        )
+
+    def _require_ready(self) -> None:
+        """Raise what keeps it from printing."""
+        seen = self._known
+        self._show()
+        if seen.paper_out:
+            raise errors.CommandError("paperOut", "there is no paper; put in a new roll")
+        if seen.cover_open:
+            raise errors.DeviceNotReady("the printer is open; close its cover")
+        if seen.cutter_failed:
+            raise errors.CommandError("paperJammed", "the cutter is stuck; see Printer.Reset")
+        if seen.failed:
+            raise errors.HardwareError("the printer reports an error; see Printer.Reset")
+
+    async def _print(self, data: bytes) -> None:
+        """Send bytes, and wait until they are printed.
+
+        Raises:
+            CommandError, DeviceNotReady, HardwareError: they were not, or not all of them.
+        """
+        line = await self._connected()
+        try:
+            with trio.fail_after(self._patience):
+                await line.send(data + _IN_TURN)
+                # Answers to DLE EOT have bit 4 set; this one has not.
+                while not any(one & 0x90 == 0 for one in await line.receive()):
+                    pass
+        except OSError as wrong:
+            raise await self._lost(str(wrong)) from None
+        except trio.TooSlowError:
+            await self._look()
+            await line.send(_CLEAR)
+            self._require_ready()
+            raise errors.HardwareError(
+                f"the printer has not printed within {self._patience:g} seconds; see Printer.Reset"
+            ) from None
+        await self._look()
+        self._show()
+
+    # Operations.
+
+    async def print_pages(self, job: devices.PrintJob, events: Any) -> devices.Printed:
+        # Drawn before anything is sent: what cannot be printed wastes no paper.
+        pages = [await trio.to_thread.run_sync(self._encoded, page) for page in job.pages]
+        async with self._turn:
+            await self._look()
+            self._require_ready()
+            for number, page in enumerate(pages):
+                if number and events.cancel_requested:
+                    return devices.Printed(pages=number)
+                try:
+                    await self._print(page)
+                except errors.XfsError as failure:
+                    return devices.Printed(pages=number, failure=failure)
+                self._cut = False
+        return devices.Printed()
+
+    def _encoded(self, page: devices.PrintPage) -> bytes:
+        text = encoder.as_text(page, self._head) if self._as_text else None
+        if text is None:
+            picture = self._head.draw(page).finished()
+            text = encoder.as_picture(picture.crop((0, 0, min(picture.width, self._dots), picture.height)))
+        return encoder.setup(self._head) + text
+
+    async def control_media(
+        self, actions: tuple[Any, ...], unit: str | None, events: Any
+    ) -> devices.PrinterMediaMoved:
+        async with self._turn:
+            await self._look()
+            self._require_ready()
+            for action in actions:
+                if action == "eject" and self._cut:
+                    continue
+                if "cut" in self.controls:
+                    await self._print(encoder.cut(partial=action == "partialCut"))
+                else:
+                    # To be torn off.
+                    await self._print(encoder.feed(self.dots_per_inch[0]))
+                self._cut = True
+        return devices.PrinterMediaMoved()
+
+    async def print_raw(self, data: bytes, answers: bool, events: Any) -> bytes | None:
+        async with self._turn:
+            await self._look()
+            self._require_ready()
+            line = await self._connected()
+            try:
+                with trio.fail_after(self._patience):
+                    await line.send(data)
+            except OSError as wrong:
+                raise await self._lost(str(wrong)) from None
+            except trio.TooSlowError:
+                await self._look()
+                await line.send(_CLEAR)
+                self._require_ready()
+                raise errors.HardwareError("the printer takes no more bytes; see Printer.Reset") from None
+            self._cut = False
+            return await self._answer(line) if answers else None
+
+    async def _answer(self, line: Connection) -> bytes:
+        """What the printer sends, until it is quiet."""
+        found = b""
+        with trio.move_on_after(_ANSWER_SECONDS) as waiting:
+            try:
+                while True:
+                    found += await line.receive()
+                    waiting.deadline = trio.current_time() + _QUIET_SECONDS
+            except OSError as wrong:
+                raise await self._lost(str(wrong)) from None
+        return found
+
+    async def reset(self, to: str | None, events: Any) -> devices.PrinterMediaMoved:
+        async with self._turn:
+            line = await self._connected()
+            try:
+                with trio.fail_after(_ANSWER_SECONDS):
+                    await line.send(_RECOVER + _CLEAR + b"\x1b@")
+            except (OSError, trio.TooSlowError) as wrong:
+                raise await self._lost(str(wrong)) from None
+            await self._look()
+            self._show()
+            if self._known.cutter_failed:
+                raise errors.CommandError("paperJammed", "the cutter is still stuck; open the printer")
+        return devices.PrinterMediaMoved()

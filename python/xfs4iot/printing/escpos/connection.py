@@ -1,0 +1,143 @@
+"""The ways to a receipt printer: a network address, a serial line, or a device file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Any, Protocol
+
+import trio
+
+from xfs4iot.protocol import errors
+
+__all__ = ["Connection", "connect"]
+
+_PORT = 9100
+_WAIT_SECONDS = 0.2
+"""How long a thread waits for bytes; it cannot be interrupted."""
+_CONNECT_SECONDS = 5
+_MOST = 4096
+
+
+class Connection(Protocol):
+    """Bytes to and from a printer. A connection that is lost raises `OSError`."""
+
+    async def send(self, data: bytes) -> None:
+        """Send all of it."""
+
+    async def receive(self) -> bytes:
+        """Wait for some bytes."""
+
+    async def close(self) -> None:
+        """Let go of it."""
+
+
+class _Network:
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self._stream = stream
+
+    async def send(self, data: bytes) -> None:
+        try:
+            await self._stream.send_all(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as lost:
+            raise OSError(str(lost)) from None
+
+    async def receive(self) -> bytes:
+        try:
+            found = await self._stream.receive_some(_MOST)
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as lost:
+            raise OSError(str(lost)) from None
+        if not found:
+            raise OSError("the printer has closed the connection")
+        return bytes(found)
+
+    async def close(self) -> None:
+        await trio.aclose_forcefully(self._stream)
+
+
+class _Serial:
+    """A serial line, whose calls block and therefore run in threads."""
+
+    def __init__(self, port: Any) -> None:
+        self._port = port
+
+    async def send(self, data: bytes) -> None:
+        # In small pieces, so that whoever gives up does not leave a thread behind for long.
+        for at in range(0, len(data), _MOST):
+            await trio.to_thread.run_sync(self._port.write, data[at : at + _MOST])
+        await trio.to_thread.run_sync(self._port.flush)
+
+    async def receive(self) -> bytes:
+        while True:
+            waiting = max(1, self._port.in_waiting)
+            found = await trio.to_thread.run_sync(self._port.read, min(waiting, _MOST))
+            if found:
+                return bytes(found)
+
+    async def close(self) -> None:
+        await trio.to_thread.run_sync(self._port.close)
+
+
+class _File:
+    """A device file that can be written and read, such as `/dev/usb/lp0`."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    async def send(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            await trio.lowlevel.wait_writable(self._descriptor)
+            with suppress(BlockingIOError):
+                rest = rest[os.write(self._descriptor, rest[:_MOST]) :]
+
+    async def receive(self) -> bytes:
+        while True:
+            await trio.lowlevel.wait_readable(self._descriptor)
+            with suppress(BlockingIOError):
+                found = os.read(self._descriptor, _MOST)
+                if not found:
+                    raise OSError("the printer is gone")
+                return found
+
+    async def close(self) -> None:
+        os.close(self._descriptor)
+
+
+async def connect(options: Mapping[str, Any]) -> Connection:
+    """Connect to the printer that `address`, `port` or `file` of the options names.
+
+    Raises:
+        DeviceNotReady: it cannot be reached.
+        HardwareError: pyserial is not installed.
+        ValueError: the options name none.
+    """
+    try:
+        if "address" in options:
+            host, _, number = str(options["address"]).rpartition(":")
+            if not host or not number.isdigit():
+                host, number = str(options["address"]), str(_PORT)
+            with trio.fail_after(_CONNECT_SECONDS):
+                return _Network(await trio.open_tcp_stream(host, int(number)))
+        if "port" in options:
+            return _Serial(await trio.to_thread.run_sync(_opened_port, dict(options)))
+        if "file" in options:
+            return _File(os.open(str(options["file"]), os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY))
+    except (OSError, trio.TooSlowError) as wrong:
+        where = options.get("address") or options.get("port") or options.get("file")
+        raise errors.DeviceNotReady(
+            f"the printer at {where} cannot be reached ({wrong}); switch it on, and see its cable"
+        ) from None
+    raise ValueError("options: say where the printer is, by address, port or file")
+
+
+def _opened_port(options: Mapping[str, Any]) -> Any:
+    try:
+        import serial
+    except ImportError:
+        raise errors.HardwareError("a serial printer needs pyserial: pip install 'xfs4iot[escpos]'") from None
+    flow = str(options.get("flow", "dtr"))
+    opened = partial(serial.Serial, str(options["port"]), int(options.get("baud", 19_200)))
+    return opened(timeout=_WAIT_SECONDS, dsrdtr=flow == "dtr", rtscts=flow == "rts", xonxoff=flow == "xon")
