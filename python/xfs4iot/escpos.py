@@ -5,10 +5,10 @@
     device = "escpos"                       # pip install 'xfs4iot[escpos]'
     options = { address = "192.168.1.20" }  # or port = "/dev/ttyUSB0", or file = "/dev/usb/lp0"
 
-A page is sent as a picture, which looks the same on every printer, or as text where the printer's own font has all
-of it. Behind each page the printer is asked for a status that it gives in its turn: when the answer comes, the page
-is on paper. Why none comes is what the sensors say, which are asked beside everything else (DLE EOT), once a second
-while nothing is printed.
+A page is sent as a picture, which looks the same on every printer, or as text where the printer's own font
+has all of it. Behind each page the printer is asked for a status that it gives in its turn: when the answer
+comes, the page is on paper. Why none comes is what the sensors say, which are asked beside everything else
+(DLE EOT), once a second.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ class EscPosPrinter(devices.Printer):
 
     Options:
         address: host, or host:port (9100 by default).
-        port: of a serial line; with `baud` (19200 by default) and `flow`: `dtr` (the default), `rts`, `xon`, `none`.
+        port: of a serial line.
+        baud, flow: of that line: 19200 by default; `dtr` (the default), `rts`, `xon` or `none`.
         file: of a printer on USB, such as `/dev/usb/lp0`.
         dots: in a line; 576 for paper of 80 mm (the default), 384 for 58 mm.
         dots_per_inch: 203 by default.
@@ -97,6 +98,7 @@ class EscPosPrinter(devices.Printer):
         self._line: Connection | None = None
         self._turn = trio.Lock()
         self._known = Sensors()
+        self._printed = False
         self._cut = True
 
     async def open(self) -> None:
@@ -148,15 +150,19 @@ class EscPosPrinter(devices.Printer):
             try:
                 with trio.fail_after(_ANSWER_SECONDS):
                     await line.send(bytes((0x10, 0x04, kind)))
-                    while True:
-                        seen = [realtime(found, kind, one) for one in await line.receive()]
-                        answers = [one for one in seen if one is not None]
-                        if answers:
-                            found = answers[-1]
-                            break
+                    answers: list[Sensors] = []
+                    while not answers:
+                        came = self._came(await line.receive())
+                        answers = [one for one in (realtime(found, kind, one) for one in came) if one]
+                    found = answers[-1]
             except (OSError, trio.TooSlowError) as wrong:
                 raise await self._lost(str(wrong) or "no answer") from None
         self._known = found
+
+    def _came(self, data: bytes) -> bytes:
+        """Bytes have come: one may say that what was sent is printed. Answers to DLE EOT have bit 4 set."""
+        self._printed |= any(one & 0x90 == 0 for one in data)
+        return data
 
     def _show(self) -> None:
         """Report what the sensors see."""
@@ -190,23 +196,38 @@ class EscPosPrinter(devices.Printer):
             CommandError, DeviceNotReady, HardwareError: they were not, or not all of them.
         """
         line = await self._connected()
+        self._printed = False
+        end = trio.current_time() + self._patience
         try:
-            with trio.fail_after(self._patience):
+            with trio.fail_at(end):
                 await line.send(data + _IN_TURN)
-                # Answers to DLE EOT have bit 4 set; this one has not.
-                while not any(one & 0x90 == 0 for one in await line.receive()):
-                    pass
+            while not self._printed:
+                with trio.move_on_after(_PAUSE_SECONDS):
+                    self._came(await line.receive())
+                    continue
+                await self._look()
+                if self._known.stopped or trio.current_time() >= end:
+                    break
         except OSError as wrong:
             raise await self._lost(str(wrong)) from None
         except trio.TooSlowError:
             await self._look()
-            await line.send(_CLEAR)
-            self._require_ready()
-            raise errors.HardwareError(
-                f"the printer has not printed within {self._patience:g} seconds; see Printer.Reset"
-            ) from None
+        if not self._printed:
+            await self._give_up(line)
         await self._look()
         self._show()
+
+    async def _give_up(self, line: Connection) -> None:
+        """Let the printer forget what it has not printed, and raise why it has not."""
+        try:
+            with trio.fail_after(_ANSWER_SECONDS):
+                await line.send(_CLEAR)
+        except (OSError, trio.TooSlowError) as wrong:
+            raise await self._lost(str(wrong)) from None
+        self._require_ready()
+        raise errors.HardwareError(
+            f"the printer has not printed within {self._patience:g} seconds; see Printer.Reset"
+        )
 
     # Operations.
 
@@ -262,9 +283,7 @@ class EscPosPrinter(devices.Printer):
                 raise await self._lost(str(wrong)) from None
             except trio.TooSlowError:
                 await self._look()
-                await line.send(_CLEAR)
-                self._require_ready()
-                raise errors.HardwareError("the printer takes no more bytes; see Printer.Reset") from None
+                await self._give_up(line)
             self._cut = False
             return await self._answer(line) if answers else None
 

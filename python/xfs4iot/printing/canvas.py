@@ -253,7 +253,7 @@ class Canvas:
         from PIL import Image
 
         # Letters that are to be wider are drawn larger, and made as low as they are to be.
-        large = max(1, math.ceil(stretch))
+        large = max(1, math.ceil(stretch - _CLOSE))
         pitch = None if look.pitch is None else look.pitch * large
         drawn = replace(look, size=look.size * large, pitch=pitch)
         # What slants sticks out to the right.
@@ -266,7 +266,7 @@ class Canvas:
             mask = mask.transform(
                 mask.size, Image.Transform.AFFINE, shear, resample=Image.Resampling.BILINEAR
             )
-        if abs(stretch - 1) > _CLOSE:
+        if mask.height != look.height or abs(stretch - 1) > _CLOSE:
             wide = max(1, round(mask.width * stretch / large))
             mask = mask.resize((wide, look.height), Image.Resampling.BILINEAR)
         mask = turned(mask, look.rotation)

@@ -60,6 +60,9 @@ INTERNATIONAL: Mapping[int, str] = {
 """What `ESC R` puts in the places of `#$@[\\]^`{|}~`: USA, France, Germany, UK, Denmark, and so on."""
 
 
+_UNKNOWN = "\ufffd"
+
+
 @cache
 def _page(number: int) -> str:
     name = CODE_PAGES.get(number, CODE_PAGES[0])
@@ -76,6 +79,13 @@ def _table(number: int, country: int) -> dict[int, str]:
     return table
 
 
+@cache
+def _codes(number: int) -> dict[str, int]:
+    """Codes by character; those below a blank are commands."""
+    found = {one: code for code, one in _table(number, 0).items() if code >= 0x20 and one != _UNKNOWN}
+    return found | {chr(code): code for code in range(0x20, 0x7F)}
+
+
 def decoded(text: bytes, number: int, country: int = 0) -> str:
     """Text as the printer prints it with this code page and this country's characters."""
     return text.decode("latin-1").translate(_table(number, country))
@@ -84,11 +94,7 @@ def decoded(text: bytes, number: int, country: int = 0) -> str:
 def encoded(text: str, numbers: tuple[int, ...] = tuple(CODE_PAGES)) -> tuple[int, bytes] | None:
     """The first of these code pages that has all of a text, and the text in it; None if none has."""
     for number in numbers:
-        try:
-            found = text.encode(CODE_PAGES[number])
-        except UnicodeEncodeError:
-            continue
-        # Lower codes are commands; and not every code page has ASCII in the place of ASCII.
-        if all(code >= 0x20 for code in found) and decoded(found, number) == text:
-            return number, found
+        codes = _codes(number)
+        if all(one in codes for one in text):
+            return number, bytes(codes[one] for one in text)
     return None

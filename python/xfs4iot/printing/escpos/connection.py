@@ -17,6 +17,8 @@ __all__ = ["Connection", "connect"]
 _PORT = 9100
 _WAIT_SECONDS = 0.2
 """How long a thread waits for bytes; it cannot be interrupted."""
+_WRITE_SECONDS = 10
+"""How long a printer may take no bytes, as one whose cover is open does."""
 _CONNECT_SECONDS = 5
 _MOST = 4096
 
@@ -67,7 +69,6 @@ class _Serial:
         # In small pieces, so that whoever gives up does not leave a thread behind for long.
         for at in range(0, len(data), _MOST):
             await trio.to_thread.run_sync(self._port.write, data[at : at + _MOST])
-        await trio.to_thread.run_sync(self._port.flush)
 
     async def receive(self) -> bytes:
         while True:
@@ -140,4 +141,10 @@ def _opened_port(options: Mapping[str, Any]) -> Any:
         raise errors.HardwareError("a serial printer needs pyserial: pip install 'xfs4iot[escpos]'") from None
     flow = str(options.get("flow", "dtr"))
     opened = partial(serial.Serial, str(options["port"]), int(options.get("baud", 19_200)))
-    return opened(timeout=_WAIT_SECONDS, dsrdtr=flow == "dtr", rtscts=flow == "rts", xonxoff=flow == "xon")
+    return opened(
+        timeout=_WAIT_SECONDS,
+        write_timeout=_WRITE_SECONDS,
+        dsrdtr=flow == "dtr",
+        rtscts=flow == "rts",
+        xonxoff=flow == "xon",
+    )

@@ -1,12 +1,13 @@
 """Pages as ESC/POS: as a picture, or as text in the printer's own font where that can show it.
 
-A picture looks the same on every printer, whatever the font, the writing or the style. Text takes a hundredth of
-the bytes, which counts on a serial line.
+A picture looks the same on every printer, whatever the font, the writing or the style. Text takes a hundredth
+of the bytes, which counts on a serial line.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from xfs4iot.devices import PrintFont, PrintItem, PrintPage, PrintStripe, PrintStyle, PrintText
@@ -52,16 +53,18 @@ def as_picture(image: Image) -> bytes:
     # Beyond the right edge the last byte of a row has dots that are no part of the picture.
     spare = wide * 8 - image.width
     blank = bytes(wide - 1) + bytes((0xFF >> (8 - spare) if spare else 0,))
+    empty = [rows[at : at + wide] in (blank, bytes(wide)) for at in range(0, len(rows), wide)]
     found, top = bytearray(), 0
     while top < image.height:
-        end = top
-        while end < image.height and rows[end * wide : (end + 1) * wide] in (blank, bytes(wide)):
-            end += 1
-        if end - top >= _BLANK or end == image.height:
+        end = _other(empty, top)
+        if empty[top] and (end - top >= _BLANK or end == image.height):
             found += feed(end - top)
             top = end
             continue
-        end = min(top + _BAND, image.height)
+        # Until there is enough blank paper to feed it.
+        while end < image.height and not (empty[end] and _other(empty, end) - end >= _BLANK):
+            end = _other(empty, end)
+        end = min(end, top + _BAND)
         found += b"\x1dv0\x00" + wide.to_bytes(2, "little") + (end - top).to_bytes(2, "little")
         band = bytearray(rows[top * wide : end * wide])
         if spare:
@@ -70,6 +73,14 @@ def as_picture(image: Image) -> bytes:
         found += band
         top = end
     return bytes(found)
+
+
+def _other(rows: list[bool], start: int) -> int:
+    """The first row from `start` on that differs from it."""
+    end = start
+    while end < len(rows) and rows[end] == rows[start]:
+        end += 1
+    return end
 
 
 def as_text(page: PrintPage, head: Head) -> bytes | None:
@@ -104,7 +115,7 @@ def _lines(items: Iterable[PrintItem], head: Head) -> list[tuple[int, list[tuple
         top = max(0, round(middle - item.font.style.height * _CELL[1] / 2))
         found.setdefault(top, []).append((round(head.in_dots(item.x)), item))
     lines = sorted(found.items())
-    for (top, runs), (below, _) in zip(lines, lines[1:], strict=False):
+    for (top, runs), (below, _) in pairwise(lines):
         if below - top < max(item.font.style.height for _, item in runs) * _CELL[1]:
             return None
     return lines

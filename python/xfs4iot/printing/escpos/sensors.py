@@ -40,14 +40,16 @@ class Sensors:
         """Whether something is wrong besides paper and cover."""
         return self.cutter_failed or self.unrecoverable or self.overheated
 
+    @property
+    def stopped(self) -> bool:
+        """Whether it prints nothing until somebody has done something."""
+        return self.cover_open or self.paper_out or self.failed
+
     def answer(self, kind: int) -> bytes:
         """The answer to DLE EOT `kind`; none to kinds that there are not."""
         bits = {
             1: 0x04 * self.drawer | 0x08 * self.offline,
-            2: 0x04 * self.cover_open
-            | 0x08 * self.feeding
-            | 0x20 * self.paper_out
-            | 0x40 * (self.failed or False),
+            2: 0x04 * self.cover_open | 0x08 * self.feeding | 0x20 * self.paper_out | 0x40 * self.failed,
             3: 0x08 * self.cutter_failed | 0x20 * self.unrecoverable | 0x40 * self.overheated,
             4: 0x0C * (self.paper_low or self.paper_out) | 0x60 * self.paper_out,
         }.get(kind)

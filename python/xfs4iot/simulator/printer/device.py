@@ -33,7 +33,7 @@ _FED = 40
 
 
 @lru_cache(maxsize=64)
-def _of_kind(kind: type[Any], without: frozenset[str], bins: bool) -> type[Any]:
+def _of_kind(kind: Any, without: frozenset[str], bins: bool) -> type[Any]:
     """The class of a printer that lacks some operations: what it has not does not exist on the wire."""
     missing = {name: getattr(devices.Printer, name) for name in without}
     bases = (kind, devices.Storage) if bins else (kind,)
@@ -48,7 +48,8 @@ class SimulatedPrinter(PrinterMedia, PrinterCommands):
         given = arguments[1] if len(arguments) > 1 else more.get("options")
         said = {**shipped.settings_of(cls), **dict(given or {})}
         setup = msgspec.convert(said, PrinterSettings, strict=False)
-        return super().__new__(_of_kind(cls, lacking(setup), bool(setup.units)), *arguments, **more)
+        kind: type[Self] = _of_kind(cls, lacking(setup), bool(setup.units))
+        return super().__new__(kind, *arguments, **more)
 
     async def units(self) -> Mapping[str, devices.StorageUnit]:
         """The bins; asked only of a printer that has some."""

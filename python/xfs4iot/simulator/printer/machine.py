@@ -25,7 +25,7 @@ from xfs4iot.protocol import errors
 from xfs4iot.simulator.clock import Timeline
 from xfs4iot.simulator.device import SimulatedDevice
 from xfs4iot.simulator.printer.description import PrinterSettings, capabilities_of
-from xfs4iot.simulator.printer.documents import Document, Medium, Side
+from xfs4iot.simulator.printer.documents import Document, Medium, Side, medium_of
 from xfs4iot.simulator.printer.faults import FAULTS
 from xfs4iot.simulator.printer.printouts import Printouts
 
@@ -314,7 +314,16 @@ class PrinterMachine(SimulatedDevice, devices.Printer):
         self.head.draw_on(canvas, items)
         side.put(canvas.finished(), canvas.words)
 
-    # Where media go.
+    # People at the slot, and where media go.
+
+    def look(self, offered: Offered) -> None:
+        """Raise `InvalidData` if there can be no such document."""
+        medium_of(offered.document, self.head)
+
+    def hold(self, offered: Offered) -> None:
+        """Somebody holds something to the slot: it goes in if the slot is open, or waits until it is."""
+        self.hand = offered
+        self.came.set()
 
     def finish(self, medium: Medium) -> None:
         """A piece has left the printer, or is where nobody prints on it any more."""

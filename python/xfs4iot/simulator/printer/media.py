@@ -32,15 +32,6 @@ class PrinterMedia(PrinterMachine):
             raise errors.CommandError("noMediaPresent", "there is no medium under the head")
         return self.state.medium
 
-    def look(self, offered: Offered) -> None:
-        """Raise `InvalidData` if there can be no such document."""
-        medium_of(offered.document, self.head)
-
-    def hold(self, offered: Offered) -> None:
-        """Somebody holds something to the slot: it goes in if the slot is open, or waits until it is."""
-        self.hand = offered
-        self.came.set()
-
     async def accept_media(self, events: Any) -> None:
         self.begin()
         self.require_free()
@@ -310,8 +301,9 @@ class PrinterMedia(PrinterMachine):
         self._show()
         if state.medium is None and not (state.slot or state.stacker or state.transport):
             return devices.PrinterMediaMoved(on_stacker=self._stacked)
-        target, failure = to, None
+        target = to
         place: Any
+        failure: errors.XfsError | None = None
         if target is None:
             # As it thinks best: where nobody can take what may be somebody else's.
             target = next(
