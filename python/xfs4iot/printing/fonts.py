@@ -17,7 +17,7 @@ from xfs4iot.protocol import errors
 if TYPE_CHECKING:
     from PIL import ImageFont
 
-__all__ = ["ADVANCE", "ASCENT", "DESCENT", "Face", "face_for", "font", "ordered", "pillow"]
+__all__ = ["ADVANCE", "ASCENT", "DESCENT", "Face", "face_for", "font", "from_the_right", "ordered", "pillow"]
 
 Face = Literal["mono", "sans"]
 
@@ -54,6 +54,11 @@ def pillow() -> Any:
     return PIL
 
 
+def from_the_right(text: str) -> bool:
+    """Whether some of it is written from right to left."""
+    return _FROM_THE_RIGHT.search(text) is not None
+
+
 def face_for(text: str, face: Face) -> Face:
     """The face that has the letters of a text: `mono` has no Hebrew."""
     return "sans" if _HEBREW.search(text) else face
@@ -78,7 +83,7 @@ def font(face: Face, bold: bool, size: float, shaped: bool = True) -> ImageFont.
 
 def ordered(text: str, direction: Literal["ltr", "rtl"]) -> tuple[str, dict[str, Any]]:
     """A text as Pillow is to get it, and with which options: in reading order, or as it is seen."""
-    if direction == "ltr" and not _FROM_THE_RIGHT.search(text):
+    if direction == "ltr" and not from_the_right(text):
         return text, {}
     if _shapes():
         return text, {"direction": direction}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from xfs4iot.devices import PrintFont, PrintItem, PrintPage, PrintStripe, PrintStyle, PrintText
 from xfs4iot.printing.escpos.codepages import encoded
+from xfs4iot.printing.fonts import from_the_right
 from xfs4iot.printing.pages import Head
 
 if TYPE_CHECKING:
@@ -124,7 +125,10 @@ def _lines(items: Iterable[PrintItem], head: Head) -> list[tuple[int, list[tuple
 def _own_font(item: PrintText) -> bool:
     """Whether a text can be printed in the printer's own font."""
     font, style = item.font, item.font.style
-    if item.rotation or item.direction == "rtl" or font != PrintFont(style=style):
+    if item.rotation or font != PrintFont(style=style):
+        return False
+    # A printer prints characters as they come, from left to right.
+    if item.direction == "rtl" or from_the_right(item.text):
         return False
     plain = PrintStyle(
         bold=style.bold,

@@ -1,0 +1,107 @@
+"""A receipt printer at the other end of a line: it prints what it gets, and sees what a test says."""
+
+from __future__ import annotations
+
+import os
+import re
+import tty
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from xfs4iot.printing.escpos.interpreter import Answer, Cut, EscPosInterpreter
+from xfs4iot.printing.escpos.sensors import Sensors
+
+__all__ = ["VirtualPrinter"]
+
+_REALTIME = re.compile(rb"\x10\x04([\x01-\x04])")
+_CLEAR = b"\x10\x14\x08\x01\x03\x14\x01\x06\x02\x08"
+
+Send = Callable[[bytes], Awaitable[None]]
+
+
+class VirtualPrinter:
+    """What hangs at the line.
+
+    Attributes:
+        sensors: what they see; while the printer is stopped, it takes bytes but prints nothing.
+        pieces: that were cut.
+        mute: it answers nothing.
+        came: all bytes that have come.
+    """
+
+    def __init__(self) -> None:
+        self.sensors = Sensors()
+        self.pieces: list[Cut] = []
+        self.mute = False
+        self.came = b""
+        self._printer = EscPosInterpreter(sensors=lambda: self.sensors)
+        self._waiting = b""
+        self._send: Send | None = None
+
+    async def see(self, sensors: Sensors) -> None:
+        """The sensors see something else; what has waited is printed if it can be."""
+        self.sensors = sensors
+        await self._take(b"")
+
+    def torn(self) -> Cut | None:
+        """What was printed and not cut."""
+        return self._printer.torn()
+
+    async def _take(self, data: bytes) -> None:
+        self.came += data
+        for question in _REALTIME.findall(data):
+            await self._say(self.sensors.answer(question[0]))
+        self._waiting += _REALTIME.sub(b"", data)
+        if _CLEAR in self._waiting:
+            self._waiting = self._waiting.rpartition(_CLEAR)[2]
+        if self.sensors.stopped:
+            return
+        waiting, self._waiting = self._waiting, b""
+        for one in self._printer.feed(waiting):
+            if isinstance(one, Answer):
+                await self._say(one.data)
+            elif isinstance(one, Cut):
+                self.pieces.append(one)
+
+    async def _say(self, data: bytes) -> None:
+        if not self.mute and self._send is not None:
+            await self._send(data)
+
+    async def on_network(self, task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED) -> None:
+        """Listen on a port of this machine, which is what has started."""
+        listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        port = listeners[0].socket.getsockname()[1]
+        await trio.serve_listeners(self._on_stream, listeners, task_status=_Started(task_status, port))  # type: ignore[arg-type]
+
+    async def _on_stream(self, stream: trio.SocketStream) -> None:
+        self._send = stream.send_all
+        try:
+            while data := await stream.receive_some():
+                await self._take(bytes(data))
+        except trio.BrokenResourceError:
+            pass
+
+    async def on_terminal(self, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED) -> None:
+        """Sit at the end of a pseudo terminal, whose name is what has started."""
+        ours, theirs = os.openpty()
+        tty.setraw(theirs)
+        os.set_blocking(ours, False)
+        async with trio.lowlevel.FdStream(ours) as stream:
+            self._send = stream.send_all
+            task_status.started(os.ttyname(theirs))
+            try:
+                while data := await stream.receive_some():
+                    await self._take(bytes(data))
+            finally:
+                os.close(theirs)
+
+
+class _Started:
+    """Tells the port where trio tells the listeners."""
+
+    def __init__(self, task_status: trio.TaskStatus[int], port: int) -> None:
+        self._task_status, self._port = task_status, port
+
+    def started(self, listeners: object) -> None:
+        self._task_status.started(self._port)

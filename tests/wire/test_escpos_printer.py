@@ -1,0 +1,227 @@
+"""Real receipt printers, with one that a test plays at the other end of the line."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+import trio
+
+from receipt_printers import VirtualPrinter
+from xfs4iot import devices
+from xfs4iot.devices import PrintBarcode, PrintFont, PrintJob, PrintPage, PrintStyle, PrintText
+from xfs4iot.escpos import EscPosPrinter
+from xfs4iot.printing.escpos.sensors import Sensors
+from xfs4iot.protocol import errors
+
+pytest.importorskip("serial", reason="pyserial is not installed")
+
+
+class Events:
+    operation = 1
+    cancel_requested = False
+
+    def send(self, event: Any) -> None:
+        raise AssertionError(f"a printer without sensors at its slot sends nothing: {event}")
+
+
+EVENTS: Any = Events()
+LINE = 4_233
+
+
+@pytest.fixture
+def far() -> VirtualPrinter:
+    return VirtualPrinter()
+
+
+@pytest.fixture(params=["address", "port", "file"])
+async def way(request: pytest.FixtureRequest, far: VirtualPrinter, nursery: trio.Nursery) -> dict[str, Any]:
+    if request.param == "address":
+        return {"address": f"127.0.0.1:{await nursery.start(far.on_network)}"}
+    return {request.param: await nursery.start(far.on_terminal), "flow": "none"}
+
+
+@pytest.fixture
+async def near(far: VirtualPrinter, nursery: trio.Nursery) -> AsyncIterator[EscPosPrinter]:
+    device = EscPosPrinter(
+        "Receipts", {"address": f"127.0.0.1:{await nursery.start(far.on_network)}", "seconds": 3}
+    )
+    await device.open()
+    yield device
+    await device.close()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    with trio.fail_after(30):
+        while not condition():  # noqa: ASYNC110
+            await trio.sleep(0.01)
+
+
+def paper_of(device: EscPosPrinter) -> str | None:
+    paper = device.status.printer.paper
+    return None if paper is None else paper.upper
+
+
+def page(*texts: str, style: PrintStyle | None = None) -> PrintPage:
+    items = [
+        PrintText(0, number * LINE, 30_000, LINE, text, PrintFont(style=style or PrintStyle()))
+        for number, text in enumerate(texts)
+    ]
+    return PrintPage(width=72_000, length=None, front=tuple(items))
+
+
+def job(*pages: PrintPage) -> PrintJob:
+    return PrintJob(pages=pages, source="upper")
+
+
+async def test_pages_are_printed_and_cut_on_every_line(way: dict[str, Any], far: VirtualPrinter) -> None:
+    device = EscPosPrinter("Receipts", {**way, "output": "text"})
+    await device.open()
+    assert device.status.common.device == "online"
+    assert await device.print_pages(job(page("first"), page("second")), EVENTS) == devices.Printed()
+    assert await device.control_media(("cut", "eject"), None, EVENTS) == devices.PrinterMediaMoved()
+    await device.close()
+    (piece,) = far.pieces
+    assert piece.lines == ("first", "second")
+    assert not piece.partial
+
+
+async def test_a_picture_is_what_was_drawn(near: EscPosPrinter, far: VirtualPrinter) -> None:
+    import zxingcpp
+
+    barcode = PrintBarcode(0, 10_000, 40_000, 20_000, "https://example.com/1", "QR")
+    shown = PrintPage(width=72_000, length=None, front=(*page("שלום").front, barcode))
+    await near.print_pages(job(shown), EVENTS)
+    await near.control_media(("partialCut",), None, EVENTS)
+    (piece,) = far.pieces
+    assert piece.partial
+    (found,) = zxingcpp.read_barcodes(piece.piece.convert("L"))
+    assert found.text == "https://example.com/1"
+
+
+async def test_the_printers_own_font_is_used_where_it_has_all_of_a_page(
+    far: VirtualPrinter, nursery: trio.Nursery
+) -> None:
+    port = await nursery.start(far.on_network)
+    device = EscPosPrinter("Receipts", {"address": f"127.0.0.1:{port}", "output": "text"})
+    await device.open()
+    await device.print_pages(
+        job(page("Grüße"), page("שלום"), page("x", style=PrintStyle(italic=True))), EVENTS
+    )
+    await device.control_media(("cut",), None, EVENTS)
+    assert far.pieces[0].lines == ("Grüße",), "the other two are pictures"
+    await device.close()
+
+
+@pytest.mark.parametrize(
+    ("seen", "device", "paper"),
+    [
+        (Sensors(), "online", "full"),
+        (Sensors(paper_low=True), "online", "low"),
+        (Sensors(offline=True, paper_out=True, paper_low=True), "online", "out"),
+        (Sensors(offline=True, cover_open=True), "userError", "full"),
+        (Sensors(offline=True, cutter_failed=True), "online", "jammed"),
+        (Sensors(offline=True, unrecoverable=True), "hardwareError", "full"),
+    ],
+)
+async def test_status_is_what_the_sensors_see(
+    near: EscPosPrinter, far: VirtualPrinter, nursery: trio.Nursery, seen: Sensors, device: str, paper: str
+) -> None:
+    nursery.start_soon(near.run)
+    await far.see(seen)
+    await until(lambda: (near.status.common.device, paper_of(near)) == (device, paper))
+
+
+@pytest.mark.parametrize(
+    ("seen", "code"),
+    [
+        (Sensors(offline=True, paper_out=True), "paperOut"),
+        (Sensors(offline=True, cutter_failed=True), "paperJammed"),
+        (Sensors(offline=True, cover_open=True), "deviceNotReady"),
+        (Sensors(offline=True, unrecoverable=True), "hardwareError"),
+        (Sensors(overheated=True), "hardwareError"),
+    ],
+)
+async def test_nothing_is_sent_to_a_printer_that_is_not_ready(
+    near: EscPosPrinter, far: VirtualPrinter, seen: Sensors, code: str
+) -> None:
+    await far.see(seen)
+    for operation in (
+        near.print_pages(job(page("x")), EVENTS),
+        near.control_media(("cut",), None, EVENTS),
+        near.print_raw(b"x", False, EVENTS),
+    ):
+        with pytest.raises(errors.XfsError) as refused:
+            await operation
+        assert getattr(refused.value, "error_code", refused.value.completion_code) == code
+    await far.see(Sensors())
+    assert far.torn() is None
+
+
+async def test_paper_that_runs_out_in_the_middle_is_told_and_nothing_is_printed_later(
+    near: EscPosPrinter, far: VirtualPrinter, nursery: trio.Nursery
+) -> None:
+    async def run_out() -> None:
+        # The first page is there: the second finds no paper.
+        await until(lambda: b"\x1dr\x01" in far.came)
+        await far.see(Sensors(offline=True, paper_out=True))
+
+    nursery.start_soon(run_out)
+    pages = [page(f"page {number}") for number in range(40)]
+    found = await near.print_pages(job(*pages), EVENTS)
+    assert found.pages is not None
+    assert 1 <= found.pages < 40
+    assert isinstance(found.failure, errors.CommandError)
+    assert found.failure.error_code == "paperOut"
+    assert paper_of(near) == "out"
+    await far.see(Sensors())
+    printed = far.torn()
+    assert printed is not None
+    height = printed.piece.height
+    await near.print_pages(job(page("again")), EVENTS)
+    again = far.torn()
+    assert again is not None
+    assert again.piece.height < height or found.pages == 1
+
+
+async def test_a_printer_that_falls_silent_is_offline_until_it_answers_again(
+    near: EscPosPrinter, far: VirtualPrinter, nursery: trio.Nursery
+) -> None:
+    nursery.start_soon(near.run)
+    far.mute = True
+    await until(lambda: near.status.common.device == "offline")
+    with pytest.raises(errors.DeviceNotReady, match="does not answer"):
+        await near.print_pages(job(page("x")), EVENTS)
+    far.mute = False
+    await until(lambda: near.status.common.device == "online")
+    assert await near.print_pages(job(page("x")), EVENTS) == devices.Printed()
+
+
+async def test_raw_bytes_pass_through_with_their_answer(near: EscPosPrinter, far: VirtualPrinter) -> None:
+    assert await near.print_raw(b"raw\n\x1dI\x42", True, EVENTS) == b"_XFS4IOT\0"
+    assert await near.print_raw(b"more\n\x1dV\x00", False, EVENTS) is None
+    await until(lambda: far.pieces)
+    assert far.pieces[0].lines == ("raw", "more")
+
+
+async def test_reset_frees_what_it_can(near: EscPosPrinter, far: VirtualPrinter) -> None:
+    await far.see(Sensors(cutter_failed=True, offline=True))
+    with pytest.raises(errors.CommandError) as stuck:
+        await near.reset(None, EVENTS)
+    assert stuck.value.error_code == "paperJammed"
+    await far.see(Sensors())
+    assert await near.reset(None, EVENTS) == devices.PrinterMediaMoved()
+
+
+async def test_one_that_is_not_there_is_not_ready() -> None:
+    for options in ({"address": "127.0.0.1:9"}, {"port": "/dev/nowhere"}, {"file": "/dev/nowhere"}):
+        device = EscPosPrinter("Receipts", options)
+        with pytest.raises(errors.DeviceNotReady, match="cannot be reached"):
+            await device.open()
+
+
+@pytest.mark.parametrize("options", [{}, {"address": "x", "output": "smoke"}])
+def test_wrong_options_are_named(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="options"):
+        EscPosPrinter("Receipts", options)
