@@ -75,6 +75,7 @@ class EscPosPrinter(devices.Printer):
         }
     )
     graphics = frozenset({"png", "bmp", "jpg", "gif", "tif"})
+    measures_supplies = True
     service_version = "1.0"
 
     def __init__(self, name: str, options: Mapping[str, Any] | None = None) -> None:

@@ -88,6 +88,7 @@ class PrinterSettings:
         language: of PrintRaw.
         paper: by source; a receipt or journal printer has one roll unless it says otherwise.
         inserted: width and length, in mm, of the largest medium that can be inserted.
+        unasked: whether a medium is drawn in that nobody has asked for.
         stacker: pieces that are bundled before they are ejected; 0 for none.
         mark: mm from one black mark on the paper to the next; 0 for none.
         units: bins for what is retracted, by name.
@@ -108,6 +109,7 @@ class PrinterSettings:
     language: Literal["escpos", "text"] = "escpos"
     paper: dict[str, PaperSettings] | None = None
     inserted: tuple[_Length, _Length] | None = None
+    unasked: bool = False
     stacker: Annotated[int, Meta(ge=0, le=1000)] = 0
     mark: Annotated[int, Meta(ge=0, le=2000)] = 0
     units: dict[str, BinSettings] = field(default_factory=dict)
@@ -223,7 +225,7 @@ def capabilities_of(settings: PrinterSettings) -> dict[str, Any]:
         "print_sides": "dual" if kind in ("document", "passbook") else "single" if prints else None,
         "media_taken_sensor": kind != "journal",
         "media_presented_sensor": kind != "journal",
-        "accepts_unasked": reads,
+        "accepts_unasked": reads and settings.unasked,
         "auto_retract_period": settings.auto_retract_period
         if "retract_media" not in lacking(settings)
         else 0,
@@ -237,6 +239,7 @@ def capabilities_of(settings: PrinterSettings) -> dict[str, Any]:
         if kind == "passbook"
         else frozenset(),
         "os_printer": "Pictures: PNG, TIFF, JPEG, BMP, GIF" if prints else None,
+        "measures_supplies": True,
         "supplies": frozenset(
             name for name in ("toner", "ink", "lamp") if getattr(settings, name) not in (None, False)
         ),

@@ -105,6 +105,11 @@ class SimulatedPrinter(PrinterMedia, PrinterCommands):
     ) -> tuple[str, int] | None:
         """Print a page; None if it is whole, else why it is not, and how many µm of it are printed."""
         state = self.state
+        if source is None and (roll := self._roll()) is not None:
+            source = roll
+        if source is None and number and state.medium is not None and state.medium.kind == "sheet":
+            # The sheet that was there is full: the others come from the tray.
+            source = next(iter(self.setup.sources), None)
         paper = self.setup.sources.get(source) if source is not None else None
         if self.supplies & {"toner", "ink"}:
             try:
@@ -165,6 +170,14 @@ class SimulatedPrinter(PrinterMedia, PrinterCommands):
             return "paperJammed", length
         self.use_up()
         return None
+
+    def _roll(self) -> str | None:
+        """The roll whose paper is under the head; None if something else is."""
+        medium = self.state.medium
+        if medium is not None:
+            return medium.source if medium.kind == "roll" else None
+        rolls = [name for name, paper in self.setup.sources.items() if paper.length is None]
+        return rolls[0] if rolls and self.setup.largest is None else None
 
     def _draw_sheet(self, source: str) -> None:
         """Draw a blank sheet under the head; the one that was there makes room."""
@@ -237,7 +250,9 @@ class SimulatedPrinter(PrinterMedia, PrinterCommands):
         pictures = await trio.to_thread.run_sync(_frames, data)
         for number, picture in enumerate(pictures):
             if number and after_page:
-                await self.control_media(after_page, None, events)
+                moved = await self.carry_out(after_page)
+                if moved.failure is not None:
+                    return devices.Printed(pages=number, at=moved.at, failure=moved.failure)
             page, canvas = self._native_page(picture, source)
             failure = await self._print_page(page, canvas, source, number)
             if failure is not None:

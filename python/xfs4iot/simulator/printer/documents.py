@@ -80,6 +80,7 @@ class Medium(msgspec.Struct):
         page: where a passbook is open.
         closed: it is.
         stripe: what its magnetic stripe holds; None for none.
+        source: of the paper.
         cut: it hangs from no roll any more.
     """
 
@@ -90,6 +91,7 @@ class Medium(msgspec.Struct):
     page: int = 0
     closed: bool = False
     stripe: str | None = None
+    source: str | None = None
     cut: bool = True
 
     def side(self, name: Literal["front", "back"] = "front", page: int | None = None) -> Side:

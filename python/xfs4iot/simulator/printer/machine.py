@@ -277,7 +277,7 @@ class PrinterMachine(SimulatedDevice, devices.Printer):
         if printed:
             if state.medium is None:
                 width = self.setup.sources[source].width * _MILLIMETRE
-                state.medium = Medium("roll", width, 0, [(Side(), Side())], cut=False)
+                state.medium = Medium("roll", width, 0, [(Side(), Side())], source=source, cut=False)
             self._append(state.medium, picture.crop((0, 0, picture.width, printed)), words)
         used = round(self.head.in_micrometres(printed))
         state.left[source] = max(0, state.left[source] - used) if printed == dots else 0
@@ -322,8 +322,26 @@ class PrinterMachine(SimulatedDevice, devices.Printer):
 
     def hold(self, offered: Offered) -> None:
         """Somebody holds something to the slot: it goes in if the slot is open, or waits until it is."""
-        self.hand = offered
-        self.came.set()
+        if self.slot_open or not self.setup.unasked:
+            self.hand = offered
+            self.came.set()
+        elif self.state.medium is None and self.state.jammed is None and self.refusal(offered) is None:
+            self.state.medium = medium_of(offered.document, self.head)
+            self.save()
+            self.media_inserted()
+
+    def refusal(self, offered: Offered) -> Any:
+        """Why something is handed back; None if it is not."""
+        largest = self.setup.largest
+        assert largest is not None
+        document = offered.document
+        if offered.way == "askew":
+            return "align"
+        if offered.way == "multiple":
+            return "multiple"
+        if document.width > largest[0] or document.length > largest[1]:
+            return "long"
+        return "short" if document.length < largest[1] // 4 else None
 
     def finish(self, medium: Medium) -> None:
         """A piece has left the printer, or is where nobody prints on it any more."""

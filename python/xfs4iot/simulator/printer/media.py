@@ -45,7 +45,7 @@ class PrinterMedia(PrinterMachine):
             self.slot_open = False
         self.begin()
         await self.time()
-        reason = self._refusal(offered)
+        reason = self.refusal(offered)
         if reason is not None:
             events.send(messages.MediaRejectedEvent(reason=reason))
             raise errors.CommandError("mediaRejected", f"the medium is handed back: {reason}")
@@ -68,19 +68,6 @@ class PrinterMedia(PrinterMachine):
         offered, self.hand = self.hand, None
         return offered
 
-    def _refusal(self, offered: Offered) -> Any:
-        """Why something is handed back; None if it is not."""
-        largest = self.setup.largest
-        assert largest is not None
-        document = offered.document
-        if offered.way == "askew":
-            return "align"
-        if offered.way == "multiple":
-            return "multiple"
-        if document.width > largest[0] or document.length > largest[1]:
-            return "long"
-        return "short" if document.length < largest[1] // 4 else None
-
     async def stop_accepting(self) -> Any:
         self.slot_open = False
         return None if self.state.medium is None else "present"
@@ -94,22 +81,31 @@ class PrinterMedia(PrinterMachine):
         if state.medium is None and not (state.stacker or state.transport or state.slot):
             raise errors.CommandError("noMediaPresent", "there is nothing in the printer; print first")
         self._remember(events)
-        done = False
+        moved = await self.carry_out(actions, unit)
+        if moved.failure is None and self.faults.strikes("printerBreaks"):
+            raise RuntimeError("the simulated device class fails, as injected")
+        return moved
+
+    async def carry_out(self, actions: tuple[Any, ...], unit: str | None = None) -> devices.PrinterMediaMoved:
+        """Do with the medium what is asked for, in this order.
+
+        Raises:
+            CommandError: nothing was done.
+        """
+        state, done = self.state, False
         for action in actions:
             await self.time(1 / len(actions))
             try:
                 place = self._act(action, unit)
             except errors.CommandError as failure:
-                if not done:
+                if not done and state.jammed is None:
                     raise
-                # Something has been done already, so the operation has a result.
+                # Something has been done already, or is stuck: the operation has a result.
                 return devices.PrinterMediaMoved(at=self._where(), on_stacker=self._stacked, failure=failure)
             done = True
             if place is not None:
                 state.place = place
                 self.save()
-        if self.faults.strikes("printerBreaks"):
-            raise RuntimeError("the simulated device class fails, as injected")
         return devices.PrinterMediaMoved(at=self._where(), on_stacker=self._stacked)
 
     @property
