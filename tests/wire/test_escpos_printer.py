@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 import trio
+import zxingcpp
 
 from receipt_printers import VirtualPrinter
+from vendors import serving
 from xfs4iot import devices
 from xfs4iot.devices import PrintBarcode, PrintFont, PrintJob, PrintPage, PrintStyle, PrintText
 from xfs4iot.escpos import EscPosPrinter
@@ -88,8 +91,6 @@ async def test_pages_are_printed_and_cut_on_every_line(way: dict[str, Any], far:
 
 
 async def test_a_picture_is_what_was_drawn(near: EscPosPrinter, far: VirtualPrinter) -> None:
-    import zxingcpp
-
     barcode = PrintBarcode(0, 10_000, 40_000, 20_000, "https://example.com/1", "QR")
     shown = PrintPage(width=72_000, length=None, front=(*page("שלום").front, barcode))
     await near.print_pages(job(shown), EVENTS)
@@ -225,3 +226,62 @@ async def test_one_that_is_not_there_is_not_ready() -> None:
 def test_wrong_options_are_named(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="options"):
         EscPosPrinter("Receipts", options)
+
+
+async def test_a_form_is_printed_over_the_wire(
+    near: EscPosPrinter, far: VirtualPrinter, nursery: trio.Nursery
+) -> None:
+    client = await serving(near, nursery)
+    form = {
+        "unit": {"base": "rowColumn", "x": 1, "y": 1},
+        "size": {"width": 40, "height": 12},
+        "fields": {
+            "total": {"position": {"x": 0, "y": 0}, "size": {"width": 40, "height": 1}, "vertical": "top"},
+            "code": {
+                "position": {"x": 0, "y": 2},
+                "size": {"width": 20, "height": 10},
+                "fieldType": "barcode",
+                "font": {"name": "QR"},
+            },
+        },
+    }
+    await client.success("Printer.SetForm", {"name": "R", "form": form})
+    request = {
+        "formName": "R",
+        "fields": {"total": "12,50 €", "code": "https://example.com/7"},
+        "mediaControl": {"cut": True, "move": "eject"},
+    }
+    await client.success("Printer.PrintForm", request)
+    assert (await client.success("Common.Status"))["printer"]["media"] == "notPresent", "nobody senses it"
+    (piece,) = far.pieces
+    (found,) = zxingcpp.read_barcodes(piece.piece.convert("L"))
+    assert found.text == "https://example.com/7"
+    offered = (await client.success("Common.Capabilities"))["printer"]
+    assert offered["control"]["cut"]
+    assert not offered["control"]["retract"]
+    assert not offered["mediaTaken"]
+
+
+async def test_what_the_sensors_see_reaches_clients(
+    near: EscPosPrinter, far: VirtualPrinter, nursery: trio.Nursery
+) -> None:
+    client = await serving(near, nursery)
+    await far.see(Sensors(paper_low=True))
+    event = await client.until("unsolicited", name="Printer.PaperThresholdEvent")
+    assert event["payload"] == {"paperSource": "upper", "threshold": "low"}
+    await far.see(Sensors(offline=True, paper_out=True))
+    event = await client.until("unsolicited", name="Printer.PaperThresholdEvent")
+    assert event["payload"] == {"paperSource": "upper", "threshold": "out"}
+    raw = {"inputData": "no", "data": base64.b64encode(b"x").decode()}
+    assert await client.failure("Printer.PrintRaw", raw) == "paperOut"
+    await far.see(Sensors(offline=True, cover_open=True))
+    while (await client.success("Common.Status"))["common"]["device"] != "userError":
+        await client.until("unsolicited", name="Common.StatusChangedEvent")
+    assert await client.failure("Printer.PrintRaw", raw) == "deviceNotReady"
+    await far.see(Sensors())
+    while (await client.success("Common.Status"))["common"]["device"] != "online":
+        await client.until("unsolicited", name="Common.StatusChangedEvent")
+    answer = await client.success(
+        "Printer.PrintRaw", {"inputData": "yes", "data": base64.b64encode(b"\x1dI\x42").decode()}
+    )
+    assert base64.b64decode(answer["data"]) == b"_XFS4IOT\0"

@@ -71,7 +71,7 @@ def test_every_fault_is_tried() -> None:
 
 async def test_the_guides_name_every_fault_and_command(atm: xfs4iot.Publisher, simulator: Dialogue) -> None:
     docs = Path(__file__).parents[2] / "docs"
-    pages = [docs / "simulator.md", *(docs / "interfaces").glob("*.md")]
+    pages = [docs / "simulator.md", docs / "printers.md", *(docs / "interfaces").glob("*.md")]
     guide = "".join(page.read_text("utf-8") for page in pages)
     commands = [name for name in atm.services["Simulator"].handlers if name.startswith("Simulator.")]
     faults = (await simulator.success("Simulator.GetFaults"))["faults"]

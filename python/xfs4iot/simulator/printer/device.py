@@ -48,7 +48,8 @@ class SimulatedPrinter(PrinterMedia, PrinterCommands):
         given = arguments[1] if len(arguments) > 1 else more.get("options")
         said = {**shipped.settings_of(cls), **dict(given or {})}
         setup = msgspec.convert(said, PrinterSettings, strict=False)
-        kind: type[Self] = _of_kind(cls, lacking(setup), bool(setup.units))
+        made: Any = cls
+        kind: type[Self] = _of_kind(made, lacking(setup), bool(setup.units))
         return super().__new__(kind, *arguments, **more)
 
     async def units(self) -> Mapping[str, devices.StorageUnit]:

@@ -288,8 +288,8 @@ class PrinterMedia(PrinterMachine):
         self._remember(events)
         await self.time()
         if state.jammed is not None and self.faults.active("mediaStaysStuck"):
-            failure = errors.CommandError(f"{state.jammed}Jammed", f"{state.jammed} is still stuck")
-            return devices.PrinterMediaMoved(at="jammed", failure=failure)
+            still = errors.CommandError(f"{state.jammed}Jammed", f"{state.jammed} is still stuck")
+            return devices.PrinterMediaMoved(at="jammed", failure=still)
         state.jammed, self.hand = None, None
         if self._raw is not None:
             self._raw.torn()
