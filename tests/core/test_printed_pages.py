@@ -318,3 +318,28 @@ def test_paper_grows_as_long_as_a_picture_can_be() -> None:
     canvas = Canvas(8)
     canvas.reach(10 * LONGEST)
     assert canvas.finished().size == (8, LONGEST)
+
+
+HUGE = 2**31 - 1
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        PrintText(0, 0, HUGE, HUGE, "x" * 200_000, PrintFont(point_size=HUGE)),
+        PrintText(0, 0, HUGE, HUGE, "שx" * 5_000, PrintFont(cpi=1, style=PrintStyle(width=4, height=4))),
+        PrintText(0, 0, HUGE, HUGE, "x" * 5_000, PrintFont(lpi=HUGE, cpi=HUGE), rotation=90),
+        PrintFrame(0, 0, HUGE, HUGE, "ellipse", "dotted", fill_style="diagcross"),
+        PrintBarcode(0, 0, HUGE, HUGE, "x", "QR", "both", PrintFont(point_size=HUGE)),
+        PrintGraphic(0, 0, HUGE, HUGE, file_of(Image.new("1", (3, 3)), "PNG"), "png"),
+    ],
+)
+def test_nothing_is_larger_than_a_machine_can_hold(item: Any) -> None:
+    page = PrintPage(width=HUGE, length=None, front=(item,))
+    try:
+        picture = HEAD.draw(page).finished()
+    except errors.CommandError as refused:
+        assert refused.error_code == "charSetData"  # noqa: PT017
+    else:
+        assert picture.width * picture.height <= 64_000_000
+    assert HEAD.measure("x" * 2_000_000, PrintFont(name="sans")) > 0

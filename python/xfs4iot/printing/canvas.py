@@ -20,13 +20,18 @@ if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
     from PIL.ImageFont import FreeTypeFont
 
-__all__ = ["BLACK", "LONGEST", "WHITE", "Canvas", "Color", "Lettering", "Words", "turned"]
+__all__ = ["BLACK", "LONGEST", "MOST_DOTS", "WHITE", "Canvas", "Color", "Lettering", "Words", "turned"]
 
 Color = tuple[int, int, int]
 BLACK: Color = (0, 0, 0)
 WHITE: Color = (255, 255, 255)
 LONGEST = 32_000
 """Dots that a picture is long at most: four metres at 203 dots per inch."""
+MOST_DOTS = 64_000_000
+"""Dots of the largest picture: more than A4 at 600 dots per inch has."""
+_LARGEST_SIZE = 4_000
+_LONGEST_TEXT = 4_096
+"""Characters of a line that are drawn; more have no room on any paper."""
 _SLANT = 0.2
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _CLOSE = 0.02
@@ -77,7 +82,7 @@ class Lettering:
     @property
     def _font_size(self) -> float:
         # A printer's smaller script leaves the line as high as it is.
-        return self.size * self.high * (0.6 if self.script else 1.0)
+        return min(max(1.0, self.size * self.high * (0.6 if self.script else 1.0)), _LARGEST_SIZE)
 
     def font(self, text: str) -> FreeTypeFont:
         """The font that has the letters of a text."""
@@ -107,6 +112,9 @@ class Lettering:
     def width(self, text: str) -> float:
         """Of a text in one line, in dots, before it is turned."""
         text = _printable(text)
+        if len(text) > _LONGEST_TEXT:
+            # Measured from its beginning: it has no room anyway.
+            return self.width(text[:_LONGEST_TEXT]) * len(text) / _LONGEST_TEXT
         if self.pitch is not None and self.face == "mono" and fonts.face_for(text, "mono") == "mono":
             scale = 0.6 if self.script else 1.0
             return self.pitch * self.wide * len(text) * scale
@@ -137,6 +145,7 @@ class Canvas:
         color: whether the printer has colours, and shades.
 
     Attributes:
+        longest: dots that it can grow to; what is below is not printed.
         reached: the first dot that is free below all that was printed.
         words: the texts that were printed, in that order.
     """
@@ -145,10 +154,13 @@ class Canvas:
         fonts.pillow()
         from PIL import Image
 
-        self.width, self.height, self.color = width, height, color
+        self.width = min(max(1, width), LONGEST)
+        self.longest = max(1, min(LONGEST, MOST_DOTS // self.width))
+        self.height = None if height is None else min(max(1, height), self.longest)
+        self.color = color
         self.reached = 0
         self.words: list[Words] = []
-        self._image: Image.Image = Image.new(self._mode, (width, height or 256), self._shade(WHITE))
+        self._image: Image.Image = Image.new(self._mode, (self.width, self.height or 256), "white")
         self._pen = self._made_pen(self._image)
 
     @property
@@ -168,14 +180,14 @@ class Canvas:
 
     def reach(self, bottom: float) -> None:
         """Make room down to here; what is below the longest page is not printed."""
-        bottom = math.ceil(min(bottom, self.height or LONGEST))
+        bottom = math.ceil(min(bottom, self.height or self.longest))
         self.reached = max(self.reached, bottom)
         if bottom <= self._image.height or self.height is not None:
             return
         from PIL import Image
 
         longer = Image.new(
-            self._mode, (self.width, min(max(bottom, 2 * self._image.height), LONGEST)), "white"
+            self._mode, (self.width, min(max(bottom, 2 * self._image.height), self.longest)), "white"
         )
         longer.paste(self._image)
         self._image, self._pen = longer, self._made_pen(longer)
@@ -185,7 +197,7 @@ class Canvas:
 
         Of one bit per dot, or in colours.
         """
-        length = self.height or max(1, min(self.reached if length is None else length, LONGEST))
+        length = self.height or max(1, min(self.reached if length is None else length, self.longest))
         self.reach(length)
         image = self._image.crop((0, 0, self.width, length))
         return image if self.color else image.convert("1")
@@ -199,10 +211,14 @@ class Canvas:
         Returns:
             How wide it is, along its direction.
         """
-        text = _printable(text)
+        text = _printable(text[:_LONGEST_TEXT])
         if not text:
             return 0.0
         length = look.width(text)
+        while len(text) > 1 and length * look.height > MOST_DOTS:
+            # What is cut off here is far outside of any paper.
+            text = text[: len(text) // 2]
+            length = look.width(text)
         across, along = (look.height, length) if look.rotation in (90, 270) else (length, look.height)
         self.reach(y + along)
         box = (round(x), round(y), round(x + across) - 1, round(y + along) - 1)
@@ -258,7 +274,7 @@ class Canvas:
         drawn = replace(look, size=look.size * large, pitch=pitch)
         # What slants sticks out to the right.
         lean = math.ceil(drawn.height * _SLANT) if look.italic else 0
-        natural = max(1, math.ceil(length * large / stretch))
+        natural = min(max(1, math.ceil(length * large / stretch)), MOST_DOTS // max(1, drawn.height))
         mask = Image.new("L", (natural + lean, drawn.height), 0)
         self._write(self._made_pen(mask), 0, 0, text, drawn, natural, 255)
         if look.italic:

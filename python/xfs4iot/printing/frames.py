@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from xfs4iot.devices import PrintFrame
-from xfs4iot.printing.canvas import LONGEST, Canvas
+from xfs4iot.printing.canvas import LONGEST, MOST_DOTS, Canvas
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -24,7 +24,8 @@ def draw_frame(
     """Draw a frame into its box, which is given in dots, on a printer with so many dots per inch."""
     from PIL import Image, ImageDraw
 
-    size = max(1, round(width)), max(1, round(min(height, LONGEST)))
+    wide = min(max(1, round(width)), LONGEST)
+    size = wide, min(max(1, round(height)), LONGEST, MOST_DOTS // wide)
     canvas.reach(y + size[1])
     thin = max(1, round(dots * _THIN_INCH))
     thick = thin * (_THICK if frame.line.endswith("Thick") else 1)

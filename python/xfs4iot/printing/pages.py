@@ -24,7 +24,7 @@ from xfs4iot.devices import (
     PrintText,
 )
 from xfs4iot.printing import barcodes, graphics
-from xfs4iot.printing.canvas import LONGEST, Canvas, Color, Lettering, turned
+from xfs4iot.printing.canvas import LONGEST, MOST_DOTS, Canvas, Color, Lettering, turned
 from xfs4iot.printing.fonts import ADVANCE, ASCENT, DESCENT, Face
 from xfs4iot.printing.frames import draw_frame
 from xfs4iot.protocol import errors
@@ -165,16 +165,14 @@ class Head:
         x, y, width, height = self._box(item)
         try:
             picture = turned(graphics.opened(item.data), item.rotation)
-            room = max(1, round(width)), max(1, round(min(height, LONGEST)))
-            canvas.picture(x, y, graphics.fitted(picture, *room, item.scaling))
+            canvas.picture(x, y, graphics.fitted(picture, *_bounded(width, height), item.scaling))
         except graphics.NotAPicture as wrong:
             raise errors.CommandError("charSetData", f"a graphic cannot be printed: {wrong}") from None
 
     def _barcode(self, canvas: Canvas, item: PrintBarcode) -> None:
         x, y, width, height = self._box(item)
         across, along = (height, width) if item.rotation in (90, 270) else (width, height)
-        size = max(1, round(across)), max(1, round(min(along, LONGEST)))
-        part = Canvas(*size, color=self.color)
+        part = Canvas(*_bounded(across, along), color=self.color)
         try:
             self._upright_barcode(part, item)
         except barcodes.Unprintable as wrong:
@@ -196,6 +194,12 @@ class Head:
             part.text(text_left, 0, made.text, look)
         if below:
             part.text(text_left, above + bars.height, made.text, look)
+
+
+def _bounded(width: float, height: float) -> tuple[int, int]:
+    """The size of a box in whole dots, none larger than what can be printed."""
+    wide = min(max(1, round(width)), LONGEST)
+    return wide, min(max(1, round(height)), MOST_DOTS // wide, LONGEST)
 
 
 def _direction(text: str) -> Literal["ltr", "rtl"]:

@@ -389,10 +389,13 @@ def _frames(data: bytes) -> list[bytes]:
     except graphics.NotAPicture as wrong:
         raise errors.InvalidData(f"$.data: {wrong}") from None
     found: list[bytes] = []
-    for frame in ImageSequence.Iterator(picture):
-        if len(found) >= _MOST_FRAMES:
-            break
-        file = io.BytesIO()
-        frame.convert("RGB").save(file, "PNG")
-        found.append(file.getvalue())
+    try:
+        for frame in ImageSequence.Iterator(picture):
+            if len(found) >= _MOST_FRAMES or frame.width * frame.height > graphics.MOST_DOTS:
+                raise errors.InvalidData(f"$.data: more than {_MOST_FRAMES} pages, or one that is too large")
+            file = io.BytesIO()
+            frame.convert("RGB").save(file, "PNG")
+            found.append(file.getvalue())
+    except (OSError, ValueError, SyntaxError) as wrong:
+        raise errors.InvalidData(f"$.data: page {len(found) + 1} is broken: {str(wrong)[:200]}") from None
     return found
