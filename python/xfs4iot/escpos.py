@@ -19,9 +19,11 @@ from typing import Any
 import trio
 
 from xfs4iot import devices
+from xfs4iot.printing.barcodes import PRINTED_BARCODES
 from xfs4iot.printing.escpos import encoder
 from xfs4iot.printing.escpos.connection import Connection, connect
 from xfs4iot.printing.escpos.sensors import Sensors, realtime
+from xfs4iot.printing.graphics import PRINTED_GRAPHICS
 from xfs4iot.printing.pages import Head
 from xfs4iot.protocol import errors
 
@@ -56,25 +58,8 @@ class EscPosPrinter(devices.Printer):
     """
 
     printer_type = frozenset({"receipt"})
-    barcodes = frozenset(
-        {
-            "CODE128",
-            "GS1128",
-            "CODE39",
-            "CODE93",
-            "CODABAR",
-            "ITF",
-            "EAN13",
-            "EAN8",
-            "UPCA",
-            "UPCE",
-            "QR",
-            "PDF417",
-            "DATAMATRIX",
-            "AZTEC",
-        }
-    )
-    graphics = frozenset({"png", "bmp", "jpg", "gif", "tif"})
+    barcodes = PRINTED_BARCODES
+    graphics = PRINTED_GRAPHICS
     measures_supplies = True
     service_version = "1.0"
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
+from xfs4iot.devices import PrintSymbology
 from xfs4iot.protocol import errors
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["SYMBOLOGIES", "Symbol", "Unprintable", "symbol", "symbology_of"]
+__all__ = ["PRINTED_BARCODES", "SYMBOLOGIES", "Symbol", "Unprintable", "symbol", "symbology_of"]
 
 _FORMATS = {
     "CODE128": "Code128",
@@ -48,6 +49,8 @@ _OTHER_NAMES = {
 }
 SYMBOLOGIES = tuple(_FORMATS)
 """The names of what can be drawn."""
+PRINTED_BARCODES: frozenset[PrintSymbology] = frozenset(get_args(PrintSymbology))
+"""All that forms can ask for: a printer that draws here has them all."""
 _STACKED = {"QRCODE", "DATAMATRIX", "PDF417", "AZTEC", "MAXICODE"}
 
 

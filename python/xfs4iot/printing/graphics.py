@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import io
 import warnings
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
+from xfs4iot.devices import GraphicFormat
 from xfs4iot.printing import fonts
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["MOST_DOTS", "NotAPicture", "fitted", "opened"]
+__all__ = ["MOST_DOTS", "PRINTED_GRAPHICS", "NotAPicture", "fitted", "opened"]
 
+PRINTED_GRAPHICS: frozenset[GraphicFormat] = frozenset(get_args(GraphicFormat))
+"""All that forms can ask for: a printer that draws here has them all."""
 MOST_DOTS = 20_000_000
 _FORMATS = ("PNG", "BMP", "JPEG", "TIFF", "GIF")
 

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from xfs4iot import devices
+from xfs4iot.printing.barcodes import PRINTED_BARCODES
+from xfs4iot.printing.graphics import PRINTED_GRAPHICS
 from xfs4iot.simulator.printer.documents import Document
 
 __all__ = ["BinSettings", "PaperSettings", "PrinterSettings", "capabilities_of", "lacking"]
@@ -19,25 +21,6 @@ _Length = Annotated[int, Meta(ge=1, le=2_000)]
 _MILLIMETRE = 1_000
 _ROLLS = ("receipt", "journal")
 _INSERTS = ("document", "passbook", "scanner")
-_BARCODES: frozenset[Any] = frozenset(
-    {
-        "CODE128",
-        "GS1128",
-        "CODE39",
-        "CODE93",
-        "CODABAR",
-        "ITF",
-        "EAN13",
-        "EAN8",
-        "UPCA",
-        "UPCE",
-        "QR",
-        "PDF417",
-        "DATAMATRIX",
-        "AZTEC",
-    }
-)
-_GRAPHICS: frozenset[Any] = frozenset({"png", "bmp", "jpg", "gif", "tif"})
 _CONTROLS: dict[str, frozenset[Any]] = {
     "receipt": frozenset(
         {"cut", "partialCut", "eject", "ejectToTransport", "expel", "retract", "skip", "alarm"}
@@ -211,8 +194,8 @@ def capabilities_of(settings: PrinterSettings) -> dict[str, Any]:
         "dots_per_inch": (settings.dots, settings.dots),
         "columns_per_inch": settings.columns,
         "colors": None if settings.colors else frozenset({"black"}),
-        "barcodes": _BARCODES if prints else frozenset(),
-        "graphics": _GRAPHICS if prints else frozenset(),
+        "barcodes": PRINTED_BARCODES if prints else frozenset(),
+        "graphics": PRINTED_GRAPHICS if prints else frozenset(),
         "writes": frozenset({"text", "ocr", "micr", *(("msf",) if kind == "passbook" else ())})
         if prints
         else frozenset(),
