@@ -33,6 +33,11 @@ stacker = 3
 mark = 50
 units = {}
 
+[services.Kiosk]
+kinds = ["Printer"]
+auto_retract_period = 50
+units = { unitONE = { capacity = 2 } }
+
 [services.Journal]
 kinds = ["Printer"]
 type = "journal"
@@ -611,6 +616,17 @@ async def test_what_nobody_takes_is_retracted_until_the_bin_is_full(
     assert (await receipts.success("Printer.RetractMedia"))["result"] == "transport"
     emptied = await simulator.success("Simulator.EmptyBins", {"service": "Receipts"})
     assert emptied == {"count": 2}
+
+
+async def test_what_is_left_is_retracted_by_itself(opened: Opened, simulator: Dialogue) -> None:
+    kiosk = await opened("Kiosk")
+    assert await print_line(kiosk, mediaControl={"cut": True, "move": "eject"}) == "success"
+    event = await kiosk.until("unsolicited", name="Printer.MediaAutoRetractedEvent")
+    assert event["payload"] == {"result": "unitONE"}
+    found = await truth(simulator, "Kiosk")
+    assert (found["slot"], found["bins"]) == (0, {"unitONE": 1})
+    bins = (await kiosk.success("Storage.GetStorage"))["storage"]["unitONE"]["printer"]["status"]
+    assert bins["in"] == 1
 
 
 async def test_the_lamp_wears_out(opened: Opened, simulator: Dialogue) -> None:
