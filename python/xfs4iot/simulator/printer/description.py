@@ -20,6 +20,8 @@ PrinterType = Literal["receipt", "journal", "document", "passbook", "scanner"]
 _Length = Annotated[int, Meta(ge=1, le=2_000)]
 _MILLIMETRE = 1_000
 _ROLLS = ("receipt", "journal")
+_TRANSPORTS = ("receipt", "document")
+"""Kinds whose transport is a place to retract to."""
 _INSERTS = ("document", "passbook", "scanner")
 _CONTROLS: dict[str, frozenset[Any]] = {
     "receipt": frozenset(
@@ -148,7 +150,7 @@ def lacking(settings: PrinterSettings) -> frozenset[str]:
     found: set[str] = set()
     if kind in _ROLLS:
         found |= {"accept_media", "stop_accepting", "read_form", "read_image", "media_extents"}
-    if kind == "journal":
+    if kind == "journal" or not (settings.units or kind in _TRANSPORTS):
         found |= {"retract_media"}
     if kind != "passbook":
         found |= {"control_passbook"}
@@ -212,7 +214,7 @@ def capabilities_of(settings: PrinterSettings) -> dict[str, Any]:
         "auto_retract_period": settings.auto_retract_period
         if "retract_media" not in lacking(settings)
         else 0,
-        "retract_to_transport": kind in ("receipt", "document"),
+        "retract_to_transport": kind in _TRANSPORTS,
         "scan_types": frozenset({"tif", "bmp", "jpg", "png", "gif"}) if reads else frozenset(),
         "scan_sources": frozenset({"imageFront", "imageBack"}) if reads else frozenset(),
         "front_scan_colors": scans,
