@@ -34,6 +34,8 @@ _ANSWER_SECONDS = 2.0
 _QUIET_SECONDS = 0.5
 """After so long without further bytes an answer to PrintRaw is whole."""
 _PAUSE_SECONDS = 1.0
+_ASKED_ONLY = b"\x1da\x00"
+"""GS a: say nothing that was not asked for, whatever somebody has set before."""
 _IN_TURN = b"\x1dr\x01"
 """A question that is answered when all before it is printed."""
 _CLEAR = b"\x10\x14\x08\x01\x03\x14\x01\x06\x02\x08"
@@ -128,13 +130,20 @@ class EscPosPrinter(devices.Printer):
         await self.close()
         return errors.DeviceNotReady(f"the printer does not answer ({why}); switch it on, and see its cable")
 
-    async def _look(self) -> None:
-        """Ask for what the sensors see."""
+    async def _look(self, printing: bool = False) -> None:
+        """Ask for what the sensors see.
+
+        Args:
+            printing: another answer is waited for besides.
+        """
         line = await self._connected()
         found = self._known
         for kind in (1, 2, 3, 4):
             try:
                 with trio.fail_after(_ANSWER_SECONDS):
+                    if not printing:
+                        # An answer that nobody waited for would be taken for the one to this question.
+                        await line.drop()
                     await line.send(bytes((0x10, 0x04, kind)))
                     answers: list[Sensors] = []
                     while not answers:
@@ -186,12 +195,12 @@ class EscPosPrinter(devices.Printer):
         end = trio.current_time() + self._patience
         try:
             with trio.fail_at(end):
-                await line.send(data + _IN_TURN)
+                await line.send(_ASKED_ONLY + data + _IN_TURN)
             while not self._printed:
                 with trio.move_on_after(_PAUSE_SECONDS):
                     self._came(await line.receive())
                     continue
-                await self._look()
+                await self._look(printing=True)
                 if self._known.stopped or trio.current_time() >= end:
                     break
         except OSError as wrong:

@@ -17,7 +17,7 @@ from xfs4iot.printing.canvas import LONGEST
 from xfs4iot.printing.escpos import encoder
 from xfs4iot.printing.escpos.codepages import CODE_PAGES, decoded, encoded
 from xfs4iot.printing.escpos.interpreter import Answer, Cut, EscPosInterpreter, Pulse
-from xfs4iot.printing.escpos.sensors import Sensors, is_automatic, realtime
+from xfs4iot.printing.escpos.sensors import Sensors, realtime
 from xfs4iot.printing.pages import Head
 from xfs4iot.printing.plain_text import PlainTextInterpreter
 
@@ -224,7 +224,9 @@ def test_what_a_printer_says_is_what_is_understood(seen: Sensors) -> None:
     assert known == seen
     (automatic,) = printer.feed(GS + b"a\xff")
     assert isinstance(automatic, Answer)
-    assert is_automatic(automatic.data)
+    first, *others = automatic.data
+    assert (first & 0x93, len(others)) == (0x10, 3), "what tells it from the answers to DLE EOT"
+    assert not any(other & 0x90 for other in others)
     assert printer.noticed() == [automatic]
 
 
@@ -326,6 +328,15 @@ def test_plain_text_has_lines_tabulators_and_pages() -> None:
     rest = printer.torn()
     assert rest is not None
     assert rest.lines == ("next",)
+
+
+def test_plain_text_without_pages_goes_on_on_another_piece() -> None:
+    printer = PlainTextInterpreter(240)
+    pieces = [one for one in printer.feed(b"line\n" * 2_000) if isinstance(one, Cut)]
+    rest = printer.torn()
+    assert rest is not None
+    assert [line for one in (*pieces, rest) for line in one.lines] == ["line"] * 2_000
+    assert all(one.piece.height <= LONGEST for one in pieces)
 
 
 @pytest.mark.parametrize("number", CODE_PAGES)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import trio
 import zxingcpp
+from PIL import ImageOps
 
 from receipt_printers import VirtualPrinter
 from vendors import serving
@@ -78,15 +79,19 @@ def job(*pages: PrintPage) -> PrintJob:
     return PrintJob(pages=pages, source="upper")
 
 
-async def test_pages_are_printed_and_cut_on_every_line(way: dict[str, Any], far: VirtualPrinter) -> None:
-    device = EscPosPrinter("Receipts", {**way, "output": "text"})
+@pytest.mark.parametrize("output", ["text", "picture"])
+async def test_pages_are_printed_and_cut_on_every_line(
+    way: dict[str, Any], far: VirtualPrinter, output: str
+) -> None:
+    device = EscPosPrinter("Receipts", {**way, "output": output})
     await device.open()
     assert device.status.common.device == "online"
     assert await device.print_pages(job(page("first"), page("second")), EVENTS) == devices.Printed()
     assert await device.control_media(("cut", "eject"), None, EVENTS) == devices.PrinterMediaMoved()
     await device.close()
     (piece,) = far.pieces
-    assert piece.lines == ("first", "second")
+    assert piece.lines == (("first", "second") if output == "text" else ())
+    assert ImageOps.invert(piece.piece.convert("L")).getbbox() is not None
     assert not piece.partial
 
 
@@ -204,6 +209,15 @@ async def test_raw_bytes_pass_through_with_their_answer(near: EscPosPrinter, far
     assert await near.print_raw(b"more\n\x1dV\x00", False, EVENTS) is None
     await until(lambda: far.pieces)
     assert far.pieces[0].lines == ("raw", "more")
+
+
+async def test_answers_that_nobody_waited_for_do_no_harm(near: EscPosPrinter, far: VirtualPrinter) -> None:
+    await far.see(Sensors(paper_low=True))
+    # Asked for by the client, who did not want the answers; and a printer that talks unasked.
+    await near.print_raw(b"\x10\x04\x04" * 5 + b"\x1da\xff", False, EVENTS)
+    for _ in range(3):
+        assert await near.print_pages(job(page("x")), EVENTS) == devices.Printed()
+        assert (near.status.common.device, paper_of(near)) == ("online", "low")
 
 
 async def test_reset_frees_what_it_can(near: EscPosPrinter, far: VirtualPrinter) -> None:

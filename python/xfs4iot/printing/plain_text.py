@@ -41,15 +41,16 @@ class PlainTextInterpreter:
         """Take bytes as they come; the pages that are finished."""
         done: list[Answer | Cut | Pulse] = []
         for one in self._decoder.decode(data):
+            # A picture can be no longer: the paper goes on, on another one.
+            full = self._y + self.cell[1] > LONGEST
+            if (one == "\f" or full) and (page := self.torn()) is not None:
+                done.append(page)
             if one == "\n":
                 self._end_line()
-            elif one == "\r":
+            elif one in "\r\f":
                 continue
             elif one == "\t":
                 self._line += " " * (_TAB - len(self._line) % _TAB)
-            elif one == "\f" or self._y + self.cell[1] > LONGEST:
-                if (page := self.torn()) is not None:
-                    done.append(page)
             else:
                 self._line += one
             if len(self._line) >= self.columns:

@@ -20,6 +20,7 @@ _WAIT_SECONDS = 0.2
 _WRITE_SECONDS = 10
 """How long a printer may take no bytes, as one whose cover is open does."""
 _CONNECT_SECONDS = 5
+_AT_ONCE_SECONDS = 0.001
 _MOST = 4096
 
 
@@ -31,6 +32,9 @@ class Connection(Protocol):
 
     async def receive(self) -> bytes:
         """Wait for some bytes."""
+
+    async def drop(self) -> None:
+        """Forget bytes that have come already."""
 
     async def close(self) -> None:
         """Let go of it."""
@@ -55,6 +59,11 @@ class _Network:
             raise OSError("the printer has closed the connection")
         return bytes(found)
 
+    async def drop(self) -> None:
+        with trio.move_on_after(_AT_ONCE_SECONDS):
+            while True:
+                await self.receive()
+
     async def close(self) -> None:
         await trio.aclose_forcefully(self._stream)
 
@@ -76,6 +85,9 @@ class _Serial:
             found = await trio.to_thread.run_sync(self._port.read, min(waiting, _MOST))
             if found:
                 return bytes(found)
+
+    async def drop(self) -> None:
+        await trio.to_thread.run_sync(self._port.reset_input_buffer)
 
     async def close(self) -> None:
         await trio.to_thread.run_sync(self._port.close)
@@ -102,6 +114,11 @@ class _File:
                 if not found:
                     raise OSError("the printer is gone")
                 return found
+
+    async def drop(self) -> None:
+        with trio.move_on_after(_AT_ONCE_SECONDS):
+            while True:
+                await self.receive()
 
     async def close(self) -> None:
         os.close(self._descriptor)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-__all__ = ["Sensors", "is_automatic", "realtime"]
+__all__ = ["Sensors", "realtime"]
 
 _FIXED = 0x12
 """Bits that are set in every answer to DLE EOT."""
@@ -91,9 +91,3 @@ def realtime(known: Sensors, kind: int, answer: int) -> Sensors | None:
             overheated=bool(answer & 0x40),
         )
     return replace(known, paper_low=bool(answer & 0x0C), paper_out=bool(answer & 0x60))
-
-
-def is_automatic(answer: bytes) -> bool:
-    """Whether four bytes are what a printer sends by itself after GS a."""
-    first, *others = answer
-    return first & 0x93 == 0x10 and not any(other & 0x90 for other in others)

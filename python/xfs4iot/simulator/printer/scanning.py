@@ -26,9 +26,12 @@ def scanned(medium: Medium, wanted: devices.ReadWanted, head: Head) -> str | Non
     left, top = round(head.in_dots(wanted.x)), round(head.in_dots(wanted.y))
     right, bottom = left + round(head.in_dots(wanted.width)), top + round(head.in_dots(wanted.height))
     picture = side.opened()
+    if picture is not None:
+        # A box that reaches beyond the medium would be cut out as it is, however large.
+        right, bottom = min(right, picture.width), min(bottom, picture.height)
     if wanted.kind == "pagemark":
         return str(page)
-    if picture is None:
+    if picture is None or left >= right or top >= bottom:
         return None
     if wanted.kind == "graphic":
         return base64.b64encode(encoded(picture.crop((left, top, right, bottom)))).decode()
