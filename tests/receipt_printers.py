@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
-from xfs4iot.printing.escpos.interpreter import Answer, Cut, EscPosInterpreter
+from xfs4iot.printing.escpos.interpreter import EscPosInterpreter
 from xfs4iot.printing.escpos.sensors import Sensors
+from xfs4iot.printing.outcomes import Answer, Cut
 
 __all__ = ["VirtualPrinter"]
 

@@ -16,8 +16,9 @@ from xfs4iot.devices import PrintFont, PrintPage, PrintStyle, PrintText
 from xfs4iot.printing.canvas import LONGEST
 from xfs4iot.printing.escpos import encoder
 from xfs4iot.printing.escpos.codepages import CODE_PAGES, decoded, encoded
-from xfs4iot.printing.escpos.interpreter import Answer, Cut, EscPosInterpreter, Pulse
+from xfs4iot.printing.escpos.interpreter import EscPosInterpreter
 from xfs4iot.printing.escpos.sensors import Sensors, realtime
+from xfs4iot.printing.outcomes import Answer, Cut, Pulse
 from xfs4iot.printing.pages import Head
 from xfs4iot.printing.plain_text import PlainTextInterpreter
 

@@ -32,7 +32,7 @@ def opened(file: bytes) -> Image:
         HardwareError: Pillow is not installed.
     """
     fonts.pillow()
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
         # Pillow warns of what is broken but can be read, and of bombs, which are refused below.
@@ -45,9 +45,11 @@ def opened(file: bytes) -> Image:
             picture.load()
     except NotAPicture:
         raise
+    except UnidentifiedImageError:
+        raise NotAPicture("no picture in PNG, BMP, JPEG, TIFF or GIF") from None
     # Decoders of broken files raise whatever they stumble over.
     except Exception as wrong:
-        raise NotAPicture(f"no picture in PNG, BMP, JPEG, TIFF or GIF: {str(wrong)[:200]}") from None
+        raise NotAPicture(f"a broken picture: {str(wrong)[:200]}") from None
     if picture.mode in ("I", "F") or picture.mode.startswith("I;"):
         picture = picture.convert("L")
     return picture

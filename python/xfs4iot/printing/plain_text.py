@@ -5,8 +5,8 @@ from __future__ import annotations
 import codecs
 
 from xfs4iot.printing.canvas import LONGEST, Canvas, Lettering
-from xfs4iot.printing.escpos.interpreter import Answer, Cut, Pulse
 from xfs4iot.printing.fonts import ADVANCE
+from xfs4iot.printing.outcomes import Answer, Cut, Pulse
 
 __all__ = ["PlainTextInterpreter"]
 

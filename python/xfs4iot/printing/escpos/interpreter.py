@@ -12,16 +12,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from xfs4iot.printing import barcodes, fonts
-from xfs4iot.printing.canvas import LONGEST, Canvas, Color, Lettering, Words
+from xfs4iot.printing.canvas import LONGEST, Canvas, Color, Lettering
 from xfs4iot.printing.escpos.codepages import decoded
 from xfs4iot.printing.escpos.commands import Command, Parser
 from xfs4iot.printing.escpos.sensors import Sensors
 from xfs4iot.printing.escpos.symbols import Symbols
+from xfs4iot.printing.outcomes import Answer, Cut, Pulse
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["Answer", "Cut", "EscPosInterpreter", "Pulse"]
+__all__ = ["EscPosInterpreter"]
 
 _CELLS = ((12, 24), (9, 17))
 """Width and height of the characters of fonts A and B, in dots."""
@@ -29,37 +30,6 @@ _LINE = 30
 """Dots from one line to the next, unless ESC 3 says otherwise."""
 _RED: Color = (200, 0, 0)
 _IDENTITY = {1: b"\x20", 2: b"\x02", 3: b"\x01", 65: b"_1.0\0", 66: b"_XFS4IOT\0", 67: b"_SIMULATED\0"}
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Bytes that the printer sends."""
-
-    data: bytes
-
-
-@dataclass(frozen=True)
-class Cut:
-    """A piece of paper is cut.
-
-    Attributes:
-        piece: what is on it.
-        partial: it still hangs by a bridge.
-        words: the texts on it, and where.
-        lines: the texts of its lines, from top to bottom.
-    """
-
-    piece: Image
-    partial: bool
-    words: tuple[Words, ...]
-    lines: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Pulse:
-    """The cash drawer is kicked open."""
-
-    drawer: int
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import trio
 from xfs4iot import devices
 from xfs4iot.printing import graphics
 from xfs4iot.printing.canvas import Canvas
-from xfs4iot.printing.escpos.interpreter import Answer, Cut
+from xfs4iot.printing.outcomes import Answer, Cut
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import printer as messages
 from xfs4iot.simulator import shipped
