@@ -18,6 +18,7 @@ from xfs4iot.devices import PrintBarcode, PrintFont, PrintJob, PrintPage, PrintS
 from xfs4iot.escpos import EscPosPrinter
 from xfs4iot.printing.escpos.sensors import Sensors
 from xfs4iot.protocol import errors
+from xfs4iot.testing import check_device
 
 pytest.importorskip("serial", reason="pyserial is not installed")
 
@@ -299,3 +300,12 @@ async def test_what_the_sensors_see_reaches_clients(
         "Printer.PrintRaw", {"inputData": "yes", "data": base64.b64encode(b"\x1dI\x42").decode()}
     )
     assert base64.b64decode(answer["data"]) == b"_XFS4IOT\0"
+
+
+async def test_nothing_is_found_wrong_with_the_device_class(
+    far: VirtualPrinter, nursery: trio.Nursery
+) -> None:
+    port = await nursery.start(far.on_network)
+    report = await check_device(EscPosPrinter, {"address": f"127.0.0.1:{port}", "seconds": 3}, patience=20)
+    assert report.good, report.text()
+    assert far.pieces
