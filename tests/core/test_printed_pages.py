@@ -291,6 +291,13 @@ def test_a_measured_text_ends_where_it_was_said_to_end() -> None:
         assert end - 0.6 * HEAD.lettering(font).width("|") - 2 <= box[2] <= end + 2
 
 
+@with_raqm
+def test_accents_take_no_room_of_their_own() -> None:
+    apart, whole = "cafe\u0301 " * 3, "caf\u00e9 " * 3
+    assert HEAD.measure(apart, PrintFont()) == HEAD.measure(whole, PrintFont())
+    assert how_different(drawn(text(whole)), drawn(text(apart))) is None
+
+
 def test_pages_become_a_pdf_of_their_real_size() -> None:
     page = drawn(text("first"), width=72 * MM, length=100 * MM)
     pdf = as_pdf([page, page], HEAD.dots)

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
+from wcwidth import wcswidth
+
 from xfs4iot.printing import fonts
 from xfs4iot.printing.fonts import ADVANCE, ASCENT, DESCENT, Face
 
@@ -106,7 +108,7 @@ class Lettering:
         if fonts.face_for(text, self.face) == "mono":
             return wide * self.pitch / (self.size * ADVANCE)
         # Letters that are not all equally wide: at most as much room as if they were.
-        room = self.pitch * self.wide * len(text)
+        room = self.pitch * self.wide * _columns(text)
         return min(wide, room / max(self._natural(text), 1.0))
 
     def width(self, text: str) -> float:
@@ -117,7 +119,7 @@ class Lettering:
             return self.width(text[:_LONGEST_TEXT]) * len(text) / _LONGEST_TEXT
         if self.pitch is not None and self.face == "mono" and fonts.face_for(text, "mono") == "mono":
             scale = 0.6 if self.script else 1.0
-            return self.pitch * self.wide * len(text) * scale
+            return self.pitch * self.wide * _columns(text) * scale
         return self._natural(text) * self.stretch(text)
 
 
@@ -130,6 +132,11 @@ class Words:
     width: int
     height: int
     text: str
+
+
+def _columns(text: str) -> int:
+    """How many characters stand side by side: accents take no room of their own, Chinese ones that of two."""
+    return len(text) if text.isascii() else max(0, wcswidth(text))
 
 
 def _printable(text: str) -> str:
