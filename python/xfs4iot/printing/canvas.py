@@ -32,6 +32,8 @@ LONGEST = 32_000
 MOST_DOTS = 64_000_000
 """Dots of the largest picture: more than A4 at 600 dots per inch has."""
 _LARGEST_SIZE = 4_000
+_LARGEST_KEPT = 100
+"""Size of letters that are kept once they are drawn."""
 _LONGEST_TEXT = 4_096
 """Characters of a line that are drawn; more have no room on any paper."""
 _SLANT = 0.2
@@ -82,14 +84,15 @@ class Lettering:
         return math.ceil(self.size * (ASCENT + DESCENT) * self.high)
 
     @property
-    def _font_size(self) -> float:
+    def font_size(self) -> float:
+        """Of the letters, in dots."""
         # A printer's smaller script leaves the line as high as it is.
         return min(max(1.0, self.size * self.high * (0.6 if self.script else 1.0)), _LARGEST_SIZE)
 
     def font(self, text: str) -> FreeTypeFont:
         """The font that has the letters of a text."""
         face = fonts.face_for(text, self.face)
-        return fonts.font(face, self.bold, self._font_size, self.direction != "visual")
+        return fonts.font(face, self.bold, self.font_size, self.direction != "visual")
 
     def ordered(self, text: str) -> tuple[str, dict[str, Any]]:
         """The text as Pillow is to get it, and with which options."""
@@ -242,11 +245,12 @@ class Canvas:
             mask = self._mask(text, look, math.ceil(length), stretch)
             self._image.paste(self._shade(ink), (round(x), round(y)), mask)
         else:
-            self._write(self._pen, x, y, text, look, length, self._shade(ink))
+            self._write(self._image, self._pen, x, y, text, look, length, self._shade(ink))
         return length
 
     def _write(
         self,
+        image: Image,
         pen: ImageDraw,
         x: float,
         y: float,
@@ -257,12 +261,26 @@ class Canvas:
     ) -> None:
         size = look.size * look.high
         base = y + size * (ASCENT - {"superscript": 0.35, "subscript": -0.15}.get(look.script or "", 0.0))
-        shown, options = look.ordered(text)
-        pen.text((x, base), shown, fill=ink, font=look.font(text), anchor="ls", **options)
+        if look.face == "mono" and text.isascii() and look.font_size <= _LARGEST_KEPT:
+            self._spell(image, x, base, text, look, length / len(text), ink)
+        else:
+            shown, options = look.ordered(text)
+            pen.text((x, base), shown, fill=ink, font=look.font(text), anchor="ls", **options)
         line = partial(self._line, pen, x, length, max(1, round(size / 16)), ink)
         line(y + size * (ASCENT + 0.1), look.underline)
         line(y + size * (ASCENT - 0.28), look.strike)
         line(y + size * 0.05, int(look.overscore))
+
+    def _spell(
+        self, image: Image, x: float, base: float, text: str, look: Lettering, step: float, ink: int | Color
+    ) -> None:
+        """Write letter by letter; each is drawn once, and then kept."""
+        size, line = look.font_size, round(base)
+        for number, one in enumerate(text):
+            found = fonts.letter(look.bold, size, self.color, one)
+            if found is not None:
+                mask, left, top = found
+                image.paste(ink, (round(x + number * step) + left, line + top), mask)
 
     def _line(
         self, pen: ImageDraw, x: float, length: float, thick: int, ink: int | Color, y: float, lines: int
@@ -283,7 +301,7 @@ class Canvas:
         lean = math.ceil(drawn.height * _SLANT) if look.italic else 0
         natural = min(max(1, math.ceil(length * large / stretch)), MOST_DOTS // max(1, drawn.height))
         mask = Image.new("L", (natural + lean, drawn.height), 0)
-        self._write(self._made_pen(mask), 0, 0, text, drawn, natural, 255)
+        self._write(mask, self._made_pen(mask), 0, 0, text, drawn, natural, 255)
         if look.italic:
             shear = (1, _SLANT, -_SLANT * drawn.size * look.high * ASCENT, 0, 1, 0)
             mask = mask.transform(

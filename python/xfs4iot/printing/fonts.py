@@ -16,8 +16,20 @@ from xfs4iot.protocol import errors
 
 if TYPE_CHECKING:
     from PIL import ImageFont
+    from PIL.Image import Image
 
-__all__ = ["ADVANCE", "ASCENT", "DESCENT", "Face", "face_for", "font", "from_the_right", "ordered", "pillow"]
+__all__ = [
+    "ADVANCE",
+    "ASCENT",
+    "DESCENT",
+    "Face",
+    "face_for",
+    "font",
+    "from_the_right",
+    "letter",
+    "ordered",
+    "pillow",
+]
 
 Face = Literal["mono", "sans"]
 
@@ -79,6 +91,22 @@ def font(face: Face, bold: bool, size: float, shaped: bool = True) -> ImageFont.
 
     layout = ImageFont.Layout.RAQM if shaped and _shapes() else ImageFont.Layout.BASIC
     return ImageFont.truetype(_DIRECTORY / _FILES[face, bold], size, layout_engine=layout)
+
+
+@lru_cache(maxsize=2048)
+def letter(bold: bool, size: float, shades: bool, one: str) -> tuple[Image, int, int] | None:
+    """A letter of `mono`: its ink, and where that is from the letter's origin; None for a blank."""
+    from PIL import Image, ImageDraw
+
+    drawn = font("mono", bold, size, shaped=False)
+    left, top, right, bottom = map(int, drawn.getbbox(one, "L" if shades else "1", anchor="ls"))
+    if right <= left or bottom <= top:
+        return None
+    image = Image.new("L", (right - left, bottom - top), 0)
+    pen = ImageDraw.Draw(image)
+    pen.fontmode = "L" if shades else "1"
+    pen.text((-left, -top), one, fill=255, font=drawn, anchor="ls")
+    return (image if shades else image.convert("1")), left, top
 
 
 def ordered(text: str, direction: Literal["ltr", "rtl"]) -> tuple[str, dict[str, Any]]:
