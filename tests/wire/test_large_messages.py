@@ -114,6 +114,20 @@ async def test_large_messages_wait_for_room_in_memory(nursery: trio.Nursery) -> 
     assert device.sizes == [4 * MEGABYTE] * 2
 
 
+async def test_a_large_message_that_has_arrived_whole_can_be_sent_again_later(nursery: trio.Nursery) -> None:
+    device = Held()
+    limits = SessionLimits(message_bytes=1000, large_bytes=5000)
+    publisher = xfs4iot.Publisher([xfs4iot.Service(device)], port=0, session_limits=limits)
+    await nursery.start(publisher.serve)
+    client: Dialogue = await nursery.start(dialogue, publisher.uri(device.name))
+    await client.until("acknowledge", await client.send("Printer.PrintRaw", {"data": data(3000)}))
+    refused = await client.until("acknowledge", await client.send("Printer.PrintRaw", {"data": data(3000)}))
+    assert refused["header"]["status"] == "tooManyRequests"
+    device.go.set()
+    await client.until("completion")
+    assert await client.success("Printer.PrintRaw", {"data": data(3000)}) == {}
+
+
 async def test_what_a_client_that_went_took_is_given_back(nursery: trio.Nursery) -> None:
     device = Receipts()
     client = await limited(device, nursery, 6 * MEGABYTE)

@@ -191,7 +191,7 @@ async def test_a_form_that_is_not_whole_is_invalid(client: Dialogue, wrong: Any,
         ({**GOOD, "frames": {"b": {"frames": "x", "size": AT["size"]}}}, "which does not exist"),
         ({**GOOD, "frames": {"b": AT | {"position": {"x": 16, "y": 0}}}}, "frame b is outside"),
         ({**GOOD, "frames": {"b": AT | {"side": "back"}}}, "on the back"),
-        ({**GOOD, "frames": {"b": AT | {"color": "green"}}}, "colour green"),
+        ({**GOOD, "frames": {"b": AT | {"color": "green"}}}, "frame b: the device does not print the colour"),
     ],
 )
 async def test_what_is_wrong_with_a_form_is_said_when_it_is_set(

@@ -141,6 +141,19 @@ async def test_a_medium_that_cannot_be_taken_is_rejected(client: Dialogue, devic
     assert not device.jobs
 
 
+async def test_a_medium_is_told_of_once(client: Dialogue, device: Scribe) -> None:
+    """A device whose sensor tells of every insertion, also of one that is waited for."""
+    number = await client.send(IMAGE, FRONT)
+    await device.asked.wait()
+    device.media_inserted()
+    device.inserted_media.set()
+    await client.until("completion", number)
+    told = [one["header"]["name"] for one in client.passed if "Inserted" in one["header"]["name"]]
+    assert told == ["Printer.MediaInsertedEvent"]
+    device.media_inserted()
+    await client.until("unsolicited", name="Printer.MediaInsertedUnsolicitedEvent")
+
+
 async def test_nobody_inserts_anything_in_time(client: Dialogue, device: Scribe) -> None:
     completion = await client.completion(READ, {"formName": "F"}, timeout=100)
     assert completion["header"]["completionCode"] == "timeOut"

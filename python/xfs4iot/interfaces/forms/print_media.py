@@ -16,7 +16,8 @@ presented.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -26,6 +27,7 @@ import trio
 
 from xfs4iot import devices
 from xfs4iot.devices import MediaAction, PrinterMediaMoved, implements
+from xfs4iot.devices.printer import media_status
 from xfs4iot.interfaces.storage.movements import Booking, Found, Movements, Moving
 from xfs4iot.interfaces.storage.printer import PrinterUnits
 from xfs4iot.interfaces.storage.storage import Storage
@@ -272,9 +274,8 @@ class PrintMedia:
         Returns:
             What the device says, and where the medium is.
         """
-        before = self._kept.place
+        before = self._place
         takings, self._sightings = self.device._media_takings, self.device._media_sightings
-        self._held = []
 
         def reached(result: PrinterMediaMoved) -> str:
             return result.at or (before if result.failure is not None else nothing)
@@ -282,28 +283,34 @@ class PrintMedia:
         def moved(result: PrinterMediaMoved) -> Moved:
             return self._moved_to(reached(result))
 
-        try:
-            result = await self._movements.carry_out(
-                command, kind, self._moved_to(planned), {"to": planned, "units": list(units)}, ask, moved
-            )
-            place = moved(result).place
-            if self.device._media_takings != takings and place in ("entering", "present"):
-                place = "notPresent"
-            if result.failure is None or result.at is not None:
-                self._show(place)
-                await self._keep_quietly(place)
-        except BaseException:
-            self._release()
-            raise
-        if result.failure is not None:
-            self._release()
+        result = await self._movements.carry_out(
+            command, kind, self._moved_to(planned), {"to": planned, "units": list(units)}, ask, moved
+        )
+        place = moved(result).place
+        if self.device._media_takings != takings and place in ("entering", "present"):
+            place = "notPresent"
+        if result.failure is None or result.at is not None:
+            self._show(place)
+            await self._keep_quietly(place)
         return result, reached(result)
 
-    def _release(self) -> None:
-        """Send what waited for the device's answer."""
-        held, self._held = self._held or [], None
-        for event in held:
-            self.service.broadcast(event)
+    @property
+    def _place(self) -> str:
+        """Where the medium is: as it is kept, unless the status, set by the device, says otherwise."""
+        shown = self.device.status.printer.media
+        kept = self._kept.place
+        return kept if shown in (None, media_status(kept)) else shown
+
+    @contextmanager
+    def _holding_back(self) -> Iterator[None]:
+        """Let what the device tells meanwhile wait for its answer, and be sent behind it."""
+        self._held = []
+        try:
+            yield
+        finally:
+            held, self._held = self._held or [], None
+            for event in held:
+                self.service.broadcast(event)
 
     async def control(
         self, command: Command[Any], actions: tuple[MediaAction, ...], unit: str | None
@@ -331,7 +338,7 @@ class PrintMedia:
                 believe=self._possible_for(command),
             )
 
-        with trio.CancelScope(shield=True):
+        with trio.CancelScope(shield=True), self._holding_back():
             if move is None:
                 result = await ask(Moving(command, 0))
                 place = result.at or self._after(actions)
@@ -344,14 +351,10 @@ class PrintMedia:
                 )
             self._count_stack(actions, result)
             if result.failure is not None:
-                self._release()
                 raise result.failure
-            if move == "eject" and place == "entering":
-                if not presented.told:
-                    command.send(messages.MediaPresentedEvent(wad_index=1, total_wads=1))
-                self._release()
-                self.await_taking()
-            self._release()
+            if move == "eject" and place == "entering" and not presented.told:
+                command.send(messages.MediaPresentedEvent(wad_index=1, total_wads=1))
+        self.await_taking()
 
     def _after(self, actions: tuple[MediaAction, ...]) -> str:
         """Where the medium is after actions that are no moves."""
@@ -386,12 +389,11 @@ class PrintMedia:
                 devices.Printer.retract_media, to, moving, moving=True, believe=self._possible_for(command)
             )
 
-        with trio.CancelScope(shield=True):
+        with trio.CancelScope(shield=True), self._holding_back():
             result, _ = await self._carried_out(
                 command, RETRACT, to, [to] if to in self.bins else [], ask, to
             )
             self._count_stack(("retract",), result)
-            self._release()
         return result
 
     async def reset(self, command: Command[Any], to: str | None) -> PrinterMediaMoved:
@@ -407,7 +409,7 @@ class PrintMedia:
         planned = {"eject": "entering", "expel": "expelled"}.get(to or "", to or "notPresent")
         # Without a place that was asked for the device chooses: all bins are in doubt until it is booked.
         units = [to] if to in self.bins else [] if to is not None else self.bins
-        with trio.CancelScope(shield=True):
+        with trio.CancelScope(shield=True), self._holding_back():
             result, place = await self._carried_out(command, RESET, planned, units, ask, "notPresent")
             if result.failure is None:
                 self._count_stack(("expel",), result)
@@ -416,9 +418,7 @@ class PrintMedia:
             if result.at is not None and place not in ("notPresent", "parked"):
                 position: Any = _TOLD.get(place, place)
                 self.service.broadcast(messages.MediaDetectedEvent(position=position))
-            self._release()
-            if result.failure is None and place == "entering":
-                self.await_taking()
+        self.await_taking()
         return result
 
     # What nobody takes.

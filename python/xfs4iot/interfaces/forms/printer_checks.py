@@ -98,10 +98,11 @@ def require_printable(form: messages.SetFormForm, device: devices.Printer) -> No
     Raises:
         CommandError: `formInvalid`.
     """
-    misfit = ready(form, device).misfit
-    if misfit is not None:
-        name, why = misfit
-        raise errors.CommandError("formInvalid", f"field {named(name)}: {why}" if name is not None else why)
+    made = ready(form, device)
+    if made.misfit is not None:
+        name, why = made.misfit
+        what = "field" if name in made.fields else "frame"
+        raise errors.CommandError("formInvalid", why if name is None else f"{what} {named(name)}: {why}")
 
 
 @check("formNotFound")

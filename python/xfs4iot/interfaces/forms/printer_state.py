@@ -94,6 +94,7 @@ class PrinterState(Interface[devices.Printer]):
         self.buffer = PrintBuffer()
         self.media = PrintMedia(service)
         self.drawn_from: str | None = None
+        self._accepting = False
         self._thresholds: Thresholds | None = None
         self._bins: BinThresholds | None = None
         self._ready: dict[str, tuple[Form, ReadyForm]] = {}
@@ -115,7 +116,9 @@ class PrinterState(Interface[devices.Printer]):
         await self.media.settle()
 
     def observe(self, event: Payload) -> object:
-        """See what the device tells of the medium."""
+        """See what the device tells of the medium; one that is waited for was not inserted unasked."""
+        if self._accepting and isinstance(event, messages.MediaInsertedUnsolicitedEvent):
+            return True
         return self.media.observe(event)
 
     def status_told(self) -> None:
@@ -203,6 +206,7 @@ class PrinterState(Interface[devices.Printer]):
         if self.media.is_present or not implements(self.device, "accept_media"):
             return
         command.send(messages.NoMediaEvent(user_prompt=prompt))
+        self._accepting = True
         try:
             await self.service.operations.ask(devices.Printer.accept_media, command, limit=math.inf)
         except trio.Cancelled:
@@ -213,6 +217,8 @@ class PrinterState(Interface[devices.Printer]):
         except errors.CommandError as fault:
             self.show_failure(fault)
             raise
+        finally:
+            self._accepting = False
         with trio.CancelScope(shield=True):
             await self.media.is_at("present")
         command.send(messages.MediaInsertedEvent())
