@@ -57,17 +57,24 @@ def _bin_number(text: Any) -> int | None:
     return int(found[1]) if found else None
 
 
+def _bin_unit(number: Any) -> Any:
+    """The unit of a retract bin; what is no number of one stays, to be refused as in the newest version."""
+    good = isinstance(number, int) and not isinstance(number, bool) and number > 0
+    return f"unit{number}" if good else number
+
+
 def _reset_up(old: Plain) -> Plain:
     number = old.get("retractBinNumber")
     found = {name: value for name, value in old.items() if name != "retractBinNumber"}
-    if old.get("mediaControl") == "retract" and isinstance(number, int) and number:
-        found["mediaControl"] = f"unit{number}"
+    unit = _bin_unit(number)
+    if number is not None and (old.get("mediaControl") == "retract" or unit is number):
+        found["mediaControl"] = unit
     return found
 
 
 def _retract_up(old: Plain) -> Plain:
     number = old.get("binNumber")
-    return {"mediaControl": f"unit{number}"} if isinstance(number, int) and number else {}
+    return {} if number is None else {"mediaControl": _bin_unit(number)}
 
 
 def _retract_down(new: Plain) -> Plain:
