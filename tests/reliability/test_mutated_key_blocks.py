@@ -48,3 +48,14 @@ def test_what_was_wrapped_is_unwrapped_with_optional_blocks(version: str, length
     found, key = key_block.unwrap(PROTECTION[version], made)
     assert key == bytes(range(length))
     assert found.attributes.optional_block_header == block
+
+
+@pytest.mark.parametrize("version", PROTECTION)
+@pytest.mark.parametrize("length", [1, 8, 15, 32, 40])
+def test_a_block_that_is_relabelled_is_refused_whatever_the_length_of_the_key(
+    version: str, length: int
+) -> None:
+    good = key_block.wrap(PROTECTION[version], f"{version}0000P0TE00E0000", bytes(range(16)))
+    for label in PROTECTION:
+        with pytest.raises((errors.CommandError, key_block.NotAuthentic, ciphers.BadKey)):
+            key_block.unwrap(bytes(range(1, length + 1)), label.encode() + good[1:])

@@ -27,11 +27,14 @@ class NotAuthentic(ValueError):
 
 def _key(version: str, protection_key: bytes, use: int) -> bytes:
     """The key that encrypts, or makes the MAC."""
+    algorithm = PROTECTED_BY[version]
     if version in "AC":
         return bytes(byte ^ _VARIANTS[use] for byte in protection_key)
-    algorithm = PROTECTED_BY[version]
     size = ciphers.block_size(algorithm)
-    kind, bits = _DERIVED[algorithm, len(protection_key)], len(protection_key) * 8
+    bits = len(protection_key) * 8
+    kind = _DERIVED.get((algorithm, len(protection_key)))
+    if kind is None:
+        raise ciphers.BadKey(f"a key of {bits} bits protects no key block of version {version}")
     made = b""
     for count in range(1, -(-len(protection_key) // size) + 1):
         words = bytes([count, 0, use, 0]) + kind.to_bytes(2, "big") + bits.to_bytes(2, "big")
@@ -51,6 +54,7 @@ def unwrap(protection_key: bytes, block: bytes) -> tuple[Header, bytes]:
 
     Raises:
         NotAuthentic: it was changed, or protected by another key.
+        BadKey: no block of its version is protected by a key of this length.
         CommandError: it does not hold together; see `header_of`.
     """
     header = header_of(block)

@@ -11,6 +11,7 @@ from typing import Any
 from cryptography.hazmat.primitives.constant_time import bytes_eq
 
 from xfs4iot.devices import ImportedKey, KeyAttributes, KeyImport, KeyVerification, StoredKey
+from xfs4iot.interfaces.keys.key_block import PROTECTED_BY
 from xfs4iot.interfaces.keys.purposes import MACS, RECEIVE_KEY_BLOCKS, RECEIVE_KEYS, VERIFY_SIGNATURE
 from xfs4iot.protocol import errors
 from xfs4iot.simulator.secure_part import ciphers, key_block, macs, rsa_keys
@@ -157,6 +158,10 @@ class KeyLoading:
             header, value = key_block.unwrap(bytes(held.value), request.value)
         except (key_block.NotAuthentic, ciphers.BadKey) as wrong:
             raise errors.CommandError("invalidValue", f"$.value: {wrong}") from None
+        if PROTECTED_BY[header.version] != held.stored.attributes.algorithm:
+            raise errors.CommandError(
+                "algorithmNotSupported", "$.decryptKey: key blocks of this version need another algorithm"
+            )
         if header.attributes.kind != request.attributes.kind:
             raise errors.CommandError("contentInvalid", "$.value: the key is for something else")
         return request.attributes, value
