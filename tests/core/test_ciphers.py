@@ -119,11 +119,42 @@ NOW = b"Now is the time for all "
     ("usage", "algorithm", "key", "expected"),
     [
         ("M1", "D", "0123456789abcdef", "70a30640cc76dd8b"),
+        ("M2", "D", "0123456789abcdef", "10f9bc67a03cd5d8"),
         ("M3", "T", "0123456789abcdeffedcba9876543210", "a1c72e74ea3fa9b6"),
     ],
 )
 def test_macs_are_those_of_iso_9797(usage: str, algorithm: str, key: str, expected: str) -> None:
     assert macs.mac(usage, algorithm, bytes.fromhex(key), NOW).hex() == expected
+
+
+@pytest.mark.parametrize(
+    ("usage", "algorithm", "key", "data", "expected"),
+    [
+        ("M1", "D", "0123456789abcdef", b"Now is the time for it", "e45b3ad2"),
+        ("M2", "D", "0123456789abcdef", b"Now is the time for it", "215e9ce6d91bc7fb"),
+        ("M2", "D", "0123456789abcdef", NOW + b"\x80" + bytes(7), "be7c2ab7d36bf5b7"),
+        ("M2", "T", "0123456789abcdeff1d3b597795b3d1f", NOW, "10f9bc67a03cd5d8"),
+        ("M3", "T", "0123456789abcdeffedcba9876543210", b"Now is the time for it", "2e2b1428cc78254f"),
+        ("M4", "T", "0123456789abcdeffedcba9876543210", NOW + b"\x80" + bytes(7), "61c333e3"),
+    ],
+)
+def test_macs_of_filled_up_data_are_those_of_iso_9797(
+    usage: str, algorithm: str, key: str, data: bytes, expected: str
+) -> None:
+    assert macs.mac(usage, algorithm, bytes.fromhex(key), data).hex().startswith(expected)
+
+
+def test_algorithm_4_of_one_block_is_the_first_block_alone() -> None:
+    key = bytes.fromhex("0123456789abcdeffedcba9876543210")
+    once = ciphers.encrypt("D", key[:8], NOW[:8])
+    twice = ciphers.encrypt("D", ciphers.xor(key[8:], b"\xf0" * 8), once)
+    assert macs.mac("M4", "T", key, NOW[:8]) == ciphers.encrypt("D", key[8:], twice)
+
+
+@pytest.mark.parametrize("usage", ["M2", "M3", "M4"])
+def test_a_mac_of_two_keys_takes_no_other_length(usage: str) -> None:
+    with pytest.raises(ciphers.BadKey):
+        macs.mac(usage, "T", bytes(range(8)), NOW)
 
 
 @pytest.mark.parametrize(

@@ -57,8 +57,22 @@ def test_format_4() -> None:
     assert made.hex().upper() == "28B41FDDD29B743E93124BD8E32D921E"
 
 
-def test_format_ibm_3624() -> None:
-    assert pin_blocks.plain_block("ibm3624", [1, 2, 3, 4, 5], "", 12).hex() == "12345ccccccccccc"
+@pytest.mark.parametrize(
+    ("format", "pin", "data", "padding", "expected"),
+    [
+        ("ibm3624", "12345", "", 12, "12345ccccccccccc"),
+        ("diebold", "12345", "", 15, "12345fffffffffff"),
+        ("dieboldCo", "1234", "11", 15, "b1234fffffffffff"),
+        ("eci2", "1234", "", 13, "1234dddddddddddd"),
+        ("eci3", "12345", "", 0, "5123450000000000"),
+        ("visa", "1234", "", 9, "4123400999999999"),
+        ("visa", "123456", "", 9, "6123456999999999"),
+        ("visa3", "12345", "", 1, "12345f1111111111"),
+        ("emv", "12345", "", 1, "2512345fffffffff"),
+    ],
+)
+def test_older_formats(format: str, pin: str, data: str, padding: int, expected: str) -> None:
+    assert pin_blocks.plain_block(format, list(map(int, pin)), data, padding).hex() == expected
 
 
 @pytest.mark.parametrize("pin", ["4524", "0000", "9999"])

@@ -60,10 +60,11 @@ class PinBlockRequest:
 
     Attributes:
         format: of it.
-        customer_data: what it is bound to, as the format needs it; "" for nothing.
+        customer_data: what it is bound to, as the format needs it; of a PAN the 12 right-most digits without
+            the check digit, but all of it for `iso4`; "" for nothing.
         padding: the digit that fills it up, of formats that have one.
         key: that encrypts it.
-        method: how.
+        method: how; None: as the format says.
         second_key: that encrypts it once more; None for none.
         xor_data: that is exclusive-ored between the two; b"" for nothing.
     """
@@ -72,7 +73,7 @@ class PinBlockRequest:
     customer_data: str = field(default="", repr=False)
     padding: Annotated[int, Meta(ge=0, le=15)] = 15
     key: str
-    method: DecryptMethod
+    method: DecryptMethod | None = None
     second_key: str | None = None
     xor_data: bytes = field(default=b"", repr=False)
 
@@ -179,7 +180,7 @@ class PinPad(
 
     Attributes:
         pin_formats: of PIN blocks.
-        pin_blocks: the kinds of keys that encrypt PIN blocks, and how.
+        pin_blocks: the kinds of keys that encrypt PIN blocks, and how; no method where the format says it.
         presentation_algorithms: `presentClear`, for chips.
         display: `none`, `ledThrough` or `display`.
         idc_connect: the PIN pad is connected to the card reader.
@@ -211,7 +212,8 @@ class PinPad(
         A DUKPT key sends `KeyManagement.DUKPTKSNEvent` by `events`.
 
         Raises:
-            CommandError: `noPin`, `invalidKeyLength`, `dukptOverflow`, `accessDenied`.
+            CommandError: `noPin`, also if the PIN is too short for the format; `formatNotSupported` if it
+                is too long; `invalidKeyLength`, `dukptOverflow`, `accessDenied`.
         """
         raise NotImplementedError
 

@@ -27,12 +27,13 @@ from xfs4iot.protocol.command_events.crypto import (
 from xfs4iot.protocol.messages import key_management
 from xfs4iot.simulator.faults import Fault
 from xfs4iot.simulator.secure_device import SecureDevice
+from xfs4iot.simulator.secure_part import macs
 
 __all__ = ["SimulatedCrypto"]
 
 _BLOCKS = frozenset({"ecb", "cbc", "cfb", "ofb", "ctr"})
 _RSA = frozenset({"rsaesPkcs1V15", "rsaesOaep"})
-_MACS: Mapping[str, str] = {"M0": "T", "M1": "DTA", "M3": "T", "M6": "TA", "M7": "H", "B0": "TA", "B1": "TA"}
+_MACS: Mapping[str, str] = {**macs.MAC_USAGES, "B0": "TA", "B1": "TA"}
 _SIGNED = VerifyMethods(frozenset({"rsassaPkcs1V15", "rsassaPss"}), frozenset({"sha1", "sha256"}))
 
 

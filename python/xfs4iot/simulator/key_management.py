@@ -45,6 +45,7 @@ from xfs4iot.simulator.secure_part.certificates import (
     revocation_list,
     signed,
 )
+from xfs4iot.simulator.secure_part.emv_keys import SCHEMES, EmvKeys
 
 __all__ = ["SimulatedKeyManagement"]
 
@@ -55,15 +56,13 @@ _KINDS: Mapping[str, Mapping[str, str]] = {
     "D1": {"R": "DE"},
     "D2": {"T": "BDE", "A": "BDE"},
     "D3": {"T": "BDE", "A": "BDE"},
+    **{f"E{number}": {"R": "V"} for number in range(7)},
+    "E7": {"R": "E"},
     "I0": {"D": "BDN", "T": "BDN", "A": "BDN"},
     "K0": {"T": "BDEX", "A": "BDE"},
     "K1": {"T": "BDE", "A": "BDE"},
     "K3": {"R": "ET"},
-    "M0": {"T": "CGV"},
-    "M1": {"D": "CGV", "T": "CGV", "A": "CGV"},
-    "M3": {"T": "CGV"},
-    "M6": {"T": "CGV", "A": "CGV"},
-    "M7": {"H": "CGV"},
+    **{usage: dict.fromkeys(algorithms, "CGV") for usage, algorithms in macs.MAC_USAGES.items()},
     "P0": {"T": "BE", "A": "BE"},
     "S0": {"R": "STV"},
     "V0": {"T": "CV"},
@@ -71,7 +70,7 @@ _KINDS: Mapping[str, Mapping[str, str]] = {
     "V2": {"T": "CV"},
 }
 """What keys the module takes: usage, algorithm, modes of use."""
-_MACS = ("M0", "M1", "M3", "M6")
+_MACS = macs.MAC_USAGES.keys()
 _SIGNED = VerifyMethods(frozenset({"rsassaPkcs1V15", "rsassaPss"}), frozenset({"sha1", "sha256"}))
 
 
@@ -168,6 +167,7 @@ class SimulatedKeyManagement(SecureDevice, devices.KeyManagement):
     des_key_length = frozenset({"single", "double", "triple"})
     rsa_authentication_scheme = frozenset({"twoPartySig", "threePartyCertTr34"})
     rsa_key_check_mode = frozenset({"sha256"})
+    emv_import_schemes = SCHEMES
     certificate_types = frozenset({"encKey", "verificationKey", "hostKey"})
     certificate_signers: Mapping[Any, Any] = {
         "caTr34": frozenset({"newHost"}),
@@ -259,6 +259,13 @@ class SimulatedKeyManagement(SecureDevice, devices.KeyManagement):
                 "the simulated module cannot read key tokens: pip install 'xfs4iot[simulator]'"
             ) from None
         return KeyTokens(self.secure, self.certificates).take(request, self.loading.take_random())
+
+    async def import_emv_public_key(
+        self, name: str, usage: str, scheme: str, value: bytes, verify_key: str | None
+    ) -> StoredKey:
+        await self.at_work()
+        self._require_room(name)
+        return EmvKeys(self.secure).take(name, usage, scheme, value, verify_key)
 
     async def derive_key(self, request: KeyDerivation) -> StoredKey:
         await self.at_work()

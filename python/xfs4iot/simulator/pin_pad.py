@@ -28,7 +28,8 @@ from xfs4iot.protocol.command_events.pin_pad import GetPinBlockEvents
 from xfs4iot.protocol.messages import key_management
 from xfs4iot.simulator.faults import Fault
 from xfs4iot.simulator.secure_device import SecureDevice
-from xfs4iot.simulator.secure_part import ciphers, pin_blocks
+from xfs4iot.simulator.secure_part import ciphers, pin_blocks, rsa_keys
+from xfs4iot.simulator.secure_part.store import Held
 
 __all__ = ["SimulatedPinPad"]
 
@@ -56,7 +57,7 @@ class SimulatedPinPad(SecureDevice, devices.PinPad):
     FAULTS: ClassVar = {
         "pinLost": Fault("once", "the PIN is gone before it is used next, as by a loss of power"),
     }
-    pin_formats: frozenset[PinFormat] = frozenset({"ibm3624", "ansi", "iso0", "iso1", "iso3", "iso4"})
+    pin_formats: frozenset[PinFormat] = frozenset(pin_blocks.PIN_DIGITS)  # type: ignore[arg-type]
     pin_blocks: Mapping[KeyKind, Any] = {
         ("P0", "T", "E"): _ECB,
         ("P0", "T", "B"): _ECB,
@@ -66,6 +67,7 @@ class SimulatedPinPad(SecureDevice, devices.PinPad):
         ("B1", "T", "X"): _ECB,
         ("B0", "A", "X"): _ECB,
         ("B1", "A", "X"): _ECB,
+        ("E7", "R", "E"): frozenset(),
     }
     presentation_algorithms = frozenset({"presentClear"})
     display = frozenset({"ledThrough"})
@@ -90,12 +92,15 @@ class SimulatedPinPad(SecureDevice, devices.PinPad):
     ) -> bytes:
         await self.at_work()
         pin = self._pin()
+        self._require_digits(request.format, len(pin))
         held = self.secure.held(request.key, ENCRYPT_PIN)
+        block = pin_blocks.plain_block(request.format, pin, request.customer_data, request.padding)
+        if request.format == "emv":
+            return self._for_chip(held, block, bytes.fromhex(request.customer_data))
         algorithm, key = held.stored.attributes.algorithm, bytes(held.value)
         if held.stored.attributes.usage in DUKPT:
             told = partial(self._tell, events, request.key)
             key = self.secure.transaction_key(request.key, held, "pin", told)
-        block = pin_blocks.plain_block(request.format, pin, request.customer_data, request.padding)
         made = ciphers.encrypt(algorithm, key, block)
         if request.format == "iso4":
             made = ciphers.encrypt(
@@ -107,6 +112,19 @@ class SimulatedPinPad(SecureDevice, devices.PinPad):
                 made = ciphers.xor(made, request.xor_data)
             made = ciphers.encrypt(algorithm, second, made)
         return made
+
+    @staticmethod
+    def _require_digits(format: str, digits: int) -> None:
+        least, most = pin_blocks.PIN_DIGITS[format]
+        if digits < least:
+            raise errors.CommandError("noPin", f"the PIN is too short for the format {format}; enter it anew")
+        if digits > most:
+            raise errors.CommandError("formatNotSupported", f"the PIN is too long for the format {format}")
+
+    @staticmethod
+    def _for_chip(held: Held, block: bytes, challenge: bytes) -> bytes:
+        key = rsa_keys.public_of(held.value)
+        return rsa_keys.raw(key, pin_blocks.emv_block(block, challenge, rsa_keys.length(key)))
 
     @staticmethod
     def _tell(events: CommandEvents[GetPinBlockEvents], key: str, ksn: bytes) -> None:

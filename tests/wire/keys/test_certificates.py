@@ -186,7 +186,7 @@ async def test_a_bad_token_brings_no_key(pad: Dialogue, simulator: Dialogue, wha
         ({"loadOption": None}, "invalidData"),
         ({"key": None}, "invalidData"),
         ({"keyUsage": None}, "invalidData"),
-        ({"keyUsage": "E3"}, "useViolation"),
+        ({"keyUsage": "C0"}, "useViolation"),
         ({"loadOption": "noRandom"}, "unsupportedData"),
         ({"key": "TestKek"}, "duplicateKey"),
         ({}, "invalidCertState"),

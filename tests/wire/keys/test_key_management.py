@@ -203,7 +203,7 @@ GOOD = {
         ({"keyAttributes": None}, "invalidData"),
         ({"keyAttributes": {**ATTRIBUTES, "modeOfUse": None}}, "invalidData"),
         ({"keyAttributes": {**ATTRIBUTES, "restrictedKeyUsage": "nonsense"}}, "invalidData"),
-        ({"keyAttributes": {**ATTRIBUTES, "keyUsage": "E3"}}, "useViolation"),
+        ({"keyAttributes": {**ATTRIBUTES, "keyUsage": "C0"}}, "useViolation"),
         ({"keyAttributes": {**ATTRIBUTES, "algorithm": "D"}}, "algorithmNotSupported"),
         ({"keyAttributes": {**ATTRIBUTES, "modeOfUse": "G"}}, "modeNotSupported"),
         ({"decryptKey": "nobody"}, "keyNotFound"),

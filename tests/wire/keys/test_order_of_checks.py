@@ -156,7 +156,7 @@ KEY_MANAGEMENT = {
                 {"decryptMethod": None, "decryptKey": "TestKbpk", "value": b64(b"D0000")},
                 code="formatInvalid",
             ),
-            "kind_supported": Break({"keyAttributes": {"keyUsage": "E3"}}),
+            "kind_supported": Break({"keyAttributes": {"keyUsage": "C0"}}),
             "verification_possible": Break({"verifyKey": "nobody"}),
             "key_replaceable": Break({"key": "TestKek"}),
             "key_has_room": Break(before=without("key_num", 0)),
@@ -272,7 +272,7 @@ KEY_MANAGEMENT = {
         | {
             "token_named": Break({"key": None}, says="$.key is"),
             "load_option_supported": Break({"loadOption": "noRandom"}),
-            "token_usage_supported": Break({"keyUsage": "E3"}),
+            "token_usage_supported": Break({"keyUsage": "C0"}),
             "token_key_replaceable": Break({"key": "TestKek"}),
             "token_has_room": Break(before=without("key_num", 0)),
         },
@@ -285,7 +285,7 @@ KEY_MANAGEMENT = {
         | missing("keyUsage", "importScheme", "value")
         | {
             "emv_scheme_supported": Break({"importScheme": "icc"}),
-            "emv_usage_supported": Break({"keyUsage": "E3"}),
+            "emv_usage_supported": Break({"keyUsage": "99"}),
             "emv_verify_key_usable": Break({"verifyKey": "nobody"}, code="keyNotFound"),
             "emv_key_replaceable": Break({"key": "TestKek"}),
             "emv_key_has_room": Break(before=without("key_num", 0)),
@@ -408,8 +408,8 @@ BLOCK = (
     OFFLINE
     | missing("format")
     | {
-        "format_supported": Break({"format": "emv"}),
-        "data_fits": Break({"customerData": "12"}),
+        "format_supported": Break({"format": "banksys"}),
+        "data_fits": Break({"customerData": "FF"}),
         "pin_key_usable": Break({"key": "nobody"}),
         "second_key_usable": Break({"secondEncKey": "nobody"}),
         "xor_data_fits": Break({"secondEncKey": "PEK", "xorData": "00"}),
@@ -549,7 +549,7 @@ async def test_the_first_of_two_failing_checks_answers(client: Dialogue, bench: 
 
 async def test_a_public_key_of_a_card_scheme_is_imported(client: Dialogue, bench: Bench) -> None:
     request = KEY_MANAGEMENT["KeyManagement.ImportEmvPublicKey"].good
-    assert await client.success("KeyManagement.ImportEmvPublicKey", request) == {"expiryDate": "20301231"}
+    assert await client.success("KeyManagement.ImportEmvPublicKey", request) == {"expiryDate": "1230"}
     assert "E" in (await client.success("KeyManagement.GetKeyDetail"))["keyDetails"]
 
 

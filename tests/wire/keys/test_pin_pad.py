@@ -15,7 +15,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import psec
 
-from fingers import entry, pin_entered
+from fingers import DIGITS, entry, pin_entered
 from host import KBPK, b64, imported, unb64
 from test_key_management import publisher_with
 
@@ -31,7 +31,9 @@ ACCOUNT = PAN[-13:-1]
 
 
 def block(format: str = "iso0", key: str = "PEK", **more: Any) -> dict[str, Any]:
-    data = {"iso4": PAN, "iso1": "1234567890", "ibm3624": None}.get(format, ACCOUNT)
+    data = {"iso4": PAN, "iso1": "1234567890", "dieboldCo": "11"}.get(format, ACCOUNT)
+    if format in ("ibm3624", "diebold", "eci2", "eci3", "visa", "visa3"):
+        data = None
     request = {"format": format, "key": key, "customerData": data, "padding": 12, **more}
     return {name: value for name, value in request.items() if value is not None}
 
@@ -53,6 +55,51 @@ async def test_a_host_reads_the_pin_from_the_block(pad: Dialogue, simulator: Dia
                 assert plain.hex() == "730519" + "c" * 10
             case _:
                 assert psec.pinblock.decode_pinblock_iso_0(plain, PAN) == "730519"
+
+
+@pytest.mark.parametrize(
+    ("format", "pin", "expected"),
+    [
+        ("diebold", "730519", "730519cccccccccc"),
+        ("dieboldCo", "730519", "b730519ccccccccc"),
+        ("eci2", "7305", "7305cccccccccccc"),
+        ("eci3", "73051", "573051cccccccccc"),
+        ("visa3", "730519", "730519fccccccccc"),
+    ],
+)
+async def test_a_host_reads_the_pin_from_an_older_format(
+    pad: Dialogue, simulator: Dialogue, format: str, pin: str, expected: str
+) -> None:
+    await imported(pad, "PEK", "P0 T E", TDES)
+    await pin_entered(pad, simulator, pin)
+    made = unb64((await pad.success(BLOCK, block(format)))["pinBlock"])
+    assert ciphers.decrypt("T", TDES, made).hex() == expected
+
+
+@pytest.mark.parametrize(
+    ("data", "counts"),
+    [("401234567890912", "234567890912"), (ACCOUNT, ACCOUNT), ("123456789", "000123456789")],
+)
+async def test_of_a_pan_without_its_check_digit_the_last_12_digits_count(
+    pad: Dialogue, simulator: Dialogue, data: str, counts: str
+) -> None:
+    await imported(pad, "PEK", "P0 T E", TDES)
+    await pin_entered(pad, simulator, "7305")
+    made = unb64((await pad.success(BLOCK, block(customerData=data)))["pinBlock"])
+    plain = ciphers.decrypt("T", TDES, made)
+    assert plain == pin_blocks.plain_block("iso0", [7, 3, 0, 5], counts, 15)
+
+
+@pytest.mark.parametrize(
+    ("pin", "format", "code"), [("730519", "eci2", "formatNotSupported"), ("73", "iso0", "noPin")]
+)
+async def test_a_pin_that_does_not_fit_its_format_makes_no_block(
+    pad: Dialogue, simulator: Dialogue, pin: str, format: str, code: str
+) -> None:
+    await imported(pad, "PEK", "P0 T E", TDES)
+    active = {name: {} for name in DIGITS} | {"enter": {"terminate": True}}
+    await entry(pad, simulator, "Keyboard.PinEntry", {"activeKeys": active}, f"{pin} enter")
+    assert await pad.failure(BLOCK, block(format)) == code
 
 
 async def test_a_host_reads_the_pin_from_format_4(pad: Dialogue, simulator: Dialogue) -> None:
@@ -130,10 +177,15 @@ async def test_a_dukpt_key_comes_to_its_end(pad: Dialogue, simulator: Dialogue) 
     ("change", "code"),
     [
         ({"format": None}, "invalidData"),
-        ({"format": "emv"}, "formatNotSupported"),
-        ({"format": "visa3"}, "formatNotSupported"),
+        ({"format": "ap"}, "formatNotSupported"),
+        ({"format": "banksys"}, "formatNotSupported"),
         ({"customerData": None}, "invalidData"),
-        ({"customerData": PAN}, "invalidData"),
+        ({"customerData": "4111111111111111"}, "invalidData"),
+        ({"customerData": PAN + "123"}, "invalidData"),
+        ({"format": "iso3", "customerData": "12345678901"}, "invalidData"),
+        ({"format": "visa", "padding": 10}, "invalidData"),
+        ({"format": "dieboldCo", "customerData": "16"}, "invalidData"),
+        ({"format": "emv", "customerData": "0123456789ABCDEF"}, "algorithmNotSupported"),
         ({"customerData": "12345678901F"}, "invalidData"),
         ({"format": "ibm3624", "customerData": None, "padding": None}, "invalidData"),
         ({"padding": 16}, "invalidData"),
@@ -259,7 +311,7 @@ async def test_a_device_that_must_know_before_gets_to_know(nursery: trio.Nursery
     assert await pad.failure(BLOCK, block()) == "sequenceError"
     prepare = "PinPad.SetPinBlockData"
     for change, code in (
-        ({"format": "emv"}, "formatNotSupported"),
+        ({"format": "ap"}, "formatNotSupported"),
         ({"key": "nobody"}, "keyNotFound"),
         ({"format": "iso4", "customerData": PAN}, "useViolation"),
         ({"cryptoMethod": "cbc"}, "unsupportedData"),

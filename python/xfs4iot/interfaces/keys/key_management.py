@@ -603,7 +603,9 @@ class KeyManagement(Interface[devices.KeyManagement]):
                 )
             )
             await self.book(request.key, stored)
-        return messages.ImportEmvPublicKeyCompletion(expiry_date=stored.expiry_date)
+        # MMYY on the wire, as the standard has it, unlike the dates of GetKeyDetail.
+        day = stored.expiry_date
+        return messages.ImportEmvPublicKeyCompletion(expiry_date=None if day is None else day[4:6] + day[2:4])
 
     @handles(
         "KeyManagement.DeriveKey",

@@ -16,17 +16,22 @@ from xfs4iot.server.handler import Check, check
 __all__ = ["block_request", "checks"]
 
 _BOUND_TO = {
-    "ansi": ("[0-9]{12}", "the 12 right-most digits of the PAN without its check digit"),
-    "iso0": ("[0-9]{12}", "the 12 right-most digits of the PAN without its check digit"),
-    "iso3": ("[0-9]{12}", "the 12 right-most digits of the PAN without its check digit"),
+    "ansi": ("[0-9]{12,18}", "the PAN without its check digit, 12 to 18 digits"),
+    "iso0": ("[0-9]{1,18}", "the PAN without its check digit, up to 18 digits"),
+    "iso3": ("[0-9]{12,18}", "the PAN without its check digit, 12 to 18 digits"),
     "iso4": ("[0-9]{12,19}", "the whole PAN, 12 to 19 digits"),
     "iso1": ("([0-9]{10})?", "a transaction field of 10 digits, or nothing"),
     "emv": ("[0-9a-fA-F]{16}", "the challenge of the chip, 8 bytes"),
     "ap": ("[0-9]{26}", "18 digits of the PAN and 8 of the CCS"),
-    "dieboldCo": ("[0-9]{2}", "a coordination number of 2 digits"),
+    "dieboldCo": ("0[0-9]|1[0-5]", "a coordination number, 00 to 15"),
 }
 """What `customerData` has, by format."""
 _PADDED = frozenset({"ibm3624", "visa", "visa3", "diebold", "dieboldCo", "eci2", "eci3", "banksys", "ap"})
+_BY_PAN = frozenset({"ansi", "iso0", "iso3"})
+_WHOLE_PAN = 16
+"""Digits of nearly all PANs; those of 17, which would be as many without their check digit, hardly exist."""
+_ALGORITHMS = {"iso4": "A", "emv": "R"}
+"""Algorithms that formats are encrypted by; TDES for all others."""
 
 
 class _On(Protocol):
@@ -54,8 +59,22 @@ def data_fits(on: _On, request: Any) -> None:
     pattern, text = _BOUND_TO.get(request.format, (".*", ""))
     if not re.fullmatch(pattern, request.customer_data or ""):
         raise errors.InvalidData(f"$.customerData: the format {request.format} needs {text}")
+    if request.format in _BY_PAN and _has_check_digit(request.customer_data):
+        raise errors.InvalidData(
+            "$.customerData seems to be a whole PAN; without its check digit, or the block would be wrong"
+        )
     if request.padding is None and request.format in _PADDED:
         raise errors.InvalidData(f"$.padding is missing; the format {request.format} is filled up with it")
+    if request.format == "visa" and request.padding > 9:
+        raise errors.InvalidData("$.padding: the format visa is filled up with a decimal digit")
+
+
+def _has_check_digit(digits: str) -> bool:
+    """Whether digits are as many as those of a PAN, and the last is the check digit (ISO/IEC 7812-1)."""
+    if len(digits) != _WHOLE_PAN:
+        return False
+    doubled = [int(digit) * (2 - place % 2) for place, digit in enumerate(digits)]
+    return sum(one // 10 + one % 10 for one in doubled) % 10 == 0
 
 
 @check("keyNotFound", "keyNoValue", "useViolation")
@@ -68,9 +87,9 @@ def pin_key_usable(on: _On, request: Any) -> None:
 
 def _algorithm_fits(code: str) -> Check:
     def fits(on: _On, request: Any) -> None:
-        """whether keys of this algorithm encrypt this format: AES for format 4 alone, TDES for the others"""
+        """whether keys of this algorithm encrypt this format: AES `iso4`, RSA `emv`, TDES the others"""
         key = on.table.loaded(request.key)
-        needed = "A" if request.format == "iso4" else "T"
+        needed = _ALGORITHMS.get(request.format, "T")
         known = key.stored.attributes.kind in on.device.pin_blocks
         if key.algorithm != needed or not known:
             raise illegal(
@@ -93,15 +112,24 @@ def _method_of(on: _On, request: Any) -> Any:
     return request.crypto_method
 
 
+def _customer_data(request: Any) -> str:
+    """What the block is bound to; of a PAN the 12 digits that count."""
+    data: str = request.customer_data or ""
+    return data[-12:].zfill(12) if request.format in _BY_PAN else data
+
+
 def _method_supported(code: str) -> Check:
     def supported(on: _On, request: Any) -> None:
         """`cryptoMethod`, if the device has several; whether it has it"""
         known = on.device.pin_blocks[on.table.loaded(request.key).stored.attributes.kind]
         method = _method_of(on, request)
+        if method is None and not known:
+            return
         if method is None:
             raise errors.InvalidData(f"$.cryptoMethod is missing; say one of {', '.join(sorted(known))}")
         if method not in known:
-            text = f"$.cryptoMethod: this key encrypts PIN blocks by {', '.join(sorted(known))}"
+            by = ", ".join(sorted(known)) or "no method but that of the format; leave it out"
+            text = f"$.cryptoMethod: this key encrypts PIN blocks by {by}"
             if code == "unsupportedData":
                 raise errors.UnsupportedData(text)
             raise errors.CommandError(code, text)
@@ -154,7 +182,7 @@ def block_request(on: _On, request: Any) -> PinBlockRequest:
     second = request.second_enc_key
     return PinBlockRequest(
         format=request.format,
-        customer_data=request.customer_data or "",
+        customer_data=_customer_data(request),
         padding=15 if request.padding is None else request.padding,
         key=request.key,
         method=_method_of(on, request),

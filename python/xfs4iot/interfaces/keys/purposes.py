@@ -75,6 +75,6 @@ RECEIVE_KEY_BLOCKS = Purpose("open key blocks", frozenset({"K0", "K1"}), frozens
 VERIFY_IMPORT = Purpose("verify what is imported", MACS | SIGNATURES, frozenset("VC"))
 AUTHENTICATE = Purpose("authenticate a host", MACS | SIGNATURES, frozenset("VC"))
 DERIVE = Purpose("have keys derived from it", frozenset({"K0", "B0"}), frozenset("X"))
-ENCRYPT_PIN = Purpose("encrypt a PIN", frozenset({"P0"}) | DUKPT, frozenset("EB"))
+ENCRYPT_PIN = Purpose("encrypt a PIN", frozenset({"P0", "E7"}) | DUKPT, frozenset("EB"))
 VERIFY_PIN_DES = Purpose("verify a PIN by IBM 3624", frozenset({"V0", "V1"}), frozenset("VCEBG"))
 VERIFY_PIN_VISA = Purpose("verify a PIN by PVV", frozenset({"V0", "V2"}), frozenset("VCEBG"))

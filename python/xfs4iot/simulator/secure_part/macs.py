@@ -1,8 +1,9 @@
 """Message authentication codes and key check values.
 
 The algorithm of a MAC follows from the usage of its key (ANSI X9.143): M0 ISO 16609 algorithm 1 (TDES),
-M1 ISO 9797-1 algorithm 1, M3 algorithm 3 (the retail MAC), M6 CMAC (algorithm 5 of 2011, NIST SP 800-38B),
-M7 HMAC by SHA-256.
+M1 ISO 9797-1 algorithm 1, M2 algorithm 2, M3 algorithm 3 (the retail MAC), M4 algorithm 4, M6 CMAC (algorithm
+5 of 2011, NIST SP 800-38B), M7 HMAC by SHA-256. A TDES key of M2, M3 or M4 is two DES keys; where an
+algorithm needs one more, it is made by exclusive-or with F0 (ISO 9797-1:2011, key derivation method 2).
 Data that does not fill a whole block is padded with one repeated byte; with zeros, that is padding method 1.
 """
 
@@ -17,7 +18,7 @@ from xfs4iot.simulator.secure_part.ciphers import BadKey, block_size, decrypt, e
 
 __all__ = ["MAC_USAGES", "check_value", "cmac", "mac", "padded"]
 
-MAC_USAGES = {"M0": "T", "M1": "DTA", "M3": "T", "M6": "TA", "M7": "H"}
+MAC_USAGES = {"M0": "T", "M1": "DTA", "M2": "DT", "M3": "T", "M4": "T", "M6": "TA", "M7": "H"}
 """Usages of keys that make MACs, and the algorithms of these keys."""
 
 
@@ -41,6 +42,16 @@ def mac(
     match usage:
         case "M0" | "M1":
             return _chained(algorithm, key, data, iv, padding)
+        case "M2":
+            left, right = _halves(usage, key) if algorithm == "T" else (key, _varied(key))
+            return encrypt("D", right, _chained("D", left, data, iv, padding))
+        case "M4":
+            left, right = _halves(usage, key)
+            whole = padded(data, 8, padding)
+            # The first block alone is encrypted twice; the chain goes on from it.
+            first = encrypt("D", _varied(right), encrypt("D", left, whole[:8], "cbc", iv))
+            chained = encrypt("D", left, whole[8:], "cbc", first)[-8:] or first
+            return encrypt("D", right, chained)
         case "M3":
             if len(key) not in (16, 24):
                 raise BadKey("algorithm 3 of ISO 9797-1 takes keys of 128 or 192 bits")
@@ -54,6 +65,16 @@ def mac(
             made.update(data)
             return made.finalize()
     raise BadKey(f"keys of usage {usage} make no MAC")
+
+
+def _halves(usage: str, key: bytes) -> tuple[bytes, bytes]:
+    if len(key) != 16:
+        raise BadKey(f"a MAC of usage {usage} takes keys of 128 bits, which are two keys")
+    return key[:8], key[8:]
+
+
+def _varied(key: bytes) -> bytes:
+    return xor(key, b"\xf0" * len(key))
 
 
 def _chained(algorithm: str, key: bytes, data: bytes, iv: bytes | None, padding: int) -> bytes:

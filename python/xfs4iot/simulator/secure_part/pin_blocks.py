@@ -1,24 +1,44 @@
-"""PIN blocks (ISO 9564-1, IBM 3624), and PINs verified where they are: IBM 3624 and PVV.
+"""PIN blocks (ISO 9564-1 and older ones), and PINs verified where they are: IBM 3624 and PVV.
 
-| format | block |
-|---|---|
-| `iso0`, `ansi` | `0`, length, PIN, `F`s; exclusive-or `0000` and 12 digits of the PAN |
-| `iso1` | `1`, length, PIN, digits of the transaction, random digits |
-| `iso3` | `3`, length, PIN, random digits A to F; exclusive-or as format 0 |
-| `iso4` | `4`, length, PIN, `A`s, 8 random bytes; encrypted, exclusive-or the PAN, encrypted again |
-| `ibm3624` | PIN, padding |
+| format | block | PIN |
+|---|---|---|
+| `iso0`, `ansi` | `0`, length, PIN, `F`s; exclusive-or `0000` and 12 digits of the PAN | 4 to 12 |
+| `iso1` | `1`, length, PIN, digits of the transaction, random digits | 4 to 12 |
+| `iso3` | `3`, length, PIN, random digits A to F; exclusive-or as format 0 | 4 to 12 |
+| `iso4` | `4`, length, PIN, `A`s, 8 random bytes; encrypted, exclusive-or PAN, encrypted again | 4 to 12 |
+| `emv` | format 2 (`2`, length, PIN, `F`s) in what EMV Book 2, 7.2 encrypts by RSA | 4 to 12 |
+| `ibm3624`, `diebold` | PIN, padding | 4 to 16 |
+| `dieboldCo` | coordination number in one digit, PIN, padding | 4 to 12 |
+| `eci2` | PIN, padding | 4 |
+| `eci3` | length, PIN, padding | 4 to 6 |
+| `visa` | length, PIN, `0`s to 6 digits, padding | 4 to 6 |
+| `visa3` | PIN, `F`, padding | 4 to 12 |
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from xfs4iot.simulator.secure_part import ciphers
 
-__all__ = ["FORMATS", "ibm3624_pin", "pan_field", "plain_block", "pvv", "reference_digits"]
+__all__ = [
+    "PIN_DIGITS",
+    "emv_block",
+    "ibm3624_pin",
+    "pan_field",
+    "plain_block",
+    "pvv",
+    "reference_digits",
+]
 
-FORMATS = frozenset({"ibm3624", "ansi", "iso0", "iso1", "iso3", "iso4"})
+PIN_DIGITS: Mapping[str, tuple[int, int]] = {
+    **dict.fromkeys(("iso0", "ansi", "iso1", "iso3", "iso4", "emv", "dieboldCo", "visa3"), (4, 12)),
+    **dict.fromkeys(("ibm3624", "diebold"), (4, 16)),
+    **dict.fromkeys(("eci3", "visa"), (4, 6)),
+    "eci2": (4, 4),
+}
+"""How many digits a PIN has, at least and at most, by format."""
 
 
 def _filled(text: str, fill: str, length: int = 16) -> bytes:
@@ -30,13 +50,18 @@ def _random_digits(count: int, of: str) -> str:
 
 
 def plain_block(format: str, pin: Sequence[int], customer_data: str, padding: int) -> bytes:
-    """The block before it is encrypted; of format 4 the PIN field.
+    """The block before it is encrypted; of format 4 the PIN field, of format `emv` that of format 2.
+
+    Args:
+        customer_data: what it is bound to, as `PinBlockRequest` has it.
+        padding: the digit that fills it up.
 
     Raises:
         ValueError: there is no such format.
     """
     digits = "".join(map(str, pin))
     head = f"{len(digits):X}{digits}"
+    fill = f"{padding:X}"
     match format:
         case "iso0" | "ansi":
             return ciphers.xor(_filled("0" + head, "F"), bytes.fromhex("0000" + customer_data))
@@ -49,9 +74,29 @@ def plain_block(format: str, pin: Sequence[int], customer_data: str, padding: in
             return ciphers.xor(bytes.fromhex(text), bytes.fromhex("0000" + customer_data))
         case "iso4":
             return _filled("4" + head, "A") + secrets.token_bytes(8)
-        case "ibm3624":
-            return _filled(digits, f"{padding:X}")
+        case "emv":
+            return _filled("2" + head, "F")
+        case "ibm3624" | "diebold" | "eci2":
+            return _filled(digits, fill)
+        case "dieboldCo":
+            return _filled(f"{int(customer_data):X}{digits}", fill)
+        case "eci3":
+            return _filled(head, fill)
+        case "visa":
+            return _filled(head[:1] + digits.ljust(6, "0"), fill)
+        case "visa3":
+            return _filled(digits + "F", fill)
     raise ValueError(f"there is no block of format {format} here")
+
+
+def emv_block(block: bytes, challenge: bytes, length: int) -> bytes:
+    """What is encrypted by a chip's RSA key: `7F`, a block of format 2, the chip's challenge, random bytes.
+
+    Args:
+        length: bytes of the key's modulus.
+    """
+    head = b"\x7f" + block + challenge
+    return head + secrets.token_bytes(length - len(head))
 
 
 def pan_field(pan: str) -> bytes:

@@ -4,6 +4,9 @@ A private key is stored as PKCS#8, a public one as SubjectPublicKeyInfo; what tr
 public key, and both forms are taken. OAEP uses SHA-256 unless a device says otherwise, PSS a salt
 as long as the digest. PKCS#1 v1.5 decryption is that of OpenSSL 3.2 and later, which returns
 random data for wrong padding, so that it cannot serve as a padding oracle.
+
+What EMV encrypts and signs has paddings of its own, for which `cryptography` offers nothing: `raw` is the
+bare operation with a public key (RFC 8017, 5.1.1 and 5.2.2).
 """
 
 from __future__ import annotations
@@ -20,8 +23,10 @@ __all__ = [
     "encrypt",
     "exported",
     "generate",
+    "length",
     "private_key",
     "public_of",
+    "raw",
     "read_public",
     "sign",
     "stored",
@@ -100,6 +105,23 @@ def public_of(value: bytes | bytearray) -> rsa.RSAPublicKey:
         return private_key(value).public_key()
     except NotRsa:
         return read_public(value)
+
+
+def length(key: rsa.RSAPublicKey) -> int:
+    """Bytes of the modulus, which are those of a signature."""
+    return (key.key_size + 7) // 8
+
+
+def raw(key: rsa.RSAPublicKey, block: bytes) -> bytes:
+    """Encrypt a block that has its padding, or recover one that was signed.
+
+    Raises:
+        ValueError: the block is not below the modulus.
+    """
+    numbers, value = key.public_numbers(), int.from_bytes(block, "big")
+    if value >= numbers.n:
+        raise ValueError("the block is not below the modulus")
+    return pow(value, numbers.e, numbers.n).to_bytes(length(key), "big")
 
 
 def _padding(method: str, oaep_hash: HashAlgorithm) -> padding.PKCS1v15 | padding.OAEP:
