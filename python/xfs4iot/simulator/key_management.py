@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar, Literal
@@ -38,10 +39,8 @@ from xfs4iot.simulator.faults import Fault
 from xfs4iot.simulator.secure_device import SecureDevice, SecureSettings
 from xfs4iot.simulator.secure_part import ciphers, factory, macs, rsa_keys
 from xfs4iot.simulator.secure_part.certificates import (
-    HOST_KEY,
     Certificates,
     der,
-    read,
     revocation_list,
     signed,
 )
@@ -77,7 +76,6 @@ _SIGNED = VerifyMethods(frozenset({"rsassaPkcs1V15", "rsassaPss"}), frozenset({"
 _AUTHENTICATION_METHODS: frozenset[AuthenticationMethod] = frozenset({"sigHost", "cbcmac", "cmac"})
 
 
-_SIGNATURE_BYTES = 256
 _SIGNED_BY: SignatureAlgorithm = "rsassaPkcs1V15"
 
 
@@ -116,19 +114,46 @@ class IssueHostCertificate(Request):
         public_key: of the host, PKCS#1 or SubjectPublicKeyInfo in DER.
         days: for which it is valid from now on; without, to 2060; below 0: it is over.
         revoked: the revocation list names it.
+        signer: `ca`, or `hl` for the higher-level authority.
     """
 
     public_key: bytes | None = None
     days: int | None = None
     revoked: bool | None = None
+    signer: Literal["ca", "hl"] | None = None
 
 
 class IssuedHostCertificate(Completion):
-    """A certificate, that of the authority, and its revocation list, all in DER."""
+    """A certificate, that of the authority, and its revocation list, all in DER.
+
+    Attributes:
+        message: the certificate as LoadCertificate takes it for a new host, with the revocation list.
+    """
 
     certificate: bytes
     authority: bytes
     revocation_list: bytes
+    message: bytes
+
+
+class SignAsAuthority(Request):
+    """An authority signs a message, such as that of IssueHostCertificate.
+
+    Attributes:
+        data: what.
+        signer: `ca`, or `hl` for the higher-level authority.
+        random: of StartKeyExchange, that the message is to have.
+    """
+
+    data: bytes | None = None
+    signer: Literal["ca", "hl"] | None = None
+    random: bytes | None = None
+
+
+class SignedByAuthority(Completion):
+    """What an authority has signed, PKCS #7."""
+
+    message: bytes
 
 
 class LoseKey(Request):
@@ -165,15 +190,19 @@ class SimulatedKeyManagement(SecureDevice, devices.KeyManagement):
     }
     key_block_import_formats = frozenset({"A", "B", "C", "D"})
     des_key_length = frozenset({"single", "double", "triple"})
-    rsa_authentication_scheme = frozenset({"twoPartySig", "threePartyCertTr34"})
+    rsa_authentication_scheme = frozenset({"twoPartySig", "threePartyCert", "threePartyCertTr34"})
     rsa_key_check_mode = frozenset({"sha256"})
     emv_import_schemes = SCHEMES
     certificate_types = frozenset({"encKey", "verificationKey", "hostKey"})
     certificate_signers: Mapping[Any, Any] = {
-        "caTr34": frozenset({"newHost"}),
+        "certHost": frozenset({"replaceHost"}),
+        "sigHost": frozenset({"replaceHost"}),
+        "hl": frozenset({"newHost", "replaceHost"}),
         "certHostTr34": frozenset({"replaceHost"}),
+        "caTr34": frozenset({"newHost", "replaceHost"}),
+        "hlTr34": frozenset({"newHost", "replaceHost"}),
     }
-    crkl_load_options = frozenset({"random", "randomCrl", "noRandomCrl"})
+    crkl_load_options = frozenset({"random", "randomCrl", "noRandom", "noRandomCrl"})
     rsa_signature_algorithm = frozenset({"pkcs1V15", "pss"})
     rsa_crypt_algorithm = frozenset({"pkcs1V15", "oaep"})
     signature_scheme = frozenset({"randomNumber", "exportDeviceId"})
@@ -229,36 +258,36 @@ class SimulatedKeyManagement(SecureDevice, devices.KeyManagement):
         self, option: Literal["newHost", "replaceHost"], signer: Literal["certHost", "ca", "hl"], data: bytes
     ) -> LoadedCertificate:
         await self.at_work()
-        host = self.certificates.host
-        if (host is None) is (option == "replaceHost"):
-            there = "no host's certificate was loaded" if host is None else "there is a host's certificate"
-            raise errors.CommandError("invalidCertificateState", f"$.loadOption: {there}")
-        value = data
-        if host is not None:
-            value, signature = data[:-_SIGNATURE_BYTES], data[-_SIGNATURE_BYTES:]
-            key = rsa_keys.public_of(self.secure.held(HOST_KEY).value)
-            if not rsa_keys.verify(key, _SIGNED_BY, "sha256", value, signature):
-                raise errors.CommandError(
-                    "signatureInvalid", "$.certificateData is not signed by the host before"
-                )
-        certificate = read(value)
-        self.certificates.take_host(certificate)
+        messages = self._asn1("certificate_messages").CertificateMessages(self.certificates)
+        certificate = messages.load(option, signer, data, self.loading.take_random())
         self.status.key_management.certificate_state = "primary"
         return LoadedCertificate("sha256", certificate.fingerprint(hashes.SHA256()))
 
     async def replace_certificate(self, data: bytes) -> bytes:
         await self.at_work()
-        return self.certificates.replace_authority(data)
+        messages = self._asn1("certificate_messages").CertificateMessages(self.certificates)
+        digest: bytes = messages.replace_authority(data)
+        return digest
 
     async def import_key_token(self, request: KeyTokenImport) -> ImportedToken:
         await self.at_work()
+        tokens = self._asn1("key_tokens").KeyTokens(self.secure, self.certificates, self.importable)
+        taken: ImportedToken = tokens.take(request, self.loading.take_random())
+        return taken
+
+    @staticmethod
+    def _asn1(module: str) -> Any:
+        """A module of the secure part that reads messages of CMS.
+
+        Raises:
+            HardwareError: what it needs is not installed.
+        """
         try:
-            from xfs4iot.simulator.secure_part.key_tokens import KeyTokens
+            return importlib.import_module(f"xfs4iot.simulator.secure_part.{module}")
         except ImportError:
             raise errors.HardwareError(
-                "the simulated module cannot read key tokens: pip install 'xfs4iot[simulator]'"
+                "the simulated module cannot read certificates and tokens: pip install 'xfs4iot[simulator]'"
             ) from None
-        return KeyTokens(self.secure, self.certificates).take(request, self.loading.take_random())
 
     async def import_emv_public_key(
         self, name: str, usage: str, scheme: str, value: bytes, verify_key: str | None
@@ -377,18 +406,31 @@ class SimulatedKeyManagement(SecureDevice, devices.KeyManagement):
 
     @command
     def issue_host_certificate(self, request: IssueHostCertificate) -> IssuedHostCertificate:
-        """The authority signs a certificate of a host's public key."""
-        issuer = factory.issuer(self.secure)
+        """An authority signs a certificate of a host's public key."""
+        by = self.certificates.issuing(request.signer or "ca")
         try:
             key = rsa_keys.read_public(request.public_key or b"")
         except rsa_keys.NotRsa as wrong:
             raise errors.InvalidData(f"$.publicKey: {wrong}") from None
-        authority = self.certificates.authority
-        made = signed("host", key, "xfs4iot simulated CA", issuer, days=request.days)
-        revoked = [made.serial_number] if request.revoked else []
+        authority = self.certificates.higher if request.signer == "hl" else self.certificates.authority
+        made = signed("host", key, by, days=request.days)
+        crl = revocation_list(by, [made.serial_number] if request.revoked else [])
         return IssuedHostCertificate(
-            certificate=der(made), authority=der(authority), revocation_list=revocation_list(issuer, revoked)
+            certificate=der(made),
+            authority=der(authority),
+            revocation_list=crl,
+            message=self._asn1("signed_data").degenerate(der(made), crl),
         )
+
+    @command
+    def sign_as_authority(self, request: SignAsAuthority) -> SignedByAuthority:
+        """An authority signs a message, PKCS #7."""
+        if not request.data:
+            raise errors.InvalidData("$.data is missing; give what is to be signed, base64")
+        _, key = self.certificates.issuing(request.signer or "ca")
+        authority = self.certificates.higher if request.signer == "hl" else self.certificates.authority
+        made = self._asn1("signed_data").made_by(key, authority, request.data, request.random)
+        return SignedByAuthority(message=made)
 
     @command
     def lose_key(self, request: LoseKey) -> None:

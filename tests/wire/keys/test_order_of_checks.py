@@ -271,7 +271,7 @@ KEY_MANAGEMENT = {
         | missing("keyToken", "loadOption")
         | {
             "token_named": Break({"key": None}, says="$.key is"),
-            "load_option_supported": Break({"loadOption": "noRandom"}),
+            "load_option_supported": Break(before=without("crkl_load_options")),
             "token_usage_supported": Break({"keyUsage": "C0"}),
             "token_key_replaceable": Break({"key": "TestKek"}),
             "token_has_room": Break(before=without("key_num", 0)),

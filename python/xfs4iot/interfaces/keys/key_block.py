@@ -18,12 +18,13 @@ is inconsistent in itself is refused before the device is asked.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from xfs4iot.devices import KeyAttributes
 from xfs4iot.protocol import errors
 
-__all__ = ["MAC_CHARACTERS", "PROTECTED_BY", "Header", "header_of"]
+__all__ = ["MAC_CHARACTERS", "PROTECTED_BY", "Header", "attributes_in", "header_of", "optional_block"]
 
 PROTECTED_BY = {"A": "T", "B": "T", "C": "T", "D": "A"}
 """Algorithm of the key that protects a block, by version."""
@@ -88,27 +89,61 @@ def header_of(block: bytes) -> Header:
     # `unit` counts bytes of a cipher block, and each byte is written in two characters.
     if encrypted <= 0 or encrypted % (2 * unit):
         raise _invalid("the encrypted key has not whole blocks")
-    return Header(
-        version,
-        text[:end],
-        KeyAttributes(
-            usage=found["usage"],
-            algorithm=found["algorithm"],
-            mode_of_use=found["mode"],
-            key_version_number=found["number"],
-            exportability=found["exportability"],
-            optional_block_header=text[_HEADER_CHARACTERS:end] or None,
-        ),
+    return Header(version, text[:end], _attributes(found, text[_HEADER_CHARACTERS:end]))
+
+
+def attributes_in(header: str) -> KeyAttributes:
+    """What the header of a key block says that comes without its block, as in a key token.
+
+    Raises:
+        CommandError: `formatInvalid`.
+    """
+    found = _HEADER.match(header)
+    if found is None or _end_of_blocks(header, int(found["blocks"])) != len(header):
+        raise _invalid("its header is not that of a key block")
+    return _attributes(found, header[_HEADER_CHARACTERS:])
+
+
+def _attributes(found: re.Match[str], blocks: str) -> KeyAttributes:
+    return KeyAttributes(
+        usage=found["usage"],
+        algorithm=found["algorithm"],
+        mode_of_use=found["mode"],
+        key_version_number=found["number"],
+        exportability=found["exportability"],
+        optional_block_header=blocks or None,
     )
 
 
 def _end_of_blocks(text: str, count: int) -> int:
-    """Where the optional blocks end.
+    return max([_HEADER_CHARACTERS, *(end for *_, end in _blocks(text, _HEADER_CHARACTERS, count))])
+
+
+def optional_block(blocks: str | None, name: str) -> str | None:
+    """The data of an optional block.
+
+    Args:
+        blocks: as `KeyAttributes.optional_block_header` has them.
+        name: of the block, two characters.
+    """
+    text = blocks or ""
+    position = 0
+    while position < len(text):
+        try:
+            found, data, position = next(_blocks(text, position, 1))
+        except errors.CommandError:
+            return None
+        if found == name:
+            return data
+    return None
+
+
+def _blocks(text: str, position: int, count: int) -> Iterator[tuple[str, str, int]]:
+    """Name, data and end of optional blocks.
 
     Each has an id of two characters, its whole length in two hexadecimal digits, or, after `00`, in as many
     bytes as the next two digits say, and its data.
     """
-    position = _HEADER_CHARACTERS
     for number in range(1, count + 1):
         own = re.compile(r"[0-9A-Z]{2}(?:00(?P<digits>[0-9A-F]{2})|(?P<short>[0-9A-F]{2}))").match(
             text, position
@@ -128,8 +163,8 @@ def _end_of_blocks(text: str, count: int) -> int:
         # A length below that of its own header would make the next block begin inside this one.
         if length < least or position + length > len(text):
             raise _invalid(f"its optional block {number} has a length that cannot be")
+        yield text[position : position + 2], text[position + least : position + length], position + length
         position += length
-    return position
 
 
 def _invalid(why: str) -> errors.CommandError:

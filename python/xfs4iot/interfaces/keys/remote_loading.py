@@ -14,7 +14,7 @@ from xfs4iot.server.handler import check
 __all__: list[str] = []
 
 _SIGNERS = {
-    "certHost": ("certHost", "certHostTr34"),
+    "certHost": ("certHost", "sigHost", "certHostTr34"),
     "ca": ("caTr34",),
     "hl": ("hl", "hlTr34"),
 }

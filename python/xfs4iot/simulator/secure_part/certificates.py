@@ -1,16 +1,15 @@
-"""Certificates of the device and of its host, and who may change them.
+"""Certificates of the device and of its host.
 
-The certificate authority is the manufacturer's until ReplaceCertificate brings another whose certificate
-the previous one has signed. A host's certificate is accepted if the authority has signed it and it is valid
-now; it replaces another only with that one's signature over it.
+The certificate authority is the manufacturer's until ReplaceCertificate brings another; the higher-level
+authority stays. How certificates come, and which are taken, is in `certificate_messages`.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
@@ -21,11 +20,14 @@ from xfs4iot.simulator.secure_part import factory, rsa_keys
 from xfs4iot.simulator.secure_part.part import SecurePart
 from xfs4iot.simulator.secure_part.store import Held
 
-__all__ = ["HOST_KEY", "Certificates", "der", "read", "revocation_list", "signed"]
+__all__ = ["HOST_KEY", "Certificates", "der", "is_a_devices", "read", "revocation_list", "signed"]
 
 HOST_KEY = "_HostCert"
 """The public key of the host's certificate."""
-_CA, _HOST = "certificate:ca", "certificate:host"
+_CA, _HOST, _HIGHER = "certificate:ca", "certificate:host", "certificate:higher"
+_CA_NAME, _HIGHER_NAME = "xfs4iot simulated CA", "xfs4iot simulated higher-level authority"
+_DEVICE = "device"
+"""Organisational unit of a device's own certificates."""
 _KINDS = {"enckey": factory.CRYPT_KEY, "verificationkey": factory.SIGNING_KEY}
 _BEGIN, _END = datetime(2020, 1, 1, tzinfo=UTC), datetime(2060, 1, 1, tzinfo=UTC)
 
@@ -52,39 +54,59 @@ def read(value: bytes) -> x509.Certificate:
 
 
 def signed(
-    subject: str, key: rsa.RSAPublicKey, issuer: str, by: rsa.RSAPrivateKey, *, days: int | None = None
+    subject: str,
+    key: rsa.RSAPublicKey,
+    by: tuple[str, rsa.RSAPrivateKey],
+    *,
+    unit: str | None = None,
+    days: int | None = None,
 ) -> x509.Certificate:
-    """A certificate."""
+    """A certificate.
+
+    Args:
+        by: name and key of who signs it.
+        unit: organisational unit of the subject.
+        days: for which it is valid; None: to 2060.
+    """
     now = datetime.now(UTC)
+    issuer, private = by
     return (
         x509.CertificateBuilder()
-        .subject_name(_name(subject))
+        .subject_name(_name(subject, unit))
         .issuer_name(_name(issuer))
         .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(_BEGIN)
         .not_valid_after(_END if days is None else now + timedelta(days=days))
-        .sign(by, hashes.SHA256())
+        .sign(private, hashes.SHA256())
     )
 
 
-def revocation_list(by: rsa.RSAPrivateKey, revoked: list[int]) -> bytes:
+def revocation_list(by: tuple[str, rsa.RSAPrivateKey], revoked: list[int]) -> bytes:
     """A revocation list with these serial numbers, DER."""
     now = datetime.now(UTC)
+    issuer, private = by
     builder = (
         x509.CertificateRevocationListBuilder()
-        .issuer_name(_name("xfs4iot simulated CA"))
+        .issuer_name(_name(issuer))
         .last_update(_BEGIN)
         .next_update(now + timedelta(days=30))
     )
     for number in revoked:
         one = x509.RevokedCertificateBuilder().serial_number(number).revocation_date(now).build()
         builder = builder.add_revoked_certificate(one)
-    return builder.sign(by, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+    return builder.sign(private, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
 
 
-def _name(text: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+def _name(text: str, unit: str | None = None) -> x509.Name:
+    units = [] if unit is None else [x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, unit)]
+    return x509.Name([*units, x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def is_a_devices(certificate: x509.Certificate) -> bool:
+    """Whether a certificate is one of a device's own."""
+    units = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
+    return any(unit.value == _DEVICE for unit in units)
 
 
 class Certificates:
@@ -105,9 +127,29 @@ class Certificates:
         secrets = self._part.store.secrets
         if _CA not in secrets:
             key = factory.issuer(self._part)
-            secrets[_CA] = der(signed("xfs4iot simulated CA", key.public_key(), "xfs4iot simulated CA", key))
+            secrets[_CA] = der(signed(_CA_NAME, key.public_key(), (_CA_NAME, key)))
             self._part.store.save()
         return x509.load_der_x509_certificate(secrets[_CA])
+
+    @property
+    def higher(self) -> x509.Certificate:
+        """That of the higher-level authority, which stays."""
+        secrets = self._part.store.secrets
+        if _HIGHER not in secrets:
+            key = factory.higher_level(self._part)
+            secrets[_HIGHER] = der(signed(_HIGHER_NAME, key.public_key(), (_HIGHER_NAME, key)))
+            self._part.store.save()
+        return x509.load_der_x509_certificate(secrets[_HIGHER])
+
+    def issuer_of(self, certificate: x509.Certificate) -> x509.Certificate:
+        """The certificate of the authority that has issued a host's."""
+        return self.higher if certificate.issuer == _name(_HIGHER_NAME) else self.authority
+
+    def issuing(self, signer: Literal["ca", "hl"]) -> tuple[str, rsa.RSAPrivateKey]:
+        """Name and private key of an authority, so that the `Simulator` can play it."""
+        if signer == "hl":
+            return _HIGHER_NAME, factory.higher_level(self._part)
+        return _CA_NAME, factory.issuer(self._part)
 
     @property
     def host(self) -> x509.Certificate | None:
@@ -128,30 +170,13 @@ class Certificates:
         secrets, record = self._part.store.secrets, f"certificate:{kind}"
         if record not in secrets:
             public = rsa_keys.public_of(self._part.held(_KINDS[kind]).value)
-            issuer = factory.issuer(self._part)
-            secrets[record] = der(signed(f"{self._name} {kind}", public, "xfs4iot simulated CA", issuer))
+            made = signed(f"{self._name} {kind}", public, self.issuing("ca"), unit=_DEVICE)
+            secrets[record] = der(made)
             self._part.store.save()
         return x509.load_der_x509_certificate(secrets[record])
 
-    def require_trusted(self, certificate: x509.Certificate) -> None:
-        """See that the authority has signed a certificate, and that it is valid now.
-
-        Raises:
-            CommandError: `signatureInvalid`.
-        """
-        now = datetime.now(UTC)
-        try:
-            certificate.verify_directly_issued_by(self.authority)
-        except (ValueError, TypeError, InvalidSignature):
-            raise errors.CommandError(
-                "signatureInvalid", "the authority has not signed the certificate"
-            ) from None
-        if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
-            raise errors.CommandError("signatureInvalid", "the certificate is not valid now")
-
     def take_host(self, certificate: x509.Certificate) -> None:
-        """Take a certificate as the host's."""
-        self.require_trusted(certificate)
+        """Take a certificate that is trusted as the host's."""
         key = certificate.public_key()
         assert isinstance(key, rsa.RSAPublicKey)
         attributes = KeyAttributes(usage="S0", algorithm="R", mode_of_use="V")
@@ -160,19 +185,7 @@ class Certificates:
         stored = StoredKey(attributes, key.key_size, preloaded=True)
         self._part.store.put(HOST_KEY, Held(stored, rsa_keys.stored(key)))
 
-    def replace_authority(self, value: bytes) -> bytes:
-        """Take another authority; the digest of its certificate.
-
-        Raises:
-            CommandError: `formatInvalid`; `invalidCertificateState` if the one before has not signed it.
-        """
-        certificate = read(value)
-        try:
-            certificate.verify_directly_issued_by(self.authority)
-        except (ValueError, TypeError, InvalidSignature):
-            raise errors.CommandError(
-                "invalidCertificateState", "the authority before has not signed the new one's certificate"
-            ) from None
+    def take_authority(self, certificate: x509.Certificate) -> None:
+        """Take a certificate as that of the authority."""
         self._part.store.secrets[_CA] = der(certificate)
         self._part.store.save()
-        return certificate.fingerprint(hashes.SHA256())

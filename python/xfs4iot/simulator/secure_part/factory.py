@@ -16,7 +16,7 @@ from xfs4iot.simulator.secure_part import rsa_keys
 from xfs4iot.simulator.secure_part.part import SecurePart
 from xfs4iot.simulator.secure_part.store import Held
 
-__all__ = ["CRYPT_KEY", "ISSUER_KEY", "SIGNING_KEY", "issuer", "make"]
+__all__ = ["CRYPT_KEY", "ISSUER_KEY", "SIGNING_KEY", "higher_level", "issuer", "make"]
 
 ISSUER_KEY = "_SigIssuerVendor"
 """The manufacturer's public key, which verifies the public keys of hosts."""
@@ -26,6 +26,7 @@ SIGNING_KEY = "_EPPSignKey"
 """The key pair by which the device signs."""
 _BITS = 2048
 _SECRET = "issuer"
+_HIGHER = "issuer:higher"
 
 
 @cache
@@ -33,6 +34,12 @@ def _pairs() -> tuple[bytes, bytes, bytes]:
     """Private keys: the manufacturer's, and the device's two."""
     made = [rsa_keys.stored(rsa_keys.generate(_BITS, 65537)) for _ in range(3)]
     return made[0], made[1], made[2]
+
+
+@cache
+def _higher() -> bytes:
+    """The private key of the higher-level authority, which few ever need."""
+    return rsa_keys.stored(rsa_keys.generate(_BITS, 65537))
 
 
 def make(part: SecurePart) -> None:
@@ -56,3 +63,11 @@ def make(part: SecurePart) -> None:
 def issuer(part: SecurePart) -> rsa.RSAPrivateKey:
     """The manufacturer's private key."""
     return rsa_keys.private_key(part.store.secrets[_SECRET])
+
+
+def higher_level(part: SecurePart) -> rsa.RSAPrivateKey:
+    """The private key of the higher-level authority; made when it is needed first."""
+    if _HIGHER not in part.store.secrets:
+        part.store.secrets[_HIGHER] = _higher()
+        part.store.save()
+    return rsa_keys.private_key(part.store.secrets[_HIGHER])

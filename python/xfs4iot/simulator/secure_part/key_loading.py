@@ -6,6 +6,7 @@ is given no more precisely than the standard requires: otherwise a host could pr
 
 from __future__ import annotations
 
+from operator import eq
 from typing import Any
 
 from cryptography.hazmat.primitives.constant_time import bytes_eq
@@ -18,9 +19,16 @@ from xfs4iot.simulator.secure_part import ciphers, key_block, macs, rsa_keys
 from xfs4iot.simulator.secure_part.part import SecurePart
 from xfs4iot.simulator.secure_part.store import wipe
 
-__all__ = ["KeyLoading"]
+__all__ = ["KeyLoading", "is_weak"]
 
 _LEAST_CHECK_VALUE = 3
+
+
+def is_weak(algorithm: str, value: bytes) -> bool:
+    """Whether a key is zeros, or single DES in the guise of TDES."""
+    parts = [value[at : at + 8] for at in range(0, len(value), 8)]
+    # Two equal neighbours cancel each other: what is left is one encryption by DES.
+    return not any(value) or (algorithm == "T" and any(map(eq, parts, parts[1:])))
 
 
 class KeyLoading:
@@ -185,7 +193,7 @@ class KeyLoading:
             raise errors.CommandError(
                 "invalidKeyLength", f"a key of {len(value) * 8} bits does not fit algorithm {algorithm}"
             )
-        if not any(value) or (algorithm == "T" and value[:8] == value[8:16]):
+        if is_weak(algorithm, value):
             raise errors.CommandError("invalidValue", "the key is weak: zeros, or single DES in disguise")
         mode = "self" if verification is not None and verification.method == "kcvSelf" else "zero"
         try:

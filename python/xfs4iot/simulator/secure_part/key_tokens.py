@@ -13,51 +13,29 @@ good only once, like the random itself; one with a time must be later than the l
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
+from collections.abc import Container
 from typing import Any, ClassVar
 
-from asn1crypto import algos, cms, core, x509
+from asn1crypto import cms, core
 from cryptography import x509 as certificates
 from cryptography.hazmat.primitives.constant_time import bytes_eq
 
-from xfs4iot.devices import ImportedToken, KeyAttributes, KeyTokenImport, StoredKey
+from xfs4iot.devices import ImportedToken, KeyKind, KeyTokenImport, StoredKey
+from xfs4iot.interfaces.keys.checks import LONGEST_NAME
+from xfs4iot.interfaces.keys.key_block import attributes_in, optional_block
 from xfs4iot.protocol import errors
-from xfs4iot.simulator.secure_part import ciphers, factory, macs, rsa_keys
-from xfs4iot.simulator.secure_part.certificates import HOST_KEY, Certificates, der
+from xfs4iot.simulator.secure_part import ciphers, factory, macs, rsa_keys, signed_data
+from xfs4iot.simulator.secure_part.certificates import HOST_KEY, Certificates
+from xfs4iot.simulator.secure_part.key_loading import is_weak
 from xfs4iot.simulator.secure_part.part import SecurePart
+from xfs4iot.simulator.secure_part.signed_data import RANDOM, UNREADABLE, Signed, identity
 
-__all__ = ["HEADER", "RANDOM", "KeyBlock", "KeyTokens"]
+__all__ = ["HEADER", "KeyBlock", "KeyTokens"]
 
-RANDOM = "1.2.840.113549.1.9.25.3"
-"""Attribute: the random of the device."""
 HEADER = "1.2.840.113549.1.7.1"
 """Attribute: header of the key block."""
 _TIME = "1.2.840.113549.1.9.5"
-_DIGEST = "1.2.840.113549.1.9.4"
 _LAST = "token:last"
-_HEADER_CHARACTERS = 16
-_LONGEST = 65_536
-_UNREADABLE = (
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    AttributeError,
-    OverflowError,
-    RecursionError,
-    certificates.InvalidVersion,
-)
-"""What reading a structure raises that is not what it should be."""
-_SHA256 = frozenset(
-    algos.DigestAlgorithm({"algorithm": "sha256", **more}).dump()
-    for more in ({}, {"parameters": core.Null()})
-)
-_RSA = frozenset(
-    algos.SignedDigestAlgorithm({"algorithm": name, **more}).dump()
-    for name in ("rsassa_pkcs1v15", "sha256_rsa")
-    for more in ({}, {"parameters": core.Null()})
-)
-"""What is not signed must be exactly so: a token that differs by a bit is another."""
 
 
 class _Octets(core.SetOf):  # type: ignore[misc]
@@ -91,10 +69,12 @@ class KeyTokens:
     Args:
         part: that holds them.
         certificates: of the device and its host.
+        kinds: of keys that the device takes.
     """
 
-    def __init__(self, part: SecurePart, certificates: Certificates) -> None:
+    def __init__(self, part: SecurePart, certificates: Certificates, kinds: Container[KeyKind]) -> None:
         self._part = part
+        self._kinds = kinds
         self._certificates = certificates
 
     def take(self, request: KeyTokenImport, random: bytes | None) -> ImportedToken:
@@ -109,16 +89,15 @@ class KeyTokens:
         host = self._certificates.host
         if host is None:
             raise _refused("invalidCertState", "no host's certificate was loaded; see LoadCertificate")
-        if len(request.token) > _LONGEST:
-            raise _refused("formatInvalid", f"it has more than {_LONGEST} bytes")
         try:
-            signed, enveloped, signer, attributes = self._structure(request.token)
-        except _UNREADABLE:
+            signed = signed_data.read(request.token)
+            if signed.content_type != "enveloped_data":
+                raise ValueError("no EnvelopedData")
+            enveloped = cms.EnvelopedData.load(signed.content, strict=True)
+            self._require_signature(host, signed)
+        except UNREADABLE:
             raise _refused("formatInvalid", "it is not a key token of TR-34") from None
-        try:
-            self._require_signature(host, signed, signer, attributes)
-        except _UNREADABLE:
-            raise _refused("formatInvalid", "its signature cannot be read") from None
+        attributes = signed.attributes
         if request.load_option.endswith("Crl"):
             self._require_not_revoked(host, signed)
         self._require_fresh(request.load_option, attributes, random)
@@ -126,74 +105,28 @@ class KeyTokens:
             content = self._opened(enveloped)
             header = content["header"]["values"][0].native.decode("ascii")
             value: bytes = content["key"].native
-            of_host = content["host"].dump() == _identity(host).dump()
-        except _UNREADABLE:
+            of_host = content["host"].dump() == identity(host).dump()
+        except UNREADABLE:
             raise _refused("contentInvalid", "what is encrypted in it is not a key block") from None
         if not of_host or attributes.get(HEADER) != header.encode():
             raise _refused("contentInvalid", "host or header are not those that were signed")
         return self._stored(request, header, value)
 
-    @staticmethod
-    def _structure(token: bytes) -> tuple[Any, Any, Any, dict[str, bytes]]:
-        """SignedData, EnvelopedData, the one signer, and its attributes, by identifier."""
-        whole = cms.ContentInfo.load(token, strict=True)
-        if whole["content_type"].native != "signed_data":
-            raise ValueError("no SignedData")
-        signed = whole["content"]
-        inner = signed["encap_content_info"]
-        if signed["version"].native != "v3" or inner["content_type"].native != "enveloped_data":
-            raise ValueError("no EnvelopedData")
-        enveloped = cms.EnvelopedData.load(bytes(inner["content"]), strict=True)
-        if len(signed["signer_infos"]) != 1:
-            raise ValueError("not one signer")
-        signer = signed["signer_infos"][0]
-        if signer["version"].native != "v1":
-            raise ValueError("another signer")
-        for digest in (*signed["digest_algorithms"], signer["digest_algorithm"]):
-            if digest.dump() not in _SHA256:
-                raise ValueError("another digest")
-        if signer["signature_algorithm"].dump() not in _RSA:
-            raise ValueError("another signature")
-        attributes = {}
-        for one in signer["signed_attrs"]:
-            value = one["values"][0]
-            native = value.native
-            if isinstance(native, datetime):
-                native = native.astimezone(UTC).isoformat().encode()
-            attributes[one["type"].dotted] = native
-        return signed, enveloped, signer, attributes
-
-    def _require_signature(
-        self, host: certificates.Certificate, signed: Any, signer: Any, attributes: dict[str, bytes]
-    ) -> None:
-        if signer["sid"].chosen.dump() != _identity(host).dump():
+    def _require_signature(self, host: certificates.Certificate, signed: Signed) -> None:
+        if signed.signer != identity(host).dump():
             raise _refused("signatureInvalid", "it is not signed by the host whose certificate was loaded")
-        content = signed["encap_content_info"]["content"]
-        digest = hashlib.sha256(bytes(content)).digest()
-        if not bytes_eq(attributes.get(_DIGEST, b""), digest):
-            raise _refused("signatureInvalid", "what is in it was not signed")
-        # The signature covers the plain SET OF, not the tagged form in the token (RFC 5652, 5.4).
-        covered = signer["signed_attrs"].untag().dump(force=True)
-        key = rsa_keys.public_of(self._part.held(HOST_KEY).value)
-        if signer["digest_algorithm"]["algorithm"].native != "sha256" or not rsa_keys.verify(
-            key, "rsassaPkcs1V15", "sha256", covered, signer["signature"].native
-        ):
+        if not signed.is_by(rsa_keys.public_of(self._part.held(HOST_KEY).value)):
             raise _refused("signatureInvalid", "the host's signature is wrong")
 
-    def _require_not_revoked(self, host: certificates.Certificate, signed: Any) -> None:
+    def _require_not_revoked(self, host: certificates.Certificate, signed: Signed) -> None:
         try:
-            told = signed["crls"][0].chosen
-            crl = certificates.load_der_x509_crl(told.dump())
-            # The first byte of a BIT STRING counts its unused bits; a signature has none.
-            if told["signature"].contents[:1] != b"\0":
-                raise ValueError("bits are left over")
-        except _UNREADABLE:
+            by: Any = self._certificates.issuer_of(host).public_key()
+            revoked = signed_data.revoked_by(signed.lists, host, by)
+        except UNREADABLE:
             raise _refused("formatInvalid", "it has no revocation list") from None
-        authority: Any = self._certificates.authority.public_key()
-        until = crl.next_update_utc
-        if not crl.is_signature_valid(authority) or (until is not None and until < datetime.now(UTC)):
+        if revoked is None:
             raise _refused("signatureInvalid", "the revocation list is not the authority's, or is over")
-        if crl.get_revoked_certificate_by_serial_number(host.serial_number) is not None:
+        if revoked:
             raise _refused("signatureInvalid", "the host's certificate was revoked")
 
     def _require_fresh(self, option: str, attributes: dict[str, bytes], random: bytes | None) -> None:
@@ -214,7 +147,7 @@ class KeyTokens:
         """Decrypt what only this device can."""
         own = self._certificates.own("enckey")
         recipient = enveloped["recipient_infos"][0].chosen
-        if recipient["rid"].chosen.dump() != _identity(own).dump():
+        if recipient["rid"].chosen.dump() != identity(own).dump():
             raise ValueError("for another device")
         key = rsa_keys.private_key(self._part.held(factory.CRYPT_KEY).value)
         session = rsa_keys.decrypt(key, "rsaesOaep", recipient["encrypted_key"].native)
@@ -228,40 +161,25 @@ class KeyTokens:
         return KeyBlock.load(plain[: -plain[-1]], strict=True)
 
     def _stored(self, request: KeyTokenImport, header: str, value: bytes) -> ImportedToken:
-        usage, algorithm, mode = header[5:7], header[7], header[8]
+        try:
+            attributes = attributes_in(header)
+        except errors.CommandError:
+            raise _refused(
+                "contentInvalid", "what it says of the key is not the header of a key block"
+            ) from None
+        usage, algorithm, _ = attributes.kind
         if request.usage not in (None, usage):
             raise _refused("useViolation", f"the token says usage {usage}")
-        name = request.name or _label(header)
-        if not name:
+        if attributes.kind not in self._kinds:
+            raise _refused("useViolation", f"the device takes no key {' '.join(attributes.kind)}")
+        name = request.name or optional_block(attributes.optional_block_header, "LB")
+        if not name or len(name) > LONGEST_NAME or not name.isprintable():
             raise _refused("contentInvalid", "it does not say the name of the key, in the optional block LB")
-        attributes = KeyAttributes(
-            usage=usage,
-            algorithm=algorithm,
-            mode_of_use=mode,
-            key_version_number=header[9:11],
-            exportability=header[11],
-            optional_block_header=header[_HEADER_CHARACTERS:] or None,
-        )
         if len(value) not in ciphers.KEY_BYTES.get(algorithm, ()):
             raise _refused("invalidKeyLength", f"a key of {len(value) * 8} bits does not fit {algorithm}")
+        if is_weak(algorithm, value):
+            raise _refused("contentInvalid", "the key is weak: zeros, or single DES in disguise")
         stored = StoredKey(attributes, len(value) * 8)
         self._part.put(name, stored, value)
         check = macs.check_value(algorithm, value, "zero")
         return ImportedToken(name, stored, "sha256", hashlib.sha256(request.token).digest(), "kcvZero", check)
-
-
-def _label(header: str) -> str | None:
-    """The name in the optional block LB."""
-    text = header[_HEADER_CHARACTERS:]
-    while len(text) >= 4:
-        length = int(text[2:4], 16)
-        if text[:2] == "LB":
-            return text[4:length]
-        text = text[max(length, 4) :]
-    return None
-
-
-def _identity(certificate: certificates.Certificate) -> Any:
-    """Issuer and serial number."""
-    found = x509.Certificate.load(der(certificate))
-    return cms.IssuerAndSerialNumber({"issuer": found.issuer, "serial_number": found.serial_number})

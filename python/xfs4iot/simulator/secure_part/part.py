@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeAlias
 from cryptography.hazmat.primitives.constant_time import bytes_eq
 
 from xfs4iot.devices import KeyAttributes, StoredKey
+from xfs4iot.interfaces.keys.key_block import optional_block
 from xfs4iot.interfaces.keys.purposes import (
     DECRYPT_DATA,
     DUKPT,
@@ -260,18 +261,13 @@ def _first_ksn(attributes: KeyAttributes) -> bytes:
     """The serial number with which a key comes: in the block KS (TDES) or IK (AES) of its key block."""
     block = {"T": "KS", "A": "IK"}[attributes.algorithm]
     first = _FIRST_KSN[attributes.algorithm]
-    text = attributes.optional_block_header or ""
-    while len(text) >= 4 and text[2:4] != "00":
-        length = int(text[2:4], 16)
-        if text[:2] == block:
-            with contextlib.suppress(ValueError):
-                said = bytes.fromhex(text[4:length])
-                if block == "IK" and len(said) == 8:
-                    return said + bytes(4)
-                if len(said) == len(first):
-                    return said
-        # At least 4, so that a bad length cannot loop for ever.
-        text = text[max(length, 4) :]
+    text = optional_block(attributes.optional_block_header, block)
+    with contextlib.suppress(ValueError):
+        said = bytes.fromhex(text or "")
+        if block == "IK" and len(said) == 8:
+            return said + bytes(4)
+        if len(said) == len(first):
+            return said
     return first
 
 
