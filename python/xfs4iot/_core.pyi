@@ -430,3 +430,28 @@ def nearest(
     None where there is no such amount above 0. Arguments and errors are those of `denominate`,
     with one currency.
     """
+
+@final
+class Secret:
+    """Bytes that nobody else should see, such as a key or a PIN.
+
+    They lie in memory that is not swapped, if the system permits, and is in no core dump, and are overwritten
+    when the object is gone. What takes any bytes (`cryptography`, `memoryview`) can read them where they are.
+
+    Args:
+        parts: that are put one after the other; each is copied, and the caller's copy stays as it is.
+
+    Attributes:
+        locked: the system has promised not to swap it.
+    """
+
+    def __new__(cls, *parts: Buffer) -> Secret: ...
+    def __len__(self) -> int: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+    @property
+    def locked(self) -> bool: ...
+    def erase(self) -> None:
+        """Overwrite it with zeros, before its time."""
+
+def forbid_dumps() -> bool:
+    """Keep this process out of core dumps and away from others' debuggers; whether the system did it."""

@@ -1,4 +1,4 @@
-//! The hot paths of xfs4iot: WebSocket framing, the JSON envelope, denomination.
+//! The hot paths of xfs4iot: WebSocket framing, the JSON envelope, denomination. And memory for secrets.
 //!
 //! Every module but `python` is plain Rust that knows nothing of Python and is
 //! tested by `cargo test`; `python` is the extension module `xfs4iot._core`.
@@ -8,6 +8,7 @@ pub mod envelope;
 pub mod frame;
 pub mod json;
 pub mod reply;
+pub mod secret;
 
 #[cfg(feature = "python")]
 mod python;

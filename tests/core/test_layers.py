@@ -28,6 +28,7 @@ MAY_USE = {
     "interfaces": {"server", "devices", "ledger", "protocol", "denominate", "tokens"},
     "assembly": {"interfaces", "server", "devices", "ledger", "protocol"},
     "simulator": {
+        "_core",
         "assembly",
         "toml_file",
         "interfaces",

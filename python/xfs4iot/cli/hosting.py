@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import trio
 
+from xfs4iot._core import forbid_dumps
 from xfs4iot.assembly import Publisher
 from xfs4iot.interfaces.common.end_to_end_security import EndToEndSecurity
 from xfs4iot.ledger import Ledger
@@ -120,6 +121,8 @@ async def simulated_atm(
         ConfigurationError: the profile or the scenario cannot be used.
     """
     wanted = read(profile)
+    # Before there is a key or a PIN in the process.
+    forbid_dumps()
     await trio.Path(directory).mkdir(parents=True, exist_ok=True)
     ledger = Ledger.open(directory / "ledger.sqlite")
     try:

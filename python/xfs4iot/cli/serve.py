@@ -16,6 +16,7 @@ import trio
 from rich.console import Console
 
 import xfs4iot
+from xfs4iot._core import forbid_dumps
 from xfs4iot.assembly import Publisher, Service
 from xfs4iot.cli import logs, systemd
 from xfs4iot.cli.complaint import complain, innermost
@@ -75,6 +76,8 @@ def serve(config: Path, check: bool) -> None:
         complain(f"the log cannot be written: {problem}")
         sys.exit(1)
     _log.info("%s starts: %s", _version(), _what(config, configuration))
+    if not forbid_dumps():
+        _log.warning("the system may dump this process's memory to disk; see docs/keys.md")
     began = time.monotonic()
     if hasattr(signal, "SIGHUP"):
         # Without TLS, or before it is up, there is nothing to take up, and nothing to end for.

@@ -302,8 +302,8 @@ class SimulatedKeyManagement(SecureDevice, devices.KeyManagement):
         data = macs.padded(request.input_data, 8, request.padding)
         if len(data) < 16:
             raise errors.CommandError("invalidKeyLength", "$.inputData: 9 bytes or more make a TDES key")
-        made = ciphers.encrypt("T", bytes(held.value), data, "cbc", request.start)
-        value = ciphers.parity_adjusted(made[:16])
+        made = ciphers.encrypt_key("T", held.value, data, "cbc", request.start)
+        value = ciphers.parity_adjusted(memoryview(made)[:16])
         stored = StoredKey(KeyAttributes(usage="D0", algorithm="T", mode_of_use="B"), 128)
         self.secure.put(request.name, stored, value)
         return stored

@@ -97,7 +97,7 @@ class SimulatedPinPad(SecureDevice, devices.PinPad):
         block = pin_blocks.plain_block(request.format, pin, request.customer_data, request.padding)
         if request.format == "emv":
             return self._for_chip(held, block, bytes.fromhex(request.customer_data))
-        algorithm, key = held.stored.attributes.algorithm, bytes(held.value)
+        algorithm, key = held.stored.attributes.algorithm, held.value
         if held.stored.attributes.usage in DUKPT:
             told = partial(self._tell, events, request.key)
             key = self.secure.transaction_key(request.key, held, "pin", told)
@@ -107,7 +107,7 @@ class SimulatedPinPad(SecureDevice, devices.PinPad):
                 algorithm, key, ciphers.xor(made, pin_blocks.pan_field(request.customer_data))
             )
         if request.second_key is not None:
-            second = bytes(self.secure.held(request.second_key, ENCRYPT_PIN).value)
+            second = self.secure.held(request.second_key, ENCRYPT_PIN).value
             if request.xor_data:
                 made = ciphers.xor(made, request.xor_data)
             made = ciphers.encrypt(algorithm, second, made)
@@ -136,7 +136,7 @@ class SimulatedPinPad(SecureDevice, devices.PinPad):
     async def local_des(self, request: LocalDesRequest) -> bool:
         await self.at_work()
         pin = "".join(map(str, self._pin()))[: request.max_pin]
-        key = bytes(self.secure.held(request.key, VERIFY_PIN_DES).value)
+        key = self.secure.held(request.key, VERIFY_PIN_DES).value
         natural = pin_blocks.ibm3624_pin(key, request.validation_data, request.dec_table, request.max_pin)
         expected = pin_blocks.reference_digits(natural, request.offset, request.no_leading_zero)
         compared = request.val_digits
@@ -145,7 +145,7 @@ class SimulatedPinPad(SecureDevice, devices.PinPad):
 
     async def local_visa(self, request: LocalVisaRequest) -> bool:
         await self.at_work()
-        key = bytes(self.secure.held(request.key, VERIFY_PIN_VISA).value)
+        key = self.secure.held(request.key, VERIFY_PIN_VISA).value
         made = pin_blocks.pvv(key, request.account, request.key_index, self._pin())
         return bytes_eq(made.encode(), request.pvv[:4].encode())
 

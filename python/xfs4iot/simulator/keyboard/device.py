@@ -11,6 +11,7 @@ import trio
 from msgspec import Meta
 
 from xfs4iot import devices
+from xfs4iot._core import Secret
 from xfs4iot.devices import (
     CommandEvents,
     DataEntered,
@@ -32,6 +33,7 @@ from xfs4iot.simulator.faults import Fault
 from xfs4iot.simulator.keyboard.machine import DIGITS, Entry
 from xfs4iot.simulator.secure_device import SecureDevice
 from xfs4iot.simulator.secure_part import macs
+from xfs4iot.simulator.secure_part.ciphers import wipe
 
 __all__ = ["SimulatedKeyboard"]
 
@@ -146,8 +148,9 @@ class SimulatedKeyboard(SecureDevice, devices.Keyboard):
                 high << 4 | low for high, low in zip(entry.digits[::2], entry.digits[1::2], strict=True)
             )
             algorithm = self._algorithm(request)
-            kcv = macs.check_value(algorithm, bytes(value), request.verification_type)
-            self.loading.entered = value
+            self.loading.entered = Secret(value)
+            wipe(value)
+            kcv = macs.check_value(algorithm, self.loading.entered, request.verification_type)
         entry.wipe()
         return KeyEntered(count, completion, kcv)
 

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+from xfs4iot._core import Secret
 from xfs4iot.simulator.secure_part import ciphers
+from xfs4iot.simulator.secure_part.ciphers import Key
 
 __all__ = ["Exhausted", "Use", "following", "initial_key", "working_key"]
 
@@ -62,57 +64,58 @@ def following(algorithm: str, ksn: bytes) -> bytes:
     return (fixed | counter).to_bytes(len(ksn), "big")
 
 
-def initial_key(algorithm: str, base_key: bytes, ksn: bytes) -> bytes:
+def initial_key(algorithm: str, base_key: Key, ksn: bytes) -> Secret:
     """The initial key of a device; for hosts and tests."""
     if algorithm == "A":
-        return _derived(base_key, _INITIAL, ksn[:8], len(base_key))
+        return _derived(base_key, _INITIAL, ksn[:8], len(memoryview(base_key)))
     start = bytearray(ksn[:8])
     # The five counter bits in this byte are not part of the device's number.
     start[7] &= 0xE0
-    left = ciphers.encrypt("T", base_key, bytes(start))
-    return left + ciphers.encrypt("T", ciphers.xor(base_key, _MASK), bytes(start))
+    left = ciphers.encrypt_key("T", base_key, start)
+    return Secret(left, ciphers.encrypt_key("T", ciphers.masked_key(base_key, _MASK), start))
 
 
-def working_key(algorithm: str, initial: bytes, ksn: bytes, use: Use) -> bytes:
+def working_key(algorithm: str, initial: Key, ksn: bytes, use: Use) -> Secret:
     """The key of a transaction, for one use."""
     return _aes(initial, ksn, use) if algorithm == "A" else _tdes(initial, ksn, use)
 
 
-def _tdes(initial: bytes, ksn: bytes, use: Use) -> bytes:
+def _tdes(initial: Key, ksn: bytes, use: Use) -> Secret:
     whole = int.from_bytes(ksn[-8:], "big")
     counter = whole & ((1 << _TDES_BITS) - 1)
-    register, key = whole - counter, initial
+    register, key = whole - counter, Secret(initial)
     for bit in range(_TDES_BITS - 1, -1, -1):
         if counter >> bit & 1:
             register |= 1 << bit
             data = register.to_bytes(8, "big")
             # The masked key makes the left half, as the standard has it; swapped halves are another key.
-            key = _one_way(ciphers.xor(key, _MASK), data) + _one_way(key, data)
-    key = ciphers.xor(key, _VARIANTS[use])
+            key = Secret(_one_way(ciphers.masked_key(key, _MASK), data), _one_way(key, data))
+    key = ciphers.masked_key(key, _VARIANTS[use])
     # Data keys alone go through one more one-way step: the variant encrypted under itself.
     if use in ("encrypt", "decrypt"):
-        key = ciphers.encrypt("T", key, key)
+        key = ciphers.encrypt_key("T", key, key)
     return key
 
 
-def _one_way(key: bytes, data: bytes) -> bytes:
-    left, right = key[:8], key[8:]
-    return ciphers.xor(ciphers.encrypt("D", left, ciphers.xor(data, right)), right)
+def _one_way(key: Secret, data: bytes) -> Secret:
+    left, right = memoryview(key)[:8], memoryview(key)[8:]
+    return ciphers.masked_key(ciphers.encrypt_key("D", left, ciphers.masked_key(right, data)), right)
 
 
-def _aes(initial: bytes, ksn: bytes, use: Use) -> bytes:
+def _aes(initial: Key, ksn: bytes, use: Use) -> Secret:
     counter = int.from_bytes(ksn[-4:], "big")
-    key, working = initial, 0
+    length = len(memoryview(initial))
+    key, working = Secret(initial), 0
     for bit in range(_AES_BITS - 1, -1, -1):
         if counter >> bit & 1:
             working |= 1 << bit
-            key = _derived(key, _DERIVATION, ksn[4:8] + working.to_bytes(4, "big"), len(initial))
-    return _derived(key, _USES[use], ksn[4:8] + counter.to_bytes(4, "big"), len(initial))
+            key = _derived(key, _DERIVATION, ksn[4:8] + working.to_bytes(4, "big"), length)
+    return _derived(key, _USES[use], ksn[4:8] + counter.to_bytes(4, "big"), length)
 
 
-def _derived(key: bytes, usage: int, what: bytes, length: int) -> bytes:
-    made = b""
+def _derived(key: Key, usage: int, what: bytes, length: int) -> Secret:
+    made = []
     for count in range(1, -(-length // 16) + 1):
         head = bytes([1, count]) + usage.to_bytes(2, "big") + _KINDS[length].to_bytes(2, "big")
-        made += ciphers.encrypt("A", key, head + (length * 8).to_bytes(2, "big") + what)
-    return made[:length]
+        made.append(ciphers.encrypt_key("A", key, head + (length * 8).to_bytes(2, "big") + what))
+    return Secret(memoryview(Secret(*made))[:length])

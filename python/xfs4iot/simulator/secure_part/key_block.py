@@ -10,9 +10,12 @@ from __future__ import annotations
 import secrets
 
 from cryptography.hazmat.primitives.constant_time import bytes_eq
+from typing_extensions import Buffer
 
+from xfs4iot._core import Secret
 from xfs4iot.interfaces.keys.key_block import MAC_CHARACTERS, PROTECTED_BY, Header, header_of
 from xfs4iot.simulator.secure_part import ciphers, macs
+from xfs4iot.simulator.secure_part.ciphers import Key
 
 __all__ = ["NotAuthentic", "unwrap", "wrap"]
 
@@ -25,31 +28,31 @@ class NotAuthentic(ValueError):
     """The MAC is not that of the block, or what it protects is not a key."""
 
 
-def _key(version: str, protection_key: bytes, use: int) -> bytes:
+def _key(version: str, protection_key: Key, use: int) -> Secret:
     """The key that encrypts, or makes the MAC."""
     algorithm = PROTECTED_BY[version]
+    length = len(memoryview(protection_key))
     if version in "AC":
-        return bytes(byte ^ _VARIANTS[use] for byte in protection_key)
+        return ciphers.masked_key(protection_key, bytes([_VARIANTS[use]]) * length)
     size = ciphers.block_size(algorithm)
-    bits = len(protection_key) * 8
-    kind = _DERIVED.get((algorithm, len(protection_key)))
+    kind = _DERIVED.get((algorithm, length))
     if kind is None:
-        raise ciphers.BadKey(f"a key of {bits} bits protects no key block of version {version}")
-    made = b""
-    for count in range(1, -(-len(protection_key) // size) + 1):
-        words = bytes([count, 0, use, 0]) + kind.to_bytes(2, "big") + bits.to_bytes(2, "big")
-        made += macs.cmac(algorithm, protection_key, words)
-    return made[: len(protection_key)]
+        raise ciphers.BadKey(f"a key of {length * 8} bits protects no key block of version {version}")
+    made = []
+    for count in range(1, -(-length // size) + 1):
+        words = bytes([count, 0, use, 0]) + kind.to_bytes(2, "big") + (length * 8).to_bytes(2, "big")
+        made.append(macs.cmac(algorithm, protection_key, words))
+    return Secret(memoryview(Secret(*made))[:length])
 
 
-def _mac(version: str, protection_key: bytes, data: bytes) -> bytes:
+def _mac(version: str, protection_key: Key, head: bytes, text: Buffer) -> bytes:
     key = _key(version, protection_key, _AUTHENTICATION)
     if version in "AC":
-        return macs.mac("M0", "T", key, data)[:4]
-    return macs.cmac(PROTECTED_BY[version], key, data)
+        return macs.mac("M0", "T", key, head + bytes(text))[:4]
+    return macs.cmac(PROTECTED_BY[version], key, Secret(head, text))
 
 
-def unwrap(protection_key: bytes, block: bytes) -> tuple[Header, bytes]:
+def unwrap(protection_key: Key, block: bytes) -> tuple[Header, Secret]:
     """The header and the key of a block.
 
     Raises:
@@ -65,22 +68,23 @@ def unwrap(protection_key: bytes, block: bytes) -> tuple[Header, bytes]:
     algorithm = PROTECTED_BY[header.version]
     encryption_key = _key(header.version, protection_key, _ENCRYPTION)
     if header.version in "AC":
-        if not bytes_eq(_mac(header.version, protection_key, head + encrypted), given):
+        if not bytes_eq(_mac(header.version, protection_key, head, encrypted), given):
             raise NotAuthentic("the key block is not authentic")
-        plain = ciphers.decrypt(algorithm, encryption_key, encrypted, "cbc", head[:8])
+        plain = ciphers.decrypt_key(algorithm, encryption_key, encrypted, "cbc", head[:8])
     else:
-        plain = ciphers.decrypt(algorithm, encryption_key, encrypted, "cbc", given)
+        plain = ciphers.decrypt_key(algorithm, encryption_key, encrypted, "cbc", given)
         # The MAC is of the plain key here, so it can only be checked after decrypting.
-        if not bytes_eq(_mac(header.version, protection_key, head + plain), given):
+        if not bytes_eq(_mac(header.version, protection_key, head, plain), given):
             raise NotAuthentic("the key block is not authentic")
-    length = int.from_bytes(plain[:2], "big")
+    view = memoryview(plain)
+    length = int.from_bytes(view[:2], "big")
     # The length counts bits; what follows the key is random filling.
-    if length % 8 or not 0 < length // 8 <= len(plain) - 2:
+    if length % 8 or not 0 < length // 8 <= len(view) - 2:
         raise NotAuthentic("the key block has no key of a length that can be")
-    return header, plain[2 : 2 + length // 8]
+    return header, Secret(view[2 : 2 + length // 8])
 
 
-def wrap(protection_key: bytes, header: str, key: bytes, masked_length: int | None = None) -> bytes:
+def wrap(protection_key: Key, header: str, key: bytes, masked_length: int | None = None) -> bytes:
     """A key block; for hosts and tests.
 
     Args:
@@ -98,8 +102,8 @@ def wrap(protection_key: bytes, header: str, key: bytes, masked_length: int | No
     encryption_key = _key(version, protection_key, _ENCRYPTION)
     if version in "AC":
         encrypted = ciphers.encrypt(algorithm, encryption_key, plain, "cbc", head[:8])
-        mac = _mac(version, protection_key, head + encrypted)
+        mac = _mac(version, protection_key, head, encrypted)
     else:
-        mac = _mac(version, protection_key, head + plain)
+        mac = _mac(version, protection_key, head, plain)
         encrypted = ciphers.encrypt(algorithm, encryption_key, plain, "cbc", mac)
     return head + (encrypted + mac).hex().upper().encode()

@@ -11,24 +11,26 @@ from typing import Any
 
 from cryptography.hazmat.primitives.constant_time import bytes_eq
 
+from xfs4iot._core import Secret
 from xfs4iot.devices import ImportedKey, KeyAttributes, KeyImport, KeyVerification, StoredKey
 from xfs4iot.interfaces.keys.key_block import PROTECTED_BY
 from xfs4iot.interfaces.keys.purposes import MACS, RECEIVE_KEY_BLOCKS, RECEIVE_KEYS, VERIFY_SIGNATURE
 from xfs4iot.protocol import errors
 from xfs4iot.simulator.secure_part import ciphers, key_block, macs, rsa_keys
+from xfs4iot.simulator.secure_part.ciphers import Key
 from xfs4iot.simulator.secure_part.part import SecurePart
-from xfs4iot.simulator.secure_part.store import wipe
 
 __all__ = ["KeyLoading", "is_weak"]
 
 _LEAST_CHECK_VALUE = 3
 
 
-def is_weak(algorithm: str, value: bytes) -> bool:
+def is_weak(algorithm: str, value: Key) -> bool:
     """Whether a key is zeros, or single DES in the guise of TDES."""
-    parts = [value[at : at + 8] for at in range(0, len(value), 8)]
+    view = memoryview(value)
+    parts = [view[at : at + 8] for at in range(0, len(view), 8)]
     # Two equal neighbours cancel each other: what is left is one encryption by DES.
-    return not any(value) or (algorithm == "T" and any(map(eq, parts, parts[1:])))
+    return not any(view) or (algorithm == "T" and any(map(eq, parts, parts[1:])))
 
 
 class KeyLoading:
@@ -44,21 +46,21 @@ class KeyLoading:
 
     def __init__(self, part: SecurePart) -> None:
         self.part = part
-        self.entered: bytearray | None = None
-        self._parts: list[bytearray] = []
+        self.entered: Secret | None = None
+        self._parts: list[Secret] = []
         self._constructing: str | None = None
         self.random_item: bytes | None = None
 
     def forget(self) -> None:
         """Overwrite what was entered, and all parts."""
         for secret in (*self._parts, *([self.entered] if self.entered is not None else [])):
-            wipe(secret)
+            secret.erase()
         self.entered, self._parts, self._constructing = None, [], None
 
     def forget_entered(self) -> None:
         """Overwrite what was entered and not stored."""
         if self.entered is not None:
-            wipe(self.entered)
+            self.entered.erase()
         self.entered = None
 
     def start_exchange(self) -> bytes:
@@ -80,7 +82,7 @@ class KeyLoading:
         """
         if number == 1 or self._constructing != name:
             for old in self._parts:
-                wipe(old)
+                old.erase()
             self._parts, self._constructing = [], name
         if self.entered is None:
             raise errors.CommandError("keyNoValue", "nothing was entered")
@@ -126,7 +128,7 @@ class KeyLoading:
         if not good:
             raise errors.CommandError("signatureInvalid", "$.verificationData does not fit $.value")
 
-    def _value(self, request: KeyImport) -> tuple[KeyAttributes, bytes]:
+    def _value(self, request: KeyImport) -> tuple[KeyAttributes, Key]:
         """What the key is for, and its value."""
         if not request.value:
             return request.attributes, self._assembled(request.name)
@@ -138,14 +140,14 @@ class KeyLoading:
         algorithm = held.stored.attributes.algorithm
         try:
             if algorithm == "R":
-                return request.attributes, self._by_rsa(request, bytes(held.value))
+                return request.attributes, self._by_rsa(request, held.value)
             method: Any = request.decrypt_method
-            return request.attributes, ciphers.decrypt(algorithm, bytes(held.value), request.value, method)
+            return request.attributes, ciphers.decrypt_key(algorithm, held.value, request.value, method)
         # One answer for every reason: telling them apart would make the device a padding oracle.
         except (ciphers.BadKey, ValueError):
             raise errors.CommandError("invalidValue", "$.value does not decrypt to a key") from None
 
-    def _by_rsa(self, request: KeyImport, private: bytes) -> bytes:
+    def _by_rsa(self, request: KeyImport, private: Key) -> Key:
         """Decrypt a key; during an exchange, what was encrypted comes after the random."""
         key = rsa_keys.private_key(private)
         size = key.key_size // 8
@@ -159,11 +161,11 @@ class KeyLoading:
         assert request.decrypt_method is not None
         return rsa_keys.decrypt(key, request.decrypt_method, encrypted)
 
-    def _unwrapped(self, request: KeyImport) -> tuple[KeyAttributes, bytes]:
+    def _unwrapped(self, request: KeyImport) -> tuple[KeyAttributes, Key]:
         assert request.decrypt_key is not None
         held = self.part.held(request.decrypt_key, RECEIVE_KEY_BLOCKS)
         try:
-            header, value = key_block.unwrap(bytes(held.value), request.value)
+            header, value = key_block.unwrap(held.value, request.value)
         except (key_block.NotAuthentic, ciphers.BadKey) as wrong:
             raise errors.CommandError("invalidValue", f"$.value: {wrong}") from None
         if PROTECTED_BY[header.version] != held.stored.attributes.algorithm:
@@ -174,24 +176,24 @@ class KeyLoading:
             raise errors.CommandError("contentInvalid", "$.value: the key is for something else")
         return request.attributes, value
 
-    def _assembled(self, name: str) -> bytes:
+    def _assembled(self, name: str) -> Secret:
         if self._constructing != name or not self._parts:
             raise errors.CommandError("keyNoValue", "no parts of this key were stored")
         # Parts are combined by exclusive or, beginning with zeros.
-        whole = bytes(len(self._parts[0]))
+        whole = Secret(bytes(len(self._parts[0])))
         for part in self._parts:
-            whole = ciphers.xor(whole, part)
+            whole = ciphers.masked_key(whole, part)
         self.forget()
         return whole
 
     def _symmetric(
-        self, name: str, attributes: KeyAttributes, value: bytes, verification: KeyVerification | None
+        self, name: str, attributes: KeyAttributes, value: Key, verification: KeyVerification | None
     ) -> ImportedKey:
-        algorithm = attributes.algorithm
-        known = ciphers.KEY_BYTES.get(algorithm, (len(value),))
-        if len(value) not in known and len(value) != 64:
+        algorithm, length = attributes.algorithm, len(memoryview(value))
+        known = ciphers.KEY_BYTES.get(algorithm, (length,))
+        if length not in known and length != 64:
             raise errors.CommandError(
-                "invalidKeyLength", f"a key of {len(value) * 8} bits does not fit algorithm {algorithm}"
+                "invalidKeyLength", f"a key of {length * 8} bits does not fit algorithm {algorithm}"
             )
         if is_weak(algorithm, value):
             raise errors.CommandError("invalidValue", "the key is weak: zeros, or single DES in disguise")
@@ -199,17 +201,17 @@ class KeyLoading:
         try:
             kcv = macs.check_value(algorithm, value, mode)
         except ciphers.BadKey:  # a double key of XTS
-            kcv = macs.check_value(algorithm, value[:32], mode)
+            kcv = macs.check_value(algorithm, memoryview(value)[:32], mode)
         if verification is not None and verification.key is None and verification.data is not None:
             given = verification.data
             if not _LEAST_CHECK_VALUE <= len(given) <= len(kcv) or not bytes_eq(kcv[: len(given)], given):
                 raise errors.CommandError("invalidValue", "$.verificationData is not the key's check value")
-        stored = StoredKey(attributes, len(value) * 8)
+        stored = StoredKey(attributes, length * 8)
         self.part.put(name, stored, value)
         return ImportedKey(stored, kcv, "kcvSelf" if mode == "self" else "kcvZero")
 
     def _asymmetric(
-        self, name: str, attributes: KeyAttributes, value: bytes, verification: KeyVerification | None
+        self, name: str, attributes: KeyAttributes, value: Key, verification: KeyVerification | None
     ) -> ImportedKey:
         try:
             key = rsa_keys.read_public(value)

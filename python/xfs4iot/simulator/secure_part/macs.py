@@ -13,8 +13,19 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.cmac import CMAC
 from cryptography.hazmat.primitives.hmac import HMAC
+from typing_extensions import Buffer
 
-from xfs4iot.simulator.secure_part.ciphers import BadKey, block_size, decrypt, encrypt, xor
+from xfs4iot._core import Secret
+from xfs4iot.simulator.secure_part.ciphers import (
+    BadKey,
+    Key,
+    block_size,
+    decrypt,
+    encrypt,
+    masked_key,
+    readable,
+    xor,
+)
 
 __all__ = ["MAC_USAGES", "check_value", "cmac", "mac", "padded"]
 
@@ -28,7 +39,7 @@ def padded(data: bytes, size: int, byte: int = 0) -> bytes:
 
 
 def mac(
-    usage: str, algorithm: str, key: bytes, data: bytes, *, iv: bytes | None = None, padding: int = 0
+    usage: str, algorithm: str, key: Key, data: bytes, *, iv: bytes | None = None, padding: int = 0
 ) -> bytes:
     """The whole MAC of data.
 
@@ -39,11 +50,14 @@ def mac(
     Raises:
         BadKey: the key does not fit the algorithm, or the usage is not one of these.
     """
+    key = memoryview(key)
     match usage:
         case "M0" | "M1":
             return _chained(algorithm, key, data, iv, padding)
+        case "M2" if algorithm == "D":
+            return encrypt("D", _varied(key), _chained("D", key, data, iv, padding))
         case "M2":
-            left, right = _halves(usage, key) if algorithm == "T" else (key, _varied(key))
+            left, right = _halves(usage, key)
             return encrypt("D", right, _chained("D", left, data, iv, padding))
         case "M4":
             left, right = _halves(usage, key)
@@ -55,34 +69,34 @@ def mac(
         case "M3":
             if len(key) not in (16, 24):
                 raise BadKey("algorithm 3 of ISO 9797-1 takes keys of 128 or 192 bits")
-            left, middle, right = key[:8], key[8:16], key[16:] or key[:8]
+            left, middle, last = key[:8], key[8:16], key[16:] or key[:8]
             chained = _chained("D", left, data, iv, padding)
-            return encrypt("D", right, decrypt("D", middle, chained))
+            return encrypt("D", last, decrypt("D", middle, chained))
         case "M6":
             return cmac(algorithm, key, data)
         case "M7":
-            made = HMAC(bytes(key), hashes.SHA256())
+            made = HMAC(key, hashes.SHA256())
             made.update(data)
             return made.finalize()
     raise BadKey(f"keys of usage {usage} make no MAC")
 
 
-def _halves(usage: str, key: bytes) -> tuple[bytes, bytes]:
+def _halves(usage: str, key: memoryview) -> tuple[memoryview, memoryview]:
     if len(key) != 16:
         raise BadKey(f"a MAC of usage {usage} takes keys of 128 bits, which are two keys")
     return key[:8], key[8:]
 
 
-def _varied(key: bytes) -> bytes:
-    return xor(key, b"\xf0" * len(key))
+def _varied(key: memoryview) -> Secret:
+    return masked_key(key, b"\xf0" * len(key))
 
 
-def _chained(algorithm: str, key: bytes, data: bytes, iv: bytes | None, padding: int) -> bytes:
+def _chained(algorithm: str, key: Key, data: bytes, iv: bytes | None, padding: int) -> bytes:
     size = block_size(algorithm)
     return encrypt(algorithm, key, padded(data, size, padding), "cbc", iv)[-size:]
 
 
-def cmac(algorithm: str, key: bytes, data: bytes) -> bytes:
+def cmac(algorithm: str, key: Key, data: Buffer) -> bytes:
     """CMAC by AES or TDES; `cryptography` refuses TDES here, so its subkeys are made as SP 800-38B says.
 
     Raises:
@@ -90,18 +104,20 @@ def cmac(algorithm: str, key: bytes, data: bytes) -> bytes:
     """
     if algorithm == "A":
         try:
-            made = CMAC(AES(bytes(key)))
+            made = CMAC(AES(memoryview(key)))
         except ValueError as wrong:
             raise BadKey(str(wrong)) from None
-        made.update(data)
+        made.update(readable(data))
         return made.finalize()
     size = block_size(algorithm)
-    whole = bool(data) and len(data) % size == 0
+    text = memoryview(data)
+    whole = bool(len(text)) and len(text) % size == 0
     subkey = _doubled(encrypt(algorithm, key, bytes(size)))
     if not whole:
         subkey = _doubled(subkey)
-        data = data + b"\x80" + bytes((-len(data) - 1) % size)
-    return encrypt(algorithm, key, data[:-size] + xor(data[-size:], subkey), "cbc")[-size:]
+        text = memoryview(Secret(text, b"\x80", bytes((-len(text) - 1) % size)))
+    last = xor(text[-size:], subkey)
+    return encrypt(algorithm, key, Secret(text[:-size], last), "cbc")[-size:]
 
 
 def _doubled(block: bytes) -> bytes:
@@ -113,7 +129,7 @@ def _doubled(block: bytes) -> bytes:
     return value.to_bytes(size, "big")
 
 
-def check_value(algorithm: str, key: bytes, mode: str) -> bytes:
+def check_value(algorithm: str, key: Key, mode: str) -> bytes:
     """The check value of a key (ANSI X9.24-1, annex A).
 
     Of DES and TDES the first 3 bytes of zeros, or of the key, encrypted; of AES the first 5 bytes of
@@ -122,10 +138,11 @@ def check_value(algorithm: str, key: bytes, mode: str) -> bytes:
     Args:
         mode: `zero` or `self`.
     """
+    key = memoryview(key)
     if algorithm == "H":
         return mac("M7", "H", key, b"" if mode == "zero" else bytes(key))[:5]
     size = block_size(algorithm)
     if algorithm == "A":
-        made = cmac("A", key, bytes(size)) if mode == "zero" else encrypt("A", key, bytes(key)[:size])
+        made = cmac("A", key, bytes(size)) if mode == "zero" else encrypt("A", key, key[:size])
         return made[:5]
-    return encrypt(algorithm, key, bytes(size) if mode == "zero" else bytes(key)[:size])[:3]
+    return encrypt(algorithm, key, bytes(size) if mode == "zero" else key[:size])[:3]

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 
 from cryptography.hazmat.primitives.constant_time import bytes_eq
 
+from xfs4iot._core import Secret
 from xfs4iot.devices import KeyAttributes, StoredKey
 from xfs4iot.interfaces.keys.key_block import optional_block
 from xfs4iot.interfaces.keys.purposes import (
@@ -28,6 +29,7 @@ from xfs4iot.interfaces.keys.purposes import (
 )
 from xfs4iot.protocol import errors
 from xfs4iot.simulator.secure_part import ciphers, dukpt, macs, rsa_keys
+from xfs4iot.simulator.secure_part.ciphers import Key
 from xfs4iot.simulator.secure_part.store import Held, KeyStore
 
 __all__ = ["SecurePart", "Told"]
@@ -59,7 +61,7 @@ class SecurePart:
         """What may be told of the keys, by name."""
         return {name: held.stored for name, held in self.store.keys.items()}
 
-    def put(self, name: str, stored: StoredKey, value: bytes) -> None:
+    def put(self, name: str, stored: StoredKey, value: Key) -> None:
         """Keep a key in the place of one of the same name; a DUKPT key begins to count.
 
         Raises:
@@ -71,11 +73,11 @@ class SecurePart:
             raise errors.CommandError("noKeyRam", f"there is room for {self._room} keys; delete some")
         if before is not None and before.stored.preloaded and not stored.preloaded:
             raise errors.CommandError("duplicateKey", "the key was preloaded and cannot be replaced")
-        lengths = ciphers.KEY_BYTES.get(stored.attributes.algorithm)
-        if lengths is not None and len(value) not in lengths and not self._is_xts(stored.attributes, value):
+        lengths, length = ciphers.KEY_BYTES.get(stored.attributes.algorithm), len(memoryview(value))
+        if lengths is not None and length not in lengths and not self._is_xts(stored.attributes, length):
             raise errors.CommandError(
                 "invalidKeyLength",
-                f"a key of {len(value) * 8} bits does not fit algorithm {stored.attributes.algorithm}",
+                f"a key of {length * 8} bits does not fit algorithm {stored.attributes.algorithm}",
             )
         if stored.attributes.usage in DUKPT:
             # Set first: `store.put` saves key and counter together.
@@ -83,8 +85,8 @@ class SecurePart:
         self.store.put(name, Held(stored, value))
 
     @staticmethod
-    def _is_xts(attributes: KeyAttributes, value: bytes) -> bool:
-        return attributes.algorithm == "A" and attributes.usage[0] == "D" and len(value) == 64
+    def _is_xts(attributes: KeyAttributes, length: int) -> bool:
+        return attributes.algorithm == "A" and attributes.usage[0] == "D" and length == 64
 
     def erase(self, name: str | None) -> None:
         """Erase a key, or all that were not preloaded."""
@@ -126,7 +128,7 @@ class SecurePart:
             raise errors.CommandError(
                 "modeNotSupported", f"keys of algorithm {algorithm} have no check value"
             )
-        return macs.check_value(algorithm, bytes(held.value), mode)
+        return macs.check_value(algorithm, held.value, mode)
 
     def crypt(
         self,
@@ -156,12 +158,12 @@ class SecurePart:
         algorithm = held.stored.attributes.algorithm
         if algorithm == "R":
             return _by_rsa(held, encrypting, method, data)
-        value = bytes(held.value)
+        value = held.value
         if held.stored.attributes.usage in DUKPT:
             value = self.transaction_key(name, held, "encrypt" if encrypting else "decrypt", told)
         return symmetric(algorithm, value, direction, method, data, iv, padding)
 
-    def transaction_key(self, name: str, held: Held, use: dukpt.Use, told: Told | None) -> bytes:
+    def transaction_key(self, name: str, held: Held, use: dukpt.Use, told: Told | None) -> Secret:
         """The key of a DUKPT transaction: a new one for what goes out, the last one for the answer to it.
 
         Its serial number is kept before anything is made with it.
@@ -182,7 +184,7 @@ class SecurePart:
             self.store.save()
         if told is not None:
             told(ksn)
-        return dukpt.working_key(algorithm, bytes(held.value), ksn, use)
+        return dukpt.working_key(algorithm, held.value, ksn, use)
 
     def sign(self, name: str, method: str, hash_algorithm: str, data: bytes) -> bytes:
         """The signature of data.
@@ -250,9 +252,7 @@ class SecurePart:
                 f"and algorithm {attributes.algorithm}",
             )
         try:
-            return macs.mac(
-                attributes.usage, attributes.algorithm, bytes(held.value), data, iv=iv, padding=padding
-            )
+            return macs.mac(attributes.usage, attributes.algorithm, held.value, data, iv=iv, padding=padding)
         except ciphers.BadKey as wrong:
             raise errors.CommandError("invalidKeyLength", str(wrong)) from None
 
@@ -271,7 +271,7 @@ def _first_ksn(attributes: KeyAttributes) -> bytes:
     return first
 
 
-def _dukpt_mac(held: Held, key: bytes, data: bytes, iv: bytes | None, padding: int) -> bytes:
+def _dukpt_mac(held: Held, key: Key, data: bytes, iv: bytes | None, padding: int) -> bytes:
     """By TDES the retail MAC, by AES the CMAC."""
     algorithm = held.stored.attributes.algorithm
     usage = "M6" if algorithm == "A" else "M3"
@@ -291,7 +291,7 @@ def _by_rsa(held: Held, encrypting: bool, method: str, data: bytes) -> bytes:
 
 def symmetric(
     algorithm: str,
-    value: bytes,
+    value: Key,
     direction: Literal["encrypt", "decrypt"],
     method: ciphers.Method,
     data: bytes,

@@ -21,6 +21,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 
 from xfs4iot.simulator.secure_part import ciphers
+from xfs4iot.simulator.secure_part.ciphers import Key
 
 __all__ = [
     "PIN_DIGITS",
@@ -104,13 +105,13 @@ def pan_field(pan: str) -> bytes:
     return bytes.fromhex((f"{len(pan) - 12:X}" + pan).ljust(32, "0"))
 
 
-def ibm3624_pin(key: bytes, validation_data: str, table: str, length: int) -> str:
+def ibm3624_pin(key: Key, validation_data: str, table: str, length: int) -> str:
     """The PIN that belongs to validation data."""
     made = ciphers.encrypt("T", key, bytes.fromhex(validation_data)).hex()
     return "".join(table[int(digit, 16)] for digit in made)[:length]
 
 
-def pvv(key: bytes, account: str, key_index: str, pin: Sequence[int]) -> str:
+def pvv(key: Key, account: str, key_index: str, pin: Sequence[int]) -> str:
     """The PIN verification value of the first 4 digits of a PIN."""
     text = account + key_index + "".join(map(str, pin[:4]))
     made = ciphers.encrypt("T", key, bytes.fromhex(text)).hex()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from xfs4iot._core import Secret
 from xfs4iot.protocol import errors
-from xfs4iot.simulator.secure_part.store import wipe
+from xfs4iot.simulator.secure_part.ciphers import wipe
 
 __all__ = ["Pins"]
 
@@ -12,20 +13,21 @@ class Pins:
     """Holds one PIN."""
 
     def __init__(self) -> None:
-        self._digits: bytearray | None = None
+        self._digits: Secret | None = None
 
     def __repr__(self) -> str:
         return "Pins()"
 
     def hold(self, digits: bytearray) -> None:
-        """Keep a PIN, in the place of the one before."""
+        """Keep a PIN, in the place of the one before; what it was given in is overwritten."""
         self.forget()
-        self._digits = digits
+        self._digits = Secret(digits)
+        wipe(digits)
 
     def forget(self) -> None:
         """Overwrite it."""
         if self._digits is not None:
-            wipe(self._digits)
+            self._digits.erase()
         self._digits = None
 
     def digits(self) -> list[int]:
@@ -36,4 +38,4 @@ class Pins:
         """
         if not self._digits:
             raise errors.CommandError("noPin", "no PIN is held")
-        return list(self._digits)
+        return list(memoryview(self._digits))

@@ -16,6 +16,9 @@ from typing import Literal
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from typing_extensions import Buffer
+
+from xfs4iot.simulator.secure_part.ciphers import readable
 
 __all__ = [
     "NotRsa",
@@ -64,14 +67,14 @@ def exported(key: rsa.RSAPublicKey) -> bytes:
     return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.PKCS1)
 
 
-def private_key(value: bytes | bytearray) -> rsa.RSAPrivateKey:
+def private_key(value: Buffer) -> rsa.RSAPrivateKey:
     """A private key that was stored.
 
     Raises:
         NotRsa: it is none.
     """
     try:
-        key = serialization.load_der_private_key(bytes(value), None)
+        key = serialization.load_der_private_key(readable(value), None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise NotRsa("not a private key") from None
     if not isinstance(key, rsa.RSAPrivateKey):
@@ -79,14 +82,14 @@ def private_key(value: bytes | bytearray) -> rsa.RSAPrivateKey:
     return key
 
 
-def read_public(value: bytes | bytearray) -> rsa.RSAPublicKey:
+def read_public(value: Buffer) -> rsa.RSAPublicKey:
     """A public key that came: PKCS#1 or SubjectPublicKeyInfo.
 
     Raises:
         NotRsa: it is none.
     """
     try:
-        key = serialization.load_der_public_key(bytes(value))
+        key = serialization.load_der_public_key(readable(value))
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise NotRsa("not a public key in DER, as PKCS#1 or SubjectPublicKeyInfo") from None
     if not isinstance(key, rsa.RSAPublicKey):
@@ -94,7 +97,7 @@ def read_public(value: bytes | bytearray) -> rsa.RSAPublicKey:
     return key
 
 
-def public_of(value: bytes | bytearray) -> rsa.RSAPublicKey:
+def public_of(value: Buffer) -> rsa.RSAPublicKey:
     """The public part of a key that was stored.
 
     Raises:

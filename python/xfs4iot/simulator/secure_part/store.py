@@ -1,8 +1,8 @@
 """Where key values are kept: in memory, and sealed on disk.
 
-The file of the store is sealed by AES-256-GCM under a key in a separate file, which only its owner may
-read and which stands in for the chip of a real device. Tampering erases both. The values in memory are
-overwritten when a key is erased, as far as Python can.
+Each value, and the file of the store as a whole, is sealed by AES-256-GCM under a key in a separate file,
+which only its owner may read and which stands in for the chip of a real device. Tampering erases both. In memory
+each value lies in a `Secret`, which is overwritten when the key is erased.
 """
 
 from __future__ import annotations
@@ -14,20 +14,44 @@ from pathlib import Path
 
 import msgspec
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers import Cipher, modes
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from typing_extensions import Buffer
 
+from xfs4iot._core import Secret
 from xfs4iot.devices import StoredKey
 from xfs4iot.protocol import errors
+from xfs4iot.simulator.secure_part.ciphers import readable, wipe
 
-__all__ = ["Held", "KeyStore", "wipe"]
+__all__ = ["Held", "KeyStore"]
 
 _NONCE_BYTES = 12
+_TAG_BYTES = 16
 _KEY_BYTES = 32
 
 
-def wipe(secret: bytearray) -> None:
-    """Overwrite a secret."""
-    secret[:] = bytes(len(secret))
+def _seal(key: bytes, value: Buffer) -> bytes:
+    """Nonce, what is sealed, and tag; the value is read where it lies."""
+    nonce = os.urandom(_NONCE_BYTES)
+    run = Cipher(AES(key), modes.GCM(nonce)).encryptor()
+    return nonce + run.update(readable(value)) + run.finalize() + run.tag
+
+
+def _unseal(key: bytes, sealed: bytes) -> Secret:
+    """What was sealed.
+
+    Raises:
+        ValueError, InvalidTag: it was not, or was changed.
+    """
+    nonce, text, tag = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:-_TAG_BYTES], sealed[-_TAG_BYTES:]
+    run = Cipher(AES(key), modes.GCM(nonce, tag)).decryptor()
+    room = bytearray(len(text) + _TAG_BYTES)
+    try:
+        count = run.update_into(text, room)
+        run.finalize()
+        return Secret(memoryview(room)[:count])
+    finally:
+        wipe(room)
 
 
 class Held:
@@ -40,9 +64,9 @@ class Held:
 
     __slots__ = ("stored", "value")
 
-    def __init__(self, stored: StoredKey, value: bytes) -> None:
+    def __init__(self, stored: StoredKey, value: Buffer) -> None:
         self.stored = stored
-        self.value = bytearray(value)
+        self.value = value if isinstance(value, Secret) else Secret(value)
 
     def __repr__(self) -> str:
         return f"Held({self.stored})"
@@ -50,10 +74,7 @@ class Held:
 
 class _Record(msgspec.Struct):
     stored: StoredKey
-    value: bytes
-
-    def __repr__(self) -> str:
-        return f"_Record({self.stored})"
+    sealed: bytes
 
 
 class _Content(msgspec.Struct):
@@ -93,14 +114,14 @@ class KeyStore:
         self._keys[name] = held
         self.save()
         if before is not None:
-            wipe(before.value)
+            before.value.erase()
 
     def remove(self, *names: str) -> None:
         """Erase keys."""
         gone = [held for name in names if (held := self._keys.pop(name, None)) is not None]
         self.save()
         for held in gone:
-            wipe(held.value)
+            held.value.erase()
 
     def erase(self) -> None:
         """Erase everything, the sealing key first: what was sealed opens no more."""
@@ -108,7 +129,7 @@ class KeyStore:
             with contextlib.suppress(FileNotFoundError):
                 self._key_file.unlink()
         for held in self._keys.values():
-            wipe(held.value)
+            held.value.erase()
         self._keys = {}
         self.secrets = {}
         self.save()
@@ -117,14 +138,12 @@ class KeyStore:
         """Seal the store as it is now."""
         if self._file is None:
             return
-        content = _Content(
-            {n: _Record(h.stored, bytes(h.value)) for n, h in self._keys.items()}, self.secrets
-        )
-        nonce = os.urandom(_NONCE_BYTES)
-        sealed = AESGCM(self._sealing_key()).encrypt(nonce, msgspec.msgpack.encode(content), None)
+        key = self._sealing_key()
+        records = {name: _Record(held.stored, _seal(key, held.value)) for name, held in self._keys.items()}
+        sealed = _seal(key, msgspec.msgpack.encode(_Content(records, self.secrets)))
         new = self._file.with_suffix(".secure-new")
         with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(nonce + sealed)
+            file.write(sealed)
             file.flush()
             os.fsync(file.fileno())
         # Atomic: after a crash there is the old store or the new one, never half of one.
@@ -135,14 +154,15 @@ class KeyStore:
             return
         raw = self._file.read_bytes()
         try:
-            opened = AESGCM(self._sealing_key()).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], None)
-            content = msgspec.msgpack.decode(opened, type=_Content)
+            key = self._sealing_key()
+            content = msgspec.msgpack.decode(_unseal(key, raw), type=_Content)
+            values = {name: _unseal(key, record.sealed) for name, record in content.keys.items()}
         except (InvalidTag, msgspec.DecodeError, ValueError):
             raise errors.HardwareError(
                 f"the keys in {self._file.name} do not open: file or sealing key were changed; "
                 "remove both files to begin with a device that has no keys"
             ) from None
-        self._keys = {name: Held(record.stored, record.value) for name, record in content.keys.items()}
+        self._keys = {name: Held(record.stored, values[name]) for name, record in content.keys.items()}
         self.secrets = content.secrets
 
     def _sealing_key(self) -> bytes:
