@@ -13,7 +13,11 @@ import trio
 import exercised
 import xfs4iot
 from dialogue import Dialogue, dialogue
+from secrecy import Secrecy
 from xfs4iot.simulator import atm as simulated_atm
+
+_secrecy = Secrecy()
+_told = pytest.StashKey[list[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,6 +34,29 @@ def pytest_configure() -> None:
     # starts would inherit that: one that is to end by an interrupt would run for ever.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    _secrecy.listen()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    _secrecy.begin()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """Fail what has told a key, a PIN or a track; see `secrecy`."""
+    outcome = yield
+    report = outcome.get_result()
+    item.stash.setdefault(_told, []).append(f"{report.longreprtext}\n{report.capstdout}\n{report.capstderr}")
+    if call.when != "teardown" or not _secrecy.values:
+        return
+    found = _secrecy.found_in_text("the log", "\n".join(_secrecy.log.lines))
+    found += _secrecy.found_in_text("what the test printed or failed with", "\n".join(item.stash[_told]))
+    directory = getattr(item, "funcargs", {}).get("tmp_path")
+    if directory is not None:
+        found += _secrecy.found_in_files(directory)
+    if found and report.passed:
+        report.outcome = "failed"
+        report.longrepr = "; ".join(found)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

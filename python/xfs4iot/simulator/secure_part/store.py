@@ -1,8 +1,8 @@
 """Where key values are kept: in memory, and sealed on disk.
 
 Each value, and the file of the store as a whole, is sealed by AES-256-GCM under a key in a separate file,
-which only its owner may read and which stands in for the chip of a real device. Tampering erases both. In memory
-each value lies in a `Secret`, which is overwritten when the key is erased.
+which only its owner may read and which stands in for the chip of a real device. Tampering erases both. In
+memory each value lies in a `Secret`, which is overwritten when the key is erased.
 """
 
 from __future__ import annotations
