@@ -196,6 +196,45 @@ async def test_a_cancelled_receive_loses_nothing(authority: TestAuthority, pair:
         assert got == b"".join(b"%04d" % number for number in range(100))
 
 
+async def test_a_receive_that_was_cancelled_before_it_began_leaves_what_is_there(
+    authority: TestAuthority, pair: Pair
+) -> None:
+    async with connected(config(pair), ca=authority.certificate_file) as (device, client):
+        assert await shake(device, client) == (None, None)
+        await client.send_all(b"0123456789")
+        got = await device.receive_some(1)
+        # The rest of the record has arrived: nothing is waited for any more.
+        for _ in range(4):
+            with trio.CancelScope() as scope:
+                scope.cancel()
+                got += await device.receive_some(2)
+            got += await device.receive_some(2)
+        while len(got) < 10:
+            got += await device.receive_some(2)
+        assert got == b"0123456789"
+
+
+async def test_what_the_tls_layer_says_does_not_break_into_a_record(
+    authority: TestAuthority, pair: Pair
+) -> None:
+    async with connected(config(pair), ca=authority.certificate_file) as (device, client):
+        assert await shake(device, client) == (None, None)
+        sent = 0
+        while not device.has_unsent:
+            sent += device.send_now(bytes(16_384))
+        got = bytearray()
+
+        async def receive() -> None:
+            while len(got) < sent + 5:
+                got.extend(await client.receive_some())
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(receive)
+            # In the place of an answer to a change of keys, which OpenSSL gives by itself.
+            await device._interject(device._encrypt(b"words"))
+        assert bytes(got) == bytes(sent) + b"words"
+
+
 async def test_after_a_cancelled_send_it_still_receives_and_refuses_to_send(
     authority: TestAuthority, pair: Pair
 ) -> None:

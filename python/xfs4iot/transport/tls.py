@@ -240,7 +240,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
     async def _turn_away(self, text: str) -> TLSBroken:
         """End a handshake that OpenSSL thinks good; what to raise."""
         failure = self._broken(text)
-        await self._last_words(self._goodbye())
+        await self._last_words(self._with_rest(self._goodbye()))
         return failure
 
     async def _answer_http(self) -> None:
@@ -350,7 +350,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
             return self._decrypt(None)
         except (SSL.Error, TLSError) as problem:
             failure = self._failed(problem)
-            if not self._sending and (words := self._outgoing()):
+            if not self._sending and (words := self._with_rest(self._outgoing())):
                 self._carrier.send_now(words)
             raise failure from None
 
@@ -403,13 +403,15 @@ class TLSStream(trio.abc.HalfCloseableStream):
             waited = False
             while True:
                 if self._whole:
+                    # Before anything is decrypted: what a cancelled task has taken out would be lost.
+                    await trio.lowlevel.checkpoint_if_cancelled()
                     try:
                         data = self._decrypt(max_bytes)
                     except (SSL.Error, TLSError) as problem:
                         raise await self._fail(problem) from None
                     if data is not None:
                         if not waited:
-                            await trio.lowlevel.checkpoint()
+                            await trio.lowlevel.cancel_shielded_checkpoint()
                         return data
                     if not self._sending and (words := self._outgoing()):
                         await self._interject(words)
@@ -426,6 +428,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
     async def _interject(self, words: bytes) -> None:
         """Send what OpenSSL said while it read."""
         self._sending, self._interjection = True, trio.Event()
+        words = self._with_rest(words)
         try:
             # Shielded: a half-sent record would damage all later sending. Bounded: the peer may not read.
             with trio.move_on_after(_GOODBYE_SECONDS, shield=True) as scope:
@@ -477,8 +480,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
             self._check()
             await trio.lowlevel.checkpoint()
             return
-        goodbye = self._rest + self._goodbye()
-        self._rest = b""
+        goodbye = self._with_rest(self._goodbye())
         # Set before the wait: nothing may be sent behind the goodbye.
         self._unsendable = "the end of this side was sent already"
         await self._stream.send_all(goodbye)
@@ -493,7 +495,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
             if state in (_State.OPEN, _State.ENDED) and not self._sending and self._unsendable is None:
                 self._unsendable = "this connection was closed already"
                 with trio.move_on_after(_GOODBYE_SECONDS):
-                    await self._stream.send_all(self._rest + self._goodbye())
+                    await self._stream.send_all(self._with_rest(self._goodbye()))
         except (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
             pass
         finally:
@@ -518,6 +520,11 @@ class TLSStream(trio.abc.HalfCloseableStream):
             pass
         return b"".join(parts)
 
+    def _with_rest(self, words: bytes) -> bytes:
+        """Ciphertext behind the rest of a record that has been sent in part, which is taken away."""
+        rest, self._rest = self._rest, b""
+        return rest + words
+
     def _check(self) -> None:
         """Raise what forbids using this stream."""
         if self._state is _State.CLOSED:
@@ -538,7 +545,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
         """Break: send the alert, and return what to raise."""
         failure = self._failed(problem)
         if not self._sending:
-            await self._last_words(self._outgoing())
+            await self._last_words(self._with_rest(self._outgoing()))
         return failure
 
     def _failed(self, problem: SSL.Error | TLSError) -> TLSBroken:
