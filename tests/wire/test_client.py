@@ -282,3 +282,36 @@ def test_nothing_of_the_messages_is_imported_before_they_are_used() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+async def test_a_call_that_is_cancelled_as_the_connection_is_lost_is_cancelled(
+    slow_atm: xfs4iot.Publisher,
+) -> None:
+    async with xfs4iot.connect(slow_atm.uri("CashDispenser")) as dispenser:
+        with trio.CancelScope() as scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(dispenser.call, "CashManagement.Reset")
+                await trio.testing.wait_all_tasks_blocked(0.05)
+                stream: Any = dispenser._websocket._stream._stream
+                # Closed under its feet: the call cannot tell the service any more.
+                stream.socket.close()
+                scope.cancel()
+        assert scope.cancelled_caught
+
+
+class Raised(Exception):
+    """Of an application."""
+
+
+@pytest.mark.parametrize("kind", [Raised, KeyError, TypeError])
+async def test_what_on_event_raises_is_raised_by_its_call_and_nowhere_else(
+    atm: xfs4iot.Publisher, kind: type[Exception]
+) -> None:
+    def fail(event: Any) -> None:
+        raise kind("in the application")
+
+    async with xfs4iot.connect(atm.uri("CashDispenser")) as dispenser:
+        with pytest.raises(kind, match="in the application"):
+            await dispenser.call("CashDispenser.Dispense", {"denomination": amount(70)}, on_event=fail)
+        # The connection goes on.
+        assert (await dispenser.call("Common.Status"))["common"]["device"] == "online"

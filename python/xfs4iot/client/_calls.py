@@ -36,7 +36,7 @@ class Calls(ABC):
             timeout: seconds after which the service gives the command up; 0 for none.
             typed: answer with the completion's message class instead of a plain object;
                 by default as the payload was given.
-            on_event: called with each of the command's own events.
+            on_event: called with each of the command's own events; what it raises ends the call.
 
         Returns:
             The completion's payload: a plain object (empty if there is none), or typed. To type

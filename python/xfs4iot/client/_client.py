@@ -8,6 +8,7 @@ call, the service is told (`Common.Cancel`) before the cancellation goes on.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -48,6 +49,7 @@ class _Call:
     header: dict[str, Any] = field(default_factory=dict)
     payload: dict[str, Any] | None = None
     failure: Exception | None = None
+    is_given_up: bool = False
 
 
 class Client(Calls):
@@ -149,12 +151,12 @@ class Client(Calls):
             await call.done.wait()
         except trio.Cancelled:
             if not self._ended.is_set() and not call.done.is_set():
-                # Shielded, or it would be cancelled itself; bounded, because the service may not read.
-                with trio.move_on_after(1, shield=True):
-                    await self._cancel(request_id)
+                await self._give_up(request_id)
             raise
         finally:
             del self._calls[request_id]
+        if call.is_given_up:
+            await self._give_up(request_id)
         if call.failure is not None:
             raise call.failure
         return call
@@ -200,11 +202,14 @@ class Client(Calls):
                 f"the connection to {self.uri} has ended: {why_closed(closed.reason)}"
             ) from None
 
-    async def _cancel(self, request_id: int) -> None:
+    async def _give_up(self, request_id: int) -> None:
+        """Tell the service that nobody waits for a command any more."""
         self._last_request_id += 1
-        await self._send(
-            self._message("Common.Cancel", self._last_request_id, {"requestIds": [request_id]}, 0)
-        )
+        message = self._message("Common.Cancel", self._last_request_id, {"requestIds": [request_id]}, 0)
+        # Shielded, or it would be cancelled itself; bounded, because the service may not read. A connection
+        # that is lost meanwhile must not hide why the call ends.
+        with trio.move_on_after(1, shield=True), suppress(Disconnected):
+            await self._send(message)
 
     async def _read(self) -> None:
         reason = "it was closed here"
@@ -224,6 +229,9 @@ class Client(Calls):
             self._end = f"the connection to {self.uri} has ended: {reason}"
             self._ended.set()
             for call in self._calls.values():
+                # Its answer has come, and it has only not been awake since.
+                if call.done.is_set():
+                    continue
                 call.failure = Disconnected(f"{self._end}; what became of {call.command} is not known")
                 call.done.set()
             for subscription in self._subscriptions:
@@ -236,14 +244,19 @@ class Client(Calls):
         if kind in ("event", "unsolicited"):
             event: Event[Any] = Event(name, payload, request_id, header.get("version"), self.version)
             call = self._calls.get(request_id) if request_id is not None else None
-            if call is not None and call.on_event is not None:
-                call.on_event(event)
+            if call is not None and call.on_event is not None and not call.is_given_up:
+                try:
+                    call.on_event(event)
+                except Exception as fault:
+                    # The application's fault, and this call's alone.
+                    call.failure, call.is_given_up = fault, True
+                    call.done.set()
             for subscription in list(self._subscriptions):
                 subscription._offer(event)
             return
         call = self._calls.get(request_id)
         # It was cancelled here, or its answer is not waited for (`Common.Cancel`, and `after` in `answer`).
-        if call is None:
+        if call is None or call.is_given_up:
             return
         call.header = header
         # Decided by the message: a service may answer in another envelope than that of this client's version.
