@@ -89,6 +89,8 @@ class SimulatedCrypto(SecureDevice, devices.Crypto):
     async def crypto_data(self, request: CryptoRequest, events: CommandEvents[CryptoDataEvents]) -> bytes:
         await self.at_work()
         start = self._start(request.start)
+        # Told here, not where it is made: that may be another thread, which must send nothing.
+        serials: list[bytes] = []
         work = partial(
             self.secure.crypt,
             request.key,
@@ -97,9 +99,14 @@ class SimulatedCrypto(SecureDevice, devices.Crypto):
             request.data,
             iv=start,
             padding=request.padding,
-            told=partial(self.tell_ksn, events, request.key),
+            told=serials.append,
         )
-        return self._made(await _off_the_loop(work, len(request.data)))
+        try:
+            made = await _off_the_loop(work, len(request.data))
+        finally:
+            for ksn in serials:
+                self.tell_ksn(events, request.key, ksn)
+        return self._made(made)
 
     async def generate_authentication(
         self, request: AuthenticationRequest, events: CommandEvents[GenerateAuthenticationEvents]

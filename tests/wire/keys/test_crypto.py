@@ -282,6 +282,17 @@ async def test_data_is_encrypted_for_a_host(pad: Dialogue, method: str) -> None:
     assert await pad.failure(DATA, crypt("Host", "D", method, bytes(256))) == "modeOfUseNotSupported"
 
 
+async def test_long_data_by_a_dukpt_key_tells_its_transaction_as_well(pad: Dialogue) -> None:
+    await imported(pad, "K", "B0 A X", AES)
+    # So long that a thread encrypts it.
+    made = await pad.success(DATA, crypt("K", "E", "cbc", bytes(70_000)))
+    event = await pad.until("event", name="KeyManagement.DUKPTKSNEvent")
+    ksn = unb64(event["payload"]["ksn"])
+    assert ksn == dukpt.following("A", bytes.fromhex("123456789012345600000000"))
+    key = dukpt.working_key("A", AES, ksn, "encrypt")
+    assert ciphers.decrypt("A", key, unb64(made["data"]), "cbc", None)[:70_000] == bytes(70_000)
+
+
 @pytest.mark.parametrize("algorithm", ["T", "A"])
 async def test_a_dukpt_key_is_another_for_each_transaction_and_tells_which(
     pad: Dialogue, algorithm: str

@@ -214,6 +214,7 @@ GOOD = {
         ({"value": b64(bytes(8))}, "invalidKeyLength"),
         ({"value": b64(bytes(5))}, "invalidValue"),
         ({"value": b64(ecb("T", KEK, TDES[:8] * 2))}, "invalidValue"),
+        ({"value": b64(ecb("T", KEK, TDES[:8] + TDES[8:] * 2))}, "invalidValue"),
         ({"verifyKey": "nobody", "verificationData": VALUE}, "keyNotFound"),
         ({"verifyKey": "TestKek", "verificationData": VALUE}, "useViolation"),
         ({"verifyAttributes": {"cryptoMethod": "rsassaPss"}}, "invalidData"),
