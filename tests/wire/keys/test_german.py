@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from fingers import pin_entered
 from host import b64, unb64
 from test_key_management import publisher_with
 
-from dialogue import Dialogue, another, dialogue
+from dialogue import Dialogue, another, dialogue, outcome
 from vendors import serving
 from xfs4iot import devices
+from xfs4iot.interfaces.keys.german import seconds_until
 from xfs4iot.ledger import Ledger
 
 GET, SET = "German.GetHSMTData", "German.SetHSMTData"
@@ -198,6 +200,40 @@ async def test_the_personalisation_is_due_once_and_through_restarts(tmp_path: Pa
             names = {message["header"]["name"] for message in pad.passed}
             assert (DUE in names) is False
             nursery.cancel_scope.cancel()
+
+
+async def test_a_time_that_is_set_as_the_one_before_comes_is_kept(
+    nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    ledger = Ledger.open(None)
+    publisher = await publisher_with(nursery, tmp_path, ledger=ledger, state=tmp_path, kinds="German")
+    pad: Dialogue = await nursery.start(dialogue, publisher.uri("PinPad"))
+    soon, later = datetime.now() + timedelta(seconds=2), datetime.now() + timedelta(days=1)
+    await pad.success(INIT, {"initMode": "temp", "onlineTime": f"{soon:%Y%m%d%H%M%S}"})
+    async with ledger._lock:
+        request = await pad.send(INIT, {"initMode": "temp", "onlineTime": f"{later:%Y%m%d%H%M%S}"})
+        await trio.sleep((soon - datetime.now()).total_seconds() + 0.2)
+    assert outcome(await pad.until("completion", request)) == "success"
+    assert (
+        ledger.service("PinPad").document("German.online_personalisation") == f"{later:%Y%m%d%H%M%S}".encode()
+    )
+    await pad.success(GET)
+    assert DUE not in {message["header"]["name"] for message in pad.passed}
+
+
+def test_a_due_time_is_of_the_terminal_also_where_its_clock_is_put_forward(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        now = datetime(2026, 3, 28, 23, 0, tzinfo=UTC)
+        # Midnight in Berlin, and noon of a day that has 23 hours.
+        assert seconds_until("20260329120000", now) == 11 * 3600
+        assert seconds_until("00010101000000", now) < 0 < seconds_until("99991231235959", now)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 async def test_what_is_irreversible_outlives_everything(tmp_path: Path) -> None:

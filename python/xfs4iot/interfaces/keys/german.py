@@ -13,7 +13,7 @@ OPTRequiredEvent reports that once, even across restarts. Times are in the machi
 from __future__ import annotations
 
 import math
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import msgspec
@@ -34,6 +34,7 @@ from xfs4iot.server.service import Service
 __all__ = ["German"]
 
 _DATA, _DUE = "German.data", "German.online_personalisation"
+_LOOKED_AT_EACH = 60.0
 _TIME = "%Y%m%d%H%M%S"
 _PIN = step("pin held", "whether a PIN is held that was entered on this connection, for `pinCmp`", "noPin")
 _MINE = step("module free", "whether another client's exchange with a host goes on", "sequenceError")
@@ -150,9 +151,12 @@ class German(Interface[devices.German]):
         """Say once that the online personalisation is due."""
         with timer:
             if due.strip("0"):
-                # Both are naive local times, as the module itself has them.
-                left = (moment(due, "due") - datetime.now()).total_seconds()
-                await trio.sleep(max(left, 0))
+                # In steps: the clock may be put right meanwhile.
+                while True:
+                    left = seconds_until(due, datetime.now(UTC))
+                    if left <= 0:
+                        break
+                    await trio.sleep(min(left, _LOOKED_AT_EACH))
             try:
                 # Cleared before it is told: after a crash between the two it is not told a second time.
                 await self.service.ledger.put_document(_DUE, b"")
@@ -257,11 +261,24 @@ class German(Interface[devices.German]):
         online = request.online_time if temporary else None
         await self.ask(devices.German.hsm_init, request.init_mode, online, moving=True)
         due = (online or "0" * 14) if temporary else ""
-        await self.service.ledger.put_document(_DUE, due.encode())
-        await self._look()
+        # Before the new time is kept: when the old one comes, it writes that there is none any more.
         self._timer.cancel()
-        if due:
-            self._wait_for(due)
+        try:
+            await self.service.ledger.put_document(_DUE, due.encode())
+        finally:
+            if due:
+                self._wait_for(due)
+        await self._look()
+
+
+def seconds_until(due: str, now: datetime) -> float:
+    """How long it is until a local time of the terminal, as the module has it."""
+    local = moment(due, "due")
+    try:
+        return (local.astimezone() - now).total_seconds()
+    except (OverflowError, OSError, ValueError):
+        # So far away that the system's calendar does not know its zone: some hours do not matter.
+        return (local - now.replace(tzinfo=None)).total_seconds()
 
 
 def _told(data: HsmTerminalData) -> messages.GetHSMTDataCompletion:
