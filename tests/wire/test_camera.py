@@ -306,3 +306,26 @@ async def test_the_simulated_medium_keeps_its_pictures_over_a_restart(tmp_path: 
                 await simulator.success("Simulator.PullOutMedium", {})
                 assert (await status(client))["pictures"]["parkingLot"] == 0
             nursery.cancel_scope.cancel()
+
+
+async def test_a_medium_that_was_filled_while_the_device_was_away_is_told(nursery: trio.Nursery) -> None:
+    class Knowing(Cameras):
+        held = 0
+
+        async def stored_pictures(self) -> dict[str, int]:
+            return {"room": self.held}
+
+    device = Knowing()
+    service = xfs4iot.Service(device)
+    publisher = xfs4iot.Publisher([service], port=0)
+    await nursery.start(publisher.serve)
+    client: Dialogue = await nursery.start(dialogue, publisher.uri("Camera"))
+    await client.success("Common.Status")
+    for held, state in ((9, "high"), (10, "full"), (0, "ok")):
+        device.held = held
+        await service.interface(Camera).reopened()
+        event = await client.until("unsolicited", name="Camera.MediaThresholdEvent")
+        assert event["payload"] == {"mediaThreshold": state}
+    await service.interface(Camera).reopened()
+    await client.success("Common.Status")
+    assert not [one for one in client.passed if one["header"]["name"] == "Camera.MediaThresholdEvent"]

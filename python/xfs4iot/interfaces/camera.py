@@ -77,8 +77,10 @@ class Camera(Interface[devices.Camera]):
 
     async def reopened(self) -> None:
         """Somebody may have emptied the medium meanwhile."""
+        before = self.media
         await self._ask_how_many()
         self._show()
+        self._tell_threshold(before)
 
     async def _ask_how_many(self) -> None:
         if not devices.implements(self.device, "stored_pictures"):
