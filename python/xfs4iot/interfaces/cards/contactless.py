@@ -37,10 +37,15 @@ Step = Literal["configured", "performed", "updateNeeded", "updated", "reset"]
 
 STEPS: Mapping[tuple[State, Step], State] = {
     ("unconfigured", "configured"): "idle",
+    # A device that was opened again meanwhile, and has lost its configuration, goes on without one.
+    ("unconfigured", "performed"): "unconfigured",
+    ("unconfigured", "updateNeeded"): "unconfigured",
+    ("unconfigured", "updated"): "unconfigured",
     ("unconfigured", "reset"): "unconfigured",
     ("idle", "configured"): "idle",
     ("idle", "performed"): "idle",
     ("idle", "updateNeeded"): "awaitingUpdate",
+    ("idle", "updated"): "idle",
     ("idle", "reset"): "idle",
     ("awaitingUpdate", "configured"): "idle",
     ("awaitingUpdate", "performed"): "idle",
