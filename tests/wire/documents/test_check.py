@@ -99,6 +99,20 @@ async def test_a_bunch_is_taken_in_stored_and_partly_given_back(client: Dialogue
     assert await state(client) == "ok"
 
 
+async def test_a_bunch_that_is_refused_as_a_whole_has_no_items_of_the_one_before(
+    client: Dialogue, device: Scanner
+) -> None:
+    await take_in(client, device, "good", "good")
+    await do(client, "SetMediaParameters", {"destination": "unit1"})
+    await do(client, "MediaInEnd")
+    await take_in(client, device, "tooLong", "tooLong")
+    status = await do(client, "GetTransactionStatus")
+    assert status["mediaInTransaction"] == "active"
+    assert not status.get("mediaInfo")
+    assert (status["totalItems"], status["totalItemsRefused"]) == ("0", "2")
+    assert (status["mediaOnStacker"], status["lastMediaInTotal"]) == ("0", "0")
+
+
 async def test_a_rollback_forgets_what_was_set(client: Dialogue, device: Scanner) -> None:
     await take_in(client, device)
     await do(client, "SetMediaParameters", {"destination": "unit1"})

@@ -135,9 +135,10 @@ class Check(MediaState):
 
         taken = await self.take_in(command, ask)
         with trio.CancelScope(shield=True):
+            if taken.failure is None and self.transaction.state != "active":
+                # All of it was refused: a transaction without items.
+                self.begin()
             self._count_in(taken)
-            if taken.failure is None:
-                self.transaction.state = "active"
             self._show()
             await self.keep()
         told = messages.MediaInCompletion(

@@ -125,14 +125,19 @@ class MediaState(Interface[devices.Check]):
             if on_stacker is not None:
                 status.stacker = "full" if on_stacker >= most else "notEmpty" if on_stacker else "empty"
 
+    def begin(self) -> None:
+        """Begin a transaction: nothing is left of the one before but what this MediaIn has set."""
+        before, self.transaction, self.private = self.transaction, Transaction(state="active"), {}
+        self.transaction.refused, self.transaction.bunches = before.refused, before.bunches
+        self.transaction.must_present = before.must_present
+        self.transaction.most = before.most
+        self.transaction.application_refuses = before.application_refuses
+
     def arrived(self, event: messages.MediaDataEvent) -> None:
         """An item was taken in, or taken again after something was printed on it."""
         if self.transaction.state != "active":
             # The first item of a new transaction.
-            before, self.transaction, self.private = self.transaction, Transaction(state="active"), {}
-            self.transaction.refused, self.transaction.bunches = before.refused, before.bunches
-            self.transaction.most = before.most
-            self.transaction.application_refuses = before.application_refuses
+            self.begin()
         number = self.transaction.arrived(event)
         images = {one.image_source: one for one in event.image or () if one.image_source is not None}
         self.private[number] = Private(event.codeline_data, images)
