@@ -28,8 +28,6 @@ _Type = TypeVar("_Type")
 def _enc_hook(value: Any) -> Any:
     if isinstance(value, FreeKeys):
         return value.to_plain()
-    if isinstance(value, frozenset | set):
-        return sorted(value)
     raise TypeError(f"a {type(value).__name__} cannot be written as JSON")
 
 
