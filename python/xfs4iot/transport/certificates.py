@@ -274,7 +274,8 @@ def install(contents: Iterable[tuple[Path, bytes]]) -> None:
     before the first is moved into its place.
 
     Raises:
-        OSError: nothing was changed.
+        OSError: nothing was changed; or, if it came from a rename, which a full disk does not prevent, some
+            files are in their places and the others are not: `….old` has what was there before.
     """
     ready = []
     for file, content in contents:
