@@ -74,7 +74,7 @@ class PcscCardReader(devices.CardReader):
             raise errors.HardwareError("PC/SC needs pyscard: pip install 'xfs4iot[pcsc]'") from None
         self._pcsc = scard
         await self._begin()
-        self._show(await self._state())
+        await self._show(await self._state())
         await super().open()
 
     async def _begin(self) -> None:
@@ -96,7 +96,7 @@ class PcscCardReader(devices.CardReader):
         while True:
             try:
                 state = await self._state()
-                self._show(state)
+                await self._show(state)
                 if self.status.common.device == "offline":
                     self.status.common.device = "online"
                 # PC/SC returns at once if this differs from what it sees by now, so no change is missed in
@@ -108,12 +108,12 @@ class PcscCardReader(devices.CardReader):
                 if self.status.common.device != "offline":
                     self.log.error("%s", fault)
                 self.status.common.device = "offline"
-                self._show(self._pcsc.SCARD_STATE_EMPTY)
+                await self._show(self._pcsc.SCARD_STATE_EMPTY)
                 await trio.sleep(_PAUSE_SECONDS)
                 with suppress(errors.XfsError):
                     await self._begin()
 
-    def _show(self, state: int) -> None:
+    async def _show(self, state: int) -> None:
         """Report what has become of the card."""
         here = bool(state & self._pcsc.SCARD_STATE_PRESENT)
         if here == self._here:
@@ -127,11 +127,13 @@ class PcscCardReader(devices.CardReader):
             self._arrived.set()
             return
         # A trio.Event cannot be reset: the next card gets a new one.
-        self._card, self._arrived = None, trio.Event()
+        self._arrived = trio.Event()
         if self.reader_type == "dip":
             self.card_taken()
         else:
             self.card_at(None)
+        # The handle outlives the card: left alone, each card would leave one behind with the daemon.
+        await self._let_go()
 
     async def _find(self) -> str:
         """The name of the wanted reader."""

@@ -229,3 +229,25 @@ async def test_the_service_of_pcsc_may_be_restarted(client: Dialogue, daemon: Da
 async def until_device(client: Dialogue, state: str) -> None:
     while (await client.success("Common.Status"))["common"]["device"] != state:
         await client.until("unsolicited", name="Common.StatusChangedEvent")
+
+
+async def test_a_card_that_was_pulled_out_is_let_go(port: int, nursery: trio.Nursery) -> None:
+    called: list[str] = []
+    gone = trio.Event()
+
+    class Noting(PcscCardReader):
+        async def _call(self, name: str, *arguments: Any, abandon: bool = False) -> Any:
+            called.append(name)
+            result = await super()._call(name, *arguments, abandon=abandon)
+            if name == "SCardDisconnect":
+                gone.set()
+            return result
+
+    client = await serving(Noting("CardReader", {"reader": "Virtual PCD 00 00"}), nursery)
+    card, _ = await insert(client, port, Chip())
+    await send(client, SELECT)
+    assert "SCardDisconnect" not in called
+    card.pull_out()
+    with trio.fail_after(20):
+        await gone.wait()
+    assert called.count("SCardDisconnect") == 1
