@@ -12,7 +12,9 @@ from xml.etree import ElementTree as xml
 
 import pytest
 
+from xfs4iot import devices
 from xfs4iot.interfaces import MODULES
+from xfs4iot.protocol import errors
 from xfs4iot.simulator import SimulatedCashDispenser
 from xfs4iot.simulator.kinds import KINDS, device_class
 from xfs4iot.testing import FAULTS, check_device
@@ -124,6 +126,7 @@ def test_the_fixture_fails_the_test_of_a_vendor(tmp_path: Path) -> None:
 PEOPLE: dict[str, dict[str, Any]] = {
     "CardReader": {"customer": "credit", "inserts_after": 0},
     "Check": {"customer": 1},
+    "Biometric": {"fingers": {"alice": {}}, "customer": "alice"},
 }
 """Who is at the simulated ATM, where a device needs somebody."""
 
@@ -146,3 +149,19 @@ async def test_every_operation_of_the_dispenser_meets_every_fault() -> None:
 def test_every_plan_has_the_name_of_an_interface() -> None:
     served = {path.stem for path in (ROOT / "python/xfs4iot/testing/plans").glob("*.toml")}
     assert served <= {module.rpartition(".")[2] for module in MODULES.values()}
+
+
+class GivesUp(devices.BarcodeReader):
+    """Never reads anything, though its plan says what a Read may end with."""
+
+    async def read(
+        self, wanted: frozenset[str] | None, events: devices.CommandEvents
+    ) -> tuple[devices.Barcode, ...]:
+        raise errors.CommandError("barcodeInvalid", "always")
+
+
+async def test_an_outcome_that_the_plan_does_not_name_is_wrong() -> None:
+    report = await check_device(GivesUp, faults=())
+    (found,) = [one for one in report.findings if one.subject == "BarcodeReader.Read"]
+    assert "barcodeInvalid" in found.problem
+    assert "success, timeOut, canceled" in found.problem

@@ -5,10 +5,10 @@ a command asks for, once with each fault (`testing.faults`): each time with a ne
 a new ledger, up to the command that is struck. A power cut is what a ledger looks like that is copied while
 the operation runs: a service must start with the copy and settle what was open.
 
-Nothing is assumed about what the hardware does: an error code of the command is a good answer. What counts
-as wrong: answers that the catalogue does not know, `internalError`, `hardwareError` from a device that
-nothing was done to, commands without a completion, a service that does not answer meanwhile, and books that
-do not add up.
+Where a plan does not say how a command may end, nothing is assumed about what the hardware does: an error
+code of the command is a good answer. What counts as wrong: outcomes that a plan does not name, answers that
+the catalogue does not know, `internalError`, `hardwareError` from a device that nothing was done to, commands
+without a completion, a service that does not answer meanwhile, and books that do not add up.
 """
 
 from __future__ import annotations
@@ -205,6 +205,8 @@ class _Check:
             problems = list(bench.talk.problems)
             if ended in _NEVER_GOOD or (ended in _ONLY_WITH_FAULTS and ended not in step.ends):
                 problems.append(": ".join([f"it ended with {ended}", *self.told.errors[:1]]))
+            elif not step.allows(ended):
+                problems.append(f"it ended with {ended}; its plan allows {', '.join(step.good)}")
             self._found(
                 step.command,
                 outcome=ended,

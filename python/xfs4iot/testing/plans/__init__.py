@@ -1,8 +1,9 @@
 """What is asked of the devices of each interface: `<interface>.toml`, found by its name.
 
 A step has the command, its payload (in which `$currency`, `$amount` and `$unit` stand for what the device
-has), its timeout in milliseconds, and in `ends` any unusual outcomes that are good as well. If an interface
-has no file, all of its commands that need no payload are sent.
+has), its timeout in milliseconds, and in `ends` the outcomes that are good besides success, in which
+`commandErrorCode` stands for every error code of the command. A step without `ends` may end with any of
+these as well. If an interface has no file, all of its commands that need no payload are sent.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import tomllib
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
+
+from xfs4iot.protocol.index import COMMANDS
 
 __all__ = ["Step", "Unfilled", "filled", "steps"]
 
@@ -27,6 +30,16 @@ class Step:
     payload: Any = None
     timeout: int = 0
     ends: tuple[str, ...] = field(default=())
+
+    @property
+    def good(self) -> tuple[str, ...]:
+        """What it may end with."""
+        return tuple(dict.fromkeys(("success", *(self.ends or ("commandErrorCode",)))))
+
+    def allows(self, outcome: str) -> bool:
+        """Whether an outcome, without faults, is a good one."""
+        codes = COMMANDS[self.command][4] if "commandErrorCode" in self.good else ()
+        return outcome in self.good or outcome in codes or not self.ends
 
 
 def steps(module: str) -> list[Step] | None:
