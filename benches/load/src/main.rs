@@ -28,6 +28,7 @@ struct Options {
     ca: Option<String>,
     command: String,
     version: String,
+    payload: String,
 }
 
 fn options() -> Options {
@@ -42,6 +43,7 @@ fn options() -> Options {
         ca: None,
         command: "Common.Status".into(),
         version: "3.0".into(),
+        payload: "{}".into(),
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
@@ -59,6 +61,7 @@ fn options() -> Options {
             "--ca" => options.ca = Some(value),
             "--command" => options.command = value,
             "--version" => options.version = value,
+            "--payload" => options.payload = value,
             _ => panic!("unknown option {name}"),
         }
     }
@@ -66,9 +69,16 @@ fn options() -> Options {
 }
 
 /// A masked text frame that holds one command. The mask is zero: legal, and free to apply.
-fn frame(command: &str, version: &str, request_id: usize) -> Vec<u8> {
+///
+/// Without a version it is in the envelope of 2021-1.
+fn frame(options: &Options, request_id: usize) -> Vec<u8> {
+    let (command, version, payload) = (&options.command, &options.version, &options.payload);
+    let version = match version.as_str() {
+        "" => String::new(),
+        version => format!(r#","version":"{version}""#),
+    };
     let text = format!(
-        r#"{{"header":{{"name":"{command}","requestId":{request_id},"type":"command","version":"{version}"}},"payload":{{}}}}"#
+        r#"{{"header":{{"name":"{command}","requestId":{request_id},"type":"command"{version}}},"payload":{payload}}}"#
     );
     let mut bytes = vec![0x81];
     if text.len() < 126 {
@@ -293,7 +303,7 @@ fn main() {
         .expect("an address");
     let tls = options.ca.as_deref().map(tls_configuration);
     let frames: Vec<Vec<u8>> = (1..=PREPARED)
-        .map(|id| frame(&options.command, &options.version, id))
+        .map(|id| frame(&options, id))
         .collect();
     let mut connections: Vec<Connection> = (0..options.connections)
         .map(|_| open(&options, address, tls.as_ref()))
