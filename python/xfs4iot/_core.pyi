@@ -279,6 +279,29 @@ class Unit:
     def __hash__(self) -> int: ...
 
 @final
+class Stock:
+    """What units can give and by which mixes, ready for everyday requests from the wire.
+
+    Args:
+        units: 64 at most, their names of letters and digits.
+        mixes: what `denominate` takes for a mix, by the name that clients use.
+
+    Raises:
+        ValueError: a name that would need escapes, or an unknown mix.
+    """
+
+    def __new__(cls, units: Iterable[Unit], mixes: dict[str, str | MixTable]) -> Stock: ...
+    def answer(self, request: bytes, max_items: int | None, flat: bool, /) -> bytes | None:
+        """The payload of the completion of a Denominate, for its payload.
+
+        None unless the request is an everyday one with a good answer: an amount of one currency by a mix,
+        perhaps with partial counts, written plainly and found in some ten microseconds.
+
+        Args:
+            flat: both are in the form of 2021-1.
+        """
+
+@final
 class MixRow:
     """One row of a mix table: an amount, and items by value that pay it exactly.
 

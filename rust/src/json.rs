@@ -146,6 +146,12 @@ impl<'a> Raw<'a> {
             Cow::Borrowed(self.text)
         }
     }
+
+    /// The string as it stands there; None if it has escapes.
+    #[inline]
+    pub fn plain(self) -> Option<&'a str> {
+        (!self.escaped).then_some(self.text)
+    }
 }
 
 /// Replace the escapes of a string whose syntax has been checked.

@@ -82,6 +82,11 @@ class ServiceLedger:
             batch.documents[where] = value
 
     @property
+    def revision(self) -> int:
+        """Goes up with everything that is booked, whichever service books it."""
+        return self.ledger.last_line
+
+    @property
     def lost(self) -> str | None:
         """Why counts of this ledger cannot be trusted since it was opened; None if they can."""
         return self.ledger.lost

@@ -113,6 +113,7 @@ class Handler:
         immediate: the function is plain and answers at once, or gives `Later`.
         beside_queue: the function does not wait for its turn.
         token: what an end-to-end token must say to allow the command; None if it takes none.
+        everyday: answers everyday requests from their text, in a version of the standard; None to others.
     """
 
     name: str
@@ -120,6 +121,7 @@ class Handler:
     immediate: bool
     beside_queue: bool
     token: Token | None = None
+    everyday: Callable[[bytes, str], bytes | None] | None = None
 
     @cached_property
     def entry(self) -> registry.CommandEntry:

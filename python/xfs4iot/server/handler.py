@@ -88,6 +88,7 @@ class Handled:
         asks: the device operation without which the command is not offered.
         offered: whether the command is offered, beside that; gets the interface.
         token: what an end-to-end token must say to allow the command.
+        everyday: name of the method that answers everyday requests from their text.
         beside_queue: it runs beside the queue.
         waits: it waits in the queue, or runs beside it; else it answers at once.
     """
@@ -100,6 +101,7 @@ class Handled:
     asks: str | EllipsisType | None
     offered: Callable[[Any], bool] | None
     token: Token | None
+    everyday: str | None
     beside_queue: bool
     waits: bool
 
@@ -124,6 +126,7 @@ def handles(
     asks: str | EllipsisType | None = ...,
     offered: Callable[[Any], bool] | None = None,
     token: Token | None = None,
+    everyday: Callable[[Any, bytes, str], bytes | None] | None = None,
     beside_queue: bool = False,
 ) -> Callable[[_Function], _Function]:
     """Mark a method of an `Interface` as the handler of `command`.
@@ -137,6 +140,9 @@ def handles(
             with the method's name, if the device class knows one; None when the service answers by itself.
         offered: a further condition for offering the command.
         token: for a command that can need an end-to-end token: what the token must say.
+        everyday: a method of the class that gives the payload of the completion for a payload and the
+            client's version of the standard, where that is quick to see; else None, and the command takes its
+            usual way. For commands that are sent often and change nothing.
         beside_queue: run at once beside the queue; for commands that move nothing.
     """
 
@@ -150,6 +156,7 @@ def handles(
             asks=asks,
             offered=offered,
             token=token,
+            everyday=everyday.__name__ if everyday is not None else None,
             beside_queue=beside_queue,
             waits=inspect.iscoroutinefunction(function),
         )
@@ -225,6 +232,7 @@ class Interface(Generic[_Device]):
                 immediate=not mark.waits,
                 beside_queue=mark.beside_queue,
                 token=mark.token,
+                everyday=getattr(self, mark.everyday) if mark.everyday else None,
             )
             for mark in self.handled()
             if self.offers(mark)

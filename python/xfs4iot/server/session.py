@@ -143,12 +143,11 @@ class Session(Channel):
             specification = self.versions.specification_for(name, version)
             # Before decoding: a client that may not use the command learns nothing about its payload.
             service.authorise(self.peer, name)
-            entry = handler.entry
-            payload = message.payload
-            if specification != registry.NEWEST:
-                wire.check_numbers(payload)
-                payload = versions.adapt_request(name, payload, specification)
-            request = None if entry.request is None else wire.decode(entry.request, payload)
+            payload, answer, request = message.payload, None, None
+            if handler.everyday is not None and payload is not None:
+                answer = handler.everyday(payload, specification)
+            if answer is None:
+                request = self._request(name, handler, payload, specification)
         except errors.XfsError as refused:
             specification = self.versions.specification_of_refusal(name, version)
             return self._complete_unaccepted(message, refused, specification)
@@ -157,6 +156,9 @@ class Session(Channel):
             failed = errors.InternalError(f"{name} failed inside the service; see its log")
             return self._complete_unaccepted(message, failed, registry.NEWEST)
         command = Command(self, handler, message, specification, request, self.last_received)
+        if answer is not None:
+            command.completion_code = "success"
+            return self.complete(command, "success", None, answer, adapted=True)
         if handler.immediate:
             # Entered in `commands` only if it stays open; mostly it has been answered by then.
             if (later := command.answer_at_once()) is not None:
@@ -166,6 +168,19 @@ class Session(Channel):
         self.commands[request_id] = command
         service.enqueue(command)
         return None
+
+    @staticmethod
+    def _request(name: str, handler: Handler, payload: bytes | None, specification: str) -> Any:
+        """What a command asks for; None if there is nothing to ask.
+
+        Raises:
+            InvalidData: the payload does not fit.
+        """
+        entry = handler.entry
+        if specification != registry.NEWEST:
+            wire.check_numbers(payload)
+            payload = versions.adapt_request(name, payload, specification)
+        return None if entry.request is None else wire.decode(entry.request, payload)
 
     def _refuse_unread(self, refusal: _core.Refusal) -> None:
         version = self.versions.version_of_refusal(refusal.name, refusal.version)
@@ -204,8 +219,19 @@ class Session(Channel):
         """Let the interfaces see why one of this connection's commands fails."""
         self.service.failed(command, fault)
 
-    def complete(self, command: Command, code: str, description: str | None, payload: bytes | None) -> None:
-        """Send the completion of `command` and free its request id."""
+    def complete(
+        self,
+        command: Command,
+        code: str,
+        description: str | None,
+        payload: bytes | None,
+        adapted: bool = False,
+    ) -> None:
+        """Send the completion of `command` and free its request id.
+
+        Args:
+            adapted: the payload is the client's version's already, and not the newest's.
+        """
         if command.queued:
             self.service.left_queue(command)
         # Clients must have been told what the command changed before they see it complete.
@@ -223,7 +249,7 @@ class Session(Channel):
         if _log.isEnabledFor(logging.INFO):
             self._log_completion(command, code, description, payload)
         specification = command.specification
-        if specification != registry.NEWEST:
+        if specification != registry.NEWEST and not adapted:
             try:
                 payload = versions.adapt_completion(command.name, payload, specification)
             except Exception:

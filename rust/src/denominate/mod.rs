@@ -13,6 +13,9 @@
 //! * `maxCashUnits` ([`max_cash_units`]): the most units give something; then the fewest items.
 //! * a house's own table ([`table`]): the first row for the amount that the units can pay.
 //!
+//! What most clients ask for most of the time is read from their words and answered in them by
+//! [`everyday`].
+//!
 //! Every search counts its steps and ends with [`Failure::WorkLimit`] when they are used up: an
 //! answer of its own, never a wrong "not dispensable".
 
@@ -21,6 +24,7 @@ mod by_trying;
 pub mod cash;
 mod divisor;
 pub mod equal_emptying;
+pub mod everyday;
 mod exchange;
 pub mod fewest;
 pub mod max_cash_units;

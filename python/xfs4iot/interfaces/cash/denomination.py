@@ -8,8 +8,10 @@ box is part of the amounts, and not an item.
 A unit takes part if it is configured for cashOut, works, holds items and is not locked by an
 application. `STEPS` is the order in which errors are found.
 
-A plan is made in one go from what there is at that moment; what takes the solver long is searched
-for beforehand, see `search`.
+A plan is made in one go from what there is at that moment (see `stock`); what takes the solver long is
+searched for beforehand, see `search`. Most requests are everyday ones, an amount of one currency by a mix:
+they are answered from their text, and what is said here of all requests holds for them as well, since
+whatever could be an error is left to the plan.
 """
 
 from __future__ import annotations
@@ -22,13 +24,14 @@ from typing import Any
 
 import trio
 
-from xfs4iot.denominate import Unit
 from xfs4iot.interfaces.cash.mixes import Mixes
 from xfs4iot.interfaces.cash.money import is_exact, is_possible
 from xfs4iot.interfaces.cash.search import Answer, LongSearch, Question
+from xfs4iot.interfaces.cash.stock import Stock, Stocks
 from xfs4iot.interfaces.cash.tellers import Tellers
 from xfs4iot.interfaces.cash.units import CashUnits
 from xfs4iot.protocol import errors
+from xfs4iot.protocol.adapters.cash_dispenser import FLAT
 from xfs4iot.protocol.messages import cash_dispenser as messages
 from xfs4iot.server.handler import step
 
@@ -114,8 +117,15 @@ class Denominator:
         self._cash = cash
         self._mixes = mixes
         self._tellers = tellers
+        self._stocks = Stocks(cash, mixes)
         # A command whose turn it is does not wait for the searches of those beside the queue.
         self._threads_in_turn, self._threads_beside = trio.CapacityLimiter(1), trio.CapacityLimiter(1)
+
+    def everyday(self, payload: bytes, specification: str) -> bytes | None:
+        """The completion of a Denominate, both in a version of the standard; None if it is to be planned."""
+        if self._cash.storage.exchange_active:
+            return None
+        return self._stocks.now().everyday.answer(payload, self._limit(), specification in FLAT)
 
     async def plan(
         self, request: messages.DenominateRequest | None, path: str, beside: LongSearch | None = None
@@ -172,18 +182,19 @@ class Denominator:
         teller = request.teller_id
         if self._tellers.present and teller is not None:
             self._tellers.require(teller, "invalidTellerID")
+        stock = self._stocks.now()
         cash_box = self._cash_box(asked.cash_box)
-        currencies = self._currencies(asked.currencies, cash_box)
+        currencies = self._currencies(asked.currencies, cash_box, stock)
         amounts = {
             currency: amount - cash_box.get(currency, Decimal(0)) for currency, amount in currencies.items()
         }
         if any(amount < 0 for amount in amounts.values()):
             raise errors.CommandError("invalidDenomination", "the cash box is to give more than the amount")
         if service is not None:
-            counts = self._mixed(service, amounts, path, answer)
+            counts = self._mixed(service, amounts, stock, path, answer)
         else:
             assert app is not None
-            counts = self._chosen(app, amounts, bool(cash_box))
+            counts = self._chosen(app, amounts, stock, bool(cash_box))
         self._check_currency_mix(counts)
         self._check_limit(counts)
         return Planned(currencies or self._worth(counts), counts, cash_box, teller)
@@ -199,12 +210,11 @@ class Denominator:
         return amounts
 
     def _currencies(
-        self, wanted: Mapping[str, Decimal] | None, cash_box: Mapping[str, Decimal]
+        self, wanted: Mapping[str, Decimal] | None, cash_box: Mapping[str, Decimal], stock: Stock
     ) -> dict[str, Decimal]:
         if wanted is None:
             raise errors.CommandError("invalidDenomination", "no currencies are given")
-        known = {self._cash.configuration(unit).currency for unit in self._cash.names_of_type("cashOut")}
-        known |= cash_box.keys()
+        known = stock.currencies | cash_box.keys()
         if not wanted:
             raise errors.CommandError("invalidCurrency", "no currency is given")
         for currency in [*wanted, *cash_box]:
@@ -221,17 +231,13 @@ class Denominator:
         _check_money(wanted, "asked for")
         return dict(wanted)
 
-    def _solver_units(self) -> list[Unit]:
-        units = []
-        for name in self._cash.names_of_type("cashOut"):
-            configuration = self._cash.configuration(name)
-            if self._cash.out_of_use(name) is None and configuration.currency and configuration.value:
-                count = self._cash.counts.total(name)
-                units.append(Unit(name, configuration.currency, configuration.value, count))
-        return units
-
     def _mixed(
-        self, asked: messages.ServiceMix, amounts: Mapping[str, Decimal], path: str, answer: Answer | None
+        self,
+        asked: messages.ServiceMix,
+        amounts: Mapping[str, Decimal],
+        stock: Stock,
+        path: str,
+        answer: Answer | None,
     ) -> dict[str, int]:
         assert asked.mix is not None
         mix = self._mixes.chosen(asked.mix)
@@ -240,10 +246,9 @@ class Denominator:
             if any(asked.currencies.values() if asked.currencies else ()):
                 return {}
             raise errors.InvalidData(f"{path}.denomination.service.currencies: the amounts are 0")
-        partial = self._within_units(asked.partial or {})
-        units = self._solver_units()
-        _check_stock(wanted, units)
-        question = Question(wanted, units, mix, self._limit(), partial)
+        partial = self._within_units(asked.partial or {}, stock)
+        _check_stock(wanted, stock)
+        question = Question(wanted, stock.units, mix, self._limit(), partial)
         # What the units hold may have changed during the search: then its answer is to another question.
         if answer is None or answer.question != question:
             answer = question.answer_at_once()
@@ -255,14 +260,14 @@ class Denominator:
         Raises:
             CommandError: `notDispensable`, `cashUnitError`.
         """
-        self._within_units(counts)
+        self._within_units(counts, self._stocks.now())
 
-    def _within_units(self, counts: Mapping[str, int]) -> dict[str, int]:
+    def _within_units(self, counts: Mapping[str, int], stock: Stock) -> dict[str, int]:
         """The counts above 0, each of which its unit can give."""
         cash = self._cash
         if negative := [unit for unit, count in counts.items() if count < 0]:
             raise errors.CommandError("invalidDenomination", f"the count of {negative[0]} is negative")
-        able = cash.names_of_type("cashOut")
+        able = stock.able
         for unit, count in counts.items():
             if count == 0:
                 continue
@@ -283,9 +288,9 @@ class Denominator:
         return {unit: count for unit, count in counts.items() if count}
 
     def _chosen(
-        self, asked: messages.ApplicationMix, amounts: Mapping[str, Decimal], cash_box: bool
+        self, asked: messages.ApplicationMix, amounts: Mapping[str, Decimal], stock: Stock, cash_box: bool
     ) -> dict[str, int]:
-        counts = self._within_units(asked.counts or {})
+        counts = self._within_units(asked.counts or {}, stock)
         if not counts and not cash_box:
             raise errors.CommandError("invalidDenomination", "no items are given, and no mix")
         worth = self._worth(counts)
@@ -353,14 +358,14 @@ def _check_money(amounts: Mapping[str, Decimal], what: str) -> None:
             )
 
 
-def _check_stock(wanted: Mapping[str, Decimal], units: list[Unit]) -> None:
+def _check_stock(wanted: Mapping[str, Decimal], stock: Stock) -> None:
     """Refuse amounts above what the units hold, currency by currency, without looking for a mix.
 
     Raises:
         CommandError: `notDispensable`.
     """
     for currency, amount in wanted.items():
-        held = sum((unit.value * unit.count for unit in units if unit.currency == currency), Decimal(0))
+        held = stock.held.get(currency, Decimal(0))
         if amount > held:
             raise errors.CommandError(
                 "notDispensable",

@@ -7,6 +7,7 @@ table; they are tried in the table's order.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 from xfs4iot.denominate import MixTable
@@ -34,12 +35,13 @@ class Mixes:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._tables: dict[str, messages.GetMixTableCompletion] = {}
-        self._solvers: dict[str, MixTable] = {}
-        """The tables as the solver takes them, made when first asked for."""
+        self.chosen_by_name: dict[str, str | MixTable] = _for_solver({})
+        """What the solver is told for each mix; another mapping when a table has been set."""
 
     def start(self) -> None:
         """Recall the tables."""
         self._tables = _KEPT.of(self._service.ledger) or {}
+        self.chosen_by_name = _for_solver(self._tables)
 
     def types(self) -> dict[str, messages.Mix]:
         """All mixes, by name."""
@@ -69,15 +71,11 @@ class Mixes:
         Raises:
             CommandError: `invalidMixNumber`.
         """
-        if mix in _ALGORITHMS:
-            return _ALGORITHMS[mix][0]
-        if mix not in self._tables:
+        if mix not in self.chosen_by_name:
             raise errors.CommandError(
                 "invalidMixNumber", f"there is no mix {mix!r}; see CashDispenser.GetMixTypes"
             )
-        if mix not in self._solvers:
-            self._solvers[mix] = _solvers_table(self._tables[mix].mix_rows or [])
-        return self._solvers[mix]
+        return self.chosen_by_name[mix]
 
     async def set_table(self, request: messages.SetMixTable) -> None:
         """Check and keep a table.
@@ -103,9 +101,9 @@ class Mixes:
             ),
         }
         await self._service.ledger.put_document(_KEPT.name, wire.encode(tables))
-        # Only now that it is durable; the solver's version of the table it replaces goes with it.
+        # Only now that it is durable.
         self._tables = tables
-        self._solvers.pop(name, None)
+        self.chosen_by_name = _for_solver(tables)
 
 
 def _check_row(row: messages.MixRow, path: str) -> None:
@@ -129,6 +127,11 @@ def _check_row(row: messages.MixRow, path: str) -> None:
 
 def _is_item_value(value: Decimal) -> bool:
     return value > 0 and is_possible(value) and is_exact(value)
+
+
+def _for_solver(tables: Mapping[str, messages.GetMixTableCompletion]) -> dict[str, str | MixTable]:
+    mixes: dict[str, str | MixTable] = {name: algorithm for name, (algorithm, _) in _ALGORITHMS.items()}
+    return mixes | {name: _solvers_table(table.mix_rows or []) for name, table in tables.items()}
 
 
 def _solvers_table(rows: list[messages.MixRow]) -> MixTable:

@@ -275,6 +275,7 @@ class CashUnits(Kind[CashUnit, CashKept]):
         # Last: a unit that fed some items before it ran out is empty all the same.
         for name in before.keys() & set(empty):
             self.kept[name].found_empty = True
+        self.storage.revision += 1
         return before != {name: kept.found_empty for name, kept in self.kept.items()}
 
     def names_of_type(self, *types: str) -> list[str]:

@@ -88,6 +88,8 @@ class Storage(Interface[Any]):
         kinds: what is particular to each kind of units that the service has, by name.
         detected: whether the device can detect its units.
         unsettled: units of movements whose outcome is not known yet.
+        revision: goes up whenever something may have changed of which units there are, what they are for
+            and whether they work; their counts change with the ledger.
         changed: called after any unit has changed.
         settled: holds up movements while its block lasts, after all open ones are booked.
     """
@@ -99,6 +101,7 @@ class Storage(Interface[Any]):
         self.kinds: dict[str, Kind[Any, Any]] = {}
         self.detected = False
         self.unsettled: frozenset[str] = frozenset()
+        self.revision = 0
         self.changed: list[Callable[[], None]] = []
         self.settled: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
         self._found: dict[str, StorageUnit] = {}
@@ -178,6 +181,7 @@ class Storage(Interface[Any]):
             self._status |= {name: unit.status for name, unit in units.items()}
         for name in set(self._names()) - {name for units in by_kind.values() for name in units}:
             self._status[name] = "missing"
+        self.revision += 1
         changed = [kind for name, kind in self.kinds.items() if kind.kept != before[name]]
         if changed:
             documents = {name: value for kind in changed for name, value in kind.documents().items()}
@@ -187,6 +191,7 @@ class Storage(Interface[Any]):
                 # What is in memory must not run ahead of the ledger.
                 for kind in changed:
                     kind.kept = before[kind.name]
+                self.revision += 1
                 raise
         await self.doubt_what_was_lost()
 
@@ -244,6 +249,7 @@ class Storage(Interface[Any]):
             for name, unit in event.additional.items():
                 if name in self._found and unit.status is not None:
                     self._status[name] = unit.status
+            self.revision += 1
             self._changes.remember(self.records())
             for call in self.changed:
                 call()
@@ -377,6 +383,7 @@ class Storage(Interface[Any]):
             )
         for kind, changed in kept.items():
             self.kinds[kind].kept |= changed
+        self.revision += 1
         self.publish()
 
     def _settings(self, name: str, unit: messages.SetStorageUnit) -> Iterator[tuple[str, Setting[Any]]]:

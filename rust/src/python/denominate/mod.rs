@@ -4,6 +4,7 @@ mod errors;
 mod mix_table;
 mod money;
 mod request;
+mod stock;
 mod unit;
 
 use std::sync::OnceLock;
@@ -19,6 +20,7 @@ use crate::denominate::{self, Currency, Request};
 use mix_table::{MixRow, MixTable};
 use money::{decimal, written};
 use request::{Asked, gathered, read_mix};
+use stock::Stock;
 use unit::Unit;
 
 /// Add the types and functions of denomination to the module.
@@ -28,6 +30,7 @@ pub fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<MixRow>()?;
     module.add_class::<MixTable>()?;
     module.add_class::<Denomination>()?;
+    module.add_class::<Stock>()?;
     module.add_function(wrap_pyfunction!(denominate_, module)?)?;
     module.add_function(wrap_pyfunction!(nearest_, module)?)?;
     module.add_function(wrap_pyfunction!(read_request, module)?)?;

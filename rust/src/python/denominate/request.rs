@@ -12,10 +12,10 @@ use super::mix_table::MixTable;
 use super::money::{count_of, currency_of, decimal_type, money, write};
 use super::unit::Unit;
 use crate::denominate::cash::all_there_is;
-use crate::denominate::{self, Currency, Failure, MAX_UNITS, Mix, WORK_LIMIT, Work};
+use crate::denominate::{self, Currency, Failure, MAX_UNITS, Mix, WORK_LIMIT, Work, everyday};
 
-/// Steps that are taken without giving other threads a chance: some ten microseconds.
-const TINY: u64 = 1024;
+/// Steps that are taken without giving other threads a chance.
+const TINY: u64 = everyday::STEPS;
 
 /// What is asked for, read.
 pub(super) struct Asked<'a> {
