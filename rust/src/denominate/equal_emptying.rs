@@ -269,8 +269,9 @@ impl Even<'_> {
         let mut below = 0;
         let mut point = self.start(finest).min(above.saturating_sub(1));
         let mut stride = 1u64;
-        if point > 0
-            && self.payable(
+        // The share 0 is always payable.
+        if point == 0
+            || self.payable(
                 Share {
                     part: point,
                     whole: finest,
