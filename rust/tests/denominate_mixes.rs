@@ -185,6 +185,34 @@ fn all_small_cases_are_solved_as_by_trying_all() {
 }
 
 #[test]
+fn no_value_is_so_large_that_memory_does_not_suffice() {
+    let mut random = 1u64;
+    let mut next = |below: u64| {
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (random >> 16) % below
+    };
+    for digits in 6..13 {
+        let ten = 10u64.pow(digits);
+        let held: Held = (0..39).map(|_| (ten + next(ten), 900)).collect();
+        let amount: u64 = 1 + held.iter().map(|(value, _)| value * next(900)).sum::<u64>();
+        let units = units(&held);
+        for mix in [Mix::MinimumBills, Mix::EqualEmptying, Mix::MaxCashUnits] {
+            let amounts = [(EUR, u128::from(amount) * SCALE)];
+            let request = Request {
+                amounts: &amounts,
+                units: &units,
+                mix,
+                max_items: None,
+            };
+            // That they are answered at all is what is looked at.
+            let _ = denominate(&request, &mut [0; 39], &mut Work::new(200_000));
+        }
+    }
+}
+
+#[test]
 fn a_unit_that_can_give_nothing_changes_nothing() {
     // The even share, rounded down, is no item of any unit: the smallest share is looked for above it.
     check(&[(2, 6), (1, 6), (4, 2)], 4, None);

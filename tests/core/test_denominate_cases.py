@@ -273,7 +273,7 @@ def test_the_module_is_a_public_name() -> None:
 
 def unlike() -> list[Unit]:
     """Values with nothing in common, an amount among which takes long to find or to exclude."""
-    return units(*((10**9 + 7919 * place**3, 900) for place in range(1, 40)))
+    return units(*((10**9 + pow(place + 2, 11, 999_999_937), 900) for place in range(1, 40)))
 
 
 UNLIKELY = 7_654_321_987_123

@@ -4,10 +4,13 @@ use arrayvec::ArrayVec;
 
 use super::divisor::common_divisor;
 use super::fewest;
+use super::payable::{self, FEW_WORDS};
 use super::pile::{FEW, Pile, SOME, UNBOUNDED};
 use super::source::{Source, Sources};
 use super::{Currency, Failure, MAX_UNITS, OutOfWork, SCALE, Unit, Work, share};
 
+/// Steps in which items that pay an amount are mostly found.
+const QUICK_STEPS: u64 = 320;
 /// Smallest units in one of a currency.
 const WHOLE: u64 = SCALE as u64;
 
@@ -184,6 +187,50 @@ impl Cash {
             }
         }
         Ok(Some(more + items))
+    }
+
+    /// Whether any items within the sources' limits pay the amount, at most `budget`.
+    pub fn payable(
+        &self,
+        sources: &[Source],
+        budget: u64,
+        work: &mut Work,
+    ) -> Result<bool, OutOfWork> {
+        let mut piles: ArrayVec<(u64, u64), MAX_UNITS> =
+            self.values.iter().map(|value| (*value, 0)).collect();
+        let (mut contained, mut most) = (0u128, 0u64);
+        for source in sources {
+            let (value, count) = &mut piles[source.pile];
+            *count = count.saturating_add(source.high - source.low);
+            most = most.saturating_add(source.high);
+            contained += u128::from(source.low) * u128::from(*value);
+        }
+        let Some(rest) = u128::from(self.amount).checked_sub(contained) else {
+            return Ok(false);
+        };
+        let room: u128 = piles
+            .iter()
+            .map(|&(value, count)| u128::from(value) * u128::from(count))
+            .sum();
+        if room < rest {
+            return Ok(false);
+        }
+        let mut counts = [0; MAX_UNITS];
+        let found = work.within(QUICK_STEPS, |work| {
+            self.fewest(sources, self.amount, budget, &mut counts, work)
+        })?;
+        if let Some(found) = found {
+            return Ok(found.is_some());
+        }
+        // Where the number of items matters, the fewest are looked for.
+        if most <= budget {
+            let said = payable::payable(rest as u64, piles.iter().copied(), FEW_WORDS, work)?;
+            if let Some(said) = said {
+                return Ok(said);
+            }
+        }
+        let found = self.fewest(sources, self.amount, budget, &mut counts, work)?;
+        Ok(found.is_some())
     }
 
     /// The fewest items for the amount.

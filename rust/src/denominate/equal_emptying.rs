@@ -108,16 +108,8 @@ impl Even<'_> {
     }
 
     fn payable(&mut self, share: Share, bound: Bound) -> Result<bool, OutOfWork> {
-        let mut counts = [0; MAX_UNITS];
         let sources = self.limited(share, bound);
-        let found = self.cash.fewest(
-            &sources,
-            self.cash.amount,
-            self.budget,
-            &mut counts,
-            self.work,
-        )?;
-        Ok(found.is_some())
+        self.cash.payable(&sources, self.budget, self.work)
     }
 
     /// Items of the unit with the most.

@@ -249,7 +249,7 @@ impl<M> Stock<M> {
         out.extend_from_slice(currency.as_bytes());
         out.extend_from_slice(b"\":");
         out.extend_from_slice(digits.format(amount / scale).as_bytes());
-        if amount % scale > 0 {
+        if !amount.is_multiple_of(scale) {
             let decimals = format!(".{:05}", amount % scale);
             out.extend_from_slice(decimals.trim_end_matches('0').as_bytes());
         }

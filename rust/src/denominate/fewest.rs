@@ -38,6 +38,7 @@ use arrayvec::ArrayVec;
 
 use super::divisor::common_divisor;
 use super::exchange::{self, Effort};
+use super::payable::{self, FEW_WORDS, MANY_WORDS};
 use super::pile::{Pile, Usable};
 use super::search::{self, Level};
 use super::verdict::Verdict;
@@ -46,14 +47,17 @@ use super::{OutOfWork, Work, number, outright, plain, residues};
 /// Steps of the search by number, before it is known which numbers are too few and after.
 const FIRST_STEPS: u64 = 64;
 const NUMBER_STEPS: u64 = 256;
+/// Steps of it once the number is known, as a rule.
+const MORE_NUMBER_STEPS: u64 = 4096;
 /// Cells of a table for exchanges that cost little.
 const NEARBY_CELLS: usize = 1 << 13;
 /// Steps of the search with all its means, before exchanges are tried.
 const SOME_STEPS: u64 = 512;
 /// Steps of it before larger tables are.
 const MORE_STEPS: u64 = 4096;
-/// Steps of exchanges before larger tables are.
+/// Steps of exchanges before larger tables are, and before the largest.
 const EXCHANGE_STEPS: u64 = 1 << 15;
+const MORE_EXCHANGE_STEPS: u64 = 1 << 17;
 /// Cells of a table of sums that are filled before exchanges are tried, and after.
 const FEW_CELLS: usize = 1 << 15;
 const MANY_CELLS: usize = 1 << 21;
@@ -163,7 +167,26 @@ fn structured<const N: usize>(
     if let Some(outcome) = found {
         return Ok(outcome);
     }
-    if outright::payable(rest, &pairs, work)? == Some(false) {
+    let Some(floor) = exchange::floor(rest, &pairs, budget, work)? else {
+        return Ok(None);
+    };
+    range.0 = range.0.max(floor);
+    let found = work.within(MORE_NUMBER_STEPS, |work| {
+        number::fewest::<N>(amount, piles, range, counts, work)
+    })?;
+    if let Some(outcome) = found.and_then(Verdict::decided) {
+        return Ok(outcome);
+    }
+    if payable::payable(rest, pairs.iter().copied(), FEW_WORDS, work)? == Some(false) {
+        return Ok(None);
+    }
+    let found = work.within(MORE_EXCHANGE_STEPS, |work| {
+        exchange::fewest(rest, &pairs, budget, Effort::All, counts, work)
+    })?;
+    if let Some(outcome) = found.and_then(Verdict::decided) {
+        return Ok(outcome);
+    }
+    if payable::payable(rest, pairs.iter().copied(), MANY_WORDS, work)? == Some(false) {
         return Ok(None);
     }
     let found = outright::fewest(rest, &pairs, budget, MANY_CELLS, counts, work)?;

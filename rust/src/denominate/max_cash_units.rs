@@ -23,20 +23,28 @@ use super::pile::{Pile, UNBOUNDED, parts};
 use super::source::{Source, Sources};
 use super::{Failure, MAX_UNITS, OutOfWork, Work, number};
 
-/// Steps in which choices are tried before the table is.
+/// Steps in which as many units as can be are looked for, with one item each.
+const ONE_EACH_STEPS: u64 = 8192;
+/// Steps in which choices are tried before a table is, and before a large one is.
 const SOME_STEPS: u64 = 1024;
+const MORE_STEPS: u64 = 1 << 16;
 /// Steps of a search that take about as long as setting up a choice.
 const STEPS_A_CHOICE: u64 = 48;
 /// Piles that a bound goes over in about the time of one step.
 const PILES_A_STEP: u64 = 4;
-/// Cells of a table, at most: 8 MB.
-const MOST_CELLS: u64 = 1 << 21;
+/// Cells of a table, at most: 32 MB.
+const MOST_CELLS: u64 = 1 << 23;
+/// Cells that are gone over in all, at first and at most: some 100 µs, and some 10 ms.
+const LITTLE_WORK: u64 = 1 << 19;
+const MOST_WORK: u64 = 1 << 25;
 /// Cells that take about as long as one step of a search.
-const CELLS_A_STEP: u64 = 16;
+const CELLS_A_STEP: u64 = 64;
 /// What a unit is worth in items: more than there can be.
 const UNIT: i32 = 1 << 22;
 /// Stands for a sum that cannot be made up.
 const NEVER: i32 = i32::MAX / 2;
+/// Below it is what can be made up: units bring less than the rest up to `NEVER`.
+const POSSIBLE: i32 = NEVER / 2;
 
 /// Items by this mix, at most `budget`; gives their number.
 pub fn solve(
@@ -50,13 +58,19 @@ pub fn solve(
         return Err(Failure::TooManyItems(need));
     }
     let mut found = work
-        .within(SOME_STEPS, |work| one_item_each(cash, budget, work))?
+        .within(ONE_EACH_STEPS, |work| one_item_each(cash, budget, work))?
         .flatten();
     if found.is_none() {
         found = work.within(SOME_STEPS, |work| Choice::new(cash, budget, work).best())?;
     }
     if found.is_none() {
-        found = by_table(cash, budget, work)?;
+        found = by_table(cash, budget, LITTLE_WORK, work)?;
+    }
+    if found.is_none() {
+        found = work.within(MORE_STEPS, |work| Choice::new(cash, budget, work).best())?;
+    }
+    if found.is_none() {
+        found = by_table(cash, budget, MOST_WORK, work)?;
     }
     let (items, sources, counts) = match found {
         Some(found) => found,
@@ -106,7 +120,12 @@ fn one_item_each(cash: &Cash, budget: u64, work: &mut Work) -> Result<Option<Fou
 }
 
 /// The answer by a table; `None` if that is too large, or the answer has too many items.
-fn by_table(cash: &Cash, budget: u64, work: &mut Work) -> Result<Option<Found>, OutOfWork> {
+fn by_table(
+    cash: &Cash,
+    budget: u64,
+    most: u64,
+    work: &mut Work,
+) -> Result<Option<Found>, OutOfWork> {
     let piles = cash.values.len();
     let contained: u128 = cash
         .sources
@@ -132,6 +151,12 @@ fn by_table(cash: &Cash, budget: u64, work: &mut Work) -> Result<Option<Found>, 
             (value as usize, free.min(all), all)
         })
         .collect();
+    let passes = kinds
+        .iter()
+        .map(|&(_, free, all)| 1 + parts(free).count() + parts(all - free).count());
+    if passes.sum::<usize>() as u64 * width as u64 > most {
+        return Ok(None);
+    }
     let mut rows = vec![NEVER; width * (piles + 1)];
     rows[width * piles] = 0;
     let mut before = vec![NEVER; width];
@@ -146,9 +171,7 @@ fn by_table(cash: &Cash, budget: u64, work: &mut Work) -> Result<Option<Found>, 
                 let more = part as i32 * cost;
                 let shift = (part as usize * value).min(width);
                 for (cell, from) in row[shift..].iter_mut().zip(&before) {
-                    if *from < NEVER {
-                        *cell = (*cell).min(from + more);
-                    }
+                    *cell = (*cell).min(from + more);
                 }
                 passes += 1;
             }
@@ -163,7 +186,7 @@ fn by_table(cash: &Cash, budget: u64, work: &mut Work) -> Result<Option<Found>, 
         let fits = |items: &u64| {
             let brought = (*items).min(free) as i32;
             let after = rows[(place + 1) * width + rest - *items as usize * value];
-            after < NEVER && after + *items as i32 - brought * UNIT == here
+            after < POSSIBLE && after + *items as i32 - brought * UNIT == here
         };
         let most = all.min((rest / value) as u64);
         let Some(items) = (0..=most).rev().find(fits) else {

@@ -5,24 +5,12 @@
 //! says for any stock whether there is one, so it has the last word for amounts that a bit for each
 //! sum is not too much for, whatever the values.
 
-use super::sums::{Items, Reached, Table};
+use super::sums::{Items, Table};
 use super::verdict::Verdict;
 use super::{MAX_UNITS, OutOfWork, Work};
 
 /// Amounts that are looked at, at most: 512 KB of bits.
 const MOST: u128 = 1 << 22;
-
-/// Whether the amount can be made up at all; `None` if it is too large to say.
-pub fn payable(
-    amount: u64,
-    piles: &[(u64, u64)],
-    work: &mut Work,
-) -> Result<Option<bool>, OutOfWork> {
-    let Some((_, sum, items)) = smaller(amount, piles) else {
-        return Ok(None);
-    };
-    Ok(Some(Reached::new(&items, sum, work)?.has(sum)))
-}
 
 /// The fewest items for an amount from piles of falling value, at most `budget` of them, if that
 /// takes `cells` cells of a table at most.

@@ -31,7 +31,7 @@ class Unlike(Minimal):
         self.dispensed: list[Mapping[str, int]] = []
 
     async def cash_units(self) -> Mapping[str, devices.CashUnit]:
-        values = [10**9, *(10**9 + 7919 * place**3 for place in range(1, 40))]
+        values = [10**9, *(10**9 + pow(place + 2, 11, 999_999_937) for place in range(1, 40))]
         return {
             f"unit{place}": devices.CashUnit(
                 index=place + 1,
