@@ -59,14 +59,18 @@ _WITHOUT_VERSION = "2021-1"
 
 def _versions(name: str, specification: str) -> tuple[str, str] | None:
     """Version of a command and of its completion (of an event twice) in one version of the standard."""
+    return _standard(name, specification) or registry.extension_versions(spelling(name, specification))
+
+
+# Bounded, because the names come from clients; without extensions, which may be added at any time.
+@lru_cache(maxsize=4096)
+def _standard(name: str, specification: str) -> tuple[str, str] | None:
     name = spelling(name, specification)
     if specification != NEWEST:
-        return OLDER[specification].get(name) or registry.extension_versions(name)
+        return OLDER[specification].get(name)
     if name in COMMANDS:
         return COMMANDS[name][0], COMMANDS[name][2]
-    if name in EVENTS:
-        return EVENTS[name][0], EVENTS[name][0]
-    return registry.extension_versions(name)
+    return (EVENTS[name][0],) * 2 if name in EVENTS else None
 
 
 def _order(version: str) -> tuple[int, int]:

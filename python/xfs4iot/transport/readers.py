@@ -4,7 +4,8 @@ Waking a task for every message that arrives costs more than handling the messag
 sockets of all connections are watched by one selector, whose own file descriptor is the only
 thing trio is asked to wait for; when it is readable, one task takes what has arrived on each
 ready socket and hands it to its owner, who answers on the spot with `send_now`. The selector
-is level-triggered: a socket is registered once, not once for each message.
+is level-triggered: a socket is registered once, not once for each message. While more arrives than
+can be taken in one go, it is asked again without a turn of trio's loop, for a millisecond at most.
 
 A connection still has a task of its own, which sleeps in `Readers.read` until the connection
 ends, and is where its life begins and ends. Where the platform has no selector that can be
@@ -13,9 +14,11 @@ waited for, that task reads by itself.
 
 from __future__ import annotations
 
+import select
 import selectors
+import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import trio
 
@@ -24,6 +27,9 @@ from xfs4iot.telling import logger
 __all__ = ["Readers", "Reading", "ReadyStream"]
 
 _log = logger("xfs4iot.readers")
+
+_IN_ONE_GO = 0.001
+"""Seconds after which other tasks get their turn, however much arrives."""
 
 
 class ReadyStream(Protocol):
@@ -69,6 +75,8 @@ class Reading:
     """
 
     __slots__ = ("_ended", "_fd", "_resumed", "failure", "readers", "received", "stream")
+
+    received: Callable[[bytes], None]
 
     def __init__(self, readers: Readers, stream: ReadyStream, received: Callable[[bytes], None]) -> None:
         self.readers = readers
@@ -118,13 +126,47 @@ class Reading:
         self.received = _nobody
 
 
+class _Selector(Protocol):
+    """What tells which sockets are readable: an `epoll`, or what stands for one elsewhere."""
+
+    def register(self, fd: int, events: int, /) -> None: ...
+
+    def unregister(self, fd: int, /) -> None: ...
+
+    def fileno(self) -> int: ...
+
+    def poll(self, timeout: float, /) -> list[tuple[int, int]]: ...
+
+
+class _Other:
+    """The best selector of a platform without epoll."""
+
+    def __init__(self, selector: Any) -> None:
+        self._selector = selector
+        self.unregister = selector.unregister
+        self.fileno = selector.fileno
+
+    def register(self, fd: int, events: int) -> None:
+        self._selector.register(fd, events)
+
+    def poll(self, timeout: float) -> list[tuple[int, int]]:
+        return [(key.fd, events) for key, events in self._selector.select(timeout)]
+
+
+def _selector() -> _Selector | None:
+    """A selector that can be waited for; None where there is none (on Windows)."""
+    if hasattr(select, "epoll"):
+        return select.epoll()
+    selector = selectors.DefaultSelector()
+    return _Other(selector) if hasattr(selector, "fileno") else None
+
+
 class Readers:
     """Reads for every connection of one publisher; `run` is its task."""
 
     def __init__(self) -> None:
-        selector = selectors.DefaultSelector()
-        # A selector without a descriptor of its own (on Windows) cannot be waited for.
-        self._selector = selector if hasattr(selector, "fileno") else None
+        self._selector = _selector()
+        self._by_fd: dict[int, Reading] = {}
 
     async def run(self) -> None:
         """Read until cancelled."""
@@ -132,14 +174,20 @@ class Readers:
         if selector is None:
             await trio.sleep_forever()
             return
-        waiting = selector.fileno()
+        waiting, poll, by_fd = selector.fileno(), selector.poll, self._by_fd
         while True:
             await trio.lowlevel.wait_readable(waiting)
-            for key, _ in selector.select(0):
-                reading: Reading = key.data
-                # One handled earlier in this round may have ended it.
-                if not reading.ended:
-                    reading.ready()
+            ready = poll(0)
+            until = time.perf_counter() + _IN_ONE_GO
+            while ready:
+                for fd, _ in ready:
+                    # One handled earlier in this round may have ended it.
+                    if (reading := by_fd.get(fd)) is not None:
+                        reading.ready()
+                # A single one is no sign of more.
+                if len(ready) == 1 or time.perf_counter() > until:
+                    break
+                ready = poll(0)
 
     async def read(self, reading: Reading) -> None:
         """Hand on what arrives on a connection until it ends.
@@ -183,9 +231,11 @@ class Readers:
         if reading._fd == -1:
             reading.end()
         else:
-            self._selector.register(reading._fd, selectors.EVENT_READ, reading)
+            self._selector.register(reading._fd, selectors.EVENT_READ)
+            self._by_fd[reading._fd] = reading
 
     def _unwatch(self, reading: Reading) -> None:
         if self._selector is not None and reading._fd != -1:
             self._selector.unregister(reading._fd)
+            del self._by_fd[reading._fd]
             reading._fd = -1
