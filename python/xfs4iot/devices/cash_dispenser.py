@@ -18,7 +18,7 @@ from typing import Any, Literal
 from xfs4iot.devices._device import implements, operation
 from xfs4iot.devices._parts import derived, follows_from
 from xfs4iot.devices.cash_management import CashEvents, CashManagement, CashMovement, Destination
-from xfs4iot.devices.storage import CashUnit, Count, Name, UnitFailure
+from xfs4iot.devices.storage import Count, Name, UnitFailure
 from xfs4iot.protocol.command_events.cash_dispenser import (
     CountEvents,
     DispenseEvents,
@@ -93,15 +93,6 @@ class Tested(CashMovement):
     failed: Mapping[Name, UnitFailure] = field(default_factory=dict)
 
 
-def _retract_areas(device: CashDispenser) -> frozenset[str]:
-    """Where items can be brought back to: the units for that."""
-    if not (implements(device, "retract") or implements(device, "reset")):
-        return frozenset()
-    types = frozenset().union(*(unit.types for unit in device.units_of(CashUnit).values()))
-    areas = {"retract": {"cashOutRetract", "cashInRetract"}, "reject": {"reject"}}
-    return frozenset(area for area, kinds in areas.items() if kinds & types)
-
-
 def _positions(device: CashDispenser) -> list[messages.OutPos]:
     """The output positions, before anything is known of them."""
     shutter: Any = "closed" if implements(device, "open_shutter") else None
@@ -128,20 +119,14 @@ class CashDispenser(
 ):
     """A device that pays out cash. Override what it can do; `cash_units` and `dispense` at least.
 
+    What it has in common with other devices of cash is in `CashManagement`.
+
     Attributes:
         dispenser_type: `tellerBill`, `selfServiceBill`, `tellerCoin` or `selfServiceCoin`.
         max_dispense_items: how many items it dispenses at once; None: as many as there are.
-        output_positions: where a customer gets items: `front`, `rear`, `left`, `right`, `center`, `top`,
-            `bottom`; the first is the default.
         currency_mix: whether one dispense may have items of several currencies; else
             `noCurrencyMix`.
-        shutter_control: whether the device moves its shutter by itself.
         intermediate_stacker: whether items wait inside until they are presented; follows from `present`.
-        items_taken_sensor: whether it senses that items are taken; follows from `wait_taken`. A device
-            that sends `ItemsTakenEvent` by itself says True.
-        retract_areas: where items can be brought back to; follows from the types of its units.
-        retract_transport_actions, retract_stacker_actions: what it can do with items that were
-            retracted to transport or stacker: `present`, `retract`, `reject`, `itemCassette`, `cashIn`.
         move_items: see `moveItems` of `Common.Capabilities`.
     """
 
@@ -149,14 +134,8 @@ class CashDispenser(
         "selfServiceBill"
     )
     max_dispense_items: int | None = None
-    output_positions: tuple[str, ...] = ("front",)
     currency_mix: bool = True
-    shutter_control: bool = True
     intermediate_stacker: bool = follows_from("present")
-    items_taken_sensor: bool = derived(lambda device: implements(device, "wait_taken"))
-    retract_areas: frozenset[str] = derived(_retract_areas)
-    retract_transport_actions: frozenset[str] = frozenset()
-    retract_stacker_actions: frozenset[str] = frozenset()
     move_items: frozenset[str] = frozenset()
 
     @operation
@@ -173,16 +152,6 @@ class CashDispenser(
 
         Send `ItemsTakenEvent` later, when they are taken. Failures: `shutterNotOpen`,
         `presentErrorNoItems`, `presentErrorItems`, `presentErrorUnknown`.
-        """
-        raise NotImplementedError
-
-    @operation
-    async def wait_taken(self, position: str) -> None:
-        """Return when the customer has taken everything from the position.
-
-        Begun when items are there, and cancelled when they are brought back. The service sends
-        `ItemsPresentedEvent` and `ItemsTakenEvent` and keeps the status of the position. A device without it
-        may send the events by itself.
         """
         raise NotImplementedError
 

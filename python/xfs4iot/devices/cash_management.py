@@ -48,8 +48,8 @@ class ItemsMoved:
     Attributes:
         count: how many.
         source, target: a unit's name, `stacker`, `transport`, `output` (accessible to the
-            customer), `customer` (taken) or `unknown`.
-        origin: the unit they were dispensed from; None if nobody knows.
+            customer), `customer` (taken, or not inserted yet) or `unknown`.
+        origin: the unit they were dispensed from; None if nobody knows, and for what a customer has inserted.
         item: id of the cash item; None for what is on the books there.
         level: None for what is on the books there.
         accessible: they had been accessible to a customer before.
@@ -122,6 +122,8 @@ class CashEvents(CommandEvents[SentEvent], Protocol[SentEvent]):
     def everything(self, source: str, target: str) -> tuple[ItemsMoved, ...]:
         """All that the books have at `source` (`stacker`, `transport` or `output`), moved to `target`.
 
+        What was dispensed has its unit of origin, what a customer has inserted its item and level.
+
         For a device that moves whatever is there and does not count it.
         """
 
@@ -165,6 +167,15 @@ def _bank_notes(device: CashManagement) -> Mapping[str, messages.BankNote]:
     return {item: messages.BankNote(cash_item=worth.get(item), enabled=True) for item in ids}
 
 
+def _retract_areas(device: CashManagement) -> frozenset[str]:
+    """Where items can be brought back to: the units for that."""
+    if not (implements(device, "retract") or implements(device, "reset")):
+        return frozenset()
+    types = frozenset().union(*(unit.types for unit in device.units_of(CashUnit).values()))
+    areas = {"retract": {"cashOutRetract", "cashInRetract"}, "reject": {"reject"}}
+    return frozenset(area for area, kinds in areas.items() if kinds & types)
+
+
 def _exchange_type(device: CashManagement) -> frozenset[str]:
     exchanges = implements(device, "start_exchange") or implements(device, "end_exchange")
     return frozenset({"byHand"}) if exchanges else frozenset()
@@ -173,7 +184,10 @@ def _exchange_type(device: CashManagement) -> frozenset[str]:
 class CashManagement(
     Storage,
     messages=messages,
-    status={"dispenser": derived(lambda device: "ok" if hasattr(device, "dispense") else None)},
+    status={
+        "dispenser": derived(lambda device: "ok" if hasattr(device, "dispense") else None),
+        "acceptor": derived(lambda device: "ok" if hasattr(device, "cash_in") else None),
+    },
 ):
     """A device that moves cash.
 
@@ -184,6 +198,14 @@ class CashManagement(
         item_info_types: what `get_item_info` tells of an item: `serialNumber`, `signature`, `image`.
         classifications: the classes that it can tell apart, as of `Common.Capabilities`.
         classification_list: whether it uses one; follows from `set_classification_list`.
+        output_positions: where a customer gets items: `front`, `rear`, `left`, `right`, `center`, `top`,
+            `bottom`; the first is the default.
+        shutter_control: whether the device moves its shutter by itself.
+        items_taken_sensor: whether it senses that items are taken; follows from `wait_taken`. A device
+            that sends `ItemsTakenEvent` by itself says True.
+        retract_areas: where items can be brought back to; follows from the types of its units.
+        retract_transport_actions, retract_stacker_actions: what it can do with items that were
+            retracted to transport or stacker: `present`, `retract`, `reject`, `itemCassette`, `cashIn`.
     """
 
     bank_notes: Mapping[str, messages.BankNote] = derived(_bank_notes)
@@ -192,6 +214,12 @@ class CashManagement(
     item_info_types: frozenset[str] = frozenset()
     classifications: frozenset[str] = frozenset()
     classification_list: bool = follows_from("set_classification_list")
+    output_positions: tuple[str, ...] = ("front",)
+    shutter_control: bool = True
+    items_taken_sensor: bool = derived(lambda device: implements(device, "wait_taken"))
+    retract_areas: frozenset[str] = derived(_retract_areas)
+    retract_transport_actions: frozenset[str] = frozenset()
+    retract_stacker_actions: frozenset[str] = frozenset()
 
     @operation
     async def recall(self, operation: int) -> CashMovement | None:
@@ -207,6 +235,16 @@ class CashManagement(
 
         Asked at the start: a ledger that ends before it lacks movements (its log was lost, an old copy
         was put back), and all counts are taken for inaccurate then.
+        """
+        raise NotImplementedError
+
+    @operation
+    async def wait_taken(self, position: str) -> None:
+        """Return when the customer has taken everything from the position.
+
+        Begun when items are there, and cancelled when they are brought back. The service sends
+        `ItemsPresentedEvent` and `ItemsTakenEvent` and keeps the status of the position. A device without it
+        may send the events by itself.
         """
         raise NotImplementedError
 

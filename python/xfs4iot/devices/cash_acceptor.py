@@ -1,0 +1,491 @@
+"""CashAcceptor: what a vendor writes for a device that takes in cash.
+
+class MyAcceptor(devices.CashAcceptor):
+    stacker_capacity = 100
+
+    async def cash_units(self):
+        return {"unit1": devices.CashUnit(index=1, types=frozenset({"cashIn"}), cash_items=("typeEUR20",))}
+
+    async def cash_in(self, request, events):
+        events.send(InsertItemsEvent())
+        counts, refused = await self.port.take_in(request.most)  # {("typeEUR20", "fit"): 3}
+        return devices.CashedIn(moved=devices.items_inserted(counts), refused=refused)
+
+    async def cash_in_end(self, request, events):
+        await self.port.store("unit1")
+        return devices.CashMovement(moved=events.everything("stacker", "unit1"))
+
+A recycler is made of both classes: `class MyRecycler(devices.CashDispenser, devices.CashAcceptor)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Annotated, Any, Literal, TypeAlias
+
+from msgspec import Meta
+
+from xfs4iot.devices._device import implements, operation
+from xfs4iot.devices._parts import derived, follows_from
+from xfs4iot.devices.cash_management import CashEvents, CashManagement, CashMovement, ItemsMoved
+from xfs4iot.devices.storage import CashUnit, Count, Level, Name
+from xfs4iot.protocol.command_events.cash_acceptor import (
+    CashInEndEvents,
+    CashInEvents,
+    CashInRollbackEvents,
+    CashUnitCountEvents,
+    CreateSignatureEvents,
+    DepleteEvents,
+    DeviceLockControlEvents,
+    PreparePresentEvents,
+    ReplenishEvents,
+)
+from xfs4iot.protocol.flags import flags
+from xfs4iot.protocol.messages import cash_acceptor as messages
+from xfs4iot.protocol.messages import cash_management as cash
+from xfs4iot.protocol.observed import leave
+
+__all__ = [
+    "CashAcceptor",
+    "CashInRequest",
+    "CashInStartRequest",
+    "CashReturned",
+    "CashedIn",
+    "DeviceLocks",
+    "SignatureMatch",
+    "StoreRequest",
+    "UnitContent",
+    "UnitsCounted",
+    "items_inserted",
+]
+
+Lock: TypeAlias = Literal["lock", "unlock"]
+LockStatus: TypeAlias = Literal["lock", "unlock", "lockUnknown"]
+
+
+@dataclass(frozen=True)
+class CashInStartRequest:
+    """What an application wants of a whole cash-in.
+
+    Attributes:
+        input_position: where items come in, such as `inDefault`.
+        output_position: where refused items and those of a rollback go, such as `outDefault`.
+        use_recycle_units: whether items may be stored in units that are dispensed from.
+        teller: at teller devices, who works there.
+        total_items_limit: items that may be accepted in all; None: no limit.
+        amount_limits: amounts that may be accepted in all, by currency; a currency without one has no limit.
+            If there are any, items of other currencies are refused.
+    """
+
+    input_position: str
+    output_position: str
+    use_recycle_units: bool
+    teller: int | None
+    total_items_limit: int | None
+    amount_limits: Mapping[str, Decimal]
+
+
+@dataclass(frozen=True)
+class CashInRequest:
+    """What one `CashIn` may accept.
+
+    Attributes:
+        start: what was wanted of the whole cash-in.
+        most: items that may still be accepted: the least of what the stacker, the device at once and the
+            application allow; None: as many as come.
+        amounts: amounts that may still be accepted, by currency; see `CashInStartRequest.amount_limits`.
+        items: ids of the items that may be accepted, by `CashAcceptor.ConfigureNoteTypes`; None: all that
+            the device knows.
+        units: units that can take items.
+    """
+
+    start: CashInStartRequest
+    most: int | None
+    amounts: Mapping[str, Decimal]
+    items: frozenset[str] | None
+    units: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class StoreRequest:
+    """Where accepted items may be stored.
+
+    Attributes:
+        units: units that work, have room, are not locked by an application and are for that use.
+    """
+
+    units: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CashedIn(CashMovement):
+    """What one `CashIn` has taken in, `moved` from the `customer` to the `stacker` or straight into units.
+
+    Attributes:
+        refused: items that were inserted and not accepted, back with the customer or at an output; None:
+            one for each `InputRefuseEvent` that was sent. They are not in `moved`.
+    """
+
+    refused: Count | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CashReturned(CashMovement):
+    """What goes back to the customer: `moved` to the `output`, or as far as it came.
+
+    Attributes:
+        additional_bunches: bunches that are still to be presented; None if not known.
+        presented: whether items got into the customer's reach; None if not known. False after a success,
+            if the application is to call `PresentMedia`.
+    """
+
+    additional_bunches: Count | None = 0
+    presented: bool | None = True
+
+
+@dataclass(frozen=True)
+class UnitContent:
+    """Items of one kind that were counted in a unit.
+
+    Attributes:
+        count: how many.
+        item: id of the cash item; None if it was not recognised.
+        level: how good they are.
+    """
+
+    count: Count
+    item: Name | None = None
+    level: Level = "fit"
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitsCounted(CashMovement):
+    """What counting found.
+
+    Attributes:
+        counted: all that is now in each unit that was counted to its end.
+    """
+
+    counted: Mapping[Name, tuple[UnitContent, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SignatureMatch:
+    """One signature that resembles a reference.
+
+    Attributes:
+        index: its place among the candidates, from 0.
+        confidence: from 0 to 100; None if the device has none.
+        comparison_data: the vendor's own.
+    """
+
+    index: Count
+    confidence: Annotated[int, Meta(ge=0, le=100)] | None = None
+    comparison_data: str | None = None
+
+
+@dataclass(frozen=True)
+class DeviceLocks:
+    """What is locked.
+
+    Attributes:
+        device: the device as a whole; `lockNotSupported` if it has no lock.
+        units: units that have a lock.
+    """
+
+    device: Literal["lock", "unlock", "lockUnknown", "lockNotSupported"]
+    units: Mapping[Name, LockStatus] = field(default_factory=dict)
+
+
+def items_inserted(
+    counts: Mapping[tuple[str, Level], int], target: str = "stacker", unrecognized: int = 0
+) -> tuple[ItemsMoved, ...]:
+    """Items that came in from a customer, by item and level, to one place: what most acceptors report."""
+    known = [
+        ItemsMoved(count, "customer", target, item=item, level=level)
+        for (item, level), count in counts.items()
+        if count > 0
+    ]
+    if unrecognized > 0:
+        known.append(ItemsMoved(unrecognized, "customer", target, level="unrecognized"))
+    return tuple(known)
+
+
+def _input_names(device: CashAcceptor) -> list[Any]:
+    """The standard's names of the input positions."""
+    if len(device.input_positions) == 1:
+        return ["inDefault"]
+    return [f"in{position.capitalize()}" for position in device.input_positions]
+
+
+def _output_names(device: CashAcceptor) -> list[Any]:
+    """The standard's names of the output positions."""
+    if len(device.output_positions) == 1:
+        return ["outDefault"]
+    return [f"out{position.capitalize()}" for position in device.output_positions]
+
+
+def _positions(device: CashAcceptor) -> list[messages.Position]:
+    """The positions, before anything is known of them."""
+    shutter: Any = "closed" if implements(device, "open_shutter") or device.shutter_control else None
+    found = []
+    for name in (*_input_names(device), *_output_names(device)):
+        one = messages.Position(
+            position=name, shutter=shutter, position_status="unknown", transport_status="empty"
+        )
+        leave(one, ("shutter", "position_status", "transport_status"))
+        found.append(one)
+    return found
+
+
+def _position_capabilities(device: CashAcceptor) -> tuple[messages.PosCaps, ...]:
+    """What each position is for: items come in at inputs, and go back at outputs."""
+    inputs = (
+        messages.PosCaps(
+            position=name,
+            usage=messages.PosCapsUsage(in_=True, refuse=False, rollback=False),
+            shutter_control=device.shutter_control,
+            items_taken_sensor=False,
+            items_inserted_sensor=device.items_inserted_sensor,
+        )
+        for name in _input_names(device)
+    )
+    outputs = (
+        messages.PosCaps(
+            position=name,
+            usage=messages.PosCapsUsage(in_=False, refuse=True, rollback=True),
+            shutter_control=device.shutter_control,
+            items_taken_sensor=device.items_taken_sensor,
+            items_inserted_sensor=False,
+            retract_areas=flags(messages.PosCapsRetractAreas, device.retract_areas)
+            if device.retract_areas
+            else None,
+            present_control=device.present_control,
+            prepare_present=implements(device, "prepare_present"),
+        )
+        for name in _output_names(device)
+    )
+    return (*inputs, *outputs)
+
+
+def _targets(device: CashAcceptor) -> Mapping[str, frozenset[str]]:
+    """Where replenishment units can be emptied into: all that cash is dispensed from."""
+    units = device.units_of(CashUnit)
+    return {
+        source: frozenset(name for name, unit in units.items() if name != source and "cashOut" in unit.types)
+        for source, unit in units.items()
+        if "replenishment" in unit.types
+    }
+
+
+def _sources(device: CashAcceptor) -> Mapping[str, frozenset[str]]:
+    """What can be emptied into units that take items but dispense none: all that cash is dispensed from."""
+    units = device.units_of(CashUnit)
+    dispensing = frozenset(name for name, unit in units.items() if "cashOut" in unit.types)
+    return {
+        target: dispensing - {target}
+        for target, unit in units.items()
+        if unit.types & {"replenishment", "cashIn"} and "cashOut" not in unit.types
+    }
+
+
+class CashAcceptor(
+    CashManagement,
+    messages=messages,
+    status={
+        "intermediate_stacker": derived(lambda device: "empty" if device.stacker_capacity else None),
+        "stacker_items": derived(lambda device: "noItems" if device.stacker_capacity else None),
+        "positions": derived(_positions),
+    },
+    capabilities={
+        "type": "acceptor_type",
+        "positions": "cash_in_positions",
+        "intermediate_stacker": "stacker_capacity",
+    },
+    needs=(("cash_in",), ("cash_in_end",)),
+):
+    """A device that takes in cash. Override what it can do; `cash_units`, `cash_in`, `cash_in_end` at least.
+
+    The service keeps the cash-in: its state, what was accepted, refused and returned, where it is, and
+    which items are enabled. The device sets what only it can know of the status: `banknote_reader`,
+    `drop_box`, what its sensors see.
+
+    Attributes:
+        acceptor_type: `tellerBill`, `selfServiceBill`, `tellerCoin` or `selfServiceCoin`.
+        max_cash_in_items: how many items one `CashIn` takes at most; None: no limit of its own.
+        stacker_capacity: items that wait inside until the cash-in ends; 0: it stores them at once.
+        input_positions: where a customer inserts items: `front`, `rear`, `left`, `right`, `center`, `top`,
+            `bottom`; the first is the default. Refused items and those of a rollback come out at
+            `output_positions`.
+        cash_in_positions: what each position is for; follows from the two.
+        present_control: whether items are presented by the command that returns them; else by `PresentMedia`.
+        shutter: whether an application can move a shutter; follows from `open_shutter`.
+        items_inserted_sensor: whether it senses that items are inserted; follows from `wait_inserted`. A
+            device that sends `ItemsInsertedEvent` by itself says True.
+        cash_in_limit: what it can limit a cash-in by: `byTotalItems`, `byAmount`.
+        count_actions: whether it can count `individual` units or `all`; follows from `cash_unit_count`.
+        retain_action: what it keeps instead of giving it back: `counterfeit`, `suspect`, `inked`.
+        replenish_targets: by unit that `replenish` empties, the units it can fill.
+        deplete_sources: by unit that `deplete` fills, the units it can empty.
+    """
+
+    acceptor_type: Literal["tellerBill", "selfServiceBill", "tellerCoin", "selfServiceCoin"] = (
+        "selfServiceBill"
+    )
+    max_cash_in_items: Annotated[int, Meta(ge=1)] | None = None
+    stacker_capacity: Annotated[int, Meta(ge=0)] = 0
+    input_positions: tuple[str, ...] = ("front",)
+    cash_in_positions: tuple[messages.PosCaps, ...] = derived(_position_capabilities)
+    present_control: bool = True
+    shutter: bool = follows_from("open_shutter")
+    items_inserted_sensor: bool = follows_from("wait_inserted")
+    cash_in_limit: frozenset[Literal["byTotalItems", "byAmount"]] = frozenset()
+    count_actions: frozenset[Literal["individual", "all"]] = derived(
+        lambda device: frozenset({"individual", "all"} if implements(device, "cash_unit_count") else ())
+    )
+    retain_action: frozenset[Literal["counterfeit", "suspect", "inked"]] = frozenset()
+    replenish_targets: Mapping[Name, frozenset[Name]] = derived(_targets)
+    deplete_sources: Mapping[Name, frozenset[Name]] = derived(_sources)
+
+    @operation
+    async def cash_in_start(self, request: CashInStartRequest) -> None:
+        """`CashAcceptor.CashInStart`: learn that a cash-in begins; nothing moves.
+
+        Raises:
+            CommandError: `safeDoorOpen`.
+        """
+
+    @operation
+    async def wait_inserted(self, position: str) -> None:
+        """Return when a customer has inserted items at the position; nothing is taken in yet.
+
+        The service sends `InsertItemsEvent` before and `ItemsInsertedEvent` after, and then calls `cash_in`.
+        Cancelled when the client gives up. A device without it waits in `cash_in`, looks at
+        `events.cancel_requested` while it does, and sends the events by itself.
+        """
+        raise NotImplementedError
+
+    @operation
+    async def cash_in(self, request: CashInRequest, events: CashEvents[CashInEvents]) -> CashedIn:
+        """`CashAcceptor.CashIn`: take items in; sends `InputRefuseEvent`, `SubCashInEvent` and so on.
+
+        Refused items are no failure. Failures: `noItems`, `tooManyItems`, `shutterNotClosed`,
+        `shutterNotOpen`, `positionNotEmpty`, `safeDoorOpen`, `foreignItemsDetected`, `CashUnitError`.
+        """
+        raise NotImplementedError
+
+    @operation
+    async def cash_in_end(self, request: StoreRequest, events: CashEvents[CashInEndEvents]) -> CashMovement:
+        """`CashAcceptor.CashInEnd`: store all that is on the stacker.
+
+        A device without a stacker has nothing to move. Failures: `positionNotEmpty`, `safeDoorOpen`,
+        `CashUnitError`.
+        """
+        raise NotImplementedError
+
+    @operation
+    async def cash_in_rollback(self, position: str, events: CashEvents[CashInRollbackEvents]) -> CashReturned:
+        """`CashAcceptor.CashInRollback`: give all that was accepted back, at the output position.
+
+        Failures: `shutterNotOpen`, `positionNotEmpty`, `CashUnitError`.
+        """
+        raise NotImplementedError
+
+    @operation
+    async def prepare_present(self, position: str, events: CashEvents[PreparePresentEvents]) -> CashReturned:
+        """`CashAcceptor.PreparePresent`: make the next bunch ready to be presented; `presented` is False.
+
+        Failures: `CashUnitError`.
+        """
+        raise NotImplementedError
+
+    @operation
+    async def present_media(self, position: str, events: CashEvents[Any]) -> CashReturned:
+        """`CashAcceptor.PresentMedia`: present the next bunch of what is returned or refused.
+
+        Failures: `shutterNotOpen`, `foreignItemsDetected`.
+        """
+        raise NotImplementedError
+
+    @operation
+    async def configure_note_types(self, enabled: frozenset[str]) -> None:
+        """`CashAcceptor.ConfigureNoteTypes`: accept items with these ids only; told again at each start."""
+        raise NotImplementedError
+
+    @operation
+    async def configure_note_reader(self, load_always: bool) -> bool:
+        """`CashAcceptor.ConfigureNoteReader`: load the reader's currency data; whether it must be restarted.
+
+        Raises:
+            CommandError: `loadFailed`.
+        """
+        raise NotImplementedError
+
+    @operation
+    async def create_signature(self, events: CashEvents[CreateSignatureEvents]) -> cash.Signature:
+        """`CashAcceptor.CreateSignature`: take one item in, read it, and give it back.
+
+        Raises:
+            CommandError: `tooManyItems`, `noItems`, `positionNotEmpty`, `shutterNotOpen`,
+                `shutterNotClosed`, `foreignItemsDetected`.
+        """
+        raise NotImplementedError
+
+    @operation
+    async def compare_signature(
+        self, references: tuple[cash.Signature, ...], candidates: tuple[cash.Signature, ...]
+    ) -> tuple[SignatureMatch, ...]:
+        """`CashAcceptor.CompareSignature`: which of the candidates resemble the references.
+
+        Raises:
+            CommandError: `invalidReferenceSignature`, `invalidTransactionSignature`.
+        """
+        raise NotImplementedError
+
+    @operation
+    async def cash_unit_count(
+        self, units: tuple[str, ...], events: CashEvents[CashUnitCountEvents]
+    ) -> UnitsCounted:
+        """`CashAcceptor.CashUnitCount`: count what is in the units; what comes out goes back or is rejected.
+
+        Failures: `tooManyItemsToCount`, `countPositionNotEmpty`, `CashUnitError`.
+        """
+        raise NotImplementedError
+
+    @operation
+    async def replenish(
+        self, source: str, targets: Mapping[str, int | None], events: CashEvents[ReplenishEvents]
+    ) -> CashMovement:
+        """`CashAcceptor.Replenish`: move so many items from the source into each target; None: all.
+
+        Failures: `CashUnitError`; what moved before is told by an `IncompleteReplenishEvent`.
+        """
+        raise NotImplementedError
+
+    @operation
+    async def deplete(
+        self, sources: Mapping[str, int | None], target: str, events: CashEvents[DepleteEvents]
+    ) -> CashMovement:
+        """`CashAcceptor.Deplete`: move so many items from each source into the target; None: all.
+
+        Failures: `CashUnitError`; what moved before is told by an `IncompleteDepleteEvent`.
+        """
+        raise NotImplementedError
+
+    @operation
+    async def device_lock_control(
+        self, device: Lock | None, units: Mapping[str, Lock], events: CashEvents[DeviceLockControlEvents]
+    ) -> None:
+        """`CashAcceptor.DeviceLockControl`: lock or unlock the device, if not None, and these units.
+
+        Raises:
+            CommandError: `deviceLockFailure`.
+        """
+        raise NotImplementedError
+
+    @operation
+    async def device_locks(self) -> DeviceLocks:
+        """What is locked, from a device that senses it; else the service tells what it was told last."""
+        raise NotImplementedError
