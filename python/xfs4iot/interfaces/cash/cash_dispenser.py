@@ -36,7 +36,6 @@ from xfs4iot.interfaces.cash.checks import (
 from xfs4iot.interfaces.cash.denomination import STEPS, Denominator, Planned
 from xfs4iot.interfaces.cash.mixes import Mixes
 from xfs4iot.interfaces.cash.payout import Payout
-from xfs4iot.interfaces.cash.places import Places
 from xfs4iot.interfaces.cash.positions import (
     destination,
     output_position,
@@ -59,7 +58,6 @@ from xfs4iot.interfaces.common.common import Common
 from xfs4iot.interfaces.common.end_to_end_security import token_allows
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.command_events.cash_dispenser import DispenseEvents, TestCashUnitsEvents
-from xfs4iot.protocol.message import Payload
 from xfs4iot.protocol.messages import cash_dispenser as messages
 from xfs4iot.protocol.messages import cash_management as cash
 from xfs4iot.server.command import Command
@@ -181,22 +179,17 @@ class CashDispenser(Interface[devices.CashDispenser]):
         self._present_status = PresentStatuses(service.ledger)
         self._tokens = service.interface(Common).tokens
         self._payout = Payout(self.cash, self._denominator, self.tellers, self._tokens, self._present_status)
-        self._movements.places = self._places = Places(self.cash, self.device)
-        self._movements.consequences |= {
-            "dispense": self._payout.after_dispense,
-            "present": self._payout.after_present,
-            "retract": self._payout.after_retract,
-            "reset": self._payout.after_retract,
-        }
+        for kind, consequence in (
+            ("dispense", self._payout.after_dispense),
+            ("present", self._payout.after_present),
+            ("retract", self._payout.after_retract),
+            ("reset", self._payout.after_retract),
+        ):
+            self._movements.consequences[kind].append(consequence)
 
     async def start(self) -> None:
         """Recall the mix tables."""
         self._mixes.start()
-        self._places.start()
-
-    def observe(self, event: Payload) -> None:
-        """Take notice of items that were taken."""
-        self._places.observe(event)
 
     @handles("CashDispenser.GetMixTypes")
     def get_mix_types(self, request: None, command: Command) -> messages.GetMixTypesCompletion:

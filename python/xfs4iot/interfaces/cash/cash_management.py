@@ -16,14 +16,16 @@ import msgspec
 
 from xfs4iot import devices
 from xfs4iot.devices import Destination, Retracted, RetractRequest, implements
-from xfs4iot.interfaces.cash.checks import device_there, no_exchange, position_exists
+from xfs4iot.interfaces.cash.checks import device_there, no_exchange
 from xfs4iot.interfaces.cash.classification import is_listed
 from xfs4iot.interfaces.cash.counts import Booking
 from xfs4iot.interfaces.cash.money import is_item_value
 from xfs4iot.interfaces.cash.movement import CashMovements
+from xfs4iot.interfaces.cash.places import Places
 from xfs4iot.interfaces.cash.positions import (
     destination,
     output_position,
+    position_of_either_side,
     require_items,
     require_room,
     status_of,
@@ -37,6 +39,7 @@ from xfs4iot.interfaces.storage.storage import Storage
 from xfs4iot.ledger import Document
 from xfs4iot.protocol import errors, wire
 from xfs4iot.protocol.command_events.cash_management import ResetEvents, RetractEvents
+from xfs4iot.protocol.message import Payload
 from xfs4iot.protocol.messages import cash_management as messages
 from xfs4iot.server.command import Command
 from xfs4iot.server.handler import Interface, check, handles, step
@@ -127,10 +130,16 @@ def room(on: CashManagement, request: messages.Retract | messages.Reset) -> None
 
 
 def _shutter_is_not(on: CashManagement, position: str | None, state: str, code: str) -> None:
-    where = output_position(on.device, position)
+    where = position_of_either_side(on.device, position)
     at = status_of(on.device, where)
     if at is not None and at.shutter == state:
         raise errors.CommandError(code, f"the shutter at {where} is {state} already")
+
+
+@check("unsupportedPosition", name="position_exists")
+def shutter_position_exists(on: CashManagement, request: Any) -> None:
+    """the position"""
+    position_of_either_side(on.device, request.position)
 
 
 @check("shutterOpen")
@@ -235,6 +244,7 @@ class CashManagement(Interface[devices.CashManagement]):
         storage = service.interface(Storage)
         self.cash = storage.kind(CashUnits)
         self.movements = CashMovements(self.cash)
+        self.movements.places = self._places = Places(self.cash, self.device)
         self.tellers = Tellers(service)
         self._classification = messages.GetClassificationListCompletion()
         storage.changed.append(self._derive_health)
@@ -245,7 +255,12 @@ class CashManagement(Interface[devices.CashManagement]):
         await self._tell_classification_again()
         self.tellers.start()
         await self.movements.start()
+        self._places.start()
         self._derive_health()
+
+    def observe(self, event: Payload) -> None:
+        """Take notice of items that were taken or inserted."""
+        self._places.observe(event)
 
     async def reopened(self) -> None:
         """Settle what could not be settled without the device."""
@@ -363,7 +378,7 @@ class CashManagement(Interface[devices.CashManagement]):
 
     @handles(
         "CashManagement.OpenShutter",
-        checks=(no_exchange, position_exists, device_ready, shutter_not_open),
+        checks=(no_exchange, shutter_position_exists, device_ready, shutter_not_open),
         device=("shutterNotOpen", "foreignItemsDetected"),
     )
     async def open_shutter(self, request: messages.OpenShutter, command: Command) -> None:
@@ -372,7 +387,7 @@ class CashManagement(Interface[devices.CashManagement]):
 
     @handles(
         "CashManagement.CloseShutter",
-        checks=(no_exchange, position_exists, device_ready, shutter_not_closed),
+        checks=(no_exchange, shutter_position_exists, device_ready, shutter_not_closed),
         device=("shutterNotClosed", "tooManyItems", "foreignItemsDetected"),
     )
     async def close_shutter(self, request: messages.CloseShutter, command: Command) -> None:
@@ -380,11 +395,10 @@ class CashManagement(Interface[devices.CashManagement]):
         await self._shutter(request, devices.CashManagement.close_shutter)
 
     async def _shutter(self, request: messages.OpenShutter | messages.CloseShutter, operation: Any) -> None:
-        position = output_position(self.device, request.position)
+        position = position_of_either_side(self.device, request.position)
         await self.ask(operation, position, moving=True)
-        if self.movements.places is not None:
-            state = "open" if operation is devices.CashManagement.open_shutter else "closed"
-            self.movements.places.shutter(position, state)
+        state = "open" if operation is devices.CashManagement.open_shutter else "closed"
+        self._places.shutter(position, state)
 
     @handles(
         "CashManagement.CalibrateCashUnit",

@@ -11,6 +11,14 @@ where it is now: `stacked` and `transport` for as long as it is there, `presente
 a customer could have touched it, `retracted`. Items that were in a customer's reach count as
 `stacked` or `transport`, not as `presented`, while they are back inside.
 
+What a customer has inserted has no unit of origin. Until it is in a unit it is counted at its place
+(`stacker`, `transport`, `unknown`), with a second law, item by item:
+
+    inserted = returned + accepted + what is at these places
+
+where `inserted` came from customers, `returned` went back into their reach, and `accepted` is in units: there
+as `deposited`, or as `retracted` if it was brought there to clear the way.
+
 What a device moves counts even where the books disagree: if it takes more from a unit than the
 books hold, the difference is added to what the unit held at first, and the unit is inaccurate.
 """
@@ -25,7 +33,17 @@ from xfs4iot.devices import CashMovement, CashUnit, ItemsMoved, Retracted
 from xfs4iot.ledger import CounterKey, Posting, ServiceLedger, SetPosting
 from xfs4iot.protocol.messages import cash_management as messages
 
-__all__ = ["Booking", "CashCounts", "ItemCounts", "cash_counts", "item_counts", "origin_of"]
+__all__ = [
+    "CUSTOMER",
+    "INSIDE",
+    "Booking",
+    "CashCounts",
+    "ItemCounts",
+    "cash_counts",
+    "item_counts",
+    "kind_of",
+    "origin_of",
+]
 
 ItemCounts = dict[tuple[str, str], int]
 """Items by item id and level; items not told apart have the id "" and the level "unrecognized"."""
@@ -42,6 +60,10 @@ _WHERE = {
     "unknown": "out.unknown",
 }
 _WITHIN_REACH = ("output", "customer")
+CUSTOMER = "customer"
+"""Where the books count what customers have inserted."""
+INSIDE = ("stacker", "transport")
+"""Where items are between a customer and the units."""
 
 
 def origin_of(items: ItemsMoved) -> str | None:
@@ -49,6 +71,11 @@ def origin_of(items: ItemsMoved) -> str | None:
     if items.origin is not None:
         return items.origin
     return None if items.source in _WHERE else items.source
+
+
+def kind_of(items: ItemsMoved) -> tuple[str, str]:
+    """Item and level of what was moved, as far as it was said."""
+    return items.item or "", items.level or ("fit" if items.item else "unrecognized")
 
 
 def cash_counts(items: Mapping[tuple[str, str], int]) -> messages.StorageCashCounts | None:
@@ -134,23 +161,51 @@ class CashCounts:
         """What the unit held when it was last set."""
         return cash_counts(self.items(unit, "initial")) or messages.StorageCashCounts(unrecognized=0)
 
-    def at(self, place: str, after: CashMovement | None = None) -> dict[str, int]:
-        """Items that are on the stacker or the transport, by unit of origin.
+    def at(self, place: str) -> dict[str, int]:
+        """Items that are on the stacker or the transport, by unit of origin."""
+        return _at(self._ledger.counters(), place)
+
+    def inserted_at(self, place: str) -> ItemCounts:
+        """What customers have inserted and is at a place now."""
+        return self.items(place)
+
+    def inside(self, after: Booking | None = None) -> ItemCounts:
+        """What customers have inserted and is neither stored nor returned, nor lost.
+
+        Args:
+            after: a booking that is not on the books yet.
+        """
+        found: Counter[tuple[str, str]] = Counter()
+        for place in INSIDE:
+            found.update(self.inserted_at(place))
+        for posting in after.postings if after is not None else ():
+            if posting.unit in INSIDE and posting.bucket == "count":
+                found[posting.item, posting.level] += posting.delta
+        return dict(+found)
+
+    def everything(
+        self, source: str, target: str, after: CashMovement | None = None, *, deposits: bool = False
+    ) -> tuple[ItemsMoved, ...]:
+        """All that is on the stacker or the transport, moved to `target`.
 
         Args:
             after: a movement that is not booked yet.
+            deposits: whether that is one of a cash-in.
         """
         held: Mapping[CounterKey, int] = self._ledger.counters()
         if after is not None:
-            reckoner = _Reckoner(held, self._units)
+            reckoner = _Reckoner(held, self._units, deposits)
             reckoner.booking_of(after)
             held = reckoner.held
-        bucket = _WHERE[place]
-        found: Counter[str] = Counter()
-        for key, value in held.items():
-            if key.bucket == bucket and value > 0:
-                found[key.unit] += value
-        return dict(found)
+        dispensed = (
+            ItemsMoved(count, source, target, origin=unit) for unit, count in _at(held, source).items()
+        )
+        inserted = (
+            ItemsMoved(count, source, target, item=key.item or None, level=key.level)  # type: ignore[arg-type]
+            for key, count in held.items()
+            if key.unit == source and key.bucket == "count" and count > 0
+        )
+        return (*dispensed, *inserted)
 
     def begin_anew(self, unit: str, initial: ItemCounts) -> list[SetPosting]:
         """Set what a unit holds; nothing has left it or come into it since."""
@@ -162,17 +217,34 @@ class CashCounts:
                 postings.append(wanted)
         return postings
 
-    def booking_of(self, movement: CashMovement) -> Booking:
-        """What to post for a movement, as the device reported it; nothing is written."""
-        return _Reckoner(self._ledger.counters(), self._units).booking_of(movement)
+    def booking_of(self, movement: CashMovement, *, deposits: bool = False) -> Booking:
+        """What to post for a movement, as the device reported it; nothing is written.
+
+        Args:
+            deposits: whether it is one of a cash-in: what a customer inserted is deposited by it.
+        """
+        return _Reckoner(self._ledger.counters(), self._units, deposits).booking_of(movement)
+
+
+def _at(counters: Mapping[CounterKey, int], place: str) -> dict[str, int]:
+    """Items at a place, by unit of origin."""
+    bucket = _WHERE[place]
+    found: Counter[str] = Counter()
+    for key, value in counters.items():
+        if key.bucket == bucket and value > 0:
+            found[key.unit] += value
+    return dict(found)
 
 
 class _Reckoner:
     """Works out the postings of one movement on a copy of the counters, so that later items of the movement
     find what earlier ones have left."""
 
-    def __init__(self, counters: Mapping[CounterKey, int], units: Mapping[str, CashUnit]) -> None:
+    def __init__(
+        self, counters: Mapping[CounterKey, int], units: Mapping[str, CashUnit], deposits: bool
+    ) -> None:
         self.held = Counter(counters)
+        self._deposits = deposits
         self._units = units
         self._posted: Counter[CounterKey] = Counter()
         self._booking = Booking()
@@ -201,15 +273,52 @@ class _Reckoner:
         if self._unit(items.source):
             drawn = self._draw(items.source, "count", items)
         elif origin is None:
-            # Found at a place that no unit's books account for: there is nothing to take it from.
-            drawn = {
-                (items.item or "", items.level or ("fit" if items.item else "unrecognized")): items.count
-            }
+            self._move_inserted(items)
+            return
         else:
             # What was in a customer's reach stays `presented` for good, even when it comes back.
             drawn = self._draw(origin, _WHERE[items.source], items, keep=items.source in _WITHIN_REACH)
         for (item, level), count in drawn.items():
             self._arrive(items, origin, item, level, count)
+
+    def _move_inserted(self, items: ItemsMoved) -> None:
+        """Move items that no unit's books account for: a customer has inserted them, or they are found."""
+        kind, source = kind_of(items), items.source
+        if self._deposits and source in _WITHIN_REACH:
+            known, found = {kind: items.count}, 0
+            self._post(CUSTOMER, "inserted", *kind, items.count)
+        elif source in _WITHIN_REACH:
+            known, found = self._take(CUSTOMER, "returned", items)
+        else:
+            known, found = self._take(source, "count", items)
+            if self._deposits and found:
+                # More than the books had: it must have been inserted, or the law no longer holds.
+                self._post(CUSTOMER, "inserted", *kind, found)
+                known[kind] = known.get(kind, 0) + found
+                found = 0
+        for (item, level), count in known.items():
+            self._arrive_inserted(items, item, level, count)
+        if found:
+            self._arrive(items, None, *kind, found)
+
+    def _arrive_inserted(self, items: ItemsMoved, item: str, level: str, count: int) -> None:
+        target = items.target
+        if target in _WITHIN_REACH:
+            self._post(CUSTOMER, "returned", item, level, count)
+            return
+        self._post(target, "count", item, level, count)
+        if not self._unit(target):
+            return
+        self._post(CUSTOMER, "accepted", item, level, count)
+        retracted = not self._deposits or items.accessible
+        if retracted:
+            self._booking.into.add(target)
+        self._take_in(target, "retracted" if retracted else "deposited", item, level, count)
+
+    def _take_in(self, unit: str, bucket: str, item: str, level: str, count: int) -> None:
+        self._post(unit, f"in.{bucket}", item, level, count)
+        arrived = self._booking.taken_in[unit].setdefault(bucket, {})
+        arrived[item, level] = arrived.get((item, level), 0) + count
 
     def _arrive(self, items: ItemsMoved, origin: str | None, item: str, level: str, count: int) -> None:
         source, target = items.source, items.target
@@ -236,20 +345,35 @@ class _Reckoner:
             if origin == target:
                 return  # it is back where it came from, as if it had never left
             self._post(origin, f"out.{left}", item, level, count)
-        self._post(target, f"in.{bucket}", item, level, count)
-        arrived = self._booking.taken_in[target].setdefault(bucket, {})
-        arrived[item, level] = arrived.get((item, level), 0) + count
+        self._take_in(target, bucket, item, level, count)
 
     def _draw(self, unit: str, bucket: str, items: ItemsMoved, *, keep: bool = False) -> ItemCounts:
-        """Take items from a bucket: those named, else whatever it holds."""
+        """Take items from a bucket of a unit, which must have had what its books do not have."""
+        drawn, wanted = self._take(unit, bucket, items, keep=keep)
+        if wanted:
+            unknown = self._usual(unit, items)
+            drawn[unknown] = drawn.get(unknown, 0) + wanted
+            self._booking.inaccurate.add(unit)
+            # More than the books had: it must have been there from the start, or the law no longer holds.
+            if not keep:
+                self._post(unit, "initial", *unknown, wanted)
+        return drawn
+
+    def _take(
+        self, unit: str, bucket: str, items: ItemsMoved, *, keep: bool = False
+    ) -> tuple[ItemCounts, int]:
+        """Take items from a bucket: those named, else whatever it holds; and how many it lacks."""
         drawn: ItemCounts = {}
         wanted = items.count
         # Known items before unrecognized ones, in a fixed order: the same movement is always booked alike.
-        stock = [
-            (key, held)
-            for key, held in sorted(self.held.items(), key=lambda entry: (entry[0].item == "", entry[0]))
-            if key.unit == unit and key.bucket == bucket and held > 0
-        ]
+        stock = sorted(
+            (
+                (key, held)
+                for key, held in self.held.items()
+                if key.unit == unit and key.bucket == bucket and held > 0
+            ),
+            key=lambda entry: (entry[0].item == "", entry[0]),
+        )
         # First items that are just what was named, then whatever else is there: the device knows how many
         # it moved better than what they were.
         for exact in (True, False):
@@ -261,14 +385,7 @@ class _Reckoner:
                     wanted -= take
                     if not keep:
                         self._post(*key, -take)
-        if wanted:
-            unknown = self._usual(unit, items)
-            drawn[unknown] = drawn.get(unknown, 0) + wanted
-            self._booking.inaccurate.add(unit)
-            # More than the books had: it must have been there from the start, or the law no longer holds.
-            if not keep:
-                self._post(unit, "initial", *unknown, wanted)
-        return drawn
+        return drawn, wanted
 
     @staticmethod
     def _named(items: ItemsMoved, key: CounterKey) -> bool:

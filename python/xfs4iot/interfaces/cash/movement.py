@@ -27,7 +27,7 @@ concerned say that their counts are not known, the present status is unknown, an
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -49,7 +49,10 @@ from xfs4iot.server.command import Command
 from xfs4iot.server.operations import WrongResult
 from xfs4iot.server.results import require_defined
 
-__all__ = ["CashMovements", "Consequence"]
+__all__ = ["DEPOSITS", "CashMovements", "Consequence"]
+
+DEPOSITS = frozenset({"cashIn", "cashInEnd", "cashInRollback", "preparePresent", "presentMedia"})
+"""Kinds of movements of what a customer has inserted: stored by them, it is deposited."""
 
 _Movement = TypeVar("_Movement", bound=CashMovement)
 
@@ -66,11 +69,14 @@ class _Events(Generic[SentEvent]):
     """What the device is given: the command's events and the movement's number."""
 
     def __init__(
-        self, command: Command[SentEvent], operation: int, held: Callable[[str], Mapping[str, int]]
+        self,
+        command: Command[SentEvent],
+        operation: int,
+        everything: Callable[[str, str], tuple[ItemsMoved, ...]],
     ) -> None:
         self._command = command
         self.operation = operation
-        self._held = held
+        self._everything = everything
 
     @property
     def cancel_requested(self) -> bool:
@@ -80,9 +86,7 @@ class _Events(Generic[SentEvent]):
         self._command.send(event)
 
     def everything(self, source: str, target: str) -> tuple[ItemsMoved, ...]:
-        return tuple(
-            ItemsMoved(count, source, target, origin=unit) for unit, count in self._held(source).items()
-        )
+        return self._everything(source, target)
 
 
 class CashMovements:
@@ -90,20 +94,27 @@ class CashMovements:
 
     Attributes:
         consequences: what changes with a movement, by its kind.
-        places: shows what lies where, for a dispenser.
+        places: shows what lies where.
     """
 
     def __init__(self, cash: CashUnits) -> None:
         self.cash = cash
         self.storage = storage = cash.storage
-        self.consequences: dict[str, Consequence] = {}
+        self.consequences: defaultdict[str, list[Consequence]] = defaultdict(list)
         self.places: Places | None = None
         self._held: dict[int, CashMovement] = {}
         self._followed: dict[tuple[int, bool], tuple[dict[str, bytes], bool]] = {}
         """What follows from movements that are not booked yet: documents, and whether units changed."""
         self._lock = trio.Lock()
         self._retrying = False
+        self._at_work: int | None = None
         storage.settled = self._all_settled
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether there is a movement of which nobody knows yet what it has moved."""
+        intents = self.storage.service.ledger.open_intents()
+        return any(intent.id != self._at_work for intent in intents if _is_cash(intent))
 
     @asynccontextmanager
     async def _all_settled(self) -> AsyncIterator[None]:
@@ -143,6 +154,7 @@ class CashMovements:
         believe: Callable[[_Movement], None] | None = None,
         clears: Callable[[_Movement], Iterable[str]] | None = None,
         detail: Mapping[str, Any] | None = None,
+        limit: float | None = None,
     ) -> tuple[_Movement, Booking]:
         """Carry out one movement.
 
@@ -156,6 +168,7 @@ class CashMovements:
             believe: raises `exact.Mismatch` if the device cannot have done that when it was asked for this.
             clears: the places that are empty after a success, whatever the device says of them.
             detail: what is needed to settle it after a crash.
+            limit: seconds that the device may take, if not the service's own limit.
 
         Returns:
             What has moved and how it was booked. A failure in it is not raised: the caller
@@ -183,6 +196,7 @@ class CashMovements:
                     believe,
                     clears,
                     detail or {},
+                    limit,
                 )
         return moved
 
@@ -197,15 +211,18 @@ class CashMovements:
         believe: Callable[[_Movement], None] | None,
         clears: Callable[[_Movement], Iterable[str]] | None,
         detail: Mapping[str, Any],
+        limit: float | None,
     ) -> tuple[_Movement, Booking]:
         storage = self.storage
         service = storage.service
-        plan = self.cash.counts.booking_of(CashMovement(moved=tuple(planned)))
+        deposits = kind in DEPOSITS
+        plan = self.cash.counts.booking_of(CashMovement(moved=tuple(planned)), deposits=deposits)
+        kept = self.cash.kept
         places = ("stacker", "transport", *(("output",) if kind in ("retract", "reset") else ()))
         # Items outside the units stay on the books of the unit they came from, so those units are concerned
         # as well, even where nothing is planned for them.
         outside = {unit for place in places for unit in self.cash.counts.at(place)}
-        concerned = sorted({posting.unit for posting in plan.postings} | units | outside)
+        concerned = sorted(({posting.unit for posting in plan.postings} | units | outside) & kept.keys())
         intent = await service.ledger.begin(
             kind,
             command=command.name,
@@ -215,6 +232,7 @@ class CashMovements:
             detail={**detail, "units": concerned},
         )
         storage.unsettled = frozenset(concerned)
+        self._at_work = intent.id
 
         def possible(result: _Movement) -> None:
             require_possible(self.cash, result)
@@ -223,11 +241,17 @@ class CashMovements:
                 believe(result)
 
         try:
-            result = await storage.ask(
-                operation, *arguments, _Events(command, intent.id, self._at), moving=True, believe=possible
+            result = await service.operations.ask(
+                operation,
+                *arguments,
+                _Events(command, intent.id, self._everything),
+                moving=True,
+                limit=limit,
+                believe=possible,
             )
         # It may have moved something: what, is found out at once. If that fails the intent stays open.
         except errors.HardwareError:
+            self._at_work = None
             try:
                 await self._settle()
             except errors.XfsError as fault:
@@ -238,15 +262,17 @@ class CashMovements:
             # Any other error means that nothing has moved. Held until it is written: if the ledger fails,
             # `_settle` closes the intent with it and need not ask the device.
             self._held[intent.id] = CashMovement(failure=refused)
+            self._at_work = None
             await self._once_written(command, service.ledger.book(intent, (), outcome="failed"))
             del self._held[intent.id]
             storage.unsettled = frozenset()
             raise
         whole = result
         if clears is not None and result.failure is None:
-            whole = self._cleared(command, result, tuple(clears(result)))
+            whole = self._cleared(command, result, tuple(clears(result)), deposits)
         # Held before it is written: if the ledger fails, this is all there is of what the device said.
         self._held[intent.id] = whole
+        self._at_work = None
         booking = await self._once_written(command, self._close(intent, whole))
         del self._held[intent.id]
         storage.unsettled = frozenset()
@@ -258,21 +284,27 @@ class CashMovements:
             )
         return result, booking
 
-    def _at(self, place: str) -> Mapping[str, int]:
-        """Items at a place, by the unit that they came from."""
-        return self.cash.counts.at(place) if self.places is None else self.places.held(place)
+    def _everything(self, source: str, target: str) -> tuple[ItemsMoved, ...]:
+        """All that is at a place, moved to another."""
+        if self.places is not None and source == "output":
+            return self.places.at_output(target)
+        return self.cash.counts.everything(source, target)
 
-    def _cleared(self, command: Command, result: _Movement, clears: tuple[str, ...]) -> _Movement:
+    def _cleared(
+        self, command: Command, result: _Movement, clears: tuple[str, ...], deposits: bool
+    ) -> _Movement:
         """The result, with what the books have at places that are empty now and the device leaves out."""
         storage = self.storage
         lost = tuple(
-            ItemsMoved(count, place, "unknown", origin=unit)
+            items
             for place in clears
-            for unit, count in self.cash.counts.at(place, after=result).items()
+            for items in self.cash.counts.everything(place, "unknown", result, deposits=deposits)
         )
         if not lost:
             return result
-        told = ", ".join(f"{items.count} of {items.origin} on the {items.source}" for items in lost)
+        told = ", ".join(
+            f"{items.count} of {items.origin or 'a customer'} on the {items.source}" for items in lost
+        )
         storage.service.log.error(
             "%s succeeded and says nothing of items that should have been there: %s; their place is "
             "unknown now and their units are inaccurate: look for them",
@@ -358,7 +390,9 @@ class CashMovements:
     ) -> Booking:
         """Work out what follows from a movement, and book all of it in one transaction."""
         storage = self.storage
-        booking = self.cash.counts.booking_of(result if result is not None else CashMovement())
+        booking = self.cash.counts.booking_of(
+            result if result is not None else CashMovement(), deposits=intent.kind in DEPOSITS
+        )
         inaccurate = booking.inaccurate
         if moved_unknown:
             inaccurate = inaccurate | _units(intent)
@@ -371,13 +405,14 @@ class CashMovements:
         if isinstance(result, Tested):
             fed_nothing = {name for name, why in result.failed.items() if why == "empty"}
             empty |= {name for name in fed_nothing if self.cash.counts.total(name)}
-        consequence = self.consequences.get(intent.kind)
         told = None if moved_unknown else result
         if (intent.id, moved_unknown) not in self._followed:
             # Once: it changes what is known of tellers, tokens and units, and a booking that the ledger
             # could not take is tried again.
             learnt = self.cash.learn(empty, () if result is None else result.moved)
-            followed = consequence(intent.detail, told, booking) if consequence is not None else {}
+            followed: dict[str, bytes] = {}
+            for consequence in self.consequences.get(intent.kind, ()):
+                followed |= consequence(intent.detail, told, booking)
             self._followed[intent.id, moved_unknown] = followed, learnt
         documents, learnt = self._followed[intent.id, moved_unknown]
         outcome = (
@@ -400,7 +435,7 @@ class CashMovements:
         for unknown in (True, False):
             self._followed.pop((intent.id, unknown), None)
         if self.places is not None:
-            self.places.followed(intent.kind, intent.detail, told)
+            self.places.followed(intent.kind, intent.detail, told, booking)
         return booking
 
     async def _settle(self) -> None:
@@ -415,8 +450,8 @@ class CashMovements:
         # moved is not interrupted while it answers.
         with trio.CancelScope(shield=True):
             for intent in storage.service.ledger.open_intents():
-                if intent.kind.startswith(("card", "media")):
-                    continue  # not cash: settled with its own, by asking where it is
+                if not _is_cash(intent):
+                    continue
                 storage.unsettled = storage.unsettled | _units(intent)
                 result, known = await self._recalled(intent)
                 try:
@@ -452,6 +487,8 @@ class CashMovements:
                 counted = await storage.ask(
                     devices.Storage.unit_counts, believe=partial(require_counts_possible, self.cash)
                 )
+                # What a unit has more came from where the customer's items were.
+                source = {"cashIn": "customer", "cashInEnd": "stacker"}.get(intent.kind, "unknown")
                 # Counts alone say how many are missing, not where they went: to `unknown`, and the units are
                 # inaccurate. The movement is closed all the same, for nothing more will ever be known of it.
                 gone = []
@@ -460,7 +497,7 @@ class CashMovements:
                     if missing > 0:
                         gone.append(ItemsMoved(missing, unit, "unknown", origin=unit))
                     elif missing < 0:
-                        gone.append(ItemsMoved(-missing, "unknown", unit))
+                        gone.append(ItemsMoved(-missing, source, unit))
                 return CashMovement(moved=tuple(gone)), False
         return None, False
 
@@ -476,6 +513,11 @@ class CashMovements:
                     planned[posting.unit] += posting.delta
             # As if it had failed: an interrupted dispense may have brought less than planned, never more.
             dispensed_as_asked(planned)(dataclasses.replace(recalled, failure=errors.HardwareError()))
+
+
+def _is_cash(intent: Intent) -> bool:
+    """Whether it is a movement of cash; all others are settled by their own interfaces."""
+    return not intent.kind.startswith(("card", "media"))
 
 
 def _units(intent: Intent) -> set[str]:

@@ -19,7 +19,9 @@ from typing import Any
 import trio
 
 from xfs4iot import devices
-from xfs4iot.devices import CashMovement, implements
+from xfs4iot.devices import CashMovement, ItemsMoved, implements
+from xfs4iot.interfaces.cash.counts import CUSTOMER, Booking, origin_of
+from xfs4iot.interfaces.cash.positions import entries_of, sides
 from xfs4iot.interfaces.cash.units import CashUnits
 from xfs4iot.protocol import observed
 from xfs4iot.protocol.message import Payload
@@ -29,60 +31,89 @@ __all__ = ["Places"]
 
 
 class Places:
-    """The places of one dispenser outside its units."""
+    """The places of one device outside its units."""
 
-    def __init__(self, cash: CashUnits, device: devices.CashDispenser) -> None:
+    def __init__(self, cash: CashUnits, device: devices.CashManagement) -> None:
         self._cash = cash
         self._device = device
         self._output: Counter[str] = Counter()
-        self._known = {"stacker": True, "transport": True, "output": False}
+        self._inserted: Counter[tuple[str, str]] = Counter()
+        """At the output, of what a customer had inserted: by item and level."""
+        self._known = {"stacker": True, "transport": True, "output": False, "input": False}
         self._waiting: trio.CancelScope | None = None
 
     def start(self) -> None:
         """Show what is known before anything moves."""
         self._show(None)
 
-    def held(self, place: str) -> dict[str, int]:
-        """Items at a place, by the unit that they came from."""
-        # The unary plus leaves out units with nothing there any more.
-        return dict(+self._output) if place == "output" else self._cash.counts.at(place)
+    def at_output(self, target: str) -> tuple[ItemsMoved, ...]:
+        """All that is at the output, moved to `target`."""
+        # The unary plus leaves out what is not there any more.
+        dispensed = (
+            ItemsMoved(count, "output", target, origin=unit) for unit, count in (+self._output).items()
+        )
+        inserted = (
+            ItemsMoved(count, "output", target, item=item or None, level=level)  # type: ignore[arg-type]
+            for (item, level), count in (+self._inserted).items()
+        )
+        return (*dispensed, *inserted)
 
-    def followed(self, kind: str, detail: Mapping[str, Any], result: CashMovement | None) -> None:
+    def followed(
+        self, kind: str, detail: Mapping[str, Any], result: CashMovement | None, booking: Booking
+    ) -> None:
         """Follow a movement that is booked; its result is None if nobody knows what it did."""
         position = detail.get("position")
         if result is None:
             self._known = dict.fromkeys(self._known, False)
             self._output.clear()
+            self._inserted.clear()
         else:
-            before = self._output.total()
+            before = self._at_output()
             for items in result.moved:
-                origin = items.origin or items.source
-                if items.source == "output":
+                origin = origin_of(items)
+                if items.source == "output" and origin is not None:
                     self._output[origin] -= min(items.count, self._output[origin])
-                if items.target == "output":
+                if items.target == "output" and origin is not None:
                     self._output[origin] += items.count
+            self._follow_inserted(result, booking)
             if kind in ("retract", "reset") and result.failure is None:
                 self._known = dict.fromkeys(self._known, True)
-            if self._output.total() > before:
+            if kind == "cashIn":
+                self._known["input"] = result.failure is None
+            if self._at_output() > before:
                 self._known["output"] = True
                 self._presented(position)
         # Nothing is left there to be taken: a wait would end with the next bunch, or never.
-        if not self._output.total() and self._waiting is not None:
+        if not self._at_output() and self._waiting is not None:
             self._waiting.cancel()
         self._show(position)
 
+    def _follow_inserted(self, result: CashMovement, booking: Booking) -> None:
+        """What was returned is at the output, unless the device says that it was taken at once."""
+        to_output = any(items.target == "output" for items in result.moved)
+        for posting in booking.postings:
+            if posting.unit == CUSTOMER and posting.bucket == "returned" and (to_output or posting.delta < 0):
+                kind = posting.item, posting.level
+                self._inserted[kind] = max(self._inserted[kind] + posting.delta, 0)
+
+    def _at_output(self) -> int:
+        return self._output.total() + self._inserted.total()
+
     def observe(self, event: Payload) -> None:
-        """Take notice that a customer has taken what was at an output."""
+        """Take notice that a customer has taken what was at an output, or inserted something."""
         if isinstance(event, messages.ItemsTakenEvent):
             self._output.clear()
+            self._inserted.clear()
             self._known["output"] = True
             self._show(event.position)
+        elif isinstance(event, messages.ItemsInsertedEvent) and event.position is not None:
+            for one in entries_of(self._device, event.position):
+                observed.keep(one, "position_status", "notEmpty")
 
     def shutter(self, position: str, state: str) -> None:
         """Show a shutter that was moved by command."""
-        for one in self._device.status.cash_dispenser.positions or []:
-            if one.position == position:
-                observed.keep(one, "shutter", state)
+        for one in entries_of(self._device, position):
+            observed.keep(one, "shutter", state)
 
     def _presented(self, position: str | None) -> None:
         """Let the device wait until what is at the output is taken."""
@@ -112,20 +143,48 @@ class Places:
 
     def _show(self, position: str | None) -> None:
         """Set what the device has not set itself."""
-        status = self._device.status.cash_dispenser
         told = {place: self._told(place) for place in self._known}
-        if self._device.intermediate_stacker:
-            observed.keep(status, "intermediate_stacker", told["stacker"])
-        senses = self._device.capabilities.cash_dispenser.items_taken_sensor
-        for one in status.positions or []:
-            observed.keep(one, "transport_status", told["transport"])
-            if position in (None, one.position):
-                at = "unknown" if told["output"] == "notEmpty" and not senses else told["output"]
-                observed.keep(one, "position_status", at)
-                if one.shutter is not None and told["output"] != "unknown":
-                    observed.keep(one, "shutter", "open" if told["output"] == "notEmpty" else "closed")
+        stacked = sum(self._cash.counts.at("stacker").values())
+        inserted = sum(self._cash.counts.inserted_at("stacker").values())
+        dispenser, acceptor = self._device.status.cash_dispenser, self._device.status.cash_acceptor
+        if dispenser is not None and dispenser.intermediate_stacker is not None:
+            observed.keep(dispenser, "intermediate_stacker", told["stacker"])
+        if acceptor is not None and acceptor.intermediate_stacker is not None:
+            capacity = getattr(self._device, "stacker_capacity", 0)
+            full = self._known["stacker"] and 0 < capacity <= stacked + inserted
+            observed.keep(acceptor, "intermediate_stacker", "full" if full else told["stacker"])
+            had_access = "customerAccess" if inserted else "noCustomerAccess"
+            state = {"empty": "noItems", "notEmpty": had_access, "unknown": "accessUnknown"}
+            observed.keep(acceptor, "stacker_items", state[told["stacker"]])
+        for side in sides(self._device.status):
+            for one in side.positions or ():
+                if (one.position or "").startswith("in"):
+                    observed.keep(one, "position_status", told["input"])
+                else:
+                    self._show_output(one, position, told)
+
+    def _show_output(self, one: Any, position: str | None, told: Mapping[str, str]) -> None:
+        transport = told["transport"]
+        if transport == "notEmpty" and self._cash.counts.inserted_at("transport"):
+            transport = "notEmptyCustomer"
+        observed.keep(one, "transport_status", transport)
+        if position in (None, one.position):
+            at = "unknown" if told["output"] == "notEmpty" and not self._senses_taking() else told["output"]
+            observed.keep(one, "position_status", at)
+            if one.shutter is not None and told["output"] != "unknown":
+                observed.keep(one, "shutter", "open" if told["output"] == "notEmpty" else "closed")
+
+    def _senses_taking(self) -> bool:
+        return any(side.items_taken_sensor for side in sides(self._device.capabilities))
 
     def _told(self, place: str) -> str:
         if not self._known[place]:
             return "unknown"
-        return "notEmpty" if any(self.held(place).values()) else "empty"
+        return "notEmpty" if self._held(place) else "empty"
+
+    def _held(self, place: str) -> int:
+        if place == "input":
+            return 0
+        if place == "output":
+            return self._at_output()
+        return self._cash.counts.total(place) + sum(self._cash.counts.at(place).values())

@@ -1,29 +1,63 @@
-"""Where items are and go: output positions, destinations, and what lies in the way."""
+"""Where items are and go: positions, destinations, and what lies in the way.
+
+A dispenser and an acceptor each report their positions in a status of their own. A recycler is both, and its
+output positions are the same things in either.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from xfs4iot.devices import CashUnitError, Destination
 from xfs4iot.interfaces.cash.units import CashUnits
 from xfs4iot.protocol import errors
+from xfs4iot.protocol.flags import chosen
 from xfs4iot.protocol.messages import cash_management as messages
 
 __all__ = [
+    "DEFAULT_INPUT",
     "DEFAULT_OUTPUT",
     "destination",
+    "entries_of",
+    "input_position",
     "output_position",
+    "position_of_either_side",
     "require_closed_shutter",
     "require_free_way",
     "require_items",
     "require_items_inside",
     "require_room",
+    "retract_areas",
+    "sides",
     "status_of",
 ]
 
-DEFAULT_OUTPUT = "outDefault"
+DEFAULT_INPUT, DEFAULT_OUTPUT = "inDefault", "outDefault"
 _TAKES_ITEMS_IN = frozenset({"cashIn", "replenishment", "cashInRetract", "cashOutRetract", "reject"})
 _AREAS = ("retract", "transport", "stacker", "reject", "itemCassette", "cashIn")
+
+
+def sides(whole: Any) -> list[Any]:
+    """The parts of a device's status, or of its capabilities, that have positions: dispenser and acceptor."""
+    return [part for part in (whole.cash_dispenser, whole.cash_acceptor) if part is not None]
+
+
+def _reported(device: Any) -> Iterator[Any]:
+    """The live status of every position, on both sides."""
+    for side in sides(device.status):
+        yield from side.positions or ()
+
+
+def _declared(device: Any, prefix: str) -> set[str]:
+    """The positions in the capabilities, outputs (`out`) or inputs (`in`)."""
+    found: set[str] = set()
+    for side in sides(device.capabilities):
+        if isinstance(side.positions, list):
+            found |= {one.position for one in side.positions if one.position is not None}
+        else:
+            found |= {f"out{name.capitalize()}" for name in chosen(side.positions)}
+    return {name for name in found if name.startswith(prefix)}
 
 
 def output_position(device: Any, position: str | None) -> Any:
@@ -34,43 +68,76 @@ def output_position(device: Any, position: str | None) -> Any:
     """
     wanted = position or DEFAULT_OUTPUT
     if wanted.startswith("in"):
+        raise errors.CommandError("unsupportedPosition", f"{wanted} is not an output position")
+    return _position(device, wanted, DEFAULT_OUTPUT)
+
+
+def input_position(device: Any, position: str | None) -> Any:
+    """The input position meant, likewise.
+
+    Raises:
+        CommandError: `unsupportedPosition`.
+    """
+    return _position(device, position or DEFAULT_INPUT, DEFAULT_INPUT)
+
+
+def position_of_either_side(device: Any, position: str | None) -> Any:
+    """The position meant; if none is named, the default output, or the default input of a mere acceptor.
+
+    Raises:
+        CommandError: `unsupportedPosition`.
+    """
+    default = DEFAULT_OUTPUT if device.status.cash_dispenser is not None else DEFAULT_INPUT
+    wanted = position or default
+    if wanted.startswith("in") and device.status.cash_acceptor is None:
         raise errors.CommandError(
             "unsupportedPosition", f"a dispenser has no input position such as {wanted}"
         )
-    status = device.status.cash_dispenser
-    reported = [one.position for one in (status.positions if status is not None else None) or []]
+    return input_position(device, wanted) if wanted.startswith("in") else output_position(device, wanted)
+
+
+def _position(device: Any, wanted: str, default: str) -> str:
+    prefix = default.removesuffix("Default")
+    reported = [one.position for one in _reported(device) if one.position and one.position.startswith(prefix)]
     if wanted in reported:
         return wanted
-    if wanted == DEFAULT_OUTPUT:
+    if wanted == default:
         return reported[0] if reported else wanted
-    capabilities = device.capabilities.cash_dispenser
-    positions = capabilities.positions if capabilities is not None else None
-    if positions is None or not getattr(positions, wanted.removeprefix("out").lower(), None):
+    if wanted not in _declared(device, prefix):
         raise errors.CommandError(
             "unsupportedPosition", f"the device has no position {wanted}; see Common.Capabilities"
         )
-    return DEFAULT_OUTPUT if DEFAULT_OUTPUT in reported else wanted
+    return default if default in reported else wanted
+
+
+def entries_of(device: Any, position: str) -> list[Any]:
+    """The live status of a position, on each side that reports it."""
+    return [entry for entry in _reported(device) if entry.position == position]
 
 
 def status_of(device: Any, position: str) -> Any:
-    """The live status of an output position; None if the device reports none."""
-    status = device.status.cash_dispenser
-    for entry in (status.positions if status is not None else None) or []:
-        if entry.position == position:
-            return entry
-    return None
+    """The live status of a position; None if the device reports none."""
+    return next(iter(entries_of(device, position)), None)
 
 
 def _occupied(device: Any, position: str | None) -> dict[str, Any]:
     """Whether items are inside and, at a position, outside: places with what the device says of them."""
-    status = device.status.cash_dispenser
     at = status_of(device, position) if position is not None else None
-    all_positions = (status.positions if status is not None else None) or []
     places: dict[str, Any] = {} if position is None else {f"at {position}": at and at.position_status}
-    for one in [at] if at is not None else all_positions:
+    for one in [at] if at is not None else _outputs(device):
         places[f"on the transport of {one.position}"] = one.transport_status
-    places["on the stacker"] = status.intermediate_stacker if status is not None else None
+    # The worst that any side says: both mean the same stacker.
+    places["on the stacker"] = _worst(side.intermediate_stacker for side in sides(device.status))
     return {place: state for place, state in places.items() if state is not None}
+
+
+def _outputs(device: Any) -> Iterator[Any]:
+    return (one for one in _reported(device) if not (one.position or "").startswith("in"))
+
+
+def _worst(states: Iterable[str | None]) -> str | None:
+    told = [state for state in states if state is not None]
+    return next((state for state in told if state != "empty"), told[0] if told else None)
 
 
 def require_free_way(device: Any, position: str) -> None:
@@ -114,8 +181,7 @@ def require_room(device: Any, where: Destination) -> None:
     Raises:
         CommandError: `positionNotEmpty`.
     """
-    status = device.status.cash_dispenser
-    stacker = status.intermediate_stacker if status is not None else None
+    stacker = _worst(side.intermediate_stacker for side in sides(device.status))
     if where.target == "stacker" and stacker not in (None, "empty"):
         raise errors.CommandError("positionNotEmpty", "the stacker is not empty")
 
@@ -133,17 +199,9 @@ def require_closed_shutter(device: Any, position: str) -> None:
 
 def retract_areas(device: Any) -> set[str]:
     """The areas that the device can retract to, as on the wire."""
-    capabilities = device.capabilities.cash_dispenser
-    areas = capabilities.retract_areas if capabilities is not None else None
-    names = {
-        "retract": "retract",
-        "transport": "transport",
-        "stacker": "stacker",
-        "reject": "reject",
-        "itemCassette": "item_cassette",
-        "cashIn": "cash_in",
-    }
-    return {area for area, name in names.items() if areas is not None and getattr(areas, name)}
+    names = {"billCassette": "itemCassette"}
+    found = {area for side in sides(device.capabilities) for area in chosen(side.retract_areas)}
+    return {names.get(area, area) for area in found}
 
 
 def destination(
