@@ -54,6 +54,7 @@ __all__ = [
     "CashReturned",
     "CashedIn",
     "DeviceLocks",
+    "SignatureCreated",
     "SignatureMatch",
     "StoreRequest",
     "UnitContent",
@@ -76,7 +77,6 @@ class CashInStartRequest:
         teller: at teller devices, who works there.
         total_items_limit: items that may be accepted in all; None: no limit.
         amount_limits: amounts that may be accepted in all, by currency; a currency without one has no limit.
-            If there are any, items of other currencies are refused.
     """
 
     input_position: str
@@ -124,8 +124,9 @@ class CashedIn(CashMovement):
     """What one `CashIn` has taken in, `moved` from the `customer` to the `stacker` or straight into units.
 
     Attributes:
-        refused: items that were inserted and not accepted, back with the customer or at an output; None:
-            one for each `InputRefuseEvent` that was sent. They are not in `moved`.
+        refused: items that were inserted and not accepted; None: one for each `InputRefuseEvent` that was
+            sent, or what has `moved` from the `customer` to the `output`. Refused items need not be in
+            `moved`; a device that senses when they are taken says so, for the service to wait for that.
     """
 
     refused: Count | None = None
@@ -169,6 +170,17 @@ class UnitsCounted(CashMovement):
     """
 
     counted: Mapping[Name, tuple[UnitContent, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignatureCreated(CashMovement):
+    """The signature of an item that came in and went back; `moved` has what did not come back, if anything.
+
+    Attributes:
+        signature: what was read; None after a failure.
+    """
+
+    signature: cash.Signature | None = None
 
 
 @dataclass(frozen=True)
@@ -320,7 +332,8 @@ class CashAcceptor(
             `bottom`; the first is the default. Refused items and those of a rollback come out at
             `output_positions`.
         cash_in_positions: what each position is for; follows from the two.
-        present_control: whether items are presented by the command that returns them; else by `PresentMedia`.
+        present_control: whether items are presented by the command that returns them; else by
+            `PresentMedia`. Follows from `present_media`.
         shutter: whether an application can move a shutter; follows from `open_shutter`.
         items_inserted_sensor: whether it senses that items are inserted; follows from `wait_inserted`. A
             device that sends `ItemsInsertedEvent` by itself says True.
@@ -338,7 +351,7 @@ class CashAcceptor(
     stacker_capacity: Annotated[int, Meta(ge=0)] = 0
     input_positions: tuple[str, ...] = ("front",)
     cash_in_positions: tuple[messages.PosCaps, ...] = derived(_position_capabilities)
-    present_control: bool = True
+    present_control: bool = derived(lambda device: not implements(device, "present_media"))
     shutter: bool = follows_from("open_shutter")
     items_inserted_sensor: bool = follows_from("wait_inserted")
     cash_in_limit: frozenset[Literal["byTotalItems", "byAmount"]] = frozenset()
@@ -424,12 +437,11 @@ class CashAcceptor(
         raise NotImplementedError
 
     @operation
-    async def create_signature(self, events: CashEvents[CreateSignatureEvents]) -> cash.Signature:
+    async def create_signature(self, events: CashEvents[CreateSignatureEvents]) -> SignatureCreated:
         """`CashAcceptor.CreateSignature`: take one item in, read it, and give it back.
 
-        Raises:
-            CommandError: `tooManyItems`, `noItems`, `positionNotEmpty`, `shutterNotOpen`,
-                `shutterNotClosed`, `foreignItemsDetected`.
+        Failures: `tooManyItems`, `noItems`, `positionNotEmpty`, `shutterNotOpen`, `shutterNotClosed`,
+        `foreignItemsDetected`.
         """
         raise NotImplementedError
 

@@ -36,6 +36,7 @@ from xfs4iot.protocol.messages import cash_management as messages
 __all__ = [
     "CUSTOMER",
     "INSIDE",
+    "WITHIN_REACH",
     "Booking",
     "CashCounts",
     "ItemCounts",
@@ -59,7 +60,8 @@ _WHERE = {
     "customer": "out.presented",
     "unknown": "out.unknown",
 }
-_WITHIN_REACH = ("output", "customer")
+WITHIN_REACH = ("output", "customer")
+"""Where a customer reaches items."""
 CUSTOMER = "customer"
 """Where the books count what customers have inserted."""
 INSIDE = ("stacker", "transport")
@@ -183,6 +185,14 @@ class CashCounts:
                 found[posting.item, posting.level] += posting.delta
         return dict(+found)
 
+    def content_after(self, unit: str, movement: CashMovement) -> ItemCounts:
+        """What a unit holds after a movement that is not booked yet."""
+        found: Counter[tuple[str, str]] = Counter(self.items(unit))
+        for posting in self.booking_of(movement).postings:
+            if posting.unit == unit and posting.bucket == "count":
+                found[posting.item, posting.level] += posting.delta
+        return dict(+found)
+
     def everything(
         self, source: str, target: str, after: CashMovement | None = None, *, deposits: bool = False
     ) -> tuple[ItemsMoved, ...]:
@@ -277,20 +287,21 @@ class _Reckoner:
             return
         else:
             # What was in a customer's reach stays `presented` for good, even when it comes back.
-            drawn = self._draw(origin, _WHERE[items.source], items, keep=items.source in _WITHIN_REACH)
+            drawn = self._draw(origin, _WHERE[items.source], items, keep=items.source in WITHIN_REACH)
         for (item, level), count in drawn.items():
             self._arrive(items, origin, item, level, count)
 
     def _move_inserted(self, items: ItemsMoved) -> None:
         """Move items that no unit's books account for: a customer has inserted them, or they are found."""
         kind, source = kind_of(items), items.source
-        if self._deposits and source in _WITHIN_REACH:
+        if self._deposits and source in WITHIN_REACH:
             known, found = {kind: items.count}, 0
             self._post(CUSTOMER, "inserted", *kind, items.count)
-        elif source in _WITHIN_REACH:
+        elif source in WITHIN_REACH:
             known, found = self._take(CUSTOMER, "returned", items)
         else:
-            known, found = self._take(source, "count", items)
+            # What nobody knows the place of is of many movements: only what was named can be this.
+            known, found = self._take(source, "count", items, only_named=source == "unknown")
             if self._deposits and found:
                 # More than the books had: it must have been inserted, or the law no longer holds.
                 self._post(CUSTOMER, "inserted", *kind, found)
@@ -303,7 +314,7 @@ class _Reckoner:
 
     def _arrive_inserted(self, items: ItemsMoved, item: str, level: str, count: int) -> None:
         target = items.target
-        if target in _WITHIN_REACH:
+        if target in WITHIN_REACH:
             self._post(CUSTOMER, "returned", item, level, count)
             return
         self._post(target, "count", item, level, count)
@@ -323,9 +334,9 @@ class _Reckoner:
     def _arrive(self, items: ItemsMoved, origin: str | None, item: str, level: str, count: int) -> None:
         source, target = items.source, items.target
         if not self._unit(target):
-            if origin is not None and (source not in _WITHIN_REACH or target not in _WITHIN_REACH):
+            if origin is not None and (source not in WITHIN_REACH or target not in WITHIN_REACH):
                 self._post(origin, _WHERE[target], item, level, count)
-                if source in _WITHIN_REACH:
+                if source in WITHIN_REACH:
                     # Back inside it counts as stacked or transport instead of presented. Presented more than
                     # the books had: the unit must have held more at first, or its law no longer holds.
                     known = min(count, max(self.held[CounterKey(origin, "out.presented", item, level)], 0))
@@ -334,14 +345,14 @@ class _Reckoner:
             return
         self._post(target, "count", item, level, count)
         rejects = "reject" in self._units[target].types if target in self._units else False
-        if source in _WITHIN_REACH or items.accessible:
+        if source in WITHIN_REACH or items.accessible:
             bucket, left = "retracted", "presented"
             self._booking.into.add(target)
         elif rejects and origin != target:
             bucket = left = "rejected"
         else:
             bucket = left = "distributed"
-        if origin is not None and source not in _WITHIN_REACH:
+        if origin is not None and source not in WITHIN_REACH:
             if origin == target:
                 return  # it is back where it came from, as if it had never left
             self._post(origin, f"out.{left}", item, level, count)
@@ -360,7 +371,7 @@ class _Reckoner:
         return drawn
 
     def _take(
-        self, unit: str, bucket: str, items: ItemsMoved, *, keep: bool = False
+        self, unit: str, bucket: str, items: ItemsMoved, *, keep: bool = False, only_named: bool = False
     ) -> tuple[ItemCounts, int]:
         """Take items from a bucket: those named, else whatever it holds; and how many it lacks."""
         drawn: ItemCounts = {}
@@ -376,7 +387,7 @@ class _Reckoner:
         )
         # First items that are just what was named, then whatever else is there: the device knows how many
         # it moved better than what they were.
-        for exact in (True, False):
+        for exact in (True,) if only_named else (True, False):
             for key, held in stock:
                 if exact is not self._named(items, key) or (key.item, key.level) in drawn:
                     continue

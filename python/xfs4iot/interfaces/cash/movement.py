@@ -51,7 +51,9 @@ from xfs4iot.server.results import require_defined
 
 __all__ = ["DEPOSITS", "CashMovements", "Consequence"]
 
-DEPOSITS = frozenset({"cashIn", "cashInEnd", "cashInRollback", "preparePresent", "presentMedia"})
+DEPOSITS = frozenset(
+    {"cashIn", "cashInEnd", "cashInRollback", "preparePresent", "presentMedia", "createSignature"}
+)
 """Kinds of movements of what a customer has inserted: stored by them, it is deposited."""
 
 _Movement = TypeVar("_Movement", bound=CashMovement)
@@ -66,7 +68,11 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 
 
 class _Events(Generic[SentEvent]):
-    """What the device is given: the command's events and the movement's number."""
+    """What the device is given: the command's events and the movement's number.
+
+    Attributes:
+        sent: how many events of each kind it has sent.
+    """
 
     def __init__(
         self,
@@ -77,12 +83,14 @@ class _Events(Generic[SentEvent]):
         self._command = command
         self.operation = operation
         self._everything = everything
+        self.sent: Counter[type] = Counter()
 
     @property
     def cancel_requested(self) -> bool:
         return self._command.cancel_requested
 
     def send(self, event: SentEvent) -> None:
+        self.sent[type(event)] += 1
         self._command.send(event)
 
     def everything(self, source: str, target: str) -> tuple[ItemsMoved, ...]:
@@ -155,6 +163,7 @@ class CashMovements:
         clears: Callable[[_Movement], Iterable[str]] | None = None,
         detail: Mapping[str, Any] | None = None,
         limit: float | None = None,
+        finish: Callable[[_Movement, Mapping[type, int]], _Movement] | None = None,
     ) -> tuple[_Movement, Booking]:
         """Carry out one movement.
 
@@ -169,6 +178,8 @@ class CashMovements:
             clears: the places that are empty after a success, whatever the device says of them.
             detail: what is needed to settle it after a crash.
             limit: seconds that the device may take, if not the service's own limit.
+            finish: adds to what the device says, before it is booked, what follows from the events that it
+                has sent.
 
         Returns:
             What has moved and how it was booked. A failure in it is not raised: the caller
@@ -197,6 +208,7 @@ class CashMovements:
                     clears,
                     detail or {},
                     limit,
+                    finish,
                 )
         return moved
 
@@ -212,6 +224,7 @@ class CashMovements:
         clears: Callable[[_Movement], Iterable[str]] | None,
         detail: Mapping[str, Any],
         limit: float | None,
+        finish: Callable[[_Movement, Mapping[type, int]], _Movement] | None,
     ) -> tuple[_Movement, Booking]:
         storage = self.storage
         service = storage.service
@@ -240,11 +253,12 @@ class CashMovements:
             if believe is not None:
                 believe(result)
 
+        events = _Events(command, intent.id, self._everything)
         try:
             result = await service.operations.ask(
                 operation,
                 *arguments,
-                _Events(command, intent.id, self._everything),
+                events,
                 moving=True,
                 limit=limit,
                 believe=possible,
@@ -267,6 +281,8 @@ class CashMovements:
             del self._held[intent.id]
             storage.unsettled = frozenset()
             raise
+        if finish is not None:
+            result = finish(result, events.sent)
         whole = result
         if clears is not None and result.failure is None:
             whole = self._cleared(command, result, tuple(clears(result)), deposits)

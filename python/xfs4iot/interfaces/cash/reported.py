@@ -14,22 +14,37 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
+from typing import Literal
 
-from xfs4iot.devices import CashMovement, Counted, ItemsMoved, Presented, Retracted, Tested
+from xfs4iot.devices import (
+    CashMovement,
+    CashReturned,
+    Counted,
+    ItemsMoved,
+    Presented,
+    Retracted,
+    Tested,
+    UnitsCounted,
+)
 from xfs4iot.devices.cash_management import PLACES
-from xfs4iot.interfaces.cash.counts import origin_of
+from xfs4iot.interfaces.cash.counts import WITHIN_REACH, ItemCounts, kind_of, origin_of
 from xfs4iot.interfaces.cash.units import CashUnits
 from xfs4iot.protocol.exact import Mismatch, shown
 
 __all__ = [
+    "accepted",
     "arrived",
     "calibrated_as_asked",
+    "content_as_possible",
     "counted_as_asked",
     "dispensed_as_asked",
     "presented_as_asked",
+    "refilled_as_asked",
     "rejected_as_asked",
     "require_counts_possible",
     "require_possible",
+    "returned_as_asked",
+    "taken_in_as_possible",
     "tested_as_asked",
 ]
 
@@ -73,6 +88,8 @@ def _require_places(items: ItemsMoved, units: Collection[str]) -> None:
 def _require_item(items: ItemsMoved, known: Collection[str]) -> None:
     if items.item is not None and (not _ITEM.fullmatch(items.item) or (known and items.item not in known)):
         raise Mismatch("the id of an item in the device's bank_notes", shown(items.item), "item")
+    if items.item is not None and items.level == "unrecognized":
+        raise Mismatch("None for what is not recognised", shown(items.item), "item")
 
 
 def _require_units(units: Collection[str], named: Collection[str], where: str) -> None:
@@ -91,6 +108,7 @@ def _require_room(cash: CashUnits, movement: CashMovement) -> None:
         unit = items.target if items.target in cash.kept else origin_of(items)
         if unit is not None:
             came[unit, items.target] += items.count
+    _require_room_on_stacker(cash, movement)
     for (unit, place), count in left.items():
         # What came to a place may leave it again within the same movement.
         most = _most_from(cash, unit, place, isinstance(movement, Counted)) + came[unit, place]
@@ -101,6 +119,26 @@ def _require_room(cash: CashUnits, movement: CashMovement) -> None:
         capacity = _capacity(cash, unit)
         if place == unit and capacity and count > capacity + left[unit, place]:
             raise Mismatch(f"at most {capacity} items into {place!r}", f"{count} in all", "moved")
+
+
+def _require_room_on_stacker(cash: CashUnits, movement: CashMovement) -> None:
+    """See that an acceptor's stacker can hold what came to it, and had what left it."""
+    capacity: int = getattr(cash.device, "stacker_capacity", 0)
+    if not capacity:
+        return
+    counts = cash.counts
+    held = counts.total("stacker") + sum(counts.at("stacker").values())
+    most = max(capacity, held)
+    for items in movement.moved:
+        if items.source == items.target:
+            continue
+        if items.source == "stacker":
+            # The books may have too little: the device may have had as much as there is room for.
+            held = max(held, min(items.count, most)) - items.count
+        if items.target == "stacker":
+            held += items.count
+        if not 0 <= held <= most:
+            raise Mismatch(f"at most {most} items on the stacker", f"{items.count} moved", "moved")
 
 
 def _most_from(cash: CashUnits, unit: str, place: str, counted: bool) -> int:
@@ -176,6 +214,92 @@ def presented_as_asked(result: Presented) -> None:
         raise Mismatch("True, or there must be a failure", shown(result.presented), "presented")
     if not any(items.count and items.target in ("output", "customer") for items in result.moved):
         raise Mismatch("what came to 'output', or there must be a failure", "without it", "moved")
+
+
+def taken_in_as_possible(most: int | None) -> Callable[[CashMovement], None]:
+    """A cash-in takes items in at all, and no more at once than the device says it can."""
+
+    def require(result: CashMovement) -> None:
+        came = sum(accepted(result).values())
+        if most is not None and came > most:
+            raise Mismatch(f"at most {most} items, its max_cash_in_items", str(came), "moved")
+
+    return require
+
+
+def accepted(movement: CashMovement) -> ItemCounts:
+    """Items that a customer has lost hold of, by item and level: inserted, and not given back at once."""
+    found: Counter[tuple[str, str]] = Counter()
+    for items in movement.moved:
+        found[kind_of(items)] += items.count * (
+            (items.source in WITHIN_REACH) - (items.target in WITHIN_REACH)
+        )
+    return dict(+found)
+
+
+def returned_as_asked(held: int) -> Callable[[CashReturned], None]:
+    """What is returned comes to the customer, or is still to be presented, or the device says why not.
+
+    Args:
+        held: items that there are to be returned.
+    """
+
+    def require(result: CashReturned) -> None:
+        if result.failure is not None or not held:
+            return
+        out = any(items.count and items.target in WITHIN_REACH for items in result.moved)
+        if result.presented is True and not out:
+            raise Mismatch("what came to 'output', or there must be a failure", "without it", "moved")
+        if result.presented is False and out:
+            raise Mismatch("True, as items came to 'output'", "False", "presented")
+
+    return require
+
+
+def refilled_as_asked(
+    wanted: Mapping[str, int | None], end: Literal["source", "target"]
+) -> Callable[[CashMovement], None]:
+    """A replenish or deplete moves as many items of each unit as asked, or says why not.
+
+    Args:
+        wanted: so many by unit; None for all that there are.
+        end: whether these units are where items come from or where they go.
+    """
+
+    def require(result: CashMovement) -> None:
+        moved: Counter[str] = Counter()
+        for items in result.moved:
+            moved[getattr(items, end)] += items.count
+        for unit, count in wanted.items():
+            if count is None:
+                continue
+            if moved[unit] > count or (end == "source" and moved[unit] < count and result.failure is None):
+                raise Mismatch(
+                    f"{count} items of {unit!r}, as asked, or there must be a failure",
+                    str(moved[unit]),
+                    "moved",
+                )
+
+    return require
+
+
+def content_as_possible(cash: CashUnits, units: Collection[str]) -> Callable[[UnitsCounted], None]:
+    """Counting finds in the units that were asked for what can be in them."""
+
+    def require(result: UnitsCounted) -> None:
+        _require_units(units, result.counted, "counted")
+        for unit, content in result.counted.items():
+            where = f"counted[{unit!r}]"
+            for one in content:
+                try:
+                    _require_item(
+                        ItemsMoved(one.count, unit, unit, item=one.item, level=one.level), cash.known_items
+                    )
+                except Mismatch as wrong:
+                    raise wrong.inside(where) from None
+            require_counts_possible(cash, {unit: sum(one.count for one in content)})
+
+    return require
 
 
 def rejected_as_asked(unit: str) -> Callable[[CashMovement], None]:

@@ -8,6 +8,7 @@ from decimal import Decimal
 import msgspec
 
 from xfs4iot.interfaces.cash.money import is_exact, is_possible
+from xfs4iot.interfaces.cash.positions import sides
 from xfs4iot.ledger import Document
 from xfs4iot.protocol import errors, wire
 from xfs4iot.protocol.messages import cash_management as messages
@@ -34,8 +35,9 @@ class Tellers:
     def present(self) -> bool:
         """Whether the device is one for tellers."""
         device = self._service.device
-        capabilities = device.capabilities.cash_dispenser if device is not None else None
-        return capabilities is not None and str(capabilities.type).startswith("teller")
+        return device is not None and any(
+            str(side.type).startswith("teller") for side in sides(device.capabilities)
+        )
 
     def require(self, teller: int | None, error_code: str) -> messages.TellerDetails:
         """The teller with this number.
@@ -128,13 +130,20 @@ class Tellers:
         self, teller: int, amounts: Mapping[str, Decimal], cash_box: Mapping[str, Decimal], coins: bool
     ) -> dict[str, bytes]:
         """The document to book when a teller has dispensed; their totals count it from now on."""
+        kind = "coins_dispensed" if coins else "items_dispensed"
+        return self._count(teller, {kind: amounts, "cash_box_dispensed": cash_box})
+
+    def received(self, teller: int, amounts: Mapping[str, Decimal], coins: bool) -> dict[str, bytes]:
+        """The document to book when a teller has taken in; their totals count it from now on."""
+        return self._count(teller, {"coins_received" if coins else "items_received": amounts})
+
+    def _count(self, teller: int, added: Mapping[str, Mapping[str, Decimal]]) -> dict[str, bytes]:
         one = self._tellers.get(teller)
         if one is None:
             return {}
         totals = dict(one.teller_totals or {})
-        kind = "coins_dispensed" if coins else "items_dispensed"
-        for name, added in ((kind, amounts), ("cash_box_dispensed", cash_box)):
-            for currency, amount in added.items():
+        for name, amounts in added.items():
+            for currency, amount in amounts.items():
                 before = totals.get(currency, messages.TellerTotals())
                 now = (getattr(before, name) or Decimal(0)) + amount
                 totals[currency] = msgspec.structs.replace(before, **{name: now})

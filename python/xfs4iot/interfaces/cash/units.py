@@ -267,6 +267,31 @@ class CashUnits(Kind[CashUnit, CashKept]):
             )
         return None
 
+    def accepting(self, *, recycling: bool = True) -> list[str]:
+        """Units that what a customer inserts can be stored in: for that, working, not locked, not full.
+
+        Args:
+            recycling: also those that are dispensed from.
+        """
+        return [
+            name
+            for name in self.names_of_type("cashIn")
+            if self.storage.hardware_status(name) == "ok"
+            and not self.configuration(name).app_lock_in
+            and self.replenishment_status(name) != "full"
+            and (recycling or "cashOut" not in self.configuration(name).types)
+        ]
+
+    def worth(self, items: Mapping[tuple[str, str], int]) -> dict[str, Decimal]:
+        """What items, by id and level, are worth, by currency; those whose value nobody knows left out."""
+        found: dict[str, Decimal] = {}
+        for (item, _), count in items.items():
+            note = self.bank_notes.get(item)
+            value = note.cash_item if note is not None else None
+            if value is not None and value.currency is not None and value.value is not None:
+                found[value.currency] = found.get(value.currency, Decimal(0)) + value.value * count
+        return found
+
     def learn(self, empty: Iterable[str], moved: Iterable[ItemsMoved]) -> bool:
         """Take notice of units that fed nothing, and of those that fed or took items; whether that is new."""
         before = {name: kept.found_empty for name, kept in self.kept.items()}
