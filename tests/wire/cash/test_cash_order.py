@@ -17,6 +17,7 @@ from secured_tokens import secured
 from vendors import Teller
 from xfs4iot import devices
 from xfs4iot.interfaces.cash.cash_dispenser import CashDispenser
+from xfs4iot.interfaces.cash.cash_in import CashInRecord
 from xfs4iot.interfaces.cash.cash_management import CashManagement
 from xfs4iot.interfaces.storage.storage import Storage
 from xfs4iot.protocol.messages import cash_dispenser, cash_management
@@ -105,7 +106,9 @@ async def bench(nursery: trio.Nursery) -> Bench:
 
 
 async def exchange(bench: Bench) -> None:
-    await bench.client.success("Storage.StartExchange")
+    """Even with a cash-in, which rules an exchange out."""
+    host: Any = bench.device._host
+    host.interface(Storage)._exchange = True
 
 
 async def transaction(bench: Bench) -> None:
@@ -144,7 +147,14 @@ def out_of_use(unit: str) -> Callable[[Bench], Awaitable[None]]:
     return before
 
 
+async def cash_in(bench: Bench) -> None:
+    """As at a recycler while a customer's items are inside."""
+    host: Any = bench.device._host
+    host.interface(CashManagement).transaction.record = CashInRecord(state="active")
+
+
 NO_EXCHANGE = Break(before=exchange)
+NO_CASH_IN = Break(before=cash_in)
 POSITION = Break({"position": "outRear"})
 DEVICE = Break(before=offline)
 EMPTY = Break(before=emptied)
@@ -208,6 +218,7 @@ ORDER: dict[str, Command] = {
     "CashDispenser.Dispense": Command(
         {
             "named_position_exists": POSITION,
+            "no_cash_in_active": NO_CASH_IN,
             **denomination("denomination"),
             "shutter closed": Break(before=shutter("open")),
             "way free": Break(before=stacker_used),
@@ -222,6 +233,7 @@ ORDER: dict[str, Command] = {
     "CashDispenser.Present": Command(
         {
             "no_exchange": NO_EXCHANGE,
+            "no_cash_in_active": NO_CASH_IN,
             "position_exists": POSITION,
             "items_inside": EMPTY,
             "shutter_not_left_open": Break(before=shutter("open")),
@@ -231,6 +243,7 @@ ORDER: dict[str, Command] = {
     "CashDispenser.Reject": Command(
         {
             "no_exchange": NO_EXCHANGE,
+            "no_cash_in_active": NO_CASH_IN,
             "items_inside": EMPTY,
             "reject_unit_has_room": Break(before=out_of_use("unit3")),
             "device there": DEVICE,
@@ -247,6 +260,7 @@ ORDER: dict[str, Command] = {
     "CashDispenser.Count": Command(
         {
             "no_exchange": NO_EXCHANGE,
+            "no_cash_in_active": NO_CASH_IN,
             "position_exists": POSITION,
             "unit_exists": Break({"unit": "unit9"}),
             "units_work": Break(before=out_of_use("unit1")),
@@ -257,6 +271,7 @@ ORDER: dict[str, Command] = {
     "CashDispenser.TestCashUnits": Command(
         {
             "no_exchange": NO_EXCHANGE,
+            "no_cash_in_active": NO_CASH_IN,
             "target_exists": Break({"target": {"target": "outRear"}}),
             "target_shutter_closed": Break(before=shutter("open")),
             "units": Break(before=out_of_use("unit1")),
@@ -312,6 +327,7 @@ ORDER: dict[str, Command] = {
         {
             "unit_and_number_given": Break({"numOfBills": None}),
             "no_exchange": NO_EXCHANGE,
+            "no_cash_in_active": NO_CASH_IN,
             "unit_exists": Break({"unit": "unit9"}),
             "calibration_target_exists": Break({"position": {"target": "cashIn"}}),
             "device there": DEVICE,

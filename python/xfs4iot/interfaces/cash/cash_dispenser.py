@@ -27,6 +27,7 @@ from xfs4iot.interfaces.cash.cash_management import CashManagement
 from xfs4iot.interfaces.cash.checks import (
     device_there,
     items_inside,
+    no_cash_in_active,
     no_exchange,
     position_exists,
     shutter_closed,
@@ -173,6 +174,7 @@ class CashDispenser(Interface[devices.CashDispenser]):
         management = service.interface(CashManagement)
         self.cash = management.cash
         self.tellers = management.tellers
+        self.transaction = management.transaction
         self._movements = management.movements
         self._mixes = Mixes(service)
         self._denominator = Denominator(self.cash, self._mixes, self.tellers)
@@ -260,6 +262,7 @@ class CashDispenser(Interface[devices.CashDispenser]):
         "CashDispenser.Dispense",
         checks=(
             named_position_exists,
+            no_cash_in_active,
             *STEPS,
             step("teller's position", "the teller's own position", "unsupportedPosition"),
             shutter_closed,
@@ -338,7 +341,14 @@ class CashDispenser(Interface[devices.CashDispenser]):
 
     @handles(
         "CashDispenser.Present",
-        checks=(no_exchange, position_exists, items_inside, shutter_not_left_open, device_there),
+        checks=(
+            no_exchange,
+            no_cash_in_active,
+            position_exists,
+            items_inside,
+            shutter_not_left_open,
+            device_there,
+        ),
         device=("shutterNotOpen", "presentErrorNoItems", "presentErrorItems", "presentErrorUnknown"),
     )
     async def present(self, request: messages.Present, command: Command) -> messages.PresentCompletion:
@@ -364,7 +374,7 @@ class CashDispenser(Interface[devices.CashDispenser]):
 
     @handles(
         "CashDispenser.Reject",
-        checks=(no_exchange, items_inside, reject_unit_has_room, device_there),
+        checks=(no_exchange, no_cash_in_active, items_inside, reject_unit_has_room, device_there),
         device=("cashUnitError",),
     )
     async def reject(self, request: None, command: Command) -> None:
@@ -392,7 +402,7 @@ class CashDispenser(Interface[devices.CashDispenser]):
 
     @handles(
         "CashDispenser.Count",
-        checks=(no_exchange, position_exists, unit_exists, units_work, device_there),
+        checks=(no_exchange, no_cash_in_active, position_exists, unit_exists, units_work, device_there),
         device=("safeDoorOpen", "cashUnitError"),
     )
     async def count(self, request: messages.Count, command: Command) -> messages.CountCompletion:
@@ -429,6 +439,7 @@ class CashDispenser(Interface[devices.CashDispenser]):
         "CashDispenser.TestCashUnits",
         checks=(
             no_exchange,
+            no_cash_in_active,
             target_exists,
             target_shutter_closed,
             step("units", "whether any unit can be tested; each that cannot is told", "cashUnitError"),

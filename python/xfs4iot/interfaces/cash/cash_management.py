@@ -16,11 +16,13 @@ import msgspec
 
 from xfs4iot import devices
 from xfs4iot.devices import Destination, Retracted, RetractRequest, implements
-from xfs4iot.interfaces.cash.checks import device_there, no_exchange
+from xfs4iot.interfaces.cash.cash_in import CashIn
+from xfs4iot.interfaces.cash.checks import device_there, no_cash_in_active, no_exchange
 from xfs4iot.interfaces.cash.classification import is_listed
 from xfs4iot.interfaces.cash.counts import Booking
 from xfs4iot.interfaces.cash.money import is_item_value
 from xfs4iot.interfaces.cash.movement import CashMovements
+from xfs4iot.interfaces.cash.note_types import NoteTypes
 from xfs4iot.interfaces.cash.places import Places
 from xfs4iot.interfaces.cash.positions import (
     destination,
@@ -235,6 +237,8 @@ class CashManagement(Interface[devices.CashManagement]):
         movements: carries out and books what moves.
         cash: the units.
         tellers: who works at the device, for teller devices.
+        transaction: the cash-in, for devices that take in cash.
+        note_types: which items those accept.
     """
 
     name: ClassVar[str] = "CashManagement"
@@ -246,6 +250,9 @@ class CashManagement(Interface[devices.CashManagement]):
         self.movements = CashMovements(self.cash)
         self.movements.places = self._places = Places(self.cash, self.device)
         self.tellers = Tellers(service)
+        self.transaction = CashIn(self.cash)
+        self.note_types = NoteTypes(self.cash)
+        storage.busy.append(lambda: self.transaction.active)
         self._classification = messages.GetClassificationListCompletion()
         storage.changed.append(self._derive_health)
 
@@ -254,6 +261,8 @@ class CashManagement(Interface[devices.CashManagement]):
         self._classification = _CLASSIFICATION.of(self.service.ledger) or self._classification
         await self._tell_classification_again()
         self.tellers.start()
+        self.transaction.start()
+        self.note_types.start()
         await self.movements.start()
         self._places.start()
         self._derive_health()
@@ -269,30 +278,36 @@ class CashManagement(Interface[devices.CashManagement]):
         self._derive_health()
 
     def _derive_health(self) -> None:
-        """`dispenser` of the status: whether items can be dispensed from all, some or no units."""
+        """`dispenser` and `acceptor` of the status: whether all, some or no units can be used for that."""
         status = self.device.status.cash_management
-        if status is None or status.dispenser is None:
+        if status is None:
             return
         cash = self.cash
-        usable = troubled = 0
-        for name in cash.names_of_type("cashOut"):
-            replenishment = cash.replenishment_status(name)
-            if cash.hardware_status(name) != "ok" or replenishment == "empty":
-                troubled += 1
-            else:
-                usable += 1
-                troubled += replenishment == "low"
-        for name in cash.names_of_type("reject", "cashOutRetract", "cashInRetract"):
-            troubled += cash.hardware_status(name) != "ok" or cash.replenishment_status(name) in (
-                "full",
-                "high",
-            )
-        status.dispenser = "stop" if not usable else "attention" if troubled else "ok"
+        for side, use, useless, nearly in (
+            ("dispenser", "cashOut", "empty", "low"),
+            ("acceptor", "cashIn", "full", "high"),
+        ):
+            if getattr(status, side) is None:
+                continue
+            usable = troubled = 0
+            for name in cash.names_of_type(use):
+                replenishment = cash.replenishment_status(name)
+                if cash.hardware_status(name) != "ok" or replenishment == useless:
+                    troubled += 1
+                else:
+                    usable += 1
+                    troubled += replenishment == nearly
+            for name in cash.names_of_type("reject", "cashOutRetract", "cashInRetract"):
+                troubled += cash.hardware_status(name) != "ok" or cash.replenishment_status(name) in (
+                    "full",
+                    "high",
+                )
+            setattr(status, side, "stop" if not usable else "attention" if troubled else "ok")
 
     @handles("CashManagement.GetBankNoteTypes")
     def get_bank_note_types(self, request: None, command: Command) -> messages.GetBankNoteTypesCompletion:
         """`CashManagement.GetBankNoteTypes`."""
-        return messages.GetBankNoteTypesCompletion(items=dict(self.cash.bank_notes) or None)
+        return messages.GetBankNoteTypesCompletion(items=self.note_types.shown() or None)
 
     @handles(
         "CashManagement.Retract",
@@ -323,7 +338,7 @@ class CashManagement(Interface[devices.CashManagement]):
             devices.CashManagement.retract,
             RetractRequest(position, where),
             units=[where.unit] if where.unit else (),
-            detail={"position": position},
+            detail={"position": position, "target": where.target},
         )
         completion: messages.RetractCompletion
         completion = self._brought_in(command, result, booking, messages.RetractCompletion)
@@ -345,7 +360,7 @@ class CashManagement(Interface[devices.CashManagement]):
             # Nothing may be left inside after a reset, except where it was to go.
             clears=lambda _: {"transport", "stacker"} - {where.target},
             units=[where.unit] if where.unit else (),
-            detail={},
+            detail={"target": where.target},
         )
         if result.moved:
             self.service.broadcast(target_of(where, messages.MediaDetectedEvent))
@@ -402,7 +417,14 @@ class CashManagement(Interface[devices.CashManagement]):
 
     @handles(
         "CashManagement.CalibrateCashUnit",
-        checks=(unit_and_number_given, no_exchange, unit_exists, calibration_target_exists, device_there),
+        checks=(
+            unit_and_number_given,
+            no_exchange,
+            no_cash_in_active,
+            unit_exists,
+            calibration_target_exists,
+            device_there,
+        ),
         device=("cashUnitError",),
     )
     async def calibrate_cash_unit(

@@ -9,12 +9,15 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from xfs4iot.interfaces.cash import positions
+from xfs4iot.interfaces.cash.cash_in import CashIn
 from xfs4iot.interfaces.cash.units import CashUnits
+from xfs4iot.protocol import errors
 from xfs4iot.server.handler import check, step
 
 __all__ = [
     "device_there",
     "items_inside",
+    "no_cash_in_active",
     "no_exchange",
     "position_exists",
     "shutter_closed",
@@ -27,6 +30,7 @@ class CashInterface(Protocol):
     """An interface whose device moves cash."""
 
     cash: CashUnits
+    transaction: CashIn
 
     @property
     def device(self) -> Any: ...
@@ -48,6 +52,16 @@ def position_exists(on: CashInterface, request: Any) -> None:
 def items_inside(on: CashInterface, request: object) -> None:
     """whether items are on the stacker"""
     positions.require_items_inside(on.device)
+
+
+@check("sequenceError")
+def no_cash_in_active(on: CashInterface, request: object) -> None:
+    """a cash-in, at a recycler: what is inside is the customer's then"""
+    if on.transaction.active:
+        raise errors.SequenceError(
+            "a cash-in is active; end it (CashAcceptor.CashInEnd) or give it back "
+            "(CashAcceptor.CashInRollback) first"
+        )
 
 
 shutter_closed = step("shutter closed", "the shutter", "shutterOpen")

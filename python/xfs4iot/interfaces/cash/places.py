@@ -21,7 +21,7 @@ import trio
 from xfs4iot import devices
 from xfs4iot.devices import CashMovement, ItemsMoved, implements
 from xfs4iot.interfaces.cash.counts import CUSTOMER, Booking, origin_of
-from xfs4iot.interfaces.cash.positions import entries_of, sides
+from xfs4iot.interfaces.cash.positions import entries_of, sides, stacker_capacity
 from xfs4iot.interfaces.cash.units import CashUnits
 from xfs4iot.protocol import observed
 from xfs4iot.protocol.message import Payload
@@ -150,7 +150,7 @@ class Places:
         if dispenser is not None and dispenser.intermediate_stacker is not None:
             observed.keep(dispenser, "intermediate_stacker", told["stacker"])
         if acceptor is not None and acceptor.intermediate_stacker is not None:
-            capacity = getattr(self._device, "stacker_capacity", 0)
+            capacity = stacker_capacity(self._device)
             full = self._known["stacker"] and 0 < capacity <= stacked + inserted
             observed.keep(acceptor, "intermediate_stacker", "full" if full else told["stacker"])
             had_access = "customerAccess" if inserted else "noCustomerAccess"

@@ -24,12 +24,14 @@ __all__ = [
     "output_position",
     "position_of_either_side",
     "require_closed_shutter",
+    "require_empty_output",
     "require_free_way",
     "require_items",
     "require_items_inside",
     "require_room",
     "retract_areas",
     "sides",
+    "stacker_capacity",
     "status_of",
 ]
 
@@ -41,6 +43,12 @@ _AREAS = ("retract", "transport", "stacker", "reject", "itemCassette", "cashIn")
 def sides(whole: Any) -> list[Any]:
     """The parts of a device's status, or of its capabilities, that have positions: dispenser and acceptor."""
     return [part for part in (whole.cash_dispenser, whole.cash_acceptor) if part is not None]
+
+
+def stacker_capacity(device: Any) -> int:
+    """How many items an acceptor's stacker holds; 0 if it has none, or does not say."""
+    capabilities = device.capabilities.cash_acceptor
+    return (capabilities.intermediate_stacker or 0) if capabilities is not None else 0
 
 
 def _reported(device: Any) -> Iterator[Any]:
@@ -173,6 +181,19 @@ def require_items_inside(device: Any) -> None:
     places = _occupied(device, None)
     if "on the stacker" in places and all(state == "empty" for state in places.values()):
         raise errors.CommandError("noItems", "there is nothing on the stacker; see CashDispenser.Dispense")
+
+
+def require_empty_output(device: Any, position: str) -> None:
+    """Refuse to bring items to an output that is not empty.
+
+    Raises:
+        CommandError: `positionNotEmpty`.
+    """
+    at = status_of(device, position)
+    if at is not None and at.position_status in ("notEmpty", "foreignItems"):
+        raise errors.CommandError(
+            "positionNotEmpty", f"there are items at {position}; they must be taken or retracted first"
+        )
 
 
 def require_room(device: Any, where: Destination) -> None:

@@ -28,6 +28,7 @@ from xfs4iot.devices import (
 )
 from xfs4iot.devices.cash_management import PLACES
 from xfs4iot.interfaces.cash.counts import WITHIN_REACH, ItemCounts, kind_of, origin_of
+from xfs4iot.interfaces.cash.positions import stacker_capacity
 from xfs4iot.interfaces.cash.units import CashUnits
 from xfs4iot.protocol.exact import Mismatch, shown
 
@@ -43,6 +44,7 @@ __all__ = [
     "rejected_as_asked",
     "require_counts_possible",
     "require_possible",
+    "require_units",
     "returned_as_asked",
     "taken_in_as_possible",
     "tested_as_asked",
@@ -65,10 +67,10 @@ def require_possible(cash: CashUnits, movement: CashMovement) -> None:
             _require_item(items, cash.known_items)
         except Mismatch as wrong:
             raise wrong.inside(f"moved[{number}]") from None
-    _require_units(units, movement.inaccurate, "inaccurate")
-    _require_units(units, movement.emptied, "emptied")
+    require_units(units, movement.inaccurate, "inaccurate")
+    require_units(units, movement.emptied, "emptied")
     if isinstance(movement, Retracted):
-        _require_units(units, movement.into, "into")
+        require_units(units, movement.into, "into")
     _require_room(cash, movement)
 
 
@@ -92,7 +94,12 @@ def _require_item(items: ItemsMoved, known: Collection[str]) -> None:
         raise Mismatch("None for what is not recognised", shown(items.item), "item")
 
 
-def _require_units(units: Collection[str], named: Collection[str], where: str) -> None:
+def require_units(units: Collection[str], named: Collection[str], where: str) -> None:
+    """See that what is named are units.
+
+    Raises:
+        Mismatch: they are not.
+    """
     for name in named:
         if name not in units:
             raise Mismatch("units of the device", shown(name), where)
@@ -123,7 +130,7 @@ def _require_room(cash: CashUnits, movement: CashMovement) -> None:
 
 def _require_room_on_stacker(cash: CashUnits, movement: CashMovement) -> None:
     """See that an acceptor's stacker can hold what came to it, and had what left it."""
-    capacity: int = getattr(cash.device, "stacker_capacity", 0)
+    capacity = stacker_capacity(cash.device)
     if not capacity:
         return
     counts = cash.counts
@@ -287,7 +294,7 @@ def content_as_possible(cash: CashUnits, units: Collection[str]) -> Callable[[Un
     """Counting finds in the units that were asked for what can be in them."""
 
     def require(result: UnitsCounted) -> None:
-        _require_units(units, result.counted, "counted")
+        require_units(units, result.counted, "counted")
         for unit, content in result.counted.items():
             where = f"counted[{unit!r}]"
             for one in content:
@@ -331,8 +338,8 @@ def counted_as_asked(units: Collection[str]) -> Callable[[Counted], None]:
     """A count reports on the units that were to be counted, and its two reports agree."""
 
     def require(result: Counted) -> None:
-        _require_units(units, result.dispensed, "dispensed")
-        _require_units(units, result.counted, "counted")
+        require_units(units, result.dispensed, "dispensed")
+        require_units(units, result.counted, "counted")
         out = _out_of(result)
         for unit, count in result.dispensed.items():
             if count != out[unit]:
@@ -346,7 +353,7 @@ def tested_as_asked(units: Collection[str]) -> Callable[[Tested], None]:
     """A test takes an item from each unit, or says why not."""
 
     def require(result: Tested) -> None:
-        _require_units(units, result.failed, "failed")
+        require_units(units, result.failed, "failed")
         out = _out_of(result)
         for unit in units:
             if result.failure is None and unit not in result.failed and not out[unit]:

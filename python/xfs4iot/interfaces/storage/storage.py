@@ -67,11 +67,13 @@ def no_exchange(on: Storage, request: None) -> None:
 
 @check("transactionActive")
 def no_transaction(on: Storage, request: None) -> None:
-    """a customer transaction"""
+    """a customer transaction, and items of a customer's inside"""
     if on.service.interface(Common).transaction_active:
         raise errors.CommandError(
             "transactionActive", "a transaction is active; see Common.SetTransactionState"
         )
+    if any(is_busy() for is_busy in on.busy):
+        raise errors.CommandError("transactionActive", "a cash-in is active; end it or give it back first")
 
 
 @check("noExchangeActive")
@@ -91,6 +93,7 @@ class Storage(Interface[Any]):
         revision: goes up whenever something may have changed of which units there are, what they are for
             and whether they work; their counts change with the ledger.
         changed: called after any unit has changed.
+        busy: whether a customer's transaction is active, by each interface that has such.
         settled: holds up movements while its block lasts, after all open ones are booked.
     """
 
@@ -103,6 +106,7 @@ class Storage(Interface[Any]):
         self.unsettled: frozenset[str] = frozenset()
         self.revision = 0
         self.changed: list[Callable[[], None]] = []
+        self.busy: list[Callable[[], bool]] = []
         self.settled: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
         self._found: dict[str, StorageUnit] = {}
         self._status: dict[str, UnitStatus] = {}

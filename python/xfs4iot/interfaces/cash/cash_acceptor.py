@@ -1,0 +1,677 @@
+"""CashAcceptor: taking in cash.
+
+    CashIn        customer → stacker (or units)     CashInEnd   stacker → units
+    CashInRollback   stacker → output               PresentMedia   stacker, transport → output
+    Replenish, Deplete   unit → units               Retract, Reset   see CashManagement
+
+All that one customer inserts is a cash-in, from CashInStart to one of its ends; its states are in `cash_in`,
+what it may accept in `accepting`. What is inside belongs to the customer until it is stored, so nothing else
+moves items meanwhile: not a dispenser's commands, not an exchange, not Replenish or Deplete; and no cash-in
+begins while anything else is inside. What was accepted is what the device reports.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, ClassVar, TypeVar
+
+import msgspec
+import trio
+
+from xfs4iot import devices
+from xfs4iot.devices import (
+    CashedIn,
+    CashMovement,
+    CashReturned,
+    DeviceLocks,
+    StoreRequest,
+    UnitsCounted,
+    implements,
+)
+from xfs4iot.interfaces.cash import (
+    accepting,
+    locks,
+    note_types,
+    presenting,
+    refilling,
+    signatures,
+    unit_count,
+)
+from xfs4iot.interfaces.cash.cash_in import from_list
+from xfs4iot.interfaces.cash.cash_management import CashManagement
+from xfs4iot.interfaces.cash.checks import device_there, no_exchange
+from xfs4iot.interfaces.cash.counts import Booking, cash_counts
+from xfs4iot.interfaces.cash.locks import Locks
+from xfs4iot.interfaces.cash.positions import (
+    output_position,
+)
+from xfs4iot.interfaces.cash.reported import (
+    accepted,
+    content_as_possible,
+    refilled_as_asked,
+    returned_as_asked,
+    taken_in_as_possible,
+)
+from xfs4iot.interfaces.cash.results import taken_in
+from xfs4iot.interfaces.checks import device_ready
+from xfs4iot.protocol import errors
+from xfs4iot.protocol.command_events.cash_acceptor import (
+    CashInEvents,
+    DepleteEvents,
+    DeviceLockControlEvents,
+    ReplenishEvents,
+)
+from xfs4iot.protocol.messages import cash_acceptor as messages
+from xfs4iot.protocol.messages import cash_management as cash
+from xfs4iot.server.command import Command
+from xfs4iot.server.handler import Interface, handles, step
+from xfs4iot.server.service import Service
+
+__all__ = ["CashAcceptor"]
+
+_Completion = TypeVar("_Completion", bound=msgspec.Struct)
+
+items_accepted = step(
+    "items accepted", "whether anything was accepted; if not, the cash-in ends all the same", "noItems"
+)
+
+
+class CashAcceptor(Interface[devices.CashAcceptor]):
+    """The interface of devices that take in cash."""
+
+    name: ClassVar[str] = "CashAcceptor"
+
+    def __init__(self, service: Service) -> None:
+        super().__init__(service)
+        management = service.interface(CashManagement)
+        self.cash = management.cash
+        self.transaction = management.transaction
+        self.note_types = management.note_types
+        self.tellers = management.tellers
+        self._movements = management.movements
+        self._locks = Locks(self.cash)
+        for kind, consequence in (
+            ("cashIn", self.transaction.after_cash_in),
+            ("cashInEnd", self.transaction.after_end),
+            ("cashInEnd", self._after_end),
+            ("cashInRollback", self.transaction.after_rollback),
+            ("retract", self.transaction.after_retract),
+            ("reset", self.transaction.after_reset),
+            ("preparePresent", self.transaction.after_present),
+            ("presentMedia", self.transaction.after_present),
+            ("unitCount", self._after_count),
+        ):
+            self._movements.consequences[kind].append(consequence)
+
+    async def start(self) -> None:
+        """Tell the device which items it is to accept."""
+        await self._tell_note_types_again()
+
+    async def reopened(self) -> None:
+        """Tell it again."""
+        await self._tell_note_types_again()
+
+    def _units_by_unit(self, attribute: str) -> Mapping[str, frozenset[str]]:
+        stated: Mapping[str, frozenset[str]]
+        stated = self.service.operations.stated(attribute, Mapping[str, frozenset[str]], {})
+        known = self.cash.units.keys()
+        return {one: many & known for one, many in stated.items() if one in known}
+
+    @property
+    def replenish_targets(self) -> Mapping[str, frozenset[str]]:
+        """By unit that Replenish empties, the units it can fill."""
+        return self._units_by_unit("replenish_targets")
+
+    @property
+    def deplete_sources(self) -> Mapping[str, frozenset[str]]:
+        """By unit that Deplete fills, the units it can empty."""
+        return self._units_by_unit("deplete_sources")
+
+    @handles("CashAcceptor.GetCashInStatus", asks=None)
+    def get_cash_in_status(self, request: None, command: Command) -> messages.GetCashInStatusCompletion:
+        """`CashAcceptor.GetCashInStatus`: of the cash-in that is active, or else of the last one."""
+        record = self.transaction.record
+        return messages.GetCashInStatusCompletion(
+            status=record.told(self._movements.in_doubt),
+            num_of_refused=record.refused,
+            note_number_list=cash_counts(record.counts),
+        )
+
+    @handles("CashAcceptor.GetPresentStatus", asks=None)
+    def get_present_status(self, request: None, command: Command) -> messages.GetPresentStatusCompletion:
+        """`CashAcceptor.GetPresentStatus`: what came out last, and what is still to come."""
+        known = self.transaction.returned
+        position: Any = known.position or output_position(self.device, None)
+        doubtful = self._movements.in_doubt
+        presented = None if doubtful or known.position is None else known.presented
+        bunches = None if doubtful or known.position is None else known.bunches
+        return messages.GetPresentStatusCompletion(
+            position=position,
+            present_state={True: "presented", False: "notPresented", None: "unknown"}[presented],  # type: ignore[arg-type]
+            additional_bunches="unknown" if bunches is None else "oneMore" if bunches else "none",
+            bunches_remaining=bunches or None,
+            returned_items=cash_counts(from_list(known.items)),
+            total_returned_items=cash_counts(from_list(known.total)),
+            remaining_items=cash_counts(self.cash.counts.inside()) if bunches != 0 else None,
+        )
+
+    @handles(
+        "CashAcceptor.CashInStart",
+        asks="cash_in",
+        checks=(
+            accepting.limits_given,
+            no_exchange,
+            accepting.no_cash_in,
+            accepting.teller_known,
+            accepting.positions_exist,
+            accepting.limits_possible,
+            accepting.nothing_inside,
+            device_ready,
+        ),
+        device=("safeDoorOpen",),
+    )
+    async def cash_in_start(self, request: messages.CashInStart, command: Command) -> None:
+        """`CashAcceptor.CashInStart`: nothing moves yet."""
+        wanted = accepting.start_of(self, request)
+        # A movement whose outcome is not booked yet may belong to the cash-in before.
+        async with self.cash.storage.settled():
+            with trio.CancelScope(shield=True):
+                if implements(self.device, "cash_in_start"):
+                    await self.ask(devices.CashAcceptor.cash_in_start, wanted)
+                await self.transaction.begin(wanted)
+
+    @handles(
+        "CashAcceptor.CashIn",
+        checks=(
+            no_exchange,
+            accepting.cash_in_active,
+            accepting.output_empty,
+            accepting.limit_not_reached,
+            accepting.units_accept,
+            device_ready,
+        ),
+        device=(
+            "noItems",
+            "shutterNotClosed",
+            "shutterNotOpen",
+            "safeDoorOpen",
+            "foreignItemsDetected",
+        ),
+    )
+    async def cash_in(self, request: None, command: Command[CashInEvents]) -> messages.CashInCompletion:
+        """`CashAcceptor.CashIn`: what the device says it has accepted is booked, whatever goes wrong."""
+        record = self.transaction.record
+        allowed = accepting.request_of(self)
+        if implements(self.device, "wait_inserted"):
+            command.send(messages.InsertItemsEvent())
+            await self.service.operations.ask(
+                devices.CashAcceptor.wait_inserted, record.input_position, limit=math.inf
+            )
+            where: Any = record.input_position
+            self.service.device_event(cash.ItemsInsertedEvent(position=where))
+            limit = None
+        else:
+            # It waits for the customer by itself, for as long as the client does.
+            limit = self.service.operations.limit + max(command.deadline - trio.current_time(), 0)
+        result, _ = await self._movements.move(
+            command,
+            "cashIn",
+            devices.CashAcceptor.cash_in,
+            allowed,
+            believe=taken_in_as_possible(accepting.most_at_once(self)),
+            # Without a stacker they go into any of these at once.
+            units=() if self.device.stacker_capacity else allowed.units,
+            detail={"position": record.output_position},
+            limit=limit,
+            finish=_refusals_counted,
+        )
+        came = accepted(result)
+        completion = messages.CashInCompletion(items=cash_counts(came))
+        if result.failure is not None:
+            if isinstance(result.failure, errors.CommandError):
+                result.failure.payload = completion
+            raise result.failure
+        if beyond := accepting.beyond_orders(self, allowed, result):
+            self.service.log.error("%s accepted %s", type(self.device).__name__, beyond)
+            self.service.operations.blame(moving=True)
+            raise errors.HardwareError(
+                f"the device accepted {beyond}; it is inside: see CashAcceptor.GetCashInStatus, give it back"
+            )
+        if not result.moved and not result.refused and command.cancel_requested:
+            # Nothing came before the client gave up: that is how the command ends.
+            await trio.lowlevel.checkpoint()
+        return completion
+
+    @handles(
+        "CashAcceptor.CashInEnd",
+        checks=(no_exchange, accepting.cash_in_active, accepting.units_store, device_ready, items_accepted),
+        device=("positionNotEmpty", "safeDoorOpen"),
+    )
+    async def cash_in_end(self, request: None, command: Command[Any]) -> messages.CashInEndCompletion:
+        """`CashAcceptor.CashInEnd`: all that was accepted is stored."""
+        if self.transaction.empty:
+            await self._end_empty("CashInEnd")
+        recycling = self.transaction.record.use_recycle_units
+        units = tuple(self.cash.accepting(recycling=recycling))
+        result, booking = await self._movements.move(
+            command,
+            "cashInEnd",
+            devices.CashAcceptor.cash_in_end,
+            StoreRequest(units),
+            clears=lambda _: ("stacker", "transport"),
+            units=units,
+            detail={"teller": self.transaction.record.teller},
+        )
+        self._warn_of_units(booking, units)
+        completion = messages.CashInEndCompletion(storage=taken_in(booking) or None)
+        return _completed(completion, result)
+
+    def _warn_of_units(self, booking: Booking, units: tuple[str, ...]) -> None:
+        """Name the units that took items which they should not have."""
+        rejects = self.cash.names_of_type("reject", "cashInRetract")
+        if strange := booking.taken_in.keys() - {*units, *rejects}:
+            self.service.log.error(
+                "%s stored items in %s, which can take none now; see Storage.GetStorage",
+                type(self.device).__name__,
+                ", ".join(sorted(strange)),
+            )
+
+    async def _end_empty(self, how: Any) -> None:
+        """End a cash-in in which nothing was accepted.
+
+        Raises:
+            CommandError: `noItems`, always.
+        """
+        async with self.cash.storage.settled():
+            # Settling may have found what an interrupted movement brought in.
+            if not self.transaction.empty:
+                return
+            with trio.CancelScope(shield=True):
+                await self.transaction.end_empty(how)
+        raise errors.CommandError("noItems", "nothing was accepted; the cash-in is over")
+
+    def _after_end(
+        self, detail: Mapping[str, Any], result: CashMovement | None, booking: Booking
+    ) -> dict[str, bytes]:
+        """What changes of a teller's totals when items were stored."""
+        teller = detail.get("teller")
+        if teller is None or result is None:
+            return {}
+        stored: dict[str, Decimal] = {}
+        for buckets in booking.taken_in.values():
+            for currency, amount in self.cash.worth(buckets.get("deposited", {})).items():
+                stored[currency] = stored.get(currency, Decimal(0)) + amount
+        coins = self.device.acceptor_type.endswith("Coin")
+        return self.tellers.received(teller, stored, coins)
+
+    @handles(
+        "CashAcceptor.CashInRollback",
+        checks=(no_exchange, accepting.cash_in_active, accepting.output_empty, device_ready, items_accepted),
+        device=("cashUnitError", "shutterNotOpen"),
+    )
+    async def cash_in_rollback(
+        self, request: None, command: Command[Any]
+    ) -> messages.CashInRollbackCompletion:
+        """`CashAcceptor.CashInRollback`: all that was accepted goes back to the customer."""
+        if self.transaction.empty:
+            await self._end_empty("CashInRollback")
+        elif self.transaction.record.reliable and not self.cash.counts.inside():
+            raise errors.CommandError(
+                "noItems", "what was accepted is stored already; see CashAcceptor.CashInEnd"
+            )
+        position = self.transaction.record.output_position
+        result, booking = await self._give_back(
+            command, "cashInRollback", devices.CashAcceptor.cash_in_rollback, position
+        )
+        completion = messages.CashInRollbackCompletion(storage=taken_in(booking) or None)
+        return _completed(completion, result)
+
+    async def _give_back(
+        self, command: Command[Any], kind: str, operation: Any, position: str
+    ) -> tuple[CashReturned, Booking]:
+        """Let items move to an output, or get ready to."""
+
+        def clears(result: CashReturned) -> tuple[str, ...]:
+            done = result.presented is True and result.additional_bunches == 0
+            return ("stacker", "transport") if done and kind != "presentMedia" else ()
+
+        return await self._movements.move(
+            command,
+            kind,
+            operation,
+            position,
+            believe=returned_as_asked(sum(self.cash.counts.inside().values()))
+            if kind == "cashInRollback"
+            else None,
+            clears=clears,
+            # Items may be kept instead of given back.
+            units=self.cash.names_of_type("cashIn", "reject"),
+            detail={"position": position, "givesBack": True},
+        )
+
+    @handles(
+        "CashAcceptor.PreparePresent",
+        checks=(
+            presenting.output_exists,
+            presenting.units_not_exchanged,
+            presenting.named_output_empty,
+            presenting.items_to_present,
+            device_there,
+        ),
+        device=("cashUnitError",),
+    )
+    async def prepare_present(self, request: messages.PreparePresent, command: Command[Any]) -> None:
+        """`CashAcceptor.PreparePresent`."""
+        position = output_position(self.device, request.position)
+        result, _ = await self._give_back(
+            command, "preparePresent", devices.CashAcceptor.prepare_present, position
+        )
+        if result.failure is not None:
+            raise result.failure
+
+    @handles(
+        "CashAcceptor.PresentMedia",
+        checks=(
+            no_exchange,
+            presenting.output_exists,
+            presenting.presented_by_command,
+            presenting.items_to_present,
+            device_there,
+        ),
+        device=("shutterNotOpen", "foreignItemsDetected"),
+    )
+    async def present_media(self, request: messages.PresentMedia, command: Command[Any]) -> None:
+        """`CashAcceptor.PresentMedia`: where returning items does not present them."""
+        position = output_position(self.device, request.position)
+        result, _ = await self._give_back(
+            command, "presentMedia", devices.CashAcceptor.present_media, position
+        )
+        if result.failure is not None:
+            raise result.failure
+
+    @handles(
+        "CashAcceptor.ConfigureNoteTypes",
+        checks=(
+            note_types.note_types_given,
+            no_exchange,
+            accepting.no_cash_in,
+            note_types.note_types_exist,
+            device_ready,
+        ),
+    )
+    async def configure_note_types(self, request: messages.ConfigureNoteTypes, command: Command) -> None:
+        """`CashAcceptor.ConfigureNoteTypes`: kept, and shown by CashManagement.GetBankNoteTypes."""
+        changed = {str(one.item): bool(one.enabled) for one in request.items or ()}
+        with trio.CancelScope(shield=True):
+            await self.ask(devices.CashAcceptor.configure_note_types, self.note_types.enabled(changed))
+            await self.note_types.configure(changed)
+
+    async def _tell_note_types_again(self) -> None:
+        if not self.note_types.configured or not implements(self.device, "configure_note_types"):
+            return
+        try:
+            await self.ask(devices.CashAcceptor.configure_note_types, self.note_types.enabled())
+        except errors.XfsError as fault:
+            self.service.log.error("the device did not take its note types: %s", fault)
+
+    @handles(
+        "CashAcceptor.ConfigureNoteReader",
+        checks=(no_exchange, accepting.no_cash_in, device_ready),
+        device=("loadFailed",),
+    )
+    async def configure_note_reader(
+        self, request: messages.ConfigureNoteReader | None, command: Command
+    ) -> messages.ConfigureNoteReaderCompletion:
+        """`CashAcceptor.ConfigureNoteReader`."""
+        always = bool(request is not None and request.load_always)
+        reboot = await self.ask(devices.CashAcceptor.configure_note_reader, always)
+        return messages.ConfigureNoteReaderCompletion(reboot_necessary=reboot)
+
+    @handles(
+        "CashAcceptor.CreateSignature",
+        checks=(signatures.signatures_supported, no_exchange, accepting.no_cash_in, device_there),
+        device=(
+            "tooManyItems",
+            "noItems",
+            "positionNotEmpty",
+            "shutterNotOpen",
+            "shutterNotClosed",
+            "foreignItemsDetected",
+        ),
+    )
+    async def create_signature(
+        self, request: None, command: Command[Any]
+    ) -> messages.CreateSignatureCompletion:
+        """`CashAcceptor.CreateSignature` 3.0: of one item, which goes back."""
+        result, _ = await self._movements.move(
+            command,
+            "createSignature",
+            devices.CashAcceptor.create_signature,
+            believe=signatures.created_as_asked(self.cash.known_items),
+            limit=self.service.operations.limit + max(command.deadline - trio.current_time(), 0),
+        )
+        if result.failure is not None:
+            raise result.failure
+        made = result.signature
+        assert made is not None
+        return messages.CreateSignatureCompletion(
+            note_type=made.note_type, orientation=made.orientation, signature=made.signature
+        )
+
+    @handles(
+        "CashAcceptor.CompareSignature",
+        checks=(
+            signatures.signatures_supported,
+            no_exchange,
+            accepting.no_cash_in,
+            signatures.references_given,
+            signatures.candidates_given,
+            device_ready,
+        ),
+    )
+    async def compare_signature(
+        self, request: messages.CompareSignature, command: Command
+    ) -> messages.CompareSignatureCompletion:
+        """`CashAcceptor.CompareSignature` 3.0."""
+        references = tuple(request.reference_signatures or ())
+        candidates = tuple(request.signatures or ())
+        matches = await self.ask(
+            devices.CashAcceptor.compare_signature,
+            references,
+            candidates,
+            believe=signatures.matched_as_asked(len(candidates)),
+        )
+        found = [
+            messages.CompareSignatureCompletionSignaturesIndexItem(
+                index=match.index, confidence_level=match.confidence, comparison_data=match.comparison_data
+            )
+            for match in matches
+        ]
+        return messages.CompareSignatureCompletion(signatures_index=found or None)
+
+    @handles(
+        "CashAcceptor.CashUnitCount",
+        checks=(
+            unit_count.count_possible,
+            no_exchange,
+            accepting.no_cash_in,
+            unit_count.units_to_count_exist,
+            unit_count.units_to_count_work,
+            device_there,
+        ),
+        device=("tooManyItemsToCount", "countPositionNotEmpty"),
+    )
+    async def cash_unit_count(self, request: messages.CashUnitCount, command: Command[Any]) -> None:
+        """`CashAcceptor.CashUnitCount`: some units, or all; their counts are accurate then."""
+        units = tuple(unit_count.units_to_count(self, request))
+        result, _ = await self._movements.move(
+            command,
+            "unitCount",
+            devices.CashAcceptor.cash_unit_count,
+            units,
+            believe=content_as_possible(self.cash, units),
+            units=[*units, *self.cash.names_of_type("reject")],
+            finish=lambda result, _: unit_count.corrected(self.cash, result),
+        )
+        if result.failure is not None:
+            raise result.failure
+
+    def _after_count(
+        self, detail: Mapping[str, Any], result: CashMovement | None, booking: Booking
+    ) -> dict[str, bytes]:
+        """What changes when units were counted: their counts are accurate."""
+        if not isinstance(result, UnitsCounted) or not result.counted:
+            return {}
+        for unit in result.counted:
+            self.cash.kept[unit].accuracy = "accurate"
+            booking.inaccurate.discard(unit)
+        return self.cash.documents()
+
+    @handles(
+        "CashAcceptor.Replenish",
+        checks=(
+            refilling.replenish_given,
+            no_exchange,
+            accepting.no_cash_in,
+            refilling.replenish_units_exist,
+            refilling.replenish_units_work,
+            device_there,
+        ),
+    )
+    async def replenish(
+        self, request: messages.Replenish, command: Command[ReplenishEvents]
+    ) -> messages.ReplenishCompletion:
+        """`CashAcceptor.Replenish`: from one unit into others."""
+        source, targets = str(request.source), refilling.targets_of(request)
+        result, booking = await self._movements.move(
+            command,
+            "replenish",
+            devices.CashAcceptor.replenish,
+            source,
+            dict(targets),
+            believe=refilled_as_asked(targets, "target"),
+            units=[source, *targets, *self.cash.names_of_type("reject")],
+        )
+        completion = refilling.replenished(self.cash, booking, source, targets)
+        if result.failure is not None and result.moved:
+            command.send(refilling.incomplete_replenish(completion))
+        return _completed(completion, result)
+
+    @handles(
+        "CashAcceptor.Deplete",
+        checks=(
+            refilling.deplete_given,
+            no_exchange,
+            accepting.no_cash_in,
+            refilling.deplete_units_exist,
+            refilling.deplete_units_work,
+            device_there,
+        ),
+    )
+    async def deplete(
+        self, request: messages.Deplete, command: Command[DepleteEvents]
+    ) -> messages.DepleteCompletion:
+        """`CashAcceptor.Deplete`: from some units into one."""
+        sources, target = refilling.sources_of(request), str(request.cash_unit_target)
+        result, booking = await self._movements.move(
+            command,
+            "deplete",
+            devices.CashAcceptor.deplete,
+            dict(sources),
+            target,
+            believe=refilled_as_asked(sources, "source"),
+            units=[*sources, target, *self.cash.names_of_type("reject")],
+        )
+        completion = refilling.depleted(self.cash, booking, sources, target)
+        if result.failure is not None and result.moved:
+            command.send(refilling.incomplete_deplete(completion))
+        return _completed(completion, result)
+
+    @handles("CashAcceptor.GetReplenishTarget", asks="replenish", checks=(refilling.replenish_source_exists,))
+    def get_replenish_target(
+        self, request: messages.GetReplenishTarget, command: Command
+    ) -> messages.GetReplenishTargetCompletion:
+        """`CashAcceptor.GetReplenishTarget`."""
+        targets = sorted(self.replenish_targets[str(request.source)])
+        found = [messages.GetReplenishTargetCompletionTargetsItem(target=target) for target in targets]
+        return messages.GetReplenishTargetCompletion(targets=found or None)
+
+    @handles("CashAcceptor.GetDepleteSource", asks="deplete", checks=(refilling.deplete_target_exists,))
+    def get_deplete_source(
+        self, request: messages.GetDepleteSource, command: Command
+    ) -> messages.GetDepleteSourceCompletion:
+        """`CashAcceptor.GetDepleteSource`."""
+        sources = sorted(self.deplete_sources[str(request.cash_unit_target)])
+        found = [
+            messages.GetDepleteSourceCompletionDepleteSourcesItem(cash_unit_source=source)
+            for source in sources
+        ]
+        return messages.GetDepleteSourceCompletion(deplete_sources=found or None)
+
+    @handles(
+        "CashAcceptor.DeviceLockControl",
+        checks=(
+            locks.locks_given,
+            no_exchange,
+            accepting.no_cash_in,
+            locks.units_to_lock_exist,
+            device_ready,
+        ),
+        device=("deviceLockFailure",),
+    )
+    async def device_lock_control(
+        self, request: messages.DeviceLockControl, command: Command[DeviceLockControlEvents]
+    ) -> None:
+        """`CashAcceptor.DeviceLockControl`: the device, all units, or some of them."""
+        device, units = locks.locks_of(self.cash, request)
+        if device is None and not units:
+            return
+        with trio.CancelScope(shield=True):
+            operation = devices.CashAcceptor.device_lock_control
+            await self.ask(operation, device, dict(units), command, moving=True)
+            await self._locks.keep(device, units)
+
+    @handles(
+        "CashAcceptor.GetDeviceLockStatus",
+        asks=None,
+        offered=lambda on: (
+            implements(on.device, "device_lock_control") or implements(on.device, "device_locks")
+        ),
+    )
+    async def get_device_lock_status(
+        self, request: None, command: Command
+    ) -> messages.GetDeviceLockStatusCompletion:
+        """`CashAcceptor.GetDeviceLockStatus`: as the device senses it, else what was locked last."""
+        known: DeviceLocks = self._locks.known()
+        if implements(self.device, "device_locks"):
+            known = await self.ask(devices.CashAcceptor.device_locks, believe=self._locks.believe)
+        units = [
+            messages.GetDeviceLockStatusCompletionUnitLockItem(storage_unit=unit, unit_lock_status=status)
+            for unit, status in known.units.items()
+        ]
+        return messages.GetDeviceLockStatusCompletion(
+            device_lock_status=known.device, unit_lock=units or None
+        )
+
+
+def _refusals_counted(result: CashedIn, sent: Mapping[type, int]) -> CashedIn:
+    """A cash-in with the refused items, where the device told them by events only."""
+    told = sent.get(messages.InputRefuseEvent, 0)
+    out = sum(items.count for items in result.moved if (items.source, items.target) == ("customer", "output"))
+    return dataclasses.replace(result, refused=max(told, out)) if result.refused is None else result
+
+
+def _completed(completion: _Completion, result: CashMovement) -> _Completion:
+    """The completion of a movement, or its failure with it.
+
+    Raises:
+        XfsError: the failure.
+    """
+    if result.failure is None:
+        return completion
+    if isinstance(result.failure, errors.CommandError):
+        result.failure.payload = completion
+    raise result.failure
