@@ -72,8 +72,8 @@ class Acceptor(devices.CashAcceptor):
     bank_notes = NOTES
     item_info_types = frozenset({"signature", "serialNumber"})
 
-    def __init__(self, name: str = "Cash") -> None:
-        super().__init__(name)
+    def __init__(self, name: str = "Cash", options: Any = None) -> None:
+        super().__init__(name, options)
         self.slot: list[Any] = []
         self.truth: dict[str, Counter[Kind]] = {
             place: Counter() for place in ("stacker", "output", "customer", "transport")
@@ -268,8 +268,8 @@ class Direct(Acceptor):
 class Recycler(Recalling, devices.CashDispenser):
     """A recycler: what was stored in `unit5`, `unit10`, `unit20` and `unit50` is dispensed again."""
 
-    def __init__(self, name: str = "Cash") -> None:
-        super().__init__(name)
+    def __init__(self, name: str = "Cash", options: Any = None) -> None:
+        super().__init__(name, options)
         for value in (5, 10, 20, 50):
             self.truth[f"unit{value}"] = Counter({note(value): 10})
         self.truth["unitRefill"] = Counter({note(20): 100})

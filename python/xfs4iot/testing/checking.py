@@ -57,16 +57,23 @@ class _Bench:
         if "Storage.GetStorage" not in self.service.handlers:
             return {}
         found = await self.talk.ask("Storage.GetStorage")
+        values: dict[str, Any] = {}
         for name, unit in ((found.get("payload") or {}).get("storage") or {}).items():
             configuration = (unit.get("cash") or {}).get("configuration") or {}
-            usable = (configuration.get("types") or {}).get("cashOut") and unit.get("status") == "ok"
-            if usable and configuration.get("value") and configuration.get("currency"):
-                return {
-                    "unit": name,
-                    "currency": configuration["currency"],
-                    "amount": configuration["value"],
-                }
-        return {}
+            types = configuration.get("types") or {}
+            if unit.get("status") != "ok" or not types:
+                continue
+            if items := configuration.get("cashItems"):
+                values.setdefault("item", items[0])
+            if types.get("replenishment"):
+                values.setdefault("refill", name)
+            if types.get("cashOut") and configuration.get("value") and configuration.get("currency"):
+                values.setdefault("currency", configuration["currency"])
+                values.setdefault("amount", configuration["value"])
+                values.setdefault("unit", name)
+            if types.get("cashIn"):
+                values.setdefault("acceptingUnit", name)
+        return values
 
 
 class _Told(logging.Handler):

@@ -1,9 +1,10 @@
 """What is asked of the devices of each interface: `<interface>.toml`, found by its name.
 
 A step has the command, its payload (in which `$currency`, `$amount` and `$unit` stand for what the device
-has), its timeout in milliseconds, and in `ends` the outcomes that are good besides success, in which
-`commandErrorCode` stands for every error code of the command. A step without `ends` may end with any of
-these as well. If an interface has no file, all of its commands that need no payload are sent.
+has to dispense, `$item` for an item, `$acceptingUnit` and `$refill` for units), its timeout in milliseconds,
+and in `ends` the outcomes that are good besides success, in which `commandErrorCode` stands for every
+error code of the command. A step without `ends` may end with any of these as well. If an interface has
+no file, all of its commands that need no payload are sent.
 """
 
 from __future__ import annotations
