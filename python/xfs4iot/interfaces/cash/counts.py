@@ -321,7 +321,8 @@ class _Reckoner:
         if not self._unit(target):
             return
         self._post(CUSTOMER, "accepted", item, level, count)
-        retracted = not self._deposits or items.accessible
+        # What was lost and is found again by counting was brought there by no retract.
+        retracted = items.accessible or not (self._deposits or items.source == "unknown")
         if retracted:
             self._booking.into.add(target)
         self._take_in(target, "retracted" if retracted else "deposited", item, level, count)
