@@ -126,8 +126,8 @@ class Acceptor(devices.CashAcceptor):
             self.truth.setdefault(place, Counter())[kind] += 1
             moved[kind, place] += 1
         dispensed = source in self.dispensed
-        if dispensed and isinstance(target, str):
-            self.dispensed = {target}
+        if isinstance(target, str):
+            self.dispensed = {target} if dispensed else self.dispensed - {target}
         return [
             ItemsMoved(
                 count,

@@ -27,7 +27,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import Meta
 
-from xfs4iot.devices._device import implements, operation
+from xfs4iot.devices._device import CommandEvents, implements, operation
 from xfs4iot.devices._parts import derived, follows_from
 from xfs4iot.devices.cash_management import CashEvents, CashManagement, CashMovement, ItemsMoved
 from xfs4iot.devices.storage import CashUnit, Count, Level, Name
@@ -488,7 +488,7 @@ class CashAcceptor(
 
     @operation
     async def device_lock_control(
-        self, device: Lock | None, units: Mapping[str, Lock], events: CashEvents[DeviceLockControlEvents]
+        self, device: Lock | None, units: Mapping[str, Lock], events: CommandEvents[DeviceLockControlEvents]
     ) -> None:
         """`CashAcceptor.DeviceLockControl`: lock or unlock the device, if not None, and these units.
 

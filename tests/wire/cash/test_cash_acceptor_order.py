@@ -95,6 +95,11 @@ async def teller_works(device: Any) -> None:
     await rules(device).tellers.set("create", cash_management.TellerDetails(teller_id=7))
 
 
+async def teller_moved(device: Any) -> None:
+    details = cash_management.TellerDetails(teller_id=7, input_position="inRear")
+    await rules(device).tellers.set("modify", details)
+
+
 async def no_signatures(device: Any) -> None:
     device.capabilities.cash_management.item_info_types = None
 
@@ -128,6 +133,7 @@ ORDER = {
             "limits_possible": Break({"totalItemsLimit": 5}),
             "nothing_inside": Break(before=inside),
             "device_ready": DEVICE,
+            "teller's position": Break(before=teller_moved),
         },
         good={"tellerID": 7},
         before=teller_works,

@@ -7,12 +7,16 @@ from typing import Any
 import pytest
 import trio
 
+import xfs4iot
 from acceptors import Recycler, begin, do, laws, note, take_in
 from cash import amount, bucket, items, unit
 from dialogue import Dialogue
+from secured_tokens import KEY, asked, connected, secured, token
 from vendors import refusal, serving
 from xfs4iot import devices
 from xfs4iot.devices import CashUnitError, ItemsMoved
+from xfs4iot.protocol.messages import cash_management
+from xfs4iot.tokens import read_present_token
 
 
 @pytest.fixture
@@ -113,6 +117,44 @@ async def test_both_present_statuses_are_kept_apart(client: Dialogue, device: Re
         "unit20": 1
     }
     await laws(client, device)
+
+
+async def test_what_a_customer_did_not_take_back_is_no_retracted_payout(nursery: trio.Nursery) -> None:
+    device = Recycler()
+    publisher = xfs4iot.Publisher([xfs4iot.Service(device, security=secured())], port=0)
+    await nursery.start(publisher.serve)
+    client = await connected(nursery, publisher, "Cash")
+    paid = asked(20, await token(client, EUR=20))
+    await client.success("CashDispenser.Dispense", paid)
+    await client.success("CashDispenser.Present", {})
+    device.truth["output"].clear()
+    device.send(cash_management.ItemsTakenEvent(position="outDefault"))
+    await take_in(client, device, note(50))
+    await do(client, "CashInRollback")
+    await client.success("CashManagement.Retract", {})
+    told = (await client.success("CashDispenser.GetPresentStatus", {"nonce": "14"}))["token"]
+    report = read_present_token(told, KEY, "14")
+    assert (report.dispensed, report.retracted) == ({"EUR": 20}, False)
+
+
+async def test_a_teller_takes_cash_in(nursery: trio.Nursery) -> None:
+    class Counter(Recycler):
+        acceptor_type = "tellerBill"
+
+    device = Counter()
+    client = await serving(device, nursery)
+    assert await cannot(client, "CashInStart", {}) == "invalidTellerId"
+    details = {"tellerID": 7, "inputPosition": "inRear"}
+    wanted = {"action": "create", "tellerDetails": details}
+    assert await client.failure("CashManagement.SetTellerInfo", wanted) == "unsupportedPosition"
+    details["inputPosition"] = "inDefault"
+    await client.success("CashManagement.SetTellerInfo", wanted)
+    await begin(client, tellerID=7)
+    await take_in(client, device, note(50), note(20), note(20, currency="USD"))
+    await do(client, "CashInEnd")
+    (known,) = (await client.success("CashManagement.GetTellerInfo"))["tellerDetails"]
+    received = {currency: one["itemsReceived"] for currency, one in known["tellerTotals"].items()}
+    assert received == {"EUR": 70, "USD": 20}
 
 
 async def test_recycling_units_take_no_items_if_the_application_says_so(

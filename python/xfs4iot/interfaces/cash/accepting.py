@@ -43,6 +43,7 @@ __all__ = [
     "output_empty",
     "positions_exist",
     "request_of",
+    "require_nothing_inside",
     "start_of",
     "teller_known",
     "units_accept",
@@ -78,6 +79,15 @@ def cash_in_active(on: Accepting, request: object) -> None:
 @check("sequenceError")
 def nothing_inside(on: Accepting, request: object) -> None:
     """items inside, of a dispense or an earlier cash-in"""
+    require_nothing_inside(on)
+
+
+def require_nothing_inside(on: Accepting) -> None:
+    """Refuse to mix what one customer inserts with anything else.
+
+    Raises:
+        SequenceError: there are items on the stacker or the transport.
+    """
     counts = on.cash.counts
     if counts.inside() or counts.at("stacker") or counts.at("transport"):
         raise errors.SequenceError("there are items inside; present, reject, retract or reset them first")

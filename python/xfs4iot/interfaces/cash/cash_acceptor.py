@@ -16,7 +16,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import msgspec
 import trio
@@ -40,7 +40,7 @@ from xfs4iot.interfaces.cash import (
     signatures,
     unit_count,
 )
-from xfs4iot.interfaces.cash.cash_in import from_list
+from xfs4iot.interfaces.cash.cash_in import Step, from_list
 from xfs4iot.interfaces.cash.cash_management import CashManagement
 from xfs4iot.interfaces.cash.checks import device_there, no_exchange
 from xfs4iot.interfaces.cash.counts import Booking, cash_counts
@@ -170,6 +170,7 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
             accepting.limits_possible,
             accepting.nothing_inside,
             device_ready,
+            step("teller's position", "the teller's own positions", "unsupportedPosition"),
         ),
         device=("safeDoorOpen",),
     )
@@ -178,6 +179,8 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
         wanted = accepting.start_of(self, request)
         # A movement whose outcome is not booked yet may belong to the cash-in before.
         async with self.cash.storage.settled():
+            self.transaction.require("CashInStart")
+            accepting.require_nothing_inside(self)
             with trio.CancelScope(shield=True):
                 if implements(self.device, "cash_in_start"):
                     await self.ask(devices.CashAcceptor.cash_in_start, wanted)
@@ -203,8 +206,8 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
     )
     async def cash_in(self, request: None, command: Command[CashInEvents]) -> messages.CashInCompletion:
         """`CashAcceptor.CashIn`: what the device says it has accepted is booked, whatever goes wrong."""
+        await self._settled("CashIn")
         record = self.transaction.record
-        allowed = accepting.request_of(self)
         if implements(self.device, "wait_inserted"):
             command.send(messages.InsertItemsEvent())
             await self.service.operations.ask(
@@ -216,6 +219,7 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
         else:
             # It waits for the customer by itself, for as long as the client does.
             limit = self.service.operations.limit + max(command.deadline - trio.current_time(), 0)
+        allowed = accepting.request_of(self)
         result, _ = await self._movements.move(
             command,
             "cashIn",
@@ -252,6 +256,7 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
     )
     async def cash_in_end(self, request: None, command: Command[Any]) -> messages.CashInEndCompletion:
         """`CashAcceptor.CashInEnd`: all that was accepted is stored."""
+        await self._settled("CashInEnd")
         if self.transaction.empty:
             await self._end_empty("CashInEnd")
         recycling = self.transaction.record.use_recycle_units
@@ -279,18 +284,23 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
                 ", ".join(sorted(strange)),
             )
 
-    async def _end_empty(self, how: Any) -> None:
+    async def _settled(self, how: Step) -> None:
+        """Book what is still open, which may have ended the cash-in, or brought more into it.
+
+        Raises:
+            CommandError: `noCashInActive`.
+        """
+        await self._movements.settle()
+        self.transaction.require(how)
+
+    async def _end_empty(self, how: Literal["CashInEnd", "CashInRollback"]) -> None:
         """End a cash-in in which nothing was accepted.
 
         Raises:
             CommandError: `noItems`, always.
         """
-        async with self.cash.storage.settled():
-            # Settling may have found what an interrupted movement brought in.
-            if not self.transaction.empty:
-                return
-            with trio.CancelScope(shield=True):
-                await self.transaction.end_empty(how)
+        with trio.CancelScope(shield=True):
+            await self.transaction.end_empty(how)
         raise errors.CommandError("noItems", "nothing was accepted; the cash-in is over")
 
     def _after_end(
@@ -316,6 +326,7 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
         self, request: None, command: Command[Any]
     ) -> messages.CashInRollbackCompletion:
         """`CashAcceptor.CashInRollback`: all that was accepted goes back to the customer."""
+        await self._settled("CashInRollback")
         if self.transaction.empty:
             await self._end_empty("CashInRollback")
         elif self.transaction.record.reliable and not self.cash.counts.inside():
@@ -552,7 +563,7 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
             devices.CashAcceptor.replenish,
             source,
             dict(targets),
-            believe=refilled_as_asked(targets, "target"),
+            believe=refilled_as_asked(self.cash, targets, "target", [source]),
             units=[source, *targets, *self.cash.names_of_type("reject")],
         )
         completion = refilling.replenished(self.cash, booking, source, targets)
@@ -582,7 +593,7 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
             devices.CashAcceptor.deplete,
             dict(sources),
             target,
-            believe=refilled_as_asked(sources, "source"),
+            believe=refilled_as_asked(self.cash, sources, "source", sources),
             units=[*sources, target, *self.cash.names_of_type("reject")],
         )
         completion = refilling.depleted(self.cash, booking, sources, target)

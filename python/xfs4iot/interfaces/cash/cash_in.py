@@ -30,7 +30,7 @@ from xfs4iot.interfaces.cash.units import CashUnits
 from xfs4iot.ledger import Document
 from xfs4iot.protocol import errors, wire
 
-__all__ = ["CashIn", "CashInRecord", "Returned"]
+__all__ = ["CashIn", "CashInRecord", "Returned", "Step", "from_list", "to_list"]
 
 State = Literal["ok", "rollback", "active", "retract", "unknown", "reset"]
 Step = Literal["CashInStart", "CashIn", "CashInEnd", "CashInRollback", "Retract", "Reset"]

@@ -26,6 +26,7 @@ from xfs4iot.interfaces.cash.note_types import NoteTypes
 from xfs4iot.interfaces.cash.places import Places
 from xfs4iot.interfaces.cash.positions import (
     destination,
+    input_position,
     output_position,
     position_of_either_side,
     require_items,
@@ -209,9 +210,11 @@ def action_and_teller_given(on: CashManagement, request: messages.SetTellerInfo)
 
 @check("unsupportedPosition")
 def teller_position_exists(on: CashManagement, request: messages.SetTellerInfo) -> None:
-    """the teller's position"""
+    """the teller's positions"""
     if request.action != "delete" and request.teller_details is not None:
         output_position(on.device, request.teller_details.output_position)
+        if on.device.status.cash_acceptor is not None:
+            input_position(on.device, request.teller_details.input_position)
 
 
 @check("invalidCurrency")

@@ -131,6 +131,15 @@ class CashMovements:
             await self._settle()
             yield
 
+    async def settle(self) -> None:
+        """Settle what is open.
+
+        Raises:
+            XfsError: the device does not answer, or it could not be booked.
+        """
+        async with self._lock:
+            await self._settle()
+
     async def start(self) -> None:
         """Settle what a crash left open, if the device answers already."""
         try:
@@ -368,8 +377,8 @@ class CashMovements:
             self.storage.publish()
             raise errors.InternalError(
                 f"{command.name} came to its end, but its outcome is not booked yet: {fault}; it is held and "
-                "booked as soon as the ledger can be written; until then see CashDispenser.GetPresentStatus "
-                "and Storage.GetStorage, and do not repeat the command"
+                "booked as soon as the ledger can be written; until then see Storage.GetStorage, and "
+                "CashDispenser.GetPresentStatus or CashAcceptor.GetCashInStatus; do not repeat the command"
             ) from fault
 
     def _try_again(self) -> None:

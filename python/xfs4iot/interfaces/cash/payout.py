@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from xfs4iot.devices import CashMovement, ItemsMoved, Presented
-from xfs4iot.interfaces.cash.counts import Booking, origin_of
+from xfs4iot.interfaces.cash.counts import CUSTOMER, Booking, origin_of
 from xfs4iot.interfaces.cash.denomination import Denominator
 from xfs4iot.interfaces.cash.positions import output_position
 from xfs4iot.interfaces.cash.present_status import PresentStatus, PresentStatuses
@@ -103,7 +103,18 @@ class Payout:
         """What changes when items are taken back."""
         position = detail.get("position") or output_position(self._cash.device, None)
         known = self._present_status.booked(position)
-        back = self._amounts_of(result, lambda items: items.source == "output") if result else None
+        inserted = -sum(
+            posting.delta
+            for posting in booking.postings
+            if posting.unit == CUSTOMER and posting.bucket == "returned" and posting.delta < 0
+        )
+        strange = sum(items.count for items in result.moved if _came_back(items)) if result else 0
+
+        def paid_out(items: ItemsMoved) -> bool:
+            # What a customer had inserted, and did not take, was never paid out.
+            return items.source == "output" and not (_came_back(items) and strange <= inserted)
+
+        back = self._amounts_of(result, paid_out) if result else None
         # None is not {}: if it is not known what came back, the status has to say so.
         if known.state == "notPresented" or back == {}:
             return {}
@@ -145,3 +156,8 @@ class Payout:
             currency, value = max(claims)
             found[currency] = found.get(currency, Decimal(0)) + value * count
         return found
+
+
+def _came_back(items: ItemsMoved) -> bool:
+    """Whether items came from the output, and no unit's books account for them."""
+    return items.source == "output" and items.origin is None

@@ -264,19 +264,29 @@ def returned_as_asked(held: int) -> Callable[[CashReturned], None]:
 
 
 def refilled_as_asked(
-    wanted: Mapping[str, int | None], end: Literal["source", "target"]
+    cash: CashUnits,
+    wanted: Mapping[str, int | None],
+    end: Literal["source", "target"],
+    sources: Collection[str],
 ) -> Callable[[CashMovement], None]:
     """A replenish or deplete moves as many items of each unit as asked, or says why not.
 
     Args:
         wanted: so many by unit; None for all that there are.
         end: whether these units are where items come from or where they go.
+        sources: the units that items may come from.
     """
 
     def require(result: CashMovement) -> None:
         moved: Counter[str] = Counter()
-        for items in result.moved:
+        for number, items in enumerate(result.moved):
             moved[getattr(items, end)] += items.count
+            if items.count and items.source in cash.kept and items.source not in sources:
+                raise Mismatch(
+                    f"a unit that was to be emptied: {', '.join(sources)}",
+                    shown(items.source),
+                    f"moved[{number}].source",
+                )
         for unit, count in wanted.items():
             if count is None:
                 continue
