@@ -18,6 +18,7 @@ it to something else itself; an operation that succeeds afterwards takes that ba
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -39,6 +40,10 @@ _Result = TypeVar("_Result")
 
 _GRACE_SECONDS = 1.0
 """How long a call may take to notice that it was cancelled."""
+
+
+_LOOK_SECONDS = 0.1
+"""How often it is looked whether a client still waits for what its device waits for."""
 
 
 class _Call:
@@ -108,6 +113,7 @@ class Operations:
         *arguments: Any,
         moving: bool = False,
         limit: float | None = None,
+        waits: Callable[[], bool] | None = None,
         believe: Callable[[_Result], None] | None = None,
         rename: Mapping[str, str] | None = None,
     ) -> _Result:
@@ -120,6 +126,7 @@ class Operations:
             moving: items may move: the call is shielded from cancel and timeout, so that
                 what moved can be booked; the device watches `command.cancel_requested`.
             limit: another limit than the service's.
+            waits: whether the device may still be waiting for somebody; the limit begins when that is over.
             believe: raises `exact.Mismatch` if a result of the right type cannot be true.
             rename: error codes that the operation has for other commands, and what they are here.
 
@@ -143,12 +150,15 @@ class Operations:
         if self._ending:
             # The service has only seconds left in all; no call may take its usual time.
             limit = min(limit, _GRACE_SECONDS)
-        call = _Call(where, moving, limit)
+        call = _Call(where, moving, limit if waits is None else math.inf)
         self._calls.add(call)
         self.nursery.start_soon(self._run, call, known.name, arguments)
         in_time = False
         try:
             with call.patience:
+                if waits is not None:
+                    await self._while(waits, call)
+                    call.patience.deadline = trio.current_time() + limit
                 await call.ended.wait()
                 in_time = True
         finally:
@@ -212,6 +222,13 @@ class Operations:
         self._log.error("%s %s cannot be: %s", where, how, wrong)
         self.blame(moving)
         return WrongResult(f"the device class is wrong: {where} {how} cannot be: {wrong}")
+
+    @staticmethod
+    async def _while(waits: Callable[[], bool], call: _Call) -> None:
+        """Return when the call has ended, or does not wait for anybody any more."""
+        while waits() and not call.ended.is_set():
+            with trio.move_on_after(_LOOK_SECONDS):
+                await call.ended.wait()
 
     async def _run(self, call: _Call, name: str, arguments: tuple[Any, ...]) -> None:
         try:

@@ -12,7 +12,7 @@ import trio
 import xfs4iot
 from acceptors import NOTES, UNKNOWN, Acceptor, Direct, Recalling, begin, do, laws, note, take_in
 from cash import bucket, items, unit
-from dialogue import Dialogue, another, outcome
+from dialogue import Dialogue, another, dialogue, outcome
 from vendors import refusal, serving
 from xfs4iot import devices
 from xfs4iot.devices import CashMovement, CashReturned, ItemsMoved
@@ -625,6 +625,34 @@ async def test_a_cancelled_cash_in_ends_as_cancelled_if_nothing_came(
     completion = await client.until("completion", request_id)
     assert outcome(completion) == "success", completion
     assert completion["payload"]["items"] == {"typeEUR20": {"fit": 1}}
+    await laws(client, device)
+
+
+@pytest.mark.parametrize("command", ["CashIn", "CreateSignature"])
+async def test_a_device_that_goes_on_waiting_when_the_client_does_not_is_given_up(
+    nursery: trio.Nursery, command: str
+) -> None:
+    device = Recalling()
+    publisher = xfs4iot.Publisher([xfs4iot.Service(device, operation_limit=0.1)], port=0)
+    await nursery.start(publisher.serve)
+    client: Dialogue = await nursery.start(dialogue, publisher.uri("Cash"))
+
+    async def forever() -> None:
+        await trio.sleep_forever()
+
+    name = {"CashIn": "cash_in", "CreateSignature": "create_signature"}[command]
+    device.hand[name] = forever
+    if command == "CashIn":
+        await begin(client)
+    assert await cannot(client, command, timeout=100) == "hardwareError"
+
+    async def for_a_while() -> None:
+        await trio.sleep(0.3)
+
+    # Longer than the device may take for anything else: it waits for a customer.
+    device.hand[name] = for_a_while
+    device.slot = [note(20)]
+    await do(client, command)
     await laws(client, device)
 
 

@@ -215,10 +215,6 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
             )
             where: Any = record.input_position
             self.service.device_event(cash.ItemsInsertedEvent(position=where))
-            limit = None
-        else:
-            # It waits for the customer by itself, for as long as the client does.
-            limit = self.service.operations.limit + max(command.deadline - trio.current_time(), 0)
         allowed = accepting.request_of(self)
         result, _ = await self._movements.move(
             command,
@@ -229,7 +225,8 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
             # Without a stacker they go into any of these at once.
             units=() if self.device.stacker_capacity else allowed.units,
             detail={"position": record.output_position},
-            limit=limit,
+            # Without that operation it waits for the customer by itself.
+            waits=not implements(self.device, "wait_inserted"),
             finish=_refusals_counted,
         )
         came = accepted(result)
@@ -462,7 +459,7 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
             "createSignature",
             devices.CashAcceptor.create_signature,
             believe=signatures.created_as_asked(self.cash.known_items),
-            limit=self.service.operations.limit + max(command.deadline - trio.current_time(), 0),
+            waits=True,
         )
         if result.failure is not None:
             raise result.failure

@@ -171,7 +171,7 @@ class CashMovements:
         believe: Callable[[_Movement], None] | None = None,
         clears: Callable[[_Movement], Iterable[str]] | None = None,
         detail: Mapping[str, Any] | None = None,
-        limit: float | None = None,
+        waits: bool = False,
         finish: Callable[[_Movement, Mapping[type, int]], _Movement] | None = None,
     ) -> tuple[_Movement, Booking]:
         """Carry out one movement.
@@ -186,7 +186,7 @@ class CashMovements:
             believe: raises `exact.Mismatch` if the device cannot have done that when it was asked for this.
             clears: the places that are empty after a success, whatever the device says of them.
             detail: what is needed to settle it after a crash.
-            limit: seconds that the device may take, if not the service's own limit.
+            waits: whether the device waits for a customer, as long as the client does.
             finish: adds to what the device says, before it is booked, what follows from the events that it
                 has sent.
 
@@ -216,7 +216,7 @@ class CashMovements:
                     believe,
                     clears,
                     detail or {},
-                    limit,
+                    waits,
                     finish,
                 )
         return moved
@@ -232,7 +232,7 @@ class CashMovements:
         believe: Callable[[_Movement], None] | None,
         clears: Callable[[_Movement], Iterable[str]] | None,
         detail: Mapping[str, Any],
-        limit: float | None,
+        waits: bool,
         finish: Callable[[_Movement, Mapping[type, int]], _Movement] | None,
     ) -> tuple[_Movement, Booking]:
         storage = self.storage
@@ -269,7 +269,7 @@ class CashMovements:
                 *arguments,
                 events,
                 moving=True,
-                limit=limit,
+                waits=(lambda: not command.cancel_requested) if waits else None,
                 believe=possible,
             )
         # It may have moved something: what, is found out at once. If that fails the intent stays open.
