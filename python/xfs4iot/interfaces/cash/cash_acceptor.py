@@ -178,7 +178,7 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
         """`CashAcceptor.CashInStart`: nothing moves yet."""
         wanted = accepting.start_of(self, request)
         # A movement whose outcome is not booked yet may belong to the cash-in before.
-        async with self.cash.storage.settled():
+        async with self._movements.settled():
             self.transaction.require("CashInStart")
             accepting.require_nothing_inside(self)
             with trio.CancelScope(shield=True):
@@ -287,8 +287,8 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
         Raises:
             CommandError: `noCashInActive`.
         """
-        await self._movements.settle()
-        self.transaction.require(how)
+        async with self._movements.settled():
+            self.transaction.require(how)
 
     async def _end_empty(self, how: Literal["CashInEnd", "CashInRollback"]) -> None:
         """End a cash-in in which nothing was accepted.
