@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
+from pathlib import Path
 
 import trio
 
@@ -13,7 +15,7 @@ from xfs4iot import devices
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import cash_dispenser, cash_management
 
-__all__ = ["Minimal", "Teller", "refusal", "serving"]
+__all__ = ["Minimal", "Teller", "power_cut", "refusal", "serving"]
 
 
 def refusal(code: str) -> errors.CommandError:
@@ -90,6 +92,18 @@ class Teller(Minimal):
             cash_management.ItemInfo(note_type="typeEUR20", level=level, serial_number=f"X{number}")
             for number, level in enumerate(("fit", "fit", "suspect"), 1)
         ]
+
+
+def power_cut(directory: Path) -> Callable[[], Awaitable[None]]:
+    """What leaves in `copy.sqlite` all that the disk has of `ledger.sqlite`, if the power fails now."""
+
+    async def copy() -> None:
+        for suffix in ("", "-wal"):
+            file = directory / f"ledger.sqlite{suffix}"
+            if file.exists():
+                shutil.copyfile(file, directory / f"copy.sqlite{suffix}")
+
+    return copy
 
 
 async def serving(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import trio
 import xfs4iot
 from dialogue import Dialogue
 from readers import Latched, Motor, Swipe
-from vendors import refusal, serving
+from vendors import power_cut, refusal, serving
 from xfs4iot import devices
 
 MOVE, RESET = "CardReader.Move", "CardReader.Reset"
@@ -411,16 +410,10 @@ async def cut(directory: Path, source: str, target: str) -> None:
         device.arrives.set()
         ledger = xfs4iot.Ledger.open(directory / "ledger.sqlite")
 
-        async def copy() -> None:
-            for suffix in ("", "-wal"):
-                file = directory / f"ledger.sqlite{suffix}"
-                if file.exists():
-                    shutil.copyfile(file, directory / f"copy.sqlite{suffix}")
-
         client = await serving(device, nursery, ledger)
         if source == "transport":
             await insert(client)
-        device.hand["move_card"] = copy
+        device.hand["move_card"] = power_cut(directory)
         await move(client, source, target)
         nursery.cancel_scope.cancel()
     ledger.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import xfs4iot
 from acceptors import NOTES, UNKNOWN, Acceptor, Direct, Recalling, begin, do, laws, note, take_in
 from cash import bucket, items, unit
 from dialogue import Dialogue, another, dialogue, outcome
-from vendors import refusal, serving
+from vendors import power_cut, refusal, serving
 from xfs4iot import devices
 from xfs4iot.devices import CashMovement, CashReturned, ItemsMoved
 from xfs4iot.ledger import LedgerReader
@@ -755,21 +754,15 @@ async def left_over(tmp_path: Path, *slot: Any, at: str, again: Acceptor) -> tup
     """A device, and the ledger as it was when the power failed while an operation ran."""
     ledger = xfs4iot.Ledger.open(tmp_path / "ledger.sqlite")
 
-    async def copy() -> None:
-        for suffix in ("", "-wal"):
-            file = tmp_path / f"ledger.sqlite{suffix}"
-            if file.exists():
-                shutil.copyfile(file, tmp_path / f"copy.sqlite{suffix}")
-
     async with trio.open_nursery() as nursery:
         device = Acceptor()
         client = await serving(device, nursery, ledger)
         await begin(client)
         if at == "cash_in":
-            device.hand[at] = copy
+            device.hand[at] = power_cut(tmp_path)
         await take_in(client, device, *slot)
         if at != "cash_in":
-            device.hand[at] = copy
+            device.hand[at] = power_cut(tmp_path)
             command = {"cash_in_end": "CashInEnd", "cash_in_rollback": "CashInRollback"}[at]
             await do(client, command)
         nursery.cancel_scope.cancel()

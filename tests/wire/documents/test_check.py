@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import trio
 import xfs4iot
 from dialogue import Dialogue, another, outcome
 from scanners import Scanner, Single, forever
-from vendors import refusal, serving
+from vendors import power_cut, refusal, serving
 from xfs4iot import devices
 
 FRONT = {"source": "front", "type": "jpg", "colorFormat": "grayScale", "scanColor": "white"}
@@ -494,18 +493,12 @@ async def test_the_power_fails_while_items_are_stored_and_what_the_device_recall
 ) -> None:
     ledger = xfs4iot.Ledger.open(tmp_path / "ledger.sqlite")
 
-    async def copy() -> None:
-        for suffix in ("", "-wal"):
-            file = tmp_path / f"ledger.sqlite{suffix}"
-            if file.exists():
-                shutil.copyfile(file, tmp_path / f"copy.sqlite{suffix}")
-
     async with trio.open_nursery() as nursery:
         device = Scanner()
         client = await serving(device, nursery, ledger)
         await take_in(client, device)
         await do(client, "SetMediaParameters", {"destination": "unit1"})
-        device.hand["media_in_end"] = copy
+        device.hand["media_in_end"] = power_cut(tmp_path)
         await do(client, "MediaInEnd")
         nursery.cancel_scope.cancel()
     ledger.close()

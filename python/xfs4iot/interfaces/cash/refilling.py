@@ -8,7 +8,7 @@ from typing import Any
 from xfs4iot.devices import CashUnitError
 from xfs4iot.interfaces.cash.counts import Booking
 from xfs4iot.interfaces.cash.units import CashUnits
-from xfs4iot.protocol import errors
+from xfs4iot.protocol import errors, wire
 from xfs4iot.protocol.messages import cash_acceptor as messages
 from xfs4iot.server.handler import check
 
@@ -155,41 +155,15 @@ def replenished(
 
 
 def incomplete_replenish(done: messages.ReplenishCompletion) -> messages.IncompleteReplenishEvent:
-    """The same as an event."""
-    return messages.IncompleteReplenishEvent(
-        replenish=messages.IncompleteReplenishEventReplenish(
-            number_of_items_removed=done.number_of_items_removed,
-            number_of_items_rejected=done.number_of_items_rejected,
-            replenish_target_results=[
-                messages.IncompleteReplenishEventReplenishReplenishTargetResultsItem(
-                    target=one.target,
-                    cash_item=one.cash_item,
-                    number_of_items_received=one.number_of_items_received,
-                )
-                for one in done.replenish_target_results or ()
-            ]
-            or None,
-        )
-    )
+    """The same as an event, whose payload is of the same shape."""
+    same = wire.decode(messages.IncompleteReplenishEventReplenish, wire.encode(done))
+    return messages.IncompleteReplenishEvent(replenish=same)
 
 
 def incomplete_deplete(done: messages.DepleteCompletion) -> messages.IncompleteDepleteEvent:
-    """The same as an event."""
-    return messages.IncompleteDepleteEvent(
-        deplete=messages.IncompleteDepleteEventDeplete(
-            number_of_items_received=done.number_of_items_received,
-            number_of_items_rejected=done.number_of_items_rejected,
-            deplete_source_results=[
-                messages.IncompleteDepleteEventDepleteDepleteSourceResultsItem(
-                    cash_unit_source=one.cash_unit_source,
-                    cash_item=one.cash_item,
-                    number_of_items_removed=one.number_of_items_removed,
-                )
-                for one in done.deplete_source_results or ()
-            ]
-            or None,
-        )
-    )
+    """The same as an event, whose payload is of the same shape."""
+    same = wire.decode(messages.IncompleteDepleteEventDeplete, wire.encode(done))
+    return messages.IncompleteDepleteEvent(deplete=same)
 
 
 def depleted(
