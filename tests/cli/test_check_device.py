@@ -64,6 +64,13 @@ def test_the_device_of_the_readme_passes() -> None:
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
+def test_a_recycler_passes_and_its_cash_in_is_tried() -> None:
+    done = check(ROOT / "tests", "acceptors:Recycler", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    good = {one["subject"] for one in json.loads(done.stdout)["findings"] if not one["problem"]}
+    assert {"CashAcceptor.CashIn", "CashAcceptor.Replenish", "CashAcceptor.CashUnitCount"} <= good
+
+
 def test_what_is_wrong_is_named_and_fails_the_build(tmp_path: Path) -> None:
     (tmp_path / "wrong.py").write_text(WRONG)
     done = check(tmp_path, "wrong:Wrong", "--stand-in", "wrong:stand_in", "--json", "--junit", "junit.xml")

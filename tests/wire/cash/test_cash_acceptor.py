@@ -173,6 +173,22 @@ async def test_a_failure_after_all_has_moved_ends_the_cash_in(client: Dialogue, 
     await laws(client, device)
 
 
+async def test_a_rollback_that_gave_nothing_back_has_presented_nothing(
+    client: Dialogue, device: Acceptor
+) -> None:
+    await take_in(client, device, note(20))
+    assert "remainingItems" not in await do(client, "GetPresentStatus")
+    device.refuses["cash_in_rollback"] = refusal("shutterNotOpen")
+    device.lies["cash_in_rollback"] = lambda result: CashReturned(
+        failure=result.failure, additional_bunches=1
+    )
+    assert await cannot(client, "CashInRollback") == "shutterNotOpen"
+    known = await do(client, "GetPresentStatus")
+    assert (known["presentState"], known["additionalBunches"]) == ("notPresented", "oneMore")
+    assert known["remainingItems"] == {"typeEUR20": {"fit": 1}}
+    assert await state(client) == "active"
+
+
 async def test_a_failed_cash_in_says_what_came_in(client: Dialogue, device: Acceptor) -> None:
     await begin(client)
     device.refuses["cash_in"] = refusal("shutterNotClosed")

@@ -155,7 +155,9 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
             bunches_remaining=bunches or None,
             returned_items=cash_counts(from_list(known.items)),
             total_returned_items=cash_counts(from_list(known.total)),
-            remaining_items=cash_counts(self.cash.counts.inside()) if bunches != 0 else None,
+            remaining_items=cash_counts(self.cash.counts.inside())
+            if known.position is not None and bunches != 0
+            else None,
         )
 
     @handles(

@@ -296,7 +296,7 @@ class CashIn:
         else:
             after = Returned(
                 position=detail.get("position"),
-                presented=None if result is None else getattr(result, "presented", bool(items)),
+                presented=_presented(result, bool(items)),
                 bunches=None if result is None else getattr(result, "additional_bunches", 0),
                 items=to_list(items),
                 total=to_list(items if anew else _sum(from_list(before.total), items)),
@@ -305,6 +305,14 @@ class CashIn:
             return {}
         self.returned = after
         return {_RETURNED.name: wire.encode(after)}
+
+
+def _presented(result: CashMovement | None, out: bool) -> bool | None:
+    """Whether items got into the customer's reach: as the device says, unless nothing came out."""
+    if result is None:
+        return None
+    told: bool | None = getattr(result, "presented", out)
+    return out if told else told
 
 
 def _refused(result: CashMovement) -> int:
