@@ -17,6 +17,7 @@ __all__ = [
     "CardUnit",
     "CashUnit",
     "CheckUnit",
+    "DepositUnit",
     "PrinterUnit",
     "Storage",
     "StorageUnit",
@@ -203,6 +204,28 @@ class PrinterUnit(StorageUnit):
     holds: ClassVar[str] = "printer"
     index: Annotated[int, Meta(ge=1, le=2**31 - 1)]
     high_threshold: Count | None = None
+    initial: Count = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class DepositUnit(StorageUnit):
+    """The container of a depository, its supply of envelopes, or both; its capacity is of deposits.
+
+    Attributes:
+        container: it has the container.
+        env_supply: it has a supply of envelopes: `motorized`, from which the device dispenses, or `manual`,
+            which it unlocks for the customer.
+        high: deposits at which it is `high`, where no sensor tells.
+        container_level, supply_level: as the sensors see them now; None: there are none.
+        initial: deposits in a container that the service did not know before.
+    """
+
+    holds: ClassVar[str] = "deposit"
+    container: bool = True
+    env_supply: Literal["motorized", "manual"] | None = None
+    high: Count | None = None
+    container_level: Literal["ok", "high", "full", "inoperative", "unknown"] | None = None
+    supply_level: Literal["ok", "low", "empty", "inoperative", "unlocked", "unknown"] | None = None
     initial: Count = 0
 
 

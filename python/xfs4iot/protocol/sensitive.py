@@ -57,6 +57,9 @@ _KEY = {
 _SECURITY = {"token", "commandNonce", "nonce", "nonces", "authenticationData", "randomItem"}
 _BIOMETRIC = {"templateData", "comparisonData", "referenceSignatures"}
 
+_PRINTED = {"printData"}
+"""What is printed on an envelope or a cheque: whose it is, and how much is in it."""
+
 _BINARY = {
     "aid",
     "backImage",
@@ -88,7 +91,7 @@ _BINARY = {
 }
 """What else the catalogue types as base64: keys and card data among it, and nothing a log could show."""
 
-SENSITIVE = frozenset(_MARKED | _CARD | _PIN | _KEY | _SECURITY | _BIOMETRIC | _BINARY)
+SENSITIVE = frozenset(_MARKED | _CARD | _PIN | _KEY | _SECURITY | _BIOMETRIC | _PRINTED | _BINARY)
 """Names of properties whose text is masked."""
 
 

@@ -50,6 +50,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "card": ("storage.card", "CardUnits"),
     "check": ("storage.check", "CheckUnits"),
     "printer": ("storage.printer", "PrinterUnits"),
+    "deposit": ("storage.deposit", "DepositUnits"),
 }
 """Kinds of units with module, below this room, and class; imported when a device has such units."""
 
@@ -247,16 +248,26 @@ class Storage(Interface[Any]):
         doubtful = [kind for kind in self.kinds.values() if kind.doubt(named)]
         return {name: value for kind in doubtful for name, value in kind.documents().items()}
 
-    def observe(self, event: Payload) -> None:
-        """Take over the hardware status of units from the device's own event."""
-        if isinstance(event, messages.StorageChangedEvent):
-            for name, unit in event.additional.items():
-                if name in self._found and unit.status is not None:
-                    self._status[name] = unit.status
-            self.revision += 1
-            self._changes.remember(self.records())
-            for call in self.changed:
-                call()
+    def observe(self, event: Payload) -> bool:
+        """Take over from the device's own event what it tells of units: their hardware, their levels."""
+        if not isinstance(event, messages.StorageChangedEvent):
+            return False
+        self.revision += 1
+        known = {name: unit for name, unit in event.additional.items() if name in self._found}
+        self._status |= {name: unit.status for name, unit in known.items() if unit.status is not None}
+        sensing = [kind for kind in self.kinds.values() if kind.senses and kind.units.keys() & known.keys()]
+        for kind in sensing:
+            for name in kind.units.keys() & known.keys():
+                if (part := getattr(known[name], kind.name)) is not None:
+                    kind.sensed(name, part)
+        if sensing:
+            # A level may follow from the hardware: what has become of both is told instead of the event.
+            self.publish()
+            return True
+        self._changes.remember(self.records())
+        for call in self.changed:
+            call()
+        return False
 
     @property
     def exchange_active(self) -> bool:
