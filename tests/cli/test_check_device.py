@@ -134,6 +134,7 @@ PEOPLE: dict[str, dict[str, Any]] = {
     "CardReader": {"customer": "credit", "inserts_after": 0},
     "Check": {"customer": 1},
     "Biometric": {"fingers": {"alice": {}}, "customer": "alice"},
+    "Deposit": {"customer": True},
 }
 """Who is at the simulated ATM, where a device needs somebody."""
 

@@ -119,6 +119,7 @@ class _State(msgspec.Struct):
 
     Attributes:
         way, place: what is on its way, and at which point of it.
+        open: the shutter is.
         pulled: the container is not in its place.
         toner: items that it still prints on.
         operation, moved: the last movement, and where it has left what it moved.
@@ -132,6 +133,7 @@ class _State(msgspec.Struct):
     container: list[Envelope] = []
     customer: list[Envelope] = []
     lost: list[Envelope] = []
+    open: bool = False
     pulled: bool = False
     toner: int = _TONER
     operation: int = 0
@@ -142,7 +144,7 @@ class _State(msgspec.Struct):
 class InsertEnvelope(Request):
     """An item that somebody puts into the slot, now or so many milliseconds later."""
 
-    envelope: Envelope = Envelope()
+    envelope: Envelope = msgspec.field(default_factory=Envelope)
     after: Milliseconds | None = None
 
 
@@ -165,11 +167,12 @@ class FillSupply(Request):
 
 
 class ShownEnvelopes(Completion):
-    """Where all items are."""
+    """Where all items are; `place` is that of the one on its way."""
 
     supply: int
     slot: Envelope | None
     way: Envelope | None
+    place: str | None
     container: list[Envelope]
     customer: list[Envelope]
     lost: list[Envelope]
@@ -267,6 +270,8 @@ class SimulatedDeposit(SimulatedDevice, devices.Deposit):
 
     def _show(self) -> None:
         state, status = self._state, self.status.deposit
+        if self.has_shutter and status.shutter != "jammed":
+            status.shutter = "open" if state.open else "closed"
         if self.dep_transport:
             stuck = state.way is not None and state.place == "transport"
             status.dep_transport = "inoperative" if stuck else "ok"
@@ -299,7 +304,7 @@ class SimulatedDeposit(SimulatedDevice, devices.Deposit):
         if self.faults.active("shutterBlockedClosed"):
             self.status.deposit.shutter = "jammed"
             raise errors.CommandError("shutterNotOpened", "the shutter does not open")
-        self.status.deposit.shutter = "open"
+        self.status.deposit.shutter, self._state.open = "open", True
 
     def _close_shutter(self) -> errors.CommandError | None:
         """Close it; what went wrong."""
@@ -308,11 +313,16 @@ class SimulatedDeposit(SimulatedDevice, devices.Deposit):
         if self.faults.active("shutterBlockedOpen"):
             self.status.deposit.shutter = "jammed"
             return errors.CommandError("shutterNotClosed", "the shutter does not close")
-        self.status.deposit.shutter = "closed"
+        self.status.deposit.shutter, self._state.open = "closed", False
         return None
+
+    def _require_way_clear(self, code: str) -> None:
+        if self._state.way is not None:
+            raise errors.CommandError(code, "something is stuck; see Deposit.Reset")
 
     async def entry(self) -> None:
         self._begin()
+        self._require_way_clear("depJammed")
         self._open_shutter()
         if self._state.slot is None:
             self._came = trio.Event()
@@ -410,7 +420,10 @@ class SimulatedDeposit(SimulatedDevice, devices.Deposit):
 
     async def dispense(self) -> None:
         self._begin()
+        self._require_way_clear("jammed")
         state = self._state
+        if state.slot is not None:
+            raise errors.SequenceError("something lies in the slot; see Deposit.Retract")
         if not state.supply:
             raise errors.CommandError("empty", "there are no envelopes")
         assert self.setup.supply is not None
@@ -439,6 +452,7 @@ class SimulatedDeposit(SimulatedDevice, devices.Deposit):
         state = self._state
         if state.slot is None:
             raise errors.CommandError("noEnv", "there is nothing in the slot")
+        self._require_way_clear("depJammed")
         if self.faults.active("shutterBlockedOpen"):
             raise errors.CommandError("shutterNotClosed", "the shutter does not close")
         await self._time()
@@ -467,9 +481,14 @@ class SimulatedDeposit(SimulatedDevice, devices.Deposit):
         found: dict[bool, str] = {False: "noMedia", True: "noMedia"}
         state.reset = ("noMedia", self._dispensed(found))
         await self._time()
-        for item in (state.way, state.slot):
+        failure: errors.CommandError | None = None
+        # The slot first: what is stuck may have to go there.
+        for item in (state.slot, state.way):
             if item is not None:
-                found[item.dispensed] = self._clear(item, control)
+                try:
+                    found[item.dispensed] = self._clear(item, control)
+                except errors.CommandError as fault:
+                    found[item.dispensed], failure = "jammed", fault
                 state.reset = (found[False], self._dispensed(found))
                 self._save()
         if state.slot is None:
@@ -477,29 +496,42 @@ class SimulatedDeposit(SimulatedDevice, devices.Deposit):
         self._tell_levels()
         deposit_media: Any = found[False]
         dispense_media: Any = self._dispensed(found)
-        return DepositReset(deposit_media=deposit_media, dispense_media=dispense_media)
+        return DepositReset(deposit_media=deposit_media, dispense_media=dispense_media, failure=failure)
 
     def _dispensed(self, found: Mapping[bool, str]) -> str | None:
         return found[True] if self.setup.supply is not None else None
 
     def _clear(self, item: Envelope, control: str | None) -> str:
-        """Bring an item out of the way; where it is then."""
+        """Bring an item out of the way; where it is then.
+
+        Raises:
+            CommandError: it stays where it is.
+        """
         state = self._state
-        if item is state.way:
-            state.way = None
-            into_slot = control == "eject" and state.slot is None
+        stuck = item is state.way
+        slot_free = state.slot is None or not stuck
+        refusal = self._container_refuses()
+        if control != "eject" or not slot_free:
+            if item.dispensed and self.retract_envelope == "dispenser":
+                state.supply += 1
+                self._remove(stuck)
+                return "dispenser"
+            if refusal is None:
+                state.container.append(item)
+                self._remove(stuck)
+                return "retracted"
+        if not slot_free:
+            raise refusal or errors.CommandError("depJammed", "there is no place for it")
+        self._open_shutter()
+        self._remove(stuck)
+        state.slot = item
+        return "ejected"
+
+    def _remove(self, stuck: bool) -> None:
+        if stuck:
+            self._state.way = None
         else:
-            state.slot = None
-            into_slot = control == "eject"
-        if item.dispensed and not into_slot and self.retract_envelope == "dispenser":
-            state.supply += 1
-            return "dispenser"
-        if into_slot or self._container_refuses() is not None:
-            state.slot = item
-            self._open_shutter()
-            return "ejected"
-        state.container.append(item)
-        return "retracted"
+            self._state.slot = None
 
     async def supply_replenish(self, supplies: frozenset[Any]) -> None:
         if "toner" in supplies:
@@ -528,7 +560,7 @@ class SimulatedDeposit(SimulatedDevice, devices.Deposit):
         def insert() -> None:
             if self._state.slot is not None:
                 raise errors.SequenceError("something lies in the slot already")
-            if self.has_shutter and self.status.deposit.shutter == "closed":
+            if self.has_shutter and not self._state.open:
                 raise errors.SequenceError("the slot is closed; see Deposit.Entry")
             self._state.slot = msgspec.structs.replace(request.envelope, printed=None, dispensed=False)
             self._truth.save()
@@ -596,6 +628,7 @@ class SimulatedDeposit(SimulatedDevice, devices.Deposit):
             supply=state.supply,
             slot=state.slot,
             way=state.way,
+            place=state.place if state.way is not None else None,
             container=state.container,
             customer=state.customer,
             lost=state.lost,

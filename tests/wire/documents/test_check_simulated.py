@@ -5,18 +5,14 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import trio
 from PIL import Image
 
 import xfs4iot
-from dialogue import Dialogue, dialogue
-from xfs4iot.simulator import atm as simulated_atm
-from xfs4iot.simulator.profile import read
+from simulated import Bench, bench_of
 
 FRONT = {"source": "front", "type": "jpg", "colorFormat": "grayScale", "scanColor": "white"}
 BACK = {"source": "back", "type": "tif", "colorFormat": "binary", "scanColor": "white"}
@@ -24,71 +20,34 @@ ALL = {"codelineFormat": "e13b", "image": [FRONT, BACK]}
 KEEP = {"destination": "unitPOCKET1"}
 
 
-class Bench:
-    """A client of the scanner, and one of `Simulator`."""
+class Scanner(Bench):
+    """The simulated scanner."""
 
-    def __init__(self, scanner: Dialogue, simulator: Dialogue) -> None:
-        self.scanner = scanner
-        self.simulator = simulator
-
-    async def hand(self, name: str, **payload: Any) -> dict[str, Any]:
-        return await self.simulator.success(f"Simulator.{name}", payload)
+    service = "Check"
 
     async def insert(self, *items: dict[str, Any]) -> None:
         await self.hand("InsertCheques", items=list(items or ({},)))
 
-    async def do(self, name: str, payload: Any = None) -> dict[str, Any]:
-        return await self.scanner.success(f"Check.{name}", payload)
-
-    async def cannot(self, name: str, payload: Any = None) -> str:
-        return await self.scanner.failure(f"Check.{name}", payload)
-
-    async def inject(self, fault: str) -> None:
-        await self.hand("Inject", fault=fault)
-
-    async def truth(self) -> dict[str, Any]:
-        found: dict[str, Any] = (await self.hand("GetTruth", service="Check"))["services"]["Check"]
-        return found
-
     async def conserved(self, inserted: int, taken: int = 0) -> None:
         """Every item is somewhere, and the books of the units are right."""
-        truth = await self.truth()
-        units = (await self.scanner.success("Storage.GetStorage"))["storage"]
+        truth, units = await self.truth(), await self.units()
         booked = {name: unit["check"]["status"]["in"]["count"] for name, unit in units.items()}
         assert booked == truth["units"]
         held = truth["slot"] + truth["stacker"] + truth["presented"] + sum(truth["units"].values())
         assert held == inserted - taken
 
 
-@asynccontextmanager
-async def bench_of(
-    directory: Path | None = None, ledger: xfs4iot.Ledger | None = None, **settings: Any
-) -> AsyncIterator[Bench]:
-    profile = read("default")
-    one = profile.services["Check"]
-    one = type(one)(one.device, {**one.settings, **settings})
-    profile = type(profile)({"Check": one}, profile.seed, profile.seconds, profile.dialect)
-    services = simulated_atm(profile, ledger=ledger or xfs4iot.Ledger.open(None), state=directory, seconds=0)
-    publisher = xfs4iot.Publisher(services, port=0)
-    async with trio.open_nursery() as nursery:
-        await nursery.start(publisher.serve)
-        scanner: Dialogue = await nursery.start(dialogue, publisher.uri("Check"))
-        simulator: Dialogue = await nursery.start(dialogue, publisher.uri("Simulator"))
-        yield Bench(scanner, simulator)
-        nursery.cancel_scope.cancel()
-
-
 @pytest.fixture
-async def bench(nursery: trio.Nursery) -> AsyncIterator[Bench]:
-    async with bench_of() as found:
+async def bench() -> AsyncIterator[Scanner]:
+    async with bench_of(Scanner) as found:
         yield found
 
 
-async def test_a_bunch_is_pictured_stored_and_partly_given_back(bench: Bench) -> None:
-    request = await bench.scanner.send("Check.MediaIn", ALL)
-    await bench.scanner.until("event", request, "Check.NoMediaEvent")
+async def test_a_bunch_is_pictured_stored_and_partly_given_back(bench: Scanner) -> None:
+    request = await bench.client.send("Check.MediaIn", ALL)
+    await bench.client.until("event", request, "Check.NoMediaEvent")
     await bench.insert({}, {"codeline": "t222t", "magnetic": False}, {})
-    taken = (await bench.scanner.until("completion", request))["payload"]["mediaIn"]
+    taken = (await bench.client.until("completion", request))["payload"]["mediaIn"]
     assert taken["mediaOnStacker"] == 3
     info = (await bench.do("GetTransactionStatus"))["mediaInfo"]
     assert [one["magneticReadIndicator"] for one in info] == ["micr", "notMicr", "micr"]
@@ -101,10 +60,10 @@ async def test_a_bunch_is_pictured_stored_and_partly_given_back(bench: Bench) ->
     await bench.do("SetMediaParameters", KEEP)
     await bench.do("SetMediaParameters", {"mediaID": 2, "destination": "customer"})
     assert (await bench.do("MediaInEnd"))["mediaInEnd"]["itemsReturned"] == 1
-    await bench.scanner.until("event", name="Check.MediaPresentedEvent")
+    await bench.client.until("event", name="Check.MediaPresentedEvent")
     await bench.conserved(3)
     assert (await bench.hand("TakeCheques"))["count"] == 1
-    await bench.scanner.until("unsolicited", name="Check.MediaTakenEvent")
+    await bench.client.until("unsolicited", name="Check.MediaTakenEvent")
     await bench.conserved(3, taken=1)
 
 
@@ -120,17 +79,19 @@ ITEMS = [
 
 
 @pytest.mark.parametrize(("item", "reason"), ITEMS)
-async def test_what_is_refused_follows_from_the_item(bench: Bench, item: dict[str, Any], reason: str) -> None:
+async def test_what_is_refused_follows_from_the_item(
+    bench: Scanner, item: dict[str, Any], reason: str
+) -> None:
     await bench.insert(item, {})
     await bench.do("MediaIn", ALL)
-    refused = await bench.scanner.until("event", name="Check.MediaRefusedEvent")
+    refused = await bench.client.until("event", name="Check.MediaRefusedEvent")
     assert refused["payload"]["reason"] == reason
     assert (await bench.do("GetTransactionStatus"))["totalItemsRefused"] == "1"
     await bench.do("MediaInRollback")
     await bench.conserved(2)
 
 
-async def test_what_nobody_takes_is_retracted(bench: Bench) -> None:
+async def test_what_nobody_takes_is_retracted(bench: Scanner) -> None:
     await bench.insert({}, {})
     await bench.do("MediaIn")
     await bench.do("MediaInRollback")
@@ -142,7 +103,7 @@ async def test_what_nobody_takes_is_retracted(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("control", [None, "eject", "unitRETRACT"])
-async def test_a_jam_is_cleared_by_a_reset(bench: Bench, control: str | None) -> None:
+async def test_a_jam_is_cleared_by_a_reset(bench: Scanner, control: str | None) -> None:
     await bench.insert({}, {})
     await bench.inject("chequeJams")
     assert await bench.cannot("MediaIn") == "mediaJammed"
@@ -151,14 +112,14 @@ async def test_a_jam_is_cleared_by_a_reset(bench: Bench, control: str | None) ->
     await bench.conserved(2)
 
 
-async def test_bad_luck_of_other_kinds(bench: Bench) -> None:
+async def test_bad_luck_of_other_kinds(bench: Scanner) -> None:
     await bench.insert()
     await bench.inject("slotStuck")
     assert await bench.cannot("MediaIn") == "shutterFail"
     await bench.hand("ClearFaults")
     await bench.inject("doubleFeed")
     await bench.do("MediaIn", ALL)
-    refused = await bench.scanner.until("event", name="Check.MediaRefusedEvent")
+    refused = await bench.client.until("event", name="Check.MediaRefusedEvent")
     assert refused["payload"]["reason"] == "doubleDetect"
     await bench.hand("TakeCheques")
     await bench.insert()
@@ -179,22 +140,22 @@ async def test_bad_luck_of_other_kinds(bench: Bench) -> None:
 @pytest.mark.parametrize("why", ["pocketJams", "full"])
 async def test_a_unit_that_takes_no_more_stops_the_end_and_what_went_before_counts(why: str) -> None:
     units = {"unitPOCKET1": {"capacity": 1 if why == "full" else 9}, "unitRETRACT": {"uses": ["retract"]}}
-    async with bench_of(units=units) as bench:
+    async with bench_of(Scanner, units=units) as bench:
         await bench.insert({}, {}, {})
         await bench.do("MediaIn")
         await bench.do("SetMediaParameters", KEEP)
         if why == "pocketJams":
             await bench.inject(why)
         assert await bench.cannot("MediaInEnd") == "mediaBinError"
-        await bench.scanner.until("event", name="Storage.StorageErrorEvent")
+        await bench.client.until("event", name="Storage.StorageErrorEvent")
         await bench.conserved(3)
         await bench.do("Reset", {"mediaControl": "unitRETRACT"})
         await bench.conserved(3)
         assert (await bench.hand("EmptyPocket"))["count"] == 3
 
 
-async def test_a_device_whose_application_refuses(bench: Bench) -> None:
-    async with bench_of(flow="refusing") as refusing:
+async def test_a_device_whose_application_refuses(bench: Scanner) -> None:
+    async with bench_of(Scanner, flow="refusing") as refusing:
         await refusing.insert({}, {}, {})
         assert (await refusing.do("MediaIn", {"applicationRefuse": True}))["mediaIn"][
             "mediaFeeder"
@@ -211,7 +172,7 @@ async def test_a_device_whose_application_refuses(bench: Bench) -> None:
 
 
 async def test_a_device_without_a_stacker() -> None:
-    async with bench_of(flow="single") as bench:
+    async with bench_of(Scanner, flow="single") as bench:
         await bench.insert({}, {})
         for name in ("MediaIn", "GetNextItem"):
             await bench.do(name)
@@ -223,20 +184,20 @@ async def test_a_device_without_a_stacker() -> None:
 
 
 async def test_a_customer_by_himself_and_supplies() -> None:
-    async with bench_of(customer=2) as bench:
+    async with bench_of(Scanner, customer=2) as bench:
         for _ in range(2):
             await bench.do("MediaIn")
             await bench.do("MediaInRollback")
             await bench.do("ExpelMedia")
             await bench.hand("TakeCheques")
-            await bench.scanner.until("unsolicited", name="Check.MediaTakenEvent")
+            await bench.client.until("unsolicited", name="Check.MediaTakenEvent")
         await bench.do("SupplyReplenish", {"ink": True})
 
 
 async def test_a_transaction_goes_on_after_a_restart(tmp_path: Path) -> None:
     ledger = xfs4iot.Ledger.open(tmp_path / "ledger.sqlite")
     for life in range(2):
-        async with bench_of(tmp_path, ledger) as bench:
+        async with bench_of(Scanner, tmp_path, ledger) as bench:
             if life == 0:
                 await bench.insert({}, {})
                 await bench.do("MediaIn", ALL)
@@ -249,9 +210,9 @@ async def test_a_transaction_goes_on_after_a_restart(tmp_path: Path) -> None:
     ledger.close()
 
 
-async def test_a_movement_that_hangs_holds_up_nothing_but_the_queue(bench: Bench) -> None:
+async def test_a_movement_that_hangs_holds_up_nothing_but_the_queue(bench: Scanner) -> None:
     await bench.insert()
     await bench.inject("chequesHang")
-    request = await bench.scanner.send("Check.MediaIn")
-    await bench.scanner.until("acknowledge", request)
+    request = await bench.client.send("Check.MediaIn")
+    await bench.client.until("acknowledge", request)
     await bench.do("GetTransactionStatus")
