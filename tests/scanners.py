@@ -25,6 +25,8 @@ class Scanner(devices.Check):
         refuses: what an operation raises or ends with, by its name.
         hand: what happens while an operation runs, by its name.
         called: operations that were asked for, with their arguments.
+        bunch: items that are returned at once; 0 for all.
+        picture: of every item.
     """
 
     scanner_type = "bunchMediaInput"
@@ -52,6 +54,10 @@ class Scanner(devices.Check):
         self.inside: list[int] = []
         self.kept: dict[int, devices.MediaStored] = {}
         self.presents_first = False
+        self.bunch = 0
+        self.waiting: list[int] = []
+        self.ejects: devices.MediaPresented | None = None
+        self.picture = b"picture of a cheque"
 
     async def _do(self, name: str, *arguments: Any) -> None:
         self.called.append((name, *arguments))
@@ -93,7 +99,7 @@ class Scanner(devices.Check):
         self.inside.append(number)
         images = [
             messages.ImageData(
-                image_source=one.source, image_type=one.type, image_status="ok", image=b"picture of a cheque"
+                image_source=one.source, image_type=one.type, image_status="ok", image=self.picture
             )
             for one in request.images
         ]
@@ -120,13 +126,34 @@ class Scanner(devices.Check):
             places[number] = "customer" if rollback else wish
             if places[number] != "customer":
                 stored[places[number]] = stored.get(places[number], 0) + 1
-        returned = sum(place == "customer" for place in places.values())
-        if returned:
-            events.send(messages.MediaPresentedEvent(position="input", bunch_index=1, total_bunches="1"))
+        self.waiting = [number for number, place in places.items() if place == "customer"]
+        returned, self.index = len(self.waiting), 0
+        places |= dict.fromkeys(self.waiting, "device")
+        more = False
+        if self.present_control:
+            presented = self._present(events)
+            places |= dict.fromkeys(presented.items, "customer")
+            more = presented.more
+        else:
+            places |= dict.fromkeys(self.waiting, "customer")
         self.inside = []
-        found = devices.MediaStored(stored=stored, items=places, returned=returned)
+        found = devices.MediaStored(stored=stored, items=places, returned=returned, more=more)
         self.kept[events.operation] = found
         return found
+
+    def _present(self, events: Any) -> devices.MediaPresented:
+        """Present the next bunch of what waits."""
+        count = self.bunch or len(self.waiting)
+        bunch, self.waiting = self.waiting[:count], self.waiting[count:]
+        if bunch:
+            self.index += 1
+            total = self.index + -(-len(self.waiting) // count)
+            events.send(
+                messages.MediaPresentedEvent(
+                    position="input", bunch_index=self.index, total_bunches=str(total)
+                )
+            )
+        return devices.MediaPresented(items=frozenset(bunch), more=bool(self.waiting))
 
     async def media_in_end(self, events: Any) -> devices.MediaStored:
         await self._do("media_in_end")
@@ -162,8 +189,13 @@ class Scanner(devices.Check):
             image=[messages.ImageData(image_source="front", image_status="ok", image=b"again")],
         )
 
-    async def present_media(self, source: Any, events: Any) -> None:
+    async def present_media(self, source: Any, events: Any) -> devices.MediaPresented | None:
         await self._do("present_media", source)
+        return self._present(events) if self.waiting else None
+
+    async def present_next(self, events: Any) -> devices.MediaPresented:
+        await self._do("present_next")
+        return self._present(events)
 
     async def expel_media(self) -> None:
         await self._do("expel_media")
@@ -175,7 +207,7 @@ class Scanner(devices.Check):
     async def reset(self, control: str | None, events: Any) -> devices.MediaRetracted:
         await self._do("reset", control)
         place = control if control is not None and control.startswith("unit") else None
-        return devices.MediaRetracted(count=len(self.inside) or None, location=place)
+        return devices.MediaRetracted(count=len(self.inside) or None, location=place, presented=self.ejects)
 
     async def supply_replenish(self, supplies: frozenset[Any]) -> None:
         await self._do("supply_replenish", supplies)

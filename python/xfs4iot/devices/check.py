@@ -35,6 +35,7 @@ __all__ = [
     "ImageWish",
     "MediaInRequest",
     "MediaParameters",
+    "MediaPresented",
     "MediaRetracted",
     "MediaStored",
     "MediaTakenIn",
@@ -131,6 +132,8 @@ class MediaStored:
         items: where each item is now, by its number; those that are not named are `unknown`.
         returned: items that go back to the customer.
         refused, bunches_refused: of the transaction; None: as the events have told.
+        more: what goes back does so in several bunches, and the first is presented; see `present_next`.
+            `items` names those of the first bunch `customer`, and the others `device`.
         failure: what went wrong; what had moved before is booked.
     """
 
@@ -139,7 +142,21 @@ class MediaStored:
     returned: Count | None = None
     refused: Count | None = None
     bunches_refused: Count | None = None
+    more: bool = False
     failure: errors.XfsError | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MediaPresented:
+    """What the customer can take now.
+
+    Attributes:
+        items: by their numbers; none of them named: all that are inside, or what was refused.
+        more: another bunch waits, to be presented when this was taken; see `present_next`.
+    """
+
+    items: frozenset[MediaID] = frozenset()
+    more: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,12 +165,14 @@ class MediaRetracted:
 
     Attributes:
         count: items; None if they cannot be counted, 0 for nothing found.
-        location: where they are now; None: nothing was moved.
+        location: where they are now; None: nothing was moved, or it was presented.
+        presented: what a reset has ejected.
         failure: what went wrong.
     """
 
     count: Count | None = None
     location: Area | None = None
+    presented: MediaPresented | None = None
     failure: errors.XfsError | None = None
 
 
@@ -188,6 +207,7 @@ class Check(
         image_type, codeline_format, data_source, insert_orientation, returned_items_processing: by name.
         front_image, back_image: what images of each side can be.
         media_positions: see the capabilities.
+        private_seconds: how long code lines and images are in memory after the transaction has ended.
     """
 
     scanner_type: Literal["singleMediaInput", "bunchMediaInput"] = "singleMediaInput"
@@ -211,6 +231,7 @@ class Check(
     front_image: messages.ImageCapabilities | None = None
     back_image: messages.ImageCapabilities | None = None
     media_positions: messages.CapabilitiesPositions | None = None
+    private_seconds: Annotated[float, Meta(ge=0)] = 600.0
 
     def media_taken(self, position: Position) -> None:
         """The customer has taken what was presented: sends `MediaTakenEvent`."""
@@ -297,8 +318,20 @@ class Check(
         self,
         source: Literal["input", "refused", "rebuncher"] | None,
         events: CommandEvents[PresentMediaEvents],
-    ) -> None:
-        """`Check.PresentMedia`: present what goes back; None: all.
+    ) -> MediaPresented | None:
+        """`Check.PresentMedia`: present what goes back; None: all. To return None says the same of all of it.
+
+        Raises:
+            CommandError: `shutterFail`, `mediaJammed`, `positionNotEmpty`.
+        """
+        raise NotImplementedError
+
+    @operation
+    async def present_next(self, events: CommandEvents[PresentMediaEvents]) -> MediaPresented:
+        """Present the next bunch of what goes back; the customer has taken the one before.
+
+        Asked when an operation that presents has said that there is `more`, by the same command: the service
+        waits for `media_taken` in between, and who gives up then leaves the rest inside.
 
         Raises:
             CommandError: `shutterFail`, `mediaJammed`, `positionNotEmpty`.

@@ -343,6 +343,141 @@ async def test_supplies(client: Dialogue, device: Scanner) -> None:
     await do(client, "ExpelMedia")
 
 
+async def presented(client: Dialogue, request: int) -> tuple[int, str]:
+    event = (await client.until("event", request, "Check.MediaPresentedEvent"))["payload"]
+    return event["bunchIndex"], event["totalBunches"]
+
+
+async def reachable(client: Dialogue) -> list[str]:
+    """Who has each item, or can take it."""
+    info = (await do(client, "GetTransactionStatus"))["mediaInfo"]
+    return [
+        "taken" if one["mediaLocation"] == "customer" else one["customerAccess"].replace("customer", "here")
+        for one in info
+    ]
+
+
+async def test_what_goes_back_in_several_bunches_does_so_one_after_the_other(
+    client: Dialogue, device: Scanner
+) -> None:
+    device.bunch = 2
+    await take_in(client, device, *["good"] * 5)
+    request = await client.send("Check.MediaInRollback")
+    await client.until("acknowledge", request)
+    expected = (
+        ("here here none none none", "1"),
+        ("taken taken here here none", "2"),
+        ("taken taken taken taken here", "3"),
+    )
+    for places, index in expected:
+        assert await presented(client, request) == (int(index), "3")
+        if index == "3":
+            assert (await client.until("completion", request))["payload"]["mediaInRollback"][
+                "itemsReturned"
+            ] == 5
+        assert await reachable(client) == places.split()
+        device.media_taken("input")
+        await client.until("unsolicited", name="Check.MediaTakenEvent")
+    assert (await client.success("Common.Status"))["check"]["media"] == "notPresent"
+    await take_in(client, device, "good")
+
+
+async def test_a_bunch_that_nobody_waits_for_stays_inside_until_it_is_presented(
+    client: Dialogue, device: Scanner
+) -> None:
+    device.bunch = 1
+    await take_in(client, device)
+    await do(client, "SetMediaParameters", {"mediaID": 1, "destination": "unit1"})
+    request = await client.send("Check.MediaInEnd", timeout=100)
+    completion = await client.until("completion", request)
+    assert completion["header"]["completionCode"] == "timeOut"
+    assert await counts(client) == EMPTY | {"unit1": (1, 1, 0)}
+    assert (await state(client), await reachable(client)) == ("ok", ["none", "here", "none"])
+    device.media_taken("input")
+    await client.until("unsolicited", name="Check.MediaTakenEvent")
+    assert await cannot(client, "MediaIn") == "mediaPresent"
+    await do(client, "PresentMedia")
+    assert await reachable(client) == ["none", "taken", "here"]
+
+
+@pytest.mark.parametrize("code", ["shutterFail", "mediaJammed", "positionNotEmpty"])
+async def test_a_second_bunch_that_cannot_be_presented(client: Dialogue, device: Scanner, code: str) -> None:
+    device.bunch = 2
+    await take_in(client, device)
+    device.refuses["present_next"] = refusal(code)
+    request = await client.send("Check.MediaInRollback")
+    await presented(client, request)
+    device.media_taken("input")
+    completion = await client.until("completion", request)
+    assert completion["payload"]["errorCode"] == code
+    assert await reachable(client) == ["taken", "taken", "none"]
+
+
+async def test_without_presenting_by_itself_a_device_waits_for_the_application(
+    nursery: trio.Nursery,
+) -> None:
+    device = type("Waiting", (Scanner,), {"present_control": False})()
+    device.bunch = 2
+    client = await serving(device, nursery)
+    await take_in(client, device)
+    await do(client, "MediaInRollback")
+    assert await reachable(client) == ["none", "none", "none"]
+    request = await client.send("Check.PresentMedia", {})
+    assert await presented(client, request) == (1, "2")
+    device.media_taken("input")
+    assert await presented(client, request) == (2, "2")
+    await client.until("completion", request)
+    assert await reachable(client) == ["taken", "taken", "here"]
+
+
+async def test_a_class_that_cannot_present_a_second_bunch_is_not_believed(nursery: trio.Nursery) -> None:
+    device = type("Lying", (Scanner,), {"present_next": devices.Check.present_next})()
+    device.bunch = 1
+    client = await serving(device, nursery)
+    await take_in(client, device)
+    assert await cannot(client, "MediaInRollback") == "hardwareError"
+
+
+async def test_what_a_reset_ejects_is_the_customers_once_it_is_taken(
+    client: Dialogue, device: Scanner
+) -> None:
+    await take_in(client, device)
+    device.ejects = devices.MediaPresented()
+    await do(client, "Reset", {"mediaControl": "eject"})
+    assert await reachable(client) == ["here", "here", "here"]
+    device.media_taken("input")
+    await client.until("unsolicited", name="Check.MediaTakenEvent")
+    await take_in(client, device, "good")
+
+
+async def test_images_beyond_what_one_answer_holds_are_read_one_by_one(
+    client: Dialogue, device: Scanner
+) -> None:
+    device.picture = bytes(3 * 512 * 1024)
+    await take_in(client, device)
+    info = (await do(client, "GetTransactionStatus"))["mediaInfo"]
+    assert ["image" in one["image"][0] for one in info] == [True, True, False]
+    data = (await do(client, "ReadImage", {"mediaID": 3, "image": [FRONT]}))["data"]
+    assert len(base64.b64decode(data["image"][0]["image"])) == len(device.picture)
+
+
+async def test_what_items_say_of_their_owners_is_forgotten_after_the_transaction(
+    client: Dialogue, device: Scanner
+) -> None:
+    device.private_seconds = 0
+    await take_in(client, device)
+    await do(client, "MediaInRollback")
+    while "codelineData" in (await do(client, "GetTransactionStatus"))["mediaInfo"][0]:
+        pass
+    assert (await do(client, "GetTransactionStatus"))["totalItems"] == "3"
+
+
+async def test_a_failure_that_is_not_the_commands_is_not_believed(client: Dialogue, device: Scanner) -> None:
+    await take_in(client, device)
+    device.refuses["end partly"] = refusal("inkOut")
+    assert await cannot(client, "MediaInEnd") == "hardwareError"
+
+
 DEVICE_CODES = {
     "MediaIn": "shutterFail mediaJammed scannerInop micrInop positionNotEmpty feederNotEmpty mediaRejected "
     "feederInop",

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
+import msgspec
 import trio
 
 from xfs4iot import devices
@@ -29,10 +30,11 @@ from xfs4iot.protocol.command_events.check import PresentMediaEvents
 from xfs4iot.protocol.messages import check as messages
 from xfs4iot.server.command import Command
 from xfs4iot.server.handler import handles
-from xfs4iot.server.results import require_defined
 
 __all__ = ["Check"]
 
+_MOST_BYTES = 4 * 1024 * 1024
+"""Of images that GetTransactionStatus tells, half of what may wait for a client; ReadImage has the others."""
 _READY = (device_ready, checks.nothing_to_present)
 
 
@@ -52,7 +54,13 @@ class Check(MediaState):
         """`Check.GetTransactionStatus` 3.0."""
         transaction = self.transaction
         stacker = bool(self.device.max_media_on_stacker)
-        images = request is None or request.include_image is not False
+        room = _MOST_BYTES if request is None or request.include_image is not False else None
+        media: list[messages.MediaStatus] = []
+        for number, item in transaction.items.items():
+            images = self._shown_images(number, room)
+            if room is not None:
+                room -= sum(len(one.image or b"") for one in images or ())
+            media.append(self._told(number, item, images))
         return messages.GetTransactionStatusCompletion(
             media_in_transaction=transaction.state,
             media_on_stacker=_count(transaction.on_stacker) if stacker else None,
@@ -61,18 +69,27 @@ class Check(MediaState):
             total_items=str(len(transaction.items)),
             total_items_refused=str(transaction.refused),
             total_bunches_refused=str(transaction.bunches),
-            media_info=[self._told(number, item, images) for number, item in transaction.items.items()]
-            or None,
+            media_info=media or None,
         )
 
-    def _told(self, number: int, item: Item, images: bool) -> messages.MediaStatus:
+    def _shown_images(self, number: int, room: int | None) -> list[messages.ImageData] | None:
+        """An item's images, without their bytes where there is no room; none at all if `room` is None."""
+        found = list(self.private.get(number, Private()).images.values()) if room is not None else []
+        shown = []
+        for one in found:
+            assert room is not None
+            room -= len(one.image or b"")
+            shown.append(one if room >= 0 else msgspec.structs.replace(one, image=None))
+        return shown or None
+
+    def _told(self, number: int, item: Item, images: list[messages.ImageData] | None) -> messages.MediaStatus:
         private = self.private.get(number, Private())
         return messages.MediaStatus(
             media_id=number,
             media_location=item.place,
             codeline_data=private.codeline,
             magnetic_read_indicator=item.magnetic,
-            image=(list(private.images.values()) or None) if images else None,
+            image=images,
             insert_orientation=item.orientation,
             media_size=item.size,
             media_validity=item.validity,
@@ -125,7 +142,7 @@ class Check(MediaState):
         async def ask(events: Watching) -> MediaTakenIn:
             try:
                 return await self.service.operations.ask(
-                    devices.Check.media_in, ordered, events, limit=math.inf
+                    devices.Check.media_in, ordered, events, limit=math.inf, believe=self.believe_failure
                 )
             except trio.Cancelled:
                 with trio.CancelScope(shield=True):
@@ -150,7 +167,6 @@ class Check(MediaState):
             )
         )
         if taken.failure is not None:
-            require_defined(taken.failure, command)
             # A failed MediaIn has the counts in its completion as well: items may be inside.
             taken.failure.payload = told
             raise taken.failure
@@ -274,11 +290,15 @@ class Check(MediaState):
     ) -> None:
         """`Check.PresentMedia` 2.0: without a position, all."""
         source = request.source.position if request is not None and request.source is not None else None
-        await self.ask(devices.Check.present_media, source, command, moving=True)
-        with trio.CancelScope(shield=True):
-            # The items are at the customer's already: a cancel must not leave the duty to present them.
-            self.transaction.must_present = False
-            await self.keep()
+        takings = self.takings
+
+        async def ask() -> devices.MediaPresented | None:
+            return await self.ask(
+                devices.Check.present_media, source, command, moving=True, believe=self.believe_presented
+            )
+
+        presented = await self.present(command, ask)
+        await self.present_rest(command, presented is not None and presented.more, takings)
 
     @handles(
         "Check.RetractMedia",
@@ -305,7 +325,7 @@ class Check(MediaState):
 
         async def ask(events: Watching) -> devices.MediaRetracted:
             return await self.service.operations.ask(
-                devices.Check.retract_media, location, events, moving=True
+                devices.Check.retract_media, location, events, moving=True, believe=self.believe_found
             )
 
         done = await self.bring_back(command, "mediaRetract", ask, "retract", location)
@@ -326,7 +346,9 @@ class Check(MediaState):
         control = request.media_control if request is not None else None
 
         async def ask(events: Watching) -> devices.MediaRetracted:
-            return await self.service.operations.ask(devices.Check.reset, control, events, moving=True)
+            return await self.service.operations.ask(
+                devices.Check.reset, control, events, moving=True, believe=self.believe_found
+            )
 
         await self.bring_back(command, "mediaReset", ask, "reset", control)
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import trio
 
 from xfs4iot import devices
-from xfs4iot.devices import MediaStored, implements
+from xfs4iot.devices import MediaPresented, MediaStored, implements
 from xfs4iot.interfaces.documents.transaction import KEPT, Private, Transaction, is_refusal
 from xfs4iot.interfaces.storage.check import CheckUnits
 from xfs4iot.interfaces.storage.movements import Booking, Found, Movements, Moving
@@ -19,7 +19,7 @@ from xfs4iot.protocol import errors, wire
 from xfs4iot.protocol.exact import Mismatch
 from xfs4iot.protocol.message import Payload
 from xfs4iot.protocol.messages import check as messages
-from xfs4iot.server.command import Command
+from xfs4iot.server.command import Command, running
 from xfs4iot.server.handler import Interface
 from xfs4iot.server.results import require_defined
 from xfs4iot.server.service import Service
@@ -75,6 +75,7 @@ class MediaState(Interface[devices.Check]):
     Attributes:
         transaction: the record.
         private: code lines and images of its items; in memory only.
+        takings: how often the customer has taken something.
     """
 
     def __init__(self, service: Service) -> None:
@@ -83,6 +84,8 @@ class MediaState(Interface[devices.Check]):
         self.private: dict[int, Private] = {}
         self.storage = service.interface(Storage)
         self.units = self.storage.kind(CheckUnits)
+        self.takings = 0
+        self._taken = trio.Event()
         self._movements: Movements[Moved] = Movements(
             service, self.storage, KINDS, book=self._booking, find=self._found
         )
@@ -148,6 +151,10 @@ class MediaState(Interface[devices.Check]):
             for item in self.transaction.items.values():
                 if item.access == "customer":
                     item.place = "customer"
+            self._show()
+            self.takings += 1
+            self._taken.set()
+            self._taken = trio.Event()
             # `observe` is synchronous, and the event must not wait for the disk.
             self.service.nursery.start_soon(self._keep_quietly)
         return None
@@ -168,8 +175,17 @@ class MediaState(Interface[devices.Check]):
         def done() -> None:
             self.transaction = moved.after
             self._show()
+            if self.transaction.state != "active" and self.private:
+                self.service.nursery.start_soon(self._forget, self.private)
 
         return Booking(postings, {KEPT.name: wire.encode(moved.after)}, done)
+
+    async def _forget(self, private: dict[int, Private]) -> None:
+        """Forget what items say of their owners, some time after the transaction's end."""
+        await trio.sleep(self.device.private_seconds)
+        # The next transaction has a record of its own.
+        if self.transaction.state != "active" or private is not self.private:
+            private.clear()
 
     async def _found(self, intent: Intent) -> Found[Moved]:
         """What an interrupted movement has moved, if the device recalls it."""
@@ -190,18 +206,81 @@ class MediaState(Interface[devices.Check]):
 
     def _possible(self, result: MediaStored | None) -> None:
         """See that a device can have stored items so. Raises Mismatch."""
+        self.believe_failure(result)
         for unit in result.stored if result is not None else ():
             if unit not in self.units.kept:
                 raise Mismatch("a unit of cheques, such as units() names", repr(unit), "stored")
+        if result is not None:
+            self._possible_bunches(result.more)
 
     @staticmethod
-    def _take_places(after: Transaction, places: Mapping[int, str]) -> None:
+    def believe_failure(result: Any) -> None:
+        """See that a device's failure is one of the command's. Raises Mismatch."""
+        require_defined(getattr(result, "failure", None), running())
+
+    def believe_found(self, done: devices.MediaRetracted) -> None:
+        """See that a device can have found that. Raises Mismatch."""
+        self.believe_failure(done)
+        self.believe_presented(done.presented)
+
+    def _possible_bunches(self, more: bool) -> None:
+        """See that a device can present further bunches. Raises Mismatch."""
+        if more and not implements(self.device, "present_next"):
+            raise Mismatch("false, for the class has no present_next", "true", "more")
+
+    def _take_places(self, after: Transaction, places: Mapping[int, str]) -> None:
         for number, place in places.items():
             if number in after.items:
                 item = after.items[number]
-                # What is presented is inside until it is taken.
-                item.access = "customer" if place == "customer" else "none"
+                # What is presented is inside until it is taken. Without `presentControl` nothing is, yet.
+                presented = place == "customer" and self.device.present_control
+                item.access = "customer" if presented else "none"
                 item.place = "device" if place == "customer" else place
+
+    @staticmethod
+    def _take_presented(after: Transaction, presented: MediaPresented | None) -> None:
+        """Let the customer reach what was presented."""
+        named = presented.items if presented is not None else frozenset()
+        if not named and after.state != "active":
+            named = frozenset(after.inside)
+        for number in named & after.items.keys():
+            if after.items[number].place == "device":
+                after.items[number].access = "customer"
+
+    async def present(
+        self, command: Command[Any], ask: Callable[[], Awaitable[MediaPresented | None]]
+    ) -> MediaPresented | None:
+        """Let the device present something, and keep what the customer can reach."""
+        presented = await ask()
+        with trio.CancelScope(shield=True):
+            # The items are at the customer's already: a cancel must not leave the duty to present them.
+            self.transaction.must_present = False
+            self._take_presented(self.transaction, presented)
+            await self.keep()
+        return presented
+
+    def believe_presented(self, presented: MediaPresented | None) -> None:
+        """See that a device can have presented that. Raises Mismatch."""
+        self._possible_bunches(presented is not None and presented.more)
+
+    async def present_rest(self, command: Command[Any], more: bool, takings: int) -> None:
+        """Present bunch after bunch, each when the one before was taken; who gives up leaves the rest inside.
+
+        Args:
+            takings: how often something had been taken before the first was presented.
+        """
+
+        async def ask() -> MediaPresented:
+            return await self.service.operations.ask(
+                devices.Check.present_next, command, moving=True, believe=self.believe_presented
+            )
+
+        while more:
+            while self.takings == takings:
+                await self._taken.wait()
+            takings = self.takings
+            presented = await self.present(command, ask)
+            more = presented is not None and presented.more
 
     async def end(
         self,
@@ -243,10 +322,13 @@ class MediaState(Interface[devices.Check]):
             return Moved(dict(result.stored), {}, after)
 
         units = [name for name, kept in self.units.kept.items() if "mediaIn" in kept.types]
+        takings = self.takings
         result = await self._movements.carry_out(
             command, kind, Moved({}, {}, self.transaction), {"units": units}, asked, moved
         )
-        self._tell_unit_failure(result.failure, command)
+        if result.failure is not None:
+            raise result.failure
+        await self.present_rest(command, result.more, takings)
         return result
 
     async def bring_back(
@@ -279,21 +361,21 @@ class MediaState(Interface[devices.Check]):
                     item.place, item.access = (place if into_unit else "device"), "none"
             if not failed:
                 after.must_present, after.on_stacker = False, 0 if kind == "mediaReset" else after.on_stacker
+            if result.presented is not None:
+                self._take_presented(after, result.presented)
             retracted = {place: result.count or 0} if into_unit and result.count != 0 else {}
             return Moved({}, retracted, after)
 
         # Without a named unit the device chooses: all units are in doubt until it is booked.
         units = [target] if target in self.units.kept else list(self.units.kept)
+        takings = self.takings
         result = await self._movements.carry_out(
             command, kind, Moved({}, {}, self.transaction), {"units": units}, asked, moved
         )
-        self._tell_unit_failure(result.failure, command)
+        if result.failure is not None:
+            raise result.failure
+        await self.present_rest(command, result.presented is not None and result.presented.more, takings)
         return result
-
-    def _tell_unit_failure(self, failure: errors.XfsError | None, command: Command[Any]) -> None:
-        if failure is not None:
-            require_defined(failure, command)
-            raise failure
 
     def usable(self, names: Iterable[str]) -> list[str]:
         """Those of the units that work and have room."""
