@@ -131,6 +131,9 @@ async def test_the_application_decides_item_by_item(client: Dialogue, device: Sc
     await do(client, "AcceptItem", {"accept": True})
     assert (await do(client, "GetNextItem")) == {"mediaFeeder": "empty"}
     await do(client, "AcceptItem", {"accept": False})
+    told = await do(client, "GetTransactionStatus")
+    assert [one["customerAccess"] for one in told["mediaInfo"]] == ["none", "customer"]
+    assert told["totalItemsRefused"] == "1"
     device.refuses["get_next_item"] = refusal("noItems")
     assert await cannot(client, "GetNextItem") == "noItems"
     assert await cannot(client, "AcceptItem", {}) == "invalidData"
@@ -411,6 +414,16 @@ async def test_a_second_bunch_that_cannot_be_presented(client: Dialogue, device:
     completion = await client.until("completion", request)
     assert completion["payload"]["errorCode"] == code
     assert await reachable(client) == ["taken", "taken", "none"]
+
+
+async def test_what_is_refused_before_the_first_item_is_presented_first_as_well(
+    client: Dialogue, device: Scanner
+) -> None:
+    device.presents_first = True
+    await take_in(client, device, "tooLong", "good")
+    assert await cannot(client, "MediaInEnd") == "refusedItems"
+    await do(client, "PresentMedia", {})
+    await do(client, "MediaInEnd")
 
 
 async def test_without_presenting_by_itself_a_device_waits_for_the_application(

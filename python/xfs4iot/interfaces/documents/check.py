@@ -434,8 +434,13 @@ class Check(MediaState):
         offered=lambda on: on.device.application_refuse,
     )
     async def accept_item(self, request: messages.AcceptItem, command: Command) -> None:
-        """`Check.AcceptItem` 2.0."""
+        """`Check.AcceptItem` 2.0: a refused item is with the customer, or will be."""
         await self.ask(devices.Check.accept_item, bool(request.accept), moving=True)
+        if not request.accept and self.transaction.inside:
+            with trio.CancelScope(shield=True):
+                self.transaction.refused += 1
+                self.transaction.items[self.transaction.inside[-1]].access = "customer"
+                await self.keep()
 
     @handles("Check.SupplyReplenish", checks=(checks.supplies_given, device_ready))
     async def supply_replenish(self, request: messages.SupplyReplenish, command: Command) -> None:

@@ -143,7 +143,8 @@ class MediaState(Interface[devices.Check]):
             self.begin()
         number = self.transaction.arrived(event)
         images = {one.image_source: one for one in event.image or () if one.image_source is not None}
-        self.private[number] = Private(event.codeline_data, images)
+        known = self.private.get(number, Private())
+        self.private[number] = Private(event.codeline_data or known.codeline, {**known.images, **images})
 
     def observe(self, event: Payload) -> object:
         """What the customer has taken is his."""

@@ -110,11 +110,16 @@ class Transaction(msgspec.Struct):
         """Take an item into the record; its number."""
         # Highest plus one, not the number of items: devices may leave gaps in their numbering.
         number = event.media_id if event.media_id is not None else max(self.items, default=0) + 1
-        self.items[number] = Item(
-            orientation=event.insert_orientation,
-            size=event.media_size,
-            validity=event.media_validity,
-            magnetic=event.magnetic_read_indicator,
+        # An item that is taken again, after something was printed on it, is told in part.
+        known = self.items.get(number, Item())
+        told = {
+            "orientation": event.insert_orientation,
+            "size": event.media_size,
+            "validity": event.media_validity,
+            "magnetic": event.magnetic_read_indicator,
+        }
+        self.items[number] = msgspec.structs.replace(
+            known, **{name: value for name, value in told.items() if value is not None}
         )
         return number
 
