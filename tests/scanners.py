@@ -130,7 +130,7 @@ class Scanner(devices.Check):
         returned, self.index = len(self.waiting), 0
         places |= dict.fromkeys(self.waiting, "device")
         more = False
-        if self.present_control:
+        if self.media_present_control:
             presented = self._present(events)
             places |= dict.fromkeys(presented.items, "customer")
             more = presented.more
@@ -189,8 +189,8 @@ class Scanner(devices.Check):
             image=[messages.ImageData(image_source="front", image_status="ok", image=b"again")],
         )
 
-    async def present_media(self, source: Any, events: Any) -> devices.MediaPresented | None:
-        await self._do("present_media", source)
+    async def return_media(self, source: Any, events: Any) -> devices.MediaPresented | None:
+        await self._do("return_media", source)
         return self._present(events) if self.waiting else None
 
     async def present_next(self, events: Any) -> devices.MediaPresented:
@@ -204,8 +204,8 @@ class Scanner(devices.Check):
         await self._do("retract_media", location)
         return devices.MediaRetracted(count=2, location=location or "unitR")
 
-    async def reset(self, control: str | None, events: Any) -> devices.MediaRetracted:
-        await self._do("reset", control)
+    async def reset_media(self, control: str | None, events: Any) -> devices.MediaRetracted:
+        await self._do("reset_media", control)
         place = control if control is not None and control.startswith("unit") else None
         return devices.MediaRetracted(count=len(self.inside) or None, location=place, presented=self.ejects)
 

@@ -183,7 +183,11 @@ def _stacker(device: Any) -> str | None:
 class Check(
     Storage,
     messages=messages,
-    capabilities={"type": "scanner_type", "positions": "media_positions"},
+    capabilities={
+        "type": "scanner_type",
+        "positions": "media_positions",
+        "present_control": "media_present_control",
+    },
     status={
         "acceptor": "ok",
         "media": "notPresent",
@@ -201,7 +205,7 @@ class Check(
         scanner_type: `singleMediaInput` or `bunchMediaInput`.
         max_media_on_stacker: items that wait inside; 0 for no stacker.
         print_size, print_size_front: rows and columns that it prints; None: it does not.
-        stamp, rescan, present_control, application_refuse, image_after_endorse: see the capabilities.
+        stamp, rescan, media_present_control, application_refuse, image_after_endorse: see the capabilities.
         retract_location: `storage`, `transport`, `stacker`, `rebuncher`.
         reset_control: `eject`, `storageUnit`, `transport`, `rebuncher`.
         image_type, codeline_format, data_source, insert_orientation, returned_items_processing: by name.
@@ -216,7 +220,7 @@ class Check(
     print_size_front: messages.Printsize | None = None
     stamp: bool = False
     rescan: bool = False
-    present_control: bool = True
+    media_present_control: bool = True
     application_refuse: bool = False
     image_after_endorse: bool = False
     retract_location: frozenset[Literal["storage", "transport", "stacker", "rebuncher"]] = frozenset()
@@ -314,7 +318,7 @@ class Check(
         raise NotImplementedError
 
     @operation
-    async def present_media(
+    async def return_media(
         self,
         source: Literal["input", "refused", "rebuncher"] | None,
         events: CommandEvents[PresentMediaEvents],
@@ -358,7 +362,7 @@ class Check(
         raise NotImplementedError
 
     @operation
-    async def reset(self, control: str | None, events: MovingMedia) -> MediaRetracted:
+    async def reset_media(self, control: str | None, events: MovingMedia) -> MediaRetracted:
         """`Check.Reset`: make the device ready, and bring what is found in it to `eject`, `transport`,
         `rebuncher` or a unit; None: where the device likes.
 

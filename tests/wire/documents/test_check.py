@@ -208,7 +208,7 @@ async def test_refused_items_that_must_be_presented_hold_everything_up(
         assert await cannot(client, name) == "refusedItems"
     assert await cannot(client, "AcceptItem", {"accept": True}) == "refusedItems"
     await do(client, "PresentMedia", {"source": {"position": "input"}})
-    assert device.called[-1] == ("present_media", "input")
+    assert device.called[-1] == ("return_media", "input")
     await do(client, "MediaInEnd")
     assert await cannot(client, "PresentMedia", {"source": {"position": "rebuncher"}}) == "invalidData"
 
@@ -429,7 +429,7 @@ async def test_what_is_refused_before_the_first_item_is_presented_first_as_well(
 async def test_without_presenting_by_itself_a_device_waits_for_the_application(
     nursery: trio.Nursery,
 ) -> None:
-    device = type("Waiting", (Scanner,), {"present_control": False})()
+    device = type("Waiting", (Scanner,), {"media_present_control": False})()
     device.bunch = 2
     client = await serving(device, nursery)
     await take_in(client, device)
@@ -507,6 +507,7 @@ DEVICE_CODES = {
 OPERATIONS = {
     name: "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_") for name in DEVICE_CODES
 }
+OPERATIONS |= {"PresentMedia": "return_media", "Reset": "reset_media"}
 PAYLOADS = {"AcceptItem": {"accept": True}, "SetMediaParameters": {"destination": "unit1"}}
 REFUSALS = ("positionNotEmpty", "feederNotEmpty", "mediaRejected", "noMediaPresent", "stackerFull", "noItems")
 ENDING = ("MediaIn", "MediaInEnd", "MediaInRollback", "GetNextItem", "RetractMedia", "Reset")

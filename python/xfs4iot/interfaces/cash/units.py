@@ -311,13 +311,17 @@ class CashUnits(Kind[CashUnit, CashKept]):
             key=lambda name: self.units[name].index,
         )
 
+    def holds(self, unit: str) -> int:
+        """Its items; none if the device has found it empty."""
+        return 0 if self.kept[unit].found_empty else self.counts.total(unit)
+
     def replenishment_status(self, unit: str) -> Replenishment:
         """`full`, `empty`, `low`, `high` or `ok`, by count and thresholds."""
         layout, configuration = self.units[unit], self.configuration(unit)
-        count = 0 if self.kept[unit].found_empty else self.counts.total(unit)
+        count = self.holds(unit)
         retracts = bool(configuration.types & {"cashInRetract", "cashOutRetract"})
         operations = self.counts.total(unit, "in.retractOperations")
-        if layout.capacity and count >= layout.capacity:
+        if layout.capacity and count + self.others_hold(unit) >= layout.capacity:
             return "full"
         if retracts and configuration.max_retracts and operations >= configuration.max_retracts:
             return "full"

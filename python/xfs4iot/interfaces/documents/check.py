@@ -284,6 +284,7 @@ class Check(MediaState):
         "Check.PresentMedia",
         checks=(checks.position_exists, device_ready, checks.media_to_present),
         device=("shutterFail", "mediaJammed", "positionNotEmpty"),
+        asks="return_media",
     )
     async def present_media(
         self, request: messages.PresentMedia | None, command: Command[PresentMediaEvents]
@@ -294,7 +295,7 @@ class Check(MediaState):
 
         async def ask() -> devices.MediaPresented | None:
             return await self.ask(
-                devices.Check.present_media, source, command, moving=True, believe=self.believe_presented
+                devices.Check.return_media, source, command, moving=True, believe=self.believe_presented
             )
 
         presented = await self.present(command, ask)
@@ -340,6 +341,7 @@ class Check(MediaState):
         "Check.Reset",
         checks=(checks.reset_possible, checks.reset_unit_fits, device_ready),
         device=("shutterFail", "mediaJammed", "mediaBinError"),
+        asks="reset_media",
     )
     async def reset(self, request: messages.Reset | None, command: Command[Any]) -> None:
         """`Check.Reset` 2.0."""
@@ -347,7 +349,7 @@ class Check(MediaState):
 
         async def ask(events: Watching) -> devices.MediaRetracted:
             return await self.service.operations.ask(
-                devices.Check.reset, control, events, moving=True, believe=self.believe_found
+                devices.Check.reset_media, control, events, moving=True, believe=self.believe_found
             )
 
         await self.bring_back(command, "mediaReset", ask, "reset", control)

@@ -234,7 +234,7 @@ class MediaState(Interface[devices.Check]):
             if number in after.items:
                 item = after.items[number]
                 # What is presented is inside until it is taken. Without `presentControl` nothing is, yet.
-                presented = place == "customer" and self.device.present_control
+                presented = place == "customer" and self.device.media_present_control
                 item.access = "customer" if presented else "none"
                 item.place = "device" if place == "customer" else place
 

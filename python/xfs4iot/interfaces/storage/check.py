@@ -159,7 +159,11 @@ class CheckUnits(Kind[CheckUnit, CheckKept]):
     def is_full(self, unit: str) -> bool:
         """Whether a unit has no room, as far as its items are counted."""
         capacity = self.units[unit].capacity
-        return bool(capacity) and self.counts.value(unit) >= capacity
+        return bool(capacity) and self.holds(unit) + self.others_hold(unit) >= capacity
+
+    def holds(self, unit: str) -> int:
+        """The items that are counted."""
+        return self.counts.value(unit)
 
     def replenishment_status(self, unit: str) -> Literal["ok", "full", "high", "empty"]:
         """By count, capacity and the two thresholds; either makes it high, once it is passed."""

@@ -79,6 +79,8 @@ class Units(Protocol):
 
     def hardware_status(self, unit: str) -> UnitStatus: ...
 
+    def others_hold(self, unit: str, kind: str) -> int: ...
+
 
 class Kind(Generic[_Unit, _Kept]):
     """The units of one kind of one service.
@@ -121,6 +123,14 @@ class Kind(Generic[_Unit, _Kept]):
     def hardware_status(self, unit: str) -> UnitStatus:
         """The unit's `status`."""
         return self._units.hardware_status(unit)
+
+    def holds(self, unit: str) -> int:
+        """How many items of this kind a unit holds, as far as they are counted."""
+        return 0
+
+    def others_hold(self, unit: str) -> int:
+        """How many items of other kinds a unit holds: all share its capacity."""
+        return self._units.others_hold(unit, self.name)
 
     def recall(self) -> None:
         """Read from the ledger what is kept."""

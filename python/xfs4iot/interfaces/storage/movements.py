@@ -136,7 +136,7 @@ class Movements(Generic[_Moved]):
         self._lock = trio.Lock()
         self._retrying = False
         if storage is not None:
-            storage.settled = self.settled
+            storage.movements.append(self.settled)
 
     @property
     def in_doubt(self) -> bool:

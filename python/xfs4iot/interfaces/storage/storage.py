@@ -21,8 +21,8 @@ thresholds and locks do not.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib import import_module
 from operator import attrgetter
 from typing import Any, ClassVar, TypeVar
@@ -95,7 +95,8 @@ class Storage(Interface[Any]):
             and whether they work; their counts change with the ledger.
         changed: called after any unit has changed.
         busy: whether a customer's transaction is active, by each interface that has such.
-        settled: holds up movements while its block lasts, after all open ones are booked.
+        movements: by each interface that moves items: holds its movements up while a block lasts, after all
+            open ones are booked.
     """
 
     name: ClassVar[str] = "Storage"
@@ -108,12 +109,20 @@ class Storage(Interface[Any]):
         self.revision = 0
         self.changed: list[Callable[[], None]] = []
         self.busy: list[Callable[[], bool]] = []
-        self.settled: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
+        self.movements: list[Callable[[], AbstractAsyncContextManager[None]]] = []
         self._found: dict[str, StorageUnit] = {}
         self._status: dict[str, UnitStatus] = {}
         self._doubted: set[str] = set()
         self._changes = StorageChanges(self.kinds)
         self._exchange = False
+
+    @asynccontextmanager
+    async def settled(self) -> AsyncIterator[None]:
+        """No movement of any kind of items is open or begins while the block lasts."""
+        async with AsyncExitStack() as stack:
+            for hold_up in self.movements:
+                await stack.enter_async_context(hold_up())
+            yield
 
     def kind(self, kind: type[_Kind]) -> _Kind:
         """The units of one kind; an interface that moves such items asks for them when it is made."""
@@ -282,6 +291,10 @@ class Storage(Interface[Any]):
     def hardware_status(self, unit: str) -> UnitStatus:
         """The unit's `status`."""
         return self._status[unit]
+
+    def others_hold(self, unit: str, kind: str) -> int:
+        """How many items a unit holds that are not of this kind."""
+        return sum(one.holds(unit) for name, one in self.kinds.items() if name != kind and unit in one.kept)
 
     def record(self, unit: str) -> messages.StorageUnit:
         """Everything about a unit, as the standard writes it."""

@@ -151,7 +151,7 @@ class CheckDevice(CheckMachine):
             codeline_data=line, image=[await self._image(item, wish) for wish in images] or None
         )
 
-    async def present_media(self, source: Any, events: Any) -> MediaPresented | None:
+    async def return_media(self, source: Any, events: Any) -> MediaPresented | None:
         self._begin()
         self._require_shutter()
         state = self._state
@@ -185,7 +185,7 @@ class CheckDevice(CheckMachine):
             raise errors.CommandError("noMediaPresent", "nothing was presented")
         return await self._bring(state.presented, location, events)
 
-    async def reset(self, control: str | None, events: devices.MovingMedia) -> devices.MediaRetracted:
+    async def reset_media(self, control: str | None, events: devices.MovingMedia) -> devices.MediaRetracted:
         state = self._state
         self._clockwork = Timeline(self.clock)
         state.jammed, state.wishes = False, {}

@@ -62,7 +62,7 @@ class CheckMachine(SimulatedDevice, devices.Check):
         self.max_media_on_stacker = 0 if single else setup.stacker
         self.application_refuse = setup.flow == "refusing"
         self.rescan = setup.rescan and not single
-        self.present_control = setup.present_control
+        self.media_present_control = setup.present_control
         self.stamp = setup.stamp
         if setup.print_rows:
             self.print_size = messages.Printsize(rows=setup.print_rows, cols=_COLUMNS)
@@ -284,7 +284,7 @@ class CheckMachine(SimulatedDevice, devices.Check):
         state.bunches = 0
         presented = MediaPresented()
         if failure is None and state.waiting:
-            if self.present_control:
+            if self.media_present_control:
                 presented = self._present(events)
             state.places |= {
                 str(number): "customer"
