@@ -192,6 +192,9 @@ if TYPE_CHECKING:
         Lights,
         Lit,
     )
+    from xfs4iot.devices.mixed_media import (
+        MixedMedia,
+    )
     from xfs4iot.devices.pin_pad import (
         LocalDesRequest,
         LocalVisaRequest,
@@ -357,6 +360,7 @@ __all__ = [
     "MediaRetracted",
     "MediaStored",
     "MediaTakenIn",
+    "MixedMedia",
     "MovingCard",
     "MovingDeposit",
     "MovingMedia",
@@ -539,6 +543,7 @@ _MODULES = {
     "MediaRetracted": "check",
     "MediaStored": "check",
     "MediaTakenIn": "check",
+    "MixedMedia": "mixed_media",
     "MovingCard": "card_reader",
     "MovingDeposit": "deposit",
     "MovingMedia": "check",

@@ -10,7 +10,7 @@ from typing import Any
 from xfs4iot.protocol import errors
 from xfs4iot.server.handler import Check, Interface, check
 
-__all__ = ["device_ready", "given", "require_ready"]
+__all__ = ["cash_mode_on", "check_mode_on", "device_ready", "given", "require_ready"]
 
 
 def given(field: str, advice: str = "") -> Check:
@@ -53,6 +53,23 @@ def require_ready(device: Any) -> None:
 def device_ready(on: Interface[Any], request: object) -> None:
     """whether the device is there"""
     require_ready(on.device)
+
+
+def _mode_on(field: str, what: str) -> Check:
+    """That a device for several kinds of media takes one of them now."""
+
+    def on_now(on: Interface[Any], request: object) -> None:
+        mixed = on.device.status.mixed_media
+        modes = mixed.modes if mixed is not None else None
+        if modes is not None and getattr(modes, field) is False:
+            raise errors.SequenceError(f"the device takes no {what} now; see MixedMedia.SetMode")
+
+    on_now.__doc__ = f"of a device for notes and cheques: whether it takes {what} now"
+    return check("sequenceError", name=f"{field} mode")(on_now)
+
+
+cash_mode_on = _mode_on("cash_accept", "notes")
+check_mode_on = _mode_on("check_accept", "cheques")
 
 
 def _wire_name(field: str) -> str:

@@ -18,6 +18,7 @@ KINDS: Mapping[str, str] = {
     "CashDispenser": "cash_dispenser",
     "CardReader": "card_reader",
     "Check": "check",
+    "MixedMedia": "mixed_media",
     "Deposit": "deposit",
     "Auxiliaries": "auxiliaries",
     "BarcodeReader": "barcode_reader",

@@ -18,7 +18,7 @@ from xfs4iot.interfaces.cash.cash_acceptor import CashAcceptor
 from xfs4iot.interfaces.storage.storage import Storage
 from xfs4iot.ledger import Posting
 from xfs4iot.protocol.messages import cash_acceptor as messages
-from xfs4iot.protocol.messages import cash_management
+from xfs4iot.protocol.messages import cash_management, mixed_media
 
 
 class Everything(Recycler):
@@ -54,6 +54,10 @@ def record(**changes: Any) -> Callable[[Any], Awaitable[None]]:
         transaction.record = msgspec.structs.replace(transaction.record, **changes)
 
     return before
+
+
+async def cheques_only(device: Any) -> None:
+    device.status.mixed_media = mixed_media.Status(modes=mixed_media.Modes(cash_accept=False))
 
 
 active = record(state="active", accepted=[("typeEUR20", "fit", 1)])
@@ -142,6 +146,7 @@ ORDER = {
         {
             "no_exchange": NO_EXCHANGE,
             "cash_in_active": ENDED,
+            "cash_accept mode": Break(before=cheques_only),
             "output_empty": Break(before=in_the_way),
             "limit_not_reached": Break(before=record(total_items_limit=1)),
             "units_accept": Break(before=units_gone),

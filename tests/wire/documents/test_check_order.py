@@ -14,6 +14,7 @@ from scanners import Scanner, Single
 from vendors import serving
 from xfs4iot.interfaces.documents.check import Check
 from xfs4iot.interfaces.documents.transaction import Item
+from xfs4iot.protocol.messages import mixed_media
 
 
 def rules(device: Any) -> Check:
@@ -52,6 +53,10 @@ async def exchanged(device: Any) -> None:
     storage._exchange = True
 
 
+async def notes_only(device: Any) -> None:
+    device.status.mixed_media = mixed_media.Status(modes=mixed_media.Modes(check_accept=False))
+
+
 async def stacked(device: Any) -> None:
     await active(device)
     rules(device).transaction.on_stacker = 5
@@ -81,7 +86,8 @@ ORDER = {
             "images_possible": Break({"image": [{"source": "back"}]}, says="image"),
             "stacker_large_enough": Break({"maxMediaOnStacker": 9}, says="maxMediaOnStacker"),
             "device_ready": Break(before=offline),
-            "units_not_exchanged": Break(before=exchanged),
+            "units_not_exchanged": Break(before=exchanged, says="exchanged"),
+            "check_accept mode": Break(before=notes_only),
             "nothing_to_present": Break(before=refused),
             "no_media_left": Break(before=left),
             "stacker_has_room": Break(before=stacked),

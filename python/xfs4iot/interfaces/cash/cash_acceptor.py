@@ -56,7 +56,7 @@ from xfs4iot.interfaces.cash.reported import (
     taken_in_as_possible,
 )
 from xfs4iot.interfaces.cash.results import taken_in
-from xfs4iot.interfaces.checks import device_ready
+from xfs4iot.interfaces.checks import cash_mode_on, device_ready
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.command_events.cash_acceptor import (
     CashInEvents,
@@ -193,6 +193,7 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
         checks=(
             no_exchange,
             accepting.cash_in_active,
+            cash_mode_on,
             accepting.output_empty,
             accepting.limit_not_reached,
             accepting.units_accept,

@@ -8,6 +8,7 @@ the service's, and given to the device at each start; so are the tellers and the
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from copy import deepcopy
 from operator import attrgetter
 from typing import Any, ClassVar, TypeVar
@@ -242,6 +243,7 @@ class CashManagement(Interface[devices.CashManagement]):
         tellers: who works at the device, for teller devices.
         transaction: the cash-in, for devices that take in cash.
         note_types: which items those accept.
+        also_reset: called after a reset, with its command, to clear the rest of the device.
     """
 
     name: ClassVar[str] = "CashManagement"
@@ -255,6 +257,7 @@ class CashManagement(Interface[devices.CashManagement]):
         self.tellers = Tellers(service)
         self.transaction = CashIn(self.cash)
         self.note_types = NoteTypes(self.cash)
+        self.also_reset: list[Callable[[Command[Any]], Awaitable[None]]] = []
         storage.busy.append(lambda: self.transaction.active)
         self._classification = messages.GetClassificationListCompletion()
         storage.changed.append(self._derive_health)
@@ -354,6 +357,13 @@ class CashManagement(Interface[devices.CashManagement]):
     )
     async def reset(self, request: messages.Reset, command: Command[ResetEvents]) -> messages.ResetCompletion:
         """`CashManagement.Reset`: clear the way and make the device ready."""
+        completion = await self.reset_items(request, command)
+        for also in self.also_reset:
+            await also(command)
+        return completion
+
+    async def reset_items(self, request: messages.Reset, command: Command[Any]) -> messages.ResetCompletion:
+        """Let the device clear its way of items."""
         where = _destination(self, request)
         result, booking = await self.movements.move(
             command,

@@ -21,7 +21,7 @@ import trio
 
 from xfs4iot import devices
 from xfs4iot.devices import ImageWish, MediaInRequest, MediaParameters, MediaStored, MediaTakenIn, implements
-from xfs4iot.interfaces.checks import device_ready
+from xfs4iot.interfaces.checks import check_mode_on, device_ready
 from xfs4iot.interfaces.documents import checks
 from xfs4iot.interfaces.documents.media import MediaState, Watching
 from xfs4iot.interfaces.documents.transaction import Item, Private
@@ -104,6 +104,7 @@ class Check(MediaState):
             checks.stacker_large_enough,
             device_ready,
             checks.units_not_exchanged,
+            check_mode_on,
             checks.nothing_to_present,
             checks.no_media_left,
             checks.stacker_has_room,
@@ -345,7 +346,12 @@ class Check(MediaState):
     )
     async def reset(self, request: messages.Reset | None, command: Command[Any]) -> None:
         """`Check.Reset` 2.0."""
-        control = request.media_control if request is not None else None
+        await self.reset_items(command, request.media_control if request is not None else None)
+        for also in self.also_reset:
+            await also(command)
+
+    async def reset_items(self, command: Command[Any], control: str | None) -> None:
+        """Let the device clear its way of items; None: where it likes."""
 
         async def ask(events: Watching) -> devices.MediaRetracted:
             return await self.service.operations.ask(

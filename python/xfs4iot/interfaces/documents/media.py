@@ -76,6 +76,7 @@ class MediaState(Interface[devices.Check]):
         transaction: the record.
         private: code lines and images of its items; in memory only.
         takings: how often the customer has taken something.
+        also_reset: called after a reset, with its command, to clear the rest of the device.
     """
 
     def __init__(self, service: Service) -> None:
@@ -84,7 +85,9 @@ class MediaState(Interface[devices.Check]):
         self.private: dict[int, Private] = {}
         self.storage = service.interface(Storage)
         self.units = self.storage.kind(CheckUnits)
+        self.storage.busy.append(lambda: self.transaction.state == "active")
         self.takings = 0
+        self.also_reset: list[Callable[[Command[Any]], Awaitable[None]]] = []
         self._taken = trio.Event()
         self._movements: Movements[Moved] = Movements(
             service, self.storage, KINDS, book=self._booking, find=self._found

@@ -74,7 +74,9 @@ def no_transaction(on: Storage, request: None) -> None:
             "transactionActive", "a transaction is active; see Common.SetTransactionState"
         )
     if any(is_busy() for is_busy in on.busy):
-        raise errors.CommandError("transactionActive", "a cash-in is active; end it or give it back first")
+        raise errors.CommandError(
+            "transactionActive", "a customer's items are inside; end the transaction or give them back first"
+        )
 
 
 @check("noExchangeActive")

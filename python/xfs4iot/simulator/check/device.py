@@ -14,7 +14,6 @@ from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import check as messages
 from xfs4iot.simulator.check.items import Cheque, Wish
 from xfs4iot.simulator.check.machine import CheckMachine
-from xfs4iot.simulator.clock import Timeline
 
 __all__ = ["CheckDevice"]
 
@@ -51,7 +50,7 @@ class CheckDevice(CheckMachine):
             raise errors.CommandError("positionNotEmpty", "items are in the slot that were given back")
         # Kept for GetNextItem, which draws in further items under the same wishes.
         self._request = request
-        if not state.slot:
+        if not self._source:
             self._came = trio.Event()
             self._open = True
             self._show()
@@ -62,7 +61,7 @@ class CheckDevice(CheckMachine):
         self._begin()
         events.send(messages.MediaInsertedEvent())
         new = 0
-        while state.slot:
+        while self._source:
             new += await self._feed(events)
             if self.setup.flow != "bunch":
                 break
@@ -76,7 +75,7 @@ class CheckDevice(CheckMachine):
 
     def _insert(self, items: Iterable[Cheque]) -> None:
         """Items are put into the slot, as nobody has seen them before."""
-        fresh = {"number": 0, "printed": "", "printed_front": "", "stamped": False}
+        fresh = {"number": 0, "printed": "", "printed_front": "", "stamped": False, "counted": False}
         self._state.slot += [msgspec.structs.replace(item, **fresh) for item in items]
         self._save()
         self._came.set()
@@ -99,7 +98,7 @@ class CheckDevice(CheckMachine):
 
     async def get_next_item(self, events: Any) -> None:
         self._begin()
-        if not self._state.slot:
+        if not self._source:
             raise errors.CommandError("noItems", "the feeder is empty")
         await self._feed(events)
 
@@ -187,7 +186,7 @@ class CheckDevice(CheckMachine):
 
     async def reset_media(self, control: str | None, events: devices.MovingMedia) -> devices.MediaRetracted:
         state = self._state
-        self._clockwork = Timeline(self.clock)
+        self._restart()
         state.jammed, state.wishes = False, {}
         self._save()
         found = [*state.presented, *state.refused, *state.waiting, *state.stacker]

@@ -88,6 +88,8 @@ class Cheque(msgspec.Struct, rename="camel"):
         thickness: in hundredths of a millimetre.
         staple: one is in it.
         code_line, face: how it is inserted: where its code line is, and its face.
+        value, currency: of a banknote.
+        counted: a banknote that was accepted.
         printed, printed_front, stamped: what the device has put on it.
         number: that the device gave it.
     """
@@ -108,10 +110,18 @@ class Cheque(msgspec.Struct, rename="camel"):
     staple: bool = False
     code_line: Literal["right", "left", "bottom", "top"] = "bottom"
     face: Literal["up", "down"] = "up"
+    value: Annotated[int, Meta(ge=1)] = 20
+    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] = "EUR"
+    counted: bool = False
     printed: str = ""
     printed_front: str = ""
     stamped: bool = False
     number: int = 0
+
+    @property
+    def note(self) -> str:
+        """What kind of banknote it is, as the standard calls it."""
+        return f"type{self.currency}{self.value}"
 
     def refusal(self, orientations: Iterable[str]) -> str | None:
         """Why the device does not take it."""

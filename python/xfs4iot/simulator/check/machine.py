@@ -37,7 +37,8 @@ _COLUMNS = 40
 class CheckMachine(SimulatedDevice, devices.Check):
     """The machine."""
 
-    Settings: ClassVar = CheckSettings
+    Settings: ClassVar[type[Any]] = CheckSettings
+    STATE: ClassVar[type[State]] = State
     FAULTS: ClassVar = {
         "chequeJams": Fault("once", "the next item is stuck on its way in: `mediaJammed` until Reset"),
         "returnJams": Fault("once", "the next item that is stored or goes back is stuck until Reset"),
@@ -83,7 +84,7 @@ class CheckMachine(SimulatedDevice, devices.Check):
             output=position if setup.output else None,
             refused=position if setup.refused else None,
         )
-        self._truth = self.world.document(name, State(units={unit: [] for unit in setup.units}))
+        self._truth = self.world.document(name, self.STATE(units={unit: [] for unit in setup.units}))
         self._came = trio.Event()
         self._request = devices.MediaInRequest(None, (), 0, False)
         self._clockwork: Timeline | None = None
@@ -140,6 +141,10 @@ class CheckMachine(SimulatedDevice, devices.Check):
     def _begin(self) -> None:
         if self._state.jammed:
             raise errors.CommandError("mediaJammed", "an item is stuck; see Check.Reset")
+        self._restart()
+
+    def _restart(self) -> None:
+        """A movement begins: its steps are timed from here on."""
         self._clockwork = Timeline(self.clock)
 
     async def _time(self) -> None:
@@ -158,24 +163,30 @@ class CheckMachine(SimulatedDevice, devices.Check):
         if self.faults.active("feederDead"):
             raise errors.CommandError("feederInop", "the feeder does not move")
 
+    @property
+    def _source(self) -> list[Cheque]:
+        """Where items are drawn in from."""
+        return self._state.slot
+
     async def _feed(self, events: Any) -> int:
         """Draw the next item in; how many were taken."""
         state = self._state
         self._require_feeder()
         await self._time()
-        item = state.slot[0]
+        source = self._source
+        item = source[0]
         if self.faults.strikes("pulledBack"):
-            state.slot.pop(0)
+            source.pop(0)
             self._save()
             events.send(messages.MediaRejectedEvent(reason="removed"))
             raise errors.CommandError("mediaRejected", "the customer pulled the item back")
         if self.faults.strikes("chequeJams"):
-            state.stacker.append(state.slot.pop(0))
+            state.stacker.append(source.pop(0))
             state.jammed = True
             self._save()
             raise errors.CommandError("mediaJammed", "an item is stuck; see Check.Reset")
         told = await self._told(item)
-        state.slot.pop(0)
+        source.pop(0)
         reason = self._refusal(item, told.codeline_data)
         if reason is not None:
             (state.refused if self.setup.refused else state.presented).append(item)
