@@ -135,6 +135,7 @@ PEOPLE: dict[str, dict[str, Any]] = {
     "Check": {"customer": 1},
     "Biometric": {"fingers": {"alice": {}}, "customer": "alice"},
     "Deposit": {"customer": True},
+    "MixedMedia": {"customer": 1},
 }
 """Who is at the simulated ATM, where a device needs somebody."""
 

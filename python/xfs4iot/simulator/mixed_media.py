@@ -249,6 +249,8 @@ class SimulatedMixedMedia(SimulatedCheck, devices.MixedMedia):
     async def wait_inserted(self, position: str) -> None:
         self._require_no_jam()
         state = self._both
+        if state.presented and self.setup.customer:
+            self._take()
         if not state.slot and not state.notes_aside:
             self._came = trio.Event()
             self._open = True

@@ -83,7 +83,7 @@ async def test_one_bunch_of_notes_and_cheques_is_reported_each_by_its_own_comman
     second = "MediaIn" if first == "CashIn" else "CashIn"
     payload = {"codelineFormat": "e13b", "image": [FRONT]}
     done = {name: await bench.do(name, payload if name == "MediaIn" else None) for name in (first, second)}
-    assert done["CashIn"]["items"] == {"typeEUR20": {"fit": 2}, "typeEUR50": {"fit": 1}, "unrecognized": 0}
+    assert done["CashIn"]["items"] == {"typeEUR20": {"fit": 2}, "typeEUR50": {"fit": 1}}
     assert done["MediaIn"]["mediaIn"]["lastMedia"] == 2
     info = (await bench.do("GetTransactionStatus"))["mediaInfo"]
     assert [one["mediaID"] for one in info] == [1, 2]
@@ -245,9 +245,12 @@ async def test_a_unit_is_full_by_both_kinds() -> None:
         await bench.do("CashIn")
         await bench.do("MediaIn")
         await bench.do("CashInEnd")
-        await bench.do("SetMediaParameters", KEEP)
-        assert await bench.cannot("MediaInEnd") == "mediaBinError"
-        await bench.conserved(4)
+        await bench.do("SetMediaParameters", {**KEEP, "mediaID": 1})
+        await bench.do("MediaInEnd")
+        await bench.hand("TakeCheques")
+        await bench.client.until("unsolicited", name="Check.MediaTakenEvent")
+        assert await bench.cannot("MediaIn") == "allBinsFull"
+        await bench.conserved(4, taken=1)
         unit = (await bench.units())["unitSTORE1"]
         assert unit["cash"]["status"]["replenishmentStatus"] == "full"
         assert unit["check"]["status"]["replenishmentStatus"] == "full"

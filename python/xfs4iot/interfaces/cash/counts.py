@@ -28,8 +28,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import get_args
 
 from xfs4iot.devices import CashMovement, CashUnit, ItemsMoved, Retracted
+from xfs4iot.devices.storage import Level
 from xfs4iot.ledger import CounterKey, Posting, ServiceLedger, SetPosting
 from xfs4iot.protocol.messages import cash_management as messages
 
@@ -60,6 +62,8 @@ _WHERE = {
     "customer": "out.presented",
     "unknown": "out.unknown",
 }
+_LEVELS = frozenset((*get_args(Level), ""))
+"""Levels of cash; a unit that holds something else as well has that under the name of its kind."""
 WITHIN_REACH = ("output", "customer")
 """Where a customer reaches items."""
 CUSTOMER = "customer"
@@ -139,7 +143,7 @@ class CashCounts:
         return {
             (key.item, key.level): value
             for key, value in self._ledger.counters_of(unit).items()
-            if key.bucket == bucket and value
+            if key.bucket == bucket and value and key.level in _LEVELS
         }
 
     def total(self, unit: str, bucket: str = "count") -> int:
@@ -219,7 +223,7 @@ class CashCounts:
 
     def begin_anew(self, unit: str, initial: ItemCounts) -> list[SetPosting]:
         """Set what a unit holds; nothing has left it or come into it since."""
-        postings = [SetPosting(*key, 0) for key in self._ledger.counters_of(unit)]
+        postings = [SetPosting(*key, 0) for key in self._ledger.counters_of(unit) if key.level in _LEVELS]
         for (item, level), count in initial.items():
             for bucket in ("initial", "count"):
                 wanted = SetPosting(unit, bucket, item, level, count)

@@ -1,4 +1,7 @@
-"""Counts of units whose items are not told apart: one number for each bucket of a unit."""
+"""Counts of units whose items are not told apart: one number for each bucket of a unit.
+
+A unit may hold items of several kinds, so on the books the kind stands where cash has its level.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +26,15 @@ class Counts:
 
     def value(self, unit: str, bucket: str = "count") -> int:
         """What one bucket of a unit holds."""
-        return sum(value for key, value in self._ledger.counters_of(unit).items() if key.bucket == bucket)
+        counters = self._ledger.counters_of(unit).items()
+        return sum(value for key, value in counters if key.bucket == bucket and key.level == self._kind)
 
     def begin_anew(self, unit: str, values: Mapping[str, int]) -> list[SetPosting]:
         """Set buckets of a unit; all others become 0."""
-        buckets = dict.fromkeys((key.bucket for key in self._ledger.counters_of(unit)), 0)
-        return [SetPosting(unit, bucket, "", "", value) for bucket, value in {**buckets, **values}.items()]
+        known = self._ledger.counters_of(unit)
+        buckets = {key.bucket: 0 for key in known if key.level == self._kind} | dict(values)
+        return [SetPosting(unit, bucket, "", self._kind, value) for bucket, value in buckets.items()]
 
     def changes(self, unit: str, deltas: Mapping[str, int]) -> list[Posting]:
         """What to post when buckets of a unit change."""
-        return [Posting(unit, bucket, "", "", delta) for bucket, delta in deltas.items() if delta]
+        return [Posting(unit, bucket, "", self._kind, delta) for bucket, delta in deltas.items() if delta]
