@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -53,6 +53,14 @@ class Bench:
         """Where everything really is."""
         found: dict[str, Any] = (await self.hand("GetTruth", service=self.service))["services"][self.service]
         return found
+
+    async def advance_until(self, reached: Callable[[dict[str, Any]], bool]) -> None:
+        """Let time pass in small steps until the truth is so; the clock must have been stopped."""
+        for _ in range(100):
+            if reached(await self.truth()):
+                return
+            await self.hand("Advance", milliseconds=250)
+        raise AssertionError("it has not come to that")
 
     async def units(self) -> dict[str, dict[str, Any]]:
         """What the service says of its units."""

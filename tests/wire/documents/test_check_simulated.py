@@ -423,10 +423,7 @@ async def test_the_power_fails_between_two_items_that_are_stored(tmp_path: Path,
         await bench.do("SetMediaParameters", KEEP)
         request = await bench.client.send("Check.MediaInEnd")
         await bench.client.until("acknowledge", request)
-        for _ in range(100):
-            if (await bench.truth())["units"]["unitPOCKET1"] == stored:
-                break
-            await bench.hand("Advance", milliseconds=250)
+        await bench.advance_until(lambda truth: truth["units"]["unitPOCKET1"] == stored)
         shutil.copytree(before, after)
         await bench.hand("Advance", milliseconds=9000)
     ledger.close()

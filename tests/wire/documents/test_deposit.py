@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import xfs4iot
 from depositories import Bags, Depository
 from dialogue import Dialogue, another
 from scanners import forever
-from vendors import refusal, serving
+from vendors import power_cut, refusal, serving
 from xfs4iot.devices import DepositMoved, DepositReset
 
 
@@ -510,16 +509,11 @@ class Recalling(Depository):
 async def test_the_power_fails_and_what_the_device_recalls_is_booked_once(
     tmp_path: Path, during: str, kind: Any, recalls: Any, place: str, count: int
 ) -> None:
-    async def copy() -> None:
-        for suffix in ("", "-wal"):
-            if (file := tmp_path / f"ledger.sqlite{suffix}").exists():
-                shutil.copyfile(file, tmp_path / f"copy.sqlite{suffix}")
-
     ledger = xfs4iot.Ledger.open(tmp_path / "ledger.sqlite")
     async with trio.open_nursery() as nursery:
         device = Depository()
         client = await serving(device, nursery, ledger)
-        device.hand[during] = copy
+        device.hand[during] = power_cut(tmp_path)
         await do(client, {"deposit": "Entry"}.get(during, during.capitalize()))
         nursery.cancel_scope.cancel()
     ledger.close()

@@ -253,11 +253,9 @@ async def test_the_power_fails_at_each_step_of_an_entry(tmp_path: Path, place: s
         await bench.client.until("unsolicited", name="Deposit.InsertDepositEvent")
         await bench.hand("InsertEnvelope")
         await bench.client.until("unsolicited", name="Deposit.EnvInsertedEvent")
-        for _ in range(100):
-            truth = await bench.truth()
-            if (truth.get("place") or ("container" if truth["container"] else "shutter")) == place:
-                break
-            await bench.hand("Advance", milliseconds=250)
+        await bench.advance_until(
+            lambda truth: (truth.get("place") or ("container" if truth["container"] else "shutter")) == place
+        )
         shutil.copytree(before, after)
         await bench.hand("Advance", milliseconds=9000)
     ledger.close()

@@ -295,10 +295,7 @@ async def test_the_power_fails_in_the_middle_and_both_books_are_right(
         await bench.client.send(bench._whole(command))
         moved = {"CashIn": "slot", "CashInEnd": "notes", "MediaInEnd": "stacker"}[command]
         begin = (await bench.truth())[moved]
-        for _ in range(100):
-            if (await bench.truth())[moved] <= begin - steps:
-                break
-            await bench.hand("Advance", milliseconds=250)
+        await bench.advance_until(lambda truth: truth[moved] <= begin - steps)
         shutil.copytree(before, after)
         await bench.hand("Advance", milliseconds=9000)
     ledger.close()
