@@ -39,7 +39,8 @@ class CounterKey(NamedTuple):
         bucket: `count` (items physically there), `initial`, or a member of the standard's
             Storage counts with its direction: `out.presented`, `in.retracted`, `in.retractOperations`.
         item: the item id (`typeEUR20`), or "" where items are not told apart.
-        level: `fit`, `unfit`, `suspect`, `counterfeit`, `inked`, `unrecognized`, or "".
+        level: `fit`, `unfit`, `suspect`, `counterfeit`, `inked`, `unrecognized`, or ""; `check` for cheques,
+            which a unit may hold besides cash.
     """
 
     unit: str

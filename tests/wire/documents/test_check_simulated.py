@@ -299,6 +299,8 @@ async def test_a_jam_is_cleared_by_a_reset(bench: Scanner, control: str | None) 
     assert await bench.cannot("MediaIn") == "mediaJammed"
     assert (await bench.do("GetTransactionStatus"))["mediaInTransaction"] == "failure"
     await bench.do("Reset", {"mediaControl": control} if control else {})
+    detected = await bench.client.until("unsolicited", name="Check.MediaDetectedEvent")
+    assert detected["payload"]["position"] == ("unitRETRACT" if control == "unitRETRACT" else "position")
     await bench.conserved(2)
 
 

@@ -63,7 +63,7 @@ _WHERE = {
     "unknown": "out.unknown",
 }
 _LEVELS = frozenset((*get_args(Level), ""))
-"""Levels of cash; a unit that holds something else as well has that under the name of its kind."""
+"""Levels of cash; what a unit holds besides has the name of its kind there."""
 WITHIN_REACH = ("output", "customer")
 """Where a customer reaches items."""
 CUSTOMER = "customer"

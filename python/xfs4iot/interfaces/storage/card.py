@@ -51,7 +51,7 @@ class CardUnits(Kind[CardUnit, CardKept]):
 
     def __init__(self, storage: Units) -> None:
         super().__init__(storage)
-        self.counts = Counts(self.service.ledger, self.name)
+        self.counts = Counts(self.service.ledger)
 
     def problems(self, units: Mapping[str, CardUnit]) -> Iterator[tuple[str, str]]:
         """Thresholds and counts below 0."""

@@ -58,7 +58,8 @@ class CheckUnits(Kind[CheckUnit, CheckKept]):
 
     def __init__(self, storage: Units) -> None:
         super().__init__(storage)
-        self.counts = Counts(self.service.ledger, self.name)
+        # A unit of cheques may hold notes, too.
+        self.counts = Counts(self.service.ledger, level=self.name)
 
     def problems(self, units: Mapping[str, CheckUnit]) -> Iterator[tuple[str, str]]:
         """A unit of no use, and an index that two have."""

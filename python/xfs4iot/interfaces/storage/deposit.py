@@ -48,7 +48,7 @@ class DepositUnits(Kind[DepositUnit, DepositKept]):
 
     def __init__(self, storage: Units) -> None:
         super().__init__(storage)
-        self.counts = Counts(self.service.ledger, self.name)
+        self.counts = Counts(self.service.ledger)
         self._sensed: dict[str, messages.StorageStatus] = {}
 
     def problems(self, units: Mapping[str, DepositUnit]) -> Iterator[tuple[str, str]]:

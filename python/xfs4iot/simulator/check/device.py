@@ -191,7 +191,10 @@ class CheckDevice(CheckMachine):
         self._save()
         found = [*state.presented, *state.refused, *state.waiting, *state.stacker]
         if control is not None and control.startswith("unit"):
-            return await self._bring(found, control, events)
+            brought = await self._bring(found, control, events)
+            if brought.location is not None:
+                self.media_detected(brought.location)
+            return brought
         self._move_begins(events.operation)
         await self._time()
         state.places = {str(item.number): "device" for item in found if item.number}
@@ -199,6 +202,8 @@ class CheckDevice(CheckMachine):
         state.waiting = found
         self._save()
         presented = self._present(events) if found else None
+        if found:
+            self.media_detected("position")
         return devices.MediaRetracted(count=len(found), presented=presented)
 
     async def supply_replenish(self, supplies: frozenset[Any]) -> None:
