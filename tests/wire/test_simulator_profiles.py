@@ -109,7 +109,7 @@ def test_a_dispenser_needs_a_unit_for_each_use(tmp_path: Path, use: str) -> None
 
 
 def test_a_profile_that_is_not_there_is_told_those_that_are() -> None:
-    with pytest.raises(ConfigurationError, match="profiles: default, sp-dev"):
+    with pytest.raises(ConfigurationError, match="profiles: default, mixed-media, sp-dev"):
         read("nowhere.toml")
 
 
