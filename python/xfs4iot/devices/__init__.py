@@ -60,6 +60,10 @@ if TYPE_CHECKING:
         AuxiliaryValue,
         DoorState,
     )
+    from xfs4iot.devices.banknote_neutralization import (
+        BanknoteNeutralization,
+        Protection,
+    )
     from xfs4iot.devices.barcode_reader import (
         Barcode,
         BarcodeReader,
@@ -218,6 +222,7 @@ if TYPE_CHECKING:
         ReadWanted,
     )
     from xfs4iot.devices.storage import (
+        BanknoteNeutralizationUnit,
         CardUnit,
         CashUnit,
         CheckUnit,
@@ -257,6 +262,8 @@ __all__ = [
     "AutoStartup",
     "Auxiliaries",
     "AuxiliaryValue",
+    "BanknoteNeutralization",
+    "BanknoteNeutralizationUnit",
     "Barcode",
     "BarcodeReader",
     "BarcodeText",
@@ -393,6 +400,7 @@ __all__ = [
     "Printer",
     "PrinterMediaMoved",
     "PrinterUnit",
+    "Protection",
     "ReadWanted",
     "ReceiveProtocol",
     "RetractRequest",
@@ -438,6 +446,8 @@ _MODULES = {
     "AutoStartup": "auxiliaries",
     "Auxiliaries": "auxiliaries",
     "AuxiliaryValue": "auxiliaries",
+    "BanknoteNeutralization": "banknote_neutralization",
+    "BanknoteNeutralizationUnit": "storage",
     "Barcode": "barcode_reader",
     "BarcodeReader": "barcode_reader",
     "BarcodeText": "_pages",
@@ -576,6 +586,7 @@ _MODULES = {
     "Printer": "printer",
     "PrinterMediaMoved": "printer",
     "PrinterUnit": "storage",
+    "Protection": "banknote_neutralization",
     "ReadWanted": "printer",
     "ReceiveProtocol": "german",
     "RetractRequest": "cash_management",

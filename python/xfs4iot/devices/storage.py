@@ -11,9 +11,10 @@ from msgspec import Meta
 
 from xfs4iot.devices._device import Device, operation
 from xfs4iot.protocol import errors
-from xfs4iot.protocol.messages import storage
+from xfs4iot.protocol.messages import banknote_neutralization, power_management, storage
 
 __all__ = [
+    "BanknoteNeutralizationUnit",
     "CardUnit",
     "CashUnit",
     "CheckUnit",
@@ -227,6 +228,46 @@ class DepositUnit(StorageUnit):
     container_level: Literal["ok", "high", "full", "inoperative", "unknown"] | None = None
     supply_level: Literal["ok", "low", "empty", "inoperative", "unlocked", "unknown"] | None = None
     initial: Count = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class BanknoteNeutralizationUnit(StorageUnit):
+    """One cassette that can stain the notes in it.
+
+    Attributes:
+        protection: whether it would.
+        identifier: of the cassette; letters and digits.
+        warning: that it runs without its system, or that it is about to stain; None: neither.
+        power_supply: of the cassette; None if nothing is known of it.
+        tilt, temperature, lid, neutralization_trigger: what it senses of itself; None: nothing.
+        storage_unit_identifier: the unit of another service that holds the notes; not needed where a
+            unit is of both kinds.
+    """
+
+    holds: ClassVar[str] = "banknote_neutralization"
+    protection: Literal["fault", "armed", "disarmed", "neutralizationTriggered"]
+    identifier: str | None = None
+    warning: Literal["cassetteRunsAutonomously", "alarm"] | None = None
+    power_supply: power_management.PowerInfo | None = None
+    tilt: Literal["fault", "notTilted", "tilted", "disabled"] | None = None
+    temperature: Literal["fault", "ok", "tooCold", "tooHot", "disabled"] | None = None
+    lid: Literal["fault", "opened", "closed", "disabled"] | None = None
+    neutralization_trigger: Literal["initializing", "ready", "disabled", "fault"] | None = None
+    storage_unit_identifier: str | None = None
+
+    def told(self) -> banknote_neutralization.StorageUnitStatus:
+        """As the standard writes it."""
+        return banknote_neutralization.StorageUnitStatus(
+            identifier=self.identifier,
+            protection=self.protection,
+            warning=self.warning,
+            power_supply=self.power_supply,
+            tilt=self.tilt,
+            temperature=self.temperature,
+            lid=self.lid,
+            neutralization_trigger=self.neutralization_trigger,
+            storage_unit_identifier=self.storage_unit_identifier,
+        )
 
 
 _Unit = TypeVar("_Unit", bound=StorageUnit)

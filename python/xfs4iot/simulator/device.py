@@ -56,6 +56,7 @@ class SimulatedDevice(Device):
             `mistakes`, if it has one, yields what no single value shows: the way to it, and a text.
         FAULTS: what can be injected, by name.
         takes_tokens: whether its commands may require end-to-end tokens.
+        surrounds: whether its operations call those of the other kinds that it is one device with.
         world: what it shares with the others.
         seconds: how long a movement takes.
         chance: its own stream of chance.
@@ -65,6 +66,7 @@ class SimulatedDevice(Device):
     Settings: ClassVar[type[Any]] = DeviceSettings
     FAULTS: ClassVar[Mapping[str, Fault]] = {}
     takes_tokens: ClassVar[bool] = False
+    surrounds: ClassVar[bool] = False
 
     def __init__(
         self,

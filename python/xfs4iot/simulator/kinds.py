@@ -16,6 +16,7 @@ __all__ = ["KINDS", "device_class"]
 
 KINDS: Mapping[str, str] = {
     "CashDispenser": "cash_dispenser",
+    "BanknoteNeutralization": "banknote_neutralization",
     "CardReader": "card_reader",
     "Check": "check",
     "MixedMedia": "mixed_media",
@@ -48,4 +49,6 @@ def device_class(kinds: tuple[str, ...]) -> type[SimulatedDevice]:
     if len(classes) == 1:
         found: type[SimulatedDevice] = classes[0]
         return found
+    # Whatever the order in the profile: a class that calls the others' operations has to be asked first.
+    classes.sort(key=lambda kind: not kind.surrounds)
     return type(f"Simulated{'And'.join(kinds)}", tuple(classes), {})

@@ -252,6 +252,8 @@ class CashUnits(Kind[CashUnit, CashKept]):
         if status != "ok":
             failure: UnitFailure = "notConfigured" if status == "notConfigured" else "error"
             return CashUnitError(failure, [unit], f"unit {unit!r} is {status}; see Storage.GetStorage")
+        if barred := self.storage.barred(unit):
+            return CashUnitError("error", [unit], barred)
         if self.configuration(unit).app_lock_out:
             return CashUnitError(
                 "locked", [unit], f"unit {unit!r} is locked by an application; see Storage.SetStorage"
@@ -277,6 +279,7 @@ class CashUnits(Kind[CashUnit, CashKept]):
             name
             for name in self.names_of_type("cashIn")
             if self.storage.hardware_status(name) == "ok"
+            and self.storage.barred(name) is None
             and not self.configuration(name).app_lock_in
             and self.replenishment_status(name) != "full"
             and (recycling or "cashOut" not in self.configuration(name).types)

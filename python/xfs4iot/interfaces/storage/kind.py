@@ -157,6 +157,7 @@ class Kind(Generic[_Unit, _Kept]):
     def find(self, found: Mapping[str, _Unit]) -> list[Posting | SetPosting]:
         """Take over the units as the device finds them; returns the counts that begin anew."""
         postings: list[Posting | SetPosting] = []
+        self.found(found)
         for name, unit in found.items():
             self.units[name] = unit
             kept = self.kept.get(name)
@@ -169,6 +170,12 @@ class Kind(Generic[_Unit, _Kept]):
         return postings
 
     # What each kind says for itself.
+
+    def found(self, units: Mapping[str, _Unit]) -> None:
+        """Take notice of what the device says of all units of this kind now."""
+
+    def observe(self, name: str, part: Any) -> None:
+        """Take over what the device's own event says of a unit's part."""
 
     def problems(self, units: Mapping[str, _Unit]) -> Iterator[tuple[str, str]]:
         """What is wrong with units as the device describes them: names and texts."""

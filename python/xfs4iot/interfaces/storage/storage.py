@@ -51,6 +51,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "check": ("storage.check", "CheckUnits"),
     "printer": ("storage.printer", "PrinterUnits"),
     "deposit": ("storage.deposit", "DepositUnits"),
+    "banknote_neutralization": ("storage.banknote_neutralization", "BanknoteNeutralizationUnits"),
 }
 """Kinds of units with module, below this room, and class; imported when a device has such units."""
 
@@ -99,6 +100,7 @@ class Storage(Interface[Any]):
         busy: whether a customer's transaction is active, by each interface that has such.
         movements: by each interface that moves items: holds its movements up while a block lasts, after all
             open ones are booked.
+        bars: each says why nothing may go into or out of a unit, None if it knows no reason.
     """
 
     name: ClassVar[str] = "Storage"
@@ -112,6 +114,7 @@ class Storage(Interface[Any]):
         self.changed: list[Callable[[], None]] = []
         self.busy: list[Callable[[], bool]] = []
         self.movements: list[Callable[[], AbstractAsyncContextManager[None]]] = []
+        self.bars: list[Callable[[str], str | None]] = []
         self._found: dict[str, StorageUnit] = {}
         self._status: dict[str, UnitStatus] = {}
         self._doubted: set[str] = set()
@@ -266,6 +269,10 @@ class Storage(Interface[Any]):
         self.revision += 1
         known = {name: unit for name, unit in event.additional.items() if name in self._found}
         self._status |= {name: unit.status for name, unit in known.items() if unit.status is not None}
+        for kind in self.kinds.values():
+            for name in kind.units.keys() & known.keys():
+                if (part := getattr(known[name], kind.name)) is not None:
+                    kind.observe(name, part)
         sensing = [kind for kind in self.kinds.values() if kind.senses and kind.units.keys() & known.keys()]
         for kind in sensing:
             for name in kind.units.keys() & known.keys():
@@ -297,6 +304,10 @@ class Storage(Interface[Any]):
     def others_hold(self, unit: str, kind: str) -> int:
         """How many items a unit holds that are not of this kind."""
         return sum(one.holds(unit) for name, one in self.kinds.items() if name != kind and unit in one.kept)
+
+    def barred(self, unit: str) -> str | None:
+        """Why nothing may go into or out of a unit; None if it may."""
+        return next((reason for bar in self.bars if (reason := bar(unit)) is not None), None)
 
     def record(self, unit: str) -> messages.StorageUnit:
         """Everything about a unit, as the standard writes it."""
@@ -421,7 +432,10 @@ class Storage(Interface[Any]):
         kinds = [kind for kind in self.kinds.values() if name in kind.units]
         given = {part: getattr(unit, part) for part in unit.__struct_fields__}
         if not any(given.get(kind.name) is not None for kind in kinds):
-            expected = " or ".join(f"$.storage.{name}.{kind.name}" for kind in kinds)
+            parts = [f"$.storage.{name}.{kind.name}" for kind in kinds if kind.name in given]
+            if not parts:
+                raise errors.InvalidData(f"$.storage.{name}: nothing can be set of this unit")
+            expected = " or ".join(parts)
             raise errors.InvalidData(f"{expected} is missing; that is what the unit holds")
         for part, wanted in given.items():
             if wanted is None:

@@ -77,11 +77,13 @@ class CashDispenserCommands(CashMachine):
     def open_safe_door(self, request: Request) -> None:
         """Somebody opens the safe door."""
         self.truth.door = "open"
+        self.safe_door_moved()
 
     @command
     def close_safe_door(self, request: Request) -> None:
         """Somebody closes the safe door."""
         self.truth.door = "closed"
+        self.safe_door_moved()
 
     def shown_truth(self) -> ShownTruth:
         truth = self.truth

@@ -289,11 +289,15 @@ class CashMachine(SimulatedDevice, devices.CashDispenser, devices.PowerManagemen
             self.unit_changed(unit, STATUS_OF_FAULT[fault])
 
     def clear_faults(self) -> None:
-        # Not `super().clear_faults()`: only the faults table knows which units had one, and it forgets them.
-        for unit in self.faults.clear():
-            self.unit_changed(unit, "ok")
+        # First: the table forgets which units had a fault.
+        units = self.faults.clear()
         self._lost_sight = False
-        self._show()
+        super().clear_faults()
+        for unit in units:
+            self.unit_changed(unit, "ok")
+
+    def safe_door_moved(self) -> None:
+        """The safe door was opened or closed."""
 
     def _require_room(self, unit: str, count: int, held: int) -> None:
         if count > (room := self.layout.capacity[unit] - held):

@@ -1,0 +1,188 @@
+"""BanknoteNeutralization: staining the notes of a safe that is attacked (IBNS).
+
+    disarmed ──arm, ignoreAllSafeSensors──▶ armed ──attack, TriggerNeutralization──▶ neutralizationTriggered
+        ▲                                     │                                                │
+        └───────────────disarm────────────────┴─────────────────────disarm─────────────────────┘
+
+While the safe is open, arming waits: `armPending`. The state is the hardware's. What the device class does
+not set of it itself follows from the last command that succeeded; nothing of it is kept over a restart, for
+a protection that is told but not there is worse than `fault`. New in 2024-3.
+
+- A command that needs a token is refused without it (`invalidToken`): a forged disarm is the way to the
+  notes, a forged trigger destroys them.
+- Both are written into the journal, with who asked for it, before the device is asked, and their
+  outcome after it. A trigger that was interrupted is settled at the next start by what the hardware says.
+- A trigger is not cancelled and does not time out once the device was asked: it is irreversible. It is
+  never refused for the state, so that it can be tried again where it stained some cassettes only.
+- Arming what has stained its notes is `sequenceError`: disarm it, and exchange the cassettes.
+- Nothing is dispensed from a cassette that has stained its notes, and no deposit is stored in it.
+
+Whether the protection has to be off before the units are exchanged, the device says: its `start_exchange`
+raises `StorageUnitError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, ClassVar, Literal
+
+import trio
+
+from xfs4iot import devices
+from xfs4iot.interfaces.checks import device_ready, given
+from xfs4iot.interfaces.common.common import Common
+from xfs4iot.interfaces.common.end_to_end_security import token_allows
+from xfs4iot.interfaces.storage.banknote_neutralization import BanknoteNeutralizationUnits
+from xfs4iot.interfaces.storage.storage import Storage
+from xfs4iot.ledger import LedgerUnavailable
+from xfs4iot.protocol import errors
+from xfs4iot.protocol.messages import banknote_neutralization as messages
+from xfs4iot.protocol.observed import keep
+from xfs4iot.server.command import Command
+from xfs4iot.server.handler import Interface, Token, check, handles
+
+__all__ = ["BanknoteNeutralization"]
+
+Mode = Literal["fault", "armed", "disarmed", "neutralizationTriggered"]
+
+_AFTER: dict[str, tuple[Mode, str | None]] = {
+    "arm": ("armed", None),
+    "ignoreAllSafeSensors": ("armed", "allSafeSensorsIgnored"),
+    "disarm": ("disarmed", None),
+}
+"""Mode and submode after what was asked for."""
+
+_SET, _TRIGGER = "protection", "neutralization"
+"""Kinds of what is written into the journal."""
+
+
+@check("sequenceError")
+def not_triggered(on: BanknoteNeutralization, request: messages.SetProtection) -> None:
+    """whether notes are stained that are to be protected"""
+    if request.new_state != "disarm" and on.mode == "neutralizationTriggered":
+        raise errors.SequenceError(
+            "$.newState: notes have been stained; disarm the system and exchange the cassettes first"
+        )
+
+
+class BanknoteNeutralization(Interface[devices.BanknoteNeutralization]):
+    """The interface of systems that stain notes."""
+
+    name: ClassVar[str] = "BanknoteNeutralization"
+
+    async def start(self) -> None:
+        """Find out what became of a trigger that was interrupted."""
+        if "Storage" in self.service.interfaces:
+            self.service.interface(Storage).bars.append(self._stained)
+        await self._settle()
+
+    async def reopened(self) -> None:
+        """The hardware can now say what became of a trigger."""
+        await self._settle()
+
+    @property
+    def mode(self) -> Mode | None:
+        """As the hardware says."""
+        state = self.device.status.banknote_neutralization.state
+        return state.mode if state is not None else None
+
+    def _stained(self, unit: str) -> str | None:
+        """Why nothing may go into or out of a unit."""
+        units = self.service.interface(Storage).kinds.get(BanknoteNeutralizationUnits.name)
+        stained = units.neutralized(unit) if isinstance(units, BanknoteNeutralizationUnits) else None
+        if stained is None:
+            # A cassette of which the system says nothing by itself shares its fate.
+            stained = self.mode == "neutralizationTriggered"
+        return f"the notes of unit {unit!r} have been stained; exchange it" if stained else None
+
+    @handles(
+        "BanknoteNeutralization.SetProtection",
+        checks=(
+            given("new_state", "say arm, ignoreAllSafeSensors or disarm"),
+            not_triggered,
+            device_ready,
+            token_allows,
+        ),
+        device=("sensorNotReady",),
+        token=Token("SETPROTECTION", "new_state"),
+    )
+    async def set_protection(self, request: messages.SetProtection, command: Command) -> None:
+        """`BanknoteNeutralization.SetProtection` 1.0."""
+        assert request.new_state is not None
+        async with self._journalled(command, request, _SET, {"newState": request.new_state}):
+            await self.ask(devices.BanknoteNeutralization.set_protection, request.new_state, moving=True)
+        self._show(*_AFTER[request.new_state])
+
+    @handles(
+        "BanknoteNeutralization.TriggerNeutralization",
+        checks=(given("neutralization_action", "say trigger"), device_ready, token_allows),
+        token=Token("TRIGGERNEUTRALIZATION", "neutralization_action"),
+    )
+    async def trigger_neutralization(self, request: messages.TriggerNeutralization, command: Command) -> None:
+        """`BanknoteNeutralization.TriggerNeutralization`."""
+        async with self._journalled(command, request, _TRIGGER, {}):
+            await self.ask(devices.BanknoteNeutralization.trigger_neutralization, moving=True)
+        self._show("neutralizationTriggered", None)
+
+    def _show(self, mode: Mode, submode: str | None) -> None:
+        """What follows from a command, where the device class does not say it."""
+        if (state := self.device.status.banknote_neutralization.state) is not None:
+            keep(state, "mode", mode)
+            keep(state, "submode", submode)
+
+    @asynccontextmanager
+    async def _journalled(
+        self,
+        command: Command,
+        request: messages.SetProtection | messages.TriggerNeutralization,
+        kind: str,
+        detail: dict[str, Any],
+    ) -> AsyncIterator[None]:
+        """Write down who asks for what before the block, and how it ended after it; neither is cancelled.
+
+        Raises:
+            XfsError: the token does not allow it; nothing was asked of the device.
+            LedgerUnavailable: it cannot be written, so the device must not be asked.
+        """
+        tokens = self.service.interface(Common).tokens
+        allowed = await tokens.authorise(command.name, request.token, request=request)
+        if allowed is not None:
+            detail = {**detail, "authorisation": allowed.detail()}
+        with trio.CancelScope(shield=True):
+            ledger = self.service.ledger
+            intent = await ledger.begin(
+                kind,
+                command=command.name,
+                request_id=command.request_id,
+                identity=command.identity,
+                detail=detail,
+            )
+            outcome = "unknown"
+            try:
+                yield
+                outcome = "done"
+            except errors.HardwareError:
+                # It may have done something all the same.
+                raise
+            except errors.XfsError:
+                outcome = "failed"
+                raise
+            finally:
+                try:
+                    await ledger.book(intent, (), outcome=outcome)
+                except LedgerUnavailable as fault:
+                    # It has happened, and the intent stays open: the next start settles it.
+                    self.service.log.error("the outcome of %s is not written: %s", command.name, fault)
+
+    async def _settle(self) -> None:
+        """Close what was interrupted: of a trigger the hardware shows whether it came to pass."""
+        if not self.service.operations.opened:
+            return
+        for intent in self.service.ledger.open_intents():
+            if intent.kind in (_SET, _TRIGGER):
+                triggered = intent.kind == _TRIGGER and self.mode == "neutralizationTriggered"
+                await self.service.ledger.book(intent, (), outcome="done" if triggered else "unknown")
+                self.service.log.warning(
+                    "%s was interrupted; the hardware says %s", intent.command, self.mode
+                )
