@@ -32,6 +32,9 @@ def genuine(chance: random.Random) -> list[str]:
         made.append(tokens.dispense_token(KEY, nonce, amounts))
         report = tokens.PresentReport(made[-1][-64:], {"EUR": 50}, None)
         made.append(tokens.present_token(KEY, nonce, report))
+        protection = chance.choice(["ARM", "DISARM", "IGNOREALLSAFESENSORS"])
+        made.append(tokens.make_token(KEY, nonce, {"SETPROTECTION": protection}))
+        made.append(tokens.make_token(KEY, nonce, {"TRIGGERNEUTRALIZATION": "TRIGGER"}))
     return made
 
 

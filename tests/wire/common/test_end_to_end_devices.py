@@ -4,23 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import trio
 
 import xfs4iot
 from cash import amount
-from dialogue import Dialogue, dialogue
 from secured_tokens import KEY, Firmware, connected, nonce, secured, spend, token
 from xfs4iot import devices, tokens
-from xfs4iot.interfaces.common.common import Common
-from xfs4iot.interfaces.common.end_to_end_security import CommandTokens
 from xfs4iot.protocol import errors
-from xfs4iot.protocol.messages import banknote_neutralization, cash_dispenser, common
-from xfs4iot.server import service
-from xfs4iot.server.command import Command
-from xfs4iot.server.handler import Interface, Token, handles
+from xfs4iot.protocol.messages import cash_dispenser, common
 from xfs4iot.simulator import SimulatedCashDispenser
 
 CLEARED = "Common.NonceClearedEvent"
@@ -186,79 +180,6 @@ async def test_bunches_presented_one_by_one_add_up(nursery: trio.Nursery) -> Non
     await client.success("CashManagement.Retract", {})
     report = await reported()
     assert (report.retracted, report.retracted_amounts) == (True, None)
-
-
-class Neutralization(Interface):
-    """The commands of BanknoteNeutralization, as far as tokens are concerned."""
-
-    name: ClassVar[str] = "BanknoteNeutralization"
-
-    def __init__(self, service: service.Service) -> None:
-        super().__init__(service)
-        self.done: list[str] = []
-
-    @property
-    def tokens(self) -> CommandTokens:
-        found = self.service.interfaces["Common"]
-        assert isinstance(found, Common)
-        return found.tokens
-
-    @handles("BanknoteNeutralization.SetProtection", token=Token("SETPROTECTION", "new_state"))
-    async def set_protection(
-        self, request: banknote_neutralization.SetProtection, command: Command
-    ) -> banknote_neutralization.SetProtectionCompletion:
-        await self.tokens.authorise(command.name, request.token, request=request)
-        self.done.append(str(request.new_state))
-        return banknote_neutralization.SetProtectionCompletion()
-
-    @handles(
-        "BanknoteNeutralization.TriggerNeutralization",
-        token=Token("TRIGGERNEUTRALIZATION", "neutralization_action"),
-    )
-    async def trigger(self, request: banknote_neutralization.TriggerNeutralization, command: Command) -> None:
-        await self.tokens.authorise(command.name, request.token, request=request)
-        self.done.append("trigger")
-
-
-async def test_a_token_of_another_command_allows_one_use_and_nothing_else(nursery: trio.Nursery) -> None:
-    served = service.Service(
-        "IBNS",
-        devices.Device("IBNS"),
-        [Common, Neutralization],
-        ledger=xfs4iot.Ledger.open(None).service("IBNS"),
-    )
-    common_interface, neutralization = served.interfaces.values()
-    assert isinstance(common_interface, Common)
-    assert isinstance(neutralization, Neutralization)
-    common_interface.tokens.settings = secured()
-    serving = xfs4iot.Publisher([served], port=0)
-    await nursery.start(serving.serve)
-    client: Dialogue = await nursery.start(dialogue, serving.uri("IBNS"))
-    told = (await client.success("Common.Capabilities"))["common"]["endToEndSecurity"]["commands"]
-    set_protection, trigger = told
-    assert told == ["BanknoteNeutralization.SetProtection", "BanknoteNeutralization.TriggerNeutralization"]
-
-    fresh = await nonce(client)
-    disarm = {"newState": "disarm"}
-    for text, code in (
-        (None, "invalidToken"),
-        (tokens.dispense_token(KEY, fresh, {"EUR": 50}), "invalidToken"),
-        (tokens.make_token(KEY, fresh, {"SETPROTECTION": "ARM"}), "invalidToken"),
-        (tokens.make_token(KEY, fresh, {"TRIGGERNEUTRALIZATION": "TRIGGER"}), "invalidToken"),
-        (tokens.make_token(KEY, "AB", {"SETPROTECTION": "DISARM"}), "invalidTokenNonce"),
-    ):
-        assert await client.failure(set_protection, {**disarm, "token": text}) == code
-    assert not neutralization.done
-    allowed = tokens.make_token(KEY, fresh, {"SETPROTECTION": "DISARM"})
-    assert (
-        await client.failure(trigger, {"neutralizationAction": "trigger", "token": allowed}) == "invalidToken"
-    )
-    await client.success(set_protection, {**disarm, "token": allowed})
-    assert (await client.until("unsolicited", name=CLEARED))["payload"]
-    assert await client.failure(set_protection, {**disarm, "token": allowed}) == "noCommandNonce"
-    allowed = tokens.make_token(KEY, await nonce(client), {"TRIGGERNEUTRALIZATION": "TRIGGER"})
-    await client.success(trigger, {"neutralizationAction": "trigger", "token": allowed})
-    assert neutralization.done == ["disarm", "trigger"]
 
 
 async def test_an_operator_chooses_which_commands_need_a_token(nursery: trio.Nursery) -> None:

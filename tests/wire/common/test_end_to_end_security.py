@@ -50,7 +50,11 @@ async def test_capabilities_and_status_tell_that_tokens_are_needed(dispenser: Di
         "required": "always",
         "hardwareSecurityElement": False,
         "responseSecurityEnabled": "always",
-        "commands": ["CashDispenser.Dispense"],
+        "commands": [
+            "CashDispenser.Dispense",
+            "BanknoteNeutralization.SetProtection",
+            "BanknoteNeutralization.TriggerNeutralization",
+        ],
         "commandNonceTimeout": 60,
     }
     offered = next(one for one in capabilities["interfaces"] if one["name"] == "Common")

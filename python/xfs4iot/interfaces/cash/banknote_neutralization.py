@@ -53,7 +53,7 @@ _AFTER: dict[str, tuple[Mode, str | None]] = {
 }
 """Mode and submode after what was asked for."""
 
-_SET, _TRIGGER = "protection", "neutralization"
+_SET, _TRIGGER = "neutralizationProtection", "neutralizationTrigger"
 """Kinds of what is written into the journal."""
 
 
