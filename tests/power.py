@@ -24,7 +24,7 @@ _PATIENCE = 60
 _NURSERY = """
 import json, os, signal, sys
 from xfs4iot.cli import demo, main, simulate
-from xfs4iot.simulator import SimulatedCashDispenser
+from xfs4iot.simulator.cash.device import CashDevice
 
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 for line in iter(sys.stdin.readline, ""):
@@ -37,7 +37,7 @@ for line in iter(sys.stdin.readline, ""):
         os.dup2(os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND), descriptor)
     os.environ.update(order["environment"])
     if order["forgetful"]:
-        del SimulatedCashDispenser.recall
+        del CashDevice.recall
     sys.argv = ["xfs4iot", *order["arguments"]]
     main()
 """
@@ -152,10 +152,12 @@ class ATM:
     def truth(self) -> dict[str, dict[str, int]]:
         """Where every item is, as the device's own memory has it, whether the service lives or not."""
         content = json.loads((self.directory / "CashDispenser.truth.json").read_bytes())
-        return {
-            place: {unit: count for unit, count in items.items() if count}
-            for place, items in content["places"].items()
-        }
+        found: dict[str, dict[str, int]] = {"world": content["world"]}
+        for place, pile in content["places"].items():
+            there = found.setdefault(place, {})
+            for origin, _item, _level, count, *_serial in pile:
+                there[origin] = there.get(origin, 0) + count
+        return found
 
     @contextlib.asynccontextmanager
     async def running(

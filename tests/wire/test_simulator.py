@@ -11,7 +11,7 @@ import trio
 import xfs4iot
 from cash import amount, bucket, chosen, content, dispense, laws, present, truth, unit
 from dialogue import Dialogue, dialogue, outcome
-from xfs4iot.simulator.cash_dispenser.faults import FAULTS
+from xfs4iot.simulator.cash.faults import FAULTS
 
 
 @pytest.fixture

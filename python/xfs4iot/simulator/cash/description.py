@@ -1,7 +1,8 @@
-"""What the simulated cash dispenser is: its units, its notes, its capabilities."""
+"""What a simulated cash device is: its units, its notes, its capabilities."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -10,13 +11,18 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from xfs4iot import devices
-from xfs4iot.protocol.messages import cash_dispenser, cash_management, common
-from xfs4iot.simulator.cash_dispenser.truth import CashTruth
+from xfs4iot.protocol.messages import cash_management, common
+from xfs4iot.simulator.cash.truth import CashTruth
 
-__all__ = ["RECOVERY_SECONDS", "CashDispenserSettings", "CashLayout", "UnitSettings", "describe"]
+__all__ = ["RECOVERY_SECONDS", "CashLayout", "CashSettings", "UnitSettings", "describe"]
 
 RECOVERY_SECONDS = 5
 """How soon the device is ready again after it has saved power."""
+
+Use = Literal["cashOut", "cashIn", "replenishment", "reject", "cashOutRetract", "cashInRetract"]
+
+_NOTE = re.compile(r"([A-Z]{3})([1-9][0-9]*)")
+_DOUBTFUL: frozenset[devices.Level] = frozenset({"unfit", "suspect", "counterfeit", "inked", "unrecognized"})
 
 
 @dataclass(frozen=True)
@@ -24,11 +30,12 @@ class UnitSettings:
     """One cash unit.
 
     Attributes:
-        currency, value: of the notes it gives; neither for a unit of rejected or retracted notes.
+        currency, value: of its notes; neither for a unit of mixed notes.
         count: notes in it when the device is new.
         capacity: how many it has room for.
         low, high: thresholds, in notes.
-        uses: `cashOut`, or `reject` and `cashOutRetract`.
+        uses: `cashOut`, `cashIn`, both for a recycling unit, `replenishment`; or `reject`, `cashOutRetract`
+            and `cashInRetract`.
     """
 
     currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] | None = None
@@ -37,70 +44,93 @@ class UnitSettings:
     capacity: Annotated[int, Meta(ge=1)] = 2000
     low: Annotated[int, Meta(ge=0)] | None = None
     high: Annotated[int, Meta(ge=1)] | None = None
-    uses: tuple[Literal["cashOut", "reject", "cashOutRetract"], ...] = ("cashOut",)
+    uses: tuple[Use, ...] = ("cashOut",)
+
+    @property
+    def for_customers(self) -> bool:
+        """Whether its notes come from or go to customers in order."""
+        return bool({"cashOut", "cashIn", "replenishment"} & set(self.uses))
 
 
 @dataclass(frozen=True)
-class CashDispenserSettings:
-    """What a profile may say of a cash dispenser.
+class CashSettings:
+    """What a profile may say of a cash device.
 
     Attributes:
         units: by name, in the order of their places.
-        max_items: how many notes are presented at once.
+        accepts: notes that its reader knows besides those of its units, such as `EUR5`.
     """
 
     units: dict[str, UnitSettings]
-    max_items: Annotated[int, Meta(ge=1)] = 40
+    accepts: tuple[Annotated[str, Meta(pattern="^[A-Z]{3}[1-9][0-9]*$")], ...] = ()
 
     def mistakes(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """What no single value shows: the way to it, and what to do."""
         for name, unit in self.units.items():
-            if ("cashOut" in unit.uses) != (unit.value is not None):
+            needs = "cashOut" in unit.uses
+            if (needs and unit.value is None) or (unit.value is not None and not unit.for_customers):
                 yield ("units", name), "say currency and value of the notes, or uses = ['reject', ...]"
             elif (unit.value is None) != (unit.currency is None):
                 yield ("units", name), "currency and value belong together"
-            elif "cashOut" in unit.uses and len(unit.uses) > 1:
-                yield ("units", name), "a unit is for cashOut, or for reject and cashOutRetract"
+            elif unit.for_customers and {"reject", "cashOutRetract", "cashInRetract"} & set(unit.uses):
+                yield ("units", name), "a unit is for cashOut and cashIn, or for reject and retracted notes"
             elif unit.value is not None and unit.value <= 0:
                 yield ("units", name, "value"), "more than 0"
             if unit.count > unit.capacity:
                 yield ("units", name), f"{unit.count} notes do not go into a unit for {unit.capacity}"
-            if unit.count and unit.value is None and "cashOut" not in unit.uses:
-                yield ("units", name), "a unit for rejected and retracted notes is empty at first"
-        for use, what in (("cashOut", "gives notes"), ("reject", "takes rejected notes")):
-            if not any(use in unit.uses for unit in self.units.values()):
-                yield ("units",), f"no unit {what}; add one with uses = ['{use}']"
+            if unit.count and unit.value is None:
+                yield ("units", name), "a unit of mixed, rejected or retracted notes is empty at first"
+        if not any("reject" in unit.uses for unit in self.units.values()):
+            yield ("units",), "no unit takes rejected notes; add one with uses = ['reject']"
 
 
 class CashLayout:
-    """The units of a cash dispenser, as its settings say.
+    """The units of a cash device, as its settings say.
 
     Attributes:
         loaded: notes in each unit of a device that is new.
         capacity: by unit.
         reject: the unit for rejected notes.
-        notes: by unit that gives some, the name of its notes.
+        notes: by unit of one kind of notes, the name of that kind.
+        uses: by unit.
         bank_notes: by name.
     """
 
-    def __init__(self, units: Mapping[str, UnitSettings]) -> None:
+    def __init__(self, units: Mapping[str, UnitSettings], accepts: tuple[str, ...] = ()) -> None:
         self._units = units
         self.capacity = {name: unit.capacity for name, unit in units.items()}
         self.loaded = {name: unit.count for name, unit in units.items() if unit.value is not None}
         self.reject = next(name for name, unit in units.items() if "reject" in unit.uses)
+        self.uses = {name: frozenset(unit.uses) for name, unit in units.items()}
         self.notes = {
             name: f"type{unit.currency}{unit.value}" for name, unit in units.items() if unit.value is not None
         }
-        kinds = {self.notes[name]: unit for name, unit in units.items() if name in self.notes}
+        worth: dict[str, tuple[str | None, Decimal | None]] = {
+            self.notes[name]: (unit.currency, unit.value)
+            for name, unit in units.items()
+            if name in self.notes
+        }
+        for note in accepts:
+            named = _NOTE.fullmatch(note)
+            assert named is not None
+            worth.setdefault(f"type{note}", (named[1], Decimal(named[2])))
         self.bank_notes = {
             name: cash_management.BankNote(
-                cash_item=cash_management.CashItem(
-                    note_id=number, currency=unit.currency, value=unit.value, release=1
-                ),
+                cash_item=cash_management.CashItem(note_id=number, currency=currency, value=value, release=1),
                 enabled=True,
             )
-            for number, (name, unit) in enumerate(kinds.items(), 1)
+            for number, (name, (currency, value)) in enumerate(worth.items(), 1)
         }
+
+    def home(self, item: str, level: str, units: tuple[str, ...], truth: CashTruth) -> str | None:
+        """The unit that an accepted note is stored in: one for its kind first; None if none has room.
+
+        Args:
+            units: those that may take any.
+        """
+        room = [unit for unit in units if truth.total(unit) < self.capacity[unit]]
+        own = [unit for unit in room if self.notes.get(unit) == item and level == "fit"]
+        return next(iter([*own, *(unit for unit in room if unit not in self.notes)]), None)
 
     def found(
         self, truth: CashTruth, status: Mapping[str, devices.UnitStatus]
@@ -138,15 +168,17 @@ class CashLayout:
                 high_threshold=unit.high,
                 initial=truth.total(name),
             )
-        retracts = "cashOutRetract" in unit.uses
+        retracts = bool({"cashOutRetract", "cashInRetract"} & set(unit.uses))
+        kind = "reject" if "reject" in unit.uses else "retract" if retracts else "deposit"
+        levels: frozenset[devices.Level] = frozenset({"fit", *_DOUBTFUL})
         return devices.CashUnit(
             index=number,
             capacity=unit.capacity,
             types=frozenset(unit.uses),
-            items=frozenset({"fit", "unfit", "unrecognized", "suspect"}),
+            items=levels,
             cash_items=tuple(self.bank_notes),
-            id="REJ" if "reject" in unit.uses else "RET",
-            position_name="reject slot" if "reject" in unit.uses else "retract slot",
+            id=kind[:3].upper(),
+            position_name=f"{kind} slot",
             serial_number=serial,
             status=status,
             high_threshold=unit.high,
@@ -155,13 +187,13 @@ class CashLayout:
         )
 
 
-def describe(capabilities: common.CapabilitiesCompletion, max_items: int) -> None:
-    """Fill in the capabilities."""
+def describe(capabilities: common.CapabilitiesCompletion, model: str) -> None:
+    """Fill in the capabilities that all such devices have."""
     capabilities.common = common.CapabilityProperties(
         service_version="1.0",
         device_information=[
             common.DeviceInformation(
-                model_name="Simulated cash dispenser", serial_number="SIM-1", revision_number="1"
+                model_name=f"Simulated {model}", serial_number="SIM-1", revision_number="1"
             )
         ],
         power_save_control=True,
@@ -171,26 +203,7 @@ def describe(capabilities: common.CapabilitiesCompletion, max_items: int) -> Non
         cash_box=False,
         exchange_type=cash_management.CapabilitiesExchangeType(by_hand=True),
         item_info_types=cash_management.CapabilitiesItemInfoTypes(
-            serial_number=True, signature=False, image=False
+            serial_number=True, signature=True, image=False
         ),
         classification_list=True,
-    )
-    capabilities.cash_dispenser = cash_dispenser.Capabilities(
-        type="selfServiceBill",
-        max_dispense_items=max_items,
-        shutter_control=True,
-        retract_areas=cash_dispenser.CapabilitiesRetractAreas(
-            retract=True, transport=False, stacker=True, reject=True, item_cassette=False, cash_in=False
-        ),
-        retract_stacker_actions=cash_dispenser.CapabilitiesRetractStackerActions(
-            present=True, retract=True, reject=True, item_cassette=False, cash_in=False
-        ),
-        intermediate_stacker=True,
-        items_taken_sensor=True,
-        positions=cash_dispenser.CapabilitiesPositions(
-            left=False, right=False, center=False, top=False, bottom=False, front=True, rear=False
-        ),
-        move_items=cash_dispenser.CapabilitiesMoveItems(
-            from_cash_unit=True, to_cash_unit=True, to_transport=True, to_stacker=True
-        ),
     )

@@ -1,62 +1,76 @@
-"""The mechanism of the simulated cash dispenser: what moves, what the sensors see, what can fail.
+"""The mechanism of a simulated cash device: what moves, what the sensors see, what can fail.
 
-It is a state machine over its physical truth (`truth`), which it changes item by item and
+It is a state machine over its physical truth (`truth`), which it changes note by note and
 which outlives the service. Its movements take time on the ATM's clock (`clock`), and it can
-be made to fail at any step (`faults`). The operations composed of its steps are in
-`simulator.cash_dispenser.device`.
+be made to fail at any step (`faults`). The operations composed of its steps are in `simulator.cash.device`,
+`simulator.cash_dispenser` and `simulator.cash_acceptor`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Any, ClassVar
 
 import trio
 
 from xfs4iot import devices
 from xfs4iot.protocol import errors
-from xfs4iot.protocol.messages import cash_dispenser, cash_management, common
-from xfs4iot.simulator.cash_dispenser.description import CashDispenserSettings, CashLayout, describe
-from xfs4iot.simulator.cash_dispenser.faults import FAULTS, STATUS_OF_FAULT
-from xfs4iot.simulator.cash_dispenser.truth import CashTruth
+from xfs4iot.protocol.messages import cash_management, common
+from xfs4iot.simulator.cash.description import CashLayout, CashSettings, describe
+from xfs4iot.simulator.cash.faults import FAULTS, STATUS_OF_FAULT
+from xfs4iot.simulator.cash.truth import CashTruth, Notes
 from xfs4iot.simulator.clock import Timeline
 from xfs4iot.simulator.device import SimulatedDevice
 
-__all__ = ["CashMachine"]
+__all__ = ["CashMachine", "signature_of"]
 
 
-class CashMachine(SimulatedDevice, devices.CashDispenser, devices.PowerManagement):
-    """The parts of the device; for its arguments see `SimulatedDevice`."""
+def signature_of(notes: Notes) -> bytes:
+    """What a reader makes of a note's picture: the same for the same note."""
+    return hashlib.sha256(f"{notes.item} {notes.serial}".encode()).digest()
 
-    Settings: ClassVar = CashDispenserSettings
+
+def _model(device: devices.CashManagement) -> str:
+    dispenses, accepts = isinstance(device, devices.CashDispenser), isinstance(device, devices.CashAcceptor)
+    return "cash recycler" if dispenses and accepts else "cash acceptor" if accepts else "cash dispenser"
+
+
+class CashMachine(SimulatedDevice, devices.CashManagement, devices.PowerManagement):
+    """The parts of the device; for its arguments see `SimulatedDevice`.
+
+    Attributes:
+        layout: its units.
+        truth: where every note is.
+        positions: what the status says of the outputs, for each interface.
+        max_items: how many notes are presented at once.
+    """
+
+    Settings: ClassVar[type[Any]] = CashSettings
     FAULTS: ClassVar = FAULTS
     takes_tokens: ClassVar[bool] = True
 
     def __init__(self, name: str, options: Mapping[str, Any] | None = None, **world: Any) -> None:
         super().__init__(name, options, **world)
-        settings = self.configured(CashDispenserSettings)
-        self.layout = CashLayout(settings.units)
-        self.max_items = settings.max_items
-        self.truth = CashTruth(self.world, name, self.layout.loaded)
+        settings = self.configured(CashSettings)
+        self.layout = CashLayout(settings.units, settings.accepts)
+        self.truth = CashTruth(self.world, name, self.layout.loaded, self.layout.notes)
+        self.max_items = 40
         self.classification: list[cash_management.ClassificationElement] = []
         self.bank_notes = self.layout.bank_notes
+        self.positions: list[Any] = []
         self._timeline: Timeline | None = None
         self._times_taken = 0
         self._lost_sight = False
         self._exchange = False
         self._read: list[cash_management.ItemInfo] = []
-        self.position = cash_dispenser.OutPos(
-            position="outDefault",
-            shutter="closed",
-            position_status="empty",
-            transport="ok",
-            transport_status="empty",
+        self.status.cash_management = cash_management.Status(
+            dispenser="ok" if isinstance(self, devices.CashDispenser) else None,
+            acceptor="ok" if isinstance(self, devices.CashAcceptor) else None,
         )
-        self.cash_status = cash_dispenser.Status(intermediate_stacker="empty", positions=[self.position])
-        self.status.cash_dispenser = self.cash_status
-        self.status.cash_management = cash_management.Status(dispenser="ok")
-        describe(self.capabilities, self.max_items)
+        describe(self.capabilities, _model(self))
         self.saving_power(0)
 
     async def open(self) -> None:
@@ -65,18 +79,15 @@ class CashMachine(SimulatedDevice, devices.CashDispenser, devices.PowerManagemen
 
     def _show(self) -> None:
         """Make the status say what is."""
-        position, truth, faults = self.position, self.truth, self.faults
-        blind = self._lost_sight or bool(faults.active("sensorsUnknown"))
-
-        def seen(place: str) -> Any:
-            return "unknown" if blind else "notEmpty" if truth.total(place) else "empty"
-
-        position.position_status = seen("output")
-        position.transport_status = seen("transport")
-        self.cash_status.intermediate_stacker = seen("stacker")
-        position.transport = "inoperative" if truth.total("transport") else "ok"
+        truth, faults = self.truth, self.faults
         jammed = {"open": "jammedOpen", "closed": "jammedClosed"}[truth.shutter]
-        position.shutter = jammed if faults.active("shutterJammed") else truth.shutter  # type: ignore[assignment]
+        shutter: Any = jammed if faults.active("shutterJammed") else truth.shutter
+        for position in self.positions:
+            slot = "input" if position.position.startswith("in") else "output"
+            position.position_status = self._seen(slot)
+            position.transport_status = self._seen("transport")
+            position.transport = "inoperative" if truth.total("transport") else "ok"
+            position.shutter = shutter
         assert self.status.common is not None
         self.status.common.device_position = (
             "notInPosition" if faults.active("notInPosition") else "inPosition"
@@ -86,6 +97,12 @@ class CashMachine(SimulatedDevice, devices.CashDispenser, devices.PowerManagemen
             (one for one in lasting if faults.active(one)),
             "hardwareError" if truth.total("transport") else "online",
         )
+
+    def _seen(self, place: str) -> Any:
+        """What the sensors see of a place."""
+        if self._lost_sight or self.faults.active("sensorsUnknown"):
+            return "unknown"
+        return "notEmpty" if self.truth.total(place) else "empty"
 
     def _require_way(self) -> None:
         """Refuse to begin what cannot be done."""
@@ -130,37 +147,6 @@ class CashMachine(SimulatedDevice, devices.CashDispenser, devices.PowerManagemen
         self.send(common.ErrorEvent(event_id="hardware", action="reset", vendor_description=text))
         return errors.HardwareError(text)
 
-    async def _pick(
-        self, unit: str, part: float, events: devices.CashEvents[cash_management.NoteErrorEvent]
-    ) -> errors.XfsError | None:
-        """Take one good item from a unit to the stacker."""
-        reject = self.layout.reject
-        while True:
-            if events.cancel_requested:
-                return errors.Canceled("the dispense was cancelled; see CashDispenser.Reject")
-            if failure := self._unit_failure(unit):
-                return failure
-            await self._time(part)
-            if self.faults.strikes("jam"):
-                self.truth.move(unit, "transport", unit)
-                return self._tell_jam(f"an item of {unit} is")
-            if self.faults.strikes("doubleNotes"):
-                events.send(cash_management.NoteErrorEvent(reason="doubleNote"))
-                # The unit may be down to its last item.
-                bad = min(2, self.truth.total(unit))
-            else:
-                bad = int(self.faults.strikes("rejects"))
-            # Checked before anything moves: what cannot be rejected stays in its unit.
-            if bad and self.truth.total(reject) + bad > self.layout.capacity[reject]:
-                return devices.CashUnitError("full", [reject], f"{reject} is full")
-            if bad:
-                self.truth.move(unit, reject, unit, bad)
-                continue
-            self.truth.move(unit, "stacker", unit)
-            self._note(unit)
-            self._break()
-            return None
-
     def _unit_failure(self, unit: str) -> devices.CashUnitError | None:
         fault = self.faults.of_units.get(unit)
         if fault == "feedsNothing":
@@ -171,21 +157,49 @@ class CashMachine(SimulatedDevice, devices.CashDispenser, devices.PowerManagemen
             return devices.CashUnitError("empty", [unit], f"{unit} gave no more items")
         return None
 
-    def _note(self, unit: str) -> None:
-        """Read an item on its way to the stacker."""
-        item = self.layout.notes[unit]
-        # Drawn by the note's number, so that a device that is restarted goes on, and repeats none.
-        chance = self.world.chance(f"{self.name} note {self.truth.count_note()}")
-        serial = f"X{chance.randrange(10**10):010}"
-        self._read.append(
-            cash_management.ItemInfo(
-                note_type=item,
-                orientation="frontTop",
-                level="fit",
-                serial_number=serial,
-                item_location="stacker",
-            )
+    def _note(self, place: str) -> Notes:
+        """Read the note that came to a place last."""
+
+        def serial(number: int) -> str:
+            # Drawn by the note's number, so that a device that is restarted goes on, and repeats none.
+            chance = self.world.chance(f"{self.name} note {number}")
+            return f"X{chance.randrange(10**10):010}"
+
+        note = self.truth.read(place, serial)
+        self._read.append(self._info(note, place))
+        return note
+
+    def _info(self, note: Notes, place: str) -> cash_management.ItemInfo:
+        """What the reader tells of a note."""
+        listed = any(
+            fnmatchcase(note.serial, one.serial_number or "*")
+            for one in self.classification
+            if one.serial_number or one.currency or one.value
         )
+        info = cash_management.ItemInfo(
+            note_type=note.item or None,
+            orientation="frontTop",
+            level=note.level,  # type: ignore[arg-type]
+            serial_number=note.serial or None,
+            item_location=place,
+        )
+        if note.serial:
+            info.signature = signature_of(note)
+        if self.classification:
+            info.on_classification_list = "onClassificationList" if listed else "notOnClassificationList"
+        return info
+
+    def _tell_read(self, events: devices.CashEvents[cash_management.InfoAvailableEvent]) -> None:
+        """Tell that there is information about the notes that were read."""
+        levels: dict[Any, int] = {}
+        for info in self._read:
+            levels[info.level] = levels.get(info.level, 0) + 1
+        if levels:
+            summary = [
+                cash_management.InfoAvailableEventItemInfoSummaryItem(level=level, num_of_items=count)
+                for level, count in levels.items()
+            ]
+            events.send(cash_management.InfoAvailableEvent(item_info_summary=summary))
 
     def _reads_move(self, source: str, target: str, count: int | None = None) -> None:
         """Follow items that were read to where they are now."""
@@ -202,20 +216,17 @@ class CashMachine(SimulatedDevice, devices.CashDispenser, devices.PowerManagemen
     def _hand_out(self, count: int) -> None:
         """Open the shutter and move so many items into the customer's reach."""
         self.truth.shutter = "open"
-        # `at` gives a copy, so moving items does not disturb the loop.
-        for origin, held in self.truth.at("stacker").items():
-            moved = min(held, count)
-            if moved:
-                self.truth.move("stacker", "output", origin, moved)
-                self._reads_move("stacker", "output", moved)
-            count -= moved
+        moved = min(count, self.truth.total("stacker"))
+        if moved:
+            self.truth.move("stacker", "output", count=moved)
+            self._reads_move("stacker", "output", moved)
 
     async def _bring_all(self, sources: tuple[str, ...], target: str) -> errors.XfsError | None:
         """Bring everything from several places inside, the innermost first."""
         if self.faults.strikes("incompleteRetract"):
             for source in sources:
-                for origin in list(self.truth.at(source))[:1] if source != target else ():
-                    self.truth.move(source, target, origin)
+                if source != target and self.truth.total(source):
+                    self.truth.move(source, target)
                     return errors.CommandError("incompleteRetract", "the other items stayed where they are")
         for source in sources:
             failure = await self._bring(source, target) if source != target else None
@@ -225,22 +236,19 @@ class CashMachine(SimulatedDevice, devices.CashDispenser, devices.PowerManagemen
 
     async def _bring(self, source: str, target: str) -> errors.XfsError | None:
         """Bring everything from a place inside, item by item."""
-        # A snapshot: items can be taken during the waits below, so each is looked up again before it moves.
-        items = self.truth.at(source)
-        total = sum(items.values())
-        for origin, count in items.items():
-            for _ in range(count):
-                await self._time(1 / total)
-                if not self.truth.at(source).get(origin):
-                    break  # a customer is quicker
-                if source != "transport" and self.faults.strikes("jam"):
-                    self.truth.move(source, "transport", origin)
-                    return self._tell_jam("an item is")
-                if full := self._full(target):
-                    return full
-                self.truth.move(source, target, origin)
-                self._reads_move(source, target, 1)
-                self._break()
+        total = self.truth.total(source)
+        for _ in range(total):
+            await self._time(1 / total)
+            if self.truth.next(source) is None:
+                break  # a customer is quicker
+            if source != "transport" and self.faults.strikes("jam"):
+                self.truth.move(source, "transport")
+                return self._tell_jam("an item is")
+            if full := self._full(target):
+                return full
+            self.truth.move(source, target)
+            self._reads_move(source, target, 1)
+            self._break()
         return None
 
     def _full(self, target: str) -> devices.CashUnitError | None:
@@ -271,7 +279,8 @@ class CashMachine(SimulatedDevice, devices.CashDispenser, devices.PowerManagemen
         taken = self.truth.shift("output", "customer", count=count)
         self._reads_move("output", "customer", taken)
         after = self.truth.at("output")
-        if not after and not self.faults.active("shutterJammed"):
+        slot = self.truth.total("input")
+        if not (after or slot or self.faults.active("shutterJammed")):
             self.truth.shutter = "closed"
         self._show()
         if not after:

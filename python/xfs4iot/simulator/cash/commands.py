@@ -1,11 +1,11 @@
-"""What people do to the cash dispenser: the customer, and who opens its safe."""
+"""What people do to a cash device: the customer, and who opens its safe."""
 
 from __future__ import annotations
 
-from xfs4iot.simulator.cash_dispenser.machine import CashMachine
+from xfs4iot.simulator.cash.machine import CashMachine
 from xfs4iot.simulator.commands import Completion, Count, Milliseconds, Request, command
 
-__all__ = ["CashDispenserCommands"]
+__all__ = ["CashCommands"]
 
 
 class TakeItems(Request):
@@ -37,8 +37,8 @@ class ShownTruth(Completion):
     operation: int
 
 
-class CashDispenserCommands(CashMachine):
-    """The `Simulator` commands of the cash dispenser."""
+class CashCommands(CashMachine):
+    """The `Simulator` commands of every cash device."""
 
     @command
     def take_items(self, request: TakeItems) -> TakeItemsCompletion:
