@@ -16,6 +16,7 @@ __all__ = ["KINDS", "device_class"]
 
 KINDS: Mapping[str, str] = {
     "CashDispenser": "cash_dispenser",
+    "CashAcceptor": "cash_acceptor",
     "BanknoteNeutralization": "banknote_neutralization",
     "CardReader": "card_reader",
     "Check": "check",

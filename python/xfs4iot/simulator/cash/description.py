@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from xfs4iot import devices
+from xfs4iot.devices.storage import Level
 from xfs4iot.protocol.messages import cash_management, common
 from xfs4iot.simulator.cash.truth import CashTruth
 
@@ -22,7 +23,7 @@ RECOVERY_SECONDS = 5
 Use = Literal["cashOut", "cashIn", "replenishment", "reject", "cashOutRetract", "cashInRetract"]
 
 _NOTE = re.compile(r"([A-Z]{3})([1-9][0-9]*)")
-_DOUBTFUL: frozenset[devices.Level] = frozenset({"unfit", "suspect", "counterfeit", "inked", "unrecognized"})
+_DOUBTFUL: frozenset[Level] = frozenset({"unfit", "suspect", "counterfeit", "inked", "unrecognized"})
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,9 @@ class CashLayout:
         self.reject = next(name for name, unit in units.items() if "reject" in unit.uses)
         self.uses = {name: frozenset(unit.uses) for name, unit in units.items()}
         self.notes = {
-            name: f"type{unit.currency}{unit.value}" for name, unit in units.items() if unit.value is not None
+            name: f"type{unit.currency}{unit.value.normalize():f}".replace(".", "P")
+            for name, unit in units.items()
+            if unit.value is not None
         }
         worth: dict[str, tuple[str | None, Decimal | None]] = {
             self.notes[name]: (unit.currency, unit.value)
@@ -170,7 +173,7 @@ class CashLayout:
             )
         retracts = bool({"cashOutRetract", "cashInRetract"} & set(unit.uses))
         kind = "reject" if "reject" in unit.uses else "retract" if retracts else "deposit"
-        levels: frozenset[devices.Level] = frozenset({"fit", *_DOUBTFUL})
+        levels: frozenset[Level] = frozenset({"fit", *_DOUBTFUL})
         return devices.CashUnit(
             index=number,
             capacity=unit.capacity,

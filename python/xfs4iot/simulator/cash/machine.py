@@ -21,7 +21,7 @@ from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import cash_management, common
 from xfs4iot.simulator.cash.description import CashLayout, CashSettings, describe
 from xfs4iot.simulator.cash.faults import FAULTS, STATUS_OF_FAULT
-from xfs4iot.simulator.cash.truth import CashTruth, Notes
+from xfs4iot.simulator.cash.truth import CUSTOMER, CashTruth, Notes
 from xfs4iot.simulator.clock import Timeline
 from xfs4iot.simulator.device import SimulatedDevice
 
@@ -56,7 +56,9 @@ class CashMachine(SimulatedDevice, devices.CashManagement, devices.PowerManageme
         super().__init__(name, options, **world)
         settings = self.configured(CashSettings)
         self.layout = CashLayout(settings.units, settings.accepts)
-        self.truth = CashTruth(self.world, name, self.layout.loaded, self.layout.notes)
+        self.truth = CashTruth(
+            self.world, name, self.layout.loaded, self.layout.notes, self.layout.bank_notes.keys()
+        )
         self.max_items = 40
         self.classification: list[cash_management.ClassificationElement] = []
         self.bank_notes = self.layout.bank_notes
@@ -176,10 +178,11 @@ class CashMachine(SimulatedDevice, devices.CashManagement, devices.PowerManageme
             for one in self.classification
             if one.serial_number or one.currency or one.value
         )
+        item, level = self.truth.told(note.item, note.level)
         info = cash_management.ItemInfo(
-            note_type=note.item or None,
+            note_type=item,
             orientation="frontTop",
-            level=note.level,  # type: ignore[arg-type]
+            level=level,
             serial_number=note.serial or None,
             item_location=place,
         )
@@ -211,7 +214,8 @@ class CashMachine(SimulatedDevice, devices.CashManagement, devices.PowerManageme
         """In how many bunches the stacker's items are presented."""
         at_once = self.faults.active("smallBunches") or self.max_items
         # Rounded up.
-        return -(-self.truth.total("stacker") // at_once)
+        dispensed = sum(count for origin, count in self.truth.at("stacker").items() if origin != CUSTOMER)
+        return -(-dispensed // at_once)
 
     def _hand_out(self, count: int) -> None:
         """Open the shutter and move so many items into the customer's reach."""

@@ -12,12 +12,14 @@ own memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from typing import get_args
 
 import msgspec
 
 from xfs4iot.devices import ItemsMoved
 from xfs4iot.devices.cash_management import PLACES
+from xfs4iot.devices.storage import Level
 from xfs4iot.simulator.world import World
 
 __all__ = ["CUSTOMER", "CashTruth", "Notes"]
@@ -87,10 +89,19 @@ class CashTruth:
         name: of the device.
         loaded: notes in each unit of a device that is new.
         kinds: by unit, the item that it holds, if it holds one kind.
+        known: the items that the device knows.
     """
 
-    def __init__(self, world: World, name: str, loaded: dict[str, int], kinds: dict[str, str]) -> None:
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        loaded: dict[str, int],
+        kinds: dict[str, str],
+        known: Collection[str],
+    ) -> None:
         self._kinds = kinds
+        self._known = known
         new = _State(
             places={unit: [Notes(unit, kinds.get(unit, ""), "fit", count)] for unit, count in loaded.items()}
         )
@@ -167,12 +178,18 @@ class CashTruth:
                 source,
                 target,
                 origin=None if origin == CUSTOMER else origin,
-                item=item or None,
-                level=level,  # type: ignore[arg-type]
+                item=self.told(item, level)[0],
+                level=self.told(item, level)[1],
                 accessible=accessible,
             )
             for count, source, target, origin, accessible, item, level in self._state.moved
         )
+
+    def told(self, item: str, level: str) -> tuple[str | None, Level]:
+        """Item and level of a note, as far as the device knows them."""
+        if item in self._known and level in get_args(Level):
+            return item, level  # type: ignore[return-value]
+        return None, "unrecognized"
 
     def read(self, place: str, serial: Callable[[int], str]) -> Notes:
         """Read the note that came to a place last.

@@ -1,0 +1,418 @@
+"""A simulated cash acceptor, alone or, with a `SimulatedCashDispenser`, as a recycler.
+
+    customer → input → stacker            (cash-in; what is not accepted → output)
+               stacker → units            (end of the cash-in)
+               stacker → output           (rollback)
+    unit → units                          (replenish, deplete)
+
+Its reader tells fit, unfit, suspect, counterfeit and inked notes from what it does not recognise. A note that
+is good goes to the unit for its kind, from which a recycler gives it again; all others, and those whose
+unit is full, go to a unit of mixed notes. Which doubtful notes it keeps, a profile says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar, Literal
+
+from msgspec import Meta
+
+from xfs4iot import devices
+from xfs4iot.protocol import errors
+from xfs4iot.protocol.command_events.cash_acceptor import (
+    CashInEndEvents,
+    CashInEvents,
+    CashInRollbackEvents,
+    CashUnitCountEvents,
+    CreateSignatureEvents,
+    DepleteEvents,
+    DeviceLockControlEvents,
+    ReplenishEvents,
+)
+from xfs4iot.protocol.messages import cash_acceptor as messages
+from xfs4iot.protocol.messages import cash_management
+from xfs4iot.simulator.cash.device import CashDevice
+from xfs4iot.simulator.cash.inserting import Inserting
+from xfs4iot.simulator.cash.machine import signature_of
+from xfs4iot.simulator.cash.truth import CUSTOMER, Notes
+from xfs4iot.simulator.clock import Timeline
+from xfs4iot.simulator.faults import Fault
+
+__all__ = ["SimulatedCashAcceptor"]
+
+Reason = Literal[
+    "invalidBill",
+    "stackerFull",
+    "cashInUnitFull",
+    "counterfeit",
+    "limitOverTotalItems",
+    "limitOverAmount",
+    "foreignItemsDetected",
+    "invalidBunch",
+]
+
+
+@dataclass(frozen=True)
+class CashAcceptorSettings:
+    """What a profile may say of a cash acceptor, besides its units.
+
+    Attributes:
+        max_insert: how many notes one bunch may have.
+        stacker: how many notes wait until a cash-in ends; 0: they are stored at once.
+        retains: doubtful notes that it keeps; all others it gives back.
+    """
+
+    max_insert: Annotated[int, Meta(ge=1)] = 100
+    stacker: Annotated[int, Meta(ge=0)] = 200
+    retains: tuple[Literal["counterfeit", "suspect", "inked"], ...] = ("counterfeit", "suspect")
+
+
+@dataclass
+class _Accepting:
+    """What may still be accepted.
+
+    Attributes:
+        left: notes; None: as many as come.
+        amounts: by currency.
+    """
+
+    request: devices.CashInRequest
+    left: int | None
+    amounts: dict[str, Decimal] = field(default_factory=dict)
+
+
+class SimulatedCashAcceptor(Inserting, CashDevice, devices.CashAcceptor):
+    """The device; for its arguments see `SimulatedDevice`."""
+
+    cash_in_limit = frozenset({"byTotalItems", "byAmount"})
+    items_taken_sensor = True
+    retract_areas = frozenset({"retract", "stacker", "reject"})
+    retract_stacker_actions = frozenset({"present", "retract", "reject"})
+
+    Settings: ClassVar = CashAcceptorSettings
+    FAULTS: ClassVar = {
+        "takesBack": Fault("once", "the customer takes the notes back when the next cash-in begins"),
+        "doubleInsert": Fault("once", "two of the next notes go in together; both are given back"),
+        "misreads": Fault("once", "the next note is not recognised, though it is good"),
+        "readerFails": Fault("lasts", "the note reader does not work"),
+        "locksStuck": Fault("once", "the next lock neither locks nor unlocks"),
+    }
+
+    def __init__(self, name: str, options: Mapping[str, Any] | None = None, **world: Any) -> None:
+        super().__init__(name, options, **world)
+        settings = self.configured(CashAcceptorSettings)
+        self.max_cash_in_items = settings.max_insert
+        self.stacker_capacity = settings.stacker
+        self.retain_action = frozenset(settings.retains)
+        self._locks: dict[str, Any] = {}
+        places: list[Any] = ["inDefault", "outDefault"]
+        slots = [
+            messages.Position(
+                position=place,
+                shutter="closed",
+                position_status="empty",
+                transport="ok",
+                transport_status="empty",
+            )
+            for place in places
+        ]
+        self.positions += slots
+        stacked: Any = "empty" if settings.stacker else None
+        self.acceptor_status = messages.Status(
+            intermediate_stacker=stacked,
+            stacker_items="noItems" if settings.stacker else None,
+            banknote_reader="ok",
+            positions=slots,
+        )
+        self.status.cash_acceptor = self.acceptor_status
+
+    def _show(self) -> None:
+        super()._show()
+        status, held = self.acceptor_status, self.truth.at("stacker")
+        status.banknote_reader = "inoperable" if self.faults.active("readerFails") else "ok"
+        if not self.stacker_capacity:
+            return
+        seen = self._seen("stacker")
+        full = seen == "notEmpty" and sum(held.values()) >= self.stacker_capacity
+        status.intermediate_stacker = "full" if full else seen
+        customers: Any = "customerAccess" if CUSTOMER in held else "noCustomerAccess"
+        status.stacker_items = {"unknown": "accessUnknown", "empty": "noItems"}.get(seen, customers)
+        for position in status.positions or ():
+            if position.transport_status == "notEmpty" and CUSTOMER in self.truth.at("transport"):
+                position.transport_status = "notEmptyCustomer"
+
+    async def cash_in_start(self, request: devices.CashInStartRequest) -> None:
+        self._require_closed_door(errors.CommandError("safeDoorOpen", "the safe door is open"))
+        self._require_way()
+
+    async def wait_inserted(self, position: str) -> None:
+        await self._wait_for_notes()
+
+    async def cash_in(
+        self, request: devices.CashInRequest, events: devices.CashEvents[CashInEvents]
+    ) -> devices.CashedIn:
+        self._require_closed_door(errors.CommandError("safeDoorOpen", "the safe door is open"))
+        self._require_reader()
+        self._require_bunch(self.configured(CashAcceptorSettings).max_insert)
+        self._begin(events)
+        self._read = []
+        accepting = _Accepting(request, request.most, dict(request.amounts))
+        failure, refused = await self._take_in(accepting, events)
+        self._offer_back(refused)
+        accepted: dict[tuple[str, str], int] = {}
+        for items in self.truth.moved:
+            if items.target not in ("output", "transport"):
+                kind = items.item or "", items.level or "unrecognized"
+                accepted[kind] = accepted.get(kind, 0) + items.count
+        if accepted:
+            events.send(_counted(accepted))
+        self._tell_read(events)
+        return devices.CashedIn(moved=self.truth.moved, refused=refused, failure=failure)
+
+    def _require_reader(self) -> None:
+        self._require_way()
+        if self.faults.active("readerFails"):
+            raise errors.HardwareError("the note reader does not work; see Common.Status")
+
+    async def _take_in(
+        self, accepting: _Accepting, events: devices.CashEvents[CashInEvents]
+    ) -> tuple[errors.XfsError | None, int]:
+        """Feed the bunch, note by note; returns what stopped that, and how many notes were refused."""
+        total, refused = self.truth.total("input"), 0
+        while self.truth.total("input"):
+            await self._time(1 / total)
+            if events.cancel_requested:
+                break
+            if self.faults.strikes("jam"):
+                self.truth.move("input", "transport")
+                return self._tell_jam("a note is"), refused
+            reason: Reason | None
+            together = 1
+            if self.faults.strikes("doubleInsert"):
+                events.send(cash_management.NoteErrorEvent(reason="doubleNote"))
+                together, reason = min(2, self.truth.total("input")), "invalidBill"
+            else:
+                note = self._at_reader()
+                reason = self._refusal(note, accepting)
+            if reason is None:
+                self._accept(note, accepting)
+                self._break()
+                continue
+            self.truth.move("input", "output", count=together)
+            for _ in range(together):
+                events.send(messages.InputRefuseEvent(reason=reason))
+            refused += together
+        # What a client that has given up does not wait for goes back as it came.
+        if left := self.truth.total("input"):
+            self.truth.move("input", "output", count=left)
+            refused += left
+        return None, refused
+
+    def _at_reader(self) -> Notes:
+        """The note that is read next."""
+        found = self.truth.next("input")
+        assert found is not None
+        if self.faults.strikes("misreads"):
+            return Notes(CUSTOMER, "", "unrecognized")
+        return found
+
+    def _refusal(self, note: Notes, accepting: _Accepting) -> Reason | None:
+        """Why a note is not accepted; None if it is."""
+        request = accepting.request
+        if note.level == "foreign":
+            return "foreignItemsDetected"
+        known = self.bank_notes.get(note.item)
+        if known is None or note.level == "unrecognized":
+            return "invalidBill"
+        if request.items is not None and note.item not in request.items:
+            return "invalidBill"
+        if note.level not in ("fit", "unfit") and note.level not in self.retain_action:
+            return "counterfeit" if note.level == "counterfeit" else "invalidBill"
+        if accepting.left == 0:
+            full = self.stacker_capacity and self.truth.total("stacker") >= self.stacker_capacity
+            return "stackerFull" if full else "limitOverTotalItems"
+        worth = known.cash_item
+        assert worth is not None
+        limit = accepting.amounts.get(worth.currency or "")
+        if limit is not None and (worth.value or Decimal(0)) > limit:
+            return "limitOverAmount"
+        if self._home(note, request.units) is None:
+            return "cashInUnitFull"
+        return None
+
+    def _home(self, note: Notes, units: tuple[str, ...]) -> str | None:
+        return self.layout.home(note.item, note.level, units, self.truth)
+
+    def _accept(self, note: Notes, accepting: _Accepting) -> None:
+        home = "stacker" if self.stacker_capacity else self._home(note, accepting.request.units)
+        assert home is not None
+        self.truth.move("input", home)
+        self._note(home)
+        if accepting.left is not None:
+            accepting.left -= 1
+        worth = self.bank_notes[note.item].cash_item
+        assert worth is not None
+        currency = worth.currency or ""
+        if currency in accepting.amounts:
+            accepting.amounts[currency] -= worth.value or Decimal(0)
+
+    async def cash_in_end(
+        self, request: devices.StoreRequest, events: devices.CashEvents[CashInEndEvents]
+    ) -> devices.CashMovement:
+        self._require_closed_door(errors.CommandError("safeDoorOpen", "the safe door is open"))
+        self._require_way()
+        self._begin(events)
+        failure: errors.XfsError | None = None
+        total = self.truth.total("stacker")
+        while failure is None and (note := self.truth.next("stacker")) is not None:
+            await self._time(1 / total)
+            home = self._home(note, request.units)
+            if self.faults.strikes("jam"):
+                self.truth.move("stacker", "transport")
+                failure = self._tell_jam("a note is")
+            elif home is None:
+                failure = devices.CashUnitError("full", request.units, "no unit has room for the note")
+            else:
+                self.truth.move("stacker", home)
+                self._reads_move("stacker", home, 1)
+                self._break()
+        self._show()
+        return devices.CashMovement(moved=self.truth.moved, failure=failure)
+
+    async def cash_in_rollback(
+        self, position: str, events: devices.CashEvents[CashInRollbackEvents]
+    ) -> devices.CashReturned:
+        self._require_way()
+        if self.faults.active("shutterJammed"):
+            raise errors.CommandError("shutterNotOpen", "the shutter does not open")
+        self._begin(events)
+        failure = await self._bring("stacker", "output")
+        out = self.truth.total("output")
+        if out:
+            self._offer_back(out)
+        self._show()
+        return devices.CashReturned(moved=self.truth.moved, failure=failure, presented=bool(out))
+
+    async def configure_note_types(self, enabled: frozenset[str]) -> None:
+        """The service tells with each cash-in what is enabled."""
+
+    async def configure_note_reader(self, load_always: bool) -> bool:
+        self._require_reader()
+        return False
+
+    async def create_signature(
+        self, events: devices.CashEvents[CreateSignatureEvents]
+    ) -> devices.SignatureCreated:
+        self._require_reader()
+        events.send(messages.InsertItemsEvent())
+        if not await self._wait_for_notes(lambda: events.cancel_requested):
+            raise errors.Canceled("nothing was inserted")
+        if self.truth.total("input") > 1:
+            raise errors.CommandError("tooManyItems", "insert one note only")
+        self._require_bunch(1)
+        # Its booking is that it came back, so nothing of it is recorded as a movement.
+        self._begin(events)
+        await self._time()
+        self._read = []
+        note = self._note("input")
+        self._tell_read(events)
+        self.truth.shift("input", "output")
+        self._offer_back(1)
+        made = None
+        if note.item and note.serial:
+            made = cash_management.Signature(
+                note_type=note.item, orientation="frontTop", signature=signature_of(note)
+            )
+            return devices.SignatureCreated(signature=made)
+        events.send(messages.InputRefuseEvent(reason="invalidBill"))
+        return devices.SignatureCreated(failure=errors.CommandError("noItems", "the note cannot be read"))
+
+    async def compare_signature(
+        self,
+        references: tuple[cash_management.Signature, ...],
+        candidates: tuple[cash_management.Signature, ...],
+    ) -> tuple[devices.SignatureMatch, ...]:
+        known = {(one.note_type, one.signature) for one in references}
+        return tuple(
+            devices.SignatureMatch(number, 100)
+            for number, one in enumerate(candidates)
+            if (one.note_type, one.signature) in known
+        )
+
+    async def cash_unit_count(
+        self, units: tuple[str, ...], events: devices.CashEvents[CashUnitCountEvents]
+    ) -> devices.UnitsCounted:
+        self._require_way()
+        self._begin(events)
+        await self._time()
+        counted = {
+            unit: tuple(
+                devices.UnitContent(count, *self.truth.told(*kind))
+                for kind, count in self.truth.content(unit).items()
+                if count
+            )
+            for unit in units
+        }
+        return devices.UnitsCounted(counted=counted)
+
+    async def replenish(
+        self, source: str, targets: Mapping[str, int | None], events: devices.CashEvents[ReplenishEvents]
+    ) -> devices.CashMovement:
+        return await self._refill([(source, target, count) for target, count in targets.items()], events)
+
+    async def deplete(
+        self, sources: Mapping[str, int | None], target: str, events: devices.CashEvents[DepleteEvents]
+    ) -> devices.CashMovement:
+        return await self._refill([(source, target, count) for source, count in sources.items()], events)
+
+    async def _refill(
+        self, orders: list[tuple[str, str, int | None]], events: devices.CashEvents[Any]
+    ) -> devices.CashMovement:
+        """Move notes between units; what does not belong into the target is rejected."""
+        self._require_closed_door(errors.UserError("the safe door is open; close it"))
+        self._require_way()
+        self._begin(events)
+        failure: errors.XfsError | None = None
+        for source, target, count in orders:
+            left = self.truth.total(source) if count is None else count
+            total = left
+            while left and failure is None:
+                await self._time(1 / total)
+                note = self.truth.next(source)
+                wrong = note is not None and self.layout.notes.get(target, note.item) != note.item
+                where = self.layout.reject if wrong else target
+                failure = self._unit_failure(source) or self._full(where)
+                if failure is None and self.faults.strikes("jam"):
+                    self.truth.move(source, "transport")
+                    failure = self._tell_jam("a note is")
+                elif failure is None:
+                    self.truth.move(source, where)
+                    self._break()
+                    left -= 1
+        self._show()
+        return devices.CashMovement(moved=self.truth.moved, failure=failure)
+
+    async def device_lock_control(
+        self,
+        device: Literal["lock", "unlock"] | None,
+        units: Mapping[str, Literal["lock", "unlock"]],
+        events: devices.CashEvents[DeviceLockControlEvents],
+    ) -> None:
+        if self.faults.strikes("locksStuck"):
+            raise errors.CommandError("deviceLockFailure", "a lock is stuck")
+        self._timeline = Timeline(self.clock)
+        await self._time()
+
+
+def _counted(counts: Mapping[tuple[str, str], int]) -> messages.SubCashInEvent:
+    """What one bunch was, for `SubCashInEvent`."""
+    items: dict[str, cash_management.StorageCashCount] = {}
+    unrecognized = 0
+    for (item, level), count in counts.items():
+        if not item:
+            unrecognized += count
+        else:
+            setattr(items.setdefault(item, cash_management.StorageCashCount()), level, count)
+    return messages.SubCashInEvent(unrecognized=unrecognized or None, additional=items)
