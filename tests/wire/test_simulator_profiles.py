@@ -68,13 +68,16 @@ MISTAKES = [
     ('[services.A]\nkinds = ["CashDispenser"]\nseconds = -1.5', 3, "services.A.seconds: 0 or more"),
 ]
 UNIT_MISTAKES = [
-    ('unit1 = { currency = "EUR", value = 10, uses = ["cashIn"] }', "it may be cashOut, reject"),
+    ('unit1 = { currency = "EUR", value = 10, uses = ["cashin"] }', "it may be cashOut, cashIn"),
     ('unit1 = { currency = "EUR", value = -10 }', "more than 0"),
     ("unit1 = { value = 10 }", "currency and value belong together"),
     ('unit1 = { currency = "euro", value = 10 }', "currency"),
     ("unit1 = { count = 10 }", "say currency and value"),
     ('unit1 = { currency = "EUR", value = 10, count = 20, capacity = 10 }', "20 notes do not go into"),
-    ('unit1 = { currency = "EUR", value = 10, uses = ["cashOut", "reject"] }', "a unit is for cashOut, or"),
+    (
+        'unit1 = { currency = "EUR", value = 10, uses = ["cashOut", "reject"] }',
+        "a unit is for cashOut or cashIn",
+    ),
     ('unit1 = { uses = ["cashOutRetract"], count = 1 }', "is empty at first"),
 ]
 
@@ -109,7 +112,7 @@ def test_a_dispenser_needs_a_unit_for_each_use(tmp_path: Path, use: str) -> None
 
 
 def test_a_profile_that_is_not_there_is_told_those_that_are() -> None:
-    with pytest.raises(ConfigurationError, match="profiles: default, mixed-media, sp-dev"):
+    with pytest.raises(ConfigurationError, match="profiles: default, mixed-media, recycler, sp-dev"):
         read("nowhere.toml")
 
 

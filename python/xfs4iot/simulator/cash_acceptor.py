@@ -12,7 +12,7 @@ unit is full, go to a unit of mixed notes. Which doubtful notes it keeps, a prof
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal
@@ -33,6 +33,7 @@ from xfs4iot.protocol.command_events.cash_acceptor import (
 )
 from xfs4iot.protocol.messages import cash_acceptor as messages
 from xfs4iot.protocol.messages import cash_management
+from xfs4iot.simulator.cash.description import UnitSettings, without_use
 from xfs4iot.simulator.cash.device import CashDevice
 from xfs4iot.simulator.cash.inserting import Inserting
 from xfs4iot.simulator.cash.machine import signature_of
@@ -56,17 +57,23 @@ Reason = Literal[
 
 @dataclass(frozen=True)
 class CashAcceptorSettings:
-    """What a profile may say of a cash acceptor, besides its units.
+    """What a profile may say of a cash acceptor, beside what all cash devices have.
 
     Attributes:
+        units: see `CashSettings`.
         max_insert: how many notes one bunch may have.
         stacker: how many notes wait until a cash-in ends; 0: they are stored at once.
         retains: doubtful notes that it keeps; all others it gives back.
     """
 
+    units: dict[str, UnitSettings]
     max_insert: Annotated[int, Meta(ge=1)] = 100
     stacker: Annotated[int, Meta(ge=0)] = 200
     retains: tuple[Literal["counterfeit", "suspect", "inked"], ...] = ("counterfeit", "suspect")
+
+    def mistakes(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """That no unit is there for it."""
+        yield from without_use(self.units, "cashIn")
 
 
 @dataclass

@@ -11,7 +11,7 @@ Each operation is composed of steps of the mechanism (`simulator.cash.machine`),
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal
@@ -28,6 +28,7 @@ from xfs4iot.protocol.command_events.cash_dispenser import (
     TestCashUnitsEvents,
 )
 from xfs4iot.protocol.messages import cash_dispenser, cash_management
+from xfs4iot.simulator.cash.description import UnitSettings, without_use
 from xfs4iot.simulator.cash.device import CashDevice
 from xfs4iot.simulator.clock import Timeline
 
@@ -36,13 +37,19 @@ __all__ = ["SimulatedCashDispenser"]
 
 @dataclass(frozen=True)
 class CashDispenserSettings:
-    """What a profile may say of a cash dispenser, besides its units.
+    """What a profile may say of a cash dispenser, beside what all cash devices have.
 
     Attributes:
+        units: see `CashSettings`.
         max_items: how many notes are presented at once.
     """
 
+    units: dict[str, UnitSettings]
     max_items: Annotated[int, Meta(ge=1)] = 40
+
+    def mistakes(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """That no unit is there for it."""
+        yield from without_use(self.units, "cashOut")
 
 
 class SimulatedCashDispenser(CashDevice, devices.CashDispenser):

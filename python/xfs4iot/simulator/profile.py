@@ -95,7 +95,8 @@ def read(profile: str | Path) -> Profile:
     if tables == {}:
         reader.mistake(("services",), "no service is configured; add [services.NAME] with kinds")
     if reader.mistakes or said is None:
-        raise toml_file.ConfigurationError(file, reader.mistakes)
+        # What several kinds of a device declare is wrong in each, and told once.
+        raise toml_file.ConfigurationError(file, list(dict.fromkeys(reader.mistakes)))
     found = {name: one for name, one in services.items() if one is not None}
     return Profile(found, said.seed, said.seconds, said.dialect, said.command_nonces)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import fields
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -41,5 +42,6 @@ def settings_of(device: type[Any]) -> dict[str, Any]:
         if found - known:
             settings |= service
             known |= found
-    settings.pop("kinds", None)
-    return settings
+    # A service may be a device of several kinds, of which this one need not have all.
+    named = {one.name for kind in device.settings_classes() for one in fields(kind)}
+    return {name: value for name, value in settings.items() if name in named}

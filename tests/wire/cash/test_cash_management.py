@@ -181,7 +181,7 @@ async def test_the_shutter_opens_and_closes_once(dispenser: Dialogue, simulator:
 
 
 @pytest.mark.parametrize("command", ["OpenShutter", "CloseShutter"])
-@pytest.mark.parametrize("position", ["outRear", "inDefault"])
+@pytest.mark.parametrize("position", ["outRear", "inRear"])
 async def test_only_the_devices_own_shutters_move(dispenser: Dialogue, command: str, position: str) -> None:
     payload = {"position": position}
     assert await dispenser.failure(f"CashManagement.{command}", payload) == "unsupportedPosition"

@@ -34,8 +34,11 @@ async def test_a_status_change_is_told_to_every_client_and_only_the_change(
     for client in clients:
         event = await client.until("unsolicited", name="Common.StatusChangedEvent")
         assert "requestId" not in event["header"]
-        changed = {"position": "outDefault", "shutter": "jammedClosed"}
-        assert event["payload"] == {"cashDispenser": {"positions": [changed]}}
+        slot, out = ({"position": one, "shutter": "jammedClosed"} for one in ("inDefault", "outDefault"))
+        assert event["payload"] == {
+            "cashAcceptor": {"positions": [slot, out]},
+            "cashDispenser": {"positions": [out]},
+        }
 
 
 async def test_set_versions_is_checked(dispenser: Dialogue) -> None:

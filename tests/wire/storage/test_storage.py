@@ -26,9 +26,9 @@ def fill(name: str, **initial: Any) -> dict[str, Any]:
     return {"storage": {name: {"cash": {"status": {"initial": initial}}}}}
 
 
-async def test_the_five_units_are_reported_whole(dispenser: Dialogue) -> None:
+async def test_all_units_are_reported_whole(dispenser: Dialogue) -> None:
     storage = (await dispenser.success("Storage.GetStorage"))["storage"]
-    assert sorted(storage) == ["unit1", "unit2", "unit3", "unit4", "unit5"]
+    assert sorted(storage) == ["unit1", "unit2", "unit3", "unit4", "unit5", "unit6"]
     first = storage["unit2"]
     assert first["status"] == "ok"
     assert first["capacity"] == 2000

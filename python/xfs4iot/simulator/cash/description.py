@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Annotated, Literal
 
@@ -15,7 +15,7 @@ from xfs4iot.devices.storage import Level
 from xfs4iot.protocol.messages import cash_management, common
 from xfs4iot.simulator.cash.truth import CashTruth
 
-__all__ = ["RECOVERY_SECONDS", "CashLayout", "CashSettings", "UnitSettings", "describe"]
+__all__ = ["RECOVERY_SECONDS", "CashLayout", "CashSettings", "UnitSettings", "Use", "describe", "without_use"]
 
 RECOVERY_SECONDS = 5
 """How soon the device is ready again after it has saved power."""
@@ -74,19 +74,29 @@ class CashSettings:
             elif (unit.value is None) != (unit.currency is None):
                 yield ("units", name), "currency and value belong together"
             elif unit.for_customers and {"reject", "cashOutRetract", "cashInRetract"} & set(unit.uses):
-                yield ("units", name), "a unit is for cashOut and cashIn, or for reject and retracted notes"
+                yield ("units", name), "a unit is for cashOut or cashIn, or for rejected and retracted notes"
             elif unit.value is not None and unit.value <= 0:
                 yield ("units", name, "value"), "more than 0"
             if unit.count > unit.capacity:
                 yield ("units", name), f"{unit.count} notes do not go into a unit for {unit.capacity}"
-            if unit.count and unit.value is None:
+            if unit.count and unit.value is None and not needs:
                 yield ("units", name), "a unit of mixed, rejected or retracted notes is empty at first"
         if not any("reject" in unit.uses for unit in self.units.values()):
             yield ("units",), "no unit takes rejected notes; add one with uses = ['reject']"
 
 
+def without_use(units: Mapping[str, UnitSettings], use: Use) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The mistake that no unit is for a use."""
+    if not any(use in unit.uses for unit in units.values()):
+        what = "gives notes" if use == "cashOut" else "takes notes from customers"
+        yield ("units",), f"no unit {what}; add one with uses = ['{use}']"
+
+
 class CashLayout:
-    """The units of a cash device, as its settings say.
+    """The units of a cash device, as its settings say, as far as it can use them.
+
+    Args:
+        able: what the device can use units for.
 
     Attributes:
         loaded: notes in each unit of a device that is new.
@@ -97,7 +107,12 @@ class CashLayout:
         bank_notes: by name.
     """
 
-    def __init__(self, units: Mapping[str, UnitSettings], accepts: tuple[str, ...] = ()) -> None:
+    def __init__(self, settings: CashSettings, able: frozenset[Use]) -> None:
+        limited = {
+            name: replace(unit, uses=tuple(use for use in unit.uses if use in able))
+            for name, unit in settings.units.items()
+        }
+        units = {name: unit for name, unit in limited.items() if unit.uses}
         self._units = units
         self.capacity = {name: unit.capacity for name, unit in units.items()}
         self.loaded = {name: unit.count for name, unit in units.items() if unit.value is not None}
@@ -113,7 +128,7 @@ class CashLayout:
             for name, unit in units.items()
             if name in self.notes
         }
-        for note in accepts:
+        for note in settings.accepts if "cashIn" in able else ():
             named = _NOTE.fullmatch(note)
             assert named is not None
             worth.setdefault(f"type{note}", (named[1], Decimal(named[2])))

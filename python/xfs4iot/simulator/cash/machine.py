@@ -19,7 +19,7 @@ import trio
 from xfs4iot import devices
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import cash_management, common
-from xfs4iot.simulator.cash.description import CashLayout, CashSettings, describe
+from xfs4iot.simulator.cash.description import CashLayout, CashSettings, Use, describe
 from xfs4iot.simulator.cash.faults import FAULTS, STATUS_OF_FAULT
 from xfs4iot.simulator.cash.truth import CUSTOMER, CashTruth, Notes
 from xfs4iot.simulator.clock import Timeline
@@ -31,6 +31,16 @@ __all__ = ["CashMachine", "signature_of"]
 def signature_of(notes: Notes) -> bytes:
     """What a reader makes of a note's picture: the same for the same note."""
     return hashlib.sha256(f"{notes.item} {notes.serial}".encode()).digest()
+
+
+def _able(device: devices.CashManagement) -> frozenset[Use]:
+    """What units are used for in a device that dispenses, accepts, or both."""
+    able: set[Use] = {"reject"}
+    if isinstance(device, devices.CashDispenser):
+        able |= {"cashOut", "cashOutRetract"}
+    if isinstance(device, devices.CashAcceptor):
+        able |= {"cashIn", "cashInRetract", "replenishment"}
+    return frozenset(able)
 
 
 def _model(device: devices.CashManagement) -> str:
@@ -54,8 +64,7 @@ class CashMachine(SimulatedDevice, devices.CashManagement, devices.PowerManageme
 
     def __init__(self, name: str, options: Mapping[str, Any] | None = None, **world: Any) -> None:
         super().__init__(name, options, **world)
-        settings = self.configured(CashSettings)
-        self.layout = CashLayout(settings.units, settings.accepts)
+        self.layout = CashLayout(self.configured(CashSettings), _able(self))
         self.truth = CashTruth(
             self.world, name, self.layout.loaded, self.layout.notes, self.layout.bank_notes.keys()
         )
