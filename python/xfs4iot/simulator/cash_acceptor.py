@@ -405,7 +405,7 @@ class SimulatedCashAcceptor(Inserting, CashDevice, devices.CashAcceptor):
         self,
         device: Literal["lock", "unlock"] | None,
         units: Mapping[str, Literal["lock", "unlock"]],
-        events: devices.CashEvents[DeviceLockControlEvents],
+        events: devices.CommandEvents[DeviceLockControlEvents],
     ) -> None:
         if self.faults.strikes("locksStuck"):
             raise errors.CommandError("deviceLockFailure", "a lock is stuck")
