@@ -116,7 +116,7 @@ class World:
         self.device.items_taken_sensor = True
         with xfs4iot.Ledger.open(self.ledger) as ledger:
             async with trio.open_nursery() as nursery:
-                service = xfs4iot.Service(self.device, ledger=ledger, operation_limit=0.5)
+                service = xfs4iot.Service(self.device, ledger=ledger, operation_limit=0.2)
                 publisher = xfs4iot.Publisher([service], port=0)
                 await nursery.start(publisher.serve)
                 self.client = await nursery.start(dialogue, publisher.uri("Cash"))
@@ -125,9 +125,9 @@ class World:
         with LedgerReader.open(self.ledger) as reader:
             assert reader.verify().problems == []
 
-    async def call(self, name: str, payload: Any = None) -> str:
+    async def call(self, name: str, payload: Any = None, **header: Any) -> str:
         self.client.passed.clear()
-        completion = await self.client.completion(name, payload)
+        completion = await self.client.completion(name, payload, **header)
         code = str(completion["header"].get("completionCode", "success"))
         assert code not in ("internalError", "invalidData"), completion
         code = str((completion.get("payload") or {}).get("errorCode", code))
@@ -190,6 +190,7 @@ class World:
         payload = self._payload(operation)
         event = random.random()
         powerless = False
+        header: dict[str, Any] = {}
 
         async def lost() -> None:
             raise Lost
@@ -212,8 +213,12 @@ class World:
         elif event < 0.65 and operation in FAILS:
             device.refuses[operation] = refusal(FAILS[operation])
             device.short = random.randrange(3)
+        elif event > 0.98:
+            # It never returns: given up, once nobody waits for a customer any more.
+            device.hand[operation] = trio.sleep_forever
+            header = {"timeout": 50}
         inside = Counter(device.truth["stacker"])
-        await self.call(OPERATIONS[operation], payload)
+        await self.call(OPERATIONS[operation], payload, **header)
         if operation == "cash_in":
             self.accepted.update(device.truth["stacker"] - inside)
         for what in (device.raises, device.breaks, device.lies, device.hand, device.refuses):
