@@ -29,6 +29,19 @@ from dialogue import Dialogue, dialogue, outcome
 from xfs4iot.ledger import LedgerReader
 from xfs4iot.simulator import atm
 
+ACCEPTOR = "CashAcceptor."
+BUNCHES = st.lists(
+    st.fixed_dictionaries(
+        {
+            "note": st.sampled_from(["EUR5", "EUR10", "EUR20", "EUR50", "EUR100", "GBP5"]),
+            "count": st.integers(1, 4),
+        },
+        optional={"condition": st.sampled_from(["unfit", "suspect", "counterfeit", "inked", "unrecognized"])},
+    ),
+    min_size=1,
+    max_size=4,
+)
+OTHERS = ("unit5", "unit6", "unit7")
 UNITS = ("unit1", "unit2", "unit3", "unit4")
 MEMORY = Path("/dev/shm")
 LOADED = 1700
@@ -81,6 +94,20 @@ class Host:
     def run(self, function: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
         """Call a coroutine function in the service's thread."""
         return trio.from_thread.run(function, *arguments, trio_token=self._token)
+
+    async def insert(self, bunch: list[dict[str, Any]]) -> str:
+        """A `CashIn` for which a customer inserts something; how it ended."""
+        client = self.dispenser
+        request = await client.send(ACCEPTOR + "CashIn", timeout=1000)
+        while True:
+            message = await client.receive()
+            header = message["header"]
+            if header["type"] == "completion" and header["requestId"] == request:
+                code = outcome(message)
+                assert code not in ("internalError", "invalidData"), message
+                return code
+            if header["name"] == ACCEPTOR + "InsertItemsEvent":
+                await self.simulator.completion("Simulator.InsertNotes", {"notes": bunch})
 
     def restart(self) -> None:
         """End the service in order and start it again."""
@@ -165,6 +192,45 @@ class CashWorld(RuleBasedStateMachine):
         where = {"unit": unit, "numOfBills": number, "position": {"target": "reject"}}
         self.call("CashManagement.CalibrateCashUnit", where)
 
+    @rule(limit=st.sampled_from([None, 3]))
+    def begin_a_cash_in(self, limit: int | None) -> None:
+        self.call(ACCEPTOR + "CashInStart", {"totalItemsLimit": limit} if limit else {})
+
+    @rule(bunch=BUNCHES)
+    def customer_inserts(self, bunch: list[dict[str, Any]]) -> None:
+        self.codes[self.host.run(self.host.insert, bunch)] += 1
+
+    @rule(command=st.sampled_from(["CashInEnd", "CashInEnd", "CashInRollback"]))
+    def end_the_cash_in(self, command: str) -> None:
+        self.call(ACCEPTOR + command)
+
+    @rule(bunch=BUNCHES, command=st.sampled_from(["CashIn", "CashInEnd", "CashInRollback"]))
+    def restart_in_the_middle_of_a_cash_in(self, bunch: list[dict[str, Any]], command: str) -> None:
+        self.call(ACCEPTOR + "CashInStart", {})
+        if command != "CashIn":
+            self.host.run(self.host.insert, bunch)
+        self.host.run(self.host.dispenser.send, ACCEPTOR + command)
+        self.simulate("InsertNotes", {"notes": bunch})
+        self.host.restart()
+
+    @rule()
+    def customer_takes_back(self) -> None:
+        self.simulate("TakeBack")
+
+    @rule(unit=st.sampled_from(UNITS), number=st.integers(1, 30))
+    def deplete(self, unit: str, number: int) -> None:
+        sources = [{"source": unit, "numberOfItemsToMove": number}]
+        self.call(ACCEPTOR + "Deplete", {"cashUnitTarget": "unit6", "depleteSources": sources})
+
+    @rule(number=st.integers(1, 30))
+    def replenish(self, number: int) -> None:
+        targets = [{"target": "unit2", "numberOfItemsToMove": number}]
+        self.call(ACCEPTOR + "Replenish", {"source": "unit7", "replenishTargets": targets})
+
+    @rule(unit=st.sampled_from((*UNITS, *OTHERS)))
+    def count_in_the_device(self, unit: str) -> None:
+        self.call(ACCEPTOR + "CashUnitCount", {"units": [unit]})
+
     @rule()
     def customer_takes(self) -> None:
         self.simulate("TakeItems")
@@ -175,14 +241,25 @@ class CashWorld(RuleBasedStateMachine):
 
     @rule(
         fault=st.sampled_from(
-            ["jam", "shutterJammed", "rejects", "doesNotAnswer", "breaks", "itemsTaken", "incompleteRetract"]
+            [
+                "jam",
+                "shutterJammed",
+                "rejects",
+                "doesNotAnswer",
+                "breaks",
+                "itemsTaken",
+                "incompleteRetract",
+                "takesBack",
+                "doubleInsert",
+                "misreads",
+            ]
         ),
         count=st.integers(1, 3),
     )
     def something_fails(self, fault: str, count: int) -> None:
         self.simulate("Inject", {"fault": fault, "count": count})
 
-    @rule(fault=st.sampled_from(["inoperative", "missing"]), unit=st.sampled_from((*UNITS, "unit5")))
+    @rule(fault=st.sampled_from(["inoperative", "missing"]), unit=st.sampled_from((*UNITS, *OTHERS)))
     def a_unit_fails(self, fault: str, unit: str) -> None:
         self.simulate("Inject", {"fault": fault, "unit": unit})
 
@@ -190,10 +267,12 @@ class CashWorld(RuleBasedStateMachine):
     def everything_works_again(self) -> None:
         self.simulate("ClearFaults")
 
-    @rule(unit=st.sampled_from((*UNITS, "unit5")), fill=st.booleans(), number=st.integers(1, 60))
+    @rule(unit=st.sampled_from((*UNITS, *OTHERS)), fill=st.booleans(), number=st.integers(1, 60))
     def exchange(self, unit: str, fill: bool, number: int) -> None:
         places = self.host.run(truth, self.host.simulator)
         if places.get("stacker") or places.get("transport"):
+            return
+        if self.host.run(self.host.dispenser.success, ACCEPTOR + "GetCashInStatus")["status"] == "active":
             return
         self.at_last("Storage.StartExchange")
         self.simulate("FillUnit" if fill else "EmptyUnit", {"unit": unit, "count": number})
@@ -219,11 +298,20 @@ class CashWorld(RuleBasedStateMachine):
             assert reader.verify().problems == []
             assert reader.open_intents() == []
             held: Counter[str] = Counter()
+            customers: Counter[tuple[str, str, str]] = Counter()
             for line in reader.lines():
                 if line.bucket == "count":
                     held[line.unit] += line.delta
-        for unit in (*UNITS, "unit5"):
+                where = line.bucket if line.unit == "customer" else line.unit
+                customers[where, line.item, line.level] += line.delta
+        for unit in (*UNITS, *OTHERS):
             assert held[unit] == sum(places.get(unit, {}).values()), unit
+        for place in ("stacker", "transport"):
+            assert held[place] == places.get(place, {}).get("customer", 0), place
+        for kind in {(item, level) for _, item, level in customers}:
+            inside = sum(customers[place, *kind] for place in ("stacker", "transport", "unknown"))
+            given = customers["returned", *kind] + customers["accepted", *kind]
+            assert customers["inserted", *kind] == given + inside, kind
 
     @invariant()
     def cash_in_the_world_is_constant(self) -> None:

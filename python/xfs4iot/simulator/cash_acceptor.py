@@ -112,6 +112,7 @@ class SimulatedCashAcceptor(Inserting, CashDevice, devices.CashAcceptor):
         settings = self.configured(CashAcceptorSettings)
         self.max_cash_in_items = settings.max_insert
         self.stacker_capacity = settings.stacker
+        self.stacker_room = settings.stacker or self.stacker_room
         self.retain_action = frozenset(settings.retains)
         self._locks: dict[str, Any] = {}
         places: list[Any] = ["inDefault", "outDefault"]

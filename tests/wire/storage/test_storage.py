@@ -28,7 +28,7 @@ def fill(name: str, **initial: Any) -> dict[str, Any]:
 
 async def test_all_units_are_reported_whole(dispenser: Dialogue) -> None:
     storage = (await dispenser.success("Storage.GetStorage"))["storage"]
-    assert sorted(storage) == ["unit1", "unit2", "unit3", "unit4", "unit5", "unit6"]
+    assert sorted(storage) == ["unit1", "unit2", "unit3", "unit4", "unit5", "unit6", "unit7"]
     first = storage["unit2"]
     assert first["status"] == "ok"
     assert first["capacity"] == 2000

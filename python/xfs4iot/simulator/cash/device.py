@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import trio
 
@@ -78,7 +79,9 @@ class CashDevice(CashCommands):
         if failure is None:
             self.truth.shutter = "closed"
         self._show()
-        return devices.Retracted(moved=self.truth.moved, failure=failure)
+        full = target == "stacker" and self._full(target) is not None
+        reason: Literal["retractAreaFull", "retractFailure"] = "retractAreaFull" if full else "retractFailure"
+        return devices.Retracted(moved=self.truth.moved, failure=failure, reason=reason)
 
     async def reset(
         self, destination: devices.Destination, events: devices.CashEvents[ResetEvents]

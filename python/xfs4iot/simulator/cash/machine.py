@@ -56,6 +56,7 @@ class CashMachine(SimulatedDevice, devices.CashManagement, devices.PowerManageme
         truth: where every note is.
         positions: what the status says of the outputs, for each interface.
         max_items: how many notes are presented at once.
+        stacker_room: how many notes the stacker holds.
     """
 
     Settings: ClassVar[type[Any]] = CashSettings
@@ -69,6 +70,7 @@ class CashMachine(SimulatedDevice, devices.CashManagement, devices.PowerManageme
             self.world, name, self.layout.loaded, self.layout.notes, self.layout.bank_notes.keys()
         )
         self.max_items = 40
+        self.stacker_room = math.inf
         self.classification: list[cash_management.ClassificationElement] = []
         self.bank_notes = self.layout.bank_notes
         self.positions: list[Any] = []
@@ -264,7 +266,9 @@ class CashMachine(SimulatedDevice, devices.CashManagement, devices.PowerManageme
             self._break()
         return None
 
-    def _full(self, target: str) -> devices.CashUnitError | None:
+    def _full(self, target: str) -> errors.CommandError | None:
+        if target == "stacker" and self.truth.total(target) >= self.stacker_room:
+            return errors.CommandError("incompleteRetract", "the stacker is full")
         if self.truth.total(target) >= self.layout.capacity.get(target, math.inf):
             return devices.CashUnitError("full", [target], f"{target} is full")
         return None

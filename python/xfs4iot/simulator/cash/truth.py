@@ -187,7 +187,7 @@ class CashTruth:
 
     def told(self, item: str, level: str) -> tuple[str | None, Level]:
         """Item and level of a note, as far as the device knows them."""
-        if item in self._known and level in get_args(Level):
+        if item in self._known and level != "unrecognized" and level in get_args(Level):
             return item, level  # type: ignore[return-value]
         return None, "unrecognized"
 
