@@ -53,6 +53,11 @@ class Notes(msgspec.Struct, array_like=True, frozen=True):
         """Whether they can lie in one entry."""
         return not (self.serial or other.serial) and self.alike == other.alike
 
+    def meant(self, other: Notes) -> bool:
+        """Whether a customer who is to insert these could insert the others."""
+        same = (self.item, self.level) == (other.item, other.level)
+        return same and self.serial in ("", other.serial)
+
     @property
     def alike(self) -> tuple[str, str, str]:
         return self.origin, self.item, self.level
@@ -255,7 +260,7 @@ class CashTruth:
             left = wanted.count
             hand = self._state.places.get(CUSTOMER, [])
             # From the last to the first: entries are taken out in the loop.
-            for held in [one for one in hand if (one.item, one.level) == (wanted.item, wanted.level)][::-1]:
+            for held in [one for one in hand if wanted.meant(one)][::-1]:
                 if not left:
                     break
                 took = min(left, held.count)
