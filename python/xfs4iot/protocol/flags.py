@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -22,8 +23,7 @@ def flags(kind: type[_Flags], names: Iterable[str]) -> _Flags:
     wanted = set(names)
     if issubclass(kind, FreeKeys):
         return kind.of(dict.fromkeys(kind.PROPERTIES.values(), False) | dict.fromkeys(wanted, True))
-    fields = msgspec.structs.fields(kind)
-    return kind(**{field.name: field.encode_name in wanted for field in fields})
+    return kind(**{attribute: name in wanted for attribute, name in _names(kind)})
 
 
 def chosen(given: Any) -> frozenset[str]:
@@ -32,5 +32,11 @@ def chosen(given: Any) -> frozenset[str]:
         return frozenset()
     if isinstance(given, FreeKeys):
         return frozenset(name for name, value in given.to_plain().items() if value is True)
-    fields = msgspec.structs.fields(given)
-    return frozenset(field.encode_name for field in fields if getattr(given, field.name) is True)
+    kind: Any = type(given)
+    return frozenset(name for attribute, name in _names(kind) if getattr(given, attribute) is True)
+
+
+@cache
+def _names(kind: Any) -> tuple[tuple[str, str], ...]:
+    """Attributes and names on the wire; msgspec evaluates all annotations anew for each question."""
+    return tuple((field.name, field.encode_name) for field in msgspec.structs.fields(kind))
