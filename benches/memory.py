@@ -20,7 +20,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import click
-from compare import OURS, Server, real_replies, server
+from compare import OURS, STATUS, Server, real_replies, server
 from peers import opening
 from rich.console import Console
 from rich.progress import track
@@ -86,7 +86,7 @@ def main(connections: int, rounds: int, as_json: bool) -> None:
     found: dict[str, dict[str, list[float]]] = {}
     with tempfile.TemporaryDirectory() as temporary:
         directory = Path(temporary)
-        replies = real_replies(directory)
+        replies = real_replies(directory)[STATUS]
         authority = test_authority(directory)
         pair = authority.issue_device("memory", ["localhost", "127.0.0.1"])
         context = ssl.create_default_context(cafile=authority.certificate_file)

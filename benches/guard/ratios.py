@@ -13,7 +13,6 @@ found by `instructions.py`.
 from __future__ import annotations
 
 import gc
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -52,28 +51,28 @@ def of_framing() -> Iterator[tuple[str, float, float]]:
 
 
 def of_service() -> Iterator[tuple[str, float, float]]:
-    """What, ratio and bar of the whole service on plain text."""
-    subprocess.run(["cargo", "build", "--release", "--quiet"], cwd=compare.HERE / "load", check=True)
+    """What, ratio and bar of the whole service on plain text: against the peer, and against itself."""
+    compare.build()
     with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
         replies = compare.real_replies(Path(directory))
-        ours = stack.enter_context(compare.server(compare.OURS, replies, []))
-        theirs = stack.enter_context(compare.server(PEER, replies, []))
-        for scenario, (connections, in_flight, secure) in compare.SCENARIOS.items():
-            if secure:
+        running = stack.enter_context(compare.servers([compare.OURS, PEER], replies, []))
+        for bar in compare.BARS:
+            connections, in_flight, secure = compare.SCENARIOS[bar.scenario]
+            if secure or bar.of not in running or bar.against not in running:
                 continue
 
-            def speed(
-                server: compare.Server, connections: int = connections, in_flight: int = in_flight
-            ) -> float:
-                done = compare.load(server, connections, in_flight, SERVICE_SECONDS, None)
+            def speed(row: compare.Row, connections: int = connections, in_flight: int = in_flight) -> float:
+                sent = compare.COMMANDS[row.command]
+                done = compare.load(running[row], connections, in_flight, SERVICE_SECONDS, sent=sent)
                 return done["commands_per_second"]
 
-            bar, best = compare.BARS[scenario, PEER][0], 0.0
+            best = 0.0
             for _ in range(ATTEMPTS):
-                best = max(best, median(speed(ours) / speed(theirs) for _ in range(SERVICE_ROUNDS)))
-                if best >= bar * MARGIN:
+                found = median(speed(bar.of) / speed(bar.against) for _ in range(SERVICE_ROUNDS))
+                best = max(best, found)
+                if best >= bar.must * MARGIN:
                     break
-            yield f"service, {scenario}, against bare {PEER}", best, bar
+            yield f"{bar.of.label} against {bar.against.label}, {bar.scenario}", best, bar.must
 
 
 def main() -> int:

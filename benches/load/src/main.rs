@@ -16,6 +16,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 
 const REPLIES_PER_COMMAND: u64 = 2;
 const PREPARED: usize = 1024;
+const AMOUNTS: usize = 100;
 
 struct Options {
     host: String,
@@ -70,9 +71,12 @@ fn options() -> Options {
 
 /// A masked text frame that holds one command. The mask is zero: legal, and free to apply.
 ///
-/// Without a version it is in the envelope of 2021-1.
+/// Without a version it is in the envelope of 2021-1. `AMOUNT` in the payload becomes another amount in each
+/// of many frames, so that no answer serves twice.
 fn frame(options: &Options, request_id: usize) -> Vec<u8> {
-    let (command, version, payload) = (&options.command, &options.version, &options.payload);
+    let (command, version) = (&options.command, &options.version);
+    let amount = 10 * (1 + request_id * 37 % AMOUNTS);
+    let payload = options.payload.replace("AMOUNT", &amount.to_string());
     let version = match version.as_str() {
         "" => String::new(),
         version => format!(r#","version":"{version}""#),
@@ -194,20 +198,18 @@ impl Connection {
                     Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
                     Err(error) => panic!("read: {error}"),
                 },
-                Some(tls) => {
-                    match tls.reader().read(buffer) {
-                        Ok(size) if size > 0 => size,
-                        _ => match tls.read_tls(&mut self.socket) {
-                            Ok(0) => panic!("the service closed the connection"),
-                            Ok(_) => {
-                                tls.process_new_packets().expect("TLS");
-                                continue;
-                            }
-                            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
-                            Err(error) => panic!("read: {error}"),
-                        },
-                    }
-                }
+                Some(tls) => match tls.reader().read(buffer) {
+                    Ok(size) if size > 0 => size,
+                    _ => match tls.read_tls(&mut self.socket) {
+                        Ok(0) => panic!("the service closed the connection"),
+                        Ok(_) => {
+                            tls.process_new_packets().expect("TLS");
+                            continue;
+                        }
+                        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
+                        Err(error) => panic!("read: {error}"),
+                    },
+                },
             };
             frames += self.counter.count(&buffer[..size]);
         }
@@ -232,7 +234,11 @@ fn tls_configuration(ca: &str) -> Arc<rustls::ClientConfig> {
     )
 }
 
-fn open(options: &Options, address: SocketAddr, tls: Option<&Arc<rustls::ClientConfig>>) -> Connection {
+fn open(
+    options: &Options,
+    address: SocketAddr,
+    tls: Option<&Arc<rustls::ClientConfig>>,
+) -> Connection {
     let mut socket = std::net::TcpStream::connect(address).expect("connect");
     socket.set_nodelay(true).expect("nodelay");
     let request = format!(
@@ -302,9 +308,7 @@ fn main() {
         .next()
         .expect("an address");
     let tls = options.ca.as_deref().map(tls_configuration);
-    let frames: Vec<Vec<u8>> = (1..=PREPARED)
-        .map(|id| frame(&options, id))
-        .collect();
+    let frames: Vec<Vec<u8>> = (1..=PREPARED).map(|id| frame(&options, id)).collect();
     let mut connections: Vec<Connection> = (0..options.connections)
         .map(|_| open(&options, address, tls.as_ref()))
         .collect();
