@@ -19,6 +19,7 @@ from xfs4iot.devices import (
     VerifyMethods,
 )
 from xfs4iot.interfaces.keys.purposes import START_VALUE
+from xfs4iot.protocol import errors
 from xfs4iot.protocol.command_events.crypto import (
     CryptoDataEvents,
     GenerateAuthenticationEvents,
@@ -79,6 +80,9 @@ class SimulatedCrypto(SecureDevice, devices.Crypto):
         assert start.value is not None
         if start.key is None:
             return start.value
+        restricted = self.secure.held(start.key).stored.attributes.restricted_key_usage
+        if restricted != "I0":
+            raise errors.CommandError("useViolation", "this key may not decrypt a start value")
         return self.secure.crypt(start.key, "decrypt", "ecb", start.value, purpose=START_VALUE)
 
     def _made(self, data: bytes) -> bytes:
@@ -114,7 +118,7 @@ class SimulatedCrypto(SecureDevice, devices.Crypto):
         await self.at_work()
         if request.method is not None:
             assert request.hash_algorithm is not None
-            signed = self.secure.sign(request.key, request.method, request.hash_algorithm, request.data)
+            signed = self.secure.sign_data(request.key, request.method, request.hash_algorithm, request.data)
             return self._made(signed)
         told = partial(self.tell_ksn, events, request.key)
         start = self._start(request.start)

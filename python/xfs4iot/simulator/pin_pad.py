@@ -140,6 +140,8 @@ class SimulatedPinPad(SecureDevice, devices.PinPad):
         natural = pin_blocks.ibm3624_pin(key, request.validation_data, request.dec_table, request.max_pin)
         expected = pin_blocks.reference_digits(natural, request.offset, request.no_leading_zero)
         compared = request.val_digits
+        if len(pin) < compared:
+            return False
         # The rightmost digits count; the natural PIN may be longer than the one that was entered.
         return bytes_eq(pin[-compared:].encode(), expected[: len(pin)][-compared:].encode())
 

@@ -168,7 +168,8 @@ async def test_what_cannot_be_encrypted_is_refused(pad: Dialogue, change: dict[s
 async def test_start_values_come_from_keys(pad: Dialogue) -> None:
     await imported(pad, "K", "D0 A B", AES)
     await imported(pad, "IV", "I0 A N", COUNT)
-    await imported(pad, "KEK", "K0 A D", bytes(range(1, 17)))
+    kek = {"keyAttributes": {"restrictedKeyUsage": "I0"}}
+    await imported(pad, "KEK", "K0 A D", bytes(range(1, 17)), **kek)
     plain = await pad.success(DATA, crypt("K", "E", "cbc", BLOCKS, iv={"value": b64(COUNT)}))
     assert await pad.success(DATA, crypt("K", "E", "cbc", BLOCKS, storedKey="IV")) == plain
     hidden = ciphers.encrypt("A", bytes(range(1, 17)), COUNT)
@@ -227,17 +228,8 @@ HOST = rsa.generate_private_key(65537, 2048)
 
 
 async def host_key(pad: Dialogue, kind: str) -> None:
-    """Load the public key of a host, in the clear."""
-    usage, algorithm, mode = kind.split()
-    value = HOST.public_key().public_bytes(Encoding.DER, PublicFormat.PKCS1)
-    await pad.success(
-        "KeyManagement.ImportKey",
-        {
-            "key": "Host",
-            "keyAttributes": {"keyUsage": usage, "algorithm": algorithm, "modeOfUse": mode},
-            "value": b64(value),
-        },
-    )
+    """Load the public key of a host, by a key block."""
+    await imported(pad, "Host", kind, HOST.public_key().public_bytes(Encoding.DER, PublicFormat.PKCS1))
 
 
 @pytest.mark.parametrize("method", ["rsassaPkcs1V15", "rsassaPss"])

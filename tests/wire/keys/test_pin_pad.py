@@ -209,7 +209,7 @@ async def test_a_block_that_cannot_be_is_refused_and_leaves_the_pin(
 ) -> None:
     await imported(pad, "PEK", "P0 T E", TDES)
     await imported(pad, "aes", "P0 A E", AES)
-    await imported(pad, "data", "D0 T B", TDES)
+    await imported(pad, "data", "D0 T B", bytes(range(16)))
     await pin_entered(pad, simulator, "1234")
     assert await pad.failure(BLOCK, {**block(), **change}) == code
     await pad.success(BLOCK, block())
@@ -402,7 +402,7 @@ async def test_a_verification_that_cannot_be_is_refused(
     pad: Dialogue, command: str, request_: dict[str, Any], change: dict[str, Any], code: str
 ) -> None:
     await imported(pad, "PVK", "V0 T V", TDES)
-    await imported(pad, "PEK", "P0 T E", TDES)
+    await imported(pad, "PEK", "P0 T E", bytes(range(16)))
     assert await pad.failure(f"PinPad.{command}", {**request_, **change}) == code
 
 
@@ -470,7 +470,7 @@ async def test_maintaining_must_be_said(pad: Dialogue) -> None:
 
 async def test_a_locked_module_denies_access(pad: Dialogue, simulator: Dialogue) -> None:
     await imported(pad, "PEK", "P0 T E", TDES)
-    await imported(pad, "PVK", "V0 T V", TDES)
+    await imported(pad, "PVK", "V0 T V", bytes(range(16)))
     for command, request in (
         (BLOCK, block()),
         ("PinPad.LocalDES", DES),

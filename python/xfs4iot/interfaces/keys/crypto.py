@@ -5,7 +5,9 @@ MACs, signature keys (S0 to S2) sign, and DUKPT keys (B0, B1) do what their deri
 wraps keys, or encrypts or verifies PINs, never touches a client's data.
 
 Start values: `storedKey` is a key of usage I0 that is one; `iv.key` is a key that decrypts `iv.value`;
-`iv.value` alone is one in the clear. Without any, zeros. ECB and RSA have none.
+`iv.value` alone is one in the clear. Without any, zeros. ECB and RSA have none. Whoever has the data key can
+work a start value out. Keys that decrypt start values decrypt nothing else (`restrictedKeyUsage` I0): otherwise
+a key that was once sent encrypted could be read by taking it for a start value.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from xfs4iot import devices
 from xfs4iot.devices import AuthenticationRequest, CryptoRequest, StartValue, VerifyMethods
 from xfs4iot.interfaces.checks import device_ready, given
 from xfs4iot.interfaces.keys.checks import illegal, key_exists, name_given
-from xfs4iot.interfaces.keys.key_table import Key
+from xfs4iot.interfaces.keys.key_table import Key, decrypts_only_start_values
 from xfs4iot.interfaces.keys.purposes import (
     DECRYPT_DATA,
     ENCRYPT_DATA,
@@ -111,7 +113,14 @@ def start_keys_usable(on: Crypto, request: Any) -> None:
                 f"$.storedKey: a key of usage {key.usage} is not a start value",
             )
     if request.iv is not None and request.iv.key is not None:
-        on.table.for_use(request.iv.key, START_VALUE)
+        key = on.table.for_use(request.iv.key, START_VALUE)
+        if not decrypts_only_start_values(key):
+            raise illegal(
+                request.iv.key,
+                "useViolation",
+                "$.iv.key: only a key whose restrictedKeyUsage is I0 decrypts start values; one that "
+                "brings keys would decrypt them for whoever asks",
+            )
 
 
 @check("invalidData")

@@ -16,7 +16,7 @@ from xfs4iot import devices
 from xfs4iot.devices import KeyAttributes, KeyImport, KeyVerification
 from xfs4iot.interfaces.keys import key_block
 from xfs4iot.interfaces.keys.checks import KeyLoading, illegal
-from xfs4iot.interfaces.keys.key_table import Key, KeyTable
+from xfs4iot.interfaces.keys.key_table import Key, KeyTable, decrypts_only_start_values
 from xfs4iot.interfaces.keys.purposes import (
     MACS,
     RECEIVE_KEY_BLOCKS,
@@ -222,7 +222,16 @@ def kind_supported(on: KeyLoading, request: messages.ImportKey) -> None:
     attributes = attributes_of(request)
     require_kind(on, attributes)
     if request.value and request.decrypt_key:
-        only = on.table.loaded(request.decrypt_key).stored.attributes.restricted_key_usage
+        by = on.table.loaded(request.decrypt_key)
+        # A key block says itself what it brings; what is merely encrypted could be any key, cut into pieces.
+        if attributes.usage == "I0" and request.decrypt_method and not decrypts_only_start_values(by):
+            raise illegal(
+                request.decrypt_key,
+                "useViolation",
+                "$.decryptKey: start values (I0) come by key blocks, or under a key whose "
+                "restrictedKeyUsage is I0",
+            )
+        only = by.stored.attributes.restricted_key_usage
         if only not in (None, attributes.usage):
             raise illegal(
                 request.decrypt_key,

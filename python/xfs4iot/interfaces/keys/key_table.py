@@ -20,7 +20,7 @@ from xfs4iot.devices import StoredKey
 from xfs4iot.interfaces.keys.purposes import Purpose
 from xfs4iot.protocol import errors
 
-__all__ = ["IllegalAccess", "Key", "KeyTable", "Loaded"]
+__all__ = ["IllegalAccess", "Key", "KeyTable", "Loaded", "decrypts_only_start_values"]
 
 Loaded = Literal["yes", "no", "construct", "unknown"]
 
@@ -52,6 +52,11 @@ class Key(msgspec.Struct, frozen=True):
     def mode(self) -> str:
         """What may be done with it."""
         return self.stored.attributes.mode_of_use
+
+
+def decrypts_only_start_values(key: Key) -> bool:
+    """Whether a key that decrypts brings nothing but start values (usage I0)."""
+    return key.stored.attributes.restricted_key_usage == "I0"
 
 
 class IllegalAccess(errors.CommandError):

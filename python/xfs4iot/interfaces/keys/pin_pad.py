@@ -10,6 +10,7 @@ answers whether the PIN is right, and a PIN can be verified a few times only.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable
 from typing import Any, ClassVar, TypeVar
 
@@ -32,6 +33,7 @@ from xfs4iot.server.service import Service
 __all__ = ["PinPad"]
 
 _Result = TypeVar("_Result")
+_LEAST_DIGITS, _MOST_ALIKE = 8, 4
 _PIN = step("pin held", "whether a PIN is held that was entered on this connection", "noPin")
 _VERIFICATIONS = step("verifications left", "whether this PIN may be verified once more", "accessDenied")
 _PREPARED = step(
@@ -73,6 +75,17 @@ def lengths_fit(on: PinPad, request: messages.LocalDES) -> None:
         raise errors.InvalidData("$.offset: decimal digits")
     if request.offset and len(request.offset) > most:
         raise errors.InvalidData("$.offset is longer than $.maxPIN")
+
+
+@check("invalidData")
+def table_varied(on: PinPad, request: messages.LocalDES) -> None:
+    """`decTable`: 8 different digits or more, none of them more than 4 times"""
+    digits = Counter(request.dec_table or "")
+    # With zeros alone every PIN is its offset: tables that tell digits apart badly find a PIN out.
+    if len(digits) < _LEAST_DIGITS or max(digits.values()) > _MOST_ALIKE:
+        raise errors.InvalidData(
+            f"$.decTable: {_LEAST_DIGITS} different digits or more, each {_MOST_ALIKE} times at most"
+        )
 
 
 @check("unsupportedData")
@@ -203,6 +216,7 @@ class PinPad(WithKeys[devices.PinPad]):
             given("dec_table"),
             given("padding"),
             lengths_fit,
+            table_varied,
             device_ready,
             des_offered,
             key_not_encrypted,

@@ -14,7 +14,13 @@ from cryptography.hazmat.primitives.constant_time import bytes_eq
 from xfs4iot._core import Secret
 from xfs4iot.devices import ImportedKey, KeyAttributes, KeyImport, KeyVerification, StoredKey
 from xfs4iot.interfaces.keys.key_block import PROTECTED_BY
-from xfs4iot.interfaces.keys.purposes import MACS, RECEIVE_KEY_BLOCKS, RECEIVE_KEYS, VERIFY_SIGNATURE
+from xfs4iot.interfaces.keys.purposes import (
+    MACS,
+    RECEIVE_KEY_BLOCKS,
+    RECEIVE_KEYS,
+    SIGNATURES,
+    VERIFY_SIGNATURE,
+)
 from xfs4iot.protocol import errors
 from xfs4iot.simulator.secure_part import ciphers, key_block, macs, rsa_keys
 from xfs4iot.simulator.secure_part.ciphers import Key
@@ -102,10 +108,31 @@ class KeyLoading:
         verification = request.verification
         if verification is not None and verification.key is not None:
             self._verify(request.value, verification)
+        else:
+            self._require_no_signature_needed(request)
         attributes, value = self._value(request)
         if attributes.algorithm in ("D", "T", "A", "H"):
             return self._symmetric(request.name, attributes, value, verification)
         return self._asymmetric(request.name, attributes, value, verification)
+
+    def _require_no_signature_needed(self, request: KeyImport) -> None:
+        """See that a key may come without anybody's signature.
+
+        Everybody can encrypt by the device's public key, and has public keys of his own: without this, any
+        client could load a master key that it knows, or a key by which it authenticates itself.
+
+        Raises:
+            CommandError: `accessDenied`.
+        """
+        if not request.value or request.decrypt_key is None:
+            if request.value and request.attributes.usage in SIGNATURES:
+                raise errors.CommandError(
+                    "accessDenied", "$.verifyKey is missing: a key that verifies is signed by one that does"
+                )
+        elif self.part.held(request.decrypt_key).stored.attributes.algorithm == "R":
+            raise errors.CommandError(
+                "accessDenied", "$.verifyKey is missing: what is encrypted by RSA is signed by its host"
+            )
 
     def _verify(self, value: bytes, verification: KeyVerification) -> None:
         """See that a signature or MAC is that of the value as it came."""

@@ -36,6 +36,8 @@ __all__ = ["SecurePart", "Told"]
 
 Told: TypeAlias = Callable[[bytes], None]
 """Is given the serial number of a DUKPT transaction."""
+_PURPOSES = 4096
+"""Of how many values it is remembered what they were for."""
 _FIRST_KSN = {"T": bytes.fromhex("FFFF9876543210E00000"), "A": bytes.fromhex("123456789012345600000000")}
 """Serial numbers of DUKPT keys that come without one."""
 
@@ -79,10 +81,36 @@ class SecurePart:
                 "invalidKeyLength",
                 f"a key of {length * 8} bits does not fit algorithm {stored.attributes.algorithm}",
             )
+        if lengths is not None:
+            self._require_same_purpose(stored.attributes, value)
         if stored.attributes.usage in DUKPT:
             # Set first: `store.put` saves key and counter together.
             self.store.secrets[f"ksn:{name}"] = _first_ksn(stored.attributes)
         self.store.put(name, Held(stored, value))
+
+    def _require_same_purpose(self, attributes: KeyAttributes, value: Key) -> None:
+        """See that a value was never a key for anything else, and remember what it is for.
+
+        What is merely encrypted does not say what it is for. A client that has recorded how a PIN key was
+        loaded could otherwise load it again, or before, as a data key, and decrypt PIN blocks. Among data and
+        MACs a value may change.
+
+        Raises:
+            CommandError: `useViolation`.
+        """
+        secrets = self.store.secrets
+        by = secrets.setdefault("fingerprints", self.random(32))
+        name = "purpose:" + macs.mac("M7", "H", by, ciphers.readable(value)).hex()
+        purpose = b"data"
+        if attributes.usage[0] in "KPBV":
+            purpose = f"{attributes.usage}/{attributes.restricted_key_usage}".encode()
+        if secrets.get(name, purpose) != purpose:
+            raise errors.CommandError("useViolation", "the device has had this key for another purpose")
+        # The latest ones: encrypted garbage makes keys, too, and must not fill the store.
+        kept = [one for one in secrets if one.startswith("purpose:")]
+        for old in kept[: max(0, len(kept) - _PURPOSES + 1)]:
+            del secrets[old]
+        secrets[name] = purpose
 
     @staticmethod
     def _is_xts(attributes: KeyAttributes, length: int) -> bool:
@@ -186,8 +214,21 @@ class SecurePart:
             told(ksn)
         return dukpt.working_key(algorithm, held.value, ksn, use)
 
+    def sign_data(self, name: str, method: str, hash_algorithm: str, data: bytes) -> bytes:
+        """The signature of a client's data, by a key that does not sign for the device.
+
+        What the device exports is signed by the keys that it was made with: if they signed a client's data
+        as well, any client could pass off its own public key as the device's.
+
+        Raises:
+            CommandError: `useViolation`, `accessDenied`.
+        """
+        if self.held(name, GENERATE_SIGNATURE).stored.preloaded:
+            raise errors.CommandError("accessDenied", "this key signs only what the device exports")
+        return self.sign(name, method, hash_algorithm, data)
+
     def sign(self, name: str, method: str, hash_algorithm: str, data: bytes) -> bytes:
-        """The signature of data.
+        """The signature of what the device exports.
 
         Raises:
             CommandError: `useViolation`.
