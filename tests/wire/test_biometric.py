@@ -490,6 +490,18 @@ async def test_templates_are_gone_after_a_restart_if_it_does_not(tmp_path: Path,
         assert life.device.named("clear")[0] >= {"importedData", "scannedData"}
 
 
+@pytest.mark.parametrize("mode", ["clear", "persist"])
+async def test_an_identifier_means_nobody_else_after_a_restart(tmp_path: Path, mode: str) -> None:
+    file = tmp_path / "ledger.sqlite"
+    given: list[str] = []
+    for _ in range(3):
+        async with Life(file) as client:
+            await client.success(PERSIST, {"persistenceMode": mode})
+            given += await imported(client, b"a", b"b")
+            await client.success(CLEAR)
+    assert len(set(given)) == 6
+
+
 async def test_templates_imported_before_are_kept_once_persistence_says_so(tmp_path: Path) -> None:
     file = tmp_path / "ledger.sqlite"
     async with Life(file) as client:

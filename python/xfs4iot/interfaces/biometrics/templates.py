@@ -3,7 +3,8 @@
 They are one record, so that after a loss of power there are all of an Import or none. Nothing of them is in
 the file unless persistence is `persist` and the device gives a key for the vault (`Device.ledger_key`).
 
-An identifier is given once: after another Import none of the former ones can mean somebody else.
+An identifier is given once, also over restarts: none of the former ones can mean somebody else. So the number
+of the last one is in the ledger, whatever becomes of the templates.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from xfs4iot.devices import BiometricTemplate
-from xfs4iot.ledger import ServiceLedger
+from xfs4iot.ledger import Document, ServiceLedger
 from xfs4iot.ledger.vault import Vault
+from xfs4iot.protocol import wire
 
 __all__ = ["Templates"]
 
 _RECORD = "Biometric.templates"
+_LAST = Document("Biometric.lastIdentifier", int)
 
 
 class _Record(msgspec.Struct):
@@ -38,7 +41,7 @@ class Templates:
     def __init__(self, ledger: ServiceLedger) -> None:
         self._ledger = ledger
         self._vault: Vault | None = None
-        self._last = 0
+        self._last = _LAST.of(ledger) or 0
         self.held: Mapping[str, BiometricTemplate] = {}
 
     @property
@@ -79,6 +82,8 @@ class Templates:
         Raises:
             LedgerUnavailable: it could not be written; those before stay.
         """
+        if held:
+            await self._ledger.put_document(_LAST.name, wire.encode(self._last))
         if over_restarts and held and self._vault is not None:
             await self._vault.put(_RECORD, msgspec.json.encode(_Record(dict(held), self._last)))
         elif self.is_kept:
