@@ -306,6 +306,14 @@ def test_a_lock_that_is_a_link_is_refused_and_its_target_left_alone(file: Path, 
         lock.unlink()
 
 
+async def test_a_ledger_in_which_nothing_has_moved_lacks_nothing_at_the_next_start(file: Path) -> None:
+    with xfs4iot.Ledger.open(file) as ledger:
+        await ledger.service("Biometric").put_document("Biometric.persistence", b'"persist"')
+    with xfs4iot.Ledger.open(file) as ledger:
+        assert ledger.lost is None
+        assert ledger.last_line == 0
+
+
 def test_only_its_owner_reads_a_new_ledger(file: Path) -> None:
     with xfs4iot.Ledger.open(file):
         for one in file.parent.iterdir():

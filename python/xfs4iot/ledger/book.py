@@ -141,7 +141,8 @@ class Ledger:
         """See whether this is the ledger that was written last, by the mark beside it."""
         assert self._mark is not None
         noted = self._mark.noted
-        if noted is not None:
+        # Line 0 is that of a journal in which nothing stands yet: no file can lack it.
+        if noted is not None and noted[0] > 0:
             row = self._connection.execute(
                 "SELECT hash FROM journal WHERE sequence = ?", noted[:1]
             ).fetchone()
