@@ -430,6 +430,39 @@ async def test_data_that_the_device_erased_by_itself_is_gone(client: Dialogue, d
     assert (await client.until("unsolicited", name="Biometric.DataClearedEvent"))["payload"]
 
 
+@pytest.mark.parametrize("held_up", ["erasing", "keeping"])
+async def test_templates_are_kept_though_the_device_tells_of_those_before_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held_up: str
+) -> None:
+    class Teller(Scanner):
+        async def import_templates(self, given: Mapping[str, devices.BiometricTemplate]) -> None:
+            await super().import_templates(given)
+            if given and self.tells:
+                self.data_cleared("importedData")
+
+        tells = False
+
+    put = ServiceLedger.put_sealed
+
+    async def slow(self: ServiceLedger, name: str, record: Any) -> None:
+        await put(self, name, record)
+        if (record is None) == (held_up == "erasing"):
+            await trio.sleep(0.05)
+
+    monkeypatch.setattr(ServiceLedger, "put_sealed", slow)
+    file = tmp_path / "ledger.sqlite"
+    device = Teller()
+    async with Life(file, device) as client:
+        await client.success(PERSIST, {"persistenceMode": "persist"})
+        await imported(client, b"alice")
+        device.tells = True
+        names = await imported(client, b"bob")
+        await trio.sleep(0.1)
+        assert list((await client.success(INFO))["templates"]) == names
+    async with Life(file) as client:
+        assert list((await client.success(INFO))["templates"]) == names
+
+
 class Life:
     """A service that runs on a ledger's file while the block lasts."""
 

@@ -188,7 +188,7 @@ class Biometric(Interface[devices.Biometric]):
 
     async def _erase_kept(self) -> None:
         try:
-            await self.templates.keep({}, False)
+            await self.templates.erase_lost()
         except LedgerError as fault:
             self.service.log.error("templates that the device erased are still in the ledger: %s", fault)
 

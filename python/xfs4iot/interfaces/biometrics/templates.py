@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import msgspec
+import trio
 
 from xfs4iot.devices import BiometricTemplate
 from xfs4iot.ledger import Document, ServiceLedger
@@ -43,6 +44,8 @@ class Templates:
         self._vault: Vault | None = None
         self._last = _LAST.of(ledger) or 0
         self.held: Mapping[str, BiometricTemplate] = {}
+        # What is written last must be what is held last.
+        self._writing = trio.Lock()
 
     @property
     def size(self) -> int:
@@ -82,11 +85,22 @@ class Templates:
         Raises:
             LedgerUnavailable: it could not be written; those before stay.
         """
-        if held:
-            await self._ledger.put_document(_LAST.name, wire.encode(self._last))
-        if over_restarts and held and self._vault is not None:
-            await self._vault.put(_RECORD, msgspec.json.encode(_Record(dict(held), self._last)))
-        elif self.is_kept:
-            # Not through the vault: to erase them, its key is not needed.
-            await self._ledger.put_sealed(_RECORD, None)
-        self.held = held
+        async with self._writing:
+            if held:
+                await self._ledger.put_document(_LAST.name, wire.encode(self._last))
+            if over_restarts and held and self._vault is not None:
+                await self._vault.put(_RECORD, msgspec.json.encode(_Record(dict(held), self._last)))
+            elif self.is_kept:
+                # Not through the vault: to erase them, its key is not needed.
+                await self._ledger.put_sealed(_RECORD, None)
+            self.held = held
+
+    async def erase_lost(self) -> None:
+        """Erase where it is kept what the device has lost, unless others have taken its place meanwhile.
+
+        Raises:
+            LedgerUnavailable: it could not be written.
+        """
+        async with self._writing:
+            if not self.held and self.is_kept:
+                await self._ledger.put_sealed(_RECORD, None)
