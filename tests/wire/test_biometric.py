@@ -19,6 +19,7 @@ from xfs4iot import devices
 from xfs4iot.interfaces.biometrics.biometric import Biometric
 from xfs4iot.ledger import Ledger, LedgerUnavailable
 from xfs4iot.ledger.service_ledger import ServiceLedger
+from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import biometric as messages
 from xfs4iot.server.channel import SessionLimits
 
@@ -461,6 +462,19 @@ async def test_templates_are_kept_though_the_device_tells_of_those_before_meanwh
         assert list((await client.success(INFO))["templates"]) == names
     async with Life(file) as client:
         assert list((await client.success(INFO))["templates"]) == names
+
+
+async def test_templates_that_the_device_does_not_erase_are_over_nevertheless(
+    client: Dialogue, device: Scanner
+) -> None:
+    await imported(client, b"alice")
+    device.refuses["clear"] = errors.HardwareError("the flash is worn out")
+    assert await client.failure(CLEAR, {"clearData": "importedData"}) == "hardwareError"
+    assert (await client.until("unsolicited", name="Biometric.DataClearedEvent"))["payload"] == {
+        "clearData": "importedData"
+    }
+    assert (await status(client))["remainingStorage"] == device.template_storage
+    assert await client.failure(INFO) == "noImportedData"
 
 
 class Life:

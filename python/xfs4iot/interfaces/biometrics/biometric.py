@@ -437,15 +437,21 @@ class Biometric(Interface[devices.Biometric]):
             return
         full = {"scannedData": self.captured, "importedData": bool(self.templates.held)}
         full["setMatchedData"] = self.criteria is not None
-        with trio.CancelScope(shield=True):
-            if "importedData" in kinds:
-                # First where it would stay: if that fails, nothing is changed.
-                await self.templates.keep({}, False)
-            await self.ask(devices.Biometric.clear, kinds)
-            self._forget(kinds)
-        for one in _KINDS:
-            if one in kinds and full[one]:
-                self.service.broadcast(messages.DataClearedEvent(clear_data=one))
+        gone: frozenset[Kind] = frozenset()
+        try:
+            with trio.CancelScope(shield=True):
+                if "importedData" in kinds:
+                    # First where it would stay: if that fails, nothing is changed.
+                    await self.templates.keep({}, False)
+                    gone = frozenset({"importedData"})
+                await self.ask(devices.Biometric.clear, kinds)
+                gone = kinds
+        finally:
+            # A device that fails gets its templates back no more: for the clients they are over.
+            self._forget(gone)
+            for one in _KINDS:
+                if one in gone and full[one]:
+                    self.service.broadcast(messages.DataClearedEvent(clear_data=one))
 
 
 def _type(told: Any) -> BiometricDataType:
