@@ -17,7 +17,6 @@ import trio
 from xfs4iot.devices import BiometricTemplate
 from xfs4iot.ledger import Document, ServiceLedger
 from xfs4iot.ledger.vault import Vault
-from xfs4iot.protocol import wire
 
 __all__ = ["Templates"]
 
@@ -87,7 +86,7 @@ class Templates:
         """
         async with self._writing:
             if held:
-                await self._ledger.put_document(_LAST.name, wire.encode(self._last))
+                await self._ledger.put_document(_LAST.name, msgspec.json.encode(self._last))
             if over_restarts and held and self._vault is not None:
                 await self._vault.put(_RECORD, msgspec.json.encode(_Record(dict(held), self._last)))
             elif self.is_kept:

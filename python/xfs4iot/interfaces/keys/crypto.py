@@ -6,8 +6,8 @@ wraps keys, or encrypts or verifies PINs, never touches a client's data.
 
 Start values: `storedKey` is a key of usage I0 that is one; `iv.key` is a key that decrypts `iv.value`;
 `iv.value` alone is one in the clear. Without any, zeros. ECB and RSA have none. Whoever has the data key can
-work a start value out. Keys that decrypt start values decrypt nothing else (`restrictedKeyUsage` I0): otherwise
-a key that was once sent encrypted could be read by taking it for a start value.
+work a start value out. Keys that decrypt start values decrypt nothing else (`restrictedKeyUsage` I0):
+otherwise a key that was once sent encrypted could be read by taking it for a start value.
 """
 
 from __future__ import annotations
