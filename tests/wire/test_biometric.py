@@ -316,10 +316,22 @@ async def test_confidence_can_be_told_in_steps_and_matches_be_few(nursery: trio.
     await client.success(PERSIST, {"persistenceMode": "persist"})
     await client.success(READ)
     device.finds = {a: devices.BiometricCandidate(87), b: devices.BiometricCandidate(78)}
+    # What is no multiple of ten says nothing of where 78 lies between 70 and 80.
     found = (await client.success(MATCH, {**IDENTIFY, "threshold": 75}))["candidates"]
-    assert [one["confidenceLevel"] for one in found.values()] == [80, 75]
-    await client.success(MATCH, IDENTIFY)
+    assert {name: one["confidenceLevel"] for name, one in found.items()} == {a: 80}
+    found = (await client.success(MATCH, {**IDENTIFY, "threshold": 70}))["candidates"]
+    assert [one["confidenceLevel"] for one in found.values()] == [80, 70]
     assert await client.failure(MATCH, IDENTIFY) == "noCaptureData"
+
+
+async def test_an_exact_match_is_one_in_any_steps(nursery: trio.Nursery) -> None:
+    device = type("Coy", (Scanner,), {"confidence_step": 30})()
+    client = await serving(device, nursery)
+    (a,) = await imported(client, b"a")
+    await client.success(READ)
+    device.finds = {a: devices.BiometricCandidate(100)}
+    found = (await client.success(MATCH, {**IDENTIFY, "threshold": 100}))["candidates"]
+    assert found[a]["confidenceLevel"] == 100
 
 
 async def test_in_the_mode_clear_a_capture_is_used_once(client: Dialogue, device: Scanner) -> None:

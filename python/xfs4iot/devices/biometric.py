@@ -171,7 +171,8 @@ class Biometric(
         scan_modes, compare_modes: what Read and Match may ask for.
         clear_data: what can be cleared for itself.
         detects_subject: whether it notices that a subject is there.
-        confidence_step: confidences are told in steps of so many, lest they show how to come nearer.
+        confidence_step: confidences are rounded down to steps of so many, before the threshold is looked at,
+            lest they show how to come nearer.
         matches_per_capture: a capture is erased after so many Match commands; 0: not for that.
     """
 

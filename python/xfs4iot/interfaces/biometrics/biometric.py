@@ -356,18 +356,21 @@ class Biometric(Interface[devices.Biometric]):
         self, wanted: BiometricMatch, found: Mapping[str, BiometricCandidate]
     ) -> dict[str, messages.MatchCompletionCandidates]:
         """Those that are wanted, the likest first."""
-        good = [(name, one) for name, one in found.items() if one.confidence >= wanted.threshold]
+        step = self.device.confidence_step
+        # In steps already before the threshold: else thresholds tried in turn would show what steps hide.
+        told = {
+            name: one.confidence if one.confidence == 100 else one.confidence // step * step
+            for name, one in found.items()
+        }
+        good = [name for name, confidence in told.items() if confidence >= wanted.threshold]
         if len(good) < len(found):
             self.service.log.info("%d candidates were below the threshold", len(found) - len(good))
-        good.sort(key=lambda pair: -pair[1].confidence)
-        step = self.device.confidence_step
+        good.sort(key=lambda name: -found[name].confidence)
         return {
             name: messages.MatchCompletionCandidates(
-                # Rounded down it may fall below the threshold, which it has passed.
-                confidence_level=max(one.confidence // step * step, wanted.threshold),
-                template_data=one.template_data,
+                confidence_level=told[name], template_data=found[name].template_data
             )
-            for name, one in good[: wanted.maximum]
+            for name in good[: wanted.maximum]
         }
 
     @handles(
