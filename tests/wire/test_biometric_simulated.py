@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 import xfs4iot
 from dialogue import Dialogue, dialogue, outcome
 from xfs4iot.simulator import atm as simulated_atm
-from xfs4iot.simulator.biometric import minutiae_records
+from xfs4iot.simulator.biometric import minutiae, minutiae_records
 from xfs4iot.simulator.secure_part import ciphers, rsa_keys
 
 READ, IMPORT, MATCH, SET = "Biometric.Read", "Biometric.Import", "Biometric.Match", "Biometric.SetMatch"
@@ -338,6 +338,22 @@ async def test_a_key_that_is_not_for_it_is_refused_and_told(
         assert event["payload"] == {"keyName": key, "errorCode": reason}
     template = {"type": {**kind, "keyName": key and "Encrypts"}, "data": "AAAA"}
     assert await sensor.client.failure(IMPORT, {"templates": [template]}) == "keyNotFound"
+
+
+async def test_others_are_served_while_large_templates_are_compared(sensor: Sensor) -> None:
+    chance = random.Random(378)
+    points = [minutiae.Minutia(*(chance.randrange(60) for _ in range(3)), "other") for _ in range(255)]
+    record = minutiae_records.encode(minutiae_records.MinutiaeRecord(tuple(points), 0, 0, 320, 400), "isoFmd")
+    template = {"type": FMD, "data": base64.b64encode(record).decode()}
+    await sensor.client.success(IMPORT, {"templates": [template] * 42})
+    await sensor.present("alice")
+    await sensor.client.success(READ)
+    match = await sensor.client.send(MATCH, IDENTIFY)
+    await sensor.client.until("acknowledge", match)
+    await sensor.client.success("Common.Status")
+    await sensor.client.success("Common.Cancel", {"requestIds": [match]})
+    ended = await sensor.client.until("completion", match)
+    assert outcome(ended) == "canceled"
 
 
 async def test_whatever_is_imported_the_service_goes_on(sensor: Sensor) -> None:

@@ -215,7 +215,7 @@ class SimulatedBiometric(SimulatedDevice, devices.Biometric):
                 self._lift(self._on)
         self._scan = impression
         if self._wanted is not None and request.mode != "scan":
-            self._found = self._compared(self._wanted)
+            self._found = await self._compared(self._wanted)
         return data
 
     async def _captured(self, attempts: int, events: CommandEvents[ReadEvents]) -> Impression:
@@ -318,19 +318,24 @@ class SimulatedBiometric(SimulatedDevice, devices.Biometric):
 
     async def match(self, match: BiometricMatch) -> Mapping[str, BiometricCandidate]:
         await self._work(0)
-        return self._found if self.match_supported == "combinedMatch" else self._compared(match)
+        return self._found if self.match_supported == "combinedMatch" else await self._compared(match)
 
-    def _compared(self, match: BiometricMatch) -> Mapping[str, BiometricCandidate]:
+    async def _compared(self, match: BiometricMatch) -> Mapping[str, BiometricCandidate]:
         scan = self._scan
         if scan is None:
             raise errors.CommandError("noCaptureData", "nothing is captured")
-        return {
-            name: BiometricCandidate(
-                score(scan.minutiae, points), template.data if self.setup.gives_templates else None
-            )
-            for name, (template, points) in self._templates.items()
-            if match.identifier in (None, name)
-        }
+        templates = {name: one for name, one in self._templates.items() if match.identifier in (None, name)}
+
+        def compare() -> dict[str, BiometricCandidate]:
+            found = {}
+            for name, (template, points) in templates.items():
+                trio.from_thread.check_cancelled()
+                given = template.data if self.setup.gives_templates else None
+                found[name] = BiometricCandidate(score(scan.minutiae, points), given)
+            return found
+
+        # Large templates take seconds, in which others are served.
+        return await trio.to_thread.run_sync(compare)
 
     async def set_data_persistence(self, mode: str) -> None:
         await trio.lowlevel.checkpoint()
