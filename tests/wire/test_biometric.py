@@ -229,6 +229,14 @@ async def test_data_that_was_not_asked_for_does_not_go_out(
     assert "text" not in caplog.text
 
 
+async def test_one_form_is_given_once_in_a_read(client: Dialogue, device: Scanner) -> None:
+    twice = [FMD, {"format": "isoFid"}, {"format": "isoFmd"}]
+    completion = await client.completion(READ, {"dataTypes": twice})
+    assert outcome(completion) == "invalidData"
+    assert "$.dataTypes[2] is that of $.dataTypes[0]" in completion["header"]["errorDescription"]
+    assert device.named("read") == []
+
+
 async def test_an_import_takes_the_place_of_the_one_before(client: Dialogue, device: Scanner) -> None:
     first = await imported(client, b"alice", b"bob")
     assert (await status(client))["remainingStorage"] == 100 - len(b"alice" + b"bob")

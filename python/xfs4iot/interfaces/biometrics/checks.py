@@ -89,10 +89,15 @@ def _types(request: messages.Read | messages.Import | None) -> Iterator[tuple[st
 
 @check("invalidData")
 def data_types_whole(on: _OnBiometric, request: messages.Read | None) -> None:
-    """each of `dataTypes`: a format"""
+    """each of `dataTypes`: a format, and another than the others"""
+    seen: dict[tuple[Any, ...], str] = {}
     for where, one in _types(request):
         if one.format is None:
             raise errors.InvalidData(f"{where}.format is missing")
+        # A picture for each of ten thousand entries would be more than there is memory.
+        first = seen.setdefault((one.format, one.algorithm, one.key_name), where)
+        if first != where:
+            raise errors.InvalidData(f"{where} is that of {first}; name each type once")
 
 
 @check("invalidData")
