@@ -162,3 +162,11 @@ def test_a_command_that_there_is_not_is_answered_with_the_nearest(ready: dict[st
     done = run("call", ready["services"]["CashDispenser"], "Common.Statsu", "--ca", ready["ca"])
     assert done.returncode == 1
     assert "did you mean Common.Status?" in done.stderr
+
+
+def test_a_command_that_was_understood_is_not_taken_for_another(ready: dict[str, Any]) -> None:
+    nobody = ("Simulator.PresentFinger", '{"finger": "nobody"}')
+    done = run("call", ready["services"]["Simulator"], *nobody, "--ca", ready["ca"])
+    assert done.returncode == 1
+    assert "$.finger: one of alice" in done.stderr
+    assert "did you mean" not in done.stderr

@@ -75,7 +75,9 @@ def call(
             print_json(answer)
         if failure is not None and not as_json:
             diagnostics.print(f"[bold red]{escape(str(failure))}[/]", highlight=False, soft_wrap=True)
-            if near := client.nearest_command(command):
+            # Only a name that the service does not know may be meant for another: some are in no standard.
+            unknown = failure.completion_code in ("unsupportedCommand", "invalidMessage")
+            if unknown and (near := client.nearest_command(command)):
                 diagnostics.print(f"did you mean {near}?", highlight=False, soft_wrap=True)
         return 1 if failure else 0
 
