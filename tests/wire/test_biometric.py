@@ -372,7 +372,10 @@ async def test_a_capture_ends_with_the_last_connection(
     with trio.fail_after(30):
         await device.erased.wait()
     late = await another(client, nursery)
-    assert await late.failure(MATCH, IDENTIFY) == "noCaptureData"
+    refused = await late.completion(MATCH, IDENTIFY)
+    assert refused["payload"]["errorCode"] == "noCaptureData"
+    # Who reads and compares by two calls of the command line must learn why.
+    assert "a capture ends with the last connection" in refused["header"]["errorDescription"]
 
 
 async def test_combined_matching_needs_all_steps_in_order(combined: tuple[Dialogue, Combined]) -> None:

@@ -277,7 +277,10 @@ def require_capture(on: _OnBiometric) -> None:
         SequenceError: it was compared by something else.
     """
     if not on.captured:
-        raise errors.CommandError("noCaptureData", "nothing is captured; see Biometric.Read")
+        raise errors.CommandError(
+            "noCaptureData",
+            "nothing is captured; see Biometric.Read. Stay connected: a capture ends with the last connection",
+        )
     if on.criteria is not None and on.compared != on.criteria:
         raise errors.SequenceError("the capture was made before SetMatch, or only to scan; read again")
 
