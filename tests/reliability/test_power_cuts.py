@@ -27,10 +27,26 @@ from xfs4iot.ledger import LedgerReader
 SHORT, LONG = 5, 250
 """Kills of each machine; there are four of them."""
 FILLED = 400
-UNITS = ("unit1", "unit2", "unit3", "unit4", "unit5")
+UNITS = ("unit1", "unit2", "unit3", "unit4", "unit5", "unit6")
+EMPTIED = ("unit5", "unit6")
+"""Units that a clerk empties; he fills all others."""
+NEVER_SET = ("unit5", "unit6", "unit7")
+NOTES = ("EUR5", "EUR10", "EUR20", "EUR50", "GBP5")
+START, CASH_IN = "CashAcceptor.CashInStart", "CashAcceptor.CashIn"
+CASH_IN_END, ROLLBACK = "CashAcceptor.CashInEnd", "CashAcceptor.CashInRollback"
+CASH_IN_STATUS = "CashAcceptor.GetCashInStatus"
 DISPENSE = "CashDispenser.Dispense"
 PRESENT = "CashDispenser.Present"
-MOVING = (DISPENSE, PRESENT, "CashManagement.Retract", "CashManagement.Reset", "Storage.EndExchange")
+MOVING = (
+    DISPENSE,
+    CASH_IN,
+    CASH_IN_END,
+    ROLLBACK,
+    PRESENT,
+    "CashManagement.Retract",
+    "CashManagement.Reset",
+    "Storage.EndExchange",
+)
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +63,7 @@ class Operator:
         pending: a unit whose content changed by hand, and what its count may be until it is set.
         running: the command that was sent and has not been answered.
         status: the present status before the last dispense or present.
+        claim: what the customer was told that is accepted of what he inserted, by item and level.
         reached: set when enough was done for this life.
     """
 
@@ -56,6 +73,7 @@ class Operator:
         self.pending: tuple[str, set[int]] | None = None
         self.running: str | None = None
         self.status: dict[str, Any] = {}
+        self.claim: Counter[tuple[str, str]] = Counter()
         self.done: Counter[str] = Counter()
         self.busy_for(0)
 
@@ -88,9 +106,16 @@ class Operator:
             if self.pending is not None:
                 await self.set_counts(device, [self.pending[0]])
                 await call(device, "Storage.EndExchange")
+            elif places.get("input") and chance.random() < 0.5:
+                with contextlib.suppress(client.CommandFailed):
+                    await simulator.call("Simulator.TakeBack")
+            elif (await device.call(CASH_IN_STATUS))["status"] == "active":
+                await self.end_cash_in(device, simulator)
             elif places.get("transport") or (places.get("stacker") and chance.random() < 0.1):
                 if not await call(device, "CashManagement.Reset", {"position": {"target": "reject"}}):
                     await self.exchange(device, simulator, "unit5")
+                    if self.pending is None:
+                        await self.exchange(device, simulator, "unit6")
             elif places.get("stacker"):
                 wish = chance.choice([PRESENT, PRESENT, "CashDispenser.Reject", "CashManagement.Retract"])
                 await call(device, wish, {} if wish != "CashDispenser.Reject" else None)
@@ -100,6 +125,11 @@ class Operator:
                 else:
                     area = {"location": {"retractArea": chance.choice(["retract", "reject", "stacker"])}}
                     await call(device, "CashManagement.Retract", area)
+            elif chance.random() < 0.4:
+                if await call(device, START, {}):
+                    self.claim.clear()
+                    await self.insert(device, simulator)
+                await self.end_cash_in(device, simulator)
             elif chance.random() < 0.2:
                 await self.exchange(device, simulator, chance.choice(UNITS))
             elif chance.random() < 0.1:
@@ -112,13 +142,54 @@ class Operator:
                 if not await call(device, DISPENSE, {"denomination": {"denomination": wish}}):
                     await call(device, "CashManagement.CloseShutter", {})
 
+    async def insert(self, device: client.Client, simulator: client.Client) -> None:
+        """A customer inserts some notes, of which the application is told what was accepted."""
+        bunch = [
+            {"note": self.chance.choice(NOTES), "count": self.chance.randrange(1, 4)}
+            for _ in range(self.chance.randrange(1, 4))
+        ]
+
+        async def by_hand() -> None:
+            while True:
+                with contextlib.suppress(client.CommandFailed):
+                    await simulator.call("Simulator.InsertNotes", {"notes": bunch})
+                    return
+                await trio.sleep(0.01)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(by_hand)
+            self.running = CASH_IN
+            self._left -= 1
+            with contextlib.suppress(client.CommandFailed):
+                accepted = await device.call(CASH_IN, None, timeout=5)
+                self.done[CASH_IN] += 1
+                for item, levels in (accepted.get("items") or {}).items():
+                    for level, count in levels.items():
+                        self.claim[item, level] += count
+            self.running = None
+            nursery.cancel_scope.cancel()
+
+    async def end_cash_in(self, device: client.Client, simulator: client.Client) -> None:
+        """More notes, or an end: all is stored or given back."""
+        wish = self.chance.random()
+        if wish < 0.3 and not self.atm.truth().get("output"):
+            await self.insert(device, simulator)
+        if self.atm.truth().get("output"):
+            with contextlib.suppress(client.CommandFailed):
+                await simulator.call("Simulator.TakeItems")
+        ended = await self.call(device, CASH_IN_END if wish < 0.7 else ROLLBACK)
+        if not ended and self.chance.random() < 0.5:
+            ended = await self.call(device, "CashManagement.Reset", {"position": {"target": "reject"}})
+        if ended:
+            self.claim.clear()
+
     async def exchange(self, device: client.Client, simulator: client.Client, unit: str) -> None:
         """Fill a unit, or empty the reject unit, by hand and set its count, as a clerk does."""
         places = self.atm.truth()
         held = sum(places.get(unit, {}).values())
         await self.call(device, "Storage.StartExchange")
         self.pending = (unit, {held})
-        if unit == "unit5":
+        if unit in EMPTIED:
             await simulator.call("Simulator.EmptyUnit", {"unit": unit})
         elif held < FILLED:
             await simulator.call("Simulator.FillUnit", {"unit": unit, "count": self.chance.randrange(1, 99)})
@@ -156,7 +227,8 @@ class Operator:
                 wrong.append(unit)
                 assert not self.atm.recalls, (unit, content(cash), expected, within)
                 assert cash["status"]["accuracy"] == "inaccurate", unit
-            assert cash["status"]["accuracy"] != "unknown" or unit == "unit5", unit
+            assert cash["status"]["accuracy"] != "unknown" or unit in NEVER_SET, unit
+        self.claimed(await device.call(CASH_IN_STATUS), places)
         self.explained(await device.call("CashDispenser.GetPresentStatus"), places)
         status = await device.call("Common.Status")
         if status["common"]["exchange"] == "active":
@@ -167,6 +239,25 @@ class Operator:
             await self.call(device, "CashManagement.Reset", {"position": {"target": "reject"}})
             await self.set_counts(device, sorted(storage))
             await self.compare(device)
+
+    def claimed(self, known: dict[str, Any], places: dict[str, dict[str, int]]) -> None:
+        """What the customer inserted is on the books, all that he was told at least."""
+        booked = {
+            (item, level): count
+            for item, levels in (known.get("noteNumberList") or {}).items()
+            for level, count in levels.items()
+        }
+        if known["status"] == "unknown":
+            # Not known after a crash, or none was ever begun.
+            assert not (self.atm.recalls and (booked or self.claim)), known
+            return
+        for kind, count in self.claim.items():
+            assert booked.get(kind, 0) >= count, (self.claim, known)
+        inside = sum(places.get(place, {}).get("customer", 0) for place in ("stacker", "transport"))
+        if known["status"] != "active":
+            assert not inside, (known, places)
+        elif self.running not in (CASH_IN_END, ROLLBACK):
+            assert sum(booked.values()) >= inside, (known, places)
 
     def explained(self, known: dict[str, Any], places: dict[str, dict[str, int]]) -> None:
         """The present status says what became of an interrupted dispense or present."""

@@ -243,6 +243,23 @@ async def test_notes_that_get_stuck_are_the_customers_until_they_are_in_a_unit(
     await laws(dispenser, simulator)
 
 
+@pytest.mark.parametrize(("command", "inside"), [(END, 3), (ROLLBACK, 3)])
+async def test_a_cash_in_whose_end_was_interrupted_goes_on(
+    dispenser: Dialogue, simulator: Dialogue, command: str, inside: int
+) -> None:
+    await accepted(dispenser, simulator, notes("EUR20", 4))
+    await simulator.success("Simulator.Inject", {"fault": "breaks"})
+    completion = await dispenser.completion(command)
+    assert completion["header"]["completionCode"] == "hardwareError"
+    assert (await truth(simulator))["stacker"] == {"customer": inside}
+    known = await dispenser.success("CashAcceptor.GetCashInStatus")
+    assert (known["status"], known["noteNumberList"]) == ("active", {"typeEUR20": {"fit": 4}})
+    if command == ROLLBACK:
+        await simulator.success("Simulator.TakeItems")
+    await dispenser.success(command)
+    await laws(dispenser, simulator)
+
+
 async def test_a_reader_that_fails_is_told_and_takes_nothing_in(
     dispenser: Dialogue, simulator: Dialogue
 ) -> None:

@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from xfs4iot.devices import CashedIn, CashInStartRequest, CashMovement
+from xfs4iot.devices import CashedIn, CashInStartRequest, CashMovement, CashReturned
 from xfs4iot.interfaces.cash.counts import CUSTOMER, INSIDE, Booking, ItemCounts
 from xfs4iot.interfaces.cash.reported import accepted
 from xfs4iot.interfaces.cash.units import CashUnits
@@ -264,8 +264,10 @@ class CashIn:
         if result is None:
             return self._unreliable() | out
         left = self._cash.counts.inside(after=booking)
-        # What was to go to the stacker or the transport is where it belongs there.
-        stays = step == "CashInRollback" or detail.get("target") in INSIDE
+        # What was to go to the stacker or the transport is where it belongs there, and what is given back may
+        # come in several bunches; of a rollback that was interrupted the device recalls how far it came.
+        in_bunches = step == "CashInRollback" and isinstance(result, CashReturned)
+        stays = in_bunches or detail.get("target") in INSIDE
         if left and (result.failure is not None or not stays):
             return out
         # A failure that has moved nothing leaves all as it was, and so does one of which not all is known.
