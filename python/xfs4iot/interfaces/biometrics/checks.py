@@ -279,7 +279,8 @@ def require_capture(on: _OnBiometric) -> None:
     if not on.captured:
         raise errors.CommandError(
             "noCaptureData",
-            "nothing is captured; see Biometric.Read. Stay connected: a capture ends with the last connection",
+            "nothing is captured; see Biometric.Read, and stay connected: a capture ends with the last "
+            "connection",
         )
     if on.criteria is not None and on.compared != on.criteria:
         raise errors.SequenceError("the capture was made before SetMatch, or only to scan; read again")
