@@ -241,7 +241,7 @@ class Deposit(DepositState):
         supply = self.units.supply
         if supply is not None and "envelope" not in self.device.supply_sensors:
             status = messages.StorageStatus(env_supply=level)
-            self.units.sensed(supply, messages.Storage(status=status))
+            self.units.observe(supply, messages.Storage(status=status))
             self.storage.publish()
 
     def _require_possible(

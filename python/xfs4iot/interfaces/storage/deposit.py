@@ -69,12 +69,12 @@ class DepositUnits(Kind[DepositUnit, DepositKept]):
             )
         return super().find(found)
 
-    def sensed(self, unit: str, part: messages.Storage) -> None:
+    def observe(self, name: str, part: messages.Storage) -> None:
         """Take over what the sensors of a unit see."""
         if part.status is not None:
-            seen = {name: getattr(part.status, name) for name in self.levels}
-            self._sensed[unit] = msgspec.structs.replace(
-                self._sensed[unit], **{name: level for name, level in seen.items() if level is not None}
+            seen = {level: getattr(part.status, level) for level in self.levels}
+            self._sensed[name] = msgspec.structs.replace(
+                self._sensed[name], **{level: now for level, now in seen.items() if now is not None}
             )
 
     def is_other(self, kept: DepositKept, unit: DepositUnit) -> bool:

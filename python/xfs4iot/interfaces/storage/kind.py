@@ -91,7 +91,7 @@ class Kind(Generic[_Unit, _Kept]):
         keeps: the class of what is kept.
         counted, levels: properties of the part's status that are counts, and that are levels: they are
             told by `CountsChangedEvent` and `StorageThresholdEvent`, all others by `StorageChangedEvent`.
-        senses: its levels are what sensors see, and the device tells them: see `sensed`.
+        senses: its levels are what sensors see, and the device tells them: see `observe`.
         units: as the device found them, by name.
         kept: what is kept, by unit; also of units that the device no longer finds.
     """
@@ -204,9 +204,6 @@ class Kind(Generic[_Unit, _Kept]):
             InvalidData: it cannot be set so.
         """
         raise errors.InvalidData(f"{path}: nothing can be set of units of kind {self.name}")
-
-    def sensed(self, unit: str, part: Any) -> None:
-        """Take over what the device tells of a unit's levels, as its part on the wire."""
 
     def part(self, name: str) -> Any:
         """The unit's part on the wire; without capabilities and levels if the device never found it."""

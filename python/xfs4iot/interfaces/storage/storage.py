@@ -273,12 +273,7 @@ class Storage(Interface[Any]):
             for name in kind.units.keys() & known.keys():
                 if (part := getattr(known[name], kind.name)) is not None:
                     kind.observe(name, part)
-        sensing = [kind for kind in self.kinds.values() if kind.senses and kind.units.keys() & known.keys()]
-        for kind in sensing:
-            for name in kind.units.keys() & known.keys():
-                if (part := getattr(known[name], kind.name)) is not None:
-                    kind.sensed(name, part)
-        if sensing:
+        if any(kind.senses and kind.units.keys() & known.keys() for kind in self.kinds.values()):
             # A level may follow from the hardware: what has become of both is told instead of the event.
             self.publish()
             return True
