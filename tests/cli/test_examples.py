@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -9,6 +10,10 @@ from pathlib import Path
 
 import pytest
 import trio
+
+import xfs4iot
+from dialogue import Dialogue, dialogue
+from xfs4iot.simulator import atm
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "examples"
@@ -20,6 +25,8 @@ EXAMPLES = ROOT / "examples"
         ("two_cassettes.py", "README.md"),
         ("withdraw.py", "README.md"),
         ("keep_connected.py", "docs/clients.md"),
+        ("deposit.py", "docs/recycling.md"),
+        ("pay_out_over_two.py", "docs/recycling.md"),
     ],
 )
 def test_the_page_shows_the_example(name: str, page: str) -> None:
@@ -58,6 +65,75 @@ async def test_the_example_client_is_paid_by_the_example_device() -> None:
         await device.wait()
         if device.stdout is not None:
             await device.stdout.aclose()
+
+
+async def example(name: str, *arguments: str) -> str:
+    """What an example prints."""
+    done = await trio.run_process(
+        [sys.executable, str(EXAMPLES / name), *arguments],
+        capture_stdout=True,
+        capture_stderr=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout.decode()
+
+
+async def simulated(nursery: trio.Nursery, profile: str) -> tuple[xfs4iot.Publisher, Dialogue]:
+    services = atm(profile, ledger=xfs4iot.Ledger.open(None), seconds=0)
+    publisher = xfs4iot.Publisher(services, port=0)
+    await nursery.start(publisher.serve)
+    return publisher, await nursery.start(dialogue, publisher.uri("Simulator"))
+
+
+def shown(page: str, text: str) -> bool:
+    return text.strip() in (ROOT / page).read_text()
+
+
+@pytest.mark.parametrize("answer", ["yes", "no"])
+async def test_the_example_takes_in_a_deposit_and_stores_it_or_gives_it_back(
+    nursery: trio.Nursery, answer: str
+) -> None:
+    publisher, simulator = await simulated(nursery, "default")
+    bunch = re.search(r"'(\{\"notes\".*\})'", (ROOT / "docs/recycling.md").read_text())
+    assert bunch is not None
+
+    async def customer() -> None:
+        for name, payload in (("InsertNotes", json.loads(bunch[1])), ("TakeItems", None)):
+            for _ in range(600):
+                completion = await simulator.completion(f"Simulator.{name}", payload)
+                if "completionCode" not in completion["header"]:
+                    break
+                await trio.sleep(0.05)
+
+    nursery.start_soon(customer)
+    printed = await example("deposit.py", publisher.uri("CashDispenser"), answer)
+    if answer == "yes":
+        assert shown("docs/recycling.md", printed), printed
+    else:
+        assert printed.splitlines()[-1] == "given back: 110 EUR", printed
+
+
+@pytest.mark.parametrize("broken", [False, True])
+async def test_the_example_pays_out_from_both_machines_or_from_none(
+    nursery: trio.Nursery, broken: bool
+) -> None:
+    publisher, simulator = await simulated(nursery, "recycler")
+    if broken:
+        await simulator.success("Simulator.Inject", {"service": "CoinDispenser", "fault": "jam"})
+    machines = [publisher.uri(name) for name in ("CashRecycler", "CoinDispenser")]
+    printed = await example("pay_out_over_two.py", *machines, "73.50")
+    places = (await simulator.success("Simulator.GetTruth"))["services"]
+    notes, coins = places["CashRecycler"]["places"], places["CoinDispenser"]["places"]
+    if broken:
+        assert printed.startswith("not paid: hardwareError"), printed
+        assert "output" not in notes
+        assert "stacker" not in notes
+        assert sum(notes["unit7"].values()) == 2
+    else:
+        assert shown("docs/recycling.md", printed), printed
+        assert notes["output"] == {"unit2": 1, "unit3": 1}
+        assert sum(coins["output"].values()) == 3
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
