@@ -164,3 +164,13 @@ def test_a_comparison_says_at_once_what_it_lacks() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "pip install 'xfs4iot[bench]'" in done.stderr
+
+
+def test_a_state_that_cannot_be_read_is_named_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "Camera.truth.json").write_text('{"pictures": "of another version"}')
+    done = run("simulate", "--plain", "--port", "0", "--state", str(tmp_path))
+    assert done.returncode == 1
+    said = done.stderr.decode()
+    assert "Camera.truth.json" in said
+    assert "--state" in said
+    assert b"Traceback" not in done.stderr

@@ -26,12 +26,22 @@ class Document(Generic[_State]):
 
     Attributes:
         state: change it, then `save`.
+
+    Raises:
+        ValueError: what the file holds cannot be read; the text says what to do.
     """
 
     def __init__(self, file: Path | None, new: _State) -> None:
         self._file = file
         if file is not None and file.exists():
-            self.state = msgspec.json.decode(file.read_bytes(), type=type(new))
+            try:
+                self.state = msgspec.json.decode(file.read_bytes(), type=type(new))
+            # Also of what is not UTF-8.
+            except ValueError as wrong:
+                raise ValueError(
+                    f"{file} cannot be read: {wrong}. It is damaged, or another version wrote it: name "
+                    "another directory by --state, or remove this one, and the ATM begins as new"
+                ) from None
         else:
             self.state = new
             self.save()
