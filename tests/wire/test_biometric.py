@@ -636,6 +636,21 @@ async def test_large_pictures_pass(client: Dialogue, device: Scanner, nursery: t
     assert base64.b64decode(read["dataRead"][0]["data"]) == device.gives[0]
 
 
+async def test_a_picture_larger_than_what_may_wait_passes_with_its_events(
+    device: Scanner, nursery: trio.Nursery
+) -> None:
+    limits = SessionLimits(outgoing_bytes=50_000)
+    publisher = xfs4iot.Publisher([xfs4iot.Service(device)], port=0, session_limits=limits)
+    await nursery.start(publisher.serve)
+    client = await nursery.start(dialogue, publisher.uri(device.name))
+    # Nothing is erased then, so that the completion and the last events leave together.
+    await client.success(PERSIST, {"persistenceMode": "persist"})
+    device.gives = (bytes(range(256)) * 400,)
+    read = await client.success(READ, {"dataTypes": [{"format": "isoFid"}]})
+    assert base64.b64decode(read["dataRead"][0]["data"]) == device.gives[0]
+    await client.success("Common.Status")
+
+
 async def test_large_templates_pass(nursery: trio.Nursery) -> None:
     device = type("Roomy", (Scanner,), {"template_storage": None})()
     client = await serving(device, nursery)

@@ -76,6 +76,7 @@ class Channel(ABC):
         "_inbox",
         "_out",
         "_out_bytes",
+        "_out_largest",
         "_reading",
         "_receiver",
         "_said_goodbye",
@@ -99,6 +100,7 @@ class Channel(ABC):
         self._receiver = _core.Receiver(max_message=max(limits.message_bytes, service.large.most))
         self._out: list[bytes] = []
         self._out_bytes = 0
+        self._out_largest = 0
         self._inbox: list[Any] = []
         """What was received and not handled yet, the oldest last."""
         self._reading = Reading(readers, stream, self.received)
@@ -239,8 +241,9 @@ class Channel(ABC):
             return
         self._out.append(frame)
         self._out_bytes += len(frame)
-        # One message alone may be larger: an image is, and is read as fast as a small one.
-        if len(frame) < self._out_bytes and self._out_bytes > self.limits.outgoing_bytes:
+        self._out_largest = max(self._out_largest, len(frame))
+        # One message may be larger: an image is, and is read as fast as the small events around it.
+        if self._out_bytes - self._out_largest > self.limits.outgoing_bytes:
             self.log.warning("disconnected: it does not read, %d bytes are waiting for it", self._out_bytes)
             self.abort()
         elif not self._handling and not self._flush_due and self._written is None:
@@ -262,6 +265,7 @@ class Channel(ABC):
         data = out[0] if len(out) == 1 else b"".join(out)
         out.clear()
         self._out_bytes = 0
+        self._out_largest = 0
         try:
             sent = self._stream.send_now(data)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
@@ -291,6 +295,7 @@ class Channel(ABC):
                 data = b"".join(out)
                 out.clear()
                 self._out_bytes = 0
+                self._out_largest = 0
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self.abort()
         finally:
