@@ -228,7 +228,10 @@ async def test_a_full_memory_and_bad_records_leave_the_templates_before(sensor: 
     before = await sensor.imported("alice")
     good = {"type": FMD, "data": await sensor.template("bob")}
     bad = {"type": FMD, "data": base64.b64encode(b"FMR\0 20\0 and no more").decode()}
-    assert await sensor.client.failure(IMPORT, {"templates": [good, bad]}) == "invalidData"
+    refused = await sensor.client.completion(IMPORT, {"templates": [good, bad]})
+    assert refused["payload"]["errorCode"] == "invalidData"
+    # Not by an identifier, which its client has never seen.
+    assert refused["header"]["errorDescription"].startswith("$.templates[1] is no isoFmd: ")
     ansi = {"type": FMD, "data": await sensor.template("bob", "ansiFmd")}
     assert await sensor.client.failure(IMPORT, {"templates": [ansi]}) == "invalidData"
     await sensor.simulator.success(INJECT, {"fault": "memoryFull"})

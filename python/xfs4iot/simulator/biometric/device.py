@@ -283,19 +283,22 @@ class SimulatedBiometric(SimulatedDevice, devices.Biometric):
         await self._work(self.seconds)
         if self.faults.active("memoryFull"):
             raise errors.CommandError("capacityExceeded", "the memory is full; see Biometric.Clear")
-        self._templates = {name: (one, self._points(name, one)) for name, one in templates.items()}
+        self._templates = {
+            name: (one, self._points(f"$.templates[{at}]", one))
+            for at, (name, one) in enumerate(templates.items())
+        }
 
-    def _points(self, name: str, template: BiometricTemplate) -> tuple[Minutia, ...]:
+    def _points(self, where: str, template: BiometricTemplate) -> tuple[Minutia, ...]:
         kind = template.type
         if kind.format != "isoFmd" and kind.format != "ansiFmd":
             raise errors.CommandError(
-                "formatNotSupported", f"{name}: templates are isoFmd or ansiFmd; {kind.format} is only given"
+                "formatNotSupported", f"{where}: templates are isoFmd or ansiFmd; {kind.format} is only given"
             )
         try:
             data = self._crypt("decrypt", template.data, kind)
             return minutiae_records.decode(data, kind.format, padded=kind.algorithm is not None).minutiae
         except (minutiae_records.BadRecord, errors.InvalidData) as wrong:
-            raise errors.CommandError("invalidData", f"{name} is no {kind.format}: {wrong}") from None
+            raise errors.CommandError("invalidData", f"{where} is no {kind.format}: {wrong}") from None
 
     async def clear(self, kinds: frozenset[str]) -> None:
         await trio.lowlevel.checkpoint()
