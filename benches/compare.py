@@ -359,6 +359,7 @@ def plot(results: Results, file: Path) -> None:
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import MaxNLocator
 
     figure, grid = plt.subplots(
         len(COMPARED), len(results), figsize=(16, 7), layout="constrained", squeeze=False
@@ -375,6 +376,7 @@ def plot(results: Results, file: Path) -> None:
             axes.margins(x=0.25)
             axes.invert_yaxis()
             axes.tick_params(labelsize=8)
+            axes.xaxis.set_major_locator(MaxNLocator(4))
             axes.spines[["top", "right"]].set_visible(False)
             axes.set_title(f"{command}, {scenario}", fontsize=9)
             if axes is not line[0]:

@@ -213,6 +213,63 @@ fn no_value_is_so_large_that_memory_does_not_suffice() {
 }
 
 #[test]
+fn what_once_took_long_ends_far_below_the_limit() {
+    let tens = |place: u64| {
+        (
+            10 * (20 + place * place * 7919 % 271),
+            20 + place * 37 % 180,
+        )
+    };
+    let mut scarce_ones: Held = (1..63).map(tens).collect();
+    scarce_ones.push((1, 156));
+    let cases: [(u64, Held); 4] = [
+        (
+            4_999_925,
+            vec![(2003, 67_846), (2998, 90_905), (1008, 54_089)],
+        ),
+        (
+            9_228_455,
+            vec![
+                (1998, 2508),
+                (997, 144),
+                (2999, 1752),
+                (1998, 2753),
+                (2998, 1690),
+                (2999, 1380),
+            ],
+        ),
+        (
+            6_731_431,
+            vec![
+                (1, 1800),
+                (1160, 1102),
+                (2700, 1172),
+                (1900, 639),
+                (1520, 2692),
+            ],
+        ),
+        (3_953_185, scarce_ones),
+    ];
+    for (amount, held) in cases {
+        let units = units(&held);
+        for mix in [Mix::MinimumBills, Mix::EqualEmptying, Mix::MaxCashUnits] {
+            let amounts = [(EUR, u128::from(amount) * SCALE)];
+            let request = Request {
+                amounts: &amounts,
+                units: &units,
+                mix,
+                max_items: None,
+            };
+            let work = &mut Work::new(WORK_LIMIT);
+            let outcome = denominate(&request, &mut vec![0; units.len()], work);
+            let steps = WORK_LIMIT - work.left();
+            let shown = format!("{amount} from {held:?}, {mix:?}: {outcome:?}, {steps} steps");
+            assert!(outcome.is_ok() && steps < WORK_LIMIT / 5, "{shown}");
+        }
+    }
+}
+
+#[test]
 fn a_unit_that_can_give_nothing_changes_nothing() {
     // The even share, rounded down, is no item of any unit: the smallest share is looked for above it.
     check(&[(2, 6), (1, 6), (4, 2)], 4, None);
