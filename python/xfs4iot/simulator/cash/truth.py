@@ -108,7 +108,11 @@ class CashTruth:
         self._kinds = kinds
         self._known = known
         new = _State(
-            places={unit: [Notes(unit, kinds.get(unit, ""), "fit", count)] for unit, count in loaded.items()}
+            places={
+                unit: [Notes(unit, kinds.get(unit, ""), "fit", count)]
+                for unit, count in loaded.items()
+                if count
+            }
         )
         self._document = world.document(name, new)
         self._state = self._document.state
