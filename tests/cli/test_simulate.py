@@ -89,7 +89,7 @@ async def test_the_dialect_is_that_of_the_profile_unless_another_is_given(
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--profile", "nowhere"], "no such profile; profiles: default, recycler, sp-dev"),
+        (["--profile", "nowhere"], "no such profile; profiles: default, mixed-media, recycler, sp-dev"),
         (["--scenario", "wrong.toml"], "wrong.toml:2: moment"),
         (["--profile", "wrong.toml"], "wrong.toml:2: moment is not known"),
     ],
