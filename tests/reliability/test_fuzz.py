@@ -111,7 +111,9 @@ async def still_answers(uri: str, nursery: trio.Nursery) -> None:
         for name in interface["commands"]:
             with trio.fail_after(20):
                 completion = await client.completion(name, {}, timeout=5000)
-            assert outcome(completion) not in ("internalError", "timeOut"), completion
+            # Nobody inserts anything: what waits for a customer ends by its own time-out.
+            waits = completion["header"]["name"] in ("CashAcceptor.CashIn", "CashAcceptor.CreateSignature")
+            assert outcome(completion) not in ("internalError", *(() if waits else ("timeOut",))), completion
 
 
 @pytest.mark.parametrize("version", VERSIONS)
