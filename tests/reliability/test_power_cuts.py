@@ -56,6 +56,15 @@ def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
     made.close()
 
 
+def by_kind(counts: dict[str, Any] | None) -> dict[tuple[str, str], int]:
+    """Counts by item and level; what was not recognised has neither."""
+    found: dict[tuple[str, str], int] = {}
+    for item, levels in (counts or {}).items():
+        for level, count in (levels if isinstance(levels, dict) else {"": levels}).items():
+            found[item, level] = count
+    return found
+
+
 class Operator:
     """Customer, clerk and application at one ATM: what they do, and what they may expect after it.
 
@@ -163,9 +172,7 @@ class Operator:
             with contextlib.suppress(client.CommandFailed):
                 accepted = await device.call(CASH_IN, None, timeout=5)
                 self.done[CASH_IN] += 1
-                for item, levels in (accepted.get("items") or {}).items():
-                    for level, count in levels.items():
-                        self.claim[item, level] += count
+                self.claim.update(by_kind(accepted.get("items")))
             self.running = None
             nursery.cancel_scope.cancel()
 
@@ -242,11 +249,7 @@ class Operator:
 
     def claimed(self, known: dict[str, Any], places: dict[str, dict[str, int]]) -> None:
         """What the customer inserted is on the books, all that he was told at least."""
-        booked = {
-            (item, level): count
-            for item, levels in (known.get("noteNumberList") or {}).items()
-            for level, count in levels.items()
-        }
+        booked = by_kind(known.get("noteNumberList"))
         if known["status"] == "unknown":
             # Not known after a crash, or none was ever begun.
             assert not (self.atm.recalls and (booked or self.claim)), known
