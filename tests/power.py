@@ -121,6 +121,17 @@ class Fault:
     lose_unsynced: bool = False
 
 
+def truth_kept_in(directory: Path) -> dict[str, dict[str, int]]:
+    """Where every item is, by the units they came from, as the device's own memory in `directory` has it."""
+    content = json.loads((directory / "CashDispenser.truth.json").read_bytes())
+    found: dict[str, dict[str, int]] = {"world": content["world"]}
+    for place, pile in content["places"].items():
+        there = found.setdefault(place, {})
+        for origin, _item, _level, count, *_serial in pile:
+            there[origin] = there.get(origin, 0) + count
+    return found
+
+
 @dataclass
 class ATM:
     """One ATM, over all its lives.
@@ -151,13 +162,7 @@ class ATM:
 
     def truth(self) -> dict[str, dict[str, int]]:
         """Where every item is, as the device's own memory has it, whether the service lives or not."""
-        content = json.loads((self.directory / "CashDispenser.truth.json").read_bytes())
-        found: dict[str, dict[str, int]] = {"world": content["world"]}
-        for place, pile in content["places"].items():
-            there = found.setdefault(place, {})
-            for origin, _item, _level, count, *_serial in pile:
-                there[origin] = there.get(origin, 0) + count
-        return found
+        return truth_kept_in(self.directory)
 
     @contextlib.asynccontextmanager
     async def running(

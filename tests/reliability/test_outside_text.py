@@ -53,6 +53,8 @@ certificate = "{certificate}"
 key = "{key}"
 client_certificates = "optional"
 client_ca = "{ca}"
+[limits]
+handshake_seconds = 60.0
 [access]
 origins = ["https://bank.example"]
 [log]

@@ -17,6 +17,7 @@ import trio
 
 import xfs4iot
 from dialogue import Dialogue, dialogue, outcome
+from power import truth_kept_in
 from secured_tokens import KEY, connected, nonce, publish, spend, token
 from xfs4iot import tokens
 from xfs4iot.ledger.nonces import CommandNonces
@@ -180,7 +181,7 @@ async def test_no_kill_lets_a_token_pay_out_more_or_less_than_it_allows(tmp_path
 
 def physically_paid(directory: Path) -> int:
     """What has left the units, for good or bad, by the simulator's own record."""
-    places = json.loads((directory / "CashDispenser.truth.json").read_text())["places"]
+    places = truth_kept_in(directory)
     loaded = {"unit1": (500, 10), "unit2": (500, 20), "unit3": (500, 50), "unit4": (200, 100)}
     return sum(value * (count - places[unit][unit]) for unit, (count, value) in loaded.items())
 

@@ -221,8 +221,14 @@ class CashUnits(Kind[CashUnit, CashKept]):
                 yield name, f"cash_items {', '.join(unknown)} are not in the device's bank_notes"
 
     def is_other(self, kept: CashKept, unit: CashUnit) -> bool:
-        """A unit of other items begins anew, but not one that only now says what it holds."""
-        return bool(kept.cash_items) and set(kept.cash_items) != set(unit.cash_items)
+        """A unit of other items begins anew; not one that only now says what it holds, or can hold more."""
+        return not set(kept.cash_items) <= set(unit.cash_items)
+
+    def found(self, units: Mapping[str, CashUnit]) -> None:
+        """What a unit can hold now is what another one is told by later."""
+        for name, unit in units.items():
+            if (kept := self.kept.get(name)) is not None and not self.is_other(kept, unit):
+                kept.cash_items = unit.cash_items
 
     def first_kept(self, unit: CashUnit) -> CashKept:
         """As the device describes the unit."""
