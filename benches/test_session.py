@@ -75,6 +75,6 @@ async def test_commands_of_one_read(
     texts = (COMMAND % (name, next(numbers), version, PAYLOADS.get(name, "{}")) for _ in range(commands))
     read = b"".join(masked(text.encode()) for text in texts)
     benchmark.group = f"{commands} in one read"
-    benchmark(session.received, read)
+    benchmark(session.received, read, trio.current_time())
     assert stream.sends > 0
     nursery.cancel_scope.cancel()

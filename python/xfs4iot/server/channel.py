@@ -137,7 +137,7 @@ class Channel(ABC):
         self._listen(self.last_received + self.limits.idle_seconds)
         try:
             if first:
-                self.received(first)
+                self.received(first, trio.current_time())
             if not self._closing:
                 await self._reading.readers.read(self._reading)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as gone:
@@ -166,9 +166,9 @@ class Channel(ABC):
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
 
-    def received(self, data: bytes) -> None:
-        """Handle what has arrived, and send every answer that is ready."""
-        self.last_received = trio.current_time()
+    def received(self, data: bytes, now: float) -> None:
+        """Handle what has arrived at the time `now`, and send every answer that is ready."""
+        self.last_received = now
         items = self._receiver.receive(data)
         if self.service.large.most:
             self._hold_what_arrives()
@@ -240,8 +240,10 @@ class Channel(ABC):
         if self._closing:
             return
         self._out.append(frame)
-        self._out_bytes += len(frame)
-        self._out_largest = max(self._out_largest, len(frame))
+        size = len(frame)
+        self._out_bytes += size
+        if size > self._out_largest:
+            self._out_largest = size
         # One message may be larger: an image is, and is read as fast as the small events around it.
         if self._out_bytes - self._out_largest > self.limits.outgoing_bytes:
             self.log.warning("disconnected: it does not read, %d bytes are waiting for it", self._out_bytes)

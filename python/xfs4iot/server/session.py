@@ -232,17 +232,19 @@ class Session(Channel):
         Args:
             adapted: the payload is the client's version's already, and not the newest's.
         """
+        service = self.service
         if command.queued:
-            self.service.left_queue(command)
+            service.left_queue(command)
         # Clients must have been told what the command changed before they see it complete.
-        if self.service.status_pending:
-            self.service.flush_status()
+        if service.status_pending:
+            service.flush_status()
         self.commands.pop(command.request_id, None)
-        self.service.large.release((self, command.request_id))
-        if self.service.draining:
-            self.service.command_completed()
-        if (observer := self.service.observer) is not None:
-            observer.completed(self.service.name, command.name, code, trio.current_time() - command.received)
+        if service.large.most:
+            service.large.release((self, command.request_id))
+        if service.draining:
+            service.command_completed()
+        if (observer := service.observer) is not None:
+            observer.completed(service.name, command.name, code, trio.current_time() - command.received)
         # Not earlier: the bookkeeping above is due for a lost connection as well.
         if self._closing:
             return

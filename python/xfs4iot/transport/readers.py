@@ -58,7 +58,7 @@ class ReadyStream(Protocol):
         """Close."""
 
 
-def _nobody(data: bytes) -> None:
+def _nobody(data: bytes, now: float) -> None:
     """Takes what arrives when the owner is gone.
 
     The owner holds its reading, so a reading that held on to its owner would keep both, and
@@ -71,14 +71,16 @@ class Reading:
 
     Args:
         stream: what is read.
-        received: is given everything that arrives; must not raise.
+        received: is given everything that arrives, and trio's time when it was taken; must not raise.
     """
 
     __slots__ = ("_ended", "_fd", "_resumed", "failure", "readers", "received", "stream")
 
-    received: Callable[[bytes], None]
+    received: Callable[[bytes, float], None]
 
-    def __init__(self, readers: Readers, stream: ReadyStream, received: Callable[[bytes], None]) -> None:
+    def __init__(
+        self, readers: Readers, stream: ReadyStream, received: Callable[[bytes, float], None]
+    ) -> None:
         self.readers = readers
         self._fd = -1
         self._ended = trio.Event()
@@ -92,7 +94,7 @@ class Reading:
         """Whether nothing more will be handed on."""
         return self._ended.is_set()
 
-    def ready(self) -> None:
+    def ready(self, now: float) -> None:
         """Take what has arrived and hand it on."""
         try:
             data = self.stream.receive_now()
@@ -101,7 +103,7 @@ class Reading:
             self.end()
             return
         if data:
-            self.received(data)
+            self.received(data, now)
         elif data is not None:
             self.end()
 
@@ -180,10 +182,12 @@ class Readers:
             ready = poll(0)
             until = time.perf_counter() + _IN_ONE_GO
             while ready:
+                # Asked once for all: it costs as much as a fifth of what it takes to answer one.
+                now = trio.current_time()
                 for fd, _ in ready:
                     # One handled earlier in this round may have ended it.
                     if (reading := by_fd.get(fd)) is not None:
-                        reading.ready()
+                        reading.ready(now)
                 # A single one is no sign of more.
                 if len(ready) == 1 or time.perf_counter() > until:
                     break
@@ -201,7 +205,7 @@ class Readers:
             else:
                 # TLS may hold records that arrived with the handshake, which the selector never reports.
                 if reading._resumed is None:
-                    reading.ready()
+                    reading.ready(trio.current_time())
                 if not reading.ended:
                     self._watch(reading)
                 await reading._ended.wait()
@@ -221,7 +225,7 @@ class Readers:
             data = await reading.stream.receive_some()
             if not data:
                 return
-            reading.received(data)
+            reading.received(data, trio.current_time())
 
     def _watch(self, reading: Reading) -> None:
         if self._selector is None or reading._fd != -1 or reading._resumed is not None:
