@@ -118,3 +118,14 @@ async def secure_atm(
     )
     await nursery.start(publisher.serve)
     return publisher
+
+
+def for_threads(context: ssl.SSLContext) -> ssl.SSLContext:
+    """The context, made fit for a client that reads in one thread and writes in another.
+
+    OpenSSL forbids that, and `websockets.sync` does it: once in some hundred openings, with servers of any
+    kind, its request is never sent, because the other thread takes in the session tickets of TLS 1.3 at
+    that moment. TLS 1.2 has no such messages.
+    """
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    return context

@@ -29,6 +29,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from secured import for_threads
 from traffic import catalogue
 from xfs4iot.protocol.versions import telling_version
 from xfs4iot.transport.certificates import TestAuthority, test_authority
@@ -53,8 +54,6 @@ certificate = "{certificate}"
 key = "{key}"
 client_certificates = "optional"
 client_ca = "{ca}"
-[limits]
-handshake_seconds = 60.0
 [access]
 origins = ["https://bank.example"]
 [log]
@@ -91,7 +90,7 @@ class Device:
         uri = f"wss://localhost:{self.port}/xfs4iot/v1.0/CashDispenser"
         return connect(
             uri,
-            ssl=context or self.context,
+            ssl=for_threads(context or self.context),
             sock=socket.create_connection(("127.0.0.1", self.port)),
             max_size=None,
             compression=None,

@@ -23,7 +23,7 @@ from statistics import median
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
-from secured import HOSTS, Pair
+from secured import HOSTS, Pair, for_threads
 from xfs4iot.transport.certificates import TestAuthority, test_authority
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks into /proc")
@@ -67,7 +67,7 @@ class Device:
 
     @contextmanager
     def client(self) -> Iterator[ClientConnection]:
-        context = ssl.create_default_context(cafile=self.authority.certificate_file)
+        context = for_threads(ssl.create_default_context(cafile=self.authority.certificate_file))
         uri = f"wss://localhost:{self.port}/xfs4iot/v1.0/CashDispenser"
         with connect(uri, ssl=context, sock=socket.create_connection(self.address)) as connection:
             yield connection

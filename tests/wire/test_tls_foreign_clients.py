@@ -21,7 +21,7 @@ from websockets.sync.client import connect
 
 import xfs4iot
 from frames import frame
-from secured import HOSTS, Pair, config, secure_atm
+from secured import HOSTS, Pair, config, for_threads, secure_atm
 from xfs4iot.server.access import Access
 from xfs4iot.transport.certificates import TestAuthority, test_authority
 from xfs4iot.transport.pairs import load_certificates
@@ -198,7 +198,7 @@ async def test_python_websockets_talks(
     nursery: trio.Nursery, authority: TestAuthority, mutual: TLSConfig
 ) -> None:
     publisher = await secure_atm(nursery, mutual)
-    context = ssl.create_default_context(cafile=authority.certificate_file)
+    context = for_threads(ssl.create_default_context(cafile=authority.certificate_file))
     context.load_cert_chain(*authority.issue_client("monitor"))
 
     def talk() -> str:
