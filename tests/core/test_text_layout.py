@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as some
 
 from xfs4iot.devices import PrintFont, PrintStyle
@@ -83,6 +83,14 @@ def test_no_character_is_lost_and_none_is_printed_twice(**box: Any) -> None:
 
 
 @settings(max_examples=400)
+@example(
+    text=" aaaaa",
+    how="wrap",
+    width=25,
+    height=8400,
+    alignment=Alignment("left", "top", 1, None),
+    font=PrintFont(style=PrintStyle(height=1)),
+)
 @given(**{**BOX, "how": some.just("wrap")})
 def test_words_that_fit_into_a_line_are_never_cut(**box: Any) -> None:
     block = laid(**box)

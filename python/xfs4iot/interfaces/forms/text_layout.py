@@ -141,6 +141,9 @@ class _Filler:
             if start + taken == len(text):
                 return None if self._put(text[start:], True) else text[start:]
             end = _last_break(text, start, start + taken) if how == "wrap" else None
+            if end is None and how == "wrap" and (word := self._word_behind_blanks(text, start)) is not None:
+                start = word
+                continue
             if end is not None:
                 line = text[start:end].rstrip(" ")
                 while end < len(text) and text[end] == " ":
@@ -156,6 +159,16 @@ class _Filler:
             if end == len(text):
                 return None
             start = end
+
+    def _word_behind_blanks(self, text: str, start: int) -> int | None:
+        """Where a word begins that fits into a line without the blanks in front of it; None if none does."""
+        word = start
+        while text[word : word + 1] == " ":
+            word += 1
+        if word == start:
+            return None
+        end = word + self._fitting(text, word)
+        return word if end == len(text) or _last_break(text, word, end) is not None else None
 
 
 def _last_break(text: str, start: int, most: int) -> int | None:
