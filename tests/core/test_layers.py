@@ -43,6 +43,7 @@ MAY_USE = {
     "recording": {"client", "protocol", "transport"},
     "telemetry": {"interfaces", "server", "protocol", "transport"},
     "conformance": {"client", "protocol", "recording"},
+    "stories": {"client", "interfaces", "protocol", "simulator", "tokens"},
     "testing": {"assembly", "interfaces", "server", "devices", "ledger", "protocol"},
 }
 """What each room may import, beside `telling`; the command line and the package itself stand on top."""

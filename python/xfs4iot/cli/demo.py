@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 import tempfile
 import time
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,26 +14,63 @@ import click
 from rich.console import Console
 
 from xfs4iot import client
+from xfs4iot.cli import arguments
 from xfs4iot.cli.arguments import money
-from xfs4iot.cli.connection import run, tracer
+from xfs4iot.cli.connection import print_json, run, tracer
 from xfs4iot.cli.hosting import dialect_option, simulated_atm
 from xfs4iot.cli.published import show_published
-from xfs4iot.cli.table import Table
+from xfs4iot.cli.story_screen import JsonTeller, ScreenTeller
+from xfs4iot.interfaces.common.end_to_end_security import EndToEndSecurity
 from xfs4iot.protocol import versions
+from xfs4iot.stories import STORIES, play
+from xfs4iot.stories.books import cash_before_and_after
+from xfs4iot.stories.host import Host
+from xfs4iot.stories.stage import Stage, StepFailed
 
 __all__ = ["demo"]
 
 
 @click.command()
 @click.option("--amount", default="230", show_default=True, callback=money, help="EUR to pay out.")
-@click.option("--trace", is_flag=True, help="Print every message.")
+@click.option(
+    "--scenario",
+    type=click.Choice(list(STORIES)),
+    help="Play a whole story instead, step by step, at an ATM with all its devices.",
+)
+@click.option(
+    "--pictures",
+    type=click.Path(path_type=Path),
+    callback=arguments.directory,
+    help="With --scenario: where receipts and cheques go. Default: a new directory among temporary files.",
+)
+@click.option(
+    "--inject",
+    metavar="FAULT",
+    multiple=True,
+    help="With --scenario: let a fault of the simulated devices strike, such as jam; may be given again.",
+)
+@click.option("--json", "as_json", is_flag=True, help="With --scenario: print JSON, an object to a line.")
+@click.option("--trace", is_flag=True, help="Print every message; with --json on standard error.")
 @dialect_option
-def demo(amount: Decimal, trace: bool, dialect: str | None) -> None:
+def demo(
+    amount: Decimal,
+    scenario: str | None,
+    pictures: Path | None,
+    inject: tuple[str, ...],
+    as_json: bool,
+    trace: bool,
+    dialect: str | None,
+) -> None:
     """A simulated ATM behind TLS is discovered and pays out money.
 
     Real WebSocket messages over a real TLS socket, with a throw-away certificate
-    authority; nothing is left behind.
+    authority; nothing is left behind but the pictures that a scenario names.
     """
+    if scenario is not None:
+        told = _Told(as_json, trace, pictures, inject, dialect)
+        run(lambda: _tell(scenario, told))
+    if pictures or inject or as_json:
+        raise click.UsageError("--pictures, --inject and --json need a --scenario")
     console = Console()
 
     async def main() -> int:
@@ -45,6 +84,71 @@ def demo(amount: Decimal, trace: bool, dialect: str | None) -> None:
     run(main)
 
 
+@dataclass(frozen=True)
+class _Told:
+    """How a story is told: the options of the command line."""
+
+    as_json: bool
+    trace: bool
+    pictures: Path | None
+    faults: tuple[str, ...]
+    dialect: str | None
+
+
+async def _tell(name: str, told: _Told) -> int:
+    """Play a story at an ATM of its own; the exit code."""
+    console = Console()
+    teller = JsonTeller() if told.as_json else ScreenTeller(console)
+    token_key = secrets.token_bytes(32)
+    began = time.perf_counter()
+    code = 0
+    with tempfile.TemporaryDirectory(prefix="xfs4iot-demo-") as directory:
+        async with simulated_atm(
+            Path(directory),
+            STORIES[name].profile,
+            security=EndToEndSecurity(key=token_key, required="always", responses="always"),
+            dialect=told.dialect,
+        ) as atm:
+            connection: dict[str, Any] = {
+                "ca": atm.ca,
+                "version": versions.NEWEST,
+                "trace": tracer(Console(stderr=told.as_json)) if told.trace else None,
+            }
+            found = await _discovered(atm.publisher.uri(), connection)
+            if told.as_json:
+                print_json({"story": name, "publisher": found.uri, "services": found.services}, indent=0)
+            else:
+                console.print(f"[bold]{STORIES[name].summary}.[/]", highlight=False, soft_wrap=True)
+                console.print(
+                    f"{found.uri} publishes {len(found.services)} services", highlight=False, soft_wrap=True
+                )
+            pictures = told.pictures or Path(tempfile.gettempdir()) / f"xfs4iot-{name}-{secrets.token_hex(4)}"
+            async with Stage.opened(
+                found.services, teller=teller, host=Host(token_key), pictures=pictures, **connection
+            ) as stage:
+                for fault in told.faults:
+                    await stage.hand("Inject", {"fault": fault})
+                try:
+                    await play(name, stage)
+                except StepFailed:
+                    code = 1
+    seconds = time.perf_counter() - began
+    if told.as_json:
+        print_json(
+            {"story": name, "result": "failed" if code else "success", "seconds": round(seconds, 1)}, indent=0
+        )
+    elif not code:
+        console.print(f"[green]✓[/] all of it over TLS in {seconds:.1f} s", highlight=False)
+    return code
+
+
+async def _discovered(publisher: str, connection: dict[str, Any]) -> client.Published:
+    """The ATM as its clients find it."""
+    answered = await client.discover("127.0.0.1", **connection)
+    # Other publishers on this machine may answer as well.
+    return next(one for one in answered if one.uri == publisher)
+
+
 async def _withdraw(console: Console, publisher: str, ca: Path | None, amount: Decimal, trace: bool) -> None:
     def step(text: str) -> None:
         console.print(f"[bold cyan]▸[/] {text}", highlight=False, soft_wrap=True)
@@ -54,9 +158,7 @@ async def _withdraw(console: Console, publisher: str, ca: Path | None, amount: D
         "version": versions.NEWEST,
         "trace": tracer(console) if trace else None,
     }
-    answered = await client.discover("127.0.0.1", **settings)
-    # Other publishers on this machine may answer as well.
-    found = next(one for one in answered if one.uri == publisher)
+    found = await _discovered(publisher, settings)
     step("discover 127.0.0.1 on the standard's ports: a publisher answers")
     show_published(console, found.uri, found.services)
     async with (
@@ -84,35 +186,4 @@ async def _withdraw(console: Console, publisher: str, ca: Path | None, amount: D
             event = await anext(taken)
             step(f"CashManagement.ItemsTakenEvent at {event.payload.get('position')}: the customer has them")
         after = (await dispenser.call("Storage.GetStorage"))["storage"]
-    console.print(_counts(before, after))
-
-
-def _counts(before: dict[str, Any], after: dict[str, Any]) -> Table:
-    table = Table("Unit", "Holds", "Before", "After", "Presented", title="Cash units")
-    for unit, content in after.items():
-        cash = content["cash"]
-        configuration = cash.get("configuration", {})
-        value = configuration.get("value")
-        holds = f"{value} {configuration.get('currency', '')}" if value else "rejects and retracts"
-        then, now = _content(before[unit]), _content(content)
-        table.add_row(
-            unit, holds, str(then), f"[yellow]{now}[/]" if now != then else str(now), str(_presented(content))
-        )
-    return table
-
-
-def _sum(counts: dict[str, Any] | None) -> int:
-    """All items of one count object of the wire."""
-    return sum(value if isinstance(value, int) else sum(value.values()) for value in (counts or {}).values())
-
-
-def _content(unit: dict[str, Any]) -> int:
-    """What a unit holds: what it began with, less what left it, more what came in."""
-    status = unit["cash"]["status"]
-    out = sum(_sum(counts) for counts in status.get("out", {}).values())
-    came = sum(_sum(counts) for counts in status.get("in", {}).values() if isinstance(counts, dict))
-    return _sum(status.get("initial")) - out + came
-
-
-def _presented(unit: dict[str, Any]) -> int:
-    return _sum(unit["cash"]["status"].get("out", {}).get("presented"))
+    ScreenTeller(console).shows(cash_before_and_after(before, after))
