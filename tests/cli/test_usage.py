@@ -34,6 +34,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[byte
     [
         (["demo", "--amount", "abc"], "'abc' is not an amount of money"),
         (["demo", "--amount", "NaN"], "'NaN' is not an amount of money"),
+        (["demo", "--inject", "jam"], "need a --scenario"),
         (["demo", "--amount", "-5"], "'-5' is not an amount of money"),
         (["denominate", "5_0", *UNITS], "'5_0' is not an amount of money"),
         (["denominate", "٥٠", *UNITS], "is not an amount of money"),

@@ -16,7 +16,7 @@ from rich.console import Console
 from xfs4iot import client
 from xfs4iot.cli import arguments
 from xfs4iot.cli.arguments import money
-from xfs4iot.cli.connection import print_json, run, tracer
+from xfs4iot.cli.connection import run, tracer
 from xfs4iot.cli.hosting import dialect_option, simulated_atm
 from xfs4iot.cli.published import show_published
 from xfs4iot.cli.story_screen import JsonTeller, ScreenTeller
@@ -45,9 +45,9 @@ __all__ = ["demo"]
 )
 @click.option(
     "--inject",
-    metavar="FAULT",
+    metavar="[SERVICE:]FAULT",
     multiple=True,
-    help="With --scenario: let a fault of the simulated devices strike, such as jam; may be given again.",
+    help="With --scenario: a fault of the simulated devices strikes, such as jam; may be given again.",
 )
 @click.option("--json", "as_json", is_flag=True, help="With --scenario: print JSON, an object to a line.")
 @click.option("--trace", is_flag=True, help="Print every message; with --json on standard error.")
@@ -97,8 +97,7 @@ class _Told:
 
 async def _tell(name: str, told: _Told) -> int:
     """Play a story at an ATM of its own; the exit code."""
-    console = Console()
-    teller = JsonTeller() if told.as_json else ScreenTeller(console)
+    teller = JsonTeller() if told.as_json else ScreenTeller(Console())
     token_key = secrets.token_bytes(32)
     began = time.perf_counter()
     code = 0
@@ -115,30 +114,26 @@ async def _tell(name: str, told: _Told) -> int:
                 "trace": tracer(Console(stderr=told.as_json)) if told.trace else None,
             }
             found = await _discovered(atm.publisher.uri(), connection)
-            if told.as_json:
-                print_json({"story": name, "publisher": found.uri, "services": found.services}, indent=0)
+            if isinstance(teller, JsonTeller):
+                teller.opens(name, found.uri, found.services)
             else:
-                console.print(f"[bold]{STORIES[name].summary}.[/]", highlight=False, soft_wrap=True)
-                console.print(
-                    f"{found.uri} publishes {len(found.services)} services", highlight=False, soft_wrap=True
-                )
+                teller.opens(STORIES[name].summary, found.uri, found.services)
             pictures = told.pictures or Path(tempfile.gettempdir()) / f"xfs4iot-{name}-{secrets.token_hex(4)}"
             async with Stage.opened(
                 found.services, teller=teller, host=Host(token_key), pictures=pictures, **connection
             ) as stage:
                 for fault in told.faults:
-                    await stage.hand("Inject", {"fault": fault})
+                    service, _, named = fault.rpartition(":")
+                    await stage.hand("Inject", {"fault": named, **({"service": service} if service else {})})
                 try:
                     await play(name, stage)
                 except StepFailed:
                     code = 1
     seconds = time.perf_counter() - began
-    if told.as_json:
-        print_json(
-            {"story": name, "result": "failed" if code else "success", "seconds": round(seconds, 1)}, indent=0
-        )
+    if isinstance(teller, JsonTeller):
+        teller.closes(name, not code, seconds)
     elif not code:
-        console.print(f"[green]✓[/] all of it over TLS in {seconds:.1f} s", highlight=False)
+        teller.closes(seconds)
     return code
 
 

@@ -7,6 +7,7 @@ and picture is an object on a line of its own, the last one says how the story e
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,11 @@ class ScreenTeller:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._progress: Status | None = None
+
+    def opens(self, summary: str, publisher: str, services: Mapping[str, str]) -> None:
+        """What will be told, and of which ATM."""
+        self._line("", f"[bold]{escape(summary)}.[/]")
+        self._line("", f"{escape(publisher)} publishes {len(services)} services")
 
     def begins(self, step: Step) -> None:
         if self._console.is_terminal:
@@ -61,17 +67,21 @@ class ScreenTeller:
     def keeps(self, file: Path, what: str) -> None:
         self._line("[bold green]→[/]", f"{escape(what)}: {escape(str(file))}")
 
+    def closes(self, seconds: float) -> None:
+        """All of it went as it had to."""
+        self._line("[green]✓[/]", f"all of it over TLS in {seconds:.1f} s")
+
     def _line(self, mark: str, text: str) -> None:
         """One line in a pipe; in a terminal as many as it takes, all of them indented alike."""
-        if not self._console.is_terminal:
-            self._console.print(f"{mark} {text}", highlight=False, soft_wrap=True)
-            return
+        start = Text.from_markup(f"{mark} " if mark else "")
         told = Text.from_markup(text, overflow="fold")
-        lines = told.wrap(self._console, max(self._console.width - 2, 10))
-        for number, line in enumerate(lines):
+        lines = [told]
+        if self._console.is_terminal:
+            lines = [*told.wrap(self._console, max(self._console.width - len(start), 10))]
+        for line in lines:
             line.rstrip()
-            start = Text.from_markup(mark) if number == 0 else Text(" ")
-            self._console.print(Text.assemble(start, " ", line), highlight=False, soft_wrap=True)
+            self._console.print(Text.assemble(start, line), highlight=False, soft_wrap=True)
+            start = Text(" " * len(start))
 
     def _stop(self) -> None:
         if self._progress is not None:
@@ -81,6 +91,10 @@ class ScreenTeller:
 
 class JsonTeller:
     """Tells a story to programs, an object to a line."""
+
+    def opens(self, story: str, publisher: str, services: Mapping[str, str]) -> None:
+        """Which story will be told, and of which ATM."""
+        self._say({"story": story, "publisher": publisher, "services": services})
 
     def begins(self, step: Step) -> None: ...
 
@@ -113,6 +127,12 @@ class JsonTeller:
 
     def keeps(self, file: Path, what: str) -> None:
         self._say({"picture": str(file), "of": what})
+
+    def closes(self, story: str, succeeded: bool, seconds: float) -> None:
+        """How it ended."""
+        self._say(
+            {"story": story, "result": "success" if succeeded else "failed", "seconds": round(seconds, 1)}
+        )
 
     def _say(self, line: dict[str, Any]) -> None:
         print_json(line, indent=0)

@@ -49,7 +49,7 @@ def cash_before_and_after(before: Units, after: Units) -> Rows:
         "Before": [cash_content(before[name]) for name in after],
         "After": [cash_content(unit) for unit in after.values()],
     }
-    for header, way, count in (("Deposited", "in", "deposited"), ("Presented", "out", "presented")):
+    for header, way, count in (("Paid in", "in", "deposited"), ("Paid out", "out", "presented")):
         counts = [items(unit["cash"]["status"].get(way, {}).get(count)) for unit in after.values()]
         if any(counts):
             told[header] = [*counts]

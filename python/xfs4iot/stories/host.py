@@ -73,11 +73,12 @@ class Host:
 
     Args:
         token_key: shared with the dispenser, for end-to-end tokens; None: it demands none.
+        pin_key: the AES key of 256 bits that PINs come under; None: a new one.
     """
 
-    def __init__(self, token_key: bytes | None = None) -> None:
+    def __init__(self, token_key: bytes | None = None, pin_key: bytes | None = None) -> None:
         self._token_key = token_key
-        self._pin_key = secrets.token_bytes(32)
+        self._pin_key = pin_key or secrets.token_bytes(32)
         self._report_nonce = ""
 
     def key_block(self) -> str:

@@ -314,8 +314,8 @@ class Stage:
 
             async def comes() -> dict[str, Any]:
                 with trio.move_on_after(_PATIENCE):
-                    event: client.Event[Any] = await anext(coming)
-                    return event.payload
+                    came: client.Event[Any] = await anext(coming)
+                    return came.payload
                 raise _Unexpected(event, f"nothing within {_PATIENCE} s")
 
             yield comes
