@@ -118,7 +118,7 @@ async def test_a_withdrawal_uses_every_device_of_it(tmp_path: Path, caplog: pyte
         "CardReader.Move",
     }
     truth = story.truth
-    assert truth["CashDispenser"]["places"]["world"] == {"unit1": 1, "unit2": 1, "unit4": 2}
+    assert truth["CashDispenser"]["places"]["customer"] == {"unit1": 1, "unit2": 1, "unit4": 2}
     assert "credit" in truth["CardReader"]["hands"]
     assert "PinKey" in truth["PinPad"]["keys"]
     assert truth["ReceiptPrinter"]["printed"] == 1

@@ -38,12 +38,10 @@ async def insert_notes(stage: Stage, bunch: Sequence[Mapping[str, Any]]) -> Sequ
     return counted
 
 
-async def keep_notes(stage: Stage) -> None:
-    """One step: what waits inside is stored."""
+async def keep_notes(stage: Stage) -> Mapping[str, int]:
+    """One step: what waits inside is stored; how many notes in each unit."""
     async with stage.step("Notes stored") as step:
         stored = (await stage.call("CashAcceptor.CashInEnd"))["storage"]
-        places = {
-            name: sum(items(one) for one in unit.values() if isinstance(one, dict))
-            for name, unit in stored.items()
-        }
+        places = {name: items(unit.get("deposited")) for name, unit in stored.items()}
         step.saw("in " + ", ".join(f"{name}: {count}" for name, count in places.items()))
+    return places
