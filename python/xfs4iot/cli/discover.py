@@ -38,7 +38,7 @@ def discover(host: str, ports: tuple[int, ...], as_json: bool, connection: dict[
             )
             return 0
         for one in found:
-            show_published(Console(), one.uri, one.services, escape(one.vendor_name))
+            show_published(Console(), one.uri, one.services, escape(one.vendor_name), headers=True)
         return 0
 
     run(main)
