@@ -87,7 +87,10 @@ class Branch:
         self.reached = trio.Event()
         self.sent: Counter[str] = Counter()
         """What was sent to `Simulator` in this life."""
-        self.booked: dict[str, int] = {}
+        self.taken = 0
+        """Cheques that somebody took since the last account."""
+        self.by_hand: dict[str, set[int]] = {}
+        """Units that somebody may have touched, and what the books may say until he has set them."""
 
     def trace(self, direction: str, text: str) -> None:
         """Count a message, and remember what hands may have done."""
@@ -114,6 +117,7 @@ class Branch:
         atm, chance = self.atm, self.chance
         self.left = 0
         self.reached = trio.Event()
+        self.story = self.watching.step = "start-up"
         try:
             async with atm.running(fault) as life, trio.open_nursery() as nursery:
 
@@ -122,14 +126,11 @@ class Branch:
                         async with self.stage() as stage:
                             await self.account(stage)
                             await self.clear_up(stage)
+                            self.by_hand.clear()
                             await self.account(stage)
-                            self.sent.clear()
                             self.left = chance.randrange(1, 160)
                             while True:
-                                self.story = chance.choice(list(STORIES))
-                                await play(self.story, stage)
-                                self.played[self.story] += 1
-                                await self.account(stage)
+                                await self.play(stage)
                     except* (client.Disconnected, StepFailed, OSError) as ended:
                         cut(ended)
                     await life.wait()
@@ -150,6 +151,19 @@ class Branch:
         self.kills[self.story, self.watching.step] += 1
         return True
 
+    async def play(self, stage: Stage, story: str | None = None) -> None:
+        """One story to its end, and everything is accounted for."""
+        self.story = story or self.chance.choice(list(STORIES))
+        if self.story == "replenishment":
+            assert self.known is not None
+            for unit, count in BROUGHT.items():
+                there = sum(self.known.truth[CASH]["places"][unit].values())
+                self.by_hand[unit] = {there, there + count}
+        await play(self.story, stage)
+        self.played[self.story] += 1
+        self.by_hand.clear()
+        await self.account(stage)
+
     def log(self) -> str:
         return (self.atm.directory / "log").read_text()[-3000:]
 
@@ -159,26 +173,18 @@ class Branch:
         async def ask(service: str, command: str, payload: Any) -> dict[str, Any]:
             return await stage.call(command, payload, by=stage.application(service))
 
-        by_hand = {}
-        if self.sent["FillUnit"]:
-            # The operator was filling units, and had perhaps not told anybody yet.
-            by_hand = {
-                unit: {self.booked[unit], self.booked[unit] + count} for unit, count in BROUGHT.items()
-            }
-        found = await accounts(ask, by_hand)
+        found = await accounts(ask, self.by_hand)
         assert found.cash == NEW
         if (known := self.known) is not None:
             came = found.cheques - known.cheques
-            assert 0 <= came <= self.sent["InsertCheques"], (came, self.sent)
+            assert -self.taken <= came <= self.sent["InsertCheques"], (came, self.taken, self.sent)
             assert found.envelopes == known.envelopes
             # What was loaded stays, whatever happens.
             assert known.keys <= found.keys <= known.keys | {PIN_KEY}
             assert known.forms <= found.forms <= known.forms | {"Receipt"}
             assert found.printed >= known.printed
-        self.known = found
+        self.known, self.taken = found, 0
         self.sent.clear()
-        places = found.truth[CASH]["places"]
-        self.booked = {unit: sum(places.get(unit, {}).values()) for unit in LOADED}
         await self.no_pin_is_left(stage, found)
 
     async def no_pin_is_left(self, stage: Stage, found: Found) -> None:
@@ -212,9 +218,12 @@ class Branch:
         if printer["slot"] or printer.get("medium") is not None:
             await stage.hand("TakePrintouts", {"service": "ReceiptPrinter"})
         cheques = truth["Check"]
+        self.taken = cheques["presented"] + cheques["slot"]
         if cheques["presented"]:
             await stage.hand("TakeCheques")
-        if any(cheques[place] for place in ("slot", "stacker", "waiting", "refused")):
+        if cheques["slot"]:
+            await stage.hand("TakeBackCheques")
+        if any(cheques[place] for place in ("stacker", "waiting", "refused")):
             await stage.call("Check.Reset", {"mediaControl": "unitRETRACT"})
         await self.clear_cash(stage, truth[CASH]["places"])
 
@@ -234,6 +243,7 @@ class Branch:
             if not exchange:
                 await stage.call("Storage.StartExchange", of=CASH)
             for unit, count in wanted.items():
+                self.by_hand.setdefault(unit, set()).update((held[unit], count))
                 await stage.hand("EmptyUnit", {"service": CASH, "unit": unit})
                 if count:
                     await stage.hand("FillUnit", {"service": CASH, "unit": unit, "count": count})
@@ -243,7 +253,6 @@ class Branch:
             }
             await stage.call("Storage.SetStorage", {"storage": counts}, of=CASH)
             await stage.call("Storage.EndExchange", of=CASH)
-            self.sent.clear()
         if busy:
             await stage.call("CashManagement.Reset", {"position": {"target": "reject"}})
 
@@ -277,12 +286,14 @@ async def lives(directory: Path, launcher: Launcher, seed: int, kills: int) -> B
         if branch.atm.ledger.exists():
             with LedgerReader.open(branch.atm.ledger) as reader:
                 assert reader.verify().problems == []
+    assert "Traceback" not in (directory / "log").read_text()
     async with branch.atm.running(), branch.stage() as stage:
         await branch.account(stage)
         await branch.clear_up(stage)
+        branch.by_hand.clear()
+        await branch.account(stage)
         for story in STORIES:
-            await play(story, stage)
-            await branch.account(stage)
+            await branch.play(stage, story)
     return branch
 
 

@@ -71,6 +71,17 @@ async def test_a_bunch_is_pictured_stored_and_partly_given_back(bench: Scanner) 
     await bench.conserved(3, taken=1)
 
 
+async def test_somebody_takes_back_what_was_not_drawn_in(bench: Scanner) -> None:
+    assert await bench.simulator.failure("Simulator.TakeBackCheques") == "sequenceError"
+    await bench.insert({}, {})
+    assert (await bench.status("check"))["mediaFeeder"] == "notEmpty"
+    assert (await bench.hand("TakeBackCheques"))["count"] == 2
+    assert (await bench.status("check"))["mediaFeeder"] == "empty"
+    await bench.conserved(2, taken=2)
+    request = await bench.client.send("Check.MediaIn", ALL)
+    await bench.client.until("event", request, "Check.NoMediaEvent")
+
+
 ITEMS = [
     ({"kind": "banknote"}, "foreignItems"),
     ({"kind": "paper"}, "invalidMedia"),

@@ -78,6 +78,16 @@ class SimulatedCheck(CheckDevice):
         return CountOfCheques(count=self._take())
 
     @command
+    def take_back_cheques(self, request: Request) -> CountOfCheques:
+        """Somebody takes out of the slot what was not drawn in yet."""
+        count = len(self._state.slot)
+        if not count:
+            raise errors.SequenceError("there is nothing in the slot")
+        self._state.slot = []
+        self._save()
+        return CountOfCheques(count=count)
+
+    @command
     def empty_pocket(self, request: PocketNamed) -> CountOfCheques:
         """Somebody takes the items out of a unit, or out of all."""
         names = list(self._state.units) if request.unit is None else [self._pocket(request.unit)]
