@@ -8,26 +8,18 @@ as much as at first.
 
 from __future__ import annotations
 
-import contextlib
-import shutil
-import tempfile
-import threading
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
-import trio
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-import xfs4iot
 from cash import amount, chosen, laws, truth
-from dialogue import Dialogue, dialogue, outcome
+from dialogue import Dialogue, outcome
+from host_thread import Host
 from xfs4iot.ledger import LedgerReader
-from xfs4iot.simulator import atm
 
 ACCEPTOR = "CashAcceptor."
 BUNCHES = st.lists(
@@ -43,91 +35,22 @@ BUNCHES = st.lists(
 )
 OTHERS = ("unit5", "unit6", "unit7")
 UNITS = ("unit1", "unit2", "unit3", "unit4")
-MEMORY = Path("/dev/shm")
 LOADED = 1700
-
-
-class Host:
-    """The service in a thread of its own, over all its lives."""
-
-    def __init__(self) -> None:
-        self.directory = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else None))
-        self._ended = False
-        self._up = threading.Event()
-        self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-        self._wait()
-
-    def _run(self) -> None:
-        try:
-            trio.run(self._main)
-        except BaseException as failure:
-            self._failure = failure
-            self._up.set()
-
-    def _wait(self) -> None:
-        assert self._up.wait(30)
-        if self._failure is not None:
-            raise self._failure
-
-    async def _main(self) -> None:
-        self._token = trio.lowlevel.current_trio_token()
-        while not self._ended:
-            self._down = trio.Event()
-            with xfs4iot.Ledger.open(self.ledger) as ledger:
-                async with trio.open_nursery() as nursery:
-                    services = atm(ledger=ledger, state=self.directory, seconds=0)
-                    services[0].operations.limit = 0.2
-                    publisher = xfs4iot.Publisher(services, port=0)
-                    await nursery.start(publisher.serve)
-                    self.dispenser: Dialogue = await nursery.start(dialogue, publisher.uri("CashDispenser"))
-                    self.simulator: Dialogue = await nursery.start(dialogue, publisher.uri("Simulator"))
-                    self._up.set()
-                    await self._down.wait()
-                    nursery.cancel_scope.cancel()
-
-    @property
-    def ledger(self) -> Path:
-        return self.directory / "ledger.sqlite"
-
-    def run(self, function: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
-        """Call a coroutine function in the service's thread."""
-        return trio.from_thread.run(function, *arguments, trio_token=self._token)
-
-    async def insert(self, bunch: list[dict[str, Any]]) -> str:
-        """A `CashIn` for which a customer inserts something; how it ended."""
-        client = self.dispenser
-        request = await client.send(ACCEPTOR + "CashIn", timeout=1000)
-        while True:
-            message = await client.receive()
-            header = message["header"]
-            if header["type"] == "completion" and header["requestId"] == request:
-                code = outcome(message)
-                assert code not in ("internalError", "invalidData"), message
-                return code
-            if header["name"] == ACCEPTOR + "InsertItemsEvent":
-                await self.simulator.completion("Simulator.InsertNotes", {"notes": bunch})
-
-    def restart(self) -> None:
-        """End the service in order and start it again."""
-        self._up.clear()
-        trio.from_thread.run_sync(self._down.set, trio_token=self._token)
-        self._wait()
-
-    def end(self) -> None:
-        self._ended = True
-        with contextlib.suppress(trio.RunFinishedError):
-            trio.from_thread.run_sync(self._down.set, trio_token=self._token)
-        self._thread.join()
-        shutil.rmtree(self.directory)
 
 
 class CashWorld(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.host = Host()
+        self.host = Host("CashDispenser")
         self.codes: Counter[str] = Counter()
+
+    @property
+    def dispenser(self) -> Dialogue:
+        return self.host.clients["CashDispenser"]
+
+    @property
+    def simulator(self) -> Dialogue:
+        return self.host.clients["Simulator"]
 
     def teardown(self) -> None:
         self.host.end()
@@ -136,7 +59,7 @@ class CashWorld(RuleBasedStateMachine):
         """Send a command to the dispenser; how it was completed."""
 
         async def completed() -> str:
-            completion = await self.host.dispenser.completion(name, payload)
+            completion = await self.dispenser.completion(name, payload)
             code = outcome(completion)
             assert code not in ("internalError", "invalidData"), completion
             return str((completion.get("payload") or {}).get("errorCode", code))
@@ -144,6 +67,14 @@ class CashWorld(RuleBasedStateMachine):
         code: str = self.host.run(completed)
         self.codes[code] += 1
         return code
+
+    def insert(self, bunch: list[dict[str, Any]]) -> None:
+        """A `CashIn` for which a customer inserts something."""
+        asked = (ACCEPTOR + "CashIn", None, ACCEPTOR + "InsertItemsEvent", "InsertNotes", {"notes": bunch})
+        completion = self.host.run(self.host.attended, "CashDispenser", *asked)
+        code = outcome(completion)
+        assert code not in ("internalError", "invalidData"), completion
+        self.codes[code] += 1
 
     def at_last(self, name: str) -> None:
         """Send a command that succeeds, if not before then once nothing fails any more."""
@@ -153,7 +84,7 @@ class CashWorld(RuleBasedStateMachine):
 
     def simulate(self, name: str, payload: Any = None) -> None:
         """Let hands or bad luck do something, if it can be done."""
-        self.host.run(self.host.simulator.completion, f"Simulator.{name}", payload)
+        self.host.run(self.simulator.completion, f"Simulator.{name}", payload)
 
     @rule(value=st.integers(1, 90).map(lambda tens: 10 * tens), mix=st.sampled_from(["mix1", "mix2"]))
     def dispense(self, value: int, mix: str) -> None:
@@ -198,7 +129,7 @@ class CashWorld(RuleBasedStateMachine):
 
     @rule(bunch=BUNCHES)
     def customer_inserts(self, bunch: list[dict[str, Any]]) -> None:
-        self.codes[self.host.run(self.host.insert, bunch)] += 1
+        self.insert(bunch)
 
     @rule(command=st.sampled_from(["CashInEnd", "CashInEnd", "CashInRollback"]))
     def end_the_cash_in(self, command: str) -> None:
@@ -208,8 +139,8 @@ class CashWorld(RuleBasedStateMachine):
     def restart_in_the_middle_of_a_cash_in(self, bunch: list[dict[str, Any]], command: str) -> None:
         self.call(ACCEPTOR + "CashInStart", {})
         if command != "CashIn":
-            self.host.run(self.host.insert, bunch)
-        self.host.run(self.host.dispenser.send, ACCEPTOR + command)
+            self.insert(bunch)
+        self.host.run(self.dispenser.send, ACCEPTOR + command)
         self.simulate("InsertNotes", {"notes": bunch})
         self.host.restart()
 
@@ -269,14 +200,14 @@ class CashWorld(RuleBasedStateMachine):
 
     @rule(unit=st.sampled_from((*UNITS, *OTHERS)), fill=st.booleans(), number=st.integers(1, 60))
     def exchange(self, unit: str, fill: bool, number: int) -> None:
-        places = self.host.run(truth, self.host.simulator)
+        places = self.host.run(truth, self.simulator)
         if places.get("stacker") or places.get("transport"):
             return
-        if self.host.run(self.host.dispenser.success, ACCEPTOR + "GetCashInStatus")["status"] == "active":
+        if self.host.run(self.dispenser.success, ACCEPTOR + "GetCashInStatus")["status"] == "active":
             return
         self.at_last("Storage.StartExchange")
         self.simulate("FillUnit" if fill else "EmptyUnit", {"unit": unit, "count": number})
-        held = sum(self.host.run(truth, self.host.simulator).get(unit, {}).values())
+        held = sum(self.host.run(truth, self.simulator).get(unit, {}).values())
         counted = {"cash": {"status": {"initial": {"unrecognized": held}}}}
         assert self.call("Storage.SetStorage", {"storage": {unit: counted}}) == "success"
         self.at_last("Storage.EndExchange")
@@ -287,13 +218,13 @@ class CashWorld(RuleBasedStateMachine):
 
     @rule(counts=st.dictionaries(st.sampled_from(UNITS), st.integers(1, 12), min_size=1))
     def restart_in_the_middle_of_a_dispense(self, counts: dict[str, int]) -> None:
-        self.host.run(self.host.dispenser.send, "CashDispenser.Dispense", {"denomination": chosen(counts)})
+        self.host.run(self.dispenser.send, "CashDispenser.Dispense", {"denomination": chosen(counts)})
         self.host.restart()
 
     @invariant()
     def books_and_truth_agree(self) -> None:
-        self.host.run(laws, self.host.dispenser, self.host.simulator)
-        places = self.host.run(truth, self.host.simulator)
+        self.host.run(laws, self.dispenser, self.simulator)
+        places = self.host.run(truth, self.simulator)
         with LedgerReader.open(self.host.ledger) as reader:
             assert reader.verify().problems == []
             assert reader.open_intents() == []
@@ -315,7 +246,7 @@ class CashWorld(RuleBasedStateMachine):
 
     @invariant()
     def cash_in_the_world_is_constant(self) -> None:
-        places = self.host.run(truth, self.host.simulator)
+        places = self.host.run(truth, self.simulator)
         assert sum(sum(items.values()) for items in places.values()) == LOADED
 
 
