@@ -33,6 +33,7 @@ from xfs4iot.stories.withdrawal import PIN_KEY
 LONG = 500
 NEW, CASH = 1700, "CashDispenser"
 LOADED = {"unit1": 500, "unit2": 500, "unit3": 500, "unit4": 200}
+EMPTIED = ("unit5", "unit6")
 PATIENCE = 120
 
 
@@ -233,35 +234,35 @@ class Branch:
             await stage.hand("TakeBack", {"service": CASH})
         if places.get("output"):
             await stage.hand("TakeItems", {"service": CASH})
+        if (await stage.call("Common.Status", of=CASH))["common"]["exchange"] == "active":
+            await self.end_exchange(stage, held(places))
         status = await stage.call("CashAcceptor.GetCashInStatus")
-        busy = places.get("stacker") or places.get("transport") or status["status"] == "active"
-        exchange = (await stage.call("Common.Status", of=CASH))["common"]["exchange"] == "active"
-        held = {unit: sum(places.get(unit, {}).values()) for unit in (*LOADED, "unit5", "unit6")}
-        wanted = {unit: LOADED.get(unit, 0) for unit, count in held.items() if not 100 <= count <= 1200}
-        wanted = {unit: count for unit, count in wanted.items() if unit in LOADED or held[unit] > 200}
-        if wanted or exchange or self.booked_wrongly(await self.units(stage), held):
-            if not exchange:
-                await stage.call("Storage.StartExchange", of=CASH)
+        if places.get("stacker") or places.get("transport") or status["status"] == "active":
+            await stage.call("CashManagement.Reset", {"position": {"target": "reject"}})
+        there = held((await stage.hand("GetTruth", {"service": CASH}))["services"][CASH]["places"])
+        units = (await stage.call("Storage.GetStorage", of=CASH))["storage"]
+        wrong = any(content(units[unit]["cash"]) != count for unit, count in there.items())
+        wanted = {unit: count for unit, count in LOADED.items() if not 100 <= there[unit] <= 1200}
+        wanted |= {unit: 0 for unit in EMPTIED if there[unit] > 200}
+        if wanted or wrong:
+            await stage.call("Storage.StartExchange", of=CASH)
             for unit, count in wanted.items():
-                self.by_hand.setdefault(unit, set()).update((held[unit], count))
+                self.by_hand.setdefault(unit, set()).update((there[unit], count))
                 await stage.hand("EmptyUnit", {"service": CASH, "unit": unit})
                 if count:
                     await stage.hand("FillUnit", {"service": CASH, "unit": unit, "count": count})
-            held |= wanted
-            counts = {
-                unit: {"cash": {"status": {"initial": {"unrecognized": n}}}} for unit, n in held.items()
-            }
-            await stage.call("Storage.SetStorage", {"storage": counts}, of=CASH)
-            await stage.call("Storage.EndExchange", of=CASH)
-        if busy:
-            await stage.call("CashManagement.Reset", {"position": {"target": "reject"}})
+            await self.end_exchange(stage, there | wanted)
 
-    async def units(self, stage: Stage) -> dict[str, Any]:
-        return dict((await stage.call("Storage.GetStorage", of=CASH))["storage"])
+    async def end_exchange(self, stage: Stage, there: dict[str, int]) -> None:
+        """The operator sets the counts to what he has seen."""
+        counts = {unit: {"cash": {"status": {"initial": {"unrecognized": n}}}} for unit, n in there.items()}
+        await stage.call("Storage.SetStorage", {"storage": counts}, of=CASH)
+        await stage.call("Storage.EndExchange", of=CASH)
 
-    @staticmethod
-    def booked_wrongly(units: dict[str, Any], held: dict[str, int]) -> bool:
-        return any(content(units[unit]["cash"]) != count for unit, count in held.items())
+
+def held(places: dict[str, dict[str, int]]) -> dict[str, int]:
+    """Notes in each unit."""
+    return {unit: sum(places.get(unit, {}).values()) for unit in (*LOADED, *EMPTIED)}
 
 
 def cut(ended: BaseExceptionGroup[Any]) -> None:
