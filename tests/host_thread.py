@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import trio
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 import xfs4iot
 from dialogue import Dialogue, dialogue
 from xfs4iot.simulator import atm
 
-__all__ = ["Host"]
+__all__ = ["Host", "explore"]
 
 _MEMORY = Path("/dev/shm")
 
@@ -109,3 +111,17 @@ class Host:
             trio.from_thread.run_sync(self._down.set, trio_token=self._token)
         self._thread.join()
         shutil.rmtree(self.directory)
+
+
+def explore(world: type[RuleBasedStateMachine], examples: int, steps: int) -> None:
+    """Let Hypothesis play a world, so often and so long."""
+    run_state_machine_as_test(
+        world,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -13,13 +13,12 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from accounts import Found, accounts
 from dialogue import outcome
-from host_thread import Host
+from host_thread import Host, explore
 from xfs4iot.ledger import LedgerReader
 from xfs4iot.stories.host import Host as Bank
 
@@ -310,13 +309,4 @@ def _envelopes(truth: dict[str, Any]) -> int:
     [pytest.param(6, 25, id="short"), pytest.param(150, 50, id="long", marks=pytest.mark.long)],
 )
 def test_everything_is_accounted_for_after_any_sequence(examples: int, steps: int) -> None:
-    run_state_machine_as_test(
-        ATMWorld,
-        settings=settings(
-            max_examples=examples,
-            stateful_step_count=steps,
-            deadline=None,
-            database=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    explore(ATMWorld, examples, steps)

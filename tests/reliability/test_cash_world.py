@@ -12,13 +12,12 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from cash import amount, chosen, laws, truth
 from dialogue import Dialogue, outcome
-from host_thread import Host
+from host_thread import Host, explore
 from xfs4iot.ledger import LedgerReader
 
 ACCEPTOR = "CashAcceptor."
@@ -255,13 +254,4 @@ class CashWorld(RuleBasedStateMachine):
     [pytest.param(12, 25, id="short"), pytest.param(300, 50, id="long", marks=pytest.mark.long)],
 )
 def test_books_and_truth_agree_after_any_sequence(examples: int, steps: int) -> None:
-    run_state_machine_as_test(
-        CashWorld,
-        settings=settings(
-            max_examples=examples,
-            stateful_step_count=steps,
-            deadline=None,
-            database=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    explore(CashWorld, examples, steps)
