@@ -22,7 +22,7 @@ __all__ = ["ATM", "Fault", "Launcher", "Life", "NotReady"]
 _SOURCE = Path(__file__).parent / "reliability" / "power_cut.c"
 _PATIENCE = 60
 _NURSERY = """
-import json, os, signal, sys
+import faulthandler, json, os, signal, sys
 from xfs4iot.cli import demo, main, simulate
 from xfs4iot.simulator.cash.device import CashDevice
 
@@ -35,6 +35,7 @@ for line in iter(sys.stdin.readline, ""):
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for descriptor, file in enumerate((os.devnull, order["out"], order["log"])):
         os.dup2(os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND), descriptor)
+    faulthandler.register(signal.SIGUSR1)
     os.environ.update(order["environment"])
     if order["forgetful"]:
         del CashDevice.recall
@@ -97,6 +98,12 @@ class Life:
         if not self.ended:
             signal.pidfd_send_signal(self._handle, signal.SIGKILL)
             self.killed = True
+
+    async def tell(self) -> None:
+        """Let it write into its log what it is doing."""
+        if not self.ended:
+            signal.pidfd_send_signal(self._handle, signal.SIGUSR1)
+            await trio.sleep(1)
 
     async def wait(self) -> None:
         """Wait for its end, whatever that is."""
@@ -196,11 +203,14 @@ class ATM:
             }
         )
         try:
-            with trio.fail_after(_PATIENCE):
+            with trio.move_on_after(_PATIENCE) as waiting:
                 while not (out.exists() and out.read_bytes().endswith(b"\n")):
                     if life.ended:
                         raise NotReady((self.directory / "log").read_text()[-2000:])
                     await trio.sleep(0.01)
+            if waiting.cancelled_caught:
+                await life.tell()
+                raise AssertionError(f"not ready: {(self.directory / 'log').read_text()[-5000:]}")
             self.uris = json.loads(out.read_bytes())["services"]
             yield life
         finally:

@@ -283,6 +283,8 @@ async def lives(directory: Path, launcher: Launcher, seed: int, kills: int) -> B
         if chance.random() < 0.4:
             fault = Fault(chance.randrange(1, 120), chance.random() < 0.5, fault.lose_unsynced)
         done += 1
+        if not done % 25:
+            print(f"{directory.name}: {done} kills", flush=True)
         await branch.live(fault)
         if branch.atm.ledger.exists():
             with LedgerReader.open(branch.atm.ledger) as reader:
