@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 import trio
 
-import exercised
+import exercised_table
 import xfs4iot
 from dialogue import Dialogue, dialogue
+from exercised_session import ExercisedSession
 from secrecy import Secrecy
 from xfs4iot.simulator import atm as simulated_atm
 
 _secrecy = Secrecy()
+_exercised = ExercisedSession()
 _told = pytest.StashKey[list[str]]()
 
 
@@ -25,7 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--exercised",
         metavar="FILE",
-        help="write which commands of which version were exercised, and how they ended; - prints it",
+        help="write how much of the standard the tests of tests/wire have exercised; - prints it",
     )
 
 
@@ -35,36 +37,58 @@ def pytest_configure() -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     _secrecy.listen()
+    _exercised.exercised.listen()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     _secrecy.begin()
+    _exercised.begins(item)
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
-    """Fail what has told a key, a PIN or a track; see `secrecy`."""
+    """Fail what has told a secret, see `secrecy`, or sent what is not the standard's, see `exercised`."""
     outcome = yield
     report = outcome.get_result()
     item.stash.setdefault(_told, []).append(f"{report.longreprtext}\n{report.capstdout}\n{report.capstderr}")
-    if call.when != "teardown" or not _secrecy.values:
+    if call.when != "teardown":
         return
-    found = _secrecy.found_in_text("the log", "\n".join(_secrecy.log.lines))
-    found += _secrecy.found_in_text("what the test printed or failed with", "\n".join(item.stash[_told]))
-    directory = getattr(item, "funcargs", {}).get("tmp_path")
-    if directory is not None:
-        found += _secrecy.found_in_files(directory)
+    found = [*_exercised.ended(item), *(_told_by(item) if _secrecy.values else ())]
     if found and report.passed:
         report.outcome = "failed"
         report.longrepr = "; ".join(found)
 
 
+def _told_by(item: pytest.Item) -> list[str]:
+    """Where the secrets of a test are told."""
+    found = _secrecy.found_in_text("the log", "\n".join(_secrecy.log.lines))
+    found += _secrecy.found_in_text("what the test printed or failed with", "\n".join(item.stash[_told]))
+    directory = getattr(item, "funcargs", {}).get("tmp_path")
+    return found + (_secrecy.found_in_files(directory) if directory is not None else [])
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _exercised.faults() and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     where = config.getoption("--exercised")
-    if where == "-":
-        terminalreporter.write_line(exercised.table())
-    elif where:
-        Path(where).write_text(exercised.table(), "utf-8")
+    if where and where != "-":
+        Path(where).write_text(exercised_table.table(_exercised.exercised), "utf-8")
+    if _exercised.whole or where == "-":
+        terminalreporter.section("exercised")
+        terminalreporter.write_line(exercised_table.short(_exercised.exercised))
+    for fault in _exercised.faults():
+        terminalreporter.write_line(fault, red=True)
+
+
+def pytest_deselected(items: Iterable[pytest.Item]) -> None:
+    _exercised.deselected(items)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    _exercised.collected(session.config, session.items)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.Item]) -> None:

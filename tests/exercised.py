@@ -1,69 +1,140 @@
-"""What was exercised: each command in each version, and how it ended; see the option --exercised."""
+"""What was exercised: every message that services of ours send during the tests of tests/wire.
+
+A frame is looked at where a connection puts it into its outgoing buffer, so that it does not matter
+which client reads it, nor whether the test looks at it. Each is held against the schemas of its version: its
+header's version says which, and where several versions of the standard have a message in the same version, it
+is exercised in each whose schemas it keeps. A message that keeps none fails its test.
+
+What was seen already in the same words is not looked at again: that makes it cheap.
+"""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, cast
+
+import orjson
 
 from traffic import catalogue
-from xfs4iot.protocol.adapters import SPECIFICATIONS, spelling
-from xfs4iot.protocol.adapters import canonical as canonical_name
+from xfs4iot.conformance.schemas import problems
+from xfs4iot.protocol.adapters import SPECIFICATIONS
+from xfs4iot.protocol.dialects import STANDARD
+from xfs4iot.server.session import Session
 
-__all__ = ["record", "table"]
+__all__ = ["Exercised"]
 
-_outcomes: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-_HEAD = """# What was exercised
-
-Every command of every version, requested by a payload made from that version's schema, of the simulated
-ATM as it is: each acknowledge, event and completion was valid by that version's schemas. The cells say
-how the commands ended, and how often; `·` stands for a command that the device does not offer,
-answered `unsupportedCommand` in the client's own version; an empty cell for a version without it.
-
-Written by `pytest tests/wire/test_versions.py --exercised docs/exercised.md`.
-"""
+_TEXT, _MASK = 1, 0x0F
+_OLDEST = SPECIFICATIONS[0]
+_TABLES = {"event": "events", "unsolicited": "events", "acknowledge": "commands", "completion": "commands"}
 
 
-_SUMMARY: dict[str, Callable[[dict[str, int]], int]] = {
-    "commands that the version has": bool,
-    "of these, the device offers": lambda outcomes: set(outcomes) != {"unsupportedCommand"},
-    "of these, succeeded at least once": lambda outcomes: "success" in outcomes,
-    "requests sent": lambda outcomes: sum(outcomes.values()),
-}
+class Exercised:
+    """What was seen on the wire, by version of the standard and name of the message.
+
+    Attributes:
+        outcomes: of commands: `success`, completion codes, and error codes of the command's own.
+        events: names of events.
+        messages: how many were looked at, repeated ones too.
+    """
+
+    def __init__(self) -> None:
+        self.outcomes: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        self.events: set[tuple[str, str]] = set()
+        self.messages = 0
+        self._wrong: list[str] = []
+        self._listening = False
+        self._seen: set[int] = set()
+
+    def listen(self) -> None:
+        """Look at what every service of this process sends, from now on."""
+        send = cast("Callable[[Session, bytes], None]", Session.send)
+
+        def observed(session: Session, frame: bytes) -> None:
+            if self._listening and not session._closing:
+                self._look(session, frame)
+            send(session, frame)
+
+        Session.send = observed  # type: ignore[method-assign]
+
+    def begin(self, listening: bool) -> None:
+        """A test begins; what it sends counts if `listening`."""
+        self._listening = listening
+        self._wrong.clear()
+
+    def wrong(self) -> list[str]:
+        """What services sent in this test that is not their version's."""
+        return self._wrong
+
+    def _look(self, session: Session, frame: bytes) -> None:
+        if frame[0] & _MASK != _TEXT or session.dialect is not STANDARD:
+            return
+        message: dict[str, Any] = orjson.loads(_content(frame))
+        self.messages += 1
+        header = message["header"]
+        request_id = header.get("requestId")
+        if "requestId" in header:
+            header["requestId"] = 0
+        key = hash(orjson.dumps(message))
+        if key in self._seen:
+            return
+        self._seen.add(key)
+        if "requestId" in header:
+            header["requestId"] = request_id
+        self._record(message)
+
+    def _record(self, message: Mapping[str, Any]) -> None:
+        header = message["header"]
+        kind, name = header["type"], header.get("name")
+        if name is None or (kind == "acknowledge" and header.get("status", "ok") != "ok"):
+            return  # Of something that could not be read: see `strict`.
+        candidates = _versions(kind, name, header.get("version"))
+        if not candidates:
+            if name.partition(".")[0] in _interfaces():
+                self._wrong.append(f"{name} in version {header.get('version')} is no {kind} of the standard")
+            return
+        first: list[str] = []
+        kept = False
+        for version in candidates:
+            found = problems(version, dict(message))
+            if found:
+                first = first or found
+                continue
+            kept = True
+            if kind == "completion":
+                fields = header | message.get("payload", {})
+                code = fields.get("completionCode", "success")
+                self.outcomes[version, name].add(code if code != "commandErrorCode" else fields["errorCode"])
+            elif kind in ("event", "unsolicited"):
+                self.events.add((version, name))
+        if not kept:
+            self._wrong += first
 
 
-def record(version: str, name: str, outcome: str) -> None:
-    """Remember how a command of a version ended."""
-    _outcomes[canonical_name(name), version][outcome] += 1
+def _content(frame: bytes) -> bytes:
+    """The payload of an unmasked frame."""
+    size = frame[1]
+    return frame[2 if size < 126 else 4 if size == 126 else 10 :]
 
 
-def table() -> str:
-    """Command by version, as Markdown; served commands first in each interface's section."""
-    return "\n".join(_lines()) + "\n"
+@cache
+def _interfaces() -> frozenset[str]:
+    return frozenset(name for version in SPECIFICATIONS for name in catalogue(version)["interfaces"])
 
 
-def _lines() -> Iterator[str]:
-    yield _HEAD
-    yield "| | " + " | ".join(SPECIFICATIONS) + " |"
-    yield "|---|" + "---|" * len(SPECIFICATIONS)
-    for text, counts in _SUMMARY.items():
-        found = [[dict(one) for (_, own), one in _outcomes.items() if own == v] for v in SPECIFICATIONS]
-        yield f"| {text} | " + " | ".join(str(sum(map(counts, one))) for one in found) + " |"
-    yield ""
-    interfaces = sorted({name.partition(".")[0] for name, _ in _outcomes})
-    for interface in interfaces:
-        yield f"## {interface}\n"
-        yield "| command | " + " | ".join(SPECIFICATIONS) + " |"
-        yield "|---|" + "---|" * len(SPECIFICATIONS)
-        for name in sorted({name for name, _ in _outcomes if name.startswith(f"{interface}.")}):
-            yield f"| {name.partition('.')[2]} | " + " | ".join(_cell(name, v) for v in SPECIFICATIONS) + " |"
-        yield ""
-
-
-def _cell(name: str, version: str) -> str:
-    interface, _, short = spelling(name, version).partition(".")
-    if short not in catalogue(version)["interfaces"].get(interface, {"commands": ()})["commands"]:
-        return ""
-    outcomes = _outcomes[name, version]
-    if set(outcomes) == {"unsupportedCommand"}:
-        return "·"
-    return ", ".join(f"{outcome} {count}" for outcome, count in outcomes.most_common()) or "not exercised"
+@cache
+def _versions(kind: str, name: str, version: str | None) -> tuple[str, ...]:
+    """The versions of the standard that have a message in this version."""
+    interface, _, short = name.partition(".")
+    found = []
+    for one in SPECIFICATIONS if version is not None else (_OLDEST,):
+        if version is not None and one == _OLDEST:
+            continue
+        own = catalogue(one)["interfaces"].get(interface, {}).get(_TABLES[kind], {}).get(short)
+        if own is None:
+            continue
+        part = own["completion"] if kind == "completion" else own
+        if kind == "acknowledge" or version is None or part["version"] == version:
+            found.append(one)
+    return tuple(found)

@@ -17,7 +17,7 @@ AMOUNT = {"service": {"currencies": {"EUR": "HERE"}, "mix": "mix1"}}
 AMOUNT_OF_50 = {"service": {"currencies": {"EUR": 50}, "mix": "mix1"}}
 
 
-async def test_a_good_command_is_acknowledged_then_completed(dispenser: Dialogue) -> None:
+async def test_field_15_a_good_command_is_acknowledged_then_completed(dispenser: Dialogue) -> None:
     await dispenser.send("Common.Status", requestId=77)
     acknowledge = await dispenser.receive()
     assert acknowledge["header"] == {
@@ -31,6 +31,13 @@ async def test_a_good_command_is_acknowledged_then_completed(dispenser: Dialogue
     assert completion["header"]["requestId"] == 77
     assert outcome(completion) == "success"
     assert completion["payload"]["common"]["device"] == "online"
+    assert completion["payload"].keys().isdisjoint({"completionCode", "errorDescription"})
+
+
+async def test_field_15_an_empty_payload_is_left_out(dispenser: Dialogue) -> None:
+    completion = await dispenser.completion("CashManagement.OpenShutter", {})
+    assert outcome(completion) == "success"
+    assert "payload" not in completion
 
 
 @pytest.mark.parametrize(

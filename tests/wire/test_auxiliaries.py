@@ -115,7 +115,7 @@ async def test_what_the_class_has_is_there_and_nothing_else(client: Dialogue) ->
     assert capabilities["autoStartupMode"] == {"specific": True, "daily": True, "weekly": True}
 
 
-async def test_item_4_an_idle_and_healthy_ups_shows_four_times_false(
+async def test_field_04_an_idle_and_healthy_ups_shows_four_times_false(
     client: Dialogue, device: Cabinet, nursery: trio.Nursery
 ) -> None:
     four = dict.fromkeys(("low", "engaged", "powering", "recovered"), False)

@@ -65,7 +65,7 @@ async def status(client: Dialogue) -> dict[str, Any]:
     return found
 
 
-async def test_item_13_every_camera_is_in_status_and_capabilities(client: Dialogue) -> None:
+async def test_field_13_every_camera_is_in_status_and_capabilities(client: Dialogue) -> None:
     shown = await status(client)
     assert shown == {
         "media": dict.fromkeys(CAMERAS, "ok"),

@@ -77,7 +77,7 @@ def changes(client: Dialogue) -> list[Any]:
 
 
 @pytest.mark.parametrize("light", [name for name in STANDARD if name != "fasciaLight"])
-async def test_item_8_each_light_is_set_shown_told_alone_and_switched_off(
+async def test_field_08_each_light_is_set_shown_told_alone_and_switched_off(
     client: Dialogue, light: str
 ) -> None:
     shows = {"flashRate": "slow", "color": "green", "direction": "entry"}

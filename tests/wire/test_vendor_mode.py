@@ -95,7 +95,7 @@ async def test_with_nobody_registered_the_mode_is_entered_and_left(
     assert atm_device.asked == ["enter", "exit"]
 
 
-async def test_item_3_the_status_ends_with_inactive_and_no_command_fails(
+async def test_field_03_the_status_ends_with_inactive_and_no_command_fails(
     engineer: Dialogue, nursery: trio.Nursery
 ) -> None:
     application = await registered(engineer, nursery, "shop")

@@ -72,7 +72,7 @@ async def test_the_chip_is_busy_while_it_works(client: Dialogue) -> None:
     assert await chip_power(client) == "online"
 
 
-async def test_item_6_a_reset_of_the_chip_answers_with_its_atr(client: Dialogue) -> None:
+async def test_field_06_a_reset_of_the_chip_answers_with_its_atr(client: Dialogue) -> None:
     await contact(client)
     for action in ("cold", "warm"):
         assert await client.success(POWER, {"chipPower": action}) == {"chipData": b64(ATR)}

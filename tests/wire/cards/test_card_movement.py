@@ -209,7 +209,7 @@ async def test_a_unit_that_does_not_work_is_named(client: Dialogue, device: Moto
     assert await client.failure(MOVE, {"from": "transport", "to": "unitBIN"}) == "hardwareError"
 
 
-async def test_item_10_the_storage_id_of_a_reset_is_looked_at_only_where_it_matters(
+async def test_field_10_the_storage_id_of_a_reset_is_looked_at_only_where_it_matters(
     client: Dialogue, device: Motor
 ) -> None:
     await client.success(RESET, {"to": "exit", "storageId": "unitBOGUS"})
@@ -229,7 +229,7 @@ async def test_item_10_the_storage_id_of_a_reset_is_looked_at_only_where_it_matt
 
 
 @pytest.mark.parametrize("to", ["exit", "retain"])
-async def test_item_10_only_a_motor_reader_moves_a_card_in_a_reset(nursery: trio.Nursery, to: str) -> None:
+async def test_field_10_only_a_motor_reader_moves_a_card_in_a_reset(nursery: trio.Nursery, to: str) -> None:
     client = await serving(Swipe(), nursery)
     assert await client.failure(RESET, {"to": to}) == "invalidData"
     await client.success(RESET)

@@ -119,7 +119,7 @@ async def test_no_number_is_too_absurd_to_be_answered(
     await dispenser.success("CashDispenser.Denominate", {"request": amount(100)})
 
 
-async def test_amounts_that_cannot_be_paid_are_answered_without_waiting(dispenser: Dialogue) -> None:
+async def test_field_07_amounts_that_cannot_be_paid_are_answered_without_waiting(dispenser: Dialogue) -> None:
     """Each of them costs an exhaustive search what it never ends; a thousand are answered in no time."""
     values = [60_005, 60_010, 59_995, 2**31 - 1, 2**31, 4_001, 4_015, 59_999]
     for _ in range(125):
@@ -162,11 +162,14 @@ async def test_items_without_an_amount_are_worth_what_they_are(dispenser: Dialog
     assert done["result"]["values"] == {"unit2": 2}
 
 
-async def test_partial_counts_are_paid_first_and_the_rest_is_mixed(dispenser: Dialogue) -> None:
+async def test_field_02_partial_counts_are_paid_first_and_the_rest_is_mixed(dispenser: Dialogue) -> None:
     done = await dispenser.success("CashDispenser.Denominate", {"request": amount(100, partial={"unit1": 2})})
     assert done["result"]["values"]["unit1"] >= 2
     values = {"unit1": 10, "unit2": 20, "unit3": 50, "unit4": 100}
     assert sum(values[name] * count for name, count in done["result"]["values"].items()) == 100
+    for partial, code in (({"unit1": -1}, "invalidDenomination"), ({"unit9": 1}, "notDispensable")):
+        request = {"request": amount(100, partial=partial)}
+        assert await dispenser.failure("CashDispenser.Denominate", request) == code
 
 
 async def test_a_locked_unit_is_left_out_of_mixes_and_refused_by_name(dispenser: Dialogue) -> None:

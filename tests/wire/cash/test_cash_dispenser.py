@@ -342,3 +342,13 @@ async def test_a_test_that_feeds_an_item_brings_a_unit_back(dispenser: Dialogue,
     assert (await unit(dispenser, "unit2"))["status"]["replenishmentStatus"] == "ok"
     paid = await dispenser.success("CashDispenser.Dispense", {"denomination": amount(20)})
     assert paid["denomination"]["values"] == {"unit2": 1}
+
+
+async def test_field_09_items_are_tested_and_calibrated_into_the_reject_unit(dispenser: Dialogue) -> None:
+    target = {"target": "reject"}
+    await dispenser.success("CashDispenser.TestCashUnits", {"target": target})
+    request = {"unit": "unit1", "numOfBills": 1, "position": target}
+    calibrated = await dispenser.success("CashManagement.CalibrateCashUnit", request)
+    assert calibrated["result"]["numOfBills"] == 1
+    rejected = (await unit(dispenser, "unit5"))["status"]["in"]["rejected"]
+    assert sum(one["fit"] for one in rejected.values() if isinstance(one, dict)) == 5

@@ -388,7 +388,7 @@ async def test_field_11_the_area_of_a_retract_reaches_the_device(nursery: trio.N
     assert await client.failure("CashManagement.Retract", wrong) == "invalidRetractPosition"
 
 
-async def test_field_9_items_of_a_cash_in_are_reset_into_the_reject_unit(
+async def test_field_09_items_of_a_cash_in_are_reset_into_the_reject_unit(
     client: Dialogue, device: Recycler
 ) -> None:
     await take_in(client, device, note(20))
@@ -398,7 +398,7 @@ async def test_field_9_items_of_a_cash_in_are_reset_into_the_reject_unit(
     await laws(client, device)
 
 
-async def test_field_5_a_device_that_cannot_detect_its_units_starts_and_takes_nothing_in(
+async def test_field_05_a_device_that_cannot_detect_its_units_starts_and_takes_nothing_in(
     nursery: trio.Nursery,
 ) -> None:
     class Blind(Recycler):

@@ -555,7 +555,7 @@ async def test_a_vendors_module_is_served_by_what_it_implements(nursery: trio.Nu
     assert "loadCertOptions" not in capabilities
 
 
-async def test_item_1_signers_of_certificates_are_the_six_of_the_standard(nursery: trio.Nursery) -> None:
+async def test_field_01_signers_of_certificates_are_the_six_of_the_standard(nursery: trio.Nursery) -> None:
     six = ("certHost", "sigHost", "hl", "certHostTr34", "caTr34", "hlTr34")
     device = Module("Module")
     device.certificate_signers = dict.fromkeys(six, frozenset({"newHost"}))  # type: ignore[arg-type]

@@ -160,14 +160,14 @@ async def test_an_entry_that_cannot_be_is_refused(
 
 
 @pytest.mark.parametrize("command", [DATA, PIN])
-async def test_item_14_a_key_that_is_not_there_is_not_supported_and_none_is_no_active_keys(
+async def test_field_14_a_key_that_is_not_there_is_not_supported_and_none_is_no_active_keys(
     pad: Dialogue, command: str
 ) -> None:
     assert await pad.failure(command, {**GOOD[command], "activeKeys": {"fdk09": {}}}) == "keyNotSupported"
     assert await pad.failure(command, {**GOOD[command], "activeKeys": None}) == "noActivekeys"
 
 
-async def test_item_14_a_key_with_shift_is_taken_for_a_key_entry(pad: Dialogue, simulator: Dialogue) -> None:
+async def test_field_14_a_key_with_shift_is_taken_for_a_key_entry(pad: Dialogue, simulator: Dialogue) -> None:
     done = await secure_entered(pad, simulator, bytes.fromhex("abcdef01" * 4))
     assert done["payload"]["digits"] == 32
 

@@ -176,7 +176,7 @@ async def test_a_key_pair_is_made_and_its_public_part_exported(pad: Dialogue, us
     assert "signature" not in item
 
 
-async def test_item_12_the_device_signs_what_it_exports(pad: Dialogue) -> None:
+async def test_field_12_the_device_signs_what_it_exports(pad: Dialogue) -> None:
     listed = (await pad.success("Common.Capabilities"))["interfaces"]
     commands = next(one["commands"] for one in listed if one["name"] == "KeyManagement")
     assert commands["KeyManagement.ExportRSADeviceSignedItem"]["versions"]
