@@ -1,7 +1,7 @@
 """How much of the standard was exercised, interface by interface and version by version.
 
 What counts is what a version of the standard has; what its catalogue does not register, and what is left
-out for a reason, does not. Reasons stand where they are true: in `never` of a command's handler, in `WITHDRAWN`
+out for a reason, does not. Reasons stand where they are true: in `never` of a handler, in `WITHDRAWN`
 of the adapters, and for what else no device of ours can cause in `exercised_exceptions.toml`.
 """
 

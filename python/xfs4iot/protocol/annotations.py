@@ -7,8 +7,10 @@ when such a name is first needed, so that a service loads the messages of its ow
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, ClassVar, get_origin
+from weakref import WeakKeyDictionary
 
 __all__ = ["evaluated", "field_annotations", "own_module"]
 
@@ -36,14 +38,22 @@ def evaluated(annotation: Any, module: str) -> Any:
     return annotation
 
 
-def field_annotations(kind: type[Any]) -> dict[str, tuple[Any, str]]:
+def field_annotations(kind: type[Any]) -> Mapping[str, tuple[Any, str]]:
     """The annotations of a class and of those it derives from, by attribute, each with its module."""
+    known = _known.get(kind)
+    if known is not None:
+        return known
     found: dict[str, tuple[Any, str]] = {}
     for base in reversed(kind.__mro__):
         for name, annotation in inspect.get_annotations(base).items():
             if not _is_of_the_class(annotation):
                 found[name] = annotation, base.__module__
+    _known[kind] = found
     return found
+
+
+# A class of a device is asked for each attribute by itself, and has hundreds.
+_known: WeakKeyDictionary[type[Any], Mapping[str, tuple[Any, str]]] = WeakKeyDictionary()
 
 
 def _is_of_the_class(annotation: Any) -> bool:
