@@ -23,10 +23,12 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import older
 from dialogue import Dialogue
-from xfs4iot.server.handler import Check, Interface
+from xfs4iot.protocol import errors
+from xfs4iot.server.handler import Check, Handled, Interface
 
-__all__ = ["Break", "Command", "Pair", "pairs"]
+__all__ = ["Break", "Command", "Pair", "Walk", "pairs", "walks"]
 
 Before = Callable[[Any], Awaitable[Any]]
 
@@ -99,6 +101,8 @@ class Pair:
             code = completion["payload"]["errorCode"]
         assert code == (expected.code or self.first.codes[0]), completion
         assert expected.says in header["errorDescription"], completion
+        if client.uri.startswith("ws:"):
+            assert not await older.refused_alike(client, self.name, payload, code)
 
 
 def merged(good: Any, change: Mapping[str, Any]) -> Any:
@@ -127,4 +131,63 @@ def pairs(interface: type[Interface[Any]], order: Mapping[str, Command]) -> Iter
                 known = one.name in command.breaks or first.name in command.together
                 assert known, f"nothing says how {one.name!r} of {mark.command} fails"
             found.append(Pair(mark.command, command, first, second))
+    return found
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A command as an older version has it: it succeeds, or the device gives an error code.
+
+    Attributes:
+        code: what the device gives; None if it succeeds.
+    """
+
+    version: str
+    mark: Handled
+    command: Command
+    code: str | None
+
+    def __str__(self) -> str:
+        return f"{self.version}-{self.mark.command}-{self.code or 'success'}"
+
+    async def prove(self, client: Dialogue, bench: Any, device: Any) -> None:
+        """Let it end so, for a client of that version."""
+        if self.command.before is not None:
+            await self.command.before(bench)
+        if self.code is not None:
+            operation = self.mark.operation(type(device))
+            assert operation is not None
+            setattr(device, operation, _refusing(self.code))
+        found = await older.ask(client.uri, self.version, self.mark.command, self.command.good)
+        assert found == (self.code or "success")
+
+
+def _refusing(code: str) -> Callable[..., Awaitable[None]]:
+    async def refuse(*_: Any, **__: Any) -> None:
+        raise errors.CommandError(code, "as a device says it")
+
+    return refuse
+
+
+def walks(
+    interface: type[Interface[Any]], order: Mapping[str, Command], apart: Iterable[str] = ()
+) -> list[Walk]:
+    """Every command that an older version says as the newest: its success, and each code of the device.
+
+    Args:
+        apart: what does not go so, by the name of the command, or by that and the code.
+    """
+    found: list[Walk] = []
+    for mark in interface.handled():
+        command = order.get(mark.command)
+        if command is None:
+            continue
+        for version in older.OLDER:
+            known = older.codes_in(version, mark.command)
+            if known is None or not older.is_said_alike(version, mark.command, command.good):
+                continue
+            operated = [code for code in mark.device if code in known and mark.asks is not None]
+            for code in (None, *operated):
+                if {mark.command, f"{mark.command} {code or 'success'}"}.isdisjoint(apart):
+                    found.append(Walk(version, mark, command, code))
     return found

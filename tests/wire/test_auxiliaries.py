@@ -14,7 +14,7 @@ from hypothesis import strategies
 
 import xfs4iot
 from dialogue import Dialogue, another, dialogue
-from order import Break, Command, Pair, pairs
+from order import Break, Command, Pair, Walk, pairs, walks
 from vendors import serving
 from xfs4iot import devices
 from xfs4iot.devices import AutoStartup, AuxiliaryValue
@@ -448,6 +448,12 @@ ORDER = {
 async def test_the_first_of_two_failing_checks_answers(nursery: trio.Nursery, pair: Pair) -> None:
     device = type("Daily", (Cabinet,), {"auto_startup_mode": frozenset({"daily"})})()
     await pair.prove(await serving(device, nursery), device)
+
+
+@pytest.mark.parametrize("walk", walks(Auxiliaries, ORDER), ids=str)
+async def test_older_clients_are_answered_alike(nursery: trio.Nursery, walk: Walk) -> None:
+    device = type("Daily", (Cabinet,), {"auto_startup_mode": frozenset({"daily"})})()
+    await walk.prove(await serving(device, nursery), device, device)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from dialogue import Dialogue, another, outcome
-from order import Break, Command, Pair, pairs
+from order import Break, Command, Pair, Walk, pairs, walks
 from vendors import serving
 from xfs4iot import devices
 from xfs4iot.interfaces.barcode_reader import BarcodeReader
@@ -193,3 +193,8 @@ ORDER = {
 @pytest.mark.parametrize("pair", pairs(BarcodeReader, ORDER), ids=str)
 async def test_the_first_of_two_failing_checks_answers(reader: Dialogue, device: Reader, pair: Pair) -> None:
     await pair.prove(reader, device)
+
+
+@pytest.mark.parametrize("walk", walks(BarcodeReader, ORDER), ids=str)
+async def test_older_clients_are_answered_alike(reader: Dialogue, device: Reader, walk: Walk) -> None:
+    await walk.prove(reader, device, device)

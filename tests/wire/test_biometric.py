@@ -13,7 +13,7 @@ import trio
 
 import xfs4iot
 from dialogue import Dialogue, another, dialogue, outcome
-from order import Break, Command, Pair, pairs
+from order import Break, Command, Pair, Walk, pairs, walks
 from vendors import refusal, serving
 from xfs4iot import devices
 from xfs4iot.interfaces.biometrics.biometric import Biometric
@@ -836,6 +836,11 @@ async def test_the_first_of_two_failing_checks_answers(
     combined: tuple[Dialogue, Combined], pair: Pair
 ) -> None:
     await pair.prove(combined[0], combined)
+
+
+@pytest.mark.parametrize("walk", walks(Biometric, ORDER), ids=str)
+async def test_older_clients_are_answered_alike(combined: tuple[Dialogue, Combined], walk: Walk) -> None:
+    await walk.prove(combined[0], combined, combined[1])
 
 
 async def test_a_threshold_must_be_one(client: Dialogue, device: Scanner) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 
 import xfs4iot
 from dialogue import Dialogue, another, dialogue
-from order import Break, Command, Pair, pairs
+from order import Break, Command, Pair, Walk, pairs, walks
 from vendors import serving
 from xfs4iot import devices
 from xfs4iot.interfaces.camera import Camera
@@ -242,6 +242,11 @@ ORDER = {
 @pytest.mark.parametrize("pair", pairs(Camera, ORDER), ids=str)
 async def test_the_first_of_two_failing_checks_answers(client: Dialogue, device: Cameras, pair: Pair) -> None:
     await pair.prove(client, device)
+
+
+@pytest.mark.parametrize("walk", walks(Camera, ORDER), ids=str)
+async def test_older_clients_are_answered_alike(client: Dialogue, device: Cameras, walk: Walk) -> None:
+    await walk.prove(client, device, device)
 
 
 @pytest.fixture

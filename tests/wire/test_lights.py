@@ -13,7 +13,7 @@ from hypothesis import strategies
 
 import xfs4iot
 from dialogue import Dialogue, another, dialogue
-from order import Break, Command, Pair, pairs
+from order import Break, Command, Pair, Walk, pairs, walks
 from vendors import serving
 from xfs4iot import devices
 from xfs4iot.devices import Lamp, Lit
@@ -319,6 +319,12 @@ ORDER = {
 async def test_the_first_of_two_failing_checks_answers(nursery: trio.Nursery, pair: Pair) -> None:
     device = type("Common", (Fascia,), {"individual_flash_rates": False})()
     await pair.prove(await serving(device, nursery), device)
+
+
+@pytest.mark.parametrize("walk", walks(Lights, ORDER), ids=str)
+async def test_older_clients_are_answered_alike(nursery: trio.Nursery, walk: Walk) -> None:
+    device = type("Common", (Fascia,), {"individual_flash_rates": False})()
+    await walk.prove(await serving(device, nursery), device, device)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import trio
 
 import xfs4iot
 from dialogue import Dialogue, another
-from order import Break, Command, Pair, pairs
+from order import Break, Command, Pair, Walk, pairs, walks
 from vendors import serving
 from xfs4iot import devices
 from xfs4iot.interfaces.vendor_application import VendorApplication
@@ -242,3 +242,8 @@ ORDER = {
 @pytest.mark.parametrize("pair", pairs(VendorApplication, ORDER), ids=str)
 async def test_the_first_of_two_failing_checks_answers(engineer: Dialogue, device: Atm, pair: Pair) -> None:
     await pair.prove(engineer, device)
+
+
+@pytest.mark.parametrize("walk", walks(VendorApplication, ORDER), ids=str)
+async def test_older_clients_are_answered_alike(engineer: Dialogue, device: Atm, walk: Walk) -> None:
+    await walk.prove(engineer, device, device)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import trio
 
-from order import Break, Command, Pair, pairs
+from order import Break, Command, Pair, Walk, pairs, walks
 from readers import Contactless, Motor
 from vendors import serving
 from xfs4iot.interfaces.cards.card_reader import CardReader
@@ -206,6 +206,13 @@ async def test_the_first_of_two_failing_checks_answers(pair: Pair, nursery: trio
     device = kind()
     client = await serving(device, nursery)
     await pair.prove(client, device)
+
+
+@pytest.mark.parametrize("walk", walks(CardReader, ORDER), ids=str)
+async def test_older_clients_are_answered_alike(walk: Walk, nursery: trio.Nursery) -> None:
+    kind: Any = Contactless if "EMVCless" in walk.mark.command else Cold
+    device = kind()
+    await walk.prove(await serving(device, nursery), device, device)
 
 
 class Cold(Motor):

@@ -12,7 +12,7 @@ import trio
 
 from acceptors import Recycler, laws, note
 from dialogue import another, outcome
-from order import Break, Command, Pair, pairs
+from order import Break, Command, Pair, Walk, pairs, walks
 from vendors import serving
 from xfs4iot.interfaces.cash.cash_acceptor import CashAcceptor
 from xfs4iot.interfaces.storage.storage import Storage
@@ -280,6 +280,12 @@ async def test_the_first_of_two_failing_checks_answers(pair: Pair, nursery: trio
     device = Everything()
     client = await serving(device, nursery)
     await pair.prove(client, device)
+
+
+@pytest.mark.parametrize("walk", walks(CashAcceptor, ORDER), ids=str)
+async def test_older_clients_are_answered_alike(walk: Walk, nursery: trio.Nursery) -> None:
+    device = Everything()
+    await walk.prove(await serving(device, nursery), device, device)
 
 
 ODD: tuple[Any, ...] = (

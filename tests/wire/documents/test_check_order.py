@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from dialogue import another, outcome
-from order import Break, Command, Pair, pairs
+from order import Break, Command, Pair, Walk, pairs, walks
 from scanners import Scanner, Single
 from vendors import serving
 from xfs4iot.interfaces.documents.check import Check
@@ -173,6 +173,12 @@ async def test_the_first_of_two_failing_checks_answers(pair: Pair, nursery: trio
     device = Single() if pair.name == "Check.ActionItem" else Scanner()
     client = await serving(device, nursery)
     await pair.prove(client, device)
+
+
+@pytest.mark.parametrize("walk", walks(Check, ORDER), ids=str)
+async def test_older_clients_are_answered_alike(walk: Walk, nursery: trio.Nursery) -> None:
+    device = Single() if walk.mark.command == "Check.ActionItem" else Scanner()
+    await walk.prove(await serving(device, nursery), device, device)
 
 
 ODD: tuple[Any, ...] = (

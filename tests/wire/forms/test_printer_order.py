@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from dialogue import another, outcome
-from order import Break, Command, Pair, pairs
+from order import Break, Command, Pair, Walk, pairs, walks
 from printers import ReceiptsWithBins, Scribe, form
 from vendors import serving
 from xfs4iot import devices
@@ -236,6 +236,16 @@ async def test_the_first_of_two_failing_checks_answers(
     await client.success("Printer.SetForm", {"name": "F", "form": GOOD})
     await client.success("Printer.SetMedia", {"name": "M", "media": WIDE})
     await pair.prove(client, device)
+
+
+@pytest.mark.parametrize("walk", walks(Printer, ORDER), ids=str)
+async def test_older_clients_are_answered_alike(
+    walk: Walk, device: Everything, nursery: trio.Nursery
+) -> None:
+    client = await serving(device, nursery)
+    await client.success("Printer.SetForm", {"name": "F", "form": GOOD})
+    await client.success("Printer.SetMedia", {"name": "M", "media": WIDE})
+    await walk.prove(client, device, device)
 
 
 WORDS: list[Any] = [

@@ -14,7 +14,7 @@ from hypothesis import strategies
 
 import xfs4iot
 from dialogue import Dialogue, another, dialogue
-from order import Break, Command, Pair, pairs
+from order import Break, Command, Pair, Walk, pairs, walks
 from vendors import serving
 from xfs4iot import devices
 from xfs4iot.devices import BeepType, ScreenPosition, ScreenRun
@@ -924,6 +924,13 @@ async def test_the_first_of_two_failing_checks_answers(nursery: trio.Nursery, pa
     device = Panel()
     client = await serving(device, nursery)
     await pair.prove(client, Bench(client, device))
+
+
+@pytest.mark.parametrize("walk", walks(TextTerminal, ORDER), ids=str)
+async def test_older_clients_are_answered_alike(nursery: trio.Nursery, walk: Walk) -> None:
+    device = Panel()
+    client = await serving(device, nursery)
+    await walk.prove(client, Bench(client, device), device)
 
 
 # The simulated terminal.
