@@ -10,6 +10,7 @@ What was seen already in the same words is not looked at again: that makes it ch
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -19,7 +20,7 @@ import orjson
 
 from traffic import catalogue
 from xfs4iot.conformance.schemas import problems
-from xfs4iot.protocol.adapters import SPECIFICATIONS
+from xfs4iot.protocol.adapters import SPECIFICATIONS, spelling
 from xfs4iot.protocol.dialects import STANDARD
 from xfs4iot.server.session import Session
 
@@ -27,6 +28,9 @@ __all__ = ["Exercised"]
 
 _TEXT, _MASK = 1, 0x0F
 _OLDEST = SPECIFICATIONS[0]
+_VENDORS_OWN = re.compile(
+    r"payload(\.lights){1,2}\.[^.]+ is unknown|interfaces\[\d+\]\.name: \S+ is not one of"
+)
 _TABLES = {"event": "events", "unsolicited": "events", "acknowledge": "commands", "completion": "commands"}
 
 
@@ -90,26 +94,32 @@ class Exercised:
         if name is None or (kind == "acknowledge" and header.get("status", "ok") != "ok"):
             return  # Of something that could not be read: see `strict`.
         candidates = _versions(kind, name, header.get("version"))
+        fields = header | message.get("payload", {})
+        code = fields.get("completionCode", "success")
         if not candidates:
-            if name.partition(".")[0] in _interfaces():
+            # What a version lacks is refused in its own envelope; messages of the oldest in a later envelope
+            # are nobody's schema: `strict` reads them.
+            refused = kind == "acknowledge" or code == "unsupportedCommand"
+            if not refused and not _is_of_the_oldest(name, header.get("version")) and _is_standard(name):
                 self._wrong.append(f"{name} in version {header.get('version')} is no {kind} of the standard")
             return
-        first: list[str] = []
-        kept = False
-        for version in candidates:
-            found = problems(version, dict(message))
-            if found:
-                first = first or found
-                continue
-            kept = True
+        found = {version: _complaints(version, message) for version in candidates}
+        for version in (one for one, wrong in found.items() if not wrong):
+            spelt = spelling(name, version)
             if kind == "completion":
-                fields = header | message.get("payload", {})
-                code = fields.get("completionCode", "success")
-                self.outcomes[version, name].add(code if code != "commandErrorCode" else fields["errorCode"])
-            elif kind in ("event", "unsolicited"):
-                self.events.add((version, name))
-        if not kept:
-            self._wrong += first
+                ended = code if code != "commandErrorCode" else fields["errorCode"]
+                self.outcomes[version, spelt].add(ended)
+            elif kind != "acknowledge":
+                self.events.add((version, spelt))
+        if all(found.values()):
+            self._wrong += found[candidates[-1]]
+
+
+def _complaints(version: str, message: Mapping[str, Any]) -> list[str]:
+    """What is wrong with a message; a vendor's own lights and interfaces are not."""
+    header = message["header"]
+    spelt = {**message, "header": {**header, "name": spelling(header["name"], version)}}
+    return [one for one in problems(version, spelt) if not _VENDORS_OWN.search(one)]
 
 
 def _content(frame: bytes) -> bytes:
@@ -119,18 +129,23 @@ def _content(frame: bytes) -> bytes:
 
 
 @cache
-def _interfaces() -> frozenset[str]:
-    return frozenset(name for version in SPECIFICATIONS for name in catalogue(version)["interfaces"])
+def _is_standard(name: str) -> bool:
+    interface = name.partition(".")[0]
+    return any(interface in catalogue(version)["interfaces"] for version in SPECIFICATIONS)
+
+
+def _is_of_the_oldest(name: str, version: str | None) -> bool:
+    interface, _, short = spelling(name, _OLDEST).partition(".")
+    own = catalogue(_OLDEST)["interfaces"].get(interface, {"commands": {}, "events": {}})
+    return version == "1.0" and (short in own["commands"] or short in own["events"])
 
 
 @cache
 def _versions(kind: str, name: str, version: str | None) -> tuple[str, ...]:
     """The versions of the standard that have a message in this version."""
-    interface, _, short = name.partition(".")
     found = []
-    for one in SPECIFICATIONS if version is not None else (_OLDEST,):
-        if version is not None and one == _OLDEST:
-            continue
+    for one in SPECIFICATIONS[1:] if version is not None else (_OLDEST,):
+        interface, _, short = spelling(name, one).partition(".")
         own = catalogue(one)["interfaces"].get(interface, {}).get(_TABLES[kind], {}).get(short)
         if own is None:
             continue

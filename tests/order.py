@@ -159,7 +159,7 @@ class Walk:
             assert operation is not None
             setattr(device, operation, _refusing(self.code))
         found = await older.ask(client.uri, self.version, self.mark.command, self.command.good)
-        assert found == (self.code or "success")
+        assert found == (self.code or "success"), f"{self} ends {found}"
 
 
 def _refusing(code: str) -> Callable[..., Awaitable[None]]:
@@ -170,12 +170,12 @@ def _refusing(code: str) -> Callable[..., Awaitable[None]]:
 
 
 def walks(
-    interface: type[Interface[Any]], order: Mapping[str, Command], apart: Iterable[str] = ()
+    interface: type[Interface[Any]], order: Mapping[str, Command], apart: Mapping[str, str] | None = None
 ) -> list[Walk]:
     """Every command that an older version says as the newest: its success, and each code of the device.
 
     Args:
-        apart: what does not go so, by the name of the command, or by that and the code.
+        apart: why something does not go so, by the name of the command, or by that and the code.
     """
     found: list[Walk] = []
     for mark in interface.handled():
@@ -188,6 +188,6 @@ def walks(
                 continue
             operated = [code for code in mark.device if code in known and mark.asks is not None]
             for code in (None, *operated):
-                if {mark.command, f"{mark.command} {code or 'success'}"}.isdisjoint(apart):
+                if {mark.command, f"{mark.command} {code or 'success'}"}.isdisjoint(apart or {}):
                     found.append(Walk(version, mark, command, code))
     return found

@@ -41,22 +41,23 @@ async def attack(
     traffic = Traffic(version, seed)
     client: Dialogue = await nursery.start(dialogue, uri, version)
     for start in range(0, count, BATCH):
-        waiting = set()
+        waiting: dict[int, dict[str, Any]] = {}
         for number in range(start + 1, min(start + BATCH, count) + 1):
             name = names[number % len(names)]
             message = spoilt(traffic, traffic.command(name, number))
             fields = message["payload"] if version == "2021-1" else message["header"]
             fields["timeout"] = SHORTLY
-            waiting.add(number)
+            waiting[number] = message
             await client.send_text(json.dumps(message))
-        with trio.fail_after(LIMIT):
+        with trio.move_on_after(LIMIT) as scope:
             while waiting:
                 message = await client.receive()
                 if message["header"]["type"] == "completion":
-                    waiting.discard(message["header"]["requestId"])
+                    waiting.pop(message["header"]["requestId"])
                     code = outcome(message)
                     ended[code] += 1
                     assert code != "internalError", message
+        assert not scope.cancelled_caught, f"nothing ends {next(iter(waiting.values()))}"
 
 
 def spoilt(traffic: Traffic, message: dict[str, Any]) -> dict[str, Any]:

@@ -282,7 +282,16 @@ async def test_the_first_of_two_failing_checks_answers(pair: Pair, nursery: trio
     await pair.prove(client, device)
 
 
-@pytest.mark.parametrize("walk", walks(CashAcceptor, ORDER), ids=str)
+APART = {
+    "CashAcceptor.CashInStart safeDoorOpen": "its device is not asked when a cash-in starts",
+    "CashAcceptor.CashInRollback": "its device has taken nothing in",
+    "CashAcceptor.PreparePresent success": "its device has nothing to present",
+    "CashAcceptor.PresentMedia success": "its device has nothing to present",
+}
+"""What an older client is not answered here, and why."""
+
+
+@pytest.mark.parametrize("walk", walks(CashAcceptor, ORDER, APART), ids=str)
 async def test_older_clients_are_answered_alike(walk: Walk, nursery: trio.Nursery) -> None:
     device = Everything()
     await walk.prove(await serving(device, nursery), device, device)
