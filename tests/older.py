@@ -37,6 +37,8 @@ def is_said_alike(version: str, command: str, payload: Any) -> bool:
     if version != "2021-1":
         interface, _, short = name.partition(".")
         header["version"] = catalogue(version)["interfaces"][interface]["commands"][short]["version"]
+    else:
+        payload = {**(payload or {}), "timeout": 0}
     message = {"header": header} | ({} if payload is None else {"payload": payload})
     return not problems(version, json.loads(json.dumps(message, default=float)))
 
