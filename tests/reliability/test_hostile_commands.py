@@ -65,6 +65,7 @@ def spoilt(traffic: Traffic, message: dict[str, Any]) -> dict[str, Any]:
     while True:
         try:
             found = json.loads(traffic.mutated({"payload": message["payload"]}))
+            json.dumps(found, allow_nan=False)
         except ValueError:
             continue  # Its text was damaged: `test_fuzz` sends such.
         if isinstance(found, dict) and isinstance(found.get("payload"), dict):

@@ -321,7 +321,11 @@ async def test_the_first_of_two_failing_checks_answers(nursery: trio.Nursery, pa
     await pair.prove(await serving(device, nursery), device)
 
 
-@pytest.mark.parametrize("walk", walks(Lights, ORDER), ids=str)
+APART = {"Lights.SetLight": "older clients say it in another shape"}
+"""What an older client is not answered here, and why."""
+
+
+@pytest.mark.parametrize("walk", walks(Lights, ORDER, APART), ids=str)
 async def test_older_clients_are_answered_alike(nursery: trio.Nursery, walk: Walk) -> None:
     device = type("Common", (Fascia,), {"individual_flash_rates": False})()
     await walk.prove(await serving(device, nursery), device, device)

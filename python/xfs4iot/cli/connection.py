@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -14,11 +14,13 @@ from rich.console import Console
 from rich.highlighter import JSONHighlighter
 from rich.markup import escape
 
-from xfs4iot import client
 from xfs4iot.cli.complaint import complain, nobody_reads
 from xfs4iot.ledger import LedgerError
 from xfs4iot.protocol import versions, wire
 from xfs4iot.protocol.sensitive import masked
+
+if TYPE_CHECKING:
+    from xfs4iot import client
 
 __all__ = ["connection_options", "print_json", "refuse_plain", "run", "tracer"]
 
@@ -94,9 +96,17 @@ def run(main: Callable[[], Awaitable[int]]) -> None:
     except* (BrokenPipeError, SystemExit):
         # Rich turns a closed pipe into SystemExit.
         nobody_reads()
-    except* (client.CallError, client.CredentialsRefused, LedgerError, OSError, ValueError) as problems:
+    except* _expected() as problems:
         complain(problems)
     sys.exit(code)
+
+
+def _expected() -> tuple[type[Exception], ...]:
+    """What is told in a line, without a traceback."""
+    # Services run by this, too: only what fails needs to know of the client's errors.
+    from xfs4iot import client
+
+    return client.CallError, client.CredentialsRefused, LedgerError, OSError, ValueError
 
 
 def print_json(value: Mapping[str, Any] | Sequence[Any], *, indent: int = 2) -> None:

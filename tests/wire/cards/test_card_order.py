@@ -212,7 +212,8 @@ async def test_the_first_of_two_failing_checks_answers(pair: Pair, nursery: trio
 async def test_older_clients_are_answered_alike(walk: Walk, nursery: trio.Nursery) -> None:
     kind: Any = Contactless if "EMVCless" in walk.mark.command else Cold
     device = kind()
-    device.arrives.set()
+    if isinstance(device, Motor):
+        device.arrives.set()
     await walk.prove(await serving(device, nursery), device, device)
 
 

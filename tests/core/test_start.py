@@ -1,0 +1,55 @@
+"""What is imported when: a service loads the modules of its own interfaces, and no client.
+
+Counted, not timed: what is not imported costs neither time nor memory, on any machine.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+MOST_OF_A_SMALL_SERVICE = 150
+"""Modules of ours, messages of all interfaces among them: Common.Status names each. A whole ATM has 340."""
+
+SMALL = """
+import json, sys
+import xfs4iot
+from xfs4iot import devices
+
+class Fascia(devices.Lights):
+    async def set_light(self, wanted): ...
+
+xfs4iot.Service(Fascia("Fascia"))
+print(json.dumps([name for name in sys.modules if name.startswith("xfs4iot.")]))
+"""
+SIMULATE = """
+import json, sys
+from xfs4iot.cli import simulate
+print(json.dumps([name for name in sys.modules]))
+"""
+
+
+def imported(program: str) -> set[str]:
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
+    return set(json.loads(done.stdout))
+
+
+def below(modules: set[str], *packages: str) -> set[str]:
+    return {name for name in modules if name.startswith(packages)}
+
+
+def test_a_service_imports_the_modules_of_its_own_interfaces() -> None:
+    modules = imported(SMALL)
+    assert "xfs4iot.interfaces.lights" in modules
+    for room in ("interfaces", "devices"):
+        families = tuple(f"xfs4iot.{room}.{name}" for name in ("cash", "keys", "forms", "documents", "cards"))
+        assert not below(modules, *families), room
+    assert not below(modules, "xfs4iot.simulator", "xfs4iot.client", "xfs4iot.cli", "xfs4iot.printing")
+    assert len(modules) < MOST_OF_A_SMALL_SERVICE
+
+
+def test_an_atm_imports_no_client_before_something_is_called() -> None:
+    modules = imported(SIMULATE)
+    assert "xfs4iot.cli.simulate" in modules
+    assert not modules & {"xfs4iot.client", "trio_websocket", "wsproto", "PIL", "zxingcpp", "asn1crypto"}
