@@ -6,14 +6,16 @@ from collections.abc import Iterator
 
 __all__ = ["objects", "written"]
 
-_CONSTRUCTED, _LONG_TAG, _MORE = 0x20, 0x1F, 0x80
+_LONG_TAG, _MORE = 0x1F, 0x80
+_LONGEST_TAG = 4
+"""Bytes; EMV has tags of two, card schemes of three."""
 
 
 def objects(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Tags and values, one after the other; what is inside a value is left as it is.
 
     Raises:
-        ValueError: it is cut off, or a length is not one that EMV knows.
+        ValueError: it is cut off, or a tag or a length is not one that EMV knows.
     """
     at = 0
     while at < len(data):
@@ -37,6 +39,8 @@ def _tag(data: bytes, at: int) -> tuple[int, int]:
             at += 1
     if at >= len(data):
         raise ValueError("a tag is cut off")
+    if at + 1 - start > _LONGEST_TAG:
+        raise ValueError(f"a tag has more than {_LONGEST_TAG} bytes")
     return int.from_bytes(data[start : at + 1]), at + 1
 
 
