@@ -1,0 +1,68 @@
+"""What a release contains, as CycloneDX documents: of the Rust core, and of what installing it brings.
+
+    pip install cyclonedx-bom && cargo install cargo-cyclonedx && python tools/bill_of_materials.py DIRECTORY
+
+Writes `xfs4iot-rust.cdx.json` and `xfs4iot-python.cdx.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def of_rust(file: Path) -> None:
+    """The crates that the wheels' extension is linked from."""
+    command = [
+        "cargo",
+        "cyclonedx",
+        "--format",
+        "json",
+        "--features",
+        "python",
+        "--override-filename",
+        file.stem,
+    ]
+    subprocess.run(command, cwd=ROOT, check=True)
+    shutil.move(ROOT / f"{file.stem}.json", file)
+
+
+def of_python(file: Path) -> None:
+    """The distributions that are installed with the package, and nothing else."""
+    with tempfile.TemporaryDirectory() as directory:
+        venv.create(directory, with_pip=True)
+        python = next(Path(directory).glob("*/python*"))
+        subprocess.run([python, "-m", "pip", "install", "-q", ROOT], check=True)
+        for tool in ("pip", "setuptools"):
+            subprocess.run([python, "-m", "pip", "uninstall", "-q", "-y", tool], check=False)
+        command = [
+            sys.executable,
+            "-m",
+            "cyclonedx_py",
+            "environment",
+            python,
+            "--pyproject",
+            "pyproject.toml",
+        ]
+        subprocess.run([*command, "--of", "JSON", "-o", file], cwd=ROOT, check=True)
+
+
+def main() -> None:
+    """Write both, and print how many components each names."""
+    directory = Path(sys.argv[1])
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, written in (("rust", of_rust), ("python", of_python)):
+        file = (directory / f"xfs4iot-{name}.cdx.json").resolve()
+        written(file)
+        print(f"{file}: {len(json.loads(file.read_text())['components'])} components")
+
+
+if __name__ == "__main__":
+    main()
