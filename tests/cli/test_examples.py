@@ -33,7 +33,9 @@ def test_the_page_shows_the_example(name: str, page: str) -> None:
     assert (EXAMPLES / name).read_text().strip() in (ROOT / page).read_text()
 
 
-@pytest.mark.parametrize("page", sorted(str(one.relative_to(ROOT)) for one in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]))
+@pytest.mark.parametrize(
+    "page", sorted(str(one.relative_to(ROOT)) for one in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+)
 def test_a_link_leads_somewhere(page: str) -> None:
     file = ROOT / page
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", file.read_text())
