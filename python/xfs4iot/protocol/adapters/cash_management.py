@@ -59,14 +59,16 @@ def _calibrate_down(new: Plain) -> Plain:
 
 
 def _shutters(changed: Plain) -> list[Plain]:
-    """What `Common.StatusChangedEvent` says of shutters, as `ShutterStatusChangedEvent`s."""
-    found = []
+    """What `Common.StatusChangedEvent` says of shutters, as `ShutterStatusChangedEvent`s.
+
+    An output of a recycler is one thing, of which dispenser and acceptor both tell: it is told once.
+    """
+    found: dict[str, str] = {}
     for interface in ("cashDispenser", "cashAcceptor"):
         for at in (changed.get(interface) or {}).get("positions") or ():
             if shutter := at.get("shutter"):
-                jammed = shutter.startswith("jammed")
-                found.append({"position": at["position"], "shutter": "jammed" if jammed else shutter})
-    return found
+                found.setdefault(at["position"], "jammed" if shutter.startswith("jammed") else shutter)
+    return [{"position": position, "shutter": shutter} for position, shutter in found.items()]
 
 
 _GROUPED = (Moved("position.position", "position"), Moved("position.additionalBunches", "additionalBunches"))
