@@ -73,6 +73,7 @@ class Operator:
         running: the command that was sent and has not been answered.
         status: the present status before the last dispense or present.
         claim: what the customer was told that is accepted of what he inserted, by item and level.
+        begun: whether a cash-in was begun since, of which the answer may have been lost.
         reached: set when enough was done for this life.
     """
 
@@ -83,6 +84,7 @@ class Operator:
         self.running: str | None = None
         self.status: dict[str, Any] = {}
         self.claim: Counter[tuple[str, str]] = Counter()
+        self.begun = False
         self.done: Counter[str] = Counter()
         self.busy_for(0)
 
@@ -135,8 +137,10 @@ class Operator:
                     area = {"location": {"retractArea": chance.choice(["retract", "reject", "stacker"])}}
                     await call(device, "CashManagement.Retract", area)
             elif chance.random() < 0.4:
+                # None is active: what was claimed is stored or given back, and the next one has its own list.
+                self.begun = True
                 if await call(device, START, {}):
-                    self.claim.clear()
+                    self.forget()
                     await self.insert(device, simulator)
                 await self.end_cash_in(device, simulator)
             elif chance.random() < 0.2:
@@ -188,7 +192,12 @@ class Operator:
         if not ended and self.chance.random() < 0.5:
             ended = await self.call(device, "CashManagement.Reset", {"position": {"target": "reject"}})
         if ended:
-            self.claim.clear()
+            self.forget()
+
+    def forget(self) -> None:
+        """Nothing is claimed."""
+        self.claim.clear()
+        self.begun = False
 
     async def exchange(self, device: client.Client, simulator: client.Client, unit: str) -> None:
         """Fill a unit, or empty the reject unit, by hand and set its count, as a clerk does."""
@@ -254,8 +263,10 @@ class Operator:
             # Not known after a crash, or none was ever begun.
             assert not (self.atm.recalls and (booked or self.claim)), known
             return
+        if self.begun and known["status"] == "active" and not booked:
+            self.forget()
         for kind, count in self.claim.items():
-            assert booked.get(kind, 0) >= count, (self.claim, known)
+            assert booked.get(kind, 0) >= count, (self.claim, known, self.begun, self.running)
         if not self.atm.recalls:
             return
         with LedgerReader.open(self.atm.ledger) as reader:
