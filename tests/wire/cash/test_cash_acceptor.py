@@ -16,6 +16,7 @@ from vendors import power_cut, refusal, serving
 from xfs4iot import devices
 from xfs4iot.devices import CashMovement, CashReturned, ItemsMoved
 from xfs4iot.ledger import LedgerReader
+from xfs4iot.protocol.messages import cash_acceptor as messages
 from xfs4iot.protocol.messages import cash_management
 
 
@@ -766,12 +767,14 @@ async def test_the_acceptors_health_follows_from_its_units(client: Dialogue, dev
     assert await health() == "stop"
 
 
-async def left_over(tmp_path: Path, *slot: Any, at: str, again: Acceptor) -> tuple[Acceptor, xfs4iot.Ledger]:
+async def left_over(
+    tmp_path: Path, *slot: Any, at: str, again: Acceptor, device: Acceptor | None = None
+) -> tuple[Acceptor, xfs4iot.Ledger]:
     """A device, and the ledger as it was when the power failed while an operation ran."""
     ledger = xfs4iot.Ledger.open(tmp_path / "ledger.sqlite")
 
     async with trio.open_nursery() as nursery:
-        device = Acceptor()
+        device = device or Acceptor()
         client = await serving(device, nursery, ledger)
         await begin(client)
         if at == "cash_in":
@@ -807,6 +810,66 @@ async def test_a_movement_that_the_power_cut_is_booked_as_the_device_recalls_it(
         with LedgerReader.open(tmp_path / "copy.sqlite") as reader:
             assert reader.verify().problems == []
         ledger = xfs4iot.Ledger.open(tmp_path / "copy.sqlite")
+    ledger.close()
+
+
+STAGES: list[dict[str, Any]] = [
+    {"typeEUR20": {"fit": 2}},
+    {"unrecognized": 1, "typeEUR20": {"fit": 1}, "typeEUR5": {"inked": 1}},
+]
+TOLD = {"unrecognized": 1, "typeEUR20": {"fit": 3}, "typeEUR5": {"inked": 1}}
+
+
+class InStages(Acceptor):
+    """It takes a bunch in by stages."""
+
+    async def cash_in(self, request: devices.CashInRequest, events: Any) -> devices.CashedIn:
+        for stage in STAGES:
+            counts = {name: levels for name, levels in stage.items() if name != "unrecognized"}
+            known = {name: cash_management.StorageCashCount(**levels) for name, levels in counts.items()}
+            unknown: Any = stage.get("unrecognized")
+            events.send(messages.SubCashInEvent(unrecognized=unknown, additional=known))
+        for kind in [*[note(20)] * 3, note(5, "inked"), UNKNOWN]:
+            self.truth["stacker"][kind] += 1
+        await trio.sleep(0.05)
+        await self._do("cash_in", request)
+        moved = devices.items_inserted({note(20): 3, note(5, "inked"): 1}, unrecognized=1)
+        return devices.CashedIn(moved=moved, refused=0)
+
+
+async def test_each_stage_of_a_cash_in_is_told_once_and_all_of_them_by_the_completion(
+    nursery: trio.Nursery,
+) -> None:
+    device = InStages()
+    client = await serving(device, nursery)
+    assert await take_in(client, device) == {"items": TOLD}
+    assert events(client, "CashAcceptor.SubCashInEvent") == STAGES
+    await laws(client, device)
+
+
+async def test_what_a_cash_in_has_told_by_stages_is_kept_when_the_device_fails(nursery: trio.Nursery) -> None:
+    device = InStages()
+    client = await serving(device, nursery)
+    await begin(client)
+    device.raises["cash_in"] = RuntimeError("broken")
+    assert await cannot(client, "CashIn") == "hardwareError"
+    known = await do(client, "GetCashInStatus")
+    assert (known["status"], known["noteNumberList"]) == ("unknown", TOLD)
+    await laws(client, device, doubts=True)
+    # All of it can be given back.
+    await do(client, "CashInRollback")
+    assert device.truth["output"].total() == 5
+    await laws(client, device, doubts=True)
+
+
+async def test_what_a_cash_in_has_told_by_stages_is_kept_when_the_power_fails(tmp_path: Path) -> None:
+    device, ledger = await left_over(tmp_path, at="cash_in", device=InStages(), again=Acceptor())
+    async with trio.open_nursery() as nursery:
+        client = await serving(device, nursery, ledger)
+        known = await do(client, "GetCashInStatus")
+        assert (known["status"], known["noteNumberList"]) == ("unknown", TOLD)
+        await laws(client, device, doubts=True)
+        nursery.cancel_scope.cancel()
     ledger.close()
 
 

@@ -217,7 +217,7 @@ class CashIn:
     ) -> dict[str, bytes]:
         """What changes when items have come in."""
         if result is None:
-            return self._unreliable()
+            return self._unreliable(_onto_stacker(booking))
         record = msgspec.structs.replace(
             self.record,
             refused=self.record.refused + _refused(result),
@@ -275,8 +275,11 @@ class CashIn:
             return out
         return self._keep(msgspec.structs.replace(self.record, state=self._next(step))) | out
 
-    def _unreliable(self) -> dict[str, bytes]:
-        return self._keep(msgspec.structs.replace(self.record, reliable=False)) if self.active else {}
+    def _unreliable(self, came: ItemCounts | None = None) -> dict[str, bytes]:
+        if not self.active:
+            return {}
+        accepted = to_list(_sum(self.record.counts, came or {}))
+        return self._keep(msgspec.structs.replace(self.record, reliable=False, accepted=accepted))
 
     def _keep(self, record: CashInRecord) -> dict[str, bytes]:
         self.record = record
@@ -307,6 +310,15 @@ class CashIn:
             return {}
         self.returned = after
         return {_RETURNED.name: wire.encode(after)}
+
+
+def _onto_stacker(booking: Booking) -> ItemCounts:
+    """What has come in of a cash-in that nobody recalls, as far as the client was told."""
+    return {
+        (posting.item, posting.level): posting.delta
+        for posting in booking.postings
+        if (posting.unit, posting.bucket) == ("stacker", "count") and posting.delta > 0
+    }
 
 
 def _presented(result: CashMovement | None, out: bool) -> bool | None:

@@ -4,8 +4,9 @@ How a movement is a transaction says `storage.movements`; this is what is partic
 says is believed only if it can be (`reported`); a result that cannot be true leaves the movement with an
 unknown outcome, as if the operation had raised. An unknown outcome is settled with what the device itself
 recorded (`recall`), else with the counts of a device that counts by itself (`unit_counts`; what is missing
-then left to an unknown place), else by marking the units concerned as inaccurate. A device that does not
-answer leaves the movement open, and nothing moves until it does.
+then left to an unknown place), else by marking the units concerned as inaccurate. Of a cash-in that nobody
+recalls, what the client was told by `SubCashInEvent`s is booked at least: it is on the stacker. A device that
+does not answer leaves the movement open, and nothing moves until it does.
 
 All that depends on a movement (present status, cash-in, teller totals, tokens) is booked with it, as its
 consequence.
@@ -25,7 +26,9 @@ from xfs4iot import devices
 from xfs4iot.devices import CashMovement, CashUnitError, ItemsMoved, Tested, implements
 from xfs4iot.interfaces.cash.counts import Booking
 from xfs4iot.interfaces.cash.places import Places
+from xfs4iot.interfaces.cash.positions import stacker_capacity
 from xfs4iot.interfaces.cash.reported import dispensed_as_asked, require_counts_possible, require_possible
+from xfs4iot.interfaces.cash.stages import Stages
 from xfs4iot.interfaces.cash.units import CashUnits
 from xfs4iot.interfaces.checks import require_ready
 from xfs4iot.interfaces.storage import movements
@@ -78,13 +81,16 @@ class _Events(Moving):
         command: Command[Any],
         operation: int,
         everything: Callable[[str, str], tuple[ItemsMoved, ...]],
+        happened: Callable[[int, Payload], None],
     ) -> None:
         super().__init__(command, operation)
         self._everything = everything
+        self._happened = happened
         self.sent: Counter[type] = Counter()
 
     def send(self, event: Payload) -> None:
         self.sent[type(event)] += 1
+        self._happened(self.operation, event)
         super().send(event)
 
     def everything(self, source: str, target: str) -> tuple[ItemsMoved, ...]:
@@ -119,6 +125,7 @@ class CashMovements:
 
     Attributes:
         consequences: what changes with a movement, by its kind.
+        stages: of a movement under way, kept for the case that nobody recalls it.
         places: shows what lies where.
     """
 
@@ -126,6 +133,7 @@ class CashMovements:
         self.cash = cash
         self.storage = storage = cash.storage
         self.consequences: defaultdict[str, list[Consequence]] = defaultdict(list)
+        self.stages = Stages(storage.service)
         self.places: Places | None = None
         self._movements: Movements[_Moved] = Movements(
             storage.service,
@@ -228,7 +236,7 @@ class CashMovements:
                 believe(result)
 
         async def ask(moving: Moving) -> _Movement:
-            events = _Events(command, moving.operation, self._everything)
+            events = _Events(command, moving.operation, self._everything, self.stages.happened)
             result = await self.storage.service.operations.ask(
                 operation,
                 *arguments,
@@ -370,7 +378,7 @@ class CashMovements:
                     elif missing < 0:
                         gone.append(ItemsMoved(-missing, source, unit))
                 return CashMovement(moved=tuple(gone)), False
-        return None, False
+        return self.stages.moved(intent) if stacker_capacity(device) else None, False
 
     def _recallable(self, intent: Intent, recalled: CashMovement | None) -> None:
         """See that a movement can have moved what the device recalls of it. Raises Mismatch."""

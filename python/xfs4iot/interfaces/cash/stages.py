@@ -1,0 +1,90 @@
+"""What a cash-in that takes in a bunch by stages has told of it so far: its `SubCashInEvent`s.
+
+Each event tells what one stage has brought in, and no other does so again; the completion tells all of them
+together. The client may have shown it to the customer already, so it is kept as soon as it is told: should
+the device or the power fail before the whole is known, that much has come in at least.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from xfs4iot.devices import CashMovement, ItemsMoved
+from xfs4iot.ledger import Document, Intent, LedgerUnavailable
+from xfs4iot.protocol import exact, wire
+from xfs4iot.protocol.message import Payload
+from xfs4iot.protocol.messages import cash_acceptor as messages
+from xfs4iot.server.service import Service
+
+__all__ = ["Stages"]
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    """What the stages of one movement have brought in: item, level, count."""
+
+    operation: int = 0
+    items: tuple[tuple[str, str, int], ...] = ()
+
+
+_STAGES = Document("CashAcceptor.stages", _Kept)
+
+
+class Stages:
+    """The stages of the cash-in that is under way, or was interrupted."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._kept: _Kept | None = None
+
+    def happened(self, operation: int, event: Payload) -> None:
+        """Keep what an event of a movement tells, if it tells of a stage."""
+        if not isinstance(event, messages.SubCashInEvent):
+            return
+        try:
+            counts: messages.SubCashInEvent = exact.checked(messages.SubCashInEvent, event)
+        except exact.Mismatch:
+            # It is not sent to the client either.
+            return
+        before = self._known()
+        items = {(item, level): count for item, level, count in before.items}
+        if before.operation != operation:
+            items = {}
+        for (item, level), count in _told(counts).items():
+            items[item, level] = items.get((item, level), 0) + count
+        self._kept = _Kept(operation, tuple((*kind, count) for kind, count in sorted(items.items())))
+        self._service.nursery.start_soon(self._keep, self._kept)
+
+    async def _keep(self, kept: _Kept) -> None:
+        # A later stage has written more than this already.
+        if kept is not self._kept:
+            return
+        try:
+            await self._service.ledger.put_document(_STAGES.name, wire.encode(kept))
+        except LedgerUnavailable as fault:
+            self._service.log.error("what a cash-in has told so far is not kept: %s", fault)
+
+    def _known(self) -> _Kept:
+        if self._kept is None:
+            self._kept = _STAGES.of(self._service.ledger) or _Kept()
+        return self._kept
+
+    def moved(self, intent: Intent) -> CashMovement | None:
+        """What an interrupted movement has moved at least; None if it has told nothing."""
+        known = self._known()
+        if known.operation != intent.id or not known.items:
+            return None
+        return CashMovement(
+            moved=tuple(
+                ItemsMoved(count, "customer", "stacker", item=item or None, level=level)  # type: ignore[arg-type]
+                for item, level, count in known.items
+            )
+        )
+
+
+def _told(counts: messages.SubCashInEvent) -> dict[tuple[str, str], int]:
+    """What an event tells, by item and level."""
+    found = {("", "unrecognized"): counts.unrecognized or 0}
+    for item, levels in counts.additional.items():
+        for level in levels.__struct_fields__:
+            found[item, level] = getattr(levels, level) or 0
+    return {kind: count for kind, count in found.items() if count}
