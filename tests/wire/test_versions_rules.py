@@ -326,7 +326,7 @@ async def test_clients_whose_status_event_has_no_shutter_are_told_of_it_by_an_ev
                 place: [one["shutter"] for one in apart if one["position"] == place]
                 for place in ("inDefault", "outDefault")
             }
-            assert shutters == dict.fromkeys(("inDefault", "outDefault"), ["open", "closed", "jammed"])
+            assert shutters["inDefault"] == shutters["outDefault"] == ["open", "closed", "jammed"]
             assert not together
         else:
             assert not apart

@@ -10,7 +10,7 @@ a cassette's lid counts always. The state outlives the service, as ink does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar
 
@@ -22,6 +22,7 @@ from xfs4iot.devices import BanknoteNeutralizationUnit, CashUnit, Protection
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import banknote_neutralization as messages
 from xfs4iot.protocol.messages import power_management
+from xfs4iot.simulator.cash.machine import CashMachine
 from xfs4iot.simulator.commands import Completion, Request, command
 from xfs4iot.simulator.device import SimulatedDevice
 from xfs4iot.simulator.faults import Fault
@@ -280,12 +281,19 @@ class SimulatedBanknoteNeutralization(SimulatedDevice, devices.BanknoteNeutraliz
         if self.faults.active("neutralizationOffline"):
             raise errors.DeviceNotReady("the controller does not answer; see Simulator.ClearFaults")
 
-    def _stain(self, units: Iterable[str]) -> None:
+    def _stain(self, units: Collection[str]) -> None:
         ink = self._ink.state
         ink.stained = [*dict.fromkeys([*ink.stained, *units])]
         ink.mode, ink.pending = "neutralizationTriggered", False
+        self._spill(units)
         self._ink.save()
         self._show_protection()
+
+    def _spill(self, units: Iterable[str]) -> None:
+        """The ink gets on what is in the cassettes, if this is their device."""
+        if isinstance(self, CashMachine):
+            for unit in units:
+                self.truth.stain(unit)
 
     def safe_door_moved(self) -> None:
         """The door of the safe that both have was opened or closed."""
@@ -342,6 +350,7 @@ class SimulatedBanknoteNeutralization(SimulatedDevice, devices.BanknoteNeutraliz
         ink.opened = [*ink.opened, unit]
         if ink.mode == "armed" and not ink.pending:
             ink.stained = [*ink.stained, unit]
+            self._spill([unit])
         self._ink.save()
         self._show_protection()
 

@@ -12,6 +12,7 @@ unit is full, go to a unit of mixed notes. Which doubtful notes it keeps, a prof
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -63,12 +64,14 @@ class CashAcceptorSettings:
         units: see `CashSettings`.
         max_insert: how many notes one bunch may have.
         stacker: how many notes wait until a cash-in ends; 0: they are stored at once.
+        stage: how many notes are taken in before that is told by a `SubCashInEvent`; 0: a whole bunch.
         retains: doubtful notes that it keeps; all others it gives back.
     """
 
     units: dict[str, UnitSettings]
     max_insert: Annotated[int, Meta(ge=1)] = 100
     stacker: Annotated[int, Meta(ge=0)] = 200
+    stage: Annotated[int, Meta(ge=0)] = 0
     retains: tuple[Literal["counterfeit", "suspect", "inked"], ...] = ("counterfeit", "suspect")
 
     def mistakes(self) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -83,11 +86,13 @@ class _Accepting:
     Attributes:
         left: notes; None: as many as come.
         amounts: by currency.
+        came: what was accepted and is not told yet, by item and level.
     """
 
     request: devices.CashInRequest
     left: int | None
     amounts: dict[str, Decimal] = field(default_factory=dict)
+    came: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
 class SimulatedCashAcceptor(Inserting, CashDevice, devices.CashAcceptor):
@@ -169,13 +174,7 @@ class SimulatedCashAcceptor(Inserting, CashDevice, devices.CashAcceptor):
         accepting = _Accepting(request, request.most, dict(request.amounts))
         failure, refused = await self._take_in(accepting, events)
         self._offer_back(refused)
-        accepted: dict[tuple[str, str], int] = {}
-        for items in self.truth.moved:
-            if items.target not in ("output", "transport"):
-                kind = items.item or "", items.level or "unrecognized"
-                accepted[kind] = accepted.get(kind, 0) + items.count
-        if accepted:
-            events.send(_counted(accepted))
+        _tell_stage(accepting, events)
         self._tell_read(events)
         return devices.CashedIn(moved=self.truth.moved, refused=refused, failure=failure)
 
@@ -206,6 +205,8 @@ class SimulatedCashAcceptor(Inserting, CashDevice, devices.CashAcceptor):
                 reason = self._refusal(note, accepting)
             if reason is None:
                 self._accept(note, accepting)
+                if accepting.came.total() == self.configured(CashAcceptorSettings).stage:
+                    _tell_stage(accepting, events)
                 self._break()
                 continue
             self.truth.move("input", "output", count=together)
@@ -258,6 +259,7 @@ class SimulatedCashAcceptor(Inserting, CashDevice, devices.CashAcceptor):
         assert home is not None
         self.truth.move("input", home)
         self._note(home)
+        accepting.came[note.item, note.level] += 1
         if accepting.left is not None:
             accepting.left -= 1
         worth = self.bank_notes[note.item].cash_item
@@ -414,13 +416,12 @@ class SimulatedCashAcceptor(Inserting, CashDevice, devices.CashAcceptor):
         await self._time()
 
 
-def _counted(counts: Mapping[tuple[str, str], int]) -> messages.SubCashInEvent:
-    """What one bunch was, for `SubCashInEvent`."""
+def _tell_stage(accepting: _Accepting, events: devices.CashEvents[CashInEvents]) -> None:
+    """Tell what was accepted since this was told last."""
+    if not accepting.came:
+        return
     items: dict[str, cash_management.StorageCashCount] = {}
-    unrecognized = 0
-    for (item, level), count in counts.items():
-        if not item:
-            unrecognized += count
-        else:
-            setattr(items.setdefault(item, cash_management.StorageCashCount()), level, count)
-    return messages.SubCashInEvent(unrecognized=unrecognized or None, additional=items)
+    for (item, level), count in accepting.came.items():
+        setattr(items.setdefault(item, cash_management.StorageCashCount()), level, count)
+    events.send(messages.SubCashInEvent(additional=items))
+    accepting.came.clear()

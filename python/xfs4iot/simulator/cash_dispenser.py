@@ -163,7 +163,7 @@ class SimulatedCashDispenser(CashDevice, devices.CashDispenser):
             presented = True
             failure = errors.CommandError("presentErrorItems", "one item came out; reset the device")
         else:
-            self._hand_out(self.faults.active("smallBunches") or self.max_items)
+            self._hand_out(self.at_once)
             presented = True
             self._break()
         self._show()

@@ -17,6 +17,7 @@ __all__ = ["KINDS", "device_class"]
 KINDS: Mapping[str, str] = {
     "CashDispenser": "cash_dispenser",
     "CashAcceptor": "cash_acceptor",
+    "CashPresenter": "cash_presenter",
     "BanknoteNeutralization": "banknote_neutralization",
     "CardReader": "card_reader",
     "Check": "check",

@@ -11,10 +11,13 @@ import xfs4iot
 from cash import amount, laws, present, truth, unit
 from dialogue import Dialogue, dialogue, outcome
 from vendors import serving
+from xfs4iot.simulator.cash.commands import TakeItems, UnitItems
+from xfs4iot.simulator.cash.inserting import Inserted, InsertNotes
 from xfs4iot.simulator.kinds import device_class
 
 START, IN, END = "CashAcceptor.CashInStart", "CashAcceptor.CashIn", "CashAcceptor.CashInEnd"
 ROLLBACK = "CashAcceptor.CashInRollback"
+STATUS = "CashAcceptor.GetPresentStatus"
 Bunch = list[dict[str, Any]]
 
 
@@ -360,9 +363,123 @@ async def test_everything_follows_from_the_seed(nursery: trio.Nursery) -> None:
 
 
 def _inserted(note: str, count: int) -> Any:
-    from xfs4iot.simulator.cash.inserting import Inserted, InsertNotes
-
     return InsertNotes(notes=[Inserted(note=note, count=count)])
+
+
+async def _come_in(client: Dialogue, device: Any, note: str, count: int) -> Any:
+    """A cash-in begins, and a customer inserts some notes; what is accepted."""
+    await client.success(START, {})
+    request = await client.send(IN)
+    await client.until("event", name="CashAcceptor.InsertItemsEvent")
+    device.insert_notes(_inserted(note, count))
+    return (await client.until("completion", request))["payload"]["items"]
+
+
+async def test_a_bunch_is_told_by_stages(nursery: trio.Nursery) -> None:
+    device: Any = device_class(("CashAcceptor",))("Acceptor", {"stage": 2}, seconds=0)
+    client = await serving(device, nursery)
+    assert await _come_in(client, device, "EUR20", 5) == {"typeEUR20": {"fit": 5}}
+    stages = [one["typeEUR20"]["fit"] for one in told(client, "CashAcceptor.SubCashInEvent")]
+    assert stages == [2, 2, 1]
+
+
+@pytest.mark.parametrize("kinds", [("CashPresenter",), ("CashDispenser", "CashPresenter")])
+async def test_a_rollback_that_is_larger_than_one_presentation_is_given_in_bunches(
+    nursery: trio.Nursery, kinds: tuple[str, ...]
+) -> None:
+    device: Any = device_class(kinds)("Cash", seconds=0)
+    client = await serving(device, nursery)
+    positions = (await client.success("Common.Capabilities"))["cashAcceptor"]["positions"]
+    output = next(one for one in positions if one["position"] == "outDefault")
+    assert (output["presentControl"], output["preparePresent"]) == (False, True)
+    await _come_in(client, device, "EUR20", 90)
+    await client.success(ROLLBACK)
+    known = await client.success(STATUS)
+    assert (known["presentState"], known["bunchesRemaining"]) == ("notPresented", 3)
+    await client.success("CashAcceptor.PreparePresent", {})
+    for out, total, more in ((40, 40, 2), (40, 80, 1), (10, 90, 0)):
+        client.passed.clear()
+        await client.success("CashAcceptor.PresentMedia", {})
+        known = await client.success(STATUS)
+        assert known["presentState"] == "presented"
+        assert known.get("bunchesRemaining", 0) == more
+        assert known["additionalBunches"] == ("oneMore" if more else "none")
+        assert known["returnedItems"] == {"typeEUR20": {"fit": out}}
+        assert known["totalReturnedItems"] == {"typeEUR20": {"fit": total}}
+        if more:
+            assert known["remainingItems"] == {"typeEUR20": {"fit": 90 - total}}
+            assert await client.failure("CashAcceptor.PreparePresent", {}) == "positionNotEmpty"
+        presented = await client.until("unsolicited", name="CashManagement.ItemsPresentedEvent")
+        device.take_items(TakeItems())
+        taken = await client.until("unsolicited", name="CashManagement.ItemsTakenEvent")
+        for event in (presented, taken):
+            assert event["payload"] == {"position": "outDefault", "additionalBunches": str(more)}
+    assert await client.failure("CashAcceptor.PresentMedia", {}) == "noItems"
+    assert device.truth.content("customer") == {("typeEUR20", "fit"): 90}
+    await client.success(START, {})
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [("shutterJammed", "shutterNotOpen"), ("foreignItems", "foreignItemsDetected"), ("jam", "hardwareError")],
+)
+async def test_a_bunch_that_cannot_be_presented_stays_inside(
+    nursery: trio.Nursery, fault: str, code: str
+) -> None:
+    device: Any = device_class(("CashPresenter",))("Cash", seconds=0)
+    client = await serving(device, nursery)
+    await _come_in(client, device, "EUR20", 50)
+    await client.success(ROLLBACK)
+    device.inject(fault)
+    assert await client.failure("CashAcceptor.PresentMedia", {}) == code
+    known = await client.success(STATUS)
+    assert known["remainingItems"] == {"typeEUR20": {"fit": 50}}
+    assert device.truth.total("output") == 0
+    device.clear_faults()
+    await client.success("CashManagement.Reset", {"position": {"target": "outDefault"}})
+    assert device.truth.total("output") == 50
+
+
+async def test_every_level_can_be_caused(nursery: trio.Nursery) -> None:
+    device: Any = device_class(("CashAcceptor",))(
+        "Acceptor", {"retains": ["counterfeit", "suspect", "inked"]}, seconds=0
+    )
+    client = await serving(device, nursery)
+    levels: list[Any] = ["unrecognized", "counterfeit", "suspect", "inked", "fit", "unfit"]
+    await client.success(START, {})
+    request = await client.send(IN)
+    await client.until("event", name="CashAcceptor.InsertItemsEvent")
+    device.insert_notes(InsertNotes(notes=[Inserted(note="EUR50", condition=level) for level in levels]))
+    completion = await client.until("completion", request)
+    # What is not recognised goes back.
+    assert completion["payload"]["items"] == {"typeEUR50": dict.fromkeys(levels[1:], 1)}
+    assert told(client, "CashAcceptor.InputRefuseEvent") == [{"reason": "invalidBill"}]
+    (info,) = told(client, "CashManagement.InfoAvailableEvent")
+    assert {one["level"]: one["numOfItems"] for one in info["itemInfoSummary"]} == dict.fromkeys(
+        levels[1:], 1
+    )
+
+
+@pytest.mark.parametrize("retains", [True, False])
+async def test_notes_that_were_stained_come_in_as_inked(nursery: trio.Nursery, retains: bool) -> None:
+    kinds = ("CashDispenser", "CashAcceptor", "BanknoteNeutralization")
+    settings = {"retains": ["inked"] if retains else []}
+    device: Any = device_class(kinds)("Cash", settings, seconds=0)
+    client = await serving(device, nursery)
+    await client.success("BanknoteNeutralization.TriggerNeutralization", {"neutralizationAction": "trigger"})
+    (item, level), count = next(iter(device.truth.content("unit2").items()))
+    assert (item, level) == ("typeEUR20", "inked")
+    device.empty_unit(UnitItems(unit="unit2"))
+    assert device.truth.content("customer") == {(item, level): count}
+    await client.success("Storage.StartExchange")
+    await client.success("Storage.EndExchange")
+    # The thief pays them in: he says nothing of their state, which is seen.
+    await client.success(START, {})
+    request = await client.send(IN)
+    await client.until("event", name="CashAcceptor.InsertItemsEvent")
+    device.insert_notes(_inserted("EUR20", 3))
+    items = (await client.until("completion", request)).get("payload", {}).get("items")
+    assert items == ({"typeEUR20": {"inked": 3}} if retains else None)
 
 
 async def test_what_is_inserted_is_said_rightly(simulator: Dialogue) -> None:

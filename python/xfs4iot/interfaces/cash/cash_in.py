@@ -302,7 +302,7 @@ class CashIn:
             after = Returned(
                 position=detail.get("position"),
                 presented=_presented(result, bool(items)),
-                bunches=None if result is None else getattr(result, "additional_bunches", 0),
+                bunches=self._bunches_left(result, booking),
                 items=to_list(items),
                 total=to_list(items if anew else _sum(from_list(before.total), items)),
             )
@@ -310,6 +310,14 @@ class CashIn:
             return {}
         self.returned = after
         return {_RETURNED.name: wire.encode(after)}
+
+    def _bunches_left(self, result: CashMovement | None, booking: Booking) -> int | None:
+        """Bunches that are still to be presented, as the device says; None if nobody knows."""
+        told: int | None = None if result is None else getattr(result, "additional_bunches", 0)
+        if isinstance(result, CashReturned) and result.failure is not None and told == 0:
+            # It has failed, and what it has left inside is still the customer's.
+            return None if self._cash.counts.inside(after=booking) else 0
+        return told
 
 
 def _onto_stacker(booking: Booking) -> ItemCounts:

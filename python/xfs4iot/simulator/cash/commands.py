@@ -51,8 +51,13 @@ class CashCommands(CashMachine):
 
     @command
     def empty_unit(self, request: UnitItems) -> None:
-        """Somebody takes items out of a unit; all of them without a count."""
-        self.truth.shift(self.require_unit(request.unit), "world", count=request.count)
+        """Somebody takes items out of a unit; all of them without a count.
+
+        Who takes stained notes is a thief, and has them in his hands.
+        """
+        unit = self.require_unit(request.unit)
+        stained = any(notes.level == "inked" for notes in self.truth.notes(unit))
+        self.truth.shift(unit, "customer" if stained else "world", count=request.count)
 
     @command
     def fill_unit(self, request: UnitItems) -> None:

@@ -29,13 +29,14 @@ class Inserted(msgspec.Struct, rename="camel", omit_defaults=True, forbid_unknow
     Attributes:
         note: which, such as `EUR20`; without it something that is no note.
         count: how many.
-        condition: how good they are; `crumpled` notes cannot be fed, `foreign` is what is no paper at all.
+        condition: how good they are; without it as those are that he holds, else `fit`. `crumpled` notes
+            cannot be fed, `foreign` is what is no paper at all.
         serial: of a single note.
     """
 
     note: Annotated[str, Meta(pattern="^[A-Z]{3}[1-9][0-9]*$")] | None = None
     count: Annotated[int, Meta(ge=1, le=1000)] = 1
-    condition: Condition = "fit"
+    condition: Condition | None = None
     serial: Annotated[str, Meta(max_length=40)] | None = None
 
 
@@ -62,7 +63,9 @@ def _notes(number: int, one: Inserted) -> Notes:
         raise errors.InvalidData(f"$.notes[{number}].serial: of one note only")
     known = one.note is not None or one.condition == "foreign"
     item = f"type{one.note}" if one.note else ""
-    return Notes(CUSTOMER, item, one.condition if known else "unrecognized", one.count, one.serial or "")
+    return Notes(
+        CUSTOMER, item, one.condition or "" if known else "unrecognized", one.count, one.serial or ""
+    )
 
 
 class Inserting(CashCommands):
@@ -158,7 +161,8 @@ class Inserting(CashCommands):
     def _offer_back(self, count: int) -> None:
         """Let the customer take what was not accepted, or is given back."""
         if count:
+            more = str(self._bunches())
             if not self.faults.active("shutterJammed"):
                 self.truth.shutter = "open"
-            self.send(cash_management.ItemsPresentedEvent(position="outDefault", additional_bunches="0"))
+            self.send(cash_management.ItemsPresentedEvent(position="outDefault", additional_bunches=more))
         self._show()

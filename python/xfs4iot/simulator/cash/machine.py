@@ -223,10 +223,15 @@ class CashMachine(SimulatedDevice, devices.CashManagement, devices.PowerManageme
 
     def _bunches(self) -> int:
         """In how many bunches the stacker's items are presented."""
-        at_once = self.faults.active("smallBunches") or self.max_items
+        returning = self.truth.returning
+        held = self.truth.at("stacker").items()
         # Rounded up.
-        dispensed = sum(count for origin, count in self.truth.at("stacker").items() if origin != CUSTOMER)
-        return -(-dispensed // at_once)
+        return -(-sum(count for origin, count in held if returning or origin != CUSTOMER) // self.at_once)
+
+    @property
+    def at_once(self) -> int:
+        """How many items are presented at once now."""
+        return self.faults.active("smallBunches") or self.max_items
 
     def _hand_out(self, count: int) -> None:
         """Open the shutter and move so many items into the customer's reach."""

@@ -38,7 +38,7 @@ class Notes(msgspec.Struct, array_like=True, frozen=True):
     Attributes:
         origin: the unit they were dispensed from or loaded into, or `customer`.
         item: which they are; "" for what is no bank note.
-        level: their condition.
+        level: their condition; "" for any, where a customer is to insert some.
         count: how many; 1 if there is a serial number.
         serial: their serial number; "" if nobody has read it.
     """
@@ -55,7 +55,7 @@ class Notes(msgspec.Struct, array_like=True, frozen=True):
 
     def meant(self, other: Notes) -> bool:
         """Whether a customer who is to insert these could insert the others."""
-        same = (self.item, self.level) == (other.item, other.level)
+        same = self.item == other.item and self.level in ("", other.level)
         return same and self.serial in ("", other.serial)
 
     @property
@@ -70,6 +70,7 @@ class _State(msgspec.Struct):
         places: what lies where, in the order in which it came.
         world: what was brought from outside (negative) and taken there, by origin.
         shutter, door: `open` or `closed`.
+        returning: what a customer has inserted is on its way back, bunch by bunch.
         cassettes: by unit, how often its cassette was replaced by another one.
         operation: number of the operation the device recorded last.
         notes: how many the device has read so far.
@@ -80,6 +81,7 @@ class _State(msgspec.Struct):
     world: dict[str, int] = {}
     shutter: str = "closed"
     door: str = "closed"
+    returning: bool = False
     cassettes: dict[str, int] = {}
     operation: int = 0
     notes: int = 0
@@ -165,6 +167,22 @@ class CashTruth:
     @door.setter
     def door(self, state: str) -> None:
         self._state.door = state
+        self._save()
+
+    @property
+    def returning(self) -> bool:
+        """Whether what a customer has inserted goes back, bunch by bunch."""
+        return self._state.returning
+
+    @returning.setter
+    def returning(self, state: bool) -> None:
+        self._state.returning = state
+        self._save()
+
+    def stain(self, unit: str) -> None:
+        """Ink gets on all notes in a unit."""
+        pile = self._state.places.get(unit, [])
+        pile[:] = [msgspec.structs.replace(notes, level="inked") for notes in pile]
         self._save()
 
     def begin(self, operation: int) -> None:
@@ -275,7 +293,8 @@ class CashTruth:
                 left -= took
             if left:
                 self._from_world(CUSTOMER, left)
-                self._put(target, msgspec.structs.replace(wanted, origin=CUSTOMER, count=left))
+                level = wanted.level or "fit"
+                self._put(target, msgspec.structs.replace(wanted, origin=CUSTOMER, level=level, count=left))
         self._save()
 
     def replace(self, unit: str, count: int) -> None:
