@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -184,3 +185,122 @@ async def test_a_nonce_that_could_not_be_replaced_is_gone_for_good(
     async with atm.running(), client.connect(atm.uris["CashDispenser"], plain=True) as device:
         assert await refused(device) == "noCommandNonce"
         assert not atm.truth().get("stacker")
+
+
+BUNCH = {"notes": [{"note": "EUR20", "count": 3}]}
+ACCEPTED = {"typeEUR20": {"fit": 3}}
+
+
+async def cash_in(atm: ATM, device: client.Client, before: Callable[[], object] = lambda: None) -> Any:
+    """A CashIn for which a customer inserts three notes; `before` is called when he is asked to.
+
+    Returns:
+        What it has accepted, or how it failed.
+    """
+    found: Any = None
+    async with (
+        client.connect(atm.uris["Simulator"], plain=True) as simulator,
+        device.events("CashAcceptor.InsertItemsEvent") as asked,
+        trio.open_nursery() as nursery,
+    ):
+
+        async def customer() -> None:
+            await anext(asked)
+            before()
+            while not atm.truth().get("input"):
+                with contextlib.suppress(client.CommandFailed):
+                    await simulator.call("Simulator.InsertNotes", BUNCH)
+
+        nursery.start_soon(customer)
+        try:
+            found = (await device.call("CashAcceptor.CashIn", timeout=30))["items"]
+        except client.CommandFailed as failed:
+            found = failed
+        nursery.cancel_scope.cancel()
+    return found
+
+
+async def cash_in_status(device: client.Client) -> dict[str, Any]:
+    found: dict[str, Any] = await device.call("CashAcceptor.GetCashInStatus")
+    return found
+
+
+async def refused_for_want_of_room(device: client.Client, name: str, payload: Any = None) -> None:
+    with pytest.raises(client.CommandFailed, match="cannot be written") as refused:
+        await device.call(name, payload, timeout=30)
+    assert refused.value.completion_code == "notEnoughSpace"
+
+
+async def test_no_note_is_taken_in_stored_or_given_back_unannounced(
+    tmp_path: Path, launcher: Launcher
+) -> None:
+    atm = ATM(tmp_path, launcher)
+    async with atm.running(), client.connect(atm.uris["CashDispenser"], plain=True) as device:
+        atm.full.write_text("writes")
+        await refused_for_want_of_room(device, "CashAcceptor.CashInStart", {})
+        atm.full.unlink()
+        assert (await cash_in_status(device))["status"] == "unknown"
+        await device.call("CashAcceptor.CashInStart", {})
+
+        refused = await cash_in(atm, device, before=lambda: atm.full.write_text("writes"))
+        assert refused.completion_code == "notEnoughSpace"
+        # They lie where the customer has put them, and he can have them back.
+        assert (atm.truth().get("input"), atm.truth().get("stacker")) == ({"customer": 3}, None)
+        async with client.connect(atm.uris["Simulator"], plain=True) as simulator:
+            await simulator.call("Simulator.TakeBack")
+        atm.full.unlink()
+        status = await cash_in_status(device)
+        assert (status["status"], status.get("noteNumberList")) == ("active", None)
+
+        assert await cash_in(atm, device) == ACCEPTED
+        atm.full.write_text("writes")
+        for name in ("CashAcceptor.CashInEnd", "CashAcceptor.CashInRollback"):
+            await refused_for_want_of_room(device, name)
+        assert atm.truth()["stacker"] == {"customer": 3}
+        atm.full.unlink()
+        assert await cash_in_status(device) == {**status, "noteNumberList": ACCEPTED}
+        stored = (await device.call("CashAcceptor.CashInEnd", timeout=30))["storage"]
+        assert stored == {"unit2": {"deposited": ACCEPTED}}
+    with LedgerReader.open(atm.ledger) as reader:
+        assert reader.verify().problems == []
+        assert reader.open_intents() == []
+
+
+async def test_notes_that_came_in_while_the_disk_was_full_are_held_and_booked_later(
+    tmp_path: Path, launcher: Launcher
+) -> None:
+    atm = ATM(tmp_path, launcher, recalls=False, seconds=1.5)
+    async with (
+        atm.running(),
+        client.connect(atm.uris["CashDispenser"], plain=True) as device,
+        client.connect(atm.uris["CashDispenser"], plain=True) as other,
+        trio.open_nursery() as nursery,
+    ):
+        await device.call("CashAcceptor.CashInStart", {})
+
+        async def fill() -> None:
+            while True:
+                if atm.truth().get("stacker"):
+                    break
+                await trio.sleep(0.02)
+            atm.full.write_text("writes")
+
+        nursery.start_soon(fill)
+        assert "do not repeat the command" in str(await cash_in(atm, device))
+        assert atm.truth()["stacker"] == {"customer": 3}
+        assert (await cash_in_status(other))["status"] == "unknown"
+        with pytest.raises(client.CommandFailed, match="cannot be written"):
+            await other.call("CashAcceptor.CashInRollback", timeout=30)
+        assert atm.truth()["stacker"] == {"customer": 3}
+        atm.full.unlink()
+        with trio.fail_after(20):
+            while True:
+                status = await cash_in_status(other)
+                if status["status"] != "unknown":
+                    break
+                await trio.sleep(0.1)
+        assert (status["status"], status["noteNumberList"]) == ("active", ACCEPTED)
+        await other.call("CashAcceptor.CashInRollback", timeout=30)
+        assert atm.truth()["output"] == {"customer": 3}
+    with LedgerReader.open(atm.ledger) as reader:
+        assert reader.verify().problems == []
