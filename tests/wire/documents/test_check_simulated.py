@@ -113,6 +113,8 @@ LINES = [
     ("e13b", "b0000012345b d4d5d6789c 01"),
     ("cmc7", "0123456789 a1b2c3d4e5 678"),
     ("cmc7", "e111000025c 0123456789a 00"),
+    ("cmc7", "ABCDEFGHIJKLM NOPQRSTUVWXYZ"),
+    ("cmc7", "a0SIX7 bETBc 9NORD EST8 d12"),
 ]
 
 

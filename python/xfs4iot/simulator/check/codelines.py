@@ -6,7 +6,8 @@ clear. What is known of them:
 - E-13B: squares of 0.013 inch, 9 high and 4 to 7 wide, characters flush right. Digits, and transit, amount,
   on-us and dash, which are written `a` to `d`.
 - CMC-7: seven bars, parted by six intervals of which two are wide: fifteen characters, the digits and the
-  symbols SI to SV, written `a` to `e`. The bars are as high as the character's outline lets them be.
+  symbols SI to SV, written `a` to `e`; or one or three: the 26 letters, written as capitals. The bars are as
+  high as the character's outline lets them be.
 
 The drawings are this project's own, for a simulated scanner: they are not those of ISO 1004, and no cheque
 should be printed with them. A picture is read as a reader reads it: from the right, place by place. Each
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import sqrt
 from operator import mul
+from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -58,6 +60,15 @@ b ...#.## ...#.## ...#.## ...#.## ...#... ##.#... ##.#... ##.#... ##.#...
 c ....... #.#.... #.#.... #.#.### #.#.### #.#.### #.#.### #.#.### .......
 d ....... ....... ....... ##.##.# ##.##.# ##.##.# ##.##.# ....... .......
 """
+
+
+def _intervals(*wide: int) -> Iterator[str]:
+    """Six intervals, of which so many are wide, in all ways."""
+    for number in range(2**6):
+        if number.bit_count() in wide:
+            yield f"{number:06b}"
+
+
 _CMC7_INTERVALS = {
     "0": "001100",
     "1": "100010",
@@ -74,6 +85,8 @@ _CMC7_INTERVALS = {
     "c": "001001",
     "d": "000101",
     "e": "000011",
+    # Letters have one wide interval or three: there are 26 such characters, in the order of their bars.
+    **dict(zip(ascii_uppercase, _intervals(1, 3), strict=True)),
 }
 """The intervals between the bars of each character; 1 is wide."""
 _CMC7_OUTLINES = """
@@ -92,6 +105,32 @@ b ##...## ##...## ####### ####### ####### ####### ####### ##...## ##...##
 c .....## ....### ...#### ####### ####### ####### ...#### ....### .....##
 d ####### ####### ##...## ##...## ##...## ##...## ##...## ####### #######
 e ####### ####### ...#### ...#### ####### ####### ####... ####### #######
+A ..###.. .#####. ##...## ##...## ####### ####### ##...## ##...## ##...##
+B ######. ####### ##...## ######. ######. ##...## ##...## ####### ######.
+C .#####. ####### ##...## ##..... ##..... ##..... ##...## ####### .#####.
+D #####.. ######. ##..### ##...## ##...## ##...## ##..### ######. #####..
+E ####### ####### ##..... ######. ######. ##..... ##..... ####### #######
+F ####### ####### ##..... ######. ######. ##..... ##..... ##..... ##.....
+G .#####. ####### ##..... ##..... ##.#### ##.#### ##...## ####### .#####.
+H ##...## ##...## ##...## ####### ####### ##...## ##...## ##...## ##...##
+I ####### ####### ..###.. ..###.. ..###.. ..###.. ..###.. ####### #######
+J .....## .....## .....## .....## .....## ##...## ##...## ####### .#####.
+K ##...## ##..### ##.###. #####.. ####... #####.. ##.###. ##..### ##...##
+L ##..... ##..... ##..... ##..... ##..... ##..... ##..... ####### #######
+M ##...## ###.### ####### ####### ##.#.## ##...## ##...## ##...## ##...##
+N ##...## ###..## ####.## ####### ##.#### ##..### ##...## ##...## ##...##
+O ####### ##...## ##...## ##...## ##...## ##...## ##...## ##...## #######
+P ######. ####### ##...## ##...## ####### ######. ##..... ##..... ##.....
+Q .#####. ##...## ##...## ##...## ##...## ##.#.## ##..##. .###.## .....##
+R ######. ##...## ##...## ##...## ######. #####.. ##.##.. ##..##. ##...##
+S .###### ##..... ##..... ###.... .#####. ....### .....## .....## ######.
+T ####### ####### ..###.. ..###.. ..###.. ..###.. ..###.. ..###.. ..###..
+U ##...## ##...## ##...## ##...## ##...## ##...## ##...## ####### .#####.
+V ##...## ##...## ##...## ##...## ##...## .##.##. .##.##. ..###.. ...#...
+W ##...## ##...## ##...## ##...## ##.#.## ####### ####### ###.### ##...##
+X ##...## ##...## .##.##. ..###.. ..###.. ..###.. .##.##. ##...## ##...##
+Y ##...## ##...## .##.##. .#####. ..###.. ..###.. ..###.. ..###.. ..###..
+Z ####### ####### ....##. ...##.. ..##... .##.... ##..... ####### #######
 """
 _BAR, _NARROW, _WIDE = 3, 6, 10
 """Columns of 0.05 mm: a bar, and the intervals from bar to bar."""
@@ -155,10 +194,12 @@ def _bars(intervals: str, outline: tuple[str, ...]) -> tuple[str, ...]:
     starts = [0]
     for interval in intervals:
         starts.append(starts[-1] + (_WIDE if interval == "1" else _NARROW))
-    width = starts[-1] + _BAR
+    # At the right of the place, as the widest characters need it.
+    left = 3 * (_WIDE + _NARROW) + _BAR - (starts[-1] + _BAR)
+    starts = [left + start for start in starts]
     rows = []
     for line in outline:
-        cells = ["."] * width
+        cells = ["."] * (starts[-1] + _BAR)
         for start, visible in zip(starts, line, strict=True):
             if visible == "#":
                 cells[start : start + _BAR] = "#" * _BAR

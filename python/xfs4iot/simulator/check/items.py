@@ -79,7 +79,8 @@ class Cheque(msgspec.Struct, rename="camel"):
 
     Attributes:
         kind: what it is.
-        codeline: digits, spaces, and letters for the symbols: see `codelines`; None for none.
+        codeline: digits, spaces, and small letters for the symbols: see `codelines`; capitals for letters, in
+            CMC-7 only; None for none.
         font: of its code line.
         blots: places of the code line, from 0 at the left, that are covered with ink.
         magnetic: whether the ink of the code line is.
@@ -95,7 +96,7 @@ class Cheque(msgspec.Struct, rename="camel"):
     """
 
     kind: Literal["cheque", "paper", "banknote"] = "cheque"
-    codeline: Annotated[str, Meta(pattern="^[0-9a-e ]*$", max_length=_MOST_IN_LINE)] | None = (
+    codeline: Annotated[str, Meta(pattern="^[0-9a-eA-Z ]*$", max_length=_MOST_IN_LINE)] | None = (
         "a111000025a 0123456789c 1001"
     )
     font: Literal["e13b", "cmc7"] = "e13b"
