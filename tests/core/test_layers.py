@@ -44,6 +44,7 @@ MAY_USE = {
     "telemetry": {"interfaces", "server", "protocol", "transport"},
     "conformance": {"client", "protocol", "recording"},
     "stories": {"client", "interfaces", "protocol", "simulator", "tokens"},
+    "scaffold": {"interfaces", "devices"},
     "testing": {"assembly", "interfaces", "server", "devices", "ledger", "protocol"},
 }
 """What each room may import, beside `telling`; the command line and the package itself stand on top."""

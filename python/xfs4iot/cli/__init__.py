@@ -21,6 +21,7 @@ _COMMANDS = {
     "demo": "A simulated ATM pays out money over TLS, end to end.",
     "simulate": "Run a whole simulated ATM until interrupted.",
     "serve": "Run real services from a configuration file.",
+    "new": "Begin a package for a device of your own.",
     "check-device": "Check a vendor's device class, faults included.",
     "discover": "Find the publishers and services of a host.",
     "call": "Send one command to a service.",

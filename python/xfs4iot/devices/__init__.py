@@ -158,6 +158,7 @@ if TYPE_CHECKING:
     from xfs4iot.devices.key_management import (
         Authentication,
         DataToSign,
+        DecryptMethod,
         DeviceSignedItem,
         ImportedKey,
         ImportedToken,
@@ -314,6 +315,7 @@ __all__ = [
     "CryptoRequest",
     "DataEntered",
     "DataToSign",
+    "DecryptMethod",
     "Deposit",
     "DepositMoved",
     "DepositPlace",
@@ -498,6 +500,7 @@ _MODULES = {
     "CryptoRequest": "crypto",
     "DataEntered": "keyboard",
     "DataToSign": "key_management",
+    "DecryptMethod": "key_management",
     "Deposit": "deposit",
     "DepositMoved": "deposit",
     "DepositPlace": "deposit",

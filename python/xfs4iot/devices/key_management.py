@@ -30,6 +30,7 @@ from xfs4iot.protocol.messages import key_management as messages
 __all__ = [
     "Authentication",
     "DataToSign",
+    "DecryptMethod",
     "DeviceSignedItem",
     "ImportedKey",
     "ImportedToken",

@@ -3,7 +3,8 @@
     report = trio.run(check_device, MyDispenser)
     assert report.good, report.text()
 
-`xfs4iot check-device module:Class` and the pytest fixture `xfs4iot_check` are built on it.
+A test suite derives a class from `DeviceContract`. `xfs4iot check-device module:Class` and the pytest fixture
+`xfs4iot_check` are built on the same.
 """
 
 from __future__ import annotations
@@ -13,12 +14,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from xfs4iot.testing.checking import check_device
-    from xfs4iot.testing.faults import FAULTS
+    from xfs4iot.testing.contract import DeviceContract
+    from xfs4iot.testing.faults import FAULTS, LINE_FAULTS
     from xfs4iot.testing.report import Finding, Report
 
-__all__ = ["FAULTS", "Finding", "Report", "check_device"]
+__all__ = ["FAULTS", "LINE_FAULTS", "DeviceContract", "Finding", "Report", "check_device"]
 
-_HOMES = {"FAULTS": "faults", "Finding": "report", "Report": "report", "check_device": "checking"}
+_HOMES = {
+    "FAULTS": "faults",
+    "LINE_FAULTS": "faults",
+    "DeviceContract": "contract",
+    "Finding": "report",
+    "Report": "report",
+    "check_device": "checking",
+}
 
 
 def __getattr__(name: str) -> Any:

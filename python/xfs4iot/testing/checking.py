@@ -33,7 +33,7 @@ from xfs4iot.protocol.index import COMMANDS
 from xfs4iot.server.handler import Interface
 from xfs4iot.testing import plans
 from xfs4iot.testing.conversation import Conversation, NoAnswer, converse, outcome
-from xfs4iot.testing.faults import FAULTS, Struck, struck
+from xfs4iot.testing.faults import FAULTS, LINE_FAULTS, Struck, struck, struck_line
 from xfs4iot.testing.report import Finding, Report
 
 __all__ = ["check_device"]
@@ -101,8 +101,12 @@ class _Check:
         faults: tuple[str, ...],
         patience: float,
         progress: Callable[[str], None],
+        line: str | None,
+        jam: Callable[[str], Exception],
     ) -> None:
         self.kind = kind
+        self.line = line
+        self.jam = jam
         self.options = options
         self.stand_in = stand_in
         self.faults = faults
@@ -132,11 +136,15 @@ class _Check:
         return self.report
 
     @asynccontextmanager
-    async def _bench(self, kind: type[Device], ledger: Path) -> AsyncIterator[_Bench]:
+    async def _bench(
+        self, kind: type[Device], ledger: Path, strike: Struck | None = None
+    ) -> AsyncIterator[_Bench]:
         device = kind(_SERVICE, dict(self.options))
         device.name = _SERVICE
         if self.stand_in is not None:
             self.stand_in(device)
+        if self.line is not None and strike is not None and strike.fault in LINE_FAULTS:
+            struck_line(device, self.line, strike)
         book = Ledger.open(ledger)
         try:
             service = Service(device, ledger=book, operation_limit=self.patience, open_limit=self.patience)
@@ -229,11 +237,12 @@ class _Check:
         """One operation with one fault."""
         began = trio.current_time()
         ledger = directory / f"{command}.{fault}.sqlite".replace(" ", "-")
-        strike = Struck(fault)
+        strike = Struck(fault, self.jam)
+        kind = self.kind if fault in LINE_FAULTS else struck(self.kind, operation, strike)
         problems: list[str] = []
         ended = ""
         try:
-            async with self._bench(struck(self.kind, operation, strike), ledger) as bench:
+            async with self._bench(kind, ledger, strike) as bench:
                 values = await bench.values()
                 for step in self.plan:
                     if step.command not in bench.service.handlers:
@@ -257,7 +266,11 @@ class _Check:
             problems.append(f"the service failed: {_first(wrong)!r}")
         if not strike.reached.is_set() and not problems:
             self._found(
-                command, fault, skipped=f"the plan does not get to {operation}: it ended with {ended}"
+                command,
+                fault,
+                skipped=f"{operation} asks nothing of the hardware"
+                if fault in LINE_FAULTS and ended == "success"
+                else f"the plan does not get to {operation}: it ended with {ended}",
             )
             return
         problems += self._ledger_problems(ledger)
@@ -293,7 +306,8 @@ class _Check:
             elif strike.fault == "power cut":
                 _copy(ledger, ledger.with_suffix(".copy"))
             # Before the release: a command that is held must not hold up another.
-            if strike.fault != "raising" and outcome(await talk.ask("Common.Status")) != "success":
+            over = strike.fault in ("raising", *LINE_FAULTS)
+            if not over and outcome(await talk.ask("Common.Status")) != "success":
                 problems.append("Common.Status was not answered meanwhile")
             strike.release.set()
 
@@ -310,6 +324,8 @@ class _Check:
             problems.append(f"it ended with {ended or 'nothing'} instead of hardwareError")
         elif ended in _NEVER_GOOD:
             problems.append(f"it ended with {ended}; see the log")
+        elif strike.fault == "jam" and strike.reached.is_set() and ended == "success" and not strike.again:
+            problems.append("it ended with success, though the hardware had failed and was not asked again")
         if outcome(await talk.ask("Common.Status")) != "success":
             problems.append("Common.Status is not answered afterwards")
         return ended
@@ -373,6 +389,8 @@ async def check_device(
     faults: tuple[str, ...] = tuple(FAULTS),
     patience: float = 30.0,
     progress: Callable[[str], None] = lambda what: None,
+    line: str | None = None,
+    jam: Callable[[str], Exception] = OSError,
 ) -> Report:
     """Check a device class as a whole.
 
@@ -383,14 +401,22 @@ async def check_device(
         faults: names of `FAULTS` that are tried at each operation.
         patience: seconds that a command may take.
         progress: told what comes next.
+        line: attribute of the device that is its line to the hardware: an object whose coroutines are all
+            that the device asks of it. With it, `LINE_FAULTS` are tried as well.
+        jam: makes what the line raises when the hardware fails, from a text.
 
     Raises:
         ValueError: there is no such fault.
     """
-    if unknown := [name for name in faults if name not in FAULTS]:
-        raise ValueError(f"there is no fault {unknown[0]!r}; faults are {', '.join(FAULTS)}")
+    known = (*FAULTS, *LINE_FAULTS)
+    if unknown := [name for name in faults if name not in known]:
+        raise ValueError(f"there is no fault {unknown[0]!r}; faults are {', '.join(known)}")
+    if line is not None and faults == tuple(FAULTS):
+        faults = known
+    if line is None and (lineless := [name for name in faults if name in LINE_FAULTS]):
+        raise ValueError(f"{lineless[0]!r} needs `line`, the attribute that is the line to the hardware")
     with tempfile.TemporaryDirectory(prefix="xfs4iot-check-") as directory:
-        check = _Check(kind, options or {}, stand_in, faults, patience, progress)
+        check = _Check(kind, options or {}, stand_in, faults, patience, progress, line, jam)
         services = logging.getLogger("xfs4iot")
         services.addHandler(check.told)
         try:

@@ -1,0 +1,182 @@
+"""`xfs4iot new`: each package that it writes is clean, passes its own tests, and conforms."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from xfs4iot.scaffold import NameRefused, Package, UnknownKind, kind_called, kinds
+
+GUIDE = Path(__file__).parents[2] / "docs" / "new_device.md"
+XFS4IOT = (sys.executable, "-m", "xfs4iot")
+SAMPLE = ("BarcodeReader", "Lights", "VendorMode", "Storage")
+"""Those of ordinary runs: with units and without, of one operation and of several, waiting and not."""
+
+
+def of_all(names: list[str]) -> list[object]:
+    """Each kind; those that are not in the sample only in long runs."""
+    return [name if name in SAMPLE else pytest.param(name, marks=pytest.mark.long) for name in names]
+
+
+def run(*command: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        stdin=subprocess.DEVNULL,
+        cwd=cwd,
+        env={**os.environ, **environment},
+    )
+
+
+def good(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def installed(root: Path) -> dict[str, str]:
+    """The environment in which a package is installed: its entry points are found, its module imported."""
+    package = next((root / "src").iterdir()).name
+    name = package.replace("_", "-")
+    about = root / "src" / f"{package}-0.1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.1.0\n")
+    points = re.search(
+        r'\[project.entry-points\."(.+?)"\]\n(\S+) = "(.+?)"', (root / "pyproject.toml").read_text()
+    )
+    assert points is not None
+    (about / "entry_points.txt").write_text(f"[{points[1]}]\n{points[2]} = {points[3]}\n")
+    return {"PYTHONPATH": str(root / "src"), "MYPYPATH": str(root / "src")}
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("kind", of_all(list(kinds())))
+def test_a_package_passes_its_tests_and_conforms(kind: str, tmp_path: Path) -> None:
+    package = Package(kind_called(kind), f"acme-{kind}")
+    package.write(tmp_path)
+    root = tmp_path / package.name
+    environment = installed(root)
+    tests = run(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", cwd=root, **environment)
+    assert "7 passed" in good(tests), tests.stdout
+    configuration = root / "atm.toml"
+    configuration.write_text(configuration.read_text().replace("port = 5846", "port = 0"))
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "xfs4iot", "serve", "atm.toml"],
+        cwd=root, env={**os.environ, **environment},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    ) as service:  # fmt: skip
+        try:
+            assert service.stdout is not None
+            said = []
+            while not (uri := re.search(rf"ws://\S+/{package.service}\b", said[-1] if said else "")):
+                line = service.stdout.readline()
+                assert line, "".join(said)
+                said.append(line)
+            tried = run(*XFS4IOT, "conform", uri[0], "--level", "moves", "--yes", cwd=root)
+            assert tried.returncode == 0, tried.stdout + tried.stderr + "".join(said)
+        finally:
+            service.send_signal(signal.SIGTERM)
+            deadline = time.monotonic() + 20
+            while service.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.05)
+            service.kill()
+
+
+def test_all_packages_are_clean_for_linters_and_type_checkers(tmp_path: Path) -> None:
+    for kind in kinds().values():
+        Package(kind, f"acme-{kind.name}").write(tmp_path)
+    good(
+        run(
+            "ruff",
+            "check",
+            "--isolated",
+            "--select",
+            "E,F,W,I,UP,B,RUF",
+            "--line-length",
+            "110",
+            ".",
+            cwd=tmp_path,
+        )
+    )
+    good(run("ruff", "format", "--check", ".", cwd=tmp_path))
+    sources = sorted(str(one) for one in tmp_path.glob("*/src"))
+    modules = [argument for one in tmp_path.glob("*/src/*") for argument in ("-p", one.name)]
+    good(run("mypy", "--strict", *modules, cwd=tmp_path, MYPYPATH=os.pathsep.join(sources)))
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("CashDispenser", "CashDispenser"),
+        ("cash-dispenser", "CashDispenser"),
+        ("cashdispenser", "CashDispenser"),
+        ("dispenser", "CashDispenser"),
+        ("text_terminal", "TextTerminal"),
+        ("Recycler", "recycler"),
+    ],
+)
+def test_a_device_is_named_in_any_spelling(text: str, kind: str) -> None:
+    assert kind_called(text).name == kind
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("CashDispencer", "did you mean CashDispenser?"),
+        ("printr", "did you mean Printer?"),
+        ("Common", "every service has it"),
+        ("toaster-oven", "there are "),
+    ],
+)
+def test_an_unknown_device_is_told_what_to_write(text: str, hint: str) -> None:
+    with pytest.raises(UnknownKind, match=re.escape(hint)):
+        kind_called(text)
+
+
+@pytest.mark.parametrize("name", ["", "7up", "a b/c", "../x", "json", "class", "xfs4iot", "x" * 41, "ä"])
+def test_a_name_that_cannot_be_one_is_refused(name: str) -> None:
+    with pytest.raises(NameRefused):
+        Package(kind_called("Lights"), name)
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "acme").mkdir()
+    done = run(*XFS4IOT, "new", "Lights", "acme", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "is there already" in done.stderr
+    assert list((tmp_path / "acme").iterdir()) == []
+
+
+def test_bad_usage_exits_with_2_and_writes_nothing(tmp_path: Path) -> None:
+    for device, name in (("CashDispencer", "acme"), ("Lights", "json")):
+        done = run(*XFS4IOT, "new", device, name, cwd=tmp_path)
+        assert done.returncode == 2, done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_json_says_what_was_written_and_what_to_do_next(tmp_path: Path) -> None:
+    said = json.loads(good(run(*XFS4IOT, "new", "recycler", "Acme_Recycler", "--json", cwd=tmp_path)))
+    assert said["class"] == "acme_recycler:AcmeRecycler"
+    assert said["interfaces"] == ["CashDispenser", "CashAcceptor"]
+    assert all((tmp_path / one).is_file() for one in said["files"])
+    assert said["next"][0] == f"cd {said['directory']}"
+
+
+def test_the_page_is_what_happens(tmp_path: Path) -> None:
+    first, second = re.findall(r"```sh\n(.+?)```", GUIDE.read_text(), re.DOTALL)
+    commands = [*first.splitlines(), *second.splitlines()]
+    shown = good(run(*XFS4IOT, *commands[0].split()[1:], cwd=tmp_path))
+    assert [one for one in commands[1:] if one not in shown] == []
+    written = {
+        str(one.relative_to(tmp_path / "acme-dispenser")) for one in tmp_path.rglob("*") if one.is_file()
+    }
+    assert set(re.findall(r"^\| `(\S+\.\w+)` \|", GUIDE.read_text(), re.MULTILINE)) <= written
