@@ -180,9 +180,7 @@ class Package:
         imports.add("trio", "*")
         state = "".join(f"\n{indent(line, ' ' * 8)}" for line in chosen.state.values())
         methods = "".join(f"\n\n{indent(text, ' ' * 4)}" for text in chosen.hardware.values())
-        head = Template(_HARDWARE).substitute(
-            device=self.class_name, imports=imports.lines(self.module), state=state
-        )
+        head = Template(_HARDWARE).substitute(imports=imports.lines(self.module), state=state)
         return head + methods + "\n"
 
     def _offered(self) -> str:
@@ -216,8 +214,8 @@ _CLOSE = "await self.hardware.disconnect()"
 _HARDWARE = '''\
 """The line to the hardware: a stand-in, to be replaced by the real one.
 
-$device talks to its hardware by the methods of `Hardware` and by nothing else. Keep their names, and let each
-do on the real line what its docstring says. A driver that blocks goes through a thread:
+The device talks to its hardware by the methods of `Hardware` and by nothing else. Keep their names, and
+let each do on the real line what its docstring says. A driver that blocks goes through a thread:
 `await trio.to_thread.run_sync(self.port.read, 64)`.
 """
 

@@ -122,8 +122,12 @@ def annotation(kinds: Iterable[type[Any]], name: str, imports: Imports) -> str:
 
 
 def _sentence(text: str) -> str:
-    """The first sentence."""
-    return (text.partition(". ")[0].rstrip(".") if len(text) > _WIDTH - 20 else text.rstrip(".")) + "."
+    """The first sentence, or as much of it as a line of a class has room for."""
+    room = _WIDTH - len('        """."""')
+    for end in (". ", "; ", ", "):
+        if len(text) > room:
+            text = text.partition(end)[0]
+    return text.rstrip(".") + "."
 
 
 class _Writer(ast.NodeTransformer):

@@ -1,9 +1,10 @@
 """What a first version of a device of each interface does: `<interface>.toml`.
 
-`does` ends the sentence "A device that ..."; `imports` and `hardware_imports` are lines of the two files, and
-`attributes` is the text of the class attributes. `[operations]` has bodies by the name of the operation;
-`[hardware]` has whole methods of the stand-in, by name, and `state` the lines of its `__init__`. Of several
-parts a later one replaces what an earlier one says; an empty text takes it away.
+`does` ends the sentence "A device that ...", `whole` that of a device which has the parts before it as well.
+`imports` and `hardware_imports` are lines of the two files, `attributes` is the text of the class attributes.
+`[operations]` has bodies by the name of the operation; `[hardware]` has whole methods of the stand-in, by
+name, and `state` the lines of its `__init__`. Of several parts a later one replaces what an earlier one says;
+an empty text takes it away.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ def part(names: Iterable[str]) -> Part:
     whole = Part()
     for name in names:
         one = tomllib.loads((files(__package__) / f"{name}.toml").read_text("utf-8"))
-        if "does" in one:
+        if "whole" in one:
+            whole.does = [one["whole"]]
+        elif "does" in one:
             whole.does.append(one["does"])
         whole.imports += one.get("imports", [])
         whole.hardware_imports += one.get("hardware_imports", [])
