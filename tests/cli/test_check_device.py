@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,7 @@ def test_without_the_stand_in_the_hardware_is_missed(tmp_path: Path) -> None:
         ["wrong:Wrung"],
         ["wrong:Wrong", "--stand-in", "wrong:nothing"],
         ["wrong:Wrong", "--fault", "flood"],
+        ["wrong:Wrong", "--fault", "jam"],
         ["wrong:Wrong", "--options", "missing.toml"],
     ],
 )
@@ -174,3 +176,54 @@ async def test_an_outcome_that_the_plan_does_not_name_is_wrong() -> None:
     (found,) = [one for one in report.findings if one.subject == "BarcodeReader.Read"]
     assert "barcodeInvalid" in found.problem
     assert "success, timeOut, canceled" in found.problem
+
+
+class Wire:
+    """The line to a scanner."""
+
+    async def scan(self) -> bytes:
+        return b"1"
+
+
+class OverAWire(devices.BarcodeReader):
+    """It hears of nothing that goes wrong with its hardware."""
+
+    def __init__(self, name: str, options: Any = None) -> None:
+        super().__init__(name, options)
+        self.wire = Wire()
+
+    async def read(
+        self, wanted: frozenset[str] | None, events: devices.CommandEvents
+    ) -> tuple[devices.Barcode, ...]:
+        return (devices.Barcode(await self.wire.scan(), "qrCode"),)
+
+
+class Deaf(OverAWire):
+    """It takes a failure of its hardware for an empty answer."""
+
+    async def read(
+        self, wanted: frozenset[str] | None, events: devices.CommandEvents
+    ) -> tuple[devices.Barcode, ...]:
+        with suppress(OSError):
+            return await super().read(wanted, events)
+        return (devices.Barcode(b"", "qrCode"),)
+
+
+async def test_a_hardware_that_fails_or_lies_is_no_success() -> None:
+    report = await check_device(OverAWire, line="wire")
+    assert report.good, report.text()
+    ended = {one.fault: one.outcome for one in report.findings if one.subject == "BarcodeReader.Read"}
+    assert ended["jam"] == ended["lying"] == "hardwareError"
+
+
+async def test_a_device_that_does_not_hear_of_a_jam_is_wrong() -> None:
+    report = await check_device(Deaf, faults=("jam",), line="wire")
+    (found,) = [one for one in report.findings if one.fault == "jam"]
+    assert "the hardware had failed" in found.problem
+
+
+async def test_a_line_that_the_device_has_not_is_named() -> None:
+    report = await check_device(OverAWire, faults=("lying",), line="wier")
+    assert "no attribute 'wier'" in report.text()
+    with pytest.raises(ValueError, match="needs `line`"):
+        await check_device(OverAWire, faults=("lying",))

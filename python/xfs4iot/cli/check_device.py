@@ -20,7 +20,7 @@ from xfs4iot.cli.characters import utf8_output
 from xfs4iot.cli.complaint import complain
 from xfs4iot.cli.device_classes import ModuleUnknown, load_device
 from xfs4iot.cli.table import Table
-from xfs4iot.testing import FAULTS, Report, check_device
+from xfs4iot.testing import FAULTS, LINE_FAULTS, Report, check_device
 
 __all__ = ["check_device_command"]
 
@@ -45,9 +45,17 @@ _USAGE = 2
     help="Where modules are looked for first.",
 )
 @click.option(
-    "--fault", "faults", multiple=True, type=click.Choice(list(FAULTS)), help="Only this fault; repeatable."
+    "--fault",
+    "faults",
+    multiple=True,
+    type=click.Choice([*FAULTS, *LINE_FAULTS]),
+    help="Only this fault; repeatable.",
 )
 @click.option("--no-faults", is_flag=True, help="Only drive the device, without faults.")
+@click.option(
+    "--line", metavar="ATTRIBUTE",
+    help="The attribute that is the device's line to its hardware: it is jammed, and made to lie, as well.",
+)  # fmt: skip
 @click.option(
     "--patience", type=click.FloatRange(min=1), default=30.0, show_default=True, help="Seconds for a command."
 )
@@ -61,6 +69,7 @@ def check_device_command(
     python_path: str,
     faults: tuple[str, ...],
     no_faults: bool,
+    line: str | None,
     patience: float,
     junit: Path | None,
     as_json: bool,
@@ -81,6 +90,9 @@ def check_device_command(
     except (ValueError, OSError) as problem:
         complain(f"{problem}; see --python-path" if isinstance(problem, ModuleUnknown) else problem)
         sys.exit(_USAGE)
+    if line is None and (needing := [fault for fault in faults if fault in LINE_FAULTS]):
+        complain(f"--fault {needing[0]} needs --line, the attribute that is the line to the hardware")
+        sys.exit(_USAGE)
     shown = logging.StreamHandler()
     # Silenced by its level: with no handler at all, `logging` would print warnings by its last resort.
     shown.setLevel(logging.WARNING if log else logging.CRITICAL + 1)
@@ -94,6 +106,7 @@ def check_device_command(
                 settings,
                 stand_in=replace,
                 faults=() if no_faults else faults or tuple(FAULTS),
+                line=line,
                 patience=patience,
                 progress=lambda what: status.update(escape(what)),
             )

@@ -177,6 +177,10 @@ class _Check:
                     report.missing[mark.command] = "its capabilities or configuration exclude it"
         for mistake in mistakes(device, opened=True):
             self._found("class", problem=mistake)
+        if self.line is not None and not hasattr(device, self.line):
+            name = f"{self.kind.__name__} has no attribute {self.line!r} after __init__"
+            self._found("line", problem=f"{name}: name the one that is the line to the hardware")
+            self.faults = tuple(fault for fault in self.faults if fault not in LINE_FAULTS)
         state = device.status.common.device
         self._found(
             "open",
