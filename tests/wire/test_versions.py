@@ -93,6 +93,29 @@ async def test_every_command_is_answered_in_the_clients_own_version(
     assert len(traffic.commands) - len(unserved) > 30
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_every_command_of_every_service_is_answered_in_the_clients_own_version(
+    atm: xfs4iot.Publisher, nursery: trio.Nursery, version: str
+) -> None:
+    """What is sent is held against the schemas of the version by `exercised`."""
+    traffic = Traffic(version, seed=8, likely=LIKELY)
+    number = 0
+    for service in atm.services.values():
+        if service.name == "Simulator":
+            continue
+        client: Dialogue = await nursery.start(dialogue, atm.uri(service.name), version)
+        await good(client, "Common.Status")
+        names = [spelling(name, version) for name in service.handlers]
+        for name in [name for name in names if name in traffic.commands] * (ROUNDS // 2):
+            number += 1
+            command = traffic.command(name, number + 1000)
+            # Nobody inserts anything, and nobody presses a key.
+            command["payload" if version == "2021-1" else "header"]["timeout"] = 20
+            await client.send_text(json.dumps(command))
+            assert code((await settled(client, name, number + 1000))[-1]) != "internalError"
+    assert number > 300
+
+
 def withdrawal(version: str) -> dict[str, Any]:
     """50 EUR by mix 1, as each version says it."""
     if version == "2021-1":
