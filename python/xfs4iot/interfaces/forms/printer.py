@@ -263,7 +263,8 @@ class Printer(PrinterState):
             answer = await self.ask_whole(
                 devices.Printer.print_raw, cast(bytes, request.data), answers, command
             )
-        return messages.PrintRawCompletion(data=answer if answers else None)
+        # No version knows empty data: a device that says nothing has no data.
+        return messages.PrintRawCompletion(data=(answer or None) if answers else None)
 
     @handles(
         "Printer.PrintNative",
