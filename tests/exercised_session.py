@@ -72,6 +72,6 @@ class ExercisedSession:
 def _claims(page: str) -> Iterator[tuple[str, tuple[int, ...]]]:
     """How much was seen of each interface, in the order of the columns."""
     for line in page.splitlines():
-        if named := re.match(r"\| \[(\w+)\]", line):
+        if named := re.match(r"\| \[?(\w+)\b", line):
             cells = [_CELL.search(cell) for cell in line.split("|")[2:-1]]
             yield named[1], tuple(int(cell[1]) if cell else 0 for cell in cells)

@@ -31,9 +31,10 @@ __all__ = [
 ]
 
 EXCEPTIONS = Path(__file__).parent / "exercised_exceptions.toml"
+PAGES = Path(__file__).parents[1] / "docs" / "interfaces"
 LEAST: Mapping[str, Mapping[str, float]] = {
-    "2021-1": {"commands": 80, "error codes": 55, "events": 50},
-    "2023-2": {"commands": 96, "error codes": 80, "events": 95},
+    "2021-1": {"commands": 85, "error codes": 57, "events": 55},
+    "2023-2": {"commands": 97, "error codes": 82, "events": 95},
     "2024-3": {"commands": 100, "error codes": 95, "events": 98},
 }
 """Per cent, of all interfaces of a version together; those of older versions only rise."""
@@ -256,7 +257,9 @@ def _lines(found: list[Row]) -> Iterator[str]:
         for version, kind in columns:
             row = by_name.get((name, version))
             cells.append(_cell(len(row.seen[kind]), len(row.has[kind])) if row else "")
-        yield f"| [{name}](interfaces/{MODULES[name].rpartition('.')[2]}.md) | " + " | ".join(cells) + " |"
+        page = MODULES.get(name, "service_publisher").rpartition(".")[2]
+        shown = f"[{name}](interfaces/{page}.md)" if (PAGES / f"{page}.md").exists() else name
+        yield f"| {shown} | " + " | ".join(cells) + " |"
     sums = [_sums(found, version, kind) for version, kind in columns]
     yield "| **all** | " + " | ".join(f"**{_cell(*one)}**" for one in sums) + " |"
     yield "| **per cent** | " + " | ".join(f"**{_percent(*one):.1f}**" for one in sums) + " |"
