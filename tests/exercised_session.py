@@ -74,4 +74,6 @@ def _claims(page: str) -> Iterator[tuple[str, tuple[int, ...]]]:
     for line in page.splitlines():
         if named := re.match(r"\| \[?(\w+)\b", line):
             cells = [_CELL.search(cell) for cell in line.split("|")[2:-1]]
+            if not any(cells):
+                continue
             yield named[1], tuple(int(cell[1]) if cell else 0 for cell in cells)

@@ -44,8 +44,8 @@ _HEAD = """# What was exercised
 Everything that services send during the tests of `tests/wire` is held against the schemas of its version:
 each acknowledge, event and completion. This is what was seen of what the standard has, over a real WebSocket:
 commands that succeeded, error codes, events. Written by `pytest tests/wire --exercised docs/exercised.md`; a
-run of all these tests fails if there is less than {least} of the newest version, or less than this
-page says.
+run of all these tests fails if there is less of the newest version than {least}, or less
+than this page says.
 
 What is left out stands below, with the reason.
 """
