@@ -122,4 +122,4 @@ class Firmware(SimulatedCashDispenser):
             raise errors.NoCommandNonce("no nonce")
 
     async def present_token(self, nonce: str, report: tokens.PresentReport) -> str:
-        return f"NONCE={nonce},TOKENFORMAT=1,TOKENLENGTH=0130,BY=FIRMWARE,HMACSHA256={'0' * 64}"
+        return f"NONCE={nonce},TOKENFORMAT=1,TOKENLENGTH=0127,BY=FIRMWARE,HMACSHA256={'0' * 64}"

@@ -119,7 +119,7 @@ async def test_a_device_whose_firmware_checks_is_asked(nursery: trio.Nursery) ->
     use = devices.TokenUse("CashDispenser.Dispense", {"EUR": Decimal(50)})
     assert device.uses == [("its own format", use)] * 2
     status = await client.success("CashDispenser.GetPresentStatus", {"nonce": "77"})
-    assert status["token"].startswith("NONCE=77,TOKENFORMAT=1,TOKENLENGTH=0130,BY=FIRMWARE,")
+    assert status["token"].startswith("NONCE=77,TOKENFORMAT=1,TOKENLENGTH=0127,BY=FIRMWARE,")
     await client.success("Common.ClearCommandNonce")
     assert (await client.until("unsolicited", name=CLEARED))["payload"] == {"reasonDescription": "by command"}
 
