@@ -17,7 +17,19 @@ import re
 import traceback
 from typing import Any
 
-__all__ = ["DESCRIPTION", "LINE", "MASK", "VALUE", "Ready", "guard", "is_secret", "logger", "told"]
+__all__ = [
+    "DESCRIPTION",
+    "LINE",
+    "MASK",
+    "SECRET_ENDS",
+    "SECRET_WORDS",
+    "VALUE",
+    "Ready",
+    "guard",
+    "is_secret",
+    "logger",
+    "told",
+]
 
 MASK = "•••"
 VALUE = 400
@@ -44,8 +56,8 @@ _NAME = re.compile(
 _VALUE = re.compile(r""""(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|[^\s,;&"'(){}\[\]]+""")
 _BEARER = re.compile(r"(?i)\b(bearer\s+)[A-Za-z0-9._~+/=\-]{16,}")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-_SECRET_WORDS = {"bearer", "cvc", "cvv", "hmac", "pan", "pin", "pins", "track", "tracks"}
-_SECRET_ENDS = (
+SECRET_WORDS = {"bearer", "cvc", "cvv", "hmac", "pan", "pin", "pins", "track", "tracks"}
+SECRET_ENDS = (
     "authorization",
     "keydata",
     "keyvalue",
@@ -73,10 +85,10 @@ def is_secret(name: str) -> bool:
     words = [word.lower() for word in _WORD.findall(name[-200:])]
     joined = "".join(words).rstrip("0123456789")
     return (
-        joined.endswith(_SECRET_ENDS)
+        joined.endswith(SECRET_ENDS)
         or joined.startswith("hmac")
-        or joined in _SECRET_WORDS
-        or not _SECRET_WORDS.isdisjoint(words)
+        or joined in SECRET_WORDS
+        or not SECRET_WORDS.isdisjoint(words)
     )
 
 

@@ -22,7 +22,7 @@ from xfs4iot.cli import renewal
 from xfs4iot.cli.complaint import subcommand
 from xfs4iot.cli.group import Group
 from xfs4iot.cli.table import Table
-from xfs4iot.transport import certificates, inspection, tokens
+from xfs4iot.transport import certificates, inspection, passwords, tokens
 from xfs4iot.transport.failures import TLSError
 from xfs4iot.transport.pairs import load_key
 
@@ -427,6 +427,14 @@ def unpack(package: Path, file: Path, password_file: Any, as_json: bool) -> None
     certificates.write_key(key, private)
     certificates.write_pem(file, b"".join(one.public_bytes(Encoding.PEM) for one in chain))
     _tell(as_json, certificate=file, key=key)
+
+
+@_command
+@_password
+def password(password_file: Any, as_json: bool) -> None:
+    """Hash a password with which a person logs in to the console, for the device's [access]."""
+    chosen = _read_password(password_file, confirm=True)
+    _tell(as_json, password_hash=passwords.hash_password(chosen))
 
 
 @_command

@@ -16,6 +16,7 @@ from xfs4iot.interfaces.common.end_to_end_security import EndToEndSecurity
 from xfs4iot.ledger import Ledger
 from xfs4iot.protocol.dialects import BY_NAME
 from xfs4iot.simulator import atm
+from xfs4iot.simulator.control import Simulator
 from xfs4iot.simulator.profile import read
 from xfs4iot.simulator.shipped import DEFAULT
 from xfs4iot.transport.certificates import test_authority
@@ -39,10 +40,12 @@ class Hosted:
     Attributes:
         publisher: its publisher, bound and serving.
         ca: PEM file of the authority a client must trust; None without TLS.
+        console: where a browser finds the console; None if it is off.
     """
 
     publisher: Publisher
     ca: Path | None
+    console: str | None = None
 
 
 @asynccontextmanager
@@ -105,6 +108,7 @@ async def simulated_atm(
     security: EndToEndSecurity | None = None,
     scenario: Path | None = None,
     dialect: str | None = None,
+    console: bool = False,
 ) -> AsyncIterator[Hosted]:
     """Run a whole simulated ATM whose certificates and ledger are kept in `directory`.
 
@@ -116,6 +120,7 @@ async def simulated_atm(
         plain: without TLS.
         seconds, seed, security, scenario: see `xfs4iot.simulator.atm`.
         dialect: see `Publisher`; None as the profile says.
+        console: serve the console to browsers.
 
     Raises:
         ConfigurationError: the profile or the scenario cannot be used.
@@ -145,7 +150,16 @@ async def simulated_atm(
         publisher = Publisher(
             services, host=host, port=port, credentials=credentials, dialect=dialect or wanted.dialect
         )
+        page = None
+        if console:
+            from xfs4iot.console import Console
+
+            page = Console(
+                publisher,
+                ledger=directory / "ledger.sqlite",
+                simulator=services[-1].interface(Simulator).described(),
+            )
         async with running(publisher):
-            yield Hosted(publisher, ca)
+            yield Hosted(publisher, ca, None if page is None else page.uri)
     finally:
         ledger.close()

@@ -195,6 +195,15 @@ async def _serve(configuration: Configuration, credentials: Credentials | None) 
             ),
         )
 
+        if configuration.console.enabled:
+            from xfs4iot.console import Console
+
+            Console(
+                publisher,
+                ledger=configuration.ledger.file,
+                session_seconds=configuration.console.session_minutes * 60.0,
+            )
+
         async def end(number: int) -> None:
             _log.info("%s: the services end", signal.Signals(number).name)
             systemd.notify("STOPPING=1")

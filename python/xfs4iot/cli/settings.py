@@ -15,6 +15,7 @@ from xfs4iot.tokens import read_key
 __all__ = [
     "AccessSettings",
     "Configuration",
+    "ConsoleSettings",
     "LedgerSettings",
     "LogSettings",
     "PublisherSettings",
@@ -95,6 +96,19 @@ class TelemetrySettings:
     metrics: _Address | None = None
     otlp: str | None = None
     traces_per_second: _Count = 20
+
+
+@dataclass(frozen=True)
+class ConsoleSettings:
+    """`[console]`: the page for browsers, below `/console/`.
+
+    Attributes:
+        enabled: whether it is served.
+        session_minutes: how long a login is good.
+    """
+
+    enabled: bool = False
+    session_minutes: _Positive = 480
 
 
 @dataclass(frozen=True)
@@ -187,4 +201,5 @@ class Configuration:
     log: LogSettings = LogSettings()
     limits: LimitSettings = LimitSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
+    console: ConsoleSettings = ConsoleSettings()
     python_path: tuple[Path, ...] = ()

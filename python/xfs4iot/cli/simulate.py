@@ -63,6 +63,7 @@ __all__ = ["simulate"]
 @click.option(
     "--screen", is_flag=True, help="Show the operator's screen (TextTerminal) here, and take its keys."
 )
+@click.option("--console", is_flag=True, help="Serve the console, a page for browsers.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line when ready.")
 def simulate(
     port: int | None,
@@ -77,6 +78,7 @@ def simulate(
     nonce_timeout: int,
     dialect: str | None,
     screen: bool,
+    console: bool,
     as_json: bool,
 ) -> None:
     """Run a simulated ATM: a service for each device of its profile, and Simulator, which drives them.
@@ -84,7 +86,7 @@ def simulate(
     Its clients must trust the certificate authority whose PEM file is named when it is
     ready. Without --state everything is gone when it ends.
     """
-    console = Console()
+    output = Console()
     if screen:
         operator_screen.require_terminal()
     security = None
@@ -113,6 +115,7 @@ def simulate(
                     security=security,
                     scenario=scenario,
                     dialect=dialect,
+                    console=console,
                 ) as atm,
             ):
                 terminal = _terminal_of(atm) if screen else None
@@ -123,16 +126,19 @@ def simulate(
                         "publisher": atm.publisher.uri(),
                         "ca": str(atm.ca) if atm.ca else None,
                         "services": services,
+                        "console": atm.console,
                     }
                     click.echo(orjson.dumps(ready))
                 else:
-                    show_published(console, atm.publisher.uri(), services, "a simulated ATM, ready")
+                    show_published(output, atm.publisher.uri(), services, "a simulated ATM, ready")
                     if atm.ca:
-                        console.print(f"certificate authority: {atm.ca}", highlight=False, soft_wrap=True)
-                    console.print("[dim]Ctrl-C ends[/]")
+                        output.print(f"certificate authority: {atm.ca}", highlight=False, soft_wrap=True)
+                    if atm.console:
+                        output.print(f"console: {atm.console}", highlight=False, soft_wrap=True)
+                    output.print("[dim]Ctrl-C ends[/]")
                 async with trio.open_nursery() as nursery:
                     if terminal is not None:
-                        nursery.start_soon(operator_screen.operate, terminal, console)
+                        nursery.start_soon(operator_screen.operate, terminal, output)
                     await trio.sleep_forever()
         return 0
 

@@ -265,20 +265,23 @@ class LedgerReader:
             raise NewerLedger(path, version, len(schema.MIGRATIONS))
         return cls(path, connection)
 
-    def lines(self, chosen: Selection = Selection()) -> Iterator[JournalLine]:
-        """The journal's lines in order. Raises LedgerCorrupt where the file is damaged."""
+    def lines(self, chosen: Selection = Selection(), *, after: int = 0) -> Iterator[JournalLine]:
+        """The journal's lines in order, after one with this number.
+
+        Raises LedgerCorrupt where the file is damaged.
+        """
         try:
-            yield from lines(self._connection, chosen=chosen)
+            yield from lines(self._connection, chosen=chosen, after=after)
         except (sqlite3.DatabaseError, ValueError, TypeError) as error:
             raise LedgerCorrupt(self.path, [str(error)]) from error
 
-    def movements(self, chosen: Selection = Selection()) -> Iterator[Movement]:
-        """The movements, in the order of their outcomes, those that have none last.
+    def movements(self, chosen: Selection = Selection(), *, after: int = 0) -> Iterator[Movement]:
+        """The movements that began after a line, in the order of their outcomes, those that have none last.
 
         Raises LedgerCorrupt where the file is damaged.
         """
         begun: dict[int, Movement] = {}
-        for line in self.lines(chosen):
+        for line in self.lines(chosen, after=after):
             if line.entry == "begin":
                 begun[line.intent] = Movement(line.as_intent())
             elif line.intent not in begun:
@@ -290,6 +293,18 @@ class LedgerReader:
                 movement.outcome, movement.ended = line.detail, line.time
                 yield movement
         yield from begun.values()
+
+    def last_movements(self, count: int) -> list[Movement]:
+        """The movements that began last, as `movements` gives them; older lines are not read.
+
+        Raises LedgerCorrupt where the file is damaged.
+        """
+        query = "SELECT intent FROM journal WHERE entry = 'begin' ORDER BY sequence DESC LIMIT ?"
+        try:
+            begun = [row[0] for row in self._connection.execute(query, (count,))]
+        except sqlite3.DatabaseError as error:
+            raise LedgerCorrupt(self.path, [str(error)]) from error
+        return list(self.movements(after=min(begun) - 1)) if begun else []
 
     def line_hash(self, sequence: int) -> bytes | None:
         """The hash of one line; None when there is no such line."""

@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
-from xfs4iot.telling import MASK, Ready, is_secret, told
+from xfs4iot.telling import MASK, SECRET_ENDS, SECRET_WORDS, Ready, is_secret, told
 
-__all__ = ["MASK", "SENSITIVE", "masked", "without_secrets"]
+__all__ = ["MASK", "SENSITIVE", "masked", "rules", "without_secrets"]
 
 _MARKED = {"codelineData", "customerData", "validationData", "pan", "input"}
 """Marked `x-sensitive` in the catalogue."""
@@ -152,6 +152,21 @@ def without_secrets(message: Any) -> Any:
     For what is kept, not told: nothing is shortened.
     """
     return _mask(message, not isinstance(message, dict), True)
+
+
+def rules() -> dict[str, list[str]]:
+    """By what names values are masked, for a program elsewhere that masks as `without_secrets` does.
+
+    `names`, `counted` and `harmless` are compared without separators and case; what a name ends with or
+    which words are in it is that of `xfs4iot.telling.is_secret`.
+    """
+    return {
+        "names": sorted(_PLAIN),
+        "counted": sorted(_COUNTED),
+        "harmless": sorted(_HARMLESS),
+        "words": sorted(SECRET_WORDS),
+        "ends": sorted(SECRET_ENDS),
+    }
 
 
 def _mask(content: Any, text: bool, numbers: bool) -> Any:

@@ -25,8 +25,9 @@ from xfs4iot.server.peer import Peer
 from xfs4iot.telling import logger, told
 from xfs4iot.transport.identity import Identity
 from xfs4iot.transport.pairs import ascii_name
+from xfs4iot.transport.passwords import is_password_hash
 from xfs4iot.transport.tokens import check_token
-from xfs4iot.transport.upgrade import Upgrade, UpgradeRefused
+from xfs4iot.transport.upgrade import Request, UpgradeRefused
 
 __all__ = ["Access", "ClientRule", "mistake_in"]
 
@@ -55,6 +56,8 @@ class ClientRule:
         subject: subject of its certificate, as in RFC 4514.
         san: a host name or address in its certificate; `URI:...` or `email:...` for one of these.
         token_hash: hash of its bearer token, as `xfs4iot certificate token` prints it.
+        password_hash: of the password with which a person logs in to the console under this name, as
+            `xfs4iot certificate password` prints it. Only the console takes passwords.
         address: the address or network it comes from, such as `10.0.7.0/24`. Whoever can send
             from there is meant: where it matters who that is, give a certificate or token too.
         dialect: how it is answered, `standard` or `sp-dev`; None as the listener says.
@@ -66,6 +69,7 @@ class ClientRule:
     subject: str | None = None
     san: str | None = None
     token_hash: str | None = None
+    password_hash: str | None = None
     address: str | None = None
     dialect: str | None = None
 
@@ -90,6 +94,8 @@ class ClientRule:
                 "token_hash",
                 "a token_hash is sha256: and 64 hexadecimal digits; make one with certificate token",
             )
+        if self.password_hash is not None and not is_password_hash(self.password_hash):
+            yield "password_hash", "a password_hash begins with scrypt: make one with certificate password"
         if self.address is not None and _network(self.address) is None:
             yield "address", f"{self.address!r} is neither an IP address nor a network such as 10.0.7.0/24"
         if self.dialect is not None and self.dialect not in BY_NAME:
@@ -97,29 +103,43 @@ class ClientRule:
         if self._fits_nobody:
             yield (
                 None,
-                f"client {self.name!r} fits nobody; give fingerprint, subject, san, token_hash or address",
+                f"client {self.name!r} fits nobody; give fingerprint, subject, san, token_hash, "
+                "password_hash or address",
             )
 
     @property
     def _fits_nobody(self) -> bool:
-        wanted = (self.fingerprint, self.subject, self.san, self.token_hash, self.address)
+        wanted = (
+            self.fingerprint,
+            self.subject,
+            self.san,
+            self.token_hash,
+            self.password_hash,
+            self.address,
+        )
         return all(one is None for one in wanted)
 
-    def fits(self, identity: Identity | None, bearer: str | None, address: str) -> bool:
+    def fits(
+        self, identity: Identity | None, bearer: str | None, address: str, login: str | None = None
+    ) -> bool:
         """Whether a client is meant; every property that the rule gives must fit.
 
         Args:
             identity: what its certificate says; None without one.
             bearer: its bearer token; None without one.
             address: the IP address it comes from.
+            login: name of the rule whose token or password it has shown when it logged in.
         """
         # With no property to compare, every test below would pass for everybody.
         if self._fits_nobody:
             return False
         if self.address is not None and not _is_in(address, self.address):
             return False
-        if self.token_hash is not None and not (bearer and check_token(bearer, self.token_hash)):
-            return False
+        if login != self.name:
+            if self.password_hash is not None:
+                return False
+            if self.token_hash is not None and not (bearer and check_token(bearer, self.token_hash)):
+                return False
         if self.fingerprint is None and self.subject is None and self.san is None:
             return True
         return (
@@ -243,14 +263,34 @@ class Access:
         self._anonymous = _Allowed(anonymous)
         self._nobody_else = not self._anonymous.commands
 
-    def admit(self, request: Upgrade, identity: Identity | None, address: str) -> Peer:
+    @property
+    def rules(self) -> tuple[ClientRule, ...]:
+        """The rules, in the order in which they are tried."""
+        return self._rules
+
+    def admit(
+        self,
+        request: Request,
+        identity: Identity | None,
+        address: str,
+        *,
+        own_page: bool = False,
+        login: str | None = None,
+    ) -> Peer:
         """Who this is.
+
+        Args:
+            request: what it asks for.
+            identity: what its certificate says; None without one.
+            address: host and port it comes from.
+            own_page: it is a page that this publisher serves itself: the console.
+            login: name of the rule under which it has logged in there.
 
         Raises:
             UpgradeRefused: a web page's request (403), or nobody we know where only known
                 clients are let in (401).
         """
-        if request.origin is not None and request.origin not in self._origins:
+        if request.origin is not None and not own_page and request.origin not in self._origins:
             raise UpgradeRefused(
                 403,
                 f"Requests from web pages are refused; origin {told(request.origin)} is not listed "
@@ -259,7 +299,7 @@ class Access:
         host = request.host
         place = address.rpartition(":")[0]
         for rule in self._rules:
-            if rule.fits(identity, request.bearer, place):
+            if rule.fits(identity, request.bearer, place, login):
                 dialect = None if rule.dialect is None else dialect_named(rule.dialect)
                 return Peer(address, f"{rule.name} at {address}", host, rule.name, identity, dialect)
         if self._nobody_else:
@@ -281,10 +321,19 @@ class Access:
         known = f"{identity.subject} at {address}" if identity is not None else address
         return Peer(address, known, host, None, identity)
 
+    def permits(self, peer: Peer, command: str) -> bool:
+        """Whether `peer` may use `command`."""
+        allowed = self._anonymous if peer.rule is None else self._allowed[peer.rule]
+        return allowed.permits(command)
+
+    def patterns(self, peer: Peer) -> list[str]:
+        """What `peer` may use, as its rule has it."""
+        allowed = self._anonymous if peer.rule is None else self._allowed[peer.rule]
+        return sorted(allowed.commands)
+
     def check(self, peer: Peer, command: str) -> None:
         """Raise `AuthorizationRequired` if `peer` may not use `command`."""
-        allowed = self._anonymous if peer.rule is None else self._allowed[peer.rule]
-        if not allowed.permits(command):
+        if not self.permits(peer, command):
             raise errors.AuthorizationRequired(
                 f"client {peer.rule or _ANONYMOUS} may not use {command}; "
                 "ask the operator to allow it in [access]"

@@ -9,7 +9,7 @@ limit, and is then routed by its path: `/xfs4iot/v1.0` is the publisher's own en
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import trio
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from xfs4iot.server.service import Service
     from xfs4iot.transport.rotation import Credentials
 
-__all__ = ["NoFreePort", "Publisher", "plain_text_refused"]
+__all__ = ["NoFreePort", "Pages", "Publisher", "plain_text_refused"]
 
 
 _log = logger("xfs4iot.publisher")
@@ -43,6 +43,23 @@ _GIVEN_UP_SECONDS = 3.0
 
 class NoFreePort(OSError):
     """None of the ports could be bound."""
+
+
+class Pages(Protocol):
+    """What is served to browsers, beside the services: the console."""
+
+    path: str
+    """Below which everything of it is."""
+
+    async def answer(self, request: upgrade.PageRequest, identity: tls.Identity | None, where: str) -> bytes:
+        """The whole answer to a request.
+
+        Raises:
+            UpgradeRefused: there is none.
+        """
+
+    def admit(self, request: upgrade.Request, identity: tls.Identity | None, where: str) -> Peer:
+        """Who this is; as `Access.admit`, which it asks, but it knows its own pages and who has logged in."""
 
 
 class _Sheltered:
@@ -118,9 +135,11 @@ class Publisher:
         self.port = port
         self.advertise = advertise
         self.credentials = credentials
-        self._access = access or Access()
+        self.access = access or Access()
+        self.pages: Pages | None = None
+        """What browsers are served."""
         for service in (endpoint, *self.services.values()):
-            service.authorise = self._access.check
+            service.authorise = self.access.check
             service.large.allowance = (session_limits or SessionLimits()).large_bytes
         self._readers = Readers()
         self._listeners: list[trio.socket.SocketType] = []
@@ -267,7 +286,7 @@ class Publisher:
                     _log.debug("%s: looked at the certificate", where, extra={"connection": where})
                     return
                 identity = secured.identity
-            service, request, peer = await self._route(stream, where, identity)
+            routed = await self._route(stream, where, identity)
         if scope.cancelled_caught:
             _log.warning(
                 "%s: disconnected: no handshake within %g s",
@@ -276,9 +295,10 @@ class Publisher:
                 extra={"connection": where},
             )
             return
-        if service is None:
+        if routed is None:
             await tcp.linger(stream)
             return
+        service, request, peer = routed
         await stream.send_all(upgrade.accept_response(request))
         _log.info(
             "connected to %s%s", service.name or "the publisher", _by(stream, peer), extra=peer.log_fields
@@ -291,12 +311,14 @@ class Publisher:
 
     async def _route(
         self, stream: trio.abc.Stream, where: str, identity: tls.Identity | None
-    ) -> tuple[Service | None, upgrade.Upgrade, Peer]:
-        """Read the upgrade request and find its service; answer what is not one."""
-        nobody = Peer(where, where, self.host)
-        nothing = upgrade.Upgrade(path="", headers={})
+    ) -> tuple[Service, upgrade.Upgrade, Peer] | None:
+        """Read the request and find its service; None if it was one for a page, or none, and is answered."""
         try:
-            request = await upgrade.accept_upgrade(stream)
+            request = await upgrade.accept_request(stream, None if self.pages is None else self.pages.path)
+            if isinstance(request, upgrade.PageRequest):
+                assert self.pages is not None
+                await stream.send_all(await self.pages.answer(request, identity, where))
+                return None
             path = request.path.partition("?")[0].rstrip("/").lower()
             if (service := self._by_path.get(path)) is None:
                 known = "\n".join(f"  {self.uri(name)}" for name in self.services)
@@ -304,13 +326,14 @@ class Publisher:
                     404,
                     f"Nothing is published at {told(path)}. The publisher is at {PATH}; services:\n{known}\n",
                 )
-            return service, request, self._access.admit(request, identity, where)
+            admit = self.access.admit if self.pages is None else self.pages.admit
+            return service, request, admit(request, identity, where)
         except upgrade.UpgradeRefused as refused:
             said = refused.body.partition("\n")[0]
             _log.warning("%s: HTTP %d: %s", where, refused.status, said, extra={"connection": where})
             headers = (*refused.headers, *(() if self.credentials is None else (_TLS_ONLY,)))
             await stream.send_all(upgrade.refuse_response(refused.status, refused.body, headers))
-            return None, nothing, nobody
+            return None
 
 
 def _by(stream: tcp.SocketStream | tls.TLSStream, peer: Peer) -> str:

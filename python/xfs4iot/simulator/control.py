@@ -32,6 +32,7 @@ from xfs4iot.simulator.world import World
 __all__ = ["Simulator"]
 
 _Found = TypeVar("_Found")
+_REFERENCE = "#/definitions/{name}"
 
 
 class Inject(Request):
@@ -118,6 +119,33 @@ class Simulator(Interface[Any]):
     def handlers(self) -> Mapping[str, Handler]:
         return {name: self._handler(name, methods) for name, methods in self._commands.items()}
 
+    def described(self) -> dict[str, Any]:
+        """The messages of these commands, as a catalogue has those of the standard.
+
+        Each command has its `payload` and `completion` (JSON Schema), the `services` whose devices have
+        it (none: all of them), and what it does, in a sentence.
+        """
+        entries = {name: registry.command(name) for name in sorted(self._commands)}
+        kinds = [
+            kind
+            for one in entries.values()
+            for kind in (one.request or Request, one.completion or Completion)
+        ]
+        found, definitions = msgspec.json.schema_components(kinds, ref_template=_REFERENCE)
+        schemas = iter(found)
+        return {
+            "commands": {
+                name: {
+                    "payload": next(schemas),
+                    "completion": next(schemas),
+                    "services": [one for one in self._commands[name] if one],
+                    "text": _first_line(next(iter(self._commands[name].values()))),
+                }
+                for name in entries
+            },
+            "definitions": definitions,
+        }
+
     def _handler(self, name: str, methods: Mapping[str, Callable[..., Any]]) -> Handler:
         waits = inspect.iscoroutinefunction(next(iter(methods.values())))
 
@@ -194,6 +222,10 @@ class Simulator(Interface[Any]):
         outside = msgspec.convert(cash[0], GetTruthCompletion) if len(cash) == 1 else GetTruthCompletion()
         outside.services = services
         return outside
+
+
+def _first_line(method: Callable[..., Any]) -> str:
+    return (inspect.getdoc(method) or "").partition("\n")[0]
 
 
 def _only(found: Mapping[str, _Found], service: str | None, what: str) -> _Found:

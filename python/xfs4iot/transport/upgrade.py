@@ -1,7 +1,8 @@
 """The WebSocket opening handshake, server side (RFC 6455, section 4.2).
 
-`read_upgrade` works on bytes alone; h11 reads the HTTP. What is not an upgrade request is
-refused with an answer that a person with curl or a browser can understand.
+`UpgradeReader` works on bytes alone; h11 reads the HTTP. What is not an upgrade request is
+refused with an answer that a person with curl or a browser can understand, unless it asks for a page
+where pages are served.
 """
 
 from __future__ import annotations
@@ -22,17 +23,20 @@ import trio
 from xfs4iot.telling import DESCRIPTION, told
 
 __all__ = [
+    "PageRequest",
+    "Request",
     "Upgrade",
     "UpgradeReader",
     "UpgradeRefused",
+    "accept_request",
     "accept_response",
-    "accept_upgrade",
     "refuse_response",
 ]
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _HEADER_BYTES = 16 * 1024
 _HEADERS = 100
+_BODY_BYTES = 8 * 1024
 # A proxy in between might go by the first of two, and this server by the second.
 _SINGLE = frozenset({"host", "origin", "authorization", "sec-websocket-key", "sec-websocket-version"})
 _TLS_HANDSHAKE = 0x16
@@ -46,8 +50,8 @@ It is told to this client and others as a part of URIs; what is wider is not let
 
 
 @dataclass(frozen=True)
-class Upgrade:
-    """A valid request to upgrade to WebSocket.
+class Request:
+    """A valid request.
 
     Attributes:
         path: as requested, with the query; never with scheme and host.
@@ -55,7 +59,6 @@ class Upgrade:
         host: the name or address that the client asked for; empty if it named none.
         origin: the web page's origin; None if no browser asks.
         bearer: the bearer token of the `Authorization` header.
-        trailing: what the client sent after the request: WebSocket frames already.
     """
 
     path: str
@@ -63,10 +66,34 @@ class Upgrade:
     host: str = ""
     origin: str | None = None
     bearer: str | None = None
-    trailing: bytes = b""
 
     def __repr__(self) -> str:
-        return f"Upgrade({self.path!r})"
+        # The headers may hold a token, or the cookie of a login.
+        return f"{type(self).__name__}({self.path!r})"
+
+
+@dataclass(frozen=True, repr=False)
+class Upgrade(Request):
+    """A valid request to upgrade to WebSocket.
+
+    Attributes:
+        trailing: what the client sent after the request: WebSocket frames already.
+    """
+
+    trailing: bytes = b""
+
+
+@dataclass(frozen=True, repr=False)
+class PageRequest(Request):
+    """A request of a browser for something below the path where pages are served.
+
+    Attributes:
+        method: `GET`, `HEAD` or `POST`.
+        body: what is posted.
+    """
+
+    method: str = "GET"
+    body: bytes = b""
 
 
 class UpgradeRefused(Exception):
@@ -87,20 +114,28 @@ class UpgradeRefused(Exception):
 
 
 class UpgradeReader:
-    """Reads one request from bytes as they come."""
+    """Reads one request from bytes as they come.
 
-    def __init__(self) -> None:
+    Args:
+        pages: path below which pages are served, such as `/console`; None serves none.
+    """
+
+    def __init__(self, pages: str | None = None) -> None:
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=_HEADER_BYTES)
         self._begun = False
+        self._pages = pages
+        self._page: Request | None = None
+        self._method = ""
+        self._body = b""
 
-    def feed(self, data: bytes | bytearray) -> Upgrade | None:
+    def feed(self, data: bytes | bytearray) -> Upgrade | PageRequest | None:
         """The request, when it is whole; None while it is not.
 
         Args:
             data: what has arrived; empty if the client will send no more.
 
         Raises:
-            UpgradeRefused: it is none that leads to a WebSocket.
+            UpgradeRefused: it is none that is served.
         """
         if not self._begun and data:
             self._begun = True
@@ -112,18 +147,51 @@ class UpgradeReader:
             raise UpgradeRefused(400, "The request ended before it was whole.")
         try:
             self._http.receive_data(bytes(data))
-            event = self._http.next_event()
+            return self._next()
         except h11.RemoteProtocolError as problem:
             raise UpgradeRefused(
                 problem.error_status_hint, f"This is not an HTTP request: {problem}."
             ) from None
-        if event is h11.NEED_DATA:
-            return None
-        assert isinstance(event, h11.Request)
-        return self._check(event)
 
-    def _check(self, request: h11.Request) -> Upgrade:
-        headers = _headers(request)
+    def _next(self) -> Upgrade | PageRequest | None:
+        if self._page is None:
+            event = self._http.next_event()
+            if event is h11.NEED_DATA:
+                return None
+            assert isinstance(event, h11.Request)
+            headers = _headers(event)
+            if not self._is_page(event, headers):
+                return self._upgrade(event, headers)
+            self._check_page(event, headers)
+            self._page, self._method = _request(event, headers), event.method.decode()
+        while True:
+            event = self._http.next_event()
+            if event is h11.NEED_DATA:
+                return None
+            if isinstance(event, h11.EndOfMessage):
+                return PageRequest(**vars(self._page), method=self._method, body=self._body)
+            if isinstance(event, h11.Data):
+                self._body += bytes(event.data)
+
+    def _is_page(self, request: h11.Request, headers: Mapping[str, str]) -> bool:
+        if self._pages is None or "websocket" in _listed(headers, "upgrade"):
+            return False
+        path = _target(request).partition("?")[0]
+        return path == self._pages or path.startswith(self._pages + "/")
+
+    @staticmethod
+    def _check_page(request: h11.Request, headers: Mapping[str, str]) -> None:
+        if request.method not in (b"GET", b"HEAD", b"POST"):
+            raise UpgradeRefused(405, "Pages are read with GET.", (("Allow", "GET, HEAD, POST"),))
+        length = headers.get("content-length", "0").strip()
+        if "transfer-encoding" in headers or not length.isdigit() or int(length) > _BODY_BYTES:
+            raise UpgradeRefused(
+                413, f"A body has a Content-Length, of {_BODY_BYTES} bytes at most, and no encoding."
+            )
+        if request.method != b"POST" and length != "0":
+            raise UpgradeRefused(400, "Only POST has a body.")
+
+    def _upgrade(self, request: h11.Request, headers: Mapping[str, str]) -> Upgrade:
         if request.method != b"GET":
             raise UpgradeRefused(
                 405,
@@ -135,7 +203,8 @@ class UpgradeReader:
         if "websocket" not in _listed(headers, "upgrade") or "upgrade" not in _listed(headers, "connection"):
             raise UpgradeRefused(
                 426,
-                "This is an XFS4IoT publisher. It speaks WebSocket: connect with a ws:// or wss:// URI.",
+                "This is an XFS4IoT publisher. It speaks WebSocket: connect with a ws:// or wss:// URI."
+                + ("" if self._pages is None else f" A browser finds the console at {self._pages}/."),
                 (("Upgrade", "websocket"),),
             )
         if headers.get("sec-websocket-version", "").strip() != "13":
@@ -150,38 +219,51 @@ class UpgradeReader:
             raise UpgradeRefused(400, "Sec-WebSocket-Key must be 16 bytes in base64.")
         if headers.get("content-length", "0").strip() != "0" or "transfer-encoding" in headers:
             raise UpgradeRefused(400, "An upgrade request has no body.")
-        target = request.target.decode("latin-1")
-        if not target.startswith("/"):
-            try:
-                parts = urlsplit(target)
-            except ValueError as problem:
-                raise UpgradeRefused(400, f"This is not an address: {target} ({problem}).") from None
-            target = parts.path + (f"?{parts.query}" if parts.query else "")
-        asked = headers.get("host", "").strip()
-        named = _HOST.fullmatch(asked)
-        if asked and (named is None or not _is_host(named["host"])):
-            raise UpgradeRefused(400, f"Host: {asked} names no host.")
-        scheme, _, bearer = headers.get("authorization", "").partition(" ")
+        found = _request(request, headers)
         # Past the end of the request, so that all h11 still holds is what came after it.
         self._http.next_event()
-        return Upgrade(
-            path=target,
-            headers=headers,
-            host="" if named is None else named["host"].strip("[]").lower(),
-            origin=headers.get("origin"),
-            bearer=bearer.strip() if scheme.lower() == "bearer" else None,
-            trailing=bytes(self._http.trailing_data[0]),
-        )
+        return Upgrade(**vars(found), trailing=bytes(self._http.trailing_data[0]))
 
 
-async def accept_upgrade(stream: trio.abc.Stream) -> Upgrade:
-    """Read one upgrade request from `stream`; the caller sets the time limit.
+def _target(request: h11.Request) -> str:
+    """What is asked for, without scheme and host."""
+    target = request.target.decode("latin-1")
+    if target.startswith("/"):
+        return target
+    try:
+        parts = urlsplit(target)
+    except ValueError as problem:
+        raise UpgradeRefused(400, f"This is not an address: {target} ({problem}).") from None
+    return parts.path + (f"?{parts.query}" if parts.query else "")
+
+
+def _request(request: h11.Request, headers: Mapping[str, str]) -> Request:
+    target = _target(request)
+    asked = headers.get("host", "").strip()
+    named = _HOST.fullmatch(asked)
+    if asked and (named is None or not _is_host(named["host"])):
+        raise UpgradeRefused(400, f"Host: {asked} names no host.")
+    scheme, _, bearer = headers.get("authorization", "").partition(" ")
+    return Request(
+        path=target,
+        headers=headers,
+        host="" if named is None else named["host"].strip("[]").lower(),
+        origin=headers.get("origin"),
+        bearer=bearer.strip() if scheme.lower() == "bearer" else None,
+    )
+
+
+async def accept_request(stream: trio.abc.Stream, pages: str | None = None) -> Upgrade | PageRequest:
+    """Read one request from `stream`; the caller sets the time limit.
+
+    Args:
+        pages: as in `UpgradeReader`.
 
     Raises:
-        UpgradeRefused: the request is none that leads to a WebSocket.
+        UpgradeRefused: the request is none that is served.
         trio.BrokenResourceError: the client hung up before it said anything, or was lost.
     """
-    reader = UpgradeReader()
+    reader = UpgradeReader(pages)
     begun = False
     while True:
         data = await stream.receive_some()
