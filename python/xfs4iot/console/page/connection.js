@@ -1,0 +1,135 @@
+// A WebSocket to one service: requests and what became of them, events, and coming back when it was lost.
+
+const FIRST_PAUSE = 250;
+const LONGEST_PAUSE = 4000;
+let serial = 0;
+
+export class Request {
+  constructor(service, command, payload, timeout, background) {
+    Object.assign(this, { service, command, payload, timeout, background });
+    this.id = ++serial;
+    this.sentAt = performance.now();
+    this.time = new Date();
+    this.messages = [];
+    this.deviations = [];
+    this.done = new Promise((resolve) => (this.finish = resolve));
+  }
+
+  get open() {
+    return this.code === undefined;
+  }
+
+  get duration() {
+    return (this.doneAt ?? performance.now()) - this.sentAt;
+  }
+}
+
+// Tells "state", "request" (begun or changed) and "event".
+export class Connection extends EventTarget {
+  constructor(name, uri, catalogue) {
+    super();
+    Object.assign(this, { name, uri, catalogue });
+    this.state = "connecting";
+    this.pending = new Map();
+    this.lastId = 0;
+    this.pause = FIRST_PAUSE;
+    this.#open();
+  }
+
+  #tell(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+
+  #set(state) {
+    if (this.state === state) return;
+    this.state = state;
+    this.#tell("state", state);
+  }
+
+  #open() {
+    const socket = (this.socket = new WebSocket(this.uri));
+    socket.onopen = () => {
+      this.pause = FIRST_PAUSE;
+      this.lastId = 0;
+      this.#set("open");
+    };
+    socket.onmessage = (event) => this.#receive(event.data);
+    socket.onclose = () => {
+      if (this.socket !== socket) return;
+      for (const request of this.pending.values()) this.#finish(request, "connectionLost");
+      this.pending.clear();
+      if (this.closed) return;
+      this.#set("lost");
+      this.timer = setTimeout(() => this.#open(), this.pause);
+      this.pause = Math.min(this.pause * 2, LONGEST_PAUSE);
+    };
+  }
+
+  close() {
+    this.closed = true;
+    clearTimeout(this.timer);
+    this.socket.close();
+  }
+
+  send(command, payload = {}, { timeout = 0, background = false } = {}) {
+    const request = new Request(this.name, command, payload, timeout, background);
+    if (this.socket.readyState !== WebSocket.OPEN) {
+      this.#tell("request", request);
+      this.#finish(request, "notConnected");
+      return request;
+    }
+    request.requestId = ++this.lastId;
+    this.pending.set(request.requestId, request);
+    const message = this.catalogue.message(command, request.requestId, payload, timeout);
+    this.#note(request, "sent", message);
+    this.socket.send(JSON.stringify(message));
+    this.#tell("request", request);
+    return request;
+  }
+
+  cancel(request) {
+    return this.send("Common.Cancel", { requestIds: [request.requestId] });
+  }
+
+  #note(request, way, message) {
+    const deviations = this.catalogue.deviations(message);
+    request.messages.push({ way, message, deviations, at: performance.now() - request.sentAt });
+    request.deviations.push(...deviations);
+  }
+
+  #finish(request, code, description) {
+    request.code = code;
+    request.description = description;
+    request.doneAt = performance.now();
+    request.finish(request);
+    this.#tell("request", request);
+  }
+
+  #receive(text) {
+    let message;
+    try {
+      message = JSON.parse(text);
+    } catch {
+      message = { header: { type: "unreadable", name: "" }, payload: {} };
+    }
+    const header = message.header ?? {};
+    const request = this.pending.get(header.requestId);
+    if (header.type === "acknowledge" || header.type === "completion" || (header.type === "event" && request)) {
+      if (!request) return;
+      this.#note(request, "received", message);
+      const status = header.status ?? (this.catalogue.envelopeInPayload ? message.payload?.status : undefined);
+      if (header.type === "completion") {
+        this.pending.delete(header.requestId);
+        request.answer = message.payload ?? {};
+        const within = this.catalogue.envelopeInPayload ? request.answer : header;
+        this.#finish(request, within.completionCode ?? "success", within.errorDescription);
+      } else if (header.type === "acknowledge" && status && status !== "ok") {
+        this.pending.delete(header.requestId);
+        this.#finish(request, status, header.errorDescription ?? message.payload?.errorDescription);
+      } else this.#tell("request", request);
+      if (header.type !== "event") return;
+    }
+    const deviations = this.catalogue.deviations(message);
+    this.#tell("event", { id: ++serial, service: this.name, time: new Date(), name: header.name, message, deviations, request });
+  }
+}

@@ -1,0 +1,51 @@
+// What must not be shown: PINs, keys, tracks, tokens; by the name of a property, as the server's log does it.
+
+export const MASK = "•••";
+
+export class Masks {
+  constructor(rules) {
+    this.names = new Set(rules.names);
+    this.counted = new Set(rules.counted);
+    this.harmless = new Set(rules.harmless);
+    this.words = new Set(rules.words);
+    this.ends = rules.ends;
+  }
+
+  static plain(name) {
+    return name.slice(0, 200).replace(/[_\-. ]/g, "").toLowerCase();
+  }
+
+  soundsSecret(name) {
+    const words = (name.slice(-200).match(/[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+/g) ?? []).map((one) => one.toLowerCase());
+    const joined = words.join("").replace(/[0-9]+$/, "");
+    return (
+      this.ends.some((one) => joined.endsWith(one)) ||
+      joined.startsWith("hmac") ||
+      this.words.has(joined) ||
+      words.some((one) => this.words.has(one))
+    );
+  }
+
+  // Whether the text of a property with this name is hidden.
+  hides(name) {
+    const plain = Masks.plain(name);
+    return this.names.has(plain) || (!this.harmless.has(plain) && this.soundsSecret(name));
+  }
+
+  // A copy of a payload without what is secret.
+  masked(value, text = false, numbers = true) {
+    if (Array.isArray(value)) return value.map((one) => this.masked(one, text, numbers));
+    if (value && typeof value === "object")
+      return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, this.#property(name, one, text, numbers)]));
+    if (!text || !value || typeof value === "boolean") return value;
+    return numbers || typeof value === "string" ? MASK : value;
+  }
+
+  #property(name, value, text, numbers) {
+    const plain = Masks.plain(name);
+    if (this.names.has(plain)) return this.masked(value, true, (text && numbers) || !this.counted.has(plain));
+    const isObject = value && typeof value === "object" && !Array.isArray(value);
+    if (!isObject && !this.harmless.has(plain) && this.soundsSecret(name)) return this.masked(value, true, true);
+    return this.masked(value, text, numbers);
+  }
+}
