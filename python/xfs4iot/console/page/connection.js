@@ -2,7 +2,24 @@
 
 const FIRST_PAUSE = 250;
 const LONGEST_PAUSE = 4000;
+// Chromium makes each further handshake that waits at the same time wait twice as long.
+const AT_ONCE = 5;
 let serial = 0;
+let shaking = 0;
+const waiting = [];
+
+function takeTurn(begin) {
+  if (shaking < AT_ONCE) {
+    shaking += 1;
+    begin();
+  } else waiting.push(begin);
+}
+
+function turnOver() {
+  shaking -= 1;
+  const next = waiting.shift();
+  if (next) takeTurn(next);
+}
 
 export class Request {
   constructor(service, command, payload, timeout, background) {
@@ -33,7 +50,7 @@ export class Connection extends EventTarget {
     this.pending = new Map();
     this.lastId = 0;
     this.pause = FIRST_PAUSE;
-    this.#open();
+    takeTurn(() => this.#open());
   }
 
   #tell(type, detail) {
@@ -47,33 +64,42 @@ export class Connection extends EventTarget {
   }
 
   #open() {
+    if (this.closed) return turnOver();
+    let shakes = true;
+    const shaken = () => {
+      if (shakes) turnOver();
+      shakes = false;
+    };
     const socket = (this.socket = new WebSocket(this.uri));
     socket.onopen = () => {
+      shaken();
       this.pause = FIRST_PAUSE;
       this.lastId = 0;
       this.#set("open");
     };
     socket.onmessage = (event) => this.#receive(event.data);
     socket.onclose = () => {
+      shaken();
       if (this.socket !== socket) return;
       for (const request of this.pending.values()) this.#finish(request, "connectionLost");
       this.pending.clear();
       if (this.closed) return;
       this.#set("lost");
-      this.timer = setTimeout(() => this.#open(), this.pause);
+      this.timer = setTimeout(() => takeTurn(() => this.#open()), this.pause);
       this.pause = Math.min(this.pause * 2, LONGEST_PAUSE);
     };
+    return undefined;
   }
 
   close() {
     this.closed = true;
     clearTimeout(this.timer);
-    this.socket.close();
+    this.socket?.close();
   }
 
   send(command, payload = {}, { timeout = 0, background = false } = {}) {
     const request = new Request(this.name, command, payload, timeout, background);
-    if (this.socket.readyState !== WebSocket.OPEN) {
+    if (this.socket?.readyState !== WebSocket.OPEN) {
       this.#tell("request", request);
       this.#finish(request, "notConnected");
       return request;

@@ -98,7 +98,9 @@ const AT_ONCE = {
   InsertNotes: { notes: [{ note: "EUR20", count: 5 }, { note: "EUR50", count: 2 }] },
   PressPinPadKeys: { keys: ["one", "two", "three", "four", "enter"] },
   PressKeys: { keys: ["one", "enter"] },
-  TapCard: {},
+  InsertCard: { card: "debit" },
+  TapCard: { cards: ["credit"] },
+  PresentFinger: { finger: "rightIndex" },
   ShowBarcode: undefined,
 };
 
@@ -132,6 +134,12 @@ export class MachineView extends HTMLElement {
     }
     put(this.head, h("h2", {}, service.name), h("span", { class: `chip ${toneOf(service.device)}` }, h("b", {}, service.device)), h("small", {}, service.interfaces.filter((one) => one !== "Common").join(" · ")));
     put(this.pictures, pictures(service));
+    const simulator = atm.services.get("Simulator");
+    for (const one of this.actions.querySelectorAll("button[data-action]")) {
+      const why = atm.hindrance(simulator, one.dataset.action);
+      one.disabled = Boolean(why);
+      one.title = why ? t(...why) : atm.facts.simulator.commands[one.dataset.action].text;
+    }
   }
 
   async #actions() {
@@ -139,10 +147,8 @@ export class MachineView extends HTMLElement {
     const simulator = atm.services.get("Simulator");
     const name = service.name;
     const offered = Object.entries(atm.facts.simulator.commands).filter(([, one]) => one.services.includes(name));
-    const button = (command, payload, label = spoken(command.split(".")[1])) => {
-      const why = atm.hindrance(simulator, command);
-      return h("button", { "data-action": command, title: why ? t(...why) : atm.facts.simulator.commands[command]?.text, disabled: Boolean(why), onclick: () => this.send("Simulator", command, payload) }, label);
-    };
+    const button = (command, payload, label = spoken(command.split(".")[1])) =>
+      h("button", { "data-action": command, onclick: () => this.send("Simulator", command, payload) }, label);
     const quick = [];
     const others = [];
     for (const [command, entry] of offered) {

@@ -117,10 +117,15 @@ export function pictures(service) {
   const isNew = (path) => service.isNew(path);
   const drawn = [];
   const told = [];
+  const slots = new Set();
   for (const [part, content] of Object.entries(status)) {
     if (part === "common" || !content || typeof content !== "object") continue;
-    for (const [index, one] of Object.entries(content.positions ?? {}))
+    for (const [index, one] of Object.entries(content.positions ?? {})) {
+      // Several interfaces of one device tell of the same slot.
+      if (slots.has(one.position ?? index)) continue;
+      slots.add(one.position ?? index);
       drawn.push(slot(one.position ?? index, one.shutter, one.positionStatus, isNew(`status.${part}.positions.${index}`)));
+    }
     if (part === "cardReader") drawn.push(card(content, isNew("status.cardReader.media")));
     if (part === "lights")
       for (const [name, positions] of Object.entries(content))

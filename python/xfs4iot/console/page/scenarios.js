@@ -9,7 +9,7 @@ const PATIENCE = 120000;
 
 export const EXAMPLES = {
   "Withdrawal": [
-    { service: "Simulator", command: "Simulator.InsertCard", payload: { service: "CardReader" } },
+    { service: "Simulator", command: "Simulator.InsertCard", payload: { service: "CardReader", card: "debit" } },
     { service: "CardReader", command: "CardReader.ReadRawData", payload: { track2: true } },
     { service: "CashDispenser", command: "CashDispenser.Dispense", payload: { denomination: { denomination: { service: { currencies: { EUR: 120 }, mix: "mix1" } } } } },
     { service: "CardReader", command: "CardReader.Move", payload: { from: "transport", to: "exit" } },

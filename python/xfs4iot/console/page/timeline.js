@@ -108,10 +108,11 @@ export class TimelineView extends HTMLElement {
     const deviations = entry.deviations.length;
     const summary = h("summary", {},
       h("span", { class: `mark ${state}`, "aria-hidden": "true" }),
-      h("span", { class: "what" }, h("b", {}, entry.command ?? entry.name), h("span", { class: "where" }, entry.service || "ServicePublisher")),
-      deviations ? h("span", { class: "badge warning", title: t("deviations") }, `⚠ ${deviations}`) : null,
-      events ? h("span", { class: "badge" }, t("events_n", { count: events })) : null,
-      h("span", { class: `code ${state}` }, said),
+      h("span", { class: "what" }, h("b", {}, entry.command ?? entry.name)),
+      deviations || events ? h("span", { class: "badges" },
+        deviations ? h("span", { class: "badge warning", title: t("deviations") }, `⚠ ${deviations}`) : null,
+        events ? h("span", { class: "badge" }, t("events_n", { count: events })) : null) : null,
+      h("span", { class: `code ${state}` }, h("span", { class: "where" }, entry.service || "ServicePublisher"), said),
       h("span", { class: "time" }, isRequest && !entry.open ? took(entry.duration) : "", h("time", {}, clock(entry.time))));
     const open = this.opened.has(entry.id);
     const details = h("details", { ontoggle: () => {
