@@ -29,6 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FILE",
         help="write how much of the standard the tests of tests/wire have exercised; - prints it",
     )
+    parser.addoption("--pictures", metavar="DIR", help="write the pictures of the console there; docs: anew")
 
 
 def pytest_configure() -> None:

@@ -77,7 +77,7 @@ export class CommandPanel extends HTMLElement {
     this.check = h("ul", { class: "deviations" });
     this.result = h("div", { class: "result", role: "status", "aria-live": "polite" });
     put(this.body,
-      h("form", { onsubmit: (event) => { event.preventDefault(); this.go(); }, onkeydown: (event) => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); this.go(); } } },
+      h("form", { novalidate: true, onsubmit: (event) => { event.preventDefault(); this.go(); }, onkeydown: (event) => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); this.go(); } } },
         h("header", {}, h("h2", {}, command), h("small", {}, entry.text ?? (entry.version ? t("versionOf", { version: entry.version, specification: this.specification }) : "")), atm.movesCash.has(command) ? h("span", { class: "badge warning" }, t("movesCash")) : null),
         h("div", { class: "buttons presets" },
           preset("minimal", () => minimal(this.schema, this.definitions)),
