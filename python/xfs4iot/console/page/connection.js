@@ -71,8 +71,8 @@ export class Connection extends EventTarget {
       shakes = false;
     };
     const socket = (this.socket = new WebSocket(this.uri));
+    socket.addEventListener("open", shaken);
     socket.onopen = () => {
-      shaken();
       this.pause = FIRST_PAUSE;
       this.lastId = 0;
       this.#set("open");
@@ -94,7 +94,9 @@ export class Connection extends EventTarget {
   close() {
     this.closed = true;
     clearTimeout(this.timer);
-    this.socket?.close();
+    // One that still shakes hands cannot be closed without an error in the browser's log.
+    if (this.socket?.readyState === WebSocket.CONNECTING) this.socket.onopen = () => this.socket.close();
+    else this.socket?.close();
   }
 
   send(command, payload = {}, { timeout = 0, background = false } = {}) {

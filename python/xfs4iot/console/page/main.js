@@ -65,7 +65,7 @@ class XfsConsole extends HTMLElement {
     this.timeline = document.createElement("timeline-view");
     const status = (what) => {
       const tree = document.createElement("status-tree");
-      return { tree, box: h("section", {}, h("h3", {}, t(what)), tree) };
+      return { tree, box: h("section", {}, h("h2", { class: "minor" }, t(what)), tree) };
     };
     this.trees = Object.fromEntries(["status", "units", "capabilities"].map((one) => [one, status(one)]));
     put(this.views.status, Object.values(this.trees).map((one) => one.box));
