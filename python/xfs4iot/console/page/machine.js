@@ -1,7 +1,7 @@
 // The ATM as a customer sees it, and what hands, customers and bad luck can do to a simulated one.
 
 import { h, put, svg } from "./dom.js";
-import { pictures } from "./pictures.js";
+import { held, pictures } from "./pictures.js";
 import { toneOf } from "./status.js";
 import { t } from "./words.js";
 
@@ -36,7 +36,7 @@ const shutterOpen = (service) =>
   [...(service.status.cashDispenser?.positions ?? []), ...(service.status.cashAcceptor?.positions ?? [])].some((one) => one.shutter === "open");
 
 // What each device's front looks like, inside its place.
-function face(kind, service, x, y, width, height) {
+function face(kind, service, atm, x, y, width, height) {
   const full = presence(service);
   const middle = y + height / 2;
   switch (kind) {
@@ -62,12 +62,25 @@ function face(kind, service, x, y, width, height) {
     }
     case "Auxiliaries": {
       const open = service.status.auxiliaries?.safeDoor === "open";
-      return [svg("rect", { class: open ? "gap" : "door", x: x + 6, y: y + 6, width: width - 12, height: height - 12, rx: 3 }), svg("circle", { class: "knob", cx: x + width - 30, cy: middle, r: 8 })];
+      return [svg("rect", { class: open ? "door open" : "door", x: x + 6, y: y + 6, width: width - 12, height: height - 20, rx: 3 }), cassettes(atm, x + 12, y + 12, width - 24, height - 32)];
     }
     default:
       return [svg("rect", { class: "gap", x: x + 10, y: middle - 2.5, width: width - 20, height: 5, rx: 2.5 }),
         full ? svg("rect", { class: kind === "CardReader" ? "plastic" : "paper", x: x + 18, y: middle - 1, width: width - 36, height: 20, rx: 2 }) : null];
   }
+}
+
+// What is in the safe, seen through its door.
+function cassettes(atm, x, y, width, height) {
+  const units = atm.devices.flatMap((one) => Object.values(one.units)).filter((one) => one.cash).slice(0, 10);
+  const each = width / Math.max(units.length, 6);
+  return units.map((unit, index) => {
+    const share = Math.max(0, Math.min(1, (held(unit) ?? 0) / (unit.capacity || 1)));
+    const left = x + index * each;
+    const low = unit.status !== "ok" || unit.cash.status?.replenishmentStatus === "low";
+    return [svg("rect", { class: "cassette", x: left + 2, y, width: each - 4, height, rx: 2 }),
+      svg("rect", { class: low ? "level low" : "level", x: left + 4, y: y + height - 3 - share * (height - 6), width: each - 8, height: share * (height - 6) })];
+  }).flat();
 }
 
 function front(atm, selected, select) {
@@ -83,7 +96,8 @@ function front(atm, selected, select) {
       class: `part ${toneOf(state)}${service.name === selected ? " selected" : ""}`, role: "button", tabindex: 0, "data-part": service.name,
       "aria-label": `${service.name}: ${state}`, "aria-pressed": String(service.name === selected), onclick: choose,
       onkeydown: (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); choose(); } },
-    }, svg("title", {}, `${service.name}: ${state}`), svg("rect", { class: "place", x, y, width, height, rx: 5 }), face(kind, service, x, y, width, height),
+    }, svg("title", {}, `${service.name}: ${state}`), svg("rect", { class: "place", x, y, width, height, rx: 5 }), face(kind, service, atm, x, y, width, height),
+      height < 20 ? null : svg("text", { class: "label", x: x + 6, y: y + height - 3.5 }, service.name),
       svg("circle", { class: "light", cx: x + width - 5, cy: y + 5, r: 2.6 }));
     parts.push({ place: `${x},${y}`, part });
   }
