@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from xfs4iot.protocol import registry
 from xfs4iot.protocol.catalogue import catalogue
 from xfs4iot.protocol.sensitive import MASK, without_secrets
 from xfs4iot.protocol.versions import SPECIFICATIONS
@@ -118,7 +117,7 @@ def test_every_command_has_a_form_that_sends_what_it_shows(serve: Serve, visit: 
             }
             panel.remove();
           };
-          await Promise.all(atm.devices.map(all));
+          await Promise.all([...atm.services.values()].map(all));
           const events = atm.log.filter((one) => one.deviations.length && !("command" in one));
           return { sent, events: events.map((one) => [one.name, one.deviations]) };
         }"""
@@ -150,8 +149,10 @@ def test_every_command_of_all_interfaces_has_a_form_in_every_version(
           for (const [part, content] of Object.entries(catalogue.content.interfaces))
             for (const [short, entry] of Object.entries(content.commands)) {
               const form = document.createElement("payload-form");
-              form.show(entry.payload, catalogue.content.definitions, {}, { masks: atm.masks, choices: () => [] });
-              built[`${part}.${short}`] = [...form.querySelectorAll(".field > label, legend > label")].map((one) => one.textContent.trim());
+              const context = { masks: atm.masks, choices: () => [] };
+              form.show(entry.payload, catalogue.content.definitions, {}, context);
+              const labels = [...form.querySelectorAll(".field > label, legend > label")];
+              built[`${part}.${short}`] = labels.map((one) => one.textContent.trim());
             }
           return built;
         }""",
@@ -278,7 +279,8 @@ def test_a_track_is_neither_shown_nor_kept(serve: Serve, visit: Visit) -> None:
     row = page.locator(".log [data-command='CardReader.ReadRawData'] summary")
     row.click()
     answer = page.evaluate(
-        "document.querySelector('xfs-console').atm.log.find((one) => one.command === 'CardReader.ReadRawData').answer"
+        """document.querySelector("xfs-console").atm.log
+            .find((one) => one.command === "CardReader.ReadRawData").answer"""
     )
     track = answer["track2"]["data"]
     shown = page.locator("body").inner_text()
@@ -314,8 +316,11 @@ def test_what_deviates_from_the_standard_is_marked(serve: Serve, visit: Visit) -
         "": {"common": {"device": "online"}},
     }
     found = page.evaluate(
-        """(cases) => cases.map((payload) => document.querySelector("xfs-console").atm.catalogue.deviations(
-            { header: { name: "Common.Status", requestId: 1, type: "completion", version: "3.0" }, payload })[0]?.path ?? "")""",
+        """(cases) => {
+          const { catalogue } = document.querySelector("xfs-console").atm;
+          const header = { name: "Common.Status", requestId: 1, type: "completion", version: "3.0" };
+          return cases.map((payload) => catalogue.deviations({ header, payload })[0]?.path ?? "");
+        }""",
         list(cases.values()),
     )
     assert found == list(cases)
@@ -323,9 +328,12 @@ def test_what_deviates_from_the_standard_is_marked(serve: Serve, visit: Visit) -
     page.evaluate(
         """() => {
           const { atm } = document.querySelector("xfs-console");
-          const message = { header: { name: "Common.StatusChangedEvent", type: "unsolicited", version: "9" }, payload: { common: { device: 1 } } };
+          const name = "Common.StatusChangedEvent";
+          const header = { name, type: "unsolicited", version: "9" };
+          const message = { header, payload: { common: { device: 1 } } };
           const deviations = atm.catalogue.deviations(message);
-          atm.services.get("Lights").connection.dispatchEvent(new CustomEvent("event", { detail: { id: 1e9, service: "Lights", time: new Date(), name: message.header.name, message, deviations } }));
+          const detail = { id: 1e9, service: "Lights", time: new Date(), name, message, deviations };
+          atm.services.get("Lights").connection.dispatchEvent(new CustomEvent("event", { detail }));
         }"""
     )
     page.get_by_label("Kind").select_option("deviations")
@@ -411,7 +419,8 @@ def test_older_versions_are_spoken_without_deviations(serve: Serve, visit: Visit
     choose_command(page, "CashDispenser", "Common.Capabilities")
     send(page)
     wrong = page.evaluate(
-        "document.querySelector('xfs-console').atm.log.filter((one) => one.deviations.length).map((one) => [one.command ?? one.name, one.deviations])"
+        """document.querySelector("xfs-console").atm.log.filter((one) => one.deviations.length)
+            .map((one) => [one.command ?? one.name, one.deviations])"""
     )
     assert wrong == []
 
@@ -431,7 +440,7 @@ def test_everything_has_a_name_a_role_and_enough_contrast(serve: Serve, visit: V
         open_tab(page, tab)
         # Names and roles are the same in the dark.
         rules = {"runOnly": ["color-contrast"]} if scheme == "dark" else {}
-        found = page.evaluate("(rules) => axe.run(document, { resultTypes: ['violations'], ...rules })", rules)
+        found = page.evaluate("(rules) => axe.run(document, rules)", rules)
         wrong = [(one["id"], [node["html"][:200] for node in one["nodes"]]) for one in found["violations"]]
         assert not wrong, (tab, wrong)
 

@@ -30,7 +30,13 @@ class Service {
     this.events = 0;
   }
 
+  // The publisher's own endpoint has no name, and no device.
+  get label() {
+    return this.name || "ServicePublisher";
+  }
+
   get device() {
+    if (!this.name && this.connection.state === "open") return "online";
     return this.connection.state === "open" ? this.status.common?.device ?? "unknown" : this.connection.state;
   }
 

@@ -22,6 +22,9 @@ const PLACES = [
   ["Auxiliaries", 30, 306, 240, 84],
 ];
 
+// Whose face leaves no room for a name.
+const UNLABELLED = new Set(["VendorApplication", "PinPad"]);
+
 const FULL = /^(present|notEmpty|entering|latched|jammed|customer|entryAvailable)/;
 
 const presence = (service) => {
@@ -97,7 +100,7 @@ function front(atm, selected, select) {
       "aria-label": `${service.name}: ${state}`, "aria-pressed": String(service.name === selected), onclick: choose,
       onkeydown: (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); choose(); } },
     }, svg("title", {}, `${service.name}: ${state}`), svg("rect", { class: "place", x, y, width, height, rx: 5 }), face(kind, service, atm, x, y, width, height),
-      height < 20 ? null : svg("text", { class: "label", x: x + 6, y: y + height - 3.5 }, service.name),
+      width < 60 || UNLABELLED.has(kind) ? null : svg("text", { class: "label", x: x + 6, y: y + height - 3.5 }, service.name),
       svg("circle", { class: "light", cx: x + width - 5, cy: y + 5, r: 2.6 }));
     parts.push({ place: `${x},${y}`, part });
   }
@@ -146,7 +149,7 @@ export class MachineView extends HTMLElement {
       put(this.device, this.head, this.pictures, this.actions);
       if (atm.services.has("Simulator")) this.#actions();
     }
-    put(this.head, h("h2", {}, service.name), h("span", { class: `chip ${toneOf(service.device)}` }, h("b", {}, service.device)), h("small", {}, service.interfaces.filter((one) => one !== "Common").join(" · ")));
+    put(this.head, h("h2", {}, service.label), h("span", { class: `chip ${toneOf(service.device)}` }, h("b", {}, service.device)), h("small", {}, service.interfaces.filter((one) => one !== "Common").join(" · ")));
     put(this.pictures, pictures(service));
     const simulator = atm.services.get("Simulator");
     for (const one of this.actions.querySelectorAll("button[data-action]")) {

@@ -82,8 +82,8 @@ class XfsConsole extends HTMLElement {
     this.views.ledger.show(atm);
     this.views.scenarios.show(atm);
     this.timeline.show(atm, { repeat: (request) => this.#repeat(request), keep: (request) => this.views.scenarios.add(request) });
-    put(this.nav, h("ul", {}, atm.devices.map((one) => h("li", {}, h("button", { "data-service": one.name, onclick: () => this.#select(one.name) },
-      h("span", { class: "lamp-dot", "aria-hidden": "true" }), h("span", { class: "name" }, one.name), h("span", { class: "state" }))))));
+    put(this.nav, h("ul", {}, [...atm.devices, atm.services.get("")].map((one) => h("li", {}, h("button", { "data-service": one.name, onclick: () => this.#select(one.name) },
+      h("span", { class: "lamp-dot", "aria-hidden": "true" }), h("span", { class: "name" }, one.label), h("span", { class: "state" }))))));
     this.#open(tabs.includes(load("tab", "")) ? load("tab", "") : "machine");
   }
 
