@@ -14,12 +14,11 @@ import exercised_table
 import xfs4iot
 from dialogue import Dialogue, dialogue
 from exercised_session import ExercisedSession
-from secrecy import Secrecy
+from secrecy import Suite
 from xfs4iot.simulator import atm as simulated_atm
 
-_secrecy = Secrecy()
 _exercised = ExercisedSession()
-_told = pytest.StashKey[list[str]]()
+_suite = pytest.StashKey[Suite]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,17 +31,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--pictures", metavar="DIR", help="write the pictures of the console there; docs: anew")
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     # Where the suite runs in the background, interrupts are ignored, and every process that a test
     # starts would inherit that: one that is to end by an interrupt would run for ever.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    _secrecy.listen()
+    config.stash[_suite] = Suite()
+    config.pluginmanager.register(config.stash[_suite])
     _exercised.exercised.listen()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    _secrecy.begin()
     _exercised.begins(item)
 
 
@@ -51,21 +50,13 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     """Fail what has told a secret, see `secrecy`, or sent what is not the standard's, see `exercised`."""
     outcome = yield
     report = outcome.get_result()
-    item.stash.setdefault(_told, []).append(f"{report.longreprtext}\n{report.capstdout}\n{report.capstderr}")
+    found = item.config.stash[_suite].finished(item, call.when or "", report)
     if call.when != "teardown":
         return
-    found = [*_exercised.ended(item), *(_told_by(item) if _secrecy.values else ())]
+    found += _exercised.ended(item)
     if found and report.passed:
         report.outcome = "failed"
         report.longrepr = "; ".join(found)
-
-
-def _told_by(item: pytest.Item) -> list[str]:
-    """Where the secrets of a test are told."""
-    found = _secrecy.found_in_text("the log", "\n".join(_secrecy.log.lines))
-    found += _secrecy.found_in_text("what the test printed or failed with", "\n".join(item.stash[_told]))
-    directory = getattr(item, "funcargs", {}).get("tmp_path")
-    return found + (_secrecy.found_in_files(directory) if directory is not None else [])
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -18,16 +18,18 @@ from xfs4iot.simulator.secure_part.pins import Pins
 from xfs4iot.simulator.secure_part.store import Held
 
 KEY = bytes.fromhex("a1b2c3d4e5f60718293a4b5c6d7e8f90")
-PIN = bytes([7, 3, 0, 5, 1, 9])
+PIN = bytes([8, 6, 0, 4, 1, 7])
+"""These are planted, and come to no device: the whole suite is searched for those that do."""
+HELD_KEY, HELD_PIN = bytes.fromhex("4b0193d7e2c8a65f1d3c9b7e08f2a46c"), bytes([5, 9, 2, 0, 6, 8])
 
 
 @pytest.fixture
 def secrecy() -> Secrecy:
     """One that has a key and a PIN, registered by hand."""
     made = Secrecy()
-    made.key(KEY)
-    made.pin(PIN)
-    made.track(b"4761739001010010=29122010000000000")
+    made.note("key", KEY)
+    made.note("PIN", PIN)
+    made.note("track", b"5413330089010467=28122010000000000")
     return made
 
 
@@ -58,8 +60,8 @@ def test_a_secret_in_a_text_is_found_in_any_form(
     [
         (b"x" + KEY + b"y", "key"),
         (base64.b64encode(KEY), "key"),
-        (b'{"pin": "730519"}', "PIN"),
-        (b"\0;4761739001010010=29122010000000000?", "track"),
+        (b'{"pin": "860417"}', "PIN"),
+        (b"\0;5413330089010467=28122010000000000?", "track"),
     ],
 )
 def test_a_secret_in_a_file_is_found(secrecy: Secrecy, tmp_path: Path, content: bytes, what: str) -> None:
@@ -85,43 +87,83 @@ def test_what_devices_come_to_hold_is_registered(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(Card, "tracks", Card.tracks)
     made.listen()
     try:
-        Held(StoredKey(KeyAttributes(usage="P0", algorithm="T", mode_of_use="E"), 128), KEY)
-        Pins().hold(bytearray(PIN))
+        Held(StoredKey(KeyAttributes(usage="P0", algorithm="T", mode_of_use="E"), 128), HELD_KEY)
+        Pins().hold(bytearray(HELD_PIN))
         assert Card().tracks
     finally:
         logging.getLogger().removeHandler(made.log)
     assert {what for what, _ in made.values.values()} == {"key", "PIN", "track"}
 
 
-SUITE = """
-from pathlib import Path
+HOLDING = """
+import logging, os, sys
 from xfs4iot.devices import KeyAttributes, StoredKey
 from xfs4iot.simulator.secure_part.store import Held
 
-def test_that_tells(tmp_path: Path) -> None:
-    value = bytes.fromhex("a1b2c3d4e5f60718293a4b5c6d7e8f90")
-    Held(StoredKey(KeyAttributes(usage="P0", algorithm="T", mode_of_use="E"), 128), value)
-    {tell}
+value = bytes.fromhex("9c41f7086be25d31a9c7048ef26b13d5")
+Held(StoredKey(KeyAttributes(usage="P0", algorithm="T", mode_of_use="E"), 128), value)
 """
+SUITE = f"""
+import logging, os, subprocess, sys
+from pathlib import Path
+import pytest
+
+HOLDING = {HOLDING!r}
+
+@pytest.mark.parametrize("tell", {{told!r}})
+def test_that_tells(tmp_path: Path, tell: str) -> None:
+    os.chdir(tmp_path)
+    exec(HOLDING + tell, {{{{}}}})
+
+@pytest.mark.parametrize("tell", {{started!r}})
+def test_that_starts(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, tell: str) -> None:
+    elsewhere = str(tmp_path_factory.mktemp("elsewhere"))
+    subprocess.run([sys.executable, "-c", HOLDING + tell, elsewhere], capture_output=True, cwd=tmp_path)
+"""
+TOLD = {
+    "logging.getLogger('x').error('%s', value)": "the log",
+    "print(value.hex())": "what the test printed or failed with",
+    "open('trace.jsonl', 'wb').write(value)": "the file trace.jsonl",
+    "assert value": None,
+}
+STARTED = {
+    "print(value.hex())": "the stdout of a process",
+    "sys.stdout.buffer.write(value.hex().encode())": "the stdout of a process",
+    "logging.error('%s', value)": "the stderr of a process",
+    "raise ValueError(value)": "the stderr of a process",
+    "open('recording.x4r', 'wb').write(value)": "the file recording.x4r",
+    "os.fork() or print(value.hex())": "the stdout of a process",
+    "assert value": None,
+}
+ELSEWHERE = "open(sys.argv[1] + '/ledger', 'wb').write(value)"
+"""Not in the test's own directory: the search at the end of the suite finds it."""
 
 
-@pytest.mark.parametrize(
-    ("tell", "failed"),
-    [
-        ("import logging; logging.getLogger('x').error('%s', value)", True),
-        ("print(value.hex())", True),
-        ("(tmp_path / 'trace.jsonl').write_bytes(value)", True),
-        ("assert value", False),
-    ],
-)
-def test_a_test_that_tells_a_secret_fails(tmp_path: Path, tell: str, failed: bool) -> None:
-    tests = Path(__file__).parents[1]
-    (tmp_path / "conftest.py").write_bytes((tests / "conftest.py").read_bytes())
-    (tmp_path / "test_telling.py").write_text(SUITE.format(tell=tell))
-    (tmp_path / "pytest.ini").write_text(f"[pytest]\npythonpath = {tests}\nmarkers = long\n")
-    run = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--basetemp", tmp_path / "base"]
-    result = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True)
-    # The test itself passes; what it told fails its end.
-    assert ("1 passed, 1 error" if failed else "1 passed") in result.stdout, result.stdout
-    if failed:
-        assert "a key is in" in result.stdout
+def run(directory: Path, tests: str) -> subprocess.CompletedProcess[str]:
+    """Run tests that have our conftest.py."""
+    ours = Path(__file__).parents[1]
+    (directory / "conftest.py").write_bytes((ours / "conftest.py").read_bytes())
+    (directory / "test_telling.py").write_text(tests, "utf-8")
+    (directory / "pytest.ini").write_text(f"[pytest]\npythonpath = {ours}\nmarkers = long\n")
+    arguments = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    arguments += ["--basetemp", str(directory / "base")]
+    return subprocess.run(arguments, cwd=directory, capture_output=True, text=True)
+
+
+def test_a_test_that_tells_a_secret_fails_and_so_does_the_suite(tmp_path: Path) -> None:
+    result = run(tmp_path, SUITE.format(told=list(TOLD), started=[*STARTED, ELSEWHERE]))
+    # The tests themselves pass; what they told fails their ends.
+    expected = [where for where in (*TOLD.values(), *STARTED.values()) if where is not None]
+    assert f"{len(TOLD) + len(STARTED) + 1} passed, {len(expected)} errors" in result.stdout, result.stdout
+    for where in expected:
+        assert f"a key is in {where}" in result.stdout, where
+    assert "SECRET TOLD: a key is in" in result.stdout
+    assert "elsewhere7/ledger" in result.stdout
+    assert "trace.jsonl" in result.stdout
+
+
+def test_a_suite_whose_tests_all_pass_fails_for_what_it_leaves(tmp_path: Path) -> None:
+    result = run(tmp_path, SUITE.format(told=[], started=[ELSEWHERE]))
+    assert "1 passed" in result.stdout, result.stdout
+    assert "error" not in result.stdout
+    assert result.returncode == 1
