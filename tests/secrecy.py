@@ -4,8 +4,8 @@ What devices hold is registered where it comes to them: values of keys, parts of
 tracks of cards. After each test all that it has logged, printed, failed with and written is searched for what
 was registered; after the last one, all that the whole suite has left is searched for all of it.
 
-Processes that tests start do the same: `started/sitecustomize.py` is on their path. What they hold, print and log is
-written down in a directory that only this suite knows, and searched with the rest.
+Processes that tests start do the same: `started/sitecustomize.py` is on their path. What they hold, print
+and log is written down in a directory that only this suite knows, and searched with the rest.
 
 This module imports nothing of ours: it is imported before what it watches.
 """
@@ -22,7 +22,9 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from importlib.machinery import ModuleSpec
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeAlias
@@ -51,7 +53,7 @@ _LEAST_DIGITS = 6
 """Shorter ones occur by chance, in times, ports and counts; their lists are searched for all the same."""
 _LARGEST = 64 << 20
 _NOT_TOLD = (".toml", ".secure-key", ".truth.json", ".key")
-"""Files that may have them: what a test says of its devices, the chip's own key, the truth of the world, keys of hosts."""
+"""Files that may have them: what a test says of its devices, the chip's own key, the truth, keys of hosts."""
 _ANSWERED = frozenset({"call", "watch"})
 """Commands that print what a service has answered, because that is what they are asked for."""
 
@@ -94,7 +96,7 @@ def _could_be_anything(what: str, value: bytes) -> bool:
 
 def _occurs_elsewhere(value: bytes) -> bool:
     """Whether a value counts up or down, as what other tests have that is no secret."""
-    return len({(b - a) & 0xFF for a, b in zip(value, value[1:], strict=False)}) <= 2
+    return len({(b - a) & 0xFF for a, b in pairwise(value)}) <= 2
 
 
 class _Listening(logging.Handler):
@@ -263,15 +265,13 @@ class _Watching(importlib.abc.MetaPathFinder):
             if finder is not self and (spec := finder.find_spec(name, path, target)) is not None:
                 loader = spec.loader
                 assert loader is not None
-                execute = loader.exec_module
-
-                def executed(module: ModuleType) -> None:
-                    execute(module)
-                    watch(module, self._note)
-
-                loader.exec_module = executed  # type: ignore[method-assign]
+                loader.exec_module = partial(self._executed, loader.exec_module)  # type: ignore[method-assign]
                 return spec
         return None
+
+    def _executed(self, execute: Callable[[ModuleType], None], module: ModuleType) -> None:
+        execute(module)
+        watch(module, self._note)
 
 
 def watch_what_is_imported(note: Note) -> None:

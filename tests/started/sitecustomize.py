@@ -1,4 +1,7 @@
-"""Runs first in each process that a test starts: writes down what it holds, prints and logs; see `secrecy`."""
+"""Runs first in each process that a test starts, and writes down what it holds, prints and logs.
+
+See `secrecy`.
+"""
 
 from __future__ import annotations
 
