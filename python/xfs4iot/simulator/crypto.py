@@ -56,11 +56,11 @@ class SimulatedCrypto(SecureDevice, devices.Crypto):
     crypts: Mapping[KeyKind, Any] = {
         **dict.fromkeys(_kinds({"D0": "DT", "D2": "T", "D3": "T", "B0": "TA", "B1": "TA"}, "BDE"), _BLOCKS),
         **dict.fromkeys(_kinds({"D0": "A", "D2": "A", "D3": "A"}, "BDE"), _BLOCKS | {"xts"}),
-        **dict.fromkeys(_kinds({"D1": "R"}, "DE"), _RSA),
+        **dict.fromkeys(_kinds({"D1": "R"}, "E"), _RSA),
     }
     authenticates: Mapping[KeyKind, VerifyMethods] = {
         **dict.fromkeys(_kinds(_MACS, "CG"), VerifyMethods()),
-        **dict.fromkeys(_kinds({"S0": "R"}, "ST"), _SIGNED),
+        **dict.fromkeys(_kinds({"S0": "R"}, "S"), _SIGNED),
     }
     verifies: Mapping[KeyKind, VerifyMethods] = {
         **dict.fromkeys(_kinds(_MACS, "CV"), VerifyMethods()),

@@ -52,7 +52,7 @@ _KINDS: Mapping[str, Mapping[str, str]] = {
     "B0": {"T": "X", "A": "X"},
     "B1": {"T": "X", "A": "X"},
     "D0": {"D": "BDE", "T": "BDE", "A": "BDE"},
-    "D1": {"R": "DE"},
+    "D1": {"R": "E"},
     "D2": {"T": "BDE", "A": "BDE"},
     "D3": {"T": "BDE", "A": "BDE"},
     **{f"E{number}": {"R": "V"} for number in range(7)},
@@ -63,12 +63,12 @@ _KINDS: Mapping[str, Mapping[str, str]] = {
     "K3": {"R": "ET"},
     **{usage: dict.fromkeys(algorithms, "CGV") for usage, algorithms in macs.MAC_USAGES.items()},
     "P0": {"T": "BE", "A": "BE"},
-    "S0": {"R": "STV"},
+    "S0": {"R": "SV"},
     "V0": {"T": "CV"},
     "V1": {"T": "CV"},
     "V2": {"T": "CV"},
 }
-"""What keys the module takes: usage, algorithm, modes of use."""
+"""What keys the module takes or makes: usage, algorithm, modes of use."""
 _MACS = macs.MAC_USAGES.keys()
 _SIGNED = VerifyMethods(frozenset({"rsassaPkcs1V15", "rsassaPss"}), frozenset({"sha1", "sha256"}))
 
