@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Generator
 
 from xfs4iot.printing.canvas import LONGEST, Canvas, Lettering
 from xfs4iot.printing.fonts import ADVANCE
@@ -39,12 +40,15 @@ class PlainTextInterpreter:
 
     def feed(self, data: bytes) -> list[Answer | Cut | Pulse]:
         """Take bytes as they come; the pages that are finished."""
-        done: list[Answer | Cut | Pulse] = []
+        return list(self.outcomes(data))
+
+    def outcomes(self, data: bytes) -> Generator[Answer | Cut | Pulse]:
+        """The same, one by one, as soon as each is finished; what nobody asks for is passed over."""
         for one in self._decoder.decode(data):
             # A picture can be no longer: the paper goes on, on another one.
             full = self._y + self.cell[1] > LONGEST
             if (one == "\f" or full) and (page := self.torn()) is not None:
-                done.append(page)
+                yield page
             if one == "\n":
                 self._end_line()
             elif one in "\r\f":
@@ -55,7 +59,6 @@ class PlainTextInterpreter:
                 self._line += one
             if len(self._line) >= self.columns:
                 self._end_line()
-        return done
 
     def _end_line(self) -> None:
         self._canvas.text(0, self._y, self._line, self._look)

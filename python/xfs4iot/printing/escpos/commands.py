@@ -18,7 +18,8 @@ _LONGEST = 8 << 20
 _ENDLESS = 1024
 """Bytes within which a list that ends with NUL must have ended."""
 
-_TEXT = re.compile(rb"[^\x00-\x1f]+")
+_TEXT = re.compile(rb"[^\x00-\x1f]{1,4096}")
+"""A long text comes in pieces, so that none holds up what is made of it."""
 
 _Length = Callable[[bytes | bytearray, int], int | None]
 """Of the parameters that begin at a place in the data; None while it cannot be told."""

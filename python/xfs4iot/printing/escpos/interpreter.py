@@ -7,7 +7,7 @@ sent for it is printed as it comes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,8 @@ _CELLS = ((12, 24), (9, 17))
 """Width and height of the characters of fonts A and B, in dots."""
 _LINE = 30
 """Dots from one line to the next, unless ESC 3 says otherwise."""
+_MOST_ITEMS = 4096
+"""In one line; what is more begins another one, as in a printer whose buffer is full."""
 _RED: Color = (200, 0, 0)
 _IDENTITY = {1: b"\x20", 2: b"\x02", 3: b"\x01", 65: b"_1.0\0", 66: b"_XFS4IOT\0", 67: b"_SIMULATED\0"}
 
@@ -112,10 +114,24 @@ class EscPosInterpreter:
 
     def feed(self, data: bytes) -> list[Answer | Cut | Pulse]:
         """Take bytes as they come; what follows from them."""
-        for command in self._parser.feed(data):
-            self._carry_out(command)
-        done, self._out = self._out, []
-        return done
+        return list(self.outcomes(data))
+
+    def outcomes(self, data: bytes) -> Generator[Answer | Cut | Pulse]:
+        """The same, one by one, as soon as each comes: many pieces of paper need not be there at once.
+
+        Bytes whose outcomes nobody asks for any more are passed over.
+        """
+        whole = False
+        try:
+            for command in self._parser.feed(data):
+                self._carry_out(command)
+                if self._out:
+                    done, self._out = self._out, []
+                    yield from done
+            whole = True
+        finally:
+            if not whole:
+                self._parser.clear()
 
     def noticed(self) -> list[Answer | Cut | Pulse]:
         """The sensors see something else: what the printer says of it, if it was asked to."""
@@ -184,12 +200,14 @@ class EscPosInterpreter:
         if style.turned:
             width, height = height, width
         each = width + style.spacing * style.wide
-        while text:
+        at = 0
+        while at < len(text):
             fits = int((self._room - self._x) // each)
             if fits < 1 and self._line:
                 self._end_line(full=True)
                 continue
-            part, text = text[: max(1, fits)], text[max(1, fits) :]
+            part = text[at : at + max(1, fits)]
+            at += len(part)
             if style.turned or style.spacing:
                 # One by one: each is turned by itself.
                 for one in part:
@@ -201,11 +219,11 @@ class EscPosInterpreter:
         def draw(x: float, y: float) -> None:
             self._canvas.text(x, y, text, look)
 
-        self._line.append(_Item(self._x, width, height, draw, text))
+        self._add(_Item(self._x, width, height, draw, text))
         self._x += step
 
     def _put_picture(self, picture: Image) -> None:
-        self._line.append(
+        self._add(
             _Item(
                 self._x,
                 picture.width,
@@ -214,6 +232,13 @@ class EscPosInterpreter:
             )
         )
         self._x += picture.width
+
+    def _add(self, item: _Item) -> None:
+        """Put something into the line, at its place."""
+        if len(self._line) >= _MOST_ITEMS:
+            self._end_line(full=True)
+            item.x = self._x
+        self._line.append(item)
 
     def _end_line(self, full: bool = False) -> None:
         """Print the line, and feed the paper by its height."""

@@ -9,7 +9,7 @@ import msgspec
 from xfs4iot.protocol import errors
 from xfs4iot.simulator.commands import Completion, Count, Milliseconds, Request, command
 from xfs4iot.simulator.printer.documents import Document
-from xfs4iot.simulator.printer.machine import Offered, PrinterMachine
+from xfs4iot.simulator.printer.machine import PrinterMachine
 from xfs4iot.simulator.printer.printouts import printout_of
 
 __all__ = ["PrinterCommands"]
@@ -133,7 +133,7 @@ class PrinterCommands(PrinterMachine):
     """The printer as people have it before them."""
 
     @command
-    def insert_document(self, request: InsertDocument) -> None:
+    async def insert_document(self, request: InsertDocument) -> None:
         """Somebody holds a document to the slot."""
         if self.setup.largest is None:
             raise errors.InvalidData("nothing can be inserted into this printer; see type in the profile")
@@ -146,8 +146,7 @@ class PrinterCommands(PrinterMachine):
             if document is None:
                 known = ", ".join(self.setup.documents) or "none"
                 raise errors.InvalidData(f"$.name: {name[:50]!r} is not one of {known}")
-        offered = Offered(document, request.way)
-        self.look(offered)
+        offered = await self.offered(document, request.way)
         if request.after is not None:
             self.world.later(request.after / 1000, lambda: self.hold(offered))
         else:

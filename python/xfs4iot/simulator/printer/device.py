@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import deque
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -13,7 +14,9 @@ import trio
 from xfs4iot import devices
 from xfs4iot.printing import graphics
 from xfs4iot.printing.canvas import Canvas
+from xfs4iot.printing.escpos.interpreter import EscPosInterpreter
 from xfs4iot.printing.outcomes import Answer, Cut
+from xfs4iot.printing.plain_text import PlainTextInterpreter
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import printer as messages
 from xfs4iot.simulator import shipped
@@ -74,11 +77,14 @@ class SimulatedPrinter(PrinterMedia, PrinterCommands):
         self.begin()
         self.require_free()
         self.require_supplies()
-        # Drawn before anything moves: what cannot be printed wastes no paper.
-        canvases = [await trio.to_thread.run_sync(self.head.draw, page) for page in job.pages]
-        for number, (page, canvas) in enumerate(zip(job.pages, canvases, strict=True)):
+        # Drawn before anything moves: what cannot be printed wastes no paper. Only one page is kept so.
+        for page in reversed(job.pages):
+            canvas = await trio.to_thread.run_sync(self.head.draw, page)
+        for number, page in enumerate(job.pages):
             if number and events.cancel_requested:
                 return devices.Printed(pages=number)
+            if number:
+                canvas = await trio.to_thread.run_sync(self.head.draw, page)
             failure = await self._print_page(page, canvas, job.source, number)
             if failure is not None:
                 code, length = failure
@@ -86,6 +92,7 @@ class SimulatedPrinter(PrinterMedia, PrinterCommands):
                 return devices.Printed(pages=number, length=length, at=at, failure=self._failed(code))
         if self.setup.type == "journal":
             self._wind_up()
+        await self.written()
         return devices.Printed()
 
     def _failed(self, code: str) -> errors.CommandError:
@@ -140,7 +147,7 @@ class SimulatedPrinter(PrinterMedia, PrinterCommands):
             return "paperJammed", 0
         for side, items in (("front", page.front), ("back", page.back)):
             if items:
-                self.print_on(medium, side, items)  # type: ignore[arg-type]
+                await self.print_on(medium, side, items)  # type: ignore[arg-type]
         self.use_up()
         self.save()
         await self.time(0.5)
@@ -159,9 +166,9 @@ class SimulatedPrinter(PrinterMedia, PrinterCommands):
             return "blackMark", 0
         if page.length is None:
             canvas.reach(canvas.reached + (0 if self.setup.type == "journal" else _FED))
-        picture = canvas.finished()
+        picture = await trio.to_thread.run_sync(canvas.finished)
         wanted = picture.height // 2 if jams else picture.height
-        printed = self.print_on_roll(source, picture, canvas.words, wanted)
+        printed = await self.print_on_roll(source, picture, canvas.words, wanted)
         await self.time(0.5)
         length = round(self.head.in_micrometres(printed))
         if printed < wanted:
@@ -197,6 +204,7 @@ class SimulatedPrinter(PrinterMedia, PrinterCommands):
         if state.medium is not None:
             wound, state.medium = state.medium, None
             self.finish(wound)
+            self.save()
 
     def _write_stripe(self, medium: Medium, items: Iterable[devices.PrintItem]) -> str | None:
         """Write what a page has for the stripe; why that failed."""
@@ -215,32 +223,47 @@ class SimulatedPrinter(PrinterMedia, PrinterCommands):
         self.require_supplies()
         source = next(iter(self.setup.sources))
         await self.time()
-        found = self.raw.feed(data)
-        answer = b"".join(one.data for one in found if isinstance(one, Answer))
-        pieces = [one for one in found if isinstance(one, Cut)]
-        rest = self.raw.torn()
-        cut = False
-        for piece in (*pieces, *([] if rest is None else [rest])):
-            printed = self.print_on_roll(source, piece.piece, piece.words)
-            if printed < piece.piece.height:
-                raise self._failed("paperOut")
-            if piece is rest:
-                continue
-            self.require_exit()
-            if self.faults.strikes("cutterFails"):
-                raise self.jam("paper")
-            medium, self.state.medium = self.state.medium, None
-            if medium is not None:
-                medium.cut, cut = True, True
-                self.deliver([medium])
-        self.use_up()
-        self.save()
-        if self.setup.type == "journal":
-            self._wind_up()
-        if cut:
-            events.send(messages.MediaPresentedEvent(wad_index=1, total_wads=1))
-        self.media_at(self.place)
-        return answer if answers else None
+        work = _RawWork(self.raw, data)
+        out: deque[Medium] = deque(maxlen=_LAST)
+        printed = pieces = 0
+        try:
+            # Piece by piece: what is printed is never more than there is paper.
+            while (piece := await trio.to_thread.run_sync(work.next_piece)) is not None:
+                dots = await self.print_on_roll(source, piece.piece, piece.words)
+                printed += dots
+                if dots < piece.piece.height:
+                    raise self._failed("paperOut")
+                pieces += 1
+                if work.is_rest:
+                    break
+                self.require_exit()
+                if self.faults.strikes("cutterFails"):
+                    raise self.jam("paper")
+                medium, self.state.medium = self.state.medium, None
+                if medium is not None:
+                    medium.cut = True
+                    self.finish(medium)
+                    self.put_out([medium])
+                    out.append(medium)
+                    await self.written()
+        except errors.CommandError as wrong:
+            length = round(self.head.in_micrometres(printed)) / 1_000
+            raise errors.CommandError(
+                wrong.error_code,
+                f"{wrong.description}; {length:.1f} mm were printed, with {pieces} pieces that are whole",
+            ) from None
+        finally:
+            work.give_up()
+            self.expect_taking(list(out))
+            self.use_up()
+            self.save()
+            if self.setup.type == "journal":
+                self._wind_up()
+            if out:
+                events.send(messages.MediaPresentedEvent(wad_index=1, total_wads=1))
+            self.media_at(self.place)
+        await self.written()
+        return bytes(work.answer) if answers else None
 
     async def print_native(
         self, data: bytes, source: str | None, after_page: tuple[Any, ...], events: Any
@@ -254,7 +277,7 @@ class SimulatedPrinter(PrinterMedia, PrinterCommands):
                 moved = await self.carry_out(after_page)
                 if moved.failure is not None:
                     return devices.Printed(pages=number, at=moved.at, failure=moved.failure)
-            page, canvas = self._native_page(picture, source)
+            page, canvas = await trio.to_thread.run_sync(self._native_page, picture, source)
             failure = await self._print_page(page, canvas, source, number)
             if failure is not None:
                 code, length = failure
@@ -293,7 +316,7 @@ class SimulatedPrinter(PrinterMedia, PrinterCommands):
         if self.setup.sources[source].length is None:
             blank = Canvas(max(1, round(self.head.in_dots(self.setup.sources[source].width * 1_000))))
             blank.reach(self.setup.dots)
-            self.print_on_roll(source, blank.finished(), ())
+            await self.print_on_roll(source, blank.finished(), ())
         else:
             self._draw_sheet(source)
 
@@ -347,13 +370,15 @@ class SimulatedPrinter(PrinterMedia, PrinterCommands):
             if how is None or source not in ("front", "back") or self.faults.strikes("printBlurred"):
                 found[source] = None
                 continue
-            size = (
-                max(1, round(self.head.in_dots(medium.width))),
-                max(1, round(self.head.in_dots(medium.length))),
-            )
-            picture = medium.side(source).opened() or Canvas(*size, color=True).finished()
-            found[source] = _file(picture, how)
+            found[source] = await trio.to_thread.run_sync(self._scanned, medium, source, how)
         return found
+
+    def _scanned(self, medium: Medium, source: Literal["front", "back"], how: devices.ImageWanted) -> bytes:
+        size = (
+            max(1, round(self.head.in_dots(medium.width))),
+            max(1, round(self.head.in_dots(medium.length))),
+        )
+        return _file(medium.side(source).opened() or Canvas(*size, color=True).finished(), how)
 
     async def media_extents(self) -> tuple[int | None, int | None]:
         self.begin()
@@ -363,9 +388,45 @@ class SimulatedPrinter(PrinterMedia, PrinterCommands):
         return medium.width, medium.length
 
 
+class _RawWork:
+    """The bytes of one PrintRaw, as pieces of paper.
+
+    Args:
+        printer: that understands them.
+        data: the bytes.
+
+    Attributes:
+        answer: what the printer says; a printer holds only so much that nobody has read.
+        is_rest: whether the last piece was not cut.
+    """
+
+    def __init__(self, printer: EscPosInterpreter | PlainTextInterpreter, data: bytes) -> None:
+        self._printer, self._outcomes = printer, printer.outcomes(data)
+        self.answer = bytearray()
+        self.is_rest = False
+
+    def next_piece(self) -> Cut | None:
+        """The next piece; None if nothing is left. Takes its time: call it in a thread."""
+        for one in self._outcomes:
+            if isinstance(one, Answer):
+                self.answer += one.data[: _MOST_ANSWER - len(self.answer)]
+            elif isinstance(one, Cut):
+                return one
+        self.is_rest = True
+        return self._printer.torn()
+
+    def give_up(self) -> None:
+        """Forget what was not printed."""
+        self._outcomes.close()
+        self._printer.torn()
+
+
 _MODES: Mapping[str, Literal["1", "L", "RGB"]] = {"binary": "1", "grayscale": "L", "fullcolor": "RGB"}
 _FORMATS = {"tif": "TIFF", "bmp": "BMP", "jpg": "JPEG", "png": "PNG", "gif": "GIF"}
 _MOST_FRAMES = 100
+_MOST_ANSWER = 64 * 1024
+_LAST = 100
+"""Pieces of one PrintRaw that are remembered; the slot holds no more of them."""
 
 
 def _file(picture: Image, how: devices.ImageWanted) -> bytes:

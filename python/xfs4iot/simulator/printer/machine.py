@@ -37,12 +37,15 @@ __all__ = ["Offered", "PrinterMachine"]
 _MILLIMETRE = 1_000
 _LOW_SUPPLY = 10
 """One part in so many of a cartridge is left when it is low."""
+_SLOT = 100
+"""Pieces that lie in the slot at most; what comes then makes the first ones fall out."""
 
 
 class Offered(msgspec.Struct):
-    """What somebody holds to the slot, and how."""
+    """What somebody holds to the slot, and how; the medium is the document as it looks."""
 
     document: Document
+    medium: Medium
     way: str = "right"
 
 
@@ -262,7 +265,7 @@ class PrinterMachine(SimulatedDevice, devices.Printer):
                 self._raw = PlainTextInterpreter(width, cell)
         return self._raw
 
-    def print_on_roll(
+    async def print_on_roll(
         self, source: str, picture: Image, words: Iterable[Words], most: int | None = None
     ) -> int:
         """Print a picture, or so many dots of it, on paper from a roll, below what hangs from it already.
@@ -271,35 +274,66 @@ class PrinterMachine(SimulatedDevice, devices.Printer):
             How many were printed before the paper was out.
         """
         state = self.state
-        left = round(self.head.in_dots(state.left[source]))
+        before = state.left[source]
         dots = picture.height if most is None else min(most, picture.height)
-        printed = min(dots, left)
+        printed = min(dots, round(self.head.in_dots(before)))
         if printed:
-            if state.medium is None:
-                width = self.setup.sources[source].width * _MILLIMETRE
-                state.medium = Medium("roll", width, 0, [(Side(), Side())], source=source, cut=False)
-            self._append(state.medium, picture.crop((0, 0, picture.width, printed)), words)
+            await self._print_below(source, picture.crop((0, 0, picture.width, printed)), tuple(words))
         used = round(self.head.in_micrometres(printed))
-        state.left[source] = max(0, state.left[source] - used) if printed == dots else 0
+        # Somebody may have put in another roll meanwhile.
+        is_out = printed < dots and state.left[source] == before
+        state.left[source] = 0 if is_out else max(0, state.left[source] - used)
         self.save()
         self._show()
         return printed
 
-    def _append(self, medium: Medium, picture: Image, words: Iterable[Words]) -> None:
-        front = medium.side()
-        before = front.opened()
+    async def _print_below(self, source: str, picture: Image, words: tuple[Words, ...]) -> None:
+        """Put a picture on the paper that hangs from a roll, or on what somebody has left of it."""
+        state = self.state
+        while True:
+            hanging = state.medium
+            if hanging is None:
+                width = self.setup.sources[source].width * _MILLIMETRE
+                medium = Medium("roll", width, 0, [(Side(), Side())], source=source, cut=False)
+            else:
+                medium = hanging
+            longer = await trio.to_thread.run_sync(self._longer, medium, picture, words)
+            if state.medium is not hanging:
+                # Torn off meanwhile: this is printed on what comes then.
+                continue
+            if longer is None:
+                # So long a strip falls off by its own weight.
+                self.finish(medium)
+                state.medium = None
+                continue
+            front, medium.length = longer
+            medium.sides[medium.page] = front, medium.side("back")
+            state.medium = medium
+            return
+
+    def _longer(self, medium: Medium, picture: Image, words: tuple[Words, ...]) -> tuple[Side, int] | None:
+        """The front of a strip, and its length, with a picture below it; None where it gets too long."""
+        before = medium.side().opened()
         top = 0 if before is None else before.height
+        if top and top + picture.height > LONGEST:
+            return None
         whole = Canvas(picture.width, min(top + picture.height, LONGEST), color=self.setup.colors)
         if before is not None:
             whole.picture(0, 0, before)
         whole.picture(0, top, picture)
+        front = Side(words=medium.side().words)
         front.put(whole.finished(), [one for one in words if one.y < picture.height], top)
-        medium.length = round(self.head.in_micrometres(top + picture.height))
+        return front, round(self.head.in_micrometres(top + picture.height))
 
-    def print_on(
+    async def print_on(
         self, medium: Medium, name: Literal["front", "back"], items: Iterable[devices.PrintItem]
     ) -> None:
         """Print items on a sheet, beside what is on it."""
+        await trio.to_thread.run_sync(self._draw_on, medium, name, tuple(items))
+
+    def _draw_on(
+        self, medium: Medium, name: Literal["front", "back"], items: tuple[devices.PrintItem, ...]
+    ) -> None:
         side = medium.side(name)
         before = side.opened()
         # What was inserted may have colours, whatever the printer prints.
@@ -316,9 +350,13 @@ class PrinterMachine(SimulatedDevice, devices.Printer):
 
     # People at the slot, and where media go.
 
-    def look(self, offered: Offered) -> None:
-        """Raise `InvalidData` if there can be no such document."""
-        medium_of(offered.document, self.head)
+    async def offered(self, document: Document, way: str = "right") -> Offered:
+        """A document as somebody holds it.
+
+        Raises:
+            InvalidData: there can be none that looks so.
+        """
+        return Offered(document, await trio.to_thread.run_sync(medium_of, document, self.head), way)
 
     def hold(self, offered: Offered) -> None:
         """Somebody holds something to the slot: it goes in if the slot is open, or waits until it is."""
@@ -326,7 +364,7 @@ class PrinterMachine(SimulatedDevice, devices.Printer):
             self.hand = offered
             self.came.set()
         elif self.state.medium is None and self.state.jammed is None and self.refusal(offered) is None:
-            self.state.medium = medium_of(offered.document, self.head)
+            self.state.medium = offered.medium
             self.save()
             self.media_inserted()
 
@@ -344,23 +382,38 @@ class PrinterMachine(SimulatedDevice, devices.Printer):
         return "short" if document.length < largest[1] // 4 else None
 
     def finish(self, medium: Medium) -> None:
-        """A piece has left the printer, or is where nobody prints on it any more."""
+        """A piece has left the printer, or is where nobody prints on it any more; `save` it then."""
         self.state.printed += 1
-        self.save()
         self.printouts.add(medium, self.state.printed)
+
+    async def written(self) -> None:
+        """Wait until there are files of all pieces that are finished."""
+        if self.printouts.pending:
+            await trio.to_thread.run_sync(self.printouts.write)
 
     def deliver(self, media: list[Medium]) -> None:
         """Bring media to the slot, where people reach them."""
         for medium in media:
             self.finish(medium)
-        self.state.slot += media
+        self.put_out(media)
+        self.expect_taking(list(media))
+
+    def put_out(self, media: list[Medium]) -> None:
+        """Let finished media lie in the slot, where people reach them."""
+        slot = self.state.slot
+        slot += media
+        del slot[: -max(_SLOT, self.setup.stacker)]
         self.save()
-        if self.setup.takes_after is not None and self.world.nursery is not None:
-            self.world.later(float(self.setup.takes_after), partial(self._take_if, list(media)))
+
+    def expect_taking(self, media: list[Medium]) -> None:
+        """Somebody comes for what lies in the slot, if the profile says so."""
+        if media and self.setup.takes_after is not None and self.world.nursery is not None:
+            self.world.later(float(self.setup.takes_after), partial(self._take_if, media))
 
     def _take_if(self, media: list[Medium]) -> None:
         # They may have been retracted, or taken by hand, since this was scheduled.
-        if any(one is medium for one in self.state.slot for medium in media):
+        meant = {id(medium) for medium in media}
+        if any(id(one) in meant for one in self.state.slot):
             self.take()
 
     def take(self) -> list[Medium]:
@@ -377,6 +430,8 @@ class PrinterMachine(SimulatedDevice, devices.Printer):
         if not taken and hanging is not None and hanging.kind == "roll":
             self.finish(hanging)
             taken, state.medium = [hanging], None
+            if self.world.nursery is not None:
+                self.world.nursery.start_soon(self.written)
         if not taken:
             raise errors.SequenceError("there is nothing to take")
         self.save()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import trio
@@ -11,7 +10,7 @@ from xfs4iot import devices
 from xfs4iot.printing.canvas import Canvas, Lettering
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import printer as messages
-from xfs4iot.simulator.printer.documents import Medium, Side, medium_of
+from xfs4iot.simulator.printer.documents import Medium, Side
 from xfs4iot.simulator.printer.machine import Offered, PrinterMachine
 
 __all__ = ["PrinterMedia"]
@@ -50,9 +49,9 @@ class PrinterMedia(PrinterMachine):
             events.send(messages.MediaRejectedEvent(reason=reason))
             raise errors.CommandError("mediaRejected", f"the medium is handed back: {reason}")
         if self.faults.strikes("mediaJams"):
-            self.state.medium = medium_of(offered.document, self.head)
+            self.state.medium = offered.medium
             raise self.jam("media")
-        self.state.medium = medium_of(offered.document, self.head)
+        self.state.medium = offered.medium
         self.save()
 
     async def _next_in(self) -> Offered:
@@ -60,7 +59,7 @@ class PrinterMedia(PrinterMachine):
         while self.hand is None:
             self.came = trio.Event()
             if self.setup.customer is not None:
-                self.hand = Offered(self.setup.documents[self.setup.customer])
+                self.hand = await self.offered(self.setup.documents[self.setup.customer])
                 break
             await self.came.wait()
             # Power may have gone meanwhile.
@@ -96,7 +95,7 @@ class PrinterMedia(PrinterMachine):
         for action in actions:
             await self.time(1 / len(actions))
             try:
-                place = self._act(action, unit)
+                place = await self._act(action, unit)
             except errors.CommandError as failure:
                 if not done and state.jammed is None:
                     raise
@@ -106,6 +105,7 @@ class PrinterMedia(PrinterMachine):
             if place is not None:
                 state.place = place
                 self.save()
+        await self.written()
         return devices.PrinterMediaMoved(at=self._where(), on_stacker=self._stacked)
 
     @property
@@ -122,7 +122,7 @@ class PrinterMedia(PrinterMachine):
         lasting = state.place.startswith("unit") or state.place == "expelled"
         return state.place if lasting else self.place
 
-    def _act(self, action: str, unit: str | None) -> str | None:
+    async def _act(self, action: str, unit: str | None) -> str | None:
         """Carry out one action; where the medium is now, if it was moved."""
         state = self.state
         if action in ("eject", "ejectToTransport", "expel", "retract", "stack", "park"):
@@ -144,11 +144,11 @@ class PrinterMedia(PrinterMachine):
             medium.sides[medium.page] = back, front
         elif action == "rotate180":
             for side in medium.sides[medium.page]:
-                _rotate(side)
+                await trio.to_thread.run_sync(_rotate, side)
         elif action in ("stamp", "perforate"):
-            self._mark(medium, action)
+            await trio.to_thread.run_sync(self._mark, medium, action)
         elif action == "skip":
-            self._skip(medium)
+            await self._skip(medium)
         self.save()
         state.place = self.place
         return None
@@ -191,7 +191,7 @@ class PrinterMedia(PrinterMachine):
             canvas.text(0, (canvas.height or 0) / 2, dots, Lettering(size=look.size))
         side.put(canvas.finished(), canvas.words)
 
-    def _skip(self, medium: Medium) -> None:
+    async def _skip(self, medium: Medium) -> None:
         """Feed paper to the next black mark."""
         if self.faults.strikes("markMissed"):
             raise errors.CommandError("blackMark", "the black mark was not found")
@@ -201,7 +201,7 @@ class PrinterMedia(PrinterMachine):
         if medium.kind == "roll" and rest and not medium.cut:
             blank = Canvas(max(1, round(self.head.in_dots(medium.width))))
             blank.reach(self.head.in_dots(rest))
-            self.print_on_roll(source, blank.finished(), ())
+            await self.print_on_roll(source, blank.finished(), ())
 
     # From place to place.
 
@@ -278,6 +278,7 @@ class PrinterMedia(PrinterMachine):
             state.bins[target] += 1
         state.place = target
         self.save()
+        await self.written()
         if self.faults.strikes("printerBreaks"):
             raise RuntimeError("the simulated device class fails, as injected")
         return devices.PrinterMediaMoved(at=target, on_stacker=self._stacked)
@@ -311,6 +312,7 @@ class PrinterMedia(PrinterMachine):
             place, failure = self.place, wrong
         state.place = place
         self.save()
+        await self.written()
         return devices.PrinterMediaMoved(at=place, on_stacker=self._stacked, failure=failure)
 
     def _bring(self, target: str) -> str:
@@ -325,8 +327,7 @@ class PrinterMedia(PrinterMachine):
             self.state.slot = already
             out = [one for one in media if not any(one is other for other in already)]
             self.state.slot += out
-            if out and self.setup.takes_after is not None and self.world.nursery is not None:
-                self.world.later(float(self.setup.takes_after), partial(self._take_if, out))
+            self.expect_taking(out)
             return "entering"
         if target != "expel":
             self.state.bins[target] += 1

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from pathlib import Path
 
 import msgspec
 
+from xfs4iot.printing import graphics
 from xfs4iot.printing.pages import as_pdf
 from xfs4iot.simulator.printer.documents import Medium
 
@@ -54,28 +56,41 @@ class Printouts:
         directory: where its files are put; None keeps the last ones in memory only.
         keep: how many are kept.
         dots: per inch.
+
+    Attributes:
+        pending: pieces whose files are still to be written.
     """
 
     def __init__(self, directory: Path | None, keep: int, dots: int) -> None:
         self._directory, self._keep, self._dots = directory, keep, dots
         self._last: deque[Printout] = deque(maxlen=_IN_MEMORY)
+        self.pending: deque[Printout] = deque()
+        self._writing = threading.Lock()
 
     def add(self, medium: Medium, number: int) -> None:
-        """Keep a piece that has left the printer."""
+        """Keep a piece that has left the printer; `write` makes its files."""
         printout = printout_of(medium, number)
         self._last.append(printout)
-        if self._directory is None or not printout.pictures:
-            return
-        self._directory.mkdir(parents=True, exist_ok=True)
+        if self._directory is not None and printout.pictures:
+            self.pending.append(printout)
+
+    def write(self) -> None:
+        """Make the files of all pieces that have none yet; best in a thread, for it takes its time."""
+        with self._writing:
+            while self.pending and self._directory is not None:
+                self._write(self._directory, self.pending.popleft())
+
+    def _write(self, directory: Path, printout: Printout) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        number = printout.number or 0
         for name, picture in printout.pictures.items():
             part = "" if name == "1-front" else f"-{name}"
-            (self._directory / f"{number:06}{part}.png").write_bytes(picture)
-        opened = [side.opened() for both in medium.sides for side in both]
-        pages = [picture for picture in opened if picture is not None]
-        (self._directory / f"{number:06}.pdf").write_bytes(as_pdf(pages, self._dots))
+            (directory / f"{number:06}{part}.png").write_bytes(picture)
+        pages = [graphics.opened(picture) for picture in printout.pictures.values()]
+        (directory / f"{number:06}.pdf").write_bytes(as_pdf(pages, self._dots))
         text = msgspec.json.encode({"lines": printout.lines, "words": printout.words})
-        (self._directory / f"{number:06}.json").write_bytes(text)
-        for old in self._directory.glob(f"{number - self._keep:06}*"):
+        (directory / f"{number:06}.json").write_bytes(text)
+        for old in directory.glob(f"{number - self._keep:06}*"):
             old.unlink(missing_ok=True)
 
     def find(self, number: int | None) -> Printout | None:
