@@ -75,8 +75,17 @@ def media_misfit(media: Media, sheet: Sheet, device: devices.Printer) -> str | N
     papers += device.inserted if source is None else ()
     # A device that does not say how large its media are takes any.
     if papers and not any(_goes_through(sheet, paper) for paper in papers):
-        return "the media is larger than what the device prints on"
+        largest = ", ".join(f"{_said(one.width)} x {_said(one.length)}" for one in papers)
+        return (
+            f"the media, {_said(sheet.width)} x {_said(sheet.length)}, is larger than what "
+            f"the device prints on: {largest[:200]}"
+        )
     return None
+
+
+def _said(length: int | None) -> str:
+    """A length in µm, for people."""
+    return "endless" if length is None else f"{length / 1000:g} mm"
 
 
 def _goes_through(sheet: Sheet, paper: Paper) -> bool:

@@ -33,6 +33,9 @@ _LONGEST = 100_000_000
 """µm; no form is longer than 100 m."""
 _WIDEST = 2_000_000
 """µm; no form is wider than 2 m."""
+_MOST_PER_INCH = 1_000
+"""Characters or lines."""
+_LARGEST_POINTS = 5_000
 _TIMES: Mapping[str | None, Literal[1, 2, 3, 4]] = {"double": 2, "triple": 3, "quadruple": 4}
 _TURNS: Mapping[str | None, PrintRotation] = {"ninety": 90, "upsideDown": 180, "twoSeventy": 270}
 
@@ -101,6 +104,7 @@ class _Preparing:
     def __init__(self, form: Form, device: devices.Printer) -> None:
         self._form = form
         size = cast(messages.Size, form.size)
+        self._require_sane("the form", form.cpi, form.lpi, form.point_size)
         self._width, self._height = cast(int, size.width), cast(int, size.height)
         self._grid = Grid(cast(messages.Unit, form.unit), device, form.cpi, form.lpi)
         self._elements = 0
@@ -235,7 +239,7 @@ class _Preparing:
             places=places,
             pages=self._pages(part, pages) if followed is None else followed.pages,
             side=(definition.side or "front") if followed is None else followed.side,
-            font=self._font(definition),
+            font=self._font(definition, where),
             color=color_of(definition.color),
             rotation=_TURNS.get(style.rotate, 0) if style is not None else 0,
             indexed=index is not None,
@@ -293,7 +297,16 @@ class _Preparing:
             raise _Wrong(f"{where} has no position; give x and y in units")
         return place.x, place.y
 
-    def _font(self, definition: Field) -> PrintFont:
+    @staticmethod
+    def _require_sane(where: str, cpi: int | None, lpi: int | None, points: int | None) -> None:
+        """Refuse characters that are too small to be seen, or larger than any paper."""
+        for what, value, most in (("cpi", cpi, _MOST_PER_INCH), ("lpi", lpi, _MOST_PER_INCH)):
+            if value is not None and value > most:
+                raise _Wrong(f"{where}: {what} is at most {most}")
+        if points is not None and points > _LARGEST_POINTS:
+            raise _Wrong(f"{where}: pointSize is at most {_LARGEST_POINTS}")
+
+    def _font(self, definition: Field, where: str) -> PrintFont:
         """A field's font; what it does not say, the form does."""
         font, form = definition.font or messages.SetFormFormFieldsFont(), self._form
         style = definition.style or messages.SetFormFormFieldsStyle()
@@ -301,9 +314,11 @@ class _Preparing:
         if self._grid.in_cells:
             # A cell is what the form says, whatever its fields say.
             cpi, lpi = form.cpi or cpi, form.lpi or lpi
+        points = font.point_size or form.point_size
+        self._require_sane(where, cpi, lpi, points)
         return PrintFont(
             name=font.name or None,
-            point_size=font.point_size or form.point_size,
+            point_size=points,
             cpi=cpi,
             lpi=lpi,
             style=PrintStyle(

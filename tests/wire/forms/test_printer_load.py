@@ -1,0 +1,230 @@
+"""Whatever one client prints, the others are served, and memory does not grow with what was sent."""
+
+from __future__ import annotations
+
+import base64
+import re
+import struct
+import zlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+import xfs4iot
+from dialogue import Dialogue, dialogue, outcome
+from xfs4iot.simulator import atm as simulated_atm
+
+PROFILE = """
+seconds = 0
+
+[services.Receipts]
+kinds = ["Printer"]
+units = {}
+paper = { upper = { full = 6000, low = 1000 } }
+
+[services.Journal]
+kinds = ["Printer"]
+type = "journal"
+language = "text"
+units = {}
+paper = { upper = { full = 6000, low = 1000 } }
+"""
+MM = {"base": "mm", "x": 1, "y": 1}
+MEGABYTE = 1024 * 1024
+
+
+@pytest.fixture
+async def atm(nursery: trio.Nursery, tmp_path: Path) -> xfs4iot.Publisher:
+    file = tmp_path / "printers.toml"
+    file.write_text(PROFILE)
+    services = simulated_atm(file, ledger=xfs4iot.Ledger.open(None))
+    publisher = xfs4iot.Publisher(services, port=0)
+    await nursery.start(publisher.serve)
+    return publisher
+
+
+@pytest.fixture
+async def bystander(atm: xfs4iot.Publisher, nursery: trio.Nursery) -> AsyncIterator[Watch]:
+    client: Dialogue = await nursery.start(dialogue, atm.uri("Receipts"))
+    watch = Watch(client)
+    with trio.CancelScope() as scope:
+        nursery.start_soon(watch.ask, scope)
+        yield watch
+        scope.cancel()
+
+
+class Watch:
+    """Another client, who asks for the status all the time, and sees how large the process gets."""
+
+    def __init__(self, client: Dialogue) -> None:
+        self._client = client
+        self.answers = 0
+        self.before = self.most = resident()
+
+    async def ask(self, scope: trio.CancelScope) -> None:
+        while not scope.cancel_called:
+            await self._client.success("Common.Status")
+            self._client.passed.clear()
+            self.answers += 1
+            self.most = max(self.most, resident())
+
+    @property
+    def grown(self) -> int:
+        return self.most - self.before
+
+
+def resident() -> int:
+    """Bytes of memory of this process; 0 where the system does not tell."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+    except OSError:
+        return 0
+
+
+def base64_of(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def bomb(side: int) -> bytes:
+    """A picture of a few kilobytes that is one of gigabytes once it is unpacked."""
+    packer = zlib.compressobj(9)
+    packed = b"".join(packer.compress(bytes(side // 8 + 1)) for _ in range(side)) + packer.flush()
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)),
+        (b"IDAT", packed),
+        (b"IEND", b""),
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    )
+
+
+async def served(watch: Watch, client: Dialogue, name: str, payload: Any) -> dict[str, Any]:
+    """Carry out a command; others must be answered meanwhile, more than once."""
+    request = await client.send(name, payload)
+    await client.until("acknowledge", request)
+    before = watch.answers
+    completion = await client.until("completion", request)
+    assert watch.answers - before >= 5, (name, watch.answers - before)
+    return completion
+
+
+RAW = {
+    "one endless line": b"x" * (8 * MEGABYTE),
+    "lines": b"a line of text\n" * (8 * MEGABYTE // 15),
+    "pieces": b"a\n\x1dV\x00" * (8 * MEGABYTE // 5),
+    "one place": b"\x1b$\x00\x00x" * 60_000,
+    "questions": b"\x10\x04\x01" * (MEGABYTE // 4),
+}
+
+
+@pytest.mark.parametrize("what", RAW)
+async def test_others_are_served_while_megabytes_are_printed(
+    what: str, atm: xfs4iot.Publisher, bystander: Watch, nursery: trio.Nursery
+) -> None:
+    client: Dialogue = await nursery.start(dialogue, atm.uri("Receipts"))
+    payload = {"data": base64_of(RAW[what]), "inputData": "yes"}
+    completion = await served(bystander, client, "Printer.PrintRaw", payload)
+    if what == "questions":
+        assert len(base64.b64decode(completion["payload"]["data"])) == 64 * 1024
+    elif what != "one place":
+        # The roll is 6 m long, and the text is longer.
+        assert completion["payload"]["errorCode"] == "paperOut"
+        said = re.search(r"([0-9.]+) mm were printed", completion["header"]["errorDescription"])
+        assert said is not None
+        # Each piece ends at a whole dot.
+        assert 5_990 < float(said[1]) <= 6_001
+        assert (await client.success("Common.Status"))["printer"]["paper"]["upper"] == "out"
+    assert bystander.grown < 60 * 8 * MEGABYTE
+
+
+async def test_others_are_served_while_a_journal_is_flooded(
+    atm: xfs4iot.Publisher, bystander: Watch, nursery: trio.Nursery
+) -> None:
+    client: Dialogue = await nursery.start(dialogue, atm.uri("Journal"))
+    payload = {"data": base64_of(RAW["one endless line"]), "inputData": "no"}
+    completion = await served(bystander, client, "Printer.PrintRaw", payload)
+    assert completion["payload"]["errorCode"] == "paperOut"
+    assert bystander.grown < 60 * 8 * MEGABYTE
+
+
+async def test_the_slot_holds_so_many_pieces_and_no_more(
+    atm: xfs4iot.Publisher, nursery: trio.Nursery
+) -> None:
+    client: Dialogue = await nursery.start(dialogue, atm.uri("Receipts"))
+    simulator: Dialogue = await nursery.start(dialogue, atm.uri("Simulator"))
+    payload = {"data": base64_of(b"a\n\x1dV\x00" * 250), "inputData": "no"}
+    await client.success("Printer.PrintRaw", payload)
+    taken = await simulator.success("Simulator.TakePrintouts", {"service": "Receipts"})
+    assert taken == {"count": 100}
+    last = await simulator.success("Simulator.GetPrintout", {"service": "Receipts"})
+    assert last["number"] == 250
+
+
+def field(x: int, y: int, width: int, height: int, **more: Any) -> dict[str, Any]:
+    return {"position": {"x": x, "y": y}, "size": {"width": width, "height": height}, **more}
+
+
+async def test_a_picture_that_is_a_bomb_is_refused_and_nothing_is_printed(
+    atm: xfs4iot.Publisher, bystander: Watch, nursery: trio.Nursery
+) -> None:
+    client: Dialogue = await nursery.start(dialogue, atm.uri("Receipts"))
+    form = {
+        "unit": MM,
+        "size": {"width": 70, "height": 70},
+        "fields": {"p": field(0, 0, 70, 70, fieldType="graphic")},
+    }
+    await client.success("Printer.SetForm", {"name": "F", "form": form})
+    packed = base64_of(bomb(30_000))
+    wrong = await client.completion("Printer.PrintForm", {"formName": "F", "fields": {"p": packed}})
+    assert wrong["payload"]["errorCode"] == "charSetData"
+    assert await client.failure("Printer.PrintNative", {"data": packed}) == "invalidData"
+    assert (await client.success("Common.Status"))["printer"]["media"] == "notPresent"
+    assert bystander.grown < 50 * MEGABYTE
+
+
+NUMBERS = (0, 1, 2, 1_000, 1_001, 25_401, 1_000_000, 2**31 - 1)
+FORM_NUMBERS = ("cpi", "lpi", "pointSize", "skew")
+FIELD_NUMBERS = ("cpi", "lpi", "pointSize")
+
+
+@pytest.mark.parametrize("base", ["mm", "inch", "rowColumn"])
+async def test_whatever_form_is_taken_can_be_printed_or_is_refused_for_a_reason(
+    base: str, atm: xfs4iot.Publisher, nursery: trio.Nursery
+) -> None:
+    client: Dialogue = await nursery.start(dialogue, atm.uri("Receipts"))
+    taken = 0
+    for number in NUMBERS:
+        forms = [{name: number} for name in FORM_NUMBERS]
+        forms += [
+            {"unit": {"base": base, "x": number, "y": number}},
+            {"size": {"width": number, "height": number}},
+        ]
+        fields: list[dict[str, Any]] = [{"font": {name: number}} for name in FIELD_NUMBERS]
+        fields += [
+            {"position": {"x": number, "y": number}},
+            {"size": {"width": number, "height": number}},
+            {"index": {"repeatCount": number, "x": 0, "y": 0}},
+            {"index": {"repeatCount": 2, "x": number, "y": number}},
+        ]
+        for of_form, of_field in [*((one, {}) for one in forms), *(({}, one) for one in fields)]:
+            form = {
+                "unit": {"base": base, "x": 1, "y": 1},
+                "size": {"width": 2, "height": 2},
+                "fields": {"f": field(0, 0, 2, 2, horizontal="center", overflow="bestFit") | of_field},
+                **of_form,
+            }
+            set_ = await client.completion("Printer.SetForm", {"name": "F", "form": form})
+            assert outcome(set_) in ("success", "invalidData", "commandErrorCode"), (form, set_)
+            if outcome(set_) != "success":
+                continue
+            taken += 1
+            value: Any = ["x"] if "index" in of_field else "x"
+            done = await client.completion("Printer.PrintForm", {"formName": "F", "fields": {"f": value}})
+            assert outcome(done) in ("success", "invalidData", "commandErrorCode"), (form, done)
+            client.passed.clear()
+    assert taken > 20
