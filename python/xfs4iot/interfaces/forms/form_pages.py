@@ -249,13 +249,19 @@ class FormPages:
             )
         if overflow == "bestFit" and not block.whole and font.point_size is not None:
             limits = self._device.point_sizes
-            for points in range(
-                font.point_size - 1, max(limits[0] if limits else 0, _SMALLEST_POINTS) - 1, -1
-            ):
+            # Halving: a text that fits in one size fits in all smaller ones.
+            least, most = max(limits[0] if limits else 0, _SMALLEST_POINTS), font.point_size - 1
+            best: tuple[Block, PrintFont] | None = None
+            while least <= most:
+                points = (least + most) // 2
                 smaller = dataclasses.replace(font, point_size=points)
                 tried = block_of(text, "wrap", self._fonts, smaller, across, down, alignment)
                 if tried.whole:
-                    return tried, smaller, box
+                    best, least = (tried, smaller), points + 1
+                else:
+                    most = points - 1
+            if best is not None:
+                return *best, box
         return block, font, box
 
     def frame(self, frame: FormFrame) -> list[_Put]:
@@ -268,8 +274,9 @@ class FormPages:
             place = self._starts[frame.framed]
             x, y = place.x, place.y
         found: list[_Put] = []
+        end = self._end()
         for place in frame.places:
-            box = _clipped(place.moved(x, y), self._form.width, self._end())
+            box = _clipped(place.moved(x, y), self._form.width, end)
             if box is None:
                 continue
             items = [self._drawn(frame, box), *self._title(frame, box)]
