@@ -190,6 +190,7 @@ async def test_vendor_mode_is_entered_and_left_when_all_agree(tmp_path: Path) ->
     ("name", "fault", "title", "seen"),
     [
         ("withdrawal", "CardReader:cardJamsEntering", "Card in", "mediaJam"),
+        ("withdrawal", "CardReader:chipMute", "Card in", "one without it"),
         ("withdrawal", "CardReader:chipForgets", "Application selected", "atrNotObtained"),
         ("withdrawal", "ReceiptPrinter:paperJams", "Receipt printed", "paperJammed"),
         ("withdrawal", "CardReader:cardSwallowed", "Card out", "mediaRetained"),

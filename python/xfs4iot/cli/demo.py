@@ -97,7 +97,9 @@ class _Told:
 
 async def _tell(name: str, told: _Told) -> int:
     """Play a story at an ATM of its own; the exit code."""
-    teller = JsonTeller() if told.as_json else ScreenTeller(Console())
+    # One for both: what is traced is printed above the step that is under way.
+    console = Console(stderr=told.as_json)
+    teller = JsonTeller() if told.as_json else ScreenTeller(console)
     token_key = secrets.token_bytes(32)
     began = time.perf_counter()
     code = 0
@@ -111,7 +113,7 @@ async def _tell(name: str, told: _Told) -> int:
             connection: dict[str, Any] = {
                 "ca": atm.ca,
                 "version": versions.NEWEST,
-                "trace": tracer(Console(stderr=told.as_json)) if told.trace else None,
+                "trace": tracer(console) if told.trace else None,
             }
             found = await _discovered(atm.publisher.uri(), connection)
             if isinstance(teller, JsonTeller):
@@ -129,6 +131,8 @@ async def _tell(name: str, told: _Told) -> int:
                     await play(name, stage)
                 except StepFailed:
                     code = 1
+                finally:
+                    teller.leaves()
     seconds = time.perf_counter() - began
     if isinstance(teller, JsonTeller):
         teller.closes(name, not code, seconds)

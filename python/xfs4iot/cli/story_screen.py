@@ -67,6 +67,10 @@ class ScreenTeller:
     def keeps(self, file: Path, what: str) -> None:
         self._line("[bold green]→[/]", f"{escape(what)}: {escape(str(file))}")
 
+    def leaves(self) -> None:
+        """The story is over, or given up: nothing is shown as under way any more."""
+        self._stop()
+
     def closes(self, seconds: float) -> None:
         """All of it went as it had to."""
         self._line("[green]✓[/]", f"all of it over TLS in {seconds:.1f} s")
@@ -127,6 +131,8 @@ class JsonTeller:
 
     def keeps(self, file: Path, what: str) -> None:
         self._say({"picture": str(file), "of": what})
+
+    def leaves(self) -> None: ...
 
     def closes(self, story: str, succeeded: bool, seconds: float) -> None:
         """How it ended."""

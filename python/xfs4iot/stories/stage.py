@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +22,7 @@ from typing import Any, Protocol
 import trio
 
 from xfs4iot import client
+from xfs4iot.protocol import errors
 from xfs4iot.stories.host import Host
 
 __all__ = ["Rows", "Stage", "Step", "StepFailed", "Teller"]
@@ -129,7 +130,6 @@ class Stage:
 
     def __init__(
         self,
-        stack: AsyncExitStack,
         services: Mapping[str, str],
         settings: Mapping[str, Any],
         teller: Teller,
@@ -137,7 +137,6 @@ class Stage:
         pictures: Path,
     ) -> None:
         self.host = host
-        self._stack = stack
         self._services = services
         self._settings = settings
         self._teller = teller
@@ -165,10 +164,10 @@ class Stage:
             settings: of each connection, see `client.connect`.
         """
         async with AsyncExitStack() as stack:
-            stage = cls(stack, services, settings, teller, host, pictures)
+            stage = cls(services, settings, teller, host, pictures)
             # All at once: later, a connection could only be made by the task that has opened the stage.
             for service in services:
-                stage._clients[service] = await stage.connect(service)
+                stage._clients[service] = await stack.enter_async_context(stage.connect(service))
             yield stage
 
     @asynccontextmanager
@@ -183,7 +182,7 @@ class Stage:
         self._teller.begins(step)
         try:
             yield step
-        except (client.CallError, _Unexpected, OSError) as problem:
+        except (client.CallError, errors.XfsError, _Unexpected, LookupError, OSError, ValueError) as problem:
             failed = StepFailed(step.number, title, *_told(problem))
             self._teller.fails(failed)
             raise failed from problem
@@ -218,11 +217,9 @@ class Stage:
                 return name
         return interface
 
-    async def connect(self, service: str) -> client.Client:
-        """Another application's connection to a service; for the task that has opened the stage."""
-        return await self._stack.enter_async_context(
-            client.connect(self._services[service], **self._settings)
-        )
+    def connect(self, service: str) -> AbstractAsyncContextManager[client.Client]:
+        """Another application's connection to a service."""
+        return client.connect(self._services[service], **self._settings)
 
     def application(self, interface: str) -> client.Client:
         """This application's connection to the service that has an interface."""
@@ -325,6 +322,8 @@ def _told(problem: Exception) -> tuple[str, str]:
     """What was expected, and what was seen."""
     if isinstance(problem, _Unexpected):
         return problem.expected, problem.seen
+    if isinstance(problem, LookupError):
+        return f"an answer with {problem}", "one without it"
     if isinstance(problem, client.CommandFailed):
         code = problem.error_code or problem.completion_code
         return f"{problem.command} to succeed", code + (

@@ -15,13 +15,15 @@ NAMES = ("TellerScreen", "Monitoring")
 async def play(stage: Stage) -> None:
     """An engineer works at the machine between two customers."""
     applications: dict[str, Client] = {}
-    for name in NAMES:
-        async with stage.step(f"{name} registered") as step:
-            applications[name] = await stage.connect("VendorMode")
-            await stage.call("VendorMode.Register", {"appName": name}, by=applications[name])
-            step.saw("it will be asked")
-    await change(stage, "Enter", applications)
-    await change(stage, "Exit", applications)
+    # Their connections end with the story: who stays registered is asked the next time.
+    async with AsyncExitStack() as stack:
+        for name in NAMES:
+            async with stage.step(f"{name} registered") as step:
+                applications[name] = await stack.enter_async_context(stage.connect("VendorMode"))
+                await stage.call("VendorMode.Register", {"appName": name}, by=applications[name])
+                step.saw("it will be asked")
+        await change(stage, "Enter", applications)
+        await change(stage, "Exit", applications)
 
 
 async def change(stage: Stage, way: str, applications: dict[str, Client]) -> None:
