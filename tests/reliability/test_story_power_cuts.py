@@ -75,7 +75,7 @@ class Branch:
         self.kills: Counter[tuple[str, str]] = Counter()
         self.played: Counter[str] = Counter()
         key = secrets.token_bytes(32)
-        self.key_file = atm.directory / "token-key"
+        self.key_file = atm.directory / "token.key"
         self.key_file.write_text(key.hex())
         self.key_file.chmod(0o600)
         atm.options = ("--token-key", str(self.key_file))

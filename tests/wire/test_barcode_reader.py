@@ -179,13 +179,18 @@ async def broken(device: Reader) -> None:
     device.status.barcode_reader.scanner = "inoperative"
 
 
+async def code_in_view(device: Reader) -> None:
+    device.looks = [(devices.Barcode(b"4006381333931", "ean13"),)]
+
+
 ORDER = {
     "BarcodeReader.Read": Command(
+        before=code_in_view,
         breaks={
             "device_ready": Break(before=offline),
             "scanner_works": Break(before=broken),
             "symbologies_supported": Break({"symbologies": {"maxiCode": True}}),
-        }
+        },
     )
 }
 

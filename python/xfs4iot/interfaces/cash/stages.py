@@ -38,7 +38,8 @@ class Stages:
 
     def happened(self, operation: int, event: Payload) -> None:
         """Keep what an event of a movement tells, if it tells of a stage."""
-        if not isinstance(event, messages.SubCashInEvent):
+        # Not isinstance: it asks the event itself, which may be anything.
+        if type(event) is not messages.SubCashInEvent:
             return
         try:
             counts: messages.SubCashInEvent = exact.checked(messages.SubCashInEvent, event)
