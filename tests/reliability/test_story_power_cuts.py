@@ -129,7 +129,8 @@ class Branch:
                             await self.clear_up(stage)
                             self.by_hand.clear()
                             await self.account(stage)
-                            self.left = chance.randrange(1, 160)
+                            # The longest story has some 190.
+                            self.left = chance.randrange(1, 250)
                             while True:
                                 await self.play(stage)
                     except* (client.Disconnected, StepFailed, OSError) as ended:
