@@ -571,6 +571,16 @@ async def test_a_fault_strikes_is_told_and_ends(opened: Opened, simulator: Dialo
         assert await print_line(client) == "success"
 
 
+@pytest.mark.parametrize("fault", ["paperJams", "mediaJams"])
+async def test_what_is_stuck_is_told_as_each_command_can_say_it(
+    receipts: Dialogue, simulator: Dialogue, fault: str
+) -> None:
+    await simulator.success("Simulator.Inject", {"service": "Receipts", "fault": fault})
+    await print_line(receipts, mediaControl={"cut": True, "move": "eject"})
+    assert await receipts.failure("Printer.RetractMedia", {"mediaControl": "unitONE"}) == "mediaJammed"
+    assert await receipts.failure("Printer.DispensePaper", {"paperSource": "upper"}) == "paperJammed"
+
+
 async def test_what_stays_stuck_is_freed_when_it_can_be(receipts: Dialogue, simulator: Dialogue) -> None:
     for fault in ("paperJams", "mediaStaysStuck"):
         await simulator.success("Simulator.Inject", {"service": "Receipts", "fault": fault})

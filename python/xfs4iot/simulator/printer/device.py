@@ -305,7 +305,7 @@ class SimulatedPrinter(PrinterMedia, PrinterCommands):
 
     async def dispense_paper(self, source: str, events: Any) -> None:
         self.begin()
-        self.require_free()
+        self.require_free("paper")
         if source not in self.setup.sources:
             raise errors.CommandError("sourceInvalid", f"there is no source {source[:30]}")
         if self.state.left[source] <= 0:
@@ -338,7 +338,7 @@ class SimulatedPrinter(PrinterMedia, PrinterCommands):
 
     async def read_form(self, fields: tuple[devices.ReadWanted, ...], events: Any) -> tuple[str | None, ...]:
         self.begin()
-        self.require_free()
+        self.require_free("media")
         medium = self.require_medium()
         if any(one.kind != "msf" for one in fields):
             self._require_lamp()
@@ -361,7 +361,7 @@ class SimulatedPrinter(PrinterMedia, PrinterCommands):
         self, wanted: Mapping[Any, devices.ImageWanted | None], events: Any
     ) -> Mapping[Any, bytes | None]:
         self.begin()
-        self.require_free()
+        self.require_free("media")
         medium = self.require_medium()
         self._require_lamp()
         await self.time()
@@ -382,7 +382,7 @@ class SimulatedPrinter(PrinterMedia, PrinterCommands):
 
     async def media_extents(self) -> tuple[int | None, int | None]:
         self.begin()
-        self.require_free()
+        self.require_free("media")
         medium = self.require_medium()
         await self.time(0.5)
         return medium.width, medium.length

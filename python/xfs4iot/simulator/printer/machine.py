@@ -210,12 +210,15 @@ class PrinterMachine(SimulatedDevice, devices.Printer):
             raise errors.DeviceNotReady("the printer is open; see Simulator.ClosePrinter")
         self._timeline = Timeline(self.clock)
 
-    def require_free(self) -> None:
-        """Raise `paperJammed` or `mediaJammed` if something is stuck."""
-        if self.state.jammed is not None:
-            raise errors.CommandError(
-                f"{self.state.jammed}Jammed", f"{self.state.jammed} is stuck; see Printer.Reset"
-            )
+    def require_free(self, told: Literal["paper", "media"] | None = None) -> None:
+        """Raise `paperJammed` or `mediaJammed` if something is stuck.
+
+        Args:
+            told: which of them the operation can say, if only one, whatever is stuck.
+        """
+        stuck = self.state.jammed
+        if stuck is not None:
+            raise errors.CommandError(f"{told or stuck}Jammed", f"{stuck} is stuck; see Printer.Reset")
 
     def require_exit(self) -> None:
         """Raise `shutterFail` if the shutter is stuck."""

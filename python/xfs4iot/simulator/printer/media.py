@@ -33,7 +33,7 @@ class PrinterMedia(PrinterMachine):
 
     async def accept_media(self, events: Any) -> None:
         self.begin()
-        self.require_free()
+        self.require_free("media")
         self.require_exit()
         if self.state.medium is not None:
             return
@@ -258,7 +258,7 @@ class PrinterMedia(PrinterMachine):
 
     async def retract_media(self, to: str, events: Any) -> devices.PrinterMediaMoved:
         self.begin()
-        self.require_free()
+        self.require_free("media")
         state = self.state
         if state.medium is None and not (state.slot or state.stacker or state.transport):
             raise errors.CommandError("noMediaPresent", "there is nothing to retract")
@@ -342,7 +342,7 @@ class PrinterMedia(PrinterMachine):
 
     async def control_passbook(self, action: Any, count: int) -> None:
         self.begin()
-        self.require_free()
+        self.require_free("media")
         medium = self.require_medium()
         await self.time()
         if medium.kind != "passbook":
