@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import trio
+from hypothesis import settings
 
 import exercised_table
 import xfs4iot
@@ -31,11 +32,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--pictures", metavar="DIR", help="write the pictures of the console there; docs: anew")
 
 
+# What a change breaks must not depend on chance; `--long` looks where nobody has looked before.
+settings.register_profile("same every time", derandomize=True)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     # Where the suite runs in the background, interrupts are ignored, and every process that a test
     # starts would inherit that: one that is to end by an interrupt would run for ever.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if not config.getoption("--long"):
+        # Before tests are imported, whose own settings build on it.
+        settings.load_profile("same every time")
     config.stash[_suite] = Suite()
     config.pluginmanager.register(config.stash[_suite])
     _exercised.exercised.listen()

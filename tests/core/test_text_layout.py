@@ -132,10 +132,12 @@ def test_justified_lines_sum_up_to_their_width(**box: Any) -> None:
 
 @given(**{**BOX, "alignment": some.just(Alignment("right", "bottom"))})
 def test_right_and_bottom_touch_their_edges(**box: Any) -> None:
-    for piece in laid(**box).pieces:
+    block = laid(**box)
+    for piece in block.pieces:
         assert piece.x + piece.width == box["width"]
-    last = [piece.y + piece.height for piece in laid(**box).pieces][-1:]
-    if last and box["text"].strip() and not box["text"].endswith(("\n", "\r", " ")):
+    last = [piece.y + piece.height for piece in block.pieces][-1:]
+    # Of what was cut off, the last line that is left may be empty.
+    if block.whole and last and box["text"].strip() and not box["text"].endswith(("\n", "\r", " ")):
         assert last == [box["height"]]
 
 
