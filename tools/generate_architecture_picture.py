@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from current import keep_current
 from generate_atm_picture import DARK, STYLE, arrow, box, text
 
 TARGET = Path(__file__).parent.parent / "docs" / "architecture.svg"
@@ -68,17 +69,5 @@ def picture() -> str:
     return "\n".join([head, style, box(0, 0, WIDTH, height, "page", 0), *parts, "</svg>", ""])
 
 
-def main() -> int:
-    """Write it, or look at it."""
-    drawn = picture()
-    if "--check" in sys.argv:
-        if TARGET.exists() and TARGET.read_text("utf-8") == drawn:
-            return 0
-        print(f"{TARGET.name} is not current: run tools/{Path(__file__).name}")
-        return 1
-    TARGET.write_text(drawn, "utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(keep_current(TARGET, picture()))

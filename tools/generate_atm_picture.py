@@ -14,6 +14,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from current import keep_current
+
 import xfs4iot
 from xfs4iot.simulator import atm
 from xfs4iot.simulator.commands import offered
@@ -332,16 +334,5 @@ def picture() -> str:
     )
 
 
-def main() -> int:
-    drawn = picture()
-    if "--check" in sys.argv:
-        if TARGET.read_text("utf-8") != drawn:
-            print(f"{TARGET} is not current: run python {sys.argv[0]}")
-            return 1
-        return 0
-    TARGET.write_text(drawn, "utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(keep_current(TARGET, picture()))

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from current import keep_current
+
 TARGET = Path(__file__).parent.parent / "docs" / "grafana.json"
 SOURCE = {"type": "prometheus", "uid": "${source}"}
 HOST = 'instance=~"$instance"'
@@ -106,16 +108,5 @@ def dashboard() -> str:
     return json.dumps(content, indent=2) + "\n"
 
 
-def main() -> int:
-    text = dashboard()
-    if "--check" in sys.argv:
-        if TARGET.read_text("utf-8") != text:
-            print(f"{TARGET} is not current: run python {sys.argv[0]}")
-            return 1
-        return 0
-    TARGET.write_text(text, "utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(keep_current(TARGET, dashboard()))

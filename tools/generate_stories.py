@@ -14,6 +14,7 @@ from contextlib import chdir
 from pathlib import Path
 
 import trio
+from current import keep_current
 from rich.console import Console
 
 from xfs4iot.cli.hosting import simulated_atm
@@ -62,13 +63,7 @@ def main() -> int:
     if missing:
         print(f"{PAGE} has no {', '.join(missing)}")
         return 1
-    if "--check" in sys.argv:
-        if text != page:
-            print(f"{PAGE} is not current: run python {sys.argv[0]}")
-            return 1
-        return 0
-    PAGE.write_text(text, "utf-8")
-    return 0
+    return keep_current(PAGE, text)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from current import keep_current
+
 from xfs4iot.protocol import differences
 from xfs4iot.protocol.adapters import CHANGES, FALLBACKS, SPELT, STEPS, WITHDRAWN, Part, canonical
 from xfs4iot.protocol.adapters.changes import Change, Left, Moved, Reshaped, Values
@@ -263,17 +265,5 @@ def page() -> str:
     return written + mark + "\n" + "\n".join(text).rstrip() + "\n"
 
 
-def main() -> None:
-    """Write, or compare."""
-    text = page()
-    if "--check" in sys.argv:
-        if PAGE.read_text("utf-8") != text:
-            print("docs/versions.md is not current; run tools/generate_versions.py", file=sys.stderr)
-            sys.exit(1)
-        return
-    PAGE.write_text(text, "utf-8")
-    print(f"{PAGE.name} written: {len(text.splitlines())} lines")
-
-
 if __name__ == "__main__":
-    main()
+    sys.exit(keep_current(PAGE, page()))
