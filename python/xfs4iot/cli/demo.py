@@ -116,10 +116,7 @@ async def _tell(name: str, told: _Told) -> int:
                 "trace": tracer(console) if told.trace else None,
             }
             found = await _discovered(atm.publisher.uri(), connection)
-            if isinstance(teller, JsonTeller):
-                teller.opens(name, found.uri, found.services)
-            else:
-                teller.opens(STORIES[name].summary, found.uri, found.services)
+            teller.opens(name, STORIES[name].summary, found.uri, found.services)
             pictures = told.pictures or Path(tempfile.gettempdir()) / f"xfs4iot-{name}-{secrets.token_hex(4)}"
             async with Stage.opened(
                 found.services, teller=teller, host=Host(token_key), pictures=pictures, **connection
@@ -133,11 +130,7 @@ async def _tell(name: str, told: _Told) -> int:
                     code = 1
                 finally:
                     teller.leaves()
-    seconds = time.perf_counter() - began
-    if isinstance(teller, JsonTeller):
-        teller.closes(name, not code, seconds)
-    elif not code:
-        teller.closes(seconds)
+    teller.closes(name, not code, time.perf_counter() - began)
     return code
 
 

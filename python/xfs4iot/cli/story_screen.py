@@ -34,7 +34,7 @@ class ScreenTeller:
         self._console = console
         self._progress: Status | None = None
 
-    def opens(self, summary: str, publisher: str, services: Mapping[str, str]) -> None:
+    def opens(self, story: str, summary: str, publisher: str, services: Mapping[str, str]) -> None:
         """What will be told, and of which ATM."""
         self._line("", f"[bold]{escape(summary)}.[/]")
         self._line("", f"{escape(publisher)} publishes {len(services)} services")
@@ -71,9 +71,10 @@ class ScreenTeller:
         """The story is over, or given up: nothing is shown as under way any more."""
         self._stop()
 
-    def closes(self, seconds: float) -> None:
-        """All of it went as it had to."""
-        self._line("[green]✓[/]", f"all of it over TLS in {seconds:.1f} s")
+    def closes(self, story: str, succeeded: bool, seconds: float) -> None:
+        """How it ended; where it failed, the step has said so."""
+        if succeeded:
+            self._line("[green]✓[/]", f"all of it over TLS in {seconds:.1f} s")
 
     def _line(self, mark: str, text: str) -> None:
         """One line in a pipe; in a terminal as many as it takes, all of them indented alike."""
@@ -96,7 +97,7 @@ class ScreenTeller:
 class JsonTeller:
     """Tells a story to programs, an object to a line."""
 
-    def opens(self, story: str, publisher: str, services: Mapping[str, str]) -> None:
+    def opens(self, story: str, summary: str, publisher: str, services: Mapping[str, str]) -> None:
         """Which story will be told, and of which ATM."""
         self._say({"story": story, "publisher": publisher, "services": services})
 
