@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -250,6 +251,21 @@ async def test_after_five_wrong_trials_not_even_the_right_password_is_taken(
         assert (await log_in(publisher, "operator", "wrong password")).status == 401
     answer = await log_in(publisher, "operator", PASSWORD)
     assert (answer.status, answer.headers["retry-after"]) == (429, "60")
+
+
+async def test_trials_at_once_are_no_more_than_trials_in_turn(
+    nursery: trio.Nursery, rules: tuple[ClientRule, ...]
+) -> None:
+    publisher = await served(nursery, Access(rules, anonymous=()))
+    statuses = Counter[int]()
+
+    async def guess(number: int) -> None:
+        statuses[(await log_in(publisher, "operator", f"wrong {number}")).status] += 1
+
+    async with trio.open_nursery() as guessing:
+        for number in range(20):
+            guessing.start_soon(guess, number)
+    assert statuses == {401: 5, 429: 15}
 
 
 async def test_a_login_ends_by_itself(nursery: trio.Nursery, rules: tuple[ClientRule, ...]) -> None:

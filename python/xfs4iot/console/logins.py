@@ -76,14 +76,16 @@ class Logins:
             TooManyTrials: it was tried too often.
         """
         tried = [f"address {address}", *([f"name {name}"] if name else [])]
-        if any(self._is_barred(one) for one in tried):
-            raise TooManyTrials
-        # In a thread: deriving a password's hash takes a tenth of a second of a processor.
-        rule = await trio.to_thread.run_sync(self._rule, name, secret, limiter=self._one_at_a_time)
-        if rule is None or not rule.fits(identity, None, address, rule.name):
-            for one in tried:
-                self._was_wrong(one)
-            return None
+        # Until its own turn comes nobody is looked at: trials that come together are counted one by one.
+        async with self._one_at_a_time:
+            if any(self._is_barred(one) for one in tried):
+                raise TooManyTrials
+            # In a thread: deriving a password's hash takes a tenth of a second of a processor.
+            rule = await trio.to_thread.run_sync(self._rule, name, secret)
+            if rule is None or not rule.fits(identity, None, address, rule.name):
+                for one in tried:
+                    self._was_wrong(one)
+                return None
         cookie = secrets.token_urlsafe(32)
         self._rules[_digest(cookie)] = rule.name, time.monotonic() + self._seconds
         while len(self._rules) > _MOST:
