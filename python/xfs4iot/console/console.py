@@ -27,7 +27,7 @@ from xfs4iot.console.movements import last_movements
 from xfs4iot.ledger import LedgerCorrupt, LedgerUnavailable
 from xfs4iot.protocol import versions
 from xfs4iot.server.peer import Peer
-from xfs4iot.server.publisher import Publisher
+from xfs4iot.server.publisher import TLS_ONLY, Publisher
 from xfs4iot.telling import logger, told
 from xfs4iot.transport.identity import Identity
 from xfs4iot.transport.upgrade import PageRequest, Request, UpgradeRefused
@@ -45,7 +45,6 @@ _KINDS = {
 _MOVEMENTS = 100
 _READS_LEDGER = "Storage.GetStorage"
 """Whoever may ask a service for its counts may see the movements that they are the sum of."""
-_TLS_ONLY = (("Strict-Transport-Security", "max-age=31536000"),)
 
 
 class Console:
@@ -125,11 +124,11 @@ class Console:
             )
         path = request.path.partition("?")[0]
         if path == self.path:
-            return self._answer(request, Content(b"", "text/plain", 308, (("Location", "/console/"),)))
+            return await self._answer(request, Content(b"", "text/plain", 308, (("Location", "/console/"),)))
         if request.method == "POST":
-            return self._answer(request, await self._post(path, request, identity, where))
+            return await self._answer(request, await self._post(path, request, identity, where))
         if path in self._files:
-            return self._answer(request, self._files[path])
+            return await self._answer(request, self._files[path])
         match path:
             case "/console/atm":
                 content = self._atm(request, identity, where)
@@ -137,10 +136,11 @@ class Console:
                 content = await self._movements(request, identity, where)
             case _:
                 raise UpgradeRefused(404, f"The console has no {told(path)}; it is at /console/.")
-        return self._answer(request, content)
+        return await self._answer(request, content)
 
-    def _answer(self, request: PageRequest, content: Content) -> bytes:
-        return answer(request, content, _TLS_ONLY if self._secure else ())
+    async def _answer(self, request: PageRequest, content: Content) -> bytes:
+        # In a thread: a catalogue takes a tenth of a second to be compressed, and others wait for nobody.
+        return await trio.to_thread.run_sync(answer, request, content, (TLS_ONLY,) if self._secure else ())
 
     def _origin(self, request: Request) -> str | None:
         """What a page that was got from this host has as its origin; None if it is no name of ours.

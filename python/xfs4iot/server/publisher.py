@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from xfs4iot.server.service import Service
     from xfs4iot.transport.rotation import Credentials
 
-__all__ = ["NoFreePort", "Pages", "Publisher", "plain_text_refused"]
+__all__ = ["TLS_ONLY", "NoFreePort", "Pages", "Publisher", "plain_text_refused"]
 
 
 _log = logger("xfs4iot.publisher")
 
-_TLS_ONLY = ("Strict-Transport-Security", "max-age=31536000")
+TLS_ONLY = ("Strict-Transport-Security", "max-age=31536000")
 """Told to a browser that came by TLS: never come without."""
 _GIVEN_UP_SECONDS = 3.0
 """How long commands may take to complete whose device was given up."""
@@ -331,7 +331,7 @@ class Publisher:
         except upgrade.UpgradeRefused as refused:
             said = refused.body.partition("\n")[0]
             _log.warning("%s: HTTP %d: %s", where, refused.status, said, extra={"connection": where})
-            headers = (*refused.headers, *(() if self.credentials is None else (_TLS_ONLY,)))
+            headers = (*refused.headers, *(() if self.credentials is None else (TLS_ONLY,)))
             await stream.send_all(upgrade.refuse_response(refused.status, refused.body, headers))
             return None
 
