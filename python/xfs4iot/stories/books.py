@@ -70,8 +70,8 @@ async def worth(stage: Stage, counts: Mapping[str, Mapping[str, int]]) -> list[t
         if item != "unrecognized":
             good = levels.get("fit", 0) + levels.get("unfit", 0)
             value = int(known[item]["cashItem"]["value"])
-            found.append((item.removeprefix("type"), good, value * good))
-    return sorted(found, key=lambda one: int(one[0].lstrip("EUR")))
+            found.append((value, (item.removeprefix("type"), good, value * good)))
+    return [told for _, told in sorted(found)]
 
 
 async def compare_cash(stage: Stage, before: Units) -> Units:
