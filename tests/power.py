@@ -17,6 +17,8 @@ from typing import Any
 
 import trio
 
+from xfs4iot.ledger import LedgerReader
+
 __all__ = ["ATM", "Fault", "Launcher", "Life", "NotReady"]
 
 _SOURCE = Path(__file__).parent / "reliability" / "power_cut.c"
@@ -126,6 +128,13 @@ class Fault:
     at: int | None = None
     torn: bool = False
     lose_unsynced: bool = False
+
+
+def assert_closed(ledger: Path) -> None:
+    """The journal is whole, and no movement in it is open."""
+    with LedgerReader.open(ledger) as reader:
+        assert reader.verify().problems == []
+        assert reader.open_intents() == []
 
 
 def truth_kept_in(directory: Path) -> dict[str, dict[str, int]]:

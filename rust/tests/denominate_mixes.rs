@@ -172,6 +172,20 @@ fn small_cases(part: usize) {
     }
 }
 
+/// What an amount is answered, and in how many steps.
+fn answered(units: &[Unit], amount: u64, mix: Mix, limit: u64) -> (Result<u64, Failure>, u64) {
+    let amounts = [(EUR, u128::from(amount) * SCALE)];
+    let request = Request {
+        amounts: &amounts,
+        units,
+        mix,
+        max_items: None,
+    };
+    let work = &mut Work::new(limit);
+    let outcome = denominate(&request, &mut vec![0; units.len()], work);
+    (outcome, limit - work.left())
+}
+
 #[test]
 fn small_cases_are_solved_as_by_trying_all() {
     // A prime, so that all values, counts and amounts meet.
@@ -199,15 +213,8 @@ fn no_value_is_so_large_that_memory_does_not_suffice() {
         let amount: u64 = 1 + held.iter().map(|(value, _)| value * next(900)).sum::<u64>();
         let units = units(&held);
         for mix in [Mix::MinimumBills, Mix::EqualEmptying, Mix::MaxCashUnits] {
-            let amounts = [(EUR, u128::from(amount) * SCALE)];
-            let request = Request {
-                amounts: &amounts,
-                units: &units,
-                mix,
-                max_items: None,
-            };
             // That they are answered at all is what is looked at.
-            let _ = denominate(&request, &mut [0; 39], &mut Work::new(200_000));
+            let _ = answered(&units, amount, mix, 200_000);
         }
     }
 }
@@ -253,16 +260,7 @@ fn what_once_took_long_ends_far_below_the_limit() {
     for (amount, held) in cases {
         let units = units(&held);
         for mix in [Mix::MinimumBills, Mix::EqualEmptying, Mix::MaxCashUnits] {
-            let amounts = [(EUR, u128::from(amount) * SCALE)];
-            let request = Request {
-                amounts: &amounts,
-                units: &units,
-                mix,
-                max_items: None,
-            };
-            let work = &mut Work::new(WORK_LIMIT);
-            let outcome = denominate(&request, &mut vec![0; units.len()], work);
-            let steps = WORK_LIMIT - work.left();
+            let (outcome, steps) = answered(&units, amount, mix, WORK_LIMIT);
             let shown = format!("{amount} from {held:?}, {mix:?}: {outcome:?}, {steps} steps");
             assert!(outcome.is_ok() && steps < WORK_LIMIT / 5, "{shown}");
         }

@@ -57,13 +57,18 @@ def online(page: Any) -> None:
     page.get_by_text(ONLINE).wait_for()
 
 
-def test_a_customer_withdraws_money_by_clicks(serve: Serve, visit: Visit) -> None:
-    page = visit(serve())
+def read_card(page: Any) -> None:
+    """Put a card in, and read its second track."""
     online(page)
     hand(page, "CardReader", "InsertCard")
     choose_command(page, "CardReader", "CardReader.ReadRawData")
     page.locator("payload-form").get_by_label("track2", exact=True).select_option("true")
     send(page)
+
+
+def test_a_customer_withdraws_money_by_clicks(serve: Serve, visit: Visit) -> None:
+    page = visit(serve())
+    read_card(page)
     page.locator("[data-part]").first.wait_for(state="attached")
 
     choose_command(page, "CashDispenser", "CashDispenser.Dispense")
@@ -271,11 +276,7 @@ def test_the_page_masks_what_the_log_masks(serve: Serve, visit: Visit) -> None:
 
 def test_a_track_is_neither_shown_nor_kept(serve: Serve, visit: Visit) -> None:
     page = visit(serve())
-    online(page)
-    hand(page, "CardReader", "InsertCard")
-    choose_command(page, "CardReader", "CardReader.ReadRawData")
-    page.locator("payload-form").get_by_label("track2", exact=True).select_option("true")
-    send(page)
+    read_card(page)
     row = page.locator(".log [data-command='CardReader.ReadRawData'] summary")
     row.click()
     answer = page.evaluate(

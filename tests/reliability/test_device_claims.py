@@ -21,9 +21,9 @@ import lies
 import xfs4iot
 from cash import amount, bucket, content, unit
 from dialogue import Dialogue, dialogue
+from power import assert_closed
 from vendors import Minimal
 from xfs4iot import devices
-from xfs4iot.ledger import LedgerReader
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import cash_dispenser, cash_management, common, storage
 
@@ -152,9 +152,7 @@ async def test_what_was_claimed_never_reaches_the_ledger(
         device.claim = CLAIMS[claim][0]
         await client.failure("CashDispenser.Dispense", SIXTY)
         nursery.cancel_scope.cancel()
-    with LedgerReader.open(path) as reader:
-        assert reader.verify().problems == []
-        assert reader.open_intents() == []
+    assert_closed(path)
     xfs4iot.Ledger.open(path).close()
 
 

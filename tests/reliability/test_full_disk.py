@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from cash import bucket, content
-from power import ATM, Launcher
+from power import ATM, Launcher, assert_closed
 from secured_tokens import KEY
 from xfs4iot import client
 from xfs4iot.ledger import LedgerReader
@@ -62,9 +62,7 @@ async def test_what_cannot_be_announced_does_not_move(
         atm.full.unlink()
         assert (await dispense(device))["denomination"]["currencies"] == {"EUR": 70}
         assert bucket(await unit(device, "unit3"), "out", "stacked") == 1
-    with LedgerReader.open(atm.ledger) as reader:
-        assert reader.verify().problems == []
-        assert reader.open_intents() == []
+    assert_closed(atm.ledger)
 
 
 async def test_what_moved_and_could_not_be_booked_is_held_and_booked_later(
@@ -261,9 +259,7 @@ async def test_no_note_is_taken_in_stored_or_given_back_unannounced(
         assert await cash_in_status(device) == {**status, "noteNumberList": ACCEPTED}
         stored = (await device.call("CashAcceptor.CashInEnd", timeout=30))["storage"]
         assert stored == {"unit2": {"deposited": ACCEPTED}}
-    with LedgerReader.open(atm.ledger) as reader:
-        assert reader.verify().problems == []
-        assert reader.open_intents() == []
+    assert_closed(atm.ledger)
 
 
 async def test_notes_that_came_in_while_the_disk_was_full_are_held_and_booked_later(

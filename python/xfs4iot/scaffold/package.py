@@ -125,8 +125,7 @@ class Package:
         chosen, imports = self._part, Imports()
         for line in chosen.imports:
             imports.take(line)
-        for name in ("Mapping",):
-            imports.add("collections.abc", name)
+        imports.add("collections.abc", "Mapping")
         imports.add("typing", "Any")
         imports.add("xfs4iot", "devices")
         imports.add(f"{self.module}.hardware", "Hardware")
