@@ -98,6 +98,18 @@ async def test_a_new_card_counts_in_its_unit_until_it_is_out_and_is_counted_when
     assert await retained(client) == 2
 
 
+@pytest.mark.parametrize(
+    ("to", "left"), [("unitBIN", {"unitNEW": 2, "unitBIN": 1}), ("unitPARK", {"unitNEW": 3, "unitPARK": 1})]
+)
+async def test_a_card_that_goes_from_unit_to_unit_leaves_the_one_in_the_reader_known(
+    client: Dialogue, to: str, left: dict[str, int]
+) -> None:
+    await move(client, "unitNEW", "transport")
+    await move(client, "unitNEW", to)
+    await move(client, "transport", "exit")
+    assert await counts(client) == FULL | left
+
+
 async def test_a_card_that_its_holder_took_is_no_longer_the_units(client: Dialogue, device: Motor) -> None:
     await move(client, "unitNEW", "exit")
     device.card_taken()

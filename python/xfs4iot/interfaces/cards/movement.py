@@ -153,23 +153,28 @@ class CardWays:
             # A card that went back to its own unit changes no count.
             if source == target and self._type(target) is not None:
                 continue
-            if self._type(source) == "park":
+            left, arrived = self._type(source), self._type(target)
+            card = here
+            if left == "park":
                 changes[source, "count"] -= 1
-                here = parked.pop(source, None)
-            elif self._type(source) == "dispense":
+                card = parked.pop(source, None)
+            elif left == "dispense":
                 # Not counted yet: a dispense unit's count includes its card until that leaves the reader.
-                here = Given(source)
-            arrived = self._type(target)
+                card = Given(source)
             # `counted` keeps a card that comes back from the exit from being taken off twice.
-            if here is not None and not here.counted and (target == "exit" or arrived == "retain"):
-                changes[here.unit, "count"] -= 1
-                here = Given(here.unit, True)
-            if arrived is not None:
-                changes[target, "count"] += 1
-                if here is not None and arrived == "retain":
-                    changes[here.unit, "retained"] += 1
-                elif here is not None and arrived == "park":
-                    parked[target] = here
+            if card is not None and not card.counted and (target == "exit" or arrived == "retain"):
+                changes[card.unit, "count"] -= 1
+                card = Given(card.unit, True)
+            if arrived is None:
+                here = card
+                continue
+            changes[target, "count"] += 1
+            if card is not None and arrived == "retain":
+                changes[card.unit, "retained"] += 1
+            elif card is not None and arrived == "park":
+                parked[target] = card
+            # What goes from unit to unit leaves the card that is in the reader where it is.
+            if left is None:
                 here = None
         cards = Cards(here, parked)
         documents = {_KEPT.name: wire.encode(cards)} if cards != self.cards else {}
