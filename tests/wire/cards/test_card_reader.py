@@ -430,6 +430,19 @@ async def test_the_card_of_a_client_that_is_gone_comes_out_if_so_wished(nursery:
     assert await media(other) == "entering"
 
 
+async def test_a_card_that_comes_in_while_its_client_goes_belongs_to_nobody(nursery: trio.Nursery) -> None:
+    device = type("Guarded", (Motor,), {"guards_card": True})()
+    client = await serving(device, nursery)
+    other = await another(client, nursery)
+    await client.send(READ, {"track1": True})
+    await client.until("event", name="CardReader.InsertCardEvent")
+    device.stopped = "transport"
+    await client.connection.aclose()
+    await trio.sleep(0.1)
+    assert await media(other) == "present"
+    await other.success(READ, {"track1": True})
+
+
 async def test_neither_tracks_nor_chip_data_nor_keys_reach_a_log(
     client: Dialogue, device: Motor, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -196,6 +196,9 @@ class ReaderState(Interface[devices.CardReader]):
             insertion.media_inserted()
             device.card_at("transport")
         self.owner = command.session
+        # It may have gone while the card came in.
+        if command.session not in self.service.sessions:
+            self.disconnected(command.session)
         return insertion
 
     async def _stopped(self, insertion: Insertion) -> bool:
