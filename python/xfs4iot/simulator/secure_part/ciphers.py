@@ -10,15 +10,17 @@ made of keys in between is overwritten.
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from cryptography.hazmat.decrepit.ciphers import modes as decrepit_modes
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.ciphers import BlockCipherAlgorithm, Cipher, modes
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
-from typing_extensions import Buffer
 
 from xfs4iot._core import Secret
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 __all__ = [
     "KEY_BYTES",
@@ -37,7 +39,7 @@ __all__ = [
     "xor",
 ]
 
-Key: TypeAlias = Buffer
+Key: TypeAlias = "Buffer"
 """A key: a `Secret`, a part of one, or bytes of a test."""
 Method = Literal["ecb", "cbc", "cfb", "ofb", "ctr", "xts"]
 

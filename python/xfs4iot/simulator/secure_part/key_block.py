@@ -8,14 +8,17 @@ encrypted key.
 from __future__ import annotations
 
 import secrets
+from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.constant_time import bytes_eq
-from typing_extensions import Buffer
 
 from xfs4iot._core import Secret
 from xfs4iot.interfaces.keys.key_block import MAC_CHARACTERS, PROTECTED_BY, Header, header_of
 from xfs4iot.simulator.secure_part import ciphers, macs
 from xfs4iot.simulator.secure_part.ciphers import Key
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 __all__ = ["NotAuthentic", "unwrap", "wrap"]
 

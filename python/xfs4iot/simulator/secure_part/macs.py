@@ -9,11 +9,12 @@ Data that does not fill a whole block is padded with one repeated byte; with zer
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.cmac import CMAC
 from cryptography.hazmat.primitives.hmac import HMAC
-from typing_extensions import Buffer
 
 from xfs4iot._core import Secret
 from xfs4iot.simulator.secure_part.ciphers import (
@@ -26,6 +27,9 @@ from xfs4iot.simulator.secure_part.ciphers import (
     readable,
     xor,
 )
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 __all__ = ["MAC_USAGES", "check_value", "cmac", "mac", "padded"]
 

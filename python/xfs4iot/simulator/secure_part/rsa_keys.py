@@ -11,14 +11,16 @@ bare operation with a public key (RFC 8017, 5.1.1 and 5.2.2).
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from typing_extensions import Buffer
 
 from xfs4iot.simulator.secure_part.ciphers import readable
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 __all__ = [
     "NotRsa",

@@ -11,17 +11,20 @@ import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, modes
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
-from typing_extensions import Buffer
 
 from xfs4iot._core import Secret
 from xfs4iot.devices import StoredKey
 from xfs4iot.protocol import errors
 from xfs4iot.simulator.secure_part.ciphers import readable, wipe
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 __all__ = ["Held", "KeyStore"]
 

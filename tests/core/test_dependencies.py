@@ -1,0 +1,61 @@
+"""The package imports what it says that it needs, and nothing that others happen to bring along."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import xfs4iot
+
+PACKAGE = Path(xfs4iot.__file__).parent
+PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
+
+
+def distribution(requirement: str) -> str:
+    """The name of what is required, as names are compared."""
+    found = _NAME.match(requirement)
+    assert found is not None
+    return re.sub(r"[-_.]+", "-", found[0]).lower()
+
+
+def run_time_imports(body: list[ast.stmt]) -> Iterator[tuple[str, int]]:
+    """Modules that are imported when the program runs; not what only type checkers read."""
+    for statement in body:
+        match statement:
+            case ast.If(test=ast.Name(id="TYPE_CHECKING"), orelse=other):
+                yield from run_time_imports(other)
+            case ast.Import(names=names):
+                yield from ((alias.name, statement.lineno) for alias in names)
+            case ast.ImportFrom(module=str(module), level=0):
+                yield module, statement.lineno
+            case _:
+                for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+                    yield from run_time_imports(getattr(statement, field, []))
+
+
+def test_what_is_imported_is_required() -> None:
+    extras = PROJECT["optional-dependencies"]
+    required = {
+        distribution(one)
+        for name in ("simulator", "escpos", "pcsc", "telemetry", "conform", "bench")
+        for one in (*PROJECT["dependencies"], *extras[name])
+    }
+    provided = packages_distributions()
+    missing = []
+    for file in sorted(PACKAGE.rglob("*.py")):
+        for module, line in run_time_imports(ast.parse(file.read_text("utf-8")).body):
+            top = module.split(".")[0]
+            if top in sys.stdlib_module_names or top in ("xfs4iot", "msvcrt"):
+                continue
+            if top == "pytest" and file.parent.name == "testing":
+                continue  # who tests a device with it has it
+            by = {distribution(one) for one in provided.get(top, [top])}
+            if not by & required:
+                missing.append(f"{file.relative_to(PACKAGE)}:{line}: {module}")
+    assert not missing, "import what pyproject.toml names, or name it there:\n" + "\n".join(missing)
