@@ -11,6 +11,7 @@ import pytest
 import trio
 from hypothesis import settings
 
+import elsewhere  # before the package is
 import exercised_table
 import xfs4iot
 from dialogue import Dialogue, dialogue
@@ -93,6 +94,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
     for item in items:
+        if "posix" in item.keywords and elsewhere.where() == "windows":
+            item.add_marker(pytest.mark.skip(reason="is about what Windows does not have"))
         if "long" in item.keywords:
             if not config.getoption("--long"):
                 item.add_marker(pytest.mark.skip(reason="takes minutes; run with --long"))

@@ -54,6 +54,7 @@ def _begin() -> None:
     tests = str(Path(__file__).parents[1])
     sys.path.insert(0, tests)
     try:
+        import elsewhere  # noqa: F401 - takes effect
         import secrecy
     finally:
         sys.path.remove(tests)
