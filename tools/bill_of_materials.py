@@ -25,6 +25,8 @@ def of_rust(file: Path) -> None:
         "cyclonedx",
         "--format",
         "json",
+        "--spec-version",
+        "1.5",
         "--features",
         "python",
         "--override-filename",
@@ -38,10 +40,13 @@ def of_python(file: Path) -> None:
     """The distributions that are installed with the package, and nothing else."""
     with tempfile.TemporaryDirectory() as directory:
         venv.create(directory, with_pip=True)
-        python = next(Path(directory).glob("*/python*"))
+        python = Path(directory, "Scripts/python.exe" if sys.platform == "win32" else "bin/python")
         subprocess.run([python, "-m", "pip", "install", "-q", ROOT], check=True)
-        for tool in ("pip", "setuptools"):
-            subprocess.run([python, "-m", "pip", "uninstall", "-q", "-y", tool], check=False)
+        told = subprocess.run(
+            [python, "-m", "pip", "show", "xfs4iot"], capture_output=True, text=True, check=True
+        )
+        # In one go: afterwards there is no pip.
+        subprocess.run([python, "-m", "pip", "uninstall", "-q", "-y", "setuptools", "pip"], check=True)
         command = [
             sys.executable,
             "-m",
@@ -52,6 +57,11 @@ def of_python(file: Path) -> None:
             "pyproject.toml",
         ]
         subprocess.run([*command, "--of", "JSON", "-o", file], cwd=ROOT, check=True)
+    # The project's table leaves its version to the build, and so does the document.
+    version = next(line.split()[1] for line in told.stdout.splitlines() if line.startswith("Version:"))
+    document = json.loads(file.read_text("utf-8"))
+    document["metadata"]["component"]["version"] = version
+    file.write_text(json.dumps(document, indent=2) + "\n", "utf-8")
 
 
 def main() -> None:
