@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import zxingcpp
@@ -260,6 +261,21 @@ def test_json_has_an_object_to_a_line_and_says_how_it_ended(tmp_path: Path) -> N
     ]
     assert lines[-1]["result"] == "success"
     assert "→" in good.stderr
+
+
+def test_what_is_printed_can_be_drawn(tmp_path: Path) -> None:
+    picture = tmp_path / "demo.svg"
+    done = demo("--scenario", "vendor-mode", "--picture", str(picture))
+    assert done.returncode == 0, done.stderr
+    root = ElementTree.parse(picture).getroot()
+    # What is of one style stands in an element of its own.
+    drawn = "".join("".join(root.itertext()).split())
+    shown = [line.split(":")[0] for line in done.stdout.splitlines() if line.startswith("▸")]
+    assert len(shown) > 5
+    wanted = ("xfs4iot demo --scenario vendor-mode", *shown)
+    assert [text for text in wanted if "".join(text.split()) not in drawn] == []
+    # Nothing is fetched when it is looked at.
+    assert "url(http" not in picture.read_text("utf-8")
 
 
 def test_a_story_that_fails_ends_with_1_and_says_what_was_expected(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import tempfile
 import time
@@ -29,6 +30,8 @@ from xfs4iot.stories.stage import Stage, StepFailed
 
 __all__ = ["demo"]
 
+_PICTURE_COLUMNS = 100
+
 
 @click.command()
 @click.option("--amount", default="230", show_default=True, callback=money, help="EUR to pay out.")
@@ -51,6 +54,11 @@ __all__ = ["demo"]
 )
 @click.option("--json", "as_json", is_flag=True, help="With --scenario: print JSON, an object to a line.")
 @click.option("--trace", is_flag=True, help="Print every message; with --json on standard error.")
+@click.option(
+    "--picture",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write what is printed to this file, too, as a picture (SVG).",
+)
 @dialect_option
 def demo(
     amount: Decimal,
@@ -59,6 +67,7 @@ def demo(
     inject: tuple[str, ...],
     as_json: bool,
     trace: bool,
+    picture: Path | None,
     dialect: str | None,
 ) -> None:
     """A simulated ATM behind TLS is discovered and pays out money.
@@ -66,12 +75,15 @@ def demo(
     Real WebSocket messages over a real TLS socket, with a throw-away certificate
     authority; nothing is left behind but the pictures that a scenario names.
     """
+    if picture is not None and as_json:
+        raise click.UsageError("--picture shows what a person sees; leave --json out")
+    # One for all of it: what is traced is printed above the step that is under way.
+    console = Console(stderr=as_json, record=picture is not None, width=_PICTURE_COLUMNS if picture else None)
     if scenario is not None:
-        told = _Told(as_json, trace, pictures, inject, dialect)
-        run(lambda: _tell(scenario, told))
+        told = _Told(as_json, trace, pictures, picture, inject, dialect)
+        run(lambda: _tell(console, scenario, told))
     if pictures or inject or as_json:
         raise click.UsageError("--pictures, --inject and --json need a --scenario")
-    console = Console()
 
     async def main() -> int:
         began = time.perf_counter()
@@ -79,6 +91,7 @@ def demo(
             async with simulated_atm(Path(directory), dialect=dialect) as atm:
                 await _withdraw(console, atm.publisher.uri(), atm.ca, amount, trace)
         console.print(f"[green]✓[/] all of it in {time.perf_counter() - began:.1f} s; nothing is left behind")
+        _draw(console, "xfs4iot demo", picture)
         return 0
 
     run(main)
@@ -91,14 +104,13 @@ class _Told:
     as_json: bool
     trace: bool
     pictures: Path | None
+    picture: Path | None
     faults: tuple[str, ...]
     dialect: str | None
 
 
-async def _tell(name: str, told: _Told) -> int:
+async def _tell(console: Console, name: str, told: _Told) -> int:
     """Play a story at an ATM of its own; the exit code."""
-    # One for both: what is traced is printed above the step that is under way.
-    console = Console(stderr=told.as_json)
     teller = JsonTeller() if told.as_json else ScreenTeller(console)
     token_key = secrets.token_bytes(32)
     began = time.perf_counter()
@@ -131,7 +143,16 @@ async def _tell(name: str, told: _Told) -> int:
                 finally:
                     teller.leaves()
     teller.closes(name, not code, time.perf_counter() - began)
+    _draw(console, f"xfs4iot demo --scenario {name}", told.picture)
     return code
+
+
+def _draw(console: Console, title: str, picture: Path | None) -> None:
+    """What was printed, as a picture."""
+    if picture is not None:
+        drawn = console.export_svg(title=title)
+        # Its fonts would be fetched from the network: every system has one of a fixed width.
+        picture.write_text(re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL), "utf-8")
 
 
 async def _discovered(publisher: str, connection: dict[str, Any]) -> client.Published:
@@ -143,7 +164,7 @@ async def _discovered(publisher: str, connection: dict[str, Any]) -> client.Publ
 
 async def _withdraw(console: Console, publisher: str, ca: Path | None, amount: Decimal, trace: bool) -> None:
     def step(text: str) -> None:
-        console.print(f"[bold cyan]▸[/] {text}", highlight=False, soft_wrap=True)
+        console.print(f"[bold cyan]▸[/] {text}", highlight=False, soft_wrap=not console.record)
 
     settings: dict[str, Any] = {
         "ca": ca,
