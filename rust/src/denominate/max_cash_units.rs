@@ -10,9 +10,10 @@
 //!
 //! Mostly, as many as could take part at all can, with one item each. Where that is not so and many must be
 //! left out, those are many choices; but then the amount is small, not much more than one
-//! item of each unit is worth. So a table over all sums does it: in a pile with `f` units, each of
-//! which may give something or not, the first `f` items bring a unit each, and the others none. An
-//! item costs 1, and one that brings a unit so much less that no number of items makes up for it.
+//! item of each unit is worth, or it is nearly all the cash. So a table over all sums does it: in a pile with `f`
+//! units, each of which may give something or not, the first `f` items bring a unit each, and the others none. An
+//! item costs 1, and one that brings a unit so much less that no number of items makes up for it. By what is left
+//! of all the cash it is the same the other way round: the last `f` items that are left leave a unit out each.
 //! Where the limit of items rules that answer out, the choices are tried after all.
 
 use arrayvec::ArrayVec;
@@ -32,11 +33,11 @@ const MORE_STEPS: u64 = 1 << 16;
 const STEPS_A_CHOICE: u64 = 48;
 /// Piles that a bound goes over in about the time of one step.
 const PILES_A_STEP: u64 = 4;
-/// Cells of a table, at most: 32 MB.
-const MOST_CELLS: u64 = 1 << 23;
-/// Cells that are gone over in all, at first and at most: some 100 µs, and some 10 ms.
+/// Cells of a table, at most: 64 MB.
+const MOST_CELLS: u64 = 1 << 24;
+/// Cells that are gone over in all, at first and at most: some 100 µs, and some 40 ms.
 const LITTLE_WORK: u64 = 1 << 19;
-const MOST_WORK: u64 = 1 << 25;
+const MOST_WORK: u64 = 1 << 27;
 /// Cells that take about as long as one step of a search.
 const CELLS_A_STEP: u64 = 64;
 /// What a unit is worth in items: more than there can be.
@@ -120,93 +121,152 @@ fn one_item_each(cash: &Cash, budget: u64, work: &mut Work) -> Result<Option<Fou
 }
 
 /// The answer by a table; `None` if that is too large, or the answer has too many items.
+///
+/// The table is over the sums up to what must be added to the items that must be contained, or up to what
+/// must be left of all the cash, whichever is less.
 fn by_table(
     cash: &Cash,
     budget: u64,
     most: u64,
     work: &mut Work,
 ) -> Result<Option<Found>, OutOfWork> {
-    let piles = cash.values.len();
-    let contained: u128 = cash
-        .sources
-        .iter()
-        .map(|source| u128::from(source.low) * u128::from(cash.values[source.pile]))
-        .sum();
+    let worth = |limit: fn(&Source) -> u64| -> u128 {
+        let sources = cash.sources.iter();
+        sources
+            .map(|source| u128::from(limit(source)) * u128::from(cash.values[source.pile]))
+            .sum()
+    };
+    let amount = u128::from(cash.amount);
+    let divisor = u128::from(common_divisor(cash.values.iter().copied()));
     // What must be contained is not worth more than the amount, which is dispensable.
-    let divisor = common_divisor(cash.values.iter().copied());
-    let sum = (cash.amount - contained as u64) / divisor;
-    let cells = u128::from(sum) * (2 * piles as u128 + 1);
-    if cells > u128::from(MOST_CELLS) {
+    let added = (amount - worth(|source| source.low)) / divisor;
+    let left = (worth(|source| source.high) - amount) / divisor;
+    let leaving = left < added;
+    let sum = added.min(left);
+    if (sum + 1) * (cash.values.len() as u128 + 1) > u128::from(MOST_CELLS) {
         return Ok(None);
     }
-    let width = sum as usize + 1;
-    // Items that bring a unit, and others.
-    let kinds: Vec<(usize, u64, u64)> = cash
-        .piles()
+    let kinds = kinds(cash, sum as u64, divisor as u64, leaving);
+    let passes = kinds.iter().map(Kind::passes).sum::<u64>();
+    if passes * (sum as u64 + 1) > most {
+        return Ok(None);
+    }
+    let Some(moved) = best_of_table(&kinds, sum as usize, leaving, work)? else {
+        return Ok(None);
+    };
+    let mut sources = cash.sources.clone();
+    let mut counts = [0; MAX_UNITS];
+    for pile in sources.chunk_by_mut(|a, b| a.pile == b.pile) {
+        let place = pile[0].pile;
+        let sum = |limit: fn(&Source) -> u64| pile.iter().map(limit).fold(0, u64::saturating_add);
+        let contained = sum(|source| source.low);
+        counts[place] = match leaving {
+            true => sum(|source| source.high) - moved[place],
+            false => contained + moved[place],
+        };
+        let free = pile.iter().filter(|source| source.low == 0).count();
+        let brought = (counts[place] - contained).min(free as u64);
+        leave_out(pile, free - brought as usize);
+    }
+    let items = counts.iter().sum();
+    Ok((items <= budget).then_some((items, sources, counts)))
+}
+
+/// Items of one pile in a table: those that are moved first, and those after them.
+struct Kind {
+    value: usize,
+    /// How many, and what each costs.
+    first: (u64, i32),
+    then: (u64, i32),
+}
+
+impl Kind {
+    fn passes(&self) -> u64 {
+        1 + (parts(self.first.0).count() + parts(self.then.0).count()) as u64
+    }
+
+    /// What it costs to move so many.
+    fn cost(&self, items: u64) -> i32 {
+        let first = items.min(self.first.0);
+        first as i32 * self.first.1 + (items - first) as i32 * self.then.1
+    }
+}
+
+/// Each pile's items that have a place in the sum. Added items bring a unit each, until all take part; of those
+/// left the last leave a unit out each.
+fn kinds(cash: &Cash, sum: u64, divisor: u64, leaving: bool) -> Vec<Kind> {
+    cash.piles()
         .map(|pile| {
             let value = cash.values[pile[0].pile] / divisor;
             let free = pile.iter().filter(|source| source.low == 0).count() as u64;
             let all = pile.iter().map(|source| source.high - source.low);
-            let all = all.fold(0, u64::saturating_add).min(sum / value);
-            (value as usize, free.min(all), all)
+            let all = all.fold(0, u64::saturating_add);
+            let fitting = all.min(sum / value);
+            let first = fitting.min(match leaving {
+                true => all - free,
+                false => free,
+            });
+            let (first_cost, then_cost) = match leaving {
+                true => (-1, UNIT - 1),
+                false => (1 - UNIT, 1),
+            };
+            Kind {
+                value: value as usize,
+                first: (first, first_cost),
+                then: (fitting - first, then_cost),
+            }
         })
-        .collect();
-    let passes = kinds
-        .iter()
-        .map(|&(_, free, all)| 1 + parts(free).count() + parts(all - free).count());
-    if passes.sum::<usize>() as u64 * width as u64 > most {
-        return Ok(None);
-    }
-    let mut rows = vec![NEVER; width * (piles + 1)];
-    rows[width * piles] = 0;
+        .collect()
+}
+
+/// How many of each kind are moved at the least cost that has the sum; of several such, as the tie rule wants:
+/// most items of the first kinds added, or fewest of them left. `None`: the sum cannot be made up.
+fn best_of_table(
+    kinds: &[Kind],
+    sum: usize,
+    leaving: bool,
+    work: &mut Work,
+) -> Result<Option<[u64; MAX_UNITS]>, OutOfWork> {
+    let width = sum + 1;
+    let mut rows = vec![NEVER; width * (kinds.len() + 1)];
+    rows[width * kinds.len()] = 0;
     let mut before = vec![NEVER; width];
-    for (place, &(value, free, all)) in kinds.iter().enumerate().rev() {
+    for (place, kind) in kinds.iter().enumerate().rev() {
         let (head, tail) = rows.split_at_mut(width * (place + 1));
         let row = &mut head[width * place..];
         row.copy_from_slice(&tail[..width]);
-        let mut passes = 1;
-        for (count, cost) in [(free, 1 - UNIT), (all - free, 1)] {
+        for (count, cost) in [kind.first, kind.then] {
             for part in parts(count) {
                 before.copy_from_slice(row);
                 let more = part as i32 * cost;
-                let shift = (part as usize * value).min(width);
+                let shift = (part as usize * kind.value).min(width);
                 for (cell, from) in row[shift..].iter_mut().zip(&before) {
                     *cell = (*cell).min(from + more);
                 }
-                passes += 1;
             }
         }
-        work.steps(passes * width as u64 / CELLS_A_STEP)?;
+        work.steps(kind.passes() * width as u64 / CELLS_A_STEP)?;
     }
-    let mut rest = sum as usize;
-    let mut counts = [0; MAX_UNITS];
-    let mut left_out: Vec<usize> = Vec::with_capacity(piles);
-    for (place, &(value, free, all)) in kinds.iter().enumerate() {
+    let mut rest = sum;
+    let mut moved = [0; MAX_UNITS];
+    for (place, kind) in kinds.iter().enumerate() {
         let here = rows[place * width + rest];
         let fits = |items: &u64| {
-            let brought = (*items).min(free) as i32;
-            let after = rows[(place + 1) * width + rest - *items as usize * value];
-            after < POSSIBLE && after + *items as i32 - brought * UNIT == here
+            let after = rows[(place + 1) * width + rest - *items as usize * kind.value];
+            after < POSSIBLE && after + kind.cost(*items) == here
         };
-        let most = all.min((rest / value) as u64);
-        let Some(items) = (0..=most).rev().find(fits) else {
+        let most = (kind.first.0 + kind.then.0).min((rest / kind.value) as u64);
+        let found = match leaving {
+            true => (0..=most).find(fits),
+            false => (0..=most).rev().find(fits),
+        };
+        let Some(items) = found else {
             return Ok(None);
         };
-        rest -= items as usize * value;
-        counts[place] = items;
-        left_out.push(items as usize);
+        rest -= items as usize * kind.value;
+        moved[place] = items;
     }
-    let mut sources = cash.sources.clone();
-    for (pile, out) in sources
-        .chunk_by_mut(|a, b| a.pile == b.pile)
-        .zip(&mut left_out)
-    {
-        counts[pile[0].pile] += pile.iter().map(|source| source.low).sum::<u64>();
-        let free = pile.iter().filter(|source| source.low == 0).count();
-        leave_out(pile, free.saturating_sub(*out));
-    }
-    let items = counts.iter().sum();
-    Ok((items <= budget).then_some((items, sources, counts)))
+    Ok(Some(moved))
 }
 
 /// Leave out so many units of a pile, and have every other one give something.
@@ -387,5 +447,59 @@ impl<'a> Choice<'a> {
             self.found = Some((items, sources, counts));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::by_trying::problems;
+    use super::super::{Currency, Unit};
+    use super::*;
+
+    const EUR: Currency = Currency(*b"EUR");
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        /// By what is added and by what is left, with units of one value and items that must be contained.
+        #[test]
+        fn a_table_says_what_trying_choices_says(
+            (pairs, amount, budget) in problems(),
+            again in prop::collection::vec((0u64..4, 0u64..2), 8),
+        ) {
+            let unit = |value, count, minimum: u64| Unit {
+                currency: EUR,
+                value,
+                count,
+                minimum: minimum.min(count),
+                maximum: u64::MAX,
+            };
+            let units: Vec<Unit> = pairs
+                .iter()
+                .zip(again)
+                .flat_map(|(&(value, count), (more, low))| [unit(value, count, low), unit(value, more, 0)])
+                .collect();
+            let mut cash = Cash::none();
+            if amount == 0 || cash.gather(EUR, amount.into(), &units).is_err() {
+                return Ok(());
+            }
+            let work = &mut Work::new(1 << 40);
+            if cash.need(work).map_or(true, |need| need > budget) {
+                return Ok(());
+            }
+            let (items, sources, counts) = Choice::new(&cash, UNBOUNDED, work).best().unwrap();
+            let limits = |sources: &Sources| -> Vec<(u64, u64)> {
+                sources.iter().map(|source| (source.low, source.high)).collect()
+            };
+            let table = by_table(&cash, UNBOUNDED, u64::MAX, work).unwrap().unwrap();
+            prop_assert_eq!(table.0, items);
+            prop_assert_eq!(table.2, counts);
+            prop_assert_eq!(limits(&table.1), limits(&sources));
+            let allowed = by_table(&cash, budget, u64::MAX, work).unwrap();
+            prop_assert_eq!(allowed.is_some(), items <= budget);
+        }
     }
 }
