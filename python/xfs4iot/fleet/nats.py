@@ -1,0 +1,418 @@
+"""A client of NATS on trio: what the fleet needs of it, and no more.
+
+One task reads and calls the subscribers on the spot; what they publish leaves in one send when all that
+arrived has been handled. While there is no connection nothing is kept: `publish` says so, and whoever needs
+delivery (`link`) sends again. A server that does not answer two pings is given up for the next one.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import trio
+from OpenSSL import SSL
+
+from xfs4iot.fleet.carrier import Carried, CarrierLost, Unsubscribe, answer_of
+from xfs4iot.telling import logger, told
+from xfs4iot.transport import tcp, tls
+
+__all__ = ["Login", "Nats"]
+
+_log = logger("xfs4iot.nats")
+_OPENING_SECONDS = 15.0
+_UNSENT_BYTES = 64 * 1024 * 1024
+"""What may wait for a server that takes nothing; then the connection is given up."""
+_HEADER_LINE = "NATS/1.0"
+_LARGEST_LINE = 64 * 1024
+_SUBJECT = re.compile(r"[^\s\x00-\x1f]{1,1000}")
+
+
+@dataclass(frozen=True)
+class Login:
+    """How a client proves who it is, beside its certificate.
+
+    Attributes:
+        context: what TLS needs; None for a connection in plain text. Called for each connection.
+        user, password: of a user of the server's configuration.
+        jwt: the credential of a user, where the server knows accounts by JWT.
+        nkey: the public key that signs.
+        sign: signs what the server has made up; gives 64 bytes.
+    """
+
+    context: Callable[[], SSL.Context] | None = None
+    user: str | None = None
+    password: str | None = None
+    jwt: str | None = None
+    nkey: str | None = None
+    sign: Callable[[bytes], bytes] | None = None
+
+
+class Nats:
+    """A connection to one of several servers; `run` keeps it up.
+
+    Args:
+        servers: `tls://host:port` or `nats://host:port`; one is chosen by chance, and another when it is lost.
+        wait: seconds before an attempt, by how many have failed in a row; None for a quick client's.
+        name: told to the server, for its list of connections.
+
+    Attributes:
+        refusals: what the server has refused since the connection began; permissions mostly.
+        client_id: number of the connection at its server.
+    """
+
+    def __init__(
+        self,
+        servers: tuple[str, ...],
+        login: Login | None = None,
+        *,
+        name: str = "xfs4iot",
+        ping_seconds: float = 20.0,
+        wait: Callable[[int], float] | None = None,
+    ) -> None:
+        if not servers:
+            raise ValueError("no server is named; give at least one, such as tls://broker.bank.example:4222")
+        self.servers = servers
+        self.login = login or Login()
+        self.name = name
+        self.ping_seconds = ping_seconds
+        self.info: dict[str, Any] = {}
+        self.refusals: list[str] = []
+        self.trouble = ""
+        self._wait = wait or (lambda failures: random.uniform(0, min(5.0, 0.05 * 2.0 ** min(failures, 10))))
+        self._inbox = f"_INBOX.{secrets.token_hex(8)}"
+        self._stream: tcp.SocketStream | tls.TLSStream | None = None
+        self._up = trio.Event()
+        self._out: list[bytes] = []
+        self._out_bytes = 0
+        self._writable = trio.Event()
+        self._handling = False
+        self._subscribed: dict[int, tuple[str, str, Callable[[Carried], None]]] = {}
+        self._last_sid = 0
+        self._awaited: dict[str, Callable[[Carried], None]] = {}
+        self._asked = 0
+        self._told: list[Callable[[], None]] = []
+        self._heard = 0.0
+        self.subscribe(f"{self._inbox}.*", self._answered)
+
+    @property
+    def inbox(self) -> str:
+        """Prefix of subjects that are this connection's own."""
+        return self._inbox
+
+    @inbox.setter
+    def inbox(self, prefix: str) -> None:
+        self._inbox = prefix
+        self._subscribed[1] = (f"{prefix}.*", "", self._answered)
+
+    @property
+    def connected(self) -> bool:
+        """Whether messages leave at present."""
+        return self._stream is not None
+
+    @property
+    def client_id(self) -> int:
+        """Number of this connection at its server."""
+        return int(self.info.get("client_id", 0))
+
+    async def until_connected(self) -> None:
+        """Wait for a connection."""
+        while self._stream is None:
+            await self._up.wait()
+
+    def on_connected(self, called: Callable[[], None]) -> None:
+        """Have `called` called each time a connection is there anew."""
+        self._told.append(called)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Keep a connection up until cancelled; started at once, connected or not."""
+        task_status.started()
+        failures = 0
+        last = ""
+        while True:
+            await trio.sleep(self._wait(failures))
+            others = [one for one in self.servers if one != last] or list(self.servers)
+            last = random.choice(others)
+            began = trio.current_time()
+            lost = None
+            try:
+                await self._serve(last)
+            except* (OSError, CarrierLost, tls.TLSError, trio.BrokenResourceError, ValueError) as problems:
+                lost = problems
+            except* trio.ClosedResourceError:
+                pass
+            up = self._stream is not None
+            self._stream = None
+            self._up = trio.Event()
+            self._out.clear()
+            self._out_bytes = 0
+            for received in list(self._awaited.values()):
+                received(Carried("", b"", status=-1))
+            # Only what has lasted is a success: a server that lets in and drops is no better than one
+            # that refuses.
+            failures = 0 if up and trio.current_time() - began > 2 * self.ping_seconds else failures + 1
+            reason: BaseException | None = lost
+            while isinstance(reason, BaseExceptionGroup):
+                reason = reason.exceptions[0]
+            self.trouble = told(str(reason or "the connection ended"))
+            _log.warning("%s: %s", last, self.trouble)
+
+    async def _serve(self, server: str) -> None:
+        with trio.move_on_after(_OPENING_SECONDS) as opening:
+            stream, rest = await self._open(server)
+        if opening.cancelled_caught:
+            raise CarrierLost(f"no connection within {_OPENING_SECONDS:g} s")
+        try:
+            async with trio.open_nursery() as nursery:
+                self._heard = trio.current_time()
+                self.refusals = []
+                self._stream = stream
+                nursery.start_soon(self._write, stream)
+                nursery.start_soon(self._watch)
+                for sid, (subject, queue, _) in self._subscribed.items():
+                    self._put(f"SUB {subject} {queue} {sid}\r\n".encode())
+                self._up.set()
+                for called in self._told:
+                    called()
+                await self._read(stream, rest)
+                nursery.cancel_scope.cancel()
+        finally:
+            self._stream = None
+            await trio.aclose_forcefully(stream)
+
+    async def _open(self, server: str) -> tuple[tcp.SocketStream | tls.TLSStream, bytes]:
+        parts = urlsplit(server)
+        if parts.scheme not in ("tls", "nats") or not parts.hostname:
+            raise ValueError(f"{server!r} is not tls://host:port")
+        plain = await trio.open_tcp_stream(parts.hostname, parts.port or 4222)
+        carrier = tcp.SocketStream(plain.socket)
+        stream: tcp.SocketStream | tls.TLSStream = carrier
+        try:
+            line, rest = await _line(carrier, b"")
+            if not line.startswith(b"INFO "):
+                raise CarrierLost("this is no NATS server")
+            self.info = json.loads(line[5:])
+            secured = parts.scheme == "tls"
+            if secured:
+                if self.login.context is None:
+                    raise ValueError(f"{server}: no certificates are given for TLS")
+                stream = tls.TLSStream(
+                    carrier, self.login.context(), server_side=False, server_hostname=parts.hostname
+                )
+                await stream.do_handshake()
+                rest = b""
+            await stream.send_all(b"CONNECT " + self._connect(secured) + b"\r\nPING\r\n")
+            while True:
+                line, rest = await _line(stream, rest)
+                if line == b"PONG":
+                    return stream, rest
+                if line.startswith(b"-ERR"):
+                    raise CarrierLost(f"refused: {line[5:].decode('utf-8', 'replace')}")
+                if line == b"PING":
+                    await stream.send_all(b"PONG\r\n")
+                if line.startswith(b"INFO "):
+                    self.info = json.loads(line[5:])
+        except BaseException:
+            await trio.aclose_forcefully(stream)
+            raise
+
+    def _connect(self, secured: bool) -> bytes:
+        login = self.login
+        said: dict[str, Any] = {
+            "verbose": False, "pedantic": False, "tls_required": secured, "name": self.name,
+            "lang": "python", "version": "1", "protocol": 1, "headers": True, "no_responders": True,
+            "user": login.user, "pass": login.password, "jwt": login.jwt, "nkey": login.nkey,
+        }  # fmt: skip
+        if login.sign is not None and (nonce := self.info.get("nonce")):
+            said["sig"] = base64.urlsafe_b64encode(login.sign(nonce.encode())).decode().rstrip("=")
+        return json.dumps({name: value for name, value in said.items() if value is not None}).encode()
+
+    async def _watch(self) -> None:
+        """Ask a server that is silent whether it is there."""
+        while True:
+            await trio.sleep(self.ping_seconds)
+            silent = trio.current_time() - self._heard
+            if silent > 2 * self.ping_seconds:
+                raise CarrierLost(f"the server has been silent for {silent:.0f} s")
+            self._put(b"PING\r\n")
+
+    async def _write(self, stream: tcp.SocketStream | tls.TLSStream) -> None:
+        out = self._out
+        while True:
+            if out:
+                data = b"".join(out)
+                out.clear()
+                self._out_bytes = 0
+                await stream.send_all(data)
+            else:
+                self._writable = trio.Event()
+                await self._writable.wait()
+
+    async def _read(self, stream: tcp.SocketStream | tls.TLSStream, rest: bytes) -> None:
+        buffer = bytearray(rest)
+        wanted = 0
+        while True:
+            if len(buffer) >= wanted:
+                self._handling = True
+                try:
+                    done, wanted = self._take(buffer)
+                finally:
+                    self._handling = False
+                if done:
+                    del buffer[:done]
+                    wanted -= done
+                if self._out:
+                    self._writable.set()
+            data = await stream.receive_some()
+            if not data:
+                raise CarrierLost("the server hung up")
+            self._heard = trio.current_time()
+            buffer += data
+
+    def _take(self, buffer: bytearray) -> tuple[int, int]:
+        """Handle what is whole: how many bytes were, and how many there must be for more."""
+        at = 0
+        while (end := buffer.find(b"\r\n", at)) >= 0:
+            first = buffer[at]
+            # Only MSG and HMSG begin with these two letters.
+            if first in (0x4D, 0x48):
+                parts = buffer[at:end].decode("utf-8", "replace").split(" ")
+                size = int(parts[-1])
+                begin = end + 2
+                if len(buffer) < begin + size + 2:
+                    return at, begin + size + 2
+                body = bytes(buffer[begin : begin + size])
+                at = begin + size + 2
+                self._message(parts, body, first == 0x48)
+                continue
+            line = bytes(buffer[at:end])
+            at = end + 2
+            if line == b"PING":
+                self._put(b"PONG\r\n")
+            elif line.startswith(b"-ERR"):
+                said = told(line[5:].decode("utf-8", "replace").strip("'"))
+                self.refusals.append(said)
+                del self.refusals[:-100]
+                _log.warning("the broker refuses: %s", said)
+            elif line.startswith(b"INFO "):
+                self.info = json.loads(line[5:])
+        if len(buffer) - at > _LARGEST_LINE:
+            raise CarrierLost("the server sends a line without end")
+        return at, 0
+
+    def _message(self, parts: list[str], body: bytes, with_headers: bool) -> None:
+        # MSG subject sid [reply] size; HMSG subject sid [reply] header-size size
+        entry = self._subscribed.get(int(parts[2]))
+        if entry is None:
+            return
+        reply = parts[3] if len(parts) == (6 if with_headers else 5) else ""
+        message = Carried(parts[1], body, reply)
+        if with_headers:
+            size = int(parts[-2])
+            message.body = body[size:]
+            message.status, message.headers = _headers(body[:size])
+        try:
+            entry[2](message)
+        except Exception:
+            _log.exception("a message at %s could not be handled", parts[1])
+
+    def _answered(self, message: Carried) -> None:
+        if (received := self._awaited.get(message.subject)) is not None:
+            received(message)
+
+    def _put(self, data: bytes) -> bool:
+        if self._stream is None or self._out_bytes > _UNSENT_BYTES:
+            return False
+        self._out.append(data)
+        self._out_bytes += len(data)
+        if not self._handling:
+            self._writable.set()
+        return True
+
+    def publish(
+        self, subject: str, body: bytes, reply: str = "", headers: Mapping[str, str] | None = None
+    ) -> bool:
+        """Send, never waiting; False where it cannot leave and is dropped."""
+        if not _SUBJECT.fullmatch(subject):
+            raise ValueError(f"{told(subject)!r} is not a subject")
+        to = f"{subject} {reply}" if reply else subject
+        if headers:
+            lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+            head = f"{_HEADER_LINE}\r\n{lines}\r\n".encode()
+            size = len(head) + len(body)
+            return self._put(b"HPUB %b %d %d\r\n%b%b\r\n" % (to.encode(), len(head), size, head, body))
+        return self._put(b"PUB %b %d\r\n%b\r\n" % (to.encode(), len(body), body))
+
+    def subscribe(self, subject: str, received: Callable[[Carried], None], queue: str = "") -> Unsubscribe:
+        """Have `received` called for each message, now and after each new connection."""
+        self._last_sid = sid = self._last_sid + 1
+        self._subscribed[sid] = (subject, queue, received)
+        self._put(f"SUB {subject} {queue} {sid}\r\n".encode())
+
+        def unsubscribe() -> None:
+            if self._subscribed.pop(sid, None) is not None:
+                self._put(f"UNSUB {sid}\r\n".encode())
+
+        return unsubscribe
+
+    async def request(
+        self, subject: str, body: bytes, seconds: float = 5.0, headers: Mapping[str, str] | None = None
+    ) -> Carried:
+        """Send, and wait for the answer; see `Carrier.request`."""
+        self._asked += 1
+        reply = f"{self._inbox}.{self._asked}"
+        answered, found = trio.Event(), list[Carried]()
+
+        def received(message: Carried) -> None:
+            found.append(message)
+            answered.set()
+
+        self._awaited[reply] = received
+        try:
+            if not self.publish(subject, body, reply, headers):
+                raise CarrierLost("there is no connection to the broker")
+            with trio.move_on_after(seconds):
+                await answered.wait()
+        finally:
+            del self._awaited[reply]
+        if found and found[0].status == -1:
+            raise CarrierLost("the connection to the broker was lost before the answer came")
+        return answer_of(found[0] if found else None, subject, seconds)
+
+    async def flush(self, seconds: float = 5.0) -> None:
+        """Wait until the server has handled all that was sent.
+
+        Raises:
+            CarrierLost: no connection, or no answer.
+        """
+        # An answer to a request comes behind all that was sent before it.
+        with suppress(Exception):
+            await self.request(f"{self._inbox}.nobody", b"", seconds)
+
+
+def _headers(head: bytes) -> tuple[int, dict[str, str]]:
+    lines = head.decode("utf-8", "replace").split("\r\n")
+    status = lines[0][len(_HEADER_LINE) :].strip()[:3]
+    pairs = (line.partition(":") for line in lines[1:] if line)
+    return (int(status) if status.isdecimal() else 0), {name.strip(): value.strip() for name, _, value in pairs}
+
+
+async def _line(stream: tcp.SocketStream | tls.TLSStream, rest: bytes) -> tuple[bytes, bytes]:
+    """One line, and what came behind it."""
+    while b"\r\n" not in rest:
+        data = await stream.receive_some()
+        if not data:
+            raise CarrierLost("the server hung up; it may have refused the certificate or the user")
+        rest += data
+        if len(rest) > _LARGEST_LINE:
+            raise CarrierLost("the server sends a line without end")
+    line, _, rest = rest.partition(b"\r\n")
+    return line, rest
