@@ -402,7 +402,9 @@ def _headers(head: bytes) -> tuple[int, dict[str, str]]:
     lines = head.decode("utf-8", "replace").split("\r\n")
     status = lines[0][len(_HEADER_LINE) :].strip()[:3]
     pairs = (line.partition(":") for line in lines[1:] if line)
-    return (int(status) if status.isdecimal() else 0), {name.strip(): value.strip() for name, _, value in pairs}
+    return (int(status) if status.isdecimal() else 0), {
+        name.strip(): value.strip() for name, _, value in pairs
+    }
 
 
 async def _line(stream: tcp.SocketStream | tls.TLSStream, rest: bytes) -> tuple[bytes, bytes]:

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 from xfs4iot.protocol.command_events.service_publisher import GetServicesEvents
 from xfs4iot.protocol.messages import service_publisher as messages
+from xfs4iot.protocol.endpoints import service_name
 from xfs4iot.server.command import Command
 from xfs4iot.server.handler import Interface, handles
 from xfs4iot.server.service import Service
@@ -41,6 +42,8 @@ class ServicePublisher(Interface[Any]):
         """`ServicePublisher.GetServices` 2.0."""
         session = command.session
         uris = self.published(session.peer.host, session.versions.possible(command.name, command.version))
+        if (base := session.peer.base) is not None:
+            uris = [f"{base}/{service_name(uri)}" for uri in uris]
         services = [messages.Service(service_uri=uri) for uri in uris]
         for service in services:
             command.send(messages.ServiceDetailEvent(vendor_name=self.vendor_name, services=[service]))

@@ -15,6 +15,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography import x509
 
@@ -26,7 +27,7 @@ from xfs4iot.telling import logger, told
 from xfs4iot.transport.identity import Identity
 from xfs4iot.transport.pairs import ascii_name
 from xfs4iot.transport.passwords import is_password_hash
-from xfs4iot.transport.tokens import check_token
+from xfs4iot.transport.tokens import check_token, same_hash
 from xfs4iot.transport.upgrade import Request, UpgradeRefused
 
 __all__ = ["Access", "ClientRule", "mistake_in"]
@@ -120,7 +121,12 @@ class ClientRule:
         return all(one is None for one in wanted)
 
     def fits(
-        self, identity: Identity | None, bearer: str | None, address: str, login: str | None = None
+        self,
+        identity: Identity | None,
+        bearer: str | None,
+        address: str,
+        login: str | None = None,
+        bearer_hash: str | None = None,
     ) -> bool:
         """Whether a client is meant; every property that the rule gives must fit.
 
@@ -129,6 +135,7 @@ class ClientRule:
             bearer: its bearer token; None without one.
             address: the IP address it comes from.
             login: name of the rule whose token or password it has shown when it logged in.
+            bearer_hash: the hash of its token, where a gateway gives no more.
         """
         # With no property to compare, every test below would pass for everybody.
         if self._fits_nobody:
@@ -138,7 +145,10 @@ class ClientRule:
         if login != self.name:
             if self.password_hash is not None:
                 return False
-            if self.token_hash is not None and not (bearer and check_token(bearer, self.token_hash)):
+            if self.token_hash is not None and not (
+                (bearer and check_token(bearer, self.token_hash))
+                or (bearer_hash and same_hash(bearer_hash, self.token_hash))
+            ):
                 return False
         if self.fingerprint is None and self.subject is None and self.san is None:
             return True
@@ -223,6 +233,11 @@ class _Allowed:
         self.interfaces = {one[:-2] for one in listed if one.endswith(".*")}
         self.commands = listed
 
+    @classmethod
+    @lru_cache(maxsize=256)
+    def of(cls, patterns: tuple[str, ...]) -> _Allowed:
+        return cls(patterns)
+
     def permits(self, command: str) -> bool:
         return self.everything or command in self.commands or command.partition(".")[0] in self.interfaces
 
@@ -299,7 +314,7 @@ class Access:
         host = request.host
         place = address.rpartition(":")[0]
         for rule in self._rules:
-            if rule.fits(identity, request.bearer, place, login):
+            if rule.fits(identity, request.bearer, place, login, request.bearer_hash):
                 dialect = None if rule.dialect is None else dialect_named(rule.dialect)
                 return Peer(address, f"{rule.name} at {address}", host, rule.name, identity, dialect)
         if self._nobody_else:
@@ -322,7 +337,9 @@ class Access:
         return Peer(address, known, host, None, identity)
 
     def permits(self, peer: Peer, command: str) -> bool:
-        """Whether `peer` may use `command`."""
+        """Whether `peer` may use `command`, by these rules and by those of the gateway that it came by."""
+        if peer.permitted is not None and not _Allowed.of(peer.permitted).permits(command):
+            return False
         allowed = self._anonymous if peer.rule is None else self._allowed[peer.rule]
         return allowed.permits(command)
 
@@ -336,5 +353,5 @@ class Access:
         if not self.permits(peer, command):
             raise errors.AuthorizationRequired(
                 f"client {peer.rule or _ANONYMOUS} may not use {command}; "
-                "ask the operator to allow it in [access]"
+                f"ask the operator to allow it in [access]{'' if peer.base is None else ', or at the gateway'}"
             )

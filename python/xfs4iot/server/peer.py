@@ -26,6 +26,8 @@ class Peer:
         rule: name of the access rule that let it in; None for a client that no rule fits.
         certificate: subject, names and fingerprint of its certificate; None if it gave none.
         dialect: how it is answered, as its access rule says; None where the listener decides.
+        base: URI under which a gateway publishes the device to it; None where it came directly.
+        permitted: what the gateway lets it use, of all that the device does; None where it came directly.
     """
 
     address: str
@@ -34,6 +36,8 @@ class Peer:
     rule: str | None = None
     certificate: Identity | None = None
     dialect: Dialect | None = None
+    base: str | None = None
+    permitted: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         # It goes into every line of the log and of the journal, and a client chose it.

@@ -111,7 +111,7 @@ class Reading:
         """Read nothing until `resume`: the peer takes no answers."""
         if self._resumed is None:
             self._resumed = trio.Event()
-            self.readers._unwatch(self)
+            self.readers.unwatch(self)
 
     def resume(self) -> None:
         """Read again."""
@@ -119,11 +119,11 @@ class Reading:
             self._resumed.set()
             self._resumed = None
             if not self.ended:
-                self.readers._watch(self)
+                self.readers.watch(self)
 
     def end(self) -> None:
         """Hand on nothing more, and let go of the owner."""
-        self.readers._unwatch(self)
+        self.readers.unwatch(self)
         self._ended.set()
         self.received = _nobody
 
@@ -207,7 +207,7 @@ class Readers:
                 if reading._resumed is None:
                     reading.ready(trio.current_time())
                 if not reading.ended:
-                    self._watch(reading)
+                    self.watch(reading)
                 await reading._ended.wait()
         finally:
             reading.end()
@@ -227,7 +227,8 @@ class Readers:
                 return
             reading.received(data, trio.current_time())
 
-    def _watch(self, reading: Reading) -> None:
+    def watch(self, reading: Reading) -> None:
+        """Hand on what arrives on a connection from now on."""
         if self._selector is None or reading._fd != -1 or reading._resumed is not None:
             return
         # Kept, because a closed stream no longer knows which descriptor to unregister.
@@ -238,7 +239,8 @@ class Readers:
             self._selector.register(reading._fd, selectors.EVENT_READ)
             self._by_fd[reading._fd] = reading
 
-    def _unwatch(self, reading: Reading) -> None:
+    def unwatch(self, reading: Reading) -> None:
+        """Do so no more."""
         if self._selector is not None and reading._fd != -1:
             self._selector.unregister(reading._fd)
             del self._by_fd[reading._fd]

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import secrets
 
-__all__ = ["check_token", "hash_token", "make_token"]
+__all__ = ["check_token", "hash_presented", "hash_token", "make_token", "same_hash"]
 
 _SCHEME = "sha256:"
 _SHORTEST = 32
@@ -40,6 +40,16 @@ def check_token(bearer: str, token_hash: str) -> bool:
     A hash that is none, such as one of another scheme, fits no token.
     """
     return hmac.compare_digest((_SCHEME + _digest(bearer)).encode(), token_hash.strip().lower().encode())
+
+
+def hash_presented(bearer: str) -> str:
+    """The hash of what a client presents as its token, however short it is."""
+    return _SCHEME + _digest(bearer)
+
+
+def same_hash(one: str, other: str) -> bool:
+    """Whether two hashes are of one token; takes the same time either way."""
+    return hmac.compare_digest(one.strip().lower().encode(), other.strip().lower().encode())
 
 
 def _digest(token: str) -> str:

@@ -59,6 +59,7 @@ class Request:
         host: the name or address that the client asked for; empty if it named none.
         origin: the web page's origin; None if no browser asks.
         bearer: the bearer token of the `Authorization` header.
+        bearer_hash: its hash, where a gateway vouches for the client and keeps the token to itself.
     """
 
     path: str
@@ -66,6 +67,7 @@ class Request:
     host: str = ""
     origin: str | None = None
     bearer: str | None = None
+    bearer_hash: str | None = None
 
     def __repr__(self) -> str:
         # The headers may hold a token, or the cookie of a login.
