@@ -12,6 +12,8 @@ import trio
 
 from xfs4iot._core import forbid_dumps
 from xfs4iot.assembly import Publisher
+from xfs4iot.cli.settings import UplinkSettings
+from xfs4iot.cli.uplink import uplinked
 from xfs4iot.interfaces.common.end_to_end_security import EndToEndSecurity
 from xfs4iot.ledger import Ledger
 from xfs4iot.protocol.dialects import BY_NAME
@@ -109,6 +111,7 @@ async def simulated_atm(
     scenario: Path | None = None,
     dialect: str | None = None,
     console: bool = False,
+    uplink: UplinkSettings | None = None,
 ) -> AsyncIterator[Hosted]:
     """Run a whole simulated ATM whose certificates and ledger are kept in `directory`.
 
@@ -121,6 +124,7 @@ async def simulated_atm(
         seconds, seed, security, scenario: see `xfs4iot.simulator.atm`.
         dialect: see `Publisher`; None as the profile says.
         console: serve the console to browsers.
+        uplink: the fleet that it dials out to; None for none.
 
     Raises:
         ConfigurationError: the profile or the scenario cannot be used.
@@ -159,7 +163,7 @@ async def simulated_atm(
                 ledger=directory / "ledger.sqlite",
                 simulator=services[-1].interface(Simulator).described(),
             )
-        async with running(publisher):
+        async with uplinked(publisher, ledger, uplink), running(publisher):
             yield Hosted(publisher, ca, None if page is None else page.uri)
     finally:
         ledger.close()

@@ -25,6 +25,7 @@ from xfs4iot.cli.device_classes import load_device, load_handler
 from xfs4iot.cli.hosting import running, until_told
 from xfs4iot.cli.settings import Configuration, LogSettings, ServiceSettings
 from xfs4iot.cli.telemetry import telemetry
+from xfs4iot.cli.uplink import uplinked
 from xfs4iot.devices import Device
 from xfs4iot.ledger import Ledger, LedgerCorrupt, LedgerUnavailable
 from xfs4iot.server.access import Access
@@ -220,6 +221,7 @@ async def _serve(configuration: Configuration, credentials: Credentials | None) 
             async with (
                 until_told(signals, end),
                 telemetry(publisher, configuration.telemetry),
+                uplinked(publisher, ledger, configuration.uplink),
                 running(publisher),
                 trio.open_nursery() as nursery,
             ):

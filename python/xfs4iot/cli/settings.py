@@ -23,6 +23,7 @@ __all__ = [
     "ServiceSettings",
     "TLSSettings",
     "TelemetrySettings",
+    "UplinkSettings",
 ]
 
 _Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
@@ -109,6 +110,30 @@ class ConsoleSettings:
 
     enabled: bool = False
     session_minutes: _Positive = 480
+
+
+@dataclass(frozen=True)
+class UplinkSettings:
+    """`[uplink]`: the fleet that the device dials out to, see `docs/fleet.md`.
+
+    Attributes:
+        servers: of the broker, `tls://host:port`; `nats://` only on this machine.
+        device: the name under which gateways publish it.
+        tenant: whose fleet it is.
+        certificate, key: the device's own, by which the broker knows it.
+        ca: PEM file of the authorities that sign brokers.
+        gateway_ca: PEM file of the authorities that sign gateways.
+        spread: seconds within which the first attempt to connect is made; later the fleet says it.
+    """
+
+    servers: tuple[str, ...]
+    device: str
+    tenant: str = "fleet"
+    certificate: Path | None = None
+    key: Path | None = None
+    ca: Path | None = None
+    gateway_ca: Path | None = None
+    spread: Annotated[float, msgspec.Meta(ge=0)] = 5.0
 
 
 @dataclass(frozen=True)
@@ -202,4 +227,5 @@ class Configuration:
     limits: LimitSettings = LimitSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     console: ConsoleSettings = ConsoleSettings()
+    uplink: UplinkSettings | None = None
     python_path: tuple[Path, ...] = ()

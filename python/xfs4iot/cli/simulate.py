@@ -16,6 +16,8 @@ from xfs4iot.cli import arguments, operator_screen
 from xfs4iot.cli.connection import run
 from xfs4iot.cli.hosting import Hosted, dialect_option, simulated_atm, until_told
 from xfs4iot.cli.published import show_published
+from xfs4iot.cli.settings import UplinkSettings
+from xfs4iot.cli.uplink import broker_is_trusted
 from xfs4iot.interfaces.common.end_to_end_security import EndToEndSecurity
 from xfs4iot.simulator.shipped import DEFAULT, names
 from xfs4iot.simulator.text_terminal import SimulatedTextTerminal
@@ -60,6 +62,10 @@ __all__ = ["simulate"]
     help="With --token-key: seconds after which a command nonce is gone; 0: never.",
 )
 @dialect_option
+@click.option("--uplink", metavar="NATS-URL", help="Dial out to a fleet's broker on this machine.")
+@click.option(
+    "--device", default="atm1", show_default=True, help="With --uplink: the ATM's name in the fleet."
+)
 @click.option(
     "--screen", is_flag=True, help="Show the operator's screen (TextTerminal) here, and take its keys."
 )
@@ -77,6 +83,8 @@ def simulate(
     token_key: Path | None,
     nonce_timeout: int,
     dialect: str | None,
+    uplink: str | None,
+    device: str,
     screen: bool,
     console: bool,
     as_json: bool,
@@ -89,6 +97,13 @@ def simulate(
     output = Console()
     if screen:
         operator_screen.require_terminal()
+    fleet = None
+    if uplink is not None:
+        try:
+            broker_is_trusted((uplink,))
+        except ValueError as wrong:
+            raise click.BadParameter(str(wrong), param_hint="--uplink") from None
+        fleet = UplinkSettings((uplink,), device, spread=0.0)
     security = None
     if token_key is not None:
         try:
@@ -116,6 +131,7 @@ def simulate(
                     scenario=scenario,
                     dialect=dialect,
                     console=console,
+                    uplink=fleet,
                 ) as atm,
             ):
                 terminal = _terminal_of(atm) if screen else None

@@ -6,6 +6,7 @@ absent. Between one publisher and one subscriber messages stay in order; a lost 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -97,6 +98,8 @@ class MemoryBroker:
         self._turn = 0
         self.disturb: Callable[[Carried], int] = lambda message: 1
         self._made = 0
+        self._on_way: deque[Carried] = deque()
+        self._delivering = False
 
     def carrier(self) -> _MemoryCarrier:
         """A new connection."""
@@ -104,7 +107,18 @@ class MemoryBroker:
         return _MemoryCarrier(self, f"_INBOX.m{self._made}")
 
     def deliver(self, message: Carried) -> None:
-        """Hand a message to those who subscribe, or tell that nobody does."""
+        """Hand a message to those who subscribe, or tell that nobody does; in order."""
+        self._on_way.append(message)
+        if self._delivering:
+            return
+        self._delivering = True
+        try:
+            while self._on_way:
+                self._hand_on(self._on_way.popleft())
+        finally:
+            self._delivering = False
+
+    def _hand_on(self, message: Carried) -> None:
         plain, groups = [], dict[str, list[Callable[[Carried], None]]]()
         for carrier, subject, queue, received in self._subscribed:
             if carrier.connected and _fits(message.subject, subject):

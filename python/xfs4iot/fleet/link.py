@@ -2,13 +2,13 @@
 
 A state machine without input and output: it is told what arrived and what time it is, and says what to send.
 
-What it carries is the application's WebSocket as it is, byte for byte, so that the device's session is
-the ordinary one. Each end numbers what it sends; the other takes each number once and in order, drops what it has,
-and asks anew from the first that is missing. What is not acknowledged is kept and sent again, `WINDOW` bytes
-at most: an end that does not consume makes the other wait, as TCP does. An end ends the link when it has
-heard nothing for `PATIENCE` seconds, or when something arrives more than `TTL` seconds old, since a command that
-comes so late is not wanted any more. Age is measured without clocks that agree: both count from the
-link's beginning.
+What it carries is the application's WebSocket as it is, byte for byte, so that the device's session is the
+ordinary one. Each end numbers what it sends; the other takes each number once and in order, drops what it
+has, and asks anew from the first that is missing. What is not acknowledged is kept and sent again, `WINDOW`
+bytes at most: an end that does not consume makes the other wait, as TCP does. An end ends the link when it
+has heard nothing for `PATIENCE` seconds, or when something arrives more than `TTL` seconds old, since a
+command that comes so late is not wanted any more. Age is measured without clocks that agree: both count
+from the link's beginning.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ class Nats:
     """A connection to one of several servers; `run` keeps it up.
 
     Args:
-        servers: `tls://host:port` or `nats://host:port`; one is chosen by chance, and another when it is lost.
+        servers: `tls://host:port` or `nats://host:port`; one by chance, another when it is lost.
         wait: seconds before an attempt, by how many have failed in a row; None for a quick client's.
         name: told to the server, for its list of connections.
 

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from xfs4iot.protocol.command_events.service_publisher import GetServicesEvents
-from xfs4iot.protocol.messages import service_publisher as messages
 from xfs4iot.protocol.endpoints import service_name
+from xfs4iot.protocol.messages import service_publisher as messages
 from xfs4iot.server.command import Command
 from xfs4iot.server.handler import Interface, handles
 from xfs4iot.server.service import Service

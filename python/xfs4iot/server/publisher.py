@@ -7,6 +7,7 @@ own endpoint, `/xfs4iot/v1.0/<Name>` a service, in upper or lower case, with or 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 import trio
@@ -252,6 +253,23 @@ class Publisher(Entrance[_Way]):
     ) -> None:
         dialect = peer.dialect or self.dialect
         await service.serve(Session(service, stream, readers, peer, self._session_limits, dialect), first)
+
+    def find_carried(
+        self,
+        request: upgrade.Upgrade,
+        identity: tls.Identity | None,
+        where: str,
+        base: str,
+        permitted: tuple[str, ...],
+    ) -> tuple[Service, Peer]:
+        """As `find`, for a client that a gateway vouches for.
+
+        Args:
+            base: URI under which the gateway publishes this device.
+            permitted: what the gateway lets the client use.
+        """
+        service, peer = self.find(request, identity, where)
+        return service, replace(peer, base=base, permitted=permitted)
 
     def carry(self, service: Service, peer: Peer, stream: ReadyStream, readers: Readers) -> None:
         """Serve a client whose WebSocket came another way than by the publisher's port.

@@ -94,6 +94,15 @@ class Reading:
         """Whether nothing more will be handed on."""
         return self._ended.is_set()
 
+    @property
+    def paused(self) -> bool:
+        """Whether nothing is read at present."""
+        return self._resumed is not None
+
+    async def until_ended(self) -> None:
+        """Wait until nothing more is handed on."""
+        await self._ended.wait()
+
     def ready(self, now: float) -> None:
         """Take what has arrived and hand it on."""
         try:

@@ -1,0 +1,98 @@
+"""What `[uplink]` of a configuration switches on; nothing of the fleet is imported otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import trio
+
+import xfs4iot
+from xfs4iot.cli.settings import UplinkSettings
+from xfs4iot.ledger import Ledger
+from xfs4iot.server.publisher import Publisher
+from xfs4iot.transport import tcp, tls
+
+__all__ = ["broker_is_trusted", "uplinked"]
+
+
+def broker_is_trusted(servers: tuple[str, ...]) -> None:
+    """Be sure that no broker elsewhere is spoken to in plain text.
+
+    Raises:
+        ValueError: one would be.
+    """
+    for server in servers:
+        parts = urlsplit(server)
+        if parts.scheme not in ("tls", "nats") or not parts.hostname:
+            raise ValueError(f"broker {server!r}: write tls://host:port")
+        if parts.scheme == "nats" and not tcp.is_loopback(parts.hostname):
+            raise ValueError(
+                f"broker {server} would be spoken to in plain text: write tls://, and give certificates"
+            )
+
+
+@asynccontextmanager
+async def uplinked(
+    publisher: Publisher, ledger: Ledger, wanted: UplinkSettings | None
+) -> AsyncIterator[None]:
+    """Keep the link to the fleet, if there is to be one, for as long as the block lasts.
+
+    It is begun before the publisher and ended after it, so that services take leave of whoever came by it.
+
+    Raises:
+        ValueError: the settings cannot be used.
+        CredentialsRefused: a certificate or key cannot.
+    """
+    if wanted is None:
+        yield
+        return
+    from xfs4iot.fleet.nats import Login, Nats
+    from xfs4iot.fleet.opening import Authorities
+    from xfs4iot.fleet.uplink import Uplink, herd_wait
+
+    broker_is_trusted(wanted.servers)
+    secured = any(one.startswith("tls:") for one in wanted.servers)
+    if secured and (wanted.gateway_ca is None or wanted.certificate is None):
+        raise ValueError("[uplink] needs certificate, key, ca and gateway_ca: see docs/fleet.md")
+
+    def context() -> tls.SSL.Context:
+        # Read anew for each connection, so that a renewed certificate is taken up.
+        return tls.client_context(ca=wanted.ca, certificate=wanted.certificate, key=wanted.key)
+
+    if secured:
+        context()
+    authorities = None if wanted.gateway_ca is None else Authorities(wanted.gateway_ca)
+    uplink: Uplink
+
+    def wait(failures: int) -> float:
+        return herd_wait(failures, uplink.spread, uplink.busy)
+
+    carrier = Nats(wanted.servers, Login(context) if secured else None, name=wanted.device, wait=wait)
+    # By a device's certificate it may hear only what is its own.
+    carrier.inbox = f"_INBOX.{wanted.tenant}.{wanted.device}"
+    uplink = Uplink(
+        publisher,
+        carrier,
+        ledger.service("uplink"),
+        tenant=wanted.tenant,
+        device=wanted.device,
+        authorities=authorities,
+        version=f"xfs4iot {xfs4iot.__version__}",
+    )
+    uplink.spread = wanted.spread
+    failure: Exception | None = None
+    async with trio.open_nursery() as connection:
+        await connection.start(carrier.run)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(uplink.run)
+            try:
+                yield
+            except Exception as problem:
+                # Raised again outside the nursery, which would wrap it in an exception group.
+                failure = problem
+            nursery.cancel_scope.cancel()
+        connection.cancel_scope.cancel()
+    if failure is not None:
+        raise failure

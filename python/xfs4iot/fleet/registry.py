@@ -1,0 +1,145 @@
+"""Which instance of a device is the one: its epoch, taken by compare-and-set, so that any gateway can decide.
+
+A device counts its starts in its ledger; the number is its epoch. A higher one takes the place of a lower,
+which is told to end. The same epoch from another instance, or a lower one, is a copy of the device (or a
+ledger that was put back from a backup): it is refused, and an alarm is told and logged, until an operator
+readmits it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from xfs4iot.fleet.carrier import Carrier
+from xfs4iot.fleet.store import Conflict, Store
+from xfs4iot.fleet.subjects import Subjects
+from xfs4iot.telling import logger, told
+
+__all__ = ["Clone", "Presence", "Registry"]
+
+_log = logger("xfs4iot.fleet")
+
+
+class Clone(Exception):
+    """A device that says it is one which is there already."""
+
+
+@dataclass(frozen=True)
+class Presence:
+    """What is known of a device's link.
+
+    Attributes:
+        epoch: its latest; 0 after an operator has readmitted it.
+        instance: which process that is.
+        online: whether it has said hello and not goodbye.
+        since: when that changed, in seconds since 1970.
+        version: of its software.
+        services: names of what it publishes.
+    """
+
+    epoch: int
+    instance: str
+    online: bool
+    since: float
+    version: str = ""
+    services: tuple[str, ...] = ()
+    alarms: int = 0
+    more: dict[str, Any] = field(default_factory=dict)
+
+    def encode(self) -> bytes:
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def decode(cls, value: bytes) -> Presence:
+        fields = json.loads(value)
+        fields["services"] = tuple(fields["services"])
+        return cls(**fields)
+
+
+class Registry:
+    """The devices of one tenant."""
+
+    def __init__(self, store: Store, carrier: Carrier, subjects: Subjects) -> None:
+        self._store, self._carrier, self._subjects = store, carrier, subjects
+
+    async def get(self, device: str) -> Presence | None:
+        """What is known of a device.
+
+        Raises:
+            CarrierLost: the store cannot be asked.
+        """
+        found = await self._store.get(device)
+        return None if found is None else Presence.decode(found[0])
+
+    async def everything(self) -> dict[str, Presence]:
+        """What is known of all devices."""
+        return {device: Presence.decode(value) for device, value in (await self._store.everything()).items()}
+
+    async def hello(self, device: str, said: dict[str, Any]) -> Presence:
+        """Take a device in.
+
+        Raises:
+            Clone: it is there already, and this is a copy.
+            CarrierLost: the store cannot be asked; nobody is taken in then.
+            ValueError, TypeError, KeyError: what was said makes no sense.
+        """
+        epoch, instance = int(said["epoch"]), str(said["instance"])[:64]
+        while True:
+            found = await self._store.get(device)
+            before = None if found is None else Presence.decode(found[0])
+            now = Presence(
+                epoch, instance, True, time.time(), told(said.get("version", "")),
+                tuple(str(one)[:64] for one in said.get("services", ())[:64]),
+                0 if before is None else before.alarms,
+            )  # fmt: skip
+            if before is not None:
+                if epoch < before.epoch or (epoch == before.epoch and instance != before.instance):
+                    await self._alarm(device, before, epoch)
+                if before.online and before.instance == instance:
+                    now = replace(now, since=before.since)
+            try:
+                await self._store.put(device, now.encode(), 0 if found is None else found[1])
+            except Conflict:
+                continue
+            if before is not None and before.epoch < epoch:
+                old = self._subjects.told(device, before.epoch)
+                self._carrier.publish(old, b'{"superseded": true}')
+            return now
+
+    async def _alarm(self, device: str, before: Presence, epoch: int) -> None:
+        text = (
+            f"device {device} says hello with epoch {epoch}, and {before.epoch} is known: it is there twice, "
+            "or its ledger was put back. Find out which; then `xfs4iot fleet readmit`"
+        )
+        _log.critical("%s", text)
+        self._carrier.publish(
+            self._subjects.alarm(device), json.dumps({"alarm": "clone", "text": text}).encode()
+        )
+        await self._store.put(device, replace(before, alarms=before.alarms + 1).encode())
+        raise Clone(text)
+
+    async def goodbye(self, device: str, said: dict[str, Any]) -> None:
+        """Take note that a device has ended in order."""
+        found = await self._store.get(device)
+        if found is None:
+            return
+        before = Presence.decode(found[0])
+        if (before.epoch, before.instance) == (said.get("epoch"), said.get("instance")):
+            try:
+                gone = replace(before, online=False, since=time.time())
+                await self._store.put(device, gone.encode(), found[1])
+            except Conflict:
+                return
+
+    async def readmit(self, device: str) -> None:
+        """Let a device begin anew whose epochs were lost."""
+        found = await self._store.get(device)
+        if found is None:
+            raise KeyError(device)
+        before = Presence.decode(found[0])
+        await self._store.put(
+            device, replace(before, epoch=0, instance="", online=False, since=time.time(), alarms=0).encode()
+        )

@@ -1,0 +1,296 @@
+"""The device's side: it dials out, and its publisher's services are reached by what it holds open.
+
+What comes here is an ordinary session of the publisher: its access rules, limits and order hold. A gateway
+vouches for the application, and the device checks that one has.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import trio
+
+from xfs4iot.fleet.carrier import Carried, Carrier, CarrierLost
+from xfs4iot.fleet.link import Kind, Link, Malformed, Segment
+from xfs4iot.fleet.opening import Authorities, Forged, Opening
+from xfs4iot.fleet.stream import CarriedReaders, CarriedStream
+from xfs4iot.fleet.subjects import Subjects, check_id
+from xfs4iot.ledger import ServiceLedger
+from xfs4iot.server.publisher import Publisher
+from xfs4iot.telling import logger, told
+from xfs4iot.transport.limits import Refused
+from xfs4iot.transport.upgrade import UpgradeRefused
+
+__all__ = ["HERD_WAIT", "Uplink", "herd_wait"]
+
+_log = logger("xfs4iot.uplink")
+_EPOCH = "epoch"
+_TICK_SECONDS = 0.25
+_FIRST_AGAIN, _LONGEST_AGAIN = 30.0, 300.0
+HERD_WAIT = 2.0
+"""Seconds within which a device comes back that has applications waiting, however large the herd."""
+_MOST_SESSIONS_EVER = 200_000
+"""Ids of sessions that are remembered, so that none is opened twice; then the device takes a new epoch."""
+
+
+def herd_wait(failures: int, spread: float, busy: bool) -> float:
+    """Seconds before an attempt to connect, such that a whole fleet does not come at once.
+
+    Args:
+        failures: how many attempts have failed in a row.
+        spread: over how many seconds the fleet can be let in.
+        busy: whether applications wait for this device.
+    """
+    if failures == 0:
+        return random.uniform(0, min(spread, HERD_WAIT) if busy else spread)
+    ceiling = min(_LONGEST_AGAIN, max(1.0, min(spread, _FIRST_AGAIN)) * 2.0 ** min(failures, 20))
+    return random.uniform(0, ceiling)
+
+
+@dataclass(eq=False)
+class _Carried:
+    link: Link
+    stream: CarriedStream
+    to: str
+    own: str
+
+
+class Uplink:
+    """A device's link to its fleet.
+
+    Args:
+        publisher: whose services are reached.
+        carrier: the connection to the broker.
+        ledger: where the epoch is counted.
+        device: the name under which gateways publish it.
+        authorities: whose gateways are trusted; None trusts whoever speaks, for a broker on this machine.
+        version: of the software, told to the fleet.
+
+    Attributes:
+        spread: over how many seconds the fleet can be let in, as the gateways say.
+        epoch: which start of the device this is.
+        refused: why the fleet does not take this device in; None if it does.
+    """
+
+    def __init__(
+        self,
+        publisher: Publisher,
+        carrier: Carrier,
+        ledger: ServiceLedger,
+        *,
+        tenant: str,
+        device: str,
+        authorities: Authorities | None,
+        version: str = "",
+    ) -> None:
+        self.device = check_id(device, "device")
+        self.subjects = Subjects(tenant)
+        self.spread = 1.0
+        self.epoch = 0
+        self.refused: str | None = None
+        self.admitted = trio.Event()
+        self.instance = secrets.token_hex(8)
+        self._publisher, self._carrier, self._ledger = publisher, carrier, ledger
+        self._authorities, self._version = authorities, version
+        self._sessions: dict[tuple[str, str], _Carried] = {}
+        self._seen: set[str] = set()
+        self._anew = trio.Event()
+        self._ended = trio.Event()
+
+    @property
+    def busy(self) -> bool:
+        """Whether applications have sessions here."""
+        return bool(self._sessions)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve until cancelled, or until another instance of the device takes its place."""
+        self._readers = CarriedReaders()
+        self.epoch = int(self._ledger.document(_EPOCH) or b"0") + 1
+        await self._ledger.put_document(_EPOCH, str(self.epoch).encode())
+        subscribed = [
+            self._carrier.subscribe(
+                self.subjects.to_device(self.device, self.epoch, "*", "*"), self._receive
+            ),
+            self._carrier.subscribe(self.subjects.told(self.device, self.epoch), self._told),
+        ]
+        self._carrier.on_connected(self._connected)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._tick)
+                nursery.start_soon(self._say_hello)
+                task_status.started()
+                await self._ended.wait()
+                nursery.cancel_scope.cancel()
+        finally:
+            for unsubscribe in subscribed:
+                unsubscribe()
+            self._drop("the device's uplink ends")
+            said = {"epoch": self.epoch, "instance": self.instance, "goodbye": True}
+            with trio.move_on_after(1, shield=True):
+                with suppress(CarrierLost):
+                    hello = self.subjects.hello(self.device)
+                    await self._carrier.request(hello, json.dumps(said).encode(), 1.0)
+
+    def _connected(self) -> None:
+        self._anew.set()
+
+    async def _say_hello(self) -> None:
+        """Be taken in, after each new connection."""
+        failures = 0
+        while True:
+            self._anew = trio.Event()
+            if self._carrier.connected and await self._hello():
+                failures = 0
+                for one in list(self._sessions.values()):
+                    one.link.resume(trio.current_time())
+                    self._flush(one)
+                await self._anew.wait()
+                continue
+            failures += 1
+            with trio.move_on_after(random.uniform(0, min(_LONGEST_AGAIN, 0.5 * 2.0 ** min(failures, 10)))):
+                await self._anew.wait()
+
+    async def _hello(self) -> bool:
+        said = {
+            "epoch": self.epoch,
+            "instance": self.instance,
+            "version": self._version,
+            "services": list(self._publisher.services),
+        }
+        try:
+            answer = await self._carrier.request(self.subjects.hello(self.device), json.dumps(said).encode())
+            welcome: dict[str, Any] = json.loads(answer.body)
+            refused = welcome.get("refused")
+            spread = float(welcome.get("spread", self.spread))
+        except (CarrierLost, ValueError, TypeError) as problem:
+            _log.info("the fleet does not answer yet: %s", problem)
+            return False
+        if refused is not None:
+            if self.refused is None:
+                _log.critical("the fleet does not take this device in: %s", refused)
+            self.refused = told(refused)
+            self._drop("the fleet does not take this device in")
+            return False
+        self.refused = None
+        self.spread = max(0.0, min(spread, 3600.0))
+        if not self.admitted.is_set():
+            _log.info("taken in by the fleet as %s, epoch %d", self.device, self.epoch)
+        self.admitted.set()
+        return True
+
+    def _told(self, message: Carried) -> None:
+        try:
+            said = json.loads(message.body)
+        except ValueError:
+            return
+        if said.get("superseded"):
+            _log.critical("another instance of this device has taken its place; this one leaves the fleet")
+            self._ended.set()
+
+    def _receive(self, message: Carried) -> None:
+        gateway, sid = message.subject.rsplit(".", 2)[1:]
+        one = self._sessions.get((gateway, sid))
+        if message.status:
+            # Nobody listens any more where this session's gateway was.
+            if one is not None:
+                one.link.ended = one.link.ended or "the gateway is gone"
+                one.stream.changed()
+            return
+        try:
+            segment = Segment.decode(message.body)
+        except Malformed as wrong:
+            _log.warning("%s: %s", gateway, wrong)
+            return
+        if segment.kind is Kind.OPEN:
+            self._open(gateway, sid, segment)
+        elif one is None:
+            if segment.kind is not Kind.RESET:
+                reset = Segment(Kind.RESET, 0, 0, 0, b"the device does not know this session")
+                self._carrier.publish(self.subjects.to_gateway(self.device, gateway, sid), reset.encode())
+        else:
+            one.link.receive(segment, trio.current_time())
+            one.stream.changed()
+            self._flush(one)
+
+    def _open(self, gateway: str, sid: str, segment: Segment) -> None:
+        to = self.subjects.to_gateway(self.device, gateway, sid)
+
+        def refuse(status: int, body: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
+            said = json.dumps({"status": status, "body": body, "headers": headers}).encode()
+            self._carrier.publish(to, Segment(Kind.REFUSE, 0, 0, 0, said).encode())
+
+        if sid in self._seen:
+            return None
+        if not self.admitted.is_set() or self.refused is not None:
+            return refuse(503, "The device is not taken in by its fleet.")
+        if len(self._seen) >= _MOST_SESSIONS_EVER:
+            return refuse(
+                503, "The device has had too many sessions since it was started; restart its services."
+            )
+        try:
+            opening = Opening.decode(segment.data, self._authorities)
+            if (opening.device, opening.epoch, opening.gateway, opening.sid) != (
+                self.device, self.epoch, gateway, sid,
+            ):  # fmt: skip
+                raise Forged("it is for another session")
+        except Forged as forged:
+            _log.error("the opening of a session is refused: %s", forged)
+            return refuse(403, f"The device does not believe the gateway: {forged}.")
+        self._seen.add(sid)
+        link = Link(trio.current_time())
+        one = _Carried(link, CarriedStream(link, lambda: self._flush(one)), to, f"{gateway}/{sid}")
+        try:
+            service, peer = self._publisher.find_carried(
+                opening.request, opening.identity, opening.address, opening.base, opening.permitted
+            )
+            self._publisher.carry(service, peer, one.stream, self._readers)
+        except UpgradeRefused as refused:
+            return refuse(refused.status, refused.body, refused.headers)
+        except Refused as refused:
+            return refuse(503, str(refused))
+        self._sessions[gateway, sid] = one
+        self._carrier.publish(to, Segment(Kind.ACCEPT, 0, 0, 0).encode())
+        return None
+
+    def _flush(self, one: _Carried) -> None:
+        link = one.link
+        out, link.out = link.out, []
+        for segment in out:
+            # With an address for the answer, the broker tells where nobody listens.
+            self._carrier.publish(
+                one.to, segment.encode(), self._reply(one) if segment.kind is Kind.BEAT else ""
+            )
+
+    def _reply(self, one: _Carried) -> str:
+        gateway, _, sid = one.own.partition("/")
+        return self.subjects.to_device(self.device, self.epoch, gateway, sid)
+
+    async def _tick(self) -> None:
+        while True:
+            await trio.sleep(_TICK_SECONDS)
+            now = trio.current_time()
+            for key, one in list(self._sessions.items()):
+                link = one.link
+                link.tick(now)
+                self._flush(one)
+                if link.ended is not None:
+                    one.stream.changed()
+                if link.finished or link.ended is not None:
+                    del self._sessions[key]
+                    if link.ended is not None:
+                        _log.info("a session of gateway %s ended: %s", key[0], link.ended)
+                        reset = Segment(Kind.RESET, 0, 0, 0, link.ended.encode()[:120])
+                        self._carrier.publish(one.to, reset.encode())
+
+    def _drop(self, reason: str) -> None:
+        for one in self._sessions.values():
+            one.link.ended = one.link.ended or reason
+            reset = Segment(Kind.RESET, 0, 0, 0, reason.encode())
+            self._carrier.publish(one.to, reset.encode())
+            one.stream.changed()
+        self._sessions.clear()

@@ -1,0 +1,95 @@
+"""Applications reach devices through a gateway, over a broker in memory."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+import xfs4iot
+from dialogue import dialogue
+from xfs4iot.fleet.carrier import MemoryBroker
+from xfs4iot.fleet.gateway import Gateway
+from xfs4iot.fleet.store import MemoryStore
+from xfs4iot.fleet.uplink import Uplink
+
+
+class Fleet:
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self.broker, self.store, self.nursery = MemoryBroker(), MemoryStore(), nursery
+
+    async def gateway(self) -> Gateway:
+        gateway = Gateway(self.broker.carrier(), self.store, tenant="bank", port=0)
+        await self.nursery.start(gateway.serve)
+        return gateway
+
+    async def device(self, publisher: xfs4iot.Publisher, name: str, ledger: xfs4iot.Ledger) -> Uplink:
+        uplink = Uplink(
+            publisher,
+            self.broker.carrier(),
+            ledger.service("uplink"),
+            tenant="bank",
+            device=name,
+            authorities=None,
+        )
+        await self.nursery.start(uplink.run)
+        return uplink
+
+
+@pytest.fixture
+def fleet(nursery: trio.Nursery) -> Fleet:
+    return Fleet(nursery)
+
+
+async def test_a_device_is_found_and_asked_through_the_gateway(
+    fleet: Fleet, atm: xfs4iot.Publisher, nursery: trio.Nursery
+) -> None:
+    gateway = await fleet.gateway()
+    uplink = await fleet.device(atm, "atm17", xfs4iot.Ledger.open(None))
+    await uplink.admitted.wait()
+    publisher = await nursery.start(dialogue, gateway.uri("atm17"))
+    found = await publisher.success("ServicePublisher.GetServices")
+    uris = [one["serviceURI"] for one in found["services"]]
+    assert gateway.uri("atm17", "CashDispenser") in uris
+    client = await nursery.start(dialogue, gateway.uri("atm17", "CashDispenser"))
+    status = await client.success("Common.Status")
+    assert status["common"]["device"] == "online"
+
+
+async def test_a_broken_connection_is_mended_without_a_loss(
+    fleet: Fleet, atm: xfs4iot.Publisher, nursery: trio.Nursery
+) -> None:
+    gateway = await fleet.gateway()
+    uplink = await fleet.device(atm, "atm17", xfs4iot.Ledger.open(None))
+    await uplink.admitted.wait()
+    client = await nursery.start(dialogue, gateway.uri("atm17", "CashDispenser"))
+    carrier = uplink._carrier
+    carrier.cut()  # type: ignore[attr-defined]
+    request = await client.send("Common.Status")
+    await trio.sleep(0.3)
+    carrier.mend()  # type: ignore[attr-defined]
+    assert await client.until("completion", request)
+
+
+async def test_an_older_instance_is_a_clone(fleet: Fleet, atm: xfs4iot.Publisher) -> None:
+    await fleet.gateway()
+    ledger = xfs4iot.Ledger.open(None)
+    first = await fleet.device(atm, "atm17", ledger)
+    await first.admitted.wait()
+    second = await fleet.device(atm, "atm17", xfs4iot.Ledger.open(None))
+    with trio.fail_after(5):
+        while second.refused is None:  # noqa: ASYNC110
+            await trio.sleep(0.01)
+    assert "twice" in second.refused
+    assert not second.admitted.is_set()
+
+
+async def test_a_newer_instance_takes_the_place_of_the_older(fleet: Fleet, atm: xfs4iot.Publisher) -> None:
+    await fleet.gateway()
+    ledger = xfs4iot.Ledger.open(None)
+    first = await fleet.device(atm, "atm17", ledger)
+    await first.admitted.wait()
+    second = await fleet.device(atm, "atm17", ledger)
+    with trio.fail_after(5):
+        await second.admitted.wait()
+        await first._ended.wait()
+    assert second.epoch == first.epoch + 1

@@ -1,0 +1,100 @@
+"""Our client of NATS against the real server, with nats-py as the other end."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+import trio
+
+from xfs4iot.fleet.broker import Broker
+from xfs4iot.fleet.carrier import Absent, Carried, CarrierLost
+from xfs4iot.fleet.nats import Nats
+from xfs4iot.fleet.store import Conflict, KeyValue
+
+oracle = pytest.importorskip("nats")
+
+
+async def test_what_nats_py_publishes_arrives_and_is_answered(nats: Nats, broker: Broker) -> None:
+    got: list[Carried] = []
+
+    def answer(message: Carried) -> None:
+        got.append(message)
+        nats.publish(message.reply, message.body[::-1], headers={"Seen": "yes"})
+
+    nats.subscribe("ask.*", answer)
+    await nats.flush()
+
+    async def ask() -> tuple[bytes, dict[str, str] | None]:
+        other = await oracle.connect(broker.url)
+        bodies = [b"", b"\r\n", b"MSG a 1 3\r\nabc\r\n", bytes(range(256)) * 4000]
+        for body in bodies:
+            found = await other.request("ask.it", body, timeout=5, headers={"Kind": "a: b"})
+            assert found.data == body[::-1]
+        await other.close()
+        return found.data, found.headers
+
+    _, headers = await trio.to_thread.run_sync(lambda: asyncio.run(ask()))
+    assert headers == {"Seen": "yes"}
+    assert [len(one.body) for one in got] == [0, 2, 16, 1024000]
+    assert all(one.headers == {"Kind": "a: b"} for one in got)
+
+
+async def test_nobody_there_is_told_at_once(nats: Nats) -> None:
+    with pytest.raises(Absent), trio.fail_after(3):
+        await nats.request("nobody.home", b"")
+
+
+async def test_a_connection_comes_back_with_its_subscriptions(
+    nats: Nats, broker: Broker, nursery: trio.Nursery
+) -> None:
+    nats.subscribe("echo", lambda message: nats.publish(message.reply, message.body) and None)
+    assert (await nats.request("echo", b"1")).body == b"1"
+    broker.kill()
+    with trio.fail_after(5):
+        while nats.connected:  # noqa: ASYNC110
+            await trio.sleep(0.01)
+    with pytest.raises(CarrierLost):
+        await nats.request("echo", b"2")
+    await broker.start()
+    with trio.fail_after(20):
+        await nats.until_connected()
+    assert (await nats.request("echo", b"3")).body == b"3"
+
+
+async def test_values_are_kept_by_compare_and_set_as_nats_py_reads_them(nats: Nats, broker: Broker) -> None:
+    store = KeyValue(nats, "x4-test")
+    await store.make()
+    await store.make()
+    assert await store.get("atm1") is None
+    first = await store.put("atm1", b"one", 0)
+    with pytest.raises(Conflict):
+        await store.put("atm1", b"two", 0)
+    assert await store.put("atm1", b"two", first) > first
+    for number in range(50):
+        await store.put(f"other{number}", b"x")
+    assert (await store.get("atm1") or (b"", 0))[0] == b"two"
+    found = await store.everything()
+    assert len(found) == 51
+    assert found["atm1"] == b"two"
+
+    async def read() -> bytes:
+        other = await oracle.connect(broker.url)
+        bucket = await other.jetstream().key_value("x4-test")
+        value = (await bucket.get("atm1")).value
+        await other.close()
+        return bytes(value)
+
+    assert await trio.to_thread.run_sync(lambda: asyncio.run(read())) == b"two"
+
+
+async def test_a_server_that_hangs_is_given_up(broker: Broker, nursery: trio.Nursery) -> None:
+    one = Nats((broker.url,), ping_seconds=0.2)
+    await nursery.start(one.run)
+    with trio.fail_after(10):
+        await one.until_connected()
+        broker.freeze()
+        while one.connected:  # noqa: ASYNC110
+            await trio.sleep(0.02)
+        broker.thaw()
+        await one.until_connected()
