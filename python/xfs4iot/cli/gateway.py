@@ -18,12 +18,130 @@ from xfs4iot.fleet.broker import Broker, BrokerMissing
 from xfs4iot.fleet.gateway import Gateway
 from xfs4iot.fleet.nats import Login, Nats
 from xfs4iot.fleet.opening import Signer
+from xfs4iot.fleet.registry import PRESENCE
 from xfs4iot.fleet.store import KeyValue
-from xfs4iot.toml_file import ConfigurationError, Reader, line_of, parsed
-from xfs4iot.cli.fleet import GatewaySettings, fleet_of
 from xfs4iot.server.access import Access
 from xfs4iot.transport import tls
-from xfs4iot.transport.limits import Limits
 from xfs4iot.transport.rotation import Credentials
 
 __all__ = ["gateway"]
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_BROKER_SECONDS = 30.0
+
+
+@click.command()
+@click.option("--broker", "servers", multiple=True, metavar="URL", help="tls://host:port; may be repeated.")
+@click.option("--embedded-broker", is_flag=True, help="Run a broker on this machine, for development.")
+@click.option("--broker-port", type=click.IntRange(0, 65535), default=4222, help="With --embedded-broker.")
+@click.option("--state", type=click.Path(path_type=Path), help="Keep the embedded broker's state here.")
+@click.option("--tenant", default="fleet", show_default=True, help="Whose fleet it is.")
+@click.option("--replicas", type=click.IntRange(1, 5), default=1, help="Nodes that keep what is known.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to bind.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Default: the standard's first free one.")
+@click.option("--advertise", help="Host name in the published URIs.")
+@click.option("--tls-certificate", type=_FILE, help="PEM file by which applications know the gateway.")
+@click.option("--tls-key", type=_FILE, help="PEM file of its key.")
+@click.option("--client-ca", type=_FILE, help="Let in applications alone whose certificates these signed.")
+@click.option("--certificate", type=_FILE, help="PEM file by which broker and devices know the gateway.")
+@click.option("--key", type=_FILE, help="PEM file of its key.")
+@click.option("--ca", type=_FILE, help="PEM file of the authorities that sign brokers.")
+@click.option("--allow", multiple=True, default=("*",), help="A command that applications may use.")
+@click.option("--spread", type=float, default=1.0, help="Seconds over which devices come back.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON line when ready.")
+def gateway(
+    servers: tuple[str, ...],
+    embedded_broker: bool,
+    broker_port: int,
+    state: Path | None,
+    tenant: str,
+    replicas: int,
+    host: str,
+    port: int | None,
+    advertise: str | None,
+    tls_certificate: Path | None,
+    tls_key: Path | None,
+    client_ca: Path | None,
+    certificate: Path | None,
+    key: Path | None,
+    ca: Path | None,
+    allow: tuple[str, ...],
+    spread: float,
+    as_json: bool,
+) -> None:
+    """Let applications reach a fleet: wss://HOST/xfs4iot/v1.0/DEVICE/SERVICE.
+
+    Without --tls-certificate it speaks plain text, on a loopback address only.
+    """
+    if embedded_broker == bool(servers):
+        raise click.UsageError("give either --embedded-broker or --broker")
+    if (tls_certificate is None) != (tls_key is None) or (certificate is None) != (key is None):
+        raise click.UsageError("a certificate and its key belong together: give both, or none")
+    if client_ca is not None and tls_certificate is None:
+        raise click.UsageError("--client-ca needs --tls-certificate")
+    secured = any(one.startswith("tls:") for one in servers)
+    if secured and certificate is None:
+        raise click.UsageError("a broker over TLS needs --certificate, --key and --ca")
+    try:
+        broker_is_trusted(servers)
+        credentials = None
+        if tls_certificate is not None and tls_key is not None:
+            credentials = Credentials(
+                tls.TLSConfig(
+                    tls_certificate,
+                    tls_key,
+                    client_certificates="none" if client_ca is None else "required",
+                    client_ca=client_ca,
+                )
+            )
+        signer = None if certificate is None or key is None else Signer(certificate, key)
+        access = Access(anonymous=allow)
+    except (ValueError, tls.TLSError) as wrong:
+        raise click.UsageError(str(wrong)) from None
+
+    async def main() -> int:
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async with AsyncExitStack() as stack:
+                await stack.enter_async_context(until_told(signals))
+                urls = servers
+                if embedded_broker:
+                    where = state or Path(
+                        stack.enter_context(tempfile.TemporaryDirectory(prefix="xfs4iot-broker-"))
+                    )
+                    broker = Broker.at(where, port=broker_port)
+                    await stack.enter_async_context(broker.running())
+                    urls = (broker.url,)
+                nursery = await stack.enter_async_context(trio.open_nursery())
+                login = (
+                    Login(lambda: tls.client_context(ca=ca, certificate=certificate, key=key))
+                    if secured
+                    else None
+                )
+                carrier = Nats(urls, login, name="gateway")
+                await nursery.start(carrier.run)
+                with trio.move_on_after(_BROKER_SECONDS) as patience:
+                    await carrier.until_connected()
+                if patience.cancelled_caught:
+                    raise ValueError(f"the broker cannot be reached: {carrier.trouble}")
+                store = KeyValue(carrier, PRESENCE.format(tenant), replicas=replicas)
+                await store.make()
+                served = Gateway(
+                    carrier, store, tenant=tenant, signer=signer, access=access, advertise=advertise,
+                    spread=spread, host=host, port=port, credentials=credentials,
+                )  # fmt: skip
+                await nursery.start(served.serve)
+                uri = served.uri("DEVICE")
+                if as_json:
+                    click.echo(orjson.dumps({"ready": True, "gateway": uri, "broker": list(urls)}))
+                else:
+                    click.echo(f"devices at {uri}; broker {', '.join(urls)}; Ctrl-C ends")
+                await trio.sleep_forever()
+        return 0
+
+    try:
+        run(main)
+    except* (BrokerMissing, RuntimeError, ValueError, OSError) as problems:
+        reason: BaseException = problems
+        while isinstance(reason, BaseExceptionGroup):
+            reason = reason.exceptions[0]
+        raise click.ClickException(str(reason)) from None

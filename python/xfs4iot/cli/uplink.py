@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import trio
+from OpenSSL import SSL
 
 import xfs4iot
 from xfs4iot.cli.settings import UplinkSettings
@@ -57,7 +58,7 @@ async def uplinked(
     if secured and (wanted.gateway_ca is None or wanted.certificate is None):
         raise ValueError("[uplink] needs certificate, key, ca and gateway_ca: see docs/fleet.md")
 
-    def context() -> tls.SSL.Context:
+    def context() -> SSL.Context:
         # Read anew for each connection, so that a renewed certificate is taken up.
         return tls.client_context(ca=wanted.ca, certificate=wanted.certificate, key=wanted.key)
 

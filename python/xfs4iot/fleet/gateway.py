@@ -68,7 +68,7 @@ class _Application:
         self.stream, self._nursery = stream, nursery
         self._reading = reading = Reading(readers, stream, self._from_application)
         if first:
-            self._from_application(first)
+            self._from_application(first, trio.current_time())
         self.changed()
         async with trio.open_nursery() as own:
             own.start_soon(self._read, readers, reading)
@@ -85,7 +85,7 @@ class _Application:
         self._gone = True
         self.changed()
 
-    def _from_application(self, data: bytes) -> None:
+    def _from_application(self, data: bytes, now: float) -> None:
         self._rest += data
         self._push()
         if self._rest and self._reading is not None:

@@ -18,13 +18,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from xfs4iot.transport.identity import Identity
-from xfs4iot.transport.pairs import alternative_names, load_certificates, load_pair
+from xfs4iot.transport.pairs import load_certificates, load_pair
 from xfs4iot.transport.upgrade import Upgrade
 
 __all__ = ["GATEWAY", "Authorities", "Forged", "Opening", "Signer"]
 
-GATEWAY = "URI:urn:xfs4iot:gateway"
-"""The alternative name that makes a certificate one of a gateway."""
+GATEWAY = "xfs4iot://gateway"
+"""The alternative name (a URI) that makes a certificate one of a gateway."""
 _LONGEST = 64 * 1024
 
 
@@ -111,7 +111,7 @@ class Signer:
 
     def __init__(self, certificate: Path, key: Path) -> None:
         pair = load_pair(certificate, key, "client")
-        if GATEWAY not in alternative_names(pair.certificate):
+        if not _is_gateway(pair.certificate):
             raise ValueError(f"{certificate} is not a gateway's: it lacks the alternative name {GATEWAY}")
         self._key = pair.key
         self.chain = b"".join(one.public_bytes(Encoding.PEM) for one in pair.chain).decode()
@@ -162,7 +162,7 @@ class Authorities:
         chain = x509.load_pem_x509_certificates(text.encode())
         now = datetime.now(UTC)
         current, until = chain[0], chain[0].not_valid_after_utc
-        if GATEWAY not in alternative_names(current):
+        if not _is_gateway(current):
             raise Forged(f"the signer is no gateway: its certificate lacks the alternative name {GATEWAY}")
         for above in (*chain[1:6], None):
             if not current.not_valid_before_utc <= now <= current.not_valid_after_utc:
@@ -175,6 +175,15 @@ class Authorities:
                 break
             current = above
         raise Forged("the gateway's certificate is not of an authority that this device trusts")
+
+
+def _is_gateway(certificate: x509.Certificate) -> bool:
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return False
+    # By its kind: a host's name could have the same text.
+    return GATEWAY in names.get_values_for_type(x509.UniformResourceIdentifier)
 
 
 def _issued(certificate: x509.Certificate, by: x509.Certificate) -> bool:

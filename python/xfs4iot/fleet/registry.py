@@ -18,9 +18,11 @@ from xfs4iot.fleet.store import Conflict, Store
 from xfs4iot.fleet.subjects import Subjects
 from xfs4iot.telling import logger, told
 
-__all__ = ["Clone", "Presence", "Registry"]
+__all__ = ["PRESENCE", "Clone", "Presence", "Registry"]
 
 _log = logger("xfs4iot.fleet")
+PRESENCE = "x4-{}-presence"
+"""Bucket of a tenant's devices."""
 
 
 class Clone(Exception):
