@@ -11,14 +11,16 @@ from xfs4iot.fleet.carrier import MemoryBroker
 from xfs4iot.fleet.gateway import Gateway
 from xfs4iot.fleet.store import MemoryStore
 from xfs4iot.fleet.uplink import Uplink
+from xfs4iot.server.access import Access
 
 
 class Fleet:
     def __init__(self, nursery: trio.Nursery) -> None:
         self.broker, self.store, self.nursery = MemoryBroker(), MemoryStore(), nursery
 
-    async def gateway(self) -> Gateway:
-        gateway = Gateway(self.broker.carrier(), self.store, tenant="bank", port=0)
+    async def gateway(self, *anonymous: str) -> Gateway:
+        access = Access(anonymous=anonymous or ("*",))
+        gateway = Gateway(self.broker.carrier(), self.store, tenant="bank", port=0, access=access)
         await self.nursery.start(gateway.serve)
         return gateway
 
@@ -93,3 +95,26 @@ async def test_a_newer_instance_takes_the_place_of_the_older(fleet: Fleet, atm: 
         await second.admitted.wait()
         await first._ended.wait()
     assert second.epoch == first.epoch + 1
+
+
+async def test_the_device_refuses_what_the_gateway_does_not_allow(
+    fleet: Fleet, atm: xfs4iot.Publisher, nursery: trio.Nursery
+) -> None:
+    gateway = await fleet.gateway("Common.*")
+    uplink = await fleet.device(atm, "atm17", xfs4iot.Ledger.open(None))
+    await uplink.admitted.wait()
+    client = await nursery.start(dialogue, gateway.uri("atm17", "CashDispenser"))
+    await client.success("Common.Status")
+    assert await client.failure("CashDispenser.GetMixTypes") == "authorizationRequired"
+
+
+@pytest.mark.parametrize(("path", "status"), [("atm17/Nothing", 404), ("atm18", 404)])
+async def test_what_is_not_there_is_refused_before_the_websocket_opens(
+    fleet: Fleet, atm: xfs4iot.Publisher, path: str, status: int
+) -> None:
+    gateway = await fleet.gateway()
+    uplink = await fleet.device(atm, "atm17", xfs4iot.Ledger.open(None))
+    await uplink.admitted.wait()
+    with pytest.raises(xfs4iot.Disconnected, match=f"HTTP {status}"):
+        async with xfs4iot.connect(gateway.uri(path)):
+            pass

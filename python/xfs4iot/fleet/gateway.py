@@ -277,7 +277,7 @@ class Gateway(Entrance[_Way]):
         opening = Opening(
             device, presence.epoch, self.name, sid, PATH + service, request.host,
             self.uri(device, host=request.host or None), peer.address, peer.rule or "",
-            self._access.permitted(peer),
+            tuple(self._access.patterns(peer)),
             None if request.bearer is None else hash_presented(request.bearer),
             None if identity is None else identity.subject,
             () if identity is None else identity.sans,

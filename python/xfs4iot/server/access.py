@@ -353,5 +353,5 @@ class Access:
         if not self.permits(peer, command):
             raise errors.AuthorizationRequired(
                 f"client {peer.rule or _ANONYMOUS} may not use {command}; "
-                f"ask the operator to allow it in [access]{'' if peer.base is None else ', or at the gateway'}"
+                f"ask the operator to allow it in [access]{'' if peer.base is None else ' or at the gateway'}"
             )

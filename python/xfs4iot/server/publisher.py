@@ -262,13 +262,18 @@ class Publisher(Entrance[_Way]):
         base: str,
         permitted: tuple[str, ...],
     ) -> tuple[Service, Peer]:
-        """As `find`, for a client that a gateway vouches for.
+        """The service that a client asks for whom a gateway vouches, and who that is.
 
         Args:
             base: URI under which the gateway publishes this device.
             permitted: what the gateway lets the client use.
+
+        Raises:
+            UpgradeRefused: there is no such service, or the client may not use it.
         """
-        service, peer = self.find(request, identity, where)
+        service = self._service_at(request)
+        # Not by the pages: their logins are for browsers that come to this port.
+        peer = self.access.admit(request, identity, where)
         return service, replace(peer, base=base, permitted=permitted)
 
     def carry(self, service: Service, peer: Peer, stream: ReadyStream, readers: Readers) -> None:
