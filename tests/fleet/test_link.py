@@ -130,3 +130,18 @@ def test_both_ends_know_when_all_is_said() -> None:
         way.step()
     assert all(end.finished for end in way.ends)
     assert way.got[1] == b"last"
+
+
+def test_an_end_may_be_on_its_way_to_another_node() -> None:
+    one, other = Link(0.0), Link(0.0)
+    one.nobody(1.0)
+    one.tick(1.0 + link.ABSENT_SECONDS - 1)
+    assert one.ended is None
+    other.resume(5.0)
+    for segment in other.out:
+        one.receive(segment, 5.0)
+    one.tick(5.0 + link.ABSENT_SECONDS)
+    assert one.ended is None
+    one.nobody(11.5)
+    one.tick(11.6 + link.ABSENT_SECONDS)
+    assert one.ended is not None

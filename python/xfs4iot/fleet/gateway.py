@@ -328,9 +328,9 @@ class Gateway(Entrance[_Way]):
             _log.error("%s is not where this session is carried", message.subject)
             return
         if message.status:
-            one.link.ended = one.link.ended or "the device is not connected any more"
+            # Once the session is open the device may be on its way back.
+            one.link.nobody(trio.current_time())
             one.answered.set()
-            one.changed()
             return
         try:
             segment = Segment.decode(message.body)

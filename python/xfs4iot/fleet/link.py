@@ -25,6 +25,8 @@ CHUNK = 128 * 1024
 """Bytes of one message at most."""
 BEAT_SECONDS = 4.0
 PATIENCE = 12.0
+ABSENT_SECONDS = 6.0
+"""How long the broker may say that nobody is at the other end: it may be on its way to another node."""
 TTL = 10.0
 _RESEND_SECONDS = 1.0
 _ACK_EVERY = 16
@@ -100,6 +102,7 @@ class Link:
     """
 
     __slots__ = (
+        "_absent",
         "_asked",
         "_began",
         "_closing",
@@ -129,6 +132,7 @@ class Link:
         self._told = 0
         self._uncounted = 0
         self._asked = -1.0
+        self._absent: float | None = None
         self._closing = False
         self.out: list[Segment] = []
         self.arrived: deque[tuple[int, bytes, bool]] = deque()
@@ -198,6 +202,7 @@ class Link:
         if self.ended is not None:
             return
         self._heard = now
+        self._absent = None
         self._acknowledge(segment.ack, now)
         match segment.kind:
             case Kind.DATA | Kind.PART | Kind.CLOSE:
@@ -254,6 +259,11 @@ class Link:
                 again = Segment(segment.kind, segment.number, 0, segment.age, segment.data)
                 self._emit(again, now)
 
+    def nobody(self, now: float) -> None:
+        """Take note that the broker knows nobody at the other end just now."""
+        if self._absent is None:
+            self._absent = now
+
     def resume(self, now: float) -> None:
         """Tell the other end where both stand: the way between them was broken."""
         self._asked = now
@@ -266,6 +276,8 @@ class Link:
             return
         if now - self._heard > PATIENCE:
             self.ended = f"nothing was heard for {now - self._heard:.0f} s"
+        elif self._absent is not None and now - self._absent > ABSENT_SECONDS:
+            self.ended = "the other end is not connected any more"
         elif now - self._sent_at > BEAT_SECONDS or self._consumed != self._told:
             self.beat(now)
         elif self._ring and now - self._progress > _RESEND_SECONDS and now - self._sent_at > _RESEND_SECONDS:

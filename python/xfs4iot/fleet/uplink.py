@@ -196,10 +196,8 @@ class Uplink:
         gateway, sid = message.subject.rsplit(".", 2)[1:]
         one = self._sessions.get((gateway, sid))
         if message.status:
-            # Nobody listens any more where this session's gateway was.
             if one is not None:
-                one.link.ended = one.link.ended or "the gateway is gone"
-                one.stream.changed()
+                one.link.nobody(trio.current_time())
             return
         try:
             segment = Segment.decode(message.body)
