@@ -43,7 +43,7 @@ def test_what_is_imported_is_required() -> None:
     extras = PROJECT["optional-dependencies"]
     required = {
         distribution(one)
-        for name in ("simulator", "escpos", "pcsc", "telemetry", "conform", "bench")
+        for name in ("fleet", "simulator", "escpos", "pcsc", "telemetry", "conform", "bench")
         for one in (*PROJECT["dependencies"], *extras[name])
     }
     provided = packages_distributions()
