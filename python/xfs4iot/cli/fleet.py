@@ -74,6 +74,11 @@ def _with_registry(settings: dict[str, Any], what: Any) -> None:
     run(main)
 
 
+def _readable(moment: object) -> str:
+    """A moment of UTC on few columns."""
+    return str(moment).removesuffix("+00:00").replace("T", " ")
+
+
 @fleet_command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.pass_obj
@@ -97,11 +102,11 @@ def list_devices(settings: dict[str, Any], as_json: bool) -> None:
         if as_json:
             print_json(rows)
             return
-        table = Table("device", "", "since", "epoch", "alarms", "version")
+        table = Table("device", "", "since (UTC)", "epoch", "alarms", "version")
         for row in rows:
             state = "[green]online[/]" if row["online"] else "offline"
             table.add_row(
-                str(row["device"]), state, str(row["since"]), str(row["epoch"]), str(row["alarms"]),
+                str(row["device"]), state, _readable(row["since"]), str(row["epoch"]), str(row["alarms"]),
                 str(row["version"]),
             )  # fmt: skip
         Console().print(table)

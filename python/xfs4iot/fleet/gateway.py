@@ -8,6 +8,7 @@ checks who the application is, signs that, and adds what it permits.
 from __future__ import annotations
 
 import json
+import random
 import re
 import secrets
 from contextlib import suppress
@@ -20,7 +21,7 @@ from xfs4iot import _core
 from xfs4iot.fleet.carrier import Absent, Carried, Carrier, CarrierLost
 from xfs4iot.fleet.link import Kind, Link, Malformed, Segment
 from xfs4iot.fleet.opening import Opening, Signer
-from xfs4iot.fleet.registry import Clone, Registry
+from xfs4iot.fleet.registry import Clone, Presence, Registry
 from xfs4iot.fleet.store import Store
 from xfs4iot.fleet.subjects import Subjects
 from xfs4iot.protocol.endpoints import PATH, service_uri
@@ -42,6 +43,9 @@ _log = logger("xfs4iot.gateway")
 _WHERE = re.compile(re.escape(PATH) + r"/([A-Za-z0-9_-]{1,64})(/[^/]+)?", re.IGNORECASE)
 _TICK_SECONDS = 0.25
 _SEND_SECONDS = 30.0
+_LOOK_SECONDS = 10.0
+"""Seconds between two rounds of looking whether devices are still there; more where they are many."""
+_LOOKS_A_SECOND = 200
 _GOING_AWAY = 1001
 
 
@@ -236,6 +240,7 @@ class Gateway(Entrance[_Way]):
                     nursery.start_soon(self.credentials.watch)
                 nursery.start_soon(self._readers.run)
                 nursery.start_soon(self._tick)
+                nursery.start_soon(self._look)
                 for listener in self._listeners:
                     nursery.start_soon(self._accept, listener, nursery)
                 _log.info("gateway at %s", service_uri(self.scheme, self.host, self.port or 0))
@@ -291,6 +296,7 @@ class Gateway(Entrance[_Way]):
             await application.answered.wait()
             answer = application.answer
             if answer is None:
+                self._nursery.start_soon(self._look_at, device, presence)
                 raise upgrade.UpgradeRefused(503, f"Device {device} is not connected at present.")
             if answer.kind is Kind.REFUSE:
                 said = json.loads(answer.data)
@@ -368,6 +374,26 @@ class Gateway(Entrance[_Way]):
                 if one.answered.is_set():
                     one.link.tick(now)
                     one.changed()
+
+    async def _look(self) -> None:
+        """Find out which devices have gone without a word: the broker knows when nobody listens."""
+        while True:
+            # Other gateways look as well, at another time.
+            await trio.sleep(random.uniform(0.5, 1.0) * _LOOK_SECONDS)
+            try:
+                known = await self.registry.everything()
+            except CarrierLost as problem:
+                _log.debug("the fleet cannot be looked at: %s", problem)
+                continue
+            for device, presence in known.items():
+                if presence.online:
+                    self._nursery.start_soon(self._look_at, device, presence)
+                    await trio.sleep(1 / _LOOKS_A_SECOND)
+
+    async def _look_at(self, device: str, presence: Presence) -> None:
+        # What cannot be asked says nothing.
+        with suppress(CarrierLost):
+            await self.registry.look(device, presence)
 
     def _greeted(self, message: Carried) -> None:
         self._nursery.start_soon(self._greet, message)

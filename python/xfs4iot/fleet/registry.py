@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from xfs4iot.fleet.carrier import Carrier
+from xfs4iot.fleet.carrier import Absent, Carrier
 from xfs4iot.fleet.store import Conflict, Store
 from xfs4iot.fleet.subjects import Subjects
 from xfs4iot.telling import logger, told
@@ -23,6 +24,7 @@ __all__ = ["PRESENCE", "Clone", "Presence", "Registry"]
 _log = logger("xfs4iot.fleet")
 PRESENCE = "x4-{}-presence"
 """Bucket of a tenant's devices."""
+_LOOK_SECONDS = 5.0
 
 
 class Clone(Exception):
@@ -36,7 +38,7 @@ class Presence:
     Attributes:
         epoch: its latest; 0 after an operator has readmitted it.
         instance: which process that is.
-        online: whether it has said hello and not goodbye.
+        online: whether it has said hello and not goodbye, and was there when the fleet looked last.
         since: when that changed, in seconds since 1970.
         version: of its software.
         services: names of what it publishes.
@@ -91,7 +93,7 @@ class Registry:
         epoch, instance = int(said["epoch"]), str(said["instance"])[:64]
         while True:
             found = await self._store.get(device)
-            before = None if found is None else Presence.decode(found[0])
+            before, revision = (None, 0) if found is None else (Presence.decode(found[0]), found[1])
             now = Presence(
                 epoch, instance, True, time.time(), told(said.get("version", "")),
                 tuple(str(one)[:64] for one in said.get("services", ())[:64]),
@@ -99,11 +101,13 @@ class Registry:
             )  # fmt: skip
             if before is not None:
                 if epoch < before.epoch or (epoch == before.epoch and instance != before.instance):
-                    await self._alarm(device, before, epoch)
+                    await self._alarm(device, before, revision, epoch, instance)
                 if before.online and before.instance == instance:
                     now = replace(now, since=before.since)
+            if now == before:
+                return now
             try:
-                await self._store.put(device, now.encode(), 0 if found is None else found[1])
+                await self._store.put(device, now.encode(), revision)
             except Conflict:
                 continue
             if before is not None and before.epoch < epoch:
@@ -111,20 +115,25 @@ class Registry:
                 self._carrier.publish(old, b'{"superseded": true}')
             return now
 
-    async def _alarm(self, device: str, before: Presence, epoch: int) -> None:
+    async def _alarm(self, device: str, before: Presence, revision: int, epoch: int, instance: str) -> None:
         text = (
             f"device {device} says hello with epoch {epoch}, and {before.epoch} is known: it is there twice, "
             "or its ledger was put back. Find out which; then `xfs4iot fleet readmit`"
         )
-        _log.critical("%s", text)
-        self._carrier.publish(
-            self._subjects.alarm(device), json.dumps({"alarm": "clone", "text": text}).encode()
-        )
-        await self._store.put(device, replace(before, alarms=before.alarms + 1).encode())
+        # It goes on saying hello; once is enough for each.
+        if before.more.get("alarm") != instance:
+            _log.critical("%s", text)
+            self._carrier.publish(
+                self._subjects.alarm(device), json.dumps({"alarm": "clone", "text": text}).encode()
+            )
+            alarmed = replace(before, alarms=before.alarms + 1, more={**before.more, "alarm": instance})
+            # Another gateway may have something newer.
+            with suppress(Conflict):
+                await self._store.put(device, alarmed.encode(), revision)
         raise Clone(text)
 
     async def goodbye(self, device: str, said: dict[str, Any]) -> None:
-        """Take note that a device has ended in order."""
+        """Take note that a device has ended."""
         found = await self._store.get(device)
         if found is None:
             return
@@ -135,6 +144,17 @@ class Registry:
                 await self._store.put(device, gone.encode(), found[1])
             except Conflict:
                 return
+
+    async def look(self, device: str, known: Presence) -> None:
+        """Ask a device that is taken for online whether it is there, and take note if nobody answers.
+
+        Raises:
+            CarrierLost: nobody can be asked at present, or it does not answer in time, which says nothing.
+        """
+        try:
+            await self._carrier.request(self._subjects.told(device, known.epoch), b"{}", _LOOK_SECONDS)
+        except Absent:
+            await self.goodbye(device, {"epoch": known.epoch, "instance": known.instance})
 
     async def readmit(self, device: str) -> None:
         """Let a device begin anew whose epochs were lost."""

@@ -32,6 +32,8 @@ _log = logger("xfs4iot.uplink")
 _EPOCH = "epoch"
 _TICK_SECONDS = 0.25
 _FIRST_AGAIN, _LONGEST_AGAIN = 30.0, 300.0
+_HELLO_SECONDS = 120.0
+"""After about so many seconds it is said again, to a fleet that has taken this device for gone by mistake."""
 HERD_WAIT = 2.0
 """Seconds within which a device comes back that has applications waiting, however large the herd."""
 _MOST_SESSIONS_EVER = 200_000
@@ -141,16 +143,20 @@ class Uplink:
 
     async def _say_hello(self) -> None:
         """Be taken in, after each new connection."""
-        failures = 0
+        failures, connected_anew = 0, True
         while True:
             self._anew = trio.Event()
             if self._carrier.connected and await self._hello():
                 failures = 0
-                for one in list(self._sessions.values()):
-                    one.link.resume(trio.current_time())
-                    self._flush(one)
-                await self._anew.wait()
+                if connected_anew:
+                    for one in list(self._sessions.values()):
+                        one.link.resume(trio.current_time())
+                        self._flush(one)
+                with trio.move_on_after(random.uniform(0.5, 1.0) * _HELLO_SECONDS) as waiting:
+                    await self._anew.wait()
+                connected_anew = not waiting.cancelled_caught
                 continue
+            connected_anew = True
             failures += 1
             with trio.move_on_after(random.uniform(0, min(_LONGEST_AGAIN, 0.5 * 2.0 ** min(failures, 10)))):
                 await self._anew.wait()
@@ -191,6 +197,9 @@ class Uplink:
         if said.get("superseded"):
             _log.critical("another instance of this device has taken its place; this one leaves the fleet")
             self._ended.set()
+        elif message.reply:
+            # The fleet asks whether this device is there.
+            self._carrier.publish(message.reply, json.dumps({"instance": self.instance}).encode())
 
     def _receive(self, message: Carried) -> None:
         gateway, sid = message.subject.rsplit(".", 2)[1:]
