@@ -16,10 +16,12 @@ import exercised_table
 import xfs4iot
 from dialogue import Dialogue, dialogue
 from exercised_session import ExercisedSession
+from headings import Headings
 from secrecy import Suite
 from xfs4iot.simulator import atm as simulated_atm
 
 _exercised = ExercisedSession()
+_headings = Headings()
 _suite = pytest.StashKey[Suite]()
 
 
@@ -48,6 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_suite] = Suite()
     config.pluginmanager.register(config.stash[_suite])
     _exercised.exercised.listen()
+    _headings.listen()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -56,13 +59,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
-    """Fail what has told a secret, see `secrecy`, or sent what is not the standard's, see `exercised`."""
+    """Fail what has told a secret, or sent what is not the standard's, or what docs/ do not explain.
+
+    See `secrecy`, `exercised`, `headings`.
+    """
     outcome = yield
     report = outcome.get_result()
     found = item.config.stash[_suite].finished(item, call.when or "", report)
     if call.when != "teardown":
         return
     found += _exercised.ended(item)
+    found += [f"no heading of docs/troubleshooting is {text!r}" for text in _headings.missing()]
     if found and report.passed:
         report.outcome = "failed"
         report.longrepr = "; ".join(found)
