@@ -133,6 +133,7 @@ def test_a_log_file_is_for_its_owner_and_group_and_is_turned_over(
         assert one.stat().st_mode & 0o137 == 0
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize(
     "gone", [lambda file: file.rename(f"{file}.old"), Path.unlink], ids=["moved", "deleted"]
 )

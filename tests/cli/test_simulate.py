@@ -102,6 +102,7 @@ def test_what_is_wrong_with_a_file_is_told(tmp_path: Path, options: list[str], s
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.posix
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo terminal")
 async def test_the_operators_screen_is_shown_and_its_keys_are_taken(
     tmp_path: Path, nursery: trio.Nursery

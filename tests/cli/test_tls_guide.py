@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from xfs4iot.transport.certificates import test_authority
 
 GUIDE = Path(__file__).parents[2] / "docs" / "tls.md"
@@ -34,6 +36,7 @@ def sign(directory: Path) -> None:
     (directory / "bank" / "crl.pem").rename(directory / "bank.crl")
 
 
+@pytest.mark.posix
 def test_the_ten_commands_of_the_guide_work(tmp_path: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
