@@ -55,6 +55,9 @@ _NAME = re.compile(
 )
 _VALUE = re.compile(r""""(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|[^\s,;&"'(){}\[\]]+""")
 _BEARER = re.compile(r"(?i)\b(bearer\s+)[A-Za-z0-9._~+/=\-]{16,}")
+_DIGITS = re.compile(r"\d(?:[ -]?\d){12}")
+_CARD_NUMBER = re.compile(r"(?<![\d.])(?P<number>\d(?:[ -]?\d){12,18})(?!\d)(?:[=D^][^\s\"']{0,100})?")
+"""Of 13 to 19 digits, as ISO/IEC 7812 has it; behind it what a track has besides."""
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 SECRET_WORDS = {"bearer", "cvc", "cvv", "hmac", "pan", "pin", "pins", "track", "tracks"}
 SECRET_ENDS = (
@@ -129,7 +132,15 @@ def _masked(text: str) -> str:
                 done = value.end()
         if parts:
             text = "".join((*parts, text[done:]))
-    return _BEARER.sub(rf"\1{MASK}", text)
+    text = _BEARER.sub(rf"\1{MASK}", text)
+    return _CARD_NUMBER.sub(_unless_no_card, text) if _DIGITS.search(text) else text
+
+
+def _unless_no_card(found: re.Match[str]) -> str:
+    """A mask for what has a card number's check digit, with the track behind it."""
+    digits = [int(one) for one in found["number"] if one.isdigit()]
+    doubled = (sum(divmod(2 * one, 10)) for one in digits[-2::-2])
+    return MASK if (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0 and any(digits) else found[0]
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -135,11 +135,11 @@ class CardsReset:
     """How a reset ended.
 
     Attributes:
-        cards: where each card that was found in the reader is now; none: there was none.
+        cards: where each card that was found in the reader is now; none: there was none. 16 at most.
         failure: what went wrong, such as `CommandError("mediaJam")`.
     """
 
-    cards: tuple[CardPlace, ...] = ()
+    cards: Annotated[tuple[CardPlace, ...], Meta(max_length=16)] = ()
     failure: errors.XfsError | None = None
 
 

@@ -236,6 +236,7 @@ class Derivation:
             if part.first:
                 observed.leave(made, part.first)
             setattr(whole, part.name, made)
+            observed.last(whole, part.name)
         found = getattr(whole, part.name)
         for field, first in part.first.items():
             key = ("status", part.name, field)

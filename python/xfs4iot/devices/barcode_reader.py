@@ -11,8 +11,12 @@ class MyReader(devices.BarcodeReader):
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
+
+from msgspec import Meta
 
 from xfs4iot.devices._device import CommandEvents, Device, operation
+from xfs4iot.protocol import exact
 from xfs4iot.protocol.messages import barcode_reader as messages
 
 __all__ = ["Barcode", "BarcodeReader"]
@@ -29,9 +33,9 @@ class Barcode:
         symbology_name: the vendor's name for a kind that the standard has none for.
     """
 
-    data: bytes = field(repr=False)
-    symbology: str | None = None
-    symbology_name: str | None = None
+    data: Annotated[bytes, exact.Secret] = field(repr=False)
+    symbology: Annotated[str, Meta(max_length=64)] | None = None
+    symbology_name: Annotated[str, Meta(max_length=64)] | None = None
 
 
 class BarcodeReader(

@@ -67,7 +67,8 @@ ReadTrack = Literal[
 ]
 CardAction = Literal["exit", "retain", "exitThenRetain", "transport"]
 """What the reader does with a card by itself when the power comes or goes."""
-Bytes = Annotated[bytes, exact.Secret]
+Bytes = Annotated[bytes, Meta(max_length=65_538), exact.Secret]
+"""What a chip is sent and answers: an APDU, extended at most."""
 Unit = Annotated[str, Meta(pattern="^unit[0-9A-Za-z]+$")]
 
 _MEDIA: Mapping[str | None, Any] = {

@@ -12,7 +12,10 @@ reaches no log.
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
+
+import trio
 
 from xfs4iot import devices
 from xfs4iot.interfaces.checks import device_ready
@@ -25,6 +28,7 @@ from xfs4iot.server.handler import Interface, check, handles
 __all__ = ["BarcodeReader"]
 
 _MOST_CODES, _MOST_BYTES = 64, 64 * 1024
+_PAUSE_SECONDS = 0.05
 
 
 @check("hardwareError")
@@ -72,10 +76,16 @@ class BarcodeReader(Interface[devices.BarcodeReader]):
         try:
             codes: tuple[devices.Barcode, ...] = ()
             while not codes:
-                found = await self.ask(devices.BarcodeReader.read, wanted, command)
+                # As long as nobody shows a code; the client's timeout and its cancel end it.
+                found = await self.service.operations.ask(
+                    devices.BarcodeReader.read, wanted, command, limit=math.inf
+                )
                 if not found:
                     raise errors.CommandError("barcodeInvalid", "the device gave up; show the code again")
                 codes = tuple(one for one in found if wanted is None or one.symbology in wanted)
+                if not codes:
+                    # A device that returns at once must not keep the machine busy.
+                    await trio.sleep(_PAUSE_SECONDS)
         except errors.HardwareError:
             self.status.scanner = "inoperative"
             raise

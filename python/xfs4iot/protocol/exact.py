@@ -37,6 +37,7 @@ __all__ = [
     "attribute",
     "checked",
     "checker",
+    "is_private",
     "parts",
     "register",
     "shown",
@@ -49,6 +50,35 @@ _MOST_MEMBERS = 65_536
 
 class Secret:
     """In an `Annotated`: the value is never shown, not even when it is wrong."""
+
+
+def is_private(kind: Any) -> bool:
+    """Whether values of a type have a part that is never shown."""
+    return _private(kind, set())
+
+
+def _private(kind: Any, seen: set[Any]) -> bool:
+    if get_origin(kind) is Annotated:
+        inner, *notes = get_args(kind)
+        return any(note is Secret or isinstance(note, Secret) for note in notes) or _private(inner, seen)
+    if get_origin(kind) is not None:
+        return any(_private(one, seen) for one in get_args(kind))
+    if not isinstance(kind, type) or kind in seen:
+        return False
+    seen.add(kind)
+    if issubclass(kind, BaseException):
+        return False
+    names = (
+        kind.__struct_fields__
+        if issubclass(kind, msgspec.Struct)
+        else (tuple(one.name for one in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else ())
+    )
+    found = field_annotations(kind) if names else {}
+    return any(
+        _on_the_wire(name) in SENSITIVE or _private(evaluated(*found[name]), seen)
+        for name in names
+        if name in found
+    )
 
 
 def checked(kind: type[_Value] | Any, value: Any) -> _Value:

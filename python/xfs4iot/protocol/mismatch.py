@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Any
 
 __all__ = ["CONTAINERS", "Mismatch", "cut", "shown"]
 
 _SHOWN = 60
+_VALUED = frozenset(("bool", "int", "float", "Decimal", "str"))
+"""Types whose values `shown` shows."""
+_KEYS = re.compile(r"\[(?!\d+\]|…)[^\]]*\]")
+"""In a path, the keys of mappings; not the numbers of members."""
 CONTAINERS = (tuple, list, dict, set, frozenset, bytes, bytearray)
 """Types whose values are told by their type alone: they may be long, and may be secret."""
 
@@ -37,6 +42,14 @@ class Mismatch(ValueError):
         return (
             type(self)(self.expected, "str (not shown)", self.path) if self.found.startswith("str ") else self
         )
+
+    def without_values(self) -> Mismatch:
+        """The same, showing types only: what was found, and what stands in its path, may be private."""
+        first = self.found.split(" ", 1)[0]
+        found = f"{first} (not shown)" if first in _VALUED else self.found
+        path = _KEYS.sub("[…]", self.path)
+        # What was expected may quote another part of the same result.
+        return type(self)(self.expected, found, path)
 
     def __str__(self) -> str:
         if not self.expected:

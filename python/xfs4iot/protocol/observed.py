@@ -18,11 +18,12 @@ import msgspec
 
 from xfs4iot.protocol import exact
 
-__all__ = ["CheckedStruct", "ObservedStruct", "bind", "keep", "leave"]
+__all__ = ["CheckedStruct", "ObservedStruct", "bind", "keep", "last", "leave"]
 
 # Kept in `__dict__` beside the struct's fields, where no encoder or comparison sees them.
 _OBSERVER = "_observer"
 _KEPT = "_kept"
+_LASTING = "_lasting"
 
 
 def _exact(struct: msgspec.Struct, name: str, value: Any) -> Any:
@@ -52,6 +53,9 @@ class ObservedStruct(msgspec.Struct, dict=True):
     """The same, and its observer is called after any attribute of it, or of its parts, is set."""
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if value is None and name in self.__dict__.get(_LASTING, ()):
+            wrong = exact.Mismatch("the part of an interface that the device has; set its attributes", "None")
+            raise wrong.inside(name).inside(type(self).__name__)
         super().__setattr__(name, _exact(self, name, value))
         kept = self.__dict__.get(_KEPT)
         if kept is not None:
@@ -81,6 +85,11 @@ def keep(struct: ObservedStruct, name: str, value: Any) -> bool:
         # Setting it has just taken it out, as any setter would: put it back.
         kept.add(name)
     return True
+
+
+def last(struct: ObservedStruct, name: str) -> None:
+    """Let an attribute of `struct`, once it is there, be set to None no more."""
+    struct.__dict__.setdefault(_LASTING, set()).add(name)
 
 
 def bind(struct: ObservedStruct, observer: Callable[[], None]) -> None:

@@ -200,7 +200,8 @@ class Operations:
         self, where: str, fault: BaseException, moving: bool, rename: Mapping[str, str]
     ) -> errors.XfsError:
         """What a command completes with after the device class raised something."""
-        if not isinstance(fault, errors.XfsError):
+        # The base class and `InternalError` say nothing of the device: no class is meant to raise them.
+        if not isinstance(fault, errors.XfsError) or type(fault) in (errors.XfsError, errors.InternalError):
             self._log.error("%s raised %s", where, type(fault).__name__, exc_info=fault)
             self.blame(moving)
             return errors.HardwareError(

@@ -50,20 +50,25 @@ def declared(operation: Callable[..., Any]) -> Declared:
             f"not for {operation!r}: its annotation says what may be returned"
         )
     returns = evaluated(operation.__annotations__["return"], operation.__module__)
-    found = _declared[operation] = Declared(operation.__name__, _discreet(exact.checker(returns)))
+    found = _declared[operation] = Declared(
+        operation.__name__, _discreet(exact.checker(returns), private=exact.is_private(returns))
+    )
     return found
 
 
-def _discreet(check: exact.Check) -> exact.Check:
+def _discreet(check: exact.Check, private: bool) -> exact.Check:
     """The same, but text that comes in place of a whole result, or of one of several, is not shown.
 
-    It has no name that says whether it may stand in a log; it may be what a card or a code says.
+    It has no name that says whether it may stand in a log; it may be what a card or a code says. Of a result
+    with private parts no value is shown: what should be in one of them may be in any other.
     """
 
     def discreet(result: Any) -> Any:
         try:
             return check(result)
         except exact.Mismatch as wrong:
+            if private:
+                raise wrong.without_values() from None
             nameless = not wrong.path or (wrong.path.startswith("[") and "." not in wrong.path)
             raise (wrong.without_text() if nameless else wrong) from None
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 import math
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import orjson
@@ -66,6 +66,13 @@ class _Interface(Protocol):
 
 
 _Kind = TypeVar("_Kind", bound=_Interface)
+
+
+class _Turn:
+    """A place in the queue that no command has."""
+
+    def __init__(self) -> None:
+        self.come, self.over = trio.Event(), trio.Event()
 
 
 class Service:
@@ -125,7 +132,7 @@ class Service:
         """What of an event, by its name in a version, a connection is told; None for nothing."""
         self.deadlines = Deadlines()
         self.large = LargeMessages()
-        self._queue: deque[Command] = deque()
+        self._queue: deque[Command | _Turn] = deque()
         self._waiting = 0
         self._arrived = trio.Event()
         self._changes: StatusChanges | None = None
@@ -285,7 +292,7 @@ class Service:
         """Take no more commands, cancel those that wait, and return when none runs."""
         self.draining = True
         for command in self._queue:
-            if command.completion_code is None:
+            if isinstance(command, Command) and command.completion_code is None:
                 command.complete(errors.Canceled(f"{command.name} was cancelled: the service ends"))
         while any(session.commands for session in self.sessions):
             # No checkpoint between the test above and the wait: no completion can be missed.
@@ -342,13 +349,28 @@ class Service:
             return
         if len(self._queue) > 2 * self.queue_limit:
             # While a long movement keeps its place taken, let go of what completed before its turn.
-            self._queue = deque(one for one in self._queue if one.queued)
+            self._queue = deque(one for one in self._queue if isinstance(one, _Turn) or one.queued)
         if command.deadline != math.inf:
             command.expiry = self.deadlines.add(command.deadline, command.expire)
         self._queue.append(command)
         command.queued = True
         self._waiting += 1
         self._arrived.set()
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait until all that was sent before has run; while the block lasts no command runs.
+
+        For what a service does with its device without being asked to: a class is entered by one at a time.
+        """
+        turn = _Turn()
+        self._queue.append(turn)
+        self._arrived.set()
+        try:
+            await turn.come.wait()
+            yield
+        finally:
+            turn.over.set()
 
     def left_queue(self, command: Command) -> None:
         """Count a command no more: its turn has come, or it completed before and is skipped later."""
@@ -370,6 +392,10 @@ class Service:
                 self._arrived = trio.Event()
                 await self._arrived.wait()
             command = self._queue.popleft()
+            if isinstance(command, _Turn):
+                command.come.set()
+                await command.over.wait()
+                continue
             # It completed while it waited; `left_queue` has counted it out already.
             if command.completion_code is not None:
                 continue

@@ -23,18 +23,21 @@ transactions are in `contactless`. Tracks, chip data and keys are never logged.
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from typing import Any, ClassVar
 
 import trio
 
 from xfs4iot import devices
 from xfs4iot.interfaces.cards import checks, contactless
-from xfs4iot.interfaces.cards.movement import MOVE, RESET, Way
-from xfs4iot.interfaces.cards.reading import content_told
+from xfs4iot.interfaces.cards.movement import MOVE, RESET, TAKEN, Way
+from xfs4iot.interfaces.cards.reading import content_told, possible_content
 from xfs4iot.interfaces.cards.sources import wanted, writes
 from xfs4iot.interfaces.cards.state import ReaderState
 from xfs4iot.interfaces.checks import device_ready
 from xfs4iot.protocol import errors
+from xfs4iot.protocol.exact import Mismatch
 from xfs4iot.protocol.messages import card_reader as messages
 from xfs4iot.server.command import Command
 from xfs4iot.server.handler import handles
@@ -134,7 +137,9 @@ class CardReader(ReaderState):
             return None
         with trio.CancelScope(shield=True):
             # Shielded: the wait for a card can be given up, reading one that is in cannot.
-            content = await self.ask_card(devices.CardReader.read_card, sources, insertion)
+            content = await self.ask_card(
+                devices.CardReader.read_card, sources, insertion, believe=possible_content
+            )
         if "chip" in sources:
             self.show_read(content.chips)
         return content_told(sources, content)
@@ -209,8 +214,10 @@ class CardReader(ReaderState):
 
         def possible(done: devices.CardsReset) -> None:
             require_defined(done.failure, command)
-            for place in done.cards:
+            for place, cards in Counter(done.cards).items():
                 self.require_real(place)
+                if cards > self.room(place):
+                    raise Mismatch(f"{self.room(place)} at most", f"{cards} cards at {place}", "cards")
 
         async def ask(events: devices.MovingCard) -> devices.CardsReset:
             # Taken before the call, to notice a card that the customer takes while the reset still runs.
@@ -223,6 +230,9 @@ class CardReader(ReaderState):
             return done
 
         def ways(done: devices.CardsReset) -> tuple[Way, ...]:
+            if not done.cards and done.failure is None:
+                # Whatever was in the reader has left it unseen.
+                return (("transport", TAKEN),)
             return tuple(("transport", place) for place in done.cards if place != "transport")
 
         planned = ("transport", unit or ("exit" if to == "exit" else "unknown"))
@@ -304,10 +314,12 @@ class CardReader(ReaderState):
     ) -> messages.EMVClessPerformTransactionCompletion:
         """`CardReader.EMVClessPerformTransaction` 3.0."""
         self.contactless.happened("performed")
-        outcomes = await self.ask(
+        self.contactless.owner = command.session
+        outcomes = await self.service.operations.ask(
             devices.CardReader.emv_cless_perform_transaction,
             request.data if request is not None else None,
             command,
+            limit=math.inf,
             believe=contactless.possible_outcomes,
         )
         if any(one.outcome == "onlineRequestCompletionRequired" for one in outcomes.values()):
@@ -326,10 +338,11 @@ class CardReader(ReaderState):
         self, request: messages.EMVClessIssuerUpdate | None, command: Command
     ) -> messages.EMVClessIssuerUpdateCompletion | None:
         """`CardReader.EMVClessIssuerUpdate` 3.0; a card that does not match leaves it to be repeated."""
-        outcome = await self.ask(
+        outcome = await self.service.operations.ask(
             devices.CardReader.emv_cless_issuer_update,
             request.data if request is not None else None,
             command,
+            limit=math.inf,
             believe=contactless.possible_update,
         )
         self.contactless.happened("updated")

@@ -322,3 +322,9 @@ def update_awaited(on: ReaderState, request: object) -> None:
             "transactionNotInitiated",
             "no transaction awaits an update: its outcome was not onlineRequestCompletionRequired",
         )
+    command = running()
+    owner = on.contactless.owner
+    if owner is not None and command is not None and command.session is not owner:
+        raise errors.CommandError(
+            "transactionNotInitiated", "the transaction is another client's; it hands the answer to the card"
+        )

@@ -28,6 +28,7 @@ from xfs4iot.ledger import Document
 from xfs4iot.protocol import errors, wire
 from xfs4iot.protocol.exact import Mismatch
 from xfs4iot.protocol.messages import card_reader as messages
+from xfs4iot.server.command import Connection
 from xfs4iot.server.service import Service
 
 __all__ = ["Contactless", "require_configuration", "told"]
@@ -66,10 +67,12 @@ class Contactless:
 
     Attributes:
         state: the state of the transaction.
+        owner: the client whose transaction it is; None if nobody's.
     """
 
     def __init__(self, service: Service) -> None:
         self.service = service
+        self.owner: Connection | None = None
         self.state: State = "unconfigured"
 
     def happened(self, step: Step) -> None:

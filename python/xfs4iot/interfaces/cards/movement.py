@@ -6,7 +6,7 @@ that no card is lost or counted twice, whenever power fails:
     from            to             booked
     park unit       anywhere       one less in the unit
     dispense unit   transport      nothing yet: the unit's count includes a card that is still inside
-    dispense unit   exit, bin      one less in the unit, when it gets there
+    dispense unit   exit, bin      one less in the unit, when it gets there, or when somebody takes it before
     anywhere        retain unit    one more in it; of a dispense unit's card its `retainCount`
     anywhere        park unit      one more in it
 
@@ -18,12 +18,13 @@ nothing is decided: `media` is `unknown`, and the units concerned are in doubt.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
+import trio
 
 from xfs4iot import devices
 from xfs4iot.devices import implements
@@ -31,11 +32,13 @@ from xfs4iot.interfaces.storage.card import CardUnits
 from xfs4iot.interfaces.storage.movements import Booking, Found, Movements
 from xfs4iot.interfaces.storage.storage import Storage
 from xfs4iot.ledger import Document, Intent, Posting
-from xfs4iot.protocol import wire
+from xfs4iot.protocol import errors, wire
+from xfs4iot.protocol.exact import Mismatch, shown
 from xfs4iot.server.command import Command
+from xfs4iot.server.operations import WrongResult
 from xfs4iot.server.service import Service
 
-__all__ = ["ACTION", "MOVE", "RESET", "CardWays", "Way"]
+__all__ = ["ACTION", "MOVE", "RESET", "TAKEN", "CardWays", "Way"]
 
 MOVE, RESET, ACTION = "cardMove", "cardReset", "cardAction"
 """Kinds of movements in the journal; the last is one that no command asked for."""
@@ -43,7 +46,9 @@ KINDS = (MOVE, RESET, ACTION)
 
 Way = tuple[str, str]
 Ways = tuple[Way, ...]
-"""From where to where a card has moved: `exit`, `transport`, `unknown`, a unit."""
+"""From where to where a card has moved: `exit`, `transport`, `unknown`, a unit; to `TAKEN`."""
+TAKEN = "taken"
+"""Where a card is that left the reader by somebody's hand."""
 
 _Result = TypeVar("_Result")
 
@@ -84,6 +89,10 @@ class CardWays:
         self.units = self.storage.kind(CardUnits) if self.storage is not None else None
         self.cards = Cards()
         self._sightings = 0
+        self._unbooked: deque[Way] = deque()
+        self._then: deque[Callable[[], object]] = deque()
+        self._booked = trio.Event()
+        self._booking_unasked = False
         self._movements: Movements[Ways] = Movements(
             service, self.storage, KINDS, book=self._booking, find=self._found, lost=self._lost
         )
@@ -123,6 +132,10 @@ class CardWays:
             XfsError: nothing has moved.
             HardwareError: the device failed, and where the card is was found out if possible.
         """
+        # What happened before comes first: the books follow the order in which cards have moved.
+        with trio.CancelScope(shield=True):
+            while self._unbooked:
+                await self._booked.wait()
         # Remembered so that `_lost` can tell whether a sensor has spoken since.
         self._sightings = self.device._card_sightings
         source, target = planned
@@ -134,16 +147,43 @@ class CardWays:
         if self.device._card_sightings == self._sightings:
             self.device.card_at("unknown")
 
-    async def acted(self, way: Way) -> None:
-        """Book what the reader has done by itself."""
-        await self._movements.record(ACTION, (way,))
+    def happened(self, way: Way, then: Callable[[], object] = lambda: None) -> None:
+        """Book what nobody asked for: what the reader did by itself, or that a card was taken.
 
-    async def gone(self) -> None:
-        """The card in the reader was taken."""
-        if self.cards.here is not None:
+        Such things are booked one after the other, and after the movement that is under way.
+
+        Args:
+            then: called when it is booked, or cannot be.
+        """
+        self._unbooked.append(way)
+        self._then.append(then)
+        if not self._booking_unasked:
+            self._booking_unasked = True
+            self.service.nursery.start_soon(self._book_unasked)
+
+    async def _book_unasked(self) -> None:
+        try:
+            while self._unbooked:
+                try:
+                    await self._book_one(self._unbooked[0])
+                except errors.XfsError as fault:
+                    # The card has moved either way.
+                    self.service.log.error("what the reader did by itself is not booked: %s", fault)
+                self._unbooked.popleft()
+                then = self._then.popleft()
+                booked, self._booked = self._booked, trio.Event()
+                booked.set()
+                then()
+        finally:
+            self._booking_unasked = False
+
+    async def _book_one(self, way: Way) -> None:
+        if way[1] == TAKEN:
             async with self._movements.settled():
-                self.cards = msgspec.structs.replace(self.cards, here=None)
-                await self.service.ledger.put_document(_KEPT.name, wire.encode(self.cards))
+                # Only now: the movement under way may have brought a unit's card.
+                if self.cards.here is None:
+                    return
+        await self._movements.record(ACTION, (way,))
 
     def _booking(self, detail: Mapping[str, Any], ways: Ways) -> Booking:
         """What to post when cards have moved so, and what is kept of cards afterwards."""
@@ -162,11 +202,11 @@ class CardWays:
                 # Not counted yet: a dispense unit's count includes its card until that leaves the reader.
                 card = Given(source)
             # `counted` keeps a card that comes back from the exit from being taken off twice.
-            if card is not None and not card.counted and (target == "exit" or arrived == "retain"):
+            if card is not None and not card.counted and (target in ("exit", TAKEN) or arrived == "retain"):
                 changes[card.unit, "count"] -= 1
                 card = Given(card.unit, True)
             if arrived is None:
-                here = card
+                here = None if target == TAKEN else card
                 continue
             changes[target, "count"] += 1
             if card is not None and arrived == "retain":
@@ -179,6 +219,11 @@ class CardWays:
         cards = Cards(here, parked)
         documents = {_KEPT.name: wire.encode(cards)} if cards != self.cards else {}
         return Booking(tuple(self._postings(changes)), documents, partial(setattr, self, "cards", cards))
+
+    def require_real(self, place: str | None) -> None:
+        """See that a card can be at a place. Raises Mismatch."""
+        if place is not None and place.startswith("unit") and self._type(place) is None:
+            raise Mismatch("a unit of cards, such as card_units() names", shown(place), "it")
 
     def _type(self, place: str) -> str | None:
         kept = self.units.kept.get(place) if self.units is not None else None
@@ -210,7 +255,13 @@ class CardWays:
 
     async def _traced(self, source: str, target: str, operation: int) -> tuple[Ways, bool]:
         if implements(self.device, "recall_card"):
-            place = await self.service.operations.ask(devices.CardReader.recall_card, operation)
+            try:
+                place = await self.service.operations.ask(
+                    devices.CardReader.recall_card, operation, believe=self.require_real
+                )
+            except WrongResult:
+                # Asked again it would say the same, and no card could move any more.
+                return (), False
             if place is None or place == source:
                 return (), True
             known = place not in ("jammed", "unknown")

@@ -17,16 +17,20 @@ from typing import Any
 from xfs4iot import devices
 from xfs4iot.interfaces.cards.sources import SOURCES
 from xfs4iot.protocol import errors
+from xfs4iot.protocol.exact import Mismatch
 from xfs4iot.protocol.flags import flags
 from xfs4iot.protocol.message import Payload
 from xfs4iot.protocol.messages import card_reader as messages
 from xfs4iot.protocol.messages.card_reader import CardDataStatusEnum
 from xfs4iot.server.command import Command
 
-__all__ = ["Insertion", "content_told"]
+__all__ = ["Insertion", "content_told", "possible_content"]
 
 _FAILED = ("hardwareError", "notInitialized")
 _IMAGES = ("frontImage", "backImage")
+_MOST_BYTES, _MOST_CHIPS = 4096, 16
+_MOST_BYTES_OF: Mapping[str, int] = {**dict.fromkeys(_IMAGES, 16 << 20), "memoryChip": 65_536}
+"""A track of ISO/IEC 7811 has 107 characters, and an ATR 33 bytes: what is far longer is no card's."""
 
 
 class Insertion:
@@ -80,6 +84,17 @@ class Insertion:
         found = frozenset(tracks)
         if found:
             self.send(flags(messages.TrackDetectedEvent, found))
+
+
+def possible_content(content: devices.CardContent) -> None:
+    """See that a card can hold so much. Raises Mismatch."""
+    found = [*content.sources.items(), *(("chip", chip) for chip in content.chips)]
+    for name, one in found:
+        size, most = len(one.data or b""), _MOST_BYTES_OF.get(name, _MOST_BYTES)
+        if size > most:
+            raise Mismatch(f"{most} bytes at most", f"{size} bytes", name)
+    if len(content.chips) > _MOST_CHIPS:
+        raise Mismatch(f"{_MOST_CHIPS} at most", f"{len(content.chips)} chips", "chips")
 
 
 def content_told(wanted: frozenset[str], content: devices.CardContent) -> messages.ReadRawDataCompletion:

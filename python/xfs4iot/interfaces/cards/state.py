@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import trio
@@ -11,10 +12,10 @@ import trio
 from xfs4iot import devices
 from xfs4iot.devices import implements
 from xfs4iot.interfaces.cards.contactless import Contactless
-from xfs4iot.interfaces.cards.movement import ACTION, CardWays, Way
+from xfs4iot.interfaces.cards.movement import ACTION, TAKEN, CardWays, Way
 from xfs4iot.interfaces.cards.reading import Insertion
 from xfs4iot.protocol import errors
-from xfs4iot.protocol.exact import Mismatch
+from xfs4iot.protocol.exact import Mismatch, shown
 from xfs4iot.protocol.message import Payload
 from xfs4iot.protocol.messages import card_reader as messages
 from xfs4iot.server.command import Command, Connection
@@ -25,6 +26,13 @@ from xfs4iot.server.service import Service
 __all__ = ["ReaderState"]
 
 _Result = TypeVar("_Result")
+MOST_CARDS = 16
+"""Cards that one reset can find."""
+
+
+def _in_the_reader(place: str | None) -> None:
+    if place is not None and place.startswith("unit"):
+        raise Mismatch("a place in the reader, or None: no card goes into a unit here", shown(place), "it")
 
 
 class ReaderState(Interface[devices.CardReader]):
@@ -50,7 +58,7 @@ class ReaderState(Interface[devices.CardReader]):
         # Set to None before the loop: from here on `observe` books events itself instead of queueing them.
         early, self._early = self._early or [], None
         for event in early:
-            await self._acted(event)
+            self._acted(event)
         await self.contactless.start()
         wish = self.device.on_start
         target = {"exit": "exit", "retain": next(iter(self._roomy_bins()), None)}.get(wish)
@@ -81,6 +89,13 @@ class ReaderState(Interface[devices.CardReader]):
         """How many cards a unit has."""
         return self.ways.units.counts.value(unit) if self.ways.units is not None else 0
 
+    def room(self, place: str) -> int:
+        """How many cards a place can have at most."""
+        units = self.ways.units.units if self.ways.units is not None else {}
+        if place == "unknown":
+            return MOST_CARDS
+        return 1 if place not in units else units[place].capacity or MOST_CARDS
+
     def is_full(self, unit: str) -> bool:
         """Whether a unit has no room."""
         capacity = self.ways.units.units[unit].capacity if self.ways.units is not None else 0
@@ -96,29 +111,30 @@ class ReaderState(Interface[devices.CardReader]):
             if self._early is not None:
                 self._early.append(event)
                 return True
-            self.service.nursery.start_soon(self._acted, event)
+            self._acted(event)
             return True
         if isinstance(event, messages.MediaRemovedEvent):
             self.owner = None
-            self.service.nursery.start_soon(self._gone)
+            self.ways.happened(("transport", TAKEN))
         return False
 
-    async def _acted(self, event: messages.CardActionEvent) -> None:
+    def _acted(self, event: messages.CardActionEvent) -> None:
+        way = event.from_ or "unknown", event.to or "unknown"
         try:
-            # Clients are told even if this fails: the card has moved either way.
-            await self.ways.acted((event.from_ or "unknown", event.to or "unknown"))
-        except errors.XfsError as fault:
-            self.service.log.error("what the reader did by itself is not booked: %s", fault)
-        self.service.broadcast(event)
-
-    async def _gone(self) -> None:
-        try:
-            await self.ways.gone()
-        except errors.XfsError as fault:
-            self.service.log.error("that a card was taken is not kept: %s", fault)
+            for place in way:
+                self.require_real(place)
+        except Mismatch as wrong:
+            self.service.log.error("card_acted says what cannot be, and is not booked: %s", wrong)
+            self.device.card_at("unknown")
+            return
+        # Clients are told when it is booked.
+        self.ways.happened(way, partial(self.service.broadcast, event))
 
     def disconnected(self, connection: Connection) -> None:
         """The card of a client that is gone belongs to nobody; it may be ejected after a while."""
+        if self.contactless.owner is connection:
+            # It may come again, and go on.
+            self.contactless.owner = None
         if self.owner is not connection:
             return
         self.owner = None
@@ -130,8 +146,9 @@ class ReaderState(Interface[devices.CardReader]):
     async def _eject_later(self, seconds: float, sightings: int) -> None:
         await trio.sleep(seconds)
         # The count shows whether it is still the same card: another may have come while this slept.
-        if self.owner is None and self.media == "present" and self.device._card_sightings == sightings:
-            await self._move_unasked("exit")
+        async with self.service.turn():
+            if self.owner is None and self.media == "present" and self.device._card_sightings == sightings:
+                await self._move_unasked("exit")
 
     async def _move_unasked(self, target: str) -> None:
         """Move the card in the reader without a command, and tell clients."""
@@ -143,14 +160,17 @@ class ReaderState(Interface[devices.CardReader]):
         self.service.broadcast(messages.CardActionEvent(to=moved.at or target, from_="transport"))
 
     async def ask_card(
-        self, operation: Callable[..., Awaitable[_Result]], *arguments: Any, limit: float | None = None
+        self,
+        operation: Callable[..., Awaitable[_Result]],
+        *arguments: Any,
+        believe: Callable[[_Result], None] | None = None,
     ) -> _Result:
         """Ask the device to do something with the card, without interruption.
 
         If the device finds the card stuck or missing, the status says so from then on.
         """
         try:
-            return await self.service.operations.ask(operation, *arguments, moving=True, limit=limit)
+            return await self.service.operations.ask(operation, *arguments, moving=True, believe=believe)
         except errors.CommandError as fault:
             self._show_failure(fault)
             raise
@@ -173,9 +193,12 @@ class ReaderState(Interface[devices.CardReader]):
         insertion = Insertion(self.device, command)
         device = self.device
         if self.media in ("present", "latched"):
+            # Who goes on with a card that belongs to nobody has it from now on.
+            if self.owner is None and command.session in self.service.sessions:
+                self.owner = command.session
             return insertion
         # Compared afterwards: a card may be taken before the device's call has returned.
-        takings = device._card_takings
+        takings, sightings = device._card_takings, device._card_sightings
         try:
             await self.service.operations.ask(
                 devices.CardReader.accept_card, wanted, flux_inactive, insertion, limit=math.inf
@@ -191,6 +214,11 @@ class ReaderState(Interface[devices.CardReader]):
         except errors.CommandError as fault:
             self._show_failure(fault)
             raise
+        except errors.HardwareError:
+            # It may be anywhere, unless a sensor has told.
+            if device._card_sightings == sightings:
+                device.card_at("unknown")
+            raise
         # For devices that do not tell it themselves; a second MediaInsertedEvent is dropped by `Insertion`.
         if device.reader_type in ("motor", "latchedDip") and device._card_takings == takings:
             insertion.media_inserted()
@@ -205,10 +233,13 @@ class ReaderState(Interface[devices.CardReader]):
         """Close the entrance; whether a card is in nevertheless."""
         if not implements(self.device, "stop_accepting"):
             return self.media == "present"
+        sightings = self.device._card_sightings
         try:
-            place = await self.ask_card(devices.CardReader.stop_accepting)
+            place = await self.ask_card(devices.CardReader.stop_accepting, believe=_in_the_reader)
         except errors.XfsError as fault:
             self.service.log.error("whether the entrance is closed is not known: %s", fault)
+            if self.device._card_sightings == sightings:
+                self.device.card_at("unknown")
             return False
         self.device.card_at(place)
         return place in ("transport", "latched")
@@ -264,8 +295,7 @@ class ReaderState(Interface[devices.CardReader]):
 
     def require_real(self, place: str) -> None:
         """See that a card can be at a place. Raises Mismatch."""
-        if place.startswith("unit") and self.unit_type(place) is None:
-            raise Mismatch("a unit of cards, such as units() names", repr(place), "at")
+        self.ways.require_real(place)
 
     def show_place(self, source: str, at: str, takings: int) -> None:
         """Show where a card is after it has moved."""

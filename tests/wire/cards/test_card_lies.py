@@ -1,0 +1,333 @@
+"""CardReader over the wire: hands that are quicker than the books, and classes that say what cannot be."""
+
+from __future__ import annotations
+
+import base64
+import sqlite3
+from typing import Any
+
+import pytest
+import trio
+
+import xfs4iot
+from dialogue import Dialogue, another
+from readers import TRACK2, Contactless, Motor
+from vendors import serving
+from xfs4iot import devices
+from xfs4iot.protocol import errors
+
+MOVE, READ, RESET = "CardReader.Move", "CardReader.ReadRawData", "CardReader.Reset"
+CARD = "4761739001010010"
+
+
+@pytest.fixture
+async def client(device: Motor, nursery: trio.Nursery) -> Dialogue:
+    return await serving(device, nursery)
+
+
+async def media(client: Dialogue) -> Any:
+    return (await client.success("Common.Status"))["cardReader"]["media"]
+
+
+async def counts(client: Dialogue) -> dict[str, int]:
+    units = (await client.success("Storage.GetStorage"))["storage"]
+    return {name: unit["card"]["status"]["count"] for name, unit in units.items()}
+
+
+async def retained(client: Dialogue) -> int:
+    units = (await client.success("Storage.GetStorage"))["storage"]
+    found: int = units["unitNEW"]["card"]["status"]["retainCount"]
+    return found
+
+
+async def take(client: Dialogue, device: Motor) -> None:
+    device.card_taken()
+    await client.until("unsolicited", name="CardReader.MediaRemovedEvent")
+    await trio.testing.wait_all_tasks_blocked(0.05)
+
+
+async def customers_card_is_retained(client: Dialogue) -> None:
+    """A card that came from no unit goes into the bin: no unit's card has been retained by that."""
+    await client.success(READ, {})
+    before = await retained(client)
+    await client.success(MOVE, {"from": "transport", "to": "unitBIN"})
+    assert await retained(client) == before
+
+
+FULL = {"unitBIN": 0, "unitBIN2": 0, "unitNEW": 4, "unitPARK": 0}
+
+
+async def test_a_new_card_that_is_torn_out_of_the_reader_has_left_its_unit(
+    client: Dialogue, device: Motor
+) -> None:
+    await client.success(MOVE, {"from": "unitNEW", "to": "transport"})
+    assert await counts(client) == FULL
+    await take(client, device)
+    assert await counts(client) == FULL | {"unitNEW": 3}
+    await customers_card_is_retained(client)
+
+
+async def test_a_new_card_that_is_taken_while_it_still_moves_is_nobodys_afterwards(
+    client: Dialogue, device: Motor
+) -> None:
+    async def taken() -> None:
+        device.card_taken()
+
+    device.hand["move_card"] = taken
+    await client.success(MOVE, {"from": "unitNEW", "to": "exit"})
+    del device.hand["move_card"]
+    assert await counts(client) == FULL | {"unitNEW": 3}
+    await customers_card_is_retained(client)
+
+
+async def test_a_new_card_that_is_taken_during_a_reset_to_the_exit_is_counted_once(
+    client: Dialogue, device: Motor
+) -> None:
+    async def taken() -> None:
+        device.card_taken()
+
+    await client.success(MOVE, {"from": "unitNEW", "to": "transport"})
+    device.hand["reset"] = taken
+    device.found = devices.CardsReset(("exit",))
+    await client.success(RESET, {"to": "exit"})
+    assert await counts(client) == FULL | {"unitNEW": 3}
+    await customers_card_is_retained(client)
+
+
+async def test_a_reset_that_finds_no_card_knows_that_the_new_one_has_gone(
+    client: Dialogue, device: Motor
+) -> None:
+    await client.success(MOVE, {"from": "unitNEW", "to": "transport"})
+    device.found = devices.CardsReset()
+    await client.success(RESET)
+    assert await counts(client) == FULL | {"unitNEW": 3}
+    await customers_card_is_retained(client)
+
+
+async def test_what_the_reader_does_by_itself_is_booked_in_its_order(client: Dialogue, device: Motor) -> None:
+    for retained_before in range(3):
+        await client.success(MOVE, {"from": "unitNEW", "to": "transport"})
+        # At once: drawn into the bin, and a hand at the next card that is none of the reader's.
+        device.card_acted("transport", "unitBIN2")
+        device.card_taken()
+        await client.until("unsolicited", name="CardReader.CardActionEvent")
+        assert await retained(client) == retained_before + 1
+    assert await counts(client) == FULL | {"unitNEW": 1, "unitBIN2": 3}
+
+
+async def test_a_card_that_nobody_owns_is_ejected_when_nothing_else_runs(nursery: trio.Nursery) -> None:
+    device = type("Ejecting", (Motor,), {"eject_after": 0.01})()
+    device.arrives.set()
+    client = await serving(device, nursery)
+    other = await another(client, nursery)
+    inside: list[str] = []
+    overlapped: list[str] = []
+
+    def entered(name: str) -> Any:
+        async def hand() -> None:
+            overlapped.extend(inside)
+            inside.append(name)
+            await trio.sleep(0.1)
+            inside.remove(name)
+
+        return hand
+
+    device.hand = {name: entered(name) for name in ("move_card", "set_key")}
+    await client.success(READ, {})
+    sent = await other.send("CardReader.SetKey", {"keyValue": base64.b64encode(bytes(8)).decode()})
+    await client.connection.aclose()
+    await other.until("completion", sent)
+    await other.until("unsolicited", name="CardReader.CardActionEvent")
+    assert overlapped == []
+    assert [name for name, *_ in device.called if name == "move_card"] == ["move_card"]
+
+
+async def test_who_goes_on_with_a_card_that_is_nobodys_has_it(nursery: trio.Nursery) -> None:
+    device = type("Ejecting", (Motor,), {"eject_after": 0.2, "guards_card": True})()
+    device.arrives.set()
+    client = await serving(device, nursery)
+    heir = await another(client, nursery)
+    third = await another(client, nursery)
+    await client.success(READ, {})
+    await client.connection.aclose()
+    await trio.sleep(0.05)
+    await heir.success(READ, {"track2": True})
+    assert await third.failure(READ, {"track2": True}) == "sequenceError"
+    await trio.sleep(0.3)
+    assert await media(heir) == "present"
+
+
+@pytest.mark.parametrize(
+    "cards",
+    [("unitBIN",) * 100, ("unitBIN",) * 4, ("unitNOPE",), ("transport", "transport"), ("exit",) * 2, 7],
+    ids=str,
+)
+async def test_a_reset_that_cannot_have_ended_so_is_not_believed(
+    client: Dialogue, device: Motor, cards: Any
+) -> None:
+    device.found = devices.CardsReset(cards)
+    assert await client.failure(RESET) == "hardwareError"
+    assert await counts(client) == FULL
+    device.found = None
+    await client.success(RESET)
+
+
+async def test_a_long_list_costs_nobody_time(client: Dialogue, device: Motor) -> None:
+    device.found = devices.CardsReset(("unitBIN",) * 65_000)
+    assert await client.failure(RESET) == "hardwareError"
+
+
+@pytest.mark.parametrize("target", ["unitNOPE", "unitBIN3"])
+async def test_a_reader_that_moves_cards_to_units_that_do_not_exist_is_not_believed(
+    client: Dialogue, device: Motor, caplog: pytest.LogCaptureFixture, target: str
+) -> None:
+    await client.success(READ, {})
+    device.card_acted("transport", target)
+    await trio.testing.wait_all_tasks_blocked(0.05)
+    assert await media(client) == "unknown"
+    assert await counts(client) == FULL
+    assert "card_acted says what cannot be" in caplog.text
+
+
+@pytest.mark.parametrize("recalled", ["unitNOPE", "somewhere", 5])
+async def test_a_reader_that_recalls_what_cannot_be_leaves_the_movement_in_doubt(
+    nursery: trio.Nursery, tmp_path: Any, recalled: Any
+) -> None:
+    async def recall_card(self: Any, operation: int) -> Any:
+        return recalled
+
+    async def crashes() -> None:
+        raise RuntimeError("gone")
+
+    device = type("Recalling", (Motor,), {"recall_card": recall_card})()
+    device.arrives.set()
+    client = await serving(device, nursery, xfs4iot.Ledger.open(tmp_path / "ledger"))
+    await client.success(READ, {})
+    device.hand["move_card"] = crashes
+    assert await client.failure(MOVE, {"from": "transport", "to": "unitBIN"}) == "hardwareError"
+    del device.hand["move_card"]
+    assert await media(client) == "unknown"
+    # Nothing is held up by it.
+    await client.success(RESET)
+    await client.success(READ, {})
+    await client.success(MOVE, {"from": "transport", "to": "unitBIN2"})
+    with sqlite3.connect(f"file:{tmp_path / 'ledger'}?mode=ro", uri=True) as ledger:
+        assert ledger.execute("select 1").fetchone()
+
+
+async def test_a_class_that_fails_with_a_card_inside_does_not_say_that_there_is_none(
+    client: Dialogue, device: Motor
+) -> None:
+    async def in_and_broken() -> None:
+        device.events.media_inserted()
+        raise RuntimeError("the sensor is torn off")
+
+    device.hand["accept_card"] = in_and_broken
+    assert await client.failure(READ, {"track2": True}) == "hardwareError"
+    assert await media(client) == "unknown"
+
+
+@pytest.mark.parametrize("stopped", ["unitBIN", "unitNOPE", "nowhere", 3.0, ("transport",)])
+async def test_a_class_that_does_not_know_where_the_card_is_does_not_say_that_there_is_none(
+    client: Dialogue, device: Motor, stopped: Any
+) -> None:
+    device.arrives = trio.Event()
+    device.stopped = stopped
+    assert await client.failure(READ, {"track2": True}, timeout=50) == "timeOut"
+    assert await media(client) == "unknown"
+    assert await counts(client) == FULL
+
+
+WRONG: dict[str, Any] = {
+    "a number": devices.CardContent({"track2": devices.CardData(int(CARD))}),  # type: ignore[arg-type]
+    "a status": devices.CardContent({"track2": devices.CardData(None, TRACK2.decode())}),  # type: ignore[arg-type]
+    "a key": devices.CardContent({CARD: devices.CardData(TRACK2)}),  # type: ignore[dict-item]
+    "text for sources": devices.CardContent(TRACK2.decode()),  # type: ignore[arg-type]
+    "text for chips": devices.CardContent({}, TRACK2.decode()),  # type: ignore[arg-type]
+    "text for security": devices.CardContent({}, (), TRACK2.decode()),  # type: ignore[arg-type]
+    "numbers for sources": devices.CardContent(int(CARD)),  # type: ignore[arg-type]
+    "a list": [int(CARD)],
+    "a protocol": devices.CardContent({"track2": devices.CardData(TRACK2, None, CARD)}),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+async def test_what_a_class_puts_in_the_wrong_place_is_not_told(
+    client: Dialogue, device: Motor, caplog: pytest.LogCaptureFixture, wrong: str
+) -> None:
+    async def read_card(wanted: Any, events: Any) -> Any:
+        return WRONG[wrong]
+
+    device.read_card = read_card  # type: ignore[method-assign]
+    request = await client.send(READ, {"track2": True})
+    answer = await client.until("completion", request)
+    assert answer["header"]["completionCode"] == "hardwareError"
+    for told in (answer["header"]["errorDescription"], caplog.text):
+        assert CARD not in told
+        assert TRACK2.decode() not in told
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        RuntimeError(f"bad card {CARD}"),
+        errors.HardwareError(f"cannot read {TRACK2.decode()}"),
+        errors.CommandError("invalidMedia", f"card 4761 7390 0101 0010 is bad: {TRACK2.decode()}"),
+        errors.XfsError(f"plain {CARD}"),
+        KeyError(CARD),
+    ],
+    ids=lambda one: type(one).__name__,
+)
+async def test_a_card_number_in_what_a_class_raises_is_masked(
+    client: Dialogue, device: Motor, caplog: pytest.LogCaptureFixture, raised: Exception
+) -> None:
+    device.refuses["read_card"] = raised  # type: ignore[assignment]
+    request = await client.send(READ, {"track2": True})
+    answer = await client.until("completion", request)
+    code = "commandErrorCode" if isinstance(raised, errors.CommandError) else "hardwareError"
+    assert answer["header"]["completionCode"] == code
+    for told in (answer["header"]["errorDescription"], caplog.text):
+        assert CARD not in told
+        assert "4761 7390" not in told
+
+
+@pytest.mark.parametrize(
+    ("name", "data"), [("track2", b"1" * 5000), ("chip", b"2" * 5000), ("frontImage", b"3" * (17 << 20))]
+)
+async def test_more_than_a_card_can_hold_is_not_believed(
+    client: Dialogue, device: Motor, name: str, data: bytes
+) -> None:
+    if name == "chip":
+        device.chips = (devices.CardData(data),)
+    else:
+        device.sources[name] = devices.CardData(data)
+    assert await client.failure(READ, {name: True}) == "hardwareError"
+
+
+async def test_the_status_of_an_interface_cannot_be_taken_away(client: Dialogue, device: Motor) -> None:
+    with pytest.raises(ValueError, match="card_reader"):
+        device.status.card_reader = None  # type: ignore[assignment]
+    await client.success(READ, {"track2": True})
+
+
+async def test_the_issuers_answer_is_for_the_client_whose_transaction_it_is(nursery: trio.Nursery) -> None:
+    device = Contactless()
+    device.outcomes = {
+        "chip": devices.ContactlessOutcome("onlineRequestCompletionRequired", data=b"\x9f\x26\x01A")
+    }
+    client = await serving(device, nursery)
+    other = await another(client, nursery)
+    await configured(client)
+    await client.success("CardReader.EMVClessPerformTransaction")
+    assert await other.failure("CardReader.EMVClessIssuerUpdate") == "transactionNotInitiated"
+    # Its connection breaks, and it comes again.
+    await client.connection.aclose()
+    await trio.sleep(0.05)
+    await other.success("CardReader.EMVClessIssuerUpdate")
+
+
+async def configured(client: Dialogue) -> None:
+    await client.success(
+        "CardReader.EMVClessConfigure",
+        {"terminalData": base64.b64encode(bytes.fromhex("9F1A020276")).decode()},
+    )
