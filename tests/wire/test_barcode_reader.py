@@ -203,3 +203,30 @@ async def test_the_first_of_two_failing_checks_answers(reader: Dialogue, device:
 @pytest.mark.parametrize("walk", walks(BarcodeReader, ORDER), ids=str)
 async def test_older_clients_are_answered_alike(reader: Dialogue, device: Reader, walk: Walk) -> None:
     await walk.prove(reader, device, device)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        devices.Barcode(9780201379624),  # type: ignore[arg-type]
+        devices.Barcode("9780201379624"),  # type: ignore[arg-type]
+        devices.Barcode(b"", 9780201379624),  # type: ignore[arg-type]
+        devices.Barcode(b"1", "9780201379624" * 9),
+        9780201379624,
+        {9780201379624: 1},
+    ],
+    ids=lambda one: type(one).__name__,
+)
+async def test_what_a_code_says_is_not_told_wherever_a_class_puts_it(
+    nursery: trio.Nursery, caplog: pytest.LogCaptureFixture, wrong: Any
+) -> None:
+    class Lying(devices.BarcodeReader):
+        async def read(self, wanted: frozenset[str] | None, events: devices.CommandEvents) -> Any:
+            return (wrong,)
+
+    client = await serving(Lying("BarcodeReader"), nursery)
+    request = await client.send("BarcodeReader.Read", {})
+    answer = await client.until("completion", request)
+    assert answer["header"]["completionCode"] == "hardwareError"
+    for told in (answer["header"]["errorDescription"], caplog.text):
+        assert "9780201379624" not in told

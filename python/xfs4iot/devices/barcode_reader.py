@@ -16,6 +16,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from xfs4iot.devices._device import CommandEvents, Device, operation
+from xfs4iot.devices._operation import waits_for_people
 from xfs4iot.protocol import exact
 from xfs4iot.protocol.messages import barcode_reader as messages
 
@@ -56,6 +57,7 @@ class BarcodeReader(
     symbologies: frozenset[str] = frozenset()
     filters_symbologies: bool = False
 
+    @waits_for_people
     @operation
     async def read(self, wanted: frozenset[str] | None, events: CommandEvents) -> tuple[Barcode, ...]:
         """`BarcodeReader.Read`: wait until barcodes are in view, and read them all.

@@ -22,7 +22,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from xfs4iot.devices._device import CommandEvents, Device
-from xfs4iot.devices._operation import implements, operation
+from xfs4iot.devices._operation import implements, operation, waits_for_people
 from xfs4iot.devices._parts import derived
 from xfs4iot.protocol import exact
 from xfs4iot.protocol.command_events.biometric import ReadEvents
@@ -208,6 +208,7 @@ class Biometric(
         """Tell that the device itself has erased data: sends `DataClearedEvent`."""
         self.send(messages.DataClearedEvent(clear_data=kind))
 
+    @waits_for_people
     @operation
     async def read(
         self, request: BiometricReadRequest, events: CommandEvents[ReadEvents]

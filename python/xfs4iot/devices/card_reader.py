@@ -35,7 +35,7 @@ from xfs4iot.devices._cards import (
     ContactlessOutcome,
 )
 from xfs4iot.devices._device import CommandEvents, Device, operation
-from xfs4iot.devices._operation import implements
+from xfs4iot.devices._operation import implements, waits_for_people
 from xfs4iot.devices._parts import derived
 from xfs4iot.protocol import exact
 from xfs4iot.protocol.command_events.card_reader import ReadRawDataEvents, WriteRawDataEvents
@@ -242,6 +242,7 @@ class CardReader(
         self.card_at(target if target in ("exit", "transport") else None)
         self.send(messages.CardActionEvent(to=target, from_=source))
 
+    @waits_for_people
     @operation
     async def accept_card(
         self, wanted: frozenset[CardSource], flux_inactive: bool, events: CardEvents[WriteRawDataEvents]
@@ -368,6 +369,7 @@ class CardReader(
         """
         raise NotImplementedError
 
+    @waits_for_people
     @operation
     async def emv_cless_perform_transaction(
         self, data: Bytes | None, events: ContactlessEvents
@@ -386,6 +388,7 @@ class CardReader(
         """
         raise NotImplementedError
 
+    @waits_for_people
     @operation
     async def emv_cless_issuer_update(
         self, data: Bytes | None, events: ContactlessEvents

@@ -28,6 +28,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from msgspec import Meta
 
 from xfs4iot.devices._device import CommandEvents, implements, operation
+from xfs4iot.devices._operation import waits_for_people
 from xfs4iot.devices._parts import derived, follows_from
 from xfs4iot.devices.cash_management import CashEvents, CashManagement, CashMovement, ItemsMoved
 from xfs4iot.devices.storage import CashUnit, Count, Level, Name
@@ -370,6 +371,7 @@ class CashAcceptor(
             CommandError: `safeDoorOpen`.
         """
 
+    @waits_for_people
     @operation
     async def wait_inserted(self, position: str) -> None:
         """Return when a customer has inserted items at the position; nothing is taken in yet.

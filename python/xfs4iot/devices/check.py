@@ -23,7 +23,7 @@ from typing import Annotated, Any, Literal, Protocol
 from msgspec import Meta
 
 from xfs4iot.devices._device import CommandEvents
-from xfs4iot.devices._operation import operation
+from xfs4iot.devices._operation import operation, waits_for_people
 from xfs4iot.devices._parts import derived
 from xfs4iot.devices.storage import Count, Storage
 from xfs4iot.protocol import errors
@@ -245,6 +245,7 @@ class Check(
         """Tell where something was found: `device`, `position`, `jammed`, `customer`, `unknown` or a unit."""
         self.send(messages.MediaDetectedEvent(position=position))
 
+    @waits_for_people
     @operation
     async def media_in(self, request: MediaInRequest, events: CommandEvents[MediaInEvents]) -> MediaTakenIn:
         """`Check.MediaIn`: take items in.

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from xfs4iot.devices._device import CommandEvents
-from xfs4iot.devices._operation import operation
+from xfs4iot.devices._operation import operation, waits_for_people
 from xfs4iot.devices._parts import derived, follows_from
 from xfs4iot.devices.storage import DepositUnit, Storage
 from xfs4iot.protocol import errors
@@ -144,6 +144,7 @@ class Deposit(
         part = messages.Storage(status=status)
         self.send(storage.StorageChangedEvent({unit: storage.StorageUnit(deposit=part)}))
 
+    @waits_for_people
     @operation
     async def entry(self) -> None:
         """`Deposit.Entry`, first half: open the slot, and wait until the customer has put something in.

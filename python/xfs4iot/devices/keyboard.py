@@ -21,7 +21,7 @@ from typing import Annotated, Literal, TypeAlias
 from msgspec import Meta
 
 from xfs4iot.devices._device import CommandEvents, Device
-from xfs4iot.devices._operation import operation
+from xfs4iot.devices._operation import operation, waits_for_people
 from xfs4iot.devices._parts import derived
 from xfs4iot.protocol.command_events.keyboard import DataEntryEvents, PinEntryEvents, SecureKeyEntryEvents
 from xfs4iot.protocol.messages import keyboard as messages
@@ -245,6 +245,7 @@ class Keyboard(
     entry_seconds: Annotated[float, Meta(gt=0)] | None = None
     pin_seconds: Annotated[float, Meta(gt=0)] = 180
 
+    @waits_for_people
     @operation
     async def data_entry(self, request: EntryRequest, events: CommandEvents[DataEntryEvents]) -> DataEntered:
         """`Keyboard.DataEntry`: let data be entered.
@@ -253,6 +254,7 @@ class Keyboard(
         """
         raise NotImplementedError
 
+    @waits_for_people
     @operation
     async def pin_entry(self, request: EntryRequest, events: CommandEvents[PinEntryEvents]) -> PinEntered:
         """`Keyboard.PinEntry`: let a PIN be entered, and keep it. As `data_entry`, without digits in events.
@@ -262,6 +264,7 @@ class Keyboard(
         """
         raise NotImplementedError
 
+    @waits_for_people
     @operation
     async def secure_key_entry(
         self, request: SecureKeyRequest, events: CommandEvents[SecureKeyEntryEvents]

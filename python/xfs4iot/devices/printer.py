@@ -25,7 +25,7 @@ from unicodedata import category, east_asian_width
 from msgspec import Meta
 
 from xfs4iot.devices._device import CommandEvents, Device
-from xfs4iot.devices._operation import implements, operation
+from xfs4iot.devices._operation import implements, operation, waits_for_people
 from xfs4iot.devices._pages import (
     MICROMETRES_PER_INCH,
     MICROMETRES_PER_POINT,
@@ -488,6 +488,7 @@ class Printer(
         """
         raise NotImplementedError
 
+    @waits_for_people
     @operation
     async def accept_media(self, events: CommandEvents[messages.MediaRejectedEvent]) -> None:
         """Wait until a medium is inserted, and draw it to the print position.

@@ -22,7 +22,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from xfs4iot.devices._device import Device
-from xfs4iot.devices._operation import operation
+from xfs4iot.devices._operation import operation, waits_for_people
 from xfs4iot.devices._parts import derived, follows_from
 from xfs4iot.protocol import exact
 from xfs4iot.protocol.messages import text_terminal as messages
@@ -136,6 +136,7 @@ class TextTerminal(
         """
         raise NotImplementedError
 
+    @waits_for_people
     @operation
     async def read_key(self, active: frozenset[str]) -> Annotated[str, exact.Secret]:
         """`TextTerminal.Read` and `ReadForm`: wait for the next key.

@@ -12,7 +12,6 @@ reaches no log.
 
 from __future__ import annotations
 
-import math
 from typing import Any, ClassVar
 
 import trio
@@ -77,9 +76,7 @@ class BarcodeReader(Interface[devices.BarcodeReader]):
             codes: tuple[devices.Barcode, ...] = ()
             while not codes:
                 # As long as nobody shows a code; the client's timeout and its cancel end it.
-                found = await self.service.operations.ask(
-                    devices.BarcodeReader.read, wanted, command, limit=math.inf
-                )
+                found = await self.service.operations.ask(devices.BarcodeReader.read, wanted, command)
                 if not found:
                     raise errors.CommandError("barcodeInvalid", "the device gave up; show the code again")
                 codes = tuple(one for one in found if wanted is None or one.symbology in wanted)

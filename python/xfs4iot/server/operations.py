@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import trio
 
 from xfs4iot.devices import Device
+from xfs4iot.devices._operation import is_waiting
 from xfs4iot.protocol import errors, exact
 from xfs4iot.server import command
 from xfs4iot.server.containment import is_ctrl_c, vetted
@@ -125,7 +126,7 @@ class Operations:
             arguments: passed on.
             moving: items may move: the call is shielded from cancel and timeout, so that
                 what moved can be booked; the device watches `command.cancel_requested`.
-            limit: another limit than the service's.
+            limit: another limit than the service's; of what waits for people it has none.
             waits: whether the device may still be waiting for somebody; the limit begins when that is over.
             believe: raises `exact.Mismatch` if a result of the right type cannot be true.
             rename: error codes that the operation has for other commands, and what they are here.
@@ -146,7 +147,8 @@ class Operations:
             raise errors.DeviceNotReady(
                 f"the device is stuck: {self._stuck.where} has not returned; check it, or restart the service"
             )
-        limit = self.limit if limit is None else limit
+        if limit is None:
+            limit = math.inf if is_waiting(operation) else self.limit
         if self._ending:
             # The service has only seconds left in all; no call may take its usual time.
             limit = min(limit, _GRACE_SECONDS)

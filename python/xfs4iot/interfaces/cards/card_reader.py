@@ -23,7 +23,6 @@ transactions are in `contactless`. Tracks, chip data and keys are never logged.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from typing import Any, ClassVar
 
@@ -319,7 +318,6 @@ class CardReader(ReaderState):
             devices.CardReader.emv_cless_perform_transaction,
             request.data if request is not None else None,
             command,
-            limit=math.inf,
             believe=contactless.possible_outcomes,
         )
         if any(one.outcome == "onlineRequestCompletionRequired" for one in outcomes.values()):
@@ -342,7 +340,6 @@ class CardReader(ReaderState):
             devices.CardReader.emv_cless_issuer_update,
             request.data if request is not None else None,
             command,
-            limit=math.inf,
             believe=contactless.possible_update,
         )
         self.contactless.happened("updated")

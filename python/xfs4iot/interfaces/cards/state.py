@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, TypeVar
@@ -201,7 +200,7 @@ class ReaderState(Interface[devices.CardReader]):
         takings, sightings = device._card_takings, device._card_sightings
         try:
             await self.service.operations.ask(
-                devices.CardReader.accept_card, wanted, flux_inactive, insertion, limit=math.inf
+                devices.CardReader.accept_card, wanted, flux_inactive, insertion
             )
         except trio.Cancelled:
             # Closing the entrance must not be cancelled itself, or a card could come in unnoticed.

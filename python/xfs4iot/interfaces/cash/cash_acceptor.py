@@ -13,7 +13,6 @@ begins while anything else is inside. What was accepted is what the device repor
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, ClassVar, Literal, TypeVar
@@ -213,9 +212,7 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
         record = self.transaction.record
         if implements(self.device, "wait_inserted"):
             command.send(messages.InsertItemsEvent())
-            await self.service.operations.ask(
-                devices.CashAcceptor.wait_inserted, record.input_position, limit=math.inf
-            )
+            await self.service.operations.ask(devices.CashAcceptor.wait_inserted, record.input_position)
             where: Any = record.input_position
             self.service.device_event(cash.ItemsInsertedEvent(position=where))
         allowed = accepting.request_of(self)

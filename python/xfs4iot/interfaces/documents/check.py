@@ -13,7 +13,6 @@ and images are personal: they are neither logged nor kept in the ledger.
 
 from __future__ import annotations
 
-import math
 from typing import Any, ClassVar
 
 import msgspec
@@ -143,7 +142,7 @@ class Check(MediaState):
         async def ask(events: Watching) -> MediaTakenIn:
             try:
                 return await self.service.operations.ask(
-                    devices.Check.media_in, ordered, events, limit=math.inf, believe=self.believe_failure
+                    devices.Check.media_in, ordered, events, believe=self.believe_failure
                 )
             except trio.Cancelled:
                 with trio.CancelScope(shield=True):

@@ -14,7 +14,6 @@ that moment leaves open whether something was put in.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
@@ -232,7 +231,7 @@ class DepositState(Interface[devices.Deposit]):
             await self.keep(location="none", waiting=True)
         location: Location = "none"
         try:
-            await self.service.operations.ask(devices.Deposit.entry, limit=math.inf)
+            await self.service.operations.ask(devices.Deposit.entry)
             location = "shutter"
         except trio.Cancelled:
             with trio.CancelScope(shield=True):

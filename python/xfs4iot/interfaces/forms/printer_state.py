@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
@@ -208,7 +207,7 @@ class PrinterState(Interface[devices.Printer]):
         command.send(messages.NoMediaEvent(user_prompt=prompt))
         self._accepting = True
         try:
-            await self.service.operations.ask(devices.Printer.accept_media, command, limit=math.inf)
+            await self.service.operations.ask(devices.Printer.accept_media, command)
         except trio.Cancelled:
             with trio.CancelScope(shield=True):
                 is_in = await self._stopped()
