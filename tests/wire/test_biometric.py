@@ -357,6 +357,22 @@ async def test_in_the_mode_clear_a_capture_is_used_once(client: Dialogue, device
     await client.success(MATCH, IDENTIFY)
 
 
+async def test_a_guarded_capture_is_for_the_client_that_made_it(nursery: trio.Nursery) -> None:
+    device = type("Guarding", (Scanner,), {"guards_capture": True})()
+    client = await serving(device, nursery)
+    other = await another(client, nursery)
+    await client.success(PERSIST, {"persistenceMode": "persist"})
+    await imported(client, b"a")
+    await client.success(READ)
+    assert await other.failure(MATCH, IDENTIFY) == "noCaptureData"
+    await client.success(MATCH, IDENTIFY)
+    await client.connection.aclose()
+    with trio.fail_after(5):
+        while (await other.success("Common.Status"))["biometric"]["capture"]:  # noqa: ASYNC110
+            await trio.sleep(0.01)
+    assert await other.failure(MATCH, IDENTIFY) == "noCaptureData"
+
+
 async def test_a_capture_ends_with_the_last_connection(
     client: Dialogue, device: Scanner, nursery: trio.Nursery
 ) -> None:

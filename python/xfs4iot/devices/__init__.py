@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from xfs4iot.devices._operation import (
         implements,
         is_operation,
+        is_waiting,
         operation,
+        waits_for_people,
     )
     from xfs4iot.devices._pages import (
         MICROMETRES_PER_INCH,
@@ -434,10 +436,12 @@ __all__ = [
     "VerifyMethods",
     "implements",
     "is_operation",
+    "is_waiting",
     "items_from",
     "items_inserted",
     "key_grid",
     "operation",
+    "waits_for_people",
 ]
 
 _MODULES = {
@@ -621,10 +625,12 @@ _MODULES = {
     "VerifyMethods": "key_management",
     "implements": "_operation",
     "is_operation": "_operation",
+    "is_waiting": "_operation",
     "items_from": "cash_management",
     "items_inserted": "cash_acceptor",
     "key_grid": "keyboard",
     "operation": "_operation",
+    "waits_for_people": "_operation",
 }
 
 

@@ -160,6 +160,7 @@ class Biometric(
 
     Attributes:
         biometric_type: what it scans, such as `fingerprint`.
+        guards_capture: whether a capture is for the client alone that made it, and ends with its connection.
         max_capture: attempts of one Read at most; 0: as many as the device likes.
         template_storage: bytes of templates it has room for; None: not said.
         data_formats: in which it gives and takes data.
@@ -182,6 +183,7 @@ class Biometric(
             "thermalFace", "thermalHand", "palmVein", "signature",
         ]
     ] = frozenset()  # fmt: skip
+    guards_capture: bool = False
     max_capture: Annotated[int, Meta(ge=0)] = 0
     template_storage: Annotated[int, Meta(ge=0)] | None = None
     data_formats: frozenset[Format] = frozenset()

@@ -80,6 +80,7 @@ class Biometric(Interface[devices.Biometric]):
         templates: that were imported.
         criteria: of SetMatch.
         captured: whether there is a capture.
+        owner: the client that made it.
         compared: what it was compared by while it was read.
     """
 
@@ -90,6 +91,7 @@ class Biometric(Interface[devices.Biometric]):
         self.templates = Templates(service.ledger)
         self.criteria: BiometricMatch | None = None
         self.captured = False
+        self.owner: Connection | None = None
         self.compared: BiometricMatch | None = None
         self._matches = 0
         self._mode: Mode | None = None
@@ -151,7 +153,7 @@ class Biometric(Interface[devices.Biometric]):
         self.status.remaining_storage = None if room is None else max(room - self.templates.size, 0)
 
     def _capture_over(self) -> None:
-        self.captured, self.compared, self._matches = False, None, 0
+        self.captured, self.compared, self._matches, self.owner = False, None, 0, None
 
     async def _erase_capture(self) -> None:
         """Let the device erase a capture that is over."""
@@ -163,9 +165,15 @@ class Biometric(Interface[devices.Biometric]):
             except errors.XfsError as fault:
                 self.service.log.error("the device did not erase what it has scanned: %s", fault)
 
+    def _awaited(self, owner: Connection) -> bool:
+        """Whether somebody is there who may use a capture."""
+        sessions = self.service.sessions
+        return owner in sessions if self.device.guards_capture else bool(sessions)
+
     def disconnected(self, connection: Connection) -> None:
-        """A capture ends with the last connection."""
-        if self.captured and not self.service.sessions:
+        """A capture ends with the last connection, or with its own at a device that guards it."""
+        over = self.device.guards_capture and self.owner is connection
+        if self.captured and (over or not self.service.sessions):
             self._capture_over()
             self._show()
             self.service.nursery.start_soon(self._erase_left)
@@ -248,11 +256,11 @@ class Biometric(Interface[devices.Biometric]):
                 # It may have been done just now, and nobody would ever learn of it.
                 await self._erase_capture()
                 raise
-            self.captured = True
+            self.captured, self.owner = True, command.session
             self.compared = None if wanted.mode == "scan" else self.criteria
             self._show()
             # Its client, the last one, may have gone at the same moment.
-            if (data and self._mode == "clear") or not self.service.sessions:
+            if (data and self._mode == "clear") or not self._awaited(command.session):
                 await self._erase_capture()
         return messages.ReadCompletion(
             data_read=[

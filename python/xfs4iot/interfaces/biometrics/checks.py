@@ -13,6 +13,7 @@ from xfs4iot.interfaces.keys.key_table import IllegalAccess, KeyTable
 from xfs4iot.interfaces.keys.purposes import DECRYPT_BIOMETRIC, ENCRYPT_BIOMETRIC, Purpose
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import biometric as messages
+from xfs4iot.server.command import running
 from xfs4iot.server.handler import check
 
 __all__ = [
@@ -62,6 +63,9 @@ class _OnBiometric(Protocol):
 
     @property
     def captured(self) -> bool: ...
+
+    @property
+    def owner(self) -> object: ...
 
 
 def match_of(request: messages.Match | messages.SetMatch) -> BiometricMatch:
@@ -281,6 +285,11 @@ def require_capture(on: _OnBiometric) -> None:
             "noCaptureData",
             "nothing is captured; see Biometric.Read, and stay connected: a capture ends with the last "
             "connection",
+        )
+    command = running()
+    if on.device.guards_capture and command is not None and command.session is not on.owner:
+        raise errors.CommandError(
+            "noCaptureData", "what is captured is another client's; see Biometric.Read for one of your own"
         )
     if on.criteria is not None and on.compared != on.criteria:
         raise errors.SequenceError("the capture was made before SetMatch, or only to scan; read again")
