@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,18 @@ import xfs4iot
 from dialogue import Dialogue, dialogue
 from exercised_session import ExercisedSession
 from headings import Headings
+from older_clients import OlderClients
 from secrecy import Suite
+from spoken import spoken
+from xfs4iot.protocol.adapters import NEWEST
 from xfs4iot.simulator import atm as simulated_atm
 
 _exercised = ExercisedSession()
 _headings = Headings()
 _suite = pytest.StashKey[Suite]()
+_took = pytest.StashKey[float]()
+"""The seconds of a test that has passed."""
+_older = pytest.StashKey[OlderClients]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,6 +37,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--exercised",
         metavar="FILE",
         help="write how much of the standard the tests of tests/wire have exercised; - prints it",
+    )
+    parser.addoption(
+        "--older",
+        action="store_true",
+        help="run tests of tests/wire with clients of older versions only, and print rows for what is new",
     )
     parser.addoption("--pictures", metavar="DIR", help="write the pictures of the console there; docs: anew")
 
@@ -51,6 +62,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(config.stash[_suite])
     _exercised.exercised.listen()
     _headings.listen()
+    config.stash[_older] = OlderClients(_exercised.exercised, only=config.getoption("--older"))
+    config.pluginmanager.register(config.stash[_older])
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -66,29 +79,49 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     outcome = yield
     report = outcome.get_result()
     found = item.config.stash[_suite].finished(item, call.when or "", report)
+    if call.when == "call" and report.passed:
+        item.stash[_took] = call.duration
     if call.when != "teardown":
         return
     found += _exercised.ended(item)
     found += [f"no heading of docs/troubleshooting is {text!r}" for text in _headings.missing()]
+    if report.passed and not found and _took in item.stash:
+        found += item.config.stash[_older].ended(item, item.stash[_took])
     if found and report.passed:
         report.outcome = "failed"
         report.longrepr = "; ".join(found)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if _exercised.faults() and session.exitstatus == pytest.ExitCode.OK:
+    if (
+        not session.config.getoption("--older")
+        and _faults(session.config)
+        and session.exitstatus == pytest.ExitCode.OK
+    ):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if config.getoption("--older"):
+        terminalreporter.section("rows for older_clients.toml")
+        for row in config.stash[_older].rows():
+            terminalreporter.write_line(row)
+        return
     where = config.getoption("--exercised")
     if where and where != "-":
         Path(where).write_text(exercised_table.table(_exercised.exercised), "utf-8")
     if _exercised.whole or where == "-":
         terminalreporter.section("exercised")
         terminalreporter.write_line(exercised_table.short(_exercised.exercised))
-    for fault in _exercised.faults():
+    for fault in _faults(config):
         terminalreporter.write_line(fault, red=True)
+
+
+def _faults(config: pytest.Config) -> list[str]:
+    """What a session that ran all of tests/wire fails for."""
+    if not _exercised.whole or config.getoption("--older"):
+        return []
+    return [*_exercised.faults(), *config.stash[_older].unknown()]
 
 
 def pytest_deselected(items: Iterable[pytest.Item]) -> None:
@@ -108,6 +141,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.
                 item.add_marker(pytest.mark.skip(reason="takes minutes; run with --long"))
             elif "timeout" not in item.keywords:
                 item.add_marker(pytest.mark.timeout(0))
+
+
+@pytest.fixture(autouse=True)
+def speaks(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The version that the clients of a test speak which does not say itself; see `older_clients`."""
+    spoken.version = getattr(request, "param", NEWEST)
+    yield spoken.version
+    spoken.version = NEWEST
 
 
 @pytest.fixture

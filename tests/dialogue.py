@@ -10,12 +10,13 @@ from urllib.parse import urlsplit
 import trio
 import trio_websocket
 
+from spoken import heard, is_standard, said, spoken
 from strict import complaints
+from xfs4iot.protocol.adapters import NEWEST, spelling
 from xfs4iot.protocol.versions import telling_version
 
 __all__ = ["Dialogue", "another", "dialogue", "outcome"]
 
-_PATIENCE = 60
 _LARGEST = 64 * 1024 * 1024
 """Bytes; answers can have pictures of pages."""
 
@@ -24,21 +25,26 @@ class Dialogue:
     """Sends texts or messages and receives messages, over trio-websocket.
 
     Attributes:
+        translates: it says what a test asks in the words of an older version, and what is answered in those
+            of the newest, see `spoken`.
         dialect: of the service; what the standard's says is read by a strict client, see `strict`.
         passed: events that came while something else was waited for.
+        patience: seconds until what does not come is missed.
         uri: of the service; "" where the conversation was not begun by `dialogue`.
     """
 
+    patience = 60
     uri = ""
 
     def __init__(
         self,
         connection: trio_websocket.WebSocketConnection,
-        specification: str = "2024-3",
+        specification: str | None = None,
         dialect: str = "standard",
     ) -> None:
         self.connection = connection
-        self.specification = specification
+        self.specification = specification or spoken.version
+        self.translates = specification is None and spoken.version != NEWEST
         self.dialect = dialect
         self.passed: list[dict[str, Any]] = []
         self._last = 0
@@ -49,6 +55,8 @@ class Dialogue:
     async def send(self, name: str, payload: Any = None, **header: Any) -> int:
         """Send a command; returns its request id. A header field of None is left out."""
         self._last += 1
+        if self.translates:
+            name, payload, header = self._translated(name, payload, header)
         version = None if self.specification == "2021-1" else telling_version(name, self.specification)
         fields = {"type": "command", "name": name, "requestId": self._last, "version": version, **header}
         message: dict[str, Any] = {"header": {k: v for k, v in fields.items() if v is not None}}
@@ -57,14 +65,24 @@ class Dialogue:
         await self.send_text(json.dumps(message))
         return fields["requestId"]
 
+    def _translated(self, name: str, payload: Any, header: dict[str, Any]) -> tuple[str, Any, dict[str, Any]]:
+        """A command as the version that is spoken has it."""
+        if not is_standard(name):
+            return name, payload, {"version": "1.0", **header}
+        payload = said(name, payload, self.specification)
+        if self.specification == "2021-1" and "timeout" in header:
+            payload = {**(payload or {}), "timeout": header["timeout"]}
+            header = {key: one for key, one in header.items() if key != "timeout"}
+        return spelling(name, self.specification), payload, header
+
     async def receive(self) -> dict[str, Any]:
-        with trio.fail_after(_PATIENCE):
+        with trio.fail_after(self.patience):
             text = await self.connection.get_message()
         message: dict[str, Any] = json.loads(text, parse_float=Decimal)
         if self.dialect == "standard":
             wrong = complaints(message)
             assert not wrong, (wrong, message)
-        return message
+        return heard(message, self.specification) if self.translates else message
 
     async def until(
         self, type: str, request_id: int | None = None, name: str | None = None
@@ -115,8 +133,8 @@ class Dialogue:
 def outcome(completion: dict[str, Any]) -> str:
     """How a command ended: `success` where the message does not say otherwise."""
     header = completion["header"]
-    said = header if "version" in header else completion["payload"]
-    return str(said.get("completionCode", "success"))
+    own = {} if "version" in header else completion.get("payload") or {}
+    return str(header.get("completionCode") or own.get("completionCode") or "success")
 
 
 def _fits(message: dict[str, Any], type: str, request_id: int | None, name: str | None) -> bool:
@@ -130,7 +148,7 @@ def _fits(message: dict[str, Any], type: str, request_id: int | None, name: str 
 
 async def dialogue(
     uri: str,
-    specification: str = "2024-3",
+    specification: str | None = None,
     dialect: str = "standard",
     *,
     task_status: trio.TaskStatus[Dialogue] = trio.TASK_STATUS_IGNORED,
@@ -148,7 +166,7 @@ async def dialogue(
         await trio.sleep_forever()
 
 
-async def another(client: Dialogue, nursery: trio.Nursery, specification: str = "2024-3") -> Dialogue:
+async def another(client: Dialogue, nursery: trio.Nursery, specification: str | None = None) -> Dialogue:
     """A further client of the same service."""
     found: Dialogue = await nursery.start(dialogue, client.uri, specification)
     return found

@@ -41,12 +41,16 @@ class Exercised:
         outcomes: of commands: `success`, completion codes, and error codes of the command's own.
         events: names of events.
         messages: how many were looked at, repeated ones too.
+        shown: what the running test has shown, by version: a command or an event, or a command and a code.
+        afresh: each test shows all that is sent in it, what was sent before, too.
     """
 
     def __init__(self) -> None:
         self.outcomes: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         self.events: set[tuple[str, str]] = set()
         self.messages = 0
+        self.shown: set[tuple[str, str]] = set()
+        self.afresh = False
         self._wrong: list[str] = []
         self._listening = False
         self._seen: set[int] = set()
@@ -66,10 +70,20 @@ class Exercised:
         """A test begins; what it sends counts if `listening`."""
         self._listening = listening
         self._wrong.clear()
+        self.shown.clear()
+        if self.afresh:
+            self._seen.clear()
 
     def wrong(self) -> list[str]:
         """What services sent in this test that is not their version's."""
         return self._wrong
+
+    def has_seen(self, version: str, kind: str, name: str) -> bool:
+        """Whether something of a version was seen: a command, an event, or a command and an error code."""
+        message, _, code = name.partition(" ")
+        if kind == "events":
+            return (version, name) in self.events
+        return (code or "success") in self.outcomes.get((version, message), ())
 
     def _look(self, session: Session, frame: bytes) -> None:
         if frame[0] & _MASK != _TEXT or session.dialect is not STANDARD:
@@ -109,8 +123,10 @@ class Exercised:
             if kind == "completion":
                 ended = code if code != "commandErrorCode" else fields["errorCode"]
                 self.outcomes[version, spelt].add(ended)
+                self.shown.add((version, spelt if ended == "success" else f"{spelt} {ended}"))
             elif kind != "acknowledge":
                 self.events.add((version, spelt))
+                self.shown.add((version, spelt))
         if all(found.values()):
             self._wrong += found[candidates[-1]]
 

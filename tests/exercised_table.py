@@ -163,16 +163,9 @@ def unfounded(exercised: Exercised) -> Iterator[str]:
         if (one.kind, one.name) not in known.get(one.version, ()):
             yield f"{one.version} has no {one.name} among its {one.kind}: take it out of {EXCEPTIONS.name}"
     for (version, kind, name), one in left_out().items():
-        if _was_seen(exercised, version, kind, name):
+        if exercised.has_seen(version, kind, name):
             where = EXCEPTIONS.name if one.stated else "the reason that is given for it"
             yield f"{name} ({kind}, {version}) was seen: it must not be left out, see {where}"
-
-
-def _was_seen(exercised: Exercised, version: str, kind: str, name: str) -> bool:
-    message, _, code = name.partition(" ")
-    if kind == "events":
-        return (version, name) in exercised.events
-    return (code or "success") in exercised.outcomes.get((version, message), ())
 
 
 def rows(exercised: Exercised) -> list[Row]:
@@ -183,7 +176,7 @@ def rows(exercised: Exercised) -> list[Row]:
             row = found.setdefault((interface_name, version), Row(interface_name, version))
             if (version, kind, name) not in left_out():
                 row.has[kind].add(name)
-                if _was_seen(exercised, version, kind, name):
+                if exercised.has_seen(version, kind, name):
                     row.seen[kind].add(name)
     return sorted(found.values(), key=lambda row: (row.interface, row.version))
 

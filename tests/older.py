@@ -1,19 +1,18 @@
-"""What clients of older versions are answered to what a newer one asks, where their version has it alike."""
+"""What clients of older versions are answered to what a newer one asks, where their version can say it."""
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from typing import Any
 
 import trio_websocket
 
 from dialogue import Dialogue, outcome
+from spoken import can_say
 from traffic import catalogue
-from xfs4iot.conformance.schemas import problems
 from xfs4iot.protocol.adapters import SPECIFICATIONS, spelling
 
-__all__ = ["OLDER", "ask", "codes_in", "is_said_alike", "refused_alike"]
+__all__ = ["OLDER", "ask", "codes_in", "refused_alike"]
 
 OLDER = SPECIFICATIONS[:-1]
 _TIMEOUT = 10_000
@@ -28,30 +27,12 @@ def codes_in(version: str, command: str) -> tuple[str, ...] | None:
     return tuple(commands[name]["completion"].get("errorCodes") or ()) if name in commands else None
 
 
-def is_said_alike(version: str, command: str, payload: Any) -> bool:
-    """Whether a request of the newest version is one of an older version, too."""
-    name = spelling(command, version)
-    if codes_in(version, command) is None:
-        return False
-    header = {"type": "command", "name": name, "requestId": 1}
-    if version != "2021-1":
-        interface, _, short = name.partition(".")
-        header["version"] = catalogue(version)["interfaces"][interface]["commands"][short]["version"]
-    else:
-        payload = {**(payload or {}), "timeout": 0}
-    message = {"header": header} | ({} if payload is None else {"payload": payload})
-    return not problems(version, json.loads(json.dumps(message, default=float)))
-
-
 async def ask(uri: str, version: str, command: str, payload: Any) -> str:
     """How a command of a client of an older version ends: its error code, else its completion code."""
     async with trio_websocket.open_websocket_url(uri) as connection:
         client = Dialogue(connection, version)
-        timeout = {"timeout": _TIMEOUT}
-        if version == "2021-1":
-            completion = await client.completion(spelling(command, version), {**(payload or {}), **timeout})
-        else:
-            completion = await client.completion(spelling(command, version), payload, **timeout)
+        client.translates = True
+        completion = await client.completion(command, payload, timeout=_TIMEOUT)
     why = outcome(completion)
     return str(completion["payload"]["errorCode"]) if why == "commandErrorCode" else why
 
@@ -61,7 +42,7 @@ async def refused_alike(client: Dialogue, command: str, payload: Any, code: str)
     wrong = []
     for version in OLDER:
         known = codes_in(version, command)
-        if known is None or code not in known or not is_said_alike(version, command, payload):
+        if known is None or code not in known or not can_say(version, command, payload):
             continue
         found = await ask(client.uri, version, command, payload)
         if found != code:

@@ -25,6 +25,7 @@ from typing import Any
 
 import older
 from dialogue import Dialogue
+from spoken import can_say
 from xfs4iot.protocol import errors
 from xfs4iot.server.handler import Check, Handled, Interface
 
@@ -184,7 +185,7 @@ def walks(
             continue
         for version in older.OLDER:
             known = older.codes_in(version, mark.command)
-            if known is None or not older.is_said_alike(version, mark.command, command.good):
+            if known is None or not can_say(version, mark.command, command.good):
                 continue
             operated = [code for code in mark.device if code in known and mark.asks is not None]
             for code in (None, *operated):

@@ -18,7 +18,7 @@ from test_order_of_checks import Bench, without
 from test_pin_pad import DES, PRESENT, VISA
 
 from dialogue import Dialogue, another, outcome
-from traffic import catalogue
+from older import codes_in
 from xfs4iot.interfaces.keys.key_management import KeyManagement
 from xfs4iot.interfaces.keys.key_table import Key
 from xfs4iot.interfaces.keys.layouts import told
@@ -38,13 +38,6 @@ START = "KeyManagement.StartAuthenticate"
 AES = bytes(range(16))
 
 
-def known_in(version: str, command: str) -> tuple[str, ...]:
-    """The error codes that a command has in a version; none where it has no such command."""
-    interface, _, name = command.partition(".")
-    commands = catalogue(version)["interfaces"].get(interface, {"commands": {}})["commands"]
-    return tuple(commands[name]["completion"].get("errorCodes", ())) if name in commands else ()
-
-
 def of_devices() -> Iterator[Any]:
     for version in ("2021-1", "2023-2", "2024-3"):
         for interface in order.INTERFACES:
@@ -52,7 +45,7 @@ def of_devices() -> Iterator[Any]:
                 for code in mark.device:
                     # DeriveKey was withdrawn, and is served to older clients alone.
                     newest = version == "2024-3" and mark.command != "KeyManagement.DeriveKey"
-                    if newest or code in known_in(version, mark.command):
+                    if newest or code in (codes_in(version, mark.command) or ()):
                         yield pytest.param(version, mark, code, id=f"{version}-{mark.command}-{code}")
 
 
