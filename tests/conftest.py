@@ -146,7 +146,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.
 @pytest.fixture(autouse=True)
 def speaks(request: pytest.FixtureRequest) -> Iterator[str]:
     """The version that the clients of a test speak which does not say itself; see `older_clients`."""
-    spoken.version = getattr(request, "param", NEWEST)
+    spoken.version, spoken.otherwise = getattr(request, "param", NEWEST), False
     yield spoken.version
     spoken.version = NEWEST
 

@@ -44,6 +44,7 @@ class Dialogue:
     ) -> None:
         self.connection = connection
         self.specification = specification or spoken.version
+        spoken.otherwise |= specification is not None
         self.translates = specification is None and spoken.version != NEWEST
         self.dialect = dialect
         self.passed: list[dict[str, Any]] = []
@@ -116,7 +117,8 @@ class Dialogue:
         completion = await self.completion(name, payload, **header)
         why = outcome(completion)
         assert why != "success", completion
-        assert completion["header"].get("errorDescription"), completion
+        said = completion["header"] | (completion.get("payload") or {})
+        assert said.get("errorDescription"), completion
         if why == "commandErrorCode":
             why = completion["payload"]["errorCode"]
         return why

@@ -16,6 +16,7 @@ from traffic import catalogue
 from xfs4iot.conformance.schemas import problems
 from xfs4iot.protocol.adaptation import adapt
 from xfs4iot.protocol.adapters import CHANGES, NEWEST, SPECIFICATIONS, Part, canonical, spelling
+from xfs4iot.protocol.adapters.cash_management import target_up
 from xfs4iot.protocol.adapters.changes import Change, Moved, Plain, Reshaped, Values, compiled
 
 __all__ = ["CannotSay", "can_say", "heard", "is_standard", "said", "spoken"]
@@ -34,9 +35,15 @@ class CannotSay(Exception):
 
 
 class Spoken:
-    """The version that the clients of the running test speak, unless it says otherwise."""
+    """What the clients of the running test speak.
+
+    Attributes:
+        version: unless the test says otherwise.
+        otherwise: it does, of a client at least.
+    """
 
     version = NEWEST
+    otherwise = False
 
 
 spoken = Spoken()
@@ -132,6 +139,26 @@ _DOWN: Mapping[tuple[str, str], Callable[[Plain], Plain]] = {
 """How a step's older version says what it shapes otherwise; the rest follows from the adapters."""
 
 
+def _cash_in_up(old: Plain) -> Plain:
+    """What came in, counted in one place."""
+    items = {name: old.pop(name) for name in list(old) if name != "errorCode"}
+    return old | ({"items": items} if items else {})
+
+
+def _calibrate_up(old: Plain) -> Plain:
+    result = {name: old.pop(name) for name in list(old) if name != "errorCode"}
+    if "position" in result:
+        result["position"] = target_up(result["position"])
+    return old | ({"result": _without_none(result)} if result else {})
+
+
+_UP: Mapping[tuple[str, str], Callable[[Plain], Plain]] = {
+    ("2021-1", "CashAcceptor.CashIn"): _cash_in_up,
+    ("2021-1", "CashManagement.CalibrateCashUnit"): _calibrate_up,
+}
+"""How a completion of a step's older version is said in the next, where the adapters only go down."""
+
+
 def _turned(change: Change) -> Change | None:
     """A change of a request, so that going down undoes it."""
     if isinstance(change, Values):
@@ -224,5 +251,7 @@ def heard(message: dict[str, Any], version: str) -> dict[str, Any]:
         for step in SPECIFICATIONS[SPECIFICATIONS.index(version) : -1]:
             if (adapter := compiled(CHANGES.get((step, part, name), ()), up=True)) is not None:
                 payload = adapter(payload)
+            if part == "completion" and (step, name) in _UP:
+                payload = _UP[step, name](payload)
     rest = {key: one for key, one in message.items() if key != "payload"}
     return rest | {"header": header | {"name": name}} | ({"payload": payload} if payload else {})

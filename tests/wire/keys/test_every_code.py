@@ -83,6 +83,7 @@ async def test_a_code_that_the_device_gives_reaches_the_client(
         ("Crypto.GenerateAuthentication", "MAC", "2024-3"),
         ("Crypto.VerifyAuthentication", "MAC", "2024-3"),
         ("KeyManagement.DeriveKey", "KGK", "2023-2"),
+        ("KeyManagement.DeriveKey", "KGK", "2021-1"),
     ],
 )
 async def test_a_key_that_the_device_has_lost_has_no_value(
