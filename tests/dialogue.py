@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import trio
 import trio_websocket
 
-from spoken import heard, is_standard, said, spoken
+from spoken import has_command, heard, is_standard, said, spoken
 from strict import complaints
 from xfs4iot.protocol.adapters import NEWEST, spelling
 from xfs4iot.protocol.versions import telling_version
@@ -44,7 +44,7 @@ class Dialogue:
     ) -> None:
         self.connection = connection
         self.specification = specification or spoken.version
-        spoken.otherwise |= specification is not None
+        spoken.otherwise |= specification not in (None, NEWEST)
         self.translates = specification is None and spoken.version != NEWEST
         self.dialect = dialect
         self.passed: list[dict[str, Any]] = []
@@ -99,7 +99,13 @@ class Dialogue:
             self.passed.append(message)
 
     async def completion(self, name: str, payload: Any = None, **header: Any) -> dict[str, Any]:
-        """Send a command, see it acknowledged, and return its completion."""
+        """Send a command, see it acknowledged, and return its completion.
+
+        What the version that is spoken has no command for, another client asks, of the newest.
+        """
+        if self.translates and self.uri and is_standard(name) and not has_command(self.specification, name):
+            async with trio_websocket.open_websocket_url(self.uri) as connection:
+                return await Dialogue(connection, NEWEST).completion(name, payload, **header)
         request_id = await self.send(name, payload, **header)
         acknowledge = await self.until("acknowledge", request_id)
         assert "status" not in acknowledge["header"], acknowledge

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from typing import Any
+from typing import Any, cast
 
 from traffic import catalogue
 from xfs4iot.conformance.schemas import problems
@@ -19,7 +19,7 @@ from xfs4iot.protocol.adapters import CHANGES, NEWEST, SPECIFICATIONS, Part, can
 from xfs4iot.protocol.adapters.cash_management import target_up
 from xfs4iot.protocol.adapters.changes import Change, Moved, Plain, Reshaped, Values, compiled
 
-__all__ = ["CannotSay", "can_say", "heard", "is_standard", "said", "spoken"]
+__all__ = ["CannotSay", "can_say", "has_command", "heard", "is_standard", "said", "spoken"]
 
 _OLDEST = SPECIFICATIONS[0]
 _IN_HEADER = {
@@ -184,11 +184,22 @@ def is_standard(name: str) -> bool:
     return name.partition(".")[0] in catalogue(NEWEST)["interfaces"]
 
 
+def _command(version: str, name: str) -> dict[str, Any] | None:
+    """What the catalogue says of a command; None where a version has none of that name."""
+    interface, _, short = spelling(name, version).partition(".")
+    commands = catalogue(version)["interfaces"].get(interface, {"commands": {}})["commands"]
+    return cast("dict[str, Any] | None", commands.get(short))
+
+
+def has_command(version: str, name: str) -> bool:
+    """Whether a version has a command."""
+    return _command(version, name) is not None
+
+
 def _problems(version: str, name: str, payload: Any) -> list[str]:
     """What is wrong with a command of a version."""
     own = spelling(name, version)
-    interface, _, short = own.partition(".")
-    command = catalogue(version)["interfaces"].get(interface, {"commands": {}})["commands"].get(short)
+    command = _command(version, name)
     if command is None:
         return [f"{version} has no {own}"]
     header = {"type": "command", "name": own, "requestId": 1}
