@@ -39,9 +39,9 @@ _HEAD = """# What was exercised
 
 Everything that services send during the tests of `tests/wire` is held against the schemas of its version:
 each acknowledge, event and completion. This is what was seen of what the standard has, over a real WebSocket:
-commands that succeeded, error codes, events. Tests that are in `tests/older_clients.toml` run again with clients
-of older versions. Written by `pytest tests/wire --exercised docs/exercised.md`; a run of all these tests fails
-if there is less of any version than {least}, or less than this page says.
+commands that succeeded, error codes, events. Tests that are in `tests/older_clients.toml` run again with
+clients of older versions. Written by `pytest tests/wire --exercised docs/exercised.md`; a run of all these
+tests fails if there is less of any version than {least}, or less than this page says.
 
 What is left out stands below, with the reason.
 """

@@ -240,6 +240,7 @@ async def test_the_first_of_two_failing_checks_answers(
 
 APART = {
     "Printer.LoadDefinition success": "older clients name a file, newer ones give the form itself",
+    "Printer.MediaExtents": "nobody inserts a medium",
     "Printer.ReadForm": "nobody inserts a medium",
 }
 """What an older client is not answered here, and why."""

@@ -129,6 +129,13 @@ class PrintMedia:
         """All retract bins."""
         return [] if self.units is None else list(self.units.units)
 
+    def named(self, place: str | None) -> str | None:
+        """A place as the device names it: older clients name a bin by its index, as in `unit1`."""
+        if place is None or self.units is None or place in self.units.units:
+            return place
+        number = place.removeprefix("unit")
+        return next((name for name, unit in self.units.units.items() if str(unit.index) == number), place)
+
     @property
     def roomy_bins(self) -> list[str]:
         """The bins that take another retract; none while they are exchanged."""

@@ -481,7 +481,8 @@ class Printer(PrinterState):
         self, request: messages.RetractMedia | None, command: Command
     ) -> messages.RetractMediaCompletion:
         """`Printer.RetractMedia` 3.0: without a place, to a bin with room, or else the transport."""
-        to = (request.media_control if request is not None else None) or self.media.place_to_retract()
+        asked = request.media_control if request is not None else None
+        to = self.media.named(asked) or self.media.place_to_retract()
         async with self.media.turn:
             result = await self.media.retract(command, cast(str, to))
         self.show_failure(result.failure)
@@ -498,7 +499,9 @@ class Printer(PrinterState):
         """`Printer.Reset` 3.0: what waits is not printed, and what is found goes where it is to."""
         async with self.media.turn:
             self.buffer.clear()
-            result = await self.media.reset(command, request.media_control if request is not None else None)
+            result = await self.media.reset(
+                command, self.media.named(request.media_control if request is not None else None)
+            )
         self.show_failure(result.failure)
         if result.failure is not None:
             raise result.failure

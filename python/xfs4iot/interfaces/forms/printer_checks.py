@@ -311,7 +311,7 @@ def _place_known(field_of: Callable[[Any], str | None], others: Callable[[Printe
         """`mediaControl`: whether the device has the place"""
         place = field_of(request)
         places = others(on) | set(on.media.bins)
-        if place is not None and place not in places:
+        if place is not None and on.media.named(place) not in places:
             raise errors.InvalidData(
                 "$.mediaControl: there is no such place here; it can be "
                 + (", ".join(sorted(places)) or "left out only")
@@ -333,7 +333,7 @@ reset_place_known = _place_known(_control_of, lambda on: {"eject", "expel"} & se
 @check("retractBinFull")
 def place_has_room(on: PrinterState, request: Any) -> None:
     """whether the bin has room, or any if none is named"""
-    place = _control_of(request)
+    place = on.media.named(_control_of(request))
     if place in on.media.bins and place not in on.media.roomy_bins:
         raise errors.CommandError("retractBinFull", f"{place} has no room, or does not work")
     if (

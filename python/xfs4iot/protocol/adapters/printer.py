@@ -1,8 +1,9 @@
 """Printer between the versions of the standard.
 
 2021-1 gives a retract bin by its number, 2023-2 in one text with where else the medium may go
-(`unit1`); both take every control of the medium as a flag of its own, where 2024-3 has one `move`
-and one `turnPage`. 2024-3 describes forms and media as they are stored, 2023-2 only in part.
+(`unit1`), so that a bin of another name is told by the number at the end of its name; both take every
+control of the medium as a flag of its own, where 2024-3 has one `move` and one `turnPage`. 2024-3 describes
+forms and media as they are stored, 2023-2 only in part.
 """
 
 from __future__ import annotations
@@ -10,14 +11,23 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from xfs4iot.protocol.adapters.changes import Changes, Left, Moved, Plain, Reshaped, Values, Withdrawn
+from xfs4iot.protocol.adapters.changes import (
+    Adapter,
+    Changes,
+    Left,
+    Moved,
+    Plain,
+    Reshaped,
+    Values,
+    Withdrawn,
+)
 from xfs4iot.protocol.adapters.text_terminal import version_numbers
 
 __all__ = ["CHANGES", "WITHDRAWN"]
 
 _MOVES = ("eject", "retract", "park", "expel", "ejectToTransport", "stack")
 _PAGES = ("forward", "backward")
-_BIN = re.compile(r"^unit(\d+)$")
+_BIN = re.compile(r"^unit.*?(\d+)$")
 
 
 def _control_up(old: Plain) -> Plain:
@@ -55,6 +65,19 @@ _ONLY_CONTROL = (
 def _bin_number(text: Any) -> int | None:
     found = _BIN.match(text) if isinstance(text, str) else None
     return int(found[1]) if found else None
+
+
+def _bin_named(name: str) -> Adapter:
+    """A bin by its number, which is all that its name may say before 2024-3."""
+
+    def adapter(new: Plain) -> Plain:
+        place = new.get(name)
+        if not isinstance(place, str) or not place.startswith("unit"):
+            return new
+        number = _bin_number(place)
+        return {**new, name: None if number is None else f"unit{number}"}
+
+    return adapter
 
 
 def _bin_unit(number: Any) -> Any:
@@ -175,6 +198,13 @@ CHANGES: Changes = {
     ("2023-2", "request", "Printer.PrintNative"): _CONTROL,
     ("2023-2", "request", "Printer.ReadForm"): _CONTROL,
     ("2023-2", "completion", "Printer.ReadForm"): (Reshaped(("fields",), down=_fields_down, at="fields"),),
+    ("2023-2", "completion", "Printer.RetractMedia"): (Reshaped(("result",), down=_bin_named("result")),),
+    ("2023-2", "event", "Printer.MediaAutoRetractedEvent"): (
+        Reshaped(("result",), down=_bin_named("result")),
+    ),
+    ("2023-2", "event", "Printer.MediaDetectedEvent"): (
+        Reshaped(("position",), down=_bin_named("position")),
+    ),
     ("2023-2", "request", "Printer.GetQueryMedia"): (Moved("mediaName", "name"),),
     ("2023-2", "completion", "Printer.GetQueryField"): (
         Moved("fields.*.type", "fields.*.fieldType"),
