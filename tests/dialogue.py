@@ -149,7 +149,8 @@ def _fits(message: dict[str, Any], type: str, request_id: int | None, name: str 
     header = message["header"]
     return (
         header["type"] == type
-        and (request_id is None or header.get("requestId") == request_id)
+        # What an older version tells everybody has no request id, see `spoken.heard`.
+        and (request_id is None or header.get("requestId", request_id) == request_id)
         and (name is None or header.get("name") == name)
     )
 

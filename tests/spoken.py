@@ -15,7 +15,15 @@ from typing import Any, cast
 from traffic import catalogue
 from xfs4iot.conformance.schemas import problems
 from xfs4iot.protocol.adaptation import adapt
-from xfs4iot.protocol.adapters import CHANGES, NEWEST, SPECIFICATIONS, Part, canonical, spelling
+from xfs4iot.protocol.adapters import (
+    CHANGES,
+    NEWEST,
+    SENT_OTHERWISE,
+    SPECIFICATIONS,
+    Part,
+    canonical,
+    spelling,
+)
 from xfs4iot.protocol.adapters.cash_management import target_up
 from xfs4iot.protocol.adapters.changes import Change, Moved, Plain, Reshaped, Values, compiled
 
@@ -152,11 +160,26 @@ def _calibrate_up(old: Plain) -> Plain:
     return old | ({"result": _without_none(result)} if result else {})
 
 
+def _lights_up(old: Plain) -> Plain:
+    lights = old.get("lights")
+    if not isinstance(lights, dict):
+        return old
+    places = {
+        name: {
+            light.get("position", "default"): {key: one for key, one in light.items() if key != "position"}
+        }
+        for name, light in lights.items()
+    }
+    return {**old, "lights": places}
+
+
 _UP: Mapping[tuple[str, str], Callable[[Plain], Plain]] = {
     ("2021-1", "CashAcceptor.CashIn"): _cash_in_up,
     ("2021-1", "CashManagement.CalibrateCashUnit"): _calibrate_up,
+    ("2023-2", "Common.Status"): _lights_up,
+    ("2023-2", "Common.StatusChangedEvent"): _lights_up,
 }
-"""How a completion of a step's older version is said in the next, where the adapters only go down."""
+"""How a step's older version is read in the next, where the adapters only go down."""
 
 
 def _turned(change: Change) -> Change | None:
@@ -251,9 +274,9 @@ _PARTS: Mapping[str, Part] = {"completion": "completion", "event": "event", "uns
 
 def heard(message: dict[str, Any], version: str) -> dict[str, Any]:
     """A message of an older version as the newest has it, as far as the adapters say how."""
-    header, payload = message["header"], message.get("payload")
+    header, payload = message["header"], message.get("payload", {})
     name = canonical(header.get("name", ""))
-    if payload is None or not is_standard(name):
+    if not is_standard(name):
         return message
     if version == _OLDEST:
         own = {one: payload.pop(one) for one in _IN_HEADER.get(header["type"], ()) if one in payload}
@@ -262,7 +285,13 @@ def heard(message: dict[str, Any], version: str) -> dict[str, Any]:
         for step in SPECIFICATIONS[SPECIFICATIONS.index(version) : -1]:
             if (adapter := compiled(CHANGES.get((step, part, name), ()), up=True)) is not None:
                 payload = adapter(payload)
-            if part == "completion" and (step, name) in _UP:
+            if (step, name) in _UP:
                 payload = _UP[step, name](payload)
+    sent = SENT_OTHERWISE.get((version, name))
+    if sent == "command" and header["type"] == "event":
+        header = {**header, "type": "unsolicited"}
+        del header["requestId"]
+    elif sent == "unsolicited" and header["type"] == "unsolicited":
+        header = {**header, "type": "event"}
     rest = {key: one for key, one in message.items() if key != "payload"}
     return rest | {"header": header | {"name": name}} | ({"payload": payload} if payload else {})

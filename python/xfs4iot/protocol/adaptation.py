@@ -28,7 +28,7 @@ from xfs4iot.protocol.adapters import (
 from xfs4iot.protocol.adapters.changes import Adapter, Left, compiled
 from xfs4iot.protocol.catalogue import catalogue
 
-__all__ = ["adapt", "adapts", "apart", "lacks_error_code", "raises"]
+__all__ = ["adapt", "adapts", "apart", "lacks_error_code", "raises", "tells_nothing"]
 
 _Cut = Callable[[Any], Any]
 _NOTHING = object()
@@ -111,6 +111,14 @@ def raises(name: str, event: str, specification: str) -> bool:
     interface, _, short = spelling(name, specification).partition(".")
     own = catalogue(specification)["interfaces"].get(interface, {"commands": {}})["commands"]
     return short in own and event in (own[short].get("eventNames") or ())
+
+
+@cache
+def tells_nothing(event: str, specification: str) -> bool:
+    """Whether an event of an older version has no payload at all."""
+    interface, _, short = spelling(event, specification).partition(".")
+    own = catalogue(specification)["interfaces"].get(interface, {"events": {}})["events"].get(short)
+    return own is not None and own["payload"] is None
 
 
 def _without_null(content: Any) -> Any:

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from xfs4iot.protocol import errors, registry
-from xfs4iot.protocol.adaptation import adapt, adapts, apart, lacks_error_code, raises
+from xfs4iot.protocol.adaptation import adapt, adapts, apart, lacks_error_code, raises, tells_nothing
 from xfs4iot.protocol.adapters import (
     FALLBACKS,
     NEWEST,
@@ -326,7 +326,8 @@ def adapt_event(
         yield name, versions[0], payload
         return
     adapted = adapt("event", name, payload, specification)
-    if adapted is not None or payload is None:
+    # With nothing left to say an event is not sent, unless its version says nothing more by it.
+    if adapted is not None or payload is None or tells_nothing(name, specification):
         yield spelling(name, specification), versions[0], adapted
     for other, part in apart(name, payload, specification):
         yield from adapt_event(other, part, specification)

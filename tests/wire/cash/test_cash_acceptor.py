@@ -440,12 +440,16 @@ async def taken(client: Dialogue, device: Acceptor) -> None:
     await client.until("unsolicited", name="CashManagement.ItemsTakenEvent")
 
 
+async def test_an_output_that_presents_when_it_is_told_says_so(nursery: trio.Nursery) -> None:
+    client = await serving(Presenting(), nursery)
+    positions = (await client.success("Common.Capabilities"))["cashAcceptor"]["positions"]
+    assert (positions[1]["presentControl"], positions[1]["preparePresent"]) == (False, True)
+
+
 async def test_bunches_are_presented_one_by_one(nursery: trio.Nursery) -> None:
     device = Presenting()
     device.items_taken_sensor = True
     client = await serving(device, nursery)
-    positions = (await client.success("Common.Capabilities"))["cashAcceptor"]["positions"]
-    assert (positions[1]["presentControl"], positions[1]["preparePresent"]) == (False, True)
     await take_in(client, device, note(20), note(50))
     await do(client, "CashInRollback")
     await do(client, "PreparePresent", {})

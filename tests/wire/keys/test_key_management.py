@@ -438,6 +438,18 @@ async def test_a_host_authenticates_itself_before_keys_are_deleted(
     assert "two" not in await details(pad)
 
 
+async def test_a_challenge_for_one_key_deletes_no_other(nursery: trio.Nursery, tmp_path: Path) -> None:
+    keys = {"K": ("K1", "A", "D", KBPK.hex()), "M": ("M6", "A", "V", AES.hex())}
+    pad = await pad_with(nursery, tmp_path, "deletion_needs_authentication = true", **keys)
+    for name in ("one", "two"):
+        await pad.success(IMPORT, {"key": name, "value": block("P0 T E", TDES), "decryptKey": "K"})
+    assert await pad.failure("KeyManagement.DeleteKey", {"key": "two"}) == "accessDenied"
+    await pad.success("KeyManagement.StartAuthenticate", {"command": {"deleteKey": {"key": "one"}}})
+    authentication = {"method": "cmac", "key": "M", "data": b64(bytes(16))}
+    request = {"key": "two", "authentication": authentication}
+    assert await pad.failure("KeyManagement.DeleteKey", request) == "randomInvalid"
+
+
 @pytest.mark.parametrize(
     "payload", [None, {}, {"command": {}}, {"command": {"deleteKey": {}, "initialization": {}}}]
 )
