@@ -282,6 +282,15 @@ async def test_an_image_that_was_not_taken_is_missing(client: Dialogue, device: 
     assert data["image"] == [{"imageSource": "front", "imageStatus": "sourceMissing"}]
 
 
+@pytest.mark.parametrize("code", ["mediaJammed", "scannerInop", "micrInop"])
+async def test_how_another_scan_fails(nursery: trio.Nursery, code: str) -> None:
+    device = type("Rescanning", (Scanner,), {"rescan": True})()
+    client = await serving(device, nursery)
+    await take_in(client, device)
+    device.refuses["read_image"] = refusal(code)
+    assert await cannot(client, "ReadImage", {"mediaID": 1, "image": [FRONT]}) == code
+
+
 async def test_a_device_that_scans_again_is_asked_and_the_rest_is_kept(nursery: trio.Nursery) -> None:
     device = type("Rescanning", (Scanner,), {"rescan": True})()
     client = await serving(device, nursery)

@@ -13,7 +13,7 @@ import trio
 from hypothesis import strategies
 
 import xfs4iot
-from dialogue import Dialogue, another, dialogue
+from dialogue import Dialogue, another, dialogue, outcome
 from order import Break, Command, Pair, Walk, pairs, walks
 from vendors import serving
 from xfs4iot import devices
@@ -546,6 +546,13 @@ async def test_what_stands_in_a_field_is_kept_when_it_is_read(client: Dialogue, 
     assert found == {"fields": {"amount": "2500"}}
 
 
+@pytest.mark.parametrize("command", ["TextTerminal.DefineKeys", READ])
+async def test_keys_that_the_device_lacks_are_not_supported(client: Dialogue, command: str) -> None:
+    where = at(numOfChars=1) if command == READ else {}
+    assert await client.failure(command, where | {"activeKeys": ["Y"]}) == "keyNotSupported"
+    assert await client.failure(command, where) == "noActiveKeys"
+
+
 async def test_defined_keys_are_for_the_next_form_only(client: Dialogue, device: Panel) -> None:
     keys = {"activeKeys": ["one"], "activeCommandKeys": {"fdk01": {"terminate": True}}}
     await client.success("TextTerminal.DefineKeys", keys)
@@ -616,13 +623,14 @@ DEFINITION = """XFSFORM "Ask" BEGIN SIZE 20, 2
 END"""
 
 
+@pytest.mark.parametrize("version", ["2021-1", "2023-2"])
 async def test_a_form_loaded_as_text_is_queried_in_every_version(
-    client: Dialogue, nursery: trio.Nursery
+    client: Dialogue, nursery: trio.Nursery, version: str
 ) -> None:
-    old = await another(client, nursery, "2023-2")
+    old = await another(client, nursery, version)
     load = {"definition": DEFINITION, "overwrite": False}
     request = await old.send("TextTerminal.LoadForm", load)
-    assert "completionCode" not in (await old.until("completion", request))["header"]
+    assert outcome(await old.until("completion", request)) == "success"
     event = await old.until("event", request, "TextTerminal.FormLoadedEvent")
     assert event["payload"] == {"name": "Ask"}
     assert await old.failure("TextTerminal.LoadForm", load) == "definitionExists"
@@ -630,6 +638,8 @@ async def test_a_form_loaded_as_text_is_queried_in_every_version(
     field = (await old.success("TextTerminal.GetQueryField", {"formName": "Ask"}))["fields"]["amount"]
     assert field["access"] == {"read": True, "write": True}
     assert field["type"] == "text"
+    unknown = {"formName": "Ask", "fieldName": "colour"}
+    assert await old.failure("TextTerminal.GetQueryField", unknown) == "fieldNotFound"
     shown = await old.success("TextTerminal.GetQueryForm", {"formName": "Ask"})
     assert (shown["width"], shown["height"], shown["fields"]) == (20, 2, ["amount"])
     new = (await client.success("TextTerminal.GetQueryForm", {"formName": "Ask"}))["form"]
