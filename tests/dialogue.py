@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import trio
 import trio_websocket
 
-from spoken import has_command, heard, is_standard, said, spoken
+from spoken import command_of, heard, is_standard, said, spoken
 from strict import complaints
 from xfs4iot.protocol.adapters import NEWEST, spelling
 from xfs4iot.protocol.versions import telling_version
@@ -103,7 +103,12 @@ class Dialogue:
 
         What the version that is spoken has no command for, another client asks, of the newest.
         """
-        if self.translates and self.uri and is_standard(name) and not has_command(self.specification, name):
+        if (
+            self.translates
+            and self.uri
+            and is_standard(name)
+            and command_of(self.specification, name) is None
+        ):
             async with trio_websocket.open_websocket_url(self.uri) as connection:
                 return await Dialogue(connection, NEWEST).completion(name, payload, **header)
         request_id = await self.send(name, payload, **header)

@@ -8,9 +8,8 @@ from typing import Any
 import trio_websocket
 
 from dialogue import Dialogue, outcome
-from spoken import can_say
-from traffic import catalogue
-from xfs4iot.protocol.adapters import SPECIFICATIONS, spelling
+from spoken import can_say, command_of
+from xfs4iot.protocol.adapters import SPECIFICATIONS
 
 __all__ = ["OLDER", "ask", "codes_in", "refused_alike"]
 
@@ -22,9 +21,8 @@ _TIMEOUT = 10_000
 @cache
 def codes_in(version: str, command: str) -> tuple[str, ...] | None:
     """The error codes that a command has in a version; None where it has no such command."""
-    interface, _, name = spelling(command, version).partition(".")
-    commands = catalogue(version)["interfaces"].get(interface, {"commands": {}})["commands"]
-    return tuple(commands[name]["completion"].get("errorCodes") or ()) if name in commands else None
+    found = command_of(version, command)
+    return None if found is None else tuple(found["completion"].get("errorCodes") or ())
 
 
 async def ask(uri: str, version: str, command: str, payload: Any) -> str:

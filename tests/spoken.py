@@ -1,8 +1,9 @@
-"""Tests whose clients speak an older version: what they ask is said as that version has it.
+"""What clients of an older version say where a test asks for something, and how it reads what they hear.
 
-A test is written for the newest version. Marked `older`, it runs again with the clients of an older one:
-the same steps, sent in that version's envelope and shapes. What is said there comes back up, by the adapters
-of the services, as the very request that the test wrote, and is valid there: else the version cannot say it.
+A test is written for the newest version. Run again with clients of an older one (see `older_clients`), it
+takes the same steps, sent in that version's envelope and shapes. What is said there comes back up, by the
+adapters of the services, as the very request that the test wrote, and is valid there: else the version cannot
+say it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from xfs4iot.protocol.adapters import (
 from xfs4iot.protocol.adapters.cash_management import target_up
 from xfs4iot.protocol.adapters.changes import Change, Moved, Plain, Reshaped, Values, compiled
 
-__all__ = ["CannotSay", "can_say", "has_command", "heard", "is_standard", "said", "spoken"]
+__all__ = ["CannotSay", "can_say", "command_of", "heard", "is_standard", "said", "spoken"]
 
 _OLDEST = SPECIFICATIONS[0]
 _IN_HEADER = {
@@ -57,15 +58,14 @@ class Spoken:
 spoken = Spoken()
 
 
-def _choice_down(new: Plain) -> Plain:
+def _choice_down(new: Plain) -> Any:
     """Who chooses the items, and the amounts of a cash box, laid flat."""
     chosen = new.get("denomination", {})
     by = chosen.get("service") or chosen.get("app") or {}
     flat = {"currencies": by.get("currencies"), "values": by.get("partial", by.get("counts"))}
     if "cashBox" in by:
         flat["cashBox"] = by["cashBox"].get("currencies")
-    said = {"denomination": flat, "mix": by.get("mix"), "tellerID": new.get("tellerID")}
-    return _without_none(said)
+    return _without_none({"denomination": flat, "mix": by.get("mix"), "tellerID": new.get("tellerID")})
 
 
 def _without_none(content: Any) -> Any:
@@ -207,22 +207,17 @@ def is_standard(name: str) -> bool:
     return name.partition(".")[0] in catalogue(NEWEST)["interfaces"]
 
 
-def _command(version: str, name: str) -> dict[str, Any] | None:
+def command_of(version: str, name: str) -> dict[str, Any] | None:
     """What the catalogue says of a command; None where a version has none of that name."""
     interface, _, short = spelling(name, version).partition(".")
     commands = catalogue(version)["interfaces"].get(interface, {"commands": {}})["commands"]
     return cast("dict[str, Any] | None", commands.get(short))
 
 
-def has_command(version: str, name: str) -> bool:
-    """Whether a version has a command."""
-    return _command(version, name) is not None
-
-
 def _problems(version: str, name: str, payload: Any) -> list[str]:
     """What is wrong with a command of a version."""
     own = spelling(name, version)
-    command = _command(version, name)
+    command = command_of(version, name)
     if command is None:
         return [f"{version} has no {own}"]
     header = {"type": "command", "name": own, "requestId": 1}
