@@ -103,7 +103,8 @@ class Pair:
         assert code == (expected.code or self.first.codes[0]), completion
         assert expected.says in header["errorDescription"], completion
         if client.uri.startswith("ws:"):
-            assert not await older.refused_alike(client, self.name, payload, code)
+            wrong = await older.refused_alike(client, self.name, payload, code)
+            assert not wrong, wrong
 
 
 def merged(good: Any, change: Mapping[str, Any]) -> Any:

@@ -96,7 +96,23 @@ def _adapters(part: Part, name: str, specification: str) -> tuple[Adapter, ...]:
         compiled(CHANGES.get((step, part, canonical(name)), ()), up)
         for step in (steps if up else steps[::-1])
     )
-    return tuple(adapter for adapter in made if adapter is not None)
+    found = tuple(adapter for adapter in made if adapter is not None)
+    if up and specification == SPECIFICATIONS[0] and _has_free_keys(name):
+        return (_without_timeout, *found)
+    return found
+
+
+def _has_free_keys(name: str) -> bool:
+    """Whether the names in a command's payload are the client's, in the oldest version."""
+    interface, _, short = spelling(name, SPECIFICATIONS[0]).partition(".")
+    own = catalogue(SPECIFICATIONS[0])["interfaces"].get(interface, {"commands": {}})["commands"].get(short)
+    return own is not None and bool((own["payload"] or {}).get("additionalProperties"))
+
+
+def _without_timeout(content: dict[str, Any]) -> dict[str, Any]:
+    """The payload of the oldest version has the timeout in it, which must not be taken for a free key."""
+    content.pop("timeout", None)
+    return content
 
 
 def lacks_error_code(name: str, error_code: str, specification: str) -> bool:
