@@ -93,11 +93,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if (
-        not session.config.getoption("--older")
-        and _faults(session.config)
-        and session.exitstatus == pytest.ExitCode.OK
-    ):
+    if _faults(session.config) and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
