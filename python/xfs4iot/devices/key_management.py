@@ -419,6 +419,8 @@ class KeyManagement(
         key_check_modes: check values that the device makes: `self`, `zero`.
         importable: the kinds of keys that can be loaded. A usage `00` to `99` or an algorithm or mode that
             is a digit is the vendor's own.
+        key_pairs: the kinds of RSA keys that the device makes itself (`generate_rsa_key_pair`), of mode of
+            use `T` or `S`. They need not be importable.
         decrypts: by algorithm of the decrypting key, the methods by which imported keys may be encrypted.
         import_verifies: the kinds of keys that verify what is imported, and how.
         key_block_import_formats: versions of key blocks: `A`, `B`, `C`, `D`.
@@ -441,6 +443,7 @@ class KeyManagement(
     key_num: Annotated[int, Meta(ge=0)] | None = None
     key_check_modes: frozenset[Literal["self", "zero"]] = frozenset()
     importable: frozenset[KeyKind] = frozenset()
+    key_pairs: frozenset[KeyKind] = frozenset({("K3", "R", "T"), ("S0", "R", "S")})
     decrypts: Mapping[KeyAlgorithm, frozenset[DecryptMethod]] = {}
     import_verifies: Mapping[KeyKind, VerifyMethods] = {}
     key_block_import_formats: frozenset[Literal["A", "B", "C", "D"]] = frozenset()

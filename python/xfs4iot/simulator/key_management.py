@@ -60,15 +60,15 @@ _KINDS: Mapping[str, Mapping[str, str]] = {
     "I0": {"D": "BDN", "T": "BDN", "A": "BDN"},
     "K0": {"T": "BDEX", "A": "BDE"},
     "K1": {"T": "BDE", "A": "BDE"},
-    "K3": {"R": "ET"},
+    "K3": {"R": "E"},
     **{usage: dict.fromkeys(algorithms, "CGV") for usage, algorithms in macs.MAC_USAGES.items()},
     "P0": {"T": "BE", "A": "BE"},
-    "S0": {"R": "SV"},
+    "S0": {"R": "V"},
     "V0": {"T": "CV"},
     "V1": {"T": "CV"},
     "V2": {"T": "CV"},
 }
-"""What keys the module takes or makes: usage, algorithm, modes of use."""
+"""What keys the module takes: usage, algorithm, modes of use."""
 _MACS = macs.MAC_USAGES.keys()
 _SIGNED = VerifyMethods(frozenset({"rsassaPkcs1V15", "rsassaPss"}), frozenset({"sha1", "sha256"}))
 

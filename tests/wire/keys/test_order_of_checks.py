@@ -209,7 +209,7 @@ KEY_MANAGEMENT = {
         NAMED
         | OFFLINE
         | {
-            "pair_supported": Break(before=without("importable")),
+            "pair_supported": Break(before=without("key_pairs")),
             "pair_replaceable": Break({"key": "_EPPCryptKey"}),
         },
         good={"key": "Own"},

@@ -23,6 +23,14 @@ from xfs4iot.interfaces.keys.purposes import (
     RECEIVE_KEYS,
     VERIFY_IMPORT,
 )
+from xfs4iot.interfaces.keys.ways_in import (
+    BY_KEY_BLOCK,
+    BY_PARTS,
+    BY_RSA,
+    BY_SYMMETRIC,
+    IN_THE_CLEAR,
+    WayIn,
+)
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import key_management as messages
 from xfs4iot.server.handler import check
@@ -38,8 +46,6 @@ __all__ = [
 _RSA_METHODS = frozenset({"rsaesPkcs1V15", "rsaesOaep"})
 _KCV = frozenset({"kcvNone", "kcvSelf", "kcvZero"})
 _SIGNATURES = frozenset({"rsassaPkcs1V15", "rsassaPss"})
-_PUBLIC = {"S0": "V", "S1": "V", "S2": "V", "D1": "E", "K2": "E", "K3": "E"}
-"""Usages of public keys, which may come in the clear, and their modes of use."""
 
 
 def _is_key_block(request: messages.ImportKey) -> bool:
@@ -130,7 +136,7 @@ def decrypt_key_usable(on: KeyLoading, request: messages.ImportKey) -> None:
         on.table.for_use(request.decrypt_key, purpose)
         return
     attributes = attributes_of(request)
-    if attributes.algorithm != "R" or _PUBLIC.get(attributes.usage) != attributes.mode_of_use:
+    if not IN_THE_CLEAR.brings(attributes.kind):
         raise errors.CommandError(
             "accessDenied",
             "$.decryptKey is missing: only public RSA keys that verify or encrypt are taken in the clear",
@@ -195,13 +201,24 @@ def key_block_readable(on: KeyLoading, request: messages.ImportKey) -> None:
             )
 
 
-def require_kind(on: KeyLoading, attributes: KeyAttributes) -> None:
-    """Check that the device takes keys of this kind.
+def _way_in(on: KeyLoading, request: messages.ImportKey) -> WayIn:
+    """How the key comes."""
+    if not request.value:
+        return BY_PARTS
+    if not request.decrypt_key:
+        return IN_THE_CLEAR
+    if _is_key_block(request):
+        return BY_KEY_BLOCK
+    return BY_RSA if on.table.loaded(request.decrypt_key).algorithm == "R" else BY_SYMMETRIC
+
+
+def require_kind(on: KeyLoading, attributes: KeyAttributes, way: WayIn) -> None:
+    """Check that the device takes keys of this kind, and that they come this way.
 
     Raises:
         CommandError: `useViolation`, `algorithmNotSupported`, `modeNotSupported`.
     """
-    kinds = on.device.importable
+    kinds = way.of(on.device.importable)
     for code, known, what in (
         ("useViolation", {k for k in kinds if k[0] == attributes.usage}, "of this usage"),
         ("algorithmNotSupported", {k for k in kinds if k[:2] == attributes.kind[:2]}, "with this algorithm"),
@@ -210,8 +227,8 @@ def require_kind(on: KeyLoading, attributes: KeyAttributes) -> None:
         if not known:
             raise errors.CommandError(
                 code,
-                f"$.keyAttributes: the device takes no key {' '.join(attributes.kind)}: none {what}; see "
-                "keyManagement.keyAttributes in Common.Capabilities",
+                f"$.keyAttributes: the device takes no key {' '.join(attributes.kind)} {way.text}: none "
+                f"{what}; see keyManagement.keyAttributes in Common.Capabilities",
             )
 
 
@@ -220,7 +237,7 @@ def kind_supported(on: KeyLoading, request: messages.ImportKey) -> None:
     """whether the device takes keys of this usage, algorithm and mode of use, and the decrypting key may
     bring them"""
     attributes = attributes_of(request)
-    require_kind(on, attributes)
+    require_kind(on, attributes, _way_in(on, request))
     if request.value and request.decrypt_key:
         by = on.table.loaded(request.decrypt_key)
         # A key block says itself what it brings; what is merely encrypted could be any key, cut into pieces.

@@ -7,6 +7,7 @@ from typing import Any
 from xfs4iot.devices import KeyTokenImport
 from xfs4iot.interfaces.keys.checks import KeyLoading, illegal, require_name
 from xfs4iot.interfaces.keys.importing import require_replaceable, require_room
+from xfs4iot.interfaces.keys.ways_in import BY_EMV, BY_TOKEN
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import key_management as messages
 from xfs4iot.server.handler import check
@@ -28,11 +29,11 @@ _BY_TOKEN = frozenset({"noRandomCrl", "randomCrl"})
 
 @check("useViolation")
 def pair_supported(on: KeyLoading, request: messages.GenerateRSAKeyPair) -> None:
-    """whether the device holds RSA keys of this use"""
+    """whether the device makes RSA keys of this use"""
     mode = "T" if request.use == "rsaPrivate" else "S"
-    if not any(kind[1] == "R" and kind[2] == mode for kind in on.device.importable):
+    if not any(kind[2] == mode for kind in on.device.key_pairs):
         raise errors.CommandError(
-            "useViolation", f"$.use: the device holds no RSA keys of mode of use {mode}"
+            "useViolation", f"$.use: the device makes no RSA keys of mode of use {mode}"
         )
 
 
@@ -148,9 +149,10 @@ def load_option_supported(on: KeyLoading, request: messages.ImportKeyToken) -> N
 @check("useViolation")
 def token_usage_supported(on: KeyLoading, request: messages.ImportKeyToken) -> None:
     """whether the device takes keys of this usage, if it is named"""
-    if request.key_usage is not None and not any(k[0] == request.key_usage for k in on.device.importable):
+    kinds = BY_TOKEN.of(on.device.importable)
+    if request.key_usage is not None and not any(kind[0] == request.key_usage for kind in kinds):
         raise errors.CommandError(
-            "useViolation", f"$.keyUsage: the device takes no keys of {request.key_usage}"
+            "useViolation", f"$.keyUsage: the device takes no keys of {request.key_usage} by a token"
         )
 
 
@@ -188,9 +190,9 @@ def emv_scheme_supported(on: KeyLoading, request: messages.ImportEmvPublicKey) -
 @check("useViolation")
 def emv_usage_supported(on: KeyLoading, request: messages.ImportEmvPublicKey) -> None:
     """whether the device takes keys of this usage"""
-    if not any(kind[0] == request.key_usage for kind in on.device.importable):
+    if not any(kind[0] == request.key_usage for kind in BY_EMV.of(on.device.importable)):
         raise errors.CommandError(
-            "useViolation", f"$.keyUsage: the device takes no keys of {request.key_usage}"
+            "useViolation", f"$.keyUsage: the device takes no public keys of {request.key_usage}"
         )
 
 
