@@ -1,7 +1,8 @@
-"""No key, PIN or track that simulated devices hold is told: not in a log, an output, a failure, or a file.
+"""No key, PIN, track or finger that devices hold is told: not in a log, an output, a failure, or a file.
 
 What devices hold is registered where it comes to them: values of keys, parts of keys, keys of tokens, PINs,
-tracks of cards. After each test all that it has logged, printed, failed with and written is searched for what
+tracks of cards, keys of their chips, templates of fingers; and the private keys of TLS where they are
+written. After each test all that it has logged, printed, failed with and written is searched for what
 was registered; after the last one, all that the whole suite has left is searched for all of it.
 
 Processes that tests start do the same: `started/sitecustomize.py` is on their path. What they hold, print
@@ -81,8 +82,18 @@ def forms_of_track(value: bytes) -> Iterator[str]:
     yield from forms_of_bytes(value)
 
 
+def forms_of_private_key(value: bytes) -> Iterator[str]:
+    """How a private key could be told: in PEM, in which its lines are enough, or in DER."""
+    yield from forms_of_bytes(value)
+    text = base64.b64encode(value).decode()
+    # The first line is alike for all keys of a kind, the last one may be short.
+    yield from (text[at : at + 64] for at in range(64, len(text) - 64, 64))
+
+
 _FORMS: Mapping[str, Callable[[bytes], Iterator[str]]] = {
     "key": forms_of_bytes,
+    "private-key": forms_of_private_key,
+    "template": forms_of_bytes,
     "PIN": forms_of_pin,
     "track": forms_of_track,
 }
@@ -228,11 +239,45 @@ def _watch_tokens(module: ModuleType, note: Note) -> None:
     _before(module, "_code", lambda key, _: note("key", bytes(key)))
 
 
+def _watch_chips(module: ModuleType, note: Note) -> None:
+    keys = module.scheme_keys
+
+    def noted() -> Any:
+        made = keys()
+        note("key", made.master_ac)
+        for key in (made.authority, made.issuer, made.card):
+            note("key", key.private.to_bytes(key.size).lstrip(b"\0"))
+        return made
+
+    module.scheme_keys = noted
+    for name in ("card_key", "session_key"):
+        _after(module, name, lambda made: note("key", made))
+
+
+def _watch_fingers(module: ModuleType, note: Note) -> None:
+    # Not in the code that writes and reads records: what its own tests make up is nobody's finger.
+    _before(module.SimulatedBiometric, "_points", lambda _, __, one: note("template", bytes(one.data)))
+    _after(module, "_record", lambda made: note("template", bytes(made)))
+
+
+def _watch_private_keys(module: ModuleType, note: Note) -> None:
+    from cryptography.hazmat.primitives import serialization as form
+
+    def see(_: Path, key: Any) -> None:
+        none = form.NoEncryption()
+        note("private-key", key.private_bytes(form.Encoding.DER, form.PrivateFormat.PKCS8, none))
+
+    _before(module, "write_key", see)
+
+
 WATCHED: Mapping[str, Callable[[ModuleType, Note], None]] = {
     "xfs4iot.simulator.secure_part.store": _watch_store,
     "xfs4iot.simulator.secure_part.pins": _watch_pins,
     "xfs4iot.simulator.secure_part.key_loading": _watch_loading,
     "xfs4iot.simulator.card_reader.cards": _watch_cards,
+    "xfs4iot.simulator.card_reader.cryptogram": _watch_chips,
+    "xfs4iot.simulator.biometric.device": _watch_fingers,
+    "xfs4iot.transport.certificates": _watch_private_keys,
     "xfs4iot.tokens": _watch_tokens,
 }
 """Where secrets come to devices."""
@@ -246,9 +291,20 @@ def watch(module: ModuleType, note: Note) -> None:
 def _before(owner: Any, name: str, see: Callable[..., None]) -> None:
     original = getattr(owner, name)
 
-    def seen(*arguments: Any) -> Any:
-        see(*arguments)
-        return original(*arguments)
+    def seen(*arguments: Any, **more: Any) -> Any:
+        see(*arguments, **more)
+        return original(*arguments, **more)
+
+    setattr(owner, name, seen)
+
+
+def _after(owner: Any, name: str, see: Callable[[Any], None]) -> None:
+    original = getattr(owner, name)
+
+    def seen(*arguments: Any, **more: Any) -> Any:
+        made = original(*arguments, **more)
+        see(made)
+        return made
 
     setattr(owner, name, seen)
 

@@ -11,11 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from secrecy import Secrecy
+from secrecy import Secrecy, watch
 from xfs4iot.devices import KeyAttributes, StoredKey
+from xfs4iot.simulator.biometric import device as fingers
+from xfs4iot.simulator.biometric.fingers import Impression
+from xfs4iot.simulator.biometric.minutiae import Minutia
+from xfs4iot.simulator.card_reader import cryptogram
 from xfs4iot.simulator.card_reader.cards import Card
 from xfs4iot.simulator.secure_part.pins import Pins
 from xfs4iot.simulator.secure_part.store import Held
+from xfs4iot.transport import certificates
 
 KEY = bytes.fromhex("a1b2c3d4e5f60718293a4b5c6d7e8f90")
 PIN = bytes([8, 6, 0, 4, 1, 7])
@@ -93,6 +98,37 @@ def test_what_devices_come_to_hold_is_registered(monkeypatch: pytest.MonkeyPatch
     finally:
         logging.getLogger().removeHandler(made.log)
     assert {what for what, _ in made.values.values()} == {"key", "PIN", "track"}
+
+
+def test_keys_of_chips_templates_and_private_keys_are_registered(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """By their sessions, by the records of the reader, and in PEM, of which one line is enough."""
+    made = Secrecy()
+    for module, names in (
+        (cryptogram, ("scheme_keys", "card_key", "session_key")),
+        (fingers, ("_record",)),
+        (certificates, ("write_key",)),
+    ):
+        for name in names:
+            monkeypatch.setattr(module, name, getattr(module, name))
+    points = fingers.SimulatedBiometric._points
+    monkeypatch.setattr(fingers.SimulatedBiometric, "_points", points)
+    for module in (cryptogram, fingers, certificates):
+        watch(module, made.note)
+    card = cryptogram.card_key(cryptogram.scheme_keys().master_ac, "4111111111111111", 1)
+    session = cryptogram.session_key(card, 7)
+    for key in (card, session, cryptogram.scheme_keys().master_ac):
+        assert made.found_in_text("the log", key.hex()) == ["a key is in the log"]
+    template = fingers._record(Impression((Minutia(10, 20, 30.0, "ending", 50),), "leftThumb", 80), "isoFmd")
+    assert made.found_in_text("x", template.hex()) == ["a template is in x"]
+    certificates.write_key(tmp_path / "server.key", certificates.new_key())
+    line = (tmp_path / "server.key").read_text().splitlines()[2]
+    assert made.found_in_text("x", f"line: {line}") == ["a private-key is in x"]
+    assert not made.found_in_files(tmp_path)
+    (tmp_path / "trace.jsonl").write_text(line)
+    assert made.found_in_files(tmp_path) == ["a private-key is in the file trace.jsonl"]
+    (tmp_path / "trace.jsonl").unlink()
 
 
 HOLDING = """

@@ -43,6 +43,8 @@ KINDS = frozenset(
     for kind in product((usage,), algorithms, modes)
 )
 FAMILY = tuple(product(USAGES, ALGORITHMS, MODES))
+PARTLY = tuple(kind for at, kind in enumerate(FAMILY) if at % 11 == 0 or kind in KINDS)
+how_many = pytest.mark.parametrize("family", [PARTLY, pytest.param(FAMILY, marks=pytest.mark.long)])
 
 
 def expected(kind: tuple[str, str, str], taken: frozenset[tuple[str, ...]]) -> str | None:
@@ -72,44 +74,50 @@ def attributes(kind: tuple[str, str, str]) -> dict[str, str]:
     return dict(zip(("keyUsage", "algorithm", "modeOfUse"), kind, strict=True))
 
 
-async def test_a_key_block_brings_the_kinds_of_the_table_and_no_other(pad: Dialogue) -> None:
+@how_many
+async def test_a_key_block_brings_the_kinds_of_the_table_and_no_other(pad: Dialogue, family: Any) -> None:
     def requests() -> Iterator[tuple[tuple[str, str, str], dict[str, Any]]]:
-        for kind in FAMILY:
+        for kind in family:
             value = PUBLIC if kind[1] == "R" else os.urandom(LENGTHS.get(kind[1], 16))
             yield kind, {"value": block(" ".join(kind), value), "decryptKey": "TestKbpk"}
 
     found = await answers(pad, requests())
-    assert found == {kind: expected(kind, KINDS) for kind in FAMILY}
+    assert found == {kind: expected(kind, KINDS) for kind in family}
 
 
-async def test_what_is_encrypted_under_a_key_is_of_the_same_kinds(pad: Dialogue) -> None:
+@how_many
+async def test_what_is_encrypted_under_a_key_is_of_the_same_kinds(pad: Dialogue, family: Any) -> None:
     def requests() -> Iterator[tuple[tuple[str, str, str], dict[str, Any]]]:
-        for kind in FAMILY:
+        for kind in family:
             value = ecb("T", KEK, os.urandom(LENGTHS.get(kind[1], 16)))
             request = {"value": b64(value), "keyAttributes": attributes(kind)}
             yield kind, {**request, "decryptKey": "TestKek", "decryptMethod": "ecb"}
 
     found = await answers(pad, requests())
-    wanted = {kind: expected(kind, KINDS) for kind in FAMILY}
-    for kind in FAMILY:
-        if kind[0] == "I0" and wanted[kind] is None:
+    wanted = {kind: expected(kind, KINDS) for kind in family}
+    for kind in family:
+        if kind[2] == "N":
+            wanted[kind] = "invalidData"  # only headers of key blocks have it
+        elif kind[0] == "I0" and wanted[kind] is None:
             wanted[kind] = "useViolation"  # only under a key that is restricted to them
         elif kind[1] == "R" and wanted[kind] is None:
             wanted[kind] = "invalidValue"  # what decrypts here is no public key
     assert found == wanted
 
 
-async def test_what_comes_in_the_clear_is_a_public_key_of_its_usage(pad: Dialogue) -> None:
+@how_many
+async def test_what_comes_in_the_clear_is_a_public_key_of_its_usage(pad: Dialogue, family: Any) -> None:
     def requests() -> Iterator[tuple[tuple[str, str, str], dict[str, Any]]]:
-        for kind in FAMILY:
+        for kind in family:
             value = PUBLIC if kind[1] == "R" else os.urandom(LENGTHS.get(kind[1], 16))
             yield kind, {"value": b64(value), "keyAttributes": attributes(kind)}
 
     found = await answers(pad, requests())
     # Keys that verify need somebody's signature besides.
     assert {kind for kind, code in found.items() if code is None} == {("D1", "R", "E"), ("K3", "R", "E")}
-    assert found["S0", "R", "S"] == found["K3", "R", "T"] == found["S0", "R", "V"] == "accessDenied"
-    assert set(found.values()) == {None, "accessDenied", "useViolation"}
+    assert found["S0", "R", "V"] == "accessDenied"
+    assert set(found.values()) == {None, "accessDenied", "useViolation", "invalidData"}
+    assert all(kind[2] == "N" for kind, code in found.items() if code == "invalidData")
 
 
 @pytest.mark.parametrize("kind", [("S0", "R", "V"), ("D1", "R", "E"), ("K3", "R", "E")])
