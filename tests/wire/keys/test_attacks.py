@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 from fingers import pin_entered
-from host import KEK, b64, block, ecb, imported, unb64
+from host import KEK, b64, block, ecb, imported, kcv, unb64
 
 from dialogue import Dialogue
 from xfs4iot.simulator.secure_part import ciphers
@@ -147,3 +147,25 @@ async def test_garbage_that_decrypts_to_keys_does_not_fill_the_device(pad: Dialo
         garbage = ciphers.encrypt("T", KEK, secrets.token_bytes(16))
         await pad.success(IMPORT, wrapped("P0 T E", garbage, key="PEK"))
     assert set((await pad.success("KeyManagement.GetKeyDetail"))["keyDetails"]) >= {"K", "PEK"}
+
+
+async def test_an_import_that_fails_leaves_the_key_of_its_name(pad: Dialogue) -> None:
+    """Neither its value nor what it is for: somebody who may not load a key could else take one away."""
+    await imported(pad, "PEK", "P0 T E", PIN_KEY)
+    detail = (await pad.success("KeyManagement.GetKeyDetail"))["keyDetails"]["PEK"]
+    other = secrets.token_bytes(16)
+    good = wrapped("P0 T E", ecb("T", KEK, other), key="PEK")
+    damaged = bytearray(unb64(block("P0 T E", other)))
+    damaged[-1] = ord("0") if damaged[-1] != ord("0") else ord("1")
+    for wrong in (
+        {**good, "verificationData": b64(bytes(3)), "verifyAttributes": {"cryptoMethod": "kcvZero"}},
+        {**good, "value": b64(ecb("T", KEK, other[:8] * 2))},
+        {**good, "value": b64(bytes(5))},
+        {**good, "verifyKey": "nobody", "verificationData": b64(bytes(8))},
+        {"key": "PEK", "value": b64(bytes(damaged)), "decryptKey": "TestKbpk"},
+        {"key": "PEK", "value": block("D0 T B", PIN_KEY), "decryptKey": "TestKbpk"},
+    ):
+        assert (await pad.completion(IMPORT, wrong))["header"]["completionCode"] != "success"
+        assert (await pad.success("KeyManagement.GetKeyDetail"))["keyDetails"]["PEK"] == detail
+        told = await pad.success("KeyManagement.GenerateKCV", {"key": "PEK", "keyCheckMode": "zero"})
+        assert unb64(told["kcv"]) == kcv("T", PIN_KEY)

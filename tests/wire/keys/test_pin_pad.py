@@ -173,6 +173,24 @@ async def test_a_dukpt_key_comes_to_its_end(pad: Dialogue, simulator: Dialogue) 
     assert event["payload"] == {"keyName": "K", "errorCode": "dukptOverflow"}
 
 
+async def test_the_last_transaction_of_a_dukpt_key_is_its_last(pad: Dialogue, simulator: Dialogue) -> None:
+    """The highest counter of ten ones is used once; after it nothing wraps around to the first one."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        header = psec.tr31.Header("D", "B1", "T", "X", "00", "E")
+        header.blocks["KS"] = "FFFF9876543210FFF400"
+        value = b64(psec.tr31.KeyBlock(KBPK, header).wrap(TDES).encode())
+    request = {"key": "K", "value": value, "decryptKey": "TestKbpk"}
+    await pad.success("KeyManagement.ImportKey", request)
+    await pin_entered(pad, simulator, "1234")
+    await pad.success(BLOCK, block("iso0", "K"))
+    event = await pad.until("event", name="KeyManagement.DUKPTKSNEvent")
+    assert unb64(event["payload"]["ksn"]).hex().upper() == "FFFF9876543210FFF800"
+    for _ in range(2):
+        await pin_entered(pad, simulator, "1234")
+        assert await pad.failure(BLOCK, block("iso0", "K")) == "dukptOverflow"
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [
