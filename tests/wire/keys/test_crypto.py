@@ -382,3 +382,13 @@ async def test_older_clients_encrypt_and_authenticate(
     await old.success(VERIFY, verify)
     await old.success("Crypto.GenerateRandom")
     await old.success("Crypto.Digest", {"hashAlgorithm": "sha256", "data": b64(b"x")})
+
+
+@pytest.mark.parametrize("mode", ["E", "D"])
+async def test_field_unlisted_a_key_of_one_mode_may_be_asked_for_that_mode(pad: Dialogue, mode: str) -> None:
+    await imported(pad, "OneWay", f"D0 T {mode}", bytes(range(1, 17)))
+    request = {"key": "OneWay", "cryptoMethod": "ecb", "data": b64(bytes(8))}
+    asked = await pad.success("Crypto.CryptoData", {**request, "modeOfUse": mode})
+    assert asked == await pad.success("Crypto.CryptoData", request)
+    other = {"E": "D", "D": "E"}[mode]
+    assert await pad.failure("Crypto.CryptoData", {**request, "modeOfUse": other}) == "modeOfUseNotSupported"
