@@ -46,7 +46,8 @@ class Check:
         name: to be called by, in tests; unique among the checks of a command.
         codes: what the command ends with if it fails: error codes of the command, or completion codes.
         text: what is looked at, for people: a row of the documentation.
-        function: raises an `XfsError` if it fails; called with the interface and the request.
+        function: raises an `XfsError` if it fails; called with the interface and the request. One that takes
+            long is a coroutine function, of a command that waits for its turn: its work is done in a thread.
             None for a step, which the body of the command makes itself.
     """
 
@@ -246,6 +247,8 @@ class Interface(Generic[_Device]):
             return body
         # Two variants, so that an immediate command never costs a coroutine.
         if not mark.waits:
+            if any(map(inspect.iscoroutinefunction, functions)):
+                raise TypeError(f"{mark.command} answers at once: none of its checks can be a coroutine")
 
             def answer(request: Any, command: Command) -> Any:
                 for function in functions:
@@ -254,12 +257,23 @@ class Interface(Generic[_Device]):
 
             return answer
 
-        async def run(request: Any, command: Command) -> Any:
+        if not any(map(inspect.iscoroutinefunction, functions)):
+
+            async def run(request: Any, command: Command) -> Any:
+                for function in functions:
+                    function(self, request)
+                return await body(request, command)
+
+            return run
+
+        async def run_long(request: Any, command: Command) -> Any:
             for function in functions:
-                function(self, request)
+                outcome: Any = function(self, request)
+                if inspect.iscoroutine(outcome):
+                    await outcome
             return await body(request, command)
 
-        return run
+        return run_long
 
     async def ask(
         self,

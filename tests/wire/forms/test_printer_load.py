@@ -187,6 +187,49 @@ async def test_a_picture_that_is_a_bomb_is_refused_and_nothing_is_printed(
     assert bystander.grown < 50 * MEGABYTE
 
 
+MANY = 4_500
+
+
+async def test_others_are_served_while_thousands_of_fields_are_set_and_laid_out(
+    atm: xfs4iot.Publisher, bystander: Watch, nursery: trio.Nursery
+) -> None:
+    client: Dialogue = await nursery.start(dialogue, atm.uri("Receipts"))
+    places = [(number % 50, number // 50) for number in range(MANY)]
+    form = {
+        "unit": MM,
+        "size": {"width": 70, "height": 100},
+        "fields": {f"f{x}-{y}": field(x, y, 20, 4, overflow="truncate") for x, y in places},
+        "frames": {f"g{x}-{y}": field(x, y, 1, 1) for x, y in places},
+    }
+    values = dict.fromkeys(form["fields"], "many a word that finds no room")
+    for name, payload in (
+        ("Printer.SetForm", {"name": "F", "form": form}),
+        ("Printer.PrintForm", {"formName": "F", "fields": values, "mediaControl": {"flush": False}}),
+    ):
+        completion = await served(bystander, client, name, payload)
+        assert outcome(completion) == "success", completion
+
+
+async def test_a_form_that_is_being_laid_out_can_be_given_up(
+    atm: xfs4iot.Publisher, nursery: trio.Nursery
+) -> None:
+    client: Dialogue = await nursery.start(dialogue, atm.uri("Receipts"))
+    form = {
+        "unit": MM,
+        "size": {"width": 70, "height": MANY},
+        "fields": {
+            f"f{y}": field(0, y, 70, 1, overflow="bestFit", font={"pointSize": 90}) for y in range(MANY)
+        },
+    }
+    await client.success("Printer.SetForm", {"name": "F", "form": form})
+    values = dict.fromkeys(form["fields"], "many a word that finds no room" * 20)
+    request = await client.send("Printer.PrintForm", {"formName": "F", "fields": values})
+    await client.until("acknowledge", request)
+    await client.success("Common.Cancel", {"requestIds": [request]})
+    assert outcome(await client.until("completion", request)) == "canceled"
+    assert (await client.success("Common.Status"))["printer"]["media"] == "notPresent"
+
+
 NUMBERS = (0, 1, 2, 1_000, 1_001, 25_401, 1_000_000, 2**31 - 1)
 FORM_NUMBERS = ("cpi", "lpi", "pointSize", "skew")
 FIELD_NUMBERS = ("cpi", "lpi", "pointSize")

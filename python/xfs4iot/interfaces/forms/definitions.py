@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
 import msgspec
+import trio
 
 from xfs4iot.ledger import Document
 from xfs4iot.protocol import errors, wire
@@ -64,10 +65,14 @@ class Definitions(Generic[_Kind]):
         held: Any = dict[str, kind]  # type: ignore[valid-type]
         self._kept: Document[dict[str, _Kind]] = Document(document, held)
         self._held: dict[str, _Kind] = {}
+        # As they are written, so that each change costs one definition and not all of them.
+        self._encoded: dict[str, msgspec.Raw] = {}
+        self._one_by_one = trio.Lock()
 
     def start(self) -> None:
         """Recall what is kept."""
         self._held = self._kept.of(self._service.ledger) or {}
+        self._encoded = {name: msgspec.Raw(wire.encode(one)) for name, one in self._held.items()}
 
     def __contains__(self, name: object) -> bool:
         return name in self._held
@@ -87,16 +92,20 @@ class Definitions(Generic[_Kind]):
             InvalidData: there are too many, or they are too large together.
             LedgerUnavailable: it could not be written; nothing has changed then.
         """
-        # A copy, which takes effect only after it has been written.
-        held = dict(self._held)
-        if definition is None:
-            del held[name]
-        else:
-            held[name] = definition
-        document = wire.encode(held)
-        if definition is not None and (len(held) > _MOST or len(document) > _MOST_BYTES):
-            raise errors.InvalidData(
-                f"{_MOST} definitions of {_MOST_BYTES} bytes in all can be kept; delete some first"
-            )
-        await self._service.ledger.put_document(self._kept.name, document)
-        self._held = held
+        async with self._one_by_one:
+            # Copies, which take effect only after they have been written.
+            held, encoded = dict(self._held), dict(self._encoded)
+            if definition is None:
+                held.pop(name, None)
+                encoded.pop(name, None)
+            else:
+                held[name] = definition
+                encoded[name] = msgspec.Raw(wire.encode(definition))
+            # Joined as they are: `wire` has seen to their numbers already.
+            document = msgspec.json.encode(encoded)
+            if definition is not None and (len(held) > _MOST or len(document) > _MOST_BYTES):
+                raise errors.InvalidData(
+                    f"{_MOST} definitions of {_MOST_BYTES} bytes in all can be kept; delete some first"
+                )
+            await self._service.ledger.put_document(self._kept.name, document)
+            self._held, self._encoded = held, encoded

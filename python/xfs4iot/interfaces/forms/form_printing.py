@@ -6,9 +6,8 @@ in a FieldErrorEvent before the command ends with it; what was cut, in a FieldWa
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
-
-import trio
 
 from xfs4iot import devices
 from xfs4iot.devices import PrintJob, ReadWanted
@@ -27,9 +26,6 @@ from xfs4iot.server.command import Command
 
 __all__ = ["form_read", "laid_out"]
 
-_FIELDS_AT_ONCE = 50
-"""Fields laid out before others of the service get their turn."""
-
 
 async def laid_out(
     on: PrinterState, request: messages.PrintForm, command: Command[PrintFormEvents]
@@ -40,27 +36,19 @@ async def laid_out(
         CommandError: `fieldSpecFailure`, `fieldError`, `charSetData`, `mediaOverflow`.
     """
     name = cast(str, request.form_name)
-    form = on.ready_form(name)
+    form = await on.ready_form(name)
     media = on.media_definitions[request.media_name] if request.media_name is not None else None
     source = on.source_for(request.paper_source, media) if not on.media.is_present else None
+    placement = _placement(form, request)
+    sheet = on.sheet_for(media, source) or _as_large(form, placement)
     pages = FormPages(form, on.device, DeviceFonts(on.service))
     try:
         if form.misfit is not None:
             raise FieldFailure(form.misfit[0] or "", None, form.misfit[1])
-        values = values_of(form, request.fields)
-        for number, (field, one) in enumerate(form.fields.items()):
-            if field in values:
-                pages.put(one, values[field])
-            else:
-                pages.put(one, [None] * len(one.places))
-            if number % _FIELDS_AT_ONCE == _FIELDS_AT_ONCE - 1:
-                await trio.lowlevel.checkpoint()
+        laid = await on.in_thread(_filled, pages, form, request.fields, sheet, placement)
     except FieldFailure as wrong:
         command.send(messages.FieldErrorEvent(form_name=name, field_name=wrong.field, failure=wrong.failure))
         raise errors.CommandError(wrong.code, described(name, wrong)) from None
-    placement = _placement(form, request)
-    sheet = on.sheet_for(media, source) or _as_large(form, placement)
-    laid = pages.pages(sheet, placement)
     for field in dict.fromkeys(pages.warnings):
         command.send(messages.FieldWarningEvent(form_name=name, field_name=field, failure="overflow"))
     return PrintJob(
@@ -71,6 +59,20 @@ async def laid_out(
         (media.media_type if media is not None else None) or "generic",
         form.definition.skew,
     )
+
+
+def _filled(
+    pages: FormPages,
+    form: ReadyForm,
+    given: Mapping[str, str | list[str]] | None,
+    sheet: Sheet,
+    placement: Placement,
+) -> tuple[devices.PrintPage, ...]:
+    """All fields with their values, laid out."""
+    values = values_of(form, given)
+    for name, field in form.fields.items():
+        pages.put(field, values[name] if name in values else [None] * len(field.places))
+    return pages.pages(sheet, placement)
 
 
 def _placement(form: ReadyForm, request: messages.PrintForm | None) -> Placement:
@@ -104,13 +106,13 @@ async def form_read(
         CommandError: `fieldSpecFailure`, `fieldError`, `readNotSupported`.
     """
     name = cast(str, request.form_name)
-    form = on.ready_form(name)
+    form = await on.ready_form(name)
     try:
         wanted = _wanted(on, form, request.field_names)
     except FieldFailure as wrong:
         command.send(messages.FieldErrorEvent(form_name=name, field_name=wrong.field, failure=wrong.failure))
         raise errors.CommandError(wrong.code, described(name, wrong)) from None
-    places = _places(on, form, request.media_name, wanted)
+    places = await on.in_thread(_places, on, form, request.media_name, wanted)
     await on.media_in(command, form.definition.user_prompt)
     values = await on.ask_whole(
         devices.Printer.read_form,

@@ -167,7 +167,7 @@ class Printer(PrinterState):
         definition: Form | Media
         if found.kind == "XFSFORM":
             kept, definition = self.forms, definition_of(found.content, Form, "formInvalid")
-            checks.require_printable(definition, self.device)
+            await self.in_thread(checks.require_printable, definition, self.device)
         else:
             kept = self.media_definitions
             definition = definition_of(found.content, Media, "mediaInvalid")
@@ -235,7 +235,7 @@ class Printer(PrinterState):
             if waits and not set(actions) - {"alarm"}:
                 self.buffer.keep(joined)
             else:
-                form = self.ready_form(cast(str, request.form_name))
+                form = await self.ready_form(cast(str, request.form_name))
                 await self.print_job(joined, command, form.definition.user_prompt)
             await self.control(command, actions)
 

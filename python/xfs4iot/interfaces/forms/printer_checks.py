@@ -38,10 +38,10 @@ def field_exists(on: PrinterState, request: messages.GetQueryField) -> None:
 
 
 @check("formNotFound", name="form_fits")
-def form_fits(on: PrinterState, request: Any) -> None:
+async def form_fits(on: PrinterState, request: Any) -> None:
     """whether the form as a whole is one that the device prints: unit, orientation, pages"""
     try:
-        form = on.ready_form(request.form_name)
+        form = await on.ready_form(request.form_name)
     except errors.CommandError as wrong:
         raise errors.CommandError("formNotFound", wrong.description) from None
     if form.misfit is not None and form.misfit[0] is None:
@@ -86,10 +86,10 @@ def form_whole(on: PrinterState, request: messages.SetForm) -> None:
 
 
 @check("formInvalid")
-def form_sound(on: PrinterState, request: messages.SetForm) -> None:
+async def form_sound(on: PrinterState, request: messages.SetForm) -> None:
     """whether the form contradicts itself, or has what the device cannot print"""
     if request.form is not None:
-        require_printable(request.form, on.device)
+        await on.in_thread(require_printable, request.form, on.device)
 
 
 def require_printable(form: messages.SetFormForm, device: devices.Printer) -> None:

@@ -97,6 +97,7 @@ class PrinterState(Interface[devices.Printer]):
         self._thresholds: Thresholds | None = None
         self._bins: BinThresholds | None = None
         self._ready: dict[str, tuple[Form, ReadyForm]] = {}
+        self._thread = trio.CapacityLimiter(1)
 
     async def start(self) -> None:
         """Recall forms, media definitions, and where the medium is."""
@@ -139,7 +140,14 @@ class PrinterState(Interface[devices.Printer]):
 
     # Definitions.
 
-    def ready_form(self, name: str) -> ReadyForm:
+    async def in_thread(self, work: Callable[..., _Result], *arguments: Any) -> _Result:
+        """Work something out in the printer's one thread: a form can have thousands of fields.
+
+        It moves and changes nothing, so that nobody waits for its end once the command is given up.
+        """
+        return await trio.to_thread.run_sync(work, *arguments, abandon_on_cancel=True, limiter=self._thread)
+
+    async def ready_form(self, name: str) -> ReadyForm:
         """A form that exists, made ready for the device as it is now.
 
         Raises:
@@ -148,7 +156,7 @@ class PrinterState(Interface[devices.Printer]):
         form = self.forms[name]
         known = self._ready.get(name)
         if known is None or known[0] is not form:
-            known = (form, ready(form, self.device))
+            known = (form, await self.in_thread(ready, form, self.device))
             self._ready.pop(name, None)
             while len(self._ready) >= _MOST_READY:
                 del self._ready[next(iter(self._ready))]
