@@ -118,6 +118,9 @@ class EscPosPrinter(devices.Printer):
     def measure(self, text: str, font: devices.PrintFont) -> int:
         return self._head.measure(text, font)
 
+    def lacks(self, text: str, font: devices.PrintFont) -> str:
+        return self._head.lacks(text, font)
+
     # The line to the printer; whoever uses it has its turn.
 
     async def _connected(self) -> Connection:

@@ -415,6 +415,8 @@ class Printer(
     def measure(self, text: str, font: PrintFont) -> int:
         """How wide a text is, in µm; asked while a form is laid out, so it must be quick.
 
+        As `text_height` and `lacks`, it is called in a thread, one form at a time.
+
         By default all characters have the width that follows from the font's cpi, from its point size, or
         from `columns_per_inch`; Chinese ones have two, accents none. Override it where widths differ.
         """
@@ -425,6 +427,14 @@ class Printer(
         else:
             width = times * MICROMETRES_PER_INCH // (font.cpi or self.columns_per_inch)
         return width * 6 // 10 if style.spacing == "condensed" else width
+
+    def lacks(self, text: str, font: PrintFont) -> str:
+        """Characters of a text that the font lacks, for each of which it prints a replacement that is seen.
+
+        The client is warned of the field, and the log names the characters. By default none; see `characters`
+        for what is refused.
+        """
+        return ""
 
     def text_height(self, font: PrintFont) -> int:
         """How high a line of text is, in µm, without what is between lines.

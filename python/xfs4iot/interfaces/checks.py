@@ -13,18 +13,21 @@ from xfs4iot.server.handler import Check, Interface, check
 __all__ = ["cash_mode_on", "check_mode_on", "device_ready", "given", "require_ready"]
 
 
-def given(field: str, advice: str = "") -> Check:
+def given(field: str, advice: str = "", *, filled: bool = False) -> Check:
     """That a property of the request is there.
 
     Args:
         field: attribute of the request, such as `max_power_save_recovery_time`.
         advice: what to do, for the error description.
+        filled: an empty text is as good as none.
     """
     wire = _wire_name(field)
 
     def there(on: Interface[Any], request: Any) -> None:
-        if request is None or getattr(request, field) is None:
-            raise errors.InvalidData(f"$.{wire} is missing" + (f"; {advice}" if advice else ""))
+        value = getattr(request, field) if request is not None else None
+        if value is None or (filled and not value):
+            what = "is missing" if value is None else "is empty"
+            raise errors.InvalidData(f"$.{wire} {what}" + (f"; {advice}" if advice else ""))
 
     there.__doc__ = f"`{wire}`"
     return check("invalidData", name=f"given {wire}")(there)

@@ -96,6 +96,7 @@ class Lettering:
 
     def ordered(self, text: str) -> tuple[str, dict[str, Any]]:
         """The text as Pillow is to get it, and with which options."""
+        text = fonts.replaced(text, self.face, self.bold)
         return (text, {}) if self.direction == "visual" else fonts.ordered(text, self.direction)
 
     def _natural(self, text: str) -> float:
@@ -234,7 +235,8 @@ class Canvas:
         box = (round(x), round(y), round(x + across) - 1, round(y + along) - 1)
         if box[2] < 0 or box[3] < 0 or box[0] >= self.width or box[1] >= self._image.height:
             return length
-        self.words.append(Words(box[0], box[1], box[2] + 1 - box[0], box[3] + 1 - box[1], text))
+        shown = fonts.replaced(text, look.face, look.bold, columns=False)
+        self.words.append(Words(box[0], box[1], box[2] + 1 - box[0], box[3] + 1 - box[1], shown))
         ink, paper = look.color, WHITE
         if look.reverse:
             ink, paper = paper, ink

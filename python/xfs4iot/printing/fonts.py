@@ -3,6 +3,9 @@
 Pillow shapes and orders text itself where its Raqm finds FriBiDi, which not every system has. Elsewhere
 letters are joined and put into the order in which they are seen before Pillow gets them, by arabic-reshaper
 and python-bidi, and look the same.
+
+Characters that the fonts lack (Chinese, emoji) are printed as U+FFFD, in as many columns as they have: what
+is missing on a receipt must be seen there.
 """
 
 from __future__ import annotations
@@ -11,6 +14,9 @@ import re
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from unicodedata import category
+
+from wcwidth import iter_graphemes, wcswidth
 
 from xfs4iot.protocol import errors
 
@@ -26,9 +32,11 @@ __all__ = [
     "face_for",
     "font",
     "from_the_right",
+    "lacking",
     "letter",
     "ordered",
     "pillow",
+    "replaced",
 ]
 
 Face = Literal["mono", "sans"]
@@ -48,6 +56,9 @@ _FILES = {
 _HEBREW = re.compile("[\u0590-\u05ff\ufb1d-\ufb4f]")
 _FROM_THE_RIGHT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\u200f\u202b\u202e\u2067]")
 _ARABIC = re.compile("[\u0600-\u06ff]")
+_REPLACEMENT = "\ufffd"
+_SELECTOR = re.compile("[\u00ad\u200b\u2060\ufeff\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+"""Variation selectors and where words may break: they say how others look, and are nothing themselves."""
 
 
 def pillow() -> Any:
@@ -107,6 +118,44 @@ def letter(bold: bool, size: float, shades: bool, one: str) -> tuple[Image, int,
     pen.fontmode = "L" if shades else "1"
     pen.text((-left, -top), one, fill=255, font=drawn, anchor="ls")
     return (image if shades else image.convert("1")), left, top
+
+
+@lru_cache(maxsize=8192)
+def _has(face: Face, bold: bool, one: str) -> bool:
+    """Whether a font has a character: one that it lacks looks as U+FFFF, which is none."""
+    drawn = font(face, bold, 20, shaped=False)
+    mask, none = drawn.getmask(one), drawn.getmask("\uffff")
+    return mask.size != none.size or bytes(mask) != bytes(none)
+
+
+def lacking(text: str, face: Face, bold: bool) -> str:
+    """The characters of a text that a font lacks, each once."""
+    if text.isascii():
+        return ""
+    face = face_for(text, face)
+    # What controls or joins others is in no font, and is not missed.
+    seen = (one for one in dict.fromkeys(_SELECTOR.sub("", text)) if category(one) not in ("Cc", "Cf"))
+    return "".join(one for one in seen if not _has(face, bold, one))
+
+
+def replaced(text: str, face: Face, bold: bool, columns: bool = True) -> str:
+    """A text as a font can show it: U+FFFD for what it lacks.
+
+    Args:
+        columns: take up as many columns as the text.
+    """
+    if text.isascii():
+        return text
+    lacks = set(lacking(text, face, bold))
+    if not lacks:
+        return _SELECTOR.sub("", text)
+    found = []
+    for one in iter_graphemes(text):
+        if lacks.isdisjoint(one):
+            found.append(_SELECTOR.sub("", one))
+        else:
+            found.append(_REPLACEMENT.ljust(wcswidth(one) if columns else 1))
+    return "".join(found)
 
 
 def ordered(text: str, direction: Literal["ltr", "rtl"]) -> tuple[str, dict[str, Any]]:

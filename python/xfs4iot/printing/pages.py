@@ -23,7 +23,7 @@ from xfs4iot.devices import (
     PrintStripe,
     PrintText,
 )
-from xfs4iot.printing import barcodes, graphics
+from xfs4iot.printing import barcodes, fonts, graphics
 from xfs4iot.printing.canvas import LONGEST, MOST_DOTS, Canvas, Color, Lettering, turned
 from xfs4iot.printing.fonts import ADVANCE, ASCENT, DESCENT, Face
 from xfs4iot.printing.frames import draw_frame
@@ -108,6 +108,11 @@ class Head:
     def measure(self, text: str, font: PrintFont) -> int:
         """How wide a text is, in micrometres."""
         return round(self.in_micrometres(self.lettering(font, direction=_direction(text)).width(text)))
+
+    def lacks(self, text: str, font: PrintFont) -> str:
+        """The characters of a text that are printed as a replacement, each once."""
+        look = self.lettering(font)
+        return fonts.lacking(text, look.face, look.bold)
 
     def draw(self, page: PrintPage, side: Literal["front", "back"] = "front") -> Canvas:
         """One side of a page; of endless paper as long as what is on it.

@@ -122,6 +122,30 @@ async def test_terminate_prints_nothing_and_tells_the_field_before_it_completes(
     assert not any("secret" in record.getMessage() for record in caplog.records)
 
 
+async def test_an_empty_name_of_a_media_or_field_is_none(client: Dialogue, device: Receipts) -> None:
+    assert code(await printed(client, {"f": (0, 0, 5, 1)}, {"f": "one"}, mediaName="")) == "success"
+    assert device.jobs[-1].media_name is None
+    found = await client.success("Printer.GetQueryField", {"formName": "F", "fieldName": ""})
+    assert list(found["fields"]) == ["f"]
+    assert await client.failure(PRINT, {"formName": "", "fields": {}}) == "formNotFound"
+    for name in ("Form", "Media"):
+        assert await client.failure(f"Printer.Set{name}", {"name": "", name.lower(): None}) == "invalidData"
+
+
+@pytest.mark.parametrize("told", [None, 7, b"x", ZeroDivisionError])
+async def test_a_device_class_that_is_wrong_about_its_characters(
+    client: Dialogue, device: Receipts, told: Any
+) -> None:
+    def lacks(text: str, font: Any) -> Any:
+        return told if not isinstance(told, type) else 1 / 0
+
+    device.lacks = lacks  # type: ignore[method-assign]
+    assert code(await printed(client, {"f": (0, 0, 5, 1)}, {"f": "Ω"})) == "hardwareError"
+    assert not device.jobs
+    # What is ASCII is in all fonts.
+    assert code(await printed(client, {"f": (0, 0, 5, 1)}, {"f": "one"})) == "success"
+
+
 STATIC = {"class": "static", "initialValue": "fixed"}
 REQUIRED = {"class": "required"}
 TWICE = {"index": {"repeatCount": 2, "y": 1}}

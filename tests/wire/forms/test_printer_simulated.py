@@ -201,6 +201,37 @@ async def test_a_receipt_is_printed_cut_presented_and_taken(receipts: Dialogue, 
     ] == "sequenceError"
 
 
+async def test_what_the_fonts_lack_is_seen_on_paper_and_told(
+    receipts: Dialogue, simulator: Dialogue, caplog: pytest.LogCaptureFixture
+) -> None:
+    fields = {"name": field(2, 2, 60, 8), "more": field(2, 12, 60, 8), "plain": field(2, 22, 60, 8)}
+    await set_form(receipts, fields)
+    values = {"name": "王 Ωß 王", "more": "👨\u200d👩\u200d👧 ☺\ufe0f", "plain": "€ ½ ☺ Привет שלום"}
+    await receipts.success("Printer.PrintForm", {"formName": "F", "fields": values})
+    warned = [one["payload"] for one in receipts.passed if one["header"]["name"].endswith("WarningEvent")]
+    assert sorted(warned, key=str) == [{"formName": "F", "fieldName": name} for name in ("more", "name")]
+    said = [one.getMessage() for one in caplog.records if "lack" in one.getMessage()]
+    assert len(said) == 1
+    assert "4 characters" in said[0]
+    assert "U+738B, U+1F467, U+1F468, U+1F469" in said[0]
+    picture, lines = await printout(simulator)
+    assert lines == ["\ufffd Ωß \ufffd", "\ufffd ☺", "€ ½ ☺ Привет שלום"]
+    # A replacement is ink, in the room of what it stands for.
+    left = picture.crop((16, 16, 16 + 24, 16 + 64)).convert("L").getextrema()
+    assert left == (0, 255)
+
+
+async def test_the_log_names_a_few_of_many_characters(
+    receipts: Dialogue, caplog: pytest.LogCaptureFixture
+) -> None:
+    await set_form(receipts, {"line": field(0, 0, 70, 60)})
+    values = {"line": "".join(map(chr, range(0x4E00, 0x4F00)))}
+    await receipts.success("Printer.PrintForm", {"formName": "F", "fields": values})
+    (said,) = [one.getMessage() for one in caplog.records if "lack" in one.getMessage()]
+    assert "256 characters" in said
+    assert said.count("U+") == 16
+
+
 async def test_what_is_not_cut_goes_on_on_the_same_paper(receipts: Dialogue, simulator: Dialogue) -> None:
     for text in ("one", "two", "three"):
         assert await print_line(receipts, text) == "success"

@@ -23,7 +23,7 @@ class DeviceFonts:
         service: whose device it is.
 
     Raises:
-        HardwareError: from both methods: the device class fails, or says what cannot be.
+        HardwareError: from all methods: the device class fails, or says what cannot be.
     """
 
     def __init__(self, service: Service) -> None:
@@ -47,10 +47,30 @@ class DeviceFonts:
             found = self._heights[font] = self._asked("text_height", 1, self._device.text_height, font)
         return found
 
+    def lacks(self, text: str, font: PrintFont) -> str:
+        """The characters of a text that are printed as a replacement."""
+        if text.isascii() and text.isprintable():
+            return ""
+        found = self._told("lacks", self._device.lacks, text, font)
+        if not isinstance(found, str):
+            raise self._wrong("lacks", "a str")
+        return found
+
     def _asked(self, name: str, least: int, method: Callable[..., Any], *arguments: Any) -> int:
+        length = self._told(name, method, *arguments)
+        if type(length) is not int or not least <= length <= _LONGEST:
+            raise self._wrong(name, f"a whole number of µm of at least {least}")
+        return length
+
+    def _wrong(self, name: str, wanted: str) -> errors.HardwareError:
+        where = f"{type(self._device).__name__}.{name}"
+        self._service.log.error("%s returned something else than %s", where, wanted)
+        return errors.HardwareError(f"the device class is wrong: {where} must return {wanted}")
+
+    def _told(self, name: str, method: Callable[..., Any], *arguments: Any) -> Any:
         where = f"{type(self._device).__name__}.{name}"
         try:
-            length = method(*arguments)
+            return method(*arguments)
         # It may raise anything, as an operation may.
         except BaseException as fault:
             if is_ctrl_c(fault):
@@ -59,9 +79,3 @@ class DeviceFonts:
             raise errors.HardwareError(
                 f"the device class failed: {where} raised {type(fault).__name__}; see the service's log"
             ) from fault
-        if type(length) is not int or not least <= length <= _LONGEST:
-            self._service.log.error("%s returned what cannot be a length in µm", where)
-            raise errors.HardwareError(
-                f"the device class is wrong: {where} must return a whole number of µm of at least {least}"
-            )
-        return length

@@ -96,6 +96,7 @@ class FormPages:
 
     Attributes:
         warnings: fields whose value did not fit and was cut.
+        replaced: fields, and titles of frames, with characters that the device prints as a replacement.
     """
 
     def __init__(self, form: ReadyForm, device: devices.Printer, fonts: Fonts) -> None:
@@ -105,6 +106,7 @@ class FormPages:
         self._starts: dict[str, Box] = {}
         self._printed: set[str] = set()
         self.warnings: list[str] = []
+        self.replaced: dict[str, set[str]] = {}
         self._allowed = None if device.characters is None else frozenset(device.characters)
 
     def put(self, field: FormField, values: list[Value | None]) -> None:
@@ -158,6 +160,12 @@ class FormPages:
                     field.name, None, "the device cannot print a character of the value", "charSetData"
                 )
 
+    def _see_lacking(self, name: str, text: str, font: PrintFont) -> None:
+        """Remember what is not printed as it is."""
+        lacks = set(text).intersection(self._fonts.lacks(text, font))
+        if lacks:
+            self.replaced.setdefault(name, set()).update(lacks)
+
     def _graphic(self, field: FormField, box: Box, data: bytes) -> PrintGraphic:
         found = next((kind for magic, kind in _MAGIC if data.startswith(magic)), None)
         stated = (field.definition.format or "").lower() or found
@@ -196,6 +204,7 @@ class FormPages:
             raise FieldFailure(field.name, "overflow", "the value does not fit into the field")
         if not block.whole:
             self.warnings.append(field.name)
+        self._see_lacking(field.name, text, font)
         kind = cast(Literal["text", "ocr", "micr"], field.kind)
         items: list[PrintItem] = []
         across, down = _local(box, field.rotation)
@@ -308,6 +317,7 @@ class FormPages:
         alignment = Alignment(
             definition.horizontal or "left", definition.vertical or "top", self._form.grid.column
         )
+        self._see_lacking(frame.name, title, PrintFont())
         height = min(self._fonts.height(PrintFont()), box.height)
         block = block_of(title, "chop", self._fonts, PrintFont(), box.width, height, alignment)
         y = box.y if alignment.vertical == "top" else box.bottom - height

@@ -14,6 +14,7 @@ from xfs4iot.devices import PrintJob, ReadWanted
 from xfs4iot.interfaces.forms.device_fonts import DeviceFonts
 from xfs4iot.interfaces.forms.form_fit import field_misfit
 from xfs4iot.interfaces.forms.form_pages import FormPages, Placement, Sheet
+from xfs4iot.interfaces.forms.media_definitions import Media
 from xfs4iot.interfaces.forms.printer_forms import named
 from xfs4iot.interfaces.forms.printer_state import PrinterState
 from xfs4iot.interfaces.forms.printer_values import FieldFailure, described, target_of, values_of
@@ -26,6 +27,9 @@ from xfs4iot.server.command import Command
 
 __all__ = ["form_read", "laid_out"]
 
+_MOST_NAMED = 16
+"""Characters that a line of the log names."""
+
 
 async def laid_out(
     on: PrinterState, request: messages.PrintForm, command: Command[PrintFormEvents]
@@ -37,7 +41,7 @@ async def laid_out(
     """
     name = cast(str, request.form_name)
     form = await on.ready_form(name)
-    media = on.media_definitions[request.media_name] if request.media_name is not None else None
+    media = on.media_for(request)
     source = on.source_for(request.paper_source, media) if not on.media.is_present else None
     placement = _placement(form, request)
     sheet = on.sheet_for(media, source) or _as_large(form, placement)
@@ -51,13 +55,30 @@ async def laid_out(
         raise errors.CommandError(wrong.code, described(name, wrong)) from None
     for field in dict.fromkeys(pages.warnings):
         command.send(messages.FieldWarningEvent(form_name=name, field_name=field, failure="overflow"))
+    for field in pages.replaced.keys() & form.fields.keys():
+        # The standard has no word for it: a failure that is absent is something that the device cannot print.
+        command.send(messages.FieldWarningEvent(form_name=name, field_name=field))
+    if pages.replaced:
+        _log_replaced(on, name, set().union(*pages.replaced.values()))
     return PrintJob(
         laid,
         source,
         request.resolution,
-        request.media_name,
+        request.media_name or None,
         (media.media_type if media is not None else None) or "generic",
         form.definition.skew,
+    )
+
+
+def _log_replaced(on: PrinterState, form_name: str, characters: set[str]) -> None:
+    """Say which characters are printed as a replacement: which there are, not where, nor how many of each."""
+    numbers = sorted(map(ord, characters))
+    on.service.log.warning(
+        "form %s: the printer's fonts lack %d characters, for which it prints a replacement: %s%s",
+        named(form_name),
+        len(numbers),
+        ", ".join(f"U+{number:04X}" for number in numbers[:_MOST_NAMED]),
+        ", ..." if len(numbers) > _MOST_NAMED else "",
     )
 
 
@@ -112,7 +133,7 @@ async def form_read(
     except FieldFailure as wrong:
         command.send(messages.FieldErrorEvent(form_name=name, field_name=wrong.field, failure=wrong.failure))
         raise errors.CommandError(wrong.code, described(name, wrong)) from None
-    places = await on.in_thread(_places, on, form, request.media_name, wanted)
+    places = await on.in_thread(_places, on, form, on.media_for(request), wanted)
     await on.media_in(command, form.definition.user_prompt)
     values = await on.ask_whole(
         devices.Printer.read_form,
@@ -167,11 +188,10 @@ def _wanted(
 def _places(
     on: PrinterState,
     form: ReadyForm,
-    media_name: str | None,
+    media: Media | None,
     wanted: list[tuple[str, FormField, int | None]],
 ) -> list[tuple[str, bool, ReadWanted]]:
     """Where each element is on the medium: key, whether its values are a list, and the place."""
-    media = on.media_definitions[media_name] if media_name is not None else None
     placement = _placement(form, None)
     sheet = on.sheet_for(media, None) or _as_large(form, placement)
     pages = FormPages(form, on.device, DeviceFonts(on.service))

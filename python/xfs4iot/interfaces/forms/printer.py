@@ -98,7 +98,7 @@ class Printer(PrinterState):
             fields={
                 name: converted(one, messages.GetQueryFieldCompletionFields)
                 for name, one in fields_of(self.forms[cast(str, request.form_name)])
-                if request.field_name in (None, name)
+                if (request.field_name or name) == name
             }
         )
 

@@ -18,7 +18,7 @@ from xfs4iot.server.handler import Check, check
 __all__: list[str] = []
 
 form_named = given("form_name")
-name_given = given("name", "name the definition")
+name_given = given("name", "name the definition", filled=True)
 
 
 @check("formNotFound")
@@ -31,9 +31,7 @@ def form_exists(on: PrinterState, request: Any) -> None:
 @check("fieldNotFound")
 def field_exists(on: PrinterState, request: messages.GetQueryField) -> None:
     """whether the form has the field, if one is named"""
-    if request.field_name is not None and request.field_name not in dict(
-        fields_of(on.forms[str(request.form_name)])
-    ):
+    if request.field_name and request.field_name not in dict(fields_of(on.forms[str(request.form_name)])):
         raise errors.CommandError("fieldNotFound", "the form has no such field; see Printer.GetQueryForm")
 
 
@@ -48,28 +46,24 @@ async def form_fits(on: PrinterState, request: Any) -> None:
         raise errors.CommandError("formNotFound", form.misfit[1])
 
 
-def _media_exists(field: str) -> Check:
-    """That the medium of this property of the request exists, if it is named."""
-
-    def exists(on: PrinterState, request: Any) -> None:
-        """whether the media exists, if one is named"""
-        name = getattr(request, field)
-        if name is not None and name not in on.media_definitions:
-            raise errors.CommandError("mediaNotFound", "there is no such media; see Printer.GetMediaList")
-
-    return check("mediaNotFound", name="media_exists")(exists)
+@check("mediaNotFound")
+def media_exists(on: PrinterState, request: Any) -> None:
+    """whether the media exists, if one is named"""
+    on.media_for(request)
 
 
-media_exists = _media_exists("media_name")
-queried_media_exists = _media_exists("name")
+@check("mediaNotFound", name="media_exists")
+def queried_media_exists(on: PrinterState, request: messages.GetQueryMedia) -> None:
+    """whether the media exists"""
+    on.media_named(request.name)
 
 
 @check("mediaNotFound")
 def media_fits(on: PrinterState, request: Any) -> None:
     """whether the media is one that the device prints on"""
-    if request.media_name is None:
+    media = on.media_for(request)
+    if media is None:
         return
-    media = on.media_definitions[request.media_name]
     try:
         why = media_misfit(media, sheet_of(media, on.device), on.device)
     except errors.CommandError as wrong:
@@ -181,9 +175,7 @@ def resolution_supported(on: PrinterState, request: messages.PrintForm) -> None:
 def source_exists(on: PrinterState, request: Any) -> None:
     """`paperSource`, or that of the media: whether the device has it; not looked at if paper is in place"""
     if not on.media.is_present:
-        name = getattr(request, "media_name", None)
-        media = on.media_definitions[name] if name is not None else None
-        on.source_for(request.paper_source if request is not None else None, media)
+        on.source_for(request.paper_source if request is not None else None, on.media_for(request))
 
 
 @check("retractBinFull")

@@ -163,6 +163,25 @@ class PrinterState(Interface[devices.Printer]):
             self._ready[name] = known
         return known[1]
 
+    def media_named(self, name: str | None) -> Media:
+        """A media definition.
+
+        Raises:
+            CommandError: `mediaNotFound`.
+        """
+        if name is None or name not in self.media_definitions:
+            raise errors.CommandError("mediaNotFound", "there is no such media; see Printer.GetMediaList")
+        return self.media_definitions[name]
+
+    def media_for(self, request: Any) -> Media | None:
+        """The media that a request names; None if it names none, or has an empty name.
+
+        Raises:
+            CommandError: `mediaNotFound`.
+        """
+        name = getattr(request, "media_name", None)
+        return self.media_named(name) if name else None
+
     def source_for(self, wanted: str | None, media: Media | None) -> str | None:
         """The paper source to print from; None if the device has none.
 

@@ -36,6 +36,8 @@ class Fonts(Protocol):
 
     def height(self, font: PrintFont) -> int: ...
 
+    def lacks(self, text: str, font: PrintFont) -> str: ...
+
 
 @dataclass(frozen=True)
 class Alignment:

@@ -199,7 +199,7 @@ def form_exists(on: TextTerminal, request: Any) -> None:
 def field_exists(on: TextTerminal, request: messages.GetQueryField) -> None:
     """whether the form has the field, if one is named"""
     fields = on.forms[cast(str, request.form_name)].fields or {}
-    if request.field_name is not None and request.field_name not in fields:
+    if request.field_name and request.field_name not in fields:
         raise errors.CommandError(
             "fieldNotFound", "$.fieldName: the form has no such field; see TextTerminal.GetQueryForm"
         )
@@ -531,7 +531,7 @@ class TextTerminal(Interface[devices.TextTerminal]):
             fields={
                 name: converted(field, messages.GetQueryFieldCompletionFields)
                 for name, field in fields.items()
-                if request.field_name in (None, name)
+                if (request.field_name or name) == name
             }
         )
 
@@ -563,7 +563,7 @@ class TextTerminal(Interface[devices.TextTerminal]):
 
     @handles(
         "TextTerminal.SetForm",
-        checks=(given("name", "name the form"), form_whole, form_sound, form_to_delete_exists),
+        checks=(given("name", "name the form", filled=True), form_whole, form_sound, form_to_delete_exists),
         asks=None,
         offered=_has_forms,
     )

@@ -71,6 +71,9 @@ class SimulatedPrinter(PrinterMedia, PrinterCommands):
     def measure(self, text: str, font: devices.PrintFont) -> int:
         return self.head.measure(text, font)
 
+    def lacks(self, text: str, font: devices.PrintFont) -> str:
+        return self.head.lacks(text, font)
+
     # Printing.
 
     async def print_pages(self, job: devices.PrintJob, events: Any) -> devices.Printed:
