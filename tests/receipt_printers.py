@@ -28,6 +28,8 @@ class VirtualPrinter:
         sensors: what they see; while the printer is stopped, it takes bytes but prints nothing.
         pieces: that were cut.
         mute: it answers nothing.
+        chatter: what it says again and again, instead of an answer to anything but a question of its sensors.
+        hangs_up_after: bytes after which it closes the connection, whatever is still to come.
         came: all bytes that have come.
     """
 
@@ -35,6 +37,8 @@ class VirtualPrinter:
         self.sensors = Sensors()
         self.pieces: list[Cut] = []
         self.mute = False
+        self.chatter = b""
+        self.hangs_up_after: int | None = None
         self.came = b""
         self._printer = EscPosInterpreter(sensors=lambda: self.sensors)
         self._waiting = b""
@@ -53,6 +57,9 @@ class VirtualPrinter:
         self.came += data
         for question in _REALTIME.findall(data):
             await self._say(self.sensors.answer(question[0]))
+        if self.chatter and (data := _REALTIME.sub(b"", data)):
+            while True:
+                await self._say(self.chatter)
         self._waiting += _REALTIME.sub(b"", data)
         if _CLEAR in self._waiting:
             self._waiting = self._waiting.rpartition(_CLEAR)[2]
@@ -80,7 +87,11 @@ class VirtualPrinter:
         try:
             while data := await stream.receive_some():
                 await self._take(bytes(data))
-        except trio.BrokenResourceError:
+                if self.hangs_up_after is not None and len(self.came) >= self.hangs_up_after:
+                    self.hangs_up_after = None
+                    await trio.aclose_forcefully(stream)
+                    return
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
 
     async def on_terminal(self, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED) -> None:

@@ -32,6 +32,8 @@ __all__ = ["EscPosPrinter"]
 _SOURCE = "upper"
 _ANSWER_SECONDS = 2.0
 _QUIET_SECONDS = 0.5
+_LONGEST_ANSWER = 65_536
+"""Bytes that a printer answers at most; one that does not stop talking is broken."""
 """After so long without further bytes an answer to PrintRaw is whole."""
 _PAUSE_SECONDS = 1.0
 _ASKED_ONLY = b"\x1da\x00"
@@ -200,7 +202,8 @@ class EscPosPrinter(devices.Printer):
             with trio.fail_at(end):
                 await line.send(_ASKED_ONLY + data + _IN_TURN)
             while not self._printed:
-                with trio.move_on_after(_PAUSE_SECONDS):
+                # One that talks without end must not be listened to without end.
+                with trio.move_on_after(max(0, min(_PAUSE_SECONDS, end - trio.current_time()))):
                     self._came(await line.receive())
                     continue
                 await self._look(printing=True)
@@ -286,16 +289,17 @@ class EscPosPrinter(devices.Printer):
             return await self._answer(line) if answers else None
 
     async def _answer(self, line: Connection) -> bytes:
-        """What the printer sends, until it is quiet."""
-        found = b""
+        """What the printer sends, until it is quiet, or has said more than any printer does."""
+        found = bytearray()
+        end = trio.current_time() + self._patience
         with trio.move_on_after(_ANSWER_SECONDS) as waiting:
             try:
-                while True:
+                while len(found) < _LONGEST_ANSWER:
                     found += await line.receive()
-                    waiting.deadline = trio.current_time() + _QUIET_SECONDS
+                    waiting.deadline = min(trio.current_time() + _QUIET_SECONDS, end)
             except OSError as wrong:
                 raise await self._lost(str(wrong)) from None
-        return found
+        return bytes(found[:_LONGEST_ANSWER])
 
     async def reset(self, to: str | None, events: Any) -> devices.PrinterMediaMoved:
         async with self._turn:

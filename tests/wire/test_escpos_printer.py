@@ -221,6 +221,37 @@ async def test_answers_that_nobody_waited_for_do_no_harm(near: EscPosPrinter, fa
         assert (near.status.common.device, paper_of(near)) == ("online", "low")
 
 
+async def test_a_printer_that_talks_without_end_is_not_listened_to_without_end(
+    near: EscPosPrinter, far: VirtualPrinter
+) -> None:
+    near._patience = 1
+    far.chatter = b"\x12" * 1_000
+    answer = await near.print_raw(b"raw\n", True, EVENTS)
+    assert answer == b"\x12" * 65_536
+    await near.close()
+    printed = await near.print_pages(job(page("x")), EVENTS)
+    assert printed.pages == 0
+    assert isinstance(printed.failure, errors.HardwareError | errors.DeviceNotReady)
+
+
+async def test_a_printer_that_hangs_up_half_way_is_found_again(
+    far: VirtualPrinter, nursery: trio.Nursery
+) -> None:
+    address = f"127.0.0.1:{await nursery.start(far.on_network)}"
+    client = await serving(EscPosPrinter("Receipts", {"address": address, "seconds": 3}), nursery)
+    lines = {
+        f"f{y}": {"position": {"x": 0, "y": 5 * y}, "size": {"width": 70, "height": 5}} for y in range(25)
+    }
+    form = {"unit": {"base": "mm", "x": 1, "y": 1}, "size": {"width": 70, "height": 125}, "fields": lines}
+    await client.success("Printer.SetForm", {"name": "F", "form": form})
+    payload = {"formName": "F", "fields": dict.fromkeys(lines, "W" * 30), "mediaControl": {"cut": True}}
+    far.hangs_up_after = len(far.came) + 2_000
+    assert await client.failure("Printer.PrintForm", payload) == "deviceNotReady"
+    assert not far.pieces
+    await client.success("Printer.PrintForm", payload)
+    assert len(far.pieces) == 1
+
+
 async def test_reset_frees_what_it_can(near: EscPosPrinter, far: VirtualPrinter) -> None:
     await far.see(Sensors(cutter_failed=True, offline=True))
     with pytest.raises(errors.CommandError) as stuck:

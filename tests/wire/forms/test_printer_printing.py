@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import threading
 from typing import Any
 
 import pytest
@@ -685,3 +686,61 @@ async def test_widths_are_the_devices(client: Dialogue, device: Receipts) -> Non
 
 def _64(data: bytes) -> str:
     return base64.b64encode(data).decode()
+
+
+async def test_a_client_that_goes_in_the_middle_of_a_print_leaves_it_whole(
+    client: Dialogue, device: Receipts, nursery: trio.Nursery
+) -> None:
+    other = await another(client, nursery)
+    begun, goes_on = trio.Event(), trio.Event()
+
+    async def hold() -> None:
+        begun.set()
+        await goes_on.wait()
+
+    device.hand["print_pages"] = hold
+    await client.success("Printer.SetForm", {"name": "F", "form": form({"f": (0, 0, 5, 1)})})
+    payload = {"formName": "F", "fields": {"f": "one"}, "mediaControl": {"move": "eject"}}
+    await client.send(PRINT, payload)
+    await begun.wait()
+    await client.connection.aclose()
+    waiting = await other.send(PRINT, payload | {"fields": {"f": "two"}})
+    await other.until("acknowledge", waiting)
+    del device.hand["print_pages"]
+    goes_on.set()
+    assert code(await other.until("completion", waiting)) == "success"
+    assert [job.pages[0].front[0].text for job in device.jobs] == ["one", "two"]  # type: ignore[union-attr]
+    assert (await other.success("Common.Status"))["printer"]["media"] in ("entering", "notPresent")
+
+
+async def test_what_a_client_wanted_to_wait_is_not_printed_for_the_next(
+    client: Dialogue, device: Receipts, nursery: trio.Nursery
+) -> None:
+    await client.success("Printer.SetForm", {"name": "F", "form": form({"f": (0, 0, 5, 1)})})
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def hold(text: str, font: Any) -> int:
+        begun.set()
+        goes_on.wait()
+        return devices.Printer.measure(device, text, font)
+
+    device.measure = hold  # type: ignore[method-assign]
+    await client.send(PRINT, {"formName": "F", "fields": {"f": "one"}, "mediaControl": {"flush": False}})
+    await trio.to_thread.run_sync(begun.wait)
+    await client.connection.aclose()
+    other = await another(client, nursery)
+    goes_on.set()
+    await other.success(PRINT, {"formName": "F", "fields": {"f": "two"}})
+    assert texts(device) == [(0, 0, "two")]
+
+
+@pytest.mark.parametrize("version", ["2024-3", "2023-2", "2021-1"])
+async def test_characters_that_are_replaced_are_told_in_each_version(
+    client: Dialogue, device: Receipts, nursery: trio.Nursery, version: str
+) -> None:
+    device.lacks = lambda text, font: "Ω" * 1_000_000 + "x"  # type: ignore[method-assign]
+    await client.success("Printer.SetForm", {"name": "F", "form": form({"f": (0, 0, 5, 1)})})
+    asking = await another(client, nursery, version)
+    await asking.success(PRINT, {"formName": "F", "fields": {"f": "aΩ"}})
+    event = await asking.until("event", name="Printer.FieldWarningEvent")
+    assert event["payload"] == {"formName": "F", "fieldName": "f"}
