@@ -123,6 +123,14 @@ async def test_fields_that_cannot_be_read(serve: Serve, version: str, names: lis
     assert await ended(await serve(Scribe()), READ, {"formName": "F", "fieldNames": names}) == code
 
 
+async def test_a_medium_is_asked_for_without_a_prompt(serve: Serve, version: str) -> None:
+    device = Scribe()
+    older = await serve(device)
+    request = await older.send(IMAGE, FRONT)
+    event = await older.until("event", request, "Printer.NoMediaEvent")
+    assert not event.get("payload")
+
+
 async def test_nothing_that_could_be_read(serve: Serve, version: str, nursery: trio.Nursery) -> None:
     older = await serve(Receipts())
     assert await ended(older, READ, {"formName": "F"}) in ("readNotSupported", "unsupportedCommand")
