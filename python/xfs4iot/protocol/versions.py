@@ -326,8 +326,9 @@ def adapt_event(
         yield name, versions[0], payload
         return
     adapted = adapt("event", name, payload, specification)
-    # With nothing left to say an event is not sent, unless its version says nothing more by it.
-    if adapted is not None or payload is None or tells_nothing(name, specification):
+    # With nothing left to say an event is not sent, unless its version says nothing more by it, or it said
+    # nothing in the newest one either.
+    if adapted is not None or payload in (None, b"{}") or tells_nothing(name, specification):
         yield spelling(name, specification), versions[0], adapted
     for other, part in apart(name, payload, specification):
         yield from adapt_event(other, part, specification)
