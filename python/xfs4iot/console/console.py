@@ -11,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 import sqlite3
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -109,8 +110,10 @@ class Console:
         own = request.origin is not None and request.origin == self._origin(request)
         # A page of another origin may be listed in [access], but logins are for our own.
         cookies = request.headers.get("cookie", "") if own or request.origin is None else ""
-        login = self._logins.rule(cookies) if cookies else None
-        return self._publisher.access.admit(request, identity, where, own_page=own, login=login)
+        login = self._logins.of(cookies)
+        rule = None if login is None else login.rule
+        peer = self._publisher.access.admit(request, identity, where, own_page=own, login=rule)
+        return replace(peer, login=login) if peer.rule == rule else peer
 
     async def answer(self, request: PageRequest, identity: Identity | None, where: str) -> bytes:
         """The whole answer to a request.
@@ -170,8 +173,7 @@ class Console:
             self._ledger is not None,
         )
         content["user"]["login"] = self._logins.possible
-        cookies = request.headers.get("cookie", "")
-        content["user"]["loggedIn"] = self._logins.rule(cookies) is not None
+        content["user"]["loggedIn"] = peer.login is not None
         return _said(content)
 
     async def _movements(self, request: PageRequest, identity: Identity | None, where: str) -> Content:
@@ -210,7 +212,7 @@ class Console:
             raise UpgradeRefused(400, "A login has a name and a secret.")
         address = where.rpartition(":")[0]
         try:
-            cookie = await self._logins.begin(name, secret, identity, address)
+            cookie = await self._logins.begin(name, secret, identity, address, cookies)
         except TooManyTrials:
             _log.warning("%s: too many wrong logins", where, extra={"connection": where})
             return _said({"error": "tooManyTrials"}, 429, (("Retry-After", "60"),))

@@ -10,6 +10,7 @@ from xfs4iot.transport.tcp import is_loopback
 
 if TYPE_CHECKING:
     from xfs4iot.protocol.dialects import Dialect
+    from xfs4iot.server.login import Login
     from xfs4iot.transport.identity import Identity
 
 __all__ = ["Peer"]
@@ -28,6 +29,7 @@ class Peer:
         dialect: how it is answered, as its access rule says; None where the listener decides.
         base: URI under which a gateway publishes the device to it; None where it came directly.
         permitted: what the gateway lets it use, of all that the device does; None where it came directly.
+        login: by which it was let in, and with which its connection ends; None without one.
     """
 
     address: str
@@ -38,6 +40,7 @@ class Peer:
     dialect: Dialect | None = None
     base: str | None = None
     permitted: tuple[str, ...] | None = None
+    login: Login | None = None
 
     def __post_init__(self) -> None:
         # It goes into every line of the log and of the journal, and a client chose it.

@@ -26,6 +26,7 @@ from xfs4iot.transport.limits import Limits, Refused
 from xfs4iot.transport.readers import Readers, ReadyStream
 
 if TYPE_CHECKING:
+    from xfs4iot.server.login import Login
     from xfs4iot.server.service import Service
     from xfs4iot.transport.rotation import Credentials
 
@@ -34,6 +35,7 @@ __all__ = ["TLS_ONLY", "NoFreePort", "Pages", "Publisher", "plain_text_refused"]
 
 _log = logger("xfs4iot.publisher")
 
+_NO_LONGER_ALLOWED = 1008
 _GIVEN_UP_SECONDS = 3.0
 """How long commands may take to complete whose device was given up."""
 
@@ -252,7 +254,14 @@ class Publisher(Entrance[_Way]):
         self, service: Service, peer: Peer, stream: ReadyStream, readers: Readers, first: bytes = b""
     ) -> None:
         dialect = peer.dialect or self.dialect
-        await service.serve(Session(service, stream, readers, peer, self._session_limits, dialect), first)
+        session = Session(service, stream, readers, peer, self._session_limits, dialect)
+        if peer.login is None:
+            return await service.serve(session, first)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_close_with, peer.login, session)
+            await service.serve(session, first)
+            nursery.cancel_scope.cancel()
+        return None
 
     def find_carried(
         self,
@@ -299,6 +308,12 @@ class Publisher(Entrance[_Way]):
 
         _log.info("connected to %s by the uplink", service.name or "the publisher", extra=peer.log_fields)
         self._sheltered.start_soon(serve)
+
+
+async def _close_with(login: Login, session: Session) -> None:
+    await login.wait_ended()
+    session.log.info("the login has ended")
+    await session.close(_NO_LONGER_ALLOWED, "the login has ended")
 
 
 async def _all_drained(services: Iterable[Service]) -> None:
