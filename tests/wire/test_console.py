@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -266,6 +268,118 @@ async def test_trials_at_once_are_no_more_than_trials_in_turn(
         for number in range(20):
             guessing.start_soon(guess, number)
     assert statuses == {401: 5, 429: 15}
+
+
+@asynccontextmanager
+async def opened(publisher: xfs4iot.Publisher, cookie: str) -> AsyncIterator[trio.SocketStream]:
+    """A WebSocket that the console's page has opened."""
+    opening = (
+        f"GET /xfs4iot/v1.0/CashDispenser HTTP/1.1\r\nHost: 127.0.0.1:{publisher.port}\r\n"
+        f"Origin: http://127.0.0.1:{publisher.port}\r\nCookie: other={{\"a\"}}; {cookie}\r\n"
+        "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    async with await trio.open_tcp_stream("127.0.0.1", publisher.port or 0) as stream:
+        await stream.send_all(opening.encode())
+        assert (await stream.receive_some()).startswith(b"HTTP/1.1 101 ")
+        yield stream
+
+
+async def is_cut(stream: trio.SocketStream) -> bool:
+    """Whether the connection is closed because its user may no longer be here."""
+    data = b""
+    with trio.fail_after(10):
+        while not data.endswith(b"the login has ended"):
+            if not (more := await stream.receive_some()):
+                return False
+            data += more
+        # A close frame with code 1008, and nothing after it.
+        return b"\x88\x15\x03\xf0the login has ended" in data and not await stream.receive_some()
+
+
+async def test_logging_out_closes_what_was_opened_by_the_login_and_no_more(
+    nursery: trio.Nursery, rules: tuple[ClientRule, ...]
+) -> None:
+    publisher = await served(nursery, Access(rules, anonymous=()))
+    own = {"Origin": f"http://127.0.0.1:{publisher.port}", "Content_Type": "application/json"}
+    one, other = [(await log_in(publisher, "operator", PASSWORD)).cookie for _ in range(2)]
+    async with opened(publisher, one) as first, opened(publisher, one) as second, opened(publisher, other):
+        await ask(publisher, "/console/logout", "POST", b"{}", Cookie=one, **own)
+        assert await is_cut(first)
+        assert await is_cut(second)
+        assert (await ask(publisher, "/console/atm", Cookie=one)).status == 401
+        assert (await ask(publisher, "/console/atm", Cookie=other)).status == 200
+    # Who logs in anew leaves nothing of the old login behind, wherever its cookie may have gone.
+    async with opened(publisher, other) as third:
+        newest = await log_in(publisher, "operator", PASSWORD, Cookie=other)
+        assert await is_cut(third)
+        assert (await ask(publisher, "/console/atm", Cookie=other)).status == 401
+        assert (await ask(publisher, "/console/atm", Cookie=newest.cookie)).status == 200
+
+
+async def test_a_connection_ends_with_the_time_of_its_login(
+    nursery: trio.Nursery, rules: tuple[ClientRule, ...]
+) -> None:
+    publisher = await served(nursery, Access(rules, anonymous=()), session_seconds=0.5)
+    answer = await log_in(publisher, "operator", PASSWORD)
+    async with opened(publisher, answer.cookie) as stream:
+        assert await is_cut(stream)
+
+
+async def test_a_cookie_that_somebody_else_made_is_no_login_and_does_no_harm(
+    nursery: trio.Nursery, rules: tuple[ClientRule, ...]
+) -> None:
+    publisher = await served(nursery, Access(rules, anonymous=()))
+    cookie = (await log_in(publisher, "operator", PASSWORD)).cookie
+    name = cookie.partition("=")[0]
+    for foreign in (f"{name}=x", f"{name}=", name, ";;=", 'a={"b": [1]}', "\xe9=\xff", f'{name}="\\073"'):
+        assert (await ask(publisher, "/console/atm", Cookie=foreign)).status == 401
+        assert (await ask(publisher, "/console/atm", Cookie=f"{foreign}; {cookie}")).status == 200
+        assert (await ask(publisher, "/console/atm", Cookie=f"{cookie}; {foreign}")).status == 200
+
+
+async def raw(publisher: xfs4iot.Publisher, *pieces: bytes) -> list[int]:
+    """The status of every answer to bytes that are sent piece by piece."""
+    async with await trio.open_tcp_stream("127.0.0.1", publisher.port or 0) as stream:
+        for piece in pieces:
+            await stream.send_all(piece)
+            await trio.lowlevel.checkpoint()
+        data = b"".join([one async for one in stream])
+    return [int(one) for one in re.findall(rb"HTTP/1\.1 (\d{3}) ", data)]
+
+
+async def test_requests_that_servers_read_differently_get_one_answer_at_most(nursery: trio.Nursery) -> None:
+    publisher = await served(nursery)
+    host = f"Host: 127.0.0.1:{publisher.port}\r\n".encode()
+    get = b"GET /console/icon.svg HTTP/1.1\r\n" + host
+    post = b"POST /console/login HTTP/1.1\r\n" + host
+    assert await raw(publisher, *[bytes([one]) for one in get + b"\r\n"]) == [200]
+    # Of what follows the first request nothing is answered.
+    assert await raw(publisher, 2 * (get + b"\r\n")) == [200]
+    for headers in (
+        b"Content-Length: 5\r\nContent-Length: 6\r\n",
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding: chunked, identity\r\n",
+        b"Content-Length: +5\r\n",
+        b"Content-Length: \xb2\r\n",
+        b"Content-Length: " + b"9" * 5000 + b"\r\n",
+        b"Content-Length : 5\r\n",
+        b" folded: x\r\n",
+        b"A: " + b"x" * 20000 + b"\r\n",
+        b"A: x\r\n" * 120,
+        host,
+    ):
+        [status] = await raw(publisher, post + headers + b"\r\n" + get + b"\r\n")
+        assert status >= 400, headers
+    for method in (b"OPTIONS", b"TRACE", b"CONNECT", b"DELETE", b"PATCH", b"get"):
+        [status] = await raw(publisher, get.replace(b"GET", method, 1) + b"\r\n")
+        assert status >= 400, method
+    # A range is not served in parts, and what is said to be compressed is not unpacked.
+    assert await raw(publisher, get + b"Range: bytes=0-0,0-0\r\n\r\n") == [200]
+    packed = gzip.compress(b" " * 1_000_000)
+    kind = f"Origin: http://127.0.0.1:{publisher.port}\r\nContent-Type: application/json\r\n".encode()
+    length = f"Content-Encoding: gzip\r\nContent-Length: {len(packed)}\r\n\r\n".encode()
+    assert await raw(publisher, post + kind + length + packed) == [400]
 
 
 async def test_a_login_ends_by_itself(nursery: trio.Nursery, rules: tuple[ClientRule, ...]) -> None:

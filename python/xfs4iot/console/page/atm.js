@@ -41,11 +41,11 @@ class Service {
   }
 
   has(command) {
-    return command in this.commands;
+    return Object.hasOwn(this.commands, command);
   }
 
   may(command) {
-    return this.commands[command] === true;
+    return this.has(command) && this.commands[command] === true;
   }
 
   // Paths that changed a moment ago.
@@ -54,7 +54,7 @@ class Service {
   }
 }
 
-// Tells "service" (something about one has changed), "log" (the timeline) and "movement".
+// Tells "service" (something about one has changed), "lost" (a connection), "log" (the timeline) and "movement".
 export class Atm extends EventTarget {
   constructor(facts, masks, base) {
     super();
@@ -94,6 +94,7 @@ export class Atm extends EventTarget {
       if (connection.state === "open") this.#greet(service);
       this.#tell("service", service);
     });
+    connection.addEventListener("lost", () => this.#tell("lost", service));
     connection.addEventListener("request", ({ detail }) => {
       this.#keep(detail);
       this.#tell("service", service);

@@ -1,6 +1,6 @@
 // The messages of one version of the standard, and those of the service Simulator.
 
-import { check } from "./schema.js";
+import { check, own } from "./schema.js";
 
 export class Catalogue {
   constructor(content, simulator) {
@@ -18,14 +18,14 @@ export class Catalogue {
   }
 
   command(name) {
-    if (name.startsWith("Simulator.")) return this.simulator?.commands[name];
+    if (name.startsWith("Simulator.")) return own(this.simulator?.commands, name);
     const [part, short] = name.split(".");
-    return this.content.interfaces[part]?.commands[short];
+    return own(own(this.content.interfaces, part)?.commands, short);
   }
 
   event(name) {
     const [part, short] = name.split(".");
-    return this.content.interfaces[part]?.events[short];
+    return own(own(this.content.interfaces, part)?.events, short);
   }
 
   // In 2021-1 headers have no version, and the time-out and the completion code are in the payload.
@@ -64,11 +64,11 @@ export class Catalogue {
   // What in a message is not as this version of the standard has it.
   deviations(message) {
     const header = message?.header ?? {};
-    const form = this.content.headers[header.type] ?? this.content.header;
+    const form = own(this.content.headers, header.type) ?? this.content.header;
     // A completion that says nothing of its outcome succeeded: the standard's schema has only the others.
     const required = form.required.filter((one) => one !== "completionCode");
     const found = check({ ...form, required }, header, this.content.definitions, "header");
-    if (header.type === "acknowledge") return found;
+    if (header.type === "acknowledge" || header.type === "unreadable") return found;
     const isEvent = header.type === "event" || header.type === "unsolicited";
     if (!(isEvent ? this.event(header.name) : this.command(header.name ?? "")))
       return [...found, { path: "header.name", text: `${header.name} is not in ${this.specification}` }];
@@ -76,7 +76,7 @@ export class Catalogue {
     const failed = header.completionCode && header.completionCode !== "success";
     if (failed && !Object.keys(payload).length) return found;
     const own = this.#payloadOf(header);
-    const base = this.content.payloadBase[header.type];
+    const base = own(this.content.payloadBase, header.type);
     const schema = own && base && own.properties ? { ...own, properties: { ...base.properties, ...own.properties } } : own ?? base;
     if (!schema) return Object.keys(payload).length ? [...found, { path: "$", text: "has a payload, and the standard none" }] : found;
     const inside = check(schema, payload, this.definitionsFor(header.name));

@@ -1,7 +1,7 @@
 // Every command of a service: its form, and sending it.
 
 import { h, newId, put } from "./dom.js";
-import { check } from "./schema.js";
+import { check, own } from "./schema.js";
 import { choices, fromCapabilities, minimal } from "./suggestions.js";
 import { keepable, lastUsed, load, save, use } from "./store.js";
 import { t } from "./words.js";
@@ -108,7 +108,7 @@ export class CommandPanel extends HTMLElement {
   }
 
   #kept() {
-    return load("saved", {})[this.command] ?? {};
+    return own(load("saved", {}), this.command) ?? {};
   }
 
   #listSaved(chosen = "") {
@@ -142,7 +142,7 @@ export class CommandPanel extends HTMLElement {
     this.cancel.hidden = true;
     const good = request.code === "success";
     const answer = this.atm.masks.masked({ payload: request.answer ?? {} }).payload;
-    const pages = pagesIn(request.answer);
+    const pages = pagesIn(answer);
     put(this.result,
       h("p", {}, h("span", { class: `mark ${good ? "good" : "bad"}` }), " ", h("b", { class: "outcome-code" }, request.code), answer.errorCode ? ` · ${answer.errorCode}` : "", h("small", {}, ` ${Math.round(request.duration)} ms`)),
       request.description ? h("p", { class: "problem" }, request.description) : null,

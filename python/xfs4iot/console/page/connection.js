@@ -21,6 +21,21 @@ function turnOver() {
   if (next) takeTurn(next);
 }
 
+const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+
+// What a device says may be anything; what is no message is kept as one of the type "unreadable".
+function messageIn(text) {
+  let found;
+  try {
+    found = JSON.parse(text);
+  } catch {
+    found = undefined;
+  }
+  const header = isObject(found?.header) ? found.header : undefined;
+  const good = header && typeof header.name === "string" && typeof header.type === "string" && isObject(found.payload ?? {});
+  return good ? found : { header: { type: "unreadable", name: "unreadable" }, payload: {} };
+}
+
 export class Request {
   constructor(service, command, payload, timeout, background) {
     Object.assign(this, { service, command, payload, timeout, background });
@@ -41,7 +56,7 @@ export class Request {
   }
 }
 
-// Tells "state", "request" (begun or changed) and "event".
+// Tells "state", "lost" (also each time that it could not be opened), "request" (begun or changed) and "event".
 export class Connection extends EventTarget {
   constructor(name, uri, catalogue) {
     super();
@@ -85,6 +100,7 @@ export class Connection extends EventTarget {
       this.pending.clear();
       if (this.closed) return;
       this.#set("lost");
+      this.#tell("lost");
       this.timer = setTimeout(() => takeTurn(() => this.#open()), this.pause);
       this.pause = Math.min(this.pause * 2, LONGEST_PAUSE);
     };
@@ -134,13 +150,8 @@ export class Connection extends EventTarget {
   }
 
   #receive(text) {
-    let message;
-    try {
-      message = JSON.parse(text);
-    } catch {
-      message = { header: { type: "unreadable", name: "" }, payload: {} };
-    }
-    const header = message.header ?? {};
+    const message = messageIn(text);
+    const { header } = message;
     const request = this.pending.get(header.requestId);
     if (header.type === "acknowledge" || header.type === "completion" || (header.type === "event" && request)) {
       if (!request) return;

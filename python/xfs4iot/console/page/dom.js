@@ -1,10 +1,20 @@
 // Elements in one expression: h("button", { class: "quiet", onclick: send }, "Send").
 
+// Characters that are not seen, or that turn the order of what is: as JSON writes them, so that a device's
+// text can neither hide anything nor pass for another.
+const UNSEEN = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|\udb40[\udc00-\udc7f]/g;
+export const visible = (text) =>
+  text.replace(UNSEEN, (found) => [...Array(found.length).keys()].map((one) => `\\u${found.charCodeAt(one).toString(16).padStart(4, "0")}`).join(""));
+
+// Attributes that a person reads or hears.
+const SPOKEN = new Set(["title", "alt", "placeholder", "aria-label"]);
+
 function attributes(element, given) {
   for (const [name, value] of Object.entries(given ?? {})) {
     if (value === undefined || value === null || value === false) continue;
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (name === "value" || name === "checked" || name === "disabled" || name === "selected") element[name] = value;
+    else if (SPOKEN.has(name)) element.setAttribute(name, visible(String(value)));
     else element.setAttribute(name, value === true ? "" : String(value));
   }
 }
@@ -12,7 +22,7 @@ function attributes(element, given) {
 function fill(element, children) {
   for (const child of children.flat(Infinity)) {
     if (child === undefined || child === null || child === false) continue;
-    element.append(child instanceof Node ? child : String(child));
+    element.append(child instanceof Node ? child : visible(String(child)));
   }
 }
 

@@ -10,13 +10,13 @@ async function post(path, content) {
 export const logOut = () => post("logout", {});
 
 export class LoginView extends HTMLElement {
-  show({ possible, done }) {
+  show({ possible, ended, done }) {
     if (!possible) {
       put(this, h("main", { class: "login" }, h("h1", {}, t("title")), h("p", { class: "problem" }, t("noLogin"))));
       return;
     }
     const [name, secret] = [newId(), newId()];
-    const problem = h("p", { class: "problem", role: "alert" });
+    const problem = h("p", { class: "problem", role: "alert" }, ended ? t("loginEnded") : null);
     const who = h("input", { id: name, type: "text", autocomplete: "username", autocapitalize: "none", spellcheck: "false" });
     const what = h("input", { id: secret, type: "password", autocomplete: "current-password", required: true });
     const button = h("button", { class: "primary", type: "submit" }, t("logIn"));

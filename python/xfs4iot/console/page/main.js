@@ -21,13 +21,15 @@ class XfsConsole extends HTMLElement {
     await this.#begin();
   }
 
-  async #begin() {
+  async #begin(ended = false) {
     const [facts, rules] = await Promise.all([fetch("atm"), fetch("masks.json")]);
     const told = await facts.json();
     if (facts.status === 401 || facts.status === 403) {
       const login = document.createElement("login-view");
+      // Nothing of what a person saw stays behind him.
+      this.atm = undefined;
       put(this, login);
-      login.show({ possible: told.login, done: () => this.#begin() });
+      login.show({ possible: told.login, ended, done: () => this.#begin() });
       return;
     }
     const base = location.origin.replace(/^http/, "ws");
@@ -38,6 +40,7 @@ class XfsConsole extends HTMLElement {
     this.selected = this.atm.devices.find((one) => one.name === load("service", ""))?.name ?? this.atm.devices[0].name;
     this.#build();
     this.atm.addEventListener("service", () => this.#soon());
+    this.atm.addEventListener("lost", () => this.#stillKnown());
     this.#draw();
   }
 
@@ -115,13 +118,25 @@ class XfsConsole extends HTMLElement {
     this.#draw();
   }
 
+  // Whether a connection was lost because the login has ended.
+  async #stillKnown() {
+    const { atm } = this;
+    if (this.asking || !atm?.facts.user.loggedIn) return;
+    this.asking = true;
+    const answer = await fetch("atm").catch(() => undefined);
+    this.asking = false;
+    if (answer?.status !== 401 || this.atm !== atm) return;
+    atm.close();
+    await this.#begin(true);
+  }
+
   // Once for all changes of a moment.
   #soon() {
     if (this.waiting) return;
     this.waiting = true;
     requestAnimationFrame(() => {
       this.waiting = false;
-      this.#draw();
+      if (this.atm) this.#draw();
     });
   }
 

@@ -118,6 +118,9 @@ export function pictures(service) {
   const drawn = [];
   const told = [];
   const slots = new Set();
+  // Of two interfaces that call something alike it is said whose it is.
+  const names = Object.values(status).flatMap((content) => Object.keys(content ?? {}));
+  const full = (part, name) => (names.indexOf(name) === names.lastIndexOf(name) ? name : `${part}.${name}`);
   for (const [part, content] of Object.entries(status)) {
     if (part === "common" || !content || typeof content !== "object") continue;
     for (const [index, one] of Object.entries(content.positions ?? {})) {
@@ -138,7 +141,7 @@ export function pictures(service) {
       if (typeof value !== "string" && typeof value !== "boolean" && typeof value !== "number") continue;
       const path = `status.${part}.${name}`;
       if (/door$/i.test(name)) drawn.push(door(name, String(value), isNew(path)));
-      else if (!(part === "cardReader" && name === "media")) told.push(chip(name, value, isNew(path)));
+      else if (!(part === "cardReader" && name === "media")) told.push(chip(full(part, name), value, isNew(path)));
     }
   }
   const cassettes = Object.entries(units).map(([name, unit]) => unitPicture(name, unit, isNew(`units.${name}`)));

@@ -1,11 +1,14 @@
 // Checks a value against a schema of the catalogue, and finds its way in one.
 
+// A property of an object itself: names that come from outside may be those that every object has.
+export const own = (object, name) => (object && Object.hasOwn(object, name) ? object[name] : undefined);
+
 export const typeOf = (value) =>
   value === null ? "null" : Array.isArray(value) ? "array" : Number.isInteger(value) ? "integer" : typeof value;
 
 export function resolve(schema, definitions) {
   let found = schema;
-  while (found?.$ref) found = definitions[found.$ref.split("/").pop()];
+  while (found?.$ref) found = own(definitions, found.$ref.split("/").pop());
   return found ?? {};
 }
 
@@ -69,10 +72,11 @@ export function check(schema, value, definitions, path = "$") {
   }
   if (type === "object") {
     const found = [];
-    for (const name of rule.required ?? []) if (!(name in value)) found.push({ path: `${path}.${name}`, text: "is missing" });
+    for (const name of rule.required ?? []) if (!Object.hasOwn(value, name)) found.push({ path: `${path}.${name}`, text: "is missing" });
     for (const [name, one] of Object.entries(value)) {
       const below = `${path}.${name}`;
-      if (rule.properties?.[name]) found.push(...check(rule.properties[name], one, definitions, below));
+      const known = own(rule.properties, name);
+      if (known) found.push(...check(known, one, definitions, below));
       else {
         const pattern = Object.keys(rule.patternProperties ?? {}).find((each) => matches(each, name));
         if (pattern) found.push(...check(rule.patternProperties[pattern], one, definitions, below));

@@ -1,6 +1,7 @@
 // What the browser keeps between visits: requests without their secrets, and how the page is set.
 
 import { MASK } from "./masks.js";
+import { own } from "./schema.js";
 
 const PREFIX = "xfs4iot.";
 
@@ -31,7 +32,7 @@ export function keepable(payload, masks) {
   return strip(masks.masked(payload));
 }
 
-export const lastUsed = (command) => load("last", {})[command];
+export const lastUsed = (command) => own(load("last", {}), command);
 
 export function use(command, payload, masks) {
   save("last", { ...load("last", {}), [command]: keepable(payload, masks) });

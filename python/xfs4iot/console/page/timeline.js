@@ -1,6 +1,6 @@
 // Everything that was exchanged: a request with all that came of it is one row; events stand alone.
 
-import { h, put } from "./dom.js";
+import { h, put, visible } from "./dom.js";
 import { number, t } from "./words.js";
 
 const SHOWN = 300;
@@ -9,21 +9,24 @@ const clock = (time) => `${time.toTimeString().slice(0, 8)}.${String(time.getMil
 const took = (ms) => (ms < 1000 ? `${Math.round(ms)} ms` : `${number(Math.round(ms / 100) / 10)} s`);
 
 // As the shell reads it whatever is in it.
-const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+const quoted = (text) => (/^[\w.:/@%-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+
+// JSON in which nothing is hidden, and nothing turns the order of what follows.
+const written = (value, indent) => visible(JSON.stringify(value, null, indent));
 
 export function asCall(uri, request, payload) {
   const timeout = request.timeout ? ` --timeout ${request.timeout}` : "";
-  return `xfs4iot call ${uri} ${request.command} ${quoted(JSON.stringify(payload))}${timeout}`;
+  return `xfs4iot call ${quoted(uri)} ${quoted(request.command)} ${quoted(written(payload))}${timeout}`;
 }
 
 const python = (value) =>
-  JSON.stringify(value, null, 4).replace(/"(?:[^"\\]|\\.)*"|\b(true|false|null)\b/g, (whole, word) =>
-    word ? { true: "True", false: "False", null: "None" }[word] : whole,
+  written(value, 4).replace(/"(?:[^"\\]|\\.)*"|\b(true|false|null)\b/g, (whole, word) =>
+    word ? { true: "True", false: "False", null: "None" }[word] : whole.replace(/\\udb40\\udc([0-7][0-9a-f])/g, "\\U000e00$1"),
   );
 
 export function asPython(uri, request, payload) {
   const seconds = request.timeout ? `, timeout=${request.timeout / 1000}` : "";
-  return `async with xfs4iot.connect("${uri}") as service:\n    answer = await service.call("${request.command}", ${python(payload).replaceAll("\n", "\n    ")}${seconds})\n`;
+  return `async with xfs4iot.connect(${python(uri)}) as service:\n    answer = await service.call(${python(request.command)}, ${python(payload).replaceAll("\n", "\n    ")}${seconds})\n`;
 }
 
 export class TimelineView extends HTMLElement {
@@ -147,7 +150,7 @@ export class TimelineView extends HTMLElement {
       event.target.textContent = t("copied");
       setTimeout(() => (event.target.textContent = label), 1200);
     } }, label);
-    const all = () => JSON.stringify(messages.map((one) => masks.masked(one.message)), null, 2);
+    const all = () => written(messages.map((one) => masks.masked(one.message)), 2);
     const buttons = [copy(t("copyJson"), all)];
     if (isRequest) {
       const uri = services.get(entry.service).uri;

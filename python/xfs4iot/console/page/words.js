@@ -1,5 +1,7 @@
 // What the page says, in the reader's language. Names of the standard are never translated.
 
+import { own } from "./schema.js";
+
 export const LANGUAGES = { en: "English", de: "Deutsch", ja: "日本語", es: "Español" };
 
 let words = {};
@@ -13,6 +15,6 @@ export async function speak(wanted) {
 }
 
 export const t = (key, values = {}) =>
-  (words[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+  (own(words, key) ?? key).replace(/\{(\w+)\}/g, (whole, name) => own(values, name) ?? whole);
 
 export const number = (value) => new Intl.NumberFormat(language).format(value);
