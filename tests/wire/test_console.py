@@ -21,6 +21,7 @@ from xfs4iot.console.facts import MOVES_CASH
 from xfs4iot.protocol.index import COMMANDS
 from xfs4iot.server.access import Access, ClientRule
 from xfs4iot.simulator import atm as simulated_atm
+from xfs4iot.simulator.control import Simulator
 from xfs4iot.transport.passwords import check_password, hash_password
 from xfs4iot.transport.tokens import make_token
 
@@ -132,6 +133,20 @@ def test_all_languages_say_the_same_things() -> None:
                 if one in text
             }
             assert holes == {one for one in holes if one in found["en"][key]}
+
+
+def test_what_can_be_done_to_a_simulated_atm_has_a_name_in_every_language() -> None:
+    with xfs4iot.Ledger.open(None) as ledger:
+        simulator = simulated_atm(ledger=ledger, seconds=0)[-1].interface(Simulator).described()
+    offered = {name for name, one in simulator["commands"].items() if one["services"]}
+    words = {file.stem: json.loads(file.read_text("utf-8")) for file in (PAGE / "languages").iterdir()}
+    assert offered == {name for name in words["en"] if name.startswith("Simulator.")} - {
+        "Simulator.ClearFaults",
+        "Simulator.StartClock",
+        "Simulator.StopClock",
+    }
+    for language in words.keys() - {"en"}:
+        assert [name for name in offered if words[language][name] == words["en"][name]] == []
 
 
 @pytest.mark.parametrize("specification", ["2021-1", "2023-2", "2024-3"])

@@ -123,7 +123,11 @@ const AT_ONCE = {
 
 const CLOCK = [["StopClock", {}], ["Advance", { milliseconds: 1000 }, "+1 s"], ["Advance", { milliseconds: 60000 }, "+1 min"], ["StartClock", {}]];
 
-const spoken = (name) => name.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase().replace(/^./, (one) => one.toUpperCase());
+// What a vendor's own simulation adds has no words in our languages.
+const spoken = (command) => {
+  const said = t(command);
+  return said === command ? command.split(".")[1].replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase().replace(/^./, (one) => one.toUpperCase()) : said;
+};
 
 export class MachineView extends HTMLElement {
   show(atm, service, { select, open, send }) {
@@ -164,7 +168,7 @@ export class MachineView extends HTMLElement {
     const simulator = atm.services.get("Simulator");
     const name = service.name;
     const offered = Object.entries(atm.facts.simulator.commands).filter(([, one]) => one.services.includes(name));
-    const button = (command, payload, label = spoken(command.split(".")[1])) =>
+    const button = (command, payload, label = spoken(command)) =>
       h("button", { "data-action": command, onclick: () => this.send("Simulator", command, payload) }, label);
     const quick = [];
     const others = [];
@@ -177,7 +181,7 @@ export class MachineView extends HTMLElement {
       else quick.push(button(command, { service: name, ...preset }));
     }
     const more = h("select", { "aria-label": t("moreActions"), onchange: () => { if (more.value) this.open("Simulator", more.value, { service: name }); more.value = ""; } },
-      h("option", { value: "" }, `${t("moreActions")}…`), others.map((one) => h("option", { value: one }, spoken(one.split(".")[1]))));
+      h("option", { value: "" }, `${t("moreActions")}…`), others.map((one) => h("option", { value: one }, spoken(one))));
     const faults = h("div", { class: "buttons faults" });
     put(this.actions,
       name === "Simulator" ? null : h("div", { class: "group" }, h("h3", {}, t("hands")), h("div", { class: "buttons" }, quick, others.length ? more : null, quick.length + others.length ? null : h("small", { class: "faint" }, t("noHands")))),
