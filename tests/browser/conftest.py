@@ -17,6 +17,8 @@ from xfs4iot.console import Console
 from xfs4iot.server.access import Access
 from xfs4iot.simulator import atm
 from xfs4iot.simulator.control import Simulator
+from xfs4iot.transport.rotation import Credentials
+from xfs4iot.transport.tls import TLSConfig
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
 PATIENCE = 15.0
@@ -28,12 +30,16 @@ class Served:
 
     Attributes:
         simulated: whether the page knows that it is; otherwise it takes it for hardware.
+        tls: serves TLS by these files and rules.
+        session_seconds: how long a login is good.
         port: stays the same when it is started again.
     """
 
     directory: Path
     access: Access | None = None
     simulated: bool = True
+    tls: TLSConfig | None = None
+    session_seconds: float = 3600.0
     port: int = 0
     uri: str = ""
     _ends: list[Callable[[], None]] = field(default_factory=list)
@@ -61,8 +67,16 @@ class Served:
             described = services[-1].interface(Simulator).described()
             if not self.simulated:
                 services.pop()
-            publisher = xfs4iot.Publisher(services, port=self.port, access=self.access)
-            console = Console(publisher, ledger=file, simulator=described if self.simulated else None)
+            credentials = None if self.tls is None else Credentials(self.tls)
+            publisher = xfs4iot.Publisher(
+                services, port=self.port, access=self.access, credentials=credentials
+            )
+            console = Console(
+                publisher,
+                ledger=file,
+                simulator=described if self.simulated else None,
+                session_seconds=self.session_seconds,
+            )
             async with trio.open_nursery() as nursery:
                 await nursery.start(publisher.serve)
                 self.port, self.uri = publisher.port or 0, console.uri
