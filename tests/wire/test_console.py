@@ -290,7 +290,7 @@ async def opened(publisher: xfs4iot.Publisher, cookie: str) -> AsyncIterator[tri
     """A WebSocket that the console's page has opened."""
     opening = (
         f"GET /xfs4iot/v1.0/CashDispenser HTTP/1.1\r\nHost: 127.0.0.1:{publisher.port}\r\n"
-        f"Origin: http://127.0.0.1:{publisher.port}\r\nCookie: other={{\"a\"}}; {cookie}\r\n"
+        f'Origin: http://127.0.0.1:{publisher.port}\r\nCookie: other={{"a"}}; {cookie}\r\n'
         "Upgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
     )

@@ -75,9 +75,9 @@ export class Catalogue {
     const payload = message.payload ?? {};
     const failed = header.completionCode && header.completionCode !== "success";
     if (failed && !Object.keys(payload).length) return found;
-    const own = this.#payloadOf(header);
+    const particular = this.#payloadOf(header);
     const base = own(this.content.payloadBase, header.type);
-    const schema = own && base && own.properties ? { ...own, properties: { ...base.properties, ...own.properties } } : own ?? base;
+    const schema = particular && base && particular.properties ? { ...particular, properties: { ...base.properties, ...particular.properties } } : particular ?? base;
     if (!schema) return Object.keys(payload).length ? [...found, { path: "$", text: "has a payload, and the standard none" }] : found;
     const inside = check(schema, payload, this.definitionsFor(header.name));
     return [...found, ...inside.filter((one) => !Catalogue.#isOwn(one))];
