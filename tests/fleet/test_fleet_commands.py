@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -62,6 +64,24 @@ def test_a_simulated_atm_behind_a_gateway(server: str, started: list[subprocess.
             break
     assert [(one["device"], one["online"]) for one in known] == [("atm17", True)]
     assert "online" in called("call", uri, "Common.Status")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
+def test_the_embedded_broker_ends_with_a_gateway_that_is_killed(
+    server: str, started: list[subprocess.Popen[str]]
+) -> None:
+    port = free_port()
+    start(started, "gateway", "--embedded-broker", "--broker-port", str(port), "--port", "0", "--json")
+    socket.create_connection(("127.0.0.1", port), 5).close()
+    started[0].kill()
+    started[0].wait(10)
+    for _ in range(200):
+        try:
+            socket.create_connection(("127.0.0.1", port), 5).close()
+        except ConnectionRefusedError:
+            return
+        time.sleep(0.05)
+    pytest.fail("the broker still listens")
 
 
 class Real:

@@ -5,6 +5,7 @@ What a cluster is to be configured with differs from NATS's defaults; `settings`
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import shutil
@@ -12,7 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -21,6 +22,8 @@ import trio
 __all__ = ["Broker", "BrokerMissing", "find_server", "settings"]
 
 _START_SECONDS = 20.0
+_DEATH_SIGNAL = 1
+"""PR_SET_PDEATHSIG of prctl(2)."""
 
 
 class BrokerMissing(RuntimeError):
@@ -94,8 +97,23 @@ def settings(
     return said | (more or {})
 
 
+def _ends_with_parent() -> Callable[[], None] | None:
+    """What a new process does first, so that it ends with this one however that ends; None where none can."""
+    if sys.platform != "linux":
+        return None
+    # Loaded before there is a child, which must not load anything.
+    prctl, parent = ctypes.CDLL(None, use_errno=True).prctl, os.getpid()
+
+    def bind() -> None:
+        prctl(_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return bind
+
+
 class Broker:
-    """One nats-server process.
+    """One nats-server process; on Linux it ends with the thread that started it, killed or not.
 
     Attributes:
         url: where clients connect.
@@ -126,7 +144,7 @@ class Broker:
         self._process = subprocess.Popen(  # noqa: ASYNC220
             [find_server(), "-c", str(file), "-l", str(log)],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            start_new_session=True,
+            start_new_session=True, preexec_fn=_ends_with_parent(),
         )  # fmt: skip
         host, _, port = self.url.rpartition("/")[2].rpartition(":")
         with trio.move_on_after(_START_SECONDS):
