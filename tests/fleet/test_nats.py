@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 import trio
@@ -98,3 +99,23 @@ async def test_a_server_that_hangs_is_given_up(broker: Broker, nursery: trio.Nur
             await trio.sleep(0.02)
         broker.thaw()
         await one.until_connected()
+
+
+async def test_who_waits_for_a_connection_has_it_when_the_first_attempt_failed(
+    server: str, tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    broker = Broker.at(tmp_path / "broker")
+    nats = Nats((broker.url,))
+    await nursery.start(nats.run)
+    async with trio.open_nursery() as waiting:
+        waiting.start_soon(nats.until_connected)
+        with trio.fail_after(10):
+            while not nats.trouble:  # noqa: ASYNC110
+                await trio.sleep(0.01)
+        async with broker.running():
+            with trio.fail_after(20):
+                while not nats.connected:  # noqa: ASYNC110
+                    await trio.sleep(0.01)
+                await nats.until_connected()
+                while waiting.child_tasks:  # noqa: ASYNC110
+                    await trio.sleep(0.01)

@@ -12,8 +12,8 @@ import json
 import random
 import re
 import secrets
+from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -99,6 +99,8 @@ class Nats:
         self._last_sid = 0
         self._awaited: dict[str, Callable[[Carried], None]] = {}
         self._asked = 0
+        self._connections = 0
+        self._pinged: deque[trio.Event] = deque()
         self._told: list[Callable[[], None]] = []
         self._heard = 0.0
         self.subscribe(f"{self._inbox}.*", self._answered)
@@ -151,9 +153,14 @@ class Nats:
                 pass
             up = self._stream is not None
             self._stream = None
-            self._up = trio.Event()
+            if self._up.is_set():
+                # Else somebody may be waiting for it since before this attempt.
+                self._up = trio.Event()
             self._out.clear()
             self._out_bytes = 0
+            self._connections += 1
+            while self._pinged:
+                self._pinged.popleft().set()
             for received in list(self._awaited.values()):
                 received(Carried("", b"", status=-1))
             # Only what has lasted is a success: a server that lets in and drops is no better than one
@@ -242,7 +249,8 @@ class Nats:
             silent = trio.current_time() - self._heard
             if silent > 2 * self.ping_seconds:
                 raise CarrierLost(f"the server has been silent for {silent:.0f} s")
-            self._put(b"PING\r\n")
+            if self._put(b"PING\r\n"):
+                self._pinged.append(trio.Event())
 
     async def _write(self, stream: tcp.SocketStream | tls.TLSStream) -> None:
         out = self._out
@@ -297,6 +305,10 @@ class Nats:
             at = end + 2
             if line == b"PING":
                 self._put(b"PONG\r\n")
+            elif line == b"PONG":
+                # In the order in which they were asked for.
+                if self._pinged:
+                    self._pinged.popleft().set()
             elif line.startswith(b"-ERR"):
                 said = told(line[5:].decode("utf-8", "replace").strip("'"))
                 self.refusals.append(said)
@@ -393,9 +405,16 @@ class Nats:
         Raises:
             CarrierLost: no connection, or no answer.
         """
-        # An answer to a request comes behind all that was sent before it.
-        with suppress(Exception):
-            await self.request(f"{self._inbox}.nobody", b"", seconds)
+        answered, connection = trio.Event(), self._connections
+        if not self._put(b"PING\r\n"):
+            raise CarrierLost("there is no connection to the broker")
+        self._pinged.append(answered)
+        with trio.move_on_after(seconds) as patience:
+            await answered.wait()
+        if patience.cancelled_caught:
+            raise CarrierLost(f"the broker does not answer within {seconds:g} s")
+        if self._connections != connection:
+            raise CarrierLost("the connection to the broker was lost")
 
 
 def _headers(head: bytes) -> tuple[int, dict[str, str]]:

@@ -42,7 +42,12 @@ _AUTHORITY_DAYS = 3650
 _CERTIFICATE_DAYS = 365
 # Certificates begin this much earlier, so that a peer whose clock is slow accepts a new one.
 _CLOCK_SKEW = timedelta(hours=1)
-_USAGE = {"device": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOID.CLIENT_AUTH}
+_Purpose = Use | Literal["node"]
+_USAGE: dict[_Purpose, list[x509.ObjectIdentifier]] = {
+    "device": [ExtendedKeyUsageOID.SERVER_AUTH],
+    "client": [ExtendedKeyUsageOID.CLIENT_AUTH],
+    "node": [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH],
+}
 
 
 class TestAuthority:
@@ -100,6 +105,10 @@ class TestAuthority:
         """A certificate by which a device knows a client; files as of `issue_device`."""
         return self._issue(name, "client", sans, kind, days, begins, replace)
 
+    def issue_node(self, name: str, hosts: Iterable[str]) -> tuple[Path, Path]:
+        """A certificate for a node of a cluster, which its clients and the other nodes know by it."""
+        return self._issue(name, "node", hosts, "ecdsa", _CERTIFICATE_DAYS, None, True)
+
     def sign(
         self, request: x509.CertificateSigningRequest, use: Use, *, days: float = _CERTIFICATE_DAYS
     ) -> bytes:
@@ -142,7 +151,7 @@ class TestAuthority:
     def _issue(
         self,
         name: str,
-        use: Use,
+        use: _Purpose,
         sans: Iterable[str],
         kind: KeyKind,
         days: float,
@@ -165,7 +174,7 @@ class TestAuthority:
         self,
         subject: x509.Name,
         public_key: object,
-        use: Use,
+        use: _Purpose,
         names: x509.SubjectAlternativeName | None,
         days: float,
         begins: datetime | None,
@@ -181,7 +190,7 @@ class TestAuthority:
             .not_valid_after(begins + timedelta(days=days))
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(signs_certificates=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([_USAGE[use]]), critical=False)
+            .add_extension(x509.ExtendedKeyUsage(_USAGE[use]), critical=False)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)  # type: ignore[arg-type]
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False

@@ -1,0 +1,348 @@
+"""Who is let in to the broker, what each may say there, and what holds while nobody decides."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import trio
+
+import xfs4iot
+from dialogue import dialogue
+from xfs4iot.fleet.broker import Broker, free_port
+from xfs4iot.fleet.callout import Callout
+from xfs4iot.fleet.carrier import Carried, CarrierLost
+from xfs4iot.fleet.deployment import deploy
+from xfs4iot.fleet.gateway import Gateway
+from xfs4iot.fleet.nats import Login, Nats
+from xfs4iot.fleet.nkeys import NKey, NKeyRefused, read_token
+from xfs4iot.fleet.opening import Authorities, Signer
+from xfs4iot.fleet.registry import PRESENCE
+from xfs4iot.fleet.store import KeyValue
+from xfs4iot.fleet.uplink import Uplink
+from xfs4iot.transport import tls
+from xfs4iot.transport.certificates import test_authority as authority_in
+from xfs4iot.transport.pairs import fingerprint, load_certificates
+
+
+def free_ports(count: int) -> int:
+    """The first of so many ports in a row that nobody has just now."""
+    while True:
+        first = free_port()
+        try:
+            for port in range(first, first + count):
+                with socket.socket() as one:
+                    one.bind(("127.0.0.1", port))
+        except (OSError, OverflowError):
+            continue
+        return first
+
+
+class Secured:
+    """One node as `fleet init` configures it, and whoever connects to it by a certificate."""
+
+    def __init__(self, nursery: trio.Nursery, directory: Path, nodes: int = 1) -> None:
+        port, routes = free_ports(nodes), free_ports(nodes)
+        made = deploy(directory / "fleet", "bank", ["127.0.0.1"] * nodes, port=port, routes=routes)
+        self.nursery, self.keys, self.servers = nursery, made.keys, made.servers
+        self.nodes = []
+        for at, (file, url) in enumerate(zip(made.nodes, made.servers, strict=True)):
+            said = json.loads(file.read_text())
+            said["authorization"]["timeout"] = 2
+            self.nodes.append(Broker(directory / f"node{at}", said, url))
+        (self.node, *_) = self.nodes
+        self.authority = authority_in(self.keys)
+        self.callout: Callout
+
+    def admit(self, name: str, *sans: str, **more: object) -> str:
+        self.authority.issue_client(name, sans, **more)  # type: ignore[arg-type]
+        return name
+
+    def _login(self, name: str, key: NKey | None = None) -> Login:
+        def context() -> object:
+            where = self.keys / name
+            return tls.client_context(
+                ca=self.keys / "ca.pem",
+                certificate=where.with_suffix(".pem"),
+                key=where.with_suffix(".key"),
+            )
+
+        if key is None:
+            return Login(context)  # type: ignore[arg-type]
+        return Login(context, nkey=key.public, sign=key.sign)  # type: ignore[arg-type]
+
+    async def decide(self, revoked: frozenset[str] = frozenset()) -> trio.CancelScope:
+        """Run a callout; cancelling ends it."""
+        issuer, user = (NKey.of((self.keys / f"{one}.seed").read_text()) for one in ("issuer", "callout"))
+        carrier = Nats(self.servers, self._login("callout", user))
+        scope = trio.CancelScope()
+
+        async def run() -> None:
+            with scope:
+                await carrier.run()
+
+        self.callout = Callout(carrier, issuer, "bank", revoked)
+        self.nursery.start_soon(run)
+        with trio.fail_after(10):
+            await carrier.until_connected()
+        await carrier.flush()
+        return scope
+
+    async def carrier(self, name: str, *, let_in: bool = True, inbox: str | None = None) -> Nats:
+        carrier = Nats(self.servers, self._login(name), ping_seconds=1)
+        if inbox is not None:
+            carrier.inbox = inbox
+        await self.nursery.start(carrier.run)
+        with trio.fail_after(15):
+            while not (carrier.connected if let_in else carrier.trouble):  # noqa: ASYNC110
+                await trio.sleep(0.02)
+        return carrier
+
+    async def gateway(self) -> Gateway:
+        carrier = await self.carrier("gateway")
+        store = KeyValue(carrier, PRESENCE.format("bank"))
+        await store.make()
+        signer = Signer(self.keys / "gateway.pem", self.keys / "gateway.key")
+        gateway = Gateway(carrier, store, tenant="bank", signer=signer, port=0)
+        await self.nursery.start(gateway.serve)
+        return gateway
+
+
+@pytest.fixture
+async def secured(server: str, tmp_path: Path, nursery: trio.Nursery) -> AsyncIterator[Secured]:
+    one = Secured(nursery, tmp_path)
+    await one.node.start()
+    try:
+        yield one
+    finally:
+        # Not `end`: it waits for whoever is just being decided on.
+        one.node.kill()
+
+
+async def test_a_cluster_of_three_goes_on_deciding_when_a_node_dies(
+    server: str, tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    secured = Secured(nursery, tmp_path, nodes=3)
+    try:
+        async with trio.open_nursery() as starting:
+            for node in secured.nodes:
+                starting.start_soon(node.start)
+        await secured.decide()
+        await secured.decide()
+        carrier = await secured.carrier("gateway")
+        store = KeyValue(carrier, PRESENCE.format("bank"), replicas=3)
+        with trio.fail_after(40):
+            await until_done(store.make)
+            await until_done(lambda: store.put("atm17", b"here"))
+        secured.nodes[0].kill()
+        secured.admit("atm17", "xfs4iot://device/atm17")
+        device = await secured.carrier("atm17", inbox="_INBOX.bank.atm17")
+        assert device.connected
+        # One of three copies is gone: a majority has what was kept.
+        with trio.fail_after(40):
+            await until_done(lambda: store.get("atm17"))
+        found = await store.get("atm17")
+        assert found is not None
+        assert found[0] == b"here"
+    finally:
+        for node in secured.nodes:
+            node.kill()
+
+
+async def until_done(what: Callable[[], Awaitable[object]]) -> None:
+    """Do it as often as it takes: a cluster chooses its leaders within seconds."""
+    while True:
+        try:
+            await what()
+        except CarrierLost:
+            await trio.sleep(0.1)
+        else:
+            return
+
+
+async def test_a_device_behind_a_gateway_with_no_more_than_it_may(
+    secured: Secured, atm: xfs4iot.Publisher, nursery: trio.Nursery
+) -> None:
+    await secured.decide()
+    gateway = await secured.gateway()
+    secured.admit("atm17", "xfs4iot://device/atm17")
+    carrier = await secured.carrier("atm17", inbox="_INBOX.bank.atm17")
+    authorities = Authorities(secured.keys / "ca.pem")
+    ledger = xfs4iot.Ledger.open(None).service("uplink")
+    uplink = Uplink(atm, carrier, ledger, tenant="bank", device="atm17", authorities=authorities)
+    await nursery.start(uplink.run)
+    with trio.fail_after(10):
+        await uplink.admitted.wait()
+    client = await nursery.start(dialogue, gateway.uri("atm17", "CashDispenser"))
+    assert (await client.success("Common.Status"))["common"]["device"] == "online"
+    known = await gateway.registry.get("atm17")
+    assert known is not None
+    # The device is let answer whoever asks it, and nobody else.
+    await gateway.registry.look("atm17", known)
+    operator = await secured.carrier("operator")
+    store = KeyValue(operator, PRESENCE.format("bank"))
+    assert list(await store.everything()) == ["atm17"]
+    assert carrier.refusals == []
+    assert operator.refusals == []
+
+
+@pytest.mark.parametrize(
+    "subject", ["x4.bank.atm18.hello", "x4.bank.atm17.1.d.g.s", "$KV.x4-bank-presence.atm17", "_INBOX.a.b"]
+)
+async def test_a_device_cannot_speak_for_another(secured: Secured, subject: str) -> None:
+    await secured.decide()
+    gateway = await secured.carrier("gateway")
+    heard: list[Carried] = []
+    gateway.subscribe("x4.bank.*.hello", heard.append)
+    await gateway.flush()
+    secured.admit("atm17", "xfs4iot://device/atm17")
+    device = await secured.carrier("atm17", inbox="_INBOX.bank.atm17")
+    device.publish(subject, b"{}")
+    device.publish("x4.bank.atm17.hello", b"{}")
+    await device.flush()
+    assert [one for one in device.refusals if subject in one]
+    with trio.fail_after(5):
+        while not heard:  # noqa: ASYNC110
+            await trio.sleep(0.01)
+    assert [one.subject for one in heard] == ["x4.bank.atm17.hello"]
+
+
+@pytest.mark.parametrize("subject", ["x4.>", "x4.bank.atm18.*.d.>", "x4.bank.*.hello", "_INBOX.>"])
+async def test_a_device_cannot_hear_what_is_for_another(secured: Secured, subject: str) -> None:
+    await secured.decide()
+    secured.admit("atm17", "xfs4iot://device/atm17")
+    device = await secured.carrier("atm17", inbox="_INBOX.bank.atm17")
+    device.subscribe(subject, lambda _: None)
+    await device.flush()
+    assert [one for one in device.refusals if subject in one]
+
+
+@pytest.mark.parametrize(
+    "sans",
+    [
+        (),
+        ("https://bank.example",),
+        ("xfs4iot://device/",),
+        ("xfs4iot://device/a.b",),
+        ("xfs4iot://device/*",),
+        ("xfs4iot://device/atm17", "xfs4iot://gateway"),
+        ("xfs4iot://teller",),
+    ],
+)
+async def test_a_certificate_of_nobody_is_not_let_in(secured: Secured, sans: tuple[str, ...]) -> None:
+    await secured.decide()
+    secured.admit("somebody", *sans)
+    carrier = await secured.carrier("somebody", let_in=False)
+    assert not carrier.connected
+    assert "Authorization Violation" in carrier.trouble
+    assert secured.callout.admitted == 0
+
+
+async def test_a_revoked_certificate_is_not_let_in(secured: Secured) -> None:
+    secured.admit("atm17", "xfs4iot://device/atm17")
+    stolen = fingerprint(load_certificates(secured.keys / "atm17.pem")[0])
+    await secured.decide(frozenset({stolen}))
+    carrier = await secured.carrier("atm17", let_in=False)
+    assert not carrier.connected
+    assert secured.callout.refused >= 1
+
+
+async def test_who_is_in_is_put_out_when_the_certificate_ends(secured: Secured) -> None:
+    await secured.decide()
+    begins = datetime.now(UTC) - timedelta(hours=1)
+    secured.admit("atm17", "xfs4iot://device/atm17", begins=begins, days=(3600 + 4) / 86400)
+    carrier = await secured.carrier("atm17", inbox="_INBOX.bank.atm17")
+    with trio.fail_after(15):
+        while carrier.connected:  # noqa: ASYNC110
+            await trio.sleep(0.05)
+
+
+async def test_while_no_callout_runs_who_is_in_stays_and_nobody_comes(secured: Secured) -> None:
+    deciding = await secured.decide()
+    gateway = await secured.carrier("gateway")
+    deciding.cancel()
+    secured.admit("atm17", "xfs4iot://device/atm17")
+    device = Nats(secured.servers, secured._login("atm17"), ping_seconds=1)
+    await secured.nursery.start(device.run)
+    with trio.move_on_after(2):
+        await device.until_connected()
+    assert not device.connected
+    await gateway.flush()
+    await secured.decide()
+    with trio.fail_after(30):
+        await device.until_connected()
+
+
+def test_tokens_are_believed_by_their_signature_alone() -> None:
+    key = NKey.new("account")
+    token = key.token({"sub": "U"})
+    assert read_token(token)["iss"] == key.public == NKey.of(key.seed).public
+    head, body, signature = token.split(".")
+    other = NKey.new("account").token({"sub": "V"}).split(".")[1]
+    for wrong in (f"{head}.{other}.{signature}", f"{head}.{body}.", "", "a.b.c", "x" * 300_000):
+        with pytest.raises(NKeyRefused):
+            read_token(wrong)
+
+
+def test_the_commands_of_a_fleet_with_certificates(server: str, tmp_path: Path) -> None:
+    """`init`, a node, `callout`, `gateway` and `list`, each a process of its own."""
+    xfs4iot_ = (sys.executable, "-m", "xfs4iot")
+    made = deploy(tmp_path / "fleet", "bank", ["127.0.0.1"], port=free_port())
+    (broker,), keys = made.servers, made.keys
+    by = {
+        name: ("--certificate", str(keys / f"{name}.pem"), "--key", str(keys / f"{name}.key"))
+        for name in ("gateway", "operator")
+    }
+    common = ("--broker", broker, "--tenant", "bank")
+    ca = ("--ca", str(keys / "ca.pem"))
+    processes: list[subprocess.Popen[str]] = []
+    try:
+        for command in (
+            (*xfs4iot_, "fleet", *common, "callout", str(keys)),
+            (*xfs4iot_, "gateway", *common, *by["gateway"], *ca, "--port", "0", "--json"),
+        ):
+            if not processes:
+                node = subprocess.Popen(
+                    [server, "-c", str(made.nodes[0])], stderr=subprocess.DEVNULL, text=True
+                )
+                processes.append(node)
+            processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+            ready = processes[-1].stdout
+            assert ready is not None
+            assert ready.readline()
+        listed = (*xfs4iot_, "fleet", *common, *by["operator"], *ca, "list", "--json")
+        found = subprocess.run(listed, check=True, capture_output=True, text=True, timeout=60)
+        assert json.loads(found.stdout) == []
+    finally:
+        for one in reversed(processes):
+            one.terminate()
+            one.wait(30)
+            if one.stdout is not None:
+                one.stdout.close()
+
+
+@pytest.mark.parametrize("nodes", [1, 3, 9])
+def test_the_broker_takes_what_init_writes(server: str, tmp_path: Path, nodes: int) -> None:
+    where = ("init", str(tmp_path / "new"), *(("--node", "127.0.0.1") * nodes), "--json")
+    said = json.loads(
+        subprocess.run(
+            [sys.executable, "-m", "xfs4iot", "fleet", "--tenant", "bank", *where],
+            check=True, capture_output=True, text=True, timeout=60,
+        ).stdout
+    )  # fmt: skip
+    assert (len(said["nodes"]), said["replicas"]) == (nodes, min(3, nodes))
+    assert len(set(said["servers"])) == nodes
+    for file in said["nodes"]:
+        subprocess.run([server, "-t", "-c", file], check=True, capture_output=True, timeout=60)
+    keys = Path(said["keys"])
+    secrets = [*keys.glob("*.key"), *keys.glob("*.seed")]
+    assert len(secrets) == 6 + nodes
+    assert {one.stat().st_mode & 0o077 for one in secrets} == {0}
+    with pytest.raises(FileExistsError):
+        deploy(tmp_path / "new", "bank", ["127.0.0.1"])
