@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import trio
@@ -156,15 +156,16 @@ async def test_an_application_is_told_that_its_device_has_gone(
         assert (await client.closed()).code == 1001
 
 
-async def test_sessions_survive_the_death_of_a_node(
-    cluster: list[Broker], atm: xfs4iot.Publisher, nursery: trio.Nursery
+@pytest.mark.parametrize("what", [Broker.kill, Broker.freeze])
+async def test_sessions_survive_a_node_that_dies_or_freezes(
+    cluster: list[Broker], atm: xfs4iot.Publisher, nursery: trio.Nursery, what: Callable[[Broker], None]
 ) -> None:
     real = Real(nursery, tuple(node.url for node in cluster))
     gateway, _ = await real.gateway(replicas=3)
     _, carrier = await real.device(atm)
     client = await nursery.start(dialogue, gateway.uri("atm17", "CashDispenser"))
     held = next(node for node in cluster if node.configuration["server_name"] == carrier.info["server_name"])
-    held.kill()
+    what(held)
     request = await client.send("Common.Status")
     with trio.fail_after(20):
         assert await client.until("completion", request)
