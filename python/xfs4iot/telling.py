@@ -28,7 +28,9 @@ __all__ = [
     "guard",
     "is_secret",
     "logger",
+    "raised_at",
     "told",
+    "without_data",
 ]
 
 MASK = "•••"
@@ -55,6 +57,8 @@ _NAME = re.compile(
 )
 _VALUE = re.compile(r""""(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|[^\s,;&"'(){}\[\]]+""")
 _BEARER = re.compile(r"(?i)\b(bearer\s+)[A-Za-z0-9._~+/=\-]{16,}")
+_DATA = re.compile(r"[^\s]{0,200}(?:(?:[0-9A-Fa-f]{2}){6}|\d(?:[ -]?\d){7}|\^)[^\s]{0,200}")
+_FRAMES = 5
 _DIGITS = re.compile(r"\d(?:[ -]?\d){12}")
 _CARD_NUMBER = re.compile(r"(?<![\d.])(?P<number>\d(?:[ -]?\d){12,18})(?!\d)(?:[=D^][^\s\"']{0,100})?")
 """Of 13 to 19 digits, as ISO/IEC 7812 has it; behind it what a track has besides."""
@@ -141,6 +145,18 @@ def _unless_no_card(found: re.Match[str]) -> str:
     digits = [int(one) for one in found["number"] if one.isdigit()]
     doubled = (sum(divmod(2 * one, 10)) for one in digits[-2::-2])
     return MASK if (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0 and any(digits) else found[0]
+
+
+def without_data(text: str) -> str:
+    """A text without the words that look like data of a card, a code or a key: many digits, or a track's."""
+    return _DATA.sub(MASK, text)
+
+
+def raised_at(fault: BaseException) -> str:
+    """Where something was raised: the innermost lines of code, without its text."""
+    frames = traceback.extract_tb(fault.__traceback__)[-_FRAMES:]
+    lines = (f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in frames)
+    return " <- ".join(reversed(list(lines))) or "nowhere"
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -340,7 +340,9 @@ class CardReader(
         raise NotImplementedError
 
     @operation
-    async def chip_power(self, action: Literal["cold", "warm", "off"]) -> Bytes | None:
+    async def chip_power(
+        self, action: Literal["cold", "warm", "off"]
+    ) -> Annotated[bytes, Meta(max_length=33), exact.Secret] | None:
         """`CardReader.ChipPower`: reset the chip and return its ATR, or switch it off and return None.
 
         Raises:

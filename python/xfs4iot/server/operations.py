@@ -31,6 +31,7 @@ from xfs4iot.protocol import errors, exact
 from xfs4iot.server import command
 from xfs4iot.server.containment import is_ctrl_c, vetted
 from xfs4iot.server.results import declared, require_defined
+from xfs4iot.telling import raised_at, without_data
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -168,7 +169,7 @@ class Operations:
             if not in_time:
                 await self._give_up(call)
         if call.fault is not None:
-            failed = self._failed(where, call.fault, moving, rename or {})
+            failed = self._failed(where, call.fault, moving, rename or {}, known.private())
             # An exception must not become its own cause.
             if failed is call.fault:
                 raise failed
@@ -199,12 +200,21 @@ class Operations:
         return result
 
     def _failed(
-        self, where: str, fault: BaseException, moving: bool, rename: Mapping[str, str]
+        self,
+        where: str,
+        fault: BaseException,
+        moving: bool,
+        rename: Mapping[str, str],
+        private: bool,
     ) -> errors.XfsError:
         """What a command completes with after the device class raised something."""
         # The base class and `InternalError` say nothing of the device: no class is meant to raise them.
         if not isinstance(fault, errors.XfsError) or type(fault) in (errors.XfsError, errors.InternalError):
-            self._log.error("%s raised %s", where, type(fault).__name__, exc_info=fault)
+            if private:
+                # Its text is whatever some library has made of a card, a code or a key.
+                self._log.error("%s raised %s; %s", where, type(fault).__name__, raised_at(fault))
+            else:
+                self._log.error("%s raised %s", where, type(fault).__name__, exc_info=fault)
             self.blame(moving)
             return errors.HardwareError(
                 f"the device class failed: {where} raised {type(fault).__name__}; see the service's log"
@@ -213,6 +223,8 @@ class Operations:
             failure: errors.XfsError = exact.checked(errors.XfsError, fault)
             if isinstance(failure, errors.CommandError) and failure.error_code in rename:
                 failure = errors.CommandError(rename[failure.error_code], failure.description)
+            if private:
+                failure.description = without_data(failure.description)
             require_defined(failure, command.running())
         except exact.Mismatch as wrong:
             return self._disbelieved(where, f"raised a {type(fault).__name__} that", wrong, moving)

@@ -7,8 +7,12 @@ vendor's code against it, and so does the service, whatever the vendor's class s
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache, partial
+from types import ModuleType
 from typing import Any
 
 from xfs4iot.protocol import errors, exact
@@ -25,10 +29,12 @@ class Declared:
     Attributes:
         name: of the method.
         check: returns what an override returned, or the same made exact; raises `exact.Mismatch`.
+        private: whether the device class has to do with data that is never shown.
     """
 
     name: str
     check: exact.Check
+    private: Callable[[], bool]
 
 
 _declared: dict[Callable[..., Any], Declared] = {}
@@ -51,9 +57,25 @@ def declared(operation: Callable[..., Any]) -> Declared:
         )
     returns = evaluated(operation.__annotations__["return"], operation.__module__)
     found = _declared[operation] = Declared(
-        operation.__name__, _discreet(exact.checker(returns), private=exact.is_private(returns))
+        operation.__name__,
+        _discreet(exact.checker(returns), private=exact.is_private(returns)),
+        partial(_has_private_data, sys.modules[operation.__module__], operation.__qualname__.split(".")[0]),
     )
     return found
+
+
+@cache
+def _has_private_data(module: ModuleType, name: str) -> bool:
+    """Whether an operation of an abstract device class is given, or returns, data that is never shown."""
+    for function in vars(getattr(module, name, object)).values():
+        if not inspect.isfunction(function):
+            continue
+        for annotation in function.__annotations__.values():
+            # Some names are there for type checkers only: what they name holds no data.
+            with suppress(NameError):
+                if exact.is_private(evaluated(annotation, module.__name__)):
+                    return True
+    return False
 
 
 def _discreet(check: exact.Check, private: bool) -> exact.Check:

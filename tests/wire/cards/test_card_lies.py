@@ -292,7 +292,7 @@ async def test_a_card_number_in_what_a_class_raises_is_masked(
 
 
 @pytest.mark.parametrize(
-    ("name", "data"), [("track2", b"1" * 5000), ("chip", b"2" * 5000), ("frontImage", b"3" * (17 << 20))]
+    ("name", "data"), [("track2", b"1" * 108), ("chip", b"2" * 34), ("frontImage", b"3" * (17 << 20))]
 )
 async def test_more_than_a_card_can_hold_is_not_believed(
     client: Dialogue, device: Motor, name: str, data: bytes
@@ -331,3 +331,60 @@ async def configured(client: Dialogue) -> None:
         "CardReader.EMVClessConfigure",
         {"terminalData": base64.b64encode(bytes.fromhex("9F1A020276")).decode()},
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["4111111111111112", "B4761739001010010^CARDHOLDER/TEST^2912", "5A084761739001010010", TRACK2.decode()],
+)
+@pytest.mark.parametrize("kind", [RuntimeError, ValueError, errors.HardwareError, errors.XfsError])
+async def test_data_in_what_a_class_raises_is_not_told(
+    client: Dialogue, device: Motor, caplog: pytest.LogCaptureFixture, kind: type[Exception], text: str
+) -> None:
+    device.refuses["read_card"] = kind(f"the reader says {text}")  # type: ignore[assignment]
+    request = await client.send(READ, {"track2": True})
+    answer = await client.until("completion", request)
+    assert answer["header"]["completionCode"] == "hardwareError"
+    for told in (answer["header"]["errorDescription"], caplog.text):
+        assert text not in told
+        assert "CARDHOLDER" not in told
+    if issubclass(kind, errors.HardwareError):
+        assert "the reader says" in answer["header"]["errorDescription"]
+
+
+async def test_where_a_class_failed_is_logged_and_not_what_it_said(
+    client: Dialogue, device: Motor, caplog: pytest.LogCaptureFixture
+) -> None:
+    device.refuses["read_card"] = RuntimeError("ticket XYZZY")  # type: ignore[assignment]
+    assert await client.failure(READ, {"track2": True}) == "hardwareError"
+    assert "XYZZY" not in caplog.text
+    assert "readers.py" in caplog.text
+
+
+async def settled(client: Dialogue) -> None:
+    await trio.sleep(0.1)
+    await client.success("Common.Status")
+
+
+async def test_a_bin_holds_no_more_than_it_can(client: Dialogue, device: Motor) -> None:
+    for _ in range(20):
+        device.card_at("transport")
+        device.card_acted("transport", "unitBIN")
+    await settled(client)
+    assert await counts(client) == FULL | {"unitBIN": 3}
+    assert await media(client) == "unknown"
+    device.card_at(None)
+    await client.success(READ, {})
+    device.moved = devices.CardMoved("unitBIN")
+    assert await client.failure(MOVE, {"from": "transport", "to": "unitBIN2"}) == "hardwareError"
+    assert await counts(client) == FULL | {"unitBIN": 3}
+
+
+async def test_an_answer_to_reset_has_33_bytes_at_most(client: Dialogue, device: Motor) -> None:
+    async def chip_power(action: Any) -> bytes:
+        return b"1" * 34
+
+    await client.success(READ, {})
+    device._chip_contact = "on"
+    device.chip_power = chip_power  # type: ignore[method-assign]
+    assert await client.failure("CardReader.ChipPower", {"chipPower": "warm"}) == "hardwareError"

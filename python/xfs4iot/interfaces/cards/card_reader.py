@@ -24,6 +24,7 @@ transactions are in `contactless`. Tracks, chip data and keys are never logged.
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import Any, ClassVar
 
 import trio
@@ -136,9 +137,8 @@ class CardReader(ReaderState):
             return None
         with trio.CancelScope(shield=True):
             # Shielded: the wait for a card can be given up, reading one that is in cannot.
-            content = await self.ask_card(
-                devices.CardReader.read_card, sources, insertion, believe=possible_content
-            )
+            possible = partial(possible_content, self.device.reader_type)
+            content = await self.ask_card(devices.CardReader.read_card, sources, insertion, believe=possible)
         if "chip" in sources:
             self.show_read(content.chips)
         return content_told(sources, content)

@@ -8,7 +8,7 @@ that no card is lost or counted twice, whenever power fails:
     dispense unit   transport      nothing yet: the unit's count includes a card that is still inside
     dispense unit   exit, bin      one less in the unit, when it gets there, or when somebody takes it before
     anywhere        retain unit    one more in it; of a dispense unit's card its `retainCount`
-    anywhere        park unit      one more in it
+    anywhere        park unit      one more in it; a dispense unit's card is still in that unit's count
 
 The unit that the card in the reader came from is remembered as long as the card is there. What a crash left
 open is settled at the start: by what the device recalls, else by what its sensors see. If they see a card, it
@@ -31,7 +31,7 @@ from xfs4iot.devices import implements
 from xfs4iot.interfaces.storage.card import CardUnits
 from xfs4iot.interfaces.storage.movements import Booking, Found, Movements
 from xfs4iot.interfaces.storage.storage import Storage
-from xfs4iot.ledger import Document, Intent, Posting
+from xfs4iot.ledger import Document, Intent, LedgerUnavailable, Posting
 from xfs4iot.protocol import errors, wire
 from xfs4iot.protocol.exact import Mismatch, shown
 from xfs4iot.server.command import Command
@@ -51,6 +51,10 @@ TAKEN = "taken"
 """Where a card is that left the reader by somebody's hand."""
 
 _Result = TypeVar("_Result")
+
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
+"""Seconds between attempts to book what a ledger could not take."""
 
 
 class Given(msgspec.Struct):
@@ -91,7 +95,8 @@ class CardWays:
         self._sightings = 0
         self._unbooked: deque[Way] = deque()
         self._then: deque[Callable[[], object]] = deque()
-        self._booked = trio.Event()
+        self._attempted = trio.Event()
+        self._not_booked: errors.XfsError | LedgerUnavailable | None = None
         self._booking_unasked = False
         self._movements: Movements[Ways] = Movements(
             service, self.storage, KINDS, book=self._booking, find=self._found, lost=self._lost
@@ -133,9 +138,13 @@ class CardWays:
             HardwareError: the device failed, and where the card is was found out if possible.
         """
         # What happened before comes first: the books follow the order in which cards have moved.
-        with trio.CancelScope(shield=True):
-            while self._unbooked:
-                await self._booked.wait()
+        while self._unbooked:
+            if self._not_booked is not None:
+                raise errors.InternalError(
+                    f"what the reader did by itself is not booked yet ({self._not_booked}); "
+                    "it is tried again, and no card moves before"
+                )
+            await self._attempted.wait()
         # Remembered so that `_lost` can tell whether a sensor has spoken since.
         self._sightings = self.device._card_sightings
         source, target = planned
@@ -162,18 +171,31 @@ class CardWays:
             self.service.nursery.start_soon(self._book_unasked)
 
     async def _book_unasked(self) -> None:
+        pause = _FIRST_PAUSE
         try:
             while self._unbooked:
                 try:
                     await self._book_one(self._unbooked[0])
-                except errors.XfsError as fault:
-                    # The card has moved either way.
-                    self.service.log.error("what the reader did by itself is not booked: %s", fault)
+                    self._not_booked = None
+                except Mismatch as wrong:
+                    self.service.log.error("card_acted says what cannot be, and is not booked: %s", wrong)
+                    self.device.card_at("unknown")
+                    self._not_booked, self._then[0] = None, lambda: None
+                except (errors.XfsError, LedgerUnavailable) as fault:
+                    if self._not_booked is None:
+                        self.service.log.error(
+                            "what the reader did by itself is not booked yet, and is tried again: %s", fault
+                        )
+                    self._not_booked = fault
+                attempted, self._attempted = self._attempted, trio.Event()
+                attempted.set()
+                if self._not_booked is not None:
+                    await trio.sleep(pause)
+                    pause = min(2 * pause, _LONGEST_PAUSE)
+                    continue
+                pause = _FIRST_PAUSE
                 self._unbooked.popleft()
-                then = self._then.popleft()
-                booked, self._booked = self._booked, trio.Event()
-                booked.set()
-                then()
+                self._then.popleft()()
         finally:
             self._booking_unasked = False
 
@@ -183,6 +205,8 @@ class CardWays:
                 # Only now: the movement under way may have brought a unit's card.
                 if self.cards.here is None:
                     return
+        # Only now: what came before it is counted.
+        self.require_room(way[1])
         await self._movements.record(ACTION, (way,))
 
     def _booking(self, detail: Mapping[str, Any], ways: Ways) -> Booking:
@@ -225,6 +249,20 @@ class CardWays:
         if place is not None and place.startswith("unit") and self._type(place) is None:
             raise Mismatch("a unit of cards, such as card_units() names", shown(place), "it")
 
+    def require_room(self, place: str | None, cards: int = 1) -> None:
+        """See that cards can have come to a place. Raises Mismatch."""
+        self.require_real(place)
+        unit = self.units.units.get(place) if self.units is not None and place is not None else None
+        if unit is None or self.units is None or not unit.capacity:
+            return
+        held = self.units.counts.value(str(place))
+        if held + cards > unit.capacity:
+            raise Mismatch(
+                f"a unit with room: {place} has {held} of {unit.capacity}; if it was emptied, set its count",
+                shown(place),
+                "it",
+            )
+
     def _type(self, place: str) -> str | None:
         kept = self.units.kept.get(place) if self.units is not None else None
         return kept.type if kept is not None else None
@@ -255,9 +293,14 @@ class CardWays:
 
     async def _traced(self, source: str, target: str, operation: int) -> tuple[Ways, bool]:
         if implements(self.device, "recall_card"):
+
+            def possible(place: str | None) -> None:
+                if place != source:
+                    self.require_room(place)
+
             try:
                 place = await self.service.operations.ask(
-                    devices.CardReader.recall_card, operation, believe=self.require_real
+                    devices.CardReader.recall_card, operation, believe=possible
                 )
             except WrongResult:
                 # Asked again it would say the same, and no card could move any more.

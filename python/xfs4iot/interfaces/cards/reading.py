@@ -28,9 +28,17 @@ __all__ = ["Insertion", "content_told", "possible_content"]
 
 _FAILED = ("hardwareError", "notInitialized")
 _IMAGES = ("frontImage", "backImage")
-_MOST_BYTES, _MOST_CHIPS = 4096, 16
-_MOST_BYTES_OF: Mapping[str, int] = {**dict.fromkeys(_IMAGES, 16 << 20), "memoryChip": 65_536}
-"""A track of ISO/IEC 7811 has 107 characters, and an ATR 33 bytes: what is far longer is no card's."""
+_MOST_BYTES, _MOST_CHIPS = 107, 16
+_MOST_BYTES_OF: Mapping[str, int] = {
+    **dict.fromkeys(_IMAGES, 16 << 20),
+    "memoryChip": 65_536,
+    "watermark": 4096,
+    "ddi": 4096,
+    "chip": 254,
+}
+"""A track of ISO/IEC 7811 has 107 characters at most; the answer of a chip 33 bytes by contact
+(ISO/IEC 7816-3), 254 in a field (ISO/IEC 14443-4)."""
+_FIELD = ("contactless", "intelligentContactless")
 
 
 class Insertion:
@@ -86,11 +94,13 @@ class Insertion:
             self.send(flags(messages.TrackDetectedEvent, found))
 
 
-def possible_content(content: devices.CardContent) -> None:
+def possible_content(reader_type: str, content: devices.CardContent) -> None:
     """See that a card can hold so much. Raises Mismatch."""
     found = [*content.sources.items(), *(("chip", chip) for chip in content.chips)]
     for name, one in found:
         size, most = len(one.data or b""), _MOST_BYTES_OF.get(name, _MOST_BYTES)
+        if name == "chip" and reader_type not in _FIELD:
+            most = 33
         if size > most:
             raise Mismatch(f"{most} bytes at most", f"{size} bytes", name)
     if len(content.chips) > _MOST_CHIPS:

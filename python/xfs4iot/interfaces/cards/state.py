@@ -263,8 +263,8 @@ class ReaderState(Interface[devices.CardReader]):
         def possible(moved: devices.CardMoved) -> None:
             if command is not None:
                 require_defined(moved.failure, command)
-            if moved.at is not None:
-                self.require_real(moved.at)
+            if moved.at is not None and moved.at not in (source, target):
+                self.ways.require_room(moved.at)
 
         async def ask(events: devices.MovingCard) -> devices.CardMoved:
             takings = self.device._card_takings
