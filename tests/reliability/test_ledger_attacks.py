@@ -91,6 +91,7 @@ async def test_a_snapshot_made_of_hard_links_keeps_no_service_from_starting(file
         assert again.service("CashDispenser").counters()[COUNT] == 6
 
 
+@pytest.mark.posix
 async def test_a_ledger_behind_a_link_is_the_same_ledger(file: Path) -> None:
     link = file.parent / "elsewhere" / "link.sqlite"
     link.parent.mkdir()
@@ -150,6 +151,7 @@ def count_changed(file: Path, before: Path) -> None:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize(
     "change",
     [truncated, cut_off, overwritten_by_an_old_copy, overwritten_by_rubbish, count_changed],

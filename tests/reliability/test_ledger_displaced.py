@@ -87,6 +87,7 @@ def log_deleted(file: Path) -> Callable[[], None]:
     return lambda: None
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("displace", [renamed, replaced, deleted])
 async def test_a_file_that_is_displaced_under_a_service_stops_movements_until_it_is_back(
     file: Path, displace: Callable[[Path], Callable[[], None]]
@@ -279,6 +280,7 @@ async def test_a_blob_in_the_place_of_text_is_a_finding(file: Path) -> None:
     assert not checked(file)["good"]
 
 
+@pytest.mark.posix
 def test_the_lock_holds_by_every_name_of_the_file(file: Path, tmp_path: Path) -> None:
     links = {"symbolic": tmp_path / "symbolic.sqlite", "hard": tmp_path / "elsewhere" / "hard.sqlite"}
     (tmp_path / "elsewhere").mkdir()
@@ -294,6 +296,7 @@ def test_the_lock_holds_by_every_name_of_the_file(file: Path, tmp_path: Path) ->
     xfs4iot.Ledger.open(file).close()
 
 
+@pytest.mark.posix
 def test_a_lock_that_is_a_link_is_refused_and_its_target_left_alone(file: Path, tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.write_text("not to be lost")
