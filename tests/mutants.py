@@ -10,11 +10,17 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 import trio
 
 from frames import CLOSE, PONG, TEXT, frame
+from xfs4iot.conformance.cases import WRITTEN
+from xfs4iot.conformance.rules import REFUSED, WAITING
+
+for _module in WRITTEN:
+    import_module(f"xfs4iot.conformance.cases.{_module}")
 
 __all__ = ["MUTANTS", "Passing", "mutated"]
 
@@ -210,7 +216,48 @@ def _one_of_many(passing: Passing) -> list[bytes]:
     )
 
 
+def _ends_otherwise(name: str, code: str) -> Mutant:
+    """A service that ends a command that waits in another way."""
+    ends = ("timeOut", "canceled")
+    return _when(
+        lambda p: p.completes(name) and p.header.get("completionCode") in ends, lambda p: p.completed(code)
+    )
+
+
+def _without_event(name: str) -> Mutant:
+    return _when(lambda p: p.header.get("name") == name and p.header.get("type") == "event", lambda p: [])
+
+
+def _payload(name: str, change: Callable[[dict[str, Any]], None]) -> Mutant:
+    """A service that answers a command with something else in the payload."""
+    return _when(lambda p: p.completes(name), lambda p: p.with_payload(change))
+
+
+def _one_key_more(payload: dict[str, Any]) -> None:
+    payload["keyDetails"]["another"] = next(iter(payload["keyDetails"].values()))
+
+
+def _show_values(payload: dict[str, Any]) -> None:
+    for told in payload["keyDetails"].values():
+        told["value"] = "AAAA"
+
+
+def _without_currency(payload: dict[str, Any]) -> None:
+    for told in payload["items"].values():
+        told.get("cashItem", told).pop("currency")
+
+
+def _always_off(passing: Passing) -> list[bytes]:
+    """A service whose lights look as if nothing had set them."""
+    if not passing.completes("Common.Status"):
+        return passing.unchanged()
+    lights = passing.memory.setdefault("lights", passing.message["payload"]["lights"])
+    return passing.with_payload(lambda payload: payload.update(lights=lights))
+
+
 MUTANTS: dict[str, Mutant] = {
+    **{case: _succeeds(f".{command.partition('.')[2]}") for case, command in REFUSED.items()},
+    **{case: _ends_otherwise(command, "userError") for case, command in WAITING.items()},
     "WS-PING-01P": _drops_pongs,
     "WS-FRAGMENT-01P": _when(
         lambda p: p.opcode == TEXT and any(one[:1] == "{" and one[-1:] != "}" for one in p.asked),
@@ -282,6 +329,27 @@ MUTANTS: dict[str, Mutant] = {
     "CD-MIXES-02N": _succeeds("GetMixTable"),
     "CD-PRESENT-01N": _succeeds("Present"),
     "CD-DISPENSE-01P": _counts_stay,
+    "CR-READ-01P": _without_event("CardReader.InsertCardEvent"),
+    "CR-QUERYIFM-01P": _fails("QueryIFMIdentifier"),
+    "CA-START-01N": _succeeds("CashInStart"),
+    "CA-START-02N": _succeeds("ConfigureNoteTypes"),
+    "CA-STATUS-01P": _payload("GetCashInStatus", lambda payload: payload.update(status="active")),
+    "CM-NOTES-01P": _payload("GetBankNoteTypes", _without_currency),
+    "KM-DETAIL-02P": _payload("GetKeyDetail", _one_key_more),
+    "KM-DETAIL-03P": _payload("GetKeyDetail", _show_values),
+    "CRY-USAGE-01N": _succeeds("CryptoData"),
+    "CRY-RANDOM-01P": _payload("GenerateRandom", lambda payload: payload.update(randomNumber="AAAA")),
+    "CRY-DIGEST-01P": _payload("Digest", lambda payload: payload.update(digest="AAAA")),
+    "KB-LAYOUT-01P": _payload("GetLayout", lambda payload: payload.update(layout={})),
+    "PRT-FORMLIST-01P": _fails("GetQueryForm", "commandErrorCode"),
+    "PRT-MEDIALIST-01P": _fails("GetQueryMedia", "commandErrorCode"),
+    "CHK-STATUS-01P": _payload("GetTransactionStatus", lambda payload: payload.update(mediaOnStacker="3")),
+    "LT-SET-02P": _always_off,
+    "AUX-STARTUP-01P": _payload("GetAutoStartupTime", lambda payload: payload.update(mode="weekly")),
+    "PM-SAVE-01P": _fails("PowerSaveControl"),
+    "TT-CLEAR-01P": _fails("ClearScreen"),
+    "VA-INTERFACE-01P": _payload("GetActiveInterface", lambda payload: payload.pop("activeInterface")),
+    "DK-STATUS-01P": _payload("GetHSMTData", lambda payload: payload.pop("hsmStatus")),
 }
 """By the case that must find it."""
 

@@ -82,7 +82,13 @@ def test_a_package_passes_its_tests_and_conforms(kind: str, tmp_path: Path) -> N
                 assert line, "".join(said)
                 said.append(line)
             tried = run(
-                *XFS4IOT, "conform", f"{uri[1]}/{package.service}", "--level", "moves", "--yes", cwd=root
+                *XFS4IOT,
+                "conform",
+                f"{uri[1]}/{package.service}",
+                "--level",
+                "destructive",
+                "--yes",
+                cwd=root,
             )
             assert tried.returncode == 0, tried.stdout + tried.stderr + "".join(said)
         finally:

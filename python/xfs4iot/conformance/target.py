@@ -183,11 +183,51 @@ class Conversation:
         self._arrived = others + self._arrived
         return answer
 
+    async def begin(self, command: str, payload: Any = None, timeout: int = 0) -> int:
+        """Send a command that may run for a while; its request id is returned.
+
+        Args:
+            timeout: milliseconds; 0 for none.
+        """
+        number = self.next_id()
+        header: dict[str, Any] = {}
+        if timeout and self.specification == OLDEST:
+            payload = {**(payload or {}), "timeout": timeout}
+        elif timeout:
+            header["timeout"] = timeout
+        await self.send(command_text(self.specification, command, number, payload, **header))
+        return number
+
     async def call(self, command: str, payload: Any = None, **header: Any) -> Answer:
         """Send a command and wait for its end."""
         number = self.next_id()
         await self.send(command_text(self.specification, command, number, payload, **header))
         return await self.answer(number)
+
+    async def acknowledged(self, request_id: int) -> Answer | None:
+        """Wait until a command is acknowledged; what else comes for it is kept for `answer`.
+
+        Returns:
+            What came of it, if it was refused.
+        """
+        others: list[dict[str, Any]] = []
+        while True:
+            message = await self.receive()
+            others.append(message)
+            header = message["header"]
+            if header.get("requestId") == request_id and header["type"] in ("acknowledge", "completion"):
+                break
+        self._arrived = others + self._arrived
+        said = {**(message.get("payload") or {}), **header}
+        refused = header["type"] == "completion" or said.get("status") not in (None, "ok")
+        return await self.answer(request_id) if refused else None
+
+    async def status(self, *path: str) -> Any:
+        """A value of Common.Status; None if it is not told."""
+        found: Any = (await self.call("Common.Status")).payload
+        for name in path:
+            found = found.get(name) if isinstance(found, dict) else None
+        return found
 
     async def nothing_more(self, seconds: float = 0.3) -> None:
         """Nothing but unsolicited events arrives for a while.

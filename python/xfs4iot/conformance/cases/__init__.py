@@ -4,5 +4,18 @@ from __future__ import annotations
 
 __all__ = ["WRITTEN"]
 
-WRITTEN = ("websocket", "envelope", "publisher", "common", "storage", "cash_dispenser")
+WRITTEN = (
+    "websocket",
+    "envelope",
+    "publisher",
+    "common",
+    "storage",
+    "cash_dispenser",
+    "cash_acceptor",
+    "cards",
+    "keys",
+    "printer",
+    "checks",
+    "panels",
+)
 """Modules with written cases."""

@@ -1,0 +1,142 @@
+"""CashAcceptor and CashManagement: the order of a cash-in transaction, and items that are not there."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from xfs4iot.conformance.case import case
+from xfs4iot.conformance.outcome import Advises, Deviates, NotApplicable
+from xfs4iot.conformance.rules import holds, must_refuse, refuses, waits
+from xfs4iot.conformance.target import Conversation, Target
+
+_START, _END, _ROLLBACK = "CashAcceptor.CashInStart", "CashAcceptor.CashInEnd", "CashAcceptor.CashInRollback"
+_STARTED = "a cash-in transaction is started and ended; the shutter may open"
+_EMPTY = {"cashAcceptor.intermediateStacker": ("empty", "notSupported")}
+_NO_ITEMS = {"cashDispenser.intermediateStacker": ("empty",), **_EMPTY}
+
+
+async def _start(target: Target, talk: Conversation) -> None:
+    """Start a cash-in transaction.
+
+    Raises:
+        NotApplicable: it cannot be started now.
+    """
+    target.requires(_START)
+    await holds(talk, _EMPTY)
+    answer = await talk.call(_START)
+    if answer.code != "success":
+        raise NotApplicable(f"no cash-in can be started: {answer.told()}")
+
+
+async def _end(talk: Conversation) -> None:
+    for command in (_END, _ROLLBACK):
+        if (await talk.call(command)).code == "success":
+            return
+
+
+@asynccontextmanager
+async def _cash_in(target: Target) -> AsyncIterator[Conversation]:
+    """A conversation in the middle of a cash-in transaction."""
+    async with target.conversation() as talk:
+        await _start(target, talk)
+        try:
+            yield talk
+        finally:
+            await _end(talk)
+
+
+async def _inactive(target: Target) -> dict[str, object]:
+    """An empty payload, if no cash-in transaction is active."""
+    async with target.conversation() as talk:
+        if "CashAcceptor.GetCashInStatus" in target.commands:
+            told = await talk.call("CashAcceptor.GetCashInStatus")
+            if told.payload.get("status") == "active":
+                raise NotApplicable("a cash-in transaction is active")
+    return {}
+
+
+for _number, _command in enumerate(("CashAcceptor.CashIn", _END, _ROLLBACK), 1):
+    refuses(
+        f"CA-ORDER-0{_number}N", f"{_command} needs a cash-in transaction that was started",
+        _command, _inactive, "noCashInActive", level="moves",
+    )  # fmt: skip
+
+waits("CA-CASHIN", "CashAcceptor.CashIn", {}, level="moves", moves=_STARTED, before=_start, after=_end)
+refuses(
+    "CA-COUNT-01N", "A unit that is not there cannot be counted",
+    "CashAcceptor.CashUnitCount", {"units": ["unitNotThere"]}, "invalidCashUnit", level="moves",
+)  # fmt: skip
+refuses(
+    "CA-DEPLETE-01N", "Nothing can be depleted from a unit that is not there",
+    "CashAcceptor.Deplete",
+    {"depleteSources": [{"source": "unitNotThere"}], "cashUnitTarget": "unitNorThis"},
+    "invalidCashUnit", level="moves",
+)  # fmt: skip
+refuses(
+    "CA-REPLENISH-01N", "Nothing can be replenished from a unit that is not there",
+    "CashAcceptor.Replenish",
+    {"source": "unitNotThere", "replenishTargets": [{"target": "unitNorThis"}]},
+    "invalidCashUnit", level="moves",
+)  # fmt: skip
+refuses(
+    "CA-NOTETYPES-01N", "A note that the device does not know cannot be configured",
+    "CashAcceptor.ConfigureNoteTypes", {"items": [{"item": "type9999", "enabled": True}]},
+    "invalidData", level="moves",
+)  # fmt: skip
+refuses(
+    "CM-RETRACT-01N", "Nothing can be retracted when nothing is there",
+    "CashManagement.Retract", {}, "noItems", "invalidData", level="moves", state=_NO_ITEMS,
+)  # fmt: skip
+
+
+@case("CA-START-01N", "A cash-in transaction cannot be started in another",
+      cites="CWA 17852, CashAcceptor.CashInStart, cashInActive", interface="CashAcceptor", level="moves",
+      moves=_STARTED, command=_START)  # fmt: skip
+async def only_one(target: Target) -> None:
+    async with _cash_in(target) as talk:
+        must_refuse(await talk.call(_START), ("cashInActive",))
+
+
+@case("CA-START-02N", "Notes cannot be configured in a cash-in transaction",
+      cites="CWA 17852, CashAcceptor.ConfigureNoteTypes, cashInActive", interface="CashAcceptor",
+      level="moves", moves=_STARTED, command="CashAcceptor.ConfigureNoteTypes")  # fmt: skip
+async def not_meanwhile(target: Target) -> None:
+    async with target.conversation() as talk:
+        types = await talk.call("CashManagement.GetBankNoteTypes")
+    known = next(iter(types.payload.get("items") or {}), None)
+    if known is None:
+        raise NotApplicable("the device knows no notes")
+    async with _cash_in(target) as talk:
+        answer = await talk.call(
+            "CashAcceptor.ConfigureNoteTypes", {"items": [{"item": known, "enabled": True}]}
+        )
+        must_refuse(answer, ("cashInActive",))
+
+
+@case("CA-STATUS-01P", "A cash-in transaction is active from its start to its end",
+      cites="CWA 17852, CashAcceptor.GetCashInStatus", interface="CashAcceptor", level="moves",
+      moves=_STARTED, command="CashAcceptor.GetCashInStatus")  # fmt: skip
+async def active(target: Target) -> None:
+    async with _cash_in(target) as talk:
+        during = await talk.call("CashAcceptor.GetCashInStatus")
+    async with target.conversation() as talk:
+        after = await talk.call("CashAcceptor.GetCashInStatus")
+    if during.payload.get("status") != "active":
+        raise Deviates("active after CashInStart", str(during.payload.get("status")))
+    if after.payload.get("status") == "active":
+        raise Deviates("not active after its end", "active")
+
+
+@case("CM-NOTES-01P", "Each kind of note that is told has a currency and a value",
+      cites="CWA 17852, CashManagement.GetBankNoteTypes", interface="CashManagement",
+      command="CashManagement.GetBankNoteTypes")  # fmt: skip
+async def kinds_of_notes(target: Target) -> None:
+    async with target.conversation() as talk:
+        answer = await talk.call("CashManagement.GetBankNoteTypes")
+    if answer.code != "success":
+        raise Deviates("success", answer.told())
+    for name, told in (answer.payload.get("items") or {}).items():
+        note = told.get("cashItem") or told
+        if not note.get("currency") or not note.get("value"):
+            raise Advises(f"currency and value of {name}", f"{note}")
