@@ -346,7 +346,8 @@ async def test_a_client_of_2021_1_is_told_what_it_registered_for(
     doors, sensors, neither = [await another(client, nursery, "2021-1") for _ in range(3)]
     await doors.completion("Auxiliaries.Register", {"safeDoor": "register", "cabinetDoor": "register"})
     everything = {"tamperSensor": "register", "ups": "register", "volumeControl": "register"}
-    await sensors.completion("Auxiliaries.Register", everything)
+    registered = await sensors.completion("Auxiliaries.Register", {**everything, "timeout": 5000})
+    assert registered["payload"]["completionCode"] == "success"
     await client.success("Common.Status")
     device.status.auxiliaries.safe_door = "open"
     device.status.auxiliaries.cabinet_rear_door = "tampered"

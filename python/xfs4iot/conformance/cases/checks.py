@@ -39,7 +39,7 @@ refuses(
     "CHK-IMAGE-01N", "An item that is not there has no image",
     "Check.ReadImage",
     {"mediaID": 9999, "image": [_IMAGE]},
-    "invalidMediaID", "noMedia", "sequenceError", "unsupportedData", level="moves",
+    "invalidMediaID", "noMedia", "sequenceError", "unsupportedData", "invalidData", level="moves",
 )  # fmt: skip
 refuses(
     "CHK-PARAMETERS-01N", "An item that is not there has no destination",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from xfs4iot.protocol.adapters.changes import (
+    UNTIMED,
     Changes,
     Left,
     Moved,
@@ -19,6 +20,7 @@ _RATE = (Values("auxiliaries.audio.rate", up={}, down={"continuous": "on"}),)
 
 CHANGES: Changes = {
     ("2021-1", "request", "Auxiliaries.Register"): (
+        UNTIMED,
         Moved("bootSwitch", "bootSwitchSensor"),
         Moved("consumerDisplay", "consumerDisplaySensor"),
         Moved("enhancedAudio", "enhancedAudioSensor"),

@@ -13,9 +13,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 __all__ = [
+    "UNTIMED",
     "Adapter",
     "Change",
     "Changes",
@@ -113,6 +114,13 @@ class Reshaped:
         """What needs nothing further."""
         return self.paths
 
+
+def _untimed(old: Plain) -> Plain:
+    return {name: value for name, value in old.items() if name != "timeout"}
+
+
+UNTIMED: Final = Reshaped((), up=_untimed)
+"""For payloads whose names the client chooses: the timeout, in each payload of 2021-1, is none of them."""
 
 Change: TypeAlias = "Moved | Values | Left | Reshaped"
 Changes: TypeAlias = "dict[tuple[str, Part, str], tuple[Change, ...]]"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from xfs4iot.protocol.adapters.changes import Changes, Left, Plain, Reshaped, Values
+from xfs4iot.protocol.adapters.changes import UNTIMED, Changes, Left, Plain, Reshaped, Values
 
 __all__ = ["CHANGES"]
 
@@ -90,6 +90,7 @@ CHANGES: Changes = {
     ("2021-1", "completion", "Common.Status"): tuple(
         Values(f"lights.{name}.position", up={}, down={"default": None}) for name in ("*", *_LIGHTS)
     ),
+    ("2021-1", "request", "Lights.SetLight"): (UNTIMED,),
     ("2023-2", "request", "Lights.SetLight"): (Reshaped(_LIGHTS, up=_lights_up), Left(("*",), _CUSTOM)),
     ("2023-2", "completion", "Common.Status"): _STATUS,
     ("2023-2", "event", "Common.StatusChangedEvent"): _STATUS,
