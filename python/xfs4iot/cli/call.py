@@ -8,10 +8,10 @@ from typing import Any
 import click
 import msgspec
 from rich.console import Console
-from rich.markup import escape
 
 from xfs4iot import client
 from xfs4iot.cli import arguments
+from xfs4iot.cli.characters import escape
 from xfs4iot.cli.connection import connection_options, print_json, refuse_plain, run
 from xfs4iot.protocol import wire
 
@@ -54,7 +54,9 @@ def call(
             events.append({"name": event.name, "payload": event.payload})
             if not as_json:
                 text = wire.encode(event.payload).decode()
-                diagnostics.print(f"[magenta]{event.name}[/] {escape(text)}", highlight=False, soft_wrap=True)
+                diagnostics.print(
+                    f"[magenta]{escape(event.name)}[/] {escape(text)}", highlight=False, soft_wrap=True
+                )
 
         failure: client.CommandFailed | None = None
         answer: dict[str, Any] = {}

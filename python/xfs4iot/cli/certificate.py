@@ -16,9 +16,9 @@ import trio
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from rich.console import Console
-from rich.markup import escape
 
 from xfs4iot.cli import renewal
+from xfs4iot.cli.characters import escape
 from xfs4iot.cli.complaint import subcommand
 from xfs4iot.cli.group import Group
 from xfs4iot.cli.table import Table

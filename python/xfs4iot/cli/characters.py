@@ -1,7 +1,7 @@
 """What is printed where the output cannot show every character: an older console, a pipe in cp1252.
 
 The package's own signs become plain ones, and any other character `\\uXXXX`; nothing is refused. JSON and
-exports are UTF-8 wherever they go.
+exports are UTF-8 wherever they go. What comes from elsewhere is made visible before it is printed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,11 @@ import io
 import sys
 from typing import TextIO
 
-__all__ = ["show_all_characters", "utf8_output"]
+from rich import markup
+
+from xfs4iot.protocol.visible import escaped, visible
+
+__all__ = ["escape", "show_all_characters", "utf8_output"]
 
 _NAME = "xfs4iot.plain"
 _PLAIN = {
@@ -30,18 +34,16 @@ _PLAIN = {
 }
 
 
+def escape(text: str) -> str:
+    """Text from elsewhere for rich's markup: it is printed as it is, and does nothing to a terminal."""
+    return markup.escape(visible(text))
+
+
 def _plain(problem: UnicodeError) -> tuple[str, int]:
     if not isinstance(problem, UnicodeEncodeError):
         raise problem
     text = problem.object[problem.start : problem.end]
-    return "".join(_PLAIN.get(char) or _escaped(char) for char in text), problem.end
-
-
-def _escaped(char: str) -> str:
-    """As JSON has it: one escape, or two above the first 65,536 characters."""
-    # A lone surrogate becomes its own escape instead of a second error.
-    units = char.encode("utf-16-be", "surrogatepass").hex()
-    return "".join(f"\\u{units[place : place + 4]}" for place in range(0, len(units), 4))
+    return "".join(_PLAIN.get(char) or escaped(char) for char in text), problem.end
 
 
 def show_all_characters() -> None:

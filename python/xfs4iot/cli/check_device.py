@@ -14,9 +14,8 @@ import orjson
 import trio
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 
-from xfs4iot.cli.characters import utf8_output
+from xfs4iot.cli.characters import escape, utf8_output
 from xfs4iot.cli.complaint import complain
 from xfs4iot.cli.device_classes import ModuleUnknown, load_device
 from xfs4iot.cli.table import Table

@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.markup import escape
+
+from xfs4iot.cli.characters import escape
 
 __all__ = ["complain", "innermost", "nobody_reads", "subcommand"]
 

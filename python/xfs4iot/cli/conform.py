@@ -15,11 +15,11 @@ import click
 import trio
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from xfs4iot import client
 from xfs4iot.cli import arguments
+from xfs4iot.cli.characters import escape
 from xfs4iot.cli.complaint import complain
 from xfs4iot.cli.connection import connection_options, print_json, refuse_plain, run
 from xfs4iot.cli.hosting import simulated_atm, until_told

@@ -12,12 +12,13 @@ import msgspec
 import trio
 from rich.console import Console
 from rich.highlighter import JSONHighlighter
-from rich.markup import escape
 
+from xfs4iot.cli.characters import escape
 from xfs4iot.cli.complaint import complain, nobody_reads
 from xfs4iot.ledger import LedgerError
 from xfs4iot.protocol import versions, wire
 from xfs4iot.protocol.sensitive import masked
+from xfs4iot.protocol.visible import visible
 
 if TYPE_CHECKING:
     from xfs4iot import client
@@ -119,6 +120,7 @@ def print_json(value: Mapping[str, Any] | Sequence[Any], *, indent: int = 2) -> 
     encoded = wire.encode(value)
     if indent:
         encoded = msgspec.json.format(encoded, indent=indent)
+    encoded = visible(encoded.decode()).encode()
     console = Console()
     if console.is_terminal and indent and len(encoded) < _MOST_COLOURED:
         console.print(JSONHighlighter()(encoded.decode()), soft_wrap=True)

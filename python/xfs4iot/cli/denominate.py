@@ -10,9 +10,9 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.markup import escape
 
 from xfs4iot.cli import arguments
+from xfs4iot.cli.characters import escape
 from xfs4iot.cli.table import Table
 from xfs4iot.denominate import (
     DenominateError,

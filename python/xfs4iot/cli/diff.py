@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.markup import escape
 
+from xfs4iot.cli.characters import escape
 from xfs4iot.cli.complaint import complain
 from xfs4iot.cli.connection import print_json
 from xfs4iot.protocol import wire

@@ -19,9 +19,8 @@ import click
 import orjson
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 
-from xfs4iot.cli.characters import utf8_output
+from xfs4iot.cli.characters import escape, utf8_output
 from xfs4iot.cli.complaint import subcommand
 from xfs4iot.cli.group import Group
 from xfs4iot.cli.table import Table

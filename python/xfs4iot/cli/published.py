@@ -6,7 +6,13 @@ from collections.abc import Mapping
 
 from rich.console import Console
 
+from xfs4iot.cli.characters import escape
+from xfs4iot.protocol.visible import visible
+
 __all__ = ["show_published"]
+
+_MOST_SHOWN = 500
+"""Services that are shown; no ATM has as many."""
 
 
 def show_published(
@@ -17,9 +23,14 @@ def show_published(
     Args:
         headers: with a line that says what stands in the columns.
     """
-    width = max(map(len, services), default=0)
-    console.print(f"[bold]{publisher}[/]{note and f'  [dim]{note}[/]'}", highlight=False, soft_wrap=True)
+    shown = {visible(name): uri for name, uri in list(services.items())[:_MOST_SHOWN]}
+    width = max(map(len, shown), default=0)
+    console.print(
+        f"[bold]{escape(publisher)}[/]{note and f'  [dim]{note}[/]'}", highlight=False, soft_wrap=True
+    )
     if headers and services:
         console.print(f"    [dim]{'Service':{width}}  URI[/]", highlight=False, soft_wrap=True)
-    for name, uri in services.items():
-        console.print(f"    [cyan]{name:{width}}[/]  {uri}", highlight=False, soft_wrap=True)
+    for name, uri in shown.items():
+        console.print(
+            f"    [cyan]{escape(f'{name:{width}}')}[/]  {escape(uri)}", highlight=False, soft_wrap=True
+        )

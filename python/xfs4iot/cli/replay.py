@@ -13,10 +13,10 @@ from typing import Any
 import click
 import trio
 from rich.console import Console
-from rich.markup import escape
 
 from xfs4iot import client
 from xfs4iot.cli import arguments
+from xfs4iot.cli.characters import escape
 from xfs4iot.cli.connection import connection_options, print_json, refuse_plain, run
 from xfs4iot.cli.diff import as_object, show_deviations
 from xfs4iot.cli.hosting import until_told

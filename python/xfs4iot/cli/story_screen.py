@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.status import Status
 from rich.text import Text
 
+from xfs4iot.cli.characters import escape
 from xfs4iot.cli.connection import print_json
 from xfs4iot.cli.table import Table
 from xfs4iot.stories.stage import Rows, Step, StepFailed

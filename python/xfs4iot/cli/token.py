@@ -14,9 +14,9 @@ from pathlib import Path
 import click
 import orjson
 from rich.console import Console
-from rich.markup import escape
 
 from xfs4iot import tokens
+from xfs4iot.cli.characters import escape
 from xfs4iot.cli.group import Group
 from xfs4iot.protocol import errors
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 __all__ = ["Advises", "Deviates", "NotApplicable"]
 
 
+_LONGEST = 1000
+"""Characters that are kept of what a service said."""
+
+
 class Outcome(Exception):
     """How a case came out, when it is not simply good."""
 
@@ -17,6 +21,7 @@ class Deviates(Outcome):
     """
 
     def __init__(self, expected: str, seen: str) -> None:
+        seen = seen if len(seen) <= _LONGEST else seen[:_LONGEST] + "…"
         super().__init__(f"expected {expected}; seen {seen}")
         self.expected = expected
         self.seen = seen

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterable
-from html import escape
 
 from xfs4iot.conformance.case import Result, Verdict
 from xfs4iot.conformance.running import Report
+from xfs4iot.protocol.visible import visible
 
 __all__ = ["WORDS", "page", "repeat"]
 
@@ -37,6 +38,11 @@ article { border-left: 4px solid #c33; padding: .1rem 1rem; margin: 1rem 0; }
 article.warn { background: none; border-color: #d90; }
 dt { color: var(--dim); } dd { margin: 0 0 .4rem; } .dim { color: var(--dim); }
 """
+
+
+def escape(text: str) -> str:
+    """Text for a page: what comes from the service does nothing to it."""
+    return html.escape(visible(text))
 
 
 def repeat(report: Report, result: Result) -> str:

@@ -26,6 +26,8 @@ __all__ = ["Report", "cases_of", "run"]
 
 EVERYWHERE = ("WebSocket", "Envelope", "Common")
 """Profiles that every service has."""
+_MOST_NOTICED = 2_000
+"""Deviations from schemas that are kept."""
 SCHEMA = "Schemas"
 """The profile of the messages that the service sent meanwhile."""
 
@@ -139,7 +141,8 @@ async def run(
     wrong: dict[tuple[str, str], tuple[str, ...]] = {}
 
     def noticed(name: str, problem: str) -> None:
-        wrong.setdefault((name, problem), tuple(target.trace[-4:]))
+        if len(wrong) < _MOST_NOTICED:
+            wrong.setdefault((name, problem), tuple(target.trace[-4:]))
 
     target.noticed = noticed
     target.trace.clear()

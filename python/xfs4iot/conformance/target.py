@@ -30,6 +30,10 @@ _NEWEST_CHOICE = {
 """A version that only the newest specification has."""
 _MOST_KEPT = 200
 """Messages of a trace."""
+_LONGEST_KEPT = 20_000
+"""Characters of a message in a trace."""
+_MOST_EVENTS = 5_000
+"""Messages that may come before a command ends."""
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
@@ -157,6 +161,8 @@ class Conversation:
         while True:
             message = await self.receive()
             header, payload = message["header"], message.get("payload") or {}
+            if len(others) + len(answer.events) > _MOST_EVENTS:
+                raise Deviates("an end", f"more than {_MOST_EVENTS} messages before it")
             if header.get("requestId") != request_id:
                 others.append(message)
                 continue
@@ -214,6 +220,8 @@ class Conversation:
         while True:
             message = await self.receive()
             others.append(message)
+            if len(others) > _MOST_EVENTS:
+                raise Deviates("the acknowledge", f"more than {_MOST_EVENTS} messages before it")
             header = message["header"]
             if header.get("requestId") == request_id and header["type"] in ("acknowledge", "completion"):
                 break
@@ -344,7 +352,10 @@ class Target:
         if self.show is not None:
             self.show(direction, text if isinstance(text, str) else text.decode(errors="replace"))
         if len(self.trace) < _MOST_KEPT:
-            self.trace.append(f"{direction} {masked(text)}")
+            shown = masked(text)
+            if len(shown) > _LONGEST_KEPT:
+                shown = f"{shown[:_LONGEST_KEPT]}… and {len(shown) - _LONGEST_KEPT} characters more"
+            self.trace.append(f"{direction} {shown}")
 
     def check(self, specification: str, kind: str, name: str, message: dict[str, Any]) -> None:
         """Hold a message against its schema; what is wrong is told to `noticed`.
