@@ -15,6 +15,10 @@ _MOST_SHOWN = 500
 """Services that are shown; no ATM has as many."""
 
 
+def _line(text: str) -> str:
+    return visible(text).replace("\n", "\\u000a")
+
+
 def show_published(
     console: Console, publisher: str, services: Mapping[str, str], note: str = "", *, headers: bool = False
 ) -> None:
@@ -23,7 +27,7 @@ def show_published(
     Args:
         headers: with a line that says what stands in the columns.
     """
-    shown = {visible(name): uri for name, uri in list(services.items())[:_MOST_SHOWN]}
+    shown = {_line(name): _line(uri) for name, uri in list(services.items())[:_MOST_SHOWN]}
     width = max(map(len, shown), default=0)
     console.print(
         f"[bold]{escape(publisher)}[/]{note and f'  [dim]{note}[/]'}", highlight=False, soft_wrap=True

@@ -54,7 +54,7 @@ def watch(
                         payload = escape(wire.encode(event.payload).decode())
                         now = datetime.now().strftime("%H:%M:%S")
                         console.print(
-                            f"[dim]{now}[/] [magenta]{event.name}[/] {payload}",
+                            f"[dim]{now}[/] [magenta]{escape(event.name)}[/] {payload}",
                             highlight=False,
                             soft_wrap=True,
                         )

@@ -221,7 +221,7 @@ class Client(Calls):
                 self._receive(text)
         except trio_websocket.ConnectionClosed as closed:
             reason = why_closed(closed.reason)
-        except (msgspec.DecodeError, KeyError, TypeError) as unreadable:
+        except (msgspec.DecodeError, RecursionError, UnicodeError, KeyError, TypeError) as unreadable:
             reason = f"the service sent what is not an XFS4IoT message ({unreadable})"
             _log.error("%s: %s", self.uri, reason)
         finally:
@@ -238,8 +238,10 @@ class Client(Calls):
                 subscription._ended(self._end)
 
     def _receive(self, text: str | bytes) -> None:
-        message = _decode(text)
+        message: Any = _decode(text)
         header, payload = message["header"], message.get("payload") or {}
+        if not all(isinstance(one, dict) for one in (header, payload)):
+            raise TypeError("header and payload must be objects")
         kind, name, request_id = header["type"], header.get("name", ""), header.get("requestId")
         if kind in ("event", "unsolicited"):
             event: Event[Any] = Event(name, payload, request_id, header.get("version"), self.version)

@@ -142,7 +142,14 @@ class Conversation:
             message = _decode(text)
             header = message["header"]
             kind, name = header["type"], header.get("name", "")
-        except (msgspec.DecodeError, KeyError, TypeError) as wrong:
+        except (
+            msgspec.DecodeError,
+            RecursionError,
+            UnicodeError,
+            KeyError,
+            TypeError,
+            AttributeError,
+        ) as wrong:
             raise Deviates("a message of XFS4IoT", f"{masked(text)[:200]} ({wrong})") from None
         if self.checks:
             self._target.check(self.specification, kind, name, message)

@@ -139,7 +139,7 @@ class PlayedDevice:
 
 
 def _command(text: str | bytes) -> Entry | None:
-    with suppress(msgspec.DecodeError):
+    with suppress(msgspec.DecodeError, RecursionError):
         content = msgspec.json.decode(text)
         if isinstance(content, dict):
             entry = Entry(at=0, connection=0, service="", sender="client", message=content)

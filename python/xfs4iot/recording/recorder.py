@@ -135,7 +135,7 @@ class Recorder:
             return text
         try:
             content = msgspec.json.decode(raw)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return text
         return wire.encode(self._own(content)).decode()
 

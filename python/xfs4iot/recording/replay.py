@@ -149,7 +149,7 @@ class Replay:
             while True:
                 text = await connection.websocket.get_message()
                 self._writer.message(connection.number, connection.service, "service", text)
-                with suppress(msgspec.DecodeError):
+                with suppress(msgspec.DecodeError, RecursionError):
                     entry = Entry(
                         at=0, connection=0, service="", message=msgspec.json.decode(text, type=dict)
                     )
