@@ -28,14 +28,14 @@ h1 { font-size: 1.4rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .3rem .6rem; vertical-align: top; }
 tr + tr > td, thead + tbody > tr > td { border-top: 1px solid var(--line); }
-td.n { text-align: right; font-variant-numeric: tabular-nums; }
+td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
 code, pre { font: 12.5px/1.4 ui-monospace, monospace; }
 pre { overflow-x: auto; background: #8881; padding: .6rem; }
 .v { font-weight: 600; border-radius: .3rem; padding: 0 .4rem; white-space: nowrap; }
-.pass { background: #2a73; } .fail, .error { background: #c335; } .warn { background: #d905; }
-.waived, .skipped, .notApplicable { background: #8883; }
+.v.pass { background: #2a73; } .v.fail, .v.error { background: #c335; } .v.warn { background: #d905; }
+.v.waived, .v.skipped, .v.notApplicable { background: #8883; }
 article { border-left: 4px solid #c33; padding: .1rem 1rem; margin: 1rem 0; }
-article.warn { background: none; border-color: #d90; }
+article.warn { border-color: #d90; }
 dt { color: var(--dim); } dd { margin: 0 0 .4rem; } .dim { color: var(--dim); }
 """
 
@@ -84,7 +84,7 @@ def _badge(verdict: Verdict) -> str:
 
 def _profiles(report: Report) -> Iterable[str]:
     yield "<h2>Profiles</h2><table><thead><tr><th>profile<th>verdict"
-    yield "".join(f"<th>{WORDS[one]}" for one in _ORDER) + "</tr></thead><tbody>"
+    yield "".join(f'<th class="n">{WORDS[one]}' for one in _ORDER) + "</tr></thead><tbody>"
     for profile, verdict in report.profiles.items():
         counts = report.counts(profile)
         cells = "".join(f'<td class="n">{counts[one] or ""}' for one in _ORDER)
