@@ -84,9 +84,25 @@ refuses(
     "CashAcceptor.ConfigureNoteTypes", {"items": [{"item": "type9999", "enabled": True}]},
     "invalidData", level="moves",
 )  # fmt: skip
+
+
+async def _nothing_out(target: Target) -> dict[str, object]:
+    """An empty payload, if the device sees that nothing is at any position.
+
+    Raises:
+        NotApplicable: something is, or it has no sensors that would see it.
+    """
+    async with target.conversation() as talk:
+        for part in ("cashDispenser", "cashAcceptor"):
+            for place in await talk.status(part, "positions") or []:
+                if (found := place.get("positionStatus")) != "empty":
+                    raise NotApplicable(f"{part}, {place.get('position')}: positionStatus is {found}")
+    return {}
+
+
 refuses(
     "CM-RETRACT-01N", "Nothing can be retracted when nothing is there",
-    "CashManagement.Retract", {}, "noItems", "invalidData", level="moves", state=_NO_ITEMS,
+    "CashManagement.Retract", _nothing_out, "noItems", "invalidData", level="moves", state=_NO_ITEMS,
 )  # fmt: skip
 
 
