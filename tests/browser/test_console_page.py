@@ -469,6 +469,25 @@ def test_it_can_be_used_with_the_keyboard_alone(serve: Serve, visit: Visit) -> N
     page.get_by_role("button", name="Copy JSON").wait_for()
 
 
+def test_a_change_leaves_who_reads_the_status_where_he_is(serve: Serve, visit: Visit) -> None:
+    page = visit(serve())
+    online(page)
+    hand(page, "CardReader", "InsertCard")
+    open_tab(page, "Status")
+    # What the device can do is long: it is opened by who wants to read it.
+    capabilities = page.locator("details[data-path='capabilities.cardReader']")
+    assert capabilities.get_attribute("open") is None
+    status = page.locator("details[data-path='status.cardReader'] > summary")
+    status.focus()
+    page.evaluate(
+        "document.querySelector('xfs-console').atm.send('CardReader', 'CardReader.ReadRawData', {})"
+    )
+    page.locator(".badge", has_text="changed").first.wait_for()
+    focused = "document.activeElement.closest('details').dataset.path"
+    assert page.evaluate(focused) == "status.cardReader"
+    assert capabilities.get_attribute("open") is None
+
+
 @pytest.mark.parametrize(("language", "word"), [("de", "Befehle"), ("ja", "コマンド"), ("es", "Comandos")])
 def test_it_speaks_the_readers_language(serve: Serve, visit: Visit, language: str, word: str) -> None:
     page = visit(serve(), locale=language)
