@@ -53,7 +53,7 @@ _LEAST_BYTES = 7
 _LEAST_DIGITS = 6
 """Shorter ones occur by chance, in times, ports and counts; their lists are searched for all the same."""
 _LARGEST = 64 << 20
-_NOT_TOLD = (".toml", ".secure-key", ".truth.json", ".key", ".p12", ".py")
+_NOT_TOLD = (".toml", ".secure-key", ".truth.json", ".key", ".key.old", ".p12", ".pem", ".py")
 """Files that may have them: what a test says of its devices, the chip's own key, the truth, keys of hosts,
 programs."""
 _ANSWERED = frozenset({"call", "watch"})
