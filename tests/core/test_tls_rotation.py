@@ -97,6 +97,7 @@ async def test_a_certificate_whose_key_comes_later_is_taken_up_when_both_are_the
     assert await shown(credentials, authority) == fingerprint(load_certificates(new[0])[0])
 
 
+@pytest.mark.posix
 async def test_hangup_takes_up_new_files(
     authority: TestAuthority, installed: Pair, nursery: trio.Nursery
 ) -> None:
@@ -212,7 +213,7 @@ DOUBTS = [
     a_key_twice,
     binary,
     mismatched,
-    readable_by_all,
+    pytest.param(readable_by_all, marks=pytest.mark.posix),
     expired,
     not_yet_valid,
     for_clients,
