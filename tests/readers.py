@@ -7,11 +7,26 @@ from typing import Any
 
 import trio
 
+from dialogue import Dialogue
 from xfs4iot import devices
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import card_reader as messages
 
-__all__ = ["ATR", "TRACK1", "TRACK2", "Contactless", "Dip", "Latched", "Motor", "Permanent", "Swipe"]
+__all__ = [
+    "ATR",
+    "FULL",
+    "TRACK1",
+    "TRACK2",
+    "Contactless",
+    "Dip",
+    "Latched",
+    "Motor",
+    "Permanent",
+    "Swipe",
+    "counts",
+    "media",
+    "retained",
+]
 
 ATR = bytes.fromhex("3B2A008065A20102013172D643")
 TRACK1 = b"B4761739001010010^CARDHOLDER/TEST^29122011"
@@ -220,3 +235,25 @@ class Contactless(devices.CardReader):
 
     async def reset(self, to: Any, unit: str | None, events: devices.MovingCard) -> devices.CardsReset:
         return devices.CardsReset()
+
+
+async def media(client: Dialogue) -> Any:
+    """Where the service says that the card is; None where it does not."""
+    return (await client.success("Common.Status"))["cardReader"].get("media")
+
+
+async def counts(client: Dialogue) -> dict[str, int]:
+    """Cards by unit, as the books have them."""
+    units = (await client.success("Storage.GetStorage"))["storage"]
+    return {name: unit["card"]["status"]["count"] for name, unit in units.items()}
+
+
+async def retained(client: Dialogue) -> int:
+    """How many of the stack's cards were retained."""
+    units = (await client.success("Storage.GetStorage"))["storage"]
+    found: int = units["unitNEW"]["card"]["status"]["retainCount"]
+    return found
+
+
+FULL = {"unitBIN": 0, "unitBIN2": 0, "unitNEW": 4, "unitPARK": 0}
+"""The counts of a `Motor` that has not moved anything."""

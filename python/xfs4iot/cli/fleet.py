@@ -10,12 +10,13 @@ from typing import Any
 import click
 import trio
 from rich.console import Console
-from rich.table import Table
 
+from xfs4iot.cli.broker import broker_is_trusted, login_to, reach
+from xfs4iot.cli.characters import escape
 from xfs4iot.cli.connection import print_json, run
 from xfs4iot.cli.group import Group
 from xfs4iot.cli.hosting import until_told
-from xfs4iot.cli.uplink import broker_is_trusted
+from xfs4iot.cli.table import Table
 from xfs4iot.fleet.callout import Callout
 from xfs4iot.fleet.carrier import CarrierLost
 from xfs4iot.fleet.deployment import deploy
@@ -54,23 +55,19 @@ def _with_registry(settings: dict[str, Any], what: Any) -> None:
     files = {name: settings[name] for name in ("ca", "certificate", "key")}
 
     async def main() -> int:
-        login = Login(lambda: tls.client_context(**files)) if servers[0].startswith("tls:") else None
+        login = login_to(servers, lambda: tls.client_context(**files))
         carrier = Nats(servers, login, name="xfs4iot fleet")
         failure = None
         async with trio.open_nursery() as nursery:
             await nursery.start(carrier.run)
-            with trio.move_on_after(_BROKER_SECONDS) as patience:
-                await carrier.until_connected()
-            if patience.cancelled_caught:
-                failure = f"the broker cannot be reached: {carrier.trouble}"
-            else:
-                try:
-                    store = KeyValue(carrier, PRESENCE.format(tenant))
-                    await what(Registry(store, carrier, Subjects(tenant)))
-                except CarrierLost as problem:
-                    failure = str(problem)
-                except KeyError as unknown:
-                    failure = f"there is no device {unknown.args[0]} in this fleet; see `xfs4iot fleet list`"
+            try:
+                await reach(carrier, _BROKER_SECONDS)
+                store = KeyValue(carrier, PRESENCE.format(tenant))
+                await what(Registry(store, carrier, Subjects(tenant)))
+            except CarrierLost as problem:
+                failure = str(problem)
+            except KeyError as unknown:
+                failure = f"there is no device {unknown.args[0]} in this fleet; see `xfs4iot fleet list`"
             nursery.cancel_scope.cancel()
         if failure is not None:
             raise click.ClickException(failure)
@@ -112,7 +109,7 @@ def list_devices(settings: dict[str, Any], as_json: bool) -> None:
             state = "[green]online[/]" if row["online"] else "offline"
             table.add_row(
                 str(row["device"]), state, _readable(row["since"]), str(row["epoch"]), str(row["alarms"]),
-                str(row["version"]),
+                escape(str(row["version"])),
             )  # fmt: skip
         Console().print(table)
 

@@ -11,12 +11,13 @@ import click
 import orjson
 import trio
 
+from xfs4iot.cli.broker import broker_is_trusted, is_secured, login_to, reach
 from xfs4iot.cli.connection import run
 from xfs4iot.cli.hosting import until_told
-from xfs4iot.cli.uplink import broker_is_trusted
 from xfs4iot.fleet.broker import Broker, BrokerMissing
+from xfs4iot.fleet.carrier import CarrierLost
 from xfs4iot.fleet.gateway import Gateway
-from xfs4iot.fleet.nats import Login, Nats
+from xfs4iot.fleet.nats import Nats
 from xfs4iot.fleet.opening import Signer
 from xfs4iot.fleet.registry import PRESENCE
 from xfs4iot.fleet.store import KeyValue
@@ -79,8 +80,7 @@ def gateway(
         raise click.UsageError("a certificate and its key belong together: give both, or none")
     if client_ca is not None and tls_certificate is None:
         raise click.UsageError("--client-ca needs --tls-certificate")
-    secured = any(one.startswith("tls:") for one in servers)
-    if secured and certificate is None:
+    if is_secured(servers) and certificate is None:
         raise click.UsageError("a broker over TLS needs --certificate, --key and --ca")
     try:
         broker_is_trusted(servers)
@@ -112,17 +112,10 @@ def gateway(
                     await stack.enter_async_context(broker.running())
                     urls = (broker.url,)
                 nursery = await stack.enter_async_context(trio.open_nursery())
-                login = (
-                    Login(lambda: tls.client_context(ca=ca, certificate=certificate, key=key))
-                    if secured
-                    else None
-                )
+                login = login_to(servers, lambda: tls.client_context(ca=ca, certificate=certificate, key=key))
                 carrier = Nats(urls, login, name="gateway")
                 await nursery.start(carrier.run)
-                with trio.move_on_after(_BROKER_SECONDS) as patience:
-                    await carrier.until_connected()
-                if patience.cancelled_caught:
-                    raise ValueError(f"the broker cannot be reached: {carrier.trouble}")
+                await reach(carrier, _BROKER_SECONDS)
                 store = KeyValue(carrier, PRESENCE.format(tenant), replicas=replicas)
                 await store.make()
                 served = Gateway(
@@ -140,7 +133,7 @@ def gateway(
 
     try:
         run(main)
-    except* (BrokerMissing, RuntimeError, ValueError, OSError) as problems:
+    except* (BrokerMissing, CarrierLost, RuntimeError, ValueError, OSError) as problems:
         reason: BaseException = problems
         while isinstance(reason, BaseExceptionGroup):
             reason = reason.exceptions[0]

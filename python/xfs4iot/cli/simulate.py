@@ -13,11 +13,11 @@ import trio
 from rich.console import Console
 
 from xfs4iot.cli import arguments, operator_screen
+from xfs4iot.cli.broker import broker_is_trusted
 from xfs4iot.cli.connection import run
 from xfs4iot.cli.hosting import Hosted, dialect_option, simulated_atm, until_told
 from xfs4iot.cli.published import show_published
 from xfs4iot.cli.settings import UplinkSettings
-from xfs4iot.cli.uplink import broker_is_trusted
 from xfs4iot.interfaces.common.end_to_end_security import EndToEndSecurity
 from xfs4iot.simulator.shipped import DEFAULT, names
 from xfs4iot.simulator.text_terminal import SimulatedTextTerminal

@@ -4,34 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from urllib.parse import urlsplit
 
 import trio
 from OpenSSL import SSL
 
 import xfs4iot
+from xfs4iot.cli.broker import broker_is_trusted, is_secured, login_to
 from xfs4iot.cli.settings import UplinkSettings
 from xfs4iot.ledger import Ledger
 from xfs4iot.server.publisher import Publisher
-from xfs4iot.transport import tcp, tls
+from xfs4iot.transport import tls
 
-__all__ = ["broker_is_trusted", "uplinked"]
-
-
-def broker_is_trusted(servers: tuple[str, ...]) -> None:
-    """Be sure that no broker elsewhere is spoken to in plain text.
-
-    Raises:
-        ValueError: one would be.
-    """
-    for server in servers:
-        parts = urlsplit(server)
-        if parts.scheme not in ("tls", "nats") or not parts.hostname:
-            raise ValueError(f"broker {server!r}: write tls://host:port")
-        if parts.scheme == "nats" and not tcp.is_loopback(parts.hostname):
-            raise ValueError(
-                f"broker {server} would be spoken to in plain text: write tls://, and give certificates"
-            )
+__all__ = ["uplinked"]
 
 
 @asynccontextmanager
@@ -49,17 +33,16 @@ async def uplinked(
     if wanted is None:
         yield
         return
-    from xfs4iot.fleet.nats import Login, Nats
+    from xfs4iot.fleet.nats import Nats
     from xfs4iot.fleet.opening import Authorities
     from xfs4iot.fleet.uplink import Uplink, herd_wait
 
     broker_is_trusted(wanted.servers)
-    secured = any(one.startswith("tls:") for one in wanted.servers)
+    secured = is_secured(wanted.servers)
     if secured and (wanted.gateway_ca is None or wanted.certificate is None):
         raise ValueError("[uplink] needs certificate, key, ca and gateway_ca: see docs/fleet.md")
 
     def context() -> SSL.Context:
-        # Read anew for each connection, so that a renewed certificate is taken up.
         return tls.client_context(ca=wanted.ca, certificate=wanted.certificate, key=wanted.key)
 
     if secured:
@@ -70,7 +53,7 @@ async def uplinked(
     def wait(failures: int) -> float:
         return herd_wait(failures, uplink.spread, uplink.busy)
 
-    carrier = Nats(wanted.servers, Login(context) if secured else None, name=wanted.device, wait=wait)
+    carrier = Nats(wanted.servers, login_to(wanted.servers, context), name=wanted.device, wait=wait)
     # By a device's certificate it may hear only what is its own.
     carrier.inbox = f"_INBOX.{wanted.tenant}.{wanted.device}"
     uplink = Uplink(

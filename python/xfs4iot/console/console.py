@@ -27,8 +27,9 @@ from xfs4iot.console.logins import Logins, TooManyTrials
 from xfs4iot.console.movements import last_movements
 from xfs4iot.ledger import LedgerCorrupt, LedgerUnavailable
 from xfs4iot.protocol import versions
+from xfs4iot.server.entrance import TLS_ONLY
 from xfs4iot.server.peer import Peer
-from xfs4iot.server.publisher import TLS_ONLY, Publisher
+from xfs4iot.server.publisher import Publisher
 from xfs4iot.telling import logger, told
 from xfs4iot.transport.identity import Identity
 from xfs4iot.transport.upgrade import PageRequest, Request, UpgradeRefused

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from xfs4iot.devices._cards import (
+        MOST_CARDS,
         CardContent,
         CardData,
         CardMoved,
@@ -258,6 +259,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MICROMETRES_PER_INCH",
     "MICROMETRES_PER_POINT",
+    "MOST_CARDS",
     "AccessLevel",
     "ActiveInterface",
     "Authentication",
@@ -553,6 +555,7 @@ _MODULES = {
     "LocalVisaRequest": "pin_pad",
     "MICROMETRES_PER_INCH": "_pages",
     "MICROMETRES_PER_POINT": "_pages",
+    "MOST_CARDS": "_cards",
     "MediaAction": "printer",
     "MediaInRequest": "check",
     "MediaParameters": "check",

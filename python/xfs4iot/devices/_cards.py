@@ -12,6 +12,7 @@ from xfs4iot.protocol import errors, exact
 from xfs4iot.protocol.messages import card_reader as messages
 
 __all__ = [
+    "MOST_CARDS",
     "CardContent",
     "CardData",
     "CardMoved",
@@ -48,6 +49,8 @@ CardSource = Literal[
 CardPlace = Annotated[str, Meta(pattern="^(exit|transport|latched|jammed|unknown|unit[0-9A-Za-z]+)$")]
 """Where a card is: in the slot, in the reader, there and held by its latch, stuck, lost to the sensors, or in
 the unit of this name."""
+MOST_CARDS = 16
+"""Cards that one reset can find."""
 ChipProtocol = Literal[
     "chipT0",
     "chipT1",
@@ -139,7 +142,7 @@ class CardsReset:
         failure: what went wrong, such as `CommandError("mediaJam")`.
     """
 
-    cards: Annotated[tuple[CardPlace, ...], Meta(max_length=16)] = ()
+    cards: Annotated[tuple[CardPlace, ...], Meta(max_length=MOST_CARDS)] = ()
     failure: errors.XfsError | None = None
 
 

@@ -13,7 +13,20 @@ from typing import Protocol
 
 import trio
 
-__all__ = ["Absent", "Carried", "Carrier", "CarrierLost", "Late", "MemoryBroker", "Unsubscribe"]
+__all__ = [
+    "LOST",
+    "Absent",
+    "Answer",
+    "Carried",
+    "Carrier",
+    "CarrierLost",
+    "Late",
+    "MemoryBroker",
+    "Unsubscribe",
+]
+
+LOST = -1
+"""The status of what stands for an answer that cannot come any more: the connection was lost."""
 
 
 class CarrierLost(Exception):
@@ -155,22 +168,13 @@ class _MemoryCarrier:
         self, subject: str, body: bytes, seconds: float = 5.0, headers: Mapping[str, str] | None = None
     ) -> Carried:
         self._asked += 1
-        answered, found = trio.Event(), list[Carried]()
         reply = f"{self.inbox}.{self._asked}"
-
-        def received(message: Carried) -> None:
-            found.append(message)
-            answered.set()
-
-        unsubscribe = self.subscribe(reply, received)
+        answer = Answer()
+        unsubscribe = self.subscribe(reply, answer.received)
         try:
-            if not self.publish(subject, body, reply, headers):
-                raise CarrierLost("there is no connection to the broker")
-            with trio.move_on_after(seconds):
-                await answered.wait()
+            return await answer.to(self.publish(subject, body, reply, headers), subject, seconds)
         finally:
             unsubscribe()
-        return answer_of(found[0] if found else None, subject, seconds)
 
     def on_connected(self, called: Callable[[], None]) -> None:
         self._told.append(called)
@@ -186,17 +190,40 @@ class _MemoryCarrier:
             called()
 
 
-def answer_of(message: Carried | None, subject: str, seconds: float) -> Carried:
-    """An answer, if it is one.
+class Answer:
+    """Waits for the one answer to a request."""
 
-    Raises:
-        Absent, Late: it is none.
-    """
-    if message is None:
-        raise Late(f"no answer from {subject} within {seconds:g} s")
-    if message.status == 503:
-        raise Absent(f"nobody listens at {subject}")
-    return message
+    def __init__(self) -> None:
+        self._arrived = trio.Event()
+        self._found: Carried | None = None
+
+    def received(self, message: Carried) -> None:
+        """Take it; what comes after the first is none."""
+        if self._found is None:
+            self._found = message
+            self._arrived.set()
+
+    async def to(self, sent: bool, subject: str, seconds: float) -> Carried:
+        """The answer to what was sent to a subject.
+
+        Args:
+            sent: whether it has left.
+
+        Raises:
+            CarrierLost: it has not, or the connection was lost meanwhile.
+            Absent, Late: there is none.
+        """
+        if not sent:
+            raise CarrierLost("there is no connection to the broker")
+        with trio.move_on_after(seconds):
+            await self._arrived.wait()
+        if self._found is None:
+            raise Late(f"no answer from {subject} within {seconds:g} s")
+        if self._found.status == LOST:
+            raise CarrierLost("the connection to the broker was lost before the answer came")
+        if self._found.status == 503:
+            raise Absent(f"nobody listens at {subject}")
+        return self._found
 
 
 def _fits(subject: str, pattern: str) -> bool:

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import trio
 from OpenSSL import SSL
 
-from xfs4iot.fleet.carrier import Carried, CarrierLost, Unsubscribe, answer_of
+from xfs4iot.fleet.carrier import LOST, Answer, Carried, CarrierLost, Unsubscribe
 from xfs4iot.telling import logger, told
 from xfs4iot.transport import tcp, tls
 
@@ -162,7 +162,7 @@ class Nats:
             while self._pinged:
                 self._pinged.popleft().set()
             for received in list(self._awaited.values()):
-                received(Carried("", b"", status=-1))
+                received(Carried("", b"", status=LOST))
             # Only what has lasted is a success: a server that lets in and drops is no better than one
             # that refuses.
             failures = 0 if up and trio.current_time() - began > 2 * self.ping_seconds else failures + 1
@@ -381,23 +381,12 @@ class Nats:
         """Send, and wait for the answer; see `Carrier.request`."""
         self._asked += 1
         reply = f"{self._inbox}.{self._asked}"
-        answered, found = trio.Event(), list[Carried]()
-
-        def received(message: Carried) -> None:
-            found.append(message)
-            answered.set()
-
-        self._awaited[reply] = received
+        answer = Answer()
+        self._awaited[reply] = answer.received
         try:
-            if not self.publish(subject, body, reply, headers):
-                raise CarrierLost("there is no connection to the broker")
-            with trio.move_on_after(seconds):
-                await answered.wait()
+            return await answer.to(self.publish(subject, body, reply, headers), subject, seconds)
         finally:
             del self._awaited[reply]
-        if found and found[0].status == -1:
-            raise CarrierLost("the connection to the broker was lost before the answer came")
-        return answer_of(found[0] if found else None, subject, seconds)
 
     async def flush(self, seconds: float = 5.0) -> None:
         """Wait until the server has handled all that was sent.

@@ -17,7 +17,7 @@ from xfs4iot.protocol.endpoints import PATH, service_uri
 from xfs4iot.server import stalls
 from xfs4iot.server.access import Access
 from xfs4iot.server.channel import SessionLimits
-from xfs4iot.server.entrance import TLS_ONLY, Entrance, NoFreePort, connected_by, plain_text_refused
+from xfs4iot.server.entrance import Entrance, NoFreePort, connected_by, plain_text_refused
 from xfs4iot.server.peer import Peer
 from xfs4iot.server.session import Session
 from xfs4iot.telling import logger, told
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from xfs4iot.server.service import Service
     from xfs4iot.transport.rotation import Credentials
 
-__all__ = ["TLS_ONLY", "NoFreePort", "Pages", "Publisher", "plain_text_refused"]
+__all__ = ["NoFreePort", "Pages", "Publisher", "plain_text_refused"]
 
 
 _log = logger("xfs4iot.publisher")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import trio
 
+from dialogue import Dialogue
 from readers import Motor
+from vendors import serving
 
 
 @pytest.fixture
@@ -12,3 +15,9 @@ def device() -> Motor:
     found = Motor()
     found.arrives.set()
     return found
+
+
+@pytest.fixture
+async def client(device: Motor, nursery: trio.Nursery) -> Dialogue:
+    """A client of that reader."""
+    return await serving(device, nursery)

@@ -11,33 +11,13 @@ import trio
 
 import xfs4iot
 from dialogue import Dialogue, another
-from readers import TRACK2, Contactless, Motor
+from readers import FULL, TRACK2, Contactless, Motor, counts, media, retained
 from vendors import serving
 from xfs4iot import devices
 from xfs4iot.protocol import errors
 
 MOVE, READ, RESET = "CardReader.Move", "CardReader.ReadRawData", "CardReader.Reset"
 CARD = "4761739001010010"
-
-
-@pytest.fixture
-async def client(device: Motor, nursery: trio.Nursery) -> Dialogue:
-    return await serving(device, nursery)
-
-
-async def media(client: Dialogue) -> Any:
-    return (await client.success("Common.Status"))["cardReader"]["media"]
-
-
-async def counts(client: Dialogue) -> dict[str, int]:
-    units = (await client.success("Storage.GetStorage"))["storage"]
-    return {name: unit["card"]["status"]["count"] for name, unit in units.items()}
-
-
-async def retained(client: Dialogue) -> int:
-    units = (await client.success("Storage.GetStorage"))["storage"]
-    found: int = units["unitNEW"]["card"]["status"]["retainCount"]
-    return found
 
 
 async def take(client: Dialogue, device: Motor) -> None:
@@ -52,9 +32,6 @@ async def customers_card_is_retained(client: Dialogue) -> None:
     before = await retained(client)
     await client.success(MOVE, {"from": "transport", "to": "unitBIN"})
     assert await retained(client) == before
-
-
-FULL = {"unitBIN": 0, "unitBIN2": 0, "unitNEW": 4, "unitPARK": 0}
 
 
 async def test_a_new_card_that_is_torn_out_of_the_reader_has_left_its_unit(

@@ -11,31 +11,11 @@ import trio
 
 import xfs4iot
 from dialogue import Dialogue
-from readers import Latched, Motor, Swipe
+from readers import FULL, Latched, Motor, Swipe, counts, media, retained
 from vendors import power_cut, refusal, serving
 from xfs4iot import devices
 
 MOVE, RESET = "CardReader.Move", "CardReader.Reset"
-
-
-@pytest.fixture
-async def client(device: Motor, nursery: trio.Nursery) -> Dialogue:
-    return await serving(device, nursery)
-
-
-async def media(client: Dialogue) -> Any:
-    return (await client.success("Common.Status"))["cardReader"]["media"]
-
-
-async def counts(client: Dialogue) -> dict[str, int]:
-    units = (await client.success("Storage.GetStorage"))["storage"]
-    return {name: unit["card"]["status"]["count"] for name, unit in units.items()}
-
-
-async def retained(client: Dialogue) -> int:
-    units = (await client.success("Storage.GetStorage"))["storage"]
-    found: int = units["unitNEW"]["card"]["status"]["retainCount"]
-    return found
 
 
 async def insert(client: Dialogue) -> None:
@@ -44,9 +24,6 @@ async def insert(client: Dialogue) -> None:
 
 async def move(client: Dialogue, source: str, target: str) -> None:
     await client.success(MOVE, {"from": source, "to": target})
-
-
-FULL = {"unitBIN": 0, "unitBIN2": 0, "unitNEW": 4, "unitPARK": 0}
 
 
 async def test_a_card_goes_out_and_is_taken(client: Dialogue, device: Motor) -> None:

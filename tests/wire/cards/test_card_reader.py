@@ -10,7 +10,7 @@ import trio
 import trio.lowlevel
 
 from dialogue import Dialogue, another
-from readers import ATR, TRACK1, TRACK2, Dip, Latched, Motor, Reader, Swipe
+from readers import ATR, TRACK1, TRACK2, Dip, Latched, Motor, Reader, Swipe, media
 from vendors import refusal, serving
 from xfs4iot import devices
 from xfs4iot.protocol import errors
@@ -25,15 +25,6 @@ def b64(data: bytes) -> str:
 @pytest.fixture
 def device() -> Motor:
     return Motor()
-
-
-@pytest.fixture
-async def client(device: Motor, nursery: trio.Nursery) -> Dialogue:
-    return await serving(device, nursery)
-
-
-async def media(client: Dialogue) -> Any:
-    return (await client.success("Common.Status"))["cardReader"].get("media")
 
 
 async def chip_power(client: Dialogue) -> Any:

@@ -159,14 +159,19 @@ async def test_a_block_by_dukpt_tells_its_serial_number_and_counts_over_a_restar
             nursery.cancel_scope.cancel()
 
 
-async def test_a_dukpt_key_comes_to_its_end(pad: Dialogue, simulator: Dialogue) -> None:
+async def dukpt_key_imported(pad: Dialogue, serial_number: str) -> None:
+    """Import K, an initial key of TDES whose counter stands at the end of its serial number."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         header = psec.tr31.Header("D", "B1", "T", "X", "00", "E")
-        header.blocks["KS"] = "FFFF9876543210FFFC00"
+        header.blocks["KS"] = serial_number
         value = b64(psec.tr31.KeyBlock(KBPK, header).wrap(TDES).encode())
     request = {"key": "K", "value": value, "decryptKey": "TestKbpk"}
     await pad.success("KeyManagement.ImportKey", request)
+
+
+async def test_a_dukpt_key_comes_to_its_end(pad: Dialogue, simulator: Dialogue) -> None:
+    await dukpt_key_imported(pad, "FFFF9876543210FFFC00")
     await pin_entered(pad, simulator, "1234")
     assert await pad.failure(BLOCK, block("iso0", "K")) == "dukptOverflow"
     event = await pad.until("unsolicited", name="KeyManagement.IllegalKeyAccessEvent")
@@ -175,13 +180,7 @@ async def test_a_dukpt_key_comes_to_its_end(pad: Dialogue, simulator: Dialogue) 
 
 async def test_the_last_transaction_of_a_dukpt_key_is_its_last(pad: Dialogue, simulator: Dialogue) -> None:
     """The highest counter of ten ones is used once; after it nothing wraps around to the first one."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        header = psec.tr31.Header("D", "B1", "T", "X", "00", "E")
-        header.blocks["KS"] = "FFFF9876543210FFF400"
-        value = b64(psec.tr31.KeyBlock(KBPK, header).wrap(TDES).encode())
-    request = {"key": "K", "value": value, "decryptKey": "TestKbpk"}
-    await pad.success("KeyManagement.ImportKey", request)
+    await dukpt_key_imported(pad, "FFFF9876543210FFF400")
     await pin_entered(pad, simulator, "1234")
     await pad.success(BLOCK, block("iso0", "K"))
     event = await pad.until("event", name="KeyManagement.DUKPTKSNEvent")

@@ -29,7 +29,7 @@ import trio
 from xfs4iot import devices
 from xfs4iot.devices import implements
 from xfs4iot.interfaces.storage.card import CardUnits
-from xfs4iot.interfaces.storage.movements import Booking, Found, Movements
+from xfs4iot.interfaces.storage.movements import FIRST_PAUSE, LONGEST_PAUSE, Booking, Found, Movements
 from xfs4iot.interfaces.storage.storage import Storage
 from xfs4iot.ledger import Document, Intent, LedgerUnavailable, Posting
 from xfs4iot.protocol import errors, wire
@@ -51,10 +51,6 @@ TAKEN = "taken"
 """Where a card is that left the reader by somebody's hand."""
 
 _Result = TypeVar("_Result")
-
-
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
-"""Seconds between attempts to book what a ledger could not take."""
 
 
 class Given(msgspec.Struct):
@@ -93,8 +89,7 @@ class CardWays:
         self.units = self.storage.kind(CardUnits) if self.storage is not None else None
         self.cards = Cards()
         self._sightings = 0
-        self._unbooked: deque[Way] = deque()
-        self._then: deque[Callable[[], object]] = deque()
+        self._unbooked: deque[tuple[Way, Callable[[], object]]] = deque()
         self._attempted = trio.Event()
         self._not_booked: errors.XfsError | LedgerUnavailable | None = None
         self._booking_unasked = False
@@ -162,42 +157,47 @@ class CardWays:
         Such things are booked one after the other, and after the movement that is under way.
 
         Args:
-            then: called when it is booked, or cannot be.
+            then: called when it is booked; never, if it cannot be true.
         """
-        self._unbooked.append(way)
-        self._then.append(then)
+        self._unbooked.append((way, then))
         if not self._booking_unasked:
             self._booking_unasked = True
             self.service.nursery.start_soon(self._book_unasked)
 
     async def _book_unasked(self) -> None:
-        pause = _FIRST_PAUSE
+        pause = FIRST_PAUSE
         try:
             while self._unbooked:
+                way, then = self._unbooked[0]
                 try:
-                    await self._book_one(self._unbooked[0])
-                    self._not_booked = None
+                    await self._book_one(way)
                 except Mismatch as wrong:
                     self.service.log.error("card_acted says what cannot be, and is not booked: %s", wrong)
                     self.device.card_at("unknown")
-                    self._not_booked, self._then[0] = None, lambda: None
+                    self._attempt(None)
                 except (errors.XfsError, LedgerUnavailable) as fault:
-                    if self._not_booked is None:
-                        self.service.log.error(
-                            "what the reader did by itself is not booked yet, and is tried again: %s", fault
-                        )
-                    self._not_booked = fault
-                attempted, self._attempted = self._attempted, trio.Event()
-                attempted.set()
-                if self._not_booked is not None:
+                    self._attempt(fault)
                     await trio.sleep(pause)
-                    pause = min(2 * pause, _LONGEST_PAUSE)
+                    pause = min(2 * pause, LONGEST_PAUSE)
                     continue
-                pause = _FIRST_PAUSE
-                self._unbooked.popleft()
-                self._then.popleft()()
+                else:
+                    self._attempt(None)
+                    then()
+                pause = FIRST_PAUSE
         finally:
             self._booking_unasked = False
+
+    def _attempt(self, fault: errors.XfsError | LedgerUnavailable | None) -> None:
+        """What happened first is dealt with, or could not be booked yet: tell who waits for it."""
+        if fault is None:
+            self._unbooked.popleft()
+        elif self._not_booked is None:
+            self.service.log.error(
+                "what the reader did by itself is not booked yet, and is tried again: %s", fault
+            )
+        self._not_booked = fault
+        attempted, self._attempted = self._attempted, trio.Event()
+        attempted.set()
 
     async def _book_one(self, way: Way) -> None:
         if way[1] == TAKEN:
@@ -249,14 +249,14 @@ class CardWays:
         if place is not None and place.startswith("unit") and self._type(place) is None:
             raise Mismatch("a unit of cards, such as card_units() names", shown(place), "it")
 
-    def require_room(self, place: str | None, cards: int = 1) -> None:
-        """See that cards can have come to a place. Raises Mismatch."""
+    def require_room(self, place: str | None) -> None:
+        """See that a card can have come to a place. Raises Mismatch."""
         self.require_real(place)
         unit = self.units.units.get(place) if self.units is not None and place is not None else None
         if unit is None or self.units is None or not unit.capacity:
             return
         held = self.units.counts.value(str(place))
-        if held + cards > unit.capacity:
+        if held >= unit.capacity:
             raise Mismatch(
                 f"a unit with room: {place} has {held} of {unit.capacity}; if it was emptied, set its count",
                 shown(place),

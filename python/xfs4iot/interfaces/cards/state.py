@@ -25,8 +25,6 @@ from xfs4iot.server.service import Service
 __all__ = ["ReaderState"]
 
 _Result = TypeVar("_Result")
-MOST_CARDS = 16
-"""Cards that one reset can find."""
 
 
 def _in_the_reader(place: str | None) -> None:
@@ -92,8 +90,8 @@ class ReaderState(Interface[devices.CardReader]):
         """How many cards a place can have at most."""
         units = self.ways.units.units if self.ways.units is not None else {}
         if place == "unknown":
-            return MOST_CARDS
-        return 1 if place not in units else units[place].capacity or MOST_CARDS
+            return devices.MOST_CARDS
+        return 1 if place not in units else units[place].capacity or devices.MOST_CARDS
 
     def is_full(self, unit: str) -> bool:
         """Whether a unit has no room."""

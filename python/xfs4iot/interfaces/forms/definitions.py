@@ -65,14 +65,13 @@ class Definitions(Generic[_Kind]):
         held: Any = dict[str, kind]  # type: ignore[valid-type]
         self._kept: Document[dict[str, _Kind]] = Document(document, held)
         self._held: dict[str, _Kind] = {}
-        # As they are written, so that each change costs one definition and not all of them.
-        self._encoded: dict[str, msgspec.Raw] = {}
+        # As they are written, from the first change on: each later one costs one definition, not all of them.
+        self._encoded: dict[str, msgspec.Raw] | None = None
         self._one_by_one = trio.Lock()
 
     def start(self) -> None:
         """Recall what is kept."""
         self._held = self._kept.of(self._service.ledger) or {}
-        self._encoded = {name: msgspec.Raw(wire.encode(one)) for name, one in self._held.items()}
 
     def __contains__(self, name: object) -> bool:
         return name in self._held
@@ -94,6 +93,8 @@ class Definitions(Generic[_Kind]):
         """
         async with self._one_by_one:
             # Copies, which take effect only after they have been written.
+            if self._encoded is None:
+                self._encoded = {name: msgspec.Raw(wire.encode(one)) for name, one in self._held.items()}
             held, encoded = dict(self._held), dict(self._encoded)
             if definition is None:
                 held.pop(name, None)

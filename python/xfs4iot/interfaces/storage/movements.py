@@ -29,12 +29,12 @@ from xfs4iot.protocol.message import Payload
 from xfs4iot.server.command import Command
 from xfs4iot.server.service import Service
 
-__all__ = ["Booking", "Found", "Movements", "Moving"]
+__all__ = ["FIRST_PAUSE", "LONGEST_PAUSE", "Booking", "Found", "Movements", "Moving"]
 
 _Moved = TypeVar("_Moved")
 _Result = TypeVar("_Result")
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 """Seconds between attempts to book what a ledger could not take."""
 
 
@@ -303,10 +303,10 @@ class Movements(Generic[_Moved]):
             self._service.nursery.start_soon(self._settle_later)
 
     async def _settle_later(self) -> None:
-        pause = _FIRST_PAUSE
+        pause = FIRST_PAUSE
         while self._held:
             await trio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            pause = min(2 * pause, LONGEST_PAUSE)
             async with self._lock:
                 await self._settle_quietly()
         self._retrying = False
