@@ -100,7 +100,14 @@ def test_the_first_view_with_points_counts_and_extended_data_is_passed_over() ->
 
 def test_a_picture_of_another_resolution_is_scaled() -> None:
     coarse = ISO[:18] + struct.pack(">HH", 98, 98) + ISO[22:]
-    assert decode(coarse, "isoFmd").minutiae[0][:2] == (20, 40)
+    scaled = decode(coarse, "isoFmd")
+    assert scaled.minutiae[0][:2] == (20, 40)
+    assert decode(encode(scaled, "ansiFmd"), "ansiFmd").minutiae == scaled.minutiae
+
+
+def test_a_picture_too_large_to_be_written_again_is_refused() -> None:
+    with pytest.raises(BadRecord, match="16383 pixels a side"):
+        decode(ISO[:18] + struct.pack(">HH", 1, 1) + ISO[22:], "isoFmd")
 
 
 def test_a_record_of_more_than_64_kilobytes_is_read() -> None:

@@ -10,10 +10,10 @@ is passed over; the first view with points counts. The compact card formats of I
 
 from __future__ import annotations
 
+import math
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from xfs4iot.simulator.biometric.minutiae import Minutia
 
@@ -129,10 +129,12 @@ def decode(data: bytes, format: RecordFormat, padded: bool = False) -> MinutiaeR
     width, height, across, down, views, _ = reader.take("HHHHBB")
     if not (width and height and across and down):
         raise BadRecord("the size or the resolution of its picture is 0")
+    picture = _Picture(width, height, _scale(across), _scale(down))
+    if max(picture.size) > _COORDINATES:
+        raise BadRecord(f"its picture has more than {_COORDINATES} pixels a side at 500 per inch")
     found: MinutiaeRecord | None = None
-    scale = 500 / 2.54 / across, 500 / 2.54 / down
     for _ in range(views):
-        view = _view(reader, format, width, height, scale)
+        view = _view(reader, format, picture)
         if found is None or not found.minutiae:
             found = view
     if reader.at != length:
@@ -142,9 +144,30 @@ def decode(data: bytes, format: RecordFormat, padded: bool = False) -> MinutiaeR
     return found
 
 
-def _view(
-    reader: _Reader, format: RecordFormat, width: int, height: int, scale: Sequence[float]
-) -> MinutiaeRecord:
+class _Picture(NamedTuple):
+    """Size of a picture as its record has it, and what a pixel of it is at 500 per inch."""
+
+    width: int
+    height: int
+    across: float
+    down: float
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """At 500 per inch, rounded up, so that each point, rounded down, is inside of it."""
+        return math.ceil(self.width * self.across), math.ceil(self.height * self.down)
+
+    def point(self, x: int, y: int) -> tuple[int, int]:
+        return int(x * self.across), int(y * self.down)
+
+
+def _scale(per_centimetre: int) -> float:
+    scale = 500 / 2.54 / per_centimetre
+    # Resolutions are whole numbers per centimetre; 197 is what 500 per inch is then.
+    return 1 if abs(scale - 1) < 0.01 else scale
+
+
+def _view(reader: _Reader, format: RecordFormat, picture: _Picture) -> MinutiaeRecord:
     position, _, quality, count = reader.take("BBBB")
     if position > _LAST_POSITION or quality > 100:
         raise BadRecord("finger position above 10, or quality above 100")
@@ -154,16 +177,9 @@ def _view(
         if x >> 14 > 2 or angle >= _ANGLES[format] or own > 100:
             raise BadRecord(f"minutia {number}: its kind, angle or quality is none")
         kind, x, y = _KINDS[x >> 14], x & _COORDINATES, y & _COORDINATES
-        if x >= width or y >= height:
+        if x >= picture.width or y >= picture.height:
             raise BadRecord(f"minutia {number} is outside the picture")
-        points.append(
-            Minutia(_scaled(x, scale[0]), _scaled(y, scale[1]), angle * _ANGLE_UNIT[format], kind, own)
-        )
+        points.append(Minutia(*picture.point(x, y), angle * _ANGLE_UNIT[format], kind, own))
     (extended,) = reader.take("H")
     reader.skip(extended)
-    return MinutiaeRecord(tuple(points), position, quality, width, height)
-
-
-def _scaled(pixels: int, scale: float) -> int:
-    # Resolutions are whole numbers per centimetre; 197 is what 500 per inch is then.
-    return pixels if abs(scale - 1) < 0.01 else round(pixels * scale)
+    return MinutiaeRecord(tuple(points), position, quality, *picture.size)
