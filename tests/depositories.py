@@ -48,7 +48,8 @@ class Depository(devices.Deposit):
         if name in self.hand:
             await self.hand[name]()
         end = self.ends.get(name, otherwise)
-        if isinstance(end, Exception):
+        # `isinstance` would ask the object itself.
+        if issubclass(type(end), Exception):
             raise end
         return end
 

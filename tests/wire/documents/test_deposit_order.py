@@ -59,6 +59,11 @@ async def presented(device: Any) -> None:
     state.record = msgspec.structs.replace(state.record, presented=True)
 
 
+async def pushed_back(device: Any) -> None:
+    state: Any = rules(device)
+    state.record = msgspec.structs.replace(state.record, location="shutter")
+
+
 async def no_supply(device: Any) -> None:
     del rules(device).units.kept["unitENV"]
 
@@ -111,6 +116,7 @@ ORDER = {
             "supply_has_envelopes": Break(before=supply_empty),
             "dispenser_works": Break(before=dispenser_broken),
             "slot_free": Break(before=presented),
+            "slot_empty": Break(before=pushed_back, says="pushed back"),
         }
     ),
     "Deposit.Retract": Command(

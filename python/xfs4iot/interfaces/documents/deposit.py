@@ -70,6 +70,15 @@ def slot_free(on: DepositState, request: object) -> None:
         raise errors.SequenceError("an envelope waits in the slot; see Deposit.Retract and Deposit.Reset")
 
 
+@check("sequenceError")
+def slot_empty(on: DepositState, request: object) -> None:
+    """an item that was pushed back and not taken"""
+    if on.device.senses_taken and on.record.location == "shutter":
+        raise errors.SequenceError(
+            "what was pushed back lies in the slot; see Deposit.Retract and Deposit.Reset"
+        )
+
+
 _LEVELS = {
     "missing": ("containerMissing", "whether the container is there", "put it back"),
     "full": ("depFull", "whether it has room", "exchange or empty it"),
@@ -88,7 +97,13 @@ def container_takes(
 
         def look(on: DepositState, request: object) -> None:
             container = on.units.container
-            if container is None or not applies(on, request):
+            if not applies(on, request):
+                return
+            if container is None:
+                if level == "missing":
+                    raise errors.CommandError(
+                        code, "the device names no container that could be counted; see Storage.GetStorage"
+                    )
                 return
             if on.units.container_level(container) == level:
                 raise errors.CommandError(code, f"{container} is {level}: {advice}; see Storage.GetStorage")
@@ -201,7 +216,7 @@ class Deposit(DepositState):
         text = _text(request)
 
         def possible(moved: DepositMoved) -> None:
-            self._require_possible(moved, ("container",), command)
+            self._require_possible(ENTRY, moved, "container", command)
 
         async def ask(events: Moving) -> DepositMoved:
             return await self.service.operations.ask(
@@ -245,12 +260,13 @@ class Deposit(DepositState):
             self.storage.publish()
 
     def _require_possible(
-        self, moved: DepositMoved, places: tuple[str | None, ...], command: Command[Any]
+        self, kind: str, moved: DepositMoved, target: str | None, command: Command[Any]
     ) -> None:
         """See that a device can have moved an item so. Raises Mismatch."""
         require_defined(moved.failure, command)
-        if moved.failure is None and moved.place not in places:
-            raise Mismatch(" or ".join(map(str, places)), repr(moved.place), "place")
+        if moved.failure is None and moved.place != target:
+            raise Mismatch(str(target), repr(moved.place), "place")
+        self.require_reachable(kind, moved)
 
     @handles(
         "Deposit.Dispense",
@@ -261,6 +277,7 @@ class Deposit(DepositState):
             supply_has_envelopes,
             dispenser_works,
             slot_free,
+            slot_empty,
         ),
         device=("shutterNotOpened",),
     )
@@ -296,7 +313,7 @@ class Deposit(DepositState):
         text = _text(request)
 
         def possible(moved: DepositMoved) -> None:
-            self._require_possible(moved, (self.device.retract_envelope,), command)
+            self._require_possible(RETRACT, moved, self.device.retract_envelope, command)
 
         async def ask(events: Moving) -> DepositMoved:
             return await self.service.operations.ask(

@@ -15,7 +15,9 @@ that moment leaves open whether something was put in.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -28,10 +30,12 @@ from xfs4iot.interfaces.storage.movements import Booking, Found, Movements, Movi
 from xfs4iot.interfaces.storage.storage import Storage
 from xfs4iot.ledger import Document, Intent
 from xfs4iot.protocol import errors, wire
+from xfs4iot.protocol.exact import Mismatch
 from xfs4iot.protocol.message import Payload
 from xfs4iot.protocol.messages import deposit as messages
 from xfs4iot.server.command import Command
 from xfs4iot.server.handler import Interface
+from xfs4iot.server.operations import WrongResult
 from xfs4iot.server.service import Service
 
 __all__ = ["ENTRY", "RESET", "RETRACT", "DepositState"]
@@ -63,10 +67,20 @@ _KEPT = Document("Deposit.record", Record)
 
 @dataclass(frozen=True)
 class Moved:
-    """What has come into the container, and the record afterwards."""
+    """What has come into the container, and what changes with that.
 
-    deposited: int
-    after: Record
+    Attributes:
+        location: of the item of the last Entry; None: as before.
+        presented: whether an envelope from the supply lies in the slot; None: as before.
+        lost: something more may have dropped into the container, unseen: its count is in doubt.
+        takings: what the customer had taken when it began, see `DepositState.takings`.
+    """
+
+    deposited: int = 0
+    location: Location | None = None
+    presented: bool | None = None
+    lost: bool = False
+    takings: int = 0
 
 
 class DepositState(Interface[devices.Deposit]):
@@ -74,11 +88,14 @@ class DepositState(Interface[devices.Deposit]):
 
     Attributes:
         record: what is kept.
+        takings: how often the customer has taken something out of the slot.
     """
 
     def __init__(self, service: Service) -> None:
         super().__init__(service)
         self.record = Record()
+        self.takings = 0
+        self._writing = trio.Lock()
         self.storage = service.interface(Storage)
         self.units = self.storage.kind(DepositUnits)
         self._movements: Movements[Moved] = Movements(
@@ -120,9 +137,12 @@ class DepositState(Interface[devices.Deposit]):
         Raises:
             LedgerUnavailable: it could not be written, and has not changed.
         """
-        record = msgspec.structs.replace(self.record, **changes)
-        await self.service.ledger.put_document(_KEPT.name, wire.encode(record))
-        self.record = record
+        # One after the other: what is written last is what is so.
+        async with self._writing:
+            record = msgspec.structs.replace(self.record, **changes)
+            await self.service.ledger.put_document(_KEPT.name, wire.encode(record))
+            # Not as a whole: the customer may have taken something while it was written.
+            self.record = msgspec.structs.replace(self.record, **changes)
         self._show()
 
     async def note(self, **changes: Any) -> None:
@@ -138,6 +158,7 @@ class DepositState(Interface[devices.Deposit]):
         """What the customer has taken lies in the slot no more."""
         if isinstance(event, messages.EnvTakenEvent):
             record = self.record
+            self.takings += 1
             pushed_back = record.location == "shutter" and not record.presented
             self.record = msgspec.structs.replace(
                 record, location="removed" if pushed_back else record.location, presented=False
@@ -147,54 +168,89 @@ class DepositState(Interface[devices.Deposit]):
             self.service.nursery.start_soon(self.note)
 
     def _booking(self, detail: Mapping[str, Any], moved: Moved) -> Booking:
+        changes: dict[str, Any] = {"location": moved.location, "presented": moved.presented}
+        if self.takings > moved.takings:
+            # Hands are quicker than the books: what was brought into the slot is gone already.
+            changes["location"] = "removed" if moved.location == "shutter" else moved.location
+            changes["presented"] = False if moved.presented else moved.presented
+        changes = {name: now for name, now in changes.items() if now is not None}
+
         def done() -> None:
-            self.record = moved.after
+            self.record = msgspec.structs.replace(self.record, **changes)
             self._show()
 
         postings = self.units.deposited(moved.deposited)
-        return Booking(postings, {_KEPT.name: wire.encode(moved.after)}, done)
+        container = self.units.container
+        doubtful = [container] if moved.lost and container is not None else []
+        after = msgspec.structs.replace(self.record, **changes)
+        return Booking(postings, {_KEPT.name: wire.encode(after)}, done, doubtful)
 
     async def _found(self, intent: Intent) -> Found[Moved]:
         """What an interrupted movement has moved, if the device recalls it."""
-        if not implements(self.device, "recall_deposit"):
-            lost = DepositReset(deposit_media="unknown") if intent.kind == RESET else DepositMoved("unknown")
-            return Found(self._moved(intent.kind, lost), False, "whether it was deposited is not known")
-        recalled = await self.service.operations.ask(devices.Deposit.recall_deposit, intent.id)
-        if recalled is None:
-            return Found(Moved(0, self.record), True, "nothing has moved")
-        known = not isinstance(recalled, DepositMoved) or recalled.place != "unknown"
-        return Found(self._moved(intent.kind, recalled), known, "booked as the device recorded it")
+        if implements(self.device, "recall_deposit"):
+            # Asked again it would say the same, and nothing could move any more.
+            with suppress(WrongResult):
+                recalled = await self.service.operations.ask(
+                    devices.Deposit.recall_deposit, intent.id, believe=partial(self._recallable, intent.kind)
+                )
+                if recalled is None:
+                    return Found(Moved(), True, "nothing has moved")
+                moved = self._moved(intent.kind, recalled, self.takings)
+                return Found(moved, not moved.lost, "booked as the device recorded it")
+        lost = DepositReset(deposit_media="unknown") if intent.kind == RESET else DepositMoved("unknown")
+        return Found(
+            self._moved(intent.kind, lost, self.takings), False, "whether it was deposited is not known"
+        )
 
-    def _moved(self, kind: str, result: DepositMoved | DepositReset) -> Moved:
+    def _recallable(self, kind: str, recalled: DepositMoved | DepositReset | None) -> None:
+        """See that a movement can have moved what the device recalls of it. Raises Mismatch."""
+        if recalled is None:
+            return
+        if isinstance(recalled, DepositReset) != (kind == RESET):
+            raise Mismatch("the result of what was interrupted", type(recalled).__name__)
+        if isinstance(recalled, DepositMoved):
+            self.require_reachable(kind, recalled)
+
+    def require_reachable(self, kind: str, moved: DepositMoved) -> None:
+        """See that a device can have brought something there. Raises Mismatch."""
+        if moved.place == "dispenser" and not (
+            kind == RETRACT and self.device.retract_envelope == "dispenser"
+        ):
+            raise Mismatch("a place on its way", repr(moved.place), "place")
+
+    def _moved(self, kind: str, result: DepositMoved | DepositReset, takings: int) -> Moved:
         """What follows from what the device says."""
         if isinstance(result, DepositReset):
-            return self._cleared(result)
+            return self._cleared(result, takings)
         deposited = int(result.place == "container")
+        lost = result.place == "unknown" and not (
+            kind == RETRACT and self.device.retract_envelope == "dispenser"
+        )
+        location: Location | None = None
+        presented: bool | None = None
         if kind == RETRACT and self.record.presented:
             # An envelope of the supply is not the item of the last Entry. While nobody knows where it is, no
             # other is fed on top of it.
             presented = result.place in ("shutter", "unknown")
-            return Moved(deposited, msgspec.structs.replace(self.record, presented=presented))
-        if kind == RETRACT and self.record.location != "shutter":
-            return Moved(deposited, self.record)
-        location: Location = "unknown" if result.place == "dispenser" else result.place
-        return Moved(deposited, msgspec.structs.replace(self.record, location=location))
+        elif kind != RETRACT or self.record.location == "shutter":
+            location = "unknown" if result.place == "dispenser" else result.place
+        return Moved(deposited, location, presented, lost, takings)
 
-    def _cleared(self, result: DepositReset) -> Moved:
+    def _cleared(self, result: DepositReset, takings: int) -> Moved:
         """What a reset has made of both ways."""
         found = (result.deposit_media, result.dispense_media)
-        location = self.record.location
-        if location in ("shutter", "transport", "printer", "unknown"):
+        location: Location | None = None
+        was = self.record.location
+        if was in ("shutter", "transport", "printer", "unknown"):
             new: Mapping[str, Location] = {
                 "retracted": "container",
                 "ejected": "shutter",
-                "jammed": location if location in ("transport", "printer") else "transport",
-                "noMedia": "removed" if location == "shutter" else "unknown",
+                "jammed": was if was in ("transport", "printer") else "transport",
+                "noMedia": "removed" if was == "shutter" else "unknown",
             }
             location = new.get(result.deposit_media, "unknown")
         presented = result.dispense_media == "ejected"
-        after = msgspec.structs.replace(self.record, location=location, presented=presented)
-        return Moved(found.count("retracted"), after)
+        return Moved(found.count("retracted"), location, presented, "unknown" in found, takings)
 
     async def move(
         self,
@@ -215,10 +271,17 @@ class DepositState(Interface[devices.Deposit]):
         """
         container = self.units.container
         units = {"units": [container] if container is not None else []}
-        planned = Moved(0, self.record)
-        return await self._movements.carry_out(
-            command, kind, planned, {**units, **detail}, ask, lambda result: self._moved(kind, result)
-        )
+        takings = self.takings
+        # What the customer takes meanwhile is written when it is known what was there to be taken.
+        async with self._writing:
+            return await self._movements.carry_out(
+                command,
+                kind,
+                Moved(),
+                {**units, **detail},
+                ask,
+                lambda result: self._moved(kind, result, takings),
+            )
 
     async def wait_for_deposit(self) -> None:
         """Let the customer put something in; if the client gives up meanwhile, it may be in already.
@@ -226,6 +289,7 @@ class DepositState(Interface[devices.Deposit]):
         Raises:
             XfsError: nothing was put in.
         """
+        before = self.record.location
         with trio.CancelScope(shield=True):
             # Before the slot opens: while the ledger cannot be written nobody puts anything in.
             await self.keep(location="none", waiting=True)
@@ -235,20 +299,28 @@ class DepositState(Interface[devices.Deposit]):
             location = "shutter"
         except trio.Cancelled:
             with trio.CancelScope(shield=True):
-                location = "shutter" if await self._stop() else "none"
-            if location == "none":
+                location = await self._stop()
+            if location != "shutter":
                 raise
+        except errors.DeviceNotReady:
+            # Nobody has opened the slot.
+            location = before
+            raise
         except errors.HardwareError:
             location = "unknown"
+            raise
+        except errors.XfsError:
+            # The slot did not open: what was pushed back lies in it still.
+            location = "shutter" if before == "shutter" else "none"
             raise
         finally:
             with trio.CancelScope(shield=True):
                 await self.note(location=location, waiting=False)
 
-    async def _stop(self) -> bool:
-        """Close the slot; whether something is in it."""
+    async def _stop(self) -> Location:
+        """Close the slot; where what the customer wanted to put in is."""
         try:
-            return await self.ask(devices.Deposit.stop_entry, moving=True)
+            return "shutter" if await self.ask(devices.Deposit.stop_entry, moving=True) else "none"
         except errors.XfsError as fault:
             self.service.log.error("whether the slot is closed is not known: %s", fault)
-            return False
+            return "unknown"
