@@ -51,7 +51,8 @@ _ALIKE = bytes.maketrans(b"123456789E", b"000000000e")
 # As long as `_LARGEST_INTEGER`; that, or an exponent, in a string costs a second look only.
 _LONG = b"0" * 19
 # Strings come first in the pattern, so that digits inside them are consumed, not rewritten.
-_LENGTHY = re.compile(rb'"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?')
+# Possessive: a picture in base64 is passed over at once, not character by character.
+_LENGTHY = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?')
 # A cheap first look: most payloads have nothing to shorten.
 _MAYBE_LENGTHY = re.compile(rb"\d\.\d*0[,}\]]|\d[eE][+-]?\d")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import io
+import random
 import re
 import struct
 import zlib
@@ -12,9 +14,11 @@ from typing import Any
 
 import pytest
 import trio
+from PIL import Image
 
 import xfs4iot
-from dialogue import Dialogue, dialogue, outcome
+from bystanders import Watch, served, watching
+from dialogue import Dialogue, another, dialogue, outcome
 from xfs4iot.simulator import atm as simulated_atm
 
 PROFILE = """
@@ -49,39 +53,8 @@ async def atm(nursery: trio.Nursery, tmp_path: Path) -> xfs4iot.Publisher:
 @pytest.fixture
 async def bystander(atm: xfs4iot.Publisher, nursery: trio.Nursery) -> AsyncIterator[Watch]:
     client: Dialogue = await nursery.start(dialogue, atm.uri("Receipts"))
-    watch = Watch(client)
-    with trio.CancelScope() as scope:
-        nursery.start_soon(watch.ask, scope)
+    async with watching(client, nursery) as watch:
         yield watch
-        scope.cancel()
-
-
-class Watch:
-    """Another client, who asks for the status all the time, and sees how large the process gets."""
-
-    def __init__(self, client: Dialogue) -> None:
-        self._client = client
-        self.answers = 0
-        self.before = self.most = resident()
-
-    async def ask(self, scope: trio.CancelScope) -> None:
-        while not scope.cancel_called:
-            await self._client.success("Common.Status")
-            self._client.passed.clear()
-            self.answers += 1
-            self.most = max(self.most, resident())
-
-    @property
-    def grown(self) -> int:
-        return self.most - self.before
-
-
-def resident() -> int:
-    """Bytes of memory of this process; 0 where the system does not tell."""
-    try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
-    except OSError:
-        return 0
 
 
 def base64_of(data: bytes) -> str:
@@ -101,16 +74,6 @@ def bomb(side: int) -> bytes:
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
         for kind, data in chunks
     )
-
-
-async def served(watch: Watch, client: Dialogue, name: str, payload: Any) -> dict[str, Any]:
-    """Carry out a command; others must be answered meanwhile, more than once."""
-    request = await client.send(name, payload)
-    await client.until("acknowledge", request)
-    before = watch.answers
-    completion = await client.until("completion", request)
-    assert watch.answers - before >= 5, (name, watch.answers - before)
-    return completion
 
 
 RAW = {
@@ -208,6 +171,11 @@ async def test_others_are_served_while_thousands_of_fields_are_set_and_laid_out(
     ):
         completion = await served(bystander, client, name, payload)
         assert outcome(completion) == "success", completion
+    for version in (None, "2023-2"):
+        asking = client if version is None else await another(client, nursery, version)
+        for name in ("Printer.GetQueryForm", "Printer.GetQueryField"):
+            completion = await served(bystander, asking, name, {"formName": "F"})
+            assert outcome(completion) == "success"
 
 
 async def test_a_form_that_is_being_laid_out_can_be_given_up(
@@ -271,3 +239,20 @@ async def test_whatever_form_is_taken_can_be_printed_or_is_refused_for_a_reason(
             assert outcome(done) in ("success", "invalidData", "commandErrorCode"), (form, done)
             client.passed.clear()
     assert taken > 20
+
+
+async def test_others_are_served_while_a_form_with_a_large_picture_is_set_and_told(
+    atm: xfs4iot.Publisher, bystander: Watch, nursery: trio.Nursery
+) -> None:
+    client: Dialogue = await nursery.start(dialogue, atm.uri("Receipts"))
+    noise = Image.frombytes("RGB", (1_700, 1_700), random.Random(1).randbytes(1_700 * 1_700 * 3))
+    file = io.BytesIO()
+    noise.save(file, "BMP")
+    picture = field(0, 0, 70, 70, fieldType="graphic", initialGraphic=base64_of(file.getvalue()))
+    form = {"unit": MM, "size": {"width": 70, "height": 70}, "fields": {"p": picture}}
+    for name, payload in (
+        ("Printer.SetForm", {"name": "F", "form": form}),
+        ("Printer.GetQueryForm", {"formName": "F"}),
+        ("Printer.GetQueryField", {"formName": "F"}),
+    ):
+        assert outcome(await served(bystander, client, name, payload)) == "success", name

@@ -6,7 +6,7 @@ another device can read them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -18,10 +18,11 @@ from xfs4iot.protocol.json_path import located
 from xfs4iot.protocol.message import Message
 from xfs4iot.server.service import Service
 
-__all__ = ["Definitions", "converted", "definition_of"]
+__all__ = ["Definitions", "converted", "definition_of", "fields_told", "form_told"]
 
 _Kind = TypeVar("_Kind", bound=Message)
 _Other = TypeVar("_Other", bound=Message)
+_Result = TypeVar("_Result")
 
 _MOST = 1000
 _MOST_BYTES = 32 * 1024 * 1024
@@ -30,6 +31,19 @@ _MOST_BYTES = 32 * 1024 * 1024
 def converted(definition: Message, kind: type[_Other]) -> _Other:
     """A definition as another message class of the same shape: what is set as what is queried."""
     return wire.decode(kind, wire.encode(definition))
+
+
+def form_told(form: Message, completion: Any, kind: type[Message]) -> bytes:
+    """The completion that tells a form, as it is written; `kind` is what its forms are."""
+    return wire.encode(completion(form=converted(form, kind)))
+
+
+def fields_told(
+    fields: Iterable[tuple[str, Message]], wanted: str | None, completion: Any, kind: type[Message]
+) -> bytes:
+    """The completion that tells a form's fields, or the one that is wanted, as it is written."""
+    told = {name: converted(one, kind) for name, one in fields if (wanted or name) == name}
+    return wire.encode(completion(fields=told))
 
 
 def definition_of(content: Mapping[str, Any], kind: type[_Other], error_code: str) -> _Other:
@@ -68,6 +82,14 @@ class Definitions(Generic[_Kind]):
         # As they are written, from the first change on: each later one costs one definition, not all of them.
         self._encoded: dict[str, msgspec.Raw] | None = None
         self._one_by_one = trio.Lock()
+        self._thread = trio.CapacityLimiter(1)
+
+    async def in_thread(self, work: Callable[..., _Result], *arguments: Any) -> _Result:
+        """Work something out in a thread, one at a time: a definition can have thousands of fields.
+
+        It moves and changes nothing, so that nobody waits for its end once the command is given up.
+        """
+        return await trio.to_thread.run_sync(work, *arguments, abandon_on_cancel=True, limiter=self._thread)
 
     def start(self) -> None:
         """Recall what is kept."""
@@ -93,20 +115,27 @@ class Definitions(Generic[_Kind]):
         """
         async with self._one_by_one:
             # Copies, which take effect only after they have been written.
-            if self._encoded is None:
-                self._encoded = {name: msgspec.Raw(wire.encode(one)) for name, one in self._held.items()}
-            held, encoded = dict(self._held), dict(self._encoded)
+            held = dict(self._held)
             if definition is None:
                 held.pop(name, None)
-                encoded.pop(name, None)
             else:
                 held[name] = definition
-                encoded[name] = msgspec.Raw(wire.encode(definition))
-            # Joined as they are: `wire` has seen to their numbers already.
-            document = msgspec.json.encode(encoded)
+            encoded, document = await self.in_thread(self._written, name, definition)
             if definition is not None and (len(held) > _MOST or len(document) > _MOST_BYTES):
                 raise errors.InvalidData(
                     f"{_MOST} definitions of {_MOST_BYTES} bytes in all can be kept; delete some first"
                 )
             await self._service.ledger.put_document(self._kept.name, document)
             self._held, self._encoded = held, encoded
+
+    def _written(self, name: str, definition: _Kind | None) -> tuple[dict[str, msgspec.Raw], bytes]:
+        """All definitions with a change, each as it is written, and joined."""
+        if self._encoded is None:
+            self._encoded = {name: msgspec.Raw(wire.encode(one)) for name, one in self._held.items()}
+        encoded = dict(self._encoded)
+        if definition is None:
+            encoded.pop(name, None)
+        else:
+            encoded[name] = msgspec.Raw(wire.encode(definition))
+        # Joined as they are: `wire` has seen to their numbers already.
+        return encoded, msgspec.json.encode(encoded)

@@ -21,7 +21,7 @@ from xfs4iot.devices import ImageWanted, implements
 from xfs4iot.interfaces.checks import device_ready, given
 from xfs4iot.interfaces.forms import printer_checks as checks
 from xfs4iot.interfaces.forms import printer_language
-from xfs4iot.interfaces.forms.definitions import converted, definition_of
+from xfs4iot.interfaces.forms.definitions import converted, definition_of, fields_told, form_told
 from xfs4iot.interfaces.forms.form_printing import form_read, laid_out
 from xfs4iot.interfaces.forms.media_definitions import Media
 from xfs4iot.interfaces.forms.print_geometry import Grid
@@ -78,29 +78,22 @@ class Printer(PrinterState):
         return messages.GetMediaListCompletion(media_list=self.media_definitions.names)
 
     @handles("Printer.GetQueryForm", checks=(checks.form_named, checks.form_exists), offered=checks.has_forms)
-    def get_query_form(
-        self, request: messages.GetQueryForm, command: Command
-    ) -> messages.GetQueryFormCompletion:
+    async def get_query_form(self, request: messages.GetQueryForm, command: Command) -> bytes:
         """`Printer.GetQueryForm` 2.0."""
         form = self.forms[cast(str, request.form_name)]
-        return messages.GetQueryFormCompletion(form=converted(form, messages.GetQueryFormCompletionForm))
+        kinds = messages.GetQueryFormCompletion, messages.GetQueryFormCompletionForm
+        return await self.in_thread(form_told, form, *kinds)
 
     @handles(
         "Printer.GetQueryField",
         checks=(checks.form_named, checks.form_exists, checks.field_exists),
         offered=checks.has_forms,
     )
-    def get_query_field(
-        self, request: messages.GetQueryField, command: Command
-    ) -> messages.GetQueryFieldCompletion:
+    async def get_query_field(self, request: messages.GetQueryField, command: Command) -> bytes:
         """`Printer.GetQueryField` 2.0: one field, or all, those of sub forms included."""
-        return messages.GetQueryFieldCompletion(
-            fields={
-                name: converted(one, messages.GetQueryFieldCompletionFields)
-                for name, one in fields_of(self.forms[cast(str, request.form_name)])
-                if (request.field_name or name) == name
-            }
-        )
+        fields = fields_of(self.forms[cast(str, request.form_name)])
+        kinds = messages.GetQueryFieldCompletion, messages.GetQueryFieldCompletionFields
+        return await self.in_thread(fields_told, fields, request.field_name, *kinds)
 
     @handles(
         "Printer.GetQueryMedia",
@@ -157,7 +150,7 @@ class Printer(PrinterState):
             raise errors.InvalidData("$.definition is empty; give one form or one media")
         try:
             # In a thread: a long definition must not hold up the event loop.
-            found = await trio.to_thread.run_sync(printer_language.read_definition, text)
+            found = await self.in_thread(printer_language.read_definition, text)
         except DefinitionError as wrong:
             code = (
                 "mediaInvalid" if text.lstrip("\ufeff \t\r\n\f\v").startswith("XFSMEDIA") else "formInvalid"
@@ -166,7 +159,8 @@ class Printer(PrinterState):
         kept: Any
         definition: Form | Media
         if found.kind == "XFSFORM":
-            kept, definition = self.forms, definition_of(found.content, Form, "formInvalid")
+            kept = self.forms
+            definition = await self.in_thread(definition_of, found.content, Form, "formInvalid")
             await self.in_thread(checks.require_printable, definition, self.device)
         else:
             kept = self.media_definitions

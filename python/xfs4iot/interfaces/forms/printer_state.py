@@ -97,7 +97,6 @@ class PrinterState(Interface[devices.Printer]):
         self._thresholds: Thresholds | None = None
         self._bins: BinThresholds | None = None
         self._ready: dict[str, tuple[Form, ReadyForm]] = {}
-        self._thread = trio.CapacityLimiter(1)
 
     async def start(self) -> None:
         """Recall forms, media definitions, and where the medium is."""
@@ -141,11 +140,8 @@ class PrinterState(Interface[devices.Printer]):
     # Definitions.
 
     async def in_thread(self, work: Callable[..., _Result], *arguments: Any) -> _Result:
-        """Work something out in the printer's one thread: a form can have thousands of fields.
-
-        It moves and changes nothing, so that nobody waits for its end once the command is given up.
-        """
-        return await trio.to_thread.run_sync(work, *arguments, abandon_on_cancel=True, limiter=self._thread)
+        """Work something out in the printer's one thread, see `Definitions.in_thread`."""
+        return await self.forms.in_thread(work, *arguments)
 
     async def ready_form(self, name: str) -> ReadyForm:
         """A form that exists, made ready for the device as it is now.

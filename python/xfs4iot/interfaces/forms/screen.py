@@ -9,6 +9,7 @@ waits there, as in a VT100: the next character begins a new row, a line end does
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import wcwidth
 
@@ -28,6 +29,7 @@ def graphemes(text: str) -> list[str]:
     return list(wcwidth.iter_graphemes(text))
 
 
+@lru_cache(maxsize=4096)
 def columns(grapheme: str) -> int:
     """How many columns a character takes; -1 for what cannot be shown on any screen."""
     taken: int = wcwidth.wcswidth(grapheme)

@@ -1,7 +1,8 @@
 """Writing a form of a text terminal to the screen, and letting the operator fill it in.
 
-Every value is checked before the first cell changes. A problem that ends the command is reported in a
-FieldErrorEvent, one that does not in a FieldWarningEvent.
+Every value is checked before the first cell changes, in a thread: there may be thousands, or one of a
+million characters. A problem that ends the command is reported in a FieldErrorEvent, one that does not in a
+FieldWarningEvent.
 
 Reading goes from field to field in the order in which they were asked for. `enter` and `arrowDown` lead
 to the next, `arrowUp` to the one before; `enter` in the last one ends, unless a required field is empty:
@@ -13,8 +14,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
-from typing import Any, Literal, NoReturn, Protocol, cast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeVar, cast
 
 from xfs4iot import devices
 from xfs4iot.devices import CellAttributes, ScreenPosition
@@ -29,6 +31,8 @@ from xfs4iot.protocol.messages import text_terminal as messages
 from xfs4iot.server.command import Command
 
 __all__ = ["FormReading", "form_written"]
+
+_Result = TypeVar("_Result")
 
 Failure = Literal[
     "required",
@@ -92,12 +96,63 @@ def _boxes(on: Terminal, form_name: str) -> dict[str, _Box]:
     return {name: _Box(name, field) for name, field in (on.forms[form_name].fields or {}).items()}
 
 
-def _refused(
-    form: str, field: str, why: Failure, command: Command[WriteFormEvents], code: str = "fieldError"
-) -> NoReturn:
-    """Tell what is wrong with a field, and end the command."""
-    command.send(messages.FieldErrorEvent(form_name=form, field_name=field, failure=why))
-    raise errors.CommandError(code, f"$.fields.{field[:100]}: {_WHY[why]}")
+class _Refused(Exception):
+    """A field is wrong.
+
+    Attributes:
+        field, why: its name, and what is wrong.
+        code: that the command ends with.
+    """
+
+    def __init__(self, field: str, why: Failure, code: str = "fieldError") -> None:
+        super().__init__(field, why)
+        self.field, self.why, self.code = field, why, code
+
+
+async def _worked_out(
+    on: Terminal, command: Command[Any], form: str, work: Callable[..., _Result], *arguments: Any
+) -> _Result:
+    """Work something out in a thread; what is wrong with a field is told, and ends the command.
+
+    Raises:
+        CommandError: a field is wrong.
+    """
+    try:
+        return await on.forms.in_thread(work, on, form, *arguments)
+    except _Refused as wrong:
+        command.send(messages.FieldErrorEvent(form_name=form, field_name=wrong.field, failure=wrong.why))
+        raise errors.CommandError(wrong.code, f"$.fields.{wrong.field[:100]}: {_WHY[wrong.why]}") from None
+
+
+@dataclass
+class _Filled:
+    """A form with its values: lines and pictures to show, and the fields whose text is cut."""
+
+    texts: list[tuple[_Box, list[list[str]]]] = field(default_factory=list)
+    pictures: list[tuple[_Box, bytes]] = field(default_factory=list)
+    cut: list[str] = field(default_factory=list)
+
+
+def _filled(on: Terminal, form: str, given: Mapping[str, str]) -> _Filled:
+    boxes, filled = _boxes(on, form), _Filled()
+    for name in given:
+        if name not in boxes:
+            raise _Refused(name, "notFound")
+        definition = boxes[name].field
+        if definition.class_ == "static":
+            raise _Refused(name, "staticOverwrite")
+        if definition.access == "read":
+            raise _Refused(name, "notWrite")
+    for name, box in boxes.items():
+        value = given.get(name)
+        if value is None and box.field.class_ == "required":
+            raise _Refused(name, "required")
+        if box.field.field_type == "graphic":
+            if (picture := _picture(box, value)) is not None:
+                filled.pictures.append((box, picture))
+        else:
+            filled.texts.append((box, _shown_lines(on, box, value, filled.cut)))
+    return filled
 
 
 async def form_written(on: Terminal, request: messages.WriteForm, command: Command[WriteFormEvents]) -> None:
@@ -107,69 +162,49 @@ async def form_written(on: Terminal, request: messages.WriteForm, command: Comma
         CommandError: `fieldError` or `characterSetsData`; nothing has changed then.
     """
     form = cast(str, request.form_name)
-    boxes, given = _boxes(on, form), request.fields or {}
-    for name in given:
-        if name not in boxes:
-            _refused(form, name, "notFound", command)
-        field = boxes[name].field
-        if field.class_ == "static":
-            _refused(form, name, "staticOverwrite", command)
-        if field.access == "read":
-            _refused(form, name, "notWrite", command)
-    lines: dict[str, list[list[str]]] = {}
-    pictures: dict[str, bytes] = {}
-    for name, box in boxes.items():
-        value = given.get(name)
-        if value is None and box.field.class_ == "required":
-            _refused(form, name, "required", command)
-        if box.field.field_type == "graphic":
-            if (picture := _picture(form, box, value, command)) is not None:
-                pictures[name] = picture
-        else:
-            lines[name] = _shown_lines(on, form, box, value, command)
+    filled = await _worked_out(on, command, form, _filled, request.fields or {})
+    for name in filled.cut:
+        command.send(messages.FieldWarningEvent(form_name=form, field_name=name, failure="overflow"))
     # From here on nothing is refused any more: all values have been looked at.
     screen = on.screen
     if request.clear_screen:
         screen.clear(0, 0, screen.width, screen.height)
-    for name, shown in lines.items():
-        _put(on, boxes[name], shown)
+    for box, shown in filled.texts:
+        _put(on, box, shown)
     # Pictures go on top of the text, and the screen does not know of them: they come last.
     await on.show()
-    for name, picture in pictures.items():
-        box = boxes[name]
+    for box, picture in filled.pictures:
         place = ScreenPosition(box.x, box.y)
         scaling = box.field.scaling or "bestFit"
         await on.ask(devices.TextTerminal.draw_graphic, place, box.width, box.height, scaling, picture)
 
 
-def _picture(form: str, box: _Box, value: str | None, command: Command[WriteFormEvents]) -> bytes | None:
+def _picture(box: _Box, value: str | None) -> bytes | None:
     if value is None:
         return box.field.initial_graphic
     try:
         return base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):
-        _refused(form, box.name, "typeNotSupported", command)
+        raise _Refused(box.name, "typeNotSupported") from None
 
 
-def _shown_lines(
-    on: Terminal, form: str, box: _Box, value: str | None, command: Command[WriteFormEvents]
-) -> list[list[str]]:
-    """What a field shows, as lines that fit it."""
+def _shown_lines(on: Terminal, box: _Box, value: str | None, cut: list[str]) -> list[list[str]]:
+    """What a field shows, as lines that fit it; its name is added to those that are cut."""
     text = value if value is not None else box.field.initial_value or ""
     if box.field.field_type == "invisible":
         return []
     if box.field.field_type == "password":
         text = "*" * len(text)
     if on.cannot_show(text.replace("\r", "").replace("\n", "")) is not None:
-        _refused(form, box.name, "charSetForm", command, "characterSetsData")
+        raise _Refused(box.name, "charSetForm", "characterSetsData")
     overwrites = box.field.overflow == "overwrite"
     lines = lines_of(text, on.screen.width - box.x if overwrites else box.width)
     if len(lines) <= box.height:
         return lines
     if box.field.overflow == "terminate":
-        _refused(form, box.name, "overflow", command)
+        raise _Refused(box.name, "overflow")
     if not overwrites:
-        command.send(messages.FieldWarningEvent(form_name=form, field_name=box.name, failure="overflow"))
+        cut.append(box.name)
     return lines[: box.height]
 
 
@@ -194,10 +229,6 @@ class FormReading:
         request: what is to be read.
         active: the keys, and which of them end the input.
         command: which is told what is wrong with a field.
-
-    Raises:
-        CommandError: a field cannot be read.
-        InvalidData: no key ends the input.
     """
 
     def __init__(
@@ -205,23 +236,21 @@ class FormReading:
     ) -> None:
         self._on, self._command, self._active = on, command, active
         self._form = cast(str, request.form_name)
-        boxes = _boxes(on, self._form)
-        names = request.fields or [name for name, box in boxes.items() if _readable(box)]
-        for name in names:
-            if name not in boxes:
-                _refused(self._form, name, "notFound", command)
-            if not _readable(boxes[name]):
-                _refused(self._form, name, "notRead", command)
-        if not names or len(set(names)) != len(names):
-            raise errors.CommandError(
-                "fieldSpecFailure",
-                "$.fields: a field stands there twice" if names else "the form has no field that can be read",
-            )
-        if not active.ends:
+        self._names = request.fields
+        self._boxes: list[_Box] = []
+
+    async def begin(self) -> None:
+        """Find the fields.
+
+        Raises:
+            CommandError: a field cannot be read.
+            InvalidData: no key ends the input.
+        """
+        self._boxes = await _worked_out(self._on, self._command, self._form, _readable_boxes, self._names)
+        if not self._active.ends:
             raise errors.InvalidData(
                 "no terminating command key is active: the input could not end; see TextTerminal.DefineKeys"
             )
-        self._boxes = [boxes[name] for name in names]
 
     async def values(self) -> dict[str, str]:
         """What the operator has filled in, by field.
@@ -293,6 +322,24 @@ class FormReading:
                 )
                 return number
         return None
+
+
+def _readable_boxes(on: Terminal, form: str, names: list[str] | None) -> list[_Box]:
+    """The fields that are to be read; without names all that can be."""
+    boxes = _boxes(on, form)
+    if not names:
+        names = [name for name, box in boxes.items() if _readable(box)]
+    for name in names:
+        if name not in boxes:
+            raise _Refused(name, "notFound")
+        if not _readable(boxes[name]):
+            raise _Refused(name, "notRead")
+    if not names or len(set(names)) != len(names):
+        raise errors.CommandError(
+            "fieldSpecFailure",
+            "$.fields: a field stands there twice" if names else "the form has no field that can be read",
+        )
+    return [boxes[name] for name in names]
 
 
 def _readable(box: _Box) -> bool:

@@ -21,6 +21,9 @@ __all__ = ["Field", "Form", "box_of", "lines_of", "require_whole", "size_of", "s
 Field = messages.SetFormFormFields
 Form = messages.SetFormForm
 
+_MOST_CELLS = 65_536
+"""Of all fields of a form together; larger screens than 200 x 200 are not known."""
+
 _DEFAULTS: Mapping[str, Any] = {
     "field_type": "text",
     "scaling": "bestFit",
@@ -71,8 +74,16 @@ def sound(form: Form, shows_graphics: bool) -> Form:
     whole, fields = size_of(form), dict(form.fields or {})
     if not fields:
         raise errors.CommandError("formInvalid", "the form has no field")
+    cells = 0
     for name, field in fields.items():
         x, y, width, height = box_of(field)
+        cells += width * height
+        if cells > _MOST_CELLS:
+            raise errors.CommandError(
+                "formInvalid",
+                f"field {name[:100]}: with it the fields have more than {_MOST_CELLS} characters together; "
+                "make them smaller, or fewer",
+            )
         if x + width > whole[0] or y + height > whole[1]:
             raise errors.CommandError(
                 "formInvalid",

@@ -16,7 +16,7 @@ What is typed, and what the fields of a form contain, is never logged.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar, cast
 
@@ -26,7 +26,7 @@ from xfs4iot import devices
 from xfs4iot.devices import CellAttributes
 from xfs4iot.interfaces.checks import device_ready, given
 from xfs4iot.interfaces.forms import terminal_language
-from xfs4iot.interfaces.forms.definitions import Definitions, converted, definition_of
+from xfs4iot.interfaces.forms.definitions import Definitions, definition_of, fields_told, form_told
 from xfs4iot.interfaces.forms.screen import Screen, columns, graphemes
 from xfs4iot.interfaces.forms.terminal_entry import Entry
 from xfs4iot.interfaces.forms.terminal_form_work import FormReading, form_written
@@ -231,10 +231,10 @@ def form_whole(on: TextTerminal, request: messages.SetForm) -> None:
 
 
 @check("formInvalid")
-def form_sound(on: TextTerminal, request: messages.SetForm) -> None:
+async def form_sound(on: TextTerminal, request: messages.SetForm) -> None:
     """whether the fields are inside the form and such as the device can show"""
     if request.form is not None:
-        sound(request.form, on.device.shows_graphics)
+        await on.forms.in_thread(sound, request.form, on.device.shows_graphics)
 
 
 @check("formNotFound")
@@ -253,6 +253,11 @@ def _active(request: messages.Read | messages.DefineKeys) -> ActiveKeys:
 def _printable(grapheme: str) -> bool:
     # A joiner between two parts of one character is not printable by itself.
     return grapheme.replace("\u200d", "").isprintable()
+
+
+def _form_loaded(content: Mapping[str, Any], shows_graphics: bool) -> Form:
+    """A form that was read from text."""
+    return sound(definition_of(content, Form, "formInvalid"), shows_graphics)
 
 
 def _has_forms(on: TextTerminal) -> bool:
@@ -509,12 +514,11 @@ class TextTerminal(Interface[devices.TextTerminal]):
         asks=None,
         offered=_has_forms,
     )
-    def get_query_form(
-        self, request: messages.GetQueryForm, command: Command
-    ) -> messages.GetQueryFormCompletion:
+    async def get_query_form(self, request: messages.GetQueryForm, command: Command) -> bytes:
         """`TextTerminal.GetQueryForm` 3.0."""
         form = self.forms[cast(str, request.form_name)]
-        return messages.GetQueryFormCompletion(form=converted(form, messages.GetQueryFormCompletionForm))
+        kinds = messages.GetQueryFormCompletion, messages.GetQueryFormCompletionForm
+        return await self.forms.in_thread(form_told, form, *kinds)
 
     @handles(
         "TextTerminal.GetQueryField",
@@ -522,18 +526,11 @@ class TextTerminal(Interface[devices.TextTerminal]):
         asks=None,
         offered=_has_forms,
     )
-    def get_query_field(
-        self, request: messages.GetQueryField, command: Command
-    ) -> messages.GetQueryFieldCompletion:
+    async def get_query_field(self, request: messages.GetQueryField, command: Command) -> bytes:
         """`TextTerminal.GetQueryField` 3.0: one field, or all."""
-        fields = self.forms[cast(str, request.form_name)].fields or {}
-        return messages.GetQueryFieldCompletion(
-            fields={
-                name: converted(field, messages.GetQueryFieldCompletionFields)
-                for name, field in fields.items()
-                if (request.field_name or name) == name
-            }
-        )
+        fields = (self.forms[cast(str, request.form_name)].fields or {}).items()
+        kinds = messages.GetQueryFieldCompletion, messages.GetQueryFieldCompletionFields
+        return await self.forms.in_thread(fields_told, fields, request.field_name, *kinds)
 
     @handles(
         "TextTerminal.LoadForm",
@@ -549,11 +546,10 @@ class TextTerminal(Interface[devices.TextTerminal]):
         """`TextTerminal.LoadForm` of 2021-1 and 2023-2: a form in the form language."""
         assert request.definition is not None
         try:
-            # In a thread: a long definition must not hold up the event loop.
-            found = await trio.to_thread.run_sync(terminal_language.read_definition, request.definition)
+            found = await self.forms.in_thread(terminal_language.read_definition, request.definition)
         except DefinitionError as wrong:
             raise errors.CommandError("formInvalid", f"$.definition: {wrong}") from None
-        form = sound(definition_of(found.content, Form, "formInvalid"), self.device.shows_graphics)
+        form = await self.forms.in_thread(_form_loaded, found.content, self.device.shows_graphics)
         if found.name in self.forms and not request.overwrite:
             raise errors.CommandError(
                 "definitionExists", "there is a form of this name already; say overwrite to replace it"
@@ -570,7 +566,9 @@ class TextTerminal(Interface[devices.TextTerminal]):
     async def set_form(self, request: messages.SetForm, command: Command) -> None:
         """`TextTerminal.SetForm` 1.0: sets a form, or deletes it if `form` is null."""
         assert request.name is not None
-        form = None if request.form is None else sound(request.form, self.device.shows_graphics)
+        form = request.form
+        if form is not None:
+            form = await self.forms.in_thread(sound, form, self.device.shows_graphics)
         await self.forms.set(request.name, form)
 
     @handles(
@@ -622,5 +620,6 @@ class TextTerminal(Interface[devices.TextTerminal]):
         # Cleared before anything can fail: the keys count for this ReadForm, whatever becomes of it.
         active, self._defined = self._defined or of_device(self.device), None
         reading = FormReading(self, request, active, command)
+        await reading.begin()
         async with self._keyboard(flush=False):
             return messages.ReadFormCompletion(fields=await reading.values())
