@@ -12,7 +12,7 @@ import trio
 
 from xfs4iot.protocol import errors
 from xfs4iot.simulator.clock import Clock
-from xfs4iot.simulator.truth import Document
+from xfs4iot.simulator.truth import Document, Parts
 
 __all__ = ["World"]
 
@@ -50,9 +50,9 @@ class World:
         """The stream of chance of one device; those of the others do not depend on it."""
         return random.Random(f"{self.seed}:{name}")
 
-    def document(self, name: str, new: _State) -> Document[_State]:
+    def document(self, name: str, new: _State, parts: Parts | None = None) -> Document[_State]:
         """The truth of one device, or of a part of it: what was kept under this name, else `new`."""
-        return Document(self.state / f"{name}.truth.json" if self.state is not None else None, new)
+        return Document(self.state / f"{name}.truth.json" if self.state is not None else None, new, parts)
 
     def later(self, seconds: float, action: Callable[[], object]) -> None:
         """Let something happen when the devices' clock is so far; nothing, if it cannot happen then.

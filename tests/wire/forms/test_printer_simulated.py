@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -173,6 +174,12 @@ async def truth(simulator: Dialogue, service: str = "Receipts") -> dict[str, Any
 async def status(client: Dialogue) -> dict[str, Any]:
     found: dict[str, Any] = (await client.success("Common.Status"))["printer"]
     return found
+
+
+def base64_png(picture: Image.Image) -> str:
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
 
 
 def read(picture: Image.Image) -> list[str]:
@@ -711,6 +718,58 @@ async def test_printouts_are_files_that_sort_and_truth_outlives_a_restart(
     assert names == ["000001.json", "000001.pdf", "000001.png", "000002.json", "000002.pdf", "000002.png"]
     assert json.loads((state / "Receipts" / "000002.json").read_text())["lines"] == ["receipt 2"]
     assert (state / "Receipts" / "000001.pdf").read_bytes().startswith(b"%PDF")
+
+
+async def test_what_is_on_paper_is_written_once_and_goes_with_the_paper(
+    tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    file, state = tmp_path / "printers.toml", tmp_path / "state"
+    (state / "Receipts.paper").mkdir(parents=True)
+    file.write_text(PROFILE)
+    left = state / "Receipts.paper" / "0815.drawing"
+    left.write_bytes(b"what a crash has left behind")
+    ledger = xfs4iot.Ledger.open(None)
+    noise = Image.frombytes("L", (500, 500), random.Random(1).randbytes(250_000))
+    for number in (1, 2):
+        services = simulated_atm(file, ledger=ledger, state=state)
+        assert not left.exists()
+        publisher = xfs4iot.Publisher(services, port=0)
+        async with trio.open_nursery() as running:
+            await running.start(publisher.serve)
+            receipts = await running.start(dialogue, publisher.uri("Receipts"))
+            simulator = await running.start(dialogue, publisher.uri("Simulator"))
+            if number == 1:
+                payload = {"data": base64_png(noise)}
+                await receipts.success("Printer.PrintNative", payload)
+                await eject(receipts)
+                await receipts.success("Printer.PrintNative", payload)
+                before, _ = await printout(simulator)
+            else:
+                after, _ = await printout(simulator)
+                assert after.tobytes() == before.tobytes()
+                await eject(receipts)
+                await simulator.success("Simulator.TakePrintouts", {"service": "Receipts"})
+            running.cancel_scope.cancel()
+        drawn = list((state / "Receipts.paper").iterdir())
+        assert len(drawn) == (2 if number == 1 else 0)
+        assert all(one.stat().st_size > 20_000 for one in drawn)
+        assert (state / "Receipts.truth.json").stat().st_size < 2_000
+
+
+async def test_paper_whose_drawing_is_lost_is_named(tmp_path: Path) -> None:
+    file, state = tmp_path / "printers.toml", tmp_path / "state"
+    state.mkdir()
+    file.write_text(PROFILE)
+    publisher = xfs4iot.Publisher(simulated_atm(file, ledger=xfs4iot.Ledger.open(None), state=state), port=0)
+    async with trio.open_nursery() as running:
+        await running.start(publisher.serve)
+        receipts = await running.start(dialogue, publisher.uri("Receipts"))
+        assert await print_line(receipts) == "success"
+        running.cancel_scope.cancel()
+    for one in (state / "Receipts.paper").iterdir():
+        one.unlink()
+    with pytest.raises(ValueError, match=r"what was drawn is missing.*name another directory by --state"):
+        simulated_atm(file, ledger=xfs4iot.Ledger.open(None), state=state)
 
 
 @pytest.mark.parametrize(

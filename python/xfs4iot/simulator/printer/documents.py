@@ -13,6 +13,7 @@ from xfs4iot.printing import barcodes, graphics
 from xfs4iot.printing.canvas import Canvas, Lettering, Words
 from xfs4iot.printing.pages import Head
 from xfs4iot.protocol import errors
+from xfs4iot.simulator.printer.drawings import Drawing, Drawings, WordBox
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -51,23 +52,39 @@ class Document(msgspec.Struct, frozen=True, rename="camel"):
     picture: bytes | None = None
 
 
-class Side(msgspec.Struct):
-    """What is on one side of a page: a picture, and the texts on it with their boxes, in dots."""
+class Side(msgspec.Struct, omit_defaults=True):
+    """What is drawn on one side of a page; None for a blank one."""
 
-    picture: bytes | None = None
-    words: list[tuple[int, int, int, int, str]] = []
+    drawn: Drawing | None = None
+
+    @property
+    def picture(self) -> bytes | None:
+        """A PNG file; None for a blank side."""
+        return None if self.drawn is None else self.drawn.picture
+
+    @property
+    def words(self) -> tuple[WordBox, ...]:
+        """The texts with their boxes."""
+        return () if self.drawn is None else self.drawn.words
 
     def opened(self) -> Image | None:
-        """The picture; None for a blank side."""
+        """The picture, opened; None for a blank side."""
         return None if self.picture is None else graphics.opened(self.picture)
 
-    def put(self, picture: Image, words: Iterable[Words], offset: int = 0) -> None:
-        """Keep a picture, and more words that are on it."""
-        self.picture = encoded(picture)
-        self.words = [
-            *self.words,
-            *((one.x, one.y + offset, one.width, one.height, one.text) for one in words),
-        ]
+    def put(self, picture: Image, words: Iterable[Words], into: Drawings, offset: int = 0) -> None:
+        """Let the side show a picture, with more words than it has."""
+        added = ((one.x, one.y + offset, one.width, one.height, one.text) for one in words)
+        self.drawn = into.new(encoded(picture), (*self.words, *added))
+
+    def rotate(self, into: Drawings) -> None:
+        """Turn it by 180 degrees."""
+        picture = self.opened()
+        if picture is not None:
+            words = (
+                (picture.width - x - wide, picture.height - y - high, wide, high, text)
+                for x, y, wide, high, text in self.words
+            )
+            self.drawn = into.new(encoded(picture.rotate(180)), words)
 
 
 class Medium(msgspec.Struct):
@@ -113,7 +130,7 @@ def encoded(picture: Image) -> bytes:
     return file.getvalue()
 
 
-def medium_of(document: Document, head: Head) -> Medium:
+def medium_of(document: Document, head: Head, drawings: Drawings) -> Medium:
     """The medium that somebody inserts, as it looks.
 
     Raises:
@@ -129,7 +146,7 @@ def medium_of(document: Document, head: Head) -> Medium:
         raise errors.InvalidData(f"$.document.barcode: {wrong}") from None
     except graphics.NotAPicture as wrong:
         raise errors.InvalidData(f"$.document.picture: {wrong}") from None
-    sides[page][0].put(canvas.finished(), canvas.words)
+    sides[page][0].put(canvas.finished(), canvas.words, drawings)
     return Medium(document.kind, width, length, sides, page, stripe=document.stripe)
 
 

@@ -26,6 +26,7 @@ from xfs4iot.simulator.clock import Timeline
 from xfs4iot.simulator.device import SimulatedDevice
 from xfs4iot.simulator.printer.description import PrinterSettings, capabilities_of
 from xfs4iot.simulator.printer.documents import Document, Medium, Side, medium_of
+from xfs4iot.simulator.printer.drawings import Drawings
 from xfs4iot.simulator.printer.faults import FAULTS
 from xfs4iot.simulator.printer.printouts import Printouts
 
@@ -91,6 +92,7 @@ class PrinterMachine(SimulatedDevice, devices.Printer):
     Attributes:
         setup: what its profile says.
         head: what it prints with.
+        drawings: what is on its paper.
         came: set when somebody holds something to the slot, or power goes.
     """
 
@@ -104,6 +106,8 @@ class PrinterMachine(SimulatedDevice, devices.Printer):
         for attribute, value in capabilities_of(self.setup).items():
             setattr(self, attribute, value)
         self.head = Head(self.setup.dots, self.setup.columns, self.rows_per_inch, self.setup.colors)
+        state = self.world.state
+        self.drawings = Drawings(None if state is None else state / f"{name}.paper")
         self._truth = self.world.document(
             name,
             PrinterState(
@@ -112,9 +116,10 @@ class PrinterMachine(SimulatedDevice, devices.Printer):
                 toner=self.setup.toner or 0,
                 ink=self.setup.ink or 0,
             ),
+            self.drawings,
         )
-        directory = None if self.world.state is None else self.world.state / name
-        self.printouts = Printouts(directory, self.setup.keep, self.setup.dots)
+        self.drawings.sweep()
+        self.printouts = Printouts(None if state is None else state / name, self.setup.keep, self.setup.dots)
         self._timeline: Timeline | None = None
         self._raw: EscPosInterpreter | PlainTextInterpreter | None = None
         self.hand: Offered | None = None
@@ -128,7 +133,7 @@ class PrinterMachine(SimulatedDevice, devices.Printer):
         return state
 
     def save(self) -> None:
-        """Keep the truth as it is now."""
+        """Keep the truth as it is now; small, for what is drawn on paper is in files of its own."""
         self._truth.save()
 
     async def open(self) -> None:
@@ -324,8 +329,9 @@ class PrinterMachine(SimulatedDevice, devices.Printer):
         if before is not None:
             whole.picture(0, 0, before)
         whole.picture(0, top, picture)
-        front = Side(words=medium.side().words)
-        front.put(whole.finished(), [one for one in words if one.y < picture.height], top)
+        front = Side(medium.side().drawn)
+        shown = [one for one in words if one.y < picture.height]
+        front.put(whole.finished(), shown, self.drawings, top)
         return front, round(self.head.in_micrometres(top + picture.height))
 
     async def print_on(
@@ -349,7 +355,7 @@ class PrinterMachine(SimulatedDevice, devices.Printer):
         if before is not None:
             canvas.picture(0, 0, before)
         self.head.draw_on(canvas, items)
-        side.put(canvas.finished(), canvas.words)
+        side.put(canvas.finished(), canvas.words, self.drawings)
 
     # People at the slot, and where media go.
 
@@ -359,7 +365,8 @@ class PrinterMachine(SimulatedDevice, devices.Printer):
         Raises:
             InvalidData: there can be none that looks so.
         """
-        return Offered(document, await trio.to_thread.run_sync(medium_of, document, self.head), way)
+        medium = await trio.to_thread.run_sync(medium_of, document, self.head, self.drawings)
+        return Offered(document, medium, way)
 
     def hold(self, offered: Offered) -> None:
         """Somebody holds something to the slot: it goes in if the slot is open, or waits until it is."""

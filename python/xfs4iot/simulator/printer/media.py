@@ -10,7 +10,7 @@ from xfs4iot import devices
 from xfs4iot.printing.canvas import Canvas, Lettering
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import printer as messages
-from xfs4iot.simulator.printer.documents import Medium, Side
+from xfs4iot.simulator.printer.documents import Medium
 from xfs4iot.simulator.printer.machine import Offered, PrinterMachine
 
 __all__ = ["PrinterMedia"]
@@ -144,7 +144,7 @@ class PrinterMedia(PrinterMachine):
             medium.sides[medium.page] = back, front
         elif action == "rotate180":
             for side in medium.sides[medium.page]:
-                await trio.to_thread.run_sync(_rotate, side)
+                await trio.to_thread.run_sync(side.rotate, self.drawings)
         elif action in ("stamp", "perforate"):
             await trio.to_thread.run_sync(self._mark, medium, action)
         elif action == "skip":
@@ -189,7 +189,7 @@ class PrinterMedia(PrinterMachine):
         else:
             dots = "· " * int(canvas.width / look.width("· "))
             canvas.text(0, (canvas.height or 0) / 2, dots, Lettering(size=look.size))
-        side.put(canvas.finished(), canvas.words)
+        side.put(canvas.finished(), canvas.words, self.drawings)
 
     async def _skip(self, medium: Medium) -> None:
         """Feed paper to the next black mark."""
@@ -366,14 +366,3 @@ class PrinterMedia(PrinterMachine):
                 f"the passbook is at page {medium.page + 1} of {len(medium.sides)}",
             )
         self.save()
-
-
-def _rotate(side: Side) -> None:
-    picture = side.opened()
-    if picture is not None:
-        words = [
-            (picture.width - x - wide, picture.height - y - high, wide, high, text)
-            for x, y, wide, high, text in side.words
-        ]
-        side.put(picture.rotate(180), ())
-        side.words = words

@@ -11,6 +11,7 @@ import msgspec
 from xfs4iot.printing import graphics
 from xfs4iot.printing.pages import as_pdf
 from xfs4iot.simulator.printer.documents import Medium
+from xfs4iot.simulator.printer.drawings import WordBox
 
 __all__ = ["Printout", "Printouts"]
 
@@ -30,7 +31,7 @@ class Printout(msgspec.Struct):
     number: int | None
     pictures: dict[str, bytes]
     lines: list[str]
-    words: dict[str, list[tuple[int, int, int, int, str]]]
+    words: dict[str, tuple[WordBox, ...]]
 
 
 def printout_of(medium: Medium, number: int | None = None) -> Printout:
