@@ -81,3 +81,26 @@ async def test_fields_that_cover_the_screen_again_and_again_are_refused(nursery:
     load = {"definition": text + "END", "overwrite": False}
     assert await older.failure("TextTerminal.LoadForm", load) == "formInvalid"
     assert (await older.success("TextTerminal.GetFormList"))["formList"] == []
+
+
+class Unattended(Board):
+    """A terminal at which nobody is."""
+
+    asked: trio.Event
+
+    async def read_key(self, active: frozenset[str]) -> str:
+        self.asked.set()
+        return await trio.sleep_forever()
+
+
+async def test_forms_are_told_while_an_input_waits(nursery: trio.Nursery) -> None:
+    device = Unattended("Board")
+    device.asked = trio.Event()
+    client = await serving(device, nursery)
+    await client.success("TextTerminal.SetForm", form({"f": field(0, 0, 5, access="read")}))
+    waiting = await client.send("TextTerminal.ReadForm", {"formName": "F"})
+    await device.asked.wait()
+    for name in ("TextTerminal.GetQueryForm", "TextTerminal.GetQueryField"):
+        await client.success(name, {"formName": "F"})
+    await client.success("Common.Cancel", {"requestIds": [waiting]})
+    assert outcome(await client.until("completion", waiting)) == "canceled"

@@ -77,7 +77,12 @@ class Printer(PrinterState):
         """`Printer.GetMediaList` 2.0."""
         return messages.GetMediaListCompletion(media_list=self.media_definitions.names)
 
-    @handles("Printer.GetQueryForm", checks=(checks.form_named, checks.form_exists), offered=checks.has_forms)
+    @handles(
+        "Printer.GetQueryForm",
+        checks=(checks.form_named, checks.form_exists),
+        offered=checks.has_forms,
+        beside_queue=True,
+    )
     async def get_query_form(self, request: messages.GetQueryForm, command: Command) -> bytes:
         """`Printer.GetQueryForm` 2.0."""
         form = self.forms[cast(str, request.form_name)]
@@ -88,6 +93,7 @@ class Printer(PrinterState):
         "Printer.GetQueryField",
         checks=(checks.form_named, checks.form_exists, checks.field_exists),
         offered=checks.has_forms,
+        beside_queue=True,
     )
     async def get_query_field(self, request: messages.GetQueryField, command: Command) -> bytes:
         """`Printer.GetQueryField` 2.0: one field, or all, those of sub forms included."""

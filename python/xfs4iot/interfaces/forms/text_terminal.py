@@ -513,6 +513,7 @@ class TextTerminal(Interface[devices.TextTerminal]):
         checks=(given("form_name"), form_exists),
         asks=None,
         offered=_has_forms,
+        beside_queue=True,
     )
     async def get_query_form(self, request: messages.GetQueryForm, command: Command) -> bytes:
         """`TextTerminal.GetQueryForm` 3.0."""
@@ -525,6 +526,7 @@ class TextTerminal(Interface[devices.TextTerminal]):
         checks=(given("form_name"), form_exists, field_exists),
         asks=None,
         offered=_has_forms,
+        beside_queue=True,
     )
     async def get_query_field(self, request: messages.GetQueryField, command: Command) -> bytes:
         """`TextTerminal.GetQueryField` 3.0: one field, or all."""
