@@ -63,8 +63,9 @@ class PcscCardReader(devices.CardReader):
         self._context: Any = None
         self._card: Any = None
         self._protocol = 0
-        self._here = False
-        self._arrived = trio.Event()
+        self._here: bool | None = False
+        """Whether a card is there; None while the reader cannot be asked."""
+        self._changed = trio.Event()
 
     async def open(self) -> None:
         try:
@@ -108,7 +109,10 @@ class PcscCardReader(devices.CardReader):
                 if self.status.common.device != "offline":
                     self.log.error("%s", fault)
                 self.status.common.device = "offline"
-                await self._show(self._pcsc.SCARD_STATE_EMPTY)
+                self._sees(None)
+                if self.reader_type != "permanent":
+                    self.card_at("unknown")
+                await self._let_go()
                 await trio.sleep(_PAUSE_SECONDS)
                 with suppress(errors.XfsError):
                     await self._begin()
@@ -118,22 +122,25 @@ class PcscCardReader(devices.CardReader):
         here = bool(state & self._pcsc.SCARD_STATE_PRESENT)
         if here == self._here:
             return
-        self._here = here
+        before = self._here
+        self._sees(here)
         # A chip that is built in neither comes nor goes for a client.
         if self.reader_type == "permanent":
             return
         if here:
             self.card_at("transport")
-            self._arrived.set()
             return
-        # A trio.Event cannot be reset: the next card gets a new one.
-        self._arrived = trio.Event()
-        if self.reader_type == "dip":
+        if self.reader_type == "dip" and before:
             self.card_taken()
         else:
             self.card_at(None)
         # The handle outlives the card: left alone, each card would leave one behind with the daemon.
         await self._let_go()
+
+    def _sees(self, here: bool | None) -> None:
+        self._here = here
+        changed, self._changed = self._changed, trio.Event()
+        changed.set()
 
     async def _find(self) -> str:
         """The name of the wanted reader."""
@@ -200,7 +207,10 @@ class PcscCardReader(devices.CardReader):
         self, wanted: frozenset[Any], flux_inactive: bool, events: devices.CardEvents
     ) -> None:
         events.insert_card()
-        await self._arrived.wait()
+        while not self._here:
+            if self._here is None:
+                raise errors.DeviceNotReady("the reader is gone; see Common.Status")
+            await self._changed.wait()
         events.media_inserted()
 
     async def stop_accepting(self) -> str | None:

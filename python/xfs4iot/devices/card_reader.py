@@ -218,7 +218,7 @@ class CardReader(
             place = None
         self._card_sightings += 1
         if status.media is not None and status.media != _MEDIA[place]:
-            new = status.media == "notPresent"
+            new = status.media in ("notPresent", "unknown")
             status.media = _MEDIA[place]
             if status.chip_power is not None and (new or place in _WITHOUT_CONTACT):
                 status.chip_power = _WITHOUT_CONTACT.get(place, "poweredOff")

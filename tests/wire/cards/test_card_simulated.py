@@ -320,6 +320,30 @@ async def test_a_reader_without_power_does_nothing(bench: Bench, fault: str, sta
     await bench.reader.success(MOVE, OUT)
 
 
+@pytest.mark.parametrize("fault", ["readerPowerOff", "readerOffline"])
+@pytest.mark.parametrize("kind", ["motor", "swipe", "dip", "latchedDip", "contactless"])
+async def test_who_waits_for_a_card_is_told_that_the_reader_has_gone(fault: str, kind: str) -> None:
+    units = {} if kind != "motor" else {"unitBIN1": {"type": "retain"}}
+    async with bench_of(type=kind, units=units) as bench:
+        request = await bench.reader.send(READ, {"chip": True} if kind != "swipe" else {"track2": True})
+        await bench.reader.until("event", request, "CardReader.InsertCardEvent")
+        await bench.inject(fault)
+        ended = await bench.reader.until("completion", request)
+        assert ended["header"]["completionCode"] == "deviceNotReady"
+        await bench.do("ClearFaults")
+        assert await bench.media() in ("notPresent", None)
+
+
+async def test_a_card_is_known_again_when_power_is_back(bench: Bench) -> None:
+    await bench.insert("credit", "chip")
+    for fault in ("readerBlind", "readerPowerOff", "readerOffline"):
+        await bench.inject(fault)
+        await bench.do("ClearFaults")
+        shown = (await bench.reader.success("Common.Status"))["cardReader"]
+        assert (shown["media"], shown["chipPower"]) == ("present", "poweredOff")
+        await bench.reader.success(READ, {"chip": True})
+
+
 @pytest.mark.parametrize(
     ("wish", "media", "bins"),
     [("transport", "present", 0), ("exit", "entering", 0), ("retain", "notPresent", 1)],

@@ -355,6 +355,19 @@ async def test_the_issuer_answers_a_card_that_is_tapped_again() -> None:
         assert (await bench.reader.success(UPDATE, {"data": data}))["chip"]["txOutcome"] == "approve"
 
 
+async def test_a_reader_with_a_kernel_talks_to_cards_that_are_no_payment_cards_too() -> None:
+    async with kernel() as bench:
+        await bench.do("TapCard", cards=["credit"])
+        found = await bench.reader.success(READ, {"chip": True})
+        assert found["chip"] == [{"data": base64.b64encode(bytes.fromhex("04A1B2C3")).decode()}]
+        await Terminal(bench, "chipTypeAPart4").good("00A404000E325041592E5359532E444446303100")
+        await bench.reader.success("CardReader.Move", {"from": "transport", "to": "exit"})
+        command = {"chipData": base64.b64encode(bytes.fromhex(CREDIT)).decode()}
+        assert await bench.reader.failure(IO, command) in ("noMedia", "atrNotObtained")
+        await bench.do("TapCard", cards=["debit"], after=20)
+        assert (await bench.reader.success(PERFORM))["chip"]["txOutcome"] == "onlineRequest"
+
+
 @pytest.mark.parametrize(
     "outcome", ["tryAgain", "tryAnotherInterface", "endApplication", "confirmationRequired"]
 )

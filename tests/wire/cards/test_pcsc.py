@@ -226,6 +226,25 @@ async def test_the_service_of_pcsc_may_be_restarted(client: Dialogue, daemon: Da
     await until_media(client, "notPresent")
 
 
+async def test_who_waits_for_a_card_is_told_that_the_reader_has_gone(
+    client: Dialogue, daemon: Daemon
+) -> None:
+    await until_media(client, "notPresent")
+    request = await client.send(READ, {"chip": True})
+    await client.until("event", request, "CardReader.InsertCardEvent")
+    await trio.to_thread.run_sync(daemon.stop)
+    try:
+        ended = await client.until("completion", request)
+        assert ended["header"]["completionCode"] == "deviceNotReady"
+        assert (await client.success("Common.Status"))["cardReader"]["media"] == "unknown"
+    finally:
+        await trio.to_thread.run_sync(daemon.start)
+    await until_device(client, "online")
+    card, _ = await insert(client, daemon.port, Chip())
+    card.pull_out()
+    await until_media(client, "notPresent")
+
+
 async def until_device(client: Dialogue, state: str) -> None:
     while (await client.success("Common.Status"))["common"]["device"] != state:
         await client.until("unsolicited", name="Common.StatusChangedEvent")

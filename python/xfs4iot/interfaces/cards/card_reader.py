@@ -51,7 +51,7 @@ def _moves_cards(on: CardReader) -> bool:
 
 
 def _takes_cards(on: CardReader) -> bool:
-    return on.device.reader_type not in ("permanent", "intelligentContactless")
+    return on.device.reader_type != "permanent"
 
 
 def _has_kernels(on: CardReader) -> bool:

@@ -24,6 +24,7 @@ from xfs4iot.server.service import Service
 
 __all__ = ["ReaderState"]
 
+_AWAY = ("powerOff", "noDevice", "offline")
 _Result = TypeVar("_Result")
 
 
@@ -48,6 +49,7 @@ class ReaderState(Interface[devices.CardReader]):
         self.owner: Connection | None = None
         self._early: list[messages.CardActionEvent] | None = []
         """What the reader did by itself before its units were known; None from then on."""
+        self._away = False
 
     async def start(self) -> None:
         """Recall where cards are, and treat a card in the reader as the device wishes."""
@@ -126,6 +128,26 @@ class ReaderState(Interface[devices.CardReader]):
             return
         # Clients are told when it is booked.
         self.ways.happened(way, partial(self.service.broadcast, event))
+
+    def status_told(self) -> None:
+        """Take notice that the reader has gone, or is back: what it holds is not known meanwhile."""
+        common = self.device.status.common
+        away = common is not None and common.device in _AWAY
+        if away is self._away:
+            return
+        self._away = away
+        permanent = self.device.reader_type == "permanent"
+        if away:
+            # A chip without power has forgotten its dialogue, and a kernel the card that it waits for.
+            self.device._chip_contact = "none"
+            if self.contactless.state == "awaitingUpdate":
+                self.contactless.happened("reset")
+            if permanent:
+                self.show_chip("unknown")
+            elif self.media is not None:
+                self.device.card_at("unknown")
+        elif permanent:
+            self.show_chip("poweredOff")
 
     def disconnected(self, connection: Connection) -> None:
         """The card of a client that is gone belongs to nobody; it may be ejected after a while."""

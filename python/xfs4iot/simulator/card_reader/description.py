@@ -110,14 +110,14 @@ def capabilities_of(settings: CardReaderSettings) -> dict[str, Any]:
         "read_tracks": frozenset({*_READS, *settings.reads}) if stripes else frozenset(),
         "write_tracks": _READS if kind == "motor" else frozenset(),
         "write_mode": frozenset({"loco", "hico", "auto"}) if kind == "motor" else frozenset(),
-        "chip_protocols": _CONTACT if contact else _FIELD if kind == "contactless" else frozenset(),
+        "chip_protocols": _CONTACT if contact else _FIELD if kind.endswith("ontactless") else frozenset(),
         "chip_power_actions": frozenset({"cold", "warm", "off"}) if contact else frozenset(),
         "memory_chip_protocols": frozenset({"gpm896"}) if kind == "motor" else frozenset(),
         "security_type": settings.security,
         "card_taken_sensor": kind in ("motor", "dip", "latchedDip"),
         "read_write_access_from_exit": kind == "motor",
         "card_positions": frozenset({"exit", "transport"})
-        if kind in ("motor", "latchedDip", "contactless")
+        if kind in ("motor", "latchedDip", "contactless", "intelligentContactless")
         else frozenset(),
         "power_on_option": settings.power_on if kind == "motor" else None,
         "ifm_identifiers": {"emv": "SIM-IFM-1"} if contact else {},

@@ -235,7 +235,7 @@ class SimulatedCardReader(CardReaderCommands):
     async def move_card(self, source: str, target: str, events: devices.MovingCard) -> devices.CardMoved:
         self.begin()
         state = self.state
-        if self.reader_type == "contactless":
+        if self._waits_for_tap:
             self.field, self.session = (), None
             return devices.CardMoved()
         if self.reader_type == "latchedDip":

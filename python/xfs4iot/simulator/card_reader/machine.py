@@ -210,6 +210,8 @@ class CardMachine(SimulatedDevice, devices.CardReader, devices.Storage):
             # Fails the movement under way, even if power is back before its wait ends.
             self._outages += 1
             self.pulled.set()
+            # Who waits for a card must see that the entrance is dead.
+            self._came.set()
         elif before in ("powerOff", "offline"):
             shown.device = "online"
             self._wake_up()
@@ -302,8 +304,8 @@ class CardMachine(SimulatedDevice, devices.CardReader, devices.Storage):
                     nursery.cancel_scope.cancel()
             else:
                 await self._came.wait()
-            if self.faults.active("readerPowerOff") or self.faults.active("readerOffline"):
-                raise errors.HardwareError("the reader has lost its power; see Common.Status")
+            # Nothing has moved yet.
+            self.require_power()
 
     async def _bring(self, moment: float, card: str) -> None:
         await self.clock.until(moment)

@@ -1,0 +1,129 @@
+"""CardReader over the wire: readers that go and come back, in whatever they are doing."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+import trio
+
+from dialogue import Dialogue
+from readers import ATR, Contactless, Motor, Permanent, Swipe, media
+from vendors import serving
+from xfs4iot import devices
+
+PERFORM, UPDATE = "CardReader.EMVClessPerformTransaction", "CardReader.EMVClessIssuerUpdate"
+IO = {"chipData": base64.b64encode(b"\x00\xa4\x04\x00").decode()}
+AWAY = ["powerOff", "offline", "noDevice"]
+
+
+async def reader(client: Dialogue) -> dict[str, Any]:
+    found: dict[str, Any] = (await client.success("Common.Status"))["cardReader"]
+    return found
+
+
+@pytest.mark.parametrize("state", AWAY)
+async def test_what_a_reader_holds_is_unknown_while_it_is_away_and_its_chip_begins_anew(
+    client: Dialogue, device: Motor, state: Any
+) -> None:
+    await client.success("CardReader.ReadRawData", {"chip": True})
+    await client.success("CardReader.ChipIO", IO)
+    device.status.common.device = state
+    shown = await reader(client)
+    assert (shown["media"], shown["chipPower"]) == ("unknown", "unknown")
+    assert await client.failure("CardReader.ChipIO", IO) == "deviceNotReady"
+    device.status.common.device = "online"
+    # The class has not looked yet: nothing is guessed.
+    assert await media(client) == "unknown"
+    device.card_at("transport")
+    shown = await reader(client)
+    assert (shown["media"], shown["chipPower"]) == ("present", "poweredOff")
+    assert await client.failure("CardReader.ChipIO", IO) == "atrNotObtained"
+
+
+async def test_what_a_class_sees_before_it_says_that_it_is_back_is_shown(
+    client: Dialogue, device: Motor
+) -> None:
+    await client.success("CardReader.ReadRawData")
+    device.status.common.device = "powerOff"
+    assert await media(client) == "unknown"
+    device.card_at("exit")
+    device.status.common.device = "online"
+    assert await media(client) == "entering"
+
+
+@pytest.mark.parametrize("state", AWAY)
+async def test_a_kernel_without_power_awaits_no_issuer(nursery: trio.Nursery, state: Any) -> None:
+    device = Contactless()
+    client = await serving(device, nursery)
+    terminal = {"terminalData": base64.b64encode(bytes.fromhex("9F1A020250")).decode()}
+    await client.success("CardReader.EMVClessConfigure", terminal)
+    device.outcomes = {"chip": devices.ContactlessOutcome("onlineRequestCompletionRequired")}
+    await client.success(PERFORM)
+    device.status.common.device = state
+    assert await client.failure(UPDATE) == "deviceNotReady"
+    device.status.common.device = "online"
+    assert await client.failure(UPDATE) == "transactionNotInitiated"
+    await client.success(PERFORM)
+    await client.success(UPDATE)
+
+
+async def test_a_permanent_chip_that_lost_its_power_is_powered_anew(nursery: trio.Nursery) -> None:
+    device = Permanent("CardReader")
+    client = await serving(device, nursery)
+    cold = {"chipPower": "cold"}
+    assert (await client.success("CardReader.ChipPower", cold))["chipData"] == base64.b64encode(ATR).decode()
+    device.status.common.device = "powerOff"
+    shown = await reader(client)
+    assert (shown["media"], shown["chipPower"]) == ("present", "unknown")
+    device.status.common.device = "online"
+    assert (await reader(client))["chipPower"] == "poweredOff"
+    assert await client.failure("CardReader.ChipIO", IO) == "atrNotObtained"
+    await client.success("CardReader.ChipPower", cold)
+    await client.success("CardReader.ChipIO", IO)
+
+
+async def test_a_reset_switches_a_permanent_chip_off(nursery: trio.Nursery) -> None:
+    class Resets(Permanent):
+        async def reset(self, to: Any, unit: str | None, events: devices.MovingCard) -> devices.CardsReset:
+            return devices.CardsReset()
+
+    client = await serving(Resets("CardReader"), nursery)
+    await client.success("CardReader.ChipPower", {"chipPower": "cold"})
+    await client.success("CardReader.Reset")
+    assert (await reader(client))["chipPower"] == "poweredOff"
+    assert await client.failure("CardReader.ChipIO", IO) == "atrNotObtained"
+
+
+async def test_a_swipe_has_no_media_to_lose(nursery: trio.Nursery) -> None:
+    device = Swipe()
+    client = await serving(device, nursery)
+    device.status.common.device = "offline"
+    assert "media" not in await reader(client)
+
+
+@pytest.mark.parametrize("to", ["unitBIN", "exit"])
+async def test_what_a_reader_did_while_its_service_did_not_look_comes_from_an_unknown_place(
+    client: Dialogue, device: Motor, to: str
+) -> None:
+    device.card_acted("unknown", to)
+    told = await client.until("unsolicited", name="CardReader.CardActionEvent")
+    assert told["payload"] == {"from": "unknown", "to": to}
+    units = (await client.success("Storage.GetStorage"))["storage"]
+    assert units["unitBIN"]["card"]["status"]["count"] == (1 if to == "unitBIN" else 0)
+    assert await media(client) == ("entering" if to == "exit" else "notPresent")
+
+
+async def test_what_the_firmware_did_when_power_came_is_counted_before_the_first_client(
+    nursery: trio.Nursery,
+) -> None:
+    class Retains(Motor):
+        async def open(self) -> None:
+            await super().open()
+            self.card_acted("transport", "unitBIN")
+
+    client = await serving(Retains(), nursery)
+    units = (await client.success("Storage.GetStorage"))["storage"]
+    assert units["unitBIN"]["card"]["status"]["count"] == 1
+    assert await media(client) == "notPresent"
