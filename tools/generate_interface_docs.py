@@ -13,6 +13,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from current import between_marks
+
 from xfs4iot import devices
 from xfs4iot.interfaces import MODULES, interface
 from xfs4iot.protocol import registry, versions
@@ -20,7 +22,6 @@ from xfs4iot.server.handler import Handled
 
 ROOT = Path(__file__).parent.parent
 PAGES = ROOT / "docs" / "interfaces"
-BEGIN, END = "<!-- generated: begin -->", "<!-- generated: end -->"
 
 
 def served() -> list[str]:
@@ -93,10 +94,8 @@ def tables(name: str) -> Iterator[str]:
 def page(name: str) -> tuple[Path, str]:
     """The file of an interface's page, and what it should say."""
     file = PAGES / f"{MODULES[name].rpartition('.')[2]}.md"
-    before = file.read_text("utf-8") if file.exists() else f"# {name}\n\n{BEGIN}\n{END}\n"
-    head, _, rest = before.partition(BEGIN)
-    tail = rest.partition(END)[2]
-    return file, f"{head}{BEGIN}\n" + "\n".join(tables(name)).rstrip() + f"\n{END}{tail}"
+    before = file.read_text("utf-8") if file.exists() else f"# {name}\n\n"
+    return file, between_marks(before, tables(name))
 
 
 if __name__ == "__main__":

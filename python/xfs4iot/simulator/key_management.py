@@ -32,6 +32,7 @@ from xfs4iot.devices import (
 from xfs4iot.devices.key_management import AuthenticationMethod, SignatureAlgorithm
 from xfs4iot.interfaces.keys.authentication import MAC_METHODS
 from xfs4iot.interfaces.keys.purposes import DERIVE, VERIFY_SIGNATURE
+from xfs4iot.interfaces.keys.ways_in import BY_TOKEN
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import key_management as messages
 from xfs4iot.simulator.commands import Completion, Request, command
@@ -271,7 +272,9 @@ class SimulatedKeyManagement(SecureDevice, devices.KeyManagement):
 
     async def import_key_token(self, request: KeyTokenImport) -> ImportedToken:
         await self.at_work()
-        tokens = self._asn1("key_tokens").KeyTokens(self.secure, self.certificates, self.importable)
+        tokens = self._asn1("key_tokens").KeyTokens(
+            self.secure, self.certificates, BY_TOKEN.of(self.importable)
+        )
         taken: ImportedToken = tokens.take(request, self.loading.take_random())
         return taken
 

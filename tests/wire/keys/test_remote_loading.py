@@ -55,12 +55,17 @@ def host_key(signature: bytes, **change: Any) -> dict[str, Any]:
 
 
 async def transport_key(
-    pad: Dialogue, random: bytes = b"", method: str = "rsaesOaep", signer: str = "rsassaPss", **change: Any
+    pad: Dialogue,
+    random: bytes = b"",
+    method: str = "rsaesOaep",
+    signer: str = "rsassaPss",
+    secret: bytes = TDES,
+    **change: Any,
 ) -> dict[str, Any]:
-    """A request by which a host loads a master key."""
+    """A request by which a host loads a key: a master key, if `change` says nothing else."""
     exported = await pad.success(ISSUER, {"exportItemType": "publicKey", "name": "_EPPCryptKey"})
     how = OAEP if method == "rsaesOaep" else padding.PKCS1v15()
-    value = random + public(unb64(exported["value"])).encrypt(TDES, how)
+    value = random + public(unb64(exported["value"])).encrypt(secret, how)
     by: Any = padding.PSS(padding.MGF1(hashes.SHA256()), 32) if signer == "rsassaPss" else padding.PKCS1v15()
     return {
         "key": "Master",

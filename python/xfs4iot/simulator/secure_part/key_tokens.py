@@ -69,7 +69,7 @@ class KeyTokens:
     Args:
         part: that holds them.
         certificates: of the device and its host.
-        kinds: of keys that the device takes.
+        kinds: of keys that the device takes by tokens.
     """
 
     def __init__(self, part: SecurePart, certificates: Certificates, kinds: Container[KeyKind]) -> None:
@@ -175,7 +175,8 @@ class KeyTokens:
         name = request.name or optional_block(attributes.optional_block_header, "LB")
         if not name or len(name) > LONGEST_NAME or not name.isprintable():
             raise _refused("contentInvalid", "it does not say the name of the key, in the optional block LB")
-        if len(value) not in ciphers.KEY_BYTES.get(algorithm, ()):
+        # A key of HMAC may be of any length.
+        if len(value) not in ciphers.KEY_BYTES.get(algorithm, (len(value),)):
             raise _refused("invalidKeyLength", f"a key of {len(value) * 8} bits does not fit {algorithm}")
         if is_weak(algorithm, value):
             raise _refused("contentInvalid", "the key is weak: zeros, or single DES in disguise")
