@@ -235,6 +235,8 @@ class Keyboard(
         ets_caps: of a touch screen; None for physical keys.
         entry_seconds: how long the entry of a PIN or key may take; None: as long as its command.
         pin_seconds: how long a PIN that was entered is kept; it is forgotten then.
+        pins_for_all_clients: any client may use a PIN that was entered for another, as where one program
+            shows the entry and another speaks with the host.
     """
 
     layouts: Mapping[EntryMode, tuple[KeyFrame, ...]] = {}
@@ -244,6 +246,7 @@ class Keyboard(
     auto_beep: messages.CapabilitiesAutoBeep = derived(_beep)
     entry_seconds: Annotated[float, Meta(gt=0)] | None = None
     pin_seconds: Annotated[float, Meta(gt=0)] = 180
+    pins_for_all_clients: bool = False
 
     @waits_for_people
     @operation

@@ -318,6 +318,10 @@ class Service:
             for interface in self.interfaces.values():
                 interface.disconnected(session)
 
+    def is_connected(self, connection: Connection) -> bool:
+        """Whether a connection has not ended: what belongs to one that has would never be given up."""
+        return connection in self.sessions
+
     def unsupported(self, name: str) -> errors.UnsupportedCommand:
         """Why `name` has no handler here, and what to do."""
         if registry.is_command(name):

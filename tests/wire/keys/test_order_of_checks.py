@@ -375,7 +375,7 @@ KEYBOARD = {
             "lengths_possible": Break({"minLen": 7}),
             "pin_can_end": Break({"autoEnd": False}),
             "echo_short": Break({"echo": "**"}),
-            "block_prepared": Break(),
+            "block prepared": Break(),
         },
         good={"maxLen": 6, "autoEnd": True, "activeKeys": PIN_KEYS},
         apart=WITHOUT_KEYS,

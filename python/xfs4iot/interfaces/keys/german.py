@@ -36,7 +36,12 @@ __all__ = ["German"]
 _DATA, _DUE = "German.data", "German.online_personalisation"
 _LOOKED_AT_EACH = 60.0
 _TIME = "%Y%m%d%H%M%S"
-_PIN = step("pin held", "whether a PIN is held that was entered on this connection, for `pinCmp`", "noPin")
+_PIN = step(
+    "pin held",
+    "whether a PIN is held that was entered on this connection, for `pinCmp`; for `genAs`, that none is "
+    "held of another",
+    "noPin",
+)
 _MINE = step("module free", "whether another client's exchange with a host goes on", "sequenceError")
 
 
@@ -213,9 +218,13 @@ class German(Interface[devices.German]):
             if pin is None:
                 raise errors.CommandError("noPin", "the device has no keyboard, so that there is no PIN")
             pin.require(command.session)
+        elif request.protocol == "genAs" and pin is not None and pin.is_held():
+            # A request to the host may have the PIN in it: never that of another client.
+            pin.require(command.session)
         msg = await self.ask(devices.German.secure_msg_send, request.protocol, request.msg, moving=True)
         # A `pinCmp` begins no exchange with a host, so no answer is to be waited for.
-        if request.protocol != "pinCmp":
+        # Nor is it from a client that has gone meanwhile: nobody would give the module free again.
+        if request.protocol != "pinCmp" and self.service.is_connected(command.session):
             self._owner = command.session
             self._until = trio.current_time() + self.device.transaction_seconds
         if pin is not None and request.protocol in ("genAs", "pinCmp") and pin.belongs_to(command.session):

@@ -4,12 +4,16 @@
                                        │
                                        └── another entry, Reset, its time over, its client gone ──▶ nothing
 
-It belongs to the connection on which it was entered: no client can use a PIN that was entered for another.
+It belongs to the connection on which it was entered: no client can use a PIN that was entered for another,
+unless the device says that all clients may (`Keyboard.pins_for_all_clients`). What SetPinBlockData said
+and MaintainPin asked for belong to their connections as well: a PIN is kept for, or bound to, what its own
+client wanted.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import trio
@@ -22,23 +26,27 @@ __all__ = ["HeldPin"]
 class HeldPin:
     """Whether there is a PIN.
 
+    Args:
+        for_all: whether every client may use every PIN.
+
     Attributes:
-        maintained: it stays after it was used.
-        prepared: what SetPinBlockData said of the block to come; None: nothing.
+        bound: what SetPinBlockData said before this PIN was entered; None: nothing.
         verified: how often it was verified locally.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, for_all: Callable[[], bool] = lambda: False) -> None:
+        self._for_all = for_all
         self._owner: object | None = None
         self._until = -math.inf
-        self.maintained = False
-        self.prepared: Any = None
+        self._prepared: tuple[object, Any] | None = None
+        self._keeping: set[object] = set()
+        self.bound: Any = None
         self.verified = 0
 
-    def entered(self, owner: object, seconds: float) -> None:
-        """A PIN was entered on a connection, and is kept for so long."""
+    def entered(self, owner: object, seconds: float, bound: Any) -> None:
+        """A PIN was entered on a connection, for a block that it is bound to, and is kept for so long."""
         self._owner, self._until = owner, trio.current_time() + seconds
-        self.verified = 0
+        self.bound, self.verified = bound, 0
 
     def is_held(self) -> bool:
         """Whether there is one."""
@@ -49,16 +57,49 @@ class HeldPin:
         return self._owner is not None and trio.current_time() >= self._until
 
     def belongs_to(self, connection: object) -> bool:
-        """Whether it was entered there."""
-        return self._owner is connection
+        """Whether it may be used there."""
+        return self._owner is not None and (self._owner is connection or self._for_all())
+
+    @property
+    def maintained(self) -> bool:
+        """Whether it stays after it was used: if its client wants that."""
+        return self._owner in self._keeping or (bool(self._keeping) and self._for_all())
+
+    def keep(self, connection: object) -> None:
+        """PINs of this connection stay after they were used."""
+        self._keeping.add(connection)
+
+    def keep_none(self) -> None:
+        """No PIN stays after it was used."""
+        self._keeping.clear()
+
+    def prepare(self, connection: object, wanted: Any) -> None:
+        """The next PIN that is entered on a connection is for this."""
+        self._prepared = connection, wanted
+
+    def prepared(self, connection: object) -> Any:
+        """What the next PIN of a connection is for; None if nothing was said."""
+        if self._prepared is None or not (self._prepared[0] is connection or self._for_all()):
+            return None
+        return self._prepared[1]
 
     def gone(self) -> None:
-        """Forget that there is one."""
-        # `maintained` stays: it is a setting for all PINs, not a property of this one.
-        self._owner, self.prepared = None, None
+        """Forget that there is one, and what one was to be for."""
+        # Who keeps PINs stays: it is a setting for all PINs of a client, not a property of this one.
+        self._owner, self._prepared, self.bound = None, None, None
+
+    def left(self, connection: object) -> tuple[bool, bool]:
+        """A connection has ended: whether its PIN has, and whether it was the last that kept PINs."""
+        kept, ended = connection in self._keeping, self._owner is connection
+        self._keeping.discard(connection)
+        if ended:
+            self.gone()
+        elif self._prepared is not None and self._prepared[0] is connection:
+            self._prepared = None
+        return ended, kept and not self._keeping
 
     def require(self, connection: object) -> None:
-        """See that there is one, of this connection.
+        """See that there is one that may be used on this connection.
 
         Raises:
             CommandError: `noPin`.

@@ -24,7 +24,7 @@ from xfs4iot.protocol import errors
 from xfs4iot.protocol.command_events.keyboard import DataEntryEvents, PinEntryEvents, SecureKeyEntryEvents
 from xfs4iot.protocol.messages import keyboard as messages
 from xfs4iot.server.command import Command, Connection
-from xfs4iot.server.handler import Interface, check, handles
+from xfs4iot.server.handler import Interface, check, handles, step
 from xfs4iot.server.service import Service
 
 __all__ = ["Keyboard"]
@@ -32,6 +32,9 @@ __all__ = ["Keyboard"]
 _DOCUMENT = "Keyboard.layouts"
 _SECRET = frozenset({"zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"}) | set(
     "abcdef"
+)
+_PREPARED = step(
+    "block prepared", "whether PinPad.SetPinBlockData was called, if the device needs it", "sequenceError"
 )
 _STORED = frozenset({"auto", "enter", "fdk", "fk"})
 _Result = TypeVar("_Result")
@@ -105,15 +108,6 @@ def beep_selectable(on: Keyboard, request: messages.KeypressBeep | None) -> None
             )
 
 
-@check("sequenceError")
-def block_prepared(on: Keyboard, request: messages.PinEntry) -> None:
-    """whether PinPad.SetPinBlockData was called, if the device needs it"""
-    if getattr(on.device, "set_pinblock_data_required", False) and on.pin.prepared is None:
-        raise errors.SequenceError(
-            "call PinPad.SetPinBlockData first: the device must know what the PIN is for"
-        )
-
-
 class Keyboard(Interface[devices.Keyboard]):
     """The interface of a PIN pad's keyboard.
 
@@ -126,7 +120,7 @@ class Keyboard(Interface[devices.Keyboard]):
 
     def __init__(self, service: Service) -> None:
         super().__init__(service)
-        self.pin = HeldPin()
+        self.pin = HeldPin(lambda: self.device.pins_for_all_clients)
         self.beeping: frozenset[str] = frozenset()
 
     async def start(self) -> None:
@@ -147,10 +141,18 @@ class Keyboard(Interface[devices.Keyboard]):
         self.pin.gone()
 
     def disconnected(self, connection: Connection) -> None:
-        """A PIN ends with the connection on which it was entered."""
-        if self.pin.belongs_to(connection):
-            self.pin.gone()
+        """A PIN ends with the connection on which it was entered, and so does what it kept PINs for."""
+        ended, kept = self.pin.left(connection)
+        if ended:
             self.service.nursery.start_soon(self.forget_pin)
+        if kept and devices.implements(self.device, "maintain_pin"):
+            self.service.nursery.start_soon(self._maintain_no_more)
+
+    async def _maintain_no_more(self) -> None:
+        try:
+            await self.ask(devices.PinPad.maintain_pin, False)
+        except errors.XfsError as fault:
+            self.service.log.error("the device goes on keeping PINs after their use: %s", fault)
 
     async def forget_pin(self) -> None:
         """Let the device overwrite the PIN that has ended, but not one that was entered since."""
@@ -233,7 +235,7 @@ class Keyboard(Interface[devices.Keyboard]):
             entry.lengths_possible,
             entry.pin_can_end,
             entry.echo_short,
-            block_prepared,
+            _PREPARED,
         ),
         device=("tooManyFrames", "partialFrame", "entryTimeout"),
     )
@@ -241,8 +243,12 @@ class Keyboard(Interface[devices.Keyboard]):
         self, request: messages.PinEntry, command: Command[PinEntryEvents]
     ) -> messages.PinEntryCompletion:
         """`Keyboard.PinEntry`: the PIN before ends; the new one is held, in the device."""
-        # Saved first: `gone` clears it together with the old PIN, and the new one is bound to it.
-        prepared = self.pin.prepared
+        # Taken first: `gone` clears it together with the old PIN, and the new one is bound to it.
+        prepared = self.pin.prepared(command.session)
+        if prepared is None and getattr(self.device, "set_pinblock_data_required", False):
+            raise errors.SequenceError(
+                "call PinPad.SetPinBlockData first: the device must know what the PIN is for"
+            )
         self.pin.gone()
         wanted = EntryRequest(
             request.min_len or 0,
@@ -255,9 +261,10 @@ class Keyboard(Interface[devices.Keyboard]):
             entered: PinEntered = await self._in_time(
                 lambda: self.ask(devices.Keyboard.pin_entry, wanted, _Discreet(command))
             )
-            if entered.completion != "cancel" and entered.digits:
-                self.pin.entered(command.session, self.device.pin_seconds)
-                self.pin.prepared = prepared
+            # Nobody could use the PIN of a client that has gone meanwhile, and its end was told already.
+            there = self.service.is_connected(command.session)
+            if there and entered.completion != "cancel" and entered.digits:
+                self.pin.entered(command.session, self.device.pin_seconds, prepared)
                 self.service.nursery.start_soon(self._when_over)
         finally:
             with trio.CancelScope(shield=True):

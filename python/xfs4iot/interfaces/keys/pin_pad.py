@@ -179,9 +179,9 @@ class PinPad(WithKeys[devices.PinPad]):
     def _require_prepared(self, wanted: devices.PinBlockRequest) -> None:
         if not self.device.set_pinblock_data_required:
             return
-        if self.pin.prepared is None:
+        if self.pin.bound is None:
             raise errors.SequenceError("call PinPad.SetPinBlockData, then Keyboard.PinEntry")
-        if self.pin.prepared != wanted:
+        if self.pin.bound != wanted:
             raise errors.InvalidData("$ is not what PinPad.SetPinBlockData said before the PIN was entered")
 
     @handles(
@@ -195,7 +195,7 @@ class PinPad(WithKeys[devices.PinPad]):
         """`PinPad.SetPinBlockData`: for the PIN that is entered next."""
         wanted = pin_blocks.block_request(self, request)
         await self.ask(devices.PinPad.set_pin_block_data, wanted)
-        self.pin.prepared = wanted
+        self.pin.prepare(command.session, wanted)
 
     def _require_verifiable(self, command: Command) -> None:
         """See that there is a PIN that may be verified, and count it."""
@@ -308,11 +308,14 @@ class PinPad(WithKeys[devices.PinPad]):
         checks=(maintaining_said, device_ready, pin_can_stay),
     )
     async def maintain_pin(self, request: messages.MaintainPin, command: Command) -> None:
-        """`PinPad.MaintainPin`: false also ends a PIN that is held."""
+        """`PinPad.MaintainPin`: true for the PINs of this client; false for all, and ends a PIN that is
+        held."""
         maintain = bool(request.maintain_pin)
         await self.ask(devices.PinPad.maintain_pin, maintain)
-        self.pin.maintained = maintain
-        if not maintain:
+        if maintain:
+            self.pin.keep(command.session)
+        else:
+            self.pin.keep_none()
             self.pin.gone()
             await self._forget()
 
@@ -320,7 +323,7 @@ class PinPad(WithKeys[devices.PinPad]):
     async def reset(self, request: None, command: Command) -> None:
         """`PinPad.Reset`: a PIN is gone."""
         await self.ask(devices.PinPad.reset_pin_pad, moving=True)
-        self.pin.maintained = False
+        self.pin.keep_none()
         self.pin.gone()
         await self._forget()
 

@@ -67,11 +67,13 @@ class _Settings:
             by `Simulator.PressPinPadKeys`.
         entry_seconds: how long the entry of a PIN or key may take; 0: as long as its command.
         pin_seconds: how long a PIN is kept.
+        pins_for_all_clients: any client may use a PIN that was entered for another.
     """
 
     unattended_pin: Annotated[str, Meta(pattern="^([0-9]{4,12})?$")] = ""
     entry_seconds: Annotated[float, Meta(ge=0)] = 0
     pin_seconds: Annotated[float, Meta(gt=0)] = 180
+    pins_for_all_clients: bool = False
 
 
 class PressPinPadKeys(Request):
@@ -107,6 +109,7 @@ class SimulatedKeyboard(SecureDevice, devices.Keyboard):
         settings = self.configured(_Settings)
         self.entry_seconds = settings.entry_seconds or None
         self.pin_seconds = settings.pin_seconds
+        self.pins_for_all_clients = settings.pins_for_all_clients
         self._unattended = settings.unattended_pin
         self._pressed: deque[str] = deque()
         self._some = trio.Event()
