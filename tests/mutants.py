@@ -6,86 +6,21 @@ it gives the frames that go to the client instead.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
 import trio
 
 from frames import CLOSE, PONG, TEXT, frame
+from mutant_proxy import Mutant, Passing, proxied, text_frame
 from xfs4iot.conformance.cases import WRITTEN
 from xfs4iot.conformance.rules import REFUSED, WAITING
 
 for _module in WRITTEN:
     import_module(f"xfs4iot.conformance.cases.{_module}")
 
-__all__ = ["MUTANTS", "Passing", "mutated"]
-
-
-@dataclass
-class Passing:
-    """What a mutant knows.
-
-    Attributes:
-        opcode, payload: of the frame that the service sends.
-        asked: what the client has sent on this connection, each frame as text.
-        connection: number of the connection, from 1.
-        memory: shared by all connections of the proxy.
-    """
-
-    opcode: int
-    payload: bytes
-    asked: list[str]
-    connection: int
-    memory: dict[str, Any]
-
-    @property
-    def message(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.payload) if self.opcode == TEXT else {"header": {}}
-        return found
-
-    @property
-    def header(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.message["header"]
-        return found
-
-    def completes(self, name: str = "") -> bool:
-        """Whether it is a completion, of a command if one is named."""
-        return self.header.get("type") == "completion" and self.header.get("name", "").endswith(name)
-
-    def sent(self, text: str) -> bool:
-        return any(text in one for one in self.asked)
-
-    def unchanged(self) -> list[bytes]:
-        return [frame(self.payload, self.opcode, mask=None)]
-
-    def with_header(self, **changed: Any) -> list[bytes]:
-        message = self.message
-        message["header"] |= changed
-        message["header"] = {name: value for name, value in message["header"].items() if value is not None}
-        return [told(message)]
-
-    def with_payload(self, change: Callable[[dict[str, Any]], None]) -> list[bytes]:
-        message = self.message
-        change(message.setdefault("payload", {}))
-        return [told(message)]
-
-    def completed(self, code: str | None) -> list[bytes]:
-        """The completion with another code, and without payload; None is success."""
-        message = {"header": {**self.header, "completionCode": code}}
-        if code is None:
-            del message["header"]["completionCode"]
-        return [told(message)]
-
-
-Mutant = Callable[[Passing], list[bytes]]
-
-
-def told(message: dict[str, Any]) -> bytes:
-    return frame(json.dumps(message), TEXT, mask=None)
+__all__ = ["MUTANTS", "mutated"]
 
 
 def _when(condition: Callable[[Passing], bool], change: Callable[[Passing], list[bytes]]) -> Mutant:
@@ -121,7 +56,7 @@ def _takes(passing: Passing) -> list[bytes]:
     if passing.header.get("type") != "acknowledge" or "status" not in passing.header:
         return passing.unchanged()
     header = {"name": "Common.Status", "requestId": 1, "version": "2.0"}
-    return [told({"header": {**header, "type": kind}}) for kind in ("acknowledge", "completion")]
+    return [text_frame({"header": {**header, "type": kind}}) for kind in ("acknowledge", "completion")]
 
 
 _drops_pongs = _when(lambda p: p.opcode == PONG, lambda p: [])
@@ -225,7 +160,7 @@ def _ends_otherwise(name: str, code: str) -> Mutant:
 
 
 def _without_event(name: str) -> Mutant:
-    return _when(lambda p: p.header.get("name") == name and p.header.get("type") == "event", lambda p: [])
+    return _when(lambda p: p.header.get("name") == name, lambda p: [])
 
 
 def _payload(name: str, change: Callable[[dict[str, Any]], None]) -> Mutant:
@@ -253,6 +188,68 @@ def _always_off(passing: Passing) -> list[bytes]:
         return passing.unchanged()
     lights = passing.memory.setdefault("lights", passing.message["payload"]["lights"])
     return passing.with_payload(lambda payload: payload.update(lights=lights))
+
+
+def _event_payload(name: str, change: Callable[[dict[str, Any]], None]) -> Mutant:
+    """A service that tells something else in an event."""
+    return _when(lambda p: p.header.get("name") == name, lambda p: p.with_payload(change))
+
+
+def _media(place: str, told: str) -> Mutant:
+    """A service whose status always tells the same of what is in it."""
+
+    def change(payload: dict[str, Any]) -> None:
+        payload[place]["media"] = told
+
+    # Before something is there, the truth is told: else nothing would be tried.
+    return _when(
+        lambda p: p.completes("Common.Status") and p.memory.get("inserted", False),
+        lambda p: p.with_payload(change),
+    )
+
+
+def _after(event: str, mutant: Mutant) -> Mutant:
+    """A service that goes wrong once it has told an event."""
+
+    def changed(passing: Passing) -> list[bytes]:
+        if passing.header.get("name") == event:
+            passing.memory["inserted"] = True
+        return mutant(passing)
+
+    return changed
+
+
+def _forget_units(passing: Passing) -> list[bytes]:
+    """A service whose books know nothing of what came in."""
+
+    def change(payload: dict[str, Any]) -> None:
+        for unit in payload["storage"].values():
+            unit.get("cash", {}).get("status", {}).pop("in", None)
+
+    return passing.with_payload(change) if passing.completes("GetStorage") else passing.unchanged()
+
+
+def _counts_what_went_back(passing: Passing) -> list[bytes]:
+    """A service that counts what it gave back as if it had kept it."""
+
+    def change(payload: dict[str, Any]) -> None:
+        status = next(unit["cash"]["status"] for unit in payload["storage"].values() if "cash" in unit)
+        status["in"] = {**(status.get("in") or {}), "deposited": {"unrecognized": 4}}
+
+    if passing.completes("CashInRollback"):
+        passing.memory["rolledBack"] = True
+    if passing.completes("GetStorage") and passing.memory.get("rolledBack"):
+        return passing.with_payload(change)
+    return passing.unchanged()
+
+
+def _never_empty(payload: dict[str, Any]) -> None:
+    for place in payload["cashDispenser"]["positions"]:
+        place["positionStatus"] = "notEmpty"
+
+
+def _other_order(payload: dict[str, Any]) -> None:
+    payload["pinKeys"].reverse()
 
 
 MUTANTS: dict[str, Mutant] = {
@@ -295,7 +292,7 @@ MUTANTS: dict[str, Mutant] = {
     "MSG-PAYLOAD-01N": _when(
         lambda p: p.header.get("requestId") == 2 and p.header["type"] in ("acknowledge", "completion"),
         lambda p: [
-            told({"header": {"name": "Common.Cancel", "requestId": 2, "version": "2.0", "type": kind}})
+            text_frame({"header": {"name": "Common.Cancel", "requestId": 2, "version": "2.0", "type": kind}})
             for kind in ("acknowledge", "completion")
         ],
     ),
@@ -330,6 +327,34 @@ MUTANTS: dict[str, Mutant] = {
     "CD-PRESENT-01N": _succeeds("Present"),
     "CD-DISPENSE-01P": _counts_stay,
     "CR-READ-01P": _without_event("CardReader.InsertCardEvent"),
+    "CR-CARD-01P": _payload("ReadRawData", lambda payload: payload.update(track1={"data": "AAAA"})),
+    "CR-CARD-02P": _after("CardReader.MediaInsertedEvent", _media("cardReader", "entering")),
+    "CR-CARD-03P": _without_event("CardReader.MediaRemovedEvent"),
+    "CA-NOTES-01P": _payload(
+        "GetCashInStatus", lambda payload: payload.update(noteNumberList={"unrecognized": 9})
+    ),
+    "CA-NOTES-02P": _counts_what_went_back,
+    "CA-NOTES-03P": _without_event("CashManagement.ItemsTakenEvent"),
+    "CA-NOTES-04P": _forget_units,
+    "CD-TAKE-01P": _when(
+        lambda p: p.completes("Common.Status") and p.sent("CashDispenser.Present"),
+        lambda p: p.with_payload(_never_empty),
+    ),
+    "CD-LEAVE-01P": _forget_units,
+    "KB-KEYS-01P": _payload("DataEntry", _other_order),
+    "KB-KEYS-02P": _event_payload("Keyboard.KeyEvent", lambda payload: payload.update(digit="four")),
+    "KB-KEYS-03P": _payload("DataEntry", lambda payload: payload.update(completion="enter")),
+    "TT-KEYS-01P": _payload("TextTerminal.Read", lambda payload: payload.update(input="?")),
+    "BR-CODE-01P": _payload(
+        "BarcodeReader.Read", lambda payload: payload["readOutput"][0].pop("barcodeData")
+    ),
+    "BIO-FINGER-01P": _payload(
+        "Biometric.Read", lambda payload: payload["dataRead"][0]["type"].update(format="reservedTemplate1")
+    ),
+    "CHK-MEDIA-01P": _without_event("Check.MediaInsertedEvent"),
+    "CHK-MEDIA-02P": _without_event("Check.MediaTakenEvent"),
+    "DEP-ENVELOPE-01P": _without_event("Deposit.EnvDepositedEvent"),
+    "PRT-TAKE-01P": _without_event("Printer.MediaTakenEvent"),
     "CR-QUERYIFM-01P": _fails("QueryIFMIdentifier"),
     "CA-START-01N": _succeeds("CashInStart"),
     "CA-START-02N": _succeeds("ConfigureNoteTypes"),
@@ -354,100 +379,9 @@ MUTANTS: dict[str, Mutant] = {
 """By the case that must find it."""
 
 
-@dataclass
-class _Proxy:
-    mutant: Mutant
-    host: str
-    port: int
-    path: tuple[bytes, bytes] | None = None
-    connections: int = 0
-    memory: dict[str, Any] = field(default_factory=dict)
-
-    async def serve(self, near: trio.SocketStream) -> None:
-        self.connections += 1
-        connection, asked = self.connections, list[str]()
-        far = await trio.open_tcp_stream(self.host, self.port)
-        async with near, far, trio.open_nursery() as nursery:
-
-            async def requests() -> None:
-                head, rest = await _head(near)
-                if self.path is not None:
-                    head = head.replace(*self.path)
-                await far.send_all(head + rest)
-                data = bytearray(rest)
-                while True:
-                    for _, payload in _frames(data):
-                        asked.append(payload.decode(errors="replace"))
-                    more = await near.receive_some()
-                    data += more
-                    # Noted before it is passed on: the answer may come before the next line runs.
-                    for _, payload in _frames(data):
-                        asked.append(payload.decode(errors="replace"))
-                    if not more:
-                        await far.send_eof()
-                        return
-                    await far.send_all(more)
-
-            async def answers() -> None:
-                head, rest = await _head(far)
-                await near.send_all(head)
-                data = bytearray(rest)
-                while True:
-                    for opcode, payload in _frames(data):
-                        for one in self.mutant(Passing(opcode, payload, asked, connection, self.memory)):
-                            await near.send_all(one)
-                    more = await far.receive_some()
-                    if not more:
-                        nursery.cancel_scope.cancel()
-                        return
-                    data += more
-
-            nursery.start_soon(_quietly, requests)
-            nursery.start_soon(_quietly, answers)
-
-
-async def _quietly(function: Callable[[], Any]) -> None:
-    with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-        await function()
-
-
-async def _head(stream: trio.SocketStream) -> tuple[bytes, bytes]:
-    data = b""
-    while b"\r\n\r\n" not in data:
-        more = await stream.receive_some()
-        if not more:
-            raise trio.BrokenResourceError
-        data += more
-    head, _, rest = data.partition(b"\r\n\r\n")
-    return head + b"\r\n\r\n", rest
-
-
-def _frames(data: bytearray) -> Iterator[tuple[int, bytes]]:
-    """Whole frames, taken from the beginning of what was received."""
-    while len(data) >= 2:
-        size, start = data[1] & 0x7F, 2
-        if size > 125:
-            width = 2 if size == 126 else 8
-            size, start = int.from_bytes(data[2 : 2 + width], "big"), 2 + width
-        mask = b""
-        if data[1] & 0x80:
-            mask, start = bytes(data[start : start + 4]), start + 4
-        if len(data) < start + size:
-            return
-        payload = bytes(data[start : start + size])
-        if mask:
-            payload = bytes(byte ^ mask[place % 4] for place, byte in enumerate(payload))
-        opcode = data[0] & 0x0F
-        del data[: start + size]
-        yield opcode, payload
-
-
 async def mutated(
     case: str, host: str, port: int, *, task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED
 ) -> None:
     """Serve the mutant of a case before a good publisher; started, it tells its port."""
     path = (b"NoSuchService", b"CashDispenser") if case == "SP-PATH-01N" else None
-    proxy = _Proxy(MUTANTS[case], host, port, path)
-    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    task_status.started(listeners[0].socket.getsockname()[1])
-    await trio.serve_listeners(proxy.serve, listeners)
+    await proxied(MUTANTS[case], host, port, path, task_status=task_status)

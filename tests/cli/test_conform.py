@@ -138,6 +138,50 @@ def test_a_service_that_is_not_there_cannot_be_tried() -> None:
     assert "cannot be tried" in done.stderr
 
 
+def attended(service: tuple[str, str], answers: str, *acts: tuple[str, str]) -> dict[str, Any]:
+    """The result of an attended case, with somebody at the terminal who does what he is asked for."""
+    uri, ca = service
+    simulator = uri.replace("CashDispenser", "Simulator")
+    case = ("--attended", "--act-within", "15", "--level", "destructive", "--case", "CD-TAKE-01P")
+    with subprocess.Popen(
+        [*XFS4IOT, "conform", uri, "--ca", ca, "--yes", "--json", *case],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write(answers)
+        process.stdin.close()
+        asked = []
+        for line in process.stderr:
+            asked.append(line)
+            for sign, command in acts:
+                if sign in line:
+                    subprocess.run([*XFS4IOT, "call", simulator, command, "--ca", ca], timeout=60, check=True)
+        assert process.stdout is not None
+        told = json.loads(process.stdout.read())
+    assert process.wait() == 0
+    found: dict[str, Any] = told["cases"][0] | {"asked": "".join(asked)}
+    return found
+
+
+def test_who_is_at_the_device_is_asked_at_the_terminal(service: tuple[str, str]) -> None:
+    done = attended(service, "\n", ("now take the note", "Simulator.TakeItems"))
+    assert done["verdict"] == "pass", done
+    assert "CD-TAKE-01P" in done["asked"]
+    assert "I am at the device" in done["asked"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "why"), [("", "standard input has ended"), ("s\n", "left out"), ("q\n", "left out")]
+)
+def test_an_attended_case_that_nobody_wants_is_skipped(
+    service: tuple[str, str], answers: str, why: str
+) -> None:
+    done = attended(service, answers)
+    assert done["verdict"] == "skipped"
+    assert why in done["reason"]
+
+
 def watched(*lines: tuple[str, ...]) -> dict[str, str]:
     """Verdicts of an application that calls commands, one after another."""
     with subprocess.Popen(

@@ -9,6 +9,7 @@ import pytest
 import trio
 
 import xfs4iot
+from customer import Customer
 from mutants import MUTANTS, mutated
 from printers import form
 from xfs4iot import client, conformance
@@ -28,12 +29,15 @@ PORT = "SP-PORT-01P"
 """Only advises, and the tests' own ports are not the standard's."""
 
 
-def target(port: int, service: str = "CashDispenser", patience: float = 5.0) -> conformance.Target:
+def target(
+    port: int, service: str = "CashDispenser", patience: float = 5.0, person: Customer | None = None
+) -> conformance.Target:
     return conformance.Target(
         service_uri("ws", "127.0.0.1", port, service),
         client.Credentials(),
         patience=patience,
         publisher=service_uri("ws", "127.0.0.1", port),
+        person=person,
     )
 
 
@@ -54,6 +58,45 @@ async def test_every_simulated_service_conforms(atm: xfs4iot.Publisher, specific
             if one.verdict in ("fail", "error")
         ]
     assert not wrong, "\n".join(wrong)
+
+
+ATTENDED = [one.id for one in CASES.values() if one.attended]
+
+
+@pytest.mark.parametrize("specification", versions.SPECIFICATIONS)
+async def test_every_simulated_service_notices_its_customer(
+    atm: xfs4iot.Publisher, specification: str
+) -> None:
+    assert atm.port is not None
+    found: dict[str, list[str]] = {}
+    for name in atm.services:
+        on = target(atm.port, name, person=Customer(atm.port))
+        on.specification = specification
+        report = await conformance.run(on, level="destructive", pattern=ATTENDED)
+        for one in report.results:
+            told = one.verdict if one.verdict == "pass" else f"{one.verdict}: {one.seen}{one.reason}"
+            found.setdefault(one.case.id, []).append(told)
+    known = {one for one in ATTENDED if CASES[one].interface in catalogue(specification)["interfaces"]}
+    assert set(found) - {"MSG-SCHEMA-P"} == known
+    # A journal printer has nothing to take.
+    assert [told for told in found.values() if "pass" not in told] == []
+    assert [one for told in found.values() for one in told if one.startswith(("fail", "error"))] == []
+
+
+@pytest.mark.parametrize("case", ATTENDED)
+async def test_what_nobody_does_is_skipped_and_says_so(atm: xfs4iot.Publisher, case: str) -> None:
+    assert atm.port is not None
+    idle = Customer(atm.port, seconds=0.3, idle=True)
+    for person in (None, idle):
+        on = target(atm.port, tried(case)[1], person=person)
+        (result, *_) = (await conformance.run(on, level="destructive", pattern=[case])).results
+        if case == "CD-LEAVE-01P" and person is idle:
+            # Nothing was to be done.
+            assert result.verdict == "pass", result
+            continue
+        assert result.verdict == "skipped", result
+        assert ("say --attended" if person is None else "nobody did it") in result.reason
+    assert idle.asked
 
 
 def test_every_written_case_has_a_mutant() -> None:
@@ -98,10 +141,11 @@ async def good(nursery: trio.Nursery, case: str) -> conformance.Target:
     """The service on which a case is tried, alone."""
     profile, name = tried(case)
     services = simulated_atm(read(profile), ledger=xfs4iot.Ledger.open(None), seconds=0)
-    publisher = xfs4iot.Publisher([one for one in services if one.name == name], port=0)
+    alone = {name, "Simulator"} if CASES[case].attended else {name}
+    publisher = xfs4iot.Publisher([one for one in services if one.name in alone], port=0)
     await nursery.start(publisher.serve)
     assert publisher.port is not None
-    on = target(publisher.port, name)
+    on = target(publisher.port, name, person=Customer(publisher.port))
     if case in BEFORE:
         async with on.conversation() as talk:
             answer = await talk.call(*BEFORE[case])
@@ -123,7 +167,8 @@ async def test_a_case_finds_the_service_that_breaks_its_rule(
     report = await conformance.run(good, level="destructive", pattern=[case])
     assert {one.verdict for one in report.results} == {"pass"}, report.results
     # Short, for some mutants say nothing.
-    on = target(await nursery.start(mutated, case, host, port), tried(case)[1], patience=1.0)
+    at = await nursery.start(mutated, case, host, port)
+    on = target(at, tried(case)[1], patience=1.0, person=Customer(port, seconds=2))
     # Asked of the good one, for what is offered says which cases there are; but for those about just that.
     mutant = await conformance.run(on, level="destructive", pattern=[case])
     assert [one.verdict for one in mutant.results if one.case.id == case] in (["fail"], ["warn"])

@@ -19,10 +19,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from xfs4iot import client
 from xfs4iot.cli import arguments
+from xfs4iot.cli.attendance import AtTheTerminal
 from xfs4iot.cli.characters import escape
 from xfs4iot.cli.complaint import complain
 from xfs4iot.cli.connection import connection_options, print_json, refuse_plain, run
-from xfs4iot.cli.hosting import simulated_atm, until_told
+from xfs4iot.cli.hosting import beside, simulated_atm, until_told
 from xfs4iot.cli.listener_options import listener_options
 from xfs4iot.cli.published import show_published
 from xfs4iot.cli.table import Table
@@ -88,6 +89,14 @@ def _uri(ctx: click.Context, param: click.Parameter, given: str | None) -> str |
     show_default=True,
     help="Seconds for an answer.",
 )
+@click.option(
+    "--attended", is_flag=True,
+    help="Also cases for which somebody must stand before the device; he is asked at this terminal.",
+)  # fmt: skip
+@click.option(
+    "--act-within", type=click.FloatRange(min=0.1), default=60.0, show_default=True,
+    help="Seconds for what somebody is asked to do.",
+)  # fmt: skip
 @click.option("--yes", is_flag=True, help="Do not ask before something moves.")
 @click.option("--html", "html", type=_NEW, help="Also write a page here.")
 @click.option("--junit", type=_NEW, help="Also write JUnit XML here.")
@@ -103,6 +112,8 @@ def conform(
     pattern: tuple[str, ...],
     waivers: Path | None,
     patience: float,
+    attended: bool,
+    act_within: float,
     yes: bool,
     html: Path | None,
     junit: Path | None,
@@ -135,10 +146,18 @@ def conform(
         sys.exit(_USAGE)
 
     async def main() -> int:
+        if not attended:
+            return await trying(None)
+        person = AtTheTerminal(diagnostics, act_within)
+        async with beside(person.serve):
+            return await trying(person)
+
+    async def trying(person: AtTheTerminal | None) -> int:
         credentials = client.Credentials(**connection)
         target = conformance.Target(
-            uri, credentials, version, patience=patience, publisher=await _publisher(uri, credentials)
-        )
+            uri, credentials, version, patience=patience,
+            publisher=await _publisher(uri, credentials), person=person,
+        )  # fmt: skip
         if trace is not None:
             target.show = trace
         wanted = pattern or ("*",)
@@ -260,7 +279,7 @@ def _list(target: conformance.Target, pattern: Sequence[str], profiles: Sequence
         print_json(
             [
                 {"id": case.id, "title": case.title, "cites": case.cites, "profile": case.interface,
-                 "level": case.level, "moves": case.moves}
+                 "level": case.level, "moves": case.moves, "attended": case.attended}
                 for case in cases
             ]
         )  # fmt: skip
@@ -268,7 +287,8 @@ def _list(target: conformance.Target, pattern: Sequence[str], profiles: Sequence
     console = Console()
     for case in cases:
         console.print(
-            f"[cyan]{escape(case.id)}[/] [dim]{case.level}[/] {escape(case.title)}",
+            f"[cyan]{escape(case.id)}[/] [dim]{case.level}{', attended' if case.attended else ''}[/] "
+            f"{escape(case.title)}",
             soft_wrap=True,
             highlight=False,
         )

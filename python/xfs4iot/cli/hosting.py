@@ -25,7 +25,7 @@ from xfs4iot.transport.certificates import test_authority
 from xfs4iot.transport.rotation import Credentials
 from xfs4iot.transport.tls import TLSConfig
 
-__all__ = ["Hosted", "dialect_option", "running", "simulated_atm", "until_told"]
+__all__ = ["Hosted", "beside", "dialect_option", "running", "simulated_atm", "until_told"]
 
 dialect_option = click.option(
     "--dialect",
@@ -51,19 +51,30 @@ class Hosted:
 
 
 @asynccontextmanager
-async def running(publisher: Publisher) -> AsyncIterator[Publisher]:
-    """Serve for as long as the block lasts; leaving it ends every service in order."""
+async def beside(task: Callable[..., Awaitable[object]]) -> AsyncIterator[None]:
+    """Run a task for as long as the block lasts, once it says that it has started.
+
+    Args:
+        task: takes `task_status`.
+    """
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
-        await nursery.start(publisher.serve)
+        await nursery.start(task)
         try:
-            yield publisher
+            yield
         except Exception as problem:
             # Raised again outside the nursery, which would wrap it in an exception group.
             failure = problem
         nursery.cancel_scope.cancel()
     if failure is not None:
         raise failure
+
+
+@asynccontextmanager
+async def running(publisher: Publisher) -> AsyncIterator[Publisher]:
+    """Serve for as long as the block lasts; leaving it ends every service in order."""
+    async with beside(publisher.serve):
+        yield publisher
 
 
 @asynccontextmanager
@@ -76,25 +87,19 @@ async def until_told(
         signals: as `trio.open_signal_receiver` gives them.
         prepare: what is done before, with the number of the signal.
     """
-    failure: Exception | None = None
-    async with trio.open_nursery() as nursery:
+    both = trio.CancelScope()
 
-        async def wait() -> None:
-            number = await anext(signals)
-            # The block goes on meanwhile: what is drained here needs it to be served.
-            if prepare is not None:
-                await prepare(number)
-            nursery.cancel_scope.cancel()
+    async def wait(*, task_status: trio.TaskStatus[None]) -> None:
+        task_status.started()
+        number = await anext(signals)
+        # The block goes on meanwhile: what is drained here needs it to be served.
+        if prepare is not None:
+            await prepare(number)
+        both.cancel()
 
-        nursery.start_soon(wait)
-        try:
+    with both:
+        async with beside(wait):
             yield
-        except Exception as problem:
-            # As in `running`: the nursery would wrap it.
-            failure = problem
-        nursery.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
 
 
 @asynccontextmanager

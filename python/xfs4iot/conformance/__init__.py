@@ -5,16 +5,19 @@ from xfs4iot.conformance.case import LEVELS, Case, Level, Result, Verdict
 from xfs4iot.conformance.junit import junit
 from xfs4iot.conformance.outcome import Deviates
 from xfs4iot.conformance.page import page, repeat
+from xfs4iot.conformance.person import Act, Person
 from xfs4iot.conformance.running import Report, cases_of, run
 from xfs4iot.conformance.target import Target
 from xfs4iot.conformance.waivers import Waiver, WaiverError, read_waivers
 
 __all__ = [
     "LEVELS",
+    "Act",
     "Auditor",
     "Case",
     "Deviates",
     "Level",
+    "Person",
     "Report",
     "Result",
     "Target",

@@ -71,7 +71,8 @@ class Case:
         level: what trying it may do.
         moves: what may move, for the user to read before it does; empty if nothing.
         command: the command that it is about; the service must offer it.
-        run: tries it; raises `Deviates`, `Advises` or `NotApplicable`.
+        attended: what somebody must do at the device meanwhile; empty if nobody need be there.
+        run: tries it; raises `Deviates`, `Advises`, `NotApplicable` or `Absent`.
     """
 
     id: str
@@ -82,6 +83,7 @@ class Case:
     run: Run
     moves: str = ""
     command: str = ""
+    attended: str = ""
 
 
 @dataclass(frozen=True)
@@ -140,12 +142,13 @@ def case(
     level: Level = "safe",
     moves: str = "",
     command: str = "",
+    attended: str = "",
 ) -> Callable[[Run], Run]:
     """Make a function a case; arguments as of `Case`."""
 
     def made(run: Run) -> Run:
         assert id not in _written.cases, id
-        _written.cases[id] = Case(id, title, cites, interface, level, run, moves, command)
+        _written.cases[id] = Case(id, title, cites, interface, level, run, moves, command, attended)
         return run
 
     return made

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Advises", "Deviates", "NotApplicable"]
+__all__ = ["Absent", "Advises", "Deviates", "NotApplicable"]
 
 
 _LONGEST = 1000
@@ -33,3 +33,7 @@ class Advises(Deviates):
 
 class NotApplicable(Outcome):
     """The rule says nothing about this service; the text proves it."""
+
+
+class Absent(Outcome):
+    """Nobody did what the rule needs somebody for; the text proves it."""

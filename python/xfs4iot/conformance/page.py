@@ -50,6 +50,7 @@ def repeat(report: Report, result: Result) -> str:
     if result.case.interface == "Application":
         return ""
     level = "" if result.case.level == "safe" else f" --level {result.case.level}"
+    level += " --attended" if result.case.attended else ""
     return (
         f"xfs4iot conform {report.uri} --version {report.specification}{level} "
         f"--case '{result.case.id}' --trace"

@@ -17,7 +17,7 @@ from xfs4iot import client
 from xfs4iot.conformance.case import LEVELS, Case, Level, Result, Verdict, written
 from xfs4iot.conformance.cases import WRITTEN
 from xfs4iot.conformance.cases.derived import derived, unsupported
-from xfs4iot.conformance.outcome import Advises, Deviates, NotApplicable
+from xfs4iot.conformance.outcome import Absent, Advises, Deviates, NotApplicable
 from xfs4iot.conformance.target import Target
 from xfs4iot.conformance.waivers import Waiver
 from xfs4iot.protocol.catalogue import catalogue
@@ -174,11 +174,19 @@ async def _tried(case: Case, target: Target, level: Level) -> Result:
         return Result(case, "skipped", reason=f"say --level {case.level} to try it")
     if case.command and case.command not in target.commands:
         return Result(case, "notApplicable", reason=f"Common.Capabilities does not list {case.command}")
+    limit = target.patience * 6
+    if case.attended:
+        if target.person is None:
+            reason = f"somebody must stand before the device ({case.attended}): say --attended"
+            return Result(case, "skipped", reason=reason)
+        if reason := await target.person.ready(case.id, case.title):
+            return Result(case, "skipped", reason=reason)
+        limit += target.person.seconds * 6
     target.trace.clear()
     began = time.perf_counter()
     result = Result(case, "pass")
     try:
-        with trio.fail_after(target.patience * 6):
+        with trio.fail_after(limit):
             await case.run(target)
     except Advises as found:
         result = replace(result, verdict="warn", expected=found.expected, seen=found.seen)
@@ -186,6 +194,8 @@ async def _tried(case: Case, target: Target, level: Level) -> Result:
         result = replace(result, verdict="fail", expected=found.expected, seen=found.seen)
     except NotApplicable as proof:
         result = replace(result, verdict="notApplicable", reason=str(proof))
+    except Absent as proof:
+        result = replace(result, verdict="skipped", reason=str(proof))
     except (client.Disconnected, trio.TooSlowError, OSError) as lost:
         result = replace(result, verdict="fail", expected="an answer", seen=str(lost) or "none in time")
     except Exception as broken:

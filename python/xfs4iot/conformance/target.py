@@ -15,6 +15,7 @@ import trio_websocket
 
 from xfs4iot import client
 from xfs4iot.conformance.outcome import Deviates, NotApplicable
+from xfs4iot.conformance.person import Person
 from xfs4iot.conformance.schemas import problems
 from xfs4iot.protocol import versions, wire
 from xfs4iot.protocol.catalogue import catalogue
@@ -121,8 +122,11 @@ class Conversation:
         except trio_websocket.ConnectionClosed as closed:
             raise Deviates("an open connection", f"the service ended it: {closed.reason}") from None
 
-    async def receive(self) -> dict[str, Any]:
+    async def receive(self, patience: float | None = None) -> dict[str, Any]:
         """The next message.
+
+        Args:
+            patience: seconds to wait for it; None for the target's.
 
         Raises:
             Deviates: none came in time, the service hung up, or it is not what its schema says.
@@ -130,11 +134,12 @@ class Conversation:
         if self._arrived:
             return self._arrived.pop(0)
         text: str | bytes = ""
+        patience = self._target.patience if patience is None else patience
         try:
-            with trio.fail_after(self._target.patience):
+            with trio.fail_after(patience):
                 text = await self.websocket.get_message()
         except trio.TooSlowError:
-            raise Deviates("an answer", f"nothing within {self._target.patience:g} s") from None
+            raise Deviates("an answer", f"nothing within {patience:g} s") from None
         except trio_websocket.ConnectionClosed as closed:
             raise Deviates("an answer", f"the service ended the connection: {closed.reason}") from None
         self._target.note("←", text)
@@ -156,8 +161,11 @@ class Conversation:
         found: dict[str, Any] = message
         return found
 
-    async def answer(self, request_id: int) -> Answer:
+    async def answer(self, request_id: int, patience: float | None = None) -> Answer:
         """All that comes for a request, to its end; what is for others is kept.
+
+        Args:
+            patience: seconds to wait for each message; None for the target's.
 
         Raises:
             Deviates: it is not acknowledged first, or is answered in another way than exactly once.
@@ -166,7 +174,7 @@ class Conversation:
         acknowledged = False
         others: list[dict[str, Any]] = []
         while True:
-            message = await self.receive()
+            message = await self.receive(patience)
             header, payload = message["header"], message.get("payload") or {}
             if len(others) + len(answer.events) > _MOST_EVENTS:
                 raise Deviates("an end", f"more than {_MOST_EVENTS} messages before it")
@@ -223,19 +231,72 @@ class Conversation:
         Returns:
             What came of it, if it was refused.
         """
-        others: list[dict[str, Any]] = []
-        while True:
-            message = await self.receive()
-            others.append(message)
-            if len(others) > _MOST_EVENTS:
-                raise Deviates("the acknowledge", f"more than {_MOST_EVENTS} messages before it")
-            header = message["header"]
-            if header.get("requestId") == request_id and header["type"] in ("acknowledge", "completion"):
-                break
-        self._arrived = others + self._arrived
+        message = await self._until(
+            "the acknowledge",
+            lambda header: (
+                header.get("requestId") == request_id and header["type"] in ("acknowledge", "completion")
+            ),
+        )
+        header = message["header"]
         said = {**(message.get("payload") or {}), **header}
         refused = header["type"] == "completion" or said.get("status") not in (None, "ok")
         return await self.answer(request_id) if refused else None
+
+    async def waits(self, request_id: int, event: str = "") -> bool:
+        """Wait until a command waits for somebody; what comes for it is kept for `answer`.
+
+        Args:
+            event: by which it asks for somebody; empty if it has none, and waits from its acknowledge on.
+
+        Returns:
+            Whether it does; it may also have ended already.
+        """
+        if await self.acknowledged(request_id) is not None:
+            return False
+        if not event:
+            return True
+        message = await self._until(
+            event,
+            lambda header: (
+                header.get("name") == event
+                or (header.get("requestId") == request_id and header["type"] == "completion")
+            ),
+        )
+        return bool(message["header"]["type"] != "completion")
+
+    async def event(self, name: str, seconds: float) -> dict[str, Any] | None:
+        """Wait for an event that may answer no command; what else comes meanwhile is kept.
+
+        Args:
+            name: of it.
+            seconds: how long, whatever else comes.
+
+        Returns:
+            Its payload; None if it has not come.
+        """
+        with trio.move_on_after(seconds):
+            message = await self._until(name, lambda header: header.get("name") == name, seconds + 1)
+            self._arrived.remove(message)
+            return message.get("payload") or {}
+        return None
+
+    async def _until(
+        self, expected: str, found: Callable[[dict[str, Any]], bool], patience: float | None = None
+    ) -> dict[str, Any]:
+        """The first message whose header is sought; it is kept, with all before it.
+
+        Raises:
+            Deviates: it does not come; see `receive`.
+        """
+        others: list[dict[str, Any]] = []
+        try:
+            while len(others) <= _MOST_EVENTS:
+                others.append(await self.receive(patience))
+                if found(others[-1]["header"]):
+                    return others[-1]
+        finally:
+            self._arrived = others + self._arrived
+        raise Deviates(expected, f"more than {_MOST_EVENTS} messages before it")
 
     async def status(self, *path: str) -> Any:
         """A value of Common.Status; None if it is not told."""
@@ -269,6 +330,7 @@ class Target:
         patience: seconds for an answer.
         noticed: called with the name of a message, and what is wrong with it by its schema.
         publisher: the publisher's URI, if it is known.
+        person: who stands before the device; None for nobody.
     """
 
     def __init__(
@@ -280,7 +342,9 @@ class Target:
         patience: float = 10.0,
         noticed: Callable[[str, str], None] = lambda name, problem: None,
         publisher: str | None = None,
+        person: Person | None = None,
     ) -> None:
+        self.person = person
         self.uri = uri
         self.credentials = credentials
         self.specification = specification

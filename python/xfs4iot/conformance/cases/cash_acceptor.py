@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
+from xfs4iot.conformance.attended import done, noticed, person_of
 from xfs4iot.conformance.case import case
+from xfs4iot.conformance.cases.storage import came_in, total
 from xfs4iot.conformance.outcome import Advises, Deviates, NotApplicable
+from xfs4iot.conformance.person import Act
 from xfs4iot.conformance.rules import holds, must_refuse, refuses, waits
 from xfs4iot.conformance.target import Conversation, Target
 
 _START, _END, _ROLLBACK = "CashAcceptor.CashInStart", "CashAcceptor.CashInEnd", "CashAcceptor.CashInRollback"
 _STARTED = "a cash-in transaction is started and ended; the shutter may open"
+_INSERT = Act("insertNotes", "put one to five good notes into the slot")
+_TAKE = Act("takeNotes", "take the notes")
 _EMPTY = {"cashAcceptor.intermediateStacker": ("empty", "notSupported")}
 _NO_ITEMS = {"cashDispenser.intermediateStacker": ("empty",), **_EMPTY}
 
@@ -156,3 +162,89 @@ async def kinds_of_notes(target: Target) -> None:
         note = told.get("cashItem") or told
         if not note.get("currency") or not note.get("value"):
             raise Advises(f"currency and value of {name}", f"{note}")
+
+
+async def _accepted(target: Target, talk: Conversation) -> dict[str, Any]:
+    """Notes that somebody put in, counted as CashIn tells them."""
+    answer = await done(
+        target, talk, _INSERT, "CashAcceptor.CashIn", {}, asks="CashAcceptor.InsertItemsEvent"
+    )
+    if answer.code != "success":
+        raise NotApplicable(f"the notes were not taken in: {answer.told()}: {answer.description}")
+    found = answer.payload.get("items", answer.payload)
+    items = {name: told for name, told in found.items() if name not in ("errorCode", *_BASE)}
+    if not total(items):
+        raise NotApplicable(f"no note was accepted: {answer.payload}")
+    return items
+
+
+_BASE = ("completionCode", "errorDescription")
+"""What 2021-1 has in the payload of every completion."""
+
+
+@case("CA-NOTES-01P", "What is put in is counted, and GetCashInStatus tells the same counts",
+      cites="CWA 17852, CashAcceptor.CashIn and GetCashInStatus", interface="CashAcceptor", level="moves",
+      moves="notes that somebody puts in are counted and given back", command="CashAcceptor.CashIn",
+      attended="puts notes in and takes them back")  # fmt: skip
+async def counted(target: Target) -> None:
+    target.requires("CashAcceptor.GetCashInStatus")
+    async with _cash_in(target) as talk:
+        items = await _accepted(target, talk)
+        told = (await talk.call("CashAcceptor.GetCashInStatus")).payload
+        await _given_back(target, talk)
+    cash = told.get("noteNumberList") or told.get("cashCounts") or {}
+    if total(cash) != total(items):
+        raise Deviates(f"{total(items)} items: {items}", f"{total(cash)}: {cash}")
+
+
+async def _given_back(target: Target, talk: Conversation) -> None:
+    """Roll back; somebody takes the notes.
+
+    Raises:
+        Deviates: they cannot be given back, or that they were taken is not told.
+    """
+    answer = await talk.call(_ROLLBACK)
+    if answer.code != "success":
+        raise Deviates("the notes to be given back", f"{answer.told()}: {answer.description}")
+    await person_of(target).please(_TAKE)
+    await noticed(target, talk, _TAKE, "CashManagement.ItemsTakenEvent")
+
+
+@case("CA-NOTES-02P", "What is given back is in no unit's counts",
+      cites="CWA 17852, CashAcceptor.CashInRollback", interface="CashAcceptor", level="moves",
+      moves="notes that somebody puts in are counted and given back", command=_ROLLBACK,
+      attended="puts notes in and takes them back")  # fmt: skip
+async def rolled_back(target: Target) -> None:
+    target.requires("Storage.GetStorage")
+    before = await came_in(target)
+    async with _cash_in(target) as talk:
+        await _accepted(target, talk)
+        await _given_back(target, talk)
+    if (after := await came_in(target)) != before:
+        raise Deviates(f"{before} items that came in, as before", str(after))
+
+
+@case("CA-NOTES-03P", "Notes that were given back and are taken are told by ItemsTakenEvent",
+      cites="CWA 17852, CashManagement.ItemsTakenEvent", interface="CashAcceptor", level="moves",
+      moves="notes that somebody puts in are counted and given back", command=_ROLLBACK,
+      attended="puts notes in and takes them back")  # fmt: skip
+async def taken_back(target: Target) -> None:
+    async with _cash_in(target) as talk:
+        await _accepted(target, talk)
+        await _given_back(target, talk)
+
+
+@case("CA-NOTES-04P", "What is stored is added to the units' counts, item for item",
+      cites="CWA 17852, CashAcceptor.CashInEnd", interface="CashAcceptor", level="destructive",
+      moves="notes that somebody puts in stay in the machine", command=_END,
+      attended="puts notes in, which stay in the machine")  # fmt: skip
+async def stored(target: Target) -> None:
+    target.requires("Storage.GetStorage")
+    before = await came_in(target)
+    async with _cash_in(target) as talk:
+        items = total(await _accepted(target, talk))
+        answer = await talk.call(_END)
+    if answer.code != "success":
+        raise Deviates("success", f"{answer.told()}: {answer.description}")
+    if (after := await came_in(target)) != before + items:
+        raise Deviates(f"{before + items} items that came in", f"{after}")

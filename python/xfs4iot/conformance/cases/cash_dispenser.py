@@ -5,13 +5,19 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from xfs4iot.conformance.attended import person_of, seen
 from xfs4iot.conformance.case import case
-from xfs4iot.conformance.cases.storage import units
-from xfs4iot.conformance.outcome import Advises, Deviates, NotApplicable
+from xfs4iot.conformance.cases.storage import came_in, total, units
+from xfs4iot.conformance.outcome import Absent, Advises, Deviates, NotApplicable
+from xfs4iot.conformance.person import Act
+from xfs4iot.conformance.rules import holds
 from xfs4iot.conformance.target import OLDEST, Answer, Conversation, Target
 
 _MOST = 4
 """Notes that are dispensed to try it."""
+_TAKE = Act("takeNotes", "take the note")
+_LEAVE = Act("leaveNotes", "leave the note where it is presented, do not take it")
+_EMPTY = {"cashDispenser.intermediateStacker": ("empty", "notSupported")}
 
 
 def _request(target: Target, denomination: dict[str, Any]) -> dict[str, Any]:
@@ -29,7 +35,7 @@ async def _cash(target: Target) -> dict[str, tuple[str, Decimal, int]]:
         configuration, status = cash.get("configuration") or {}, cash.get("status") or {}
         count = status.get("count")
         if count is None:
-            count = _total(status.get("initial")) + _total(status.get("in")) - _total(status.get("out"))
+            count = total(status.get("initial")) + total(status.get("in")) - total(status.get("out"))
         value, currency = configuration.get("value"), configuration.get("currency")
         pays = (configuration.get("types") or {}).get("cashOut")
         if pays and value and currency and unit.get("status") in ("ok", "good"):
@@ -37,12 +43,6 @@ async def _cash(target: Target) -> dict[str, tuple[str, Decimal, int]]:
     if not found:
         raise NotApplicable("no unit can pay: none is for cashOut, good, with a currency and a value")
     return found
-
-
-def _total(counts: Any) -> int:
-    if isinstance(counts, dict):
-        return sum(_total(one) for one in counts.values())
-    return counts if isinstance(counts, int) and not isinstance(counts, bool) else 0
 
 
 async def _denominated(talk: Conversation, target: Target, amount: Decimal, currency: str) -> Answer:
@@ -149,6 +149,31 @@ async def nothing_there(target: Target) -> None:
         raise Advises("commandErrorCode with noItems", answer.told())
 
 
+async def _dispensed(
+    target: Target, talk: Conversation, unit: str, currency: str, value: Decimal, items: int
+) -> None:
+    """Dispense items of one unit.
+
+    Raises:
+        NotApplicable: the service demands a token.
+        Deviates: it cannot be done.
+    """
+    amounts = {currency: value * items}
+    if target.specification == OLDEST:
+        payload: dict[str, Any] = {
+            "denomination": {"denomination": {"currencies": amounts, "values": {unit: items}}}
+        }
+    else:
+        payload = {
+            "denomination": {"denomination": {"app": {"currencies": amounts, "counts": {unit: items}}}}
+        }
+    answer = await talk.call("CashDispenser.Dispense", payload)
+    if answer.code in ("invalidToken", "authorizationRequired", "noCommandNonce"):
+        raise NotApplicable(f"the service demands a token: {answer.code}")
+    if answer.code != "success":
+        raise Deviates("success", f"{answer.told()}: {answer.description}")
+
+
 @case("CD-DISPENSE-01P", "What is dispensed is taken from the counts, item for item, and Reject puts it away",
       cites="CWA 17852, CashDispenser.Dispense and Reject", interface="CashDispenser", level="moves",
       command="CashDispenser.Dispense",
@@ -160,20 +185,68 @@ async def dispense_and_reject(target: Target) -> None:
     if before < _MOST:
         raise NotApplicable(f"no unit has {_MOST} items")
     async with target.conversation() as talk:
-        chosen = {"currencies": {currency: value * _MOST}, "values": {name: _MOST}}
-        if target.specification == OLDEST:
-            payload: dict[str, Any] = {"denomination": {"denomination": chosen}}
-        else:
-            app = {"currencies": chosen["currencies"], "counts": chosen["values"]}
-            payload = {"denomination": {"denomination": {"app": app}}}
-        answer = await talk.call("CashDispenser.Dispense", payload)
-        if answer.code in ("invalidToken", "authorizationRequired", "noCommandNonce"):
-            raise NotApplicable(f"the service demands a token: {answer.code}")
-        if answer.code != "success":
-            raise Deviates("success", f"{answer.told()}: {answer.description}")
+        await _dispensed(target, talk, name, currency, value, _MOST)
         during = (await _cash(target))[name][2]
         back = await talk.call("CashDispenser.Reject")
     if before - during != _MOST:
         raise Deviates(f"{_MOST} items less in {name}", f"{before} before, {during} after")
     if back.code != "success":
         raise Deviates("Reject to succeed", back.told())
+
+
+async def _presented(target: Target, talk: Conversation) -> None:
+    """One note is at the output.
+
+    Raises:
+        NotApplicable: none can be.
+        Deviates: it cannot be presented.
+    """
+    await holds(talk, _EMPTY)
+    cash = await _cash(target)
+    name, (currency, value, count) = min(cash.items(), key=lambda one: (not one[1][2], one[1][1]))
+    if not count:
+        raise NotApplicable("no unit has items")
+    await _dispensed(target, talk, name, currency, value, 1)
+    answer = await talk.call("CashDispenser.Present")
+    if answer.code != "success":
+        raise Deviates("Present to succeed", f"{answer.told()}: {answer.description}")
+
+
+async def _position(talk: Conversation) -> str:
+    """What the sensors say of the output."""
+    places = await talk.status("cashDispenser", "positions") or []
+    return ", ".join(sorted({str(one.get("positionStatus")) for one in places}))
+
+
+@case("CD-TAKE-01P", "Items that are presented and taken are told by ItemsTakenEvent, and in the status",
+      cites="CWA 17852, CashManagement.ItemsTakenEvent", interface="CashDispenser", level="destructive",
+      moves="one note is paid out", command="CashDispenser.Present",
+      attended="takes the note that is presented")  # fmt: skip
+async def taken(target: Target) -> None:
+    async with target.conversation() as talk:
+        await _presented(target, talk)
+        await seen(target, talk, _TAKE, "CashManagement.ItemsTakenEvent")
+        if "notEmpty" in (found := await _position(talk)):
+            raise Deviates("positionStatus empty", found)
+
+
+@case("CD-LEAVE-01P", "Items that nobody takes are told until they are retracted, and are in a unit then",
+      cites="CWA 17852, CashManagement.Retract", interface="CashDispenser", level="destructive",
+      moves="one note is presented and retracted", command="CashManagement.Retract",
+      attended="leaves the note that is presented")  # fmt: skip
+async def left(target: Target) -> None:
+    before = await came_in(target)
+    async with target.conversation() as talk:
+        await person_of(target).please(_LEAVE)
+        await _presented(target, talk)
+        found = await _position(talk)
+        answer = await talk.call("CashManagement.Retract")
+        if answer.error_code in ("itemsTaken", "noItems") and not await person_of(target).did(_LEAVE):
+            raise Absent(f"the note was taken: {answer.told()}")
+    if "notEmpty" not in found:
+        raise Deviates("positionStatus notEmpty while the note is there", found)
+    if answer.code != "success":
+        raise Deviates("Retract to succeed", f"{answer.told()}: {answer.description}")
+    after = await came_in(target)
+    if after != before + 1:
+        raise Deviates(f"{before + 1} items in the units that take back", str(after))

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from xfs4iot.conformance.attended import done, seen
 from xfs4iot.conformance.case import case
 from xfs4iot.conformance.outcome import Deviates, NotApplicable
-from xfs4iot.conformance.rules import Undo, refuses, waits
-from xfs4iot.conformance.target import Conversation, Target
+from xfs4iot.conformance.person import Act
+from xfs4iot.conformance.rules import Undo, holds, refuses, waits
+from xfs4iot.conformance.target import Answer, Conversation, Target
 
 _NO_MEDIA = {"check.media": ("notPresent",), "check.stacker": ("empty", "notSupported")}
 _IMAGE = {"source": "front", "type": "tif", "colorFormat": "binary", "scanColor": "white"}
@@ -74,3 +79,64 @@ async def nothing_on_the_stacker(target: Target) -> None:
         raise Deviates("success", told.told())
     if (count := told.payload.get("mediaOnStacker")) not in (None, "0", "unknown"):
         raise Deviates("mediaOnStacker 0", str(count))
+
+
+_INSERT = Act("insertCheque", "put a cheque in")
+_TAKE = Act("takeCheque", "take the cheque back")
+_CHEQUE = "a cheque is drawn in and given back"
+_GIVES = "puts a cheque in and takes it back"
+
+
+@asynccontextmanager
+async def _cheque(target: Target) -> AsyncIterator[tuple[Conversation, Answer]]:
+    """A conversation while a cheque is in the device, and how it was taken in; it is given back."""
+    await _idle(target)
+    async with target.conversation() as talk:
+        await holds(talk, _NO_MEDIA)
+        answer = await done(target, talk, _INSERT, "Check.MediaIn", {})
+        if answer.code != "success":
+            raise NotApplicable(f"the cheque was not taken in: {answer.told()}: {answer.description}")
+        try:
+            yield talk, answer
+        finally:
+            if (await talk.call("Check.MediaInRollback")).code == "success" and target.person is not None:
+                await target.person.please(_TAKE)
+                await talk.event("Check.MediaTakenEvent", target.person.seconds)
+
+
+@case("CHK-MEDIA-01P", "A cheque that is put in is told by MediaInsertedEvent, and has an id",
+      cites="CWA 17852, Check.MediaIn", interface="Check", level="moves", moves=_CHEQUE,
+      command="Check.MediaIn", attended=_GIVES)  # fmt: skip
+async def cheque_told(target: Target) -> None:
+    async with _cheque(target) as (_, answer):
+        told = dict(answer.events)
+        if "Check.MediaInsertedEvent" not in told:
+            raise Deviates("Check.MediaInsertedEvent", f"{list(told)}")
+        if not (told.get("Check.MediaDataEvent") or {}).get("mediaID"):
+            raise Deviates("Check.MediaDataEvent with mediaID", f"{list(told)}")
+
+
+@case("CHK-MEDIA-02P", "A cheque that was given back and is taken is told by MediaTakenEvent",
+      cites="CWA 17852, Check.MediaTakenEvent", interface="Check", level="moves", moves=_CHEQUE,
+      command="Check.MediaInRollback", attended=_GIVES)  # fmt: skip
+async def cheque_taken(target: Target) -> None:
+    async with _cheque(target) as (talk, _):
+        answer = await talk.call("Check.MediaInRollback")
+        if answer.code != "success":
+            raise Deviates("the cheque to be given back", f"{answer.told()}: {answer.description}")
+        await seen(target, talk, _TAKE, "Check.MediaTakenEvent")
+
+
+@case("DEP-ENVELOPE-01P", "An envelope that is put in is told by EnvInsertedEvent and EnvDepositedEvent",
+      cites="CWA 17852, Deposit.Entry", interface="Deposit", level="destructive",
+      moves="an envelope stays in the machine", command="Deposit.Entry",
+      attended="puts an envelope in, which stays in the machine")  # fmt: skip
+async def envelope(target: Target) -> None:
+    act = Act("insertEnvelope", "put an envelope in")
+    async with target.conversation() as talk:
+        answer = await done(target, talk, act, "Deposit.Entry", {}, asks="Deposit.InsertDepositEvent")
+        if answer.code != "success":
+            raise NotApplicable(f"the envelope was not taken: {answer.told()}: {answer.description}")
+        for name in ("Deposit.EnvInsertedEvent", "Deposit.EnvDepositedEvent"):
+            if await talk.event(name, target.patience) is None:
+                raise Deviates(name, "nothing of the kind")

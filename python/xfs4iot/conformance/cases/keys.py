@@ -6,8 +6,10 @@ import base64
 import hashlib
 from typing import Any
 
+from xfs4iot.conformance.attended import done
 from xfs4iot.conformance.case import case
 from xfs4iot.conformance.outcome import Advises, Deviates, NotApplicable
+from xfs4iot.conformance.person import Act
 from xfs4iot.conformance.rules import must_refuse, refuses, waits
 from xfs4iot.conformance.target import Answer, Conversation, Target
 
@@ -186,3 +188,62 @@ async def layouts(target: Target) -> None:
         for frame in frames or []:
             if not frame.get("keys"):
                 raise Advises(f"keys in each frame of {mode}", "a frame without")
+
+
+_DIGITS = ("one", "two", "three")
+_ACTIVE = {**{key: {} for key in (*_DIGITS, "four")}, "enter": {"terminate": True}}
+_ENTRY = Act("pressKeys", "press 1, 2, 3 and Enter on the PIN pad", (*_DIGITS, "enter"))
+_PIN = Act(
+    "pressKeys", "enter any PIN of four digits from 1 to 4, and press Enter",
+    ("four", "two", "three", "one", "enter"),
+)  # fmt: skip
+_CANCEL = Act("pressKeys", "press 1 and Cancel on the PIN pad", ("one", "cancel"))
+_ASKS = "Keyboard.EnterDataEvent"
+_PRESSES = "presses keys of the PIN pad"
+
+
+@case("KB-KEYS-01P", "Keys that are pressed are told in their order, and which one ended the entry",
+      cites="CWA 17852, Keyboard.DataEntry", interface="Keyboard", level="moves", moves=_ENTERED,
+      command="Keyboard.DataEntry", attended=_PRESSES)  # fmt: skip
+async def in_order(target: Target) -> None:
+    async with target.conversation() as talk:
+        wanted = {"maxLen": 8, "autoEnd": False, "activeKeys": _ACTIVE}
+        answer = await done(target, talk, _ENTRY, "Keyboard.DataEntry", wanted, asks=_ASKS)
+    told = _succeeded(answer)
+    pressed = [one.get("digit") for one in told.get("pinKeys") or []]
+    if [one for one in pressed if one in _ACTIVE and one != "enter"] != [*_DIGITS]:
+        raise Deviates(f"pinKeys {', '.join(_DIGITS)}", f"{pressed}")
+    if told.get("completion") != "enter":
+        raise Deviates("completion enter", str(told.get("completion")))
+
+
+@case("KB-KEYS-02P", "Of a PIN nothing is told but how many digits it has",
+      cites="CWA 17852, Keyboard.PinEntry and KeyEvent", interface="Keyboard", level="moves", moves=_ENTERED,
+      command="Keyboard.PinEntry", attended=_PRESSES)  # fmt: skip
+async def only_counted(target: Target) -> None:
+    async with target.conversation() as talk:
+        wanted = {"minLen": 4, "maxLen": 6, "autoEnd": False, "activeKeys": _ACTIVE}
+        try:
+            answer = await done(target, talk, _PIN, "Keyboard.PinEntry", wanted, asks=_ASKS)
+        finally:
+            await _forget(talk)
+    told = _succeeded(answer)
+    if told.get("digits") != 4:
+        raise Deviates("digits 4", str(told.get("digits")))
+    shown = {payload.get("digit") for name, payload in answer.events if name == "Keyboard.KeyEvent"}
+    if shown & {*_DIGITS, "four"} or "pinKeys" in told:
+        raise Deviates("no digit of the PIN", "some are told")
+
+
+@case("KB-KEYS-03P", "An entry that is ended by the cancel key says so",
+      cites="CWA 17852, Keyboard.DataEntry", interface="Keyboard", level="moves", moves=_ENTERED,
+      command="Keyboard.DataEntry", attended=_PRESSES)  # fmt: skip
+async def cancelled(target: Target) -> None:
+    async with target.conversation() as talk:
+        active = {"one": {}, "cancel": {"terminate": True}}
+        wanted = {"maxLen": 8, "autoEnd": False, "activeKeys": active}
+        answer = await done(target, talk, _CANCEL, "Keyboard.DataEntry", wanted, asks=_ASKS)
+    if answer.error_code in ("keyInvalid", "keyNotSupported"):
+        raise NotApplicable("there is no cancel key")
+    if (found := _succeeded(answer).get("completion")) != "cancel":
+        raise Deviates("completion cancel", str(found))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from xfs4iot.conformance.attended import done
 from xfs4iot.conformance.case import case
 from xfs4iot.conformance.outcome import Advises, Deviates, NotApplicable
+from xfs4iot.conformance.person import Act
 from xfs4iot.conformance.rules import refuses, waits
 from xfs4iot.conformance.target import Target
 
@@ -215,3 +217,56 @@ async def security_module(target: Target) -> None:
         raise Deviates("success", answer.told())
     if answer.payload.get("hsmStatus") is None:
         raise Advises("hsmStatus", "none")
+
+
+@case("TT-KEYS-01P", "Keys that are pressed at the terminal are told as they were pressed",
+      cites="CWA 17852, TextTerminal.Read", interface="TextTerminal", level="moves", moves=_READS,
+      command="TextTerminal.Read", attended="presses keys of the text terminal")  # fmt: skip
+async def read_keys(target: Target) -> None:
+    wanted = await _keys(target)
+    key = wanted["activeKeys"][0]
+    act = Act("pressTerminalKeys", f"press the key {key} of the text terminal four times", (key,) * 4)
+    async with target.conversation() as talk:
+        answer = await done(target, talk, act, "TextTerminal.Read", wanted)
+    if answer.code != "success":
+        raise Deviates("success", f"{answer.told()}: {answer.description}")
+    if (found := answer.payload.get("input")) != key * 4:
+        raise Deviates(f"input {key * 4}", str(found))
+
+
+@case("BR-CODE-01P", "A barcode that is shown is told with its symbology and its data",
+      cites="CWA 17852, BarcodeReader.Read", interface="BarcodeReader", level="moves",
+      moves="nothing; the scanner is switched on", command="BarcodeReader.Read",
+      attended="holds a barcode before the scanner")  # fmt: skip
+async def code_read(target: Target) -> None:
+    act = Act("showBarcode", "hold a barcode before the scanner, such as that of any product")
+    async with target.conversation() as talk:
+        answer = await done(target, talk, act, "BarcodeReader.Read", await _barcode(target))
+    if answer.code != "success":
+        raise Deviates("success", f"{answer.told()}: {answer.description}")
+    found = answer.payload.get("readOutput") or []
+    if not found or not all(one.get("symbology") and one.get("barcodeData") for one in found):
+        raise Deviates("readOutput with symbology and barcodeData", f"{[sorted(one) for one in found]}")
+
+
+@case("BIO-FINGER-01P", "What is captured of somebody has the format that was asked for",
+      cites="CWA 17852, Biometric.Read", interface="Biometric", level="moves",
+      moves="nothing; the sensor is switched on", command="Biometric.Read",
+      attended="lays a finger on the sensor, or what else it captures")  # fmt: skip
+async def captured(target: Target) -> None:
+    formats = (target.capabilities.get("biometric") or {}).get("dataFormats") or {}
+    wanted = next((name for name, able in formats.items() if able), None)
+    if wanted is None:
+        raise NotApplicable("the capabilities name no data format")
+    act = Act("presentFinger", "lay a finger on the sensor, and lift it")
+    async with target.conversation() as talk:
+        answer = await done(
+            target, talk, act, "Biometric.Read",
+            {"dataTypes": [{"format": wanted}], "numCaptures": 1, "mode": "scan"},
+        )  # fmt: skip
+        await talk.call("Biometric.Clear", {})
+    if answer.code != "success":
+        raise Deviates("success", f"{answer.told()}: {answer.description}")
+    found = [(one.get("type") or {}).get("format") for one in answer.payload.get("dataRead") or []]
+    if found != [wanted]:
+        raise Deviates(f"dataRead in the format {wanted}", f"{found}")

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+from typing import Any
+
+from xfs4iot.conformance.attended import seen
 from xfs4iot.conformance.case import case
 from xfs4iot.conformance.outcome import Deviates, NotApplicable
+from xfs4iot.conformance.person import Act
 from xfs4iot.conformance.rules import refuses
 from xfs4iot.conformance.target import OLDEST, Target
+from xfs4iot.protocol import versions
 
 _NOTHING = {"printer.media": ("notPresent", "notSupported")}
 _NO_FORM = "formNotThere"
@@ -35,8 +41,9 @@ refuses(
 )  # fmt: skip
 
 
-async def _eject(target: Target) -> dict[str, object]:
-    return {"mediaControl": {"eject": True}}
+async def _eject(target: Target) -> dict[str, Any]:
+    """The payload of ControlMedia that ejects: since 2024-3 what moves is one choice."""
+    return {"mediaControl": {"move": "eject"} if target.specification == versions.NEWEST else {"eject": True}}
 
 
 refuses(
@@ -80,3 +87,24 @@ async def _listed(target: Target, listing: str, property: str, query: str, argum
             answer = await talk.call(query, {argument: name})
             if answer.code != "success":
                 raise Deviates(f"{query} of {name} to succeed", answer.told())
+
+
+@case("PRT-TAKE-01P", "What was printed, ejected and taken is told by MediaTakenEvent, and in the status",
+      cites="CWA 17852, Printer.MediaTakenEvent", interface="Printer", level="moves",
+      moves="a line is printed and ejected", command="Printer.PrintRaw",
+      attended="takes what is printed")  # fmt: skip
+async def printout_taken(target: Target) -> None:
+    target.requires("Printer.ControlMedia")
+    text = base64.b64encode(b"conformance\n").decode()
+    async with target.conversation() as talk:
+        if (media := await talk.status("printer", "media")) not in _NOTHING["printer.media"]:
+            raise NotApplicable(f"media is {media}")
+        printed = await talk.call("Printer.PrintRaw", {"inputData": "no", "data": text})
+        if printed.code != "success":
+            raise NotApplicable(f"plain text cannot be printed: {printed.told()}: {printed.description}")
+        answer = await talk.call("Printer.ControlMedia", await _eject(target))
+        if answer.code != "success":
+            raise NotApplicable(f"it cannot be ejected: {answer.told()}: {answer.description}")
+        await seen(target, talk, Act("takePrintout", "take what was printed"), "Printer.MediaTakenEvent")
+        if (media := await talk.status("printer", "media")) == "present":
+            raise Deviates("media notPresent", str(media))

@@ -26,6 +26,23 @@ async def units(target: Target) -> dict[str, Any]:
     return found
 
 
+async def came_in(target: Target) -> int:
+    """Items that have come into the units of a service, by its books."""
+    cash = [(unit.get("cash") or {}).get("status") or {} for unit in (await units(target)).values()]
+    # How often was retracted is told among them, and counts no items.
+    into = [one.get("in") or {} for one in cash]
+    return total([{name: of for name, of in one.items() if name != "retractOperations"} for one in into])
+
+
+def total(counts: Any) -> int:
+    """All items of counts, by whatever they are told apart."""
+    if isinstance(counts, dict):
+        return sum(total(one) for one in counts.values())
+    if isinstance(counts, list):
+        return sum(total(one) for one in counts)
+    return counts if isinstance(counts, int) and not isinstance(counts, bool) else 0
+
+
 @case("ST-GETSTORAGE-01P", "Each unit has a name that other commands can use",
       cites="CWA 17852, Storage.GetStorage", interface="Storage", command="Storage.GetStorage")  # fmt: skip
 async def names(target: Target) -> None:
