@@ -22,7 +22,7 @@ _FILLED = re.compile(r"%[-+ #0-9.]*[sdrgfxi]")
 _CODE = re.compile(r"[a-z]+[A-Za-z0-9]*$")
 _NOT_TOLD = (
     "Deviates",
-    "Absent",
+    "Unattended",
     "NotApplicable",
     "Advises",
     "KeyError",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from xfs4iot.conformance.outcome import Absent, Deviates, NotApplicable
+from xfs4iot.conformance.outcome import Deviates, NotApplicable, Unattended
 from xfs4iot.conformance.person import Act, Person
 from xfs4iot.conformance.target import Answer, Conversation, Target
 
@@ -20,10 +20,10 @@ def person_of(target: Target) -> Person:
     """Who stands before the device.
 
     Raises:
-        Absent: nobody.
+        Unattended: nobody.
     """
     if target.person is None:
-        raise Absent("nobody stands before the device: say --attended")
+        raise Unattended("nobody stands before the device: say --attended")
     return target.person
 
 
@@ -45,7 +45,7 @@ async def done(
         How the command ended.
 
     Raises:
-        Absent: nobody did it.
+        Unattended: nobody did it.
         Deviates: it was done, and the service did not notice; or it did not ask.
         NotApplicable: the command cannot be tried now.
     """
@@ -71,7 +71,7 @@ async def seen(target: Target, talk: Conversation, act: Act, event: str) -> dict
         The event's payload.
 
     Raises:
-        Absent: nobody did it.
+        Unattended: nobody did it.
         Deviates: it was done, and the event did not come.
     """
     person = person_of(target)
@@ -95,4 +95,4 @@ async def noticed(target: Target, talk: Conversation, act: Act, event: str) -> d
 async def _unnoticed(person: Person, act: Act, seen: str) -> None:
     if await person.did(act):
         raise Deviates(f"the service to notice it ({act.text})", seen)
-    raise Absent(f"nobody did it within {person.seconds:g} s ({act.text}): {seen}")
+    raise Unattended(f"nobody did it within {person.seconds:g} s ({act.text}): {seen}")

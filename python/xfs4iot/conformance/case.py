@@ -72,7 +72,7 @@ class Case:
         moves: what may move, for the user to read before it does; empty if nothing.
         command: the command that it is about; the service must offer it.
         attended: what somebody must do at the device meanwhile; empty if nobody need be there.
-        run: tries it; raises `Deviates`, `Advises`, `NotApplicable` or `Absent`.
+        run: tries it; raises `Deviates`, `Advises`, `NotApplicable` or `Unattended`.
     """
 
     id: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Absent", "Advises", "Deviates", "NotApplicable"]
+__all__ = ["Advises", "Deviates", "NotApplicable", "Unattended"]
 
 
 _LONGEST = 1000
@@ -35,5 +35,5 @@ class NotApplicable(Outcome):
     """The rule says nothing about this service; the text proves it."""
 
 
-class Absent(Outcome):
+class Unattended(Outcome):
     """Nobody did what the rule needs somebody for; the text proves it."""

@@ -17,7 +17,7 @@ from xfs4iot import client
 from xfs4iot.conformance.case import LEVELS, Case, Level, Result, Verdict, written
 from xfs4iot.conformance.cases import WRITTEN
 from xfs4iot.conformance.cases.derived import derived, unsupported
-from xfs4iot.conformance.outcome import Absent, Advises, Deviates, NotApplicable
+from xfs4iot.conformance.outcome import Advises, Deviates, NotApplicable, Unattended
 from xfs4iot.conformance.target import Target
 from xfs4iot.conformance.waivers import Waiver
 from xfs4iot.protocol.catalogue import catalogue
@@ -194,7 +194,7 @@ async def _tried(case: Case, target: Target, level: Level) -> Result:
         result = replace(result, verdict="fail", expected=found.expected, seen=found.seen)
     except NotApplicable as proof:
         result = replace(result, verdict="notApplicable", reason=str(proof))
-    except Absent as proof:
+    except Unattended as proof:
         result = replace(result, verdict="skipped", reason=str(proof))
     except (client.Disconnected, trio.TooSlowError, OSError) as lost:
         result = replace(result, verdict="fail", expected="an answer", seen=str(lost) or "none in time")

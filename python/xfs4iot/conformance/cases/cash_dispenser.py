@@ -8,7 +8,7 @@ from typing import Any
 from xfs4iot.conformance.attended import person_of, seen
 from xfs4iot.conformance.case import case
 from xfs4iot.conformance.cases.storage import came_in, total, units
-from xfs4iot.conformance.outcome import Absent, Advises, Deviates, NotApplicable
+from xfs4iot.conformance.outcome import Advises, Deviates, NotApplicable, Unattended
 from xfs4iot.conformance.person import Act
 from xfs4iot.conformance.rules import holds
 from xfs4iot.conformance.target import OLDEST, Answer, Conversation, Target
@@ -242,7 +242,7 @@ async def left(target: Target) -> None:
         found = await _position(talk)
         answer = await talk.call("CashManagement.Retract")
         if answer.error_code in ("itemsTaken", "noItems") and not await person_of(target).did(_LEAVE):
-            raise Absent(f"the note was taken: {answer.told()}")
+            raise Unattended(f"the note was taken: {answer.told()}")
     if "notEmpty" not in found:
         raise Deviates("positionStatus notEmpty while the note is there", found)
     if answer.code != "success":
