@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import trio
+from click.testing import CliRunner, Result
 
+import xfs4iot
+from xfs4iot.cli import cli
 from xfs4iot.fleet.broker import Broker, BrokerMissing, find_server, free_port, settings
+from xfs4iot.fleet.gateway import Gateway
+from xfs4iot.fleet.last import LARGEST, LAST, Last
 from xfs4iot.fleet.nats import Nats
+from xfs4iot.fleet.registry import PRESENCE, Presence
+from xfs4iot.fleet.reporter import Pace
+from xfs4iot.fleet.store import KeyValue
+from xfs4iot.fleet.uplink import Uplink
+from xfs4iot.fleet.view import FleetView
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def server() -> str:
     try:
         return find_server()
@@ -65,3 +77,87 @@ async def cluster(server: str, tmp_path: Path) -> AsyncIterator[list[Broker]]:
     finally:
         for node in nodes:
             node.kill()
+
+
+@pytest.fixture(scope="session")
+def one_broker(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A broker for all tests that disturb nobody: each has a tenant of its own."""
+    one = Broker.at(tmp_path_factory.mktemp("broker"))
+    trio.run(one.start)
+    yield one
+    one.kill()
+
+
+class Tenant:
+    """A fleet of one test at the common broker."""
+
+    def __init__(self, nursery: trio.Nursery, broker: Broker) -> None:
+        self.name, self.nursery, self.broker = f"t{secrets.token_hex(4)}", nursery, broker
+        self.carrier: Nats
+        self.presence: KeyValue
+        self.last: KeyValue
+
+    async def connect(self) -> Nats:
+        carrier = Nats((self.broker.url,), ping_seconds=1)
+        await self.nursery.start(carrier.run)
+        with trio.fail_after(20):
+            await carrier.until_connected()
+        return carrier
+
+    async def begin(self) -> None:
+        self.carrier = await self.connect()
+        self.presence = KeyValue(self.carrier, PRESENCE.format(self.name))
+        self.last = KeyValue(self.carrier, LAST.format(self.name), largest=LARGEST)
+        await self.presence.make()
+        await self.last.make()
+
+    @property
+    def view(self) -> FleetView:
+        return FleetView(self.presence, self.last)
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Of `xfs4iot fleet`."""
+        return "--broker", self.broker.url, "--tenant", self.name
+
+    async def run(self, *arguments: str, columns: int = 80, typed: str | None = None) -> Result:
+        """`xfs4iot fleet` with these arguments, as in a pipe."""
+
+        def invoke() -> Result:
+            runner = CliRunner(env={"COLUMNS": str(columns)})
+            return runner.invoke(cli, ["fleet", *self.options, *arguments], input=typed)
+
+        return await trio.to_thread.run_sync(invoke)
+
+    async def known(self, device: str, last: Last | bytes | None = None, **more: object) -> None:
+        """Let a device be known without there being one."""
+        there = Presence(1, "i", True, 1795766400.0, "xfs4iot 1.2.3", ("CashDispenser",))
+        await self.presence.put(device, replace(there, **more).encode())  # type: ignore[arg-type]
+        if last is not None:
+            await self.last.put(device, last if isinstance(last, bytes) else last.encode())
+
+    async def gateway(self, **more: object) -> Gateway:
+        carrier = await self.connect()
+        store = KeyValue(carrier, PRESENCE.format(self.name))
+        gateway = Gateway(carrier, store, tenant=self.name, port=0, **more)  # type: ignore[arg-type]
+        await self.nursery.start(gateway.serve)
+        return gateway
+
+    async def device(
+        self, publisher: xfs4iot.Publisher, name: str = "atm17", pace: Pace | None = None
+    ) -> Uplink:
+        uplink = Uplink(
+            publisher, await self.connect(), xfs4iot.Ledger.open(None).service("uplink"), tenant=self.name,
+            device=name, authorities=None, version="xfs4iot 1.2.3", pace=pace or Pace(0.02, 0.05, 60),
+        )  # fmt: skip
+        await self.nursery.start(uplink.run)
+        with trio.fail_after(20):
+            await uplink.admitted.wait()
+        return uplink
+
+
+@pytest.fixture
+async def tenant(one_broker: Broker, nursery: trio.Nursery) -> Tenant:
+    one = Tenant(nursery, one_broker)
+    await one.begin()
+    return one

@@ -23,7 +23,7 @@ _COMMANDS = {
     "serve": "Run real services from a configuration file.",
     "new": "Begin a package for a device of your own.",
     "gateway": "Let applications reach a fleet of devices that dial out.",
-    "fleet": "Begin a fleet, let its parts in, list and readmit its devices.",
+    "fleet": "Begin a fleet, let its parts in; list, watch and call its devices.",
     "check-device": "Check a vendor's device class, faults included.",
     "discover": "Find the publishers and services of a host.",
     "call": "Send one command to a service.",

@@ -17,6 +17,7 @@ from xfs4iot.cli.hosting import until_told
 from xfs4iot.fleet.broker import Broker, BrokerMissing
 from xfs4iot.fleet.carrier import CarrierLost
 from xfs4iot.fleet.gateway import Gateway
+from xfs4iot.fleet.last import LARGEST, LAST
 from xfs4iot.fleet.nats import Nats
 from xfs4iot.fleet.opening import Signer
 from xfs4iot.fleet.registry import PRESENCE
@@ -118,6 +119,7 @@ def gateway(
                 await reach(carrier, _BROKER_SECONDS)
                 store = KeyValue(carrier, PRESENCE.format(tenant), replicas=replicas)
                 await store.make()
+                await KeyValue(carrier, LAST.format(tenant), replicas=replicas, largest=LARGEST).make()
                 served = Gateway(
                     carrier, store, tenant=tenant, signer=signer, access=access, advertise=advertise,
                     spread=spread, host=host, port=port, credentials=credentials,

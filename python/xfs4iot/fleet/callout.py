@@ -15,6 +15,7 @@ from typing import Any
 from cryptography import x509
 
 from xfs4iot.fleet.carrier import Carried, Carrier
+from xfs4iot.fleet.last import LAST
 from xfs4iot.fleet.nkeys import NKey, NKeyRefused, read_token
 from xfs4iot.fleet.opening import GATEWAY
 from xfs4iot.fleet.registry import PRESENCE
@@ -69,20 +70,16 @@ def permissions_of(certificate: x509.Certificate, tenant: str) -> Permissions:
         raise Unknown(f"the certificate has {len(ours)} alternative names xfs4iot://…; it must have one")
     (name,) = ours
     root = Subjects(tenant).root
-    stream = f"KV_{PRESENCE.format(tenant)}"
-    asks = (
-        f"$JS.API.STREAM.MSG.GET.{stream}",
-        f"$JS.API.CONSUMER.CREATE.{stream}",
-        f"$KV.{PRESENCE.format(tenant)}.>",
-    )
+    presence, last = PRESENCE.format(tenant), LAST.format(tenant)
+    asks = (*_reads(presence), f"$KV.{presence}.>")
     if name == GATEWAY:
-        makes = (f"$JS.API.STREAM.INFO.{stream}", f"$JS.API.STREAM.CREATE.{stream}")
+        makes = tuple(one for bucket in (presence, last) for one in _makes(f"KV_{bucket}"))
         tells = (f"{root}.*.*.d.>", f"{root}.*.*.ctl", f"{root}.*.alarm", f"_INBOX.{tenant}.>")
         return Permissions(
             "gateway", (*asks, *makes, *tells), (f"{root}.*.u.>", f"{root}.*.hello", "_INBOX.*.*")
         )
     if name == OPERATOR:
-        return Permissions("operator", asks, ("_INBOX.*.*",))
+        return Permissions("operator", (*asks, *_reads(last)), ("_INBOX.*.*",))
     if not name.startswith(DEVICE):
         raise Unknown(f"{told(name)!r} is neither a device nor a gateway nor an operator")
     try:
@@ -92,10 +89,20 @@ def permissions_of(certificate: x509.Certificate, tenant: str) -> Permissions:
     own = f"{root}.{device}"
     return Permissions(
         f"device {device}",
-        (f"{own}.u.>", f"{own}.hello"),
+        (f"{own}.u.>", f"{own}.hello", f"$KV.{last}.{device}"),
         (f"{own}.*.d.>", f"{own}.*.ctl", f"_INBOX.{tenant}.{device}.*"),
         answers=True,
     )
+
+
+def _reads(bucket: str) -> tuple[str, ...]:
+    """What is said to read a bucket."""
+    asked = ("STREAM.MSG.GET.{}", "CONSUMER.CREATE.{}", "CONSUMER.MSG.NEXT.{}.*")
+    return tuple(f"$JS.API.{one.format(f'KV_{bucket}')}" for one in asked)
+
+
+def _makes(stream: str) -> tuple[str, ...]:
+    return tuple(f"$JS.API.STREAM.{one}.{stream}" for one in ("INFO", "CREATE"))
 
 
 class Callout:

@@ -4,20 +4,41 @@ from __future__ import annotations
 
 import base64
 import json
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import trio
 
 from xfs4iot.fleet.carrier import Carried, Carrier, CarrierLost, Late
 
-__all__ = ["Conflict", "KeyValue", "MemoryStore", "Store"]
+__all__ = ["Conflict", "Entry", "KeyValue", "MemoryStore", "Store"]
 
 _WRONG_LAST_SEQUENCE = 10071
 _NO_STREAM = 10059
+_PIECE_SECONDS = 2.0
+_PIECE = {"batch": 256, "max_bytes": 4 * 2**20, "expires": int(_PIECE_SECONDS * 1e9)}
+_PATIENCE_SECONDS = 3.0
+_EMPTY_SECONDS = 0.02
 
 
 class Conflict(Exception):
     """The value has been changed by somebody else meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A value as it is kept.
+
+    Attributes:
+        at: when it was, by the broker's clock, in seconds since 1970.
+    """
+
+    key: str
+    value: bytes
+    at: float
 
 
 class Store(Protocol):
@@ -37,6 +58,17 @@ class Store(Protocol):
             CarrierLost: the store cannot be reached, or refuses.
         """
 
+    def entries(self, *, live: bool = False, key: str = "") -> AsyncGenerator[list[Entry], None]:
+        """All values, by pieces; for `aclosing`.
+
+        Args:
+            live: go on with what changes; an empty piece comes when all that was there has been given.
+            key: only this one's.
+
+        Raises:
+            CarrierLost: the store cannot be reached, or not any more: what has changed since is not known.
+        """
+
     async def everything(self) -> dict[str, bytes]:
         """All values by key."""
 
@@ -46,7 +78,9 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._values: dict[str, tuple[bytes, int]] = {}
+        self._entries: dict[str, tuple[Entry, int]] = {}
         self._last = 0
+        self._changed = trio.Event()
 
     async def get(self, key: str) -> tuple[bytes, int] | None:
         await trio.lowlevel.checkpoint()
@@ -58,11 +92,29 @@ class MemoryStore:
             raise Conflict(key)
         self._last += 1
         self._values[key] = (value, self._last)
+        self._entries[key] = Entry(key, value, time.time()), self._last
+        self._changed.set()
+        self._changed = trio.Event()
         return self._last
 
-    async def everything(self) -> dict[str, bytes]:
+    async def entries(self, *, live: bool = False, key: str = "") -> AsyncGenerator[list[Entry], None]:
         await trio.lowlevel.checkpoint()
-        return {key: value for key, (value, _) in self._values.items()}
+        given = 0
+        while True:
+            now = [
+                (seen, one) for one, seen in self._entries.values() if seen > given and key in ("", one.key)
+            ]
+            given = self._last
+            if now:
+                yield [one for _, one in sorted(now, key=lambda each: each[0])]
+            if not live:
+                return
+            yield []
+            while self._last == given:
+                await self._changed.wait()
+
+    async def everything(self) -> dict[str, bytes]:
+        return await _everything(self)
 
 
 class KeyValue:
@@ -70,10 +122,13 @@ class KeyValue:
 
     Args:
         replicas: on how many nodes of a cluster each value is kept.
+        largest: bytes of a value; None for whatever the broker takes.
     """
 
-    def __init__(self, carrier: Carrier, bucket: str, *, replicas: int = 1) -> None:
-        self._carrier, self.bucket, self.replicas = carrier, bucket, replicas
+    def __init__(
+        self, carrier: Carrier, bucket: str, *, replicas: int = 1, largest: int | None = None
+    ) -> None:
+        self._carrier, self.bucket, self.replicas, self.largest = carrier, bucket, replicas, largest
         self._stream = f"KV_{bucket}"
         self._reads = 0
 
@@ -97,7 +152,9 @@ class KeyValue:
                 f"STREAM.CREATE.{self._stream}",
                 {
                     "name": self._stream, "subjects": [f"$KV.{self.bucket}.>"], "max_msgs_per_subject": 1,
-                    "storage": "file", "discard": "new", "allow_rollup_hdrs": True, "deny_delete": True,
+                    "storage": "file", "discard": "new", "deny_delete": True, "deny_purge": True,
+                    # Who may write one value must not, by a header, remove those of all others.
+                    "allow_rollup_hdrs": False, "max_msg_size": -1 if self.largest is None else self.largest,
                     "allow_direct": True, "num_replicas": self.replicas, "retention": "limits",
                 },
             )  # fmt: skip
@@ -126,11 +183,23 @@ class KeyValue:
             raise CarrierLost(f"the broker's store: {found['error'].get('description')}")
         return int(found["seq"])
 
-    async def everything(self) -> dict[str, bytes]:
-        found: dict[str, bytes] = {}
+    async def entries(self, *, live: bool = False, key: str = "") -> AsyncGenerator[list[Entry], None]:
+        made = await self._ask(
+            f"CONSUMER.CREATE.{self._stream}",
+            {
+                "stream_name": self._stream,
+                "config": {
+                    "deliver_policy": "last_per_subject", "filter_subject": f"$KV.{self.bucket}.{key or '>'}",
+                    "ack_policy": "none", "replay_policy": "instant", "inactive_threshold": 10_000_000_000,
+                    "mem_storage": True, "num_replicas": 1,
+                },
+            },
+        )  # fmt: skip
+        left = int(made.get("num_pending", 0))
         arrived, received = trio.Event(), list[Carried]()
         self._reads += 1
-        to = f"{self._carrier.inbox}.all{self._reads}"
+        to = f"{self._carrier.inbox}.read{self._reads}"
+        prefix = len(f"$KV.{self.bucket}.")
 
         def take(message: Carried) -> None:
             received.append(message)
@@ -138,30 +207,63 @@ class KeyValue:
 
         unsubscribe = self._carrier.subscribe(to, take)
         try:
-            made = await self._ask(
-                f"CONSUMER.CREATE.{self._stream}",
-                {
-                    "stream_name": self._stream,
-                    "config": {
-                        "deliver_subject": to, "deliver_policy": "last_per_subject",
-                        "filter_subject": f"$KV.{self.bucket}.>", "ack_policy": "none",
-                        "replay_policy": "instant", "inactive_threshold": 10_000_000_000, "mem_storage": True,
-                        "num_replicas": 1,
-                    },
-                },
-            )  # fmt: skip
-            wanted = int(made.get("num_pending", 0)) + int(made["delivered"]["consumer_seq"])
-            count, prefix = 0, len(f"$KV.{self.bucket}.")
-            with trio.move_on_after(30.0):
-                while count < wanted:
-                    await arrived.wait()
+            if live and not left:
+                yield []
+            while live or left:
+                # Asked for by pieces, so that who reads slowly neither gathers much nor is put out.
+                wanted = json.dumps(_PIECE).encode()
+                if not self._carrier.publish(
+                    f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{made['name']}", wanted, to
+                ):
+                    raise CarrierLost("there is no connection to the broker")
+                empty, over = True, False
+                while not over:
+                    with trio.move_on_after(_PIECE_SECONDS + _PATIENCE_SECONDS):
+                        await arrived.wait()
                     arrived = trio.Event()
+                    if not received:
+                        raise Late("the broker's store has become silent")
+                    if any(one.status == 503 for one in received):
+                        raise CarrierLost("the broker's store does not know any more what was read")
+                    over = any(one.status for one in received)
+                    before = left
+                    piece = []
                     for message in received:
-                        count += 1
-                        found[message.subject[prefix:]] = message.body
+                        if not message.status:
+                            moment, left = _delivered(message.reply)
+                            piece.append(Entry(message.subject[prefix:], message.body, moment))
                     received.clear()
-            if count < wanted:
-                raise Late(f"the broker's store gave {count} of {wanted} values in time")
+                    if piece:
+                        empty = False
+                        yield piece
+                    if before and not left:
+                        if not live:
+                            return
+                        yield []
+                if empty:
+                    # As a rule it has waited for long; but the broker may have refused at once.
+                    await trio.sleep(_EMPTY_SECONDS)
         finally:
             unsubscribe()
-        return found
+
+    async def everything(self) -> dict[str, bytes]:
+        return await _everything(self)
+
+
+async def _everything(store: Store) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    async with aclosing(store.entries()) as pieces:
+        async for piece in pieces:
+            found.update((one.key, one.value) for one in piece)
+    return found
+
+
+def _delivered(reply: str) -> tuple[float, int]:
+    """When a message was kept, in seconds since 1970, and how many come behind it.
+
+    `$JS.ACK.stream.consumer.deliveries.sequence.sequence.nanoseconds.pending`, in newer servers with domain
+    and account before the stream.
+    """
+    parts = reply.split(".")
+    first = 2 if len(parts) == 9 else 4
+    return int(parts[first + 5]) / 1e9, int(parts[first + 6])

@@ -18,6 +18,8 @@ import trio
 from xfs4iot.fleet.carrier import Carried, Carrier, CarrierLost
 from xfs4iot.fleet.link import Kind, Link, Malformed, Segment
 from xfs4iot.fleet.opening import Authorities, Forged, Opening
+from xfs4iot.fleet.reporter import Pace, Reporter
+from xfs4iot.fleet.store import Store
 from xfs4iot.fleet.stream import CarriedReaders, CarriedStream
 from xfs4iot.fleet.subjects import Subjects, check_id
 from xfs4iot.ledger import ServiceLedger
@@ -72,6 +74,8 @@ class Uplink:
         device: the name under which gateways publish it.
         authorities: whose gateways are trusted; None trusts whoever speaks, for a broker on this machine.
         version: of the software, told to the fleet.
+        pace: how often the fleet is told what has changed of the devices.
+        last: where that is kept; None for the tenant's bucket at the broker.
 
     Attributes:
         spread: over how many seconds the fleet can be let in, as the gateways say.
@@ -89,6 +93,8 @@ class Uplink:
         device: str,
         authorities: Authorities | None,
         version: str = "",
+        pace: Pace | None = None,
+        last: Store | None = None,
     ) -> None:
         self.device = check_id(device, "device")
         self.subjects = Subjects(tenant)
@@ -99,6 +105,9 @@ class Uplink:
         self.instance = secrets.token_hex(8)
         self._publisher, self._carrier, self._ledger = publisher, carrier, ledger
         self._authorities, self._version = authorities, version
+        self.reporter = Reporter(
+            publisher, carrier, tenant=tenant, device=device, version=version, pace=pace, store=last
+        )
         self._sessions: dict[tuple[str, str], _Carried] = {}
         self._seen: set[str] = set()
         self._anew = trio.Event()
@@ -125,6 +134,7 @@ class Uplink:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._tick)
                 nursery.start_soon(self._say_hello)
+                nursery.start_soon(self._report)
                 task_status.started()
                 await self._ended.wait()
                 nursery.cancel_scope.cancel()
@@ -140,6 +150,23 @@ class Uplink:
 
     def _connected(self) -> None:
         self._anew.set()
+        self.reporter.anew()
+
+    async def _report(self) -> None:
+        """Let the fleet know in which state the devices are."""
+        await self.admitted.wait()
+        services = list(self._publisher.services.values())
+
+        def heard(*_: object) -> None:
+            self.reporter.heard()
+
+        for service in services:
+            service.listeners.append(heard)
+        try:
+            await self.reporter.run(self.epoch)
+        finally:
+            for service in services:
+                service.listeners.remove(heard)
 
     async def _say_hello(self) -> None:
         """Be taken in, after each new connection."""

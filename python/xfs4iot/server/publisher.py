@@ -147,6 +147,11 @@ class Publisher(Entrance[_Way]):
         self._session_limits = session_limits or SessionLimits()
         self._sheltered: trio.Nursery | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether all services have been started, and clients may come."""
+        return self._sheltered is not None
+
     def uri(self, service: str | None = None, *, host: str | None = None) -> str:
         """The URI of a service, or of the publisher itself, as seen by a client at `host`."""
         assert self.port is not None, "the publisher has no port before it serves"

@@ -128,6 +128,8 @@ class Service:
         self.authorise: Callable[[Peer, str], None] = lambda peer, command: None
         """Raises `AuthorizationRequired` if this client may not use this command; set by the publisher."""
         self.observer: Observer | None = None
+        self.listeners: list[Callable[[registry.EventEntry, bytes | None], None]] = []
+        """Told of every unsolicited event, with its payload in the newest version; they must not raise."""
         self.filters: dict[str, Callable[[Any, bytes | None], bytes | None]] = {}
         """What of an event, by its name in a version, a connection is told; None for nothing."""
         self.deadlines = Deadlines()
@@ -455,6 +457,8 @@ class Service:
             self.flush_status()
         if self.observer is not None:
             self.observer.told(self.name, entry.name)
+        for heard in self.listeners:
+            heard(entry, payload)
         for session in list(self.sessions):
             specification = session.versions.event_specification(entry.name)
             if not versions.has_event(entry.name, specification):

@@ -12,12 +12,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
-
-import msgspec
 
 from xfs4iot.interfaces.storage.storage import Storage
-from xfs4iot.protocol import registry, wire
+from xfs4iot.interfaces.storage.summary import UnitSummary, unit_summaries
+from xfs4iot.protocol import registry
 from xfs4iot.server.publisher import Publisher
 from xfs4iot.server.service import Service
 
@@ -172,41 +170,20 @@ def _of_service(service: Service) -> Iterator[tuple[str, Mapping[str, str], floa
     yield "xfs4iot_ledger_open_movements", labels, len(service.ledger.open_intents())
     if (storage := service.interfaces.get("Storage")) is not None:
         assert isinstance(storage, Storage)
-        yield from _of_units(labels, msgspec.json.decode(wire.encode(storage.records())))
+        for unit in unit_summaries(storage):
+            yield from _of_unit({**labels, "unit": unit.name}, unit)
 
 
-def _of_units(
-    labels: Mapping[str, str], records: Mapping[str, Mapping[str, Any]]
-) -> Iterator[tuple[str, Mapping[str, str], float]]:
-    for name, record in records.items():
-        own = {**labels, "unit": name}
-        yield "xfs4iot_unit_usable", own, int(record.get("status") in ("ok", "good"))
-        if (capacity := record.get("capacity")) is not None:
-            yield "xfs4iot_unit_capacity", own, capacity
-        for kind in ("cash", "card", "check", "printer", "deposit"):
-            part = record.get(kind) or {}
-            status, configuration = part.get("status") or {}, part.get("configuration") or {}
-            if not status:
-                continue
-            told = {**own, "kind": kind}
-            if kind == "cash":
-                told |= {
-                    "currency": str(configuration.get("currency") or ""),
-                    "value": str(configuration.get("value") or ""),
-                    "replenishment": str(status.get("replenishmentStatus") or ""),
-                }
-                count = _total(status.get("initial")) + _total(status.get("in")) - _total(status.get("out"))
-            else:
-                told["replenishment"] = str(status.get("replenishmentStatus") or "")
-                count = _total(status.get("count") or status.get("initial") or status.get("in"))
-            yield "xfs4iot_unit_items", told, count
-
-
-def _total(counts: Any) -> int:
-    """The items of a tree of counts."""
-    if isinstance(counts, Mapping):
-        return sum(_total(one) for name, one in counts.items() if name != "retractOperations")
-    return counts if isinstance(counts, int) and not isinstance(counts, bool) else 0
+def _of_unit(own: Mapping[str, str], unit: UnitSummary) -> Iterator[tuple[str, Mapping[str, str], float]]:
+    yield "xfs4iot_unit_usable", own, int(unit.status in ("ok", "good"))
+    if unit.capacity is not None:
+        yield "xfs4iot_unit_capacity", own, unit.capacity
+    if unit.kind is None:
+        return
+    told = {**own, "kind": unit.kind}
+    if unit.kind == "cash":
+        told |= {"currency": unit.currency or "", "value": str(unit.value or "")}
+    yield "xfs4iot_unit_items", {**told, "replenishment": unit.replenishment or ""}, unit.count or 0
 
 
 def _line(name: str, labels: Mapping[str, str], value: float) -> str:

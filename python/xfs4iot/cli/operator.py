@@ -1,0 +1,105 @@
+"""The operator of a fleet, at its broker: what all of `xfs4iot fleet` that asks or tells something shares."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import click
+import trio
+
+from xfs4iot.cli.broker import broker_is_trusted, login_to, reach
+from xfs4iot.cli.complaint import innermost
+from xfs4iot.cli.connection import run
+from xfs4iot.fleet.carrier import CarrierLost
+from xfs4iot.fleet.last import LAST
+from xfs4iot.fleet.nats import Nats
+from xfs4iot.fleet.registry import PRESENCE
+from xfs4iot.fleet.store import KeyValue
+from xfs4iot.fleet.subjects import check_id
+from xfs4iot.fleet.view import FleetView
+from xfs4iot.fleet.where import Expression, WhereError, parse
+from xfs4iot.transport import tls
+
+__all__ = ["as_operator", "device_argument", "view_of", "where_option"]
+
+_BROKER_SECONDS = 10.0
+
+
+def as_operator(
+    settings: dict[str, Any],
+    what: Callable[[Nats], Awaitable[int | None]],
+    *,
+    long: bool = False,
+) -> None:
+    """Do something over a connection of one's own to the broker; what it returns is the exit code.
+
+    Args:
+        settings: of the group `xfs4iot fleet`.
+        long: go on when the connection is lost, until interrupted.
+    """
+    servers = settings["servers"]
+    try:
+        broker_is_trusted(servers)
+    except ValueError as wrong:
+        raise click.UsageError(str(wrong)) from None
+    files = {name: settings[name] for name in ("ca", "certificate", "key")}
+
+    async def main() -> int:
+        login = login_to(servers, lambda: tls.client_context(**files))
+        carrier = Nats(servers, login, name="xfs4iot fleet", ping_seconds=5.0 if long else 20.0)
+        failure, code = None, None
+        async with trio.open_nursery() as nursery:
+            await nursery.start(carrier.run)
+            try:
+                await reach(carrier, _BROKER_SECONDS)
+                code = await what(carrier)
+            except* CarrierLost as problems:
+                failure = str(innermost(problems))
+            except* KeyError as unknown:
+                device = getattr(innermost(unknown), "args", "?")[0]
+                failure = f"there is no device {device} in this fleet; see `xfs4iot fleet list`"
+            nursery.cancel_scope.cancel()
+        if failure is not None:
+            raise click.ClickException(failure)
+        return code or 0
+
+    run(main)
+
+
+def view_of(carrier: Nats, tenant: str) -> FleetView:
+    """What is known of a tenant's devices."""
+    return FleetView(
+        KeyValue(carrier, PRESENCE.format(tenant)),
+        KeyValue(carrier, LAST.format(tenant)),
+    )
+
+
+def _read(ctx: click.Context, param: click.Parameter, given: str | None) -> Expression | None:
+    if given is None:
+        return None
+    try:
+        return parse(given)
+    except WhereError as wrong:
+        # The expression again, with the place under it, as far as one line has room.
+        begin = max(0, wrong.column - 60)
+        shown = "".join(char if char.isprintable() else "?" for char in given[begin : begin + 75])
+        raise click.BadParameter(
+            f"{wrong}\n\n  {shown}\n  {' ' * (wrong.column - 1 - begin)}^", ctx, param
+        ) from None
+
+
+where_option = click.option(
+    "--where", "wanted", callback=_read, metavar="EXPR",
+    help="Only devices for which this holds, such as 'unit.replenishmentStatus == low'.",
+)  # fmt: skip
+
+
+def _device(ctx: click.Context, param: click.Parameter, given: str) -> str:
+    try:
+        return check_id(given, "device")
+    except ValueError as wrong:
+        raise click.BadParameter(str(wrong), ctx, param) from None
+
+
+device_argument = click.argument("device", callback=_device)
