@@ -25,6 +25,7 @@ from typing import Any, Literal, TypeAlias
 from xfs4iot.devices._device import Device, implements, operation
 from xfs4iot.devices._parts import derived
 from xfs4iot.devices.storage import BanknoteNeutralizationUnit, Name
+from xfs4iot.protocol import exact
 from xfs4iot.protocol.messages import banknote_neutralization as messages
 from xfs4iot.protocol.messages import storage
 from xfs4iot.protocol.observed import leave
@@ -87,7 +88,12 @@ class BanknoteNeutralization(
     neutralization_inputs: Any = derived(_inputs)
 
     def neutralization_changed(self, unit: str, now: BanknoteNeutralizationUnit) -> None:
-        """Tell that a cassette is no longer what `units` said of it; what `now` leaves out is withdrawn."""
+        """Tell that a cassette is no longer what `units` said of it; what `now` leaves out is withdrawn.
+
+        Raises:
+            ValueError: no cassette can be so.
+        """
+        exact.checked(BanknoteNeutralizationUnit, now)
         self.send(
             storage.StorageChangedEvent(
                 {unit: storage.StorageUnit(status=now.status, banknote_neutralization=now.told())}

@@ -18,7 +18,7 @@ import msgspec
 
 from xfs4iot.protocol import exact
 
-__all__ = ["CheckedStruct", "ObservedStruct", "bind", "keep", "last", "leave"]
+__all__ = ["CheckedStruct", "ObservedStruct", "bind", "keep", "kept", "last", "leave"]
 
 # Kept in `__dict__` beside the struct's fields, where no encoder or comparison sees them.
 _OBSERVER = "_observer"
@@ -57,9 +57,9 @@ class ObservedStruct(msgspec.Struct, dict=True):
             wrong = exact.Mismatch("the part of an interface that the device has; set its attributes", "None")
             raise wrong.inside(name).inside(type(self).__name__)
         super().__setattr__(name, _exact(self, name, value))
-        kept = self.__dict__.get(_KEPT)
-        if kept is not None:
-            kept.discard(name)
+        left = self.__dict__.get(_KEPT)
+        if left is not None:
+            left.discard(name)
         observer = self.__dict__.get(_OBSERVER)
         if observer is not None:
             _bind(value, observer)
@@ -71,19 +71,23 @@ def leave(struct: ObservedStruct, names: Iterable[str]) -> None:
     struct.__dict__.setdefault(_KEPT, set()).update(names)
 
 
+def kept(struct: ObservedStruct, name: str) -> bool:
+    """Whether the framework keeps an attribute; if not, the device class says it itself."""
+    return name in struct.__dict__.get(_KEPT, ())
+
+
 def keep(struct: ObservedStruct, name: str, value: Any) -> bool:
     """Set an attribute that the framework keeps.
 
     Returns:
         Whether it was; an attribute that was set otherwise stays as it is.
     """
-    kept = struct.__dict__.get(_KEPT, ())
-    if name not in kept:
+    if not kept(struct, name):
         return False
     if getattr(struct, name) != value:
         setattr(struct, name, value)
         # Setting it has just taken it out, as any setter would: put it back.
-        kept.add(name)
+        struct.__dict__[_KEPT].add(name)
     return True
 
 

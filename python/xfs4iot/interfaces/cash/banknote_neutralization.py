@@ -5,8 +5,9 @@
         └───────────────disarm────────────────┴─────────────────────disarm─────────────────────┘
 
 While the safe is open, arming waits: `armPending`. The state is the hardware's. What the device class does
-not set of it itself follows from the last command that succeeded; nothing of it is kept over a restart, for
-a protection that is told but not there is worse than `fault`. New in 2024-3.
+not set of it itself follows from the last command that succeeded, and is `fault` after one that failed at an
+unknown point; nothing of it is kept over a restart, for a protection that is told but not there is worse than
+`fault`. New in 2024-3.
 
 - A command that needs a token is refused without it (`invalidToken`): a forged disarm is the way to the
   notes, a forged trigger destroys them.
@@ -15,7 +16,9 @@ a protection that is told but not there is worse than `fault`. New in 2024-3.
 - A trigger is not cancelled and does not time out once the device was asked: it is irreversible. It is
   never refused for the state, so that it can be tried again where it stained some cassettes only.
 - Arming what has stained its notes is `sequenceError`: disarm it, and exchange the cassettes.
-- Nothing is dispensed from a cassette that has stained its notes, and no deposit is stored in it.
+- Nothing is dispensed from a cassette that has stained its notes, and no deposit is stored in it. A trigger
+  that succeeded has stained all. Where neither class nor cassettes say what is stained, a trigger that was
+  carried out, or may have been, counts until the cassettes were exchanged: that is kept over restarts.
 
 Whether the protection has to be off before the units are exchanged, the device says: its `start_exchange`
 raises `StorageUnitError`.
@@ -27,6 +30,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar, Literal
 
+import msgspec
 import trio
 
 from xfs4iot import devices
@@ -35,12 +39,13 @@ from xfs4iot.interfaces.common.common import Common
 from xfs4iot.interfaces.common.end_to_end_security import token_allows
 from xfs4iot.interfaces.storage.banknote_neutralization import BanknoteNeutralizationUnits
 from xfs4iot.interfaces.storage.storage import Storage
-from xfs4iot.ledger import LedgerUnavailable
-from xfs4iot.protocol import errors
+from xfs4iot.ledger import Document, Intent, LedgerUnavailable
+from xfs4iot.protocol import errors, wire
 from xfs4iot.protocol.messages import banknote_neutralization as messages
-from xfs4iot.protocol.observed import keep
+from xfs4iot.protocol.observed import keep, kept
 from xfs4iot.server.command import Command
 from xfs4iot.server.handler import Interface, Token, check, handles
+from xfs4iot.server.service import Service
 
 __all__ = ["BanknoteNeutralization"]
 
@@ -52,6 +57,19 @@ _AFTER: dict[str, tuple[Mode, str | None]] = {
     "disarm": ("disarmed", None),
 }
 """Mode and submode after what was asked for."""
+
+
+class Ink(msgspec.Struct, frozen=True):
+    """What is kept.
+
+    Attributes:
+        flowed: notes were stained, or may have been, since cassettes were last exchanged.
+    """
+
+    flowed: bool = False
+
+
+_INK = Document("BanknoteNeutralization.ink", Ink)
 
 _SET, _TRIGGER = "neutralizationProtection", "neutralizationTrigger"
 """Kinds of what is written into the journal."""
@@ -71,10 +89,16 @@ class BanknoteNeutralization(Interface[devices.BanknoteNeutralization]):
 
     name: ClassVar[str] = "BanknoteNeutralization"
 
+    def __init__(self, service: Service) -> None:
+        super().__init__(service)
+        self._ink = _INK.of(service.ledger) or Ink()
+
     async def start(self) -> None:
         """Find out what became of a trigger that was interrupted."""
         if "Storage" in self.service.interfaces:
-            self.service.interface(Storage).bars.append(self._stained)
+            storage = self.service.interface(Storage)
+            storage.bars.append(self._stained)
+            storage.exchanged.append(self._exchanged)
         await self._settle()
 
     async def reopened(self) -> None:
@@ -87,14 +111,33 @@ class BanknoteNeutralization(Interface[devices.BanknoteNeutralization]):
         state = self.device.status.banknote_neutralization.state
         return state.mode if state is not None else None
 
+    @property
+    def _cassettes(self) -> BanknoteNeutralizationUnits | None:
+        if "Storage" not in self.service.interfaces:
+            return None
+        units = self.service.interface(Storage).kinds.get(BanknoteNeutralizationUnits.name)
+        return units if isinstance(units, BanknoteNeutralizationUnits) else None
+
     def _stained(self, unit: str) -> str | None:
         """Why nothing may go into or out of a unit."""
-        units = self.service.interface(Storage).kinds.get(BanknoteNeutralizationUnits.name)
-        stained = units.neutralized(unit) if isinstance(units, BanknoteNeutralizationUnits) else None
+        cassettes = self._cassettes
+        stained = cassettes.neutralized(unit) if cassettes is not None else None
         if stained is None:
             # A cassette of which the system says nothing by itself shares its fate.
-            stained = self.mode == "neutralizationTriggered"
+            stained = self.mode == "neutralizationTriggered" or (self._ink.flowed and not self._class_says)
         return f"the notes of unit {unit!r} have been stained; exchange it" if stained else None
+
+    @property
+    def _class_says(self) -> bool:
+        """Whether the device class sets the mode itself."""
+        state = self.device.status.banknote_neutralization.state
+        return state is None or not kept(state, "mode")
+
+    async def _exchanged(self) -> None:
+        """Others are in the place of what was stained."""
+        if self._ink.flowed:
+            await self.service.ledger.put_document(_INK.name, wire.encode(Ink()))
+            self._ink = Ink()
 
     @handles(
         "BanknoteNeutralization.SetProtection",
@@ -123,6 +166,9 @@ class BanknoteNeutralization(Interface[devices.BanknoteNeutralization]):
         """`BanknoteNeutralization.TriggerNeutralization`."""
         async with self._journalled(command, request, _TRIGGER, {}):
             await self.ask(devices.BanknoteNeutralization.trigger_neutralization, moving=True)
+            if (cassettes := self._cassettes) is not None:
+                cassettes.triggered()
+                self.service.interface(Storage).publish()
         self._show("neutralizationTriggered", None)
 
     def _show(self, mode: Mode, submode: str | None) -> None:
@@ -164,16 +210,28 @@ class BanknoteNeutralization(Interface[devices.BanknoteNeutralization]):
                 outcome = "done"
             except errors.HardwareError:
                 # It may have done something all the same.
+                self._show("fault", None)
                 raise
             except errors.XfsError:
                 outcome = "failed"
                 raise
             finally:
                 try:
-                    await ledger.book(intent, (), outcome=outcome)
+                    await self._close(intent, outcome, kind == _TRIGGER and outcome != "failed")
                 except LedgerUnavailable as fault:
                     # It has happened, and the intent stays open: the next start settles it.
                     self.service.log.error("the outcome of %s is not written: %s", command.name, fault)
+
+    async def _close(self, intent: Intent, outcome: str, flowed: bool) -> None:
+        """Write down how a command has ended, and with it whether ink has flowed, or may have.
+
+        Raises:
+            LedgerUnavailable: it could not be written; ink that has flowed is not forgotten meanwhile.
+        """
+        if flowed:
+            self._ink = Ink(flowed=True)
+        documents = {_INK.name: wire.encode(self._ink)} if flowed else {}
+        await self.service.ledger.book(intent, (), outcome=outcome, documents=documents)
 
     async def _settle(self) -> None:
         """Close what was interrupted: of a trigger the hardware shows whether it came to pass."""
@@ -182,7 +240,8 @@ class BanknoteNeutralization(Interface[devices.BanknoteNeutralization]):
         for intent in self.service.ledger.open_intents():
             if intent.kind in (_SET, _TRIGGER):
                 triggered = intent.kind == _TRIGGER and self.mode == "neutralizationTriggered"
-                await self.service.ledger.book(intent, (), outcome="done" if triggered else "unknown")
+                flowed = triggered or (intent.kind == _TRIGGER and not self._class_says)
+                await self._close(intent, "done" if triggered else "unknown", flowed)
                 self.service.log.warning(
                     "%s was interrupted; the hardware says %s", intent.command, self.mode
                 )

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+import msgspec
+
 from xfs4iot.devices import BanknoteNeutralizationUnit
 from xfs4iot.interfaces.storage.kind import Kept, Kind, Units
 from xfs4iot.protocol.messages import banknote_neutralization as messages
@@ -44,6 +46,13 @@ class BanknoteNeutralizationUnits(Kind[BanknoteNeutralizationUnit, Kept]):
     def observe(self, name: str, part: messages.StorageUnitStatus) -> None:
         """A cassette has changed."""
         self._told[name] = part
+
+    def triggered(self) -> None:
+        """All cassettes have stained what is in them, also those that do not say so by themselves."""
+        self._told = {
+            name: msgspec.structs.replace(told, protection="neutralizationTriggered")
+            for name, told in self._told.items()
+        }
 
     def first_kept(self, unit: BanknoteNeutralizationUnit) -> Kept:
         """Nothing but which cassette it is."""

@@ -100,6 +100,7 @@ class Storage(Interface[Any]):
         busy: whether a customer's transaction is active, by each interface that has such.
         movements: by each interface that moves items: holds its movements up while a block lasts, after all
             open ones are booked.
+        exchanged: each is called when an exchange has ended.
         bars: each says why nothing may go into or out of a unit, None if it knows no reason.
     """
 
@@ -114,6 +115,7 @@ class Storage(Interface[Any]):
         self.changed: list[Callable[[], None]] = []
         self.busy: list[Callable[[], bool]] = []
         self.movements: list[Callable[[], AbstractAsyncContextManager[None]]] = []
+        self.exchanged: list[Callable[[], Awaitable[None]]] = []
         self.bars: list[Callable[[str], str | None]] = []
         self._found: dict[str, StorageUnit] = {}
         self._status: dict[str, UnitStatus] = {}
@@ -462,6 +464,8 @@ class Storage(Interface[Any]):
     async def end_exchange(self, request: None, command: Command) -> None:
         """`Storage.EndExchange`: the units are detected anew."""
         await self._exchanging(command, devices.Storage.end_exchange, False)
+        for call in self.exchanged:
+            await call()
         await self.detect()
         self.publish()
 
