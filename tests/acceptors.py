@@ -295,7 +295,7 @@ class Recycler(Recalling, devices.CashDispenser):
         units = {
             f"unit{value}": devices.CashUnit(
                 index=index,
-                capacity=100,
+                capacity=200,
                 types=frozenset({"cashIn", "cashOut"}),
                 currency="EUR",
                 value=Decimal(value),

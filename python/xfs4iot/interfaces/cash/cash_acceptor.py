@@ -265,7 +265,7 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
             StoreRequest(units),
             clears=lambda _: ("stacker", "transport"),
             units=units,
-            detail={"teller": self.transaction.record.teller},
+            detail=lambda: {"teller": self.transaction.record.teller, "inserted": self.transaction.inserted},
         )
         self._warn_of_units(booking, units)
         completion = messages.CashInEndCompletion(storage=taken_in(booking) or None)
@@ -357,7 +357,11 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
             clears=clears,
             # Items may be kept instead of given back.
             units=self.cash.names_of_type("cashIn", "reject"),
-            detail={"position": position, "givesBack": True},
+            detail=lambda: {
+                "position": position,
+                "givesBack": True,
+                "inserted": self.transaction.inserted,
+            },
         )
 
     @handles(

@@ -210,6 +210,14 @@ class CashIn:
         """Whether it is certain that nothing was accepted."""
         return self.record.reliable and not self.record.accepted and not self._cash.counts.inside()
 
+    @property
+    def inserted(self) -> int | None:
+        """Items that customers have inserted and that are inside, or lost on their way; None if not known."""
+        if not self.record.reliable:
+            return None
+        lost = self._cash.counts.inserted_at("unknown")
+        return sum(self._cash.counts.inside().values()) + sum(lost.values())
+
     # What follows from movements: called when they are booked, see `movement`.
 
     def after_cash_in(

@@ -217,7 +217,7 @@ class CashCounts:
         inserted = (
             ItemsMoved(count, source, target, item=key.item or None, level=key.level)  # type: ignore[arg-type]
             for key, count in held.items()
-            if key.unit == source and key.bucket == "count" and count > 0
+            if key.unit == source and key.bucket == "count" and key.level in _LEVELS and count > 0
         )
         return (*dispensed, *inserted)
 
@@ -257,7 +257,8 @@ class _Reckoner:
     def __init__(
         self, counters: Mapping[CounterKey, int], units: Mapping[str, CashUnit], deposits: bool
     ) -> None:
-        self.held = Counter(counters)
+        # A unit may hold cheques as well, which are no cash.
+        self.held = Counter({key: held for key, held in counters.items() if key.level in _LEVELS})
         self._deposits = deposits
         self._units = units
         self._posted: Counter[CounterKey] = Counter()

@@ -27,7 +27,12 @@ from xfs4iot.devices import CashMovement, CashUnitError, ItemsMoved, Tested, imp
 from xfs4iot.interfaces.cash.counts import Booking
 from xfs4iot.interfaces.cash.places import Places
 from xfs4iot.interfaces.cash.positions import stacker_capacity
-from xfs4iot.interfaces.cash.reported import dispensed_as_asked, require_counts_possible, require_possible
+from xfs4iot.interfaces.cash.reported import (
+    dispensed_as_asked,
+    require_counts_possible,
+    require_inserted,
+    require_possible,
+)
 from xfs4iot.interfaces.cash.stages import Stages
 from xfs4iot.interfaces.cash.units import CashUnits
 from xfs4iot.interfaces.checks import require_ready
@@ -192,7 +197,7 @@ class CashMovements:
         check: Callable[[], None] | None = None,
         believe: Callable[[_Movement], None] | None = None,
         clears: Callable[[_Movement], Iterable[str]] | None = None,
-        detail: Mapping[str, Any] | None = None,
+        detail: Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None = None,
         waits: bool = False,
         finish: Callable[[_Movement, Mapping[type, int]], _Movement] | None = None,
     ) -> tuple[_Movement, Booking]:
@@ -207,7 +212,9 @@ class CashMovements:
             check: raises what refuses it by the counts as they are when open movements are settled.
             believe: raises `exact.Mismatch` if the device cannot have done that when it was asked for this.
             clears: the places that are empty after a success, whatever the device says of them.
-            detail: what is needed to settle it after a crash.
+            detail: what is needed to settle it after a crash; or what gives it when all earlier movements are
+                booked. `inserted`: how many items there are that customers have inserted, and no more can
+                be stored or given back; None, or left out, if that is not known.
             waits: whether the device waits for a customer, as long as the client does.
             finish: adds to what the device says, before it is booked, what follows from the events that it
                 has sent.
@@ -223,14 +230,16 @@ class CashMovements:
         assert kind in KINDS, kind
         require_ready(self.storage.device)
         booked: list[_Moved] = []
+        known: dict[str, Any] = {}
 
         def noted() -> Mapping[str, Any]:
             if check is not None:
                 check()
-            return {**(detail or {}), "units": self._concerned(plan, units)}
+            known.update(detail() if callable(detail) else detail or {})
+            return {**known, "units": self._concerned(plan, units)}
 
         def possible(result: _Movement) -> None:
-            require_possible(self.cash, result)
+            self._require_possible(known, result)
             require_defined(result.failure, command)
             if believe is not None:
                 believe(result)
@@ -348,7 +357,7 @@ class CashMovements:
     async def _found(self, intent: Intent) -> Found[_Moved]:
         """What an interrupted movement has moved, as far as it can be found out."""
         result, known = await self._recalled(intent)
-        text = "booked as the device recorded it" if known else "its units are inaccurate"
+        text = "booked as the device recorded it" if known else movements.INACCURATE
         return Found(_Moved(intent.kind, result, certain=known), known, text)
 
     async def _recalled(self, intent: Intent) -> tuple[CashMovement | None, bool]:
@@ -380,11 +389,17 @@ class CashMovements:
                 return CashMovement(moved=tuple(gone)), False
         return self.stages.moved(intent) if stacker_capacity(device) else None, False
 
+    def _require_possible(self, detail: Mapping[str, Any], result: CashMovement) -> None:
+        """See that a movement can have happened so. Raises Mismatch."""
+        require_possible(self.cash, result)
+        if (inserted := detail.get("inserted")) is not None:
+            require_inserted(self.cash, result, inserted)
+
     def _recallable(self, intent: Intent, recalled: CashMovement | None) -> None:
         """See that a movement can have moved what the device recalls of it. Raises Mismatch."""
         if recalled is None:
             return
-        require_possible(self.cash, recalled)
+        self._require_possible(intent.detail, recalled)
         if intent.kind == "dispense":
             planned: Counter[str] = Counter()
             for posting in intent.planned:

@@ -6,7 +6,9 @@ can hold; a success did what was asked, no less and nothing else. A failure may 
 
 The device is believed before the books within what is possible: it sees the items, and the books may be wrong
 after a jam or a hand. So a unit's capacity is the bound, not its count; where the capacity is not
-known, the count is, unless the unit is known to be inaccurate or its items have just been counted.
+known, the count is, unless the unit is known to be inaccurate or its items have just been counted. But books
+that are said to be accurate and a device that fills a unit beyond its capacity cannot both be right: nobody
+knows which is, so neither is believed. The same is true of more than a customer has inserted.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from xfs4iot.devices import (
     UnitsCounted,
 )
 from xfs4iot.devices.cash_management import PLACES
-from xfs4iot.interfaces.cash.counts import WITHIN_REACH, ItemCounts, kind_of, origin_of
+from xfs4iot.interfaces.cash.counts import INSIDE, WITHIN_REACH, ItemCounts, kind_of, origin_of
 from xfs4iot.interfaces.cash.positions import stacker_capacity
 from xfs4iot.interfaces.cash.units import CashUnits
 from xfs4iot.protocol.exact import Mismatch, shown
@@ -43,6 +45,7 @@ __all__ = [
     "refilled_as_asked",
     "rejected_as_asked",
     "require_counts_possible",
+    "require_inserted",
     "require_possible",
     "require_units",
     "returned_as_asked",
@@ -124,8 +127,22 @@ def _require_room(cash: CashUnits, movement: CashMovement) -> None:
             raise Mismatch(f"at most {most} items{whose} from {place!r}", f"{count} in all", "moved")
     for (unit, place), count in came.items():
         capacity = _capacity(cash, unit)
-        if place == unit and capacity and count > capacity + left[unit, place]:
-            raise Mismatch(f"at most {capacity} items into {place!r}", f"{count} in all", "moved")
+        if place != unit or not capacity:
+            continue
+        room = max(capacity - _held_for_certain(cash, unit), 0) + left[unit, place]
+        if count > room:
+            raise Mismatch(f"at most {room} items into {place!r}", f"{count} in all", "moved")
+
+
+def _held_for_certain(cash: CashUnits, unit: str) -> int:
+    """What a unit holds, of all kinds, if its books are accurate."""
+    if not _is_accurate(cash, unit):
+        return 0
+    return cash.counts.total(unit) + cash.others_hold(unit)
+
+
+def _is_accurate(cash: CashUnits, unit: str) -> bool:
+    return cash.accuracy(unit) in ("accurate", "accurateSet")
 
 
 def _require_room_on_stacker(cash: CashUnits, movement: CashMovement) -> None:
@@ -156,8 +173,7 @@ def _most_from(cash: CashUnits, unit: str, place: str, counted: bool) -> int:
     capacity = _capacity(cash, unit)
     if capacity:
         return max(capacity, booked)
-    uncertain = counted or cash.accuracy(unit) not in ("accurate", "accurateSet")
-    return 2**31 if uncertain else booked
+    return booked if _is_accurate(cash, unit) and not counted else 2**31
 
 
 def _capacity(cash: CashUnits, unit: str) -> int:
@@ -232,6 +248,28 @@ def taken_in_as_possible(most: int | None) -> Callable[[CashMovement], None]:
             raise Mismatch(f"at most {most} items, its max_cash_in_items", str(came), "moved")
 
     return require
+
+
+def require_inserted(cash: CashUnits, movement: CashMovement, held: int) -> None:
+    """See that no more is stored or given back than customers have inserted.
+
+    Args:
+        held: what of that is inside, or was lost on its way.
+
+    Raises:
+        Mismatch: there is more.
+    """
+    left, somewhere = held, (*INSIDE, "unknown")
+    for items in movement.moved:
+        source, target = items.source, items.target
+        if origin_of(items) is not None or source == target:
+            continue
+        if target not in somewhere and (source in somewhere or target in cash.kept):
+            left -= items.count
+        elif target in somewhere and source not in somewhere:
+            left += items.count
+    if left < 0:
+        raise Mismatch(f"at most {held} items, as many as were inserted", str(held - left), "moved")
 
 
 def accepted(movement: CashMovement) -> ItemCounts:

@@ -10,9 +10,10 @@ import trio
 
 from xfs4iot import devices
 from xfs4iot.devices import MediaPresented, MediaStored, implements
+from xfs4iot.interfaces.documents.reported import require_retracted, require_stored
 from xfs4iot.interfaces.documents.transaction import KEPT, Private, Transaction, is_refusal
 from xfs4iot.interfaces.storage.check import CheckUnits
-from xfs4iot.interfaces.storage.movements import Booking, Found, Movements, Moving
+from xfs4iot.interfaces.storage.movements import INACCURATE, Booking, Found, Movements, Moving
 from xfs4iot.interfaces.storage.storage import Storage
 from xfs4iot.ledger import Intent, Posting
 from xfs4iot.protocol import errors, wire
@@ -206,15 +207,13 @@ class MediaState(Interface[devices.Check]):
             retracts = intent.kind in ("mediaRetract", "mediaReset")
             moved = Moved({}, recalled.stored, after) if retracts else Moved(recalled.stored, {}, after)
             return Found(moved, True, "booked as the device recorded it")
-        return Found(Moved({}, {}, after), False, "its units are inaccurate")
+        return Found(Moved({}, {}, after), False, INACCURATE)
 
     def _possible(self, result: MediaStored | None) -> None:
         """See that a device can have stored items so. Raises Mismatch."""
         self.believe_failure(result)
-        for unit in result.stored if result is not None else ():
-            if unit not in self.units.kept:
-                raise Mismatch("a unit of cheques, such as units() names", repr(unit), "stored")
         if result is not None:
+            require_stored(self, result)
             self._possible_bunches(result.more)
 
     @staticmethod
@@ -225,6 +224,7 @@ class MediaState(Interface[devices.Check]):
     def believe_found(self, done: devices.MediaRetracted) -> None:
         """See that a device can have found that. Raises Mismatch."""
         self.believe_failure(done)
+        require_retracted(self, done)
         self.believe_presented(done.presented)
 
     def _possible_bunches(self, more: bool) -> None:

@@ -2,7 +2,8 @@
 
 There are three counts: the items in the unit, those of them that a media-in transaction stored, and the
 operations that retracted something into it, each counted once however many items it moved. A unit whose
-items cannot be counted has only the last.
+items cannot be counted has only the last. While nobody knows what has come into a unit it has none: the
+standard has no other word for counts of cheques that are not known.
 
 What a unit is used for (`types`, `binID`) changes only in an exchange.
 """
@@ -162,6 +163,10 @@ class CheckUnits(Kind[CheckUnit, CheckKept]):
         capacity = self.units[unit].capacity
         return bool(capacity) and self.holds(unit) + self.others_hold(unit) >= capacity
 
+    def is_certain(self, unit: str) -> bool:
+        """Whether it is known what has come into a unit since its counts were set, or it was new."""
+        return self.kept[unit].accuracy != "inaccurate" and unit not in self._units.unsettled
+
     def holds(self, unit: str) -> int:
         """The items that are counted."""
         return self.counts.value(unit)
@@ -201,7 +206,9 @@ class CheckUnits(Kind[CheckUnit, CheckKept]):
                 initial=messages.StorageStatusInitial(**initial),
                 in_=messages.StorageStatusIn(
                     **{field: self.value(name, bucket) for field, bucket in shown.items()}
-                ),
+                )
+                if self.is_certain(name)
+                else None,
                 replenishment_status=None if unit is None else self.replenishment_status(name),
             ),
         )

@@ -29,10 +29,13 @@ from xfs4iot.protocol.message import Payload
 from xfs4iot.server.command import Command
 from xfs4iot.server.service import Service
 
-__all__ = ["FIRST_PAUSE", "LONGEST_PAUSE", "Booking", "Found", "Movements", "Moving"]
+__all__ = ["FIRST_PAUSE", "INACCURATE", "LONGEST_PAUSE", "Booking", "Found", "Movements", "Moving"]
 
 _Moved = TypeVar("_Moved")
 _Result = TypeVar("_Result")
+
+INACCURATE = "its units are inaccurate; count what is in them, and say so with Storage.SetStorage"
+"""Of a movement of which nobody knows what it has moved, for the log."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 """Seconds between attempts to book what a ledger could not take."""
@@ -338,7 +341,7 @@ class Movements(Generic[_Moved]):
                     "%s of request %d was interrupted: %s",
                     intent.command or intent.kind,
                     intent.request_id,
-                    found.text if booked else "its units are inaccurate",
+                    found.text if booked else INACCURATE,
                 )
 
 
