@@ -229,8 +229,9 @@ async def test_data_that_was_not_asked_for_does_not_go_out(
     assert "text" not in caplog.text
 
 
-async def test_one_form_is_given_once_in_a_read(client: Dialogue, device: Scanner) -> None:
-    twice = [FMD, {"format": "isoFid"}, {"format": "isoFmd"}]
+@pytest.mark.parametrize("again", [FMD, {**FMD, "keyName": "of nothing that is encrypted"}])
+async def test_one_form_is_given_once_in_a_read(client: Dialogue, device: Scanner, again: Any) -> None:
+    twice = [FMD, {"format": "isoFid"}, again]
     completion = await client.completion(READ, {"dataTypes": twice})
     assert outcome(completion) == "invalidData"
     assert "$.dataTypes[2] is that of $.dataTypes[0]" in completion["header"]["errorDescription"]

@@ -135,6 +135,7 @@ async def test_the_status_tells_what_is_with_the_chip(
         (None, "invalidData"),
         ({"chipProtocol": "chipT0"}, "invalidData"),
         ({"chipProtocol": "chipT0", "chipData": ""}, "invalidData"),
+        ({"chipProtocol": "chipT0", "chipData": b64(bytes(65_545))}, "invalidData"),
         ({"chipProtocol": "chipTypeB", "chipData": b64(PSE)}, "protocolNotSupported"),
     ],
 )
@@ -301,6 +302,16 @@ def key(**changed: Any) -> dict[str, Any]:
         ({"aidData": [{**AID, "transactionType": 256}]}, "invalidAidData"),
         ({"keyData": [{**KEY, "rid": b64(b"\xa0")}]}, "invalidKeyData"),
         (key(checksum=b64(bytes(20))), "invalidKeyData"),
+        ({"aidData": [AID, AID]}, "invalidAidData"),
+        ({"keyData": [KEY, KEY]}, "invalidKeyData"),
+        ({"aidData": [{**AID, "kernelIdentifier": b64(bytes(9))}]}, "invalidAidData"),
+        ({"aidData": [{**AID, "kernelIdentifier": ""}]}, "invalidAidData"),
+        (key(index=256), "invalidKeyData"),
+        (key(algorithmIndicator=256), "invalidKeyData"),
+        (key(algorithmIndicator=5, modulus=b64(bytes(249))), "invalidKeyData"),
+        (key(algorithmIndicator=5, exponent=b64(bytes(4))), "invalidKeyData"),
+        (key(algorithmIndicator=5, checksum=b64(bytes(65))), "invalidKeyData"),
+        (key(algorithmIndicator=5, checksum=""), "invalidKeyData"),
         (key(modulus=b64(MODULUS[:-1] + b"\x00")), "invalidKeyData"),
     ],
 )
@@ -386,6 +397,26 @@ async def test_another_card_for_the_update_leaves_it_to_be_repeated(
     del reader.refuses["update"]
     reader.update = None
     assert await tapped.success(UPDATE) == {}
+
+
+async def test_applications_and_keys_differ_by_more_than_their_names(tapped: Dialogue) -> None:
+    again = {"index": 0x93, "algorithmIndicator": 5}
+    keys = [KEY, *key(**again)["keyData"], {**key(algorithmIndicator=5)["keyData"][0], "rid": b64(bytes(5))}]
+    applications = [AID, {**AID, "transactionType": 9}, {**AID, "kernelIdentifier": b64(b"\x03")}]
+    await tapped.success(CONFIGURE, {"aidData": applications, "keyData": keys})
+
+
+@pytest.mark.parametrize("data", [b"\x9f", b"\x50\x80", bytes.fromhex("910A00")])
+async def test_data_that_are_no_objects_reach_no_kernel(
+    tapped: Dialogue, reader: Contactless, data: bytes
+) -> None:
+    await tapped.success(CONFIGURE, ALL)
+    assert await tapped.failure(PERFORM, {"data": b64(data)}) == "invalidData"
+    reader.outcomes = {"chip": devices.ContactlessOutcome("onlineRequestCompletionRequired")}
+    await tapped.success(PERFORM, {"data": ""})
+    assert await tapped.failure(UPDATE, {"data": b64(data)}) == "invalidData"
+    # Nothing has happened: the answer is still awaited.
+    await tapped.success(UPDATE, {"data": b64(bytes.fromhex("91020000"))})
 
 
 @pytest.mark.parametrize("code", ["noMedia", "invalidMedia"])

@@ -190,11 +190,19 @@ ORDER = {
         apart={"configuration_given": "what is not given lacks nothing"},
     ),
     "CardReader.EMVClessPerformTransaction": Command(
-        {"device_ready": Break(before=offline), "reader_configured": Break(before=unconfigured)},
+        {
+            "data_sound": Break({"data": DATA}),
+            "device_ready": Break(before=offline),
+            "reader_configured": Break(before=unconfigured),
+        },
         before=configured,
     ),
     "CardReader.EMVClessIssuerUpdate": Command(
-        {"device_ready": Break(before=offline), "update_awaited": Break(before=configured)},
+        {
+            "data_sound": Break({"data": DATA}),
+            "device_ready": Break(before=offline),
+            "update_awaited": Break(before=configured),
+        },
         before=updating,
     ),
 }

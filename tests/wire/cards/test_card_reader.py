@@ -340,7 +340,7 @@ async def test_tracks_are_written_as_they_came(client: Dialogue, device: Motor) 
     assert device.called == [("accept_card", frozenset(), False), ("write_card", wrote)]
 
 
-SOUND = [("track1", b"X" * 76), ("track2", b"4" * 37), ("track3", b"4" * 104), ("track1JIS", b"\x00" * 300)]
+SOUND = [("track1", b"X" * 76), ("track2", b"4" * 37), ("track3", b"4" * 104), ("track1JIS", b"\x00" * 107)]
 
 
 @pytest.mark.parametrize(("track", "content"), SOUND, ids=[name for name, _ in SOUND])
@@ -357,6 +357,7 @@ async def test_the_longest_tracks_are_written(
         ("track1", b"X" * 77),
         ("track2", b"4" * 38),
         ("track3", b"4" * 105),
+        ("track1JIS", b"\x00" * 108),
         ("track1", b"AB?CD"),
         ("track1", b"%AB"),
         ("track1", b"AB?"),

@@ -98,8 +98,10 @@ def data_types_whole(on: _OnBiometric, request: messages.Read | None) -> None:
     for where, one in _types(request):
         if one.format is None:
             raise errors.InvalidData(f"{where}.format is missing")
-        # A picture for each of ten thousand entries would be more than there is memory.
-        first = seen.setdefault((one.format, one.algorithm, one.key_name), where)
+        # A picture for each of ten thousand entries would be more than there is memory. What is not
+        # encrypted is the same whatever key is named with it.
+        key = one.key_name if one.algorithm is not None else None
+        first = seen.setdefault((one.format, one.algorithm, key), where)
         if first != where:
             raise errors.InvalidData(f"{where} is that of {first}; name each type once")
 

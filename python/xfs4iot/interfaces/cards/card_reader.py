@@ -304,7 +304,7 @@ class CardReader(ReaderState):
 
     @handles(
         "CardReader.EMVClessPerformTransaction",
-        checks=(device_ready, checks.reader_configured),
+        checks=(checks.data_sound, device_ready, checks.reader_configured),
         device=("noMedia", "invalidMedia"),
         offered=_has_kernels,
     )
@@ -328,7 +328,7 @@ class CardReader(ReaderState):
 
     @handles(
         "CardReader.EMVClessIssuerUpdate",
-        checks=(device_ready, checks.update_awaited),
+        checks=(checks.data_sound, device_ready, checks.update_awaited),
         device=("noMedia", "invalidMedia"),
         offered=_has_kernels,
     )

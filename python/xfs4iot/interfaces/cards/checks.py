@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from xfs4iot.interfaces.cards.contactless import require_configuration, require_members
+from xfs4iot.interfaces.cards.contactless import require_configuration, require_data, require_members
+from xfs4iot.interfaces.cards.reading import MOST_OF_TRACK
 from xfs4iot.interfaces.cards.sources import wanted, writes
 from xfs4iot.interfaces.cards.state import ReaderState
 from xfs4iot.interfaces.checks import given
@@ -20,8 +21,11 @@ _CAPABILITY = {"track1Front": "frontTrack1"}
 # The gaps are the sentinels: % and ? of track 1, ; and ? of the others.
 _ALPHANUMERIC = re.compile(rb"[\x20-\x24\x26-\x3e\x40-\x5f]*")
 _NUMERIC = re.compile(rb"[\x30-\x3a\x3c-\x3e]*")
+_ANY = re.compile(rb".*", re.DOTALL)
 _CONTENT = {"track1": (_ALPHANUMERIC, 76), "track2": (_NUMERIC, 37), "track3": (_NUMERIC, 104)}
 """ISO/IEC 7811: characters of a track and how many, without sentinels and check character."""
+_LONGEST_APDU = 65_544
+"""ISO/IEC 7816-3: header, extended lengths, and 65535 bytes of data."""
 
 
 @check("invalidData")
@@ -99,9 +103,7 @@ def tracks_sound(on: ReaderState, request: messages.WriteRawData) -> None:
     for name, track in writes(request).items():
         if not track.data:
             raise errors.InvalidData(f"$.{name}.data is missing or empty")
-        if name not in _CONTENT:
-            continue
-        characters, most = _CONTENT[name]
+        characters, most = _CONTENT.get(name, (_ANY, MOST_OF_TRACK))
         if len(track.data) > most:
             raise errors.InvalidData(
                 f"$.{name}.data: {len(track.data)} characters; the track holds {most}, sentinels not counted"
@@ -230,9 +232,14 @@ def retain_unit_not_full(on: ReaderState, request: messages.Reset | None) -> Non
 
 @check("invalidData")
 def chip_data_there(on: ReaderState, request: messages.ChipIO) -> None:
-    """whether there is something for the chip"""
+    """whether there is something for the chip, and no more than it can be sent at once"""
     if not request.chip_data:
         raise errors.CommandError("invalidData", "$.chipData is empty; the chip needs at least a byte")
+    if len(request.chip_data) > _LONGEST_APDU:
+        raise errors.CommandError(
+            "invalidData",
+            f"$.chipData: {len(request.chip_data)} bytes; a chip takes {_LONGEST_APDU} at most",
+        )
 
 
 @check("protocolNotSupported")
@@ -305,6 +312,14 @@ def configuration_whole(on: ReaderState, request: messages.EMVClessConfigure) ->
 def configuration_sound(on: ReaderState, request: messages.EMVClessConfigure) -> None:
     """whether TLV objects, identifiers and the checksums of keys are right"""
     require_configuration(request)
+
+
+@check("invalidData")
+def data_sound(
+    on: ReaderState, request: messages.EMVClessPerformTransaction | messages.EMVClessIssuerUpdate | None
+) -> None:
+    """`data`, if there are any: TLV objects"""
+    require_data(request.data if request is not None else None)
 
 
 @check("readerNotConfigured")

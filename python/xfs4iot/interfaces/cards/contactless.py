@@ -11,6 +11,7 @@ The configuration is replaced as a whole or not at all. It is kept and given to 
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -31,7 +32,7 @@ from xfs4iot.protocol.messages import card_reader as messages
 from xfs4iot.server.command import Connection
 from xfs4iot.server.service import Service
 
-__all__ = ["Contactless", "require_configuration", "told"]
+__all__ = ["Contactless", "require_configuration", "require_data", "told"]
 
 State = Literal["unconfigured", "idle", "awaitingUpdate"]
 Step = Literal["configured", "performed", "updateNeeded", "updated", "reset"]
@@ -60,6 +61,8 @@ _KEPT = Document("CardReader.contactless", messages.EMVClessConfigure)
 _UPDATE_OUTCOMES = ("approve", "decline", "multipleCards", "tryAgain", "tryAnotherInterface")
 # Hash and signature algorithm indicator of EMV: the only one whose checksum can be verified here.
 _SHA1_WITH_RSA = 1
+# EMV Book 2, 11.1, and Book B, 3.3 (tag 9F2A).
+_LONGEST_MODULUS, _LONGEST_EXPONENT, _LONGEST_CHECKSUM, _LONGEST_KERNEL = 248, 3, 64, 8
 
 
 class Contactless:
@@ -136,10 +139,41 @@ def require_configuration(request: messages.EMVClessConfigure) -> None:
         CommandError: `invalidTerminalData`, `invalidAidData`, `invalidKeyData`.
     """
     _require_objects("invalidTerminalData", "$.terminalData", request.terminal_data)
+    seen: dict[tuple[Any, ...], str] = {}
     for number, application in enumerate(request.aid_data or ()):
-        _require_aid(f"$.aidData[{number}]", application)
+        path = f"$.aidData[{number}]"
+        _require_aid(path, application)
+        which = application.aid, application.kernel_identifier, application.transaction_type
+        _require_first("invalidAidData", seen, which, path)
     for number, key in enumerate(request.key_data or ()):
-        _require_key(f"$.keyData[{number}]", key)
+        path = f"$.keyData[{number}]"
+        _require_key(path, key)
+        _require_first("invalidKeyData", seen, (key.rid, getattr(key.ca_public_key, "index", None)), path)
+
+
+def _require_first(code: str, seen: dict[tuple[Any, ...], str], which: tuple[Any, ...], path: str) -> None:
+    """Refuse what is configured twice: which of the two holds would be the device's guess."""
+    if (first := seen.setdefault(which, path)) != path:
+        raise errors.CommandError(code, f"{path} is for the same as {first}; give one of them")
+
+
+def require_data(data: bytes | None) -> None:
+    """Check that data of a transaction are TLV objects.
+
+    Raises:
+        InvalidData: they are not.
+    """
+    if (wrong := _no_objects(data)) is not None:
+        raise errors.InvalidData(f"$.data: {wrong}; give BER-TLV objects")
+
+
+def _no_objects(data: bytes | None) -> ValueError | None:
+    """Why bytes are no TLV objects; None if they are."""
+    try:
+        deque(tlv.objects(data or b""), 0)
+    except ValueError as wrong:
+        return wrong
+    return None
 
 
 def require_members(request: messages.EMVClessConfigure) -> None:
@@ -174,11 +208,8 @@ def _require(value: Any, path: str) -> None:
 
 
 def _require_objects(code: str, path: str, data: bytes | None) -> None:
-    try:
-        for _ in tlv.objects(data or b""):
-            pass
-    except ValueError as wrong:
-        raise errors.CommandError(code, f"{path}: {wrong}") from None
+    if (wrong := _no_objects(data)) is not None:
+        raise errors.CommandError(code, f"{path}: {wrong}")
 
 
 def _require_aid(path: str, application: messages.EMVClessConfigureAidDataItem) -> None:
@@ -187,6 +218,12 @@ def _require_aid(path: str, application: messages.EMVClessConfigureAidDataItem) 
         raise errors.CommandError("invalidAidData", f"{path}.aid: {size} bytes; an AID has 5 to 16")
     if (application.transaction_type or 0) > 0xFF:
         raise errors.CommandError("invalidAidData", f"{path}.transactionType is one byte")
+    if application.kernel_identifier is not None and not (
+        1 <= len(application.kernel_identifier) <= _LONGEST_KERNEL
+    ):
+        raise errors.CommandError(
+            "invalidAidData", f"{path}.kernelIdentifier has 1 to {_LONGEST_KERNEL} bytes"
+        )
     _require_objects("invalidAidData", f"{path}.configData", application.config_data)
 
 
@@ -196,11 +233,21 @@ def _require_key(path: str, item: messages.EMVClessConfigureKeyDataItem) -> None
     assert key is not None
     if len(rid) != 5:
         raise errors.CommandError("invalidKeyData", f"{path}.rid: {len(rid)} bytes; a RID has 5")
-    if (key.index or 0) > 0xFF or not key.modulus or not key.exponent:
+    if (key.index or 0) > 0xFF or (key.algorithm_indicator or 0) > 0xFF:
         raise errors.CommandError(
-            "invalidKeyData", f"{path}.caPublicKey: index, modulus or exponent is wrong"
+            "invalidKeyData", f"{path}.caPublicKey: index and algorithmIndicator are one byte each"
         )
-    signed = rid + bytes([key.index or 0]) + key.modulus + key.exponent
+    for name, value, most in (
+        ("modulus", key.modulus, _LONGEST_MODULUS),
+        ("exponent", key.exponent, _LONGEST_EXPONENT),
+        ("checksum", key.checksum, _LONGEST_CHECKSUM),
+    ):
+        if not value or len(value) > most:
+            raise errors.CommandError(
+                "invalidKeyData",
+                f"{path}.caPublicKey.{name}: {len(value or b'')} bytes; it has 1 to {most}",
+            )
+    signed = rid + bytes([key.index or 0]) + (key.modulus or b"") + (key.exponent or b"")
     if key.algorithm_indicator == _SHA1_WITH_RSA:
         # EMV prescribes SHA-1 for this checksum.
         digest = hashlib.sha1(signed, usedforsecurity=False).digest()

@@ -24,11 +24,13 @@ from xfs4iot.protocol.messages import card_reader as messages
 from xfs4iot.protocol.messages.card_reader import CardDataStatusEnum
 from xfs4iot.server.command import Command
 
-__all__ = ["Insertion", "content_told", "possible_content"]
+__all__ = ["MOST_OF_TRACK", "Insertion", "content_told", "possible_content"]
 
 _FAILED = ("hardwareError", "notInitialized")
 _IMAGES = ("frontImage", "backImage")
-_MOST_BYTES, _MOST_CHIPS = 107, 16
+MOST_OF_TRACK = 107
+"""Characters of a track of ISO/IEC 7811, at most."""
+_MOST_CHIPS = 16
 _MOST_BYTES_OF: Mapping[str, int] = {
     **dict.fromkeys(_IMAGES, 16 << 20),
     "memoryChip": 65_536,
@@ -36,8 +38,8 @@ _MOST_BYTES_OF: Mapping[str, int] = {
     "ddi": 4096,
     "chip": 254,
 }
-"""A track of ISO/IEC 7811 has 107 characters at most; the answer of a chip 33 bytes by contact
-(ISO/IEC 7816-3), 254 in a field (ISO/IEC 14443-4)."""
+"""Tracks apart. The answer of a chip has 33 bytes by contact (ISO/IEC 7816-3), 254 in a field
+(ISO/IEC 14443-4)."""
 _FIELD = ("contactless", "intelligentContactless")
 
 
@@ -98,7 +100,7 @@ def possible_content(reader_type: str, content: devices.CardContent) -> None:
     """See that a card can hold so much. Raises Mismatch."""
     found = [*content.sources.items(), *(("chip", chip) for chip in content.chips)]
     for name, one in found:
-        size, most = len(one.data or b""), _MOST_BYTES_OF.get(name, _MOST_BYTES)
+        size, most = len(one.data or b""), _MOST_BYTES_OF.get(name, MOST_OF_TRACK)
         if name == "chip" and reader_type not in _FIELD:
             most = 33
         if size > most:
