@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import threading
 from typing import Any
 
 import pytest
@@ -200,10 +201,10 @@ async def test_a_picture_out_of_a_file_is_read(client: Dialogue, simulator: Dial
     assert codes(await client.completion(READ)) == [("code39", b"11")]
 
 
-def huge() -> str:
-    """A small file of a very large picture."""
+def blank(width: int, height: int) -> str:
+    """A small file of a picture, however large."""
     file = io.BytesIO()
-    Image.new("1", (6000, 6000)).save(file, "PNG")
+    Image.new("1", (width, height)).save(file, "PNG")
     return base64.b64encode(file.getvalue()).decode()
 
 
@@ -218,11 +219,49 @@ def huge() -> str:
         (SHOW, QR | {"data": "AAAA"}),
         ("Simulator.ShowPicture", {}),
         ("Simulator.ShowPicture", {"picture": base64.b64encode(b"no picture").decode()}),
-        ("Simulator.ShowPicture", {"picture": huge()}),
+        ("Simulator.ShowPicture", {"picture": blank(6000, 6000)}),
+        ("Simulator.ShowPicture", {"picture": blank(19_000, 19_000)}),
+        ("Simulator.ShowPicture", {"picture": blank(10_000_000, 1)}),
+        ("Simulator.ShowPicture", {"picture": blank(1, 10_000_000)}),
     ],
 )
 async def test_what_cannot_be_shown_is_refused(simulator: Dialogue, name: str, payload: Any) -> None:
     assert await simulator.failure(name, payload) == "invalidData"
+
+
+@pytest.mark.parametrize("after", [{}, {"after": 20}])
+async def test_no_more_is_in_view_than_a_scanner_can_look_at(
+    client: Dialogue, simulator: Dialogue, after: Any
+) -> None:
+    """Neither by number nor by size: a broad picture and a high one make a view that is both."""
+    await simulator.success("Simulator.ShowPicture", {"picture": blank(6000, 1)} | after)
+    high = {"picture": blank(1, 6000)} | after
+    assert await simulator.failure("Simulator.ShowPicture", high) == "sequenceError"
+    for _ in range(19):
+        await simulator.success(SHOW, QR | after)
+    assert await simulator.failure(SHOW, QR | after) == "sequenceError"
+    if after:
+        await trio.sleep(0.1)
+    assert len(codes(await client.completion(READ, timeout=20_000))) >= 1
+    await simulator.success("Simulator.TakeAwayBarcodes")
+    await simulator.success("Simulator.ShowPicture", high)
+
+
+async def test_looks_that_nobody_waits_for_do_not_pile_up(client: Dialogue, simulator: Dialogue) -> None:
+    file = io.BytesIO()
+    Image.effect_noise((550, 450), 200).resize((3300, 2700), 0).save(file, "PNG")
+    await simulator.success("Simulator.ShowPicture", {"picture": base64.b64encode(file.getvalue()).decode()})
+    before = threading.active_count()
+    for _ in range(10):
+        request = await client.send(READ)
+        await client.until("acknowledge", request)
+        await trio.sleep(0.02)
+        await client.success("Common.Cancel", {"requestIds": [request]})
+        assert outcome(await client.until("completion", request)) == "canceled"
+    assert threading.active_count() - before <= 2
+    await simulator.success("Simulator.TakeAwayBarcodes")
+    await simulator.success(SHOW, QR)
+    assert codes(await client.completion(READ)) == [("qrCode", b"HELLO")]
 
 
 async def test_faults_strike(client: Dialogue, simulator: Dialogue) -> None:

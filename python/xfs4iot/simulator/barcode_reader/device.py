@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SimulatedBarcodeReader"]
 
-_MOST_IN_VIEW = 20
 _LOOKS_APART = 0.2
 
 
@@ -62,7 +61,7 @@ class ShowBarcode(_Shown):
 
 
 class ShowPicture(_Shown):
-    """A picture, as the content of a file: PNG, JPEG, or what else Pillow reads."""
+    """A picture, as the content of a file: PNG, BMP, JPEG, TIFF or GIF."""
 
     picture: bytes | None = None
 
@@ -92,8 +91,11 @@ class SimulatedBarcodeReader(SimulatedDevice, devices.BarcodeReader):
         super().__init__(name, *arguments, **more)
         self.filters_symbologies = self.configured(BarcodeReaderSettings).filters
         self._view: list[Image] = []
+        self._coming: list[Image] = []
         self._broken = False
         self._moved = trio.Event()
+        # A look that nobody waits for any more still has its thread: the next one waits for that.
+        self._looks = trio.CapacityLimiter(1)
 
     def _show(self) -> None:
         self.status.common.device = "noDevice" if self.faults.active("unplugged") else "online"
@@ -127,7 +129,7 @@ class SimulatedBarcodeReader(SimulatedDevice, devices.BarcodeReader):
         if not self._view or self.faults.strikes("glare"):
             return ()
         view = symbols.side_by_side(self._view)
-        found = await trio.to_thread.run_sync(symbols.read, view, abandon_on_cancel=True)
+        found = await trio.to_thread.run_sync(symbols.read, view, abandon_on_cancel=True, limiter=self._looks)
         return tuple(one for one in found if wanted is None or one.symbology in wanted)
 
     async def reset(self) -> None:
@@ -157,13 +159,18 @@ class SimulatedBarcodeReader(SimulatedDevice, devices.BarcodeReader):
         self._hold(symbols.opened(request.picture), request)
 
     def _hold(self, picture: Image, shown: _Shown) -> None:
-        if len(self._view) >= _MOST_IN_VIEW:
-            raise errors.SequenceError(f"{_MOST_IN_VIEW} are in view; see Simulator.TakeAwayBarcodes")
+        # With those that will be in view: when their time comes nobody is left who could be refused.
+        symbols.require_view([*self._view, *self._coming, picture])
         end = None if shown.lasts is None else ((shown.after or 0) + shown.lasts) / 1000 + self.clock.now
         if shown.after is None:
             self._put(picture, end)
         else:
-            self.world.later(shown.after / 1000, partial(self._put, picture, end))
+            self.world.later(shown.after / 1000, partial(self._come, picture, end))
+            self._coming.append(picture)
+
+    def _come(self, picture: Image, end: float | None) -> None:
+        self._coming = [one for one in self._coming if one is not picture]
+        self._put(picture, end)
 
     def _put(self, picture: Image, end: float | None) -> None:
         """Hold a picture before the scanner, until the clock shows `end`."""

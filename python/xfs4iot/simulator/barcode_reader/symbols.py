@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any
 
 from xfs4iot.devices import Barcode
+from xfs4iot.printing import graphics
 from xfs4iot.protocol import errors
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["SYMBOLOGIES", "drawn", "mirrored", "opened", "read", "side_by_side"]
+__all__ = ["SYMBOLOGIES", "drawn", "mirrored", "opened", "read", "require_view", "side_by_side"]
 
 _FORMATS = {
     "ean8": "EAN8",
@@ -69,7 +69,9 @@ _READ_AS = {
     "AztecCode": "aztec",
 }
 """The standard's name of what the library has read, where that does not depend on the content."""
-_MOST_PIXELS = 20_000_000
+_MOST_IN_VIEW = 20
+_MOST_DOTS = 24_000_000
+"""Of a view: the largest picture, and a margin around it."""
 _JAPANESE = (b"45", b"49")
 _MARGIN = 40
 
@@ -117,25 +119,15 @@ def drawn(symbology: str, content: str | bytes, damaged: bool = False) -> Image:
 
 
 def opened(file: bytes) -> Image:
-    """A picture out of a file of a usual format, such as PNG or JPEG.
+    """A picture out of a file: PNG, BMP, JPEG, TIFF or GIF.
 
     Raises:
         InvalidData: it is none, or too large.
     """
     try:
-        from PIL import Image
-
-        picture = Image.open(io.BytesIO(file))
-        # `open` has read the header only; the check comes before `convert` unpacks the pixels.
-        if picture.width * picture.height > _MOST_PIXELS:
-            raise errors.InvalidData(f"$.picture: more than {_MOST_PIXELS} pixels; make it smaller")
-        return picture.convert("L")
-    except ImportError:
-        raise errors.HardwareError(
-            "the simulated barcode reader cannot see: pip install 'xfs4iot[simulator]'"
-        ) from None
-    except (OSError, ValueError, SyntaxError) as wrong:
-        raise errors.InvalidData(f"$.picture: {str(wrong)[:200]}") from None
+        return graphics.opened(file).convert("L")
+    except graphics.NotAPicture as wrong:
+        raise errors.InvalidData(f"$.picture: {wrong}") from None
 
 
 def mirrored(picture: Image) -> Image:
@@ -145,13 +137,35 @@ def mirrored(picture: Image) -> Image:
     return ImageOps.mirror(picture)
 
 
+def _size(pictures: list[Image]) -> tuple[int, int]:
+    """Width and height of a view that has all of them, one below the other."""
+    width = max((one.width for one in pictures), default=1) + 2 * _MARGIN
+    return width, sum(one.height + _MARGIN for one in pictures) + _MARGIN
+
+
+def require_view(pictures: list[Image]) -> None:
+    """See that a scanner can have all of them in view.
+
+    Raises:
+        InvalidData: one is too large by itself.
+        SequenceError: they are too many, or too large together.
+    """
+    for some, refused in ((pictures[-1:], errors.InvalidData), (pictures, errors.SequenceError)):
+        width, height = _size(some)
+        if width * height > _MOST_DOTS:
+            raise refused(
+                f"a view of {width} by {height} dots is more than {_MOST_DOTS}; show smaller pictures, "
+                "or take away those that are there (Simulator.TakeAwayBarcodes)"
+            )
+    if len(pictures) > _MOST_IN_VIEW:
+        raise errors.SequenceError(f"{_MOST_IN_VIEW} are in view; see Simulator.TakeAwayBarcodes")
+
+
 def side_by_side(pictures: list[Image]) -> Image:
     """All that is in view, as one picture."""
     from PIL import Image
 
-    width = max((one.width for one in pictures), default=1) + 2 * _MARGIN
-    height = sum(one.height + _MARGIN for one in pictures) + _MARGIN
-    view = Image.new("L", (width, height), "white")
+    view = Image.new("L", _size(pictures), "white")
     top = _MARGIN
     for one in pictures:
         view.paste(one, (_MARGIN, top))

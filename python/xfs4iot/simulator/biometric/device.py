@@ -173,6 +173,8 @@ class SimulatedBiometric(SimulatedDevice, devices.Biometric):
         self._on: PresentFinger | None = None
         self._moved = trio.Event()
         self._broken = False
+        # A picture that nobody waits for any more still has its thread: the next one waits for that.
+        self._drawing = trio.CapacityLimiter(1)
         self._scan: Impression | None = None
         self._templates: dict[str, tuple[BiometricTemplate, tuple[Minutia, ...]]] = {}
         self._wanted: BiometricMatch | None = None
@@ -258,7 +260,7 @@ class SimulatedBiometric(SimulatedDevice, devices.Biometric):
         if kind.format == "isoFid" or kind.format == "ansiFid":
             # Drawing takes a second, in which others are served.
             data = await trio.to_thread.run_sync(
-                image_records.encode, impression, kind.format, abandon_on_cancel=True
+                image_records.encode, impression, kind.format, abandon_on_cancel=True, limiter=self._drawing
             )
         else:
             data = _record(impression, kind.format)
