@@ -17,7 +17,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from xfs4iot import client
+from xfs4iot import Publisher, client
 from xfs4iot.cli import arguments
 from xfs4iot.cli.attendance import AtTheTerminal
 from xfs4iot.cli.characters import escape
@@ -87,7 +87,7 @@ def _uri(ctx: click.Context, param: click.Parameter, given: str | None) -> str |
     type=click.FloatRange(min=0.1),
     default=10.0,
     show_default=True,
-    help="Seconds for an answer.",
+    help="Seconds for an answer; of an application: for that of a ping.",
 )
 @click.option(
     "--attended", is_flag=True,
@@ -133,7 +133,7 @@ def conform(
     if serve == (uri is not None):
         raise click.UsageError("give the URI of a service, or --serve to watch an application")
     if uri is None:
-        run(lambda: _watch(listener, html, junit, as_json))
+        run(lambda: _watch(listener, patience, html, junit, as_json))
         return
     refuse_plain(uri, connection)
     trace = connection.pop("trace")
@@ -207,7 +207,7 @@ async def _tell(report: conformance.Report, html: Path | None, junit: Path | Non
 
 
 async def _watch(
-    listener: Callable[[], Listener], html: Path | None, junit: Path | None, as_json: bool
+    listener: Callable[[], Listener], patience: float, html: Path | None, junit: Path | None, as_json: bool
 ) -> int:
     """Watch what an application does with a simulated ATM, until interrupted."""
     with (
@@ -218,8 +218,10 @@ async def _watch(
         await where.open()
         async with simulated_atm(Path(directory), port=0, plain=True) as atm:
             inner = atm.publisher.uri()
-            auditor = conformance.Auditor(inner)
-            recorder = Recorder(inner, client.Credentials(), where, auditor)
+            auditor = conformance.Auditor(inner, await _offered(atm.publisher))
+            recorder = Recorder(
+                inner, client.Credentials(), where, auditor, pinged=auditor.asked, ping_seconds=patience
+            )
             await recorder.find_services()
             own = {name: recorder.own_uri(name) for name in recorder.services}
             async with until_told(signals):
@@ -229,6 +231,16 @@ async def _watch(
                     show_published(Console(), recorder.own_uri(), own, "watching; Ctrl-C ends")
                 await recorder.serve()
         return await _tell(auditor.report(), html, junit, as_json)
+
+
+async def _offered(publisher: Publisher) -> dict[str, dict[str, list[str]]]:
+    """Versions of the commands that each service offers."""
+    found = {}
+    for name in publisher.services:
+        target = conformance.Target(publisher.uri(name), client.Credentials())
+        await target.find_out()
+        found[name] = target.commands
+    return found
 
 
 def _or_usage(main: Any) -> Any:

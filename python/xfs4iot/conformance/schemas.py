@@ -98,6 +98,10 @@ def problems(version: str, message: dict[str, Any]) -> list[str]:
             found.append(f"header.version is {header.get('version')}, the catalogue says {wanted}")
     validator = _validator(version, kind, name)
     payload = message.get("payload", {})
+    if payload is None:
+        payload = {}
+    elif not isinstance(payload, dict):
+        return [f"{name} ({kind}): {one}" for one in (*found, "payload: it is no object")]
     base = _base(version, kind)
     found += [f"payload{error.json_path[1:]}: {error.message}" for error in base.iter_errors(payload)]
     if validator is not None:
@@ -107,7 +111,7 @@ def problems(version: str, message: dict[str, Any]) -> list[str]:
             found.append(f"payload{error.json_path[1:]}: {error.message[:200]}")
         found += [f"payload{path} is unknown" for path in _unknown(validator.schema, payload, version)]
     if kind == "completion":
-        code = header.get("completionCode", message.get("payload", {}).get("completionCode"))
+        code = header.get("completionCode", payload.get("completionCode"))
         known = own["commands"][short]["completion"].get("errorCodes") or []
         if code == "commandErrorCode" and payload.get("errorCode") not in known:
             found.append(f"errorCode {payload.get('errorCode')} is none of {', '.join(known)}")

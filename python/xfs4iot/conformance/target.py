@@ -21,7 +21,7 @@ from xfs4iot.protocol import versions, wire
 from xfs4iot.protocol.catalogue import catalogue
 from xfs4iot.protocol.sensitive import masked
 
-__all__ = ["OLDEST", "Answer", "Conversation", "Target", "command_text"]
+__all__ = ["OLDEST", "Answer", "Conversation", "Target", "command_text", "shortened"]
 
 OLDEST = "2021-1"
 """The version whose envelope is in the payload."""
@@ -86,6 +86,13 @@ def command_text(
         with suppress(KeyError):
             head["version"] = versions.command_version(command, specification)
     return wire.encode({"header": {**head, **header}, "payload": body}).decode()
+
+
+def shortened(text: str) -> str:
+    """A message for a trace: not all of one that is very long."""
+    if len(text) <= _LONGEST_KEPT:
+        return text
+    return f"{text[:_LONGEST_KEPT]}… and {len(text) - _LONGEST_KEPT} characters more"
 
 
 class Conversation:
@@ -423,10 +430,7 @@ class Target:
         if self.show is not None:
             self.show(direction, text if isinstance(text, str) else text.decode(errors="replace"))
         if len(self.trace) < _MOST_KEPT:
-            shown = masked(text)
-            if len(shown) > _LONGEST_KEPT:
-                shown = f"{shown[:_LONGEST_KEPT]}… and {len(shown) - _LONGEST_KEPT} characters more"
-            self.trace.append(f"{direction} {shown}")
+            self.trace.append(f"{direction} {shortened(masked(text))}")
 
     def check(self, specification: str, kind: str, name: str, message: dict[str, Any]) -> None:
         """Hold a message against its schema; what is wrong is told to `noticed`.

@@ -6,7 +6,7 @@ through as it is. Towards the services the recorder is a client with credentials
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Literal, Protocol
 
@@ -19,7 +19,11 @@ from xfs4iot.protocol import wire
 from xfs4iot.protocol.endpoints import PATH, service_name, service_uri
 from xfs4iot.recording.listening import LARGEST_MESSAGE, Listener, Request
 
-__all__ = ["Notes", "Recorder"]
+__all__ = ["ABRUPTLY", "Notes", "Recorder"]
+
+ABRUPTLY = "without a close frame"
+"""How the end of a connection is told that was none of WebSocket."""
+_ABNORMAL = 1006
 
 _NAMED = b"serviceURI"
 
@@ -47,10 +51,24 @@ class Recorder:
         credentials: who the recorder is to the services.
         listener: where it listens.
         writer: what it writes to.
+        pinged: called with the number of a connection, and whether its client has answered a ping; None
+            asks no client.
+        ping_seconds: how often a client is asked, and how long it may take.
     """
 
-    def __init__(self, uri: str, credentials: client.Credentials, listener: Listener, writer: Notes) -> None:
+    def __init__(
+        self,
+        uri: str,
+        credentials: client.Credentials,
+        listener: Listener,
+        writer: Notes,
+        *,
+        pinged: Callable[[int, bool], None] | None = None,
+        ping_seconds: float = 10.0,
+    ) -> None:
         self.uri = uri
+        self._pinged = pinged
+        self._ping_seconds = ping_seconds
         self.services: dict[str, str] = {}
         self._credentials = credentials
         self._listener = listener
@@ -119,14 +137,26 @@ class Recorder:
                         text = await source.get_message()
                         self._writer.message(connection, service, sender, text)
                         await target.send_message(text if service else self._readdressed(text))
-                ended.append(f"the {sender} ended it" if source.closed else f"the {sender} was not heard")
+                ended.append(_why(sender, source))
                 nursery.cancel_scope.cancel()
 
             nursery.start_soon(forward, "client", near, far)
             nursery.start_soon(forward, "service", far, near)
+            if self._pinged is not None:
+                nursery.start_soon(self._ping, connection, near)
         self._writer.ended(connection, service, ended[0])
         with trio.move_on_after(1, shield=True):
             await near.aclose()
+
+    async def _ping(self, connection: int, near: trio_websocket.WebSocketConnection) -> None:
+        """Ask a client again and again whether it reads, and tell the pinged."""
+        assert self._pinged is not None
+        with suppress(trio_websocket.ConnectionClosed):
+            while True:
+                await trio.sleep(self._ping_seconds)
+                with trio.move_on_after(self._ping_seconds) as waited:
+                    await near.ping()
+                self._pinged(connection, not waited.cancelled_caught)
 
     def _readdressed(self, text: str | bytes) -> str | bytes:
         """A message of the publisher, the services' addresses replaced by the recorder's own."""
@@ -148,3 +178,10 @@ class Recorder:
                 for name, value in content.items()
             }
         return [self._own(one) for one in content] if isinstance(content, list) else content
+
+
+def _why(sender: str, source: trio_websocket.WebSocketConnection) -> str:
+    """Why nothing more comes from one side."""
+    if source.closed is None:
+        return f"the {sender} was not heard"
+    return f"the {sender} ended it" + (f" {ABRUPTLY}" if source.closed.code == _ABNORMAL else "")
