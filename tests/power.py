@@ -101,6 +101,16 @@ class Life:
             signal.pidfd_send_signal(self._handle, signal.SIGKILL)
             self.killed = True
 
+    def stop(self) -> None:
+        """Let nothing of it go on, without an end."""
+        if not self.ended:
+            signal.pidfd_send_signal(self._handle, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it go on after `stop`."""
+        if not self.ended:
+            signal.pidfd_send_signal(self._handle, signal.SIGCONT)
+
     async def tell(self) -> None:
         """Let it write into its log what it is doing."""
         if not self.ended:

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 import xfs4iot
 from xfs4iot.cli import cli
-from xfs4iot.fleet.broker import Broker, BrokerMissing, find_server, free_port, settings
+from xfs4iot.fleet.broker import Broker, BrokerMissing, find_server, free_ports, settings
 from xfs4iot.fleet.gateway import Gateway
 from xfs4iot.fleet.last import LARGEST, LAST, Last
 from xfs4iot.fleet.nats import Nats
@@ -50,7 +50,8 @@ async def nats(broker: Broker, nursery: trio.Nursery) -> Nats:
 @pytest.fixture
 async def cluster(server: str, tmp_path: Path) -> AsyncIterator[list[Broker]]:
     """Three nodes."""
-    ports, routes = [free_port() for _ in range(3)], [free_port() for _ in range(3)]
+    free = free_ports(6)
+    ports, routes = free[:3], free[3:]
     nodes = [
         Broker(
             tmp_path / f"node{index}",

@@ -62,7 +62,13 @@ __all__ = ["simulate"]
     help="With --token-key: seconds after which a command nonce is gone; 0: never.",
 )
 @dialect_option
-@click.option("--uplink", metavar="NATS-URL", help="Dial out to a fleet's broker on this machine.")
+@click.option(
+    "--uplink",
+    "uplinks",
+    multiple=True,
+    metavar="NATS-URL",
+    help="Dial out to a fleet's broker on this machine; may be repeated.",
+)
 @click.option(
     "--device", default="atm1", show_default=True, help="With --uplink: the ATM's name in the fleet."
 )
@@ -83,7 +89,7 @@ def simulate(
     token_key: Path | None,
     nonce_timeout: int,
     dialect: str | None,
-    uplink: str | None,
+    uplinks: tuple[str, ...],
     device: str,
     screen: bool,
     console: bool,
@@ -98,12 +104,12 @@ def simulate(
     if screen:
         operator_screen.require_terminal()
     fleet = None
-    if uplink is not None:
+    if uplinks:
         try:
-            broker_is_trusted((uplink,))
+            broker_is_trusted(uplinks)
         except ValueError as wrong:
             raise click.BadParameter(str(wrong), param_hint="--uplink") from None
-        fleet = UplinkSettings((uplink,), device, spread=0.0)
+        fleet = UplinkSettings(uplinks, device, spread=0.0)
     security = None
     if token_key is not None:
         try:
