@@ -279,7 +279,7 @@ async def older(request: pytest.FixtureRequest, client: Dialogue, nursery: trio.
 
 
 async def test_a_form_in_the_form_language_is_loaded_told_and_printed(
-    client: Dialogue, older: Dialogue, device: Receipts
+    client: Dialogue, older: Dialogue, device: Receipts, caplog: pytest.LogCaptureFixture
 ) -> None:
     request = await older.send(LOAD, {"definition": TEXT})
     loaded = await older.until("unsolicited", name="Printer.DefinitionLoadedEvent")
@@ -292,6 +292,7 @@ async def test_a_form_in_the_form_language_is_loaded_told_and_printed(
     assert shown["fields"]["title"]["style"] == {"bold": True, "underline": "single"}
     assert shown["unit"] == CELLS
     assert not [one for one in client.passed if "DefinitionLoaded" in one["header"]["name"]]
+    assert 'XFSFORM "receipt": LANGUAGE means nothing any more; take it out' in caplog.text
 
 
 @pytest.mark.parametrize("version", ["2021-1", "2023-2"])

@@ -468,6 +468,10 @@ async def test_a_form_is_written_as_it_is_defined(client: Dialogue, device: Pane
         (None, "required", "fieldError"),
         ({"amount": "1234567"}, "overflow", "fieldError"),
         ({"amount": "\x07"}, "charSetForm", "characterSetsData"),
+        # Several at once: each value by itself, then what is missing, then the room.
+        ({"note": "\x07", "colour": "red"}, "charSetForm", "characterSetsData"),
+        ({"colour": "red", "note": "\x07"}, "notFound", "fieldError"),
+        ({"note": "\x07"}, "charSetForm", "characterSetsData"),
     ],
 )
 async def test_a_value_that_does_not_fit_its_field_shows_nothing_of_the_form(

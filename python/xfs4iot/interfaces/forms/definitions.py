@@ -6,19 +6,22 @@ another device can read them.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
 import msgspec
 import trio
 
+from xfs4iot.interfaces.forms.grammar import Definition
+from xfs4iot.interfaces.forms.tokens import shown
 from xfs4iot.ledger import Document
 from xfs4iot.protocol import errors, wire
 from xfs4iot.protocol.json_path import located
 from xfs4iot.protocol.message import Message
 from xfs4iot.server.service import Service
 
-__all__ = ["Definitions", "converted", "definition_of", "fields_told", "form_told"]
+__all__ = ["Definitions", "converted", "definition_of", "fields_told", "form_told", "log_ignored"]
 
 _Kind = TypeVar("_Kind", bound=Message)
 _Other = TypeVar("_Other", bound=Message)
@@ -62,6 +65,17 @@ def definition_of(content: Mapping[str, Any], kind: type[_Other], error_code: st
     except msgspec.ValidationError as wrong:
         text, path = located(wrong)
         raise errors.CommandError(error_code, f"{path}: {text}") from None
+
+
+def log_ignored(log: logging.Logger, found: Definition) -> None:
+    """Say which keywords of a definition mean nothing."""
+    if found.ignored:
+        log.warning(
+            "%s %s: %s means nothing any more; take it out of the definition",
+            found.kind,
+            shown(found.name),
+            ", ".join(sorted(set(found.ignored))),
+        )
 
 
 class Definitions(Generic[_Kind]):

@@ -21,7 +21,7 @@ from xfs4iot.devices import ImageWanted, implements
 from xfs4iot.interfaces.checks import device_ready, given
 from xfs4iot.interfaces.forms import printer_checks as checks
 from xfs4iot.interfaces.forms import printer_language
-from xfs4iot.interfaces.forms.definitions import converted, definition_of, fields_told, form_told
+from xfs4iot.interfaces.forms.definitions import converted, definition_of, fields_told, form_told, log_ignored
 from xfs4iot.interfaces.forms.form_printing import form_read, laid_out
 from xfs4iot.interfaces.forms.media_definitions import Media
 from xfs4iot.interfaces.forms.print_geometry import Grid
@@ -177,6 +177,7 @@ class Printer(PrinterState):
                 "definitionExists", "there is a definition of this name; say overwrite to replace it"
             )
         await kept.set(found.name, definition)
+        log_ignored(self.service.log, found)
         self.service.broadcast(
             messages.DefinitionLoadedEvent(
                 name=found.name, type="form" if found.kind == "XFSFORM" else "media"

@@ -134,8 +134,10 @@ class _Filled:
 
 
 def _filled(on: Terminal, form: str, given: Mapping[str, str]) -> _Filled:
+    """What a form shows: first each value by itself is looked at, then what lacks one, then the room."""
     boxes, filled = _boxes(on, form), _Filled()
-    for name in given:
+    contents: dict[str, str | bytes | None] = {}
+    for name, value in given.items():
         if name not in boxes:
             raise _Refused(name, "notFound")
         definition = boxes[name].field
@@ -143,15 +145,16 @@ def _filled(on: Terminal, form: str, given: Mapping[str, str]) -> _Filled:
             raise _Refused(name, "staticOverwrite")
         if definition.access == "read":
             raise _Refused(name, "notWrite")
+        contents[name] = _content(on, boxes[name], value)
     for name, box in boxes.items():
-        value = given.get(name)
-        if value is None and box.field.class_ == "required":
+        if name not in contents and box.field.class_ == "required":
             raise _Refused(name, "required")
-        if box.field.field_type == "graphic":
-            if (picture := _picture(box, value)) is not None:
-                filled.pictures.append((box, picture))
-        else:
-            filled.texts.append((box, _shown_lines(on, box, value, filled.cut)))
+    for name, box in boxes.items():
+        content = contents[name] if name in contents else _content(on, box, None)
+        if isinstance(content, str):
+            filled.texts.append((box, _shown_lines(on, box, content, filled.cut)))
+        elif content is not None:
+            filled.pictures.append((box, content))
     return filled
 
 
@@ -179,24 +182,27 @@ async def form_written(on: Terminal, request: messages.WriteForm, command: Comma
         await on.ask(devices.TextTerminal.draw_graphic, place, box.width, box.height, scaling, picture)
 
 
-def _picture(box: _Box, value: str | None) -> bytes | None:
-    if value is None:
-        return box.field.initial_graphic
-    try:
-        return base64.b64decode(value, validate=True)
-    except (binascii.Error, ValueError):
-        raise _Refused(box.name, "typeNotSupported") from None
-
-
-def _shown_lines(on: Terminal, box: _Box, value: str | None, cut: list[str]) -> list[list[str]]:
-    """What a field shows, as lines that fit it; its name is added to those that are cut."""
+def _content(on: Terminal, box: _Box, value: str | None) -> str | bytes | None:
+    """The text or picture that a field shows; None for no picture."""
+    if box.field.field_type == "graphic":
+        if value is None:
+            return box.field.initial_graphic
+        try:
+            return base64.b64decode(value, validate=True)
+        except (binascii.Error, ValueError):
+            raise _Refused(box.name, "typeNotSupported") from None
     text = value if value is not None else box.field.initial_value or ""
     if box.field.field_type == "invisible":
-        return []
+        return ""
     if box.field.field_type == "password":
         text = "*" * len(text)
     if on.cannot_show(text.replace("\r", "").replace("\n", "")) is not None:
         raise _Refused(box.name, "charSetForm", "characterSetsData")
+    return text
+
+
+def _shown_lines(on: Terminal, box: _Box, text: str, cut: list[str]) -> list[list[str]]:
+    """A text as lines that fit its field; the field's name is added to those that are cut."""
     overwrites = box.field.overflow == "overwrite"
     lines = lines_of(text, on.screen.width - box.x if overwrites else box.width)
     if len(lines) <= box.height:

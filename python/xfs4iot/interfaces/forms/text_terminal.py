@@ -26,7 +26,13 @@ from xfs4iot import devices
 from xfs4iot.devices import CellAttributes
 from xfs4iot.interfaces.checks import device_ready, given
 from xfs4iot.interfaces.forms import terminal_language
-from xfs4iot.interfaces.forms.definitions import Definitions, definition_of, fields_told, form_told
+from xfs4iot.interfaces.forms.definitions import (
+    Definitions,
+    definition_of,
+    fields_told,
+    form_told,
+    log_ignored,
+)
 from xfs4iot.interfaces.forms.screen import Screen, columns, graphemes
 from xfs4iot.interfaces.forms.terminal_entry import Entry
 from xfs4iot.interfaces.forms.terminal_form_work import FormReading, form_written
@@ -557,6 +563,7 @@ class TextTerminal(Interface[devices.TextTerminal]):
                 "definitionExists", "there is a form of this name already; say overwrite to replace it"
             )
         await self.forms.set(found.name, form)
+        log_ignored(self.service.log, found)
         command.send(messages.FormLoadedEvent(name=found.name))
 
     @handles(
