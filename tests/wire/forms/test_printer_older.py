@@ -123,6 +123,15 @@ async def test_fields_that_cannot_be_read(serve: Serve, version: str, names: lis
     assert await ended(await serve(Scribe()), READ, {"formName": "F", "fieldNames": names}) == code
 
 
+async def test_definitions_that_do_not_exist(serve: Serve, version: str) -> None:
+    older = await serve(Receipts())
+    assert await ended(older, "Printer.GetQueryForm", {"formName": "x"}) == "formNotFound"
+    assert await ended(older, "Printer.GetQueryField", {"formName": "x"}) == "formNotFound"
+    query = {"formName": "F", "fieldName": "x"}
+    assert await ended(older, "Printer.GetQueryField", query) == "fieldNotFound"
+    assert await ended(older, "Printer.GetQueryMedia", {"mediaName": "x"}) == "mediaNotFound"
+
+
 async def test_a_medium_is_asked_for_without_a_prompt(serve: Serve, version: str) -> None:
     device = Scribe()
     older = await serve(device)

@@ -627,6 +627,21 @@ DEFINITION = """XFSFORM "Ask" BEGIN SIZE 20, 2
 END"""
 
 
+@pytest.mark.parametrize("version", [None, "2021-1", "2023-2"])
+async def test_forms_that_do_not_exist(client: Dialogue, nursery: trio.Nursery, version: str | None) -> None:
+    asking = await another(client, nursery, version)
+    await client.success("TextTerminal.SetForm", {"name": "Ask", "form": FORM})
+    commands = ["GetQueryForm", "GetQueryField", "WriteForm", "ReadForm"]
+    for command in commands:
+        done = await asking.completion(f"TextTerminal.{command}", {"formName": "x"})
+        assert done["payload"]["errorCode"] == "formNotFound", command
+    query = {"formName": "Ask", "fieldName": "x"}
+    done = await asking.completion("TextTerminal.GetQueryField", query)
+    assert done["payload"]["errorCode"] == "fieldNotFound"
+    nothing = {"name": "x", "form": None}
+    assert await client.failure("TextTerminal.SetForm", nothing) == "formNotFound"
+
+
 @pytest.mark.parametrize("version", ["2021-1", "2023-2"])
 async def test_a_form_loaded_as_text_is_queried_in_every_version(
     client: Dialogue, nursery: trio.Nursery, version: str
