@@ -239,6 +239,50 @@ async def test_definitions_outlive_a_restart_and_are_worked_out_anew(tmp_path: P
                 nursery.cancel_scope.cancel()
 
 
+async def test_two_clients_set_and_delete_the_same_form(tmp_path: Path) -> None:
+    """Whoever asks meanwhile sees one of the two, whole, or none; what is kept is what was set last."""
+    variants = [
+        form({f"{kind}{number}": (0, number, 9, 1) for number in range(40)}, height=60) for kind in "ab"
+    ]
+    file = tmp_path / "ledger.sqlite"
+    ended: dict[int, list[str]] = {0: [], 1: []}
+    with xfs4iot.Ledger.open(file) as ledger:
+        async with trio.open_nursery() as nursery:
+            watching = await serving(Receipts(), nursery, ledger)
+
+            async def set_and_delete(number: int, client: Dialogue) -> None:
+                for _ in range(15):
+                    for shape in (variants[number], variants[number], None):
+                        done = await client.completion(SET, {"name": "F", "form": shape})
+                        code = outcome(done)
+                        ended[number].append(done["payload"]["errorCode"] if "payload" in done else code)
+
+            seen = set()
+            async with trio.open_nursery() as both:
+                for number in (0, 1):
+                    both.start_soon(set_and_delete, number, await another(watching, nursery))
+                while len(both.child_tasks):
+                    found = await watching.completion("Printer.GetQueryForm", {"formName": "F"})
+                    if outcome(found) == "success":
+                        fields = found["payload"]["form"]["fields"]
+                        assert len(fields) == 40
+                        kinds = {name[0] for name in fields}
+                        assert len(kinds) == 1
+                        seen |= kinds
+                    else:
+                        assert found["payload"]["errorCode"] == "formNotFound"
+            assert seen == {"a", "b"}
+            assert {*ended[0], *ended[1]} <= {"success", "formNotFound"}
+            await watching.success(SET, {"name": "F", "form": variants[1]})
+            nursery.cancel_scope.cancel()
+    with xfs4iot.Ledger.open(file) as ledger:
+        async with trio.open_nursery() as nursery:
+            again = await serving(Receipts(), nursery, ledger)
+            kept = (await again.success("Printer.GetQueryForm", {"formName": "F"}))["form"]
+            assert list(kept["fields"]) == list(variants[1]["fields"])
+            nursery.cancel_scope.cancel()
+
+
 async def test_a_form_kept_from_another_device_is_refused_when_it_is_printed(tmp_path: Path) -> None:
     class Plain(Receipts):
         styles = frozenset()

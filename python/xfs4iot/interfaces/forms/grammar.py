@@ -161,7 +161,7 @@ class Number:
 
     def write(self, content: Plain) -> str | None:
         number = _get(content, self.path)
-        return None if number is None else str(number)
+        return None if number is None else _digits(self.path, str(number))
 
 
 @dataclass(frozen=True)
@@ -310,7 +310,7 @@ class Version:
         if version is None:
             return "0, 0" if _get(content, self.path[:-1]) else None
         major, _, minor = version.partition(".")
-        return f"{major}, {minor or 0}"
+        return f"{_digits(self.path, major)}, {_digits(self.path, minor or '0')}"
 
 
 @dataclass(frozen=True)
@@ -467,6 +467,17 @@ def _default(value: Value) -> str:
         case Number(default=int(number)) | Number(absent=int(number)):
             return str(number)
     raise CannotBeSaid(f"{'.'.join(getattr(value, 'path', ()))} is missing")
+
+
+def _digits(path: Path, number: str) -> str:
+    """A number, if it can be read again.
+
+    Raises:
+        CannotBeSaid: it is too long.
+    """
+    if len(number) > _MOST_DIGITS:
+        raise CannotBeSaid(f"{'.'.join(path)}: the form language has no number of {len(number)} digits")
+    return number
 
 
 def _comma(words: _Words) -> None:

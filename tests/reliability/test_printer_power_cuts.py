@@ -1,0 +1,219 @@
+"""The power fails while forms are stored and receipts printed, presented and retracted.
+
+A real service in a process of its own is killed at random moments and at chosen writes of its ledger. After
+each start: every form and media is whole, as it was set last; every retract is in its bin's count once; the
+status says where the paper is; and clients print on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from power import ATM, Fault, Launcher, NotReady, assert_closed
+from xfs4iot import client
+
+SHORT, LONG = 6, 150
+PROFILE = """
+[services.ReceiptPrinter]
+kinds = ["Printer"]
+paper = { upper = { width = 72, full = 1000000, low = 5000 } }
+units = { unitONE = { capacity = 100000 }, unitTWO = { capacity = 100000 } }
+"""
+MM = {"base": "mm", "x": 1, "y": 1}
+BINS = ("unitONE", "unitTWO")
+NAMES = ("a", "b", "c", "receipt")
+SET, SET_MEDIA, PRINT = "Printer.SetForm", "Printer.SetMedia", "Printer.PrintForm"
+CONTROL, RETRACT, RESET = "Printer.ControlMedia", "Printer.RetractMedia", "Printer.Reset"
+DONE = (SET, SET_MEDIA, PRINT, CONTROL, RETRACT, RESET)
+
+
+@pytest.fixture(scope="module")
+def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
+    made = Launcher(tmp_path_factory.mktemp("power"))
+    yield made
+    made.close()
+
+
+def some_form(chance: random.Random) -> dict[str, Any]:
+    """A form that is like no other."""
+    fields = {
+        f"f{number}": {
+            "position": {"x": 2, "y": 2 + 8 * number},
+            "size": {"width": 60, "height": 8},
+            "initialValue": f"{chance.random()}",
+        }
+        for number in range(chance.choice([1, 3, 60]))
+    }
+    return {"unit": MM, "size": {"width": 70, "height": 10 + 8 * len(fields)}, "fields": fields}
+
+
+def some_media(chance: random.Random) -> dict[str, Any]:
+    size = {"width": 70, "height": chance.randrange(50, 5_000)}
+    return {"mediaType": "generic", "source": "upper", "unit": MM, "size": size}
+
+
+class Branch:
+    """One printer, over all its lives.
+
+    Attributes:
+        forms, media: that are set, by name; what may be there as well where the answer was lost.
+        done: how often each command succeeded.
+    """
+
+    def __init__(self, atm: ATM, chance: random.Random) -> None:
+        self.atm, self.chance = atm, chance
+        self.known: dict[str, dict[str, list[Any]]] = {SET: {}, SET_MEDIA: {}}
+        self.done: Counter[str] = Counter()
+        self.left = 0
+        self.reached = trio.Event()
+
+    def busy_for(self, commands: int) -> None:
+        self.left, self.reached = commands, trio.Event()
+
+    async def call(self, printer: client.Client, name: str, payload: Any) -> bool:
+        self.left -= 1
+        if self.left <= 0:
+            self.reached.set()
+        with contextlib.suppress(client.CommandFailed):
+            await printer.call(name, payload, timeout=30)
+            self.done[name] += 1
+            return True
+        return False
+
+    async def set(self, printer: client.Client, command: str, name: str, definition: Any) -> None:
+        """Set or delete a definition; until the answer is there both the old and the new may be."""
+        possible = self.known[command].setdefault(name, [None])
+        possible.append(definition)
+        key = "form" if command == SET else "media"
+        ended = await self.call(printer, command, {"name": name, key: definition})
+        self.known[command][name] = [definition] if ended or definition is None else possible[:1]
+
+    async def work(self, printer: client.Client, simulator: client.Client) -> None:
+        chance, call = self.chance, self.call
+        await self.set(printer, SET, "receipt", some_form(chance))
+        while True:
+            wish = chance.random()
+            if wish < 0.2:
+                definition = None if chance.random() < 0.3 else some_form(chance)
+                await self.set(printer, SET, chance.choice(NAMES[:3]), definition)
+            elif wish < 0.3:
+                definition = None if chance.random() < 0.3 else some_media(chance)
+                await self.set(printer, SET_MEDIA, chance.choice(NAMES[:3]), definition)
+            elif wish < 0.55:
+                control = chance.choice([None, {"cut": True, "move": "eject"}, {"flush": False}])
+                await call(printer, PRINT, {"formName": "receipt", "mediaControl": control})
+            elif wish < 0.7:
+                move = chance.choice(["eject", "retract"])
+                await call(printer, CONTROL, {"mediaControl": {"cut": True, "move": move}})
+            elif wish < 0.85:
+                await call(printer, RETRACT, {"mediaControl": chance.choice(BINS)})
+            elif wish < 0.9:
+                await call(printer, RESET, {"mediaControl": chance.choice([*BINS, "eject"])})
+            else:
+                with contextlib.suppress(client.CommandFailed):
+                    await simulator.call("Simulator.TakePrintouts", {"service": "ReceiptPrinter"})
+
+    async def compare(self, printer: client.Client, simulator: client.Client) -> None:
+        """What the service says after a start, and what is."""
+        assert_closed(self.atm.ledger)
+        truth = (await simulator.call("Simulator.GetTruth"))["services"]["ReceiptPrinter"]
+        units = (await printer.call("Storage.GetStorage"))["storage"]
+        assert {name: one["printer"]["status"]["in"] for name, one in units.items()} == truth["bins"]
+        media = (await printer.call("Common.Status"))["printer"]["media"]
+        if truth["slot"]:
+            assert media == "entering"
+        elif "medium" in truth:
+            assert media == "present"
+        else:
+            assert media in ("notPresent", "retracted")
+        for command, kind in ((SET, "form"), (SET_MEDIA, "media")):
+            title = kind.title()
+            listed = (await printer.call(f"Printer.Get{title}List"))[f"{kind}List"]
+            held: dict[str, Any] = {}
+            for name in listed:
+                query = {"formName" if kind == "form" else "name": name}
+                held[name] = (await printer.call(f"Printer.GetQuery{title}", query))[kind]
+            assert held.keys() <= self.known[command].keys()
+            for name, possible in self.known[command].items():
+                assert held.get(name) in possible, (name, held.get(name), possible)
+                self.known[command][name] = [held.get(name)]
+
+
+@contextlib.asynccontextmanager
+async def connected(atm: ATM) -> AsyncIterator[tuple[client.Client, client.Client]]:
+    async with (
+        client.connect(atm.uris["ReceiptPrinter"], plain=True) as printer,
+        client.connect(atm.uris["Simulator"], plain=True) as simulator,
+    ):
+        yield printer, simulator
+
+
+async def one_life(branch: Branch, fault: Fault) -> None:
+    """Start the service, compare, work, and end it."""
+    atm, chance = branch.atm, branch.chance
+    branch.busy_for(chance.randrange(2, 15))
+    try:
+        async with atm.running(fault) as life, trio.open_nursery() as nursery:
+
+            async def work() -> None:
+                try:
+                    async with connected(atm) as (printer, simulator):
+                        await branch.compare(printer, simulator)
+                        nursery.start_soon(fail)
+                        await branch.work(printer, simulator)
+                except* (client.Disconnected, OSError):
+                    pass
+                await life.wait()
+                assert life.killed or fault.at is not None, (atm.directory / "log").read_text()[-2000:]
+                nursery.cancel_scope.cancel()
+
+            async def fail() -> None:
+                await branch.reached.wait()
+                await trio.sleep(chance.random() * 0.03)
+                life.kill()
+
+            nursery.start_soon(work)
+    except NotReady:
+        assert fault.at is not None, (atm.directory / "log").read_text()[-2000:]
+
+
+@pytest.mark.parametrize("kills", [SHORT, pytest.param(LONG, marks=pytest.mark.long)], ids=["short", "long"])
+async def test_forms_stay_whole_and_retracts_are_counted_once_when_the_power_fails(
+    kills: int, tmp_path: Path, launcher: Launcher
+) -> None:
+    done: Counter[str] = Counter()
+
+    async def printer(number: int) -> None:
+        directory = tmp_path / str(number)
+        directory.mkdir()
+        profile = directory / "printer.toml"
+        profile.write_text(PROFILE)
+        atm = ATM(directory, launcher, options=("--profile", str(profile)))
+        branch = Branch(atm, random.Random(number))
+        for _ in range(kills):
+            fault = Fault(lose_unsynced=branch.chance.random() < 0.5)
+            if branch.chance.random() < 0.5:
+                at = branch.chance.randrange(1, 80)
+                fault = Fault(at, branch.chance.random() < 0.5, fault.lose_unsynced)
+            await one_life(branch, fault)
+        async with atm.running(), connected(atm) as (one, simulator):
+            await branch.compare(one, simulator)
+            await branch.set(one, SET, "receipt", some_form(branch.chance))
+            await one.call(RESET, {"mediaControl": "unitONE"})
+            await one.call(PRINT, {"formName": "receipt", "mediaControl": {"move": "retract"}})
+            await branch.compare(one, simulator)
+        done.update(branch.done)
+
+    async with trio.open_nursery() as nursery:
+        for number in range(2):
+            nursery.start_soon(printer, number)
+    print(f"\n{2 * kills} kills; commands completed meanwhile: {dict(done)}")
+    assert min(done[name] for name in DONE) >= kills // 20, done
