@@ -201,6 +201,8 @@ def test_a_message_shows_no_more_than_a_little_of_a_long_word() -> None:
     [
         ({"fields": {"Logo": {"position": {"x": 0, "y": 0}, "initialGraphic": "AA=="}}}, "initialGraphic"),
         ({"fields": {"F": {"position": {"x": 0}, "size": {"width": 1, "height": 1}}}}, "position.y"),
+        ({"cpi": 10**9}, "cpi: the form language has no number of 10 digits"),
+        ({"version": {"version": "12345678901.0"}}, "no number of 11 digits"),
     ],
 )
 def test_what_the_language_has_no_words_for_is_refused_when_written(more: Any, says: str) -> None:

@@ -80,7 +80,7 @@ FIELD = strategies.fixed_dictionaries(
         "header": PAGES,
         "footer": PAGES | PAGES | PAGES | ODD_PAGES,
         "side": one_of("front", "back"),
-        "index": strategies.fixed_dictionaries({}, optional={"repeatCount": SIZES, "x": NUMBER, "y": NUMBER}),
+        "index": strategies.fixed_dictionaries({"repeatCount": SIZES}, optional={"x": NUMBER, "y": NUMBER}),
         "fieldType": one_of("text", "text", "micr", "ocr", "msf", "barcode", "graphic", "pagemark"),
         "scaling": one_of("bestFit", "asIs", "maintainAspect"),
         "coercivity": one_of("auto", "low", "high"),
@@ -215,14 +215,26 @@ def without_order(form: dict[str, Any]) -> dict[str, Any]:
 
 
 _SILENT = {"none", "standard", False, None}
+_FILLED: dict[str, dict[str, Any]] = {
+    "alignment": {"x": 0, "y": 0},
+    "version": {"date": "", "author": ""},
+    "index": {"x": 0, "y": 0},
+}
+"""What the form language writes where other values of a keyword stand behind or before it."""
 
 
 def said(content: Any) -> Any:
-    """What the form language says of a definition: what is as if it were not there is not written."""
+    """A definition as the form language says it: what is as if it were not there is the same as nothing."""
     if not isinstance(content, dict):
         return content
     found = {name: said(value) for name, value in content.items()}
-    if "style" in found and isinstance(found["style"], dict):
+    for name, absent in _FILLED.items():
+        if isinstance(found.get(name), dict):
+            found[name] = absent | found[name]
+    version = found.get("version")
+    if isinstance(version, dict) and "." not in version.get("version", "."):
+        found["version"] = {**version, "version": version["version"] + ".0"}
+    if isinstance(found.get("style"), dict):
         style = {name: one for name, one in found["style"].items() if one not in _SILENT}
         found["style"] = {name: one for name, one in style.items() if (name, one) != ("width", "single")}
     return {name: value for name, value in found.items() if value != {}}
