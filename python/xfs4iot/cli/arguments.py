@@ -10,9 +10,11 @@ import os
 import re
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import click
+import msgspec
 
 from xfs4iot.protocol.index import COMMANDS, EVENTS
 
@@ -24,6 +26,7 @@ __all__ = [
     "event_names",
     "host",
     "money",
+    "payload",
     "seconds",
     "service_uri",
 ]
@@ -104,6 +107,18 @@ def directory(ctx: click.Context, param: click.Parameter, given: Path | None) ->
             f"{given} cannot be written; choose a directory that you may write", ctx, param
         )
     return given
+
+
+def payload(given: str | None) -> dict[str, Any] | None:
+    """The payload of a message; None if it is not given."""
+    try:
+        # Amounts must arrive as they were typed, not rounded to a float.
+        content = msgspec.json.Decoder(float_hook=Decimal).decode(given) if given else None
+    except msgspec.DecodeError as problem:
+        raise click.BadParameter(f"PAYLOAD is not JSON: {problem}") from None
+    if content is not None and not isinstance(content, dict):
+        raise click.BadParameter("PAYLOAD is a JSON object: {...}")
+    return content
 
 
 def command_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

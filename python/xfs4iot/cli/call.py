@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 import click
-import msgspec
 from rich.console import Console
 
 from xfs4iot import client
@@ -35,13 +33,7 @@ def call(
     \b
     xfs4iot call wss://atm17:443/xfs4iot/v1.0/CashDispenser Common.Status --ca bank.pem
     """
-    try:
-        # Amounts must arrive as they were typed, not rounded to a float.
-        content = msgspec.json.Decoder(float_hook=Decimal).decode(payload) if payload else None
-    except msgspec.DecodeError as problem:
-        raise click.BadParameter(f"PAYLOAD is not JSON: {problem}") from None
-    if content is not None and not isinstance(content, dict):
-        raise click.BadParameter("PAYLOAD is a JSON object: {...}")
+    content = arguments.payload(payload)
     if "." not in command:
         raise click.BadParameter("COMMAND is Interface.Command, such as Common.Status")
     refuse_plain(uri, connection)

@@ -10,6 +10,7 @@ import click
 import trio
 
 from xfs4iot.cli.connection import print_json, run
+from xfs4iot.cli.fleet_call import call
 from xfs4iot.cli.fleet_view import fields, list_devices, show, watch
 from xfs4iot.cli.group import Group
 from xfs4iot.cli.hosting import until_told
@@ -40,7 +41,7 @@ def fleet_command(ctx: click.Context, /, **settings: Any) -> None:
     ctx.obj = settings
 
 
-for _one in (list_devices, show, watch, fields):
+for _one in (list_devices, show, watch, call, fields):
     fleet_command.add_command(_one)
 
 

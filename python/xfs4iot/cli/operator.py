@@ -48,20 +48,28 @@ def as_operator(
     async def main() -> int:
         login = login_to(servers, lambda: tls.client_context(**files))
         carrier = Nats(servers, login, name="xfs4iot fleet", ping_seconds=5.0 if long else 20.0)
-        failure, code = None, None
+        failure: click.ClickException | None = None
+        code = None
         async with trio.open_nursery() as nursery:
             await nursery.start(carrier.run)
             try:
                 await reach(carrier, _BROKER_SECONDS)
                 code = await what(carrier)
             except* CarrierLost as problems:
-                failure = str(innermost(problems))
+                failure = click.ClickException(str(innermost(problems)))
             except* KeyError as unknown:
                 device = getattr(innermost(unknown), "args", "?")[0]
-                failure = f"there is no device {device} in this fleet; see `xfs4iot fleet list`"
+                failure = click.ClickException(
+                    f"there is no device {device} in this fleet; see `xfs4iot fleet list`"
+                )
+            except* click.ClickException as said:
+                # Raised again outside the nursery, which would wrap it in an exception group.
+                one = innermost(said)
+                assert isinstance(one, click.ClickException)
+                failure = one
             nursery.cancel_scope.cancel()
         if failure is not None:
-            raise click.ClickException(failure)
+            raise failure
         return code or 0
 
     run(main)
