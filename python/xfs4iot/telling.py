@@ -58,6 +58,7 @@ _NAME = re.compile(
 _VALUE = re.compile(r""""(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|[^\s,;&"'(){}\[\]]+""")
 _BEARER = re.compile(r"(?i)\b(bearer\s+)[A-Za-z0-9._~+/=\-]{16,}")
 _DATA = re.compile(r"[^\s]{0,200}(?:(?:[0-9A-Fa-f]{2}){6}|\d(?:[ -]?\d){7}|\^)[^\s]{0,200}")
+_PIN = re.compile(r"\d(?:\W{0,3}\d){3,}")
 _FRAMES = 5
 _DIGITS = re.compile(r"\d(?:[ -]?\d){12}")
 _CARD_NUMBER = re.compile(r"(?<![\d.])(?P<number>\d(?:[ -]?\d){12,18})(?!\d)(?:[=D^][^\s\"']{0,100})?")
@@ -147,9 +148,14 @@ def _unless_no_card(found: re.Match[str]) -> str:
     return MASK if (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0 and any(digits) else found[0]
 
 
-def without_data(text: str) -> str:
-    """A text without the words that look like data of a card, a code or a key: many digits, or a track's."""
-    return _DATA.sub(MASK, text)
+def without_data(text: str, *, pins: bool = False) -> str:
+    """A text without the words that look like data of a card, a code or a key: many digits, or a track's.
+
+    Args:
+        pins: nor numbers of 4 digits or more, together or one by one.
+    """
+    text = _DATA.sub(MASK, text)
+    return _PIN.sub(MASK, text) if pins else text
 
 
 def raised_at(fault: BaseException) -> str:

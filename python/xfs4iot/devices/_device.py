@@ -11,7 +11,7 @@ from msgspec import Meta
 from xfs4iot.devices._operation import implements as implements
 from xfs4iot.devices._operation import is_operation as is_operation
 from xfs4iot.devices._operation import operation as operation
-from xfs4iot.devices._parts import PART, Derivation, Part, stated_by
+from xfs4iot.devices._parts import PART, Derivation, Part, Secrecy, stated_by
 from xfs4iot.devices._told import DeviceCapabilities, DeviceStatus
 from xfs4iot.devices.end_to_end_security import TokenUse
 from xfs4iot.protocol import exact
@@ -93,12 +93,13 @@ class Device:
         status: Mapping[str, Any] | None = None,
         capabilities: Mapping[str, str] | None = None,
         needs: tuple[tuple[str, ...], ...] = (),
+        secret: Secrecy | None = None,
         **others: Any,
     ) -> None:
         """Make a class that of an interface; for what the arguments mean see `devices/_parts.py`."""
         super().__init_subclass__(**others)
         if messages is not None:
-            setattr(cls, PART, Part.of(messages, status or {}, capabilities or {}, needs))
+            setattr(cls, PART, Part.of(messages, status or {}, capabilities or {}, needs, secret))
 
     def __new__(cls, *arguments: Any, **options: Any) -> Self:
         """Give the object all that the framework needs of it, whatever its `__init__` does."""

@@ -20,6 +20,8 @@ the standard's Capabilities is a class attribute of the same name, as Python spe
   attribute overrides either.
 - A set of names stands for the standard's object of booleans, an empty one for null.
 - `needs` names the operations that a device of the interface cannot do without.
+- `secret` says that the class has to do with keys or PINs: what it returns wrongly, and what it raises, is
+  told without values and numbers.
 - `status` has what the status says before anything has happened: values, or `derived`.
 
 All this is worked out when the object is made, again once the device has been opened, and whenever its
@@ -33,7 +35,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType, UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Literal, TypeAlias, Union, get_args, get_origin
 
 import msgspec
 
@@ -87,6 +89,10 @@ def follows_from(*operations: str) -> Any:
     return _Derived(lambda device: any(implements(device, name) for name in operations), operations)
 
 
+Secrecy: TypeAlias = Literal["keys", "pins"]
+"""Keys; or PINs besides, which have so few digits that they look like any number."""
+
+
 @dataclass(frozen=True)
 class Part:
     """What one abstract device class contributes.
@@ -97,6 +103,7 @@ class Part:
         first: the status before anything has happened.
         attributes: the device's attribute, by property of the capabilities, where it is called otherwise.
         needs: operations that every device of the interface must have; of several in one entry, one.
+        secret: what its classes have to do with, of which nothing that they say may tell; None: nothing such.
     """
 
     name: str
@@ -105,6 +112,7 @@ class Part:
     first: Mapping[str, Any]
     attributes: Mapping[str, str]
     needs: tuple[tuple[str, ...], ...] = ()
+    secret: Secrecy | None = None
 
     @classmethod
     def of(
@@ -113,11 +121,12 @@ class Part:
         status: Mapping[str, Any],
         capabilities: Mapping[str, str],
         needs: tuple[tuple[str, ...], ...],
+        secret: Secrecy | None,
     ) -> Part:
         """The part of the interface with these messages."""
         name = messages.__name__.rpartition(".")[2]
         kinds = [getattr(messages, kind, None) for kind in ("Status", "Capabilities")]
-        return cls(name, kinds[0], kinds[1], status, capabilities, needs)
+        return cls(name, kinds[0], kinds[1], status, capabilities, needs, secret)
 
 
 def promised_by(kind: type[Any], attribute: str) -> tuple[str, ...]:

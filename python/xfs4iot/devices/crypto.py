@@ -132,6 +132,7 @@ def _verify_attributes(device: Crypto) -> object:
 class Crypto(
     Device,
     messages=messages,
+    secret="keys",
     capabilities={
         "crypto_attributes": "crypto_attributes_told",
         "authentication_attributes": "authentication_attributes_told",

@@ -68,7 +68,7 @@ class HsmTerminalSetting:
     online_date_and_time: OnlineTime | None = field(default=None)
 
 
-class German(Device, messages=messages):
+class German(Device, messages=messages, secret="pins"):
     """A security module as the Deutsche Kreditwirtschaft defines it. Override what it has.
 
     Attributes:

@@ -58,6 +58,8 @@ KeyDate = Annotated[str, Meta(pattern="^[0-9]{4}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]
 Bits = Annotated[int, Meta(ge=0)]
 Generation = Annotated[int, Meta(ge=0, le=99)]
 KeyBytes = Annotated[bytes, exact.Secret]
+CheckValue = Annotated[bytes, Meta(min_length=1, max_length=16)]
+Something = Annotated[bytes, Meta(min_length=1)]
 
 KeyKind: TypeAlias = tuple[KeyUsage, KeyAlgorithm, KeyModeOfUse]
 """Usage, algorithm and mode of use of a key: `("P0", "T", "E")` encrypts PINs by TDES."""
@@ -235,7 +237,7 @@ class IssuerSignedItem:
         signature: of the value.
     """
 
-    value: bytes
+    value: Something
     algorithm: SignatureAlgorithm = "na"
     signature: bytes | None = None
 
@@ -250,7 +252,7 @@ class DeviceSignedItem:
         signature: of the value, by the signing key.
     """
 
-    value: bytes
+    value: Something
     self_signature: bytes | None = None
     signature: bytes | None = None
 
@@ -401,6 +403,7 @@ def _load_cert_options(device: KeyManagement) -> object:
 class KeyManagement(
     Device,
     messages=messages,
+    secret="keys",
     status={"encryption_state": "notInitialized"},
     capabilities={
         "key_attributes": "key_attributes_told",
@@ -500,7 +503,7 @@ class KeyManagement(
         """Forget what was entered, and all parts: the construction of a key was given up."""
 
     @operation
-    async def generate_kcv(self, name: str, mode: Literal["self", "zero"]) -> bytes:
+    async def generate_kcv(self, name: str, mode: Literal["self", "zero"]) -> CheckValue:
         """`KeyManagement.GenerateKCV`: the check value of a key."""
         raise NotImplementedError
 
@@ -532,7 +535,7 @@ class KeyManagement(
         raise NotImplementedError
 
     @operation
-    async def start_key_exchange(self) -> bytes:
+    async def start_key_exchange(self) -> Something:
         """`KeyManagement.StartKeyExchange`: a random; the next token or signature must have it."""
         raise NotImplementedError
 
@@ -562,7 +565,7 @@ class KeyManagement(
         raise NotImplementedError
 
     @operation
-    async def get_certificate(self, kind: Literal["enckey", "verificationkey", "hostkey"]) -> bytes:
+    async def get_certificate(self, kind: Literal["enckey", "verificationkey", "hostkey"]) -> Something:
         """`KeyManagement.GetCertificate`: a certificate of the device, or of the host, DER.
 
         Raises:

@@ -23,6 +23,7 @@ from msgspec import Meta
 from xfs4iot.devices._device import CommandEvents, Device
 from xfs4iot.devices._operation import operation, waits_for_people
 from xfs4iot.devices._parts import derived
+from xfs4iot.devices.key_management import CheckValue
 from xfs4iot.protocol.command_events.keyboard import DataEntryEvents, PinEntryEvents, SecureKeyEntryEvents
 from xfs4iot.protocol.messages import keyboard as messages
 
@@ -203,7 +204,7 @@ class KeyEntered:
 
     digits: Annotated[int, Meta(ge=0)]
     completion: EntryCompletion
-    kcv: bytes | None = None
+    kcv: CheckValue | None = None
 
 
 def _beep(device: Keyboard) -> messages.CapabilitiesAutoBeep:
@@ -218,6 +219,7 @@ def _beep(device: Keyboard) -> messages.CapabilitiesAutoBeep:
 class Keyboard(
     Device,
     messages=messages,
+    secret="pins",
     status={
         "auto_beep_mode": derived(
             lambda device: messages.StatusAutoBeepMode(

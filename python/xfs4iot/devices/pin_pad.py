@@ -174,6 +174,7 @@ def _pin_block_attributes(device: PinPad) -> object:
 class PinPad(
     Device,
     messages=messages,
+    secret="pins",
     capabilities={"pin_block_attributes": "pin_block_attributes_told"},
 ):
     """A PIN pad. Override what it has.

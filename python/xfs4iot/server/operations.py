@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,7 +31,7 @@ from xfs4iot.devices._operation import is_waiting
 from xfs4iot.protocol import errors, exact
 from xfs4iot.server import command
 from xfs4iot.server.containment import is_ctrl_c, vetted
-from xfs4iot.server.results import declared, require_defined
+from xfs4iot.server.results import Declared, declared, require_defined
 from xfs4iot.telling import raised_at, without_data
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ __all__ = ["Operations", "WrongResult"]
 
 _Result = TypeVar("_Result")
 
+_WORD = re.compile("[a-zA-Z]{1,60}")
 _GRACE_SECONDS = 1.0
 """How long a call may take to notice that it was cancelled."""
 
@@ -169,7 +171,7 @@ class Operations:
             if not in_time:
                 await self._give_up(call)
         if call.fault is not None:
-            failed = self._failed(where, call.fault, moving, rename or {}, known.private())
+            failed = self._failed(where, call.fault, moving, rename or {}, known)
             # An exception must not become its own cause.
             if failed is call.fault:
                 raise failed
@@ -205,12 +207,12 @@ class Operations:
         fault: BaseException,
         moving: bool,
         rename: Mapping[str, str],
-        private: bool,
+        known: Declared,
     ) -> errors.XfsError:
         """What a command completes with after the device class raised something."""
         # The base class and `InternalError` say nothing of the device: no class is meant to raise them.
         if not isinstance(fault, errors.XfsError) or type(fault) in (errors.XfsError, errors.InternalError):
-            if private:
+            if known.private():
                 # Its text is whatever some library has made of a card, a code or a key.
                 self._log.error("%s raised %s; %s", where, type(fault).__name__, raised_at(fault))
             else:
@@ -223,10 +225,14 @@ class Operations:
             failure: errors.XfsError = exact.checked(errors.XfsError, fault)
             if isinstance(failure, errors.CommandError) and failure.error_code in rename:
                 failure = errors.CommandError(rename[failure.error_code], failure.description)
-            if private:
-                failure.description = without_data(failure.description)
+            if known.private():
+                failure.description = without_data(failure.description, pins=known.pins)
             require_defined(failure, command.running())
         except exact.Mismatch as wrong:
+            code = getattr(fault, "error_code", None)
+            # A misspelt code helps whoever wrote the class; what is no word may be what it must not tell.
+            if known.private() and not (isinstance(code, str) and _WORD.fullmatch(code)):
+                wrong = wrong.without_values()
             return self._disbelieved(where, f"raised a {type(fault).__name__} that", wrong, moving)
         if isinstance(failure, errors.HardwareError):
             self._log.error("%s failed: %s", where, failure.description)

@@ -15,6 +15,7 @@ from functools import cache, partial
 from types import ModuleType
 from typing import Any
 
+from xfs4iot.devices._parts import PART, Part
 from xfs4iot.protocol import errors, exact
 from xfs4iot.protocol.annotations import evaluated
 from xfs4iot.server.command import Command
@@ -30,11 +31,13 @@ class Declared:
         name: of the method.
         check: returns what an override returned, or the same made exact; raises `exact.Mismatch`.
         private: whether the device class has to do with data that is never shown.
+        pins: whether it has to do with PINs, which look like any number.
     """
 
     name: str
     check: exact.Check
     private: Callable[[], bool]
+    pins: bool
 
 
 _declared: dict[Callable[..., Any], Declared] = {}
@@ -56,10 +59,14 @@ def declared(operation: Callable[..., Any]) -> Declared:
             f"not for {operation!r}: its annotation says what may be returned"
         )
     returns = evaluated(operation.__annotations__["return"], operation.__module__)
+    module, name = sys.modules[operation.__module__], operation.__qualname__.split(".")[0]
+    part: Part | None = getattr(module, name).__dict__.get(PART)
+    secret = None if part is None else part.secret
     found = _declared[operation] = Declared(
         operation.__name__,
-        _discreet(exact.checker(returns), private=exact.is_private(returns)),
-        partial(_has_private_data, sys.modules[operation.__module__], operation.__qualname__.split(".")[0]),
+        _discreet(exact.checker(returns), private=secret is not None or exact.is_private(returns)),
+        partial(_has_private_data, module, name) if secret is None else lambda: True,
+        secret == "pins",
     )
     return found
 

@@ -11,7 +11,16 @@ from xfs4iot.interfaces.keys.purposes import Purpose
 from xfs4iot.protocol import errors
 from xfs4iot.server.handler import Check, check
 
-__all__ = ["LONGEST_NAME", "KeyLoading", "illegal", "key_exists", "key_usable", "name_given", "require_name"]
+__all__ = [
+    "LONGEST_NAME",
+    "KeyLoading",
+    "illegal",
+    "is_name",
+    "key_exists",
+    "key_usable",
+    "name_given",
+    "require_name",
+]
 
 
 class KeyLoading(Protocol):
@@ -55,13 +64,18 @@ def name_given(field: str = "key") -> Check:
     return check("invalidData", name=f"name given {_wire(field)}")(named)
 
 
+def is_name(name: str) -> bool:
+    """Whether a text can be the name of a key."""
+    return 1 <= len(name) <= LONGEST_NAME and name.isprintable()
+
+
 def require_name(name: str, field: str) -> None:
     """Refuse what cannot be the name of a key.
 
     Raises:
         InvalidData: it is empty, too long, or not printable.
     """
-    if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable():
+    if not is_name(name):
         raise errors.InvalidData(f"$.{field}: a key's name has 1 to {LONGEST_NAME} printable characters")
 
 

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 from xfs4iot import devices
 from xfs4iot.devices import AuthenticationRequest, CryptoRequest, StartValue, VerifyMethods
 from xfs4iot.interfaces.checks import device_ready, given
+from xfs4iot.interfaces.keys import reported
 from xfs4iot.interfaces.keys.checks import illegal, key_exists, name_given
 from xfs4iot.interfaces.keys.key_table import Key, decrypts_only_start_values
 from xfs4iot.interfaces.keys.purposes import (
@@ -260,7 +261,8 @@ class Crypto(WithKeys[devices.Crypto]):
             start=_start(request),
             padding=request.padding or 0,
         )
-        data = await self.ask(devices.Crypto.crypto_data, wanted, command)
+        believe = reported.data_crypted_as_asked(wanted, self.table.loaded(request.key))
+        data = await self.ask(devices.Crypto.crypto_data, wanted, command, believe=believe)
         return messages.CryptoDataCompletion(data=data)
 
     @handles(
@@ -283,10 +285,15 @@ class Crypto(WithKeys[devices.Crypto]):
         self, request: messages.GenerateAuthentication, command: Command
     ) -> messages.GenerateAuthenticationCompletion:
         """`Crypto.GenerateAuthentication`: a signature; or a MAC, cut to the length that is wanted."""
-        made = await self.ask(devices.Crypto.generate_authentication, _request(request), command)
-        signed = request.crypto_method is not None
+        wanted = _request(request)
         # A signature cannot be cut; slicing with None leaves it whole.
-        length = None if signed else request.authentication_datalength
+        length = None if wanted.method is not None else request.authentication_datalength
+        made = await self.ask(
+            devices.Crypto.generate_authentication,
+            wanted,
+            command,
+            believe=reported.data_authenticated_as_asked(wanted, length),
+        )
         return messages.GenerateAuthenticationCompletion(authentication_data=made[:length])
 
     @handles(
@@ -326,7 +333,12 @@ class Crypto(WithKeys[devices.Crypto]):
     )
     async def digest(self, request: messages.Digest, command: Command) -> messages.DigestCompletion:
         """`Crypto.Digest`."""
-        digest = await self.ask(devices.Crypto.digest, request.hash_algorithm, request.data)
+        digest = await self.ask(
+            devices.Crypto.digest,
+            request.hash_algorithm,
+            request.data,
+            believe=reported.digested_as_asked(request.hash_algorithm),
+        )
         return messages.DigestCompletion(digest=digest)
 
     @handles("Crypto.GenerateRandom", checks=(device_ready,), device=("accessDenied",))

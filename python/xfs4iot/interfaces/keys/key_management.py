@@ -21,13 +21,14 @@ import trio
 from xfs4iot import devices
 from xfs4iot.devices import ImportedKey, KeyDerivation, RsaKeyPairRequest, StoredKey
 from xfs4iot.interfaces.checks import device_ready, given
-from xfs4iot.interfaces.keys import importing, remote_loading
+from xfs4iot.interfaces.keys import importing, remote_loading, reported
 from xfs4iot.interfaces.keys.authentication import Challenge, Challenges, What, authentication_of
 from xfs4iot.interfaces.keys.checks import key_exists, key_usable, name_given
 from xfs4iot.interfaces.keys.components import Components
 from xfs4iot.interfaces.keys.deletion import deletion_allowed, initialization_allowed, key_deletable
 from xfs4iot.interfaces.keys.key_table import IllegalAccess, Key, KeyTable
 from xfs4iot.interfaces.keys.purposes import DERIVE
+from xfs4iot.interfaces.keys.ways_in import BY_EMV, BY_TOKEN
 from xfs4iot.ledger import LedgerError
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.flags import flags
@@ -158,7 +159,7 @@ class KeyManagement(Interface[devices.KeyManagement]):
             return
         try:
             async with self._changing:
-                stored = await self.ask(devices.KeyManagement.stored_keys)
+                stored = await self.ask(devices.KeyManagement.stored_keys, believe=reported.keys_named)
                 for wrong in await self.table.reconcile(stored):
                     self.service.log.warning("%s", wrong)
         except errors.XfsError as fault:
@@ -252,7 +253,12 @@ class KeyManagement(Interface[devices.KeyManagement]):
             return None
         async with self._change():
             imported: ImportedKey = await self._changed_by(
-                lambda: self.ask(devices.KeyManagement.import_key, wanted, moving=True)
+                lambda: self.ask(
+                    devices.KeyManagement.import_key,
+                    wanted,
+                    moving=True,
+                    believe=reported.key_imported_as_asked(wanted),
+                )
             )
             # Without a value the key was assembled from its parts, which are used up now.
             if not request.value:
@@ -403,7 +409,11 @@ class KeyManagement(Interface[devices.KeyManagement]):
             stored = await self._changed_by(
                 # Making a key pair takes long and moves nothing: it can be cancelled, only the booking
                 # cannot.
-                lambda: self.ask(devices.KeyManagement.generate_rsa_key_pair, wanted)
+                lambda: self.ask(
+                    devices.KeyManagement.generate_rsa_key_pair,
+                    wanted,
+                    believe=reported.pair_made_as_asked("T" if wanted.use == "rsaPrivate" else "S"),
+                )
             )
             with trio.CancelScope(shield=True):
                 await self.book(request.key, stored)
@@ -423,7 +433,9 @@ class KeyManagement(Interface[devices.KeyManagement]):
     ) -> messages.ExportRSAIssuerSignedItemCompletion:
         """`KeyManagement.ExportRSAIssuerSignedItem`."""
         item = await self.ask(
-            devices.KeyManagement.export_rsa_issuer_signed_item, remote_loading.exported_name(request)
+            devices.KeyManagement.export_rsa_issuer_signed_item,
+            remote_loading.exported_name(request),
+            believe=reported.item_signed,
         )
         return messages.ExportRSAIssuerSignedItemCompletion(
             value=item.value, rsa_signature_algorithm=item.algorithm, signature=item.signature
@@ -445,11 +457,13 @@ class KeyManagement(Interface[devices.KeyManagement]):
     ) -> messages.ExportRSADeviceSignedItemCompletion:
         """`KeyManagement.ExportRSADeviceSignedItem`."""
         algorithm = request.signature_algorithm or "na"
+        by = None if algorithm == "na" else request.sig_key
         item = await self.ask(
             devices.KeyManagement.export_rsa_device_signed_item,
             remote_loading.exported_name(request),
-            None if algorithm == "na" else request.sig_key,
+            by,
             algorithm,
+            believe=reported.item_signed_as_asked(by),
         )
         return messages.ExportRSADeviceSignedItemCompletion(
             value=item.value, self_signature=item.self_signature, signature=item.signature
@@ -554,10 +568,15 @@ class KeyManagement(Interface[devices.KeyManagement]):
         self, request: messages.ImportKeyToken, command: Command
     ) -> messages.ImportKeyTokenCompletion:
         """`KeyManagement.ImportKeyToken`."""
+        wanted = remote_loading.token_import(request)
+        kinds = BY_TOKEN.of(self.device.importable)
         async with self._change():
             imported = await self._changed_by(
                 lambda: self.ask(
-                    devices.KeyManagement.import_key_token, remote_loading.token_import(request), moving=True
+                    devices.KeyManagement.import_key_token,
+                    wanted,
+                    moving=True,
+                    believe=reported.token_taken_as_asked(wanted, self.table, kinds),
                 )
             )
             await self.book(imported.name, imported.key)
@@ -600,6 +619,9 @@ class KeyManagement(Interface[devices.KeyManagement]):
                     request.value,
                     request.verify_key,
                     moving=True,
+                    believe=reported.public_key_taken_as_asked(
+                        request.key_usage, BY_EMV.of(self.device.importable)
+                    ),
                 )
             )
             await self.book(request.key, stored)
@@ -636,7 +658,9 @@ class KeyManagement(Interface[devices.KeyManagement]):
         )
         async with self._change():
             stored = await self._changed_by(
-                lambda: self.ask(devices.KeyManagement.derive_key, wanted, moving=True)
+                lambda: self.ask(
+                    devices.KeyManagement.derive_key, wanted, moving=True, believe=reported.key_derived
+                )
             )
             await self.book(request.key, stored)
 

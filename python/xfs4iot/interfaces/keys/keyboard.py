@@ -10,6 +10,7 @@ Layouts that clients define outlive a restart.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, ClassVar, TypeVar
 
 import trio
@@ -17,7 +18,7 @@ import trio
 from xfs4iot import devices
 from xfs4iot.devices import DataEntered, EntryRequest, KeyEntered, PinEntered, SecureKeyRequest
 from xfs4iot.interfaces.checks import device_ready, given
-from xfs4iot.interfaces.keys import entry, layouts
+from xfs4iot.interfaces.keys import entry, layouts, reported
 from xfs4iot.interfaces.keys.held_pin import HeldPin
 from xfs4iot.interfaces.keys.key_management import KeyManagement
 from xfs4iot.protocol import errors
@@ -36,6 +37,8 @@ _SECRET = frozenset({"zero", "one", "two", "three", "four", "five", "six", "seve
 _PREPARED = step(
     "block prepared", "whether PinPad.SetPinBlockData was called, if the device needs it", "sequenceError"
 )
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 60.0
+"""Seconds after which a device that did not forget a PIN is asked again."""
 _STORED = frozenset({"auto", "enter", "fdk", "fk"})
 _Result = TypeVar("_Result")
 
@@ -122,6 +125,7 @@ class Keyboard(Interface[devices.Keyboard]):
         super().__init__(service)
         self.pin = HeldPin(lambda: self.device.pins_for_all_clients)
         self.beeping: frozenset[str] = frozenset()
+        self._owes = False
 
     async def start(self) -> None:
         """Give the device the layouts that clients have defined."""
@@ -162,7 +166,21 @@ class Keyboard(Interface[devices.Keyboard]):
         try:
             await self.ask(devices.Keyboard.forget_pin)
         except errors.XfsError as fault:
-            self.service.log.error("the device did not forget the PIN: %s", fault)
+            self.service.log.error("the device did not forget the PIN, and is asked again: %s", fault)
+            if not self._owes:
+                self._owes = True
+                self.service.nursery.start_soon(self._forget_at_last)
+
+    async def _forget_at_last(self) -> None:
+        """Ask a device that did not forget a PIN until it does, or holds one that was entered since."""
+        pause = _FIRST_PAUSE
+        while not self.pin.is_held():
+            await trio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            with suppress(errors.XfsError):
+                await self.ask(devices.Keyboard.forget_pin)
+                break
+        self._owes = False
 
     async def _when_over(self) -> None:
         """Forget the PIN when its time is over."""
@@ -218,7 +236,9 @@ class Keyboard(Interface[devices.Keyboard]):
             self.pin.gone()
             await self.forget_pin()
         wanted = EntryRequest(0, request.max_len or 0, bool(request.auto_end), entry.active(request))
-        entered: DataEntered = await self.ask(devices.Keyboard.data_entry, wanted, command)
+        entered: DataEntered = await self.ask(
+            devices.Keyboard.data_entry, wanted, command, believe=reported.data_entered_as_asked(wanted)
+        )
         return messages.DataEntryCompletion(
             keys=len(entered.keys),
             pin_keys=[messages.KeyPressed(completion=one.completion, digit=one.key) for one in entered.keys],
@@ -259,7 +279,12 @@ class Keyboard(Interface[devices.Keyboard]):
         )
         try:
             entered: PinEntered = await self._in_time(
-                lambda: self.ask(devices.Keyboard.pin_entry, wanted, _Discreet(command))
+                lambda: self.ask(
+                    devices.Keyboard.pin_entry,
+                    wanted,
+                    _Discreet(command),
+                    believe=reported.pin_entered_as_asked(wanted),
+                )
             )
             # Nobody could use the PIN of a client that has gone meanwhile, and its end was told already.
             there = self.service.is_connected(command.session)
@@ -307,7 +332,12 @@ class Keyboard(Interface[devices.Keyboard]):
             request.crypto_method,
         )
         entered: KeyEntered = await self._in_time(
-            lambda: self.ask(devices.Keyboard.secure_key_entry, wanted, _Discreet(command))
+            lambda: self.ask(
+                devices.Keyboard.secure_key_entry,
+                wanted,
+                _Discreet(command),
+                believe=reported.part_entered_as_asked(wanted),
+            )
         )
         whole = entered.completion in _STORED and entered.digits == request.key_len
         components.entered = whole

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, TypeVar
 from xfs4iot import devices
 from xfs4iot.devices import LocalDesRequest, LocalVisaRequest, PresentIdcRequest
 from xfs4iot.interfaces.checks import device_ready, given
-from xfs4iot.interfaces.keys import pin_blocks
+from xfs4iot.interfaces.keys import pin_blocks, reported
 from xfs4iot.interfaces.keys.checks import key_usable, name_given
 from xfs4iot.interfaces.keys.held_pin import HeldPin
 from xfs4iot.interfaces.keys.keyboard import Keyboard
@@ -173,7 +173,8 @@ class PinPad(WithKeys[devices.PinPad]):
         wanted = pin_blocks.block_request(self, request)
         self._require_prepared(wanted)
         self.pin.require(command.session)
-        block = await self._use(self.ask(devices.PinPad.get_pin_block, wanted, command))
+        believe = reported.block_made_as_asked(wanted, self.table.loaded(wanted.key))
+        block = await self._use(self.ask(devices.PinPad.get_pin_block, wanted, command, believe=believe))
         return messages.GetPinBlockCompletion(pin_block=block)
 
     def _require_prepared(self, wanted: devices.PinBlockRequest) -> None:
