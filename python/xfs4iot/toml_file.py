@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 import msgspec
 
-__all__ = ["ConfigurationError", "Mistake", "Reader", "Where", "line_of", "load", "title"]
+__all__ = ["ConfigurationError", "Mistake", "Reader", "Where", "line_of", "load", "read_table", "title"]
 
 Where = tuple[str | int, ...]
 """The way to a table or key from the top of the file."""
@@ -61,6 +61,29 @@ def load(file: Path, parse_float: Callable[[str], Any] = float) -> tuple[dict[st
         raise ConfigurationError(
             file, [Mistake(int(line[1]) if line else 0, f"is not TOML: {problem}")]
         ) from None
+
+
+def read_table(file: Path, name: str, kind: type[_Table]) -> _Table:
+    """The one table that a file holds.
+
+    Args:
+        name: of the table.
+        kind: the dataclass that it becomes; relative paths in it are relative to the file.
+
+    Raises:
+        ConfigurationError: with every mistake in the file.
+    """
+    content, lines = load(file)
+    reader = Reader(file.parent, lines)
+    for other in content.keys() - {name}:
+        reader.mistake((other,), f"{other} is not known here; the file has only [{name}]")
+    if name not in content:
+        reader.mistake((), f"there is no [{name}] in it")
+    found = reader.table(kind, content.get(name, {}), (name,))
+    if reader.mistakes:
+        raise ConfigurationError(file, reader.mistakes)
+    assert isinstance(found, kind)
+    return found
 
 
 def line_of(file: Path, *where: str) -> int:

@@ -12,6 +12,7 @@ import trio
 from click.testing import CliRunner, Result
 
 import xfs4iot
+from secured_fleet import Secured
 from xfs4iot.cli import cli
 from xfs4iot.fleet.broker import Broker, BrokerMissing, find_server, free_ports, settings
 from xfs4iot.fleet.gateway import Gateway
@@ -162,3 +163,14 @@ async def tenant(one_broker: Broker, nursery: trio.Nursery) -> Tenant:
     one = Tenant(nursery, one_broker)
     await one.begin()
     return one
+
+
+@pytest.fixture
+async def secured(server: str, tmp_path: Path, nursery: trio.Nursery) -> AsyncIterator[Secured]:
+    one = Secured(nursery, tmp_path)
+    await one.node.start()
+    try:
+        yield one
+    finally:
+        # Not `end`: it waits for whoever is just being decided on.
+        one.node.kill()

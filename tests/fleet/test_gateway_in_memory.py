@@ -118,3 +118,22 @@ async def test_what_is_not_there_is_refused_before_the_websocket_opens(
     with pytest.raises(xfs4iot.Disconnected, match=f"HTTP {status}"):
         async with xfs4iot.connect(gateway.uri(path)):
             pass
+
+
+NESTED = b"[" * 100_000
+HELLOS = (
+    b"", b"[]", b"{}", NESTED, b'{"epoch": ' + NESTED, b'{"epoch": 1e999, "instance": "a"}',
+    b'{"epoch": null}',
+    b'{"epoch": 1, "instance": "a", "services": 5}', b'{"goodbye": [], "epoch": {}}', b"\xff",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("hello", HELLOS, ids=range(len(HELLOS)))
+async def test_a_device_that_says_nonsense_disturbs_no_other(
+    fleet: Fleet, atm: xfs4iot.Publisher, hello: bytes
+) -> None:
+    await fleet.gateway()
+    fleet.broker.carrier().publish("x4.bank.atm18.hello", hello, "_INBOX.m9.1")
+    uplink = await fleet.device(atm, "atm17", xfs4iot.Ledger.open(None))
+    with trio.fail_after(5):
+        await uplink.admitted.wait()

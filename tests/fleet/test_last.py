@@ -11,11 +11,11 @@ import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
-from test_trust import Secured, secured
 
 import xfs4iot
 from conftest import Tenant
 from dialogue import dialogue
+from secured_fleet import Secured
 from xfs4iot.fleet.carrier import CarrierLost
 from xfs4iot.fleet.last import LARGEST, LAST, Last, ToldService, Unit, Unreadable, snapshot
 from xfs4iot.fleet.nats import Nats
@@ -25,8 +25,6 @@ from xfs4iot.fleet.store import KeyValue
 from xfs4iot.fleet.view import Known
 from xfs4iot.fleet.where import parse
 from xfs4iot.server.service import Service
-
-__all__ = ["secured"]
 
 FIFTY = {"denomination": {"denomination": {"service": {"currencies": {"EUR": 50}, "mix": "mix1"}}}}
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,114 +14,17 @@ import trio
 
 import xfs4iot
 from dialogue import dialogue
-from xfs4iot.fleet.broker import Broker, free_port
-from xfs4iot.fleet.callout import Callout
+from secured_fleet import Secured
+from xfs4iot.fleet.broker import free_port
 from xfs4iot.fleet.carrier import Carried, CarrierLost
 from xfs4iot.fleet.deployment import deploy
-from xfs4iot.fleet.gateway import Gateway
-from xfs4iot.fleet.nats import Login, Nats
+from xfs4iot.fleet.nats import Nats
 from xfs4iot.fleet.nkeys import NKey, NKeyRefused, read_token
-from xfs4iot.fleet.opening import Authorities, Signer
+from xfs4iot.fleet.opening import Authorities
 from xfs4iot.fleet.registry import PRESENCE
 from xfs4iot.fleet.store import KeyValue
 from xfs4iot.fleet.uplink import Uplink
-from xfs4iot.transport import tls
-from xfs4iot.transport.certificates import test_authority as authority_in
 from xfs4iot.transport.pairs import fingerprint, load_certificates
-
-
-def free_ports(count: int) -> int:
-    """The first of so many ports in a row that nobody has just now."""
-    while True:
-        first = free_port()
-        try:
-            for port in range(first, first + count):
-                with socket.socket() as one:
-                    one.bind(("127.0.0.1", port))
-        except (OSError, OverflowError):
-            continue
-        return first
-
-
-class Secured:
-    """One node as `fleet init` configures it, and whoever connects to it by a certificate."""
-
-    def __init__(self, nursery: trio.Nursery, directory: Path, nodes: int = 1) -> None:
-        port, routes = free_ports(nodes), free_ports(nodes)
-        made = deploy(directory / "fleet", "bank", ["127.0.0.1"] * nodes, port=port, routes=routes)
-        self.nursery, self.keys, self.servers = nursery, made.keys, made.servers
-        self.nodes = []
-        for at, (file, url) in enumerate(zip(made.nodes, made.servers, strict=True)):
-            said = json.loads(file.read_text())
-            said["authorization"]["timeout"] = 2
-            self.nodes.append(Broker(directory / f"node{at}", said, url))
-        (self.node, *_) = self.nodes
-        self.authority = authority_in(self.keys)
-        self.callout: Callout
-
-    def admit(self, name: str, *sans: str, **more: object) -> str:
-        self.authority.issue_client(name, sans, **more)  # type: ignore[arg-type]
-        return name
-
-    def _login(self, name: str, key: NKey | None = None) -> Login:
-        def context() -> object:
-            where = self.keys / name
-            return tls.client_context(
-                ca=self.keys / "ca.pem",
-                certificate=where.with_suffix(".pem"),
-                key=where.with_suffix(".key"),
-            )
-
-        if key is None:
-            return Login(context)  # type: ignore[arg-type]
-        return Login(context, nkey=key.public, sign=key.sign)  # type: ignore[arg-type]
-
-    async def decide(self, revoked: frozenset[str] = frozenset()) -> trio.CancelScope:
-        """Run a callout; cancelling ends it."""
-        issuer, user = (NKey.of((self.keys / f"{one}.seed").read_text()) for one in ("issuer", "callout"))
-        carrier = Nats(self.servers, self._login("callout", user))
-        scope = trio.CancelScope()
-
-        async def run() -> None:
-            with scope:
-                await carrier.run()
-
-        self.callout = Callout(carrier, issuer, "bank", revoked)
-        self.nursery.start_soon(run)
-        with trio.fail_after(10):
-            await carrier.until_connected()
-        await carrier.flush()
-        return scope
-
-    async def carrier(self, name: str, *, let_in: bool = True, inbox: str | None = None) -> Nats:
-        carrier = Nats(self.servers, self._login(name), ping_seconds=1)
-        if inbox is not None:
-            carrier.inbox = inbox
-        await self.nursery.start(carrier.run)
-        with trio.fail_after(15):
-            while not (carrier.connected if let_in else carrier.trouble):  # noqa: ASYNC110
-                await trio.sleep(0.02)
-        return carrier
-
-    async def gateway(self) -> Gateway:
-        carrier = await self.carrier("gateway")
-        store = KeyValue(carrier, PRESENCE.format("bank"))
-        await store.make()
-        signer = Signer(self.keys / "gateway.pem", self.keys / "gateway.key")
-        gateway = Gateway(carrier, store, tenant="bank", signer=signer, port=0)
-        await self.nursery.start(gateway.serve)
-        return gateway
-
-
-@pytest.fixture
-async def secured(server: str, tmp_path: Path, nursery: trio.Nursery) -> AsyncIterator[Secured]:
-    one = Secured(nursery, tmp_path)
-    await one.node.start()
-    try:
-        yield one
-    finally:
-        # Not `end`: it waits for whoever is just being decided on.
-        one.node.kill()
 
 
 async def test_a_cluster_of_three_goes_on_deciding_when_a_node_dies(
@@ -341,8 +243,8 @@ def test_the_broker_takes_what_init_writes(server: str, tmp_path: Path, nodes: i
     for file in said["nodes"]:
         subprocess.run([server, "-t", "-c", file], check=True, capture_output=True, timeout=60)
     keys = Path(said["keys"])
-    secrets = [*keys.glob("*.key"), *keys.glob("*.seed")]
-    assert len(secrets) == 6 + nodes
+    secrets = [*keys.rglob("*.key"), *keys.glob("*.seed")]
+    assert len(secrets) == 9 + nodes
     assert {one.stat().st_mode & 0o077 for one in secrets} == {0}
     with pytest.raises(FileExistsError):
         deploy(tmp_path / "new", "bank", ["127.0.0.1"])

@@ -24,6 +24,7 @@ _COMMANDS = {
     "new": "Begin a package for a device of your own.",
     "gateway": "Let applications reach a fleet of devices that dial out.",
     "fleet": "Begin a fleet, let its parts in; list, watch and call its devices.",
+    "enroll": "Get a device its certificate in a fleet, for a code.",
     "check-device": "Check a vendor's device class, faults included.",
     "discover": "Find the publishers and services of a host.",
     "call": "Send one command to a service.",

@@ -3,18 +3,92 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import click
 import trio
 from OpenSSL import SSL
 
+from xfs4iot import toml_file
 from xfs4iot.transport import tcp
 
 if TYPE_CHECKING:
     from xfs4iot.fleet.nats import Login, Nats
+    from xfs4iot.fleet.store import KeyValue
 
-__all__ = ["broker_is_trusted", "is_secured", "login_to", "reach"]
+__all__ = [
+    "EMBEDDED",
+    "KnownFleet",
+    "as_role",
+    "broker_is_trusted",
+    "fleet_option",
+    "is_secured",
+    "login_to",
+    "made",
+    "reach",
+]
+
+_BUCKET_SECONDS = 60.0
+_BUCKET_PAUSE = 0.5
+EMBEDDED = "nats://127.0.0.1:4222"
+"""Where `xfs4iot gateway --embedded-broker` has its broker."""
+
+fleet_option = click.option(
+    "--fleet",
+    "directory",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Directory of `fleet init`: gives broker, tenant, certificate, key and ca.",
+)
+
+
+@dataclass(frozen=True)
+class KnownFleet:
+    """What stands in the directory of a fleet.
+
+    Attributes:
+        replicas: on how many nodes is kept what is known of devices.
+    """
+
+    tenant: str
+    servers: tuple[str, ...]
+    replicas: int = 1
+
+
+def as_role(settings: dict[str, Any], role: str) -> dict[str, Any]:
+    """The settings of a command, filled in from the directory of the fleet where nothing else is said.
+
+    Args:
+        settings: `directory`, `servers`, `tenant`, `certificate`, `key` and `ca`, each perhaps not given.
+        role: whose certificate is used: `operator`, `gateway` and the like.
+    """
+    given = {name: value for name, value in settings.items() if value not in (None, ())}
+    directory: Path | None = given.get("directory")
+    if directory is None:
+        return {
+            **settings,
+            "servers": given.get("servers", (EMBEDDED,)),
+            "tenant": given.get("tenant", "fleet"),
+        }
+    from xfs4iot.fleet.deployment import FLEET_FILE
+
+    file = directory / FLEET_FILE
+    try:
+        content, lines = toml_file.load(file)
+        reader = toml_file.Reader(directory, lines)
+        known = reader.table(KnownFleet, content, ())
+        if reader.mistakes:
+            raise toml_file.ConfigurationError(file, reader.mistakes)
+    except toml_file.ConfigurationError as problem:
+        raise click.ClickException(f"{problem}; `xfs4iot fleet init` writes this file") from None
+    keys = directory / "keys"
+    found = {
+        "tenant": known.tenant, "servers": known.servers, "replicas": known.replicas,
+        "ca": keys / "ca.pem", "certificate": keys / f"{role}.pem", "key": keys / f"{role}.key",
+    }  # fmt: skip
+    return {**settings, **found, **given}
 
 
 def broker_is_trusted(servers: tuple[str, ...]) -> None:
@@ -63,3 +137,27 @@ async def reach(carrier: Nats, seconds: float) -> None:
         await carrier.until_connected()
     if patience.cancelled_caught:
         raise CarrierLost(f"the broker cannot be reached: {carrier.trouble}")
+
+
+async def made(store: KeyValue, seconds: float = _BUCKET_SECONDS) -> None:
+    """Make a bucket, as often as it takes: a cluster that has just begun first chooses who leads.
+
+    Raises:
+        CarrierLost: it could not be made within this time.
+    """
+    from xfs4iot.fleet.carrier import CarrierLost
+
+    last, told_of = "", False
+    with trio.move_on_after(seconds):
+        while True:
+            try:
+                return await store.make()
+            except CarrierLost as problem:
+                last = str(problem)
+            if not told_of:
+                told_of = True
+                click.echo(f"waiting up to {seconds:g} s for the broker's store: {last}", err=True)
+            await trio.sleep(_BUCKET_PAUSE)
+    raise CarrierLost(
+        f"the broker's store is not ready after {seconds:g} s: {last}; are most of its nodes up?"
+    )

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 from typing import Any
 
 import click
-import trio
 
-from xfs4iot.cli.connection import print_json, run
+from xfs4iot.cli.broker import EMBEDDED, as_role, fleet_option
+from xfs4iot.cli.connection import print_json
 from xfs4iot.cli.fleet_call import call
+from xfs4iot.cli.fleet_trust import admit, authority, callout, enrolled, invite, revoke
 from xfs4iot.cli.fleet_view import fields, list_devices, show, watch
 from xfs4iot.cli.group import Group
-from xfs4iot.cli.hosting import until_told
 from xfs4iot.cli.operator import as_operator, device_argument
-from xfs4iot.fleet.callout import Callout
 from xfs4iot.fleet.deployment import deploy
-from xfs4iot.fleet.nats import Login, Nats
-from xfs4iot.fleet.nkeys import NKey
+from xfs4iot.fleet.nats import Nats
 from xfs4iot.fleet.registry import PRESENCE, Registry
 from xfs4iot.fleet.store import KeyValue
-from xfs4iot.fleet.subjects import Subjects, check_id
-from xfs4iot.transport import tls
+from xfs4iot.fleet.subjects import Subjects
 
 __all__ = ["fleet_command"]
 
@@ -30,18 +26,20 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.group("fleet", cls=Group)
-@click.option("--broker", "servers", multiple=True, default=("nats://127.0.0.1:4222",), show_default=True)
-@click.option("--tenant", default="fleet", show_default=True, help="Whose fleet it is.")
+@fleet_option
+@click.option("--broker", "servers", multiple=True, metavar="URL", help=f"Default: {EMBEDDED}.")
+@click.option("--tenant", help="Whose fleet it is; default: fleet.")
 @click.option("--certificate", type=_FILE, help="PEM file by which the broker knows you.")
 @click.option("--key", type=_FILE, help="PEM file of its key.")
 @click.option("--ca", type=_FILE, help="PEM file of the authorities that sign brokers.")
 @click.pass_context
 def fleet_command(ctx: click.Context, /, **settings: Any) -> None:
     """Begin a fleet, let its parts in; list, watch and call its devices."""
-    ctx.obj = settings
+    # Whoever is not the operator looks at what was given.
+    ctx.obj = {**as_role(settings, "operator"), "given": settings}
 
 
-for _one in (list_devices, show, watch, call, fields):
+for _one in (list_devices, show, watch, call, fields, callout, authority, invite, revoke, admit, enrolled):
     fleet_command.add_command(_one)
 
 
@@ -82,7 +80,7 @@ def init(
 ) -> None:  # fmt: skip
     """Write what a new fleet needs to DIRECTORY: its brokers' configuration, and keys.
 
-    Start `nats-server -c nodeN.conf` on each node, then `xfs4iot fleet callout`, then gateways.
+    Start `nats-server -c nodeN.conf` on each node, then what else is printed.
     """
     try:
         made = deploy(directory, settings["tenant"], hosts, port=port, routes=routes)
@@ -100,43 +98,5 @@ def init(
         return
     for file in made.nodes:
         click.echo(f"nats-server -c {file}")
-    brokers = " ".join(f"--broker {one}" for one in made.servers)
-    click.echo(f"xfs4iot fleet {brokers} --tenant {settings['tenant']} callout {made.keys}")
-
-
-@fleet_command.command()
-@click.argument("keys", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--revoked", multiple=True, metavar="SHA256", help="A certificate that is not let in any more.")
-@click.pass_obj
-def callout(settings: dict[str, Any], keys: Path, revoked: tuple[str, ...]) -> None:
-    """Decide for the broker who may connect, by the keys that `init` has written to KEYS.
-
-    Run two or more: while none runs, nobody new comes in.
-    """
-    try:
-        issuer, user = (NKey.of((keys / f"{name}.seed").read_text("ascii")) for name in ("issuer", "callout"))
-        check_id(settings["tenant"], "tenant")
-    except (ValueError, OSError) as problem:
-        raise click.ClickException(f"{keys}: {problem}") from None
-    login = Login(
-        lambda: tls.client_context(
-            ca=keys / "ca.pem", certificate=keys / "callout.pem", key=keys / "callout.key"
-        ),
-        nkey=user.public,
-        sign=user.sign,
-    )
-    unwanted = frozenset(one.replace(":", "").lower() for one in revoked)
-
-    async def main() -> int:
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-            async with until_told(signals), trio.open_nursery() as nursery:
-                carrier = Nats(settings["servers"], login, name="xfs4iot callout")
-                Callout(carrier, issuer, settings["tenant"], unwanted)
-                await nursery.start(carrier.run)
-                await carrier.until_connected()
-                await carrier.flush()
-                click.echo(f"deciding who comes in to {', '.join(settings['servers'])}; Ctrl-C ends")
-                await trio.sleep_forever()
-        return 0
-
-    run(main)
+    for command in ("fleet --fleet {} callout", "fleet --fleet {} authority", "gateway --fleet {}"):
+        click.echo(f"xfs4iot {command.format(directory)}")

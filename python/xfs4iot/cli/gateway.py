@@ -11,7 +11,7 @@ import click
 import orjson
 import trio
 
-from xfs4iot.cli.broker import broker_is_trusted, is_secured, login_to, reach
+from xfs4iot.cli.broker import as_role, broker_is_trusted, fleet_option, is_secured, login_to, made, reach
 from xfs4iot.cli.connection import run
 from xfs4iot.cli.hosting import until_told
 from xfs4iot.fleet.broker import Broker, BrokerMissing
@@ -33,12 +33,13 @@ _BROKER_SECONDS = 30.0
 
 
 @click.command()
+@fleet_option
 @click.option("--broker", "servers", multiple=True, metavar="URL", help="tls://host:port; may be repeated.")
 @click.option("--embedded-broker", is_flag=True, help="Run a broker on this machine, for development.")
 @click.option("--broker-port", type=click.IntRange(0, 65535), default=4222, help="With --embedded-broker.")
 @click.option("--state", type=click.Path(path_type=Path), help="Keep the embedded broker's state here.")
-@click.option("--tenant", default="fleet", show_default=True, help="Whose fleet it is.")
-@click.option("--replicas", type=click.IntRange(1, 5), default=1, help="Nodes that keep what is known.")
+@click.option("--tenant", help="Whose fleet it is; default: fleet.")
+@click.option("--replicas", type=click.IntRange(1, 5), help="Nodes that keep what is known; default: 1.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to bind.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Default: the standard's first free one.")
 @click.option("--advertise", help="Host name in the published URIs.")
@@ -52,12 +53,13 @@ _BROKER_SECONDS = 30.0
 @click.option("--spread", type=float, default=1.0, help="Seconds over which devices come back.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line when ready.")
 def gateway(
+    directory: Path | None,
     servers: tuple[str, ...],
     embedded_broker: bool,
     broker_port: int,
     state: Path | None,
-    tenant: str,
-    replicas: int,
+    tenant: str | None,
+    replicas: int | None,
     host: str,
     port: int | None,
     advertise: str | None,
@@ -75,8 +77,17 @@ def gateway(
 
     Without --tls-certificate it speaks plain text, on a loopback address only.
     """
-    if embedded_broker == bool(servers):
-        raise click.UsageError("give either --embedded-broker or --broker")
+    if embedded_broker == bool(servers or directory):
+        raise click.UsageError("give either --embedded-broker, or --broker or --fleet")
+    known = as_role(
+        {
+            "directory": directory, "servers": servers, "tenant": tenant, "replicas": replicas,
+            "certificate": certificate, "key": key, "ca": ca,
+        },
+        "gateway",
+    )  # fmt: skip
+    servers = () if embedded_broker else known["servers"]
+    certificate, key, ca, tenant = known["certificate"], known["key"], known["ca"], str(known["tenant"])
     if (tls_certificate is None) != (tls_key is None) or (certificate is None) != (key is None):
         raise click.UsageError("a certificate and its key belong together: give both, or none")
     if client_ca is not None and tls_certificate is None:
@@ -117,9 +128,12 @@ def gateway(
                 carrier = Nats(urls, login, name="gateway")
                 await nursery.start(carrier.run)
                 await reach(carrier, _BROKER_SECONDS)
-                store = KeyValue(carrier, PRESENCE.format(tenant), replicas=replicas)
-                await store.make()
-                await KeyValue(carrier, LAST.format(tenant), replicas=replicas, largest=LARGEST).make()
+                for bucket, largest in ((PRESENCE, None), (LAST, LARGEST)):
+                    store = KeyValue(
+                        carrier, bucket.format(tenant), replicas=known["replicas"] or 1, largest=largest
+                    )
+                    await made(store)
+                store = KeyValue(carrier, PRESENCE.format(tenant))
                 served = Gateway(
                     carrier, store, tenant=tenant, signer=signer, access=access, advertise=advertise,
                     spread=spread, host=host, port=port, credentials=credentials,

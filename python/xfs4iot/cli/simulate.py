@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import tempfile
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -22,6 +23,7 @@ from xfs4iot.interfaces.common.end_to_end_security import EndToEndSecurity
 from xfs4iot.simulator.shipped import DEFAULT, names
 from xfs4iot.simulator.text_terminal import SimulatedTextTerminal
 from xfs4iot.tokens import KeyUnusable, read_key
+from xfs4iot.toml_file import read_table
 
 __all__ = ["simulate"]
 
@@ -66,11 +68,11 @@ __all__ = ["simulate"]
     "--uplink",
     "uplinks",
     multiple=True,
-    metavar="NATS-URL",
-    help="Dial out to a fleet's broker on this machine; may be repeated.",
+    metavar="NATS-URL|FILE",
+    help="Dial out to a fleet: a broker on this machine (repeatable), or the `uplink.toml` of `enroll`.",
 )
 @click.option(
-    "--device", default="atm1", show_default=True, help="With --uplink: the ATM's name in the fleet."
+    "--device", default="atm1", show_default=True, help="With the broker's URL: the ATM's name in the fleet."
 )
 @click.option(
     "--screen", is_flag=True, help="Show the operator's screen (TextTerminal) here, and take its keys."
@@ -106,10 +108,9 @@ def simulate(
     fleet = None
     if uplinks:
         try:
-            broker_is_trusted(uplinks)
+            fleet = _fleet(uplinks, device)
         except ValueError as wrong:
             raise click.BadParameter(str(wrong), param_hint="--uplink") from None
-        fleet = UplinkSettings(uplinks, device, spread=0.0)
     security = None
     if token_key is not None:
         try:
@@ -165,6 +166,20 @@ def simulate(
         return 0
 
     run(main)
+
+
+def _fleet(uplinks: tuple[str, ...], device: str) -> UplinkSettings:
+    """What --uplink says: URLs of the broker's nodes, or a file.
+
+    Raises:
+        ValueError: it cannot be used.
+    """
+    if len(uplinks) == 1 and "://" not in uplinks[0]:
+        wanted = read_table(Path(uplinks[0]), "uplink", UplinkSettings)
+    else:
+        wanted = UplinkSettings(uplinks, device)
+    broker_is_trusted(wanted.servers)
+    return replace(wanted, spread=0.0)
 
 
 def _terminal_of(atm: Hosted) -> SimulatedTextTerminal:

@@ -13,9 +13,12 @@ from xfs4iot.cli.broker import broker_is_trusted, is_secured, login_to
 from xfs4iot.cli.settings import UplinkSettings
 from xfs4iot.ledger import Ledger
 from xfs4iot.server.publisher import Publisher
+from xfs4iot.telling import logger
 from xfs4iot.transport import tls
 
 __all__ = ["uplinked"]
+
+_log = logger("xfs4iot.uplink")
 
 
 @asynccontextmanager
@@ -33,8 +36,10 @@ async def uplinked(
     if wanted is None:
         yield
         return
+    from xfs4iot.fleet.credential import Credential
     from xfs4iot.fleet.nats import Nats
     from xfs4iot.fleet.opening import Authorities
+    from xfs4iot.fleet.renewal import Renewal
     from xfs4iot.fleet.uplink import Uplink, herd_wait
 
     broker_is_trusted(wanted.servers)
@@ -71,6 +76,15 @@ async def uplinked(
         await connection.start(carrier.run)
         async with trio.open_nursery() as nursery:
             await nursery.start(uplink.run)
+            if secured and wanted.certificate is not None:
+                if wanted.certificate == wanted.key:
+                    credential = Credential(wanted.certificate, wanted.device)
+                    nursery.start_soon(Renewal(credential, carrier, uplink.subjects).run)
+                else:
+                    _log.warning(
+                        "the certificate of [uplink] is not renewed by itself; for that, certificate and "
+                        "key are one file, as `xfs4iot enroll` writes it"
+                    )
             try:
                 yield
             except Exception as problem:

@@ -1,9 +1,9 @@
 """Who may connect to the broker, and what each may say and hear: by its certificate.
 
 The broker asks here for each connection ("authorisation callout"), after it has verified the certificate
-against its authority. The alternative name (a URI) says what the holder is: `xfs4iot://device/ATM17`,
-`xfs4iot://gateway` or `xfs4iot://operator`. What nobody answers, the broker refuses: while no callout runs,
-nobody new comes in, and who is in stays.
+against its authority. The alternative name (a URI) says what the holder is, such as `xfs4iot://device/ATM17`
+or `xfs4iot://gateway` (see `names`); a device must come by the key that is written down for it (`roll`). What
+nobody answers, the broker refuses: while no callout runs, nobody new comes in, and who is in stays.
 """
 
 from __future__ import annotations
@@ -16,26 +16,21 @@ from cryptography import x509
 
 from xfs4iot.fleet.carrier import Carried, Carrier
 from xfs4iot.fleet.last import LAST
+from xfs4iot.fleet.names import AUTHORITY, CALLOUT, GATEWAY, OPERATOR, device_in, fleet_names
 from xfs4iot.fleet.nkeys import NKey, NKeyRefused, read_token
-from xfs4iot.fleet.opening import GATEWAY
 from xfs4iot.fleet.registry import PRESENCE
-from xfs4iot.fleet.subjects import Subjects, check_id
+from xfs4iot.fleet.roll import ACCOUNT, Roll
+from xfs4iot.fleet.subjects import Subjects
+from xfs4iot.fleet.trust import TRUST, Unknown, key_of
 from xfs4iot.telling import logger, told
 from xfs4iot.transport.pairs import fingerprint
 
-__all__ = ["ACCOUNT", "DEVICE", "OPERATOR", "Callout", "Permissions", "Unknown", "permissions_of"]
+__all__ = ["Callout", "Permissions", "permissions_of"]
 
 _log = logger("xfs4iot.callout")
-ACCOUNT = "FLEET"
-"""The broker's account in which devices and gateways meet."""
-DEVICE = "xfs4iot://device/"
-OPERATOR = "xfs4iot://operator"
+_OWN = "_INBOX.*.*"
 _ASKED = "$SYS.REQ.USER.AUTH"
 _RESPONSE_NANOSECONDS = 10_000_000_000
-
-
-class Unknown(Exception):
-    """A certificate that is nobody's of this fleet."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +41,14 @@ class Permissions:
         who: for logs.
         publishes, subscribes: subjects.
         answers: whether it may answer, once, whoever asks it.
+        device: its name, if it is one.
     """
 
     who: str
     publishes: tuple[str, ...]
     subscribes: tuple[str, ...]
     answers: bool = False
+    device: str | None = None
 
 
 def permissions_of(certificate: x509.Certificate, tenant: str) -> Permissions:
@@ -60,38 +57,36 @@ def permissions_of(certificate: x509.Certificate, tenant: str) -> Permissions:
     Raises:
         Unknown: nothing; the text says what its certificate lacks.
     """
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        uris = set(names.get_values_for_type(x509.UniformResourceIdentifier))
-    except x509.ExtensionNotFound:
-        uris = set()
-    ours = sorted(one for one in uris if one.startswith("xfs4iot:"))
+    ours = fleet_names(certificate)
     if len(ours) != 1:
         raise Unknown(f"the certificate has {len(ours)} alternative names xfs4iot://…; it must have one")
     (name,) = ours
     root = Subjects(tenant).root
-    presence, last = PRESENCE.format(tenant), LAST.format(tenant)
-    asks = (*_reads(presence), f"$KV.{presence}.>")
+    presence, last, trust = PRESENCE.format(tenant), LAST.format(tenant), TRUST.format(tenant)
     if name == GATEWAY:
-        makes = tuple(one for bucket in (presence, last) for one in _makes(f"KV_{bucket}"))
         tells = (f"{root}.*.*.d.>", f"{root}.*.*.ctl", f"{root}.*.alarm", f"_INBOX.{tenant}.>")
-        return Permissions(
-            "gateway", (*asks, *makes, *tells), (f"{root}.*.u.>", f"{root}.*.hello", "_INBOX.*.*")
-        )
+        hears = (f"{root}.*.u.>", f"{root}.*.hello", _OWN)
+        return Permissions("gateway", (*_writes(presence), *_makes(presence), *_makes(last), *tells), hears)
     if name == OPERATOR:
-        return Permissions("operator", (*asks, *_reads(last)), ("_INBOX.*.*",))
-    if not name.startswith(DEVICE):
-        raise Unknown(f"{told(name)!r} is neither a device nor a gateway nor an operator")
+        return Permissions("operator", (*_writes(presence), *_writes(trust), *_reads(last)), (_OWN,))
+    if name == CALLOUT:
+        return Permissions("callout", (*_writes(trust), *_makes(trust)), (_OWN,))
+    if name == AUTHORITY:
+        says = (*_writes(trust), *_makes(trust), f"_INBOX.{tenant}.>")
+        return Permissions("authority", says, (f"{root}.*.renew", _OWN))
     try:
-        device = check_id(name.removeprefix(DEVICE), "device")
+        device = device_in(name)
     except ValueError as wrong:
         raise Unknown(str(wrong)) from None
+    if device is None:
+        raise Unknown(f"{told(name)!r} is nobody of a fleet")
     own = f"{root}.{device}"
     return Permissions(
         f"device {device}",
-        (f"{own}.u.>", f"{own}.hello", f"$KV.{last}.{device}"),
+        (f"{own}.u.>", f"{own}.hello", f"{own}.renew", f"$KV.{last}.{device}"),
         (f"{own}.*.d.>", f"{own}.*.ctl", f"_INBOX.{tenant}.{device}.*"),
         answers=True,
+        device=device,
     )
 
 
@@ -101,8 +96,13 @@ def _reads(bucket: str) -> tuple[str, ...]:
     return tuple(f"$JS.API.{one.format(f'KV_{bucket}')}" for one in asked)
 
 
-def _makes(stream: str) -> tuple[str, ...]:
-    return tuple(f"$JS.API.STREAM.{one}.{stream}" for one in ("INFO", "CREATE"))
+def _writes(bucket: str) -> tuple[str, ...]:
+    """What is said to read and write a bucket."""
+    return (*_reads(bucket), f"$KV.{bucket}.>")
+
+
+def _makes(bucket: str) -> tuple[str, ...]:
+    return tuple(f"$JS.API.STREAM.{one}.KV_{bucket}" for one in ("INFO", "CREATE"))
 
 
 class Callout:
@@ -112,15 +112,23 @@ class Callout:
         carrier: a connection to the broker's account for callouts.
         issuer: the key that the broker's configuration names as the one to believe.
         revoked: fingerprints (SHA-256, hexadecimal) of certificates that are not taken any more.
+        roll: the devices and their keys; None takes every device that the authority vouches for.
 
     Attributes:
         admitted, refused: how many were.
     """
 
     def __init__(
-        self, carrier: Carrier, issuer: NKey, tenant: str, revoked: frozenset[str] = frozenset()
+        self,
+        carrier: Carrier,
+        issuer: NKey,
+        tenant: str,
+        revoked: frozenset[str] = frozenset(),
+        *,
+        roll: Roll | None = None,
     ) -> None:
         self._carrier, self._issuer, self._tenant, self.revoked = carrier, issuer, tenant, revoked
+        self._roll = roll
         self.admitted = self.refused = 0
         carrier.subscribe(_ASKED, self._asked, "callouts")
 
@@ -163,6 +171,8 @@ class Callout:
         if fingerprint(certificate) in self.revoked:
             raise Unknown("the certificate is revoked")
         may = permissions_of(certificate, self._tenant)
+        if may.device is not None and self._roll is not None:
+            self._roll.admit(may.device, key_of(certificate))
         nats: dict[str, Any] = {
             "pub": {"allow": list(may.publishes)}, "sub": {"allow": list(may.subscribes)},
             "subs": -1, "data": -1, "payload": -1, "type": "user", "version": 2,

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xfs4iot.fleet.broker import settings
-from xfs4iot.fleet.callout import ACCOUNT, OPERATOR
+from xfs4iot.fleet.names import AUTHORITY, CALLOUT, DEVICE_HOST, GATEWAY, OPERATOR
 from xfs4iot.fleet.nkeys import NKey
-from xfs4iot.fleet.opening import GATEWAY
+from xfs4iot.fleet.roll import ACCOUNT
 from xfs4iot.fleet.subjects import check_id
 from xfs4iot.transport.certificates import test_authority, write_pem, write_secret
 
-__all__ = ["Deployment", "deploy"]
+__all__ = ["FLEET_FILE", "Deployment", "deploy"]
 
+FLEET_FILE = "fleet.toml"
+"""What the commands of a fleet are told by its directory: tenant, servers, replicas."""
 _KEEPERS = 3
 """Nodes that keep what is known of the devices; the others only hold connections."""
 _RATE = 1000
@@ -60,12 +62,17 @@ def deploy(
     if keys.exists():
         raise FileExistsError(f"{keys} is there already: its devices would not know a new one")
     keys.mkdir(parents=True, mode=0o700)
-    authority = test_authority(keys)
+    authority = test_authority(keys, name=f"xfs4iot fleet {tenant}", path_length=1)
+    authority.issue_authority(keys / "devices", f"xfs4iot fleet {tenant}: devices", uri_host=DEVICE_HOST)
     authority.issue_client("gateway", [GATEWAY])
     authority.issue_client("operator", [OPERATOR])
-    authority.issue_client("callout")
-    issuer, callout = NKey.new("account"), NKey.new("user")
-    for name, key in (("issuer", issuer), ("callout", callout)):
+    authority.issue_client("callout", [CALLOUT])
+    # Devices come to it, and it comes to the broker.
+    shown, _ = authority.issue_node("authority", [AUTHORITY, *dict.fromkeys(hosts)])
+    # With the root: a device that enrols has no more than the beginning of its hash.
+    write_pem(shown, shown.read_bytes() + authority.certificate_file.read_bytes())
+    issuer, callout, system = NKey.new("account"), NKey.new("user"), NKey.new("user")
+    for name, key in (("issuer", issuer), ("callout", callout), ("system", system)):
         write_secret(keys / f"{name}.seed", key.seed.encode())
     places = [
         (host, port + hosts[:at].count(host), routes + hosts[:at].count(host))
@@ -86,7 +93,7 @@ def deploy(
                 "name": tenant, "listen": f"{host}:{route_port}", "tls": {**tls, "timeout": 5},
                 "routes": [f"tls://{there}:{route}" for there, _, route in places],
             },
-            more=_accounts(issuer, callout),
+            more=_accounts(issuer, callout, system),
         )  # fmt: skip
         if at >= _KEEPERS:
             del said["jetstream"]
@@ -94,16 +101,26 @@ def deploy(
         write_pem(file, json.dumps(said, indent=2).encode())
         files.append(file)
     servers = tuple(f"tls://{host}:{client_port}" for host, client_port, _ in places)
-    return Deployment(tuple(files), servers, min(_KEEPERS, len(hosts)), keys)
+    replicas = min(_KEEPERS, len(hosts))
+    known = {"tenant": tenant, "servers": list(servers), "replicas": replicas}
+    # JSON's strings and lists of strings are TOML's, too.
+    text = "".join(f"{name} = {json.dumps(value)}\n" for name, value in known.items())
+    write_pem(directory / FLEET_FILE, text.encode())
+    return Deployment(tuple(files), servers, replicas, keys)
 
 
-def _accounts(issuer: NKey, callout: NKey) -> dict[str, object]:
-    """Two accounts: one in which all meet, one in which nothing is but who decides on that."""
+def _accounts(issuer: NKey, callout: NKey, system: NKey) -> dict[str, object]:
+    """An account in which all meet, one in which nothing is but who decides on that, and the broker's own."""
+    # No more than to find connections of devices that are not trusted any more, and to end them.
+    may = {
+        "publish": ["$SYS.REQ.SERVER.PING.CONNZ", "$SYS.REQ.SERVER.*.KICK"],
+        "subscribe": ["_INBOX.*.*"],
+    }
     return {
         "accounts": {
             ACCOUNT: {"jetstream": {"max_file": 2**32, "max_mem": 2**27, "max_streams": 16}},
             "CALLOUT": {"users": [{"nkey": callout.public}]},
-            "SYSTEM": {},
+            "SYSTEM": {"users": [{"nkey": system.public, "permissions": may}]},
         },
         "system_account": "SYSTEM",
         "authorization": {
@@ -111,7 +128,7 @@ def _accounts(issuer: NKey, callout: NKey) -> dict[str, object]:
             "auth_callout": {
                 "issuer": issuer.public,
                 "account": "CALLOUT",
-                "auth_users": [callout.public],
+                "auth_users": [callout.public, system.public],
             },
         },
     }

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import orjson
 import trio
 
 from xfs4iot import _core
@@ -299,7 +300,7 @@ class Gateway(Entrance[_Way]):
                 self._nursery.start_soon(self._look_at, device, presence)
                 raise upgrade.UpgradeRefused(503, f"Device {device} is not connected at present.")
             if answer.kind is Kind.REFUSE:
-                said = json.loads(answer.data)
+                said = orjson.loads(answer.data)
                 headers = tuple((str(name), str(value)) for name, value in said["headers"])
                 raise upgrade.UpgradeRefused(int(said["status"]), str(said["body"]), headers)
         except BaseException:
@@ -401,7 +402,7 @@ class Gateway(Entrance[_Way]):
     async def _greet(self, message: Carried) -> None:
         device = message.subject.split(".")[-2]
         try:
-            said = json.loads(message.body)
+            said = orjson.loads(message.body)
             if said.get("goodbye"):
                 await self.registry.goodbye(device, said)
             else:
@@ -411,8 +412,9 @@ class Gateway(Entrance[_Way]):
             answer = {"refused": str(clone)}
         except Absent:
             return
-        except (CarrierLost, ValueError, TypeError, KeyError, AttributeError) as problem:
-            _log.warning("device %s cannot be taken in: %s", device, problem)
+        except Exception as problem:
+            # Whatever a device says, the others must not notice.
+            _log.warning("device %s cannot be taken in: %s", device, told(repr(problem)))
             return
         if message.reply:
             self._carrier.publish(message.reply, json.dumps(answer).encode())

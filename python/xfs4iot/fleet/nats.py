@@ -14,10 +14,12 @@ import re
 import secrets
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+import orjson
 import trio
 from OpenSSL import SSL
 
@@ -103,6 +105,8 @@ class Nats:
         self._pinged: deque[trio.Event] = deque()
         self._told: list[Callable[[], None]] = []
         self._heard = 0.0
+        self._serving: trio.CancelScope | None = None
+        self._redials = False
         self.subscribe(f"{self._inbox}.*", self._answered)
 
     @property
@@ -140,7 +144,8 @@ class Nats:
         failures = 0
         last = ""
         while True:
-            await trio.sleep(self._wait(failures))
+            await trio.sleep(0.0 if self._redials else self._wait(failures))
+            self._redials = False
             others = [one for one in self.servers if one != last] or list(self.servers)
             last = random.choice(others)
             began = trio.current_time()
@@ -165,12 +170,22 @@ class Nats:
                 received(Carried("", b"", status=LOST))
             # Only what has lasted is a success: a server that lets in and drops is no better than one
             # that refuses.
-            failures = 0 if up and trio.current_time() - began > 2 * self.ping_seconds else failures + 1
+            lasted = self._redials or trio.current_time() - began > 2 * self.ping_seconds
+            failures = 0 if up and lasted else failures + 1
             reason: BaseException | None = lost
             while isinstance(reason, BaseExceptionGroup):
                 reason = reason.exceptions[0]
             self.trouble = told(str(reason or "the connection ended"))
-            _log.warning("%s: %s", last, self.trouble)
+            if not self._redials:
+                _log.warning("%s: %s", last, self.trouble)
+
+    async def redial(self) -> None:
+        """End the connection, and make another at once; what was sent before has arrived."""
+        with suppress(CarrierLost):
+            await self.flush()
+        if self._serving is not None:
+            self._redials = True
+            self._serving.cancel()
 
     async def _serve(self, server: str) -> None:
         with trio.move_on_after(_OPENING_SECONDS) as opening:
@@ -182,6 +197,7 @@ class Nats:
                 self._heard = trio.current_time()
                 self.refusals = []
                 self._stream = stream
+                self._serving = nursery.cancel_scope
                 nursery.start_soon(self._write, stream)
                 nursery.start_soon(self._watch)
                 for sid, (subject, queue, _) in self._subscribed.items():
@@ -192,7 +208,7 @@ class Nats:
                 await self._read(stream, rest)
                 nursery.cancel_scope.cancel()
         finally:
-            self._stream = None
+            self._stream = self._serving = None
             await trio.aclose_forcefully(stream)
 
     async def _open(self, server: str) -> tuple[tcp.SocketStream | tls.TLSStream, bytes]:
@@ -206,7 +222,7 @@ class Nats:
             line, rest = await _line(carrier, b"")
             if not line.startswith(b"INFO "):
                 raise CarrierLost("this is no NATS server")
-            self.info = json.loads(line[5:])
+            self.info = orjson.loads(line[5:])
             secured = parts.scheme == "tls"
             if secured:
                 if self.login.context is None:
@@ -226,7 +242,7 @@ class Nats:
                 if line == b"PING":
                     await stream.send_all(b"PONG\r\n")
                 if line.startswith(b"INFO "):
-                    self.info = json.loads(line[5:])
+                    self.info = orjson.loads(line[5:])
         except BaseException:
             await trio.aclose_forcefully(stream)
             raise
@@ -315,7 +331,7 @@ class Nats:
                 del self.refusals[:-100]
                 _log.warning("the broker refuses: %s", said)
             elif line.startswith(b"INFO "):
-                self.info = json.loads(line[5:])
+                self.info = orjson.loads(line[5:])
         if len(buffer) - at > _LARGEST_LINE:
             raise CarrierLost("the server sends a line without end")
         return at, 0

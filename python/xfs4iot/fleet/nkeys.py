@@ -12,6 +12,7 @@ import json
 import time
 from typing import Any
 
+import orjson
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
@@ -108,7 +109,7 @@ def read_token(token: str) -> dict[str, Any]:
         if len(token) > _LONGEST_TOKEN:
             raise NKeyRefused("the token is too long")
         text, _, signature = token.rpartition(".")
-        claims: dict[str, Any] = json.loads(_decoded(text.partition(".")[2]))
+        claims: dict[str, Any] = orjson.loads(_decoded(text.partition(".")[2]))
         key = Ed25519PublicKey.from_public_bytes(_read(claims["iss"])[1:])
         key.verify(_decoded(signature), text.encode())
     except InvalidSignature:

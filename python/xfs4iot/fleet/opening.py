@@ -8,28 +8,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
+import orjson
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from xfs4iot.fleet.names import GATEWAY, fleet_names
+from xfs4iot.fleet.signatures import Authorities, Forged, sign
 from xfs4iot.transport.identity import Identity
-from xfs4iot.transport.pairs import load_certificates, load_pair
+from xfs4iot.transport.pairs import load_pair
 from xfs4iot.transport.upgrade import Upgrade
 
 __all__ = ["GATEWAY", "Authorities", "Forged", "Opening", "Signer"]
 
-GATEWAY = "xfs4iot://gateway"
-"""The alternative name (a URI) that makes a certificate one of a gateway."""
 _LONGEST = 64 * 1024
-
-
-class Forged(Exception):
-    """An opening that no gateway of the bank has signed."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +70,12 @@ class Opening:
         try:
             if len(body) > _LONGEST:
                 raise ValueError("it is too long")
-            said = json.loads(body)
+            said = orjson.loads(body)
             text = said["opening"]
             if authorities is not None:
-                authorities.check(text.encode(), bytes.fromhex(said["signature"]), said["certificates"])
-            fields = json.loads(text)
+                signature = bytes.fromhex(said["signature"])
+                authorities.check(text.encode(), signature, said["certificates"], GATEWAY)
+            fields = orjson.loads(text)
             fields["permitted"], fields["sans"] = tuple(fields["permitted"]), tuple(fields["sans"])
             return cls(**fields)
         except (ValueError, TypeError, KeyError, AttributeError) as wrong:
@@ -111,91 +105,11 @@ class Signer:
 
     def __init__(self, certificate: Path, key: Path) -> None:
         pair = load_pair(certificate, key, "client")
-        if not _is_gateway(pair.certificate):
+        if fleet_names(pair.certificate) != [GATEWAY]:
             raise ValueError(f"{certificate} is not a gateway's: it lacks the alternative name {GATEWAY}")
         self._key = pair.key
         self.chain = b"".join(one.public_bytes(Encoding.PEM) for one in pair.chain).decode()
 
     def sign(self, data: bytes) -> bytes:
         """The signature of `data`."""
-        if isinstance(self._key, ec.EllipticCurvePrivateKey):
-            return self._key.sign(data, ec.ECDSA(hashes.SHA256()))
-        assert isinstance(self._key, rsa.RSAPrivateKey)
-        return self._key.sign(data, padding.PKCS1v15(), hashes.SHA256())
-
-
-class Authorities:
-    """Who makes gateways' certificates; the chains that were good are remembered for as long as they are.
-
-    Raises:
-        CredentialsRefused: the file cannot be used.
-    """
-
-    def __init__(self, file: Path) -> None:
-        self._authorities = load_certificates(file)
-        self._good: dict[str, tuple[x509.Certificate, datetime]] = {}
-
-    def check(self, data: bytes, signature: bytes, chain: str) -> None:
-        """Be sure that a gateway signed `data`.
-
-        Raises:
-            Forged: none did.
-        """
-        certificate, until = self._good.get(chain) or self._verified(chain)
-        if datetime.now(UTC) > until:
-            raise Forged("the gateway's certificate has expired")
-        if len(self._good) > 1000:
-            self._good.clear()
-        self._good[chain] = (certificate, until)
-        key = certificate.public_key()
-        try:
-            if isinstance(key, ec.EllipticCurvePublicKey):
-                key.verify(signature, data, ec.ECDSA(hashes.SHA256()))
-            elif isinstance(key, rsa.RSAPublicKey):
-                key.verify(signature, data, padding.PKCS1v15(), hashes.SHA256())
-            else:
-                raise Forged("the gateway's key is of a kind that is not used")
-        except InvalidSignature:
-            raise Forged("the gateway's signature is wrong") from None
-
-    def _verified(self, text: str) -> tuple[x509.Certificate, datetime]:
-        chain = x509.load_pem_x509_certificates(text.encode())
-        now = datetime.now(UTC)
-        current, until = chain[0], chain[0].not_valid_after_utc
-        if not _is_gateway(current):
-            raise Forged(f"the signer is no gateway: its certificate lacks the alternative name {GATEWAY}")
-        for above in (*chain[1:6], None):
-            if not current.not_valid_before_utc <= now <= current.not_valid_after_utc:
-                raise Forged("a certificate of the gateway's chain is not valid now")
-            until = min(until, current.not_valid_after_utc)
-            for authority in self._authorities:
-                if _issued(current, authority) and now <= authority.not_valid_after_utc:
-                    return chain[0], min(until, authority.not_valid_after_utc)
-            if above is None or not _issued(current, above) or not _is_authority(above):
-                break
-            current = above
-        raise Forged("the gateway's certificate is not of an authority that this device trusts")
-
-
-def _is_gateway(certificate: x509.Certificate) -> bool:
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return False
-    # By its kind: a host's name could have the same text.
-    return GATEWAY in names.get_values_for_type(x509.UniformResourceIdentifier)
-
-
-def _issued(certificate: x509.Certificate, by: x509.Certificate) -> bool:
-    try:
-        certificate.verify_directly_issued_by(by)
-    except (ValueError, TypeError, InvalidSignature):
-        return False
-    return True
-
-
-def _is_authority(certificate: x509.Certificate) -> bool:
-    try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except x509.ExtensionNotFound:
-        return False
+        return sign(self._key, data)

@@ -14,6 +14,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+import orjson
+
 from xfs4iot.fleet.carrier import Absent, Carrier
 from xfs4iot.fleet.store import Conflict, Store
 from xfs4iot.fleet.subjects import Subjects
@@ -58,7 +60,7 @@ class Presence:
 
     @classmethod
     def decode(cls, value: bytes) -> Presence:
-        fields = json.loads(value)
+        fields = orjson.loads(value)
         fields["services"] = tuple(fields["services"])
         return cls(**fields)
 

@@ -45,6 +45,10 @@ class Subjects:
         """Where one instance of a device is told what concerns it as a whole."""
         return f"{self.root}.{device}.{epoch}.ctl"
 
+    def renew(self, device: str) -> str:
+        """Where a device asks for its next certificate, and some authority answers; `*` for all."""
+        return f"{self.root}.{device}.renew"
+
     def alarm(self, device: str) -> str:
         """Where it is told that a device is there twice."""
         return f"{self.root}.{device}.alarm"

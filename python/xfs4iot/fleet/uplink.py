@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 import trio
 
 from xfs4iot.fleet.carrier import Carried, Carrier, CarrierLost
@@ -197,7 +198,7 @@ class Uplink:
         }
         try:
             answer = await self._carrier.request(self.subjects.hello(self.device), json.dumps(said).encode())
-            welcome: dict[str, Any] = json.loads(answer.body)
+            welcome: dict[str, Any] = orjson.loads(answer.body)
             refused = welcome.get("refused")
             spread = float(welcome.get("spread", self.spread))
         except (CarrierLost, ValueError, TypeError) as problem:
@@ -218,7 +219,7 @@ class Uplink:
 
     def _told(self, message: Carried) -> None:
         try:
-            said = json.loads(message.body)
+            said = orjson.loads(message.body)
         except ValueError:
             return
         if said.get("superseded"):

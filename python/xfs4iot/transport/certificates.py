@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Literal
 
@@ -109,6 +109,28 @@ class TestAuthority:
         """A certificate for a node of a cluster, which its clients and the other nodes know by it."""
         return self._issue(name, "node", hosts, "ecdsa", _CERTIFICATE_DAYS, None, True)
 
+    def issue_authority(self, directory: Path, name: str, *, uri_host: str) -> TestAuthority:
+        """An authority below this one, kept in `directory`, whose certificates can name nothing but
+        clients by URIs of one host, such as `xfs4iot://device/…`.
+
+        Who verifies a chain refuses all else that it signs: it may be where more people are than this one.
+        """
+        everything = (ip_network("0.0.0.0/0"), ip_network("::/0"))
+        constraints = x509.NameConstraints(
+            permitted_subtrees=[x509.UniformResourceIdentifier(uri_host)],
+            excluded_subtrees=[x509.DNSName(""), *(x509.IPAddress(one) for one in everything)],
+        )
+        directory.mkdir(parents=True, exist_ok=True)
+        key = new_key("ecdsa")
+        builder = _authority(name, key, self._certificate.subject, self._key, path_length=0)
+        builder = builder.add_extension(constraints, critical=True).add_extension(
+            x509.ExtendedKeyUsage(_USAGE["client"]), critical=False
+        )
+        write_key(directory / "ca.key", key)
+        certificate = builder.sign(self._key, _hash(self._key))
+        write_pem(directory / "ca.pem", certificate.public_bytes(Encoding.PEM))
+        return TestAuthority(directory)
+
     def sign(
         self, request: x509.CertificateSigningRequest, use: Use, *, days: float = _CERTIFICATE_DAYS
     ) -> bytes:
@@ -204,11 +226,19 @@ class TestAuthority:
         return builder.sign(self._key, _hash(self._key))
 
 
-def test_authority(directory: str | Path, *, make: bool = True) -> TestAuthority:  # noqa: PT028
+def test_authority(
+    directory: str | Path,
+    *,
+    make: bool = True,  # noqa: PT028
+    name: str = _AUTHORITY,  # noqa: PT028
+    path_length: int = 0,  # noqa: PT028
+) -> TestAuthority:
     """The test authority kept in `directory`, made there if there is none.
 
     Args:
         make: whether one may be made.
+        name: what a new one is called.
+        path_length: how many authorities a new one may have below itself, one below the other.
 
     Raises:
         CredentialsRefused: the directory holds a damaged one.
@@ -220,21 +250,8 @@ def test_authority(directory: str | Path, *, make: bool = True) -> TestAuthority
             raise ValueError(f"there is no authority in {directory}; is the name right?")
         directory.mkdir(parents=True, exist_ok=True)
         key = new_key("ecdsa")
-        begins = datetime.now(UTC) - _CLOCK_SKEW
-        public = key.public_key()
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(_subject(_AUTHORITY))
-            .issuer_name(_subject(_AUTHORITY))
-            .public_key(public)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(begins)
-            .not_valid_after(begins + timedelta(days=_AUTHORITY_DAYS))
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_key_usage(signs_certificates=True), critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(public), critical=False)
-            .sign(key, _hash(key))
+        certificate = _authority(name, key, _subject(name), key, path_length=path_length).sign(
+            key, _hash(key)
         )
         # The certificate last: where it exists, the authority is complete.
         write_key(directory / "ca.key", key)
@@ -243,6 +260,28 @@ def test_authority(directory: str | Path, *, make: bool = True) -> TestAuthority
 
 
 test_authority.__test__ = False  # type: ignore[attr-defined]
+
+
+def _authority(
+    name: str, key: PrivateKey, issuer: x509.Name, signing: PrivateKey, *, path_length: int
+) -> x509.CertificateBuilder:
+    """The certificate of an authority, not signed yet."""
+    begins, public = datetime.now(UTC) - _CLOCK_SKEW, key.public_key()
+    return (
+        x509.CertificateBuilder()
+        .subject_name(_subject(name))
+        .issuer_name(issuer)
+        .public_key(public)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(begins)
+        .not_valid_after(begins + timedelta(days=_AUTHORITY_DAYS))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
+        .add_extension(_key_usage(signs_certificates=True), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(signing.public_key()), critical=False
+        )
+    )
 
 
 def make_request(name: str, hosts: Iterable[str], key: PrivateKey) -> bytes:

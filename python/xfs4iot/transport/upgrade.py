@@ -30,6 +30,7 @@ __all__ = [
     "UpgradeRefused",
     "accept_request",
     "accept_response",
+    "answer",
     "refuse_response",
 ]
 
@@ -288,13 +289,24 @@ def accept_response(request: Upgrade) -> bytes:
 
 def refuse_response(status: int, body: str, headers: tuple[tuple[str, str], ...] = ()) -> bytes:
     """An answer of plain text, after which the connection closes."""
-    text = (body if body.endswith("\n") else body + "\n").encode()
+    return answer(status, body if body.endswith("\n") else body + "\n", headers)
+
+
+def answer(
+    status: int,
+    body: str,
+    headers: tuple[tuple[str, str], ...] = (),
+    *,
+    kind: str = "text/plain; charset=utf-8",
+) -> bytes:
+    """A whole answer of HTTP, after which the connection closes."""
+    text = body.encode()
     try:
         phrase = HTTPStatus(status).phrase
     except ValueError:
         phrase = "Refused"
     fields = (
-        ("Content-Type", "text/plain; charset=utf-8"),
+        ("Content-Type", kind),
         ("Content-Length", str(len(text))),
         ("Cache-Control", "no-store"),
         ("X-Content-Type-Options", "nosniff"),

@@ -1,0 +1,176 @@
+"""A device enrols: it makes its key, shows its code to the fleet's authority, and gets a certificate.
+
+First it looks who answers, and tells the code to nobody but the authority that the code was made for.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h11
+import orjson
+import trio
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from xfs4iot.fleet.code import Code
+from xfs4iot.fleet.credential import Credential
+from xfs4iot.fleet.enrolment import PATH
+from xfs4iot.fleet.names import AUTHORITY
+from xfs4iot.telling import told
+from xfs4iot.transport import tls
+from xfs4iot.transport.certificates import write_pem
+from xfs4iot.transport.failures import TLSError
+from xfs4iot.transport.presented import presented
+
+__all__ = ["Enrolled", "EnrolmentFailed", "enroll"]
+
+_SECONDS = 60.0
+_LARGEST_ANSWER = 256 * 1024
+
+
+class EnrolmentFailed(Exception):
+    """There is no certificate; the text says what to do."""
+
+
+@dataclass(frozen=True)
+class Enrolled:
+    """What was written.
+
+    Attributes:
+        credential: key and certificate.
+        ca: who signs brokers and gateways.
+        configuration: `[uplink]` for a configuration file, as a file of its own.
+        until: when the certificate ends.
+    """
+
+    device: str
+    credential: Path
+    ca: Path
+    configuration: Path
+    until: str
+
+
+async def enroll(code: Code, host: str, port: int, directory: Path) -> Enrolled:
+    """Get a certificate for a code, and write what the device needs to `directory`.
+
+    Raises:
+        EnrolmentFailed: the authority cannot be reached or refuses, or is not the one of the code.
+        CredentialsRefused: what it gave will not do.
+        OSError: a file cannot be written.
+    """
+    await trio.Path(directory).mkdir(parents=True, exist_ok=True)
+    credential = Credential(directory / "device.pem", code.device)
+    if credential.file.exists():
+        known = credential.load()
+        raise EnrolmentFailed(
+            f"{credential.file} is there already, good until {known.not_after:%Y-%m-%d}; it is renewed by "
+            "itself. To enrol anew, move it away"
+        )
+    place = f"{host}:{port}"
+    # On disk before the code is used up.
+    key = credential.next_key()
+    with trio.move_on_after(_SECONDS) as patience:
+        try:
+            root = await _root(code, host, port)
+            asked = {"device": code.device, "code": code.secret, "request": credential.request(key)}
+            answer = await _ask(root, host, port, json.dumps(asked).encode())
+        except OSError as problem:
+            raise EnrolmentFailed(
+                f"the authority at {place} cannot be reached: {problem.strerror or problem}; is "
+                "`xfs4iot fleet authority` running there, and does a firewall let this through?"
+            ) from None
+        except (TLSError, trio.BrokenResourceError) as problem:
+            raise EnrolmentFailed(f"{place}: {problem}") from None
+    if patience.cancelled_caught:
+        raise EnrolmentFailed(f"{place} did not answer within {_SECONDS:g} s; try again, by the same code")
+    pair = credential.take(str(answer["certificates"]), key)
+    ca = directory / "ca.pem"
+    write_pem(ca, str(answer["authorities"]).encode())
+    configuration = directory / "uplink.toml"
+    servers = tuple(map(str, answer["servers"]))
+    text = _configuration(code.device, str(answer["tenant"]), servers, credential.file, ca)
+    write_pem(configuration, text.encode())
+    until = f"{pair.not_after:%Y-%m-%d %H:%M} UTC"
+    return Enrolled(code.device, credential.file, ca, configuration, until)
+
+
+async def _root(code: Code, host: str, port: int) -> x509.Certificate:
+    """The root of what the authority shows, which is the one that the code means."""
+    shown = await presented(host, port)
+    for one in shown:
+        if code.trusts(one):
+            return one
+    raise EnrolmentFailed(
+        f"what answers at {host}:{port} is not the authority of this code; see that code and address are "
+        "typed right. The code was not told"
+    )
+
+
+async def _ask(root: x509.Certificate, host: str, port: int, body: bytes) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="xfs4iot-") as directory:
+        ca = Path(directory) / "ca.pem"
+        write_pem(ca, root.public_bytes(Encoding.PEM))
+        context = tls.client_context(ca=ca)
+    plain = await trio.open_tcp_stream(host, port)
+    # Known by its name in the fleet: under which address it is reached does not matter.
+    stream = tls.TLSStream(plain, context, server_side=False, server_hostname=None)
+    try:
+        await stream.do_handshake()
+        if stream.identity is None or f"URI:{AUTHORITY}" not in stream.identity.sans:
+            raise EnrolmentFailed(f"what answers at {host}:{port} is of this fleet, but not its authority")
+        status, said = await _post(stream, f"{host}:{port}", body)
+    finally:
+        await trio.aclose_forcefully(stream)
+    if status != 200:
+        raise EnrolmentFailed(told(said.decode("utf-8", "replace").strip()) or f"refused with HTTP {status}")
+    try:
+        answer: dict[str, Any] = orjson.loads(said)
+        _ = answer["certificates"], answer["authorities"], answer["servers"], answer["tenant"]
+    except (ValueError, KeyError, TypeError) as wrong:
+        raise EnrolmentFailed(
+            f"the authority's answer cannot be read: {wrong!r}; is it of another version?"
+        ) from None
+    return answer
+
+
+async def _post(stream: trio.abc.Stream, host: str, body: bytes) -> tuple[int, bytes]:
+    connection = h11.Connection(h11.CLIENT)
+    headers = [
+        ("Host", host), ("Content-Type", "application/json"), ("Content-Length", str(len(body))),
+        ("Connection", "close"),
+    ]  # fmt: skip
+    sent = connection.send(h11.Request(method="POST", target=PATH, headers=headers)) or b""
+    await stream.send_all(sent + (connection.send(h11.Data(data=body)) or b""))
+    connection.send(h11.EndOfMessage())
+    status, said = 0, b""
+    while True:
+        try:
+            event = connection.next_event()
+            if event is h11.NEED_DATA:
+                connection.receive_data(bytes(await stream.receive_some()))
+                continue
+        except h11.RemoteProtocolError as problem:
+            raise EnrolmentFailed(f"the authority's answer is not HTTP: {problem}") from None
+        if isinstance(event, h11.Response):
+            status = event.status_code
+        elif isinstance(event, h11.Data):
+            said += bytes(event.data)
+            if len(said) > _LARGEST_ANSWER:
+                raise EnrolmentFailed("the authority's answer is too long; is it the right address?")
+        elif isinstance(event, h11.EndOfMessage | h11.ConnectionClosed):
+            return status, said
+
+
+def _configuration(device: str, tenant: str, servers: tuple[str, ...], credential: Path, ca: Path) -> str:
+    said: dict[str, object] = {
+        "servers": list(servers), "tenant": tenant, "device": device,
+        "certificate": str(credential.resolve()), "key": str(credential.resolve()),
+        "ca": str(ca.resolve()), "gateway_ca": str(ca.resolve()),
+    }  # fmt: skip
+    # JSON's strings and lists of strings are TOML's, too.
+    return "[uplink]\n" + "".join(f"{name} = {json.dumps(value)}\n" for name, value in said.items())
