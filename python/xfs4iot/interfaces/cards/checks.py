@@ -51,6 +51,7 @@ def card_is_the_clients(on: ReaderState, request: object) -> None:
     command = running()
     if (
         on.device.guards_card
+        and on.holds
         and on.owner is not None
         and command is not None
         and command.session is not on.owner

@@ -24,6 +24,7 @@ from xfs4iot.server.service import Service
 
 __all__ = ["ReaderState"]
 
+_HERE = ("present", "latched", "entering")
 _AWAY = ("powerOff", "noDevice", "offline")
 _Result = TypeVar("_Result")
 
@@ -149,6 +150,17 @@ class ReaderState(Interface[devices.CardReader]):
         elif permanent:
             self.show_chip("poweredOff")
 
+    @property
+    def holds(self) -> bool:
+        """Whether a card is in the reader, stuck in it, or in talks with it in its field."""
+        return self.media not in (None, "notPresent") or self.device._chip_contact != "none"
+
+    def _give(self, owner: Connection) -> None:
+        """The card in the reader is this client's, unless it has gone meanwhile."""
+        self.owner = owner
+        if owner not in self.service.sessions:
+            self.disconnected(owner)
+
     def disconnected(self, connection: Connection) -> None:
         """The card of a client that is gone belongs to nobody; it may be ejected after a while."""
         if self.contactless.owner is connection:
@@ -157,7 +169,8 @@ class ReaderState(Interface[devices.CardReader]):
         if self.owner is not connection:
             return
         self.owner = None
-        if self.device.eject_after is not None:
+        # A card of a unit's own is nobody's property yet: it is not handed out unasked.
+        if self.device.eject_after is not None and self.ways.cards.here is None:
             self.service.nursery.start_soon(
                 self._eject_later, self.device.eject_after, self.device._card_sightings
             )
@@ -242,10 +255,7 @@ class ReaderState(Interface[devices.CardReader]):
         if device.reader_type in ("motor", "latchedDip") and device._card_takings == takings:
             insertion.media_inserted()
             device.card_at("transport")
-        self.owner = command.session
-        # It may have gone while the card came in.
-        if command.session not in self.service.sessions:
-            self.disconnected(command.session)
+        self._give(command.session)
         return insertion
 
     async def _stopped(self, insertion: Insertion) -> bool:
@@ -299,6 +309,9 @@ class ReaderState(Interface[devices.CardReader]):
                 moved = devices.CardMoved(bins[0] if len(bins) == 1 else "unknown", fault)
             if moved.failure is None or moved.at is not None:
                 self.show_place(source, moved.at or target, takings)
+                if source.startswith("unit") and command is not None and self.media in _HERE:
+                    # Who has let a card out of its unit has it, as if he had taken it in.
+                    self._give(command.session)
             self._show_failure(moved.failure)
             return moved
 

@@ -193,6 +193,16 @@ class CardMachine(SimulatedDevice, devices.CardReader, devices.Storage):
             for name, unit in self.layout.items()
         }
 
+    async def start_exchange(self) -> None:
+        """Somebody opens the reader."""
+        self.begin()
+        await self.time()
+
+    async def end_exchange(self) -> None:
+        """Somebody closes it."""
+        self.begin()
+        await self.time()
+
     async def open(self) -> None:
         await super().open()
         self._wake_up()
