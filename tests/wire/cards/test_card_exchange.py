@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import trio
+from test_card_simulated import KEEP, MOVE, OUT, READ, RESET, bench_of
 
 from dialogue import Dialogue, another
 from readers import FULL, Motor, counts, media
-from test_card_simulated import KEEP, MOVE, OUT, READ, RESET, bench_of
 
 START, END = "Storage.StartExchange", "Storage.EndExchange"
 

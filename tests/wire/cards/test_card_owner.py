@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import trio
+from test_card_simulated import MOVE, READ, bench_of
 
 from dialogue import Dialogue, another
 from readers import ATR, Dip, Motor, Reader, Swipe, media
-from test_card_simulated import MOVE, READ, bench_of
 from vendors import serving
 from xfs4iot import devices
 

@@ -355,6 +355,28 @@ async def test_the_issuer_answers_a_card_that_is_tapped_again() -> None:
         assert (await bench.reader.success(UPDATE, {"data": data}))["chip"]["txOutcome"] == "approve"
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        "91820100" + "00" * 256,
+        "910100",
+        "8D0A" + "9F" * 10,
+        "8D019F",
+        "9F02820100" + "99" * 256,
+        "8A820100" + "30" * 256,
+        "82009F360057005A008C008D00",
+    ],
+)
+async def test_whatever_the_issuer_answers_the_card_has_the_last_word(data: str) -> None:
+    chip = {"contactless": True, "outcome": "onlineRequestCompletionRequired"}
+    async with kernel(cards={"slow": {"chip": chip}}) as bench:
+        await bench.do("TapCard", cards=["slow"], after=1)
+        await bench.reader.success(PERFORM, {"data": AMOUNT})
+        await bench.do("TapCard", cards=["slow"], after=1)
+        payload = {"data": base64.b64encode(bytes.fromhex(data)).decode()}
+        assert (await bench.reader.success(UPDATE, payload))["chip"]["txOutcome"] == "decline"
+
+
 async def test_a_reader_with_a_kernel_talks_to_cards_that_are_no_payment_cards_too() -> None:
     async with kernel() as bench:
         await bench.do("TapCard", cards=["credit"])

@@ -58,10 +58,12 @@ class Kernel:
 
     def update(self, data: bytes) -> devices.ContactlessOutcome:
         """Hand the issuer's answer to the card, and let it make its last cryptogram."""
-        answer = dict(tlv.objects(data))
+        # Nothing else of it: what the card itself has said is not the issuer's to change.
+        answer = {tag: value for tag, value in tlv.objects(data) if tag in (0x8A, 0x91)}
         self._objects |= answer
-        if 0x91 in answer:
-            self.chip.answer(b"\x00\x82\x00\x00" + bytes([len(answer[0x91])]) + answer[0x91])
+        # A card takes 8 to 16 bytes (EMV Book 3, 6.5.4).
+        if 8 <= len(proof := answer.get(0x91, b"")) <= 16:
+            self.chip.answer(b"\x00\x82\x00\x00" + bytes([len(proof)]) + proof)
         made = self._ask(b"\x80\xae\x40\x00", self._list(self._objects.get(0x8D, b""))).get(0x80, b"")
         return self._told(made, None)
 
