@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from xfs4iot.simulator.secure_part import dukpt
+from xfs4iot.simulator.secure_part import ciphers, dukpt
 
 BASE = bytes.fromhex("0123456789ABCDEFFEDCBA9876543210")
 INITIAL = bytes.fromhex("6AC292FAA1315B4D858AB3A3D7D5933A")
@@ -71,6 +71,101 @@ def test_the_working_keys_of_tdes_are_those_of_x9_24_1(counter: int, use: dukpt.
 def test_the_working_keys_of_aes_are_those_of_x9_24_3(counter: int, use: dukpt.Use, key: str) -> None:
     ksn = bytes.fromhex(f"{AES_ID}{counter:08X}")
     assert bytes(dukpt.working_key("A", AES_INITIAL, ksn, use)).hex().upper() == key
+
+
+AES_256 = bytes.fromhex("CE9CE0C101D1138F97FB6CAD4DF045A7083D4EAE2D35A31789D01CCF0949550F")
+
+
+@pytest.mark.parametrize(
+    ("initial", "counter", "use", "kind", "key"),
+    [
+        (AES_INITIAL, 1, "derive", None, "4F21B565BAD9835E112B6465635EAE44"),
+        (AES_INITIAL, 3, "derive", None, "031504E530365CF81264238540518318"),
+        (AES_INITIAL, 8, "derive", None, "718EE6CF0B27E53D5F7AF99C4D8146A2"),
+        (AES_INITIAL, 0xFFFFFFFF, "derive", None, "36C6EBBCC0536FC91C1D50660D4F82AE"),
+        (AES_INITIAL, 1, "macBoth", None, "85675439D18D7F1158BD8E3EAA3D502B"),
+        (AES_INITIAL, 1, "both", None, "A308E080DD15A1B741F1721BF67DE11C"),
+        (AES_INITIAL, 1, "keys", None, "36A724B7BEFA5A25F5E7B5782A4554A2"),
+        (AES_INITIAL, 0xFFFFFFFF, "keys", None, "9A9770AEE1ACD1B13473D0463A1883B9"),
+        (AES_INITIAL, 1, "pin", "tdes2", "630C706D9546E47D4449313F61C4D4AB"),
+        (AES_INITIAL, 1, "mac", "tdes2", "5D8FD787E8A796D07035FFCA9B5800BB"),
+        (AES_INITIAL, 1, "encrypt", "tdes2", "BD44121C223F831446A01EE3A4CB58D2"),
+        (AES_INITIAL, 1, "pin", "tdes3", "EA8B3F37EB9B15831167EF2977FD8762D9B5913F35766F6A"),
+        (AES_INITIAL, 1, "mac", "tdes3", "2A1061A6EAC2C14FAC3758EA07B3648A624B24E942785BF1"),
+        (AES_INITIAL, 1, "encrypt", "tdes3", "F716DFBC6B2D2D5825B694EEEE181A013F2F1C09380BBE0C"),
+        (AES_INITIAL, 0xFFFFFFFF, "keys", "tdes2", "4744A5ECBC62B5C4BB76FBEAE1E244A3"),
+        (AES_256, 1, "derive", None, "54AC2B32B145EA4A554CB8BC44B17467063A799856B1CCC2A138D36E8DBF78B3"),
+        (AES_256, 1, "pin", None, "8C1AB7BEE973829E30242E0BBBDD4946D540C98FC1B5BDCF94790001A23FD502"),
+        (AES_256, 1, "mac", None, "61DABDF4B340CF461EE860B1D1AB55357142BD2D6977306859CF49AEFE8F1549"),
+        (AES_256, 1, "encrypt", None, "71EB36C9A6B7F801D1D1700C29741FC5A5C4E9B45D742DA7AF6992B8AA29AF58"),
+        (AES_256, 1, "encrypt", "aes128", "616D59AE91F8CC7016F89FDA29605FA4"),
+        (
+            AES_256,
+            0xFFFFFFFF,
+            "derive",
+            None,
+            "39064FDC8373D710AFAA823E757E59190C92DD8FBF86B87B673632F4E04C97D2",
+        ),
+        (
+            AES_256,
+            0xFFFFFFFF,
+            "keys",
+            None,
+            "AEFB210C136278A1279F7C8815F446DB8EBE2AA910B157AA4E6484D8DE9C4807",
+        ),
+    ],
+)
+def test_all_kinds_of_working_keys_are_those_of_x9_24_3(
+    initial: bytes, counter: int, use: dukpt.Use, kind: dukpt.Kind | None, key: str
+) -> None:
+    ksn = bytes.fromhex(f"{AES_ID}{counter:08X}")
+    assert bytes(dukpt.working_key("A", initial, ksn, use, kind)).hex().upper() == key
+
+
+USES = ("keys", "pin", "mac", "verifyMac", "macBoth", "encrypt", "decrypt", "both")
+KINDS: dict[dukpt.Kind, int] = {
+    "tdes2": 16,
+    "tdes3": 24,
+    "aes128": 16,
+    "aes192": 24,
+    "aes256": 32,
+    "hmac128": 16,
+    "hmac192": 24,
+    "hmac256": 32,
+}
+
+
+@pytest.mark.parametrize("bits", [128, 192, 256])
+def test_each_kind_and_use_is_a_key_of_its_own_and_none_stronger_than_its_initial_key(bits: int) -> None:
+    initial, ksn = bytes(range(bits // 8)), bytes.fromhex(AES_ID + "00000001")
+    made = set()
+    for kind, length in KINDS.items():
+        for use in USES:
+            if not kind.startswith("tdes") and length * 8 > bits:
+                with pytest.raises(ciphers.BadKey):
+                    dukpt.working_key("A", initial, ksn, use, kind)  # type: ignore[arg-type]
+                continue
+            key = bytes(dukpt.working_key("A", initial, ksn, use, kind))  # type: ignore[arg-type]
+            assert len(key) == length
+            # Not even the beginning of one is that of another.
+            made.add(key[:16])
+    assert len(made) == len(USES) * sum(k.startswith("tdes") or n * 8 <= bits for k, n in KINDS.items())
+
+
+def test_tdes_has_no_other_kinds_and_uses() -> None:
+    ksn = bytes.fromhex("FFFF9876543210E00001")
+    for use, kind in (("pin", "aes128"), ("macBoth", None), ("keys", None)):
+        with pytest.raises(ciphers.BadKey):
+            dukpt.working_key("T", INITIAL, ksn, use, kind)  # type: ignore[arg-type]
+
+
+def test_the_last_transactions_of_aes_are_those_of_x9_24_3() -> None:
+    ksn = bytes.fromhex(AES_ID + "FFFE2000")
+    for after in ("fffe4000", "fffe8000", "ffff0000"):
+        ksn = dukpt.following("A", ksn)
+        assert ksn[-4:].hex() == after
+    with pytest.raises(dukpt.Exhausted):
+        dukpt.following("A", ksn)
 
 
 def test_the_pin_key_of_a_long_aes_key_is_that_of_x9_24_3() -> None:

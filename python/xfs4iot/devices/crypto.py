@@ -163,7 +163,7 @@ class Crypto(
         A key that data keys are derived from (DUKPT) sends `KeyManagement.DUKPTKSNEvent` by `events`.
 
         Raises:
-            CommandError: `invalidKeyLength`, `accessDenied`.
+            CommandError: `invalidKeyLength`, `accessDenied`; `dukptOverflow`: a DUKPT key is at its end.
         """
         raise NotImplementedError
 
@@ -174,7 +174,7 @@ class Crypto(
         """`Crypto.GenerateAuthentication`: a signature, or a whole MAC.
 
         Raises:
-            CommandError: `invalidKeyLength`, `accessDenied`.
+            CommandError: `invalidKeyLength`, `accessDenied`; `dukptOverflow`: a DUKPT key is at its end.
         """
         raise NotImplementedError
 
@@ -187,7 +187,7 @@ class Crypto(
         Compare in constant time.
 
         Raises:
-            CommandError: `invalidKeyLength`, `accessDenied`.
+            CommandError: `invalidKeyLength`, `accessDenied`; `dukptOverflow`: a DUKPT key is at its end.
         """
         raise NotImplementedError
 

@@ -281,6 +281,9 @@ class Interface(Generic[_Device]):
         *arguments: Any,
         moving: bool = False,
         believe: Callable[[_Result], None] | None = None,
+        rename: Mapping[str, str] | None = None,
     ) -> _Result:
         """Call an operation, named as the abstract device class has it; see `Operations.ask`."""
-        return await self.service.operations.ask(operation, *arguments, moving=moving, believe=believe)
+        return await self.service.operations.ask(
+            operation, *arguments, moving=moving, believe=believe, rename=rename
+        )

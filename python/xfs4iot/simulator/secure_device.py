@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import trio
 from msgspec import Meta
@@ -48,9 +48,13 @@ class SecureSettings:
         key_room: how many keys there is room for, besides those that are there from the beginning.
         keys: that are there from the beginning, by name.
         deletion_needs_authentication: keys are only deleted for a host that has authenticated itself.
+        dukpt_bits: of the working keys of DUKPT by AES, where they are shorter than their initial keys.
+        dukpt_hmac: MACs of DUKPT by AES are HMACs; else CMACs.
     """
 
     deletion_needs_authentication: bool = False
+    dukpt_bits: Literal[128, 192, 256] | None = None
+    dukpt_hmac: bool = False
     key_room: Annotated[int, Meta(ge=1)] = 256
     keys: Mapping[str, TestKey] = field(default_factory=dict)
 
@@ -70,7 +74,9 @@ class SecureDevice(SimulatedDevice):
     def __init__(self, name: str, *arguments: Any, **more: Any) -> None:
         super().__init__(name, *arguments, **more)
         settings = self.configured(SecureSettings)
-        self.secure = SecurePart(self.world.state, name, settings.key_room)
+        self.secure = SecurePart(
+            self.world.state, name, settings.key_room, bits=settings.dukpt_bits, hmac=settings.dukpt_hmac
+        )
         self.loading = KeyLoading(self.secure)
         self.pins = Pins()
         for key, told in settings.keys.items():

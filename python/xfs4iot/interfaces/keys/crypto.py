@@ -41,6 +41,8 @@ __all__ = ["Crypto"]
 _WITHOUT_START = frozenset({"ecb", "rsaesPkcs1V15", "rsaesOaep"})
 # A MAC may be cut, but one of a byte or two could be guessed by trying.
 _LEAST_MAC = 4
+_RENAMED = {"dukptOverflow": "accessDenied"}
+"""The end of a DUKPT key is told by an event; only GetPinBlock has a code for it, too."""
 _NO_CHIP = {
     "noChipTransactionActive": "the keys of a chip's transaction are the chip's, which does "
     "the cryptography itself"
@@ -262,7 +264,7 @@ class Crypto(WithKeys[devices.Crypto]):
             padding=request.padding or 0,
         )
         believe = reported.data_crypted_as_asked(wanted, self.table.loaded(request.key))
-        data = await self.ask(devices.Crypto.crypto_data, wanted, command, believe=believe)
+        data = await self.ask(devices.Crypto.crypto_data, wanted, command, believe=believe, rename=_RENAMED)
         return messages.CryptoDataCompletion(data=data)
 
     @handles(
@@ -293,6 +295,7 @@ class Crypto(WithKeys[devices.Crypto]):
             wanted,
             command,
             believe=reported.data_authenticated_as_asked(wanted, length),
+            rename=_RENAMED,
         )
         return messages.GenerateAuthenticationCompletion(authentication_data=made[:length])
 
@@ -320,7 +323,9 @@ class Crypto(WithKeys[devices.Crypto]):
         # A short MAC is wrong without the device being asked: it might compare no more than is given.
         good = signed or len(given) >= _LEAST_MAC
         if good:
-            good = await self.ask(devices.Crypto.verify_authentication, _request(request, given), command)
+            good = await self.ask(
+                devices.Crypto.verify_authentication, _request(request, given), command, rename=_RENAMED
+            )
         if not good:
             raise errors.CommandError(
                 "signatureInvalid" if signed else "macInvalid", "$.verifyData does not fit $.data"

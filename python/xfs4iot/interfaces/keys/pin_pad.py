@@ -24,7 +24,6 @@ from xfs4iot.interfaces.keys.keyboard import Keyboard
 from xfs4iot.interfaces.keys.purposes import VERIFY_PIN_DES, VERIFY_PIN_VISA
 from xfs4iot.interfaces.keys.with_keys import WithKeys
 from xfs4iot.protocol import errors
-from xfs4iot.protocol.messages import key_management
 from xfs4iot.protocol.messages import pin_pad as messages
 from xfs4iot.server.command import Command
 from xfs4iot.server.handler import check, handles, step
@@ -133,13 +132,6 @@ class PinPad(WithKeys[devices.PinPad]):
         if Keyboard.name not in self.service.interfaces:
             return self._no_pin
         return self.service.interface(Keyboard).pin
-
-    def failed(self, fault: BaseException, command: Command) -> None:
-        """Tell all clients that a DUKPT key has used up its transactions."""
-        if isinstance(fault, errors.CommandError) and fault.error_code == "dukptOverflow":
-            self.service.broadcast(
-                key_management.IllegalKeyAccessEvent(key_name=command.request.key, error_code="dukptOverflow")
-            )
 
     async def _use(self, asked: Awaitable[_Result]) -> _Result:
         """Use the PIN, which is gone then, unless it is maintained."""

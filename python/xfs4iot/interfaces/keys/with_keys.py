@@ -7,6 +7,9 @@ from typing import TypeVar
 from xfs4iot.devices import Device
 from xfs4iot.interfaces.keys.key_management import KeyManagement
 from xfs4iot.interfaces.keys.key_table import KeyTable
+from xfs4iot.protocol import errors
+from xfs4iot.protocol.messages.key_management import IllegalKeyAccessEvent
+from xfs4iot.server.command import Command
 from xfs4iot.server.handler import Interface
 from xfs4iot.server.service import Service
 
@@ -28,6 +31,17 @@ class WithKeys(Interface[_Device]):
             self.service.log.warning(
                 "the device class is a devices.%s and no devices.KeyManagement: it has no keys", self.name
             )
+
+    def failed(self, fault: BaseException, command: Command) -> None:
+        """Tell all clients that a DUKPT key has used up its transactions."""
+        if not command.name.startswith(f"{self.name}."):
+            return
+        # What the device raised: a command that does not know the code completes by another.
+        for one in (fault, fault.__cause__):
+            if isinstance(one, errors.CommandError) and one.error_code == "dukptOverflow":
+                key = command.request.key
+                self.service.broadcast(IllegalKeyAccessEvent(key_name=key, error_code="dukptOverflow"))
+                return
 
     @property
     def table(self) -> KeyTable:

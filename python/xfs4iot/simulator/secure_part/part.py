@@ -38,6 +38,9 @@ Told: TypeAlias = Callable[[bytes], None]
 """Is given the serial number of a DUKPT transaction."""
 _PURPOSES = 4096
 """Of how many values it is remembered what they were for."""
+_COUNTED = "counted:"
+_COUNTERS = 4096
+"""Of how many DUKPT keys it is remembered where they stood."""
 _FIRST_KSN = {"T": bytes.fromhex("FFFF9876543210E00000"), "A": bytes.fromhex("123456789012345600000000")}
 """Serial numbers of DUKPT keys that come without one."""
 
@@ -49,14 +52,26 @@ class SecurePart:
         directory: of the ATM's truth; None keeps everything in memory.
         name: of the device.
         room: how many keys there is room for.
+        bits: of the working keys of DUKPT by AES, no more than their initial keys have; None: as many.
+        hmac: MACs of DUKPT by AES are HMACs by SHA-256; else CMACs.
 
     Attributes:
         store: the values; for the modules of this package only.
     """
 
-    def __init__(self, directory: Path | None, name: str, room: int = 256) -> None:
+    def __init__(
+        self,
+        directory: Path | None,
+        name: str,
+        room: int = 256,
+        *,
+        bits: int | None = None,
+        hmac: bool = False,
+    ) -> None:
         self.store = KeyStore(directory, name)
         self._room = room
+        self._bits = bits
+        self._hmac = hmac
 
     @property
     def keys(self) -> Mapping[str, StoredKey]:
@@ -84,8 +99,7 @@ class SecurePart:
         if lengths is not None:
             self._require_same_purpose(stored.attributes, value)
         if stored.attributes.usage in DUKPT:
-            # Set first: `store.put` saves key and counter together.
-            self.store.secrets[f"ksn:{name}"] = _first_ksn(stored.attributes)
+            self._begin_counting(name, stored.attributes, value)
         self.store.put(name, Held(stored, value))
 
     def _require_same_purpose(self, attributes: KeyAttributes, value: Key) -> None:
@@ -99,8 +113,7 @@ class SecurePart:
             CommandError: `useViolation`.
         """
         secrets = self.store.secrets
-        by = secrets.setdefault("fingerprints", self.random(32))
-        name = "purpose:" + macs.mac("M7", "H", by, ciphers.readable(value)).hex()
+        name = "purpose:" + self._fingerprint(value)
         purpose = b"data"
         if attributes.usage[0] in "KPBV":
             purpose = f"{attributes.usage}/{attributes.restricted_key_usage}".encode()
@@ -111,6 +124,32 @@ class SecurePart:
         for old in kept[: max(0, len(kept) - _PURPOSES + 1)]:
             del secrets[old]
         secrets[name] = purpose
+
+    def _begin_counting(self, name: str, attributes: KeyAttributes, value: Key) -> None:
+        """Set the counter of a DUKPT key: where it stood, if the device has had the key before.
+
+        Whoever has recorded how the key came could load it again, or under another name, and have its
+        transactions made once more.
+
+        Raises:
+            CommandError: `noKeyRam`: too many keys have counted.
+        """
+        ksn = _first_ksn(attributes)
+        counted = self._counted(attributes.algorithm, value, ksn)
+        known = [one for one in self.store.secrets if one.startswith(_COUNTED)]
+        if counted not in known and len(known) >= _COUNTERS:
+            raise errors.CommandError("noKeyRam", "the device keeps no more counters of DUKPT keys")
+        # Set first: `store.put` saves key and counter together.
+        self.store.secrets[f"ksn:{name}"] = max(ksn, self.store.secrets.get(counted, ksn))
+
+    def _counted(self, algorithm: str, value: Key, ksn: bytes) -> str:
+        """The name under which the last number of a DUKPT key is kept, whatever the key is called."""
+        fixed, _ = dukpt.counter_of(algorithm, ksn)
+        return _COUNTED + self._fingerprint(value, fixed)
+
+    def _fingerprint(self, value: Key, more: bytes = b"") -> str:
+        by = self.store.secrets.setdefault("fingerprints", self.random(32))
+        return macs.mac("M7", "H", by, ciphers.readable(Secret(memoryview(value), more))).hex()
 
     @staticmethod
     def _is_xts(attributes: KeyAttributes, length: int) -> bool:
@@ -197,22 +236,35 @@ class SecurePart:
         Its serial number is kept before anything is made with it.
 
         Raises:
-            CommandError: `accessDenied`: all transactions were made; `dukptOverflow` for a PIN.
+            CommandError: `dukptOverflow`: all transactions were made; `accessDenied`: none was, yet.
         """
-        algorithm = held.stored.attributes.algorithm
-        ksn = self.store.secrets[f"ksn:{name}"]
+        algorithm, secrets = held.stored.attributes.algorithm, self.store.secrets
+        ksn = secrets[f"ksn:{name}"]
         if use in ("pin", "mac", "encrypt"):
+            counted = self._counted(algorithm, held.value, ksn)
             try:
-                ksn = dukpt.following(algorithm, ksn)
+                # The same key may have counted under another name.
+                ksn = dukpt.following(algorithm, max(ksn, secrets.get(counted, ksn)))
             except dukpt.Exhausted as wrong:
-                code = "dukptOverflow" if use == "pin" else "accessDenied"
-                raise errors.CommandError(code, str(wrong)) from None
+                raise errors.CommandError("dukptOverflow", str(wrong)) from None
             # Saved before the key is used: after a crash a number is skipped, never used twice.
-            self.store.secrets[f"ksn:{name}"] = ksn
+            secrets[f"ksn:{name}"] = secrets[counted] = ksn
             self.store.save()
+        elif not dukpt.counter_of(algorithm, ksn)[1]:
+            raise errors.CommandError("accessDenied", "no transaction was made yet that this answers")
         if told is not None:
             told(ksn)
-        return dukpt.working_key(algorithm, held.value, ksn, use)
+        return dukpt.working_key(algorithm, held.value, ksn, use, self._kind(algorithm, held.value, use))
+
+    def _kind(self, algorithm: str, initial: Key, use: dukpt.Use) -> dukpt.Kind | None:
+        """Of which kind a working key is."""
+        own = len(memoryview(initial)) * 8
+        bits = min(own, self._bits or own)
+        if algorithm != "A" or (bits == own and not self._hmac):
+            return None
+        family = "hmac" if self._hmac and use in ("mac", "verifyMac") else "aes"
+        kind: Any = f"{family}{bits}"
+        return kind  # type: ignore[no-any-return]
 
     def sign_data(self, name: str, method: str, hash_algorithm: str, data: bytes) -> bytes:
         """The signature of a client's data, by a key that does not sign for the device.
@@ -257,7 +309,8 @@ class SecurePart:
         """
         held = self.held(name, GENERATE_MAC)
         if held.stored.attributes.usage in DUKPT:
-            return _dukpt_mac(held, self.transaction_key(name, held, "mac", told), data, iv, padding)
+            key = self.transaction_key(name, held, "mac", told)
+            return self._dukpt_mac(held, key, data, iv, padding)
         return self._mac(held, data, iv, padding)
 
     def verify_mac(
@@ -278,10 +331,16 @@ class SecurePart:
         held = self.held(name, VERIFY_MAC)
         if held.stored.attributes.usage in DUKPT:
             key = self.transaction_key(name, held, "verifyMac", told)
-            made = _dukpt_mac(held, key, data, iv, padding)
+            made = self._dukpt_mac(held, key, data, iv, padding)
         else:
             made = self._mac(held, data, iv, padding)
         return 4 <= len(given) <= len(made) and bytes_eq(made[: len(given)], given)
+
+    def _dukpt_mac(self, held: Held, key: Key, data: bytes, iv: bytes | None, padding: int) -> bytes:
+        """By TDES the retail MAC, by AES the CMAC or the HMAC."""
+        algorithm = held.stored.attributes.algorithm
+        usage = "M3" if algorithm != "A" else "M7" if self._hmac else "M6"
+        return macs.mac(usage, algorithm, key, data, iv=iv, padding=padding)
 
     @staticmethod
     def _mac(held: Held, data: bytes, iv: bytes | None, padding: int) -> bytes:
@@ -310,13 +369,6 @@ def _first_ksn(attributes: KeyAttributes) -> bytes:
         if len(said) == len(first):
             return said
     return first
-
-
-def _dukpt_mac(held: Held, key: Key, data: bytes, iv: bytes | None, padding: int) -> bytes:
-    """By TDES the retail MAC, by AES the CMAC."""
-    algorithm = held.stored.attributes.algorithm
-    usage = "M6" if algorithm == "A" else "M3"
-    return macs.mac(usage, algorithm, key, data, iv=iv, padding=padding)
 
 
 def _by_rsa(held: Held, encrypting: bool, method: str, data: bytes) -> bytes:

@@ -151,6 +151,13 @@ class KeyStore:
             os.fsync(file.fileno())
         # Atomic: after a crash there is the old store or the new one, never half of one.
         os.replace(new, self._file)
+        if os.name == "posix":
+            # Without it a power cut could undo the rename, and a counter would be used twice.
+            directory = os.open(self._file.absolute().parent, os.O_RDONLY)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
 
     def _read(self) -> None:
         if self._file is None or not self._file.exists():
