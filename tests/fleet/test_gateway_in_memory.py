@@ -7,20 +7,20 @@ import trio
 
 import xfs4iot
 from dialogue import dialogue
+from xfs4iot.fleet.admission import Admission
 from xfs4iot.fleet.carrier import MemoryBroker
 from xfs4iot.fleet.gateway import Gateway
 from xfs4iot.fleet.store import MemoryStore
 from xfs4iot.fleet.uplink import Uplink
-from xfs4iot.server.access import Access
 
 
 class Fleet:
     def __init__(self, nursery: trio.Nursery) -> None:
         self.broker, self.store, self.nursery = MemoryBroker(), MemoryStore(), nursery
 
-    async def gateway(self, *anonymous: str) -> Gateway:
-        access = Access(anonymous=anonymous or ("*",))
-        gateway = Gateway(self.broker.carrier(), self.store, tenant="bank", port=0, access=access)
+    async def gateway(self, *anonymous: str, **more: object) -> Gateway:
+        more = {"admission": Admission(anonymous=anonymous or ("*",)), **more}
+        gateway = Gateway(self.broker.carrier(), self.store, tenant="bank", port=0, **more)  # type: ignore[arg-type]
         await self.nursery.start(gateway.serve)
         return gateway
 

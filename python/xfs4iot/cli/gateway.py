@@ -6,6 +6,7 @@ import signal
 import tempfile
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Literal
 
 import click
 import orjson
@@ -13,7 +14,9 @@ import trio
 
 from xfs4iot.cli.broker import as_role, broker_is_trusted, fleet_option, is_secured, login_to, made, reach
 from xfs4iot.cli.connection import run
+from xfs4iot.cli.gateway_settings import read_settings
 from xfs4iot.cli.hosting import until_told
+from xfs4iot.fleet.admission import Admission, Quota
 from xfs4iot.fleet.broker import Broker, BrokerMissing
 from xfs4iot.fleet.carrier import CarrierLost
 from xfs4iot.fleet.gateway import Gateway
@@ -22,8 +25,8 @@ from xfs4iot.fleet.nats import Nats
 from xfs4iot.fleet.opening import Signer
 from xfs4iot.fleet.registry import PRESENCE
 from xfs4iot.fleet.store import KeyValue
-from xfs4iot.server.access import Access
 from xfs4iot.transport import tls
+from xfs4iot.transport.limits import Limits
 from xfs4iot.transport.rotation import Credentials
 
 __all__ = ["gateway"]
@@ -46,10 +49,20 @@ _BROKER_SECONDS = 30.0
 @click.option("--tls-certificate", type=_FILE, help="PEM file by which applications know the gateway.")
 @click.option("--tls-key", type=_FILE, help="PEM file of its key.")
 @click.option("--client-ca", type=_FILE, help="Let in applications alone whose certificates these signed.")
+@click.option(
+    "--client-certificates",
+    type=click.Choice(["required", "optional"]),
+    default="required",
+    show_default=True,
+    help="With --client-ca: whether applications may come without one, by a token for instance.",
+)
+@click.option("--config", type=_FILE, help="TOML file with [access] and [limits]: see docs/fleet.md.")
 @click.option("--certificate", type=_FILE, help="PEM file by which broker and devices know the gateway.")
 @click.option("--key", type=_FILE, help="PEM file of its key.")
 @click.option("--ca", type=_FILE, help="PEM file of the authorities that sign brokers.")
-@click.option("--allow", multiple=True, default=("*",), help="A command that applications may use.")
+@click.option(
+    "--allow", multiple=True, help="A command that applications may use; default: all. --config has more."
+)
 @click.option("--spread", type=float, default=1.0, help="Seconds over which devices come back.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line when ready.")
 def gateway(
@@ -66,6 +79,8 @@ def gateway(
     tls_certificate: Path | None,
     tls_key: Path | None,
     client_ca: Path | None,
+    client_certificates: Literal["required", "optional"],
+    config: Path | None,
     certificate: Path | None,
     key: Path | None,
     ca: Path | None,
@@ -92,6 +107,8 @@ def gateway(
         raise click.UsageError("a certificate and its key belong together: give both, or none")
     if client_ca is not None and tls_certificate is None:
         raise click.UsageError("--client-ca needs --tls-certificate")
+    if config is not None and allow:
+        raise click.UsageError("--allow and --config contradict each other: say it as anonymous of [access]")
     if is_secured(servers) and certificate is None:
         raise click.UsageError("a broker over TLS needs --certificate, --key and --ca")
     try:
@@ -102,12 +119,24 @@ def gateway(
                 tls.TLSConfig(
                     tls_certificate,
                     tls_key,
-                    client_certificates="none" if client_ca is None else "required",
+                    client_certificates="none" if client_ca is None else client_certificates,
                     client_ca=client_ca,
                 )
             )
         signer = None if certificate is None or key is None else Signer(certificate, key)
-        access = Access(anonymous=allow)
+        settings = read_settings(config, certificates=client_ca is not None)
+        limits = settings.limits
+        admission = Admission(
+            settings.access.client,
+            anonymous=allow or settings.access.anonymous,
+            origins=settings.access.origins,
+            quota=Quota(
+                limits.sessions_per_client,
+                limits.openings_per_second,
+                limits.messages_per_second,
+                limits.burst_seconds,
+            ),
+        )
     except (ValueError, tls.TLSError) as wrong:
         raise click.UsageError(str(wrong)) from None
 
@@ -135,8 +164,12 @@ def gateway(
                     await made(store)
                 store = KeyValue(carrier, PRESENCE.format(tenant))
                 served = Gateway(
-                    carrier, store, tenant=tenant, signer=signer, access=access, advertise=advertise,
+                    carrier, store, tenant=tenant, signer=signer, admission=admission, advertise=advertise,
                     spread=spread, host=host, port=port, credentials=credentials,
+                    limits=Limits(
+                        total=limits.connections, per_address=limits.connections_per_address,
+                        handshake_seconds=limits.handshake_seconds,
+                    ),
                 )  # fmt: skip
                 await nursery.start(served.serve)
                 uri = served.uri("DEVICE")

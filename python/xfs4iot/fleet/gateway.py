@@ -11,28 +11,28 @@ import json
 import random
 import re
 import secrets
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import orjson
 import trio
 
-from xfs4iot import _core
+from xfs4iot.fleet.admission import Admission
+from xfs4iot.fleet.application import Application
 from xfs4iot.fleet.carrier import Absent, Carried, Carrier, CarrierLost
-from xfs4iot.fleet.link import Kind, Link, Malformed, Segment
+from xfs4iot.fleet.link import Kind, Malformed, Segment
 from xfs4iot.fleet.opening import Opening, Signer
 from xfs4iot.fleet.registry import Clone, Presence, Registry
 from xfs4iot.fleet.store import Store
 from xfs4iot.fleet.subjects import Subjects
 from xfs4iot.protocol.endpoints import PATH, service_uri
-from xfs4iot.server.access import Access
 from xfs4iot.server.entrance import Entrance, connected_by
 from xfs4iot.server.peer import Peer
 from xfs4iot.telling import logger, told
 from xfs4iot.transport import tcp, tls, upgrade
 from xfs4iot.transport.limits import Limits
-from xfs4iot.transport.readers import Readers, Reading
+from xfs4iot.transport.readers import Readers
 from xfs4iot.transport.tokens import hash_presented
 
 if TYPE_CHECKING:
@@ -41,128 +41,22 @@ if TYPE_CHECKING:
 __all__ = ["Gateway"]
 
 _log = logger("xfs4iot.gateway")
-_WHERE = re.compile(re.escape(PATH) + r"/([A-Za-z0-9_-]{1,64})(/[^/]+)?", re.IGNORECASE)
+_WHERE = re.compile(re.escape(PATH) + r"/([A-Za-z0-9_-]{1,64})(/[A-Za-z0-9_.-]{1,100})?", re.IGNORECASE)
+"""Services have no other names: written otherwise, one might pass by the rules for it."""
 _TICK_SECONDS = 0.25
-_SEND_SECONDS = 30.0
 _LOOK_SECONDS = 10.0
 """Seconds between two rounds of looking whether devices are still there; more where they are many."""
 _LOOKS_A_SECOND = 200
-_GOING_AWAY = 1001
-
-
-class _Application:
-    """One application's session: its socket on one side, the link to the device on the other."""
-
-    def __init__(self, gateway: Gateway, to: str, own: str) -> None:
-        self.gateway, self.to, self.own = gateway, to, own
-        self.link = Link(trio.current_time())
-        self.answer: Segment | None = None
-        self.answered = trio.Event()
-        self.stream: tcp.SocketStream | tls.TLSStream | None = None
-        self.over = trio.Event()
-        self._reading: Reading | None = None
-        self._rest = b""
-        self._writing = False
-        self._whole = True
-        self._gone = False
-
-    async def relay(
-        self, stream: tcp.SocketStream | tls.TLSStream, readers: Readers, nursery: trio.Nursery, first: bytes
-    ) -> None:
-        """Carry bytes both ways until either side ends."""
-        self.stream, self._nursery = stream, nursery
-        self._reading = reading = Reading(readers, stream, self._from_application)
-        if first:
-            self._from_application(first, trio.current_time())
-        self.changed()
-        async with trio.open_nursery() as own:
-            own.start_soon(self._read, readers, reading)
-            await self.over.wait()
-            own.cancel_scope.cancel()
-        await self._leave(stream)
-
-    async def _read(self, readers: Readers, reading: Reading) -> None:
-        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-            await readers.read(reading)
-        if not self._rest:
-            self.link.close(trio.current_time())
-            self.gateway.flush(self)
-        self._gone = True
-        self.changed()
-
-    def _from_application(self, data: bytes, now: float) -> None:
-        self._rest += data
-        self._push()
-        if self._rest and self._reading is not None:
-            self._reading.pause()
-
-    def _push(self) -> None:
-        if self._rest and (sent := self.link.send(self._rest, trio.current_time(), whole=False)):
-            self._rest = self._rest[sent:]
-        if self._gone and not self._rest:
-            self.link.close(trio.current_time())
-        self.gateway.flush(self)
-
-    def changed(self) -> None:
-        """Do what follows from what has arrived by the link."""
-        link = self.link
-        if self.stream is None:
-            return
-        if self._rest:
-            self._push()
-            if not self._rest and self._reading is not None:
-                self._reading.resume()
-        while link.arrived and not self._writing:
-            number, data, self._whole = link.arrived.popleft()
-            try:
-                sent = 0 if self._gone else self.stream.send_now(data)
-                if self._gone or (sent == len(data) and not self.stream.has_unsent):
-                    link.consumed(number, trio.current_time())
-                else:
-                    self._writing = True
-                    self._nursery.start_soon(self._write, self.stream, number, data[sent:])
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
-                self._gone = True
-                link.close(trio.current_time())
-        self.gateway.flush(self)
-        if not self._writing and not link.arrived and (link.closed or link.ended is not None):
-            self.over.set()
-
-    async def _write(self, stream: tcp.SocketStream | tls.TLSStream, number: int, data: bytes) -> None:
-        """Write what the application does not take at once; what comes behind waits at the device."""
-        try:
-            with trio.move_on_after(_SEND_SECONDS) as patience:
-                await stream.send_all(data)
-            if patience.cancelled_caught:
-                self.link.ended = f"the application took no data for {_SEND_SECONDS:g} s"
-                self._whole = False
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            self._gone = True
-            self.link.close(trio.current_time())
-        self._writing = False
-        self.link.consumed(number, trio.current_time())
-        self.changed()
-
-    async def _leave(self, stream: tcp.SocketStream | tls.TLSStream) -> None:
-        """Tell the application how it ended, in the way of a service that goes."""
-        link = self.link
-        link.close(trio.current_time())
-        self.gateway.flush(self)
-        if link.ended is not None and not link.closed and self._whole:
-            reason = told(link.ended)[:100]
-            try:
-                with trio.move_on_after(1):
-                    await stream.send_all(_core.close(_GOING_AWAY, reason))
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
-                pass
-        await tcp.linger(stream)
+_TOLD_ON = frozenset({"www-authenticate", "retry-after"})
+"""Headers of a device's refusal that an application is told."""
 
 
 @dataclass(frozen=True)
 class _Way:
     request: upgrade.Upgrade
     peer: Peer
-    application: _Application
+    application: Application
+    counted: ExitStack
 
 
 class Gateway(Entrance[_Way]):
@@ -172,7 +66,7 @@ class Gateway(Entrance[_Way]):
         carrier: the connection to the broker.
         store: where the devices are known.
         signer: signs who applications are; None where devices do not ask, with a broker on this machine.
-        access: which applications are let in, and which commands each may use, beside what the devices allow.
+        admission: which applications are let in, and what each may use, beside what the devices allow.
         advertise: host name to publish; None publishes the one that the application used.
         spread: over how many seconds the fleet can be let in, told to the devices.
         host, port, credentials, plain_anywhere, limits: as of a publisher.
@@ -188,7 +82,7 @@ class Gateway(Entrance[_Way]):
         *,
         tenant: str,
         signer: Signer | None = None,
-        access: Access | None = None,
+        admission: Admission | None = None,
         advertise: str | None = None,
         spread: float = 1.0,
         host: str = "127.0.0.1",
@@ -205,8 +99,8 @@ class Gateway(Entrance[_Way]):
         self.registry = Registry(store, carrier, self.subjects)
         self.advertise, self.spread = advertise, spread
         self._carrier, self._signer = carrier, signer
-        self._access = access or Access()
-        self._applications: dict[str, _Application] = {}
+        self.admission = admission or Admission()
+        self._applications: dict[str, Application] = {}
         self._readers = Readers()
         self._nursery: trio.Nursery
 
@@ -267,8 +161,26 @@ class Gateway(Entrance[_Way]):
                 404,
                 f"This is a gateway: a device is at {PATH}/DEVICE, its services at {PATH}/DEVICE/SERVICE.",
             )
-        peer = self._access.admit(request, identity, where)
         device, service = found[1], found[2] or ""
+        peer, permitted = self.admission.admit(request, identity, where, device, service[1:])
+        with ExitStack() as counted:
+            counted.enter_context(self.admission.session(peer))
+            presence = await self._present(device)
+            application = self._application(peer, device, presence)
+            opening = Opening(
+                device, presence.epoch, self.name, application.sid, PATH + service, request.host,
+                self.uri(device, host=request.host or None), peer.address, peer.rule or "", permitted,
+                None if request.bearer is None else hash_presented(request.bearer),
+                None if identity is None else identity.subject,
+                () if identity is None else identity.sans,
+                None if identity is None else identity.fingerprint,
+            )  # fmt: skip
+            await self._open(application, opening, presence)
+            # From here on it lasts as long as the session.
+            return _Way(request, peer, application, counted.pop_all())
+
+    async def _present(self, device: str) -> Presence:
+        """What is known of a device that is there."""
         try:
             presence = await self.registry.get(device)
         except CarrierLost as problem:
@@ -277,18 +189,18 @@ class Gateway(Entrance[_Way]):
             raise upgrade.UpgradeRefused(404, f"There is no device {device} in this fleet.")
         if not presence.online:
             raise upgrade.UpgradeRefused(503, f"Device {device} is offline.")
+        return presence
+
+    def _application(self, peer: Peer, device: str, presence: Presence) -> Application:
         sid = secrets.token_hex(12)
         to = self.subjects.to_device(device, presence.epoch, self.name, sid)
-        application = _Application(self, to, self.subjects.to_gateway(device, self.name, sid))
-        opening = Opening(
-            device, presence.epoch, self.name, sid, PATH + service, request.host,
-            self.uri(device, host=request.host or None), peer.address, peer.rule or "",
-            tuple(self._access.patterns(peer)),
-            None if request.bearer is None else hash_presented(request.bearer),
-            None if identity is None else identity.subject,
-            () if identity is None else identity.sans,
-            None if identity is None else identity.fingerprint,
-        )  # fmt: skip
+        return Application(
+            peer, self.admission, self.flush, to, self.subjects.to_gateway(device, self.name, sid)
+        )
+
+    async def _open(self, application: Application, opening: Opening, presence: Presence) -> None:
+        """Have the device open a session."""
+        device, sid, to = opening.device, opening.sid, application.to
         self._applications[sid] = application
         try:
             body = Segment(Kind.OPEN, 0, 0, 0, opening.encode(self._signer)).encode()
@@ -300,19 +212,16 @@ class Gateway(Entrance[_Way]):
                 self._nursery.start_soon(self._look_at, device, presence)
                 raise upgrade.UpgradeRefused(503, f"Device {device} is not connected at present.")
             if answer.kind is Kind.REFUSE:
-                said = orjson.loads(answer.data)
-                headers = tuple((str(name), str(value)) for name, value in said["headers"])
-                raise upgrade.UpgradeRefused(int(said["status"]), str(said["body"]), headers)
+                raise _refusal(device, answer.data)
         except BaseException:
             del self._applications[sid]
             reset = Segment(Kind.RESET, 0, 0, 0, b"the application has gone")
             self._carrier.publish(to, reset.encode())
             raise
-        return _Way(request, peer, application)
 
     async def _lead(self, stream: tcp.SocketStream | tls.TLSStream, way: _Way) -> None:
         application = way.application
-        sid = application.own.rpartition(".")[2]
+        sid = application.sid
         try:
             await stream.send_all(upgrade.accept_response(way.request))
             _log.info(
@@ -326,6 +235,7 @@ class Gateway(Entrance[_Way]):
                 reset = Segment(Kind.RESET, 0, 0, 0, b"the application has gone")
                 self._carrier.publish(application.to, reset.encode())
             self._applications.pop(sid, None)
+            way.counted.close()
 
     def _receive(self, message: Carried) -> None:
         one = self._applications.get(message.subject.rpartition(".")[2])
@@ -354,7 +264,7 @@ class Gateway(Entrance[_Way]):
         one.link.receive(segment, trio.current_time())
         one.changed()
 
-    def flush(self, one: _Application) -> None:
+    def flush(self, one: Application) -> None:
         """Send what a session's link has to say."""
         out, one.link.out = one.link.out, []
         for segment in out:
@@ -418,3 +328,22 @@ class Gateway(Entrance[_Way]):
             return
         if message.reply:
             self._carrier.publish(message.reply, json.dumps(answer).encode())
+
+
+def _refusal(device: str, data: bytes) -> upgrade.UpgradeRefused:
+    """What an application is told that a device has refused; it may be anything."""
+    try:
+        said = orjson.loads(data)
+        status, body = int(said["status"]), str(said["body"])
+        headers = tuple((str(name), str(value)) for name, value in said["headers"])
+    except (ValueError, TypeError, KeyError, OverflowError):
+        status = 0
+    if not 400 <= status < 600:
+        return upgrade.UpgradeRefused(502, f"Device {device} refuses, in words that make no sense.")
+    # A device must not say more than that to an application, such as a second answer behind the first.
+    good = tuple(
+        (name, value)
+        for name, value in headers
+        if name.lower() in _TOLD_ON and value.isprintable() and value.isascii()
+    )
+    return upgrade.UpgradeRefused(status, body, good)

@@ -33,15 +33,20 @@ class TokenBuckets:
 
     def take(self, name: str) -> bool:
         """Take a token; False if there is none."""
-        now = trio.current_time()
-        level = self._level(name, now)
-        if level < 1.0:
+        if self._level(name, trio.current_time()) < 1.0:
             return False
-        self._left[name] = (level - 1.0, now)
+        self.spend(name, 1)
+        return True
+
+    def spend(self, name: str, count: float) -> float:
+        """Take tokens, also such as there are none of yet; seconds until all of them have come."""
+        now = trio.current_time()
+        left = self._level(name, now) - count
+        self._left[name] = (left, now)
         self._left.move_to_end(name)
         if len(self._left) > _MOST:
             self._left.popitem(last=False)
-        return True
+        return max(0.0, -left / self.rate)
 
     def _level(self, name: str, now: float) -> float:
         level, then = self._left.get(name, (self.burst, now))
