@@ -211,7 +211,12 @@ class Canvas:
         length = self.height or max(1, min(self.reached if length is None else length, self.longest))
         self.reach(length)
         image = self._image.crop((0, 0, self.width, length))
-        return image if self.color else image.convert("1")
+        if self.color:
+            return image
+        from PIL import Image
+
+        # All is black or white already: looking for shades would take longer than drawing did.
+        return image.convert("1", dither=Image.Dither.NONE)
 
     def text(self, x: float, y: float, text: str, look: Lettering) -> float:
         """Print a text in one line.
