@@ -23,6 +23,7 @@ from xfs4iot.devices import (
     PrintText,
 )
 from xfs4iot.printing import fonts
+from xfs4iot.printing.barcodes import symbol
 from xfs4iot.printing.canvas import LONGEST, Canvas, Lettering
 from xfs4iot.printing.pages import Head, as_pdf
 from xfs4iot.protocol import errors
@@ -187,6 +188,11 @@ def test_barcodes_can_be_read_again(symbology: Any, value: str, shown: str, rota
     )
     found = [content.replace("\x1d", "") for _, content in read(drawn(item))]
     assert [one.replace("(", "").replace(")", "") for one in found] == [shown]
+
+
+def test_people_read_gs1_identifiers_in_round_brackets() -> None:
+    made = [symbol("GS1128", value).text for value in ("[01]09501101530003[10]A1", "(01)09501101530003")]
+    assert made == ["(01)09501101530003(10)A1", "(01)09501101530003"]
 
 
 @with_raqm

@@ -7,13 +7,15 @@ from itertools import pairwise
 from typing import Any, Literal
 
 import pytest
+from bidi import get_display
 from hypothesis import example, given, settings
 from hypothesis import strategies as some
 
 from xfs4iot.devices import PrintFont, PrintStyle
 from xfs4iot.interfaces.forms.barcode_values import barcode_value, symbology_of
 from xfs4iot.interfaces.forms.print_geometry import Box
-from xfs4iot.interfaces.forms.text_layout import Alignment, Block, block_of, direction_of
+from xfs4iot.interfaces.forms.text_direction import direction_of, seen_order
+from xfs4iot.interfaces.forms.text_layout import Alignment, Block, block_of
 
 TEXT = some.text(some.sampled_from("abcdef  --\n\r\u00e9e\u0301\u4e2d/\t"), max_size=80)
 ALIGNMENTS = some.builds(
@@ -176,6 +178,41 @@ def test_a_huge_text_costs_no_more_than_its_box(text: str) -> None:
 )
 def test_the_first_letter_says_the_direction(text: str, direction: Literal["ltr", "rtl"]) -> None:
     assert direction_of(text) == direction
+
+
+WORDS = some.lists(
+    some.sampled_from(["ab", "cd", "ef,", "אב", "גד", "הו", "ابج", "12", "34.5", "&", "*"]), unique=True
+)
+
+
+@given(WORDS, some.sampled_from(["ltr", "rtl"]))
+@settings(max_examples=500)
+def test_words_are_seen_in_the_order_of_another_implementation(words: list[str], direction: Any) -> None:
+    shown = str(get_display(" ".join(words), base_dir=direction[0].upper()))
+    letters = [sorted(word.replace(",", "")) for word in shown.split(" ") if word]
+    seen = [words[number] for number, _ in seen_order(words, direction)]
+    assert [sorted(word.replace(",", "")) for word in seen] == letters
+
+
+def test_justified_lines_are_read_from_the_right() -> None:
+    def laid_out(text: str) -> list[list[tuple[str, str]]]:
+        block = laid(text, "wrap", 120, 60_000, Alignment("justify", "top"), PrintFont())
+        lines: dict[int, list[tuple[int, str, str]]] = {}
+        for piece in block.pieces:
+            lines.setdefault(piece.y, []).append((piece.x, piece.text, piece.direction))
+        return [[(text, way) for _, text, way in sorted(pieces)] for pieces in lines.values()]
+
+    hebrew = "אאאאאאא בבבבבבב גגגגגגג דדדדדדד ההההההה"
+    first, *others = laid_out(hebrew)
+    assert [text for text, _ in first] == hebrew.split(" ")[: len(first)][::-1]
+    assert {way for line in [first, *others] for _, way in line} == {"rtl"}
+    # The last line stands where it is read from.
+    block = laid("אאא", "wrap", 200, 60_000, Alignment("justify", "top"), PrintFont())
+    assert block.pieces[0].x + block.pieces[0].width == 200
+    # What a line begins with does not say how it is read: the paragraph does.
+    mixed = laid("אאאאאאאאאאאאאא bbbbbbbbbbbbbbb", "wrap", 100, 60_000, Alignment("left", "top"), PrintFont())
+    assert {piece.direction for piece in mixed.pieces} == {"rtl"}
+    assert len(mixed.pieces) > 1
 
 
 @given(

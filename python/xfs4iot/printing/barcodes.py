@@ -51,6 +51,8 @@ SYMBOLOGIES = tuple(_FORMATS)
 """The names of what can be drawn."""
 PRINTED_BARCODES: frozenset[PrintSymbology] = frozenset(get_args(PrintSymbology))
 """All that forms can ask for: a printer that draws here has them all."""
+_IDENTIFIER = re.compile(r"\[(\d{2,4})\]")
+"""What says in GS1 data what follows; people read it in round brackets, whatever it came in."""
 _STACKED = {"QRCODE", "DATAMATRIX", "PDF417", "AZTEC", "MAXICODE"}
 
 
@@ -135,4 +137,6 @@ def symbol(symbology: str, content: str | bytes, **options: Any) -> Symbol:
     shown = content if isinstance(content, str) else content.decode("latin-1")
     if symbology in ("EAN13", "EAN8", "UPCA"):
         shown = str(made.text)[-{"EAN13": 13, "EAN8": 8, "UPCA": 12}[symbology] :]
+    if symbology == "GS1128":
+        shown = _IDENTIFIER.sub(r"(\1)", shown)
     return Symbol(image, linear, shown)

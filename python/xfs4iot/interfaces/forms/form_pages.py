@@ -32,7 +32,7 @@ from xfs4iot.interfaces.forms.barcode_values import barcode_value, symbology_of
 from xfs4iot.interfaces.forms.print_geometry import Box
 from xfs4iot.interfaces.forms.printer_values import FieldFailure, Value
 from xfs4iot.interfaces.forms.ready_form import FormField, FormFrame, ReadyForm, color_of
-from xfs4iot.interfaces.forms.text_layout import Alignment, Block, Fonts, block_of, direction_of
+from xfs4iot.interfaces.forms.text_layout import Alignment, Block, Fonts, block_of
 from xfs4iot.protocol import errors
 
 __all__ = ["FormPages", "Placement", "Sheet"]
@@ -221,7 +221,7 @@ class FormPages:
                     font,
                     field.color,
                     field.rotation,
-                    direction_of(piece.text),
+                    piece.direction,
                     kind,
                 )
             )
@@ -309,7 +309,7 @@ class FormPages:
         )
 
     def _title(self, frame: FormFrame, box: Box) -> list[PrintItem]:
-        """A frame's title, in the line at its edge."""
+        """A frame's title: at its upper or lower edge, a blank away from its sides."""
         definition = frame.definition
         title = "".join(one for one in definition.title or "" if one.isprintable())
         if not title:
@@ -319,11 +319,18 @@ class FormPages:
         )
         self._see_lacking(frame.name, title, PrintFont())
         height = min(self._fonts.height(PrintFont()), box.height)
-        block = block_of(title, "chop", self._fonts, PrintFont(), box.width, height, alignment)
+        beside = min(self._fonts.width(" ", PrintFont()), box.width // 4)
+        block = block_of(title, "chop", self._fonts, PrintFont(), box.width - 2 * beside, height, alignment)
         y = box.y if alignment.vertical == "top" else box.bottom - height
         return [
             PrintText(
-                box.x + piece.x, y, piece.width, piece.height, piece.text, color=color_of(definition.color)
+                box.x + beside + piece.x,
+                y,
+                piece.width,
+                piece.height,
+                piece.text,
+                color=color_of(definition.color),
+                direction=piece.direction,
             )
             for piece in block.pieces
         ]

@@ -11,15 +11,15 @@ All lengths are in µm, relative to the box, which is not rotated.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from xfs4iot.devices import MICROMETRES_PER_INCH, PrintFont
 from xfs4iot.interfaces.forms.screen import graphemes
+from xfs4iot.interfaces.forms.text_direction import Direction, direction_of, seen_order
 
-__all__ = ["Alignment", "Block", "Fonts", "Piece", "block_of", "direction_of", "lines_of"]
+__all__ = ["Alignment", "Block", "Fonts", "Piece", "block_of", "lines_of"]
 
 _JOINING = frozenset("-/\u2010\u2013\u2014")
 """Signs behind which a word may be broken."""
@@ -62,21 +62,24 @@ class Line:
     Attributes:
         text: without the blanks at its end, if it was wrapped there.
         last: whether its paragraph ends with it.
+        direction: in which its paragraph is read.
     """
 
     text: str
     last: bool
+    direction: Direction = "ltr"
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Characters with their place in the box."""
+    """Characters with their place in the box, and the direction in which they are read as a whole."""
 
     x: int
     y: int
     width: int
     height: int
     text: str
+    direction: Direction = "ltr"
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,7 @@ class _Filler:
         self._fonts, self._font, self._width, self._most = fonts, font, width, most
         self.lines: list[Line] = []
         self.whole = True
+        self._direction: Direction = "ltr"
 
     def _fits(self, text: str) -> bool:
         return self._fonts.width(text, self._font) <= self._width
@@ -107,7 +111,7 @@ class _Filler:
         """Whether there was room for another line."""
         if len(self.lines) >= self._most:
             return False
-        self.lines.append(Line(text, last))
+        self.lines.append(Line(text, last, self._direction))
         return True
 
     def _fitting(self, text: str, start: int) -> int:
@@ -137,6 +141,7 @@ class _Filler:
 
     def _paragraph(self, text: str, how: Literal["wrap", "chop"]) -> str | None:
         """Fill lines with one paragraph; returns what finds no room, None for nothing."""
+        self._direction = direction_of(text)
         start = 0
         while True:
             taken = self._fitting(text, start)
@@ -266,25 +271,26 @@ def _placed(
     if not line.text:
         return
     if alignment.horizontal == "justify" and not line.last:
-        pieces = list(_justified(line.text, fonts, font, width, y, tall, alignment.column))
+        pieces = list(_justified(line, fonts, font, width, y, tall, alignment.column))
         if pieces:
             yield from pieces
             return
     taken = fonts.width(line.text, font)
     rest = max(width - taken, 0)
     x = 0
-    if alignment.horizontal == "right":
+    from_right = alignment.horizontal == "justify" and line.direction == "rtl"
+    if alignment.horizontal == "right" or from_right:
         x = rest
     elif alignment.horizontal == "center":
         x = rest // 2 // alignment.column * alignment.column
-    yield Piece(x, y, min(taken, width), tall, line.text)
+    yield Piece(x, y, min(taken, width), tall, line.text, line.direction)
 
 
 def _justified(
-    text: str, fonts: Fonts, font: PrintFont, width: int, y: int, tall: int, column: int
+    line: Line, fonts: Fonts, font: PrintFont, width: int, y: int, tall: int, column: int
 ) -> Iterator[Piece]:
-    """The words of a line, so that the last ends where the box does; nothing if it is one word."""
-    words = [word for word in text.split(" ") if word]
+    """The words of a line, so that they end where the box does; nothing if it is one word."""
+    words = [word for word in line.text.split(" ") if word]
     if len(words) < 2:
         return
     widths = [fonts.width(word, font) for word in words]
@@ -295,19 +301,6 @@ def _justified(
     # In cells the gaps are whole columns, and what is left over of them goes to the first gaps.
     each, over = divmod(room // column, gaps)
     x = 0
-    for number, (word, taken) in enumerate(zip(words, widths, strict=True)):
-        yield Piece(x, y, taken, tall, word)
-        x += taken + (each + (number < over)) * column
-
-
-def direction_of(text: str) -> Literal["ltr", "rtl"]:
-    """The direction of the first letter that has one."""
-    if text.isascii():
-        return "ltr"
-    for one in text:
-        kind = unicodedata.bidirectional(one)
-        if kind in ("R", "AL"):
-            return "rtl"
-        if kind == "L":
-            return "ltr"
-    return "ltr"
+    for place, (number, direction) in enumerate(seen_order(words, line.direction)):
+        yield Piece(x, y, widths[number], tall, words[number], direction)
+        x += widths[number] + (each + (place < over)) * column
