@@ -3,6 +3,7 @@
  *   POWER_CUT_AT=n     the n-th write or sync of a ledger file is the last thing the process does
  *   POWER_CUT_TORN=1   and only half of that write gets through
  *   POWER_SYNCED=1     after each sync, keep what was synced in FILE.synced: all that a disk owes us
+ *   POWER_KEYS=1       syncs and renames of a device's key store count, too
  *   POWER_FULL=FILE    while FILE exists the disk is full; if it begins with 's', syncs fail instead
  */
 #define _GNU_SOURCE
@@ -26,6 +27,7 @@ static int ledger_file(int fd, char *path) {
     if (length < 0) return 0;
     path[length] = 0;
     char *name = strrchr(path, '/');
+    if (name && getenv("POWER_KEYS") && strstr(name, ".secure")) return 1;
     return name && !strncmp(name, "/ledger.sqlite", 14) && !strstr(name, ".lock") && !strstr(name, "-shm");
 }
 
@@ -99,6 +101,13 @@ static int sync_file(int fd, const char *call) {
     int result = real(fd);
     if (ours && !result && getenv("POWER_SYNCED")) keep_synced(fd, path);
     return result;
+}
+
+int rename(const char *from, const char *to) {
+    static int (*real)(const char *, const char *);
+    if (!real) real = dlsym(RTLD_NEXT, "rename");
+    if (getenv("POWER_KEYS") && strstr(from, ".secure") && now()) kill(getpid(), SIGKILL);
+    return real(from, to);
 }
 
 int fsync(int fd) { return sync_file(fd, "fsync"); }
