@@ -15,6 +15,7 @@ import xfs4iot
 from secured_fleet import Secured
 from xfs4iot.cli import cli
 from xfs4iot.fleet.broker import Broker, BrokerMissing, find_server, free_ports, settings
+from xfs4iot.fleet.events import Retention, make_events
 from xfs4iot.fleet.gateway import Gateway
 from xfs4iot.fleet.last import LARGEST, LAST, Last
 from xfs4iot.fleet.nats import Nats
@@ -112,6 +113,7 @@ class Tenant:
         self.last = KeyValue(self.carrier, LAST.format(self.name), largest=LARGEST)
         await self.presence.make()
         await self.last.make()
+        await make_events(self.carrier, self.name, retention=Retention(bytes_=2**24, each=50))
 
     @property
     def view(self) -> FleetView:

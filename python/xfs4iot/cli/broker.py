@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,6 @@ from xfs4iot.transport import tcp
 
 if TYPE_CHECKING:
     from xfs4iot.fleet.nats import Login, Nats
-    from xfs4iot.fleet.store import KeyValue
 
 __all__ = [
     "EMBEDDED",
@@ -139,8 +138,8 @@ async def reach(carrier: Nats, seconds: float) -> None:
         raise CarrierLost(f"the broker cannot be reached: {carrier.trouble}")
 
 
-async def made(store: KeyValue, seconds: float = _BUCKET_SECONDS) -> None:
-    """Make a bucket, as often as it takes: a cluster that has just begun first chooses who leads.
+async def made(make: Callable[[], Awaitable[None]], seconds: float = _BUCKET_SECONDS) -> None:
+    """Make what the broker is to keep, as often as it takes: a new cluster first chooses who leads.
 
     Raises:
         CarrierLost: it could not be made within this time.
@@ -151,7 +150,7 @@ async def made(store: KeyValue, seconds: float = _BUCKET_SECONDS) -> None:
     with trio.move_on_after(seconds):
         while True:
             try:
-                return await store.make()
+                return await make()
             except CarrierLost as problem:
                 last = str(problem)
             if not told_of:

@@ -10,6 +10,7 @@ import click
 from xfs4iot.cli.broker import EMBEDDED, as_role, fleet_option
 from xfs4iot.cli.connection import print_json
 from xfs4iot.cli.fleet_call import call
+from xfs4iot.cli.fleet_consumer import consumer
 from xfs4iot.cli.fleet_trust import admit, authority, callout, enrolled, invite, revoke
 from xfs4iot.cli.fleet_view import fields, list_devices, show, watch
 from xfs4iot.cli.group import Group
@@ -39,7 +40,9 @@ def fleet_command(ctx: click.Context, /, **settings: Any) -> None:
     ctx.obj = {**as_role(settings, "operator"), "given": settings}
 
 
-for _one in (list_devices, show, watch, call, fields, callout, authority, invite, revoke, admit, enrolled):
+_LOOKING = (list_devices, show, watch, call, fields, consumer)
+_TRUST = (callout, authority, invite, revoke, admit, enrolled)
+for _one in (*_LOOKING, *_TRUST):
     fleet_command.add_command(_one)
 
 

@@ -135,7 +135,7 @@ def callout(
             for one in (listing, ending):
                 await nursery.start(one.run)
                 await reach(one, _BROKER_SECONDS)
-            await made(store)
+            await made(store.make)
             nursery.start_soon(roll.run)
         if as_json:
             click.echo(orjson.dumps({"ready": True, "broker": list(servers)}))
@@ -203,7 +203,7 @@ def authority(
         await nursery.start(carrier.run)
         await reach(carrier, _BROKER_SECONDS)
         store = KeyValue(carrier, TRUST.format(tenant), replicas=replicas or settings.get("replicas", 1))
-        await made(store)
+        await made(store.make)
         deciding = Authority(Trust(store), signing, sign_ca or settings["ca"])
         deciding.serve_renewals(carrier, Subjects(tenant), nursery)
         await carrier.flush()

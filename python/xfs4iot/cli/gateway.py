@@ -19,6 +19,7 @@ from xfs4iot.cli.hosting import until_told
 from xfs4iot.fleet.admission import Admission, Quota
 from xfs4iot.fleet.broker import Broker, BrokerMissing
 from xfs4iot.fleet.carrier import CarrierLost
+from xfs4iot.fleet.events import Retention, make_events
 from xfs4iot.fleet.gateway import Gateway
 from xfs4iot.fleet.last import LARGEST, LAST
 from xfs4iot.fleet.nats import Nats
@@ -64,6 +65,14 @@ _BROKER_SECONDS = 30.0
     "--allow", multiple=True, help="A command that applications may use; default: all. --config has more."
 )
 @click.option("--spread", type=float, default=1.0, help="Seconds over which devices come back.")
+@click.option(
+    "--event-days", type=click.FloatRange(min=0, min_open=True), default=7.0, show_default=True,
+    help="How long the broker keeps events of devices; counts where the first gateway begins.",
+)  # fmt: skip
+@click.option(
+    "--event-gigabytes", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True,
+    help="How many of them, all together; likewise.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line when ready.")
 def gateway(
     directory: Path | None,
@@ -86,6 +95,8 @@ def gateway(
     ca: Path | None,
     allow: tuple[str, ...],
     spread: float,
+    event_days: float,
+    event_gigabytes: float,
     as_json: bool,
 ) -> None:
     """Let applications reach a fleet: wss://HOST/xfs4iot/v1.0/DEVICE/SERVICE.
@@ -157,11 +168,12 @@ def gateway(
                 carrier = Nats(urls, login, name="gateway")
                 await nursery.start(carrier.run)
                 await reach(carrier, _BROKER_SECONDS)
+                replicas = known["replicas"] or 1
                 for bucket, largest in ((PRESENCE, None), (LAST, LARGEST)):
-                    store = KeyValue(
-                        carrier, bucket.format(tenant), replicas=known["replicas"] or 1, largest=largest
-                    )
-                    await made(store)
+                    store = KeyValue(carrier, bucket.format(tenant), replicas=replicas, largest=largest)
+                    await made(store.make)
+                kept = Retention(event_days, int(event_gigabytes * 2**30))
+                await made(lambda: make_events(carrier, tenant, replicas=replicas, retention=kept))
                 store = KeyValue(carrier, PRESENCE.format(tenant))
                 served = Gateway(
                     carrier, store, tenant=tenant, signer=signer, admission=admission, advertise=advertise,

@@ -21,7 +21,7 @@ from xfs4iot.fleet.view import FleetView
 from xfs4iot.fleet.where import Expression, WhereError, parse
 from xfs4iot.transport import tls
 
-__all__ = ["as_operator", "device_argument", "view_of", "where_option"]
+__all__ = ["as_operator", "checked_name", "device_argument", "view_of", "where_option"]
 
 _BROKER_SECONDS = 10.0
 
@@ -103,11 +103,12 @@ where_option = click.option(
 )  # fmt: skip
 
 
-def _device(ctx: click.Context, param: click.Parameter, given: str) -> str:
+def checked_name(ctx: click.Context, param: click.Parameter, given: str) -> str:
+    """A name that can be a part of the broker's subjects."""
     try:
-        return check_id(given, "device")
+        return check_id(given, param.name or "name")
     except ValueError as wrong:
         raise click.BadParameter(str(wrong), ctx, param) from None
 
 
-device_argument = click.argument("device", callback=_device)
+device_argument = click.argument("device", callback=checked_name)

@@ -15,8 +15,9 @@ from typing import Any
 from cryptography import x509
 
 from xfs4iot.fleet.carrier import Carried, Carrier
+from xfs4iot.fleet.events import EVENTS, INTERFACES
 from xfs4iot.fleet.last import LAST
-from xfs4iot.fleet.names import AUTHORITY, CALLOUT, GATEWAY, OPERATOR, device_in, fleet_names
+from xfs4iot.fleet.names import AUTHORITY, CALLOUT, GATEWAY, OPERATOR, consumer_in, device_in, fleet_names
 from xfs4iot.fleet.nkeys import NKey, NKeyRefused, read_token
 from xfs4iot.fleet.registry import PRESENCE
 from xfs4iot.fleet.roll import ACCOUNT, Roll
@@ -61,33 +62,55 @@ def permissions_of(certificate: x509.Certificate, tenant: str) -> Permissions:
     if len(ours) != 1:
         raise Unknown(f"the certificate has {len(ours)} alternative names xfs4iot://…; it must have one")
     (name,) = ours
-    root = Subjects(tenant).root
+    subjects = Subjects(tenant)
+    root = subjects.root
     presence, last, trust = PRESENCE.format(tenant), LAST.format(tenant), TRUST.format(tenant)
+    events = EVENTS.format(tenant)
     if name == GATEWAY:
         tells = (f"{root}.*.*.d.>", f"{root}.*.*.ctl", f"{root}.*.alarm", f"_INBOX.{tenant}.>")
         hears = (f"{root}.*.u.>", f"{root}.*.hello", _OWN)
-        return Permissions("gateway", (*_writes(presence), *_makes(presence), *_makes(last), *tells), hears)
+        makes = _makes(f"KV_{presence}", f"KV_{last}", events)
+        return Permissions("gateway", (*_writes(presence), *makes, *tells), hears)
     if name == OPERATOR:
-        return Permissions("operator", (*_writes(presence), *_writes(trust), *_reads(last)), (_OWN,))
+        manages = (f"CREATE.{events}.*", f"DELETE.{events}.*", f"LIST.{events}")
+        consumers = tuple(f"$JS.API.CONSUMER.{one}" for one in manages)
+        says = (*_writes(presence), *_writes(trust), *_reads(last), *consumers)
+        return Permissions("operator", says, (_OWN,))
     if name == CALLOUT:
-        return Permissions("callout", (*_writes(trust), *_makes(trust)), (_OWN,))
+        return Permissions("callout", (*_writes(trust), *_makes(f"KV_{trust}")), (_OWN,))
     if name == AUTHORITY:
-        says = (*_writes(trust), *_makes(trust), f"_INBOX.{tenant}.>")
+        says = (*_writes(trust), *_makes(f"KV_{trust}"), f"_INBOX.{tenant}.>")
         return Permissions("authority", says, (f"{root}.*.renew", _OWN))
     try:
-        device = device_in(name)
+        device, consumer = device_in(name), consumer_in(name)
     except ValueError as wrong:
         raise Unknown(str(wrong)) from None
+    if consumer is not None:
+        return _consumer(consumer, tenant, events)
     if device is None:
         raise Unknown(f"{told(name)!r} is nobody of a fleet")
     own = f"{root}.{device}"
+    copies = (subjects.event(device, interface) for interface in INTERFACES)
     return Permissions(
         f"device {device}",
-        (f"{own}.u.>", f"{own}.hello", f"{own}.renew", f"$KV.{last}.{device}"),
+        (f"{own}.u.>", f"{own}.hello", f"{own}.renew", f"$KV.{last}.{device}", *copies),
         (f"{own}.*.d.>", f"{own}.*.ctl", f"_INBOX.{tenant}.{device}.*"),
         answers=True,
         device=device,
     )
+
+
+def _consumer(name: str, tenant: str, events: str) -> Permissions:
+    """Of another system: it takes what an operator has set aside for it, and confirms it.
+
+    It must not make a consumer of its own: the broker would send events wherever that one says.
+    """
+    may = (
+        f"$JS.API.CONSUMER.INFO.{events}.{name}", f"$JS.API.CONSUMER.MSG.NEXT.{events}.{name}",
+        f"$JS.ACK.{events}.{name}.>",
+    )  # fmt: skip
+    # One part more than the inbox of a device, whatever that one is called.
+    return Permissions(f"consumer {name}", may, (f"_INBOX.{tenant}.c.{name}.>",))
 
 
 def _reads(bucket: str) -> tuple[str, ...]:
@@ -101,8 +124,8 @@ def _writes(bucket: str) -> tuple[str, ...]:
     return (*_reads(bucket), f"$KV.{bucket}.>")
 
 
-def _makes(bucket: str) -> tuple[str, ...]:
-    return tuple(f"$JS.API.STREAM.{one}.KV_{bucket}" for one in ("INFO", "CREATE"))
+def _makes(*streams: str) -> tuple[str, ...]:
+    return tuple(f"$JS.API.STREAM.{one}.{stream}" for stream in streams for one in ("INFO", "CREATE"))
 
 
 class Callout:

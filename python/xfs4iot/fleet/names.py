@@ -6,12 +6,24 @@ from cryptography import x509
 
 from xfs4iot.fleet.subjects import check_id
 
-__all__ = ["AUTHORITY", "CALLOUT", "DEVICE", "DEVICE_HOST", "GATEWAY", "OPERATOR", "device_in", "fleet_names"]
+__all__ = [
+    "AUTHORITY",
+    "CALLOUT",
+    "CONSUMER",
+    "DEVICE",
+    "DEVICE_HOST",
+    "GATEWAY",
+    "OPERATOR",
+    "consumer_in",
+    "device_in",
+    "fleet_names",
+]
 
 GATEWAY = "xfs4iot://gateway"
 OPERATOR = "xfs4iot://operator"
 CALLOUT = "xfs4iot://callout"
 AUTHORITY = "xfs4iot://authority"
+CONSUMER = "xfs4iot://consumer/"
 DEVICE_HOST = "device"
 """The host of devices' names, by which an authority is bound to them alone."""
 DEVICE = f"xfs4iot://{DEVICE_HOST}/"
@@ -35,3 +47,12 @@ def device_in(name: str) -> str | None:
         ValueError: no device can have this name.
     """
     return check_id(name.removeprefix(DEVICE), "device") if name.startswith(DEVICE) else None
+
+
+def consumer_in(name: str) -> str | None:
+    """The system that takes events which a name means; None if it is no such.
+
+    Raises:
+        ValueError: none can have this name.
+    """
+    return check_id(name.removeprefix(CONSUMER), "consumer") if name.startswith(CONSUMER) else None

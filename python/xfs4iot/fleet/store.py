@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,7 +14,7 @@ import trio
 
 from xfs4iot.fleet.carrier import Carried, Carrier, CarrierLost, Late
 
-__all__ = ["Conflict", "Entry", "KeyValue", "MemoryStore", "Store"]
+__all__ = ["Conflict", "Entry", "KeyValue", "MemoryStore", "Store", "ask_broker", "make_stream"]
 
 _WRONG_LAST_SEQUENCE = 10071
 _NO_STREAM = 10059
@@ -39,6 +39,33 @@ class Entry:
     key: str
     value: bytes
     at: float
+
+
+async def ask_broker(carrier: Carrier, what: str, said: Any) -> dict[str, Any]:
+    """Ask JetStream, the part of the broker that keeps what it is told.
+
+    Raises:
+        CarrierLost: it cannot be asked, or refuses; the text has its words.
+    """
+    answer = await carrier.request(f"$JS.API.{what}", b"" if said is None else json.dumps(said).encode())
+    found: dict[str, Any] = json.loads(answer.body)
+    if "error" in found:
+        raise CarrierLost(f"the broker's store: {found['error'].get('description', found['error'])}")
+    return found
+
+
+async def make_stream(carrier: Carrier, config: Mapping[str, Any]) -> None:
+    """Make what JetStream calls a stream, unless one of this name is there.
+
+    Raises:
+        CarrierLost: it cannot be asked, or refuses.
+    """
+    try:
+        await ask_broker(carrier, f"STREAM.INFO.{config['name']}", None)
+    except Late:
+        raise
+    except CarrierLost:
+        await ask_broker(carrier, f"STREAM.CREATE.{config['name']}", config)
 
 
 class Store(Protocol):
@@ -132,32 +159,18 @@ class KeyValue:
         self._stream = f"KV_{bucket}"
         self._reads = 0
 
-    async def _ask(self, what: str, said: Any) -> dict[str, Any]:
-        answer = await self._carrier.request(
-            f"$JS.API.{what}", b"" if said is None else json.dumps(said).encode()
-        )
-        found: dict[str, Any] = json.loads(answer.body)
-        if "error" in found:
-            raise CarrierLost(f"the broker's store: {found['error'].get('description', found['error'])}")
-        return found
-
     async def make(self) -> None:
         """Make the bucket, unless it is there."""
-        try:
-            await self._ask(f"STREAM.INFO.{self._stream}", None)
-        except Late:
-            raise
-        except CarrierLost:
-            await self._ask(
-                f"STREAM.CREATE.{self._stream}",
-                {
-                    "name": self._stream, "subjects": [f"$KV.{self.bucket}.>"], "max_msgs_per_subject": 1,
-                    "storage": "file", "discard": "new", "deny_delete": True, "deny_purge": True,
-                    # Who may write one value must not, by a header, remove those of all others.
-                    "allow_rollup_hdrs": False, "max_msg_size": -1 if self.largest is None else self.largest,
-                    "allow_direct": True, "num_replicas": self.replicas, "retention": "limits",
-                },
-            )  # fmt: skip
+        await make_stream(
+            self._carrier,
+            {
+                "name": self._stream, "subjects": [f"$KV.{self.bucket}.>"], "max_msgs_per_subject": 1,
+                "storage": "file", "discard": "new", "deny_delete": True, "deny_purge": True,
+                # Who may write one value must not, by a header, remove those of all others.
+                "allow_rollup_hdrs": False, "max_msg_size": -1 if self.largest is None else self.largest,
+                "allow_direct": True, "num_replicas": self.replicas, "retention": "limits",
+            },
+        )  # fmt: skip
 
     async def get(self, key: str) -> tuple[bytes, int] | None:
         # Asked of the leader: a replica may not have the latest epoch yet.
@@ -184,7 +197,8 @@ class KeyValue:
         return int(found["seq"])
 
     async def entries(self, *, live: bool = False, key: str = "") -> AsyncGenerator[list[Entry], None]:
-        made = await self._ask(
+        made = await ask_broker(
+            self._carrier,
             f"CONSUMER.CREATE.{self._stream}",
             {
                 "stream_name": self._stream,

@@ -52,3 +52,7 @@ class Subjects:
     def alarm(self, device: str) -> str:
         """Where it is told that a device is there twice."""
         return f"{self.root}.{device}.alarm"
+
+    def event(self, device: str, interface: str) -> str:
+        """Where a device copies events of an interface; `*` for all."""
+        return f"{self.root}.{device}.e.{interface}"

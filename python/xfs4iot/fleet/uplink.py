@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import random
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ import orjson
 import trio
 
 from xfs4iot.fleet.carrier import Carried, Carrier, CarrierLost
+from xfs4iot.fleet.events import EventFeed
 from xfs4iot.fleet.link import Kind, Link, Malformed, Segment
 from xfs4iot.fleet.opening import Authorities, Forged, Opening
 from xfs4iot.fleet.reporter import Pace, Reporter
@@ -24,6 +26,7 @@ from xfs4iot.fleet.store import Store
 from xfs4iot.fleet.stream import CarriedReaders, CarriedStream
 from xfs4iot.fleet.subjects import Subjects, check_id
 from xfs4iot.ledger import ServiceLedger
+from xfs4iot.protocol.registry import EventEntry
 from xfs4iot.server.publisher import Publisher
 from xfs4iot.telling import logger, told
 from xfs4iot.transport.limits import Refused
@@ -106,6 +109,7 @@ class Uplink:
         self.instance = secrets.token_hex(8)
         self._publisher, self._carrier, self._ledger = publisher, carrier, ledger
         self._authorities, self._version = authorities, version
+        self.events = EventFeed(carrier, self.subjects, device)
         self.reporter = Reporter(
             publisher, carrier, tenant=tenant, device=device, version=version, pace=pace, store=last
         )
@@ -154,20 +158,26 @@ class Uplink:
         self.reporter.anew()
 
     async def _report(self) -> None:
-        """Let the fleet know in which state the devices are."""
-        await self.admitted.wait()
-        services = list(self._publisher.services.values())
-
-        def heard(*_: object) -> None:
-            self.reporter.heard()
-
-        for service in services:
-            service.listeners.append(heard)
+        """Let the fleet know in which state the devices are, and what happens at them."""
+        self.events.epoch = self.epoch
+        heard = {service: self._hears(service.name) for service in self._publisher.services.values()}
+        for service, told_of in heard.items():
+            service.listeners.append(told_of)
         try:
-            await self.reporter.run(self.epoch)
+            await self.admitted.wait()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self.reporter.run, self.epoch)
+                nursery.start_soon(self.events.run)
         finally:
-            for service in services:
-                service.listeners.remove(heard)
+            for service, told_of in heard.items():
+                service.listeners.remove(told_of)
+
+    def _hears(self, service: str) -> Callable[[EventEntry, bytes | None], None]:
+        def heard(entry: EventEntry, payload: bytes | None) -> None:
+            self.reporter.heard()
+            self.events.heard(service, entry, payload)
+
+        return heard
 
     async def _say_hello(self) -> None:
         """Be taken in, after each new connection."""

@@ -1,0 +1,296 @@
+"""Events of all devices as a stream: what is in it, who may put it there, and who is harmed by whom."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from test_bulk import FIFTY
+
+import xfs4iot
+from conftest import Tenant
+from dialogue import dialogue
+from secured_fleet import Secured
+from xfs4iot.fleet.broker import Broker
+from xfs4iot.fleet.carrier import Carried, CarrierLost, MemoryBroker
+from xfs4iot.fleet.events import (
+    EVENTS,
+    INTERFACES,
+    LARGEST,
+    EventFeed,
+    Retention,
+    add_consumer,
+    consumers,
+    make_events,
+    remove_consumer,
+)
+from xfs4iot.fleet.nats import Nats
+from xfs4iot.fleet.subjects import Subjects
+from xfs4iot.protocol import registry
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "fleet_events.py"
+STATUS = registry.event("Common.StatusChangedEvent")
+
+
+class Taking:
+    """A consumer by our own client: what it has been given."""
+
+    def __init__(
+        self, carrier: Nats, tenant: str, name: str, inbox: str | None = None, *, confirms: bool = True
+    ) -> None:
+        self._carrier, self._stream, self._name = carrier, EVENTS.format(tenant), name
+        self._inbox = inbox or f"{carrier.inbox}.{name}"
+        self._confirms = confirms
+        self.messages: list[Carried] = []
+        carrier.subscribe(self._inbox, self._take)
+
+    def _take(self, message: Carried) -> None:
+        if message.status:
+            return
+        self.messages.append(message)
+        if message.reply and self._confirms:
+            self._carrier.publish(message.reply, b"+ACK")
+
+    def ask(self) -> None:
+        wanted = json.dumps({"batch": 1000, "expires": 30_000_000_000}).encode()
+        self._carrier.publish(f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._name}", wanted, self._inbox)
+
+    async def until(self, holds: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
+        with trio.fail_after(30):
+            while not holds(self.events):  # noqa: ASYNC110
+                await trio.sleep(0.02)
+        return self.events
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [{"device": one.subject.split(".")[2], **json.loads(one.body)} for one in self.messages]
+
+
+async def consumer(tenant: Tenant, name: str, *interfaces: str) -> Taking:
+    await add_consumer(tenant.carrier, tenant.name, name, interfaces)
+    taking = Taking(tenant.carrier, tenant.name, name)
+    taking.ask()
+    return taking
+
+
+async def test_what_happens_at_a_device_is_kept_for_who_was_away(
+    tenant: Tenant, atm: xfs4iot.Publisher, nursery: trio.Nursery
+) -> None:
+    await tenant.gateway()
+    uplink = await tenant.device(atm)
+    client = await nursery.start(dialogue, atm.uri("CashDispenser"))
+    await client.success("CashDispenser.Dispense", FIFTY)
+    atm.services["Lights"].device.status.common.device = "hardwareError"  # type: ignore[union-attr]
+    with trio.fail_after(20):
+        while not uplink.events.number or uplink.events._waiting:  # noqa: ASYNC110
+            await trio.sleep(0.02)
+    # Only now does anybody want them.
+    everything, cash = await consumer(tenant, "all"), await consumer(tenant, "cash", "Storage")
+    events = await everything.until(lambda found: any(one["service"] == "Lights" for one in found))
+    assert [one["number"] for one in events] == list(range(1, len(events) + 1))
+    assert {(one["device"], one["epoch"]) for one in events} == {("atm17", 1)}
+    (lights,) = (one for one in events if one["service"] == "Lights")
+    assert (lights["event"], lights["payload"]) == (
+        "Common.StatusChangedEvent", {"common": {"device": "hardwareError"}},
+    )  # fmt: skip
+    counts = [one for one in events if one["event"] == "Storage.CountsChangedEvent"]
+    assert counts
+    stored = [one for one in events if one["event"].startswith("Storage.")]
+    assert await cash.until(lambda found: len(found) == len(stored)) == stored
+    listed = json.loads((await tenant.run("consumer", "list", "--json")).output)
+    assert [(one["name"], one["interfaces"], one["waiting"]) for one in listed] == [
+        ("all", [], 0), ("cash", ["Storage"], 0),
+    ]  # fmt: skip
+
+
+class Feed(EventFeed):
+    """A feed that hears of what a test says."""
+
+    def status(self, **payload: Any) -> None:
+        self.heard("CashDispenser", STATUS, json.dumps(payload or {"common": {"device": "online"}}).encode())
+
+
+def test_nothing_sensitive_is_copied() -> None:
+    feed = Feed(MemoryBroker().carrier(), Subjects("bank"), "atm17")
+    feed.status(track2={"data": "4929000000006=2512"}, digit="5", commandNonce="ABCDEF", value=12.50)
+    feed.heard("x", STATUS, b"{" + b" " * LARGEST + b"}")
+    feed.heard("x", STATUS, None)
+    (_, subject, body), (_, _, large), (_, _, empty) = feed._waiting
+    assert subject == "x4.bank.atm17.e.Common"
+    said = json.loads(body)
+    hidden = {"track2": {"data": "•••"}, "digit": "•••", "commandNonce": "•••", "value": 12.50}
+    assert said["payload"] == hidden
+    assert b"4929" not in body
+    assert json.loads(large)["leftOut"] > LARGEST
+    assert len(large) < 500
+    assert "payload" not in json.loads(empty)
+
+
+async def test_what_waits_too_long_is_missed_by_its_number(tenant: Tenant, nursery: trio.Nursery) -> None:
+    feed = Feed(tenant.carrier, Subjects(tenant.name), "atm1")
+    for _ in range(1500):
+        feed.status()
+    assert (feed.number, feed.dropped, len(feed._waiting)) == (1500, 500, 1000)
+    nursery.start_soon(feed.run)
+    taking = await consumer(tenant, "all")
+    events = await taking.until(lambda found: bool(found) and found[-1]["number"] == 1500)
+    # Of one interface of one device the stream of the tests keeps 50.
+    numbers = [one["number"] for one in events]
+    assert numbers == sorted(numbers)
+    assert numbers[0] > 500
+
+
+async def test_events_while_the_broker_is_lost_come_later_each_once(
+    server: str, tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    broker = Broker.at(tmp_path / "broker")
+    await broker.start()
+    try:
+        tenant = Tenant(nursery, broker)
+        await tenant.begin()
+        feed = Feed(await tenant.connect(), Subjects(tenant.name), "atm1")
+        nursery.start_soon(feed.run)
+        feed.status()
+        with trio.fail_after(10):
+            while feed._waiting:  # noqa: ASYNC110
+                await trio.sleep(0.01)
+        broker.kill()
+        for _ in range(20):
+            feed.status()
+        await trio.sleep(0.1)
+        await broker.start()
+        with trio.fail_after(40):
+            await tenant.carrier.until_connected()
+            while feed._waiting:  # noqa: ASYNC110
+                await trio.sleep(0.05)
+        # The same once more, as after an acknowledgement that was lost.
+        again = {"Nats-Msg-Id": f"{feed._prefix}.7"}
+        subject = Subjects(tenant.name).event("atm1", "Common")
+        answer = await tenant.carrier.request(subject, b"{}", headers=again)
+        assert json.loads(answer.body)["duplicate"] is True
+        taking = await consumer(tenant, "all")
+        events = await taking.until(lambda found: len(found) >= 21)
+        assert [one["number"] for one in events] == list(range(1, 22))
+    finally:
+        broker.kill()
+
+
+async def test_a_consumer_that_takes_nothing_harms_nobody(
+    tenant: Tenant, atm: xfs4iot.Publisher, nursery: trio.Nursery
+) -> None:
+    gateway = await tenant.gateway()
+    await tenant.device(atm)
+    # One asks and confirms nothing, one never asks.
+    await add_consumer(tenant.carrier, tenant.name, "stuck")
+    await add_consumer(tenant.carrier, tenant.name, "away")
+    stuck = Taking(await tenant.connect(), tenant.name, "stuck", confirms=False)
+    stuck.ask()
+    taking = await consumer(tenant, "good")
+    client = await nursery.start(dialogue, gateway.uri("atm17", "CashDispenser"))
+    status = atm.services["Lights"].device.status.common  # type: ignore[union-attr]
+    for turn in range(120):
+        status.device = "hardwareError" if turn % 2 else "offline"
+        await trio.lowlevel.checkpoint()
+        await trio.lowlevel.checkpoint()
+    assert (await client.success("Common.Status"))["common"]["device"] == "online"
+    await taking.until(lambda found: len([one for one in found if one["service"] == "Lights"]) >= 100)
+    known = {one.name: one for one in await consumers(tenant.carrier, tenant.name)}
+    assert known["stuck"].unacknowledged > 0
+    # What one does not take is not kept for it without end: 50 of each interface.
+    assert known["away"].waiting <= 50 * len(INTERFACES)
+    await remove_consumer(tenant.carrier, tenant.name, "stuck")
+    with pytest.raises(CarrierLost):
+        await remove_consumer(tenant.carrier, tenant.name, "stuck")
+
+
+async def test_a_device_that_sends_very_much_pushes_out_nothing_but_its_own(tenant: Tenant) -> None:
+    subjects = Subjects(tenant.name)
+    await tenant.carrier.request(subjects.event("quiet", "Common"), b'{"number": 1}')
+    for number in range(300):
+        tenant.carrier.publish(subjects.event("loud", "Common"), json.dumps({"number": number}).encode())
+    await tenant.carrier.request(subjects.event("loud", "Storage"), b'{"number": 1}')
+    taking = await consumer(tenant, "all")
+    events = await taking.until(lambda found: len(found) >= 52)
+    assert [one["device"] for one in events].count("quiet") == 1
+    assert [one["device"] for one in events].count("loud") == 51
+
+
+async def test_each_says_and_takes_only_what_is_its_own(secured: Secured) -> None:
+    await secured.decide()
+    gateway = await secured.carrier("gateway")
+    await make_events(gateway, "bank", retention=Retention())
+    await make_events(gateway, "bank")
+    operator = await secured.carrier("operator")
+    await add_consumer(operator, "bank", "reconciliation", ["CashDispenser"])
+    assert [one.name for one in await consumers(operator, "bank")] == ["reconciliation"]
+    secured.admit("atm17", "xfs4iot://device/atm17")
+    device = await secured.carrier("atm17", inbox="_INBOX.bank.atm17")
+    stream = EVENTS.format("bank")
+    sent = await device.request("x4.bank.atm17.e.CashDispenser", b'{"epoch": 1}')
+    assert json.loads(sent.body)["stream"] == stream
+    for body, headers in ((b"{}", {"Nats-Rollup": "all"}), (b"x" * (LARGEST + 2000), None)):
+        answer = await device.request("x4.bank.atm17.e.CashDispenser", body, headers=headers)
+        assert b"error" in answer.body
+    for subject in (
+        "x4.bank.atm18.e.CashDispenser", "x4.bank.atm17.e.Anything", "x4.bank.atm17.e.Common.x",
+        f"$JS.API.CONSUMER.MSG.NEXT.{stream}.reconciliation", f"$JS.API.CONSUMER.CREATE.{stream}.x",
+        f"$JS.API.STREAM.PURGE.{stream}", f"$JS.API.STREAM.MSG.GET.{stream}",
+    ):  # fmt: skip
+        device.publish(subject, b"{}")
+        await device.flush()
+        assert [one for one in device.refusals if f'"{subject}"' in one], subject
+    secured.admit("reconciliation", "xfs4iot://consumer/reconciliation")
+    other = await secured.carrier("reconciliation", inbox="_INBOX.bank.c.reconciliation.own")
+    taking = Taking(other, "bank", "reconciliation", "_INBOX.bank.c.reconciliation.own.events")
+    taking.ask()
+    assert await taking.until(lambda found: len(found) == 1) == [{"device": "atm17", "epoch": 1}]
+    await add_consumer(operator, "bank", "fraud")
+    for subject in (
+        f"$JS.API.CONSUMER.MSG.NEXT.{stream}.fraud", f"$JS.API.CONSUMER.CREATE.{stream}.mine",
+        f"$JS.API.CONSUMER.CREATE.{stream}", f"$JS.ACK.{stream}.fraud.1.1.1.1.0", "x4.bank.atm17.1.ctl",
+        "x4.bank.atm17.e.Common", "$KV.x4-bank-presence.atm17",
+        f"$JS.API.CONSUMER.DELETE.{stream}.fraud", "$JS.API.CONSUMER.CREATE.KV_x4-bank-last",
+    ):  # fmt: skip
+        other.publish(subject, b"{}")
+        await other.flush()
+        assert [one for one in other.refusals if f'"{subject}"' in one], subject
+    for subject in ("x4.bank.>", "_INBOX.>", "_INBOX.bank.atm17.*", "_INBOX.bank.c.fraud.>", ">"):
+        other.subscribe(subject, lambda _: None)
+        await other.flush()
+        assert [one for one in other.refusals if f'"{subject}"' in one], subject
+
+
+async def test_the_example_takes_events_and_goes_on_where_it_was(
+    tenant: Tenant, atm: xfs4iot.Publisher, nursery: trio.Nursery
+) -> None:
+    added = await tenant.run("consumer", "add", "reconciliation", "--interface", "Common")
+    assert added.exit_code == 0, added.output
+    feed = Feed(tenant.carrier, Subjects(tenant.name), "atm17")
+    feed.epoch = 3
+    nursery.start_soon(feed.run)
+    arguments = [sys.executable, str(EXAMPLE), tenant.broker.url, tenant.name, "reconciliation"]
+    for turn in ("offline", "online"):
+        feed.status(common={"device": turn})
+        process = await trio.lowlevel.open_process(arguments, stdout=subprocess.PIPE)
+        said = b""
+        with trio.fail_after(30):
+            assert process.stdout is not None
+            while b"\n" not in said:
+                some = await process.stdout.receive_some()
+                assert some, said
+                said += some
+        # It confirms after it has printed.
+        await trio.sleep(0.3)
+        process.kill()
+        await process.wait()
+        assert said.decode().endswith(
+            f"CashDispenser Common.StatusChangedEvent {{'common': {{'device': '{turn}'}}}}\n"
+        )
+        assert said.count(b"\n") == 1
+        assert said.startswith(b"atm17 ")
