@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from websockets.exceptions import ConnectionClosed
-from websockets.sync.server import ServerConnection, serve
+
+from hostile import Reply, service, xfs4iot
 
 EVIL = "\x1b[31m\x1b]0;title\x07\u202eEVIL\u2066\x9b2J<script>alert(1)</script>[bold]x[/bold]"
 HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-Reply = Callable[[dict[str, Any], Callable[..., None]], None]
 
 
 def drawing(header: dict[str, Any], say: Callable[..., None]) -> None:
@@ -46,35 +41,6 @@ def nesting(header: dict[str, Any], say: Callable[..., None]) -> None:
     say("acknowledge", status="ok")
     deep = '{"a":' * 100_000 + "1" + "}" * 100_000
     say("raw", json.dumps({"header": {**header, "type": "completion"}})[:-1] + f', "payload": {deep}}}')
-
-
-@contextmanager
-def service(reply: Reply) -> Iterator[int]:
-    def handle(connection: ServerConnection) -> None:
-        def say(kind: str, payload: Any = None, **more: Any) -> None:
-            text = payload if kind == "raw" else json.dumps(
-                {"header": {**header, "type": kind, **more}, "payload": payload or {}}
-            )  # fmt: skip
-            connection.send(text)
-
-        with suppress(ConnectionClosed):
-            for message in connection:
-                header = json.loads(message)["header"]
-                reply(header, say)
-
-    with serve(handle, "127.0.0.1", 0, compression=None) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server.socket.getsockname()[1]
-        server.shutdown()
-        thread.join()
-
-
-def xfs4iot(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "xfs4iot", *arguments],
-        capture_output=True, text=True, timeout=100, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
 
 
 def test_texts_of_a_service_steer_no_terminal_and_no_page(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 from xfs4iot import client
 from xfs4iot.cli import arguments
 from xfs4iot.cli.characters import escape
-from xfs4iot.cli.connection import connection_options, print_json, refuse_plain, run
+from xfs4iot.cli.connection import connection_options, print_json, refuse_plain, run, silence_option
 from xfs4iot.protocol import wire
 
 __all__ = ["call"]
@@ -24,9 +24,16 @@ __all__ = ["call"]
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object: completion code, payload, events."
 )
+@silence_option
 @connection_options
 def call(
-    uri: str, command: str, payload: str | None, timeout: int, as_json: bool, connection: dict[str, Any]
+    uri: str,
+    command: str,
+    payload: str | None,
+    timeout: int,
+    as_json: bool,
+    silence: float,
+    connection: dict[str, Any],
 ) -> None:
     """Send COMMAND (Interface.Command) with PAYLOAD (a JSON object) to the service at URI.
 
@@ -52,7 +59,7 @@ def call(
 
         failure: client.CommandFailed | None = None
         answer: dict[str, Any] = {}
-        async with client.connect(uri, **connection) as service:
+        async with client.connect(uri, silence=silence or None, **connection) as service:
             try:
                 answer = await service.call(command, content, timeout=timeout / 1000, on_event=show)
             except client.CommandFailed as failed:

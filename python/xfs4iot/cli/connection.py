@@ -23,7 +23,7 @@ from xfs4iot.protocol.visible import visible
 if TYPE_CHECKING:
     from xfs4iot import client
 
-__all__ = ["connection_options", "print_json", "refuse_plain", "run", "tracer"]
+__all__ = ["connection_options", "print_json", "refuse_plain", "run", "silence_option", "tracer"]
 
 _MOST_COLOURED = 100_000
 """Bytes; colouring takes time that grows with them."""
@@ -84,6 +84,12 @@ def tracer(console: Console) -> client.Trace:
         console.print(f"[{colour}]{direction}[/] {escape(masked(text))}", soft_wrap=True, highlight=False)
 
     return trace
+
+
+silence_option = click.option(
+    "--silence", type=click.FloatRange(min=0), default=30.0, show_default=True,
+    help="Seconds after which a service that says nothing is pinged, and must answer; 0 for never.",
+)  # fmt: skip
 
 
 def run(main: Callable[[], Awaitable[int]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -28,13 +28,22 @@ def listener_options(function: Callable[..., Any]) -> Callable[..., Any]:
     )
     @click.option("--own-certificate", type=_FILE, help="PEM file of the certificate to listen with.")
     @click.option("--own-key", type=_FILE, help="PEM file of its private key.")
+    @click.option("--own-ca", type=_FILE, help="PEM file of who signs clients; all others are turned away.")
     @functools.wraps(function)
-    def wrapped(*args: Any, host: str, port: int, own_certificate: Any, own_key: Any, **rest: Any) -> Any:
+    def wrapped(
+        *args: Any, host: str, port: int, own_certificate: Any, own_key: Any, own_ca: Any, **rest: Any
+    ) -> Any:
         if (own_certificate is None) != (own_key is None):
             raise click.UsageError("--own-certificate and --own-key belong together: give both, or none")
 
+        if own_ca is not None and own_certificate is None:
+            raise click.UsageError("--own-ca needs --own-certificate and --own-key; give them, too")
+
         def listener() -> Listener:
-            config = None if own_certificate is None else TLSConfig(own_certificate, own_key)
+            config = None
+            if own_certificate is not None:
+                asked: Literal["none", "required"] = "none" if own_ca is None else "required"
+                config = TLSConfig(own_certificate, own_key, client_certificates=asked, client_ca=own_ca)
             return Listener(host, port, config)
 
         return function(*args, listener=listener, **rest)

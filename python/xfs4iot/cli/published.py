@@ -28,6 +28,7 @@ def show_published(
         headers: with a line that says what stands in the columns.
     """
     shown = {_line(name): _line(uri) for name, uri in list(services.items())[:_MOST_SHOWN]}
+    more = len(services) - _MOST_SHOWN
     width = max(map(len, shown), default=0)
     console.print(
         f"[bold]{escape(publisher)}[/]{note and f'  [dim]{note}[/]'}", highlight=False, soft_wrap=True
@@ -38,3 +39,5 @@ def show_published(
         console.print(
             f"    [cyan]{escape(f'{name:{width}}')}[/]  {escape(uri)}", highlight=False, soft_wrap=True
         )
+    if more > 0:
+        console.print(f"    [dim]and {more} more; --json shows all[/]", highlight=False)

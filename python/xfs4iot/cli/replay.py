@@ -53,7 +53,7 @@ def _target(ctx: click.Context, param: click.Parameter, given: str | None) -> st
 @click.option("--ignore", multiple=True, metavar="PATH", help="As in `xfs4iot diff`; may be given again.")
 @click.option(
     "--patience", type=click.FloatRange(min=0), default=30.0, show_default=True,
-    help="Seconds to wait for what the service had sent.",
+    help="Seconds for an event; for an answer, as long as the service answers pings in that time.",
 )  # fmt: skip
 @click.option(
     "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Keep the new recording here."
@@ -132,10 +132,11 @@ def replay(
         given = _read_values(values)
         services = {service_name(uri): uri}
         if service_name(uri) == service_name(PATH):
-            async with client.connect(uri, **{**connection, "version": None, "trace": None}) as publisher:
+            async with client.connect(
+                uri, **{**connection, "version": None, "trace": None}, silence=patience or None
+            ) as publisher:
                 answer = await publisher.call("ServicePublisher.GetServices")
-            uris = [entry["serviceURI"] for entry in answer.get("services", [])]
-            services = {service_name(one): one for one in uris}
+            services = client.services_of(uri, answer)
         with tempfile.TemporaryDirectory() as scratch:
             kept = output or Path(scratch) / "replayed.x4r"
             with kept.open("wb") as file:

@@ -11,7 +11,7 @@ from rich.console import Console
 from xfs4iot import client
 from xfs4iot.cli import arguments
 from xfs4iot.cli.characters import escape
-from xfs4iot.cli.connection import connection_options, print_json, refuse_plain, run
+from xfs4iot.cli.connection import connection_options, print_json, refuse_plain, run, silence_option
 from xfs4iot.protocol import wire
 
 __all__ = ["watch"]
@@ -33,9 +33,15 @@ def _known(ctx: click.Context, param: click.Parameter, names: tuple[str, ...]) -
 )  # fmt: skip
 @click.option("--count", type=click.IntRange(min=1), help="End after so many events.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@silence_option
 @connection_options
 def watch(
-    uri: str, names: tuple[str, ...], count: int | None, as_json: bool, connection: dict[str, Any]
+    uri: str,
+    names: tuple[str, ...],
+    count: int | None,
+    as_json: bool,
+    silence: float,
+    connection: dict[str, Any],
 ) -> None:
     """Print the events of the service at URI until interrupted or the service ends."""
     refuse_plain(uri, connection)
@@ -43,7 +49,7 @@ def watch(
 
     async def main() -> int:
         seen = 0
-        async with client.connect(uri, **connection) as service:
+        async with client.connect(uri, silence=silence or None, **connection) as service:
             if not as_json:
                 Console(stderr=True).print(f"[dim]watching {uri}; Ctrl-C ends[/]", soft_wrap=True)
             async with service.events(*names) as events:

@@ -1,7 +1,7 @@
 """The application's side: discover services, connect, call commands, receive events."""
 
 from xfs4iot.client._client import Client, Trace
-from xfs4iot.client._connect import Published, connect, discover
+from xfs4iot.client._connect import Published, connect, discover, services_of
 from xfs4iot.client._errors import (
     CallError,
     CommandFailed,
@@ -34,5 +34,6 @@ __all__ = [
     "nearest_command",
     "open_stream",
     "open_websocket",
+    "services_of",
     "wanted_names",
 ]

@@ -72,6 +72,9 @@ class Client(Calls):
         self._last_request_id = 0
         self._ended = trio.Event()
         self._end: str | None = None
+        self._heard = 0
+        self._silent = 0.0
+        self._reading = trio.CancelScope()
 
     async def _answered(
         self,
@@ -211,11 +214,31 @@ class Client(Calls):
         with trio.move_on_after(1, shield=True), suppress(Disconnected):
             await self._send(message)
 
+    async def _keep_alive(self, seconds: float) -> None:
+        """End the connection when the service says nothing for long, and answers no ping."""
+        with suppress(trio_websocket.ConnectionClosed):
+            while not self._ended.is_set():
+                heard = self._heard
+                await trio.sleep(seconds)
+                if self._heard != heard:
+                    continue
+                with trio.move_on_after(seconds) as waited:
+                    await self._websocket.ping()
+                if waited.cancelled_caught and self._heard == heard:
+                    self._silent = seconds
+                    self._reading.cancel()
+                    return
+
     async def _read(self) -> None:
+        with self._reading:
+            await self._read_on()
+
+    async def _read_on(self) -> None:
         reason = "it was closed here"
         try:
             while True:
                 text = await self._websocket.get_message()
+                self._heard += 1
                 if self._trace is not None:
                     self._trace("←", text if isinstance(text, str) else text.decode())
                 self._receive(text)
@@ -225,6 +248,8 @@ class Client(Calls):
             reason = f"the service sent what is not an XFS4IoT message ({unreadable})"
             _log.error("%s: %s", self.uri, reason)
         finally:
+            if self._silent:
+                reason = f"nothing was heard for {2 * self._silent:g} s, not even the answer to a ping"
             # No await from here on: a call that began in between would wait forever.
             self._end = f"the connection to {self.uri} has ended: {reason}"
             self._ended.set()

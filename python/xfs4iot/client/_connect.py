@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import trio
 
@@ -15,7 +16,7 @@ from xfs4iot.client._versions import announce, checked, newest_offered
 from xfs4iot.client._websocket import Credentials, open_websocket
 from xfs4iot.protocol.endpoints import PORTS, service_name, service_uri
 
-__all__ = ["Published", "connect", "discover"]
+__all__ = ["Published", "connect", "discover", "services_of"]
 
 _DISCOVERY_SECONDS = 5.0
 
@@ -47,6 +48,7 @@ async def connect(
     version: str | None = None,
     plain: bool = False,
     trace: Trace | None = None,
+    silence: float | None = None,
 ) -> AsyncIterator[Client]:
     """Connect to a service for as long as the block lasts.
 
@@ -58,6 +60,8 @@ async def connect(
             that the service offers, for which it is asked once (`Common.Capabilities`).
         plain: look for the host's publisher without TLS.
         trace: called with every message.
+        silence: seconds after which a service that says nothing is pinged, and has as many for its answer,
+            or the connection is given up; None waits for ever.
 
     Raises:
         NotFound: no publisher answered, or none has the service.
@@ -73,7 +77,7 @@ async def connect(
         if service is None:
             raise ValueError(f"{where!r} is a host: name the service too, or give the service's URI")
         uri = await _find(where, service, credentials, specification, plain, trace)
-    async with _open(uri, credentials, specification, trace) as client:
+    async with _open(uri, credentials, specification, trace, silence) as client:
         if version is None:
             client.version = await newest_offered(client)
         else:
@@ -116,12 +120,11 @@ async def discover(
             try:
                 async with _open(uri, credentials, specification, trace) as client:
                     answer = await client.call("ServicePublisher.GetServices")
+                services = services_of(uri, answer)
             except (OSError, Disconnected) as problem:
                 problems[port] = str(problem).removeprefix(uri).removeprefix(":").strip()
                 return
-            uris = [entry["serviceURI"] for entry in answer.get("services", [])]
-            services = {service_name(uri): uri for uri in uris}
-            found[port] = Published(uri, answer.get("vendorName", ""), services)
+            found[port] = Published(uri, str(answer.get("vendorName") or ""), services)
         if scope.cancelled_caught:
             problems[port] = f"no answer within {_DISCOVERY_SECONDS:g} s"
 
@@ -131,6 +134,25 @@ async def discover(
     if not found:
         raise NotFound(f"no publisher answered at {host}{_told_once(problems)}")
     return [found[port] for port in sorted(found)]
+
+
+def services_of(uri: str, answer: Mapping[str, Any]) -> dict[str, str]:
+    """The services of a publisher, by name.
+
+    Args:
+        uri: the publisher's.
+        answer: the payload of ServicePublisher.GetServices.
+
+    Raises:
+        Disconnected: it is not what the standard says.
+    """
+    try:
+        uris = [entry["serviceURI"] for entry in answer.get("services") or ()]
+        return {service_name(one): one for one in uris}
+    except (TypeError, KeyError, AttributeError, ValueError):
+        raise Disconnected(
+            f"{uri}: the list of services is not as the standard says; ask its vendor"
+        ) from None
 
 
 def _told_once(problems: dict[int, str]) -> str:
@@ -182,10 +204,12 @@ async def _find(
 
 @asynccontextmanager
 async def _open(
-    uri: str, credentials: Credentials, version: str, trace: Trace | None
+    uri: str, credentials: Credentials, version: str, trace: Trace | None, silence: float | None = None
 ) -> AsyncIterator[Client]:
     """Connect, and run a client; errors of the block come out as they are."""
     async with open_websocket(uri, credentials) as (websocket, nursery):
         client = Client(websocket, uri, version, trace)
         nursery.start_soon(client._read)
+        if silence is not None:
+            nursery.start_soon(client._keep_alive, silence)
         yield client

@@ -24,6 +24,8 @@ from xfs4iot.protocol.sensitive import without_secrets
 __all__ = ["Entry", "Heading", "Recording", "RecordingError", "Writer", "read"]
 
 FORMAT = 1
+_MOST_NESTED = 100
+"""Levels of a message; the standard's have no tenth of them."""
 _MOST_TOLD = 100
 """Characters of a line that is complained about."""
 
@@ -144,7 +146,7 @@ class Writer:
         with suppress(msgspec.DecodeError, RecursionError, UnicodeError):
             content = _decode(text)
         entry = Entry(at=self._now(), connection=connection, service=service, sender=sender)
-        if isinstance(content, dict):
+        if isinstance(content, dict) and not _nests(content):
             entry = msgspec.structs.replace(entry, message=without_secrets(content))
         else:
             entry = msgspec.structs.replace(entry, unreadable=len(text))
@@ -186,9 +188,29 @@ def read(file: Path) -> Recording:
     return Recording(heading, tuple(_entries(file, lines[1:])), cut=not whole)
 
 
+def _nests(content: Any) -> bool:
+    """Whether something is nested deeper than any message; whoever walks through it would not come back."""
+    level: list[Any] = [content]
+    for _ in range(_MOST_NESTED):
+        level = [
+            inner
+            for one in level
+            for inner in (one.values() if isinstance(one, dict) else one)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
 def _entries(file: Path, lines: list[bytes]) -> Iterator[Entry]:
     for number, line in enumerate(lines, 2):
-        yield _line(_entry, line, file, number)
+        entry = _line(_entry, line, file, number)
+        if _nests(entry.message or {}):
+            raise RecordingError(
+                f"{file}, line {number} has a message nested more than {_MOST_NESTED} deep; take it out"
+            )
+        yield entry
 
 
 def _line(decode: Any, line: bytes, file: Path, number: int) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 import trio
@@ -13,13 +13,20 @@ from xfs4iot.telling import logger
 from xfs4iot.transport import tcp, tls
 from xfs4iot.transport.policy import TLSConfig, server_context
 
-__all__ = ["LARGEST_MESSAGE", "Listener", "Request"]
+__all__ = ["LARGEST_MESSAGE", "Listener", "Request", "listed"]
 
 LARGEST_MESSAGE = 64 * 2**20
 """Bytes."""
 _HANDSHAKE_SECONDS = 30.0
+_MOST_LISTED = 50
 
 _log = logger("xfs4iot.recording")
+
+
+def listed(uris: Sequence[str]) -> str:
+    """Addresses for an answer of HTTP, a line each, and no more of them than somebody reads."""
+    shown = "".join(f"  {uri}\n" for uri in uris[:_MOST_LISTED])
+    return shown + (f"  and {len(uris) - _MOST_LISTED} more\n" if len(uris) > _MOST_LISTED else "")
 
 
 class Request:

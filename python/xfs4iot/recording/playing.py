@@ -20,7 +20,7 @@ from xfs4iot.protocol.endpoints import PATH, service_uri
 from xfs4iot.recording.difference import payload_differences
 from xfs4iot.recording.entries import Entry, Recording
 from xfs4iot.recording.exchanges import Exchange, Told, by_service
-from xfs4iot.recording.listening import Listener, Request
+from xfs4iot.recording.listening import Listener, Request, listed
 from xfs4iot.recording.stand_ins import with_stand_ins
 
 __all__ = ["PlayedDevice"]
@@ -104,8 +104,8 @@ class PlayedDevice:
         wanted = request.path.removeprefix(PATH).strip("/").casefold()
         names = {name.casefold(): name for name in (*self._services, "")}
         if not request.path.startswith(PATH) or wanted not in names:
-            known = "\n".join(f"  {uri}" for uri in self.services.values())
-            await request.refuse(404, f"Nothing is played there. Services of the recording:\n{known}\n")
+            known = listed(list(self.services.values()))
+            await request.refuse(404, f"Nothing is played there. Services of the recording:\n{known}")
             return
         name = names[wanted]
         websocket = await request.accept()

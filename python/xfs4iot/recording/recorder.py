@@ -17,13 +17,15 @@ import trio_websocket
 from xfs4iot import client
 from xfs4iot.protocol import wire
 from xfs4iot.protocol.endpoints import PATH, service_name, service_uri
-from xfs4iot.recording.listening import LARGEST_MESSAGE, Listener, Request
+from xfs4iot.recording.listening import LARGEST_MESSAGE, Listener, Request, listed
 
 __all__ = ["ABRUPTLY", "Notes", "Recorder"]
 
 ABRUPTLY = "without a close frame"
 """How the end of a connection is told that was none of WebSocket."""
 _ABNORMAL = 1006
+_SILENCE = 10.0
+"""Seconds that a publisher may say nothing."""
 
 _NAMED = b"serviceURI"
 
@@ -85,11 +87,11 @@ class Recorder:
             return
         given = self._credentials
         async with client.connect(
-            self.uri, ca=given.ca, certificate=given.certificate, key=given.key, token=given.token
-        ) as publisher:
+            self.uri, ca=given.ca, certificate=given.certificate, key=given.key, token=given.token,
+            silence=_SILENCE,
+        ) as publisher:  # fmt: skip
             answer = await publisher.call("ServicePublisher.GetServices")
-        uris = [entry["serviceURI"] for entry in answer.get("services", [])]
-        self.services = {service_name(uri): uri for uri in uris}
+        self.services = client.services_of(self.uri, answer)
 
     def own_uri(self, service: str | None = None) -> str:
         """The recorder's address of a service; of the publisher for None."""
@@ -105,8 +107,8 @@ class Recorder:
         if service_name(self.uri) == PATH.rpartition("/")[2]:
             uris[""] = ("", self.uri)
         if not request.path.startswith(PATH) or name.casefold() not in uris:
-            known = "\n".join(f"  {self.own_uri(name)}" for name in self.services)
-            await request.refuse(404, f"Nothing is recorded there. Recorded are:\n{known}\n")
+            known = listed([self.own_uri(name) for name in self.services])
+            await request.refuse(404, f"Nothing is recorded there. Recorded are:\n{known}")
             return
         service, uri = uris[name.casefold()]
         try:
@@ -164,10 +166,9 @@ class Recorder:
         if _NAMED not in raw or len(raw) > LARGEST_MESSAGE:
             return text
         try:
-            content = msgspec.json.decode(raw)
-        except (msgspec.DecodeError, RecursionError):
+            return wire.encode(self._own(msgspec.json.decode(raw))).decode()
+        except (msgspec.DecodeError, RecursionError, ValueError):
             return text
-        return wire.encode(self._own(content)).decode()
 
     def _own(self, content: Any) -> Any:
         if isinstance(content, Mapping):

@@ -62,7 +62,8 @@ class Replay:
         writer: where the new conversation is recorded.
         moving: whether commands that move something are sent.
         values: for masked values: by `Interface.Command`, then by JSON path.
-        patience: seconds to wait for what the service had sent.
+        patience: seconds to wait for an event that the service had sent; an answer is waited for as long as
+            the service answers pings in that time.
         progress: called with the name of each command before it is sent, and with what went wrong.
 
     Raises:
@@ -183,7 +184,9 @@ class Replay:
     async def _wait(self, connection: _Connection, entry: Entry) -> None:
         """Wait until what a line says has come from the service."""
         wanted = (_plain(entry.kind), entry.name, entry.request_id)
-        with trio.move_on_after(self._patience):
+        # An event may never come again; an answer comes as long as the service lives.
+        answers = entry.kind in ("acknowledge", "completion")
+        with trio.move_on_after(float("inf") if answers else self._patience):
             while True:
                 for place, (kind, name, request_id) in enumerate(connection.arrived):
                     if (_plain(kind), name, request_id) == wanted:
@@ -193,9 +196,21 @@ class Replay:
                     entry.kind != "completion" and entry.request_id in connection.completed
                 ):
                     break
-                await connection.news.wait()
+                with trio.move_on_after(self._patience) as silence:
+                    await connection.news.wait()
+                if silence.cancelled_caught and answers:
+                    if not await self._lives(connection):
+                        break
+                    self._progress(entry.name, "it goes on; the service answers pings, and is waited for")
         what = "event" if _plain(entry.kind) == "event" else entry.kind
         self._progress(entry.name, f"this {what} of the recording was not sent again")
+
+    async def _lives(self, connection: _Connection) -> bool:
+        """Whether a service answers a ping."""
+        with trio.move_on_after(self._patience), suppress(trio_websocket.ConnectionClosed):
+            await connection.websocket.ping()
+            return True
+        return False
 
 
 def _plain(kind: str) -> str:
