@@ -27,6 +27,7 @@ EXAMPLES = ROOT / "examples"
         ("keep_connected.py", "docs/clients.md"),
         ("deposit.py", "docs/recycling.md"),
         ("pay_out_over_two.py", "docs/recycling.md"),
+        ("emv_kernel.py", "docs/chips.md"),
     ],
 )
 def test_the_page_shows_the_example(name: str, page: str) -> None:
@@ -90,6 +91,14 @@ async def simulated(nursery: trio.Nursery, profile: str) -> tuple[xfs4iot.Publis
 
 def shown(page: str, text: str) -> bool:
     return text.strip() in (ROOT / page).read_text()
+
+
+async def test_the_example_goes_through_a_transaction_with_a_chip(nursery: trio.Nursery) -> None:
+    publisher, _ = await simulated(nursery, "default")
+    uris = publisher.uri("CardReader"), publisher.uri("Simulator")
+    printed = await example("emv_kernel.py", *uris)
+    assert shown("docs/chips.md", printed), printed
+    assert (await example("emv_kernel.py", *uris)).splitlines()[-1] == "TC, transaction 2"
 
 
 @pytest.mark.parametrize("answer", ["yes", "no"])
