@@ -101,6 +101,42 @@ async def test_a_kind_outside_the_capabilities_is_unknown_and_named(reader: Dial
     ]
 
 
+async def test_a_code_without_content_is_passed_over(reader: Dialogue, device: Reader) -> None:
+    device.looks = [(devices.Barcode(b"", "qrCode"),), (devices.Barcode(b"", "qrCode"), EAN)]
+    read = (await reader.success("BarcodeReader.Read"))["readOutput"]
+    assert [one["symbology"] for one in read] == ["ean13"]
+
+
+async def test_a_kind_without_a_name_has_none(reader: Dialogue, device: Reader) -> None:
+    device.looks = [
+        (devices.Barcode(b"1", "", ""), devices.Barcode(b"2"), devices.Barcode(b"3", "qrCode", ""))
+    ]
+    read = (await reader.success("BarcodeReader.Read"))["readOutput"]
+    assert [one["symbology"] for one in read] == ["symbologyUnknown", "symbologyUnknown", "qrCode"]
+    assert not any("symbologyName" in one for one in read)
+
+
+async def test_a_device_that_names_no_kind_reads_all_as_unknown(nursery: trio.Nursery) -> None:
+    device = type("Nameless", (Reader,), {"symbologies": frozenset()})()
+    device.looks = [(QR,)]
+    client = await serving(device, nursery)
+    assert "symbologies" not in (await client.success("Common.Capabilities"))["barcodeReader"]
+    read = (await client.success("BarcodeReader.Read"))["readOutput"]
+    assert [(one["symbology"], one["symbologyName"]) for one in read] == [("symbologyUnknown", "qrCode")]
+    assert await client.failure("BarcodeReader.Read", {"symbologies": {"qrCode": True}}) == "unsupportedData"
+
+
+async def test_a_kind_that_the_standard_has_no_name_for_is_said_to_be_none(
+    nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+) -> None:
+    device = type("Misspelt", (Reader,), {"symbologies": frozenset({"qrCode", "qr-code"})})()
+    client = await serving(device, nursery)
+    told = (await client.success("Common.Capabilities"))["barcodeReader"]["symbologies"]
+    assert [name for name, can in told.items() if can] == ["qrCode"]
+    assert "symbologies" in caplog.text
+    assert "'qr-code'" in caplog.text
+
+
 @pytest.mark.parametrize("symbology", SYMBOLOGIES)
 async def test_every_symbology_of_the_standard_is_told_asked_for_and_read(
     nursery: trio.Nursery, symbology: str

@@ -305,6 +305,13 @@ async def test_candidates_are_sorted_and_cut_and_above_the_threshold(
     assert await client.success(MATCH, IDENTIFY) == {}
 
 
+async def test_a_template_that_is_not_given_out_is_absent(client: Dialogue, device: Scanner) -> None:
+    (name,) = await imported(client, b"a")
+    await client.success(READ)
+    device.finds = {name: devices.BiometricCandidate(90, b"")}
+    assert (await client.success(MATCH, IDENTIFY))["candidates"] == {name: {"confidenceLevel": 90}}
+
+
 @pytest.mark.parametrize(
     "finds", [{"id99": 80}, {"name": 80}, {"id1": 101}, {"id1": True}, {"id1": 80, "id2": 9}]
 )

@@ -42,7 +42,7 @@ import msgspec
 from xfs4iot.devices._operation import implements, is_operation
 from xfs4iot.protocol import exact, observed
 from xfs4iot.protocol.annotations import evaluated, field_annotations, own_module
-from xfs4iot.protocol.flags import flags
+from xfs4iot.protocol.flags import flags, named
 from xfs4iot.protocol.message import FreeKeys
 
 __all__: list[str] = []
@@ -223,6 +223,10 @@ class Derivation:
             if not value:
                 return None
             is_object = isinstance(kind, type) and issubclass(kind, msgspec.Struct | FreeKeys)
+            if is_object and (unknown := sorted(set(value) - named(kind, value))):
+                # Otherwise it would be lost without a word.
+                strange = exact.Mismatch("what the standard has a name for", exact.shown(unknown[0]))
+                self.wrong[attribute] = strange.inside(f"{type(device).__name__}.{attribute}")
             return flags(kind, value) if is_object else list(value)
         return value
 

@@ -79,7 +79,10 @@ class BarcodeReader(Interface[devices.BarcodeReader]):
                 found = await self.service.operations.ask(devices.BarcodeReader.read, wanted, command)
                 if not found:
                     raise errors.CommandError("barcodeInvalid", "the device gave up; show the code again")
-                codes = tuple(one for one in found if wanted is None or one.symbology in wanted)
+                # A code without content is none that a client could be told of.
+                codes = tuple(
+                    one for one in found if one.data and (wanted is None or one.symbology in wanted)
+                )
                 if not codes:
                     # A device that returns at once must not keep the machine busy.
                     await trio.sleep(_PAUSE_SECONDS)
@@ -101,9 +104,9 @@ class BarcodeReader(Interface[devices.BarcodeReader]):
     def _output(self, code: devices.Barcode) -> messages.ReadCompletionReadOutputItem:
         known = code.symbology in self.device.symbologies
         symbology: Any = code.symbology if known else "symbologyUnknown"
-        name = code.symbology_name or (None if known else code.symbology)
+        name = code.symbology_name or (None if known else code.symbology or None)
         return messages.ReadCompletionReadOutputItem(
-            symbology=symbology, barcode_data=code.data, symbology_name=name
+            symbology=symbology, barcode_data=code.data, symbology_name=name or None
         )
 
     @handles("BarcodeReader.Reset", checks=(device_ready,))

@@ -10,7 +10,7 @@ import msgspec
 
 from xfs4iot.protocol.message import FreeKeys
 
-__all__ = ["chosen", "flags"]
+__all__ = ["chosen", "flags", "named"]
 
 _Flags = TypeVar("_Flags", bound=msgspec.Struct | FreeKeys)
 
@@ -24,6 +24,11 @@ def flags(kind: type[_Flags], names: Iterable[str]) -> _Flags:
     if issubclass(kind, FreeKeys):
         return kind.of(dict.fromkeys(kind.PROPERTIES.values(), False) | dict.fromkeys(wanted, True))
     return kind(**{attribute: name in wanted for attribute, name in _names(kind)})
+
+
+def named(kind: type[_Flags], names: Iterable[str]) -> frozenset[str]:
+    """Those of `names` that such an object has a property for; all, if it may have free keys."""
+    return frozenset(names) if issubclass(kind, FreeKeys) else frozenset(names) & {n for _, n in _names(kind)}
 
 
 def chosen(given: Any) -> frozenset[str]:

@@ -11,13 +11,15 @@ import trio
 
 import xfs4iot
 from dialogue import Dialogue, another
-from readers import FULL, TRACK2, Contactless, Motor, counts, media, retained
+from readers import ATR, FULL, TRACK2, Contactless, Motor, counts, media, retained
 from vendors import serving
 from xfs4iot import devices
 from xfs4iot.protocol import errors
+from xfs4iot.protocol.messages import card_reader as messages
 
 MOVE, READ, RESET = "CardReader.Move", "CardReader.ReadRawData", "CardReader.Reset"
 CARD = "4761739001010010"
+AID = {"aid": "oAAAAAMQEA==", "partialSelection": True, "transactionType": 0}
 
 
 async def take(client: Dialogue, device: Motor) -> None:
@@ -365,3 +367,50 @@ async def test_an_answer_to_reset_has_33_bytes_at_most(client: Dialogue, device:
     device._chip_contact = "on"
     device.chip_power = chip_power  # type: ignore[method-assign]
     assert await client.failure("CardReader.ChipPower", {"chipPower": "warm"}) == "hardwareError"
+
+
+async def test_no_bytes_are_no_data(client: Dialogue, device: Motor) -> None:
+    """There is no empty base64 on the wire."""
+    device.sources = {
+        "track1": devices.CardData(b""),
+        "watermark": devices.CardData(b"", "dataInvalid"),
+        "frontImage": devices.CardData(b""),
+        "memoryChip": devices.CardData(b"", protocol="chipT0"),
+    }
+    device.chips = (devices.CardData(b""),)
+    missing = {"status": "dataMissing"}
+    assert await client.success(READ, dict.fromkeys([*device.sources, "chip"], True)) == {
+        "track1": missing,
+        "watermark": {"status": "dataInvalid"},
+        "memoryChip": missing | {"protocol": "chipT0"},
+        "chip": [missing],
+    }
+    assert (await client.success("Common.Status"))["cardReader"]["chipPower"] == "hardwareError"
+    device.chips = (devices.CardData(ATR),)
+    await client.success(READ, {"chip": True})
+
+    async def nothing(*_: Any) -> bytes:
+        return b""
+
+    device.chip_io = device.chip_power = nothing  # type: ignore[method-assign, assignment]
+    answer = await client.success("CardReader.ChipIO", {"chipProtocol": "chipT0", "chipData": "AKQ="})
+    assert answer == {"chipProtocol": "chipT0"}
+    assert "payload" not in await client.completion("CardReader.ChipPower", {"chipPower": "cold"})
+
+
+async def test_a_kernel_without_names_tells_none(nursery: trio.Nursery) -> None:
+    device = Contactless()
+    client = await serving(device, nursery)
+    device.emv_applications = (
+        devices.ContactlessApplication(b"", b"\x03"),
+        devices.ContactlessApplication(b"\xa0\x00\x00\x00\x03", b""),
+    )
+    query = "CardReader.EMVClessQueryApplications"
+    assert await client.success(query) == {"appData": [{"aid": "oAAAAAM="}]}
+    device.emv_applications = ()
+    assert "payload" not in await client.completion(query)
+    await client.success("CardReader.EMVClessConfigure", {"aidData": [AID]})
+    details = messages.EMVClessOutcome(discretionary_data=b"")
+    device.outcomes = {"chip": devices.ContactlessOutcome("approve", data=b"", details=details)}
+    found = await client.success("CardReader.EMVClessPerformTransaction")
+    assert found["chip"] == {"txOutcome": "approve", "cardholderAction": "none", "clessOutcome": {}}

@@ -376,7 +376,7 @@ class Biometric(Interface[devices.Biometric]):
         good.sort(key=lambda name: -found[name].confidence)
         return {
             name: messages.MatchCompletionCandidates(
-                confidence_level=told[name], template_data=found[name].template_data
+                confidence_level=told[name], template_data=found[name].template_data or None
             )
             for name in good[: wanted.maximum]
         }

@@ -73,17 +73,16 @@ class CardReader(ReaderState):
     @handles("CardReader.EMVClessQueryApplications", offered=_has_kernels)
     def emv_cless_query_applications(
         self, request: None, command: Command
-    ) -> messages.EMVClessQueryApplicationsCompletion:
+    ) -> messages.EMVClessQueryApplicationsCompletion | None:
         """`CardReader.EMVClessQueryApplications` 2.0."""
-        return messages.EMVClessQueryApplicationsCompletion(
-            app_data=[
-                messages.EMVClessQueryApplicationsCompletionAppDataItem(
-                    aid=one.aid, kernel_identifier=one.kernel
-                )
-                for one in self.device.emv_applications
-            ]
-            or None
-        )
+        known = [
+            messages.EMVClessQueryApplicationsCompletionAppDataItem(
+                aid=one.aid, kernel_identifier=one.kernel or None
+            )
+            for one in self.device.emv_applications
+            if one.aid
+        ]
+        return messages.EMVClessQueryApplicationsCompletion(app_data=known) if known else None
 
     @handles(
         "CardReader.Move",
@@ -198,7 +197,7 @@ class CardReader(ReaderState):
         memory = request.chip_protocol is None and self.device.memory_chip_protocols
         return messages.ChipIOCompletion(
             chip_protocol=None if memory else request.chip_protocol or "chipProtocolNotRequired",
-            chip_data=answer,
+            chip_data=answer or None,
         )
 
     @handles(

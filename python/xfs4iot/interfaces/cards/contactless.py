@@ -276,6 +276,8 @@ def told(outcome: ContactlessOutcome) -> dict[str, Any]:
     details = outcome.details
     if details is not None and outcome.outcome != "tryAnotherInterface":
         details = msgspec.structs.replace(details, alternate_interface=None)
+    if details is not None and not details.discretionary_data:
+        details = msgspec.structs.replace(details, discretionary_data=None)
     return {
         "tx_outcome": outcome.outcome,
         "cardholder_action": outcome.action,

@@ -109,6 +109,10 @@ def possible_content(reader_type: str, content: devices.CardContent) -> None:
         raise Mismatch(f"{_MOST_CHIPS} at most", f"{len(content.chips)} chips", "chips")
 
 
+def _status(found: devices.CardData) -> CardDataStatusEnum | None:
+    return found.status or (None if found.data else "dataMissing")
+
+
 def content_told(wanted: frozenset[str], content: devices.CardContent) -> messages.ReadRawDataCompletion:
     """The completion of ReadRawData: everything that was wanted, with its status.
 
@@ -120,27 +124,21 @@ def content_told(wanted: frozenset[str], content: devices.CardContent) -> messag
     for field, name in SOURCES.items():
         if name not in wanted or name in ("chip", "security"):
             continue
-        found = by_name.get(name, devices.CardData(status="dataMissing"))
-        status: CardDataStatusEnum | None = found.status or (
-            None if found.data is not None else "dataMissing"
-        )
+        found = by_name.get(name, devices.CardData())
+        # No bytes are no data: on the wire there is no empty base64.
+        data, status = found.data or None, _status(found)
         if name in _IMAGES:
-            told[field] = found.data or None
+            told[field] = data
         elif name == "memoryChip":
             protocol: Any = None if found.protocol == "chipProtocolNotRequired" else found.protocol
             told[field] = messages.ReadRawDataCompletionMemoryChip(
-                status=status, protocol=protocol, data=found.data
+                status=status, protocol=protocol, data=data
             )
         else:
-            told[field] = messages.CardDataNullable(status=status, data=found.data)
+            told[field] = messages.CardDataNullable(status=status, data=data)
     if "chip" in wanted:
         chips = content.chips or (devices.CardData(status="dataMissing"),)
-        told["chip"] = [
-            messages.CardData(
-                status=chip.status or (None if chip.data is not None else "dataMissing"), data=chip.data
-            )
-            for chip in chips
-        ]
+        told["chip"] = [messages.CardData(status=_status(chip), data=chip.data or None) for chip in chips]
     if "security" in wanted:
         verdict = content.security or "notInitialized"
         if wanted == {"security"} and verdict in _FAILED:

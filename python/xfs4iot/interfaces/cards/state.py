@@ -278,7 +278,7 @@ class ReaderState(Interface[devices.CardReader]):
         device = self.device
         if self.media == "notPresent" and device.reader_type != "dip":
             return
-        if any(chip.data is not None and chip.status is None for chip in chips):
+        if any(chip.data and chip.status is None for chip in chips):
             device._chip_contact = "on"
             self.show_chip("online")
             if device.reader_type == "latchedDip":
