@@ -17,7 +17,7 @@ import random
 import signal
 import subprocess
 import sys
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -92,6 +92,7 @@ class Branch:
         self.visits = 0
         self.sent: Counter[str] = Counter()
         self.life: Life | None = None
+        self.refusals: deque[str] = deque(maxlen=20)
         self.there = trio.Event()
         self.ended = trio.Event()
 
@@ -133,10 +134,12 @@ class Branch:
                     self.operator.running = None
                     lost = math.inf
                     await self._until_told(device, simulator)
-            except* (client.Disconnected, client.NotFound, OSError):
+            except* (client.Disconnected, client.NotFound, OSError) as ended:
                 lost = min(lost, trio.current_time())
+                self.refusals.append(f"{trio.current_time() - lost:.0f} s: {ended.exceptions[0]}"[:200])
             if lost < math.inf:
-                assert trio.current_time() - lost < PATIENCE, f"{self.name} is out of reach"
+                where = f"{self.name} is out of reach: {list(self.refusals)}"
+                assert trio.current_time() - lost < PATIENCE, where
                 await trio.sleep(self.operator.chance.uniform(0.05, 0.5))
 
     async def _until_told(self, device: client.Client, simulator: client.Client) -> None:

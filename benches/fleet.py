@@ -1,0 +1,343 @@
+"""A fleet on one machine: what the way through gateway, broker and link costs, and a crowd of devices.
+
+    python benches/fleet.py way   [--rounds 5] [--seconds 2]     # commands, beside straight to the device
+    python benches/fleet.py crowd [--devices 5000] [--spread 5]   # memory, admission, and a broker that dies
+
+Gateway, broker and devices are processes of their own, in plain text on loopback. `way` is a simulated
+ATM asked for `Common.Status` by the compiled load generator, by turns straight and through the gateway. The
+devices of `crowd` are light ones: a link, a publisher and one service that has nothing to move, a
+thousand to a process. `--json` prints what was measured.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import trio
+from compare import LOAD, build
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from scale import resident
+
+import xfs4iot
+from xfs4iot import client, devices
+from xfs4iot.fleet.broker import Broker, free_port
+from xfs4iot.fleet.nats import Nats
+from xfs4iot.fleet.uplink import Uplink, herd_wait
+
+TENANT = "fleet"
+TO_A_PROCESS = 1000
+WAYS = ("straight", "gateway")
+LOADS = {"1 in flight": (1, 1), "32 in flight": (1, 32), "100 connections": (100, 1)}
+PATIENCE = 600
+ASKED = 300
+"""Devices that are asked, one after the other, each by a session of its own."""
+
+
+@contextlib.contextmanager
+def processes() -> Iterator[list[subprocess.Popen[str]]]:
+    """Children that end with the block."""
+    started: list[subprocess.Popen[str]] = []
+    try:
+        yield started
+    finally:
+        for one in reversed(started):
+            one.kill()
+            one.wait()
+
+
+def start(started: list[subprocess.Popen[str]], *arguments: str) -> dict[str, Any]:
+    """Start `xfs4iot`, and return what it says when it is ready."""
+    one = subprocess.Popen(
+        [sys.executable, "-m", "xfs4iot", *arguments, "--json"],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    started.append(one)
+    assert one.stdout is not None
+    ready: dict[str, Any] = json.loads(one.stdout.readline())
+    return ready
+
+
+def load(uri: str, connections: int, in_flight: int, seconds: float) -> dict[str, float]:
+    """What the generator has counted at a service."""
+    place, _, path = uri.removeprefix("ws://").partition("/")
+    host, _, port = place.partition(":")
+    options = {
+        "host": host, "port": port, "path": f"/{path}", "connections": connections, "in-flight": in_flight,
+        "seconds": seconds,
+    }  # fmt: skip
+    arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+    done = subprocess.run([LOAD, *arguments], check=True, capture_output=True, text=True)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def measure_way(rounds: int, seconds: float, progress: Progress) -> dict[str, dict[str, Any]]:
+    """Each load by turns on both ways; per round, so that what slows the machine slows both."""
+    port = str(free_port())
+    found: dict[str, dict[str, Any]] = {name: {way: [] for way in WAYS} for name in LOADS}
+    with processes() as started:
+        gateway = start(started, "gateway", "--embedded-broker", "--broker-port", port, "--port", "0")
+        link = ("--uplink", f"nats://127.0.0.1:{port}", "--device", "atm1")
+        atm = start(started, "simulate", "--plain", "--port", "0", "--seconds", "0", *link)
+        uris = {
+            "straight": atm["services"]["CashDispenser"],
+            "gateway": gateway["gateway"].replace("DEVICE", "atm1/CashDispenser"),
+        }
+        trio.run(_until_there, uris["gateway"])
+        task = progress.add_task("measuring", total=rounds * len(LOADS) * len(WAYS))
+        for _ in range(rounds):
+            for name, (connections, in_flight) in LOADS.items():
+                for way in WAYS:
+                    found[name][way].append(load(uris[way], connections, in_flight, seconds))
+                    progress.advance(task)
+    return found
+
+
+async def _until_there(uri: str) -> None:
+    with trio.fail_after(60):
+        while True:
+            with contextlib.suppress(client.CallError):
+                async with client.connect(uri, plain=True):
+                    return
+            await trio.sleep(0.2)
+
+
+def show_way(measured: dict[str, dict[str, Any]], console: Console) -> None:
+    table = Table("load", "straight /s", "gateway /s", "ratio", "p50, ms", "p99, ms", "more at p99, ms")
+    for name, ways in measured.items():
+        rates = {way: [one["commands_per_second"] for one in ways[way]] for way in WAYS}
+        ratio = statistics.median(
+            through / straight for through, straight in zip(rates["gateway"], rates["straight"], strict=True)
+        )
+        p50, p99 = (
+            {way: statistics.median(one["latency_us"][key] for one in ways[way]) / 1000 for way in WAYS}
+            for key in ("median", "p99")
+        )
+        table.add_row(
+            name,
+            *(f"{statistics.median(rates[way]):,.0f}" for way in WAYS),
+            f"{ratio:.2f}",
+            f"{p50['straight']:.2f} / {p50['gateway']:.2f}",
+            f"{p99['straight']:.2f} / {p99['gateway']:.2f}",
+            f"{p99['gateway'] - p99['straight']:.2f}",
+        )
+    console.print(table)
+
+
+def be_devices(broker: str, first: int, count: int, spread: float) -> None:
+    """Be so many devices until killed; says each half second how many are connected and taken in."""
+
+    async def one(number: int, ledger: xfs4iot.Ledger, links: list[tuple[Nats, Uplink]]) -> None:
+        name = f"atm{number}"
+        publisher = xfs4iot.Publisher(
+            [xfs4iot.Service(devices.VendorMode("VendorMode"), ledger=ledger)], port=0
+        )
+        uplink: Uplink
+
+        def wait(failures: int) -> float:
+            return herd_wait(failures, uplink.spread, uplink.busy)
+
+        carrier = Nats((broker,), name=name, wait=wait)
+        uplink = Uplink(
+            publisher, carrier, ledger.service(name), tenant=TENANT, device=name, authorities=None
+        )
+        uplink.spread = spread
+        links.append((carrier, uplink))
+        async with trio.open_nursery() as nursery:
+            await nursery.start(publisher.serve)
+            await nursery.start(carrier.run)
+            await nursery.start(uplink.run)
+
+    async def main() -> None:
+        links: list[tuple[Nats, Uplink]] = []
+        async with trio.open_nursery() as nursery:
+            for number in range(first, first + count):
+                nursery.start_soon(one, number, xfs4iot.Ledger.open(None), links)
+            while True:
+                connected = sum(carrier.connected for carrier, _ in links)
+                admitted = sum(uplink.admitted.is_set() for _, uplink in links)
+                print(json.dumps({"connected": connected, "admitted": admitted}), flush=True)
+                await trio.sleep(0.5)
+
+    trio.run(main)
+
+
+class Crowd:
+    """Processes of light devices, and what they say of themselves."""
+
+    def __init__(self, broker: str, devices: int, spread: float) -> None:
+        self.devices = devices
+        self._said: dict[int, dict[str, int]] = {}
+        self.workers = []
+        for first in range(0, devices, TO_A_PROCESS):
+            count = min(TO_A_PROCESS, devices - first)
+            arguments = [
+                "--broker",
+                broker,
+                "--first",
+                str(first),
+                "--devices",
+                str(count),
+                "--spread",
+                str(spread),
+            ]
+            self.workers.append(
+                subprocess.Popen(
+                    [sys.executable, __file__, "devices", *arguments],
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    text=True,
+                )
+            )
+
+    async def listen(self) -> None:
+        async def hear(number: int, worker: subprocess.Popen[str]) -> None:
+            assert worker.stdout is not None
+            while line := await trio.to_thread.run_sync(worker.stdout.readline, abandon_on_cancel=True):
+                self._said[number] = json.loads(line)
+
+        async with trio.open_nursery() as nursery:
+            for number, worker in enumerate(self.workers):
+                nursery.start_soon(hear, number, worker)
+
+    def count(self, what: str) -> int:
+        return sum(said[what] for said in self._said.values())
+
+    async def until(self, what: str, progress: Progress, title: str) -> tuple[float, float]:
+        """Seconds until all are so, and the most that became so in one second."""
+        task = progress.add_task(title, total=self.devices)
+        began = trio.current_time()
+        curve = [(0.0, self.count(what))]
+        with trio.fail_after(PATIENCE):
+            while (now := self.count(what)) < self.devices:
+                progress.update(task, completed=now)
+                await trio.sleep(0.25)
+                curve.append((trio.current_time() - began, now))
+        progress.update(task, completed=self.devices)
+        peak = (
+            max((later - earlier) for (at, earlier), (then, later) in zip(curve, curve[4:], strict=False))
+            if len(curve) > 4
+            else self.devices
+        )
+        return trio.current_time() - began, peak
+
+
+async def measure_crowd(count: int, spread: float, progress: Progress) -> dict[str, Any]:
+    """Admission, memory, a session to some, and the herd when the broker has died."""
+    found: dict[str, Any] = {"devices": count, "spread": spread}
+    with tempfile.TemporaryDirectory(prefix="xfs4iot-fleet-") as directory, processes() as started:
+        broker = Broker.at(Path(directory), port=free_port())
+        await broker.start()
+        try:
+            gateway = start(
+                started, "gateway", "--broker", broker.url, "--port", "0", "--spread", str(spread)
+            )
+            assert broker._process is not None
+            empty = {"gateway": resident(started[0].pid), "broker": resident(broker._process.pid)}
+            crowd = Crowd(broker.url, count, spread)
+            started += crowd.workers
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(crowd.listen)
+                found["taken in, s"], found["most in a second"] = await crowd.until(
+                    "admitted", progress, "taking in"
+                )
+                await trio.sleep(5)
+                full = {"gateway": resident(started[0].pid), "broker": resident(broker._process.pid)}
+                found["KiB a device"] = {
+                    name: (full[name] - empty[name]) / 1024 / count for name in empty
+                } | {"device": sum(resident(one.pid) for one in crowd.workers) / 1024 / count}
+                found["a session and an answer, ms"] = await _ask_some(gateway["gateway"], count, progress)
+                broker.kill()
+                await trio.sleep(2)
+                await broker.start()
+                found["back after the broker, s"], found["most back in a second"] = await crowd.until(
+                    "connected", progress, "coming back"
+                )
+                found["asked again, ms"] = await _ask_some(gateway["gateway"], count, progress)
+                nursery.cancel_scope.cancel()
+        finally:
+            broker.kill()
+    return found
+
+
+async def _ask_some(uri: str, count: int, progress: Progress) -> dict[str, float]:
+    """From nothing to an answer of `Common.Status`, at devices spread over all."""
+    took = []
+    for number in progress.track(range(0, count, max(1, count // ASKED)), description="asking some"):
+        began = time.perf_counter()
+        async with client.connect(
+            uri.replace("DEVICE", f"atm{number}/VendorMode"), plain=True, version="2024-3"
+        ) as device:
+            await device.call("Common.Status")
+        took.append(1000 * (time.perf_counter() - began))
+    took.sort()
+    return {"p50": statistics.median(took), "p99": took[int(len(took) * 0.99)]}
+
+
+@click.group()
+def main() -> None:
+    """Measure a fleet on this machine."""
+
+
+@main.command()
+@click.option("--rounds", default=5, show_default=True)
+@click.option("--seconds", default=2.0, show_default=True, help="Of each load.")
+@click.option("--json", "as_json", is_flag=True)
+def way(rounds: int, seconds: float, as_json: bool) -> None:
+    """Commands through gateway, broker and link, beside straight to the device."""
+    console = Console(stderr=as_json)
+    with console.status("building the load generator"):
+        build()
+    with Progress(console=console) as progress:
+        measured = measure_way(rounds, seconds, progress)
+    if as_json:
+        click.echo(json.dumps(measured))
+    else:
+        show_way(measured, console)
+
+
+@main.command()
+@click.option("--devices", "count", default=5000, show_default=True)
+@click.option("--spread", default=5.0, show_default=True, help="Seconds over which they come.")
+@click.option("--json", "as_json", is_flag=True)
+def crowd(count: int, spread: float, as_json: bool) -> None:
+    """Light devices: how they are taken in, what they cost, and how they come back."""
+    console = Console(stderr=as_json)
+    with Progress(console=console) as progress:
+        measured = trio.run(measure_crowd, count, spread, progress)
+    if as_json:
+        click.echo(json.dumps(measured))
+    else:
+        for name, value in measured.items():
+            shown = (
+                {key: round(one, 2) for key, one in value.items()}
+                if isinstance(value, dict)
+                else round(value, 2)
+            )
+            console.print(f"{name}: {shown}")
+
+
+@main.command("devices", hidden=True)
+@click.option("--broker", required=True)
+@click.option("--first", type=int, required=True)
+@click.option("--devices", "count", type=int, required=True)
+@click.option("--spread", type=float, required=True)
+def devices_command(broker: str, first: int, count: int, spread: float) -> None:
+    """Be some of a crowd's devices."""
+    be_devices(broker, first, count, spread)
+
+
+if __name__ == "__main__":
+    main()
