@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import trio
+import trio.testing
 
 import xfs4iot
 from dialogue import dialogue
@@ -136,4 +137,16 @@ async def test_a_device_that_says_nonsense_disturbs_no_other(
     fleet.broker.carrier().publish("x4.bank.atm18.hello", hello, "_INBOX.m9.1")
     uplink = await fleet.device(atm, "atm17", xfs4iot.Ledger.open(None))
     with trio.fail_after(5):
+        await uplink.admitted.wait()
+
+
+async def test_a_fleet_that_was_away_for_long_has_its_devices_back_soon(
+    autojump_clock: trio.testing.MockClock, fleet: Fleet
+) -> None:
+    publisher = xfs4iot.Publisher([xfs4iot.Service(xfs4iot.devices.VendorMode("VendorMode"))], port=0)
+    uplink = await fleet.device(publisher, "atm17", xfs4iot.Ledger.open(None))
+    await trio.sleep(3600)
+    assert not uplink.admitted.is_set()
+    await fleet.gateway()
+    with trio.fail_after(15):
         await uplink.admitted.wait()

@@ -32,12 +32,13 @@ from xfs4iot.telling import logger, told
 from xfs4iot.transport.limits import Refused
 from xfs4iot.transport.upgrade import UpgradeRefused
 
-__all__ = ["HERD_WAIT", "Uplink", "herd_wait"]
+__all__ = ["HERD_WAIT", "Uplink", "hello_wait", "herd_wait"]
 
 _log = logger("xfs4iot.uplink")
 _EPOCH = "epoch"
 _TICK_SECONDS = 0.25
 _FIRST_AGAIN, _LONGEST_AGAIN = 30.0, 300.0
+_HELLO_AGAIN = 4.0
 _HELLO_SECONDS = 120.0
 """After about so many seconds it is said again, to a fleet that has taken this device for gone by mistake."""
 HERD_WAIT = 2.0
@@ -58,6 +59,19 @@ def herd_wait(failures: int, spread: float, busy: bool) -> float:
         return random.uniform(0, min(spread, HERD_WAIT) if busy else spread)
     ceiling = min(_LONGEST_AGAIN, max(1.0, min(spread, _FIRST_AGAIN)) * 2.0 ** min(failures, 20))
     return random.uniform(0, ceiling)
+
+
+def hello_wait(failures: int, spread: float) -> float:
+    """Seconds before a device that is connected asks again to be taken in.
+
+    Never much longer than the fleet needs to let all in: a registry that was away for long must not keep its
+    devices away for longer.
+
+    Args:
+        failures: how many attempts have failed in a row, one at least.
+        spread: over how many seconds the fleet can be let in.
+    """
+    return random.uniform(0, min(max(_HELLO_AGAIN, spread), 0.5 * 2.0 ** min(failures, 20)))
 
 
 @dataclass(eq=False)
@@ -196,7 +210,7 @@ class Uplink:
                 continue
             connected_anew = True
             failures += 1
-            with trio.move_on_after(random.uniform(0, min(_LONGEST_AGAIN, 0.5 * 2.0 ** min(failures, 10)))):
+            with trio.move_on_after(hello_wait(failures, self.spread)):
                 await self._anew.wait()
 
     async def _hello(self) -> bool:
