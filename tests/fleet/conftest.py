@@ -50,8 +50,8 @@ async def nats(broker: Broker, nursery: trio.Nursery) -> Nats:
 
 
 @pytest.fixture
-async def cluster(server: str, tmp_path: Path) -> AsyncIterator[list[Broker]]:
-    """Three nodes."""
+def cluster_to_be(server: str, tmp_path: Path) -> Iterator[list[Broker]]:
+    """Three nodes that nobody has started."""
     free = free_ports(6)
     ports, routes = free[:3], free[3:]
     nodes = [
@@ -72,14 +72,18 @@ async def cluster(server: str, tmp_path: Path) -> AsyncIterator[list[Broker]]:
         )
         for index in range(3)
     ]
-    try:
-        async with trio.open_nursery() as starting:
-            for node in nodes:
-                starting.start_soon(node.start)
-        yield nodes
-    finally:
-        for node in nodes:
-            node.kill()
+    yield nodes
+    for node in nodes:
+        node.kill()
+
+
+@pytest.fixture
+async def cluster(cluster_to_be: list[Broker]) -> list[Broker]:
+    """Three nodes."""
+    async with trio.open_nursery() as starting:
+        for node in cluster_to_be:
+            starting.start_soon(node.start)
+    return cluster_to_be
 
 
 @pytest.fixture(scope="session")

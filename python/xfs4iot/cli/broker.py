@@ -30,8 +30,10 @@ __all__ = [
     "reach",
 ]
 
+_TOLD_SECONDS = 1.5
 _BUCKET_SECONDS = 60.0
 _BUCKET_PAUSE = 0.5
+_BUCKET_ANSWER = 3.0
 EMBEDDED = "nats://127.0.0.1:4222"
 """Where `xfs4iot gateway --embedded-broker` has its broker."""
 
@@ -132,6 +134,10 @@ async def reach(carrier: Nats, seconds: float) -> None:
     """
     from xfs4iot.fleet.carrier import CarrierLost
 
+    with trio.move_on_after(min(_TOLD_SECONDS, seconds)):
+        await carrier.until_connected()
+    if not carrier.connected:
+        click.echo(f"waiting up to {seconds:g} s for the broker: {carrier.trouble or 'no answer'}", err=True)
     with trio.move_on_after(seconds) as patience:
         await carrier.until_connected()
     if patience.cancelled_caught:
@@ -146,11 +152,12 @@ async def made(make: Callable[[], Awaitable[None]], seconds: float = _BUCKET_SEC
     """
     from xfs4iot.fleet.carrier import CarrierLost
 
-    last, told_of = "", False
+    last, told_of = "it does not answer", False
     with trio.move_on_after(seconds):
         while True:
             try:
-                return await make()
+                with trio.move_on_after(min(_BUCKET_ANSWER, seconds / 2)):
+                    return await make()
             except CarrierLost as problem:
                 last = str(problem)
             if not told_of:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import trio
 from OpenSSL import SSL
@@ -15,10 +16,24 @@ from xfs4iot.ledger import Ledger
 from xfs4iot.server.publisher import Publisher
 from xfs4iot.telling import logger
 from xfs4iot.transport import tls
+from xfs4iot.transport.pairs import load_certificates, load_pair
 
 __all__ = ["uplinked"]
 
 _log = logger("xfs4iot.uplink")
+
+
+def _has_ended(wanted: UplinkSettings) -> bool:
+    """Whether the device's certificate is good but for its end.
+
+    Raises:
+        CredentialsRefused: there is more doubt about it.
+    """
+    assert wanted.certificate is not None
+    assert wanted.key is not None
+    end = min(one.not_valid_after_utc for one in load_certificates(wanted.certificate))
+    load_pair(wanted.certificate, wanted.key, "client", now=end)
+    return end < datetime.now(UTC)
 
 
 @asynccontextmanager
@@ -44,14 +59,22 @@ async def uplinked(
 
     broker_is_trusted(wanted.servers)
     secured = is_secured(wanted.servers)
-    if secured and (wanted.gateway_ca is None or wanted.certificate is None):
+    if secured and None in (wanted.gateway_ca, wanted.certificate, wanted.key):
         raise ValueError("[uplink] needs certificate, key, ca and gateway_ca: see docs/fleet.md")
 
     def context() -> SSL.Context:
         return tls.client_context(ca=wanted.ca, certificate=wanted.certificate, key=wanted.key)
 
     if secured:
-        context()
+        try:
+            context()
+        except tls.CredentialsRefused as refused:
+            if not _has_ended(wanted):
+                raise
+            # The machine may have stood in a store room: what it does on the spot needs no fleet.
+            _log.critical(
+                "the device cannot come to its fleet: %s; enrol it anew, see docs/fleet.md", refused
+            )
     authorities = None if wanted.gateway_ca is None else Authorities(wanted.gateway_ca)
     uplink: Uplink
 

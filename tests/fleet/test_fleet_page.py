@@ -1,0 +1,129 @@
+"""docs/fleet.md does what it says, from nothing to three devices and the end of one."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from secured_fleet import free_ports
+from xfs4iot.fleet.broker import free_port
+
+PAGE = Path(__file__).parents[2] / "docs" / "fleet.md"
+
+
+def lines_of(heading: str) -> list[str]:
+    """The commands below a heading."""
+    text = PAGE.read_text("utf-8").partition(f"\n{heading}\n")[2]
+    block = re.search(r"```sh\n(.*?)```", text, re.DOTALL)
+    assert block is not None
+    return block[1].splitlines()
+
+
+class Shell:
+    """Runs lines of the page in a directory, on ports that are free here."""
+
+    def __init__(self, directory: Path, server: str) -> None:
+        self.directory, self._server = directory, server
+        self._client, self._office, self._gateway = free_ports(1), free_port(), free_port()
+        self._processes: list[subprocess.Popen[str]] = []
+
+    def _script(self, line: str) -> str:
+        line = line.replace("nats-server", shlex.quote(self._server))
+        line = line.replace("init fleet", f"init fleet --port {self._client}")
+        line = re.sub(r"\bauthority\b", f"authority --port {self._office}", line)
+        line = line.replace("127.0.0.1 --directory", f"127.0.0.1:{self._office} --directory")
+        line = line.replace("8443", str(self._gateway))
+        return f'xfs4iot() {{ {shlex.quote(sys.executable)} -m xfs4iot "$@"; }}\n{line}\n'
+
+    def start(self, line: str, count: int = 1) -> None:
+        """What goes on until it is ended; returns when so many programs have said that they are ready."""
+        one = subprocess.Popen(
+            ["bash", "-c", self._script(line) + "wait\n"],
+            stdout=subprocess.PIPE, text=True, cwd=self.directory, start_new_session=True,
+        )  # fmt: skip
+        self._processes.append(one)
+        assert one.stdout is not None
+        for _ in range(count):
+            assert one.stdout.readline()
+
+    def run(self, line: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", "-c", self._script(line)], capture_output=True, text=True, timeout=120, check=False,
+            cwd=self.directory,
+        )  # fmt: skip
+
+    def good(self, line: str) -> str:
+        done = self.run(line)
+        assert done.returncode == 0, (line, done.stdout, done.stderr)
+        return done.stdout
+
+    def end(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            for one in reversed(self._processes):
+                try:
+                    os.killpg(one.pid, number)
+                except ProcessLookupError:
+                    continue
+                if number == signal.SIGTERM:
+                    try:
+                        one.wait(15)
+                    except subprocess.TimeoutExpired:
+                        continue
+        for one in self._processes:
+            if one.stdout is not None:
+                one.stdout.close()
+            one.wait(15)
+
+
+@pytest.fixture
+def shell(server: str, tmp_path: Path) -> Iterator[Shell]:
+    one = Shell(tmp_path, server)
+    yield one
+    one.end()
+
+
+@pytest.mark.posix
+def test_from_nothing_to_three_devices_and_the_end_of_one(shell: Shell) -> None:
+    lines = lines_of("## From nothing to three devices")
+    assert len(lines) <= 10
+    init, node, callout, authority, gateway, invite, enroll, simulate, listed, call = lines
+    shell.good(init)
+    shell.start(node, 0)
+    for line in (callout, authority, gateway):
+        shell.start(line)
+    assert shell.good(invite).split() == [f"codes/atm{one}.code" for one in (1, 2, 3)]
+    # The codes themselves, without which nobody comes in, are their reader's alone.
+    codes = list((shell.directory / "codes").iterdir())
+    assert {stat.S_IMODE(one.stat().st_mode) for one in codes} == {0o600}
+    assert shell.good(enroll).count("enrolled as atm") == 3
+    shell.start(simulate, 3)
+    for _ in range(100):
+        said = shell.good(listed)
+        if said.count("online") == 3:
+            break
+        time.sleep(0.2)
+    else:
+        pytest.fail(said)
+    assert '"online"' in shell.good(call)
+    revoke, enrolled = lines_of("### Revocation")
+    shell.good(revoke)
+    assert re.search(r"atm1 .*enrolled(.|\n)*atm2 .*revoked(.|\n)*atm3 .*enrolled", shell.good(enrolled))
+    for _ in range(50):
+        refused = shell.run(call)
+        if refused.returncode:
+            break
+        time.sleep(0.1)
+    assert "HTTP 503: Device atm2 is" in refused.stderr
+    assert '"online"' in shell.good(call.replace("atm2", "atm3"))
+    # And what a person gets who has not read on.
+    assert "is enrolled already; to replace it" in shell.run(invite.replace("atm1 atm2", "atm1")).stderr

@@ -1,0 +1,182 @@
+"""Who has the broker, or a part of the fleet, is no more than that part."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import orjson
+import pytest
+import trio
+from test_gateway_in_memory import Fleet
+
+import xfs4iot
+from dialogue import dialogue
+from xfs4iot.cli.broker import made
+from xfs4iot.cli.settings import UplinkSettings
+from xfs4iot.cli.uplink import uplinked
+from xfs4iot.fleet.broker import Broker
+from xfs4iot.fleet.carrier import Carried, CarrierLost
+from xfs4iot.fleet.deployment import deploy
+from xfs4iot.fleet.link import Kind, Segment
+from xfs4iot.fleet.nats import Nats
+from xfs4iot.fleet.opening import Authorities, Opening, Signer
+from xfs4iot.fleet.store import KeyValue
+from xfs4iot.fleet.uplink import Uplink
+from xfs4iot.server.access import Access, ClientRule
+from xfs4iot.simulator import atm as simulated_atm
+from xfs4iot.transport.certificates import test_authority as authority_in
+from xfs4iot.transport.failures import CredentialsRefused
+from xfs4iot.transport.pairs import load_key
+
+
+class Watched(Fleet):
+    """A device that believes gateways alone, and whatever goes by the broker."""
+
+    def __init__(self, nursery: trio.Nursery, keys: Path) -> None:
+        super().__init__(nursery)
+        self.keys = keys
+        self.passed: list[Carried] = []
+        self.broker.disturb = self._seen
+        self.uplink: Uplink
+
+    def _seen(self, message: Carried) -> int:
+        self.passed.append(message)
+        return 1
+
+    async def begin(self) -> None:
+        rules = [ClientRule("switch", ("*",), subject="CN=switch")]
+        services = simulated_atm(ledger=xfs4iot.Ledger.open(None), state=None, seconds=0)
+        publisher = xfs4iot.Publisher(services, port=0, access=Access(rules, anonymous=["Common.Status"]))
+        await self.nursery.start(publisher.serve)
+        self.uplink = Uplink(
+            publisher, self.broker.carrier(), xfs4iot.Ledger.open(None).service("uplink"), tenant="bank",
+            device="atm17", authorities=Authorities(self.keys / "ca.pem"),
+        )  # fmt: skip
+        await self.nursery.start(self.uplink.run)
+        await self.uplink.admitted.wait()
+
+    def say(self, opening: bytes, subject: str) -> str:
+        """What the device answers to an opening at a subject; empty if nothing."""
+        before = len(self.passed)
+        self.broker.carrier().publish(subject, Segment(Kind.OPEN, 0, 0, 0, opening).encode())
+        answers = [Segment.decode(one.body) for one in self.passed[before:] if ".u." in one.subject]
+        return "".join(f"{one.kind.name} {one.data.decode()}" for one in answers)
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return deploy(tmp_path_factory.mktemp("fleet") / "fleet", "bank", ["127.0.0.1"]).keys
+
+
+async def test_an_opening_is_believed_once_for_one_session_and_from_a_gateway_alone(
+    keys: Path, nursery: trio.Nursery
+) -> None:
+    watched = Watched(nursery, keys)
+    signer = Signer(keys / "gateway.pem", keys / "gateway.key")
+    gateway = await watched.gateway(signer=signer)
+    await watched.begin()
+    client = await nursery.start(dialogue, gateway.uri("atm17", "CashDispenser"))
+    assert await client.failure("CashDispenser.GetMixTypes") == "authorizationRequired"
+    (sent,) = [one for one in watched.passed if b'"opening"' in one.body]
+    signed = Segment.decode(sent.body).data
+    *_, name, sid = sent.subject.split(".")
+    # As it was, or by another gateway's way: the session is there once.
+    assert watched.say(signed, sent.subject) == ""
+    assert watched.say(signed, f"x4.bank.atm17.1.d.other.{sid}") == ""
+    # For another session.
+    assert "it is for another session" in watched.say(signed, f"x4.bank.atm17.1.d.{name}.other")
+    opening = Opening.decode(signed, None)
+    identity = {"subject": "CN=switch", "fingerprint": "ab" * 32, "rule": "switch", "permitted": ("*",)}
+    forged = dataclasses.replace(opening, sid="forged", **identity)  # type: ignore[arg-type]
+    where = f"x4.bank.atm17.1.d.{name}.forged"
+    # Nobody signed it; or it stands in the place of what was signed.
+    assert "REFUSE" in watched.say(forged.encode(None), where)
+    said = orjson.loads(signed)
+    said["opening"] = orjson.loads(forged.encode(None))["opening"]
+    assert "signature is wrong" in watched.say(orjson.dumps(said), where)
+    # Signed by somebody else of the same fleet, in the name of a gateway.
+    for other in ("operator", "authority", "callout", "node1"):
+        false = dataclasses.replace(forged, sid=f"by{other}")
+        body = orjson.loads(false.encode(_Other(keys / f"{other}.pem", keys / f"{other}.key")))
+        assert "the signer is no gateway" in watched.say(orjson.dumps(body), f"{where[:-6]}by{other}")
+    # By an authority for devices that has been stolen.
+    stolen = authority_in(keys / "devices").issue_client("false", ["xfs4iot://gateway"])
+    body = orjson.loads(dataclasses.replace(forged, sid="stolen").encode(Signer(*stolen)))
+    body["certificates"] += (keys / "devices" / "ca.pem").read_text()
+    assert "not of an authority" in watched.say(orjson.dumps(body), f"{where[:-6]}stolen")
+    # What was signed before the device was started anew.
+    watched.uplink.epoch += 1
+    assert "it is for another session" in watched.say(signed, f"x4.bank.atm17.1.d.{name}.late")
+    # A gateway itself may say who comes; so its key is to be kept, and is looked at by nobody but devices.
+    good = dataclasses.replace(forged, epoch=watched.uplink.epoch, sid="good").encode(signer)
+    assert watched.say(good, f"x4.bank.atm17.1.d.{name}.good").startswith("ACCEPT")
+    end = Segment(Kind.RESET, 0, 0, 0, b"over").encode()
+    watched.broker.carrier().publish(f"x4.bank.atm17.1.d.{name}.good", end)
+
+
+class _Other(Signer):
+    """A key that is no gateway's, used as one."""
+
+    def __init__(self, certificate: Path, key: Path) -> None:
+        self._key, self.chain = load_key(key), certificate.read_text()
+
+
+async def test_a_device_answers_in_no_session_but_its_own(
+    nursery: trio.Nursery, atm: xfs4iot.Publisher, caplog: pytest.LogCaptureFixture
+) -> None:
+    fleet = Fleet(nursery)
+    gateway = await fleet.gateway()
+    uplink = await fleet.device(atm, "atm17", xfs4iot.Ledger.open(None))
+    await uplink.admitted.wait()
+    client = await nursery.start(dialogue, gateway.uri("atm17", "CashDispenser"))
+    ((name, sid),) = uplink._sessions
+    other = fleet.broker.carrier()
+    # It may publish below its own name, and has heard of the session.
+    for kind in (Kind.RESET, Kind.DATA, Kind.CLOSE, Kind.REFUSE, Kind.ACCEPT):
+        other.publish(f"x4.bank.atm18.u.{name}.{sid}", Segment(kind, 1, 0, 0, b"\x81\x02{}").encode())
+    assert caplog.text.count("is not where this session is carried") == 5
+    assert (await client.success("Common.Status"))["common"]["device"] == "online"
+
+
+async def test_an_ended_certificate_keeps_no_machine_from_what_it_does_on_the_spot(
+    keys: Path, atm: xfs4iot.Publisher, nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By its own clock, which may also be wrong. What is damaged does: it is told before anything starts."""
+    begins = datetime.now(UTC) - timedelta(days=100)
+    certificate, key = authority_in(keys).issue_client(
+        "ended", ["xfs4iot://device/a"], begins=begins, days=90
+    )
+    ca = keys / "ca.pem"
+    wanted = UplinkSettings(("tls://127.0.0.1:1",), "a", "bank", certificate, key, ca, ca)
+    with xfs4iot.Ledger.open(None) as ledger:
+        async with uplinked(atm, ledger, wanted):
+            client = await nursery.start(dialogue, atm.uri("CashDispenser"))
+            assert (await client.success("Common.Status"))["common"]["device"] == "online"
+        (told,) = [one for one in caplog.records if one.levelname == "CRITICAL"]
+        assert "expired on" in told.getMessage()
+        assert "enrol it anew" in told.getMessage()
+        with pytest.raises(CredentialsRefused, match="is not the key of"):
+            async with uplinked(atm, ledger, dataclasses.replace(wanted, key=keys / "gateway.key")):
+                pass
+
+
+async def test_a_bucket_is_waited_for_while_a_cluster_chooses_and_no_longer(
+    cluster_to_be: list[Broker], nursery: trio.Nursery, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, *others = cluster_to_be
+    await first.start()
+    carrier = Nats((first.url,), ping_seconds=1)
+    await nursery.start(carrier.run)
+    with trio.fail_after(10):
+        await carrier.until_connected()
+    store = KeyValue(carrier, "x4-bank-presence", replicas=3)
+    with pytest.raises(CarrierLost, match=r"not ready after 1 s: .*; are most of its nodes up"):
+        await made(store.make, 1)
+    assert capsys.readouterr().err.startswith("waiting up to 1 s for the broker's store: ")
+    async with trio.open_nursery() as starting:
+        starting.start_soon(made, store.make, 60)
+        for node in others:
+            starting.start_soon(node.start)
+    await store.put("atm17", b"here")
