@@ -176,6 +176,26 @@ async def test_the_scanner_is_off_when_a_read_ends_without_a_code(
     await other.success("BarcodeReader.Read")
 
 
+async def test_a_reset_waits_for_a_read_until_that_is_cancelled(
+    reader: Dialogue, device: Reader, nursery: trio.Nursery
+) -> None:
+    other = await another(reader, nursery)
+    request = await reader.send("BarcodeReader.Read")
+    assert await told(other) == "on"
+    reset = await other.send("BarcodeReader.Reset")
+    await other.until("acknowledge", reset)
+    assert await scanner(other) == "on"
+    await reader.success("Common.Cancel", {"requestIds": [request]})
+    assert outcome(await reader.until("completion", request)) == "canceled"
+    assert outcome(await other.until("completion", reset)) == "success"
+    assert await told(other) == "off"
+    device.looks = [(QR,)]
+    await other.success("BarcodeReader.Read")
+    # On and off once each, and nothing beside them.
+    assert [await told(other), await told(other)] == ["on", "off"]
+    assert not [one for one in other.passed if one["header"]["name"] == "Common.StatusChangedEvent"]
+
+
 async def told(client: Dialogue) -> str:
     event = await client.until("unsolicited", name="Common.StatusChangedEvent")
     return str(event["payload"]["barcodeReader"]["scanner"])

@@ -271,6 +271,15 @@ async def test_a_refused_import_leaves_the_templates_before(
     assert list((await client.success(INFO))["templates"]) == before
 
 
+async def test_templates_may_fill_the_memory_to_the_last_byte(client: Dialogue) -> None:
+    await imported(client, b"x" * 99, b"y")
+    assert (await status(client))["remainingStorage"] == 0
+    # They take the place of those before, which need no room beside them.
+    await imported(client, b"z" * 100)
+    await client.success(CLEAR)
+    assert (await status(client))["remainingStorage"] == 100
+
+
 @pytest.mark.parametrize("code", ["invalidData", "formatNotSupported", "capacityExceeded", "keyNotFound"])
 async def test_a_device_that_refuses_templates_leaves_those_before(
     client: Dialogue, device: Scanner, code: str

@@ -144,6 +144,22 @@ async def test_a_read_waits_for_a_finger_and_tells_each_step(sensor: Sensor) -> 
     assert await sensor.simulator.failure(PRESENT, {"finger": "dave"}) == "invalidData"
 
 
+async def test_a_read_that_is_cancelled_with_the_finger_on_keeps_nothing(
+    nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    sensor = await configured(nursery, tmp_path, seconds=30)
+    await sensor.present("alice")
+    request = await sensor.client.send(READ, {"dataTypes": [FMD]})
+    await sensor.client.until("event", request, "Biometric.SubjectDetectedEvent")
+    await sensor.client.success("Common.Cancel", {"requestIds": [request]})
+    assert outcome(await sensor.client.until("completion", request)) == "canceled"
+    shown = (await sensor.client.success("Common.Status"))["biometric"]
+    assert (shown["subject"], shown["capture"]) == ("present", False)
+    await sensor.simulator.success(LIFT)
+    await sensor.client.until("unsolicited", name="Biometric.SubjectRemovedEvent")
+    assert (await sensor.client.success("Common.Status"))["biometric"]["subject"] == "notPresent"
+
+
 async def test_a_finger_that_lies_wrong_is_laid_on_again(sensor: Sensor) -> None:
     request = await sensor.begun()
     await sensor.present("alice", turned=True)

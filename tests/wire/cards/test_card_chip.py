@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 from typing import Any
 
 import pytest
@@ -225,8 +224,14 @@ async def test_approvals_are_told_by_authority(client: Dialogue) -> None:
 # Contactless.
 
 RID, EXPONENT = bytes.fromhex("A000000003"), b"\x03"
-MODULUS = bytes(range(1, 177))
-CHECKSUM = hashlib.sha1(RID + b"\x92" + MODULUS + EXPONENT).digest()
+# Visa's published test key with the index 92 hexadecimal, and its published checksum.
+MODULUS = bytes.fromhex(
+    "996AF56F569187D09293C14810450ED8EE3357397B18A2458EFAA92DA3B6DF6514EC060195318FD43BE9B8F0CC669E3F"
+    "844057CBDDF8BDA191BB64473BC8DC9A730DB8F6B4EDE3924186FFD9B8C7735789C23A36BA0B8AF65372EB57EA5D89E7"
+    "D14E9C7B6B557460F10885DA16AC923F15AF3758F0F03EBD3C5C2C949CBA306DB44E6A2C076C5F67E281D7EF56785DC4"
+    "D75945E491F01918800A9E2DC66F60080566CE0DAF8D17EAD46AD8E30A247C9F"
+)
+CHECKSUM = bytes.fromhex("429C954A3859CEF91295F663C963E582ED6EB253")
 AID = {"aid": b64(bytes.fromhex("A0000000031010")), "partialSelection": True, "transactionType": 0}
 KEY = {
     "rid": b64(RID),

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
+import trio.testing
+from test_card_simulated import MOVE, OUT, bench_of
 
+import xfs4iot
 from dialogue import Dialogue
 from readers import ATR, Contactless, Motor, Permanent, Swipe, media
 from vendors import serving
@@ -127,3 +131,32 @@ async def test_what_the_firmware_did_when_power_came_is_counted_before_the_first
     units = (await client.success("Storage.GetStorage"))["storage"]
     assert units["unitBIN"]["card"]["status"]["count"] == 1
     assert await media(client) == "notPresent"
+
+
+@pytest.mark.parametrize("wish", ["transport", "exit", "retain", "exitThenRetain"])
+@pytest.mark.parametrize("place", ["transport", "exit", "unitPARK1", "jammed"])
+async def test_where_the_card_was_and_what_the_firmware_wishes_decide_where_it_is_afterwards(
+    tmp_path: Path, place: str, wish: Any
+) -> None:
+    """The simulated reader begins again with a card that it had, and the books say where that is."""
+    ledger = xfs4iot.Ledger.open(tmp_path / "ledger.sqlite")
+    async with bench_of(tmp_path, ledger=ledger) as bench:
+        await bench.insert()
+        if place == "jammed":
+            await bench.inject("cardJamsLeaving")
+            assert await bench.reader.failure(MOVE, OUT) == "mediaJam"
+        elif place != "transport":
+            await bench.reader.success(MOVE, {"from": "transport", "to": place})
+    async with bench_of(tmp_path, ledger=ledger, power_on=wish) as bench:
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        await bench.conserved()
+        moved = {"exit": "entering", "retain": "notPresent", "exitThenRetain": "notPresent"}
+        there = {"transport": moved.get(wish, "present"), "exit": "entering", "unitPARK1": "notPresent"}
+        assert await bench.media() == there.get(place, "jammed")
+        kept = int(place == "transport" and wish in ("retain", "exitThenRetain"))
+        assert await bench.counts() == {
+            "unitBIN1": kept,
+            "unitPARK1": int(place == "unitPARK1"),
+            "unitNEW1": 100,
+        }
+    ledger.close()

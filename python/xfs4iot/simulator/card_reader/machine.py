@@ -101,6 +101,7 @@ class CardMachine(SimulatedDevice, devices.CardReader, devices.Storage):
         self._came = trio.Event()
         self._timeline: Timeline | None = None
         self._outages = 0
+        self._left_out: str | None = None
 
     @property
     def state(self) -> Any:
@@ -207,6 +208,12 @@ class CardMachine(SimulatedDevice, devices.CardReader, devices.Storage):
         await super().open()
         self._wake_up()
 
+    async def run(self) -> None:
+        """Retain what came out when the process began: before now nothing could happen later."""
+        name, self._left_out = self._left_out, None
+        if name is not None:
+            self._retain(name)
+
     def _show(self) -> None:
         """Make the status say what the faults make of the device."""
         shown = self.status.common
@@ -241,8 +248,10 @@ class CardMachine(SimulatedDevice, devices.CardReader, devices.Storage):
             self.shift(name, target)
             self.show_place()
             self.card_acted("transport", target)
-            if wish == "exitThenRetain":
+            if wish == "exitThenRetain" and self.world.nursery is not None:
                 self._retain_later(name, 0.0)
+            elif wish == "exitThenRetain":
+                self._left_out = name
         self.show_place()
 
     def show_place(self) -> None:
