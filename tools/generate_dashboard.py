@@ -1,4 +1,4 @@
-"""Writes docs/grafana.json, a dashboard for Grafana over what `/metrics` tells; `--check` only compares."""
+"""Writes dashboards for Grafana over `/metrics` of services and of gateways; `--check` only compares."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from current import keep_current
 
-TARGET = Path(__file__).parent.parent / "docs" / "grafana.json"
+DOCS = Path(__file__).parent.parent / "docs"
 SOURCE = {"type": "prometheus", "uid": "${source}"}
 HOST = 'instance=~"$instance"'
 
@@ -63,6 +63,53 @@ PANELS: tuple[tuple[str, str, str, str, str], ...] = (
 )  # fmt: skip
 """Title, kind, query, legend and unit of each."""
 
+CARRIED = f"xfs4iot_gateway_commands_total{{{HOST}"
+CARRIED_BUCKETS = f"rate(xfs4iot_gateway_command_seconds_bucket{{{HOST}}}[$__rate_interval])"
+OPENING_BUCKETS = f"rate(xfs4iot_gateway_opening_seconds_bucket{{{HOST}}}[$__rate_interval])"
+
+GATEWAY_PANELS: tuple[tuple[str, str, str, str, str], ...] = (
+    # Every gateway sees the whole fleet: their numbers are not to be added.
+    ("Devices that are there", "stat", f'max(xfs4iot_gateway_devices{{{HOST},state="online"}})', "", "none"),
+    ("Devices that are not", "stat", f'max(xfs4iot_gateway_devices{{{HOST},state="offline"}})', "", "none"),
+    ("Sessions", "stat", f"sum(xfs4iot_gateway_sessions{{{HOST}}})", "", "none"),
+    (
+        "Gateways without a broker", "stat",
+        f"count(xfs4iot_gateway_broker_connected{{{HOST}}} == 0) or vector(0)", "", "none",
+    ),
+    (
+        "Commands", "timeseries",
+        f"sum by (instance) (rate({CARRIED}}}[$__rate_interval]))", "{{instance}}", "reqps",
+    ),
+    (
+        "Commands that failed", "timeseries",
+        f"sum by (command, code) (rate({CARRIED},{FAILED}}}[$__rate_interval]))",
+        "{{command}} {{code}}", "reqps",
+    ),
+    (
+        "95 of 100 commands took less than", "timeseries",
+        f"histogram_quantile(0.95, sum by (le, command) ({CARRIED_BUCKETS}))", "{{command}}", "s",
+    ),
+    (
+        "95 of 100 devices answered an opening within", "timeseries",
+        f"histogram_quantile(0.95, sum by (le) ({OPENING_BUCKETS}))", "", "s",
+    ),
+    (
+        "Openings", "timeseries",
+        f"sum by (outcome) (rate(xfs4iot_gateway_openings_total{{{HOST}}}[$__rate_interval]))",
+        "{{outcome}}", "reqps",
+    ),
+    (
+        "Sessions that ended", "timeseries",
+        f"sum by (how) (rate(xfs4iot_gateway_ended_total{{{HOST}}}[$__rate_interval]))", "{{how}}", "reqps",
+    ),
+    (
+        "Messages that could not leave", "timeseries",
+        f"rate(xfs4iot_gateway_dropped_total{{{HOST}}}[$__rate_interval])", "{{instance}}", "reqps",
+    ),
+    ("Devices seen twice", "timeseries", f"max(xfs4iot_gateway_alarms{{{HOST}}})", "", "none"),
+)  # fmt: skip
+"""The same of gateways."""
+
 
 def panel(number: int, title: str, kind: str, query: str, legend: str, unit: str) -> dict[str, Any]:
     """One panel: four small ones in the first row, two large ones in each other."""
@@ -81,10 +128,18 @@ def panel(number: int, title: str, kind: str, query: str, legend: str, unit: str
     }
 
 
-def dashboard() -> str:
+def dashboard(
+    title: str, uid: str, started: str, label: str, panels: tuple[tuple[str, str, str, str, str], ...]
+) -> str:
+    """A dashboard as Grafana reads it.
+
+    Args:
+        started: metric that each has who is shown.
+        label: what those are.
+    """
     content = {
-        "title": "XFS4IoT devices",
-        "uid": "xfs4iot-devices",
+        "title": title,
+        "uid": uid,
         "schemaVersion": 39,
         "tags": ["xfs4iot"],
         "time": {"from": "now-6h", "to": "now"},
@@ -95,18 +150,25 @@ def dashboard() -> str:
                 {
                     "name": "instance",
                     "type": "query",
-                    "label": "Device",
+                    "label": label,
                     "datasource": SOURCE,
-                    "query": "label_values(xfs4iot_start_time_seconds, instance)",
+                    "query": f"label_values({started}, instance)",
                     "includeAll": True,
                     "multi": True,
                 },
             ]
         },
-        "panels": [panel(number, *each) for number, each in enumerate(PANELS)],
+        "panels": [panel(number, *each) for number, each in enumerate(panels)],
     }
     return json.dumps(content, indent=2) + "\n"
 
 
+DEVICES = dashboard("XFS4IoT devices", "xfs4iot-devices", "xfs4iot_start_time_seconds", "Device", PANELS)
+GATEWAYS = dashboard(
+    "XFS4IoT gateways", "xfs4iot-gateways", "xfs4iot_gateway_start_time_seconds", "Gateway", GATEWAY_PANELS
+)
+
 if __name__ == "__main__":
-    sys.exit(keep_current(TARGET, dashboard()))
+    sys.exit(
+        keep_current(DOCS / "grafana.json", DEVICES) or keep_current(DOCS / "grafana_gateways.json", GATEWAYS)
+    )

@@ -100,6 +100,7 @@ class Tenant:
 
     def __init__(self, nursery: trio.Nursery, broker: Broker) -> None:
         self.name, self.nursery, self.broker = f"t{secrets.token_hex(4)}", nursery, broker
+        self._uplinks: list[Uplink] = []
         self.carrier: Nats
         self.presence: KeyValue
         self.last: KeyValue
@@ -159,16 +160,26 @@ class Tenant:
             device=name, authorities=None, version="xfs4iot 1.2.3", pace=pace or Pace(0.02, 0.05, 60),
         )  # fmt: skip
         await self.nursery.start(uplink.run)
+        self._uplinks.append(uplink)
         with trio.fail_after(20):
             await uplink.admitted.wait()
         return uplink
 
+    async def end(self) -> None:
+        """Let the devices go before all is cancelled at once: their services would wait for whom to tell."""
+        for uplink in self._uplinks:
+            uplink._ended.set()
+        with trio.move_on_after(2):
+            while any(uplink.busy for uplink in self._uplinks):  # noqa: ASYNC110
+                await trio.sleep(0.01)
+
 
 @pytest.fixture
-async def tenant(one_broker: Broker, nursery: trio.Nursery) -> Tenant:
+async def tenant(one_broker: Broker, nursery: trio.Nursery) -> AsyncIterator[Tenant]:
     one = Tenant(nursery, one_broker)
     await one.begin()
-    return one
+    yield one
+    await one.end()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import tempfile
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -16,16 +17,19 @@ from xfs4iot.cli.broker import as_role, broker_is_trusted, fleet_option, is_secu
 from xfs4iot.cli.connection import run
 from xfs4iot.cli.gateway_settings import read_settings
 from xfs4iot.cli.hosting import until_told
+from xfs4iot.cli.telemetry import listening
 from xfs4iot.fleet.admission import Admission, Quota
 from xfs4iot.fleet.broker import Broker, BrokerMissing
 from xfs4iot.fleet.carrier import CarrierLost
 from xfs4iot.fleet.events import Retention, make_events
 from xfs4iot.fleet.gateway import Gateway
 from xfs4iot.fleet.last import LARGEST, LAST
+from xfs4iot.fleet.metrics import GatewayMetrics
 from xfs4iot.fleet.nats import Nats
 from xfs4iot.fleet.opening import Signer
 from xfs4iot.fleet.registry import PRESENCE
 from xfs4iot.fleet.store import KeyValue
+from xfs4iot.telemetry.http import serve_telemetry
 from xfs4iot.transport import tls
 from xfs4iot.transport.limits import Limits
 from xfs4iot.transport.rotation import Credentials
@@ -65,6 +69,7 @@ _BROKER_SECONDS = 30.0
     "--allow", multiple=True, help="A command that applications may use; default: all. --config has more."
 )
 @click.option("--spread", type=float, default=1.0, help="Seconds over which devices come back.")
+@click.option("--metrics", "metrics_at", metavar="HOST:PORT", help="Serve /metrics and /health there.")
 @click.option(
     "--event-days", type=click.FloatRange(min=0, min_open=True), default=7.0, show_default=True,
     help="How long the broker keeps events of devices; counts where the first gateway begins.",
@@ -95,6 +100,7 @@ def gateway(
     ca: Path | None,
     allow: tuple[str, ...],
     spread: float,
+    metrics_at: str | None,
     event_days: float,
     event_gigabytes: float,
     as_json: bool,
@@ -175,15 +181,20 @@ def gateway(
                 kept = Retention(event_days, int(event_gigabytes * 2**30))
                 await made(lambda: make_events(carrier, tenant, replicas=replicas, retention=kept))
                 store = KeyValue(carrier, PRESENCE.format(tenant))
+                metrics = None if metrics_at is None else GatewayMetrics()
                 served = Gateway(
                     carrier, store, tenant=tenant, signer=signer, admission=admission, advertise=advertise,
-                    spread=spread, host=host, port=port, credentials=credentials,
+                    spread=spread, metrics=metrics, host=host, port=port, credentials=credentials,
                     limits=Limits(
                         total=limits.connections, per_address=limits.connections_per_address,
                         handshake_seconds=limits.handshake_seconds,
                     ),
                 )  # fmt: skip
                 await nursery.start(served.serve)
+                if metrics is not None and metrics_at is not None:
+                    listeners = await listening(metrics_at, "--metrics")
+                    text = partial(metrics.text, served)
+                    nursery.start_soon(serve_telemetry, text, lambda: _ready(served), listeners)
                 uri = served.uri("DEVICE")
                 if as_json:
                     click.echo(orjson.dumps({"ready": True, "gateway": uri, "broker": list(urls)}))
@@ -199,3 +210,7 @@ def gateway(
         while isinstance(reason, BaseExceptionGroup):
             reason = reason.exceptions[0]
         raise click.ClickException(str(reason)) from None
+
+
+def _ready(served: Gateway) -> tuple[int, str]:
+    return (200, "ready\n") if served.connected else (503, "no connection to the broker\n")

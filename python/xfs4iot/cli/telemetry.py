@@ -17,7 +17,7 @@ from xfs4iot.transport import tcp
 if TYPE_CHECKING:
     from xfs4iot.telemetry.traces import Traces
 
-__all__ = ["telemetry"]
+__all__ = ["listening", "telemetry"]
 
 _log = logger("xfs4iot.telemetry")
 _END_SECONDS = 5.0
@@ -32,7 +32,7 @@ async def telemetry(publisher: Publisher, wanted: TelemetrySettings) -> AsyncIte
         ValueError: an address cannot be used, or a package is missing.
     """
     observers: list[Observer] = []
-    listeners = None if wanted.metrics is None else await _listening(wanted.metrics)
+    listeners = None if wanted.metrics is None else await listening(wanted.metrics, "telemetry.metrics")
     made = None if wanted.otlp is None else _traces()
     traces = None
     async with trio.open_nursery() as nursery:
@@ -44,7 +44,7 @@ async def telemetry(publisher: Publisher, wanted: TelemetrySettings) -> AsyncIte
         if listeners is not None:
             from xfs4iot.telemetry.http import serve_telemetry
 
-            nursery.start_soon(serve_telemetry, publisher, metrics, listeners)
+            nursery.start_soon(serve_telemetry, metrics.text, lambda: _ready(publisher), listeners)
             _log.info("metrics at http://%s/metrics, health at /health/ready", wanted.metrics)
         if wanted.otlp is not None and made is not None:
             traces = made(wanted.otlp, metrics, wanted.traces_per_second)
@@ -70,12 +70,33 @@ async def telemetry(publisher: Publisher, wanted: TelemetrySettings) -> AsyncIte
         raise failure
 
 
-async def _listening(address: str) -> list[trio.SocketListener]:
+def _ready(publisher: Publisher) -> tuple[int, str]:
+    """Whether every device can be used."""
+    states = {
+        name: service.device.status.common.device
+        for name, service in publisher.services.items()
+        if service.device is not None
+    }
+    wrong = {name: state for name, state in states.items() if state != "online"}
+    if wrong:
+        return 503, "".join(f"{name}: {state}\n" for name, state in wrong.items())
+    return 200, "ready\n"
+
+
+async def listening(address: str, what: str) -> list[trio.SocketListener]:
+    """Listen at `host:port`.
+
+    Args:
+        what: the setting that says so, for the complaint.
+
+    Raises:
+        ValueError: it cannot be bound.
+    """
     host, _, port = address.rpartition(":")
     try:
         return [trio.SocketListener(one) for one in await tcp.open_listener(host, int(port))]
     except (OSError, OverflowError) as problem:
-        raise ValueError(f"telemetry.metrics: {address} cannot be bound: {problem}") from None
+        raise ValueError(f"{what}: {address} cannot be bound: {problem}") from None
 
 
 def _traces() -> type[Traces]:

@@ -20,7 +20,7 @@ from xfs4iot.transport.buckets import TokenBuckets
 from xfs4iot.transport.identity import Identity
 from xfs4iot.transport.upgrade import Request, UpgradeRefused
 
-__all__ = ["Admission", "FrameCounter", "GatewayRule", "Quota"]
+__all__ = ["Admission", "FrameCounter", "GatewayRule", "Quota", "head_length", "payload_length"]
 
 _MOST_REMEMBERED = 256
 _MOST_WAIT = 60.0
@@ -182,21 +182,21 @@ class FrameCounter:
                 return count
             if not self._head:
                 count += 1
-            wanted = _head_length(self._head) - len(self._head)
+            wanted = head_length(self._head) - len(self._head)
             self._head += data[at : at + wanted]
             at += wanted
-            if len(self._head) >= 2 and len(self._head) == _head_length(self._head):
-                self._skip = _payload_length(self._head) + (4 if self._head[1] & 0x80 else 0)
+            if len(self._head) >= 2 and len(self._head) == head_length(self._head):
+                self._skip = payload_length(self._head) + (4 if self._head[1] & 0x80 else 0)
                 self._head.clear()
 
 
-def _head_length(head: bytearray) -> int:
+def head_length(head: bytearray) -> int:
     """Of a head as far as it is known: without the mask, which counts as payload here."""
     if len(head) < 2:
         return 2
     return {126: 4, 127: 10}.get(head[1] & 0x7F, 2)
 
 
-def _payload_length(head: bytearray) -> int:
+def payload_length(head: bytearray) -> int:
     short = head[1] & 0x7F
     return short if short < 126 else int.from_bytes(head[2:], "big")

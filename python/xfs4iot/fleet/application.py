@@ -10,6 +10,7 @@ import trio
 from xfs4iot import _core
 from xfs4iot.fleet.admission import Admission, FrameCounter
 from xfs4iot.fleet.link import Link, Segment
+from xfs4iot.fleet.overhearing import Overheard
 from xfs4iot.server.peer import Peer
 from xfs4iot.telling import told
 from xfs4iot.transport import tcp, tls
@@ -33,6 +34,7 @@ class Application:
         answer: of the device to the opening; None as long as there is none, or if nobody is there.
         answered: when it is there, or will not be.
         over: when either side has ended.
+        overheard: reads along what the device says; None where nothing is counted.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Application:
         self.answered = trio.Event()
         self.stream: tcp.SocketStream | tls.TLSStream | None = None
         self.over = trio.Event()
+        self.overheard: Overheard | None = None
         self._reading: Reading | None = None
         self._rest = b""
         self._writing = False
@@ -117,6 +120,8 @@ class Application:
             self._reading.resume()
         while link.arrived and not self._writing:
             number, data, self._whole = link.arrived.popleft()
+            if self.overheard is not None:
+                self.overheard.feed(data, trio.current_time())
             try:
                 sent = 0 if self._gone else self.stream.send_now(data)
                 if self._gone or (sent == len(data) and not self.stream.has_unsent):

@@ -1,7 +1,7 @@
 """The gateway: applications speak plain XFS4IoT to it, and it carries their WebSockets to the devices.
 
 It keeps nothing: any gateway serves any device, and when one dies its applications connect to another. A
-session's bytes are not looked at, so that the device's rules, limits and order are the only ones; the gateway
+session's bytes are not changed, so that the device's rules, limits and order are the only ones; the gateway
 checks who the application is, signs that, and adds what it permits.
 """
 
@@ -22,6 +22,7 @@ from xfs4iot.fleet.admission import Admission
 from xfs4iot.fleet.application import Application
 from xfs4iot.fleet.carrier import Absent, Carried, Carrier, CarrierLost
 from xfs4iot.fleet.link import Kind, Malformed, Segment
+from xfs4iot.fleet.metrics import GatewayMetrics
 from xfs4iot.fleet.opening import Opening, Signer
 from xfs4iot.fleet.registry import Clone, Presence, Registry
 from xfs4iot.fleet.store import Store
@@ -69,6 +70,7 @@ class Gateway(Entrance[_Way]):
         admission: which applications are let in, and what each may use, beside what the devices allow.
         advertise: host name to publish; None publishes the one that the application used.
         spread: over how many seconds the fleet can be let in, told to the devices.
+        metrics: counts what goes on; None counts nothing, and reads along nothing.
         host, port, credentials, plain_anywhere, limits: as of a publisher.
 
     Attributes:
@@ -85,6 +87,7 @@ class Gateway(Entrance[_Way]):
         admission: Admission | None = None,
         advertise: str | None = None,
         spread: float = 1.0,
+        metrics: GatewayMetrics | None = None,
         host: str = "127.0.0.1",
         port: int | None = None,
         credentials: Credentials | None = None,
@@ -98,11 +101,16 @@ class Gateway(Entrance[_Way]):
         self.subjects = Subjects(tenant)
         self.registry = Registry(store, carrier, self.subjects)
         self.advertise, self.spread = advertise, spread
-        self._carrier, self._signer = carrier, signer
+        self._carrier, self._signer, self.metrics = carrier, signer, metrics
         self.admission = admission or Admission()
         self._applications: dict[str, Application] = {}
         self._readers = Readers()
         self._nursery: trio.Nursery
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection to the broker."""
+        return self._carrier.connected
 
     @property
     def sessions(self) -> int:
@@ -128,6 +136,9 @@ class Gateway(Entrance[_Way]):
             self._carrier.subscribe(f"{root}.*.hello", self._greeted, "gateways"),
         ]
         self._carrier.on_connected(self._resume)
+        if self.metrics is not None and self._carrier.connected:
+            # That was before.
+            self.metrics.connections += 1
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             try:
@@ -151,6 +162,21 @@ class Gateway(Entrance[_Way]):
                     self._carrier.publish(one.to, reset.encode())
 
     async def _route(
+        self, stream: tcp.SocketStream | tls.TLSStream, where: str, identity: tls.Identity | None
+    ) -> _Way:
+        outcome = "gone"
+        try:
+            way = await self._way(stream, where, identity)
+            outcome = "opened"
+            return way
+        except upgrade.UpgradeRefused as refused:
+            outcome = str(refused.status)
+            raise
+        finally:
+            if self.metrics is not None:
+                self.metrics.openings[outcome] += 1
+
+    async def _way(
         self, stream: tcp.SocketStream | tls.TLSStream, where: str, identity: tls.Identity | None
     ) -> _Way:
         request = await upgrade.accept_request(stream)
@@ -194,9 +220,11 @@ class Gateway(Entrance[_Way]):
     def _application(self, peer: Peer, device: str, presence: Presence) -> Application:
         sid = secrets.token_hex(12)
         to = self.subjects.to_device(device, presence.epoch, self.name, sid)
-        return Application(
-            peer, self.admission, self.flush, to, self.subjects.to_gateway(device, self.name, sid)
-        )
+        own = self.subjects.to_gateway(device, self.name, sid)
+        application = Application(peer, self.admission, self.flush, to, own)
+        if self.metrics is not None:
+            application.overheard = self.metrics.session()
+        return application
 
     async def _open(self, application: Application, opening: Opening, presence: Presence) -> None:
         """Have the device open a session."""
@@ -206,8 +234,11 @@ class Gateway(Entrance[_Way]):
             body = Segment(Kind.OPEN, 0, 0, 0, opening.encode(self._signer)).encode()
             if not self._carrier.publish(to, body, application.own):
                 raise upgrade.UpgradeRefused(503, "The gateway has no connection to its broker; try again.")
+            began = trio.current_time()
             await application.answered.wait()
             answer = application.answer
+            if self.metrics is not None and answer is not None:
+                self.metrics.opened(trio.current_time() - began)
             if answer is None:
                 self._nursery.start_soon(self._look_at, device, presence)
                 raise upgrade.UpgradeRefused(503, f"Device {device} is not connected at present.")
@@ -236,6 +267,8 @@ class Gateway(Entrance[_Way]):
                 self._carrier.publish(application.to, reset.encode())
             self._applications.pop(sid, None)
             way.counted.close()
+            if self.metrics is not None:
+                self.metrics.ended["in order" if application.link.ended is None else "lost"] += 1
 
     def _receive(self, message: Carried) -> None:
         one = self._applications.get(message.subject.rpartition(".")[2])
@@ -269,9 +302,12 @@ class Gateway(Entrance[_Way]):
         out, one.link.out = one.link.out, []
         for segment in out:
             reply = one.own if segment.kind is Kind.BEAT else ""
-            self._carrier.publish(one.to, segment.encode(), reply)
+            if not self._carrier.publish(one.to, segment.encode(), reply) and self.metrics is not None:
+                self.metrics.dropped += 1
 
     def _resume(self) -> None:
+        if self.metrics is not None:
+            self.metrics.connections += 1
         for one in self._applications.values():
             if one.answered.is_set():
                 one.link.resume(trio.current_time())
@@ -288,14 +324,18 @@ class Gateway(Entrance[_Way]):
 
     async def _look(self) -> None:
         """Find out which devices have gone without a word: the broker knows when nobody listens."""
+        pause = random.uniform(0.0, 1.0)
         while True:
             # Other gateways look as well, at another time.
-            await trio.sleep(random.uniform(0.5, 1.0) * _LOOK_SECONDS)
+            await trio.sleep(pause)
+            pause = random.uniform(0.5, 1.0) * _LOOK_SECONDS
             try:
                 known = await self.registry.everything()
             except CarrierLost as problem:
                 _log.debug("the fleet cannot be looked at: %s", problem)
                 continue
+            if self.metrics is not None:
+                self.metrics.looked(known)
             for device, presence in known.items():
                 if presence.online:
                     self._nursery.start_soon(self._look_at, device, presence)

@@ -10,8 +10,6 @@ from collections.abc import Callable, Sequence
 import h11
 import trio
 
-from xfs4iot.server.publisher import Publisher
-from xfs4iot.telemetry.metrics import Metrics
 from xfs4iot.telling import logger
 
 __all__ = ["serve_telemetry"]
@@ -23,29 +21,21 @@ _AT_ONCE = 16
 _log = logger("xfs4iot.telemetry")
 
 
-def _ready(publisher: Publisher) -> tuple[int, str]:
-    """Whether every device can be used."""
-    states = {
-        name: service.device.status.common.device
-        for name, service in publisher.services.items()
-        if service.device is not None
-    }
-    wrong = {name: state for name, state in states.items() if state != "online"}
-    if wrong:
-        return 503, "".join(f"{name}: {state}\n" for name, state in wrong.items())
-    return 200, "ready\n"
-
-
 async def serve_telemetry(
-    publisher: Publisher,
-    metrics: Metrics,
+    metrics: Callable[[], str],
+    ready: Callable[[], tuple[int, str]],
     listeners: Sequence[trio.SocketListener],
 ) -> None:
-    """Serve until cancelled."""
+    """Serve until cancelled.
+
+    Args:
+        metrics: gives the text of /metrics.
+        ready: gives status and text of /health/ready.
+    """
     pages: dict[str, Callable[[], tuple[int, str]]] = {
-        "/metrics": lambda: (200, metrics.text()),
+        "/metrics": lambda: (200, metrics()),
         "/health/live": lambda: (200, "live\n"),
-        "/health/ready": lambda: _ready(publisher),
+        "/health/ready": ready,
     }
     busy = trio.CapacityLimiter(_AT_ONCE)
 

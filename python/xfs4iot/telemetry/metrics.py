@@ -7,10 +7,8 @@ units, certificates. Labels carry names of services, commands, units and codes; 
 from __future__ import annotations
 
 import time
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from xfs4iot.interfaces.storage.storage import Storage
@@ -18,11 +16,10 @@ from xfs4iot.interfaces.storage.summary import UnitSummary, unit_summaries
 from xfs4iot.protocol import registry
 from xfs4iot.server.publisher import Publisher
 from xfs4iot.server.service import Service
+from xfs4iot.telemetry.exposition import Durations, Sample, exposition, histogram
 
-__all__ = ["BUCKETS", "METRICS", "Durations", "Metrics"]
+__all__ = ["METRICS", "Metrics"]
 
-BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0)
-"""Upper bounds of the durations that are counted, in seconds."""
 _DEVICE_STATES = (
     "online",
     "offline",
@@ -35,7 +32,6 @@ _DEVICE_STATES = (
     "potentialFraud",
     "starting",
 )
-_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 METRICS: dict[str, tuple[str, str]] = {
     "xfs4iot_commands_total": ("counter", "Commands that were completed, by completion code."),
@@ -54,23 +50,6 @@ METRICS: dict[str, tuple[str, str]] = {
     "xfs4iot_start_time_seconds": ("gauge", "When the services were started, in seconds since 1970."),
 }
 """Name: type and meaning of each."""
-
-
-@dataclass(slots=True)
-class Durations:
-    """How long the commands of one service, name and completion code took.
-
-    Attributes:
-        buckets: how many took up to each bound of `BUCKETS`, and longer than the last, each counted once.
-        total: seconds of all together.
-    """
-
-    buckets: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
-    total: float = 0.0
-
-    @property
-    def count(self) -> int:
-        return sum(self.buckets)
 
 
 class Metrics:
@@ -95,8 +74,7 @@ class Metrics:
             # A client may invent names: they would become labels without end.
             name = command if registry.is_command(command) else "unknown"
             durations = self.durations.setdefault((service, name, code), Durations())
-        durations.buckets[bisect_left(BUCKETS, seconds)] += 1
-        durations.total += seconds
+        durations.add(seconds)
 
     def told(self, service: str, event: str) -> None:
         self._events[service, event] += 1
@@ -112,17 +90,9 @@ class Metrics:
 
     def text(self) -> str:
         """Everything, in Prometheus's text format 0.0.4."""
-        samples: dict[str, list[str]] = {name: [] for name in METRICS}
-        for name, labels, value in self._samples():
-            family = next(one for one in (name, name.rpartition("_")[0]) if one in METRICS)
-            samples[family].append(_line(name, labels, value))
-        lines = []
-        for name, (kind, meaning) in METRICS.items():
-            if samples[name]:
-                lines += [f"# HELP {name} {meaning}", f"# TYPE {name} {kind}", *samples[name]]
-        return "\n".join(lines) + "\n"
+        return exposition(METRICS, self._samples())
 
-    def _samples(self) -> Iterator[tuple[str, Mapping[str, str], float]]:
+    def _samples(self) -> Iterator[Sample]:
         by_command: dict[tuple[str, str], Durations] = {}
         for (service, command, code), durations in self.durations.items():
             labels = {"service": service, "command": command, "code": code}
@@ -131,7 +101,9 @@ class Metrics:
             whole.total += durations.total
             whole.buckets = [one + other for one, other in zip(whole.buckets, durations.buckets, strict=True)]
         for (service, command), durations in by_command.items():
-            yield from _histogram({"service": service, "command": command}, durations)
+            yield from histogram(
+                "xfs4iot_command_seconds", {"service": service, "command": command}, durations
+            )
         for (service, event), count in self._events.items():
             yield "xfs4iot_events_total", {"service": service, "event": event}, count
         for (service, status), count in self._refused.items():
@@ -146,19 +118,7 @@ class Metrics:
             yield "xfs4iot_certificate_seconds", {}, round(left.total_seconds())
 
 
-def _histogram(
-    labels: Mapping[str, str], durations: Durations
-) -> Iterator[tuple[str, Mapping[str, str], float]]:
-    so_far = 0
-    for bound, count in zip(BUCKETS, durations.buckets, strict=False):
-        so_far += count
-        yield "xfs4iot_command_seconds_bucket", {**labels, "le": f"{bound:g}"}, so_far
-    yield "xfs4iot_command_seconds_bucket", {**labels, "le": "+Inf"}, durations.count
-    yield "xfs4iot_command_seconds_sum", labels, round(durations.total, 6)
-    yield "xfs4iot_command_seconds_count", labels, durations.count
-
-
-def _of_service(service: Service) -> Iterator[tuple[str, Mapping[str, str], float]]:
+def _of_service(service: Service) -> Iterator[Sample]:
     labels = {"service": service.name}
     yield "xfs4iot_connections", labels, len(service.sessions)
     yield "xfs4iot_queue_commands", labels, service.waiting
@@ -174,7 +134,7 @@ def _of_service(service: Service) -> Iterator[tuple[str, Mapping[str, str], floa
             yield from _of_unit({**labels, "unit": unit.name}, unit)
 
 
-def _of_unit(own: Mapping[str, str], unit: UnitSummary) -> Iterator[tuple[str, Mapping[str, str], float]]:
+def _of_unit(own: Mapping[str, str], unit: UnitSummary) -> Iterator[Sample]:
     yield "xfs4iot_unit_usable", own, int(unit.status in ("ok", "good"))
     if unit.capacity is not None:
         yield "xfs4iot_unit_capacity", own, unit.capacity
@@ -184,8 +144,3 @@ def _of_unit(own: Mapping[str, str], unit: UnitSummary) -> Iterator[tuple[str, M
     if unit.kind == "cash":
         told |= {"currency": unit.currency or "", "value": str(unit.value or "")}
     yield "xfs4iot_unit_items", {**told, "replenishment": unit.replenishment or ""}, unit.count or 0
-
-
-def _line(name: str, labels: Mapping[str, str], value: float) -> str:
-    told = ",".join(f'{key}="{text.translate(_ESCAPES)}"' for key, text in labels.items())
-    return f"{name}{{{told}}} {value}" if told else f"{name} {value}"

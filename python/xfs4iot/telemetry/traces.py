@@ -31,7 +31,8 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from xfs4iot import __version__
 from xfs4iot.protocol import registry
-from xfs4iot.telemetry.metrics import BUCKETS, Metrics
+from xfs4iot.telemetry.exposition import BUCKETS
+from xfs4iot.telemetry.metrics import Metrics
 
 __all__ = ["Traces"]
 

@@ -1,0 +1,71 @@
+"""The text format of Prometheus, 0.0.4, and durations as it wants them."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+__all__ = ["BUCKETS", "Durations", "Sample", "exposition", "histogram"]
+
+BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0)
+"""Upper bounds of the durations that are counted, in seconds."""
+_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+
+Sample = tuple[str, Mapping[str, str], float]
+"""Name, labels and value."""
+
+
+@dataclass(slots=True)
+class Durations:
+    """How long things of one kind took.
+
+    Attributes:
+        buckets: how many took up to each bound of `BUCKETS`, and longer than the last, each counted once.
+        total: seconds of all together.
+    """
+
+    buckets: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
+    total: float = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count one."""
+        self.buckets[bisect_left(BUCKETS, seconds)] += 1
+        self.total += seconds
+
+    @property
+    def count(self) -> int:
+        return sum(self.buckets)
+
+
+def histogram(name: str, labels: Mapping[str, str], durations: Durations) -> Iterator[Sample]:
+    """The samples of one histogram."""
+    so_far = 0
+    for bound, count in zip(BUCKETS, durations.buckets, strict=False):
+        so_far += count
+        yield f"{name}_bucket", {**labels, "le": f"{bound:g}"}, so_far
+    yield f"{name}_bucket", {**labels, "le": "+Inf"}, durations.count
+    yield f"{name}_sum", labels, round(durations.total, 6)
+    yield f"{name}_count", labels, durations.count
+
+
+def exposition(known: Mapping[str, tuple[str, str]], samples: Iterable[Sample]) -> str:
+    """Everything as text.
+
+    Args:
+        known: type and meaning of each metric by its name.
+    """
+    lines: dict[str, list[str]] = {name: [] for name in known}
+    for name, labels, value in samples:
+        family = next(one for one in (name, name.rpartition("_")[0]) if one in known)
+        lines[family].append(_line(name, labels, value))
+    told = []
+    for name, (kind, meaning) in known.items():
+        if lines[name]:
+            told += [f"# HELP {name} {meaning}", f"# TYPE {name} {kind}", *lines[name]]
+    return "\n".join(told) + "\n"
+
+
+def _line(name: str, labels: Mapping[str, str], value: float) -> str:
+    told = ",".join(f'{key}="{text.translate(_ESCAPES)}"' for key, text in labels.items())
+    return f"{name}{{{told}}} {value}" if told else f"{name} {value}"
