@@ -27,6 +27,7 @@ _NURSERY = """
 import faulthandler, json, os, signal, sys
 from xfs4iot.cli import demo, main, simulate
 from xfs4iot.simulator.cash.device import CashDevice
+from xfs4iot.simulator.check.device import CheckDevice
 
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 for line in iter(sys.stdin.readline, ""):
@@ -40,7 +41,7 @@ for line in iter(sys.stdin.readline, ""):
     faulthandler.register(signal.SIGUSR1)
     os.environ.update(order["environment"])
     if order["forgetful"]:
-        del CashDevice.recall
+        del CashDevice.recall, CheckDevice.recall_media, CheckDevice.media_inside, CheckDevice.media_presented
     sys.argv = ["xfs4iot", *order["arguments"]]
     main()
 """

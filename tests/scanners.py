@@ -171,7 +171,7 @@ class Scanner(devices.Check):
         await self._do("get_next_item")
         self._take(events, self.request)
 
-    async def accept_item(self, accept: bool) -> None:
+    async def accept_item(self, accept: bool, events: Any) -> None:
         await self._do("accept_item", accept)
 
     async def action_item(self, events: Any) -> devices.MediaStored:
@@ -207,7 +207,8 @@ class Scanner(devices.Check):
     async def reset_media(self, control: str | None, events: Any) -> devices.MediaRetracted:
         await self._do("reset_media", control)
         place = control if control is not None and control.startswith("unit") else None
-        return devices.MediaRetracted(count=len(self.inside) or None, location=place, presented=self.ejects)
+        count, self.inside = len(self.inside) or None, []
+        return devices.MediaRetracted(count=count, location=place, presented=self.ejects)
 
     async def supply_replenish(self, supplies: frozenset[Any]) -> None:
         await self._do("supply_replenish", supplies)

@@ -201,7 +201,7 @@ CLAIMS = {
         STORED(stored={"unit1": 4}),
         "at most 3 items, as many as were inside",
         frozenset({"unit1", "unit2"}),
-        ("Check.Reset", {}),
+        ("Check.MediaInRollback", None),
     ),
     "it stores in several units more than there was": Claim(
         Claiming,

@@ -28,6 +28,7 @@ from xfs4iot.devices._parts import derived
 from xfs4iot.devices.storage import Count, Storage
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.command_events.check import GetNextItemEvents, MediaInEvents, PresentMediaEvents
+from xfs4iot.protocol.message import SentEvent
 from xfs4iot.protocol.messages import check as messages
 
 __all__ = [
@@ -50,7 +51,7 @@ Codeline = Literal["cmc7", "e13b", "ocr", "ocra", "ocrb"]
 Area = Annotated[str, Meta(pattern="^(stacker|transport|rebuncher|unit[0-9A-Za-z]+)$")]
 
 
-class MovingMedia(CommandEvents[Any], Protocol):
+class MovingMedia(CommandEvents[SentEvent], Protocol[SentEvent]):
     """What a device is given while it moves items to where they stay.
 
     Attributes:
@@ -132,6 +133,8 @@ class MediaStored:
         items: where each item is now, by its number; those that are not named are `unknown`.
         returned: items that go back to the customer.
         refused, bunches_refused: of the transaction; None: as the events have told.
+        must_present: of a movement that is recalled: whether refused items wait that must be presented first;
+            None: as the events have told.
         more: what goes back does so in several bunches, and the first is presented; see `present_next`.
             `items` names those of the first bunch `customer`, and the others `device`.
         failure: what went wrong; what had moved before is booked.
@@ -142,6 +145,7 @@ class MediaStored:
     returned: Count | None = None
     refused: Count | None = None
     bunches_refused: Count | None = None
+    must_present: bool | None = None
     more: bool = False
     failure: errors.XfsError | None = None
 
@@ -247,7 +251,7 @@ class Check(
 
     @waits_for_people
     @operation
-    async def media_in(self, request: MediaInRequest, events: CommandEvents[MediaInEvents]) -> MediaTakenIn:
+    async def media_in(self, request: MediaInRequest, events: MovingMedia[MediaInEvents]) -> MediaTakenIn:
         """`Check.MediaIn`: take items in.
 
         Sends `NoMediaEvent` when the customer is to insert, `MediaInsertedEvent`, and for each item a
@@ -265,17 +269,17 @@ class Check(
         raise NotImplementedError
 
     @operation
-    async def media_in_end(self, events: MovingMedia) -> MediaStored:
+    async def media_in_end(self, events: MovingMedia[Any]) -> MediaStored:
         """`Check.MediaInEnd`: bring each item to where `set_media_parameters` said, and end."""
         raise NotImplementedError
 
     @operation
-    async def media_in_rollback(self, events: MovingMedia) -> MediaStored:
+    async def media_in_rollback(self, events: MovingMedia[Any]) -> MediaStored:
         """`Check.MediaInRollback`: give all items back."""
         raise NotImplementedError
 
     @operation
-    async def get_next_item(self, events: CommandEvents[GetNextItemEvents]) -> None:
+    async def get_next_item(self, events: MovingMedia[GetNextItemEvents]) -> None:
         """`Check.GetNextItem`: take the next item in from the feeder.
 
         Raises:
@@ -285,7 +289,7 @@ class Check(
         raise NotImplementedError
 
     @operation
-    async def accept_item(self, accept: bool) -> None:
+    async def accept_item(self, accept: bool, events: MovingMedia[Any]) -> None:
         """`Check.AcceptItem`: put the item on the stacker, or refuse it.
 
         Raises:
@@ -294,7 +298,7 @@ class Check(
         raise NotImplementedError
 
     @operation
-    async def action_item(self, events: MovingMedia) -> MediaStored:
+    async def action_item(self, events: MovingMedia[Any]) -> MediaStored:
         """`Check.ActionItem`: bring the one item to where `set_media_parameters` said."""
         raise NotImplementedError
 
@@ -322,7 +326,7 @@ class Check(
     async def return_media(
         self,
         source: Literal["input", "refused", "rebuncher"] | None,
-        events: CommandEvents[PresentMediaEvents],
+        events: MovingMedia[PresentMediaEvents],
     ) -> MediaPresented | None:
         """`Check.PresentMedia`: present what goes back; None: all. To return None says the same of all of it.
 
@@ -332,7 +336,7 @@ class Check(
         raise NotImplementedError
 
     @operation
-    async def present_next(self, events: CommandEvents[PresentMediaEvents]) -> MediaPresented:
+    async def present_next(self, events: MovingMedia[PresentMediaEvents]) -> MediaPresented:
         """Present the next bunch of what goes back; the customer has taken the one before.
 
         Asked when an operation that presents has said that there is `more`, by the same command: the service
@@ -353,7 +357,7 @@ class Check(
         raise NotImplementedError
 
     @operation
-    async def retract_media(self, location: str | None, events: MovingMedia) -> MediaRetracted:
+    async def retract_media(self, location: str | None, events: MovingMedia[Any]) -> MediaRetracted:
         """`Check.RetractMedia`: bring what the customer did not take inside; None: where the device likes.
 
         Raises:
@@ -363,7 +367,7 @@ class Check(
         raise NotImplementedError
 
     @operation
-    async def reset_media(self, control: str | None, events: MovingMedia) -> MediaRetracted:
+    async def reset_media(self, control: str | None, events: MovingMedia[Any]) -> MediaRetracted:
         """`Check.Reset`: make the device ready, and bring what is found in it to `eject`, `transport`,
         `rebuncher` or a unit; None: where the device likes.
 
@@ -379,10 +383,26 @@ class Check(
 
     @operation
     async def recall_media(self, operation: int) -> MediaStored | None:
-        """What the movement of this number has moved; None if it has not begun. Asked after a crash."""
+        """What the movement of this number has moved; None if it has not begun. Asked after a crash.
+
+        Of items that came in (MediaIn, GetNextItem, AcceptItem) `items` says where each is: `device`, or
+        `customer` if it was given back at once. Of one that presents: `customer` for what was presented.
+        """
         raise NotImplementedError
 
     @operation
     async def media_inside(self) -> frozenset[MediaID]:
-        """The numbers of the items that are inside; asked when a transaction goes on after a restart."""
+        """The numbers of the items that are inside and that the customer cannot reach.
+
+        Asked when a transaction goes on after a restart.
+        """
+        raise NotImplementedError
+
+    @operation
+    async def media_presented(self) -> frozenset[MediaID]:
+        """The numbers of the items that the customer can reach.
+
+        Asked after a restart, if there were such before; without it the positions of the status tell whether
+        they were taken since.
+        """
         raise NotImplementedError

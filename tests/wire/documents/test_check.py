@@ -14,6 +14,7 @@ from dialogue import Dialogue, another, outcome
 from scanners import Scanner, Single, forever
 from vendors import power_cut, refusal, serving
 from xfs4iot import devices
+from xfs4iot.interfaces.documents.transaction import TOLD
 
 FRONT = {"source": "front", "type": "jpg", "colorFormat": "grayScale", "scanColor": "white"}
 ALL = {"codelineFormat": "e13b", "image": [FRONT]}
@@ -634,6 +635,12 @@ async def test_a_transaction_goes_on_after_a_restart_if_the_device_confirms_it(
                 status = await do(client, "GetTransactionStatus")
                 assert (status["mediaInTransaction"], status["totalItems"]) == (expected, "2")
                 assert "codelineData" not in status["mediaInfo"][0]
+                # It goes on, whatever the device knows.
+                device.inside = [1, 2]
+                await do(client, "SetMediaParameters", {"destination": "unit1"})
+                await do(client, "MediaInEnd")
+                assert await counts(client) == EMPTY | {"unit1": (2, 2, 0)}
+                assert await state(client) == "ok"
             nursery.cancel_scope.cancel()
 
 
@@ -715,3 +722,46 @@ async def test_clients_of_2023_take_cheques_in(
     older = await another(await serving(single, nursery), nursery, "2023-2")
     await take_in(older, single, "good")
     await do(older, "ActionItem")
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected", "known"), [(Scanner, "unknown", [1, 2]), (Confirming, "active", [1, 2, 3])]
+)
+async def test_what_was_told_of_items_on_their_way_in_is_known_after_a_power_cut(
+    tmp_path: Path, kind: Any, expected: str, known: list[int]
+) -> None:
+    ledger = xfs4iot.Ledger.open(tmp_path / "ledger.sqlite")
+
+    class Slow(Scanner):
+        async def media_in(self, request: Any, events: Any) -> Any:
+            self._take(events, request)
+            self._take(events, request)
+            await trio.sleep_forever()
+
+    async with trio.open_nursery() as nursery:
+        client = await serving(Slow(), nursery, ledger)
+        request = await client.send("Check.MediaIn", ALL)
+        for _ in range(2):
+            await client.until("event", request, "Check.MediaDataEvent")
+        told = 0
+        with trio.fail_after(10):
+            while told < 2:
+                await power_cut(tmp_path)()
+                with xfs4iot.Ledger.open(tmp_path / "copy.sqlite") as copy:
+                    kept = TOLD.of(copy.service("Check"))
+                    told = len(kept.transaction.items) if kept is not None else 0
+                await trio.sleep(0.01)
+        nursery.cancel_scope.cancel()
+    ledger.close()
+    async with trio.open_nursery() as nursery:
+        again = kind()
+        again.confirms = frozenset({1, 2, 3})
+        again.recalls = devices.MediaStored(items={1: "device", 2: "device", 3: "device"})
+        with xfs4iot.Ledger.open(tmp_path / "copy.sqlite") as ledger:
+            client = await serving(again, nursery, ledger)
+            status = await do(client, "GetTransactionStatus")
+            assert status["mediaInTransaction"] == expected
+            assert [one["mediaID"] for one in status["mediaInfo"]] == known
+            await do(client, "MediaInRollback")
+            assert await state(client) == "rollback"
+            nursery.cancel_scope.cancel()

@@ -432,8 +432,8 @@ async def test_the_power_fails_between_two_items_that_are_stored(tmp_path: Path,
         await bench.insert({}, {}, {})
         await bench.hand("StopClock")
         request = await bench.client.send("Check.MediaIn")
-        for _ in range(3):
-            await bench.hand("Advance", milliseconds=3000)
+        await bench.advance_until(lambda truth: truth["stacker"] == 3)
+        await bench.hand("Advance", milliseconds=3000)
         await bench.client.until("completion", request)
         await bench.do("SetMediaParameters", KEEP)
         request = await bench.client.send("Check.MediaInEnd")

@@ -16,14 +16,14 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import msgspec
-import trio
 
 from xfs4iot import devices
 from xfs4iot.devices import ImageWish, MediaInRequest, MediaParameters, MediaStored, MediaTakenIn, implements
 from xfs4iot.interfaces.checks import check_mode_on, device_ready
 from xfs4iot.interfaces.documents import checks
-from xfs4iot.interfaces.documents.media import MediaState, Watching
-from xfs4iot.interfaces.documents.transaction import Item, Private
+from xfs4iot.interfaces.documents.moving import MediaMoves, Watching
+from xfs4iot.interfaces.documents.reported import require_taken_in
+from xfs4iot.interfaces.documents.transaction import Item, Private, Transaction
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.command_events.check import PresentMediaEvents
 from xfs4iot.protocol.messages import check as messages
@@ -41,7 +41,7 @@ def _one_by_one(on: Check) -> bool:
     return on.device.max_media_on_stacker <= 1 or on.device.application_refuse
 
 
-class Check(MediaState):
+class Check(MediaMoves):
     """The interface of devices that take in cheques."""
 
     name: ClassVar[str] = "Check"
@@ -61,7 +61,7 @@ class Check(MediaState):
                 room -= sum(len(one.image or b"") for one in images or ())
             media.append(self._told(number, item, images))
         return messages.GetTransactionStatusCompletion(
-            media_in_transaction=transaction.state,
+            media_in_transaction=transaction.told(self.movements.in_doubt),
             media_on_stacker=_count(transaction.on_stacker) if stacker else None,
             last_media_in_total=_count(transaction.last),
             last_media_added_to_stacker=_count(transaction.last_on_stacker) if stacker else None,
@@ -140,25 +140,19 @@ class Check(MediaState):
         )
 
         async def ask(events: Watching) -> MediaTakenIn:
-            try:
-                return await self.service.operations.ask(
-                    devices.Check.media_in, ordered, events, believe=self.believe_failure
-                )
-            except trio.Cancelled:
-                with trio.CancelScope(shield=True):
-                    # Items may have come in before the cancel: they are counted before it goes on its way.
-                    await self._stop(events)
-                raise
+            taken = await self.service.operations.ask(
+                devices.Check.media_in, ordered, events, believe=self._possible_intake
+            )
+            if taken.failure is not None:
+                # A failed MediaIn has the counts in its completion as well: items may be inside.
+                taken.failure.payload = self._completion(taken)
+            return taken
 
-        taken = await self.take_in(command, ask)
-        with trio.CancelScope(shield=True):
-            if taken.failure is None and self.transaction.state != "active":
-                # All of it was refused: a transaction without items.
-                self.begin()
-            self._count_in(taken)
-            self._show()
-            await self.keep()
-        told = messages.MediaInCompletion(
+        taken = await self.take_in(command, "mediaIn", ask, self._count_in, stop=self._stopped)
+        return self._completion(taken)
+
+    def _completion(self, taken: MediaTakenIn) -> messages.MediaInCompletion:
+        return messages.MediaInCompletion(
             media_in=messages.Mediain(
                 media_on_stacker=taken.on_stacker,
                 last_media=taken.last,
@@ -166,25 +160,25 @@ class Check(MediaState):
                 media_feeder=self.device.status.check.media_feeder,
             )
         )
-        if taken.failure is not None:
-            # A failed MediaIn has the counts in its completion as well: items may be inside.
-            taken.failure.payload = told
-            raise taken.failure
-        return told
 
-    async def _stop(self, events: Watching) -> None:
-        """Close the slot, and count what came in before."""
+    def _possible_intake(self, taken: MediaTakenIn) -> None:
+        """See that items can have come in so. Raises Mismatch."""
+        self.believe_failure(taken)
+        require_taken_in(self, taken)
+
+    async def _stopped(self) -> MediaTakenIn | None:
+        """Close the slot, and say what came in before; None if nobody knows."""
         if implements(self.device, "stop_media_in"):
             try:
-                self._count_in(await self.ask(devices.Check.stop_media_in, moving=True))
+                return await self.ask(devices.Check.stop_media_in, moving=True, believe=self._possible_intake)
             except errors.XfsError as fault:
                 self.service.log.error("whether the slot is closed is not known: %s", fault)
-        self._show()
-        await self.keep()
+        return None
 
-    def _count_in(self, taken: MediaTakenIn) -> None:
+    def _count_in(self, transaction: Transaction, taken: MediaTakenIn | None) -> None:
         """Keep what the device says, or what follows from it."""
-        transaction = self.transaction
+        if taken is None:
+            return
         if taken.on_stacker is not None:
             transaction.on_stacker = taken.on_stacker
         elif taken.last_on_stacker is not None and transaction.on_stacker is not None:
@@ -204,7 +198,7 @@ class Check(MediaState):
 
         async def ask(events: Watching) -> MediaStored:
             return await self.service.operations.ask(
-                devices.Check.media_in_end, events, moving=True, believe=self._possible
+                devices.Check.media_in_end, events, moving=True, believe=self.possible
             )
 
         done = await self.end(command, "mediaInEnd", ask, "ok")
@@ -231,7 +225,7 @@ class Check(MediaState):
 
         async def ask(events: Watching) -> MediaStored:
             return await self.service.operations.ask(
-                devices.Check.media_in_rollback, events, moving=True, believe=self._possible
+                devices.Check.media_in_rollback, events, moving=True, believe=self.possible
             )
 
         after = "rollbackAfterDeposit" if self.transaction.deposited else "rollback"
@@ -293,9 +287,9 @@ class Check(MediaState):
         source = request.source.position if request is not None and request.source is not None else None
         takings = self.takings
 
-        async def ask() -> devices.MediaPresented | None:
-            return await self.ask(
-                devices.Check.return_media, source, command, moving=True, believe=self.believe_presented
+        async def ask(events: Watching) -> devices.MediaPresented | None:
+            return await self.service.operations.ask(
+                devices.Check.return_media, source, events, moving=True, believe=self.believe_presented
             )
 
         presented = await self.present(command, ask)
@@ -399,7 +393,7 @@ class Check(MediaState):
 
         feeder = self.device.status.check
         try:
-            await self.take_in(command, ask)
+            await self.take_in(command, "mediaNext", ask)
         except errors.CommandError as fault:
             fault.payload = messages.GetNextItemCompletion(media_feeder=feeder.media_feeder)
             raise
@@ -424,7 +418,7 @@ class Check(MediaState):
 
         async def ask(events: Watching) -> MediaStored:
             return await self.service.operations.ask(
-                devices.Check.action_item, events, moving=True, believe=self._possible
+                devices.Check.action_item, events, moving=True, believe=self.possible
             )
 
         await self.end(command, "mediaAction", ask, "active")
@@ -442,12 +436,17 @@ class Check(MediaState):
     )
     async def accept_item(self, request: messages.AcceptItem, command: Command) -> None:
         """`Check.AcceptItem` 2.0: a refused item is with the customer, or will be."""
-        await self.ask(devices.Check.accept_item, bool(request.accept), moving=True)
-        if not request.accept and self.transaction.inside:
-            with trio.CancelScope(shield=True):
-                self.transaction.refused += 1
-                self.transaction.items[self.transaction.inside[-1]].access = "customer"
-                await self.keep()
+        accept = bool(request.accept)
+
+        async def ask(events: Watching) -> None:
+            await self.service.operations.ask(devices.Check.accept_item, accept, events, moving=True)
+
+        def refused(transaction: Transaction, result: object) -> None:
+            if not accept and transaction.inside:
+                transaction.refused += 1
+                transaction.items[transaction.inside[-1]].access = "customer"
+
+        await self.take_in(command, "mediaAccept", ask, refused, ends=False)
 
     @handles("Check.SupplyReplenish", checks=(checks.supplies_given, device_ready))
     async def supply_replenish(self, request: messages.SupplyReplenish, command: Command) -> None:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
-from xfs4iot.devices import MediaRetracted, MediaStored
+from xfs4iot.devices import MediaRetracted, MediaStored, MediaTakenIn
 from xfs4iot.interfaces.documents.transaction import Transaction
 from xfs4iot.interfaces.storage.check import CheckUnits
 from xfs4iot.protocol.exact import Mismatch, shown
 
-__all__ = ["require_retracted", "require_stored"]
+__all__ = ["require_retracted", "require_stored", "require_taken_in"]
 
 
 class Media(Protocol):
@@ -24,9 +24,31 @@ class Media(Protocol):
     transaction: Transaction
     units: CheckUnits
 
+    @property
+    def device(self) -> Any: ...
 
-def require_stored(on: Media, result: MediaStored) -> None:
+
+def require_taken_in(on: Media, result: MediaTakenIn) -> None:
+    """See that so many items can be on the stacker.
+
+    Raises:
+        Mismatch: they cannot.
+    """
+    most = on.device.max_media_on_stacker
+    if on.transaction.reliable:
+        told = len(on.transaction.inside)
+        most = min(most, told) if most else told
+    if result.on_stacker is not None and result.on_stacker > most:
+        raise Mismatch(
+            f"at most {most} items, as many as its events have told of", str(result.on_stacker), "on_stacker"
+        )
+
+
+def require_stored(on: Media, result: MediaStored, *, found: bool = False) -> None:
     """See that items can have been stored, and given back, so.
+
+    Args:
+        found: also what lay about, such as what was refused, which is not of the transaction.
 
     Raises:
         Mismatch: they cannot.
@@ -35,6 +57,8 @@ def require_stored(on: Media, result: MediaStored) -> None:
         _require_unit(on, unit, "stored")
         _require_room(on, unit, count, f"stored[{unit!r}]")
     _require_places(on, result.items, result.stored)
+    if found or not on.transaction.reliable:
+        return
     inside = len(on.transaction.inside)
     if (stored := sum(result.stored.values())) > inside:
         raise Mismatch(f"at most {inside} items, as many as were inside", f"{stored} in all", "stored")
@@ -49,6 +73,8 @@ def _require_places(on: Media, items: Mapping[int, str], stored: Mapping[str, in
     known, named = on.transaction.items, Counter[str]()
     for number, place in items.items():
         if number not in known:
+            if not on.transaction.reliable:
+                continue
             raise Mismatch("numbers of items of the transaction", shown(number), "items")
         if place.startswith("unit") and known[number].place != place:
             _require_unit(on, place, f"items[{number}]")

@@ -6,11 +6,16 @@
     rollback             MediaInRollback; rollbackAfterDeposit, if ActionItem had stored something
     retract, reset       RetractMedia, Reset, while it was active
     failure              a device failure in one of these
-    unknown              a restart while it was active, if the device cannot confirm what is inside
+    unknown              a MediaIn, or an end, of which nobody knows whether it has moved anything
 
-Refusals (a wrong order, full bins, items in the way, no media in time) leave the state as it is. The record
-is kept across restarts; a new transaction empties it when its first item is in. Code lines and images are
-personal: they stay in memory, and are gone with the process or the next transaction.
+Refusals (a wrong order, full bins, items in the way, no media in time) leave the state as it is. A new
+transaction empties the record when its first item is in. Code lines and images are personal: they stay in
+memory, and are gone with the process or the next transaction.
+
+The record is booked with the counts, and what a client is told of items on their way in is kept as soon as it
+is told. So after a power cut it is as it was when the last movement was booked, and a movement that was
+interrupted is added as the device recalls it. An active transaction goes on: it can be ended, rolled back,
+retracted or reset. If nobody confirms what is inside, it goes on too, but its state is told as `unknown`.
 """
 
 from __future__ import annotations
@@ -24,7 +29,7 @@ from xfs4iot.ledger import Document
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import check as messages
 
-__all__ = ["KEPT", "Item", "Private", "Transaction", "is_refusal"]
+__all__ = ["KEPT", "TOLD", "Item", "Private", "State", "Told", "Transaction", "is_refusal"]
 
 State = Literal["ok", "active", "rollback", "rollbackAfterDeposit", "retract", "failure", "unknown", "reset"]
 _REFUSALS = frozenset(
@@ -58,10 +63,12 @@ class Item(msgspec.Struct):
     Attributes:
         place: `device`, `customer`, `unknown` or a unit.
         access: whether the customer can reach it.
+        books: where the journal has it; "" as long as it does not have it.
         orientation, size, validity, magnetic: as the device has told.
     """
 
     place: str = "device"
+    books: str = ""
     access: Literal["unknown", "customer", "none"] = "none"
     orientation: messages.InsertOrientation | None = None
     size: messages.MediaSize | None = None
@@ -81,6 +88,7 @@ class Transaction(msgspec.Struct):
 
     Attributes:
         state: of the transaction.
+        reliable: whether it is known what is inside.
         on_stacker, last, last_on_stacker: counts of items; None if not known.
         refused, bunches: items and bunches that were refused.
         items: by number, in the order of their arrival.
@@ -90,6 +98,7 @@ class Transaction(msgspec.Struct):
     """
 
     state: State = "ok"
+    reliable: bool = True
     on_stacker: int | None = 0
     last: int | None = 0
     last_on_stacker: int | None = 0
@@ -100,6 +109,15 @@ class Transaction(msgspec.Struct):
     deposited: bool = False
     most: int = 0
     application_refuses: bool = False
+
+    def told(self, in_doubt: bool) -> State:
+        """The state as a client is told it."""
+        return "unknown" if in_doubt or (self.state == "active" and not self.reliable) else self.state
+
+    @property
+    def kept_inside(self) -> frozenset[int]:
+        """The items that are in the device and out of the customer's reach."""
+        return frozenset(number for number in self.inside if self.items[number].access != "customer")
 
     @property
     def inside(self) -> list[int]:
@@ -137,4 +155,12 @@ class Transaction(msgspec.Struct):
         return deepcopy(self)
 
 
+class Told(msgspec.Struct):
+    """The transaction as a client was told it while a movement went on, which its number names."""
+
+    operation: int = 0
+    transaction: Transaction = msgspec.field(default_factory=Transaction)
+
+
 KEPT = Document("Check.transaction", Transaction)
+TOLD = Document("Check.told", Told)

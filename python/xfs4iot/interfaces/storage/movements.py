@@ -15,8 +15,8 @@ has moved, so that it does not hold up every movement after it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -42,11 +42,32 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 
 
 class Moving:
-    """What the device is given: the command's events, and the movement's number."""
+    """What the device is given: the command's events, and the movement's number.
 
-    def __init__(self, command: Command[Any] | None, operation: int) -> None:
+    Attributes:
+        shield: what holds up cancel and timeout while the device moves.
+    """
+
+    def __init__(
+        self, command: Command[Any] | None, operation: int, shield: trio.CancelScope | None = None
+    ) -> None:
         self._command = command
+        self.shield = shield
         self.operation = operation
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Let cancel and timeout through while the block lasts: the device waits for somebody.
+
+        Who lets them through takes care of what has moved by then, and goes on as if nothing had happened:
+        the movement is booked, and the command ends at its next checkpoint.
+        """
+        assert self.shield is not None
+        self.shield.shield = False
+        try:
+            yield
+        finally:
+            self.shield.shield = True
 
     @property
     def cancel_requested(self) -> bool:
@@ -187,7 +208,7 @@ class Movements(Generic[_Moved]):
         async with self._lock:
             await self._settle()
             noted = detail() if callable(detail) else detail
-            with trio.CancelScope(shield=True):
+            with trio.CancelScope(shield=True) as shield:
                 intent = await self._service.ledger.begin(
                     kind,
                     command=command.name if command is not None else "",
@@ -199,7 +220,7 @@ class Movements(Generic[_Moved]):
                 self._doubt(intent)
                 self._at_work = intent.id
                 try:
-                    result = await ask(Moving(command, intent.id))
+                    result = await ask(Moving(command, intent.id, shield))
                 # It may have moved something; if that cannot be found out now, the intent stays open.
                 except errors.HardwareError:
                     self._at_work = None

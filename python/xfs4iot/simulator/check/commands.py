@@ -84,6 +84,7 @@ class SimulatedCheck(CheckDevice):
         if not count:
             raise errors.SequenceError("there is nothing in the slot")
         self._state.slot = []
+        self._state.taken += count
         self._save()
         return CountOfCheques(count=count)
 
@@ -95,6 +96,7 @@ class SimulatedCheck(CheckDevice):
         for name in names:
             count += len(self._state.units[name])
             self._state.units[name] = []
+        self._state.emptied += count
         self._save()
         return CountOfCheques(count=count)
 

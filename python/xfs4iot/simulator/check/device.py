@@ -37,6 +37,7 @@ class CheckDevice(CheckMachine):
 
     async def media_in(self, request: devices.MediaInRequest, events: Any) -> devices.MediaTakenIn:
         self._begin()
+        self._move_begins(events.operation)
         self._require_shutter()
         self._require_feeder()
         if request.codeline is not None and not request.images and self.faults.active("micrDead"):
@@ -76,7 +77,9 @@ class CheckDevice(CheckMachine):
     def _insert(self, items: Iterable[Cheque]) -> None:
         """Items are put into the slot, as nobody has seen them before."""
         fresh = {"number": 0, "printed": "", "printed_front": "", "stamped": False, "counted": False}
-        self._state.slot += [msgspec.structs.replace(item, **fresh) for item in items]
+        new = [msgspec.structs.replace(item, **fresh) for item in items]
+        self._state.slot += new
+        self._state.inserted += len(new)
         self._save()
         self._came.set()
 
@@ -86,6 +89,7 @@ class CheckDevice(CheckMachine):
         if not state.presented:
             raise errors.SequenceError("nothing was presented")
         count, state.presented = len(state.presented), []
+        state.taken += count
         self._save()
         self.media_taken(self.where_presented)
         return count
@@ -98,16 +102,19 @@ class CheckDevice(CheckMachine):
 
     async def get_next_item(self, events: Any) -> None:
         self._begin()
+        self._move_begins(events.operation)
         if not self._source:
             raise errors.CommandError("noItems", "the feeder is empty")
         await self._feed(events)
 
-    async def accept_item(self, accept: bool) -> None:
+    async def accept_item(self, accept: bool, events: Any) -> None:
         self._begin()
+        self._move_begins(events.operation)
         state = self._state
         await self._time()
         if not accept and state.stacker:
             item = state.stacker.pop()
+            state.places[str(item.number)] = "customer"
             item.number = 0
             (state.refused if self.setup.refused else state.presented).append(item)
             self._save()
@@ -133,7 +140,11 @@ class CheckDevice(CheckMachine):
         return self._kept() if self._state.operation == operation else None
 
     async def media_inside(self) -> frozenset[int]:
-        return frozenset(item.number for item in self._state.stacker)
+        held = (*self._state.stacker, *self._state.waiting)
+        return frozenset(item.number for item in held if item.number)
+
+    async def media_presented(self) -> frozenset[int]:
+        return frozenset(item.number for item in self._state.presented if item.number)
 
     async def read_image(self, media_id: int, codeline: Any, images: Any) -> messages.MediaData:
         self._begin()
@@ -152,6 +163,7 @@ class CheckDevice(CheckMachine):
 
     async def return_media(self, source: Any, events: Any) -> MediaPresented | None:
         self._begin()
+        self._move_begins(events.operation)
         self._require_shutter()
         state = self._state
         if state.refused and source in (None, "refused"):
@@ -165,6 +177,7 @@ class CheckDevice(CheckMachine):
 
     async def present_next(self, events: Any) -> MediaPresented:
         self._begin()
+        self._move_begins(events.operation)
         await self._time()
         return self._present(events)
 

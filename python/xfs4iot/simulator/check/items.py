@@ -166,6 +166,8 @@ class State(msgspec.Struct):
         presented, position: what the customer can take, and where.
         bunches: of what goes back, that were presented so far.
         pulled: units that are not in their places.
+        inserted, taken, emptied: items so far that people put into the slot, took from there, and took out of
+            units.
     """
 
     slot: list[Cheque] = []
@@ -183,3 +185,6 @@ class State(msgspec.Struct):
     operation: int = 0
     stored: dict[str, int] = {}
     places: dict[str, str] = {}
+    inserted: int = 0
+    taken: int = 0
+    emptied: int = 0

@@ -177,6 +177,7 @@ class CheckMachine(SimulatedDevice, devices.Check):
         item = source[0]
         if self.faults.strikes("pulledBack"):
             source.pop(0)
+            state.taken += 1
             self._save()
             events.send(messages.MediaRejectedEvent(reason="removed"))
             raise errors.CommandError("mediaRejected", "the customer pulled the item back")
@@ -203,6 +204,7 @@ class CheckMachine(SimulatedDevice, devices.Check):
         state.last += 1
         item.number = told.media_id = state.last
         state.stacker.append(item)
+        state.places[str(item.number)] = "device"
         self._save()
         events.send(told)
         return 1
@@ -297,10 +299,8 @@ class CheckMachine(SimulatedDevice, devices.Check):
         if failure is None and state.waiting:
             if self.media_present_control:
                 presented = self._present(events)
-            state.places |= {
-                str(number): "customer"
-                for number in (presented.items or (one.number for one in state.waiting))
-            }
+            else:
+                state.places |= {str(one.number): "customer" for one in state.waiting}
         self._save()
         result = self._kept()
         return devices.MediaStored(
@@ -311,7 +311,7 @@ class CheckMachine(SimulatedDevice, devices.Check):
             failure=failure,
         )
 
-    async def _endorse(self, item: Cheque, wish: Wish, events: devices.MovingMedia) -> None:
+    async def _endorse(self, item: Cheque, wish: Wish, events: devices.MovingMedia[Any]) -> None:
         """Print on an item, stamp it, and take pictures of it afterwards."""
         item.printed, item.printed_front = wish.back or item.printed, wish.front or item.printed_front
         item.stamped = item.stamped or wish.stamp
@@ -338,6 +338,7 @@ class CheckMachine(SimulatedDevice, devices.Check):
         state.position = "output" if self.setup.output else "input"
         state.bunches += 1
         total = state.bunches + -(-len(state.waiting) // count)
+        state.places |= {str(item.number): "customer" for item in state.presented if item.number}
         self._save()
         events.send(
             messages.MediaPresentedEvent(
@@ -360,7 +361,7 @@ class CheckMachine(SimulatedDevice, devices.Check):
     def _kept(self) -> devices.MediaStored:
         state = self._state
         items = {int(number): place for number, place in state.places.items()}
-        return devices.MediaStored(stored=dict(state.stored), items=items)
+        return devices.MediaStored(stored=dict(state.stored), items=items, must_present=bool(state.refused))
 
     async def _bring(
         self, items: Iterable[Cheque], unit: str | None, events: devices.MovingMedia
