@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import stat
 import sys
 import tomllib
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,12 +26,12 @@ from xfs4iot.fleet.credential import Credential
 from xfs4iot.fleet.deployment import deploy
 from xfs4iot.fleet.enroll import Enrolled, EnrolmentFailed, enroll
 from xfs4iot.fleet.enrolment import Enrolment, Facts
-from xfs4iot.fleet.names import DEVICE, DEVICE_HOST, GATEWAY
+from xfs4iot.fleet.names import AUTHORITY, DEVICE, DEVICE_HOST, GATEWAY
 from xfs4iot.fleet.signatures import Authorities, Forged, sign
 from xfs4iot.fleet.store import MemoryStore
 from xfs4iot.fleet.trust import WRONG_CODES, Trust, hash_code, key_of
 from xfs4iot.transport import tls
-from xfs4iot.transport.certificates import make_request, new_key
+from xfs4iot.transport.certificates import make_request, new_key, write_key
 from xfs4iot.transport.certificates import test_authority as authority_in
 from xfs4iot.transport.pairs import load_certificates
 from xfs4iot.transport.rotation import Credentials
@@ -352,7 +354,7 @@ if what == "fails":
 if what == "nonsense":
     sys.exit(print("no"))
 if what == "other":
-    from xfs4iot.transport.certificates import make_request, new_key
+    from xfs4iot.transport.certificates import make_request, new_key, write_key
     asked = x509.load_pem_x509_csr(make_request("atm18", ["xfs4iot://device/atm18"], new_key()))
 assert device == "atm17"
 use = "device" if what == "server" else "client"
@@ -415,3 +417,35 @@ async def test_a_store_that_cannot_be_asked_uses_up_nothing(office: Office, tmp_
         await office.enroll(code, tmp_path)
     office.trust._store.get = really  # type: ignore[method-assign,assignment]
     await office.enroll(code, tmp_path)
+
+
+async def test_a_device_that_lives_in_the_past_tells_nobody_its_code_and_is_told_to_set_its_clock(
+    office: Office, tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    """By its clock the authority's certificate has not begun."""
+    begins = datetime.now(UTC) + timedelta(days=1)
+    names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(AUTHORITY)])
+    key, root = new_key(), authority_in(office.keys)
+    name = x509.Name.from_rfc4514_string("CN=authority")
+    made = root._certify(name, key.public_key(), "node", names, 90, begins)
+    write_key(tmp_path / "late.key", key)
+    (tmp_path / "late.pem").write_bytes(
+        made.public_bytes(Encoding.PEM) + office.root.public_bytes(Encoding.PEM)
+    )
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "late.pem", tmp_path / "late.key")
+    heard: list[bytes] = []
+
+    async def hear(stream: trio.abc.Stream) -> None:
+        with suppress(trio.BrokenResourceError):
+            heard.append(bytes(await stream.receive_some()))
+
+    async def serve(*, task_status: trio.TaskStatus[int]) -> None:
+        listeners = await trio.open_ssl_over_tcp_listeners(0, context, host="127.0.0.1")
+        task_status.started(listeners[0].transport_listener.socket.getsockname()[1])  # type: ignore[attr-defined]
+        await trio.serve_listeners(hear, listeners)
+
+    port = await nursery.start(serve)
+    with pytest.raises(EnrolmentFailed, match=r"not valid yet; see .* the clock of this machine"):
+        await enroll(await office.invite("atm17"), "127.0.0.1", port, tmp_path / "atm17")
+    assert b"".join(heard) == b""

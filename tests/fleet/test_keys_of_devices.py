@@ -247,3 +247,31 @@ async def test_what_is_due_is_renewed_by_itself(
             await until(lambda: key_of(credential.load().certificate) != before)
             nursery.cancel_scope.cancel()
     assert key_of(credential.load().certificate) != before
+
+
+async def test_what_is_not_renewed_is_told_before_it_is_too_late(
+    secured: Secured, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(renewing, "_PAUSE", 1e-5)
+    await secured.decide()
+    authority = await secured.office(days=(3600 + 600) / 86400)
+    credential = await secured.enroll(authority, "atm17")
+    carrier = await secured.carrier("atm17", inbox="_INBOX.bank.atm17")
+    nobody = Subjects("bank")
+    monkeypatch.setattr(nobody, "renew", lambda device: f"x4.bank.{device}.u.nobody")
+
+    async def told(subjects: Subjects, text: str, level: str) -> None:
+        caplog.clear()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(Renewal(credential, carrier, subjects).run)
+            await until(lambda: text in caplog.text)
+            nursery.cancel_scope.cancel()
+        assert {one.levelname for one in caplog.records if text in one.getMessage()} == {level}
+
+    await told(nobody, "is not renewed yet: nobody listens", "WARNING")
+    # A part of its life that makes it urgent.
+    monkeypatch.setattr(renewing, "_URGENT", 0.1)
+    await told(nobody, "is not renewed yet: nobody listens", "CRITICAL")
+    monkeypatch.setattr(renewing, "_URGENT", 0.9)
+    await (await secured.trust()).admit("atm17", "ab" * 32, 0)
+    await told(SUBJECTS, "is not renewed yet: somebody comes as device atm17", "CRITICAL")

@@ -155,6 +155,13 @@ def callout(
 )
 @click.option("--sign-with", metavar="PROGRAM", help="Has requests signed elsewhere: see docs/fleet.md.")
 @click.option("--sign-ca", type=_FILE, help="With --sign-with: PEM file of the authorities it leads to.")
+@click.option(
+    "--device-broker",
+    "told",
+    multiple=True,
+    metavar="URL",
+    help="Where devices reach the broker; default: as the authority does.",
+)
 @click.option("--no-enrolment", is_flag=True, help="Only renew, over the broker; listen nowhere.")
 @_replicas
 @_json
@@ -167,6 +174,7 @@ def authority(
     days: float,
     sign_with: str | None,
     sign_ca: Path | None,
+    told: tuple[str, ...],
     no_enrolment: bool,
     replicas: int | None,
     as_json: bool,
@@ -186,7 +194,7 @@ def authority(
     if (sign_with is None) != (sign_ca is None):
         raise click.UsageError("--sign-with and --sign-ca belong together: give both, or none")
     try:
-        broker_is_trusted(settings["servers"])
+        broker_is_trusted((*settings["servers"], *told))
         tenant = check_id(settings["tenant"], "tenant")
         signing: Signing = (
             OwnSigning(test_authority(keys / "devices", make=False), days)
@@ -209,7 +217,7 @@ def authority(
         await carrier.flush()
         where = None
         if not no_enrolment:
-            facts = Facts(tenant, settings["servers"], roots)
+            facts = Facts(tenant, told or settings["servers"], roots)
             enrolment = Enrolment(deciding, facts, credentials=credentials, host=host, port=port)
             await nursery.start(enrolment.serve)
             where = f"{host}:{enrolment.port}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import tempfile
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,10 @@ async def enroll(code: Code, host: str, port: int, directory: Path) -> Enrolled:
                 "`xfs4iot fleet authority` running there, and does a firewall let this through?"
             ) from None
         except (TLSError, trio.BrokenResourceError) as problem:
-            raise EnrolmentFailed(f"{place}: {problem}") from None
+            now = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+            raise EnrolmentFailed(
+                f"{place}: {problem}; see that the address is right, and the clock of this machine ({now})"
+            ) from None
     if patience.cancelled_caught:
         raise EnrolmentFailed(f"{place} did not answer within {_SECONDS:g} s; try again, by the same code")
     pair = credential.take(str(answer["certificates"]), key)

@@ -49,6 +49,10 @@ class _NotRenewed(Exception):
     """There is no new certificate yet; the text says why."""
 
 
+class _Refused(_NotRenewed):
+    """The authority does not give one to this device."""
+
+
 class Renewal:
     """Keeps a device's certificate good.
 
@@ -79,7 +83,7 @@ class Renewal:
             try:
                 await self.renew(pair)
             except (_NotRenewed, CarrierLost, CredentialsRefused, OSError) as problem:
-                urgent = datetime.now(UTC) > begins + life * _URGENT
+                urgent = isinstance(problem, _Refused) or datetime.now(UTC) > begins + life * _URGENT
                 (_log.critical if urgent else _log.warning)(
                     "the certificate of the uplink, good until %s, is not renewed yet: %s",
                     f"{pair.not_after:%Y-%m-%d %H:%M} UTC",
@@ -112,8 +116,10 @@ class Renewal:
             certificates = str(given.get("certificates", ""))
         except (ValueError, AttributeError) as wrong:
             raise _NotRenewed(f"the authority's answer cannot be read: {wrong}") from None
-        if refused or later:
-            raise _NotRenewed(told(str(refused or later)))
+        if refused:
+            raise _Refused(told(str(refused)))
+        if later:
+            raise _NotRenewed(told(str(later)))
         new = credential.take(certificates, key)
         _log.info("the certificate of the uplink is renewed, until %s", f"{new.not_after:%Y-%m-%d %H:%M} UTC")
         await self._carrier.redial()
