@@ -261,6 +261,9 @@ class Printer(PrinterState):
         answers = request.input_data == "yes"
         async with self.media.turn:
             await self.flush(command)
+            if not self.media.is_present:
+                # The device chooses by itself what it prints on.
+                self.drawn_from = None
             answer = await self.ask_whole(
                 devices.Printer.print_raw, cast(bytes, request.data), answers, command
             )
@@ -466,7 +469,7 @@ class Printer(PrinterState):
             with trio.CancelScope(shield=True):
                 await self.ask_whole(devices.Printer.dispense_paper, source, command, source=source)
                 self.drawn_from = source
-                await self.media.is_at("present")
+                await self.worked_at("present")
 
     @handles(
         "Printer.RetractMedia",

@@ -94,6 +94,9 @@ class PrinterState(Interface[devices.Printer]):
         self.media = PrintMedia(service)
         self.drawn_from: str | None = None
         self._accepting = False
+        self._paper_before: object = None
+        """The levels of paper when the device began what it does."""
+        self._takings_before = 0
         self._thresholds: Thresholds | None = None
         self._bins: BinThresholds | None = None
         self._ready: dict[str, tuple[Form, ReadyForm]] = {}
@@ -271,6 +274,8 @@ class PrinterState(Interface[devices.Printer]):
         Args:
             source: that paper is drawn from; None: of what is there already.
         """
+        self._paper_before = self.device.status.printer.paper
+        self._takings_before = self.device._media_takings
         try:
             with trio.CancelScope(shield=True):
                 result = await self.service.operations.ask(
@@ -287,10 +292,18 @@ class PrinterState(Interface[devices.Printer]):
         status = self.device.status.printer
         if code == "mediaJammed" and status.media not in (None, "jammed"):
             self.device.media_at("jammed")
-        elif code in _PAPER_FAILURES and (source := source or self.drawn_from or self.source_for(None, None)):
+        elif code in _PAPER_FAILURES:
+            level = _PAPER_FAILURES[code]
             paper = status.paper.to_plain() if status.paper is not None else {}
-            if paper.get(source) != _PAPER_FAILURES[code]:
-                self.device.paper_is(source, _PAPER_FAILURES[code])
+            if status.paper is not self._paper_before and level in paper.values():
+                # The device has said itself by now which one it is.
+                return
+            source = source or self.drawn_from
+            if source is None and level not in paper.values():
+                # Nobody has said which: one that could have been drawn from.
+                source = self.source_for(None, None)
+            if source is not None and paper.get(source) != level:
+                self.device.paper_is(source, level)
         elif code in _SUPPLY_FAILURES:
             name, level = _SUPPLY_FAILURES[code]
             if getattr(status, name) not in (None, level):
@@ -352,6 +365,14 @@ class PrinterState(Interface[devices.Printer]):
             )
             await self.was_printed(printed, source, command, len(job.pages), rename)
 
+    async def worked_at(self, place: str) -> None:
+        """The device has worked on the medium, which is here; unless it was taken meanwhile.
+
+        Then the device has said last where the medium is, or what came behind it.
+        """
+        if place != "present" or self.device._media_takings == self._takings_before:
+            await self.media.is_at(place)
+
     def possible_for(self, command: Command[Any], rename: Mapping[str, str]) -> Callable[[Printed], None]:
         """What sees that printing can have ended so."""
 
@@ -383,7 +404,7 @@ class PrinterState(Interface[devices.Printer]):
             # Some of it is on paper: it must not be printed again.
             self.buffer.clear()
             self.drawn_from = source or self.drawn_from
-            await self.media.is_at(printed.at or "present")
+            await self.worked_at(printed.at or "present")
             self.media.await_taking()
         elif printed.at is not None:
             await self.media.is_at(printed.at)

@@ -244,6 +244,7 @@ class PrinterMachine(SimulatedDevice, devices.Printer):
         self.state.jammed = what
         self.save()
         self._show()
+        self.media_at("jammed")
         return errors.CommandError(f"{what}Jammed", f"{what} is stuck; see Printer.Reset")
 
     def use_up(self) -> None:
@@ -293,6 +294,7 @@ class PrinterMachine(SimulatedDevice, devices.Printer):
         state.left[source] = 0 if is_out else max(0, state.left[source] - used)
         self.save()
         self._show()
+        self.media_at(self.place)
         return printed
 
     async def _print_below(self, source: str, picture: Image, words: tuple[Words, ...]) -> None:
@@ -446,8 +448,8 @@ class PrinterMachine(SimulatedDevice, devices.Printer):
             raise errors.SequenceError("there is nothing to take")
         self.save()
         self.media_taken()
-        if state.medium is not None:
-            self.media_at("present")
+        if self.place != "notPresent":
+            self.media_at(self.place)
         return taken
 
     def inside(self) -> list[Medium]:

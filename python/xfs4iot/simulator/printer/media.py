@@ -239,7 +239,8 @@ class PrinterMedia(PrinterMachine):
             self.finish(medium)
         if target is not None:
             state.bins[target] += 1
-            state.slot = []
+        # What lies in the slot goes with it, in or out.
+        state.slot = []
         self.save()
         return target or "expelled"
 
