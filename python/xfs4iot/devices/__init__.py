@@ -57,6 +57,14 @@ if TYPE_CHECKING:
         PrintSymbology,
         PrintText,
     )
+    from xfs4iot.devices._printing import (
+        ImageWanted,
+        MediaAction,
+        MovingPrinterMedia,
+        Printed,
+        PrinterMediaMoved,
+        ReadWanted,
+    )
     from xfs4iot.devices.auxiliaries import (
         AutoStartup,
         Auxiliaries,
@@ -217,13 +225,7 @@ if TYPE_CHECKING:
         PowerManagement,
     )
     from xfs4iot.devices.printer import (
-        ImageWanted,
-        MediaAction,
-        MovingPrinterMedia,
-        Printed,
         Printer,
-        PrinterMediaMoved,
-        ReadWanted,
     )
     from xfs4iot.devices.storage import (
         BanknoteNeutralizationUnit,
@@ -527,7 +529,7 @@ _MODULES = {
     "HsmInitMode": "german",
     "HsmTerminalData": "german",
     "HsmTerminalSetting": "german",
-    "ImageWanted": "printer",
+    "ImageWanted": "_printing",
     "ImageWish": "check",
     "ImportedKey": "key_management",
     "ImportedToken": "key_management",
@@ -556,7 +558,7 @@ _MODULES = {
     "MICROMETRES_PER_INCH": "_pages",
     "MICROMETRES_PER_POINT": "_pages",
     "MOST_CARDS": "_cards",
-    "MediaAction": "printer",
+    "MediaAction": "_printing",
     "MediaInRequest": "check",
     "MediaParameters": "check",
     "MediaPresented": "check",
@@ -567,7 +569,7 @@ _MODULES = {
     "MovingCard": "card_reader",
     "MovingDeposit": "deposit",
     "MovingMedia": "check",
-    "MovingPrinterMedia": "printer",
+    "MovingPrinterMedia": "_printing",
     "Paper": "_pages",
     "PciPtsDeviceId": "pin_pad",
     "PinBlockRequest": "pin_pad",
@@ -592,12 +594,12 @@ _MODULES = {
     "PrintStyle": "_pages",
     "PrintSymbology": "_pages",
     "PrintText": "_pages",
-    "Printed": "printer",
+    "Printed": "_printing",
     "Printer": "printer",
-    "PrinterMediaMoved": "printer",
+    "PrinterMediaMoved": "_printing",
     "PrinterUnit": "storage",
     "Protection": "banknote_neutralization",
-    "ReadWanted": "printer",
+    "ReadWanted": "_printing",
     "ReceiveProtocol": "german",
     "RetractRequest": "cash_management",
     "Retracted": "cash_management",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, TypeAlias
+from unicodedata import category, east_asian_width
 
 from msgspec import Meta
 
@@ -285,3 +286,16 @@ class PrintJob:
     media_name: str | None = None
     media_type: Literal["generic", "passbook", "multipart"] = "generic"
     skew: int | None = None
+
+
+def columns_of(text: str) -> int:
+    """How many columns a text takes where all characters are equally wide."""
+    if text.isascii():
+        return len(text)
+    count = 0
+    for one in text:
+        if east_asian_width(one) in ("W", "F"):
+            count += 2
+        elif category(one) not in ("Mn", "Me", "Cf"):
+            count += 1
+    return count

@@ -18,12 +18,11 @@ class MyReceiptPrinter(devices.Printer):
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Protocol
-from unicodedata import category, east_asian_width
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
+from xfs4iot.devices import _printer_told as told
 from xfs4iot.devices._device import CommandEvents, Device
 from xfs4iot.devices._operation import implements, operation, waits_for_people
 from xfs4iot.devices._pages import (
@@ -34,160 +33,30 @@ from xfs4iot.devices._pages import (
     PrintFont,
     PrintJob,
     PrintSymbology,
+    columns_of,
 )
 from xfs4iot.devices._parts import derived
+from xfs4iot.devices._printing import (
+    ImageSource,
+    ImageWanted,
+    MediaAction,
+    MediaPlace,
+    MovingPrinterMedia,
+    Printed,
+    PrinterMediaMoved,
+    Range,
+    ReadWanted,
+    Source,
+    Supply,
+    Unit,
+    media_status,
+)
 from xfs4iot.devices.storage import Count
-from xfs4iot.protocol import errors, exact
+from xfs4iot.protocol import exact
 from xfs4iot.protocol.flags import flags
 from xfs4iot.protocol.messages import printer as messages
 
-__all__ = [
-    "ImageWanted",
-    "MediaAction",
-    "MovingPrinterMedia",
-    "Printed",
-    "Printer",
-    "PrinterMediaMoved",
-    "ReadWanted",
-]
-
-MediaAction = Literal[
-    "alarm",
-    "pageForward",
-    "pageBackward",
-    "turnMedia",
-    "rotate180",
-    "stamp",
-    "perforate",
-    "skip",
-    "cut",
-    "partialCut",
-    "eject",
-    "ejectToTransport",
-    "expel",
-    "park",
-    "retract",
-    "stack",
-]
-"""What can be done with the medium, in the order in which it is done. The last six move it, and exclude each
-other."""
-MediaPlace = Annotated[
-    str,
-    Meta(
-        pattern="^(present|notPresent|entering|jammed|unknown|expelled|parked|stacker|transport|unit[0-9A-Za-z]+)$"
-    ),
-]
-"""Where the medium is: in the print position, nowhere, in the slot, stuck, lost to the sensors, thrown out,
-in the parking station, on the stacker, in the transport, or in the retract bin of this name."""
-Source = Annotated[str, Meta(pattern="^[a-zA-Z][a-zA-Z0-9]*$")]
-Unit = Annotated[str, Meta(pattern="^unit[0-9A-Za-z]+$")]
-Supply = Literal["unknown", "full", "low", "out", "jammed"]
-ImageSource = Literal["front", "back", "passportDataGroup1", "passportDataGroup2"]
-Range = tuple[Annotated[int, Meta(ge=1)], Annotated[int, Meta(ge=1)]]
-
-
-class MovingPrinterMedia(CommandEvents[Any], Protocol):
-    """What a printer is given while it moves the medium.
-
-    Attributes:
-        operation: the movement's number, for a device that keeps what it moved; see `recall_media`.
-    """
-
-    operation: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Printed:
-    """How printing has ended.
-
-    Attributes:
-        pages: that were printed whole; None: all.
-        length: µm that were printed of the page that was not finished.
-        at: where the medium is now; None: in the print position.
-        failure: what went wrong, such as `CommandError("paperOut")`.
-    """
-
-    pages: Count | None = None
-    length: Count | None = None
-    at: MediaPlace | None = None
-    failure: errors.XfsError | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class PrinterMediaMoved:
-    """Where the medium is after it was to be moved.
-
-    Attributes:
-        at: None: where it was to go or, with a failure, where it was; of a reset: there was none.
-        on_stacker: media on the stacker; None: as follows from what was asked.
-        failure: what went wrong.
-    """
-
-    at: MediaPlace | None = None
-    on_stacker: Count | None = None
-    failure: errors.XfsError | None = None
-
-
-@dataclass(frozen=True)
-class ReadWanted:
-    """One field that is to be read, and where it is on the medium.
-
-    Attributes:
-        name: of the field; a repeated one comes once for each of its places.
-        kind: what stands there.
-        x, y, width, height: its place, in µm.
-        page: from 0.
-        side: of the medium.
-        format: as the form says it.
-        coercivity: of a magnetic stripe.
-    """
-
-    name: str
-    kind: Literal["text", "micr", "ocr", "msf", "barcode", "graphic", "pagemark"]
-    x: int
-    y: int
-    width: int
-    height: int
-    page: int = 0
-    side: Literal["front", "back"] = "front"
-    format: str | None = None
-    coercivity: Literal["auto", "low", "high"] = "auto"
-
-
-@dataclass(frozen=True)
-class ImageWanted:
-    """How an image is wanted."""
-
-    type: Literal["tif", "wmf", "bmp", "jpg", "png", "gif", "svg"]
-    color_format: Literal["binary", "grayscale", "fullcolor"]
-
-
-def _writes(device: Any) -> messages.CapabilitiesWriteForm:
-    names = set(device.writes)
-    names |= {"barcode"} if device.barcodes else set()
-    names |= {"graphics"} if device.graphics else set()
-    names |= {"stamp"} if "stamp" in device.controls else set()
-    return flags(messages.CapabilitiesWriteForm, names)
-
-
-def _controls(device: Any) -> messages.CapabilitiesControl:
-    buffered = {"flush", "clearBuffer"} if implements(device, "print_pages") else set()
-    return flags(messages.CapabilitiesControl, {*device.controls, *buffered})
-
-
-def _reads(device: Any) -> messages.CapabilitiesReadForm | None:
-    names = set(device.reads) | ({"readImage"} if implements(device, "read_image") else set())
-    return flags(messages.CapabilitiesReadForm, names) if names else None
-
-
-def _for_each_source(kind: Any, value: str) -> Any:
-    return derived(
-        lambda device: kind.of(dict.fromkeys(device.paper_sources, value)) if device.paper_sources else None
-    )
-
-
-def _supply(name: str, first: str) -> Any:
-    return derived(lambda device: first if name in device.supplies else None)
+__all__ = ["Printer"]
 
 
 class Printer(
@@ -213,11 +82,11 @@ class Printer(
     },
     status={
         "media": "notPresent",
-        "paper": _for_each_source(messages.StatusPaper, "full"),
-        "paper_type": _for_each_source(messages.StatusPaperType, "single"),
-        "toner": _supply("toner", "full"),
-        "ink": _supply("ink", "full"),
-        "lamp": _supply("lamp", "ok"),
+        "paper": told.for_each_source(messages.StatusPaper, "full"),
+        "paper_type": told.for_each_source(messages.StatusPaperType, "single"),
+        "toner": told.supply("toner", "full"),
+        "ink": told.supply("ink", "full"),
+        "lamp": told.supply("lamp", "ok"),
         "media_on_stacker": derived(lambda device: 0 if device.max_media_on_stacker else None),
         "black_mark_mode": derived(
             lambda device: "off" if implements(device, "set_black_mark_mode") else None
@@ -337,9 +206,9 @@ class Printer(
     os_printer: str | None = None
     supplies: frozenset[Literal["toner", "ink", "lamp"]] = frozenset()
     measures_supplies: bool = False
-    read_form_told: messages.CapabilitiesReadForm | None = derived(_reads)
-    write_form_told: messages.CapabilitiesWriteForm = derived(_writes)
-    control_told: messages.CapabilitiesControl = derived(_controls)
+    read_form_told: messages.CapabilitiesReadForm | None = derived(told.reads)
+    write_form_told: messages.CapabilitiesWriteForm = derived(told.writes)
+    control_told: messages.CapabilitiesControl = derived(told.controls)
     extents_told: messages.CapabilitiesExtents | None = derived(
         lambda device: flags(messages.CapabilitiesExtents, device.extents) if device.extents else None
     )
@@ -421,7 +290,7 @@ class Printer(
         from `columns_per_inch`; Chinese ones have two, accents none. Override it where widths differ.
         """
         style = font.style
-        times = _columns(text) * style.width
+        times = columns_of(text) * style.width
         if font.cpi is None and font.point_size is not None:
             width = int(times * font.point_size * MICROMETRES_PER_POINT * 6 // 10)
         else:
@@ -644,25 +513,3 @@ class Printer(
                 `lastOrFirstPageReached`, `mediaSize`.
         """
         raise NotImplementedError
-
-
-def _columns(text: str) -> int:
-    """How many columns a text takes where all characters are equally wide."""
-    if text.isascii():
-        return len(text)
-    count = 0
-    for one in text:
-        if east_asian_width(one) in ("W", "F"):
-            count += 2
-        elif category(one) not in ("Mn", "Me", "Cf"):
-            count += 1
-    return count
-
-
-def media_status(place: str) -> Any:
-    """What `status.printer.media` says of a medium in this place."""
-    if place in ("notPresent", "expelled", "parked"):
-        return "notPresent"
-    if place in ("stacker", "transport"):
-        return "present"
-    return "retracted" if place.startswith("unit") else place

@@ -616,6 +616,37 @@ async def test_receipts_that_notice_missing_paper(client: Dialogue, device: Rece
     assert [name for name, *_ in device.called] == ["print_pages"]
 
 
+async def test_a_device_that_says_which_paper_is_out_is_believed(client: Dialogue, device: Receipts) -> None:
+    """What it printed on last says nothing where it has chosen by itself."""
+
+    async def runs_out() -> None:
+        device.paper_is("upper", "out")
+
+    device.hand["print_raw"] = runs_out
+    device.refuses["print_raw"] = refusal("paperOut")
+    raw = {"data": "AAAA", "inputData": "no"}
+    assert await client.failure("Printer.PrintRaw", raw) == "paperOut"
+    paper = (await client.success("Common.Status"))["printer"]["paper"]
+    assert paper == {"upper": "out", "lower": "full"}
+    # One that says nothing has it said for it, once.
+    del device.hand["print_raw"]
+    device.paper_is("upper", "full")
+    for _ in range(2):
+        assert await client.failure("Printer.PrintRaw", raw) == "paperOut"
+        paper = (await client.success("Common.Status"))["printer"]["paper"]
+        assert paper == {"upper": "out", "lower": "full"}
+
+
+async def test_paper_that_is_torn_off_as_it_comes_is_gone(client: Dialogue, device: Receipts) -> None:
+    async def torn_off() -> None:
+        device.media_at("present")
+        device.media_taken()
+
+    device.hand["dispense_paper"] = torn_off
+    await client.success("Printer.DispensePaper")
+    assert (await client.success("Common.Status"))["printer"]["media"] == "notPresent"
+
+
 async def test_a_device_that_stops_between_pages_when_the_client_gives_up(
     client: Dialogue, device: Receipts
 ) -> None:

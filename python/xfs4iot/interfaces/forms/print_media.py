@@ -27,7 +27,7 @@ import trio
 
 from xfs4iot import devices
 from xfs4iot.devices import MediaAction, PrinterMediaMoved, implements
-from xfs4iot.devices.printer import media_status
+from xfs4iot.devices._printing import media_status
 from xfs4iot.interfaces.storage.movements import Booking, Found, Movements, Moving
 from xfs4iot.interfaces.storage.printer import PrinterUnits
 from xfs4iot.interfaces.storage.storage import Storage

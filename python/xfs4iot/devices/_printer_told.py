@@ -1,0 +1,38 @@
+"""What the status and the capabilities of a printer say that follows from its class."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xfs4iot.devices._operation import implements
+from xfs4iot.devices._parts import derived
+from xfs4iot.protocol.flags import flags
+from xfs4iot.protocol.messages import printer as messages
+
+
+def writes(device: Any) -> messages.CapabilitiesWriteForm:
+    names = set(device.writes)
+    names |= {"barcode"} if device.barcodes else set()
+    names |= {"graphics"} if device.graphics else set()
+    names |= {"stamp"} if "stamp" in device.controls else set()
+    return flags(messages.CapabilitiesWriteForm, names)
+
+
+def controls(device: Any) -> messages.CapabilitiesControl:
+    buffered = {"flush", "clearBuffer"} if implements(device, "print_pages") else set()
+    return flags(messages.CapabilitiesControl, {*device.controls, *buffered})
+
+
+def reads(device: Any) -> messages.CapabilitiesReadForm | None:
+    names = set(device.reads) | ({"readImage"} if implements(device, "read_image") else set())
+    return flags(messages.CapabilitiesReadForm, names) if names else None
+
+
+def for_each_source(kind: Any, value: str) -> Any:
+    return derived(
+        lambda device: kind.of(dict.fromkeys(device.paper_sources, value)) if device.paper_sources else None
+    )
+
+
+def supply(name: str, first: str) -> Any:
+    return derived(lambda device: first if name in device.supplies else None)
