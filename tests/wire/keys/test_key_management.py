@@ -385,6 +385,8 @@ async def test_a_full_table_takes_no_more(nursery: trio.Nursery, tmp_path: Path)
     for name in ("one", "two", "one"):
         await pad.success(IMPORT, {**request, "key": name})
     assert await pad.failure(IMPORT, {**request, "key": "three"}) == "noKeyRam"
+    # Commands that make a key have no code of their own for that.
+    assert await pad.failure("KeyManagement.GenerateRSAKeyPair", {"key": "three"}) == "notEnoughSpace"
 
 
 async def test_a_host_authenticates_itself_before_keys_are_deleted(

@@ -211,8 +211,10 @@ KEY_MANAGEMENT = {
         | {
             "pair_supported": Break(before=without("key_pairs")),
             "pair_replaceable": Break({"key": "_EPPCryptKey"}),
+            "made_key_has_room": Break(before=without("key_num", 0)),
         },
         good={"key": "Own"},
+        apart={"pair_replaceable": NO_ROOM_NEEDED},
     ),
     "KeyManagement.ExportRSAIssuerSignedItem": Command(
         OFFLINE
@@ -241,6 +243,7 @@ KEY_MANAGEMENT = {
             "key usable keyGenKey": Break({"keyGenKey": "nobody"}),
             "master_algorithm_fits": Break({"keyGenKey": "AESKGK"}),
             "derived_key_replaceable": Break({"key": "TestKek"}),
+            "made_key_has_room": Break(before=without("key_num", 0)),
         },
         good={
             "derivationAlgorithm": "chipZka",
@@ -248,7 +251,10 @@ KEY_MANAGEMENT = {
             "keyGenKey": "KGK",
             "inputData": BLOCK16,
         },
-        apart={"key usable keyGenKey": "a key that is not there has no algorithm"},
+        apart={
+            "key usable keyGenKey": "a key that is not there has no algorithm",
+            "derived_key_replaceable": NO_ROOM_NEEDED,
+        },
     ),
     "KeyManagement.GetCertificate": Command(
         OFFLINE

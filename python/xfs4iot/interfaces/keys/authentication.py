@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from xfs4iot.devices import Authentication, DataToSign
-from xfs4iot.interfaces.keys.key_table import KeyTable
+from xfs4iot.interfaces.keys.key_table import IllegalAccess, KeyTable
 from xfs4iot.interfaces.keys.purposes import AUTHENTICATE, MACS
 from xfs4iot.protocol import errors
 
@@ -109,9 +109,11 @@ class Challenges:
             key = table.for_use(given.key, AUTHENTICATE, mode_code="modeOfUseNotSupported")
             # Both or neither: a MAC key must not stand for a signature, nor the other way round.
             if (key.usage in MACS) is not (given.method in MAC_METHODS):
-                raise errors.CommandError(
+                raise IllegalAccess(
                     "useViolation",
                     f"$.authentication.key: a key of usage {key.usage} is not for {given.method}",
+                    given.key,
+                    "useViolation",
                 )
 
 

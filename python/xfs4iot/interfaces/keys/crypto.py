@@ -163,10 +163,12 @@ def _how(on: Crypto, request: Any, known: Any) -> None:
     key = on.table.loaded(request.key)
     found: VerifyMethods | None = known.get(key.stored.attributes.kind)
     if found is None:
-        raise errors.CommandError(
+        raise illegal(
+            request.key,
             "algorithmNotSupported",
             f"the device does not do this with keys {' '.join(key.stored.attributes.kind)}; "
             "see Common.Capabilities",
+            "algorithmNotSupported",
         )
     if key.usage not in SIGNATURES:
         if request.crypto_method is not None or request.hash_algorithm is not None:

@@ -184,10 +184,12 @@ def key_block_readable(on: KeyLoading, request: messages.ImportKey) -> None:
         )
     needed = key_block.PROTECTED_BY[header.version]
     if on.table.loaded(request.decrypt_key).algorithm != needed:
-        raise errors.CommandError(
+        raise illegal(
+            request.decrypt_key,
             "algorithmNotSupported",
             f"$.decryptKey: key blocks of version {header.version} are "
             f"protected by keys of algorithm {needed}",
+            "algorithmNotSupported",
         )
     given = request.key_attributes
     for wire, asked, said in (
@@ -368,12 +370,18 @@ def require_room(on: KeyLoading, name: str | None) -> None:
     Raises:
         CommandError: `noKeyRam`.
     """
+    if not has_room(on, name):
+        raise errors.CommandError(
+            "noKeyRam", f"there is room for {on.device.key_num} keys; see KeyManagement.DeleteKey"
+        )
+
+
+def has_room(on: KeyLoading, name: str | None) -> bool:
+    """Whether there is room for a key, or it replaces one."""
     if on.device.key_num is not None and on.table.find(name or "") is None:
         held = sum(1 for key in on.table.keys.values() if key.loaded != "no" and not key.stored.preloaded)
-        if held >= on.device.key_num:
-            raise errors.CommandError(
-                "noKeyRam", f"there is room for {on.device.key_num} keys; see KeyManagement.DeleteKey"
-            )
+        return held < on.device.key_num
+    return True
 
 
 @check("noKeyRam")

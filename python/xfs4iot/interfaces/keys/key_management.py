@@ -23,7 +23,7 @@ from xfs4iot.devices import ImportedKey, KeyDerivation, RsaKeyPairRequest, Store
 from xfs4iot.interfaces.checks import device_ready, given
 from xfs4iot.interfaces.keys import importing, remote_loading, reported
 from xfs4iot.interfaces.keys.authentication import Challenge, Challenges, What, authentication_of
-from xfs4iot.interfaces.keys.checks import key_exists, key_usable, name_given
+from xfs4iot.interfaces.keys.checks import illegal, key_exists, key_usable, name_given
 from xfs4iot.interfaces.keys.components import Components
 from xfs4iot.interfaces.keys.deletion import deletion_allowed, initialization_allowed, key_deletable
 from xfs4iot.interfaces.keys.key_table import IllegalAccess, Key, KeyTable
@@ -110,7 +110,22 @@ def master_algorithm_fits(on: KeyManagement, request: messages.DeriveKey) -> Non
     """whether `keyGenKey` is a TDES key"""
     assert request.key_gen_key is not None
     if on.table.loaded(request.key_gen_key).algorithm != "T":
-        raise errors.CommandError("algorithmNotSupported", "$.keyGenKey: keys are derived from TDES keys")
+        raise illegal(
+            request.key_gen_key,
+            "algorithmNotSupported",
+            "$.keyGenKey: keys are derived from TDES keys",
+            "algorithmNotSupported",
+        )
+
+
+@check("notEnoughSpace")
+def made_key_has_room(on: KeyManagement, request: Any) -> None:
+    """whether there is room for it"""
+    # Commands that make a key have no code of their own for that.
+    if not importing.has_room(on, request.key):
+        raise errors.NotEnoughSpace(
+            f"there is room for {on.device.key_num} keys; see KeyManagement.DeleteKey"
+        )
 
 
 class KeyManagement(Interface[devices.KeyManagement]):
@@ -392,7 +407,13 @@ class KeyManagement(Interface[devices.KeyManagement]):
 
     @handles(
         "KeyManagement.GenerateRSAKeyPair",
-        checks=(name_given(), device_ready, remote_loading.pair_supported, remote_loading.pair_replaceable),
+        checks=(
+            name_given(),
+            device_ready,
+            remote_loading.pair_supported,
+            remote_loading.pair_replaceable,
+            made_key_has_room,
+        ),
         device=("accessDenied", "invalidModulusLength", "keyGenerationError"),
         asks="generate_rsa_key_pair",
     )
@@ -641,6 +662,7 @@ class KeyManagement(Interface[devices.KeyManagement]):
             key_usable(DERIVE, "key_gen_key"),
             master_algorithm_fits,
             derived_key_replaceable,
+            made_key_has_room,
         ),
         device=("accessDenied", "invalidKeyLength"),
     )

@@ -58,9 +58,14 @@ def exported_key_exists(on: KeyLoading, request: Any) -> None:
         raise errors.InvalidData("$.name is missing; name the key whose public part is to be exported")
     key = on.table.find(request.name)
     if key is None or key.loaded != "yes":
-        raise errors.CommandError("keyNotFound", "$.name: there is no such key; see GetKeyDetail")
+        raise illegal(
+            request.name,
+            "keyNotFound",
+            "$.name: there is no such key; see GetKeyDetail",
+            "keyNotFound" if key is None else "keyNoValue",
+        )
     if key.algorithm != "R" or key.mode not in "ST":
-        raise errors.CommandError("noRSAKeyPair", "$.name: this key is not an RSA key pair")
+        raise illegal(request.name, "noRSAKeyPair", "$.name: this key is not an RSA key pair")
 
 
 @check("noRSAKeyPair")
@@ -80,7 +85,9 @@ def signing_key_usable(on: KeyLoading, request: messages.ExportRSADeviceSignedIt
         raise errors.InvalidData("$.sigKey is missing; name the key that signs, or say na")
     key = on.table.find(request.sig_key)
     if key is None:
-        raise errors.CommandError("keyNotFound", "$.sigKey: there is no such key; see GetKeyDetail")
+        raise illegal(
+            request.sig_key, "keyNotFound", "$.sigKey: there is no such key; see GetKeyDetail", "keyNotFound"
+        )
     if (
         key.loaded != "yes"
         or key.algorithm != "R"
@@ -205,7 +212,12 @@ def emv_verify_key_usable(on: KeyLoading, request: messages.ImportEmvPublicKey) 
         raise errors.InvalidData(f"$.verifyKey is missing; the scheme {request.import_scheme} needs one")
     key = on.table.find(request.verify_key)
     if key is None or key.loaded != "yes":
-        raise errors.CommandError("keyNotFound", "$.verifyKey: there is no such key; see GetKeyDetail")
+        raise illegal(
+            request.verify_key,
+            "keyNotFound",
+            "$.verifyKey: there is no such key; see GetKeyDetail",
+            "keyNotFound" if key is None else "keyNoValue",
+        )
 
 
 @check("duplicateKey")
