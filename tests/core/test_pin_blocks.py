@@ -32,6 +32,19 @@ def test_format_0_by_dukpt_is_that_of_x9_24() -> None:
     assert ciphers.encrypt("T", key, block).hex().upper() == "1B9C1845EB993A7A"
 
 
+@pytest.mark.parametrize(
+    ("transaction", "block"),
+    [(1, "A912150391AB65A67E52883D81CE2D15"), (2, "52A00503BD34BA1383F6A7EE9FE2547F")],
+)
+def test_format_4_by_dukpt_is_that_of_x9_24_3(transaction: int, block: str) -> None:
+    initial = bytes.fromhex("1273671EA26AC29AFA4D1084127652A1")
+    ksn = bytes.fromhex(f"1234567890123456{transaction:08X}")
+    key = dukpt.working_key("A", initial, ksn, "pin")
+    pan = pin_blocks.pan_field("4111111111111111")
+    once = ciphers.encrypt("A", key, bytes.fromhex("441234AAAAAAAAAA2F69ADDE2E9E7ACE"))
+    assert ciphers.encrypt("A", key, ciphers.xor(once, pan)).hex().upper() == block
+
+
 @pytest.mark.parametrize("format", ["iso1", "iso3"])
 def test_formats_with_random_fill_differ_and_hold_the_pin(format: str) -> None:
     data = "12345" if format == "iso1" else PAN[-13:-1]

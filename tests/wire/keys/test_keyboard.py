@@ -12,7 +12,7 @@ from fingers import DIGITS, SECURE_KEYS, entry, keys_of, pin_entered, secure_ent
 from host import KBPK, b64, imported, kcv, unb64
 
 import xfs4iot
-from dialogue import Dialogue, another, dialogue
+from dialogue import Dialogue, another, dialogue, outcome
 from vendors import serving
 from xfs4iot import devices
 from xfs4iot.ledger import Ledger
@@ -236,6 +236,14 @@ async def test_the_layout_of_each_entry_is_told(pad: Dialogue, mode: str) -> Non
     assert set(every) == {"data", "pin", "secure"}
 
 
+async def test_layouts_are_told_while_something_is_entered(pad: Dialogue) -> None:
+    number = await pad.send(PIN, {"activeKeys": {"one": {}, "enter": {"terminate": True}}})
+    await pad.until("event", number, "Keyboard.EnterDataEvent")
+    assert set((await pad.success("Keyboard.GetLayout"))["layout"]) == {"data", "pin", "secure"}
+    await pad.success("Common.Cancel", {"requestIds": [number]})
+    assert outcome(await pad.until("completion", number)) == "canceled"
+
+
 def frame(*names: str, width: int = 100) -> dict[str, Any]:
     keys = [
         {"xPos": i * width, "yPos": 0, "xSize": width, "ySize": 100, "key": name}
@@ -312,7 +320,8 @@ class Touch(devices.Keyboard):
     ) -> devices.PinEntered:
         if self.fault is not None:
             raise xfs4iot.protocol.errors.CommandError(self.fault, "the screen is too small")
-        events.send(xfs4iot.protocol.messages.keyboard.KeyEvent(completion="continue", digit="seven"))
+        for digit in ("shift", "seven", "doubleZero"):
+            events.send(xfs4iot.protocol.messages.keyboard.KeyEvent(completion="continue", digit=digit))
         return devices.PinEntered(4, "enter")
 
 
@@ -350,7 +359,8 @@ async def test_a_digit_that_a_vendors_class_tells_is_taken_out(nursery: trio.Nur
     client = await serving(device, nursery)
     request = {"activeKeys": {"one": {}, "enter": {"terminate": True}}}
     await client.success(PIN, request)
-    assert (await client.until("event", name="Keyboard.KeyEvent"))["payload"] == {"completion": "continue"}
+    events = [message["payload"] for message in client.passed]
+    assert events == [{"completion": "continue"}] * 2
     for code in ("tooManyFrames", "partialFrame"):
         device.fault = code
         assert await client.failure(PIN, request) == code

@@ -54,6 +54,9 @@ class _Discreet:
         return self._command.cancel_requested
 
     def send(self, event: DataEntryEvents) -> None:
+        # What follows it is one of the few keys that have a shifted name: it is not told at all.
+        if isinstance(event, messages.KeyEvent) and event.digit == "shift":
+            return
         if isinstance(event, messages.KeyEvent) and (
             # These two are no digits of their own, but give away two or three.
             event.digit in _SECRET or event.digit in ("doubleZero", "tripleZero")
