@@ -364,7 +364,7 @@ class CardReader(
     async def emv_cless_configure(self, configuration: ContactlessConfiguration) -> None:
         """`CardReader.EMVClessConfigure`: all of it, in the place of what was set before; or nothing.
 
-        Called again at each start with what is in force.
+        Called again with what is in force, at each start and when the device is back after an outage.
 
         Raises:
             CommandError: `invalidTerminalData`, `invalidAidData`, `invalidKeyData`.

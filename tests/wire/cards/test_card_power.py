@@ -14,7 +14,7 @@ from test_card_simulated import MOVE, OUT, bench_of
 import xfs4iot
 from dialogue import Dialogue
 from readers import ATR, Contactless, Motor, Permanent, Swipe, media
-from vendors import serving
+from vendors import refusal, serving
 from xfs4iot import devices
 
 PERFORM, UPDATE = "CardReader.EMVClessPerformTransaction", "CardReader.EMVClessIssuerUpdate"
@@ -71,6 +71,31 @@ async def test_a_kernel_without_power_awaits_no_issuer(nursery: trio.Nursery, st
     assert await client.failure(UPDATE) == "transactionNotInitiated"
     await client.success(PERFORM)
     await client.success(UPDATE)
+
+
+async def test_a_kernel_is_configured_again_when_its_power_is_back(nursery: trio.Nursery) -> None:
+    device = Contactless()
+    client = await serving(device, nursery)
+    terminal = {"terminalData": base64.b64encode(bytes.fromhex("9F1A020250")).decode()}
+    for kept in (False, True):
+        if kept:
+            await client.success("CardReader.EMVClessConfigure", terminal)
+        before = len(device.configured)
+        device.status.common.device = "powerOff"
+        await client.success("Common.Status")
+        device.status.common.device = "online"
+        assert await client.failure(UPDATE) == "transactionNotInitiated"
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        assert len(device.configured) == before + kept
+    await client.success(PERFORM)
+    # One that takes it no more is asked for another, and not left as if it were ready.
+    device.refuses["configure"] = refusal("invalidTerminalData")
+    device.status.common.device = "powerOff"
+    await client.success("Common.Status")
+    device.status.common.device = "online"
+    await client.success("Common.Status")
+    await trio.testing.wait_all_tasks_blocked(0.01)
+    assert await client.failure(PERFORM) == "readerNotConfigured"
 
 
 async def test_a_permanent_chip_that_lost_its_power_is_powered_anew(nursery: trio.Nursery) -> None:

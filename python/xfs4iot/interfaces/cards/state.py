@@ -147,8 +147,16 @@ class ReaderState(Interface[devices.CardReader]):
                 self.show_chip("unknown")
             elif self.media is not None:
                 self.device.card_at("unknown")
-        elif permanent:
+            return
+        if permanent:
             self.show_chip("poweredOff")
+        self.service.nursery.start_soon(self._configure_again)
+
+    async def _configure_again(self) -> None:
+        """A kernel that was without power may have forgotten what it was configured to."""
+        async with self.service.turn():
+            if not self._away:
+                await self.contactless.start()
 
     @property
     def holds(self) -> bool:
