@@ -414,3 +414,33 @@ async def test_a_kernel_without_names_tells_none(nursery: trio.Nursery) -> None:
     device.outcomes = {"chip": devices.ContactlessOutcome("approve", data=b"", details=details)}
     found = await client.success("CardReader.EMVClessPerformTransaction")
     assert found["chip"] == {"txOutcome": "approve", "cardholderAction": "none", "clessOutcome": {}}
+
+
+@pytest.mark.parametrize(
+    ("operation", "command", "payload"),
+    [
+        ("chip_power", "CardReader.ChipPower", {"chipPower": "cold"}),
+        ("chip_power", "CardReader.ChipPower", {"chipPower": "off"}),
+        ("chip_io", "CardReader.ChipIO", {"chipData": "AKQ="}),
+        ("read_card", READ, {"chip": True}),
+        ("reset", RESET, {"to": "exit"}),
+        ("move_card", MOVE, {"from": "transport", "to": "exit"}),
+    ],
+)
+@pytest.mark.parametrize("fault", [None, "atrNotObtained"])
+async def test_a_card_that_is_torn_out_in_any_command_leaves_no_chip_behind(
+    client: Dialogue, device: Motor, operation: str, command: str, payload: Any, fault: str | None
+) -> None:
+    """Whatever the class says of the command, the card was seen to go."""
+
+    async def torn_out() -> None:
+        device.card_taken()
+
+    await client.success(READ, {"chip": True})
+    device.hand[operation] = torn_out
+    if fault is not None and operation.startswith("chip"):
+        device.refuses[operation] = errors.CommandError(fault, "as the test wants it")
+    await client.completion(command, payload)
+    shown = (await client.success("Common.Status"))["cardReader"]
+    assert (shown["media"], shown["chipPower"]) == ("notPresent", "noCard")
+    assert await client.failure("CardReader.ChipIO", {"chipData": "AKQ="}) == "noMedia"

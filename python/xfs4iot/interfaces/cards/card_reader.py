@@ -259,16 +259,17 @@ class CardReader(ReaderState):
         self, request: messages.ChipPower, command: Command
     ) -> messages.ChipPowerCompletion | None:
         """`CardReader.ChipPower` 2.0: a reset answers with the ATR."""
-        action = request.chip_power
+        action, takings = request.chip_power, self.device._card_takings
         try:
             atr = await self.ask_card(devices.CardReader.chip_power, action)
         except errors.CommandError as fault:
             if fault.error_code == "atrNotObtained":
-                self.device._chip_contact = "off"
-                self.show_chip("hardwareError")
+                self.show_contact("off", "hardwareError", takings)
             raise
-        self.device._chip_contact = "off" if action == "off" else "on"
-        self.show_chip("poweredOff" if action == "off" else "online")
+        if action == "off":
+            self.show_contact("off", "poweredOff", takings)
+        else:
+            self.show_contact("on", "online", takings)
         return messages.ChipPowerCompletion(chip_data=atr) if atr and action != "off" else None
 
     @handles(

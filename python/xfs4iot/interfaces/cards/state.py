@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import trio
 
@@ -228,6 +228,12 @@ class ReaderState(Interface[devices.CardReader]):
         if status.chip_power is not None:
             status.chip_power = power  # type: ignore[assignment]
 
+    def show_contact(self, contact: Literal["off", "on"], power: str, takings: int) -> None:
+        """Show what has become of the chip, unless its card was taken meanwhile."""
+        if self.device._card_takings == takings:
+            self.device._chip_contact = contact
+            self.show_chip(power)
+
     async def take_in(self, wanted: frozenset[str], flux_inactive: bool, command: Command) -> Insertion:
         """Wait for a card, unless one is in; the wait can be given up, but not a card that has come."""
         insertion = Insertion(self.device, command)
@@ -359,7 +365,9 @@ class ReaderState(Interface[devices.CardReader]):
         left = [place for place in done.cards if not place.startswith("unit")]
         if device.reader_type != "permanent" and device._card_takings == takings:
             device.card_at(left[-1] if left else None)
-        self.show_chip("poweredOff" if left or device.reader_type == "permanent" else "noCard")
+        taken = device._card_takings != takings
+        powerless = (left and not taken) or device.reader_type == "permanent"
+        self.show_chip("poweredOff" if powerless else "noCard")
         if not left:
             self.owner = None
         self._show_failure(done.failure)
