@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import time
 from collections.abc import AsyncGenerator, Mapping
@@ -22,6 +23,7 @@ _PIECE_SECONDS = 2.0
 _PIECE = {"batch": 256, "max_bytes": 4 * 2**20, "expires": int(_PIECE_SECONDS * 1e9)}
 _PATIENCE_SECONDS = 3.0
 _EMPTY_SECONDS = 0.02
+_reads = itertools.count(1)
 
 
 class Conflict(Exception):
@@ -157,7 +159,6 @@ class KeyValue:
     ) -> None:
         self._carrier, self.bucket, self.replicas, self.largest = carrier, bucket, replicas, largest
         self._stream = f"KV_{bucket}"
-        self._reads = 0
 
     async def make(self) -> None:
         """Make the bucket, unless it is there."""
@@ -211,8 +212,8 @@ class KeyValue:
         )  # fmt: skip
         left = int(made.get("num_pending", 0))
         arrived, received = trio.Event(), list[Carried]()
-        self._reads += 1
-        to = f"{self._carrier.inbox}.read{self._reads}"
+        # Of all buckets together: several may be read over one connection at the same time.
+        to = f"{self._carrier.inbox}.read{next(_reads)}"
         prefix = len(f"$KV.{self.bucket}.")
 
         def take(message: Carried) -> None:

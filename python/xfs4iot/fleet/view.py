@@ -57,7 +57,10 @@ class Known:
     @classmethod
     def of(cls, device: str, presence: bytes, value: bytes | None, at: float | None) -> Known:
         """From what is kept in the broker."""
-        there = Presence.decode(presence)
+        try:
+            there = Presence.decode(presence)
+        except (ValueError, TypeError, KeyError):
+            return cls(device, Presence(0, "", False, 0.0), None, at, "what gateways wrote of it is damaged")
         if not value:
             return cls(device, there)
         try:
