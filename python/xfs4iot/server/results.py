@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache, partial
 from types import ModuleType
 from typing import Any
 
 from xfs4iot.devices._parts import PART, Part
-from xfs4iot.protocol import errors, exact
+from xfs4iot.protocol import errors, exact, registry
 from xfs4iot.protocol.annotations import evaluated
 from xfs4iot.server.command import Command
 
-__all__ = ["Declared", "declared", "require_defined"]
+__all__ = ["Declared", "asking_for", "declared", "require_defined"]
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,19 @@ def _discreet(check: exact.Check, private: bool) -> exact.Check:
     return discreet
 
 
+_borrowed: ContextVar[tuple[str, ...]] = ContextVar("_borrowed", default=())
+
+
+@contextmanager
+def asking_for(name: str) -> Iterator[None]:
+    """Let the device fail as another command does, while it does for this one what that one asks for."""
+    before = _borrowed.set(registry.command(name).error_codes)
+    try:
+        yield
+    finally:
+        _borrowed.reset(before)
+
+
 def require_defined(failure: errors.XfsError | None, command: Command | None) -> None:
     """See that a failure is one that the running command can complete with.
 
@@ -113,7 +127,8 @@ def require_defined(failure: errors.XfsError | None, command: Command | None) ->
     if failure is None or command is None:
         return
     entry = command.handler.entry
-    if isinstance(failure, errors.CommandError) and failure.error_code not in entry.error_codes:
+    possible = (*entry.error_codes, *_borrowed.get())
+    if isinstance(failure, errors.CommandError) and failure.error_code not in possible:
         known = f"one that {command.name} defines: {', '.join(sorted(entry.error_codes)) or 'it has none'}"
         raise exact.Mismatch(known, exact.shown(failure.error_code), "error_code")
     if failure.payload is not None and type(failure.payload) is not entry.completion:

@@ -209,6 +209,50 @@ async def test_a_reset_of_either_interface_ends_both_halves(
     await bench.conserved(3)
 
 
+RESETS = {
+    "Check": ("Check.Reset", {"mediaControl": "unitRETRACT"}),
+    "CashManagement": ("CashManagement.Reset", {"position": {"target": "singleUnit", "unit": "unitRETRACT"}}),
+}
+
+
+async def both_inside(bench: Mixed) -> None:
+    await bench.insert(note(), CHEQUE, note())
+    await bench.do("CashInStart", {})
+    await bench.do("CashIn")
+    await bench.do("MediaIn")
+
+
+@pytest.mark.parametrize("through", RESETS)
+async def test_both_kinds_go_to_the_unit_that_a_reset_names(bench: Mixed, through: str) -> None:
+    await both_inside(bench)
+    await bench.do(*RESETS[through])
+    truth = await bench.truth()
+    assert truth["units"]["unitRETRACT"] == 1
+    assert truth["notesStored"]["unitRETRACT"] == {"typeEUR20": 2}
+    await bench.conserved(3)
+
+
+@pytest.mark.parametrize(
+    ("through", "code"),
+    [("Check", "mediaBinError"), ("CashManagement", "cashUnitError")],
+)
+async def test_a_half_that_is_left_inside_is_named_in_the_commands_own_words_and_keeps_no_other(
+    bench: Mixed, through: str, code: str
+) -> None:
+    await both_inside(bench)
+    # Only cheques are held up by it.
+    await bench.inject("pocketJams")
+    request = await bench.client.send(*RESETS[through])
+    event = await bench.client.until("event", request, "Storage.StorageErrorEvent")
+    assert set(event["payload"]["unit"]) == {"unitRETRACT"}
+    assert (await bench.client.until("completion", request))["payload"]["errorCode"] == code
+    assert await bench.states() == ("reset", "failure")
+    await bench.conserved(3)
+    await bench.do(*RESETS[through])
+    await bench.conserved(3)
+    assert not (await bench.truth())["stacker"]
+
+
 async def test_a_half_that_cannot_be_cleared_is_named(bench: Mixed) -> None:
     await bench.insert(note(), CHEQUE)
     await bench.do("CashInStart", {})

@@ -8,7 +8,6 @@ the service's, and given to the device at each start; so are the tellers and the
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from copy import deepcopy
 from operator import attrgetter
 from typing import Any, ClassVar, TypeVar
@@ -39,6 +38,7 @@ from xfs4iot.interfaces.cash.results import arrived_at, taken_in
 from xfs4iot.interfaces.cash.tellers import Tellers
 from xfs4iot.interfaces.cash.units import CashUnits
 from xfs4iot.interfaces.checks import device_ready
+from xfs4iot.interfaces.resetting import AlsoReset, reset_all
 from xfs4iot.interfaces.storage.storage import Storage
 from xfs4iot.ledger import Document
 from xfs4iot.protocol import errors, wire
@@ -243,7 +243,7 @@ class CashManagement(Interface[devices.CashManagement]):
         tellers: who works at the device, for teller devices.
         transaction: the cash-in, for devices that take in cash.
         note_types: which items those accept.
-        also_reset: called after a reset, with its command, to clear the rest of the device.
+        also_reset: called after a reset to clear the rest of the device.
     """
 
     name: ClassVar[str] = "CashManagement"
@@ -257,7 +257,7 @@ class CashManagement(Interface[devices.CashManagement]):
         self.tellers = Tellers(service)
         self.transaction = CashIn(self.cash)
         self.note_types = NoteTypes(self.cash)
-        self.also_reset: list[Callable[[Command[Any]], Awaitable[None]]] = []
+        self.also_reset: list[AlsoReset] = []
         storage.busy.append(lambda: self.transaction.active)
         self._classification = messages.GetClassificationListCompletion()
         storage.changed.append(self._derive_health)
@@ -357,10 +357,8 @@ class CashManagement(Interface[devices.CashManagement]):
     )
     async def reset(self, request: messages.Reset, command: Command[ResetEvents]) -> messages.ResetCompletion:
         """`CashManagement.Reset`: clear the way and make the device ready."""
-        completion = await self.reset_items(request, command)
-        for also in self.also_reset:
-            await also(command)
-        return completion
+        unit = request.position.unit if request.position is not None else None
+        return await reset_all(self.reset_items(request, command), self.also_reset, command, unit)
 
     async def reset_items(self, request: messages.Reset, command: Command[Any]) -> messages.ResetCompletion:
         """Let the device clear its way of items."""

@@ -24,6 +24,7 @@ from xfs4iot.interfaces.documents import checks
 from xfs4iot.interfaces.documents.moving import MediaMoves, Watching
 from xfs4iot.interfaces.documents.reported import require_taken_in
 from xfs4iot.interfaces.documents.transaction import Item, Private, Transaction
+from xfs4iot.interfaces.resetting import reset_all
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.command_events.check import PresentMediaEvents
 from xfs4iot.protocol.messages import check as messages
@@ -339,9 +340,9 @@ class Check(MediaMoves):
     )
     async def reset(self, request: messages.Reset | None, command: Command[Any]) -> None:
         """`Check.Reset` 2.0."""
-        await self.reset_items(command, request.media_control if request is not None else None)
-        for also in self.also_reset:
-            await also(command)
+        control = request.media_control if request is not None else None
+        unit = control if control in self.units.kept else None
+        await reset_all(self.reset_items(command, control), self.also_reset, command, unit)
 
     async def reset_items(self, command: Command[Any], control: str | None) -> None:
         """Let the device clear its way of items; None: where it likes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from xfs4iot.devices import MediaPresented, MediaStored, implements
 from xfs4iot.interfaces.documents import journal, recovery
 from xfs4iot.interfaces.documents.reported import require_retracted, require_stored
 from xfs4iot.interfaces.documents.transaction import KEPT, TOLD, Private, Told, Transaction
+from xfs4iot.interfaces.resetting import AlsoReset
 from xfs4iot.interfaces.storage.check import CheckUnits
 from xfs4iot.interfaces.storage.movements import Booking, Found, Movements
 from xfs4iot.interfaces.storage.storage import Storage
@@ -21,7 +22,7 @@ from xfs4iot.protocol import errors, wire
 from xfs4iot.protocol.exact import Mismatch
 from xfs4iot.protocol.message import Payload
 from xfs4iot.protocol.messages import check as messages
-from xfs4iot.server.command import Command, running
+from xfs4iot.server.command import running
 from xfs4iot.server.handler import Interface
 from xfs4iot.server.results import require_defined
 from xfs4iot.server.service import Service
@@ -60,7 +61,7 @@ class MediaState(Interface[devices.Check]):
         transaction: the record.
         private: code lines and images of its items; in memory only.
         takings: how often the customer has taken something.
-        also_reset: called after a reset, with its command, to clear the rest of the device.
+        also_reset: called after a reset to clear the rest of the device.
     """
 
     def __init__(self, service: Service) -> None:
@@ -71,7 +72,7 @@ class MediaState(Interface[devices.Check]):
         self.units = self.storage.kind(CheckUnits)
         self.storage.busy.append(lambda: self.transaction.state == "active")
         self.takings = 0
-        self.also_reset: list[Callable[[Command[Any]], Awaitable[None]]] = []
+        self.also_reset: list[AlsoReset] = []
         self.taken = trio.Event()
         self._telling: Told | None = None
         self._resumed = False

@@ -9,7 +9,8 @@ is refused.
     cash off        CashIn       ends `sequenceError`
     check off       MediaIn      ends `sequenceError`
 
-A reset clears the whole device, whichever interface it came through, and ends both transactions.
+A reset clears the whole device, whichever interface it came through, and ends both transactions. Both kinds
+go to the unit that it names, if that is for both. What is left of one kind does not keep the other inside.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from xfs4iot.protocol.messages import cash_management as cash
 from xfs4iot.protocol.messages import mixed_media as messages
 from xfs4iot.server.command import Command
 from xfs4iot.server.handler import Interface, check, handles
+from xfs4iot.server.results import asking_for
 from xfs4iot.server.service import Service
 
 __all__ = ["MixedMedia"]
@@ -101,24 +103,38 @@ class MixedMedia(Interface[devices.MixedMedia]):
                 status.modes = messages.Modes()
             status.modes.cash_accept, status.modes.check_accept = wanted
 
-    async def _reset_media(self, command: Command[Any]) -> None:
-        """End the media-in as well when a reset of cash has cleared the device."""
+    async def _reset_media(self, command: Command[Any], unit: str | None) -> None:
+        """End the media-in as well when a reset of cash clears the device."""
         transaction = self._check.transaction
         if transaction.state in ("active", "unknown") or transaction.inside:
+            into = unit if unit in self._check.units_for("retract") else None
             try:
-                await self._check.reset_items(command, None)
+                with asking_for("Check.Reset"):
+                    await self._check.reset_items(command, into)
             except errors.CommandError as fault:
-                raise _not_cleared("cheques", fault) from None
+                raise _not_cleared("cheques", fault, "cashUnitError") from None
 
-    async def _reset_cash(self, command: Command[Any]) -> None:
-        """End the cash-in as well when a reset of cheques has cleared the device."""
+    async def _reset_cash(self, command: Command[Any], unit: str | None) -> None:
+        """End the cash-in as well when a reset of cheques clears the device."""
         if self._cash.transaction.active or self._cash.cash.counts.inside():
+            into = cash.Reset()
+            if unit in self._cash.cash.names_of_type("cashInRetract"):
+                into = cash.Reset(position=cash.ItemTargetData(target="singleUnit", unit=unit))
             try:
-                await self._cash.reset_items(cash.Reset(), command)
+                with asking_for("CashManagement.Reset"):
+                    await self._cash.reset_items(into, command)
             except errors.CommandError as fault:
-                raise _not_cleared("notes", fault) from None
+                raise _not_cleared("notes", fault, "mediaBinError") from None
 
 
-def _not_cleared(what: str, fault: errors.CommandError) -> errors.HardwareError:
-    """The second half of a reset failed by a code that is not the command's."""
+def _not_cleared(what: str, fault: errors.CommandError, of_units: str) -> errors.XfsError:
+    """The other half of a reset has failed, in the words of the command that was sent.
+
+    Args:
+        of_units: what the command calls it that a unit takes nothing.
+    """
+    if isinstance(fault, devices.UnitError):
+        return devices.UnitError(
+            of_units, fault.failure, fault.units, f"{what} are still inside: {fault.description}"
+        )
     return errors.HardwareError(f"{what} are still inside: {fault.error_code}: {fault.description}")
