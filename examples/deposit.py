@@ -44,9 +44,14 @@ async def main(uri, answer):
                 await cash.call("CashAcceptor.CashInRollback", timeout=60)
                 print("given back:", await worth(cash, accepted), "EUR")
         except xfs4iot.CommandFailed as failed:
-            if failed.error_code != "noItems":
+            if failed.error_code == "noItems":
+                print("nothing was accepted")
+            elif failed.error_code == "positionNotEmpty":
+                # He has left what came out before, and gets nothing on top of it: all of it is kept for him.
+                await cash.call("CashManagement.Retract", {"location": {"retractArea": "retract"}})
+                print("nobody took what was given back; retracted:", await worth(cash, accepted), "EUR")
+            else:
                 raise
-            print("nothing was accepted")
 
 
 trio.run(main, *sys.argv[1:])

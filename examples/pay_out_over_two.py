@@ -35,6 +35,14 @@ async def shares(notes, coins, amount):
     raise SystemExit(f"{amount} EUR cannot be paid")
 
 
+async def clear(machine):
+    """Bring into the reject unit what was made ready, and what is stuck; all may be there already."""
+    try:
+        await machine.call("CashManagement.Reset", {"position": {"target": "reject"}}, timeout=60)
+    except FAILED as failed:
+        print("have it looked at:", failed.description)
+
+
 async def main(notes_uri, coins_uri, amount):
     async with xfs4iot.connect(notes_uri) as notes, xfs4iot.connect(coins_uri) as coins:
         paid_by = await shares(notes, coins, Decimal(amount))
@@ -47,12 +55,15 @@ async def main(notes_uri, coins_uri, amount):
         except FAILED as failed:
             print("not paid:", failed.error_code or failed.completion_code)
             for machine in ready:
-                # Also what is stuck; a machine that has nothing has nothing to move.
-                await machine.call("CashManagement.Reset", {"position": {"target": "reject"}}, timeout=60)
+                await clear(machine)
             return
         for machine, share in paid_by:
-            await machine.call("CashDispenser.Present", {}, timeout=60)
-            print("presented:", share, "EUR")
+            try:
+                await machine.call("CashDispenser.Present", {}, timeout=60)
+                print("presented:", share, "EUR")
+            except FAILED as failed:
+                # He has been paid less: what he got of it is in CashDispenser.GetPresentStatus.
+                print("not presented:", share, "EUR,", failed.error_code or failed.completion_code)
 
 
 trio.run(main, *sys.argv[1:])

@@ -10,7 +10,7 @@ from typing import Any
 import trio
 
 from cash import bucket, content
-from power import ATM
+from power import ATM, Worker
 from xfs4iot import client
 from xfs4iot.ledger import LedgerReader
 
@@ -48,44 +48,33 @@ def by_kind(counts: dict[str, Any] | None) -> dict[tuple[str, str], int]:
     return found
 
 
-class Operator:
+class Operator(Worker):
     """Customer, clerk and application at one ATM: what they do, and what they may expect after it.
 
     Attributes:
         pending: a unit whose content changed by hand, and what its count may be until it is set.
-        running: the command that was sent and has not been answered.
         status: the present status before the last dispense or present.
         claim: what the customer was told that is accepted of what he inserted, by item and level.
         begun: whether a cash-in was begun since, of which the answer may have been lost.
         answered: how many commands were, whatever the answer.
-        reached: set when enough was done for this life.
     """
 
+    services = ("CashDispenser", "Simulator")
+
     def __init__(self, atm: ATM, chance: random.Random) -> None:
-        self.atm = atm
-        self.chance = chance
+        super().__init__(atm, chance)
         self.pending: tuple[str, set[int]] | None = None
-        self.running: str | None = None
         self.status: dict[str, Any] = {}
         self.claim: Counter[tuple[str, str]] = Counter()
         self.begun = False
-        self.done: Counter[str] = Counter()
         self.answered = 0
-        self.busy_for(0)
-
-    def busy_for(self, commands: int) -> None:
-        """Set `reached` when so many more commands were sent."""
-        self._left = commands
-        self.reached = trio.Event()
 
     async def call(self, device: client.Client, name: str, payload: Any = None) -> bool:
         """Send a command and remember that it runs; whether it succeeded."""
         if name in (DISPENSE, PRESENT):
             self.status = await device.call("CashDispenser.GetPresentStatus")
         self.running = name
-        self._left -= 1
-        if self._left <= 0:
-            self.reached.set()
+        self.sent_one()
         with contextlib.suppress(client.CommandFailed):
             await device.call(name, payload, timeout=30)
             self.done[name] += 1
@@ -159,7 +148,7 @@ class Operator:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(by_hand)
             self.running = CASH_IN
-            self._left -= 1
+            self.sent_one()
             with contextlib.suppress(client.CommandFailed):
                 accepted = await device.call(CASH_IN, None, timeout=5)
                 self.done[CASH_IN] += 1
@@ -211,7 +200,7 @@ class Operator:
         if await self.call(device, "Storage.SetStorage", {"storage": wanted}):
             self.pending = None
 
-    async def compare(self, device: client.Client) -> None:
+    async def compare(self, device: client.Client, *others: client.Client) -> None:
         """The counts over the wire are what is there; where they are not, they say so."""
         places = self.atm.truth()
         storage = (await device.call("Storage.GetStorage"))["storage"]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import select
 import shutil
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +19,10 @@ from typing import Any
 
 import trio
 
+from xfs4iot import client
 from xfs4iot.ledger import LedgerReader
 
-__all__ = ["ATM", "Fault", "Launcher", "Life", "NotReady"]
+__all__ = ["ATM", "Fault", "Launcher", "Life", "NotReady", "Worker", "one_life"]
 
 _SOURCE = Path(__file__).parent / "reliability" / "power_cut.c"
 _PATIENCE = 60
@@ -28,6 +31,7 @@ import faulthandler, json, os, signal, sys
 from xfs4iot.cli import demo, main, simulate
 from xfs4iot.simulator.cash.device import CashDevice
 from xfs4iot.simulator.check.device import CheckDevice
+from xfs4iot.simulator.deposit.device import DepositDevice
 
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 for line in iter(sys.stdin.readline, ""):
@@ -42,6 +46,7 @@ for line in iter(sys.stdin.readline, ""):
     os.environ.update(order["environment"])
     if order["forgetful"]:
         del CashDevice.recall, CheckDevice.recall_media, CheckDevice.media_inside, CheckDevice.media_presented
+        del DepositDevice.recall_deposit, DepositDevice.deposit_inside
     sys.argv = ["xfs4iot", *order["arguments"]]
     main()
 """
@@ -139,6 +144,14 @@ class Fault:
     at: int | None = None
     torn: bool = False
     lose_unsynced: bool = False
+
+    @classmethod
+    def by_chance(cls, chance: random.Random, writes: int) -> Fault:
+        """One that strikes at some write among the first, or none at all."""
+        lose = chance.random() < 0.5
+        if chance.random() < 0.6:
+            return cls(chance.randrange(1, writes), chance.random() < 0.5, lose)
+        return cls(lose_unsynced=lose)
 
 
 def assert_closed(ledger: Path) -> None:
@@ -262,3 +275,89 @@ class ATM:
     def _forget_synced(self) -> None:
         for file in self.directory.glob("ledger.sqlite*.synced*"):
             file.unlink()
+
+
+class Worker:
+    """Who works with an ATM until its power fails, over all its lives, and compares after each.
+
+    Attributes:
+        services: whose clients `compare` and `work` are given, in this order.
+        running: the command that was sent and has not been answered.
+        done: commands that succeeded, by name.
+        reached: set when enough was done for this life.
+    """
+
+    services: tuple[str, ...] = ()
+
+    def __init__(self, atm: ATM, chance: random.Random) -> None:
+        self.atm = atm
+        self.chance = chance
+        self.running: str | None = None
+        self.done: Counter[str] = Counter()
+        self.busy_for(0)
+
+    def busy_for(self, commands: int) -> None:
+        """Set `reached` when so many more commands were sent."""
+        self._left = commands
+        self.reached = trio.Event()
+
+    def sent_one(self) -> None:
+        """A command was sent."""
+        self._left -= 1
+        if self._left <= 0:
+            self.reached.set()
+
+    @contextlib.asynccontextmanager
+    async def connected(self) -> AsyncIterator[list[client.Client]]:
+        """Clients of the services."""
+        async with contextlib.AsyncExitStack() as stack:
+            yield [
+                await stack.enter_async_context(client.connect(self.atm.uris[name], plain=True))
+                for name in self.services
+            ]
+
+    async def compare(self, *clients: Any) -> None:
+        """See that the books are right, before anything else is done in a life."""
+
+    async def work(self, *clients: Any) -> None:
+        """Do what people do, without end."""
+
+
+async def one_life(worker: Worker, fault: Fault) -> None:
+    """Start the service, compare, work, and end it."""
+    atm, chance = worker.atm, worker.chance
+    worker.busy_for(chance.randrange(1, 12))
+    try:
+        async with atm.running(fault) as life, trio.open_nursery() as nursery:
+
+            async def work() -> None:
+                try:
+                    async with worker.connected() as clients:
+                        await worker.compare(*clients)
+                        worker.running = None
+                        nursery.start_soon(fail)
+                        await worker.work(*clients)
+                except* (client.Disconnected, OSError):
+                    pass
+                await life.wait()
+                assert life.killed or fault.at is not None, (atm.directory / "log").read_text()[-2000:]
+                nursery.cancel_scope.cancel()
+
+            async def fail() -> None:
+                await worker.reached.wait()
+                await trio.sleep(chance.random() * 0.05)
+                if fault.at is None and chance.random() < 0.5:
+                    atm.full.write_text(chance.choice(["writes", "syncs"]))
+                    await trio.sleep(chance.random() * 0.4)
+                    if chance.random() < 0.5:
+                        atm.full.unlink()
+                        await trio.sleep(chance.random() * 1.5)
+                life.kill()
+
+            nursery.start_soon(work)
+    except NotReady:
+        assert fault.at is not None, (atm.directory / "log").read_text()[-2000:]
+    # The file is sound as it was left, and its journal alone makes its counts.
+    if atm.ledger.exists():
+        with LedgerReader.open(atm.ledger) as reader:
+            assert reader.verify().problems == []

@@ -101,6 +101,27 @@ async def test_the_example_goes_through_a_transaction_with_a_chip(nursery: trio.
     assert (await example("emv_kernel.py", *uris)).splitlines()[-1] == "TC, transaction 2"
 
 
+async def test_the_example_keeps_what_nobody_takes(nursery: trio.Nursery, tmp_path: Path) -> None:
+    """As the example has it, but for its patience."""
+    publisher, simulator = await simulated(nursery, "default")
+    bunch = {"notes": [{"note": "EUR20", "count": 3}, {"note": "GBP5"}]}
+
+    async def customer() -> None:
+        for _ in range(600):
+            completion = await simulator.completion("Simulator.InsertNotes", bunch)
+            if "completionCode" not in completion["header"]:
+                break
+            await trio.sleep(0.05)
+
+    nursery.start_soon(customer)
+    text = (ROOT / "examples/deposit.py").read_text()
+    assert text.count("move_on_after(30)") == 1
+    hasty = tmp_path / "hasty.py"
+    hasty.write_text(text.replace("move_on_after(30)", "move_on_after(0.1)"))
+    printed = await example(str(hasty), publisher.uri("CashDispenser"), "no")
+    assert printed.splitlines()[-1] == "nobody took what was given back; retracted: 60 EUR", printed
+
+
 @pytest.mark.parametrize("answer", ["yes", "no"])
 async def test_the_example_takes_in_a_deposit_and_stores_it_or_gives_it_back(
     nursery: trio.Nursery, answer: str
@@ -123,6 +144,17 @@ async def test_the_example_takes_in_a_deposit_and_stores_it_or_gives_it_back(
         assert shown("docs/recycling.md", printed), printed
     else:
         assert printed.splitlines()[-1] == "given back: 110 EUR", printed
+
+
+async def test_the_example_tells_which_machine_did_not_present(nursery: trio.Nursery) -> None:
+    publisher, simulator = await simulated(nursery, "recycler")
+    fault = {"service": "CashRecycler", "fault": "nothingPresented"}
+    await simulator.success("Simulator.Inject", fault)
+    machines = [publisher.uri(name) for name in ("CashRecycler", "CoinDispenser")]
+    printed = await example("pay_out_over_two.py", *machines, "73.50")
+    first, second = printed.splitlines()
+    assert first.startswith("not presented: 70.00 EUR, "), printed
+    assert second == "presented: 3.50 EUR"
 
 
 @pytest.mark.parametrize("broken", [False, True])

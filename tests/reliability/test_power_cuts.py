@@ -9,19 +9,16 @@ physical truth are compared.
 
 from __future__ import annotations
 
-import contextlib
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import trio
 
 from operators import DISPENSE, MOVING, Operator
-from power import ATM, Fault, Launcher, NotReady
-from xfs4iot import client
-from xfs4iot.ledger import LedgerReader
+from power import ATM, Fault, Launcher, one_life
 
 SHORT, LONG = 5, 250
 """Kills of each machine; there are four of them."""
@@ -34,59 +31,6 @@ def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
     made.close()
 
 
-@contextlib.asynccontextmanager
-async def connected(atm: ATM) -> AsyncIterator[tuple[client.Client, client.Client]]:
-    async with (
-        client.connect(atm.uris["CashDispenser"], plain=True) as device,
-        client.connect(atm.uris["Simulator"], plain=True) as simulator,
-    ):
-        yield device, simulator
-
-
-def check(ledger: Path) -> None:
-    """The file is sound as it was left, and its journal alone makes its counts."""
-    if ledger.exists():
-        with LedgerReader.open(ledger) as reader:
-            assert reader.verify().problems == []
-
-
-async def one_life(operator: Operator, fault: Fault) -> None:
-    """Start the service, compare, work, and end it."""
-    atm, chance = operator.atm, operator.chance
-    operator.busy_for(chance.randrange(1, 12))
-    try:
-        async with atm.running(fault) as life, trio.open_nursery() as nursery:
-
-            async def work() -> None:
-                try:
-                    async with connected(atm) as (device, simulator):
-                        await operator.compare(device)
-                        operator.running = None
-                        nursery.start_soon(fail)
-                        await operator.work(device, simulator)
-                except* (client.Disconnected, OSError):
-                    pass
-                await life.wait()
-                assert life.killed or fault.at is not None, (atm.directory / "log").read_text()[-2000:]
-                nursery.cancel_scope.cancel()
-
-            async def fail() -> None:
-                await operator.reached.wait()
-                await trio.sleep(chance.random() * 0.05)
-                if fault.at is None and chance.random() < 0.5:
-                    atm.full.write_text(chance.choice(["writes", "syncs"]))
-                    await trio.sleep(chance.random() * 0.4)
-                    if chance.random() < 0.5:
-                        atm.full.unlink()
-                        await trio.sleep(chance.random() * 1.5)
-                life.kill()
-
-            nursery.start_soon(work)
-    except NotReady:
-        assert fault.at is not None, (atm.directory / "log").read_text()[-2000:]
-    check(atm.ledger)
-
-
 async def lives(atm: ATM, seed: int, kills: int) -> Counter[str]:
     """Kill an ATM again and again; returns what was done meanwhile."""
     atm.directory.mkdir()
@@ -94,14 +38,9 @@ async def lives(atm: ATM, seed: int, kills: int) -> Counter[str]:
     async with atm.running():
         pass
     for _ in range(kills):
-        fault = Fault(lose_unsynced=operator.chance.random() < 0.5)
-        if operator.chance.random() < 0.6:
-            fault = Fault(
-                operator.chance.randrange(1, 300), operator.chance.random() < 0.5, fault.lose_unsynced
-            )
-        await one_life(operator, fault)
-    async with atm.running(), connected(atm) as (device, _):
-        await operator.compare(device)
+        await one_life(operator, Fault.by_chance(operator.chance, 300))
+    async with atm.running(), operator.connected() as clients:
+        await operator.compare(*clients)
         places = atm.truth()
         assert sum(sum(there.values()) for there in places.values()) == 1700
     return operator.done
