@@ -188,11 +188,9 @@ class Attack:
                     knows = name in NEXT and chance.random() < 0.6
                     name, payload = NEXT[name] if knows else command(chance)
                     self.sent.append((name, payload))
-                    timeout = (
-                        chance.choice((None, 1, 20, 50))
-                        if name != "CashAcceptor.CashIn"
-                        else chance.choice((1, 30, 60))
-                    )
+                    # What waits for a customer who may never come ends by itself.
+                    waits = name in ("CashAcceptor.CashIn", "CashAcceptor.CreateSignature")
+                    timeout = chance.choice((1, 30, 60) if waits else (None, 1, 20, 50))
                     request = await one.send(name, payload, timeout=timeout)
                     waiting.append(request)
                     if chance.random() < 0.6:
@@ -247,6 +245,9 @@ class Attack:
         bench = self.bench
         bench.client.passed.clear()
         await bench.hand("ClearFaults")
+        # What a client left at work has come to its end when the next in the queue has.
+        for _ in range(2):
+            await bench.client.completion("CashManagement.CloseShutter", {})
         await laws(bench.client, bench.simulator)
         for name, payload in (
             ("Storage.EndExchange", None),

@@ -643,8 +643,8 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
             return
         with trio.CancelScope(shield=True):
             operation = devices.CashAcceptor.device_lock_control
-            await self.ask(operation, device, dict(units), command, moving=True)
-            await self._locks.keep(device, units)
+            async with self._locks.moving(device, units):
+                await self.ask(operation, device, dict(units), command, moving=True)
 
     @handles(
         "CashAcceptor.GetDeviceLockStatus",

@@ -1,8 +1,13 @@
-"""Locks of a device and its units: what DeviceLockControl has locked last, unless the device senses it."""
+"""Locks of a device and its units: what DeviceLockControl has locked last, unless the device senses it.
+
+While the device works at a lock, and after it has failed at it, nobody knows how that is: `lockUnknown`, also
+after a power cut in the middle.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, Literal
 
 import msgspec
@@ -64,11 +69,28 @@ class Locks:
     def __init__(self, cash: CashUnits) -> None:
         self._cash = cash
 
-    async def keep(self, device: Lock | None, units: Mapping[str, Lock]) -> None:
-        """Keep what was locked or unlocked."""
+    @asynccontextmanager
+    async def moving(self, device: Lock | None, units: Mapping[str, Lock]) -> AsyncIterator[None]:
+        """Keep what the block locks or unlocks.
+
+        Raises:
+            LedgerUnavailable: it could not be written; if that is before the block, nothing was locked.
+        """
         before = self._before()
-        after = _Kept(device or before.device, {**before.units, **units})
-        await self._cash.service.ledger.put_document(_KEPT.name, wire.encode(after))
+        others = {name: lock for name, lock in before.units.items() if name not in units}
+        await self._keep(_Kept(before.device if device is None else None, others))
+        try:
+            yield
+        except (errors.HardwareError, errors.CommandError):
+            # Some may have moved, and some not.
+            raise
+        except errors.XfsError:
+            await self._keep(before)
+            raise
+        await self._keep(_Kept(device or before.device, {**before.units, **units}))
+
+    async def _keep(self, known: _Kept) -> None:
+        await self._cash.service.ledger.put_document(_KEPT.name, wire.encode(known))
 
     def _before(self) -> _Kept:
         return _KEPT.of(self._cash.service.ledger) or _Kept()
