@@ -71,7 +71,10 @@ class DepositMachine(SimulatedDevice, devices.Deposit):
         return state
 
     async def open(self) -> None:
-        self._show()
+        # It may have lost its power with an open slot, into which anybody could put something unasked.
+        if self._state.slot is None:
+            self._close_shutter()
+        self._save()
         await super().open()
 
     async def run(self) -> None:
