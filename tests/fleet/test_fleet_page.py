@@ -18,6 +18,7 @@ import pytest
 from secured_fleet import free_ports
 from xfs4iot.fleet.broker import free_port
 
+FILES = (("certificate", "operator.pem"), ("key", "operator.key"), ("ca", "ca.pem"))
 PAGE = Path(__file__).parents[2] / "docs" / "fleet.md"
 
 
@@ -34,12 +35,12 @@ class Shell:
 
     def __init__(self, directory: Path, server: str) -> None:
         self.directory, self._server = directory, server
-        self._client, self._office, self._gateway = free_ports(1), free_port(), free_port()
+        self.broker_port, self._office, self._gateway = free_ports(1), free_port(), free_port()
         self._processes: list[subprocess.Popen[str]] = []
 
     def _script(self, line: str) -> str:
         line = line.replace("nats-server", shlex.quote(self._server))
-        line = line.replace("init fleet", f"init fleet --port {self._client}")
+        line = line.replace("init fleet", f"init fleet --port {self.broker_port}")
         line = re.sub(r"\bauthority\b", f"authority --port {self._office}", line)
         line = line.replace("127.0.0.1 --directory", f"127.0.0.1:{self._office} --directory")
         line = line.replace("8443", str(self._gateway))
@@ -125,5 +126,11 @@ def test_from_nothing_to_three_devices_and_the_end_of_one(shell: Shell) -> None:
         time.sleep(0.1)
     assert "HTTP 503: Device atm2 is" in refused.stderr
     assert '"online"' in shell.good(call.replace("atm2", "atm3"))
+    # The same without the directory, as on another host.
+    files = " ".join(f"--{one} fleet/keys/{two}" for one, two in FILES)
+    elsewhere = (
+        f"xfs4iot fleet --broker tls://127.0.0.1:{shell.broker_port} --tenant fleet {files} enrolled --json"
+    )
+    assert shell.good(elsewhere).count('"enrolled"') == 2
     # And what a person gets who has not read on.
     assert "is enrolled already; to replace it" in shell.run(invite.replace("atm1 atm2", "atm1")).stderr

@@ -15,7 +15,6 @@ import trio
 import xfs4iot
 from dialogue import dialogue
 from secured_fleet import Secured
-from xfs4iot.fleet.broker import free_port
 from xfs4iot.fleet.carrier import Carried, CarrierLost
 from xfs4iot.fleet.deployment import deploy
 from xfs4iot.fleet.nats import Nats
@@ -190,43 +189,6 @@ def test_tokens_are_believed_by_their_signature_alone() -> None:
     for wrong in (f"{head}.{other}.{signature}", f"{head}.{body}.", "", "a.b.c", "x" * 300_000):
         with pytest.raises(NKeyRefused):
             read_token(wrong)
-
-
-def test_the_commands_of_a_fleet_with_certificates(server: str, tmp_path: Path) -> None:
-    """`init`, a node, `callout`, `gateway` and `list`, each a process of its own."""
-    xfs4iot_ = (sys.executable, "-m", "xfs4iot")
-    made = deploy(tmp_path / "fleet", "bank", ["127.0.0.1"], port=free_port())
-    (broker,), keys = made.servers, made.keys
-    by = {
-        name: ("--certificate", str(keys / f"{name}.pem"), "--key", str(keys / f"{name}.key"))
-        for name in ("gateway", "operator")
-    }
-    common = ("--broker", broker, "--tenant", "bank")
-    ca = ("--ca", str(keys / "ca.pem"))
-    processes: list[subprocess.Popen[str]] = []
-    try:
-        for command in (
-            (*xfs4iot_, "fleet", *common, "callout", str(keys)),
-            (*xfs4iot_, "gateway", *common, *by["gateway"], *ca, "--port", "0", "--json"),
-        ):
-            if not processes:
-                node = subprocess.Popen(
-                    [server, "-c", str(made.nodes[0])], stderr=subprocess.DEVNULL, text=True
-                )
-                processes.append(node)
-            processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
-            ready = processes[-1].stdout
-            assert ready is not None
-            assert ready.readline()
-        listed = (*xfs4iot_, "fleet", *common, *by["operator"], *ca, "list", "--json")
-        found = subprocess.run(listed, check=True, capture_output=True, text=True, timeout=60)
-        assert json.loads(found.stdout) == []
-    finally:
-        for one in reversed(processes):
-            one.terminate()
-            one.wait(30)
-            if one.stdout is not None:
-                one.stdout.close()
 
 
 @pytest.mark.parametrize("nodes", [1, 3, 9])
