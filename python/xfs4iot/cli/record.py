@@ -13,6 +13,7 @@ from rich.console import Console
 
 from xfs4iot import client
 from xfs4iot.cli import arguments
+from xfs4iot.cli.characters import escape
 from xfs4iot.cli.connection import connection_options, print_json, refuse_plain, run
 from xfs4iot.cli.hosting import until_told
 from xfs4iot.cli.listener_options import listener_options
@@ -64,12 +65,14 @@ def record(
                 if as_json:
                     print_json({"ready": True, "publisher": recorder.own_uri(), "services": own}, indent=0)
                 else:
-                    show_published(console, recorder.own_uri(), own, f"recording to {output}; Ctrl-C ends")
+                    show_published(
+                        console, recorder.own_uri(), own, f"recording to {escape(str(output))}; Ctrl-C ends"
+                    )
                 await recorder.serve()
         if as_json:
             print_json({"messages": writer.messages, "file": str(output)}, indent=0)
         else:
-            console.print(f"{writer.messages} messages recorded in {output}", highlight=False)
+            console.print(f"{writer.messages} messages recorded in {escape(str(output))}", highlight=False)
         return 0
 
     run(main)

@@ -103,7 +103,9 @@ def replay(
         try:
             recorded = read(recording)
             if recorded.cut:
-                diagnostics.print(f"[yellow]{recording} ends within a line; that line is left out[/]")
+                diagnostics.print(
+                    f"[yellow]{escape(str(recording))} ends within a line; that line is left out[/]"
+                )
             if to is None:
                 return await _serve(recorded)
             return await _replay(recorded, to)

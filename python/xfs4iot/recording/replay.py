@@ -35,6 +35,7 @@ class _Connection:
     Attributes:
         number: its number in the new recording.
         arrived: messages that nobody has waited for yet: kind, name and request id of each.
+        asked: request ids of commands that were sent.
         completed: request ids whose completion has come: no event of theirs can follow.
         news: set and replaced when something arrives.
     """
@@ -43,6 +44,7 @@ class _Connection:
     number: int
     service: str
     arrived: list[tuple[str, str, int | None]] = field(default_factory=list)
+    asked: set[int] = field(default_factory=set)
     completed: set[int] = field(default_factory=set)
     closed: bool = False
     news: trio.Event = field(default_factory=trio.Event)
@@ -178,6 +180,7 @@ class Replay:
         self._writer.message(connection.number, connection.service, "client", text)
         if entry.request_id is not None:
             connection.completed.discard(entry.request_id)
+            connection.asked.add(entry.request_id)
         with suppress(trio_websocket.ConnectionClosed):
             await connection.websocket.send_message(text)
 
@@ -185,7 +188,7 @@ class Replay:
         """Wait until what a line says has come from the service."""
         wanted = (_plain(entry.kind), entry.name, entry.request_id)
         # An event may never come again; an answer comes as long as the service lives.
-        answers = entry.kind in ("acknowledge", "completion")
+        answers = entry.kind in ("acknowledge", "completion") and entry.request_id in connection.asked
         with trio.move_on_after(float("inf") if answers else self._patience):
             while True:
                 for place, (kind, name, request_id) in enumerate(connection.arrived):
