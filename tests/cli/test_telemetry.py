@@ -219,9 +219,10 @@ async def test_spans_are_limited(atm: xfs4iot.Publisher) -> None:
     from xfs4iot.telemetry.traces import Traces
 
     with collector() as (address, received):
-        traces = Traces(address, Metrics(atm), 3)
+        metrics = Metrics(atm)
+        traces = Traces(address, metrics, 3)
         for _ in range(1000):
-            traces.completed("CashDispenser", "Common.Status", "success", 0.0)
+            metrics.completed("CashDispenser", "Common.Status", "success", 0.0)
         await trio.to_thread.run_sync(traces.end)
     count = sum(body.count(b"Common.Status") for path, body in received if path == "/v1/traces")
     # The second may have changed once meanwhile; each span has the name twice.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from xfs4iot.cli.settings import TelemetrySettings
-from xfs4iot.server.observation import Observer, Observers
+from xfs4iot.server.observation import Observer
 from xfs4iot.server.publisher import Publisher
 from xfs4iot.telling import logger
 from xfs4iot.transport import tcp
@@ -31,7 +31,7 @@ async def telemetry(publisher: Publisher, wanted: TelemetrySettings) -> AsyncIte
     Raises:
         ValueError: an address cannot be used, or a package is missing.
     """
-    observers: list[Observer] = []
+    observer: Observer | None = None
     listeners = None if wanted.metrics is None else await listening(wanted.metrics, "telemetry.metrics")
     made = None if wanted.otlp is None else _traces()
     traces = None
@@ -40,7 +40,7 @@ async def telemetry(publisher: Publisher, wanted: TelemetrySettings) -> AsyncIte
             from xfs4iot.telemetry.metrics import Metrics
 
             metrics = Metrics(publisher)
-            observers.append(metrics)
+            observer = metrics
         if listeners is not None:
             from xfs4iot.telemetry.http import serve_telemetry
 
@@ -48,10 +48,8 @@ async def telemetry(publisher: Publisher, wanted: TelemetrySettings) -> AsyncIte
             _log.info("metrics at http://%s/metrics, health at /health/ready", wanted.metrics)
         if wanted.otlp is not None and made is not None:
             traces = made(wanted.otlp, metrics, wanted.traces_per_second)
-            observers.append(traces)
             _log.info("traces and metrics go to %s", wanted.otlp)
-        if observers:
-            observer = observers[0] if len(observers) == 1 else Observers(observers)
+        if observer is not None:
             for service in (publisher.endpoint, *publisher.services.values()):
                 service.observer = observer
         failure: Exception | None = None

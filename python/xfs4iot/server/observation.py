@@ -5,10 +5,9 @@ Nobody is told anything unless an observer is set. What it is told carries names
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Protocol
 
-__all__ = ["Observer", "Observers"]
+__all__ = ["Observer"]
 
 
 class Observer(Protocol):
@@ -28,30 +27,3 @@ class Observer(Protocol):
 
     def disconnected(self, service: str) -> None:
         """A client's connection has ended."""
-
-
-class Observers:
-    """Several observers as one."""
-
-    def __init__(self, observers: Iterable[Observer]) -> None:
-        self._observers = tuple(observers)
-
-    def completed(self, service: str, command: str, code: str, seconds: float) -> None:
-        for one in self._observers:
-            one.completed(service, command, code, seconds)
-
-    def told(self, service: str, event: str) -> None:
-        for one in self._observers:
-            one.told(service, event)
-
-    def refused(self, service: str, status: str) -> None:
-        for one in self._observers:
-            one.refused(service, status)
-
-    def connected(self, service: str) -> None:
-        for one in self._observers:
-            one.connected(service)
-
-    def disconnected(self, service: str) -> None:
-        for one in self._observers:
-            one.disconnected(service)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any, Protocol
 
 import trio
@@ -64,7 +65,7 @@ class _Host(Protocol):
 class Session(Channel):
     """One client's connection to one service."""
 
-    __slots__ = ("_acknowledged_in", "commands", "dialect", "identity", "versions")
+    __slots__ = ("_acknowledged_in", "_clock", "commands", "dialect", "identity", "versions")
 
     service: _Host
 
@@ -83,6 +84,7 @@ class Session(Channel):
         self._acknowledged_in = dialect.acknowledge_version
         self.versions = ConnectionVersions()
         self.commands: dict[int, Command] = {}
+        self._clock: float | None = None
 
     def _ended(self) -> None:
         # A copy: a waiting command completes here and thereby leaves `commands`.
@@ -244,7 +246,12 @@ class Session(Channel):
         if service.draining:
             service.command_completed()
         if (observer := service.observer) is not None:
-            observer.completed(service.name, command.name, code, trio.current_time() - command.received)
+            # Quicker than trio.current_time(), from which it differs by what was found out once.
+            if self._clock is None:
+                self._clock = trio.current_time() - perf_counter()
+            observer.completed(
+                service.name, command.name, code, perf_counter() + self._clock - command.received
+            )
         # Not earlier: the bookkeeping above is due for a lost connection as well.
         if self._closing:
             return

@@ -51,11 +51,11 @@ def _attributes(service: str, command: str, code: str) -> dict[str, str]:
 
 
 class Traces:
-    """An observer that sends what it is told to a collector.
+    """Sends what `Metrics` has counted, and of some commands a span, to a collector.
 
     Args:
         endpoint: the collector's address, without a path.
-        metrics: what has counted durations.
+        metrics: what counts durations, and tells of commands.
         spans_per_second: how many spans are made at most.
     """
 
@@ -68,21 +68,14 @@ class Traces:
         self._tracer = self._spans.get_tracer("xfs4iot", __version__)
         self._durations = OTLPMetricExporter(endpoint=f"{base}/v1/metrics")
         self._most = spans_per_second
-        self._left = spans_per_second
-        self._second = 0
+        metrics.span, metrics.spans_left = self._span, spans_per_second
         self._ended = threading.Event()
         self._sender = threading.Thread(target=self._send_durations, name="xfs4iot-otlp", daemon=True)
         self._sender.start()
 
-    def completed(self, service: str, command: str, code: str, seconds: float) -> None:
-        now = time.time()
-        if int(now) != self._second:
-            self._second, self._left = int(now), self._most
-        if self._left <= 0:
-            return
-        self._left -= 1
+    def _span(self, service: str, command: str, code: str, seconds: float) -> None:
         name = command if registry.is_command(command) else "unknown"
-        ended = int(now * 1e9)
+        ended = time.time_ns()
         span = self._tracer.start_span(
             name,
             kind=SpanKind.SERVER,
@@ -93,23 +86,14 @@ class Traces:
             span.set_status(Status(StatusCode.ERROR, code))
         span.end(ended)
 
-    def told(self, service: str, event: str) -> None:
-        """Events are no calls."""
-
-    def refused(self, service: str, status: str) -> None:
-        """What was refused was no call."""
-
-    def connected(self, service: str) -> None:
-        """Connections are told by the metrics of Prometheus."""
-
-    def disconnected(self, service: str) -> None:
-        """As `connected`."""
-
     def _send_durations(self) -> None:
-        ended = False
+        ended, due = False, time.monotonic() + _INTERVAL
         while not ended:
-            ended = self._ended.wait(_INTERVAL)
-            self._durations.export(self._told())
+            ended = self._ended.wait(1.0)
+            self._metrics.spans_left = 0 if ended else self._most
+            if ended or time.monotonic() >= due:
+                due = time.monotonic() + _INTERVAL
+                self._durations.export(self._told())
 
     def _told(self) -> MetricsData:
         histogram = Histogram(tuple(self._points()), AggregationTemporality.CUMULATIVE)
