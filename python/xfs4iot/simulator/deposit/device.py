@@ -132,10 +132,11 @@ class DepositDevice(DepositMachine):
     async def reset(
         self, control: Literal["eject", "retract"] | None, events: devices.MovingDeposit
     ) -> DepositReset:
-        self._begin(events.operation)
+        self._begin()
         state = self._state
         found: dict[bool, str] = {False: "noMedia", True: "noMedia"}
-        state.reset = ("noMedia", self._dispensed(found))
+        # Saved with the first item that moves: until then there is nothing to recall.
+        state.operation, state.reset = events.operation, ("noMedia", self._dispensed(found))
         await self._time()
         failure: errors.CommandError | None = None
         # The slot first: what is stuck may have to go there.
