@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import trio
@@ -11,6 +10,7 @@ import trio
 from xfs4iot import devices
 from xfs4iot.devices import MediaPresented, MediaStored, implements
 from xfs4iot.interfaces.documents import journal, recovery
+from xfs4iot.interfaces.documents.moved import PLANNED, Moved
 from xfs4iot.interfaces.documents.reported import require_retracted, require_stored
 from xfs4iot.interfaces.documents.transaction import KEPT, TOLD, Private, Told, Transaction
 from xfs4iot.interfaces.resetting import AlsoReset
@@ -27,31 +27,10 @@ from xfs4iot.server.handler import Interface
 from xfs4iot.server.results import require_defined
 from xfs4iot.server.service import Service
 
-__all__ = ["KINDS", "MediaState", "Moved"]
+__all__ = ["KINDS", "MediaState"]
 
 KINDS = (*recovery.ARRIVALS, *recovery.ENDS, "mediaAction", "mediaPresent", "mediaTaken")
 """Kinds of movements in the journal."""
-
-
-@dataclass(frozen=True)
-class Moved:
-    """What has moved, and the transaction afterwards.
-
-    Attributes:
-        after: the transaction; None: as it is when this is booked.
-        stored: items that were accepted into units, by unit.
-        retracted: items that one operation has retracted, by unit.
-        takings: how often the customer had taken something when this began; None if that does not matter.
-    """
-
-    after: Transaction | None
-    stored: Mapping[str, int] = field(default_factory=dict)
-    retracted: Mapping[str, int] = field(default_factory=dict)
-    takings: int | None = None
-
-
-PLANNED = Moved(None)
-"""Before anything has moved nobody knows what will."""
 
 
 class MediaState(Interface[devices.Check]):

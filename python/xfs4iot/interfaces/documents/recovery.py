@@ -9,20 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from xfs4iot import devices
 from xfs4iot.devices import MediaStored, implements
+from xfs4iot.interfaces.documents.moved import Moved
 from xfs4iot.interfaces.documents.reported import require_stored
 from xfs4iot.interfaces.documents.transaction import Item, State, Transaction
+from xfs4iot.interfaces.storage.check import CheckUnits
 from xfs4iot.interfaces.storage.movements import INACCURATE, Found
 from xfs4iot.ledger import Intent
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.exact import Mismatch
 from xfs4iot.server.operations import WrongResult
-
-if TYPE_CHECKING:
-    from xfs4iot.interfaces.documents.media import MediaState, Moved
+from xfs4iot.server.service import Service
 
 __all__ = ["ARRIVALS", "ENDS", "all_taken", "confirm", "found", "of_nothing_known", "take_what_is_gone"]
 
@@ -41,10 +41,25 @@ _PRESENTING = ("mediaAccept", "mediaPresent", "mediaReset")
 _CLEARING = ("mediaRetract", "mediaReset")
 
 
-async def found(on: MediaState, intent: Intent) -> Found[Moved]:
-    """What an interrupted movement has moved, as far as it can be found out."""
-    from xfs4iot.interfaces.documents.media import Moved
+class Recovering(Protocol):
+    """The media of a device."""
 
+    service: Service
+    transaction: Transaction
+    units: CheckUnits
+
+    @property
+    def device(self) -> Any: ...
+
+    def begin(self) -> None: ...
+
+    def possible(self, result: MediaStored | None) -> None: ...
+
+    def take_places(self, after: Transaction, places: Mapping[int, str]) -> None: ...
+
+
+async def found(on: Recovering, intent: Intent) -> Found[Moved]:
+    """What an interrupted movement has moved, as far as it can be found out."""
     arrives = intent.kind in ARRIVALS
 
     def possible(recalled: MediaStored | None) -> None:
@@ -81,10 +96,8 @@ async def found(on: MediaState, intent: Intent) -> Found[Moved]:
     return Found(Moved(after), certain, "booked as the device sees what is inside" if certain else INACCURATE)
 
 
-def of_nothing_known(on: MediaState, intent: Intent) -> Moved:
+def of_nothing_known(on: Recovering, intent: Intent) -> Moved:
     """What to book if nobody knows what has moved: what clients were told."""
-    from xfs4iot.interfaces.documents.media import Moved
-
     after = on.transaction.copy()
     after.reliable = False
     if after.state != "active" and intent.kind in ("mediaIn", *ENDS):
@@ -92,7 +105,7 @@ def of_nothing_known(on: MediaState, intent: Intent) -> Moved:
     return Moved(after)
 
 
-async def confirm(on: MediaState) -> None:
+async def confirm(on: Recovering) -> None:
     """Compare an active transaction with what the device sees inside."""
     inside = await _inside(on)
     transaction = on.transaction
@@ -116,12 +129,12 @@ def all_taken(transaction: Transaction) -> None:
             item.place = "customer"
 
 
-async def take_what_is_gone(on: MediaState) -> None:
+async def take_what_is_gone(on: Recovering) -> None:
     """What was presented before a restart was taken since, if the device sees that it is not there now."""
     reached = {number: item for number, item in on.transaction.items.items() if item.access == "customer"}
     if reached and implements(on.device, "media_presented"):
         try:
-            there = await on.ask(devices.Check.media_presented)
+            there = await on.service.operations.ask(devices.Check.media_presented)
         except errors.XfsError as fault:
             on.service.log.error("the device does not say which items the customer can reach: %s", fault)
             return
@@ -135,18 +148,18 @@ async def take_what_is_gone(on: MediaState) -> None:
         all_taken(on.transaction)
 
 
-async def _inside(on: MediaState) -> frozenset[int] | None:
+async def _inside(on: Recovering) -> frozenset[int] | None:
     """The items that the device sees inside; None if it cannot tell."""
     if not implements(on.device, "media_inside") or not on.service.operations.opened:
         return None
     try:
-        return await on.ask(devices.Check.media_inside)
+        return await on.service.operations.ask(devices.Check.media_inside)
     except errors.XfsError as fault:
         on.service.log.error("the device does not say which items are inside: %s", fault)
         return None
 
 
-def _begun(on: MediaState, intent: Intent, anything: bool) -> Transaction:
+def _begun(on: Recovering, intent: Intent, anything: bool) -> Transaction:
     """The transaction that items came into; a new one if none was active and anything did."""
     if anything and on.transaction.state != "active" and intent.kind in ARRIVALS:
         on.begin()
@@ -155,7 +168,7 @@ def _begun(on: MediaState, intent: Intent, anything: bool) -> Transaction:
     return on.transaction.copy()
 
 
-def _recalled(on: MediaState, intent: Intent, recalled: MediaStored) -> Transaction:
+def _recalled(on: Recovering, intent: Intent, recalled: MediaStored) -> Transaction:
     """The transaction after a movement that the device recalls."""
     kind = intent.kind
     new = recalled.items.keys() - on.transaction.items.keys() if kind in ARRIVALS else set()
@@ -198,7 +211,7 @@ def _compare(transaction: Transaction, inside: frozenset[int]) -> None:
             item.place = "unknown"
 
 
-def _count(on: MediaState, after: Transaction) -> None:
+def _count(on: Recovering, after: Transaction) -> None:
     """Count what is on the stacker, as far as anybody knows."""
     after.on_stacker = len(after.kept_inside) if on.device.max_media_on_stacker else None
 
