@@ -151,7 +151,8 @@ class Depositor(Worker):
         elif slot is not None and not slot["dispensed"]:
             assert location == "shutter", (location, truth, journal[-3:])
         if slot is not None and slot["dispensed"]:
-            assert await self.call(device, "Dispense") == "sequenceError"
+            # An empty supply is looked at before the slot.
+            assert await self.call(device, "Dispense") == ("sequenceError" if truth["supply"] else "empty")
 
 
 class Guard(Worker):
