@@ -216,6 +216,7 @@ class CardReader(ReaderState):
                 self.require_real(place)
                 if cards > self.room(place):
                     raise Mismatch(f"{self.room(place)} at most", f"{cards} cards at {place}", "cards")
+                self.ways.require_room(place, cards)
 
         async def ask(events: devices.MovingCard) -> devices.CardsReset:
             # Taken before the call, to notice a card that the customer takes while the reset still runs.

@@ -200,13 +200,12 @@ class CardWays:
         attempted.set()
 
     async def _book_one(self, way: Way) -> None:
-        if way[1] == TAKEN:
-            async with self._movements.settled():
-                # Only now: the movement under way may have brought a unit's card.
-                if self.cards.here is None:
-                    return
-        # Only now: what came before it is counted.
-        self.require_room(way[1])
+        # Only then is what came before it counted. No movement begins between the two: each waits for this.
+        async with self._movements.settled():
+            if way[1] == TAKEN and self.cards.here is None:
+                # The movement under way has not brought a unit's card either.
+                return
+            self.require_room(way[1])
         await self._movements.record(ACTION, (way,))
 
     def _booking(self, detail: Mapping[str, Any], ways: Ways) -> Booking:
@@ -232,14 +231,17 @@ class CardWays:
             if arrived is None:
                 here = None if target == TAKEN else card
                 continue
+            # What goes from unit to unit leaves the card that is in the reader where it is.
+            if left is None:
+                here = None
+            # Back in its unit, whose count still includes it.
+            if card == Given(target):
+                continue
             changes[target, "count"] += 1
             if card is not None and arrived == "retain":
                 changes[card.unit, "retained"] += 1
             elif card is not None and arrived == "park":
                 parked[target] = card
-            # What goes from unit to unit leaves the card that is in the reader where it is.
-            if left is None:
-                here = None
         cards = Cards(here, parked)
         documents = {_KEPT.name: wire.encode(cards)} if cards != self.cards else {}
         return Booking(tuple(self._postings(changes)), documents, partial(setattr, self, "cards", cards))
@@ -249,14 +251,16 @@ class CardWays:
         if place is not None and place.startswith("unit") and self._type(place) is None:
             raise Mismatch("a unit of cards, such as card_units() names", shown(place), "it")
 
-    def require_room(self, place: str | None) -> None:
-        """See that a card can have come to a place. Raises Mismatch."""
+    def require_room(self, place: str | None, cards: int = 1) -> None:
+        """See that a card, or so many, can have come to a place. Raises Mismatch."""
         self.require_real(place)
         unit = self.units.units.get(place) if self.units is not None and place is not None else None
         if unit is None or self.units is None or not unit.capacity:
             return
         held = self.units.counts.value(str(place))
-        if held >= unit.capacity:
+        # The count still includes a card that has not left the reader: it has room in its own unit.
+        back = self.cards.here == Given(str(place))
+        if held + cards - back > unit.capacity:
             raise Mismatch(
                 f"a unit with room: {place} has {held} of {unit.capacity}; if it was emptied, set its count",
                 shown(place),

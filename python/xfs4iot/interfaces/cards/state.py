@@ -307,7 +307,12 @@ class ReaderState(Interface[devices.CardReader]):
         def possible(moved: devices.CardMoved) -> None:
             if command is not None:
                 require_defined(moved.failure, command)
-            if moved.at is not None and moved.at not in (source, target):
+            if moved.at is None or moved.at == target:
+                return
+            # A latched dip only unlatches: its card stays where it is.
+            if moved.failure is None and self.device.reader_type != "latchedDip":
+                raise Mismatch(f"{target}, or failure says why it is not", shown(moved.at), "at")
+            if moved.at != source:
                 self.ways.require_room(moved.at)
 
         async def ask(events: devices.MovingCard) -> devices.CardMoved:
@@ -320,7 +325,8 @@ class ReaderState(Interface[devices.CardReader]):
                 if fault.error_code != "mediaRetained":
                     raise
                 bins = self.units_of_type("retain")
-                moved = devices.CardMoved(bins[0] if len(bins) == 1 else "unknown", fault)
+                known = len(bins) == 1 and not self.is_full(bins[0])
+                moved = devices.CardMoved(bins[0] if known else "unknown", fault)
             if moved.failure is None or moved.at is not None:
                 self.show_place(source, moved.at or target, takings)
                 if source.startswith("unit") and command is not None and self.media in _HERE:
