@@ -212,7 +212,8 @@ async def test_a_scanner_that_broke_works_again_after_a_reset(reader: Dialogue, 
 
 
 async def test_a_device_that_gives_up_or_floods_ends_the_read(reader: Dialogue, device: Reader) -> None:
-    for look in (errors.CommandError("barcodeInvalid", "torn"), (), (QR,) * 65):
+    large = devices.Barcode(b"x" * 65537, "qrCode")
+    for look in (errors.CommandError("barcodeInvalid", "torn"), (), (QR,) * 65, (large,)):
         device.looks = [look]
         assert await reader.failure("BarcodeReader.Read") == "barcodeInvalid"
     assert await scanner(reader) == "off"

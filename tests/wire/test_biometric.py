@@ -271,6 +271,41 @@ async def test_a_refused_import_leaves_the_templates_before(
     assert list((await client.success(INFO))["templates"]) == before
 
 
+async def test_what_a_device_does_to_the_templates_it_was_given_changes_none(
+    client: Dialogue, device: Scanner
+) -> None:
+    async def import_templates(given: Any) -> None:
+        while given:
+            device.holds = dict([given.popitem(), *device.holds.items()])
+
+    device.import_templates = import_templates  # type: ignore[method-assign]
+    names = await imported(client, b"alice", b"bob")
+    assert len(names) == 2
+    assert list((await client.success(INFO))["templates"]) == names
+    assert (await status(client))["remainingStorage"] == 100 - len(b"alice" + b"bob")
+    await client.success(READ)
+    assert set((await client.success(MATCH, IDENTIFY))["candidates"]) == set(names)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("text",), "[0] is str (not shown); it must be bytes"),
+        ((bytearray(b"1"),), "[0] is bytearray (not shown); it must be bytes"),
+        ((b"",), "[0] is bytes (not shown); it must be of a length of at least 1"),
+        ((b"1", b"2"), "it is 2 items; it must be 1 items"),
+        ("text", "it is str (not shown); it must be a tuple"),
+    ],
+)
+async def test_what_is_wrong_with_data_is_said_without_showing_it(
+    client: Dialogue, device: Scanner, given: Any, said: str
+) -> None:
+    device.gives = given
+    request = await client.send(READ, {"dataTypes": [FMD]})
+    answer = await client.until("completion", request)
+    assert said in answer["header"]["errorDescription"]
+
+
 async def test_templates_may_fill_the_memory_to_the_last_byte(client: Dialogue) -> None:
     await imported(client, b"x" * 99, b"y")
     assert (await status(client))["remainingStorage"] == 0

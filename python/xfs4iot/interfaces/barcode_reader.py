@@ -97,7 +97,8 @@ class BarcodeReader(Interface[devices.BarcodeReader]):
         if len(codes) > _MOST_CODES or size > _MOST_BYTES:
             raise errors.CommandError(
                 "barcodeInvalid",
-                f"{len(codes)} codes, {size} bytes in one look: more than {_MOST_CODES}, {_MOST_BYTES} bytes",
+                f"too many codes in one look ({len(codes)}, of {size} bytes in all): show {_MOST_CODES} of "
+                f"{_MOST_BYTES} bytes at most",
             )
         return messages.ReadCompletion(read_output=[self._output(one) for one in codes])
 

@@ -215,9 +215,11 @@ def _unshown(inner: Check) -> Check:
         try:
             return inner(value)
         except Mismatch as wrong:
+            if wrong.path:
+                raise wrong.unshown() from None
             kind = type(value)
             found = kind.__name__ if kind in (*CONTAINERS, *PLAIN, NoneType) else "an object"
-            raise Mismatch(wrong.expected, f"{found} (not shown)", wrong.path) from None
+            raise Mismatch(wrong.expected, f"{found} (not shown)") from None
 
     return check
 

@@ -15,6 +15,7 @@ _KEYS = re.compile(r"\[(?!\d+\]|…)[^\]]*\]")
 """In a path, the keys of mappings; not the numbers of members."""
 CONTAINERS = (tuple, list, dict, set, frozenset, bytes, bytearray)
 """Types whose values are told by their type alone: they may be long, and may be secret."""
+_TYPES = _VALUED | {"None"} | {kind.__name__ for kind in CONTAINERS}
 
 
 class Mismatch(ValueError):
@@ -50,6 +51,12 @@ class Mismatch(ValueError):
         path = _KEYS.sub("[…]", self.path)
         # What was expected may quote another part of the same result.
         return type(self)(self.expected, found, path)
+
+    def unshown(self) -> Mismatch:
+        """The same, with the type of what was found only, and that only if it says nothing of the value."""
+        first = self.found.split(" ", 1)[0]
+        found = first if first in _TYPES else "an object"
+        return type(self)(self.expected, f"{found} (not shown)", self.path)
 
     def __str__(self) -> str:
         if not self.expected:

@@ -30,6 +30,7 @@ from xfs4iot.devices import Device
 from xfs4iot.devices._operation import is_waiting
 from xfs4iot.protocol import errors, exact
 from xfs4iot.server import command
+from xfs4iot.server.asked import copied
 from xfs4iot.server.containment import is_ctrl_c, vetted
 from xfs4iot.server.results import Declared, declared, require_defined
 from xfs4iot.telling import raised_at, without_data
@@ -126,7 +127,7 @@ class Operations:
         Args:
             operation: as the abstract device class has it (`devices.CashDispenser.dispense`); its
                 annotation says what it returns. What is called is the device's own.
-            arguments: passed on.
+            arguments: passed on; of dicts and lists the device has copies.
             moving: items may move: the call is shielded from cancel and timeout, so that
                 what moved can be booked; the device watches `command.cancel_requested`.
             limit: another limit than the service's; of what waits for people it has none.
@@ -157,7 +158,7 @@ class Operations:
             limit = min(limit, _GRACE_SECONDS)
         call = _Call(where, moving, limit if waits is None else math.inf)
         self._calls.add(call)
-        self.nursery.start_soon(self._run, call, known.name, arguments)
+        self.nursery.start_soon(self._run, call, known.name, tuple(map(copied, arguments)))
         in_time = False
         try:
             with call.patience:
