@@ -46,7 +46,16 @@ MAY_USE = {
     "conformance": {"client", "protocol", "recording"},
     "stories": {"client", "interfaces", "protocol", "simulator", "tokens"},
     "scaffold": {"interfaces", "devices"},
-    "fleet": {"server", "transport", "ledger", "protocol", "_core"},
+    "fleet": {
+        "client",
+        "interfaces",
+        "ledger",
+        "protocol",
+        "server",
+        "telemetry",
+        "transport",
+        "_core",
+    },
     "testing": {"assembly", "interfaces", "server", "devices", "ledger", "protocol"},
 }
 """What each room may import, beside `telling`; the command line and the package itself stand on top."""
