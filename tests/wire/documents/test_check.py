@@ -14,7 +14,7 @@ from dialogue import Dialogue, another, outcome
 from scanners import Scanner, Single, forever
 from vendors import power_cut, refusal, serving
 from xfs4iot import devices
-from xfs4iot.interfaces.documents.transaction import TOLD
+from xfs4iot.interfaces.documents.media_transaction import TOLD
 
 FRONT = {"source": "front", "type": "jpg", "colorFormat": "grayScale", "scanColor": "white"}
 ALL = {"codelineFormat": "e13b", "image": [FRONT]}

@@ -13,7 +13,7 @@ from order import Break, Command, Pair, Walk, pairs, walks
 from scanners import Scanner, Single
 from vendors import serving
 from xfs4iot.interfaces.documents.check import Check
-from xfs4iot.interfaces.documents.transaction import Item
+from xfs4iot.interfaces.documents.media_transaction import Item
 from xfs4iot.protocol.messages import mixed_media
 
 

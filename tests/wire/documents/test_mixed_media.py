@@ -20,8 +20,8 @@ from order import Break, Command, Pair, pairs
 from simulated import Bench, bench_of
 from vendors import refusal, serving
 from xfs4iot import devices
+from xfs4iot.interfaces.documents.media_transaction import Item
 from xfs4iot.interfaces.documents.mixed_media import MixedMedia
-from xfs4iot.interfaces.documents.transaction import Item
 
 CHEQUE: dict[str, Any] = {}
 KEEP = {"destination": "unitSTORE1"}

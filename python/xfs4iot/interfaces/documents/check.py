@@ -5,7 +5,7 @@ is told what to do with each item (SetMediaParameters), and then does it for all
 MediaInRollback). One that lets the application refuse takes one item at a time and is told about each
 (AcceptItem, GetNextItem). One without a stacker disposes of each item before the next (ActionItem,
 GetNextItem). The
-states of the transaction are in `transaction`; what moves is booked in `media`.
+states of the transaction are in `media_transaction`; what moves is booked in `media`.
 
 Refused items that must be presented hold up everything but PresentMedia, RetractMedia and Reset. Code lines
 and images are personal: they are neither logged nor kept in the ledger.
@@ -21,9 +21,9 @@ from xfs4iot import devices
 from xfs4iot.devices import ImageWish, MediaInRequest, MediaParameters, MediaStored, MediaTakenIn, implements
 from xfs4iot.interfaces.checks import check_mode_on, device_ready
 from xfs4iot.interfaces.documents import checks
-from xfs4iot.interfaces.documents.moving import MediaMoves, Watching
-from xfs4iot.interfaces.documents.reported import require_taken_in
-from xfs4iot.interfaces.documents.transaction import Item, Private, Transaction
+from xfs4iot.interfaces.documents.media_moving import MediaMoves, Watching
+from xfs4iot.interfaces.documents.media_reported import require_taken_in
+from xfs4iot.interfaces.documents.media_transaction import Item, Private, Transaction
 from xfs4iot.interfaces.resetting import reset_all
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.command_events.check import PresentMediaEvents
@@ -195,7 +195,7 @@ class Check(MediaMoves):
         device=("shutterFail", "mediaJammed", "mediaBinError", "positionNotEmpty", "feederNotEmpty"),
     )
     async def media_in_end(self, request: None, command: Command[Any]) -> messages.MediaInEndCompletion:
-        """`Check.MediaInEnd` 2.1."""
+        """`Check.MediaInEnd` 2.0, completion 2.1."""
 
         async def ask(events: Watching) -> MediaStored:
             return await self.service.operations.ask(
@@ -222,7 +222,7 @@ class Check(MediaMoves):
     async def media_in_rollback(
         self, request: None, command: Command[Any]
     ) -> messages.MediaInRollbackCompletion:
-        """`Check.MediaInRollback` 2.1: whatever was set for items, they go back."""
+        """`Check.MediaInRollback` 2.0, completion 2.1: whatever was set for items, they go back."""
 
         async def ask(events: Watching) -> MediaStored:
             return await self.service.operations.ask(
@@ -247,7 +247,7 @@ class Check(MediaMoves):
         asks=None,
     )
     async def read_image(self, request: messages.ReadImage, command: Command) -> messages.ReadImageCompletion:
-        """`Check.ReadImage` 3.0: from the device if it can scan again, else from what is known."""
+        """`Check.ReadImage` 2.0, completion 3.0: of a device that can scan again, else of what is known."""
         number = request.media_id
         assert number is not None
         private = self.private.setdefault(number, Private())
@@ -316,7 +316,7 @@ class Check(MediaMoves):
     async def retract_media(
         self, request: messages.RetractMedia | None, command: Command[Any]
     ) -> messages.RetractMediaCompletion:
-        """`Check.RetractMedia` 3.0."""
+        """`Check.RetractMedia` 2.0, completion 3.0."""
         location = request.retract_location if request is not None else None
 
         async def ask(events: Watching) -> devices.MediaRetracted:
@@ -415,7 +415,7 @@ class Check(MediaMoves):
         offered=lambda on: on.device.max_media_on_stacker <= 1,
     )
     async def action_item(self, request: None, command: Command[Any]) -> None:
-        """`Check.ActionItem` 2.0: the one item goes where it is to go; the transaction goes on."""
+        """`Check.ActionItem` 2.0, completion 3.0: the item goes where it is to; the transaction goes on."""
 
         async def ask(events: Watching) -> MediaStored:
             return await self.service.operations.ask(

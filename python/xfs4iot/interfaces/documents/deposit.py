@@ -7,7 +7,7 @@ Both use one slot, one at a time:
 
 An Entry can be cancelled until something is put in. From then on its time-out and its cancel wait until the
 item is at a known place, and it ends as that went. What comes into the container is counted, whatever went
-wrong besides. Where the item of the last Entry is, and how movements are booked, is in `deposits`. What is
+wrong besides. Where the item of the last Entry is, and how movements are booked, is in `depository`. What is
 printed says whose it is and how much is in it: it is neither logged nor kept.
 """
 
@@ -22,7 +22,7 @@ from xfs4iot import devices
 from xfs4iot.devices import DepositMoved, DepositReset
 from xfs4iot.interfaces.checks import device_ready
 from xfs4iot.interfaces.documents.checks import units_not_exchanged
-from xfs4iot.interfaces.documents.deposits import ENTRY, RESET, RETRACT, DepositState
+from xfs4iot.interfaces.documents.depository import ENTRY, RESET, RETRACT, DepositState
 from xfs4iot.interfaces.storage.movements import Moving
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.exact import Mismatch
@@ -193,7 +193,7 @@ _PRINTING = (toner_there, printer_works)
 
 
 class Deposit(DepositState):
-    """The commands of Deposit."""
+    """The interface of depositories."""
 
     name: ClassVar[str] = "Deposit"
 
@@ -282,7 +282,7 @@ class Deposit(DepositState):
         device=("shutterNotOpened",),
     )
     async def dispense(self, request: None, command: Command) -> None:
-        """`Deposit.Dispense` 1.0: done when the envelope is presented, or the supply unlocked."""
+        """`Deposit.Dispense` 2.0, completion 1.0: until the envelope is presented, or the supply unlocked."""
         assert self.units.supply is not None
         motorized = self.units.kept[self.units.supply].env_supply == "motorized"
         with trio.CancelScope(shield=True):
@@ -360,7 +360,7 @@ class Deposit(DepositState):
 
     @handles("Deposit.SupplyReplenish", checks=(supplies_given, device_ready))
     async def supply_replenish(self, request: messages.SupplyReplenish, command: Command) -> None:
-        """`Deposit.SupplyReplenish` 2.0: what no sensor sees counts as full from now on."""
+        """`Deposit.SupplyReplenish` 1.0, completion 2.0: what no sensor sees counts as full from now on."""
         named = (("toner", request.toner), ("envelope", request.envelope))
         supplies = frozenset(name for name, given in named if given)
         await self.ask(devices.Deposit.supply_replenish, supplies)

@@ -9,10 +9,10 @@ import trio
 
 from xfs4iot import devices
 from xfs4iot.devices import MediaPresented, MediaStored, implements
-from xfs4iot.interfaces.documents import journal, recovery
-from xfs4iot.interfaces.documents.moved import PLANNED, Moved
-from xfs4iot.interfaces.documents.reported import require_retracted, require_stored
-from xfs4iot.interfaces.documents.transaction import KEPT, TOLD, Private, Told, Transaction
+from xfs4iot.interfaces.documents import media_journal, media_recovery
+from xfs4iot.interfaces.documents.media_moved import PLANNED, Moved
+from xfs4iot.interfaces.documents.media_reported import require_retracted, require_stored
+from xfs4iot.interfaces.documents.media_transaction import KEPT, TOLD, Private, Told, Transaction
 from xfs4iot.interfaces.resetting import AlsoReset
 from xfs4iot.interfaces.storage.check import CheckUnits
 from xfs4iot.interfaces.storage.movements import Booking, Found, Movements
@@ -29,7 +29,7 @@ from xfs4iot.server.service import Service
 
 __all__ = ["KINDS", "MediaState"]
 
-KINDS = (*recovery.ARRIVALS, *recovery.ENDS, "mediaAction", "mediaPresent", "mediaTaken")
+KINDS = (*media_recovery.ARRIVALS, *media_recovery.ENDS, "mediaAction", "mediaPresent", "mediaTaken")
 """Kinds of movements in the journal."""
 
 
@@ -61,7 +61,7 @@ class MediaState(Interface[devices.Check]):
             KINDS,
             book=self._booking,
             find=self._found,
-            unknown=lambda intent: recovery.of_nothing_known(self, intent),
+            unknown=lambda intent: media_recovery.of_nothing_known(self, intent),
             where="Check.GetTransactionStatus and Storage.GetStorage",
         )
 
@@ -86,9 +86,9 @@ class MediaState(Interface[devices.Check]):
             return
         self._resumed = True
         before = self.transaction.copy()
-        await recovery.take_what_is_gone(self)
+        await media_recovery.take_what_is_gone(self)
         if self.transaction.state == "active":
-            await recovery.confirm(self)
+            await media_recovery.confirm(self)
         if self.transaction != before:
             await self._book_what_is_known("mediaFound")
         self._show()
@@ -149,7 +149,7 @@ class MediaState(Interface[devices.Check]):
     def observe(self, event: Payload) -> object:
         """What the customer has taken is his."""
         if isinstance(event, messages.MediaTakenEvent):
-            recovery.all_taken(self.transaction)
+            media_recovery.all_taken(self.transaction)
             self._show()
             self.takings += 1
             self.taken.set()
@@ -173,8 +173,8 @@ class MediaState(Interface[devices.Check]):
         after = (self.transaction if moved.after is None else moved.after).copy()
         if takings != self.takings:
             # The customer was quicker than the device's answer.
-            recovery.all_taken(after)
-        postings, after = journal.booked(after)
+            media_recovery.all_taken(after)
+        postings, after = media_journal.booked(after)
         for unit, items in moved.stored.items():
             postings += self.units.stored(unit, items)
         for unit, items in moved.retracted.items():
@@ -183,7 +183,7 @@ class MediaState(Interface[devices.Check]):
 
         def done() -> None:
             if taken != self.takings:
-                recovery.all_taken(after)
+                media_recovery.all_taken(after)
             self.transaction = after
             self._show()
             if after.state != "active" and self.private:
@@ -200,7 +200,7 @@ class MediaState(Interface[devices.Check]):
 
     async def _found(self, intent: Intent) -> Found[Moved]:
         """What an interrupted movement has moved, as far as it can be found out."""
-        return await recovery.found(self, intent)
+        return await media_recovery.found(self, intent)
 
     def possible(self, result: MediaStored | None) -> None:
         """See that a device can have stored items so. Raises Mismatch."""

@@ -54,7 +54,7 @@ def transactions_allow(on: MixedMedia, request: messages.SetMode | None) -> None
 
 
 class MixedMedia(Interface[devices.MixedMedia]):
-    """The modes of a device for notes and cheques."""
+    """The interface of devices for notes and cheques."""
 
     name: ClassVar[str] = "MixedMedia"
 

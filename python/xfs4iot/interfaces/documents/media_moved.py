@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from xfs4iot.interfaces.documents.transaction import Transaction
+from xfs4iot.interfaces.documents.media_transaction import Transaction
 
 __all__ = ["PLANNED", "Moved"]
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from xfs4iot.interfaces.documents.transaction import Transaction
+from xfs4iot.interfaces.documents.media_transaction import Transaction
 from xfs4iot.interfaces.storage.check import CheckUnits
 from xfs4iot.ledger import Posting
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from xfs4iot.devices import MediaRetracted, MediaStored, MediaTakenIn
-from xfs4iot.interfaces.documents.transaction import Transaction
+from xfs4iot.interfaces.documents.media_transaction import Transaction
 from xfs4iot.interfaces.storage.check import CheckUnits
 from xfs4iot.protocol.exact import Mismatch, shown
 

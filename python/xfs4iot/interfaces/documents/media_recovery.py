@@ -13,9 +13,9 @@ from typing import Any, Protocol
 
 from xfs4iot import devices
 from xfs4iot.devices import MediaStored, implements
-from xfs4iot.interfaces.documents.moved import Moved
-from xfs4iot.interfaces.documents.reported import require_stored
-from xfs4iot.interfaces.documents.transaction import Item, State, Transaction
+from xfs4iot.interfaces.documents.media_moved import Moved
+from xfs4iot.interfaces.documents.media_reported import require_stored
+from xfs4iot.interfaces.documents.media_transaction import Item, State, Transaction
 from xfs4iot.interfaces.storage.check import CheckUnits
 from xfs4iot.interfaces.storage.movements import INACCURATE, Found
 from xfs4iot.ledger import Intent

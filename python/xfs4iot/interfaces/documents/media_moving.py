@@ -16,8 +16,8 @@ import trio
 from xfs4iot import devices
 from xfs4iot.devices import MediaPresented, MediaStored
 from xfs4iot.interfaces.documents.media import MediaState
-from xfs4iot.interfaces.documents.moved import PLANNED, Moved
-from xfs4iot.interfaces.documents.transaction import Transaction, is_refusal
+from xfs4iot.interfaces.documents.media_moved import PLANNED, Moved
+from xfs4iot.interfaces.documents.media_transaction import Transaction, is_refusal
 from xfs4iot.interfaces.storage.movements import Moving
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.message import Payload
