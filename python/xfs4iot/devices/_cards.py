@@ -194,7 +194,7 @@ class ContactlessOutcome:
         outcome: as EMV's entry point has it. After an IssuerUpdate one of `approve`, `decline`,
             `multipleCards`, `tryAgain` and `tryAnotherInterface`.
         action: what the cardholder is to do.
-        data: of a chip TLV objects, of a stripe a track; 65,538 bytes at most.
+        data: of a chip TLV objects, of a stripe a track.
         details: what EMV's entry point says besides.
     """
 
@@ -210,7 +210,5 @@ class ContactlessOutcome:
         "confirmationRequired",
     ]
     action: Literal["none", "retap", "holdCard"] = "none"
-    data: Annotated[Annotated[bytes, Meta(max_length=65_538)] | None, exact.Secret] = field(
-        default=None, repr=False
-    )
+    data: Annotated[bytes | None, exact.Secret] = field(default=None, repr=False)
     details: Annotated[messages.EMVClessOutcome | None, exact.Secret] = field(default=None, repr=False)

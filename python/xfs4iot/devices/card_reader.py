@@ -87,16 +87,16 @@ class CardEvents(CommandEvents[SentEvent], Protocol[SentEvent]):
     """What a reader is given while it waits for a card or reads one."""
 
     def insert_card(self) -> None:
-        """The entrance is open: the customer may insert, swipe, dip or tap."""
+        """Tell that the entrance is open: the customer may insert, swipe, dip or tap."""
 
     def invalid_media(self) -> None:
-        """A card was inserted the wrong way and is handed back; the wait goes on."""
+        """Tell that a card was inserted the wrong way and is handed back; the wait goes on."""
 
     def media_inserted(self) -> None:
-        """The card is in."""
+        """Tell that the card is in."""
 
     def track_detected(self, tracks: Iterable[str]) -> None:
-        """A stripe has passed the head, and these tracks were found on it."""
+        """Tell that a stripe has passed the head, and which tracks were found on it."""
 
 
 class MovingCard(CommandEvents, Protocol):
@@ -212,7 +212,7 @@ class CardReader(
         return self.reader_type not in ("swipe", "contactless", "intelligentContactless")
 
     def card_at(self, place: CardPlace | None) -> None:
-        """Say where the card is: `exit`, `transport`, `latched`, `jammed`, `unknown`, or None for no card."""
+        """Tell where the card is: `exit`, `transport`, `latched`, `jammed`, `unknown`; None for no card."""
         status = self.status.card_reader
         if place not in _MEDIA:
             place = None
@@ -226,13 +226,13 @@ class CardReader(
             self._chip_contact = "none"
 
     def card_taken(self) -> None:
-        """The card was taken from the exit, or pulled out: sends `MediaRemovedEvent`."""
+        """Tell that the card was taken from the exit, or pulled out: sends `MediaRemovedEvent`."""
         self._card_takings += 1
         self.card_at(None)
         self.send(messages.MediaRemovedEvent())
 
     def card_acted(self, source: str, target: str) -> None:
-        """The reader has moved a card by itself, such as one that nobody took: sends `CardActionEvent`.
+        """Tell that the reader has moved a card by itself: sends `CardActionEvent`.
 
         Args:
             source: `exit`, `transport`, a unit, or `unknown`.

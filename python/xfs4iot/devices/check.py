@@ -242,7 +242,7 @@ class Check(
     private_seconds: Annotated[float, Meta(ge=0)] = 600.0
 
     def media_taken(self, position: Position) -> None:
-        """The customer has taken what was presented: sends `MediaTakenEvent`."""
+        """Tell that the customer has taken what was presented: sends `MediaTakenEvent`."""
         self.send(messages.MediaTakenEvent(position=position))
 
     def media_detected(self, position: str) -> None:

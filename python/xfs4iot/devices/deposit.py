@@ -129,11 +129,11 @@ class Deposit(
         return self.deposit_printer is not None and bool(self.deposit_printer.toner)
 
     def insert_deposit(self) -> None:
-        """The slot is open, and the customer is to put something in: sends `InsertDepositEvent`."""
+        """Tell that the slot is open, and the customer is to put something in: sends `InsertDepositEvent`."""
         self.send(messages.InsertDepositEvent())
 
     def envelope_taken(self) -> None:
-        """The customer has taken what lay in the slot: sends `EnvTakenEvent`."""
+        """Tell that the customer has taken what lay in the slot: sends `EnvTakenEvent`."""
         self.send(messages.EnvTakenEvent())
 
     def deposit_levels(

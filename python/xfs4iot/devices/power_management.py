@@ -1,4 +1,4 @@
-"""What a vendor writes for a device whose power can be managed."""
+"""PowerManagement: what a vendor writes for a device whose power can be managed."""
 
 from __future__ import annotations
 

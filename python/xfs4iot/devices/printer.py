@@ -224,14 +224,14 @@ class Printer(
     """How often a medium was taken, so that the service sees one that is taken while it still moves."""
 
     def paper_is(self, source: str, supply: Supply) -> None:
-        """Say how much paper a source has: `full`, `low`, `out`, `jammed`, `unknown`."""
+        """Tell how much paper a source has: `full`, `low`, `out`, `jammed`, `unknown`."""
         status = self.status.printer
         paper = messages.StatusPaper() if status.paper is None else status.paper
         # A new object: only setting the attribute itself is noticed.
         status.paper = messages.StatusPaper.of({**paper.to_plain(), source: supply})
 
     def media_at(self, place: MediaPlace) -> None:
-        """Say where the medium is, as the sensors see it."""
+        """Tell where the medium is, as the sensors see it."""
         self._media_sightings += 1
         status = self.status.printer
         now = media_status(place)
@@ -239,18 +239,18 @@ class Printer(
             status.media = now
 
     def media_taken(self) -> None:
-        """The medium was taken from the slot: sends `MediaTakenEvent`."""
+        """Tell that the medium was taken from the slot: sends `MediaTakenEvent`."""
         self._media_takings += 1
         self.media_at("notPresent")
         self.send(messages.MediaTakenEvent())
 
     def media_inserted(self) -> None:
-        """A medium was inserted without being asked for: sends `MediaInsertedUnsolicitedEvent`."""
+        """Tell that a medium was inserted unasked: sends `MediaInsertedUnsolicitedEvent`."""
         self.media_at("present")
         self.send(messages.MediaInsertedUnsolicitedEvent())
 
     def media_presented(self, wad: int, wads: int = 0) -> None:
-        """The next bundle is presented, after the former was taken: sends `MediaPresentedUnsolicitedEvent`.
+        """Tell that the next bundle is presented: sends `MediaPresentedUnsolicitedEvent`.
 
         Args:
             wad: its number, from 1.
@@ -260,12 +260,12 @@ class Printer(
         self.send(messages.MediaPresentedUnsolicitedEvent(wad_index=wad, total_wads=wads))
 
     def media_detected(self, place: MediaPlace) -> None:
-        """A medium was found where none was known of: sends `MediaDetectedEvent`."""
+        """Tell that a medium was found where none was known of: sends `MediaDetectedEvent`."""
         self.media_at(place)
         self.send(messages.MediaDetectedEvent(position=place))
 
     def media_auto_retracted(self, result: str) -> None:
-        """What nobody took was retracted by the device itself: sends `MediaAutoRetractedEvent`.
+        """Tell that the device itself has retracted what nobody took: sends `MediaAutoRetractedEvent`.
 
         Args:
             result: `transport`, `jammed`, or the bin, in which it is counted before clients are told.

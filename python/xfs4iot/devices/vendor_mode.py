@@ -36,8 +36,11 @@ class VendorMode(Device, messages=messages, status={"device": "online", "service
 
     @operation
     async def enter_vendor_mode(self) -> None:
-        """All applications have let go of the devices: hand them over. A failure ends the transition."""
+        """`VendorMode.EnterModeRequest`: hand the devices over, which all applications have let go of.
+
+        A failure ends the transition.
+        """
 
     @operation
     async def exit_vendor_mode(self) -> None:
-        """The engineer is done: take the devices back. A failure leaves the mode active."""
+        """`VendorMode.ExitModeRequest`: take the devices back. A failure leaves the mode active."""

@@ -69,7 +69,7 @@ class BarcodeReader(Interface[devices.BarcodeReader]):
         device=("barcodeInvalid",),
     )
     async def read(self, request: messages.Read | None, command: Command) -> messages.ReadCompletion:
-        """`BarcodeReader.Read`: command 2.0, completion 3.0."""
+        """`BarcodeReader.Read` 2.0, completion 3.0."""
         wanted = self.wanted(request)
         self.status.scanner = "on"
         try:

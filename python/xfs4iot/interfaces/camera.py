@@ -123,7 +123,7 @@ class Camera(Interface[devices.Camera]):
     async def take_picture(
         self, request: messages.TakePicture, command: Command[TakePictureEvents]
     ) -> messages.TakePictureCompletion:
-        """`Camera.TakePicture`: command 2.0, completion 3.0."""
+        """`Camera.TakePicture` 2.0, completion 3.0."""
         camera = request.camera
         assert camera is not None
         text = self._text(request.cam_data)
@@ -167,7 +167,7 @@ class Camera(Interface[devices.Camera]):
 
     @handles("Camera.Reset", checks=(device_ready,))
     async def reset(self, request: None, command: Command) -> None:
-        """`Camera.Reset`: cameras that failed are used again."""
+        """`Camera.Reset` 2.0: cameras that failed are used again."""
         await self.ask(devices.Camera.reset)
         for camera in self.device.cameras:
             self.device.camera_changed(camera, "ok")

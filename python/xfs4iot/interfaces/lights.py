@@ -152,7 +152,7 @@ class Lights(Interface[devices.Lights]):
 
     @handles("Lights.SetLight", checks=_CHECKS, device=("lightError",))
     async def set_light(self, request: messages.SetLight, command: Command) -> None:
-        """`Lights.SetLight`: command 3.0, completion 2.0."""
+        """`Lights.SetLight` 3.0, completion 2.0."""
         wanted: dict[str, dict[str, Lit]] = {}
         for light, position, shows in _asked(request):
             assert shows.flash_rate is not None

@@ -37,5 +37,5 @@ class PowerManagement(Interface[devices.PowerManagement]):
 
     @handles("PowerManagement.PowerSaveControl", checks=(recovery_time_given,))
     async def power_save_control(self, request: messages.PowerSaveControl, command: Command) -> None:
-        """`PowerManagement.PowerSaveControl` 1.0."""
+        """`PowerManagement.PowerSaveControl` 1.0, completion 2.0."""
         await save_power(self, request)

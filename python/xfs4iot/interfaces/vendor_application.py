@@ -87,7 +87,7 @@ class VendorApplication(Interface[devices.VendorApplication]):
     async def start_local_application(
         self, request: messages.StartLocalApplication, command: Command
     ) -> None:
-        """`VendorApplication.StartLocalApplication`."""
+        """`VendorApplication.StartLocalApplication` 2.0."""
         peer = command.peer
         if peer.identity == peer.address and not (peer.local or self.device.trusts_everyone):
             raise errors.AuthorizationRequired(
@@ -132,7 +132,7 @@ class VendorApplication(Interface[devices.VendorApplication]):
     async def get_active_interface(
         self, request: None, command: Command
     ) -> messages.GetActiveInterfaceCompletion:
-        """`VendorApplication.GetActiveInterface`: not held up by a slow start."""
+        """`VendorApplication.GetActiveInterface` 2.0: not held up by a slow start."""
         return messages.GetActiveInterfaceCompletion(active_interface=await self._active())
 
     async def _active(self) -> devices.ActiveInterface:
@@ -140,7 +140,7 @@ class VendorApplication(Interface[devices.VendorApplication]):
 
     @handles("VendorApplication.SetActiveInterface", checks=(given("active_interface"), device_ready))
     async def set_active_interface(self, request: messages.SetActiveInterface, command: Command) -> None:
-        """`VendorApplication.SetActiveInterface`: nothing is done and told if it is active already."""
+        """`VendorApplication.SetActiveInterface` 2.0: nothing is done and told if it is active already."""
         wanted = request.active_interface
         assert wanted is not None
         if devices.implements(self.device, "active_interface") and await self._active() == wanted:

@@ -134,7 +134,7 @@ class VendorMode(Interface[devices.VendorMode]):
 
     @handles("VendorMode.Register", checks=(given("app_name"), name_usable))
     def register(self, request: messages.Register, command: Command) -> None:
-        """`VendorMode.Register`: from the next request on, this connection is asked. Again: another name."""
+        """`VendorMode.Register` 2.0: from the next request on it is asked; again: another name."""
         assert request.app_name is not None
         self.join(command.session, request.app_name)
 
@@ -144,22 +144,22 @@ class VendorMode(Interface[devices.VendorMode]):
 
     @handles("VendorMode.EnterModeRequest", checks=(inactive,), beside_queue=True)
     async def enter_mode_request(self, request: None, command: Command) -> None:
-        """`VendorMode.EnterModeRequest`."""
+        """`VendorMode.EnterModeRequest` 2.0."""
         await self._request(_ENTER, command)
 
     @handles("VendorMode.EnterModeAcknowledge", checks=(enter_pending,))
     def enter_mode_acknowledge(self, request: None, command: Command) -> None:
-        """`VendorMode.EnterModeAcknowledge`; from one that was not asked it changes nothing."""
+        """`VendorMode.EnterModeAcknowledge` 2.0; from one that was not asked it changes nothing."""
         self.acknowledged(command.session)
 
     @handles("VendorMode.ExitModeRequest", checks=(active,), beside_queue=True)
     async def exit_mode_request(self, request: None, command: Command) -> None:
-        """`VendorMode.ExitModeRequest`."""
+        """`VendorMode.ExitModeRequest` 2.0."""
         await self._request(_EXIT, command)
 
     @handles("VendorMode.ExitModeAcknowledge", checks=(exit_pending,))
     def exit_mode_acknowledge(self, request: None, command: Command) -> None:
-        """`VendorMode.ExitModeAcknowledge`."""
+        """`VendorMode.ExitModeAcknowledge` 2.0."""
         self.acknowledged(command.session)
 
     def disconnected(self, connection: Recipient) -> None:

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from dialogue import Dialogue
-from readers import FULL, Motor, counts, media, retained
+from readers import FULL, Motor, counts, media
 from xfs4iot import devices
 from xfs4iot.protocol import errors
 
@@ -72,31 +72,6 @@ async def test_a_new_card_that_goes_back_into_its_unit_is_counted_there_once(
     # What comes next is a customer's card, and no longer the unit's.
     await retain(client, 1)
     assert await counts(client) == FULL | {"unitBIN": 1}
-
-
-async def gone(client: Dialogue, device: Motor) -> None:
-    """The sensors no longer see the card, and nobody has said that it was taken."""
-    device.card_at(None)
-    await client.success("Common.Status")
-
-
-async def test_a_card_that_comes_after_a_new_one_has_gone_unseen_is_the_customers(
-    client: Dialogue, device: Motor
-) -> None:
-    await client.success(MOVE, {"from": "unitNEW", "to": "exit"})
-    await gone(client, device)
-    await retain(client, 1)
-    assert await counts(client) == FULL | {"unitNEW": 3, "unitBIN": 1}
-    assert await retained(client) == 0
-
-
-async def test_new_cards_that_go_unseen_have_left_their_unit(client: Dialogue, device: Motor) -> None:
-    for _ in range(2):
-        await client.success(MOVE, {"from": "unitNEW", "to": "transport"})
-        await gone(client, device)
-    await client.success(READ, {})
-    await client.success(MOVE, {"from": "transport", "to": "exit"})
-    assert await counts(client) == FULL | {"unitNEW": 2}
 
 
 class OneBin(Motor):

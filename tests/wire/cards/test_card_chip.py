@@ -459,14 +459,3 @@ async def test_outcomes_that_cannot_be_are_not_believed(
         reader.update = devices.ContactlessOutcome("onlineRequest")
         await tapped.success(PERFORM)
     assert await tapped.failure(UPDATE if wrong == "update" else PERFORM) == "hardwareError"
-
-
-@pytest.mark.parametrize("source", ["chip", "track2"])
-async def test_a_kernel_that_gives_more_than_a_card_can_hold_is_not_believed(
-    tapped: Dialogue, reader: Contactless, source: str
-) -> None:
-    await tapped.success(CONFIGURE, ALL)
-    reader.outcomes = {source: devices.ContactlessOutcome("approve", data=b"x" * 65_539)}
-    assert await tapped.failure(PERFORM) == "hardwareError"
-    reader.outcomes = {source: devices.ContactlessOutcome("approve", data=b"x" * 65_538)}
-    await tapped.success(PERFORM)

@@ -232,7 +232,7 @@ class Biometric(Interface[devices.Biometric]):
     async def read(
         self, request: messages.Read | None, command: Command[ReadEvents]
     ) -> messages.ReadCompletion:
-        """`Biometric.Read`: command 2.0, completion 3.0."""
+        """`Biometric.Read` 2.0, completion 3.0."""
         wanted = BiometricReadRequest(
             data_types=tuple(map(_type, (request and request.data_types) or ())),
             captures=(request and request.num_captures) or 0,
@@ -283,7 +283,7 @@ class Biometric(Interface[devices.Biometric]):
         asks="import_templates",
     )
     async def import_templates(self, request: messages.Import, command: Command) -> messages.ImportCompletion:
-        """`Biometric.Import`: command 3.0, completion 2.0."""
+        """`Biometric.Import` 3.0, completion 2.0."""
         given = [
             BiometricTemplate(_type(one.type), one.data)
             for one in request.templates or ()
@@ -341,7 +341,7 @@ class Biometric(Interface[devices.Biometric]):
         offered=lambda on: on.device.match_supported is not None,
     )
     async def match(self, request: messages.Match, command: Command) -> messages.MatchCompletion:
-        """`Biometric.Match`: command 2.0, completion 3.0. No match is a success without candidates."""
+        """`Biometric.Match` 2.0, completion 3.0: no match is a success without candidates."""
         wanted = checks.match_of(request)
         held = self.templates.held
 

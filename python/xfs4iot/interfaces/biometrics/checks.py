@@ -1,4 +1,4 @@
-"""What is looked at before a biometric device is asked."""
+"""Checks before a biometric device does something."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class CardReader(ReaderState):
     def emv_cless_query_applications(
         self, request: None, command: Command
     ) -> messages.EMVClessQueryApplicationsCompletion | None:
-        """`CardReader.EMVClessQueryApplications` 2.0."""
+        """`CardReader.EMVClessQueryApplications` 2.0, completion 3.0."""
         known = [
             messages.EMVClessQueryApplicationsCompletionAppDataItem(
                 aid=one.aid, kernel_identifier=one.kernel or None
@@ -128,7 +128,7 @@ class CardReader(ReaderState):
     async def read_raw_data(
         self, request: messages.ReadRawData | None, command: Command
     ) -> messages.ReadRawDataCompletion | None:
-        """`CardReader.ReadRawData` 2.0; with nothing wanted, a card is taken in."""
+        """`CardReader.ReadRawData` 2.0, completion 3.0; with nothing wanted, a card is taken in."""
         sources = frozenset(wanted(request))
         flux_inactive = request is None or request.flux_inactive is not False
         insertion = await self.take_in(sources, flux_inactive, command)
@@ -158,7 +158,7 @@ class CardReader(ReaderState):
         offered=lambda on: bool(on.device.write_tracks),
     )
     async def write_raw_data(self, request: messages.WriteRawData, command: Command) -> None:
-        """`CardReader.WriteRawData` 3.0: a write that was cut short is not repeated."""
+        """`CardReader.WriteRawData` 3.0, completion 2.0: a write that was cut short is not repeated."""
         tracks = {
             name: devices.CardWrite(track.data, track.write_method) for name, track in writes(request).items()
         }
@@ -259,7 +259,7 @@ class CardReader(ReaderState):
     async def chip_power(
         self, request: messages.ChipPower, command: Command
     ) -> messages.ChipPowerCompletion | None:
-        """`CardReader.ChipPower` 2.0: a reset answers with the ATR."""
+        """`CardReader.ChipPower` 2.0, completion 3.0: a reset answers with the ATR."""
         action, takings = request.chip_power, self.device._card_takings
         try:
             atr = await self.ask_card(devices.CardReader.chip_power, action)
@@ -280,7 +280,7 @@ class CardReader(ReaderState):
         offered=lambda on: on.device.security_type == "cim86",
     )
     async def set_key(self, request: messages.SetKey, command: Command) -> None:
-        """`CardReader.SetKey` 3.0."""
+        """`CardReader.SetKey` 3.0, completion 2.0."""
         await self.ask(devices.CardReader.set_key, request.key_value)
 
     @handles(
@@ -294,7 +294,7 @@ class CardReader(ReaderState):
         offered=_has_kernels,
     )
     async def emv_cless_configure(self, request: messages.EMVClessConfigure, command: Command) -> None:
-        """`CardReader.EMVClessConfigure` 3.0: in the place of the configuration before, or not at all."""
+        """`CardReader.EMVClessConfigure` 3.0, completion 2.0: in the place of the last one, or not at all."""
         # Together with keeping it: otherwise a cancel between the two leaves a device that forgets at the
         # next start.
         with trio.CancelScope(shield=True):

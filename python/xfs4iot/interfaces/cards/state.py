@@ -243,7 +243,6 @@ class ReaderState(Interface[devices.CardReader]):
             if self.owner is None and command.session in self.service.sessions:
                 self.owner = command.session
             return insertion
-        self._take_leave()
         # Compared afterwards: a card may be taken before the device's call has returned.
         takings, sightings = device._card_takings, device._card_sightings
         try:
@@ -304,15 +303,7 @@ class ReaderState(Interface[devices.CardReader]):
             device._chip_contact = "off"
             self.show_chip("hardwareError")
 
-    def _take_leave(self) -> None:
-        """A unit's card that the sensors no longer see has left the reader, although nobody has said so."""
-        if self.media == "notPresent" and self.ways.cards.here is not None:
-            self.ways.happened(("transport", TAKEN))
-
     async def moved(self, command: Command | None, kind: str, source: str, target: str) -> devices.CardMoved:
-        """Move a card, book it and show where it is; the failure of the device is not raised."""
-        self._take_leave()
-
         def possible(moved: devices.CardMoved) -> None:
             if command is not None:
                 require_defined(moved.failure, command)

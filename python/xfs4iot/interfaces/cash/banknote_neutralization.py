@@ -163,7 +163,7 @@ class BanknoteNeutralization(Interface[devices.BanknoteNeutralization]):
         token=Token("TRIGGERNEUTRALIZATION", "neutralization_action"),
     )
     async def trigger_neutralization(self, request: messages.TriggerNeutralization, command: Command) -> None:
-        """`BanknoteNeutralization.TriggerNeutralization`."""
+        """`BanknoteNeutralization.TriggerNeutralization` 1.0, completion 2.0."""
         async with self._journalled(command, request, _TRIGGER, {}):
             await self.ask(devices.BanknoteNeutralization.trigger_neutralization, moving=True)
             if (cassettes := self._cassettes) is not None:

@@ -131,7 +131,7 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
 
     @handles("CashAcceptor.GetCashInStatus", asks=None)
     def get_cash_in_status(self, request: None, command: Command) -> messages.GetCashInStatusCompletion:
-        """`CashAcceptor.GetCashInStatus`: of the cash-in that is active, or else of the last one."""
+        """`CashAcceptor.GetCashInStatus` 2.0: of the cash-in that is active, or else of the last one."""
         record = self.transaction.record
         return messages.GetCashInStatusCompletion(
             status=record.told(self._movements.in_doubt),
@@ -141,7 +141,7 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
 
     @handles("CashAcceptor.GetPresentStatus", asks=None)
     def get_present_status(self, request: None, command: Command) -> messages.GetPresentStatusCompletion:
-        """`CashAcceptor.GetPresentStatus`: what came out last, and what is still to come."""
+        """`CashAcceptor.GetPresentStatus` 2.0: what came out last, and what is still to come."""
         known = self.transaction.returned
         position: Any = known.position or output_position(self.device, None)
         doubtful = self._movements.in_doubt
@@ -176,7 +176,7 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
         device=("safeDoorOpen",),
     )
     async def cash_in_start(self, request: messages.CashInStart, command: Command) -> None:
-        """`CashAcceptor.CashInStart`: nothing moves yet."""
+        """`CashAcceptor.CashInStart` 2.0: nothing moves yet."""
         wanted = accepting.start_of(self, request)
         # A movement whose outcome is not booked yet may belong to the cash-in before.
         async with self._movements.settled():
@@ -207,7 +207,7 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
         ),
     )
     async def cash_in(self, request: None, command: Command[CashInEvents]) -> messages.CashInCompletion:
-        """`CashAcceptor.CashIn`: what the device says it has accepted is booked, whatever goes wrong."""
+        """`CashAcceptor.CashIn` 2.0: what the device says it has accepted is booked, whatever goes wrong."""
         await self._settled("CashIn")
         record = self.transaction.record
         if implements(self.device, "wait_inserted"):
@@ -252,7 +252,7 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
         device=("positionNotEmpty", "safeDoorOpen"),
     )
     async def cash_in_end(self, request: None, command: Command[Any]) -> messages.CashInEndCompletion:
-        """`CashAcceptor.CashInEnd`: all that was accepted is stored."""
+        """`CashAcceptor.CashInEnd` 2.0: all that was accepted is stored."""
         await self._settled("CashInEnd")
         if self.transaction.empty:
             await self._end_empty("CashInEnd")
@@ -322,7 +322,7 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
     async def cash_in_rollback(
         self, request: None, command: Command[Any]
     ) -> messages.CashInRollbackCompletion:
-        """`CashAcceptor.CashInRollback`: all that was accepted goes back to the customer."""
+        """`CashAcceptor.CashInRollback` 2.0: all that was accepted goes back to the customer."""
         await self._settled("CashInRollback")
         if self.transaction.empty:
             await self._end_empty("CashInRollback")
@@ -376,7 +376,7 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
         device=("cashUnitError",),
     )
     async def prepare_present(self, request: messages.PreparePresent, command: Command[Any]) -> None:
-        """`CashAcceptor.PreparePresent`."""
+        """`CashAcceptor.PreparePresent` 2.0."""
         position = output_position(self.device, request.position)
         result, _ = await self._give_back(
             command, "preparePresent", devices.CashAcceptor.prepare_present, position
@@ -396,7 +396,7 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
         device=("shutterNotOpen", "foreignItemsDetected"),
     )
     async def present_media(self, request: messages.PresentMedia, command: Command[Any]) -> None:
-        """`CashAcceptor.PresentMedia`: where returning items does not present them."""
+        """`CashAcceptor.PresentMedia` 2.0: where returning items does not present them."""
         position = output_position(self.device, request.position)
         result, _ = await self._give_back(
             command, "presentMedia", devices.CashAcceptor.present_media, position
@@ -415,7 +415,7 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
         ),
     )
     async def configure_note_types(self, request: messages.ConfigureNoteTypes, command: Command) -> None:
-        """`CashAcceptor.ConfigureNoteTypes`: kept, and shown by CashManagement.GetBankNoteTypes."""
+        """`CashAcceptor.ConfigureNoteTypes` 2.0: kept, and shown by CashManagement.GetBankNoteTypes."""
         changed = {str(one.item): bool(one.enabled) for one in request.items or ()}
         with trio.CancelScope(shield=True):
             await self.ask(devices.CashAcceptor.configure_note_types, self.note_types.enabled(changed))
@@ -437,7 +437,7 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
     async def configure_note_reader(
         self, request: messages.ConfigureNoteReader | None, command: Command
     ) -> messages.ConfigureNoteReaderCompletion:
-        """`CashAcceptor.ConfigureNoteReader`."""
+        """`CashAcceptor.ConfigureNoteReader` 2.0."""
         always = bool(request is not None and request.load_always)
         reboot = await self.ask(devices.CashAcceptor.configure_note_reader, always)
         return messages.ConfigureNoteReaderCompletion(reboot_necessary=reboot)
@@ -457,7 +457,7 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
     async def create_signature(
         self, request: None, command: Command[Any]
     ) -> messages.CreateSignatureCompletion:
-        """`CashAcceptor.CreateSignature` 3.0: of one item, which goes back."""
+        """`CashAcceptor.CreateSignature` 2.0, completion 3.0: of one item, which goes back."""
         result, _ = await self._movements.move(
             command,
             "createSignature",
@@ -487,7 +487,7 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
     async def compare_signature(
         self, request: messages.CompareSignature, command: Command
     ) -> messages.CompareSignatureCompletion:
-        """`CashAcceptor.CompareSignature` 3.0."""
+        """`CashAcceptor.CompareSignature` 3.0, completion 2.0."""
         references = tuple(request.reference_signatures or ())
         candidates = tuple(request.signatures or ())
         matches = await self.ask(
@@ -517,7 +517,7 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
         device=("tooManyItemsToCount", "countPositionNotEmpty"),
     )
     async def cash_unit_count(self, request: messages.CashUnitCount, command: Command[Any]) -> None:
-        """`CashAcceptor.CashUnitCount`: some units, or all; their counts are accurate then."""
+        """`CashAcceptor.CashUnitCount` 2.0: some units, or all; their counts are accurate then."""
         units = tuple(unit_count.units_to_count(self, request))
         result, _ = await self._movements.move(
             command,
@@ -556,7 +556,7 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
     async def replenish(
         self, request: messages.Replenish, command: Command[ReplenishEvents]
     ) -> messages.ReplenishCompletion:
-        """`CashAcceptor.Replenish`: from one unit into others."""
+        """`CashAcceptor.Replenish` 2.0: from one unit into others."""
         source, targets = str(request.source), refilling.targets_of(request)
         result, booking = await self._movements.move(
             command,
@@ -586,7 +586,7 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
     async def deplete(
         self, request: messages.Deplete, command: Command[DepleteEvents]
     ) -> messages.DepleteCompletion:
-        """`CashAcceptor.Deplete`: from some units into one."""
+        """`CashAcceptor.Deplete` 2.0: from some units into one."""
         sources, target = refilling.sources_of(request), str(request.cash_unit_target)
         result, booking = await self._movements.move(
             command,
@@ -606,7 +606,7 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
     def get_replenish_target(
         self, request: messages.GetReplenishTarget, command: Command
     ) -> messages.GetReplenishTargetCompletion:
-        """`CashAcceptor.GetReplenishTarget`."""
+        """`CashAcceptor.GetReplenishTarget` 2.0."""
         targets = sorted(self.replenish_targets[str(request.source)])
         found = [messages.GetReplenishTargetCompletionTargetsItem(target=target) for target in targets]
         return messages.GetReplenishTargetCompletion(targets=found or None)
@@ -615,7 +615,7 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
     def get_deplete_source(
         self, request: messages.GetDepleteSource, command: Command
     ) -> messages.GetDepleteSourceCompletion:
-        """`CashAcceptor.GetDepleteSource`."""
+        """`CashAcceptor.GetDepleteSource` 2.0."""
         sources = sorted(self.deplete_sources[str(request.cash_unit_target)])
         found = [
             messages.GetDepleteSourceCompletionDepleteSourcesItem(cash_unit_source=source)
@@ -637,7 +637,7 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
     async def device_lock_control(
         self, request: messages.DeviceLockControl, command: Command[DeviceLockControlEvents]
     ) -> None:
-        """`CashAcceptor.DeviceLockControl`: the device, all units, or some of them."""
+        """`CashAcceptor.DeviceLockControl` 2.0: the device, all units, or some of them."""
         device, units = locks.locks_of(self.cash, request)
         if device is None and not units:
             return
@@ -656,7 +656,7 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
     async def get_device_lock_status(
         self, request: None, command: Command
     ) -> messages.GetDeviceLockStatusCompletion:
-        """`CashAcceptor.GetDeviceLockStatus`: as the device senses it, else what was locked last."""
+        """`CashAcceptor.GetDeviceLockStatus` 2.0: as the device senses it, else what was locked last."""
         known: DeviceLocks = self._locks.known()
         if implements(self.device, "device_locks"):
             known = await self.ask(devices.CashAcceptor.device_locks, believe=self._locks.believe)

@@ -195,7 +195,7 @@ class CashDispenser(Interface[devices.CashDispenser]):
 
     @handles("CashDispenser.GetMixTypes")
     def get_mix_types(self, request: None, command: Command) -> messages.GetMixTypesCompletion:
-        """`CashDispenser.GetMixTypes`."""
+        """`CashDispenser.GetMixTypes` 2.0."""
         return messages.GetMixTypesCompletion(mixes=self._mixes.types())
 
     @handles(
@@ -205,7 +205,7 @@ class CashDispenser(Interface[devices.CashDispenser]):
     def get_mix_table(
         self, request: messages.GetMixTable, command: Command
     ) -> messages.GetMixTableCompletion:
-        """`CashDispenser.GetMixTable`."""
+        """`CashDispenser.GetMixTable` 2.0."""
         return self._mixes.table(request.mix)
 
     @handles(
@@ -217,14 +217,14 @@ class CashDispenser(Interface[devices.CashDispenser]):
         ),
     )
     async def set_mix_table(self, request: messages.SetMixTable, command: Command) -> None:
-        """`CashDispenser.SetMixTable`."""
+        """`CashDispenser.SetMixTable` 2.0."""
         await self._mixes.set_table(request)
 
     @handles("CashDispenser.GetPresentStatus", checks=(position_exists,))
     async def get_present_status(
         self, request: messages.GetPresentStatus, command: Command
     ) -> messages.GetPresentStatusCompletion:
-        """`CashDispenser.GetPresentStatus` 3.0.
+        """`CashDispenser.GetPresentStatus` 2.0, completion 3.0.
 
         Waits for its turn, so that a client that was cut off learns of its dispense that still runs.
         """
@@ -352,7 +352,7 @@ class CashDispenser(Interface[devices.CashDispenser]):
         device=("shutterNotOpen", "presentErrorNoItems", "presentErrorItems", "presentErrorUnknown"),
     )
     async def present(self, request: messages.Present, command: Command) -> messages.PresentCompletion:
-        """`CashDispenser.Present`."""
+        """`CashDispenser.Present` 2.0."""
         position = output_position(self.device, request.position)
         result, _ = await self._movements.move(
             command,
@@ -378,7 +378,7 @@ class CashDispenser(Interface[devices.CashDispenser]):
         device=("cashUnitError",),
     )
     async def reject(self, request: None, command: Command) -> None:
-        """`CashDispenser.Reject`."""
+        """`CashDispenser.Reject` 2.0."""
         unit = _reject_unit(self)
         result, _ = await self._movements.move(
             command,
@@ -396,7 +396,7 @@ class CashDispenser(Interface[devices.CashDispenser]):
         checks=(given("action", "say start or stop"), no_exchange, device_ready),
     )
     async def prepare_dispense(self, request: messages.PrepareDispense, command: Command) -> None:
-        """`CashDispenser.PrepareDispense`."""
+        """`CashDispenser.PrepareDispense` 2.0."""
         assert request.action is not None
         await self.ask(devices.CashDispenser.prepare_dispense, request.action)
 
@@ -406,7 +406,7 @@ class CashDispenser(Interface[devices.CashDispenser]):
         device=("safeDoorOpen", "cashUnitError"),
     )
     async def count(self, request: messages.Count, command: Command) -> messages.CountCompletion:
-        """`CashDispenser.Count`: one unit, or without one all that cash is dispensed from."""
+        """`CashDispenser.Count` 2.0: one unit, or without one all that cash is dispensed from."""
         position = output_position(self.device, request.position)
         units = _units_to_count(self, request)
         result, _ = await self._movements.move(
@@ -456,7 +456,7 @@ class CashDispenser(Interface[devices.CashDispenser]):
     async def test_cash_units(
         self, request: messages.TestCashUnits, command: Command[TestCashUnitsEvents]
     ) -> None:
-        """`CashDispenser.TestCashUnits`: succeeds if an item came from one unit at least."""
+        """`CashDispenser.TestCashUnits` 2.0: succeeds if an item came from one unit at least."""
         where = _test_target(self, request)
         units: list[str] = []
         for unit in self.cash.names_of_type("cashOut"):

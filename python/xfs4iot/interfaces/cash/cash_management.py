@@ -312,7 +312,7 @@ class CashManagement(Interface[devices.CashManagement]):
 
     @handles("CashManagement.GetBankNoteTypes")
     def get_bank_note_types(self, request: None, command: Command) -> messages.GetBankNoteTypesCompletion:
-        """`CashManagement.GetBankNoteTypes`."""
+        """`CashManagement.GetBankNoteTypes` 2.0."""
         return messages.GetBankNoteTypesCompletion(items=self.note_types.shown() or None)
 
     @handles(
@@ -336,7 +336,7 @@ class CashManagement(Interface[devices.CashManagement]):
     async def retract(
         self, request: messages.Retract, command: Command[RetractEvents]
     ) -> messages.RetractCompletion:
-        """`CashManagement.Retract`: items at an output position, or else inside, go to a retract area."""
+        """`CashManagement.Retract` 2.0: items at an output position, or else inside, go to a retract area."""
         position, where = _retract_position(self, request), _destination(self, request)
         result, booking = await self.movements.move(
             command,
@@ -356,7 +356,7 @@ class CashManagement(Interface[devices.CashManagement]):
         device=("cashUnitError", "foreignItemsDetected", "incompleteRetract"),
     )
     async def reset(self, request: messages.Reset, command: Command[ResetEvents]) -> messages.ResetCompletion:
-        """`CashManagement.Reset`: clear the way and make the device ready."""
+        """`CashManagement.Reset` 2.0: clear the way and make the device ready."""
         unit = request.position.unit if request.position is not None else None
         return await reset_all(self.reset_items(request, command), self.also_reset, command, unit)
 
@@ -408,7 +408,7 @@ class CashManagement(Interface[devices.CashManagement]):
         device=("shutterNotOpen", "foreignItemsDetected"),
     )
     async def open_shutter(self, request: messages.OpenShutter, command: Command) -> None:
-        """`CashManagement.OpenShutter`."""
+        """`CashManagement.OpenShutter` 2.0."""
         await self._shutter(request, devices.CashManagement.open_shutter)
 
     @handles(
@@ -417,7 +417,7 @@ class CashManagement(Interface[devices.CashManagement]):
         device=("shutterNotClosed", "tooManyItems", "foreignItemsDetected"),
     )
     async def close_shutter(self, request: messages.CloseShutter, command: Command) -> None:
-        """`CashManagement.CloseShutter`."""
+        """`CashManagement.CloseShutter` 2.0."""
         await self._shutter(request, devices.CashManagement.close_shutter)
 
     async def _shutter(self, request: messages.OpenShutter | messages.CloseShutter, operation: Any) -> None:
@@ -441,7 +441,7 @@ class CashManagement(Interface[devices.CashManagement]):
     async def calibrate_cash_unit(
         self, request: messages.CalibrateCashUnit, command: Command
     ) -> messages.CalibrateCashUnitCompletion:
-        """`CashManagement.CalibrateCashUnit`."""
+        """`CashManagement.CalibrateCashUnit` 2.0."""
         assert request.unit is not None
         assert request.num_of_bills is not None
         where = _calibration_target(self, request)
@@ -469,7 +469,7 @@ class CashManagement(Interface[devices.CashManagement]):
     async def get_item_info(
         self, request: messages.GetItemInfo, command: Command
     ) -> messages.GetItemInfoCompletion:
-        """`CashManagement.GetItemInfo` 3.0: of all items, or of one level, or one of them."""
+        """`CashManagement.GetItemInfo` 2.0, completion 3.0: of all items, or of one level, or one of them."""
         found = await self.ask(devices.CashManagement.get_item_info)
         found = [self._classified(item) for item in found]
         if request.items is not None:
@@ -489,14 +489,14 @@ class CashManagement(Interface[devices.CashManagement]):
     def get_classification_list(
         self, request: None, command: Command
     ) -> messages.GetClassificationListCompletion:
-        """`CashManagement.GetClassificationList`."""
+        """`CashManagement.GetClassificationList` 2.0."""
         return self._classification
 
     @handles("CashManagement.SetClassificationList", checks=(levels_given,))
     async def set_classification_list(
         self, request: messages.SetClassificationList, command: Command
     ) -> None:
-        """`CashManagement.SetClassificationList`: replaces the whole list."""
+        """`CashManagement.SetClassificationList` 2.0: replaces the whole list."""
         wanted = messages.GetClassificationListCompletion(
             version=request.version, classification_elements=request.classification_elements
         )
@@ -537,7 +537,7 @@ class CashManagement(Interface[devices.CashManagement]):
     def get_teller_info(
         self, request: messages.GetTellerInfo, command: Command
     ) -> messages.GetTellerInfoCompletion:
-        """`CashManagement.GetTellerInfo`: of one teller or all, in one currency or all."""
+        """`CashManagement.GetTellerInfo` 2.0: of one teller or all, in one currency or all."""
         return messages.GetTellerInfoCompletion(
             teller_details=self.tellers.details(request.teller_id, request.currency)
         )
@@ -555,7 +555,7 @@ class CashManagement(Interface[devices.CashManagement]):
         offered=attrgetter("tellers.present"),
     )
     async def set_teller_info(self, request: messages.SetTellerInfo, command: Command) -> None:
-        """`CashManagement.SetTellerInfo`: create, modify or delete a teller."""
+        """`CashManagement.SetTellerInfo` 2.0: create, modify or delete a teller."""
         details = request.teller_details
         assert request.action is not None
         assert details is not None

@@ -82,7 +82,7 @@ class Common(Interface[Device]):
 
     @handles("Common.Status")
     def status(self, request: None, command: Command) -> bytes:
-        """`Common.Status`: the live status, written anew only after a change."""
+        """`Common.Status` 2.0, completion 3.0: the live status, written anew only after a change."""
         if self._status is None or self._status_serial != self.service.status_serial:
             self._status = self._written_status()
             self._status_serial = self.service.status_serial
@@ -113,7 +113,7 @@ class Common(Interface[Device]):
 
     @handles("Common.Capabilities")
     def capabilities(self, request: None, command: Command) -> bytes:
-        """`Common.Capabilities`: what the device can do, and each message in each version served."""
+        """`Common.Capabilities` 2.0, completion 3.0: also each message in each version served."""
         derived = self.device._derivation.serial
         if self._capabilities is None or self._derived != derived:
             self._derived = derived
@@ -160,7 +160,7 @@ class Common(Interface[Device]):
         checks=(version_chosen, step("versions", "whether these versions are served here", "invalidData")),
     )
     def set_versions(self, request: messages.SetVersions, command: Command) -> None:
-        """`Common.SetVersions`: major versions for this connection."""
+        """`Common.SetVersions` 2.0: major versions for this connection."""
         session = command.session
         session.versions.set_versions(request.commands or {}, request.events or {}, command.version)
 
@@ -175,7 +175,7 @@ class Common(Interface[Device]):
         ),
     )
     def cancel(self, request: messages.Cancel, command: Command) -> None:
-        """`Common.Cancel`: end commands of this connection; answers before they end."""
+        """`Common.Cancel` 2.0: end commands of this connection; answers before they end."""
         targets = self.service.find(command.session, request.request_ids)
         if not targets and request.request_ids is not None:
             raise errors.CommandError(
@@ -196,7 +196,7 @@ class Common(Interface[Device]):
         "Common.SetTransactionState", checks=(given("state"), transaction_named), asks=None, beside_queue=True
     )
     async def set_transaction_state(self, request: messages.SetTransactionState, command: Command) -> None:
-        """`Common.SetTransactionState`: begin or end a customer transaction."""
+        """`Common.SetTransactionState` 2.0: begin or end a customer transaction."""
         assert request.state is not None
         # One after the other, or device, ledger and memory might each end with the state of another client.
         async with self._setting_transaction:
@@ -216,14 +216,14 @@ class Common(Interface[Device]):
     def get_transaction_state(
         self, request: None, command: Command
     ) -> messages.GetTransactionStateCompletion:
-        """`Common.GetTransactionState`: as last set, also before a restart."""
+        """`Common.GetTransactionState` 2.0: as last set, also before a restart."""
         return self._transaction
 
     @handles(
         "Common.GetCommandNonce", asks=None, offered=attrgetter("tokens.offers_nonces"), beside_queue=True
     )
     async def get_command_nonce(self, request: None, command: Command) -> messages.GetCommandNonceCompletion:
-        """`Common.GetCommandNonce`: a fresh nonce for the next token; the one before is gone."""
+        """`Common.GetCommandNonce` 2.0: a fresh nonce for the next token; the one before is gone."""
         if self.tokens.checks_here:
             nonce = await self.tokens.new_nonce()
         else:
@@ -234,7 +234,7 @@ class Common(Interface[Device]):
         "Common.ClearCommandNonce", asks=None, offered=attrgetter("tokens.offers_nonces"), beside_queue=True
     )
     async def clear_command_nonce(self, request: None, command: Command) -> None:
-        """`Common.ClearCommandNonce`: no token is accepted until the next nonce."""
+        """`Common.ClearCommandNonce` 2.0: no token is accepted until the next nonce."""
         if self.tokens.checks_here:
             await self.tokens.clear_nonce()
         else:

@@ -84,7 +84,7 @@ class Printer(PrinterState):
         beside_queue=True,
     )
     async def get_query_form(self, request: messages.GetQueryForm, command: Command) -> bytes:
-        """`Printer.GetQueryForm` 2.0."""
+        """`Printer.GetQueryForm` 2.0, completion 3.0."""
         form = self.forms[cast(str, request.form_name)]
         kinds = messages.GetQueryFormCompletion, messages.GetQueryFormCompletionForm
         return await self.in_thread(form_told, form, *kinds)
@@ -96,7 +96,7 @@ class Printer(PrinterState):
         beside_queue=True,
     )
     async def get_query_field(self, request: messages.GetQueryField, command: Command) -> bytes:
-        """`Printer.GetQueryField` 2.0: one field, or all, those of sub forms included."""
+        """`Printer.GetQueryField` 2.0, completion 3.0: one field, or all, those of sub forms included."""
         fields = fields_of(self.forms[cast(str, request.form_name)])
         kinds = messages.GetQueryFieldCompletion, messages.GetQueryFieldCompletionFields
         return await self.in_thread(fields_told, fields, request.field_name, *kinds)
@@ -300,7 +300,7 @@ class Printer(PrinterState):
         ),
     )
     async def print_native(self, request: messages.PrintNative, command: Command[PrintNativeEvents]) -> None:
-        """`Printer.PrintNative` 3.0: the medium is handled so after each page."""
+        """`Printer.PrintNative` 3.0, completion 2.0: the medium is handled so after each page."""
         actions = actions_of(request.media_control)
         async with self.media.turn:
             await self.flush(command)
@@ -447,7 +447,7 @@ class Printer(PrinterState):
     async def control_media(
         self, request: messages.ControlMedia, command: Command[ControlMediaEvents]
     ) -> None:
-        """`Printer.ControlMedia` 3.0: what waits is printed first, unless it is only for an alarm."""
+        """`Printer.ControlMedia` 3.0, completion 2.0: but for an alarm alone, what waits is printed first."""
         control = cast(messages.MediaControl, request.media_control)
         actions = actions_of(control)
         async with self.media.turn:
@@ -500,7 +500,7 @@ class Printer(PrinterState):
         device=("shutterFail", "mediaJammed", "paperJammed"),
     )
     async def reset(self, request: messages.Reset | None, command: Command[ResetEvents]) -> None:
-        """`Printer.Reset` 3.0: what waits is not printed, and what is found goes where it is to."""
+        """`Printer.Reset` 3.0, completion 2.0: what waits is gone; what is found goes where it is to."""
         async with self.media.turn:
             self.buffer.clear()
             result = await self.media.reset(

@@ -522,7 +522,7 @@ class TextTerminal(Interface[devices.TextTerminal]):
         beside_queue=True,
     )
     async def get_query_form(self, request: messages.GetQueryForm, command: Command) -> bytes:
-        """`TextTerminal.GetQueryForm` 3.0."""
+        """`TextTerminal.GetQueryForm` 2.0, completion 3.0."""
         form = self.forms[cast(str, request.form_name)]
         kinds = messages.GetQueryFormCompletion, messages.GetQueryFormCompletionForm
         return await self.forms.in_thread(form_told, form, *kinds)
@@ -535,7 +535,7 @@ class TextTerminal(Interface[devices.TextTerminal]):
         beside_queue=True,
     )
     async def get_query_field(self, request: messages.GetQueryField, command: Command) -> bytes:
-        """`TextTerminal.GetQueryField` 3.0: one field, or all."""
+        """`TextTerminal.GetQueryField` 2.0, completion 3.0: one field, or all."""
         fields = (self.forms[cast(str, request.form_name)].fields or {}).items()
         kinds = messages.GetQueryFieldCompletion, messages.GetQueryFieldCompletionFields
         return await self.forms.in_thread(fields_told, fields, request.field_name, *kinds)
@@ -573,7 +573,7 @@ class TextTerminal(Interface[devices.TextTerminal]):
         offered=_has_forms,
     )
     async def set_form(self, request: messages.SetForm, command: Command) -> None:
-        """`TextTerminal.SetForm` 1.0: sets a form, or deletes it if `form` is null."""
+        """`TextTerminal.SetForm` 2.0: sets a form, or deletes it if `form` is null."""
         assert request.name is not None
         form = request.form
         if form is not None:

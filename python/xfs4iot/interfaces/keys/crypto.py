@@ -253,7 +253,7 @@ class Crypto(WithKeys[devices.Crypto]):
     async def crypto_data(
         self, request: messages.CryptoData, command: Command
     ) -> messages.CryptoDataCompletion:
-        """`Crypto.CryptoData`."""
+        """`Crypto.CryptoData` 3.0."""
         assert request.key is not None
         assert request.crypto_method is not None
         assert request.data is not None
@@ -288,7 +288,7 @@ class Crypto(WithKeys[devices.Crypto]):
     async def generate_authentication(
         self, request: messages.GenerateAuthentication, command: Command
     ) -> messages.GenerateAuthenticationCompletion:
-        """`Crypto.GenerateAuthentication`: a signature; or a MAC, cut to the length that is wanted."""
+        """`Crypto.GenerateAuthentication` 3.0: a signature; or a MAC, cut to the length that is wanted."""
         wanted = _request(request)
         # A signature cannot be cut; slicing with None leaves it whole.
         length = None if wanted.method is not None else request.authentication_datalength
@@ -319,7 +319,7 @@ class Crypto(WithKeys[devices.Crypto]):
         never=_NO_CHIP,
     )
     async def verify_authentication(self, request: messages.VerifyAuthentication, command: Command) -> None:
-        """`Crypto.VerifyAuthentication`."""
+        """`Crypto.VerifyAuthentication` 3.0, completion 2.0."""
         given = request.verify_data or b""
         signed = request.crypto_method is not None
         # A short MAC is wrong without the device being asked: it might compare no more than is given.
@@ -339,7 +339,7 @@ class Crypto(WithKeys[devices.Crypto]):
         device=("accessDenied",),
     )
     async def digest(self, request: messages.Digest, command: Command) -> messages.DigestCompletion:
-        """`Crypto.Digest`."""
+        """`Crypto.Digest` 3.0."""
         digest = await self.ask(
             devices.Crypto.digest,
             request.hash_algorithm,
@@ -350,7 +350,7 @@ class Crypto(WithKeys[devices.Crypto]):
 
     @handles("Crypto.GenerateRandom", checks=(device_ready,), device=("accessDenied",))
     async def generate_random(self, request: None, command: Command) -> messages.GenerateRandomCompletion:
-        """`Crypto.GenerateRandom`."""
+        """`Crypto.GenerateRandom` 2.0, completion 3.0."""
         return messages.GenerateRandomCompletion(random_number=await self.ask(devices.Crypto.generate_random))
 
 

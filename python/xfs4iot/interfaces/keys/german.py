@@ -171,7 +171,7 @@ class German(Interface[devices.German]):
 
     @handles("German.GetHSMTData", checks=(device_ready,), asks="get_hsmt_data")
     async def get_hsmt_data(self, request: None, command: Command) -> messages.GetHSMTDataCompletion:
-        """`German.GetHSMTData`."""
+        """`German.GetHSMTData` 2.0, completion 1.0."""
         return _told(await self.ask(devices.German.get_hsmt_data))
 
     @handles(
@@ -181,7 +181,7 @@ class German(Interface[devices.German]):
         asks="set_hsmt_data",
     )
     async def set_hsmt_data(self, request: messages.SetHSMTData, command: Command) -> None:
-        """`German.SetHSMTData`: what is not given stays."""
+        """`German.SetHSMTData` 1.0: what is not given stays."""
         data = HsmTerminalSetting(
             terminal_id=request.terminal_id or None,
             bank_code=request.bank_code or None,
@@ -211,7 +211,7 @@ class German(Interface[devices.German]):
     async def secure_msg_send(
         self, request: messages.SecureMsgSend, command: Command
     ) -> messages.SecureMsgSendCompletion:
-        """`German.SecureMsgSend`: `genAs` and `pinCmp` use up a PIN."""
+        """`German.SecureMsgSend` 1.0: `genAs` and `pinCmp` use up a PIN."""
         self._require_free(command)
         pin = self._pin
         if request.protocol == "pinCmp":
@@ -250,7 +250,7 @@ class German(Interface[devices.German]):
         ),
     )
     async def secure_msg_receive(self, request: messages.SecureMsgReceive, command: Command) -> None:
-        """`German.SecureMsgReceive`: a good answer ends the exchange."""
+        """`German.SecureMsgReceive` 1.0: a good answer ends the exchange."""
         self._require_free(command)
         await self.ask(devices.German.secure_msg_receive, request.protocol, request.msg, moving=True)
         self._owner = None
@@ -263,7 +263,7 @@ class German(Interface[devices.German]):
         asks="hsm_init",
     )
     async def hsm_init(self, request: messages.HSMInit, command: Command) -> None:
-        """`German.HSMInit`: `onlineTime` counts for `temp`; without it the personalisation is due at once."""
+        """`German.HSMInit` 1.0: `onlineTime` counts for `temp`; without it personalisation is due at once."""
         if (goes_on := self._exchange()) is not None:
             raise errors.SequenceError(goes_on)
         temporary = request.init_mode == "temp"

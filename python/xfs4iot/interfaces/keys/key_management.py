@@ -248,7 +248,7 @@ class KeyManagement(Interface[devices.KeyManagement]):
     def get_key_detail(
         self, request: messages.GetKeyDetail | None, command: Command
     ) -> messages.GetKeyDetailCompletion:
-        """`KeyManagement.GetKeyDetail`: what may be told of a key, or of all."""
+        """`KeyManagement.GetKeyDetail` 2.0: what may be told of a key, or of all."""
         keys = self.table.keys
         name = None if request is None else request.key_name
         told = {one: _detail(key) for one, key in keys.items() if name in (None, "", one)}
@@ -260,7 +260,7 @@ class KeyManagement(Interface[devices.KeyManagement]):
     async def import_key(
         self, request: messages.ImportKey, command: Command
     ) -> messages.ImportKeyCompletion | None:
-        """`KeyManagement.ImportKey`."""
+        """`KeyManagement.ImportKey` 3.0."""
         assert request.key is not None
         wanted = importing.request_for(self, request)
         if request.constructing:
@@ -307,7 +307,7 @@ class KeyManagement(Interface[devices.KeyManagement]):
     async def generate_kcv(
         self, request: messages.GenerateKCV, command: Command
     ) -> messages.GenerateKCVCompletion:
-        """`KeyManagement.GenerateKCV`."""
+        """`KeyManagement.GenerateKCV` 2.0, completion 3.0."""
         kcv = await self.ask(devices.KeyManagement.generate_kcv, request.key, request.key_check_mode)
         return messages.GenerateKCVCompletion(kcv=kcv)
 
@@ -317,7 +317,7 @@ class KeyManagement(Interface[devices.KeyManagement]):
         device=("macInvalid", "signatureInvalid"),
     )
     async def delete_key(self, request: messages.DeleteKey | None, command: Command) -> None:
-        """`KeyManagement.DeleteKey`: one key, or all that were not preloaded."""
+        """`KeyManagement.DeleteKey` 3.0, completion 2.0: one key, or all that were not preloaded."""
         name = None if request is None else request.key
         given = None if request is None else request.authentication
         self._authenticate(given, What(False, name), command)
@@ -335,7 +335,7 @@ class KeyManagement(Interface[devices.KeyManagement]):
         device=("macInvalid", "signatureInvalid"),
     )
     async def initialization(self, request: messages.Initialization | None, command: Command) -> None:
-        """`KeyManagement.Initialization`: all keys that were not preloaded are gone."""
+        """`KeyManagement.Initialization` 3.0, completion 2.0: all keys that were not preloaded are gone."""
         given = None if request is None else request.authentication
         self._authenticate(given, What(True), command)
         async with self._change():
@@ -370,7 +370,7 @@ class KeyManagement(Interface[devices.KeyManagement]):
 
     @handles("KeyManagement.Reset", checks=(device_ready,), asks="reset_key_management")
     async def reset(self, request: None, command: Command) -> None:
-        """`KeyManagement.Reset`: keys stay; a key that was being entered is given up."""
+        """`KeyManagement.Reset` 2.0: keys stay; a key that was being entered is given up."""
         async with self._change():
             await self.ask(devices.KeyManagement.reset_key_management, moving=True)
             name = self.components.name
@@ -387,7 +387,7 @@ class KeyManagement(Interface[devices.KeyManagement]):
     async def start_authenticate(
         self, request: messages.StartAuthenticate, command: Command
     ) -> messages.StartAuthenticateCompletion:
-        """`KeyManagement.StartAuthenticate`: data to be signed before keys are deleted."""
+        """`KeyManagement.StartAuthenticate` 2.0, completion 3.0: data to sign before keys are deleted."""
         assert request.command is not None
         delete = request.command.delete_key
         what = What(True) if delete is None else What(False, delete.key or None)
@@ -418,7 +418,7 @@ class KeyManagement(Interface[devices.KeyManagement]):
         asks="generate_rsa_key_pair",
     )
     async def generate_rsa_key_pair(self, request: messages.GenerateRSAKeyPair, command: Command) -> None:
-        """`KeyManagement.GenerateRSAKeyPair`."""
+        """`KeyManagement.GenerateRSAKeyPair` 2.0."""
         assert request.key is not None
         wanted = RsaKeyPairRequest(
             request.key,
@@ -452,7 +452,7 @@ class KeyManagement(Interface[devices.KeyManagement]):
     async def export_rsa_issuer_signed_item(
         self, request: messages.ExportRSAIssuerSignedItem, command: Command
     ) -> messages.ExportRSAIssuerSignedItemCompletion:
-        """`KeyManagement.ExportRSAIssuerSignedItem`."""
+        """`KeyManagement.ExportRSAIssuerSignedItem` 2.0, completion 3.0."""
         item = await self.ask(
             devices.KeyManagement.export_rsa_issuer_signed_item,
             remote_loading.exported_name(request),
@@ -476,7 +476,7 @@ class KeyManagement(Interface[devices.KeyManagement]):
     async def export_rsa_device_signed_item(
         self, request: messages.ExportRSADeviceSignedItem, command: Command
     ) -> messages.ExportRSADeviceSignedItemCompletion:
-        """`KeyManagement.ExportRSADeviceSignedItem`."""
+        """`KeyManagement.ExportRSADeviceSignedItem` 2.0, completion 3.0."""
         algorithm = request.signature_algorithm or "na"
         by = None if algorithm == "na" else request.sig_key
         item = await self.ask(
@@ -498,7 +498,7 @@ class KeyManagement(Interface[devices.KeyManagement]):
     async def get_certificate(
         self, request: messages.GetCertificate, command: Command
     ) -> messages.GetCertificateCompletion:
-        """`KeyManagement.GetCertificate`."""
+        """`KeyManagement.GetCertificate` 2.0, completion 3.0."""
         certificate = await self.ask(devices.KeyManagement.get_certificate, request.get_certificate)
         return messages.GetCertificateCompletion(certificate=certificate)
 
@@ -522,7 +522,7 @@ class KeyManagement(Interface[devices.KeyManagement]):
     async def load_certificate(
         self, request: messages.LoadCertificate, command: Command
     ) -> messages.LoadCertificateCompletion:
-        """`KeyManagement.LoadCertificate`."""
+        """`KeyManagement.LoadCertificate` 3.0."""
         async with self._change():
             loaded = await self._changed_by(
                 lambda: self.ask(
@@ -544,7 +544,7 @@ class KeyManagement(Interface[devices.KeyManagement]):
     async def replace_certificate(
         self, request: messages.ReplaceCertificate, command: Command
     ) -> messages.ReplaceCertificateCompletion:
-        """`KeyManagement.ReplaceCertificate`: the other authority is the one from now on, and everybody
+        """`KeyManagement.ReplaceCertificate` 3.0: the other authority is the one from now on, and everybody
         told."""
         async with self._change():
             digest = await self._changed_by(
@@ -564,7 +564,7 @@ class KeyManagement(Interface[devices.KeyManagement]):
     async def start_key_exchange(
         self, request: None, command: Command
     ) -> messages.StartKeyExchangeCompletion:
-        """`KeyManagement.StartKeyExchange`: a random that the next token or signature must have."""
+        """`KeyManagement.StartKeyExchange` 2.0, completion 3.0: a random for the next token or signature."""
         item = await self.ask(devices.KeyManagement.start_key_exchange)
         return messages.StartKeyExchangeCompletion(random_item=item)
 
@@ -588,7 +588,7 @@ class KeyManagement(Interface[devices.KeyManagement]):
     async def import_key_token(
         self, request: messages.ImportKeyToken, command: Command
     ) -> messages.ImportKeyTokenCompletion:
-        """`KeyManagement.ImportKeyToken`."""
+        """`KeyManagement.ImportKeyToken` 3.0."""
         wanted = remote_loading.token_import(request)
         kinds = BY_TOKEN.of(self.device.importable)
         async with self._change():
@@ -628,7 +628,7 @@ class KeyManagement(Interface[devices.KeyManagement]):
     async def import_emv_public_key(
         self, request: messages.ImportEmvPublicKey, command: Command
     ) -> messages.ImportEmvPublicKeyCompletion:
-        """`KeyManagement.ImportEmvPublicKey`."""
+        """`KeyManagement.ImportEmvPublicKey` 3.0, completion 2.0."""
         assert request.key is not None
         async with self._change():
             stored = await self._changed_by(

@@ -207,14 +207,14 @@ class Keyboard(Interface[devices.Keyboard]):
     def get_layout(
         self, request: messages.GetLayout | None, command: Command
     ) -> messages.GetLayoutCompletion:
-        """`Keyboard.GetLayout`: of one kind of entry, or of all."""
+        """`Keyboard.GetLayout` 2.0, completion 3.0: of one kind of entry, or of all."""
         only = None if request is None else request.entry_mode
         shown = {mode: frames for mode, frames in self.device.layouts.items() if only in (None, mode)}
         return messages.GetLayoutCompletion(layout=layouts.told(messages.LayoutNullable, shown))
 
     @handles("Keyboard.DefineLayout", checks=(layout_whole, device_ready, modes_known, layout_possible))
     async def define_layout(self, request: messages.DefineLayout, command: Command) -> None:
-        """`Keyboard.DefineLayout`: all kinds of entries that it names, or none."""
+        """`Keyboard.DefineLayout` 3.0, completion 2.0: all kinds of entries that it names, or none."""
         wanted = layouts.read(request.layout)
         await self.ask(devices.Keyboard.define_layout, wanted, moving=True)
         self.device.layouts = {**self.device.layouts, **wanted}
@@ -234,7 +234,7 @@ class Keyboard(Interface[devices.Keyboard]):
     async def data_entry(
         self, request: messages.DataEntry, command: Command[DataEntryEvents]
     ) -> messages.DataEntryCompletion:
-        """`Keyboard.DataEntry`: not for PINs; a PIN that is held ends, unless it is maintained."""
+        """`Keyboard.DataEntry` 2.0: not for PINs; a PIN that is held ends, unless it is maintained."""
         if not self.pin.maintained and self.pin.is_held():
             self.pin.gone()
             await self.forget_pin()
@@ -265,7 +265,7 @@ class Keyboard(Interface[devices.Keyboard]):
     async def pin_entry(
         self, request: messages.PinEntry, command: Command[PinEntryEvents]
     ) -> messages.PinEntryCompletion:
-        """`Keyboard.PinEntry`: the PIN before ends; the new one is held, in the device."""
+        """`Keyboard.PinEntry` 2.0: the PIN before ends; the new one is held, in the device."""
         # Taken first: `gone` clears it together with the old PIN, and the new one is bound to it.
         prepared = self.pin.prepared(command.session)
         if prepared is None and getattr(self.device, "set_pinblock_data_required", False):
@@ -320,7 +320,7 @@ class Keyboard(Interface[devices.Keyboard]):
     async def secure_key_entry(
         self, request: messages.SecureKeyEntry, command: Command[SecureKeyEntryEvents]
     ) -> messages.SecureKeyEntryCompletion:
-        """`Keyboard.SecureKeyEntry`: what was entered whole can be stored once, by
+        """`Keyboard.SecureKeyEntry` 2.1, completion 3.0: what was entered whole can be stored once, by
         KeyManagement.ImportKey."""
         assert request.key_len is not None
         assert request.verification_type is not None
@@ -350,7 +350,7 @@ class Keyboard(Interface[devices.Keyboard]):
 
     @handles("Keyboard.KeypressBeep", checks=(device_ready, beep_selectable))
     async def keypress_beep(self, request: messages.KeypressBeep | None, command: Command) -> None:
-        """`Keyboard.KeypressBeep`: what is not said is off."""
+        """`Keyboard.KeypressBeep` 2.0: what is not said is off."""
         mode: Any = request.mode if request is not None else None
         on = {name: bool(mode is not None and getattr(mode, name)) for name in ("active", "inactive")}
         await self.ask(devices.Keyboard.keypress_beep, on["active"], on["inactive"])
@@ -361,7 +361,7 @@ class Keyboard(Interface[devices.Keyboard]):
 
     @handles("Keyboard.Reset", checks=(device_ready,), asks="reset_keyboard")
     async def reset(self, request: None, command: Command) -> None:
-        """`Keyboard.Reset`: a PIN, and what was entered of a key and not stored, are gone."""
+        """`Keyboard.Reset` 2.0: a PIN, and what was entered of a key and not stored, are gone."""
         await self.ask(devices.Keyboard.reset_keyboard, moving=True)
         self.pin.gone()
         if KeyManagement.name in self.service.interfaces:

@@ -161,7 +161,7 @@ class PinPad(WithKeys[devices.PinPad]):
     async def get_pin_block(
         self, request: messages.GetPinBlock, command: Command
     ) -> messages.GetPinBlockCompletion:
-        """`PinPad.GetPinBlock`."""
+        """`PinPad.GetPinBlock` 2.0, completion 3.0."""
         wanted = pin_blocks.block_request(self, request)
         self._require_prepared(wanted)
         self.pin.require(command.session)
@@ -185,7 +185,7 @@ class PinPad(WithKeys[devices.PinPad]):
         offered=lambda on: on.device.set_pinblock_data_required,
     )
     async def set_pin_block_data(self, request: messages.SetPinBlockData, command: Command) -> None:
-        """`PinPad.SetPinBlockData`: for the PIN that is entered next."""
+        """`PinPad.SetPinBlockData` 2.0: for the PIN that is entered next."""
         wanted = pin_blocks.block_request(self, request)
         await self.ask(devices.PinPad.set_pin_block_data, wanted)
         self.pin.prepare(command.session, wanted)
@@ -222,7 +222,7 @@ class PinPad(WithKeys[devices.PinPad]):
         asks="local_des",
     )
     async def local_des(self, request: messages.LocalDES, command: Command) -> messages.LocalDESCompletion:
-        """`PinPad.LocalDES`: a wrong PIN is a good answer."""
+        """`PinPad.LocalDES` 2.0: a wrong PIN is a good answer."""
         self._require_verifiable(command)
         assert request.key is not None
         wanted = LocalDesRequest(
@@ -255,7 +255,7 @@ class PinPad(WithKeys[devices.PinPad]):
         never={"formatNotSupported": "there is one format of a PVV"},
     )
     async def local_visa(self, request: messages.LocalVisa, command: Command) -> messages.LocalVisaCompletion:
-        """`PinPad.LocalVisa`: of `pan`, characters 12 to 22 are the account, the 23rd is the key index."""
+        """`PinPad.LocalVisa` 3.0, completion 2.0: `pan` has the account at 12 to 22, the key index at 23."""
         self._require_verifiable(command)
         assert request.key is not None
         assert request.pan is not None
@@ -284,7 +284,7 @@ class PinPad(WithKeys[devices.PinPad]):
     async def present_idc(
         self, request: messages.PresentIDC, command: Command
     ) -> messages.PresentIDCCompletion:
-        """`PinPad.PresentIDC`: what the chip says of the PIN."""
+        """`PinPad.PresentIDC` 3.0: what the chip says of the PIN."""
         self.pin.require(command.session)
         place: Any = request.algorithm_data
         wanted = PresentIdcRequest(
@@ -301,7 +301,7 @@ class PinPad(WithKeys[devices.PinPad]):
         checks=(maintaining_said, device_ready, pin_can_stay),
     )
     async def maintain_pin(self, request: messages.MaintainPin, command: Command) -> None:
-        """`PinPad.MaintainPin`: true for the PINs of this client; false for all, and ends a PIN that is
+        """`PinPad.MaintainPin` 2.0: true for the PINs of this client; false for all, and ends a PIN that is
         held."""
         maintain = bool(request.maintain_pin)
         await self.ask(devices.PinPad.maintain_pin, maintain)
@@ -314,7 +314,7 @@ class PinPad(WithKeys[devices.PinPad]):
 
     @handles("PinPad.Reset", checks=(device_ready,), asks="reset_pin_pad")
     async def reset(self, request: None, command: Command) -> None:
-        """`PinPad.Reset`: a PIN is gone."""
+        """`PinPad.Reset` 2.0: a PIN is gone."""
         await self.ask(devices.PinPad.reset_pin_pad, moving=True)
         self.pin.keep_none()
         self.pin.gone()
@@ -329,7 +329,7 @@ class PinPad(WithKeys[devices.PinPad]):
     async def get_query_pcipts_device_id(
         self, request: None, command: Command
     ) -> messages.GetQueryPCIPTSDeviceIdCompletion:
-        """`PinPad.GetQueryPCIPTSDeviceId`."""
+        """`PinPad.GetQueryPCIPTSDeviceId` 2.0."""
         found = await self.ask(devices.PinPad.get_query_pcipts_device_id)
         return messages.GetQueryPCIPTSDeviceIdCompletion(
             manufacturer_identifier=found.manufacturer_identifier,

@@ -349,7 +349,7 @@ class Storage(Interface[Any]):
 
     @handles("Storage.GetStorage")
     def get_storage(self, request: None, command: Command) -> messages.GetStorageCompletion:
-        """`Storage.GetStorage` 2.1."""
+        """`Storage.GetStorage` 2.0, completion 2.1."""
         return messages.GetStorageCompletion(storage=self.records() or None)
 
     @handles(
@@ -368,7 +368,7 @@ class Storage(Interface[Any]):
         asks=None,
     )
     async def set_storage(self, request: messages.SetStorage, command: Command) -> None:
-        """`Storage.SetStorage` 2.1: all of the units, or none if any is refused.
+        """`Storage.SetStorage` 2.1, completion 2.0: all of the units, or none if any is refused.
 
         Movements that are not booked yet are booked first: who counts the units has counted
         what they moved, and booked afterwards it would count twice.
@@ -451,7 +451,7 @@ class Storage(Interface[Any]):
         offered=attrgetter("exchanges"),
     )
     async def start_exchange(self, request: None, command: Command) -> None:
-        """`Storage.StartExchange`."""
+        """`Storage.StartExchange` 2.0."""
         await self._exchanging(command, devices.Storage.start_exchange, True)
 
     @handles(
@@ -462,7 +462,7 @@ class Storage(Interface[Any]):
         offered=attrgetter("exchanges"),
     )
     async def end_exchange(self, request: None, command: Command) -> None:
-        """`Storage.EndExchange`: the units are detected anew."""
+        """`Storage.EndExchange` 2.0: the units are detected anew."""
         await self._exchanging(command, devices.Storage.end_exchange, False)
         for call in self.exchanged:
             await call()
