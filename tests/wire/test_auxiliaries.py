@@ -1,4 +1,4 @@
-"""Auxiliaries, over the wire: a vendor's cabinet, and the simulated one."""
+"""Auxiliaries over the wire: a vendor's cabinet, and the simulated one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""BarcodeReader, over the wire."""
+"""BarcodeReader over the wire."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Biometric, over the wire: what is stored, for how long, and what is refused."""
+"""Biometric over the wire: what is stored, for how long, and what is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Camera, over the wire: cameras of a vendor, and the simulated ones."""
+"""Camera over the wire: cameras of a vendor, and the simulated ones."""
 
 from __future__ import annotations
 

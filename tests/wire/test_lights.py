@@ -1,4 +1,4 @@
-"""Lights, over the wire: a vendor's fascia, and the simulated one."""
+"""Lights over the wire: a vendor's fascia, and the simulated one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""VendorApplication, over the wire."""
+"""VendorApplication over the wire."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""VendorMode, over the wire."""
+"""VendorMode over the wire."""
 
 from __future__ import annotations
 

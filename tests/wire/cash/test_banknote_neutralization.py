@@ -1,4 +1,4 @@
-"""BanknoteNeutralization, over the wire: a vendor's system within a dispenser, and the simulated one."""
+"""BanknoteNeutralization over the wire: a vendor's system within a dispenser, and the simulated one."""
 
 from __future__ import annotations
 

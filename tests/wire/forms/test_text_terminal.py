@@ -1,4 +1,4 @@
-"""TextTerminal, over the wire: a vendor's terminal, and the simulated one."""
+"""TextTerminal over the wire: a vendor's terminal, and the simulated one."""
 
 from __future__ import annotations
 

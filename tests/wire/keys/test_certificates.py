@@ -1,4 +1,4 @@
-"""KeyManagement, over the wire: certificates of hosts, and key tokens of TR-34 in one pass and two."""
+"""KeyManagement over the wire: certificates of hosts, and key tokens of TR-34 in one pass and two."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Crypto, over the wire: what the simulated PIN pad encrypts, signs and gives MACs, and what it refuses
+"""Crypto over the wire: what the simulated PIN pad encrypts, signs and gives MACs, and what it refuses
 to."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""KeyManagement, over the wire: public keys of card schemes, and PINs encrypted for a chip."""
+"""KeyManagement over the wire: public keys of card schemes, and PINs encrypted for a chip."""
 
 from __future__ import annotations
 

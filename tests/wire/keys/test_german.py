@@ -1,4 +1,4 @@
-"""German, over the wire: the simulated security module, its states, and its messages with a host."""
+"""German over the wire: the simulated security module, its states, and its messages with a host."""
 
 from __future__ import annotations
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-import test_order_of_checks as order
+import test_key_order as order
 import trio
 from host import b64, block, imported
-from test_every_code import GOOD
-from test_order_of_checks import AES, Bench, constructing, without
+from test_key_error_codes import GOOD
+from test_key_order import AES, Bench, constructing, without
 
 from dialogue import Dialogue, another
 

@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-import test_order_of_checks as order
+import test_key_order as order
 import trio
 from fingers import SECURE_KEYS
 from host import b64
-from test_every_code import GOOD, WITH_PIN
-from test_order_of_checks import AES, Bench
+from test_key_error_codes import GOOD, WITH_PIN
+from test_key_order import AES, Bench
 
 from dialogue import Dialogue, another
 from lies import Breaking, Weird

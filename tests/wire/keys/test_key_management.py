@@ -1,4 +1,4 @@
-"""KeyManagement, over the wire: loading keys into the simulated PIN pad, and what a key may be used for."""
+"""KeyManagement over the wire: loading keys into the simulated PIN pad, and what a key may be used for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keyboard, over the wire: entries at the simulated PIN pad, its layouts, and what a vendor's pad may
+"""Keyboard over the wire: entries at the simulated PIN pad, its layouts, and what a vendor's pad may
 tell."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""PinPad, over the wire: PIN blocks that a host reads, PINs verified at the pad, and how long a PIN is
+"""PinPad over the wire: PIN blocks that a host reads, PINs verified at the pad, and how long a PIN is
 held."""
 
 from __future__ import annotations

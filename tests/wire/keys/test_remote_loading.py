@@ -1,4 +1,4 @@
-"""KeyManagement, over the wire: a host loads keys from afar, by RSA signatures."""
+"""KeyManagement over the wire: a host loads keys from afar, by RSA signatures."""
 
 from __future__ import annotations
 

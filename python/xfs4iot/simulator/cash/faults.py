@@ -1,4 +1,4 @@
-"""What can go wrong with the simulated cash dispenser; docs/simulator.md says what a client sees of each."""
+"""What can go wrong with a simulated cash device; docs/simulator.md says what a client sees of each."""
 
 from __future__ import annotations
 

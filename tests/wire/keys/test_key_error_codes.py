@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-import test_order_of_checks as order
+import test_key_order as order
 import trio
 from fingers import DIGITS, entry, pin_entered, secure_entered
 from host import b64, imported, unb64
-from test_order_of_checks import Bench, without
+from test_key_order import Bench, without
 from test_pin_pad import DES, PRESENT, VISA
 
 from dialogue import Dialogue, another, outcome
