@@ -197,7 +197,9 @@ def templates_whole(on: _OnBiometric, request: messages.Import | None) -> None:
         )
     for at, one in enumerate(request.templates):
         if one.type is None or one.type.format is None or not one.data:
-            raise errors.CommandError("invalidData", f"$.templates[{at}] has no type, format or data")
+            raise errors.CommandError(
+                "invalidData", f"$.templates[{at}] lacks type.format or data; see dataRead of Biometric.Read"
+            )
 
 
 @check("capacityExceeded")
@@ -286,7 +288,7 @@ def require_capture(on: _OnBiometric) -> None:
         raise errors.CommandError(
             "noCaptureData",
             "nothing is captured; see Biometric.Read, and stay connected: a capture ends with the last "
-            "connection",
+            "connection, and unless the mode is persist once it was returned or compared",
         )
     command = running()
     if on.device.guards_capture and command is not None and command.session is not on.owner:

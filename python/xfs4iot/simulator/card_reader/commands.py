@@ -127,7 +127,10 @@ class CardReaderCommands(CardMachine):
         if name is None or name not in {*self.setup.cards, *state.given, *state.defined}:
             raise errors.InvalidData(f"{path}: name a card ({', '.join(self.setup.cards)})")
         if (place := self.place_of(name)) is not None:
-            raise errors.SequenceError(f"{path}: {name} is in nobody's hands, but at {place}")
+            raise errors.SequenceError(
+                f"{path}: {name} is in nobody's hands, but at {place}; see CardReader.Move to exit, "
+                "then Simulator.TakeCard"
+            )
         return name
 
     @command
