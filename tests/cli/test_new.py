@@ -138,7 +138,9 @@ def test_an_unknown_device_is_told_what_to_write(text: str, hint: str) -> None:
         kind_called(text)
 
 
-@pytest.mark.parametrize("name", ["", "7up", "a b/c", "../x", "json", "class", "xfs4iot", "x" * 41, "ä"])
+@pytest.mark.parametrize(
+    "name", ["", "7up", "a b/c", "../x", "json", "class", "xfs4iot", "x" * 41, "ä", "con", "NUL", "lpt1"]
+)
 def test_a_name_that_cannot_be_one_is_refused(name: str) -> None:
     with pytest.raises(NameRefused):
         Package(kind_called("Lights"), name)

@@ -18,6 +18,7 @@ from xfs4iot.scaffold.signatures import Imports, Signature, annotation, operatio
 __all__ = ["NameRefused", "Package"]
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_WINDOWS = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9]")  # devices, in each directory
 _LONGEST = 40
 _WIDTH = 110
 _LIFE = {
@@ -56,6 +57,8 @@ class Package:
                 f"beginning with a letter, {_LONGEST} at most"
             )
         self.module = self.name.replace("-", "_")
+        if _WINDOWS.fullmatch(self.name):
+            raise NameRefused(f"{self.name!r} cannot be a directory on Windows; choose another")
         taken = self.module in sys.stdlib_module_names or self.module in ("xfs4iot", "trio", "test", "tests")
         if taken or keyword.iskeyword(self.module):
             raise NameRefused(f"{self.name!r} is taken by Python or by what the package uses; choose another")
