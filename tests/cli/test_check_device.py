@@ -199,14 +199,14 @@ class OverAWire(devices.BarcodeReader):
 
 
 class Deaf(OverAWire):
-    """It takes a failure of its hardware for an empty answer."""
+    """It takes a failure of its hardware for an answer."""
 
     async def read(
         self, wanted: frozenset[str] | None, events: devices.CommandEvents
     ) -> tuple[devices.Barcode, ...]:
         with suppress(OSError):
             return await super().read(wanted, events)
-        return (devices.Barcode(b"", "qrCode"),)
+        return (devices.Barcode(b"0", "qrCode"),)
 
 
 async def test_a_hardware_that_fails_or_lies_is_no_success() -> None:
