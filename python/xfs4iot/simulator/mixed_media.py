@@ -198,11 +198,8 @@ class SimulatedMixedMedia(SimulatedCheck, devices.MixedMedia):
         )
         return 0
 
-    def _pocket_fails(self, unit: str) -> errors.XfsError | None:
-        full = len(self._state.units[unit]) + len(self._both.notes_stored.get(unit, ()))
-        if full >= self.setup.units[unit].capacity:
-            return devices.UnitError("mediaBinError", "full", [unit], f"{unit} is full")
-        return super()._pocket_fails(unit)
+    def _held(self, unit: str) -> int:
+        return super()._held(unit) + len(self._both.notes_stored.get(unit, ()))
 
     async def _leave(self, events: devices.MovingMedia, rollback: bool) -> devices.MediaStored:
         done = await super()._leave(events, rollback)
@@ -352,8 +349,7 @@ class SimulatedMixedMedia(SimulatedCheck, devices.MixedMedia):
         return CashMovement(moved=self._cash_moved())
 
     def _has_room(self, unit: str) -> bool:
-        held = len(self._state.units[unit]) + len(self._both.notes_stored.get(unit, ()))
-        return unit not in self._state.pulled and held < self.setup.units[unit].capacity
+        return unit not in self._state.pulled and self._held(unit) < self.setup.units[unit].capacity
 
     def _store(self, note: Cheque, place: list[Cheque], unit: str, source: str) -> None:
         place.remove(note)

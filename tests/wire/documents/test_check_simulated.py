@@ -359,6 +359,20 @@ async def test_a_unit_that_takes_no_more_stops_the_end_and_what_went_before_coun
         assert (await bench.hand("EmptyPocket"))["count"] == 3
 
 
+async def test_a_bunch_that_finds_no_room_where_it_is_retracted_stays_where_it_is() -> None:
+    units = {"unitPOCKET1": {}, "unitRETRACT": {"uses": ["retract"], "capacity": 4}}
+    async with bench_of(Scanner, units=units) as bench:
+        for inserted, mended in ((3, "unitRETRACT"), (6, None)):
+            await bench.insert({}, {}, {})
+            await bench.do("MediaIn")
+            if mended:
+                await bench.do("Reset", {"mediaControl": mended})
+            else:
+                assert await bench.cannot("Reset", {"mediaControl": "unitRETRACT"}) == "mediaBinError"
+            await bench.conserved(inserted)
+        assert (await bench.truth())["units"]["unitRETRACT"] == 3
+
+
 async def test_a_device_whose_application_refuses(bench: Scanner) -> None:
     async with bench_of(Scanner, flow="refusing") as refusing:
         await refusing.insert({}, {}, {})

@@ -349,14 +349,18 @@ class CheckMachine(SimulatedDevice, devices.Check):
             items=frozenset(item.number for item in state.presented if item.number), more=bool(state.waiting)
         )
 
-    def _pocket_fails(self, unit: str) -> errors.XfsError | None:
+    def _pocket_fails(self, unit: str, items: int = 1) -> errors.XfsError | None:
         if unit in self._state.pulled:
             return devices.UnitError("mediaBinError", "config", [unit], f"{unit} is not in its place")
         if self.faults.strikes("pocketJams"):
             return devices.UnitError("mediaBinError", "error", [unit], f"{unit} jams")
-        if len(self._state.units[unit]) >= self.setup.units[unit].capacity:
+        if self._held(unit) + items > self.setup.units[unit].capacity:
             return devices.UnitError("mediaBinError", "full", [unit], f"{unit} is full")
         return None
+
+    def _held(self, unit: str) -> int:
+        """How many items are in a unit."""
+        return len(self._state.units[unit])
 
     def _kept(self) -> devices.MediaStored:
         state = self._state
@@ -374,7 +378,8 @@ class CheckMachine(SimulatedDevice, devices.Check):
             raise errors.CommandError("mediaBinError", "no unit is for what is retracted")
         self._move_begins(events.operation)
         await self._time()
-        if (failure := self._pocket_fails(target)) is not None:
+        # A bunch goes in whole or not at all.
+        if (failure := self._pocket_fails(target, max(1, len(items)))) is not None:
             return devices.MediaRetracted(failure=failure)
         # By identity: two cheques may be equal without being the same piece of paper.
         moved = {id(item) for item in items}
