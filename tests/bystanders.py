@@ -53,10 +53,13 @@ async def watching(client: Dialogue, nursery: trio.Nursery) -> AsyncIterator[Wat
 
 
 async def served(watch: Watch, client: Dialogue, name: str, payload: Any) -> dict[str, Any]:
-    """Carry out a command; others must be answered meanwhile, more than once."""
+    """Carry out a command; others must be answered meanwhile.
+
+    Who is held up is answered once at most; how much oftener others are depends on the machine.
+    """
     request = await client.send(name, payload)
     await client.until("acknowledge", request)
     before = watch.answers
     completion = await client.until("completion", request)
-    assert watch.answers - before >= 5, (name, watch.answers - before)
+    assert watch.answers - before >= 2, (name, watch.answers - before)
     return completion
