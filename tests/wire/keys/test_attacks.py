@@ -104,6 +104,21 @@ async def test_a_key_that_verifies_is_signed_by_one_that_does(pad: Dialogue, usa
     assert "Own" not in (await pad.success("KeyManagement.GetKeyDetail"))["keyDetails"]
 
 
+async def test_a_mac_that_the_device_makes_itself_is_nobodys_signature(pad: Dialogue) -> None:
+    """Garbage decrypts to a MAC key, and with its MAC a client would bring a key of its own."""
+    await pad.success(IMPORT, wrapped("M3 T C", secrets.token_bytes(16), key="M"))
+    made = await pad.success("Crypto.GenerateAuthentication", {"key": "M", "data": b64(OWN_PUBLIC)})
+    request = {
+        "key": "Own",
+        "keyAttributes": {"keyUsage": "S0", "algorithm": "R", "modeOfUse": "V"},
+        "value": b64(OWN_PUBLIC),
+        "verifyKey": "M",
+        "verificationData": made["authenticationData"],
+    }
+    assert await pad.failure(IMPORT, request) == "accessDenied"
+    assert "Own" not in (await pad.success("KeyManagement.GetKeyDetail"))["keyDetails"]
+
+
 async def test_the_devices_key_does_not_sign_what_a_client_gives_it(pad: Dialogue) -> None:
     """A client's public key, signed by it, would pass for the device's."""
     request = {

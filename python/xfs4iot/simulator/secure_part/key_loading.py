@@ -106,14 +106,24 @@ class KeyLoading:
             CommandError: any of ImportKey's.
         """
         verification = request.verification
+        if not self._is_signed(verification):
+            self._require_no_signature_needed(request)
         if verification is not None and verification.key is not None:
             self._verify(request.value, verification)
-        else:
-            self._require_no_signature_needed(request)
         attributes, value = self._value(request)
         if attributes.algorithm in ("D", "T", "A", "H"):
             return self._symmetric(request.name, attributes, value, verification)
         return self._asymmetric(request.name, attributes, value, verification)
+
+    def _is_signed(self, verification: KeyVerification | None) -> bool:
+        """Whether a key comes with a signature.
+
+        A MAC is none: the device makes MACs for every client by each key that makes and verifies them, and
+        any client can load one that it does not even know.
+        """
+        if verification is None or verification.key is None:
+            return False
+        return self.part.held(verification.key).stored.attributes.usage in SIGNATURES
 
     def _require_no_signature_needed(self, request: KeyImport) -> None:
         """See that a key may come without anybody's signature.
@@ -127,11 +137,11 @@ class KeyLoading:
         if not request.value or request.decrypt_key is None:
             if request.value and request.attributes.usage in SIGNATURES:
                 raise errors.CommandError(
-                    "accessDenied", "$.verifyKey is missing: a key that verifies is signed by one that does"
+                    "accessDenied", "$.verifyKey: a key that verifies is signed by one that does"
                 )
         elif self.part.held(request.decrypt_key).stored.attributes.algorithm == "R":
             raise errors.CommandError(
-                "accessDenied", "$.verifyKey is missing: what is encrypted by RSA is signed by its host"
+                "accessDenied", "$.verifyKey: what is encrypted by RSA is signed by its host"
             )
 
     def _verify(self, value: bytes, verification: KeyVerification) -> None:
