@@ -14,7 +14,7 @@ import math
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Generic, Protocol
 
 import msgspec
@@ -227,15 +227,20 @@ class Command(Generic[SentEvent]):
         What is not an event of the command is named in the log and not sent: a device that moves
         something is not stopped for it.
         """
+        if (send := self.prepared(event)) is not None:
+            send()
+
+    def prepared(self, event: SentEvent) -> Callable[[], None] | None:
+        """What sends one of the command's events as it is now; None for what is not sent."""
         try:
             entry, payload = told(event)
         except ValueError as wrong:
             self.session.log.error("an event of %s was not sent: %s", self.name, wrong)
-            return
+            return None
         if entry.name not in self.handler.entry.events:
             self.session.log.error("%s is not an event of %s and was not sent", entry.name, self.name)
-            return
-        self.session.tell(self, entry, payload)
+            return None
+        return partial(self.session.tell, self, entry, payload)
 
     def cancel(self) -> None:
         """Ask for the end of the command: at once if it waits, at its next checkpoint if it runs."""

@@ -37,6 +37,7 @@ from xfs4iot.interfaces.cash.stages import Stages
 from xfs4iot.interfaces.cash.units import CashUnits
 from xfs4iot.interfaces.checks import require_ready
 from xfs4iot.interfaces.storage import movements
+from xfs4iot.interfaces.storage.kept_first import Keeping
 from xfs4iot.interfaces.storage.movements import Found, Movements, Moving
 from xfs4iot.ledger import Intent, Posting
 from xfs4iot.protocol import errors
@@ -84,19 +85,18 @@ class _Events(Moving):
     def __init__(
         self,
         command: Command[Any],
-        operation: int,
+        moving: Moving,
         everything: Callable[[str, str], tuple[ItemsMoved, ...]],
-        happened: Callable[[int, Payload], None],
+        happened: Callable[[int, Payload], Keeping | None],
     ) -> None:
-        super().__init__(command, operation)
+        super().__init__(command, moving.operation, kept_first=moving.kept_first)
         self._everything = everything
         self._happened = happened
         self.sent: Counter[type] = Counter()
 
-    def send(self, event: Payload) -> None:
+    def send(self, event: Payload, keeping: Keeping | None = None) -> None:
         self.sent[type(event)] += 1
-        self._happened(self.operation, event)
-        super().send(event)
+        super().send(event, keeping or self._happened(self.operation, event))
 
     def everything(self, source: str, target: str) -> tuple[ItemsMoved, ...]:
         return self._everything(source, target)
@@ -245,7 +245,7 @@ class CashMovements:
                 believe(result)
 
         async def ask(moving: Moving) -> _Movement:
-            events = _Events(command, moving.operation, self._everything, self.stages.happened)
+            events = _Events(command, moving, self._everything, self.stages.happened)
             result = await self.storage.service.operations.ask(
                 operation,
                 *arguments,

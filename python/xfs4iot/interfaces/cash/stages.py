@@ -1,7 +1,7 @@
 """What a cash-in that takes in a bunch by stages has told of it so far: its `SubCashInEvent`s.
 
 Each event tells what one stage has brought in, and no other does so again; the completion tells all of them
-together. The client may have shown it to the customer already, so it is kept as soon as it is told: should
+together. The client may show it to the customer at once, so it is kept before it is told: should
 the device or the power fail before the whole is known, that much has come in at least.
 """
 
@@ -10,7 +10,8 @@ from __future__ import annotations
 import msgspec
 
 from xfs4iot.devices import CashMovement, ItemsMoved
-from xfs4iot.ledger import Document, Intent, LedgerUnavailable
+from xfs4iot.interfaces.storage.kept_first import Keeping
+from xfs4iot.ledger import Document, Intent
 from xfs4iot.protocol import exact, wire
 from xfs4iot.protocol.message import Payload
 from xfs4iot.protocol.messages import cash_acceptor as messages
@@ -36,16 +37,16 @@ class Stages:
         self._service = service
         self._kept: _Kept | None = None
 
-    def happened(self, operation: int, event: Payload) -> None:
-        """Keep what an event of a movement tells, if it tells of a stage."""
+    def happened(self, operation: int, event: Payload) -> Keeping | None:
+        """What an event of a movement tells that must be kept, if it tells of a stage."""
         # Not isinstance: it asks the event itself, which may be anything.
         if type(event) is not messages.SubCashInEvent:
-            return
+            return None
         try:
             counts: messages.SubCashInEvent = exact.checked(messages.SubCashInEvent, event)
         except exact.Mismatch:
             # It is not sent to the client either.
-            return
+            return None
         before = self._known()
         items = {(item, level): count for item, level, count in before.items}
         if before.operation != operation:
@@ -53,16 +54,7 @@ class Stages:
         for (item, level), count in _told(counts).items():
             items[item, level] = items.get((item, level), 0) + count
         self._kept = _Kept(operation, tuple((*kind, count) for kind, count in sorted(items.items())))
-        self._service.nursery.start_soon(self._keep, self._kept)
-
-    async def _keep(self, kept: _Kept) -> None:
-        # A later stage has written more than this already.
-        if kept is not self._kept:
-            return
-        try:
-            await self._service.ledger.put_document(_STAGES.name, wire.encode(kept))
-        except LedgerUnavailable as fault:
-            self._service.log.error("what a cash-in has told so far is not kept: %s", fault)
+        return Keeping(_STAGES.name, lambda: wire.encode(self._known()), "a cash-in")
 
     def _known(self) -> _Kept:
         if self._kept is None:

@@ -15,9 +15,10 @@ from xfs4iot.interfaces.documents.media_reported import require_retracted, requi
 from xfs4iot.interfaces.documents.media_transaction import KEPT, TOLD, Private, Told, Transaction
 from xfs4iot.interfaces.resetting import AlsoReset
 from xfs4iot.interfaces.storage.check import CheckUnits
+from xfs4iot.interfaces.storage.kept_first import Keeping
 from xfs4iot.interfaces.storage.movements import Booking, Found, Movements
 from xfs4iot.interfaces.storage.storage import Storage
-from xfs4iot.ledger import Intent, LedgerUnavailable
+from xfs4iot.ledger import Intent
 from xfs4iot.protocol import errors, wire
 from xfs4iot.protocol.exact import Mismatch
 from xfs4iot.protocol.message import Payload
@@ -53,7 +54,6 @@ class MediaState(Interface[devices.Check]):
         self.takings = 0
         self.also_reset: list[AlsoReset] = []
         self.taken = trio.Event()
-        self._telling: Told | None = None
         self._resumed = False
         self.movements: Movements[Moved] = Movements(
             service,
@@ -130,21 +130,9 @@ class MediaState(Interface[devices.Check]):
         known = self.private.get(number, Private())
         self.private[number] = Private(event.codeline_data or known.codeline, {**known.images, **images})
 
-    def tell(self, operation: int) -> None:
-        """Keep what a client is told of a movement that goes on, should it be interrupted."""
-        waiting, self._telling = self._telling, Told(operation, self.transaction)
-        if waiting is None:
-            # `send` is synchronous, and the event must not wait for the disk.
-            self.service.nursery.start_soon(self._keep_told)
-
-    async def _keep_told(self) -> None:
-        while (told := self._telling) is not None:
-            try:
-                await self.service.ledger.put_document(TOLD.name, wire.encode(told))
-            except LedgerUnavailable as fault:
-                self.service.log.error("what a media-in has told so far is not kept: %s", fault)
-            # More may have been told meanwhile; all of it is written at once.
-            self._telling = None if told is self._telling else self._telling
+    def keeping(self, operation: int) -> Keeping:
+        """What a client is told of a movement that goes on, kept should it be interrupted."""
+        return Keeping(TOLD.name, lambda: wire.encode(Told(operation, self.transaction)), "a media-in")
 
     def observe(self, event: Payload) -> object:
         """What the customer has taken is his."""

@@ -1,7 +1,7 @@
 """How media move: in, to where they stay, back to the customer, and away when nobody takes them.
 
 Each is a movement as `storage.movements` says: noted before, booked after, with all that depends on it. While
-items come in, what the client is told of each is kept at once; a client that gives up ends the wait for
+items come in, what the client is told of each is kept first; a client that gives up ends the wait for
 people, and what has come in by then is booked.
 """
 
@@ -18,6 +18,7 @@ from xfs4iot.devices import MediaPresented, MediaStored
 from xfs4iot.interfaces.documents.media import MediaState
 from xfs4iot.interfaces.documents.media_moved import PLANNED, Moved
 from xfs4iot.interfaces.documents.media_transaction import Transaction, is_refusal
+from xfs4iot.interfaces.storage.kept_first import Keeping
 from xfs4iot.interfaces.storage.movements import Moving
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.message import Payload
@@ -37,21 +38,21 @@ class Watching(Moving):
     """
 
     def __init__(self, media: MediaState, command: Command[Any], moving: Moving) -> None:
-        super().__init__(command, moving.operation, moving.shield)
+        super().__init__(command, moving.operation, moving.shield, moving.kept_first)
         self.presented_at: int | None = None
         self._media = media
 
-    def send(self, event: Payload) -> None:
+    def send(self, event: Payload, keeping: Keeping | None = None) -> None:
         media = self._media
         if isinstance(event, messages.MediaPresentedEvent) and self.presented_at is None:
             self.presented_at = media.takings
         if isinstance(event, messages.MediaDataEvent):
             media.arrived(event)
-            media.tell(self.operation)
+            keeping = media.keeping(self.operation)
         elif isinstance(event, messages.MediaRefusedEvent):
             media.transaction.was_refused(event)
-            media.tell(self.operation)
-        super().send(event)
+            keeping = media.keeping(self.operation)
+        super().send(event, keeping)
 
 
 @dataclass(frozen=True)

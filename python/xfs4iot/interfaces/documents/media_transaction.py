@@ -12,10 +12,10 @@ Refusals (a wrong order, full bins, items in the way, no media in time) leave th
 transaction empties the record when its first item is in. Code lines and images are personal: they stay in
 memory, and are gone with the process or the next transaction.
 
-The record is booked with the counts, and what a client is told of items on their way in is kept as soon as it
-is told. So after a power cut it is as it was when the last movement was booked, and a movement that was
-interrupted is added as the device recalls it. An active transaction goes on: it can be ended, rolled back,
-retracted or reset. If nobody confirms what is inside, it goes on too, but its state is told as `unknown`.
+The record is booked with the counts, and what a client is told of items on their way in is kept before. So
+after a power cut it is as it was when the last movement was booked, and a movement that was interrupted is
+added as the device recalls it. An active transaction goes on: it can be ended, rolled back, retracted or
+reset. If nobody confirms what is inside, it goes on too, but its state is told as `unknown`.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from typing import Any, Generic, TypeVar
 
 import trio
 
+from xfs4iot.interfaces.storage.kept_first import Keeping, KeptFirst
 from xfs4iot.interfaces.storage.storage import Storage
 from xfs4iot.ledger import Intent, LedgerUnavailable, Posting
 from xfs4iot.protocol import errors
@@ -46,14 +47,20 @@ class Moving:
 
     Attributes:
         shield: what holds up cancel and timeout while the device moves.
+        kept_first: by which its events are sent; None where none of them must be kept.
     """
 
     def __init__(
-        self, command: Command[Any] | None, operation: int, shield: trio.CancelScope | None = None
+        self,
+        command: Command[Any] | None,
+        operation: int,
+        shield: trio.CancelScope | None = None,
+        kept_first: KeptFirst | None = None,
     ) -> None:
         self._command = command
         self.shield = shield
         self.operation = operation
+        self.kept_first = kept_first
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
@@ -73,9 +80,13 @@ class Moving:
     def cancel_requested(self) -> bool:
         return self._command is not None and self._command.cancel_requested
 
-    def send(self, event: Payload) -> None:
-        if self._command is not None:
-            self._command.send(event)
+    def send(self, event: Payload, keeping: Keeping | None = None) -> None:
+        if self._command is None or (send := self._command.prepared(event)) is None:
+            return
+        if self.kept_first is None:
+            send()
+        else:
+            self.kept_first.send(send, keeping)
 
 
 @dataclass(frozen=True)
@@ -219,8 +230,12 @@ class Movements(Generic[_Moved]):
                 )
                 self._doubt(intent)
                 self._at_work = intent.id
+                kept_first = KeptFirst(self._service)
                 try:
-                    result = await ask(Moving(command, intent.id, shield))
+                    try:
+                        result = await ask(Moving(command, intent.id, shield, kept_first))
+                    finally:
+                        await kept_first.all_sent()
                 # It may have moved something; if that cannot be found out now, the intent stays open.
                 except errors.HardwareError:
                     self._at_work = None
