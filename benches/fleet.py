@@ -249,8 +249,8 @@ async def measure_crowd(count: int, spread: float, progress: Progress) -> dict[s
             gateway = start(
                 started, "gateway", "--broker", broker.url, "--port", "0", "--spread", str(spread)
             )
-            assert broker._process is not None
-            empty = {"gateway": resident(started[0].pid), "broker": resident(broker._process.pid)}
+            assert broker.pid is not None
+            empty = {"gateway": resident(started[0].pid), "broker": resident(broker.pid)}
             crowd = Crowd(broker.url, count, spread)
             started += crowd.workers
             async with trio.open_nursery() as nursery:
@@ -259,7 +259,7 @@ async def measure_crowd(count: int, spread: float, progress: Progress) -> dict[s
                     "admitted", progress, "taking in"
                 )
                 await trio.sleep(SETTLING)
-                full = {"gateway": resident(started[0].pid), "broker": resident(broker._process.pid)}
+                full = {"gateway": resident(started[0].pid), "broker": resident(broker.pid)}
                 found["KiB a device"] = {
                     name: (full[name] - empty[name]) / 1024 / count for name in empty
                 } | {"device": sum(resident(one.pid) for one in crowd.workers) / 1024 / count}

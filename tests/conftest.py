@@ -18,6 +18,7 @@ from dialogue import Dialogue, dialogue
 from exercised_session import ExercisedSession
 from headings import Headings
 from older_clients import OlderClients
+from power import Launcher
 from secrecy import Suite
 from spoken import spoken
 from xfs4iot.protocol.adapters import NEWEST
@@ -145,6 +146,14 @@ def speaks(request: pytest.FixtureRequest) -> Iterator[str]:
     spoken.version, spoken.otherwise = getattr(request, "param", NEWEST), False
     yield spoken.version
     spoken.version = NEWEST
+
+
+@pytest.fixture(scope="session")
+def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
+    """Starts simulated ATMs whose power can fail."""
+    made = Launcher(tmp_path_factory.mktemp("power"))
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ __all__ = ["ATM", "Fault", "Launcher", "Life", "NotReady", "Worker", "one_life"]
 
 _SOURCE = Path(__file__).parent / "reliability" / "power_cut.c"
 _PATIENCE = 60
+_LONGEST_LIFE = 120
 _NURSERY = """
 import faulthandler, json, os, signal, sys
 from xfs4iot.cli import demo, main, simulate
@@ -285,9 +286,13 @@ class Worker:
         running: the command that was sent and has not been answered.
         done: commands that succeeded, by name.
         reached: set when enough was done for this life.
+        commands: how many are sent in a life, at least and below.
+        disk_fills: whether the ledger's disk fills up before the power fails, at times.
     """
 
     services: tuple[str, ...] = ()
+    commands = (1, 12)
+    disk_fills = True
 
     def __init__(self, atm: ATM, chance: random.Random) -> None:
         self.atm = atm
@@ -326,7 +331,7 @@ class Worker:
 async def one_life(worker: Worker, fault: Fault) -> None:
     """Start the service, compare, work, and end it."""
     atm, chance = worker.atm, worker.chance
-    worker.busy_for(chance.randrange(1, 12))
+    worker.busy_for(chance.randrange(*worker.commands))
     try:
         async with atm.running(fault) as life, trio.open_nursery() as nursery:
 
@@ -346,7 +351,7 @@ async def one_life(worker: Worker, fault: Fault) -> None:
             async def fail() -> None:
                 await worker.reached.wait()
                 await trio.sleep(chance.random() * 0.05)
-                if fault.at is None and chance.random() < 0.5:
+                if worker.disk_fills and fault.at is None and chance.random() < 0.5:
                     atm.full.write_text(chance.choice(["writes", "syncs"]))
                     await trio.sleep(chance.random() * 0.4)
                     if chance.random() < 0.5:
@@ -354,7 +359,8 @@ async def one_life(worker: Worker, fault: Fault) -> None:
                         await trio.sleep(chance.random() * 1.5)
                 life.kill()
 
-            nursery.start_soon(work)
+            with trio.fail_after(_LONGEST_LIFE):
+                await work()
     except NotReady:
         assert fault.at is not None, (atm.directory / "log").read_text()[-2000:]
     # The file is sound as it was left, and its journal alone makes its counts.

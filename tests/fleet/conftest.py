@@ -183,6 +183,14 @@ async def tenant(one_broker: Broker, nursery: trio.Nursery) -> AsyncIterator[Ten
 
 
 @pytest.fixture
+async def own_tenant(broker: Broker, nursery: trio.Nursery) -> Tenant:
+    """A fleet at a broker that the test may kill."""
+    one = Tenant(nursery, broker)
+    await one.begin()
+    return one
+
+
+@pytest.fixture
 async def secured(server: str, tmp_path: Path, nursery: trio.Nursery) -> AsyncIterator[Secured]:
     one = Secured(nursery, tmp_path)
     await one.node.start()

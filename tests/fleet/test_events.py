@@ -17,7 +17,6 @@ import xfs4iot
 from conftest import Tenant
 from dialogue import dialogue
 from secured_fleet import Secured
-from xfs4iot.fleet.broker import Broker
 from xfs4iot.fleet.carrier import Carried, CarrierLost, MemoryBroker
 from xfs4iot.fleet.events import (
     EVENTS,
@@ -147,38 +146,31 @@ async def test_what_waits_too_long_is_missed_by_its_number(tenant: Tenant, nurse
 
 
 async def test_events_while_the_broker_is_lost_come_later_each_once(
-    server: str, tmp_path: Path, nursery: trio.Nursery
+    own_tenant: Tenant, nursery: trio.Nursery
 ) -> None:
-    broker = Broker.at(tmp_path / "broker")
-    await broker.start()
-    try:
-        tenant = Tenant(nursery, broker)
-        await tenant.begin()
-        feed = Feed(await tenant.connect(), Subjects(tenant.name), "atm1")
-        nursery.start_soon(feed.run)
+    feed = Feed(await own_tenant.connect(), Subjects(own_tenant.name), "atm1")
+    nursery.start_soon(feed.run)
+    feed.status()
+    with trio.fail_after(10):
+        while feed._waiting:  # noqa: ASYNC110
+            await trio.sleep(0.01)
+    own_tenant.broker.kill()
+    for _ in range(20):
         feed.status()
-        with trio.fail_after(10):
-            while feed._waiting:  # noqa: ASYNC110
-                await trio.sleep(0.01)
-        broker.kill()
-        for _ in range(20):
-            feed.status()
-        await trio.sleep(0.1)
-        await broker.start()
-        with trio.fail_after(40):
-            await tenant.carrier.until_connected()
-            while feed._waiting:  # noqa: ASYNC110
-                await trio.sleep(0.05)
-        # The same once more, as after an acknowledgement that was lost.
-        again = {"Nats-Msg-Id": f"{feed._prefix}.7"}
-        subject = Subjects(tenant.name).event("atm1", "Common")
-        answer = await tenant.carrier.request(subject, b"{}", headers=again)
-        assert json.loads(answer.body)["duplicate"] is True
-        taking = await consumer(tenant, "all")
-        events = await taking.until(lambda found: len(found) >= 21)
-        assert [one["number"] for one in events] == list(range(1, 22))
-    finally:
-        broker.kill()
+    await trio.sleep(0.1)
+    await own_tenant.broker.start()
+    with trio.fail_after(40):
+        await own_tenant.carrier.until_connected()
+        while feed._waiting:  # noqa: ASYNC110
+            await trio.sleep(0.05)
+    # The same once more, as after an acknowledgement that was lost.
+    again = {"Nats-Msg-Id": f"{feed._prefix}.7"}
+    subject = Subjects(own_tenant.name).event("atm1", "Common")
+    answer = await own_tenant.carrier.request(subject, b"{}", headers=again)
+    assert json.loads(answer.body)["duplicate"] is True
+    taking = await consumer(own_tenant, "all")
+    events = await taking.until(lambda found: len(found) >= 21)
+    assert [one["number"] for one in events] == list(range(1, 22))
 
 
 async def test_a_consumer_that_takes_nothing_harms_nobody(

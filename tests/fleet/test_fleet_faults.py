@@ -18,7 +18,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -289,13 +289,6 @@ class Fleet:
                     pass
                 nursery.start_soon(befall, fault)
                 await self.a_while(1)
-
-
-@pytest.fixture(scope="module")
-def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
-    made = Launcher(tmp_path_factory.mktemp("power"))
-    yield made
-    made.close()
 
 
 @pytest.mark.posix

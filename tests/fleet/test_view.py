@@ -7,14 +7,12 @@ import tracemalloc
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 import trio
 
 from conftest import Tenant
 from xfs4iot.cli.fleet_view import _Line, _Screen
-from xfs4iot.fleet.broker import Broker
 from xfs4iot.fleet.last import LAST, Last, ToldService, Unit
 from xfs4iot.fleet.nats import Nats
 from xfs4iot.fleet.registry import PRESENCE, Presence
@@ -193,36 +191,29 @@ async def test_watching_in_a_pipe_prints_a_line_a_change(tenant: Tenant, nursery
 
 
 async def test_what_changed_while_the_broker_was_lost_is_told_when_it_is_back(
-    server: str, tmp_path: Path, nursery: trio.Nursery
+    own_tenant: Tenant, nursery: trio.Nursery
 ) -> None:
-    broker = Broker.at(tmp_path / "broker")
-    await broker.start()
-    try:
-        tenant = Tenant(nursery, broker)
-        await tenant.begin()
-        watcher = await tenant.connect()
-        view = FleetView(
-            KeyValue(watcher, PRESENCE.format(tenant.name)), KeyValue(watcher, LAST.format(tenant.name))
-        )
-        await tenant.known("atm1", holding(500))
-        following = Following()
-        nursery.start_soon(view.watch, following.changes.append, None, following.troubles.append)
-        await following.until(1)
-        broker.kill()
-        with trio.fail_after(30):
-            while not following.troubles:  # noqa: ASYNC110
-                await trio.sleep(0.05)
-        await broker.start()
-        with trio.fail_after(20):
-            await tenant.carrier.until_connected()
-        await tenant.known("atm1", holding(7))
-        await following.until(2)
-        with trio.fail_after(20):
-            while following.troubles[-1]:  # noqa: ASYNC110
-                await trio.sleep(0.05)
-        assert following.said[1] == ("changed", "atm1", {"CashDispenser.unit1.count": 7})
-    finally:
-        broker.kill()
+    watcher = await own_tenant.connect()
+    view = FleetView(
+        KeyValue(watcher, PRESENCE.format(own_tenant.name)), KeyValue(watcher, LAST.format(own_tenant.name))
+    )
+    await own_tenant.known("atm1", holding(500))
+    following = Following()
+    nursery.start_soon(view.watch, following.changes.append, None, following.troubles.append)
+    await following.until(1)
+    own_tenant.broker.kill()
+    with trio.fail_after(30):
+        while not following.troubles:  # noqa: ASYNC110
+            await trio.sleep(0.05)
+    await own_tenant.broker.start()
+    with trio.fail_after(20):
+        await own_tenant.carrier.until_connected()
+    await own_tenant.known("atm1", holding(7))
+    await following.until(2)
+    with trio.fail_after(20):
+        while following.troubles[-1]:  # noqa: ASYNC110
+            await trio.sleep(0.05)
+    assert following.said[1] == ("changed", "atm1", {"CashDispenser.unit1.count": 7})
 
 
 async def test_more_than_the_broker_lets_wait_is_read_whole(tenant: Tenant) -> None:

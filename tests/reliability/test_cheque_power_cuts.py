@@ -14,14 +14,13 @@ import contextlib
 import json
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 
-from power import ATM, Fault, Launcher, NotReady
+from power import ATM, Fault, Launcher, Worker, one_life
 from xfs4iot import client
 from xfs4iot.ledger import LedgerReader
 
@@ -49,34 +48,23 @@ MACHINES = {
 INSIDE = ("slot", "stacker", "waiting", "refused", "presented")
 
 
-@pytest.fixture(scope="module")
-def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
-    made = Launcher(tmp_path_factory.mktemp("power"))
-    yield made
-    made.close()
-
-
-class Branch:
+class Branch(Worker):
     """Customer, clerk and application at one scanner, over all its lives.
 
     Attributes:
         told: the numbers of items that the application was told of since the transaction began.
         emptied: a clerk may have emptied pockets since their counts were set.
-        reached: set when enough was done for this life.
     """
 
+    services = ("Check", "Simulator")
+    disk_fills = False
+
     def __init__(self, atm: ATM, kind: str, chance: random.Random) -> None:
-        self.atm, self.kind, self.chance = atm, kind, chance
+        super().__init__(atm, chance)
+        self.kind = kind
         self.told: set[int] = set()
         self.ending = False
         self.emptied = False
-        self.done: Counter[str] = Counter()
-        self.busy_for(0)
-
-    def busy_for(self, commands: int) -> None:
-        """Set `reached` when so many more commands were sent."""
-        self._left = commands
-        self.reached = trio.Event()
 
     def truth(self) -> dict[str, Any]:
         """Where each item is, as the device's own memory has it."""
@@ -88,9 +76,7 @@ class Branch:
 
     async def call(self, device: client.Client, name: str, payload: Any = None, timeout: float = 30) -> bool:
         """Send a command; whether it succeeded."""
-        self._left -= 1
-        if self._left <= 0:
-            self.reached.set()
+        self.sent_one()
         with contextlib.suppress(client.CommandFailed):
             await device.call(f"Check.{name}", payload, timeout=timeout, on_event=self.happened)
             self.done[name] += 1
@@ -197,7 +183,7 @@ class Branch:
         wanted = {name: {"check": {"status": {"initial": one}}} for name, one in counts.items()}
         await device.call("Storage.SetStorage", {"storage": wanted})
 
-    async def compare(self, device: client.Client) -> None:
+    async def compare(self, device: client.Client, simulator: client.Client) -> None:
         """Every item is where the books, and the record, say."""
         truth, recalls = self.truth(), self.atm.recalls
         held = sum(len(truth[place]) for place in INSIDE) + sum(map(len, truth["units"].values()))
@@ -225,7 +211,7 @@ class Branch:
         self.journal(truth)
         if not recalls and any("in" not in unit["check"]["status"] for unit in storage.values()):
             await self.set_counts(device)
-            await self.compare(device)
+            await self.compare(device, simulator)
 
     def same(self, truth: dict[str, Any], known: dict[int, dict[str, Any]], state: str) -> None:
         """Each item that is numbered is known, and where it is."""
@@ -265,53 +251,6 @@ class Branch:
             assert device >= len(numbered), (books, truth)
 
 
-@contextlib.asynccontextmanager
-async def connected(atm: ATM) -> AsyncIterator[tuple[client.Client, client.Client]]:
-    async with (
-        client.connect(atm.uris["Check"], plain=True) as device,
-        client.connect(atm.uris["Simulator"], plain=True) as simulator,
-    ):
-        yield device, simulator
-
-
-def check(ledger: Path) -> None:
-    """The file is sound as it was left, and its journal alone makes its counts."""
-    if ledger.exists():
-        with LedgerReader.open(ledger) as reader:
-            assert reader.verify().problems == []
-
-
-async def one_life(branch: Branch, fault: Fault) -> None:
-    """Start the service, compare, work, and end it."""
-    atm, chance = branch.atm, branch.chance
-    branch.busy_for(chance.randrange(1, 12))
-    try:
-        async with atm.running(fault) as life, trio.open_nursery() as nursery:
-
-            async def work() -> None:
-                try:
-                    async with connected(atm) as (device, simulator):
-                        await branch.compare(device)
-                        nursery.start_soon(fail)
-                        await branch.work(device, simulator)
-                except* (client.Disconnected, OSError):
-                    pass
-                await life.wait()
-                assert life.killed or fault.at is not None, (atm.directory / "log").read_text()[-2000:]
-                nursery.cancel_scope.cancel()
-
-            async def fail() -> None:
-                await branch.reached.wait()
-                await trio.sleep(chance.random() * 0.05)
-                life.kill()
-
-            with trio.fail_after(120):
-                await work()
-    except NotReady:
-        assert fault.at is not None, (atm.directory / "log").read_text()[-2000:]
-    check(atm.ledger)
-
-
 async def lives(atm: ATM, kind: str, seed: int, kills: int) -> Counter[str]:
     """Kill a scanner again and again; returns what was done meanwhile."""
     atm.directory.mkdir()
@@ -322,16 +261,14 @@ async def lives(atm: ATM, kind: str, seed: int, kills: int) -> Counter[str]:
     async with atm.running():
         pass
     for number in range(kills):
-        fault = Fault(lose_unsynced=branch.chance.random() < 0.5)
-        if branch.chance.random() < 0.6:
-            fault = Fault(branch.chance.randrange(1, 120), branch.chance.random() < 0.5, fault.lose_unsynced)
+        fault = Fault.by_chance(branch.chance, 120)
         try:
             await one_life(branch, fault)
         except BaseException as failure:
             failure.add_note(f"{kind}, life {number}, {fault}\n{(atm.directory / 'log').read_text()[-1500:]}")
             raise
-    async with atm.running(), connected(atm) as (device, _):
-        await branch.compare(device)
+    async with atm.running(), branch.connected() as clients:
+        await branch.compare(*clients)
     return branch.done
 
 

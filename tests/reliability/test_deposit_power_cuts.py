@@ -12,7 +12,6 @@ import contextlib
 import json
 import random
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +30,6 @@ FAULTS = ("depositJams", "printerJams", "printerFails", "depositLost", "customer
 SET = "BanknoteNeutralization.SetProtection"
 TRIGGER = "BanknoteNeutralization.TriggerNeutralization"
 STATES = ("arm", "disarm", "ignoreAllSafeSensors")
-
-
-@pytest.fixture(scope="module")
-def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
-    made = Launcher(tmp_path_factory.mktemp("power"))
-    yield made
-    made.close()
 
 
 def movements(ledger: Path, kind: str) -> list[Any]:

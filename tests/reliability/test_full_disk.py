@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,6 @@ from xfs4iot.ledger import LedgerReader
 from xfs4iot.tokens import dispense_token
 
 SEVENTY = {"denomination": {"denomination": {"service": {"currencies": {"EUR": 70}, "mix": "mix1"}}}}
-
-
-@pytest.fixture(scope="module")
-def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
-    made = Launcher(tmp_path_factory.mktemp("power"))
-    yield made
-    made.close()
 
 
 async def dispense(device: client.Client) -> Any:

@@ -11,7 +11,7 @@ import base64
 import random
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -202,13 +202,6 @@ async def life(atm: ATM, custodian: Custodian, fault: Fault, seconds: float) -> 
         # It may end as it starts, at the chosen moment, and then nobody has asked it for anything.
         if fault.at is None:
             raise
-
-
-@pytest.fixture(scope="module")
-def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
-    made = Launcher(tmp_path_factory.mktemp("power"))
-    yield made
-    made.close()
 
 
 @pytest.mark.parametrize("lives", [8, pytest.param(300, marks=pytest.mark.long)])

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,13 +21,6 @@ from power import ATM, Fault, Launcher, one_life
 
 SHORT, LONG = 5, 250
 """Kills of each machine; there are four of them."""
-
-
-@pytest.fixture(scope="module")
-def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
-    made = Launcher(tmp_path_factory.mktemp("power"))
-    yield made
-    made.close()
 
 
 async def lives(atm: ATM, seed: int, kills: int) -> Counter[str]:

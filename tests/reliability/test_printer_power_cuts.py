@@ -10,14 +10,13 @@ from __future__ import annotations
 import contextlib
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 
-from power import ATM, Fault, Launcher, NotReady, assert_closed
+from power import ATM, Fault, Launcher, Worker, assert_closed, one_life
 from xfs4iot import client
 
 SHORT, LONG = 6, 150
@@ -33,13 +32,6 @@ NAMES = ("a", "b", "c", "receipt")
 SET, SET_MEDIA, PRINT = "Printer.SetForm", "Printer.SetMedia", "Printer.PrintForm"
 CONTROL, RETRACT, RESET = "Printer.ControlMedia", "Printer.RetractMedia", "Printer.Reset"
 DONE = (SET, SET_MEDIA, PRINT, CONTROL, RETRACT, RESET)
-
-
-@pytest.fixture(scope="module")
-def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
-    made = Launcher(tmp_path_factory.mktemp("power"))
-    yield made
-    made.close()
 
 
 def some_form(chance: random.Random) -> dict[str, Any]:
@@ -60,28 +52,23 @@ def some_media(chance: random.Random) -> dict[str, Any]:
     return {"mediaType": "generic", "source": "upper", "unit": MM, "size": size}
 
 
-class Branch:
+class Branch(Worker):
     """One printer, over all its lives.
 
     Attributes:
         forms, media: that are set, by name; what may be there as well where the answer was lost.
-        done: how often each command succeeded.
     """
 
-    def __init__(self, atm: ATM, chance: random.Random) -> None:
-        self.atm, self.chance = atm, chance
-        self.known: dict[str, dict[str, list[Any]]] = {SET: {}, SET_MEDIA: {}}
-        self.done: Counter[str] = Counter()
-        self.left = 0
-        self.reached = trio.Event()
+    services = ("ReceiptPrinter", "Simulator")
+    commands = (2, 15)
+    disk_fills = False
 
-    def busy_for(self, commands: int) -> None:
-        self.left, self.reached = commands, trio.Event()
+    def __init__(self, atm: ATM, chance: random.Random) -> None:
+        super().__init__(atm, chance)
+        self.known: dict[str, dict[str, list[Any]]] = {SET: {}, SET_MEDIA: {}}
 
     async def call(self, printer: client.Client, name: str, payload: Any) -> bool:
-        self.left -= 1
-        if self.left <= 0:
-            self.reached.set()
+        self.sent_one()
         with contextlib.suppress(client.CommandFailed):
             await printer.call(name, payload, timeout=30)
             self.done[name] += 1
@@ -147,44 +134,6 @@ class Branch:
                 self.known[command][name] = [held.get(name)]
 
 
-@contextlib.asynccontextmanager
-async def connected(atm: ATM) -> AsyncIterator[tuple[client.Client, client.Client]]:
-    async with (
-        client.connect(atm.uris["ReceiptPrinter"], plain=True) as printer,
-        client.connect(atm.uris["Simulator"], plain=True) as simulator,
-    ):
-        yield printer, simulator
-
-
-async def one_life(branch: Branch, fault: Fault) -> None:
-    """Start the service, compare, work, and end it."""
-    atm, chance = branch.atm, branch.chance
-    branch.busy_for(chance.randrange(2, 15))
-    try:
-        async with atm.running(fault) as life, trio.open_nursery() as nursery:
-
-            async def work() -> None:
-                try:
-                    async with connected(atm) as (printer, simulator):
-                        await branch.compare(printer, simulator)
-                        nursery.start_soon(fail)
-                        await branch.work(printer, simulator)
-                except* (client.Disconnected, OSError):
-                    pass
-                await life.wait()
-                assert life.killed or fault.at is not None, (atm.directory / "log").read_text()[-2000:]
-                nursery.cancel_scope.cancel()
-
-            async def fail() -> None:
-                await branch.reached.wait()
-                await trio.sleep(chance.random() * 0.03)
-                life.kill()
-
-            nursery.start_soon(work)
-    except NotReady:
-        assert fault.at is not None, (atm.directory / "log").read_text()[-2000:]
-
-
 @pytest.mark.parametrize("kills", [SHORT, pytest.param(LONG, marks=pytest.mark.long)], ids=["short", "long"])
 async def test_forms_stay_whole_and_retracts_are_counted_once_when_the_power_fails(
     kills: int, tmp_path: Path, launcher: Launcher
@@ -199,12 +148,8 @@ async def test_forms_stay_whole_and_retracts_are_counted_once_when_the_power_fai
         atm = ATM(directory, launcher, options=("--profile", str(profile)))
         branch = Branch(atm, random.Random(number))
         for _ in range(kills):
-            fault = Fault(lose_unsynced=branch.chance.random() < 0.5)
-            if branch.chance.random() < 0.5:
-                at = branch.chance.randrange(1, 80)
-                fault = Fault(at, branch.chance.random() < 0.5, fault.lose_unsynced)
-            await one_life(branch, fault)
-        async with atm.running(), connected(atm) as (one, simulator):
+            await one_life(branch, Fault.by_chance(branch.chance, 80))
+        async with atm.running(), branch.connected() as (one, simulator):
             await branch.compare(one, simulator)
             await branch.set(one, SET, "receipt", some_form(branch.chance))
             await one.call(RESET, {"mediaControl": "unitONE"})

@@ -12,7 +12,6 @@ import contextlib
 import random
 import secrets
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +34,6 @@ NEW, CASH = 1700, "CashDispenser"
 LOADED = {"unit1": 500, "unit2": 500, "unit3": 500, "unit4": 200}
 EMPTIED = ("unit5", "unit6")
 PATIENCE = 120
-
-
-@pytest.fixture(scope="module")
-def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
-    made = Launcher(tmp_path_factory.mktemp("power"))
-    yield made
-    made.close()
 
 
 class Nobody:

@@ -158,6 +158,11 @@ class Broker:
         self.kill()
         raise RuntimeError(f"nats-server did not start: {said}")
 
+    @property
+    def pid(self) -> int | None:
+        """Of its process; None while there is none."""
+        return None if self._process is None else self._process.pid
+
     def freeze(self) -> None:
         """Stop it without its connections being lost."""
         self._signal(signal.SIGSTOP)
