@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 
 from xfs4iot import toml_file
+from xfs4iot.cli.access_rules import check_access
 from xfs4iot.cli.device_classes import ModuleUnknown, load_device, load_handler
 from xfs4iot.cli.settings import (
-    AccessSettings,
     Configuration,
     LedgerSettings,
     LogSettings,
@@ -24,7 +24,7 @@ from xfs4iot.cli.settings import (
     TLSSettings,
 )
 from xfs4iot.devices import Device
-from xfs4iot.server.access import ClientRule, mistake_in
+from xfs4iot.server.access import ClientRule
 from xfs4iot.server.publisher import plain_text_refused
 from xfs4iot.toml_file import ConfigurationError, Mistake, Where, line_of, title
 from xfs4iot.transport.tcp import is_loopback
@@ -108,17 +108,7 @@ class _Reader(toml_file.Reader):
                 self.mistake((*where, "device"), str(problem))
                 continue
             self.check_security(service, device, (*where, "end_to_end_security"))
-        rules: set[str] = set()
-        for where, rule in self.found(ClientRule):
-            if rule.name in rules:
-                self.mistake((*where, "name"), f"client {rule.name!r} is configured twice")
-            rules.add(rule.name)
-            for what, text in rule.mistakes():
-                self.mistake((*where, *(() if what is None else (what,))), text)
-        for where, access in self.found(AccessSettings):
-            for pattern in access.anonymous:
-                if wrong := mistake_in(pattern):
-                    self.mistake((*where, "anonymous"), wrong)
+        check_access(self)
         self._check_transport()
         for where, ledger in self.found(LedgerSettings):
             if not ledger.file.parent.is_dir():

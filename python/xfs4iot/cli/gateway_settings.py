@@ -9,8 +9,9 @@ from typing import Annotated
 import msgspec
 
 from xfs4iot import toml_file
+from xfs4iot.cli.access_rules import check_access
+from xfs4iot.cli.settings import AccessSettings
 from xfs4iot.fleet.admission import GatewayRule
-from xfs4iot.server.access import mistake_in
 
 __all__ = ["GatewayAccess", "GatewayLimits", "GatewaySettings", "read_settings"]
 
@@ -19,11 +20,9 @@ _Rate = Annotated[float, msgspec.Meta(gt=0)]
 
 
 @dataclass(frozen=True)
-class GatewayAccess:
+class GatewayAccess(AccessSettings):
     """`[access]`: as of a publisher; a rule may be bound to `devices` and `services`."""
 
-    anonymous: tuple[str, ...] = ("*",)
-    origins: tuple[str, ...] = ()
     client: tuple[GatewayRule, ...] = ()
 
 
@@ -70,23 +69,14 @@ def read_settings(file: Path | None, *, certificates: bool) -> GatewaySettings:
     content, lines = toml_file.load(file)
     reader = toml_file.Reader(file.parent, lines)
     found = reader.table(GatewaySettings, content, ())
-    names: set[str] = set()
+    check_access(reader)
     for where, rule in reader.found(GatewayRule):
-        if rule.name in names:
-            reader.mistake((*where, "name"), f"client {rule.name!r} is configured twice")
-        names.add(rule.name)
-        for what, text in rule.mistakes():
-            reader.mistake((*where, *(() if what is None else (what,))), text)
         if not certificates and any(one is not None for one in (rule.fingerprint, rule.subject, rule.san)):
             reader.mistake(
                 where,
                 f"client {rule.name!r} is to be known by its certificate, but no client is asked for one; "
                 "give --client-ca",
             )
-    for where, access in reader.found(GatewayAccess):
-        for pattern in access.anonymous:
-            if wrong := mistake_in(pattern):
-                reader.mistake((*where, "anonymous"), wrong)
     if reader.mistakes:
         raise toml_file.ConfigurationError(file, reader.mistakes)
     assert isinstance(found, GatewaySettings)

@@ -66,7 +66,14 @@ class Disconnected(CallError):
 
     A service never carries out one token twice; ask it (`CashDispenser.GetPresentStatus`)
     before the command is sent again.
+
+    Attributes:
+        http_status: with which the WebSocket was refused, so that nothing was sent; None if it was not.
     """
+
+    def __init__(self, text: str, *, http_status: int | None = None) -> None:
+        super().__init__(text)
+        self.http_status = http_status
 
 
 class EventsLost(CallError):

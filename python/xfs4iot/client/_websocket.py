@@ -169,7 +169,8 @@ async def open_websocket(
         rejected = refusals.exceptions[0]
         assert isinstance(rejected, trio_websocket.ConnectionRejected)
         said = (rejected.body or b"").decode(errors="replace").strip()
-        failure = Disconnected(f"{uri}: HTTP {rejected.status_code}: {said}")
+        status = rejected.status_code
+        failure = Disconnected(f"{uri}: HTTP {status}: {said}", http_status=status)
     except* trio_websocket.HandshakeError as problems:
         failure = Disconnected(f"{uri}: no WebSocket connection: {problems.exceptions[0]!r}")
     finally:

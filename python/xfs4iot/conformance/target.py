@@ -66,6 +66,18 @@ class Answer:
             return f"the acknowledge {self.refused}"
         return f"completion {self.code}" + (f" with {self.error_code}" if self.error_code else "")
 
+    def require_success(self, expected: str = "success") -> None:
+        """See that the command has done what it was to do.
+
+        Args:
+            expected: what that is, in words.
+
+        Raises:
+            Deviates: it has not.
+        """
+        if self.code != "success":
+            raise Deviates(expected, f"{self.told()}: {self.description}")
+
 
 def command_text(
     specification: str, command: str, request_id: object = 1, payload: Any = None, **header: Any

@@ -194,9 +194,8 @@ class Bulk:
             except client.CallError as problem:
                 if told:
                     return outcome(UNKNOWN, description=str(problem))
-                return outcome(
-                    ABSENT if "HTTP 503" in str(problem) else NOT_REACHED, description=str(problem)
-                )
+                absent = isinstance(problem, client.Disconnected) and problem.http_status == 503
+                return outcome(ABSENT if absent else NOT_REACHED, description=str(problem))
             finally:
                 self._scopes.discard(own)
         return outcome(UNKNOWN if told else NOT_TOLD, description="it was interrupted")

@@ -78,8 +78,7 @@ async def _card(target: Target) -> AsyncIterator[tuple[Conversation, Answer]]:
             asks="CardReader.InsertCardEvent",
         )  # fmt: skip
         try:
-            if answer.code != "success":
-                raise Deviates("a card that is read", f"{answer.told()}: {answer.description}")
+            answer.require_success("a card that is read")
             yield talk, answer
         finally:
             if await talk.status("cardReader", "media") == "present":
@@ -132,8 +131,7 @@ async def removed(target: Target) -> None:
     async with _card(target) as (talk, _):
         await _held(talk)
         answer = await talk.call("CardReader.Move", {"from": "transport", "to": "exit"})
-        if answer.code != "success":
-            raise Deviates("the card to be given back", f"{answer.told()}: {answer.description}")
+        answer.require_success("the card to be given back")
         await seen(target, talk, _TAKE, "CardReader.MediaRemovedEvent")
         if (media := await talk.status("cardReader", "media")) != "notPresent":
             raise Deviates("media notPresent", str(media))

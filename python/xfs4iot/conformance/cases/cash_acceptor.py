@@ -204,8 +204,7 @@ async def _given_back(target: Target, talk: Conversation) -> None:
         Deviates: they cannot be given back, or that they were taken is not told.
     """
     answer = await talk.call(_ROLLBACK)
-    if answer.code != "success":
-        raise Deviates("the notes to be given back", f"{answer.told()}: {answer.description}")
+    answer.require_success("the notes to be given back")
     await person_of(target).please(_TAKE)
     await noticed(target, talk, _TAKE, "CashManagement.ItemsTakenEvent")
 
@@ -244,7 +243,6 @@ async def stored(target: Target) -> None:
     async with _cash_in(target) as talk:
         items = total(await _accepted(target, talk))
         answer = await talk.call(_END)
-    if answer.code != "success":
-        raise Deviates("success", f"{answer.told()}: {answer.description}")
+    answer.require_success()
     if (after := await came_in(target)) != before + items:
         raise Deviates(f"{before + items} items that came in", f"{after}")

@@ -170,8 +170,7 @@ async def _dispensed(
     answer = await talk.call("CashDispenser.Dispense", payload)
     if answer.code in ("invalidToken", "authorizationRequired", "noCommandNonce"):
         raise NotApplicable(f"the service demands a token: {answer.code}")
-    if answer.code != "success":
-        raise Deviates("success", f"{answer.told()}: {answer.description}")
+    answer.require_success()
 
 
 @case("CD-DISPENSE-01P", "What is dispensed is taken from the counts, item for item, and Reject puts it away",
@@ -208,8 +207,7 @@ async def _presented(target: Target, talk: Conversation) -> None:
         raise NotApplicable("no unit has items")
     await _dispensed(target, talk, name, currency, value, 1)
     answer = await talk.call("CashDispenser.Present")
-    if answer.code != "success":
-        raise Deviates("Present to succeed", f"{answer.told()}: {answer.description}")
+    answer.require_success("Present to succeed")
 
 
 async def _position(talk: Conversation) -> str:
@@ -245,8 +243,7 @@ async def left(target: Target) -> None:
             raise Unattended(f"the note was taken: {answer.told()}")
     if "notEmpty" not in found:
         raise Deviates("positionStatus notEmpty while the note is there", found)
-    if answer.code != "success":
-        raise Deviates("Retract to succeed", f"{answer.told()}: {answer.description}")
+    answer.require_success("Retract to succeed")
     after = await came_in(target)
     if after != before + 1:
         raise Deviates(f"{before + 1} items in the units that take back", str(after))

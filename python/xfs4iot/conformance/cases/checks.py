@@ -122,8 +122,7 @@ async def cheque_told(target: Target) -> None:
 async def cheque_taken(target: Target) -> None:
     async with _cheque(target) as (talk, _):
         answer = await talk.call("Check.MediaInRollback")
-        if answer.code != "success":
-            raise Deviates("the cheque to be given back", f"{answer.told()}: {answer.description}")
+        answer.require_success("the cheque to be given back")
         await seen(target, talk, _TAKE, "Check.MediaTakenEvent")
 
 

@@ -94,8 +94,7 @@ async def lit(target: Target) -> None:
         path, before = _out(await talk.status("lights"))
         wanted = _shows(target, path)
         answer = await talk.call("Lights.SetLight", _at(path, wanted))
-        if answer.code != "success":
-            raise Deviates("success", f"{answer.told()}: {answer.description}")
+        answer.require_success()
         during = await talk.status("lights", *path, "flashRate")
         back = await talk.call("Lights.SetLight", _at(path, before))
         after = await talk.status("lights", *path, "flashRate")
@@ -228,8 +227,7 @@ async def read_keys(target: Target) -> None:
     act = Act("pressTerminalKeys", f"press the key {key} of the text terminal four times", (key,) * 4)
     async with target.conversation() as talk:
         answer = await done(target, talk, act, "TextTerminal.Read", wanted)
-    if answer.code != "success":
-        raise Deviates("success", f"{answer.told()}: {answer.description}")
+    answer.require_success()
     if (found := answer.payload.get("input")) != key * 4:
         raise Deviates(f"input {key * 4}", str(found))
 
@@ -242,8 +240,7 @@ async def code_read(target: Target) -> None:
     act = Act("showBarcode", "hold a barcode before the scanner, such as that of any product")
     async with target.conversation() as talk:
         answer = await done(target, talk, act, "BarcodeReader.Read", await _barcode(target))
-    if answer.code != "success":
-        raise Deviates("success", f"{answer.told()}: {answer.description}")
+    answer.require_success()
     found = answer.payload.get("readOutput") or []
     if not found or not all(one.get("symbology") and one.get("barcodeData") for one in found):
         raise Deviates("readOutput with symbology and barcodeData", f"{[sorted(one) for one in found]}")
@@ -265,8 +262,7 @@ async def captured(target: Target) -> None:
             {"dataTypes": [{"format": wanted}], "numCaptures": 1, "mode": "scan"},
         )  # fmt: skip
         await talk.call("Biometric.Clear", {})
-    if answer.code != "success":
-        raise Deviates("success", f"{answer.told()}: {answer.description}")
+    answer.require_success()
     found = [(one.get("type") or {}).get("format") for one in answer.payload.get("dataRead") or []]
     if found != [wanted]:
         raise Deviates(f"dataRead in the format {wanted}", f"{found}")
