@@ -412,66 +412,6 @@ async def test_items_left_inside_must_go_before_the_next_cash_in(client: Dialogu
     await laws(client, device)
 
 
-class Presenting(Recalling):
-    """It presents what is returned by command, in bunches of one."""
-
-    async def cash_in_rollback(self, position: str, events: Any) -> CashReturned:
-        await self._do("cash_in_rollback", position)
-        moved = self._move("stacker", "transport")
-        return CashReturned(moved=tuple(moved), presented=False, additional_bunches=len(moved))
-
-    async def prepare_present(self, position: str, events: Any) -> CashReturned:
-        await self._do("prepare_present", position)
-        return CashReturned(presented=False, additional_bunches=self.truth["transport"].total())
-
-    async def present_media(self, position: str, events: Any) -> CashReturned:
-        await self._do("present_media", position)
-        failure = self.refuses.get("present_media")
-        moved = self._move("transport", "output", 0 if failure else 1)
-        left = self.truth["transport"].total()
-        return CashReturned(
-            moved=tuple(moved), additional_bunches=left, presented=bool(moved), failure=failure
-        )
-
-
-async def taken(client: Dialogue, device: Acceptor) -> None:
-    device.truth["output"].clear()
-    device.send(cash_management.ItemsTakenEvent(position="outDefault"))
-    await client.until("unsolicited", name="CashManagement.ItemsTakenEvent")
-
-
-async def test_an_output_that_presents_when_it_is_told_says_so(nursery: trio.Nursery) -> None:
-    client = await serving(Presenting(), nursery)
-    positions = (await client.success("Common.Capabilities"))["cashAcceptor"]["positions"]
-    assert (positions[1]["presentControl"], positions[1]["preparePresent"]) == (False, True)
-
-
-async def test_bunches_are_presented_one_by_one(nursery: trio.Nursery) -> None:
-    device = Presenting()
-    device.items_taken_sensor = True
-    client = await serving(device, nursery)
-    await take_in(client, device, note(20), note(50))
-    await do(client, "CashInRollback")
-    await do(client, "PreparePresent", {})
-    await do(client, "PresentMedia", {"position": "outDefault"})
-    first = await do(client, "GetPresentStatus")
-    assert (first["presentState"], first["additionalBunches"]) == ("presented", "oneMore")
-    assert (items(first["returnedItems"]), items(first["remainingItems"])) == (1, 1)
-    assert await cannot(client, "PreparePresent", {}) == "positionNotEmpty"
-    await taken(client, device)
-    await do(client, "PresentMedia")
-    last = await do(client, "GetPresentStatus")
-    assert (items(last["returnedItems"]), items(last["totalReturnedItems"])) == (1, 2)
-    assert last["additionalBunches"] == "none"
-    await taken(client, device)
-    assert await cannot(client, "PresentMedia") == "noItems"
-    assert await cannot(client, "PreparePresent", {}) == "noItems"
-    for position in ("outRear", "inDefault"):
-        assert await cannot(client, "PresentMedia", {"position": position}) == "unsupportedPosition"
-    assert await cannot(client, "PreparePresent", {"position": "outRear"}) == "unsupportedPosition"
-    await laws(client, device)
-
-
 async def test_items_that_are_not_taken_are_in_the_way(nursery: trio.Nursery) -> None:
     device = Acceptor()
     device.items_taken_sensor = True

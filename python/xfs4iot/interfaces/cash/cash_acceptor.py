@@ -13,7 +13,7 @@ begins while anything else is inside. What was accepted is what the device repor
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -49,7 +49,9 @@ from xfs4iot.interfaces.cash.positions import (
 )
 from xfs4iot.interfaces.cash.reported import (
     accepted,
+    bunch_as_asked,
     content_as_possible,
+    prepared_as_asked,
     refilled_as_asked,
     returned_as_asked,
     taken_in_as_possible,
@@ -332,28 +334,36 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
             )
         position = self.transaction.record.output_position
         result, booking = await self._give_back(
-            command, "cashInRollback", devices.CashAcceptor.cash_in_rollback, position
+            command,
+            "cashInRollback",
+            devices.CashAcceptor.cash_in_rollback,
+            position,
+            returned_as_asked(sum(self.cash.counts.inside().values())),
         )
         completion = messages.CashInRollbackCompletion(storage=taken_in(booking) or None)
         return _completed(completion, result)
 
     async def _give_back(
-        self, command: Command[Any], kind: str, operation: Any, position: str
+        self,
+        command: Command[Any],
+        kind: str,
+        operation: Any,
+        position: str,
+        believe: Callable[[CashReturned], None],
     ) -> tuple[CashReturned, Booking]:
         """Let items move to an output, or get ready to."""
 
         def clears(result: CashReturned) -> tuple[str, ...]:
+            # Only a rollback brings out all that is inside; after one bunch more may stay there.
             done = result.presented is True and result.additional_bunches == 0
-            return ("stacker", "transport") if done and kind != "presentMedia" else ()
+            return ("stacker", "transport") if done and kind == "cashInRollback" else ()
 
         return await self._movements.move(
             command,
             kind,
             operation,
             position,
-            believe=returned_as_asked(sum(self.cash.counts.inside().values()))
-            if kind == "cashInRollback"
-            else None,
+            believe=believe,
             clears=clears,
             # Items may be kept instead of given back.
             units=self.cash.names_of_type("cashIn", "reject"),
@@ -379,7 +389,7 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
         """`CashAcceptor.PreparePresent` 2.0."""
         position = output_position(self.device, request.position)
         result, _ = await self._give_back(
-            command, "preparePresent", devices.CashAcceptor.prepare_present, position
+            command, "preparePresent", devices.CashAcceptor.prepare_present, position, prepared_as_asked
         )
         if result.failure is not None:
             raise result.failure
@@ -399,7 +409,11 @@ class CashAcceptor(Interface[devices.CashAcceptor]):
         """`CashAcceptor.PresentMedia` 2.0: where returning items does not present them."""
         position = output_position(self.device, request.position)
         result, _ = await self._give_back(
-            command, "presentMedia", devices.CashAcceptor.present_media, position
+            command,
+            "presentMedia",
+            devices.CashAcceptor.present_media,
+            position,
+            bunch_as_asked(self.cash),
         )
         if result.failure is not None:
             raise result.failure

@@ -322,8 +322,8 @@ class CashIn:
     def _bunches_left(self, result: CashMovement | None, booking: Booking) -> int | None:
         """Bunches that are still to be presented, as the device says; None if nobody knows."""
         told: int | None = None if result is None else getattr(result, "additional_bunches", 0)
-        if isinstance(result, CashReturned) and result.failure is not None and told == 0:
-            # It has failed, and what it has left inside is still the customer's.
+        if told == 0 and not (isinstance(result, CashReturned) and result.failure is None):
+            # It has failed, or is recalled after a crash: what it has left inside is still the customer's.
             return None if self._cash.counts.inside(after=booking) else 0
         return told
 

@@ -37,10 +37,12 @@ from xfs4iot.protocol.exact import Mismatch, shown
 __all__ = [
     "accepted",
     "arrived",
+    "bunch_as_asked",
     "calibrated_as_asked",
     "content_as_possible",
     "counted_as_asked",
     "dispensed_as_asked",
+    "prepared_as_asked",
     "presented_as_asked",
     "refilled_as_asked",
     "rejected_as_asked",
@@ -292,13 +294,45 @@ def returned_as_asked(held: int) -> Callable[[CashReturned], None]:
     def require(result: CashReturned) -> None:
         if result.failure is not None or not held:
             return
-        out = any(items.count and items.target in WITHIN_REACH for items in result.moved)
+        out = _came_out(result)
         if result.presented is True and not out:
             raise Mismatch("what came to 'output', or there must be a failure", "without it", "moved")
         if result.presented is False and out:
             raise Mismatch("True, as items came to 'output'", "False", "presented")
 
     return require
+
+
+def bunch_as_asked(cash: CashUnits) -> Callable[[CashReturned], None]:
+    """A bunch that is presented comes from inside, not out of a unit, and is presented if it came out."""
+
+    def require(result: CashReturned) -> None:
+        for number, items in enumerate(result.moved):
+            if items.count and items.source in cash.kept:
+                raise Mismatch(
+                    "a place inside, where what goes back waits",
+                    shown(items.source),
+                    f"moved[{number}].source",
+                )
+        if result.failure is None and result.presented is False and _came_out(result):
+            raise Mismatch("True, as items came to 'output'", "False", "presented")
+
+    return require
+
+
+def prepared_as_asked(result: CashReturned) -> None:
+    """What is made ready to be presented stays inside, or the device says why not."""
+    if result.failure is not None:
+        return
+    if _came_out(result):
+        raise Mismatch("nothing at 'output' yet; present_media presents", "items there", "moved")
+    if result.presented:
+        raise Mismatch("False, as present_media presents", "True", "presented")
+
+
+def _came_out(result: CashMovement) -> bool:
+    """Whether something came to where the customer can take it."""
+    return any(items.count and items.target in WITHIN_REACH for items in result.moved)
 
 
 def refilled_as_asked(
