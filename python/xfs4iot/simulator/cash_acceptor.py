@@ -5,17 +5,14 @@
                stacker → output           (rollback)
     unit → units                          (replenish, deplete)
 
-Its reader tells fit, unfit, suspect, counterfeit and inked notes from what it does not recognise. A note that
-is good goes to the unit for its kind, from which a recycler gives it again; all others, and those whose
-unit is full, go to a unit of mixed notes. Which doubtful notes it keeps, a profile says.
+What it accepts is said in `simulator.cash.accepting`. A note that is good goes to the unit for its kind, from
+which a recycler gives it again; all others, and those whose unit is full, go to a unit of mixed notes.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from decimal import Decimal
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
@@ -34,26 +31,15 @@ from xfs4iot.protocol.command_events.cash_acceptor import (
 )
 from xfs4iot.protocol.messages import cash_acceptor as messages
 from xfs4iot.protocol.messages import cash_management
+from xfs4iot.simulator.cash.accepting import Accepting, NoteAcceptor, Reason
 from xfs4iot.simulator.cash.description import UnitSettings, without_use
 from xfs4iot.simulator.cash.device import CashDevice
 from xfs4iot.simulator.cash.inserting import Inserting
-from xfs4iot.simulator.cash.machine import signature_of
 from xfs4iot.simulator.cash.truth import CUSTOMER, Notes
 from xfs4iot.simulator.clock import Timeline
 from xfs4iot.simulator.faults import Fault
 
 __all__ = ["SimulatedCashAcceptor"]
-
-Reason = Literal[
-    "invalidBill",
-    "stackerFull",
-    "cashInUnitFull",
-    "counterfeit",
-    "limitOverTotalItems",
-    "limitOverAmount",
-    "foreignItemsDetected",
-    "invalidBunch",
-]
 
 
 @dataclass(frozen=True)
@@ -62,43 +48,20 @@ class CashAcceptorSettings:
 
     Attributes:
         units: see `CashSettings`.
-        max_insert: how many notes one bunch may have.
         stacker: how many notes wait until a cash-in ends; 0: they are stored at once.
-        stage: how many notes are taken in before that is told by a `SubCashInEvent`; 0: a whole bunch.
-        retains: doubtful notes that it keeps; all others it gives back.
     """
 
     units: dict[str, UnitSettings]
-    max_insert: Annotated[int, Meta(ge=1)] = 100
     stacker: Annotated[int, Meta(ge=0)] = 200
-    stage: Annotated[int, Meta(ge=0)] = 0
-    retains: tuple[Literal["counterfeit", "suspect", "inked"], ...] = ("counterfeit", "suspect")
 
     def mistakes(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """That no unit is there for it."""
         yield from without_use(self.units, "cashIn")
 
 
-@dataclass
-class _Accepting:
-    """What may still be accepted.
-
-    Attributes:
-        left: notes; None: as many as come.
-        amounts: by currency.
-        came: what was accepted and is not told yet, by item and level.
-    """
-
-    request: devices.CashInRequest
-    left: int | None
-    amounts: dict[str, Decimal] = field(default_factory=dict)
-    came: Counter[tuple[str, str]] = field(default_factory=Counter)
-
-
-class SimulatedCashAcceptor(Inserting, CashDevice, devices.CashAcceptor):
+class SimulatedCashAcceptor(NoteAcceptor, Inserting, CashDevice):
     """The device; for its arguments see `SimulatedDevice`."""
 
-    cash_in_limit = frozenset({"byTotalItems", "byAmount"})
     items_taken_sensor = True
     retract_areas = frozenset({"retract", "stacker", "reject"})
     retract_stacker_actions = frozenset({"present", "retract", "reject"})
@@ -106,19 +69,14 @@ class SimulatedCashAcceptor(Inserting, CashDevice, devices.CashAcceptor):
     Settings: ClassVar = CashAcceptorSettings
     FAULTS: ClassVar = {
         "takesBack": Fault("once", "the customer takes the notes back when the next cash-in begins"),
-        "doubleInsert": Fault("once", "two of the next notes go in together; both are given back"),
-        "misreads": Fault("once", "the next note is not recognised, though it is good"),
-        "readerFails": Fault("lasts", "the note reader does not work"),
         "locksStuck": Fault("once", "the next lock neither locks nor unlocks"),
     }
 
     def __init__(self, name: str, options: Mapping[str, Any] | None = None, **world: Any) -> None:
         super().__init__(name, options, **world)
         settings = self.configured(CashAcceptorSettings)
-        self.max_cash_in_items = settings.max_insert
         self.stacker_capacity = settings.stacker
         self.stacker_room = settings.stacker or self.stacker_room
-        self.retain_action = frozenset(settings.retains)
         self._locks: dict[str, Any] = {}
         places: list[Any] = ["inDefault", "outDefault"]
         slots = [
@@ -144,7 +102,7 @@ class SimulatedCashAcceptor(Inserting, CashDevice, devices.CashAcceptor):
     def _show(self) -> None:
         super()._show()
         status, held = self.acceptor_status, self.truth.at("stacker")
-        status.banknote_reader = "inoperable" if self.faults.active("readerFails") else "ok"
+        status.banknote_reader = self._reader_state
         if not self.stacker_capacity:
             return
         seen = self._seen("stacker")
@@ -168,23 +126,22 @@ class SimulatedCashAcceptor(Inserting, CashDevice, devices.CashAcceptor):
     ) -> devices.CashedIn:
         self._require_closed_door(errors.CommandError("safeDoorOpen", "the safe door is open"))
         self._require_reader()
-        self._require_bunch(self.configured(CashAcceptorSettings).max_insert)
+        self._require_bunch(self.acceptance.max_insert)
         self._begin(events)
-        self._read = []
-        accepting = _Accepting(request, request.most, dict(request.amounts))
+        self._notes_read = []
+        accepting = Accepting.of(request)
         failure, refused = await self._take_in(accepting, events)
         self._offer_back(refused)
-        _tell_stage(accepting, events)
+        self._tell_stage(accepting, events)
         self._tell_read(events)
         return devices.CashedIn(moved=self.truth.moved, refused=refused, failure=failure)
 
     def _require_reader(self) -> None:
         self._require_way()
-        if self.faults.active("readerFails"):
-            raise errors.HardwareError("the note reader does not work; see Common.Status")
+        super()._require_reader()
 
     async def _take_in(
-        self, accepting: _Accepting, events: devices.CashEvents[CashInEvents]
+        self, accepting: Accepting, events: devices.CashEvents[CashInEvents]
     ) -> tuple[errors.XfsError | None, int]:
         """Feed the bunch, note by note; returns what stopped that, and how many notes were refused."""
         total, refused = self.truth.total("input"), 0
@@ -201,12 +158,10 @@ class SimulatedCashAcceptor(Inserting, CashDevice, devices.CashAcceptor):
                 events.send(cash_management.NoteErrorEvent(reason="doubleNote"))
                 together, reason = min(2, self.truth.total("input")), "invalidBill"
             else:
-                note = self._at_reader()
-                reason = self._refusal(note, accepting)
+                note = self._next_read()
+                reason = self._note_refusal(note, accepting)
             if reason is None:
-                self._accept(note, accepting)
-                if accepting.came.total() == self.configured(CashAcceptorSettings).stage:
-                    _tell_stage(accepting, events)
+                self._accept(note, accepting, events)
                 self._break()
                 continue
             self.truth.move("input", "output", count=together)
@@ -219,54 +174,24 @@ class SimulatedCashAcceptor(Inserting, CashDevice, devices.CashAcceptor):
             refused += left
         return None, refused
 
-    def _at_reader(self) -> Notes:
-        """The note that is read next."""
+    def _next_read(self) -> Notes:
+        """The next note in the slot, as it is read."""
         found = self.truth.next("input")
         assert found is not None
-        if self.faults.strikes("misreads"):
-            return Notes(CUSTOMER, "", "unrecognized")
-        return found
-
-    def _refusal(self, note: Notes, accepting: _Accepting) -> Reason | None:
-        """Why a note is not accepted; None if it is."""
-        request = accepting.request
-        if note.level == "foreign":
-            return "foreignItemsDetected"
-        known = self.bank_notes.get(note.item)
-        if known is None or note.level == "unrecognized":
-            return "invalidBill"
-        if request.items is not None and note.item not in request.items:
-            return "invalidBill"
-        if note.level not in ("fit", "unfit") and note.level not in self.retain_action:
-            return "counterfeit" if note.level == "counterfeit" else "invalidBill"
-        if accepting.left == 0:
-            full = self.stacker_capacity and self.truth.total("stacker") >= self.stacker_capacity
-            return "stackerFull" if full else "limitOverTotalItems"
-        worth = known.cash_item
-        assert worth is not None
-        limit = accepting.amounts.get(worth.currency or "")
-        if limit is not None and (worth.value or Decimal(0)) > limit:
-            return "limitOverAmount"
-        if self._home(note, request.units) is None:
-            return "cashInUnitFull"
-        return None
+        return self._at_reader(found)
 
     def _home(self, note: Notes, units: tuple[str, ...]) -> str | None:
         return self.layout.home(note.item, note.level, units, self.truth)
 
-    def _accept(self, note: Notes, accepting: _Accepting) -> None:
+    def _on_stacker(self) -> int:
+        return self.truth.total("stacker")
+
+    def _accept(self, note: Notes, accepting: Accepting, events: devices.CashEvents[CashInEvents]) -> None:
         home = "stacker" if self.stacker_capacity else self._home(note, accepting.request.units)
         assert home is not None
         self.truth.move("input", home)
         self._note(home)
-        accepting.came[note.item, note.level] += 1
-        if accepting.left is not None:
-            accepting.left -= 1
-        worth = self.bank_notes[note.item].cash_item
-        assert worth is not None
-        currency = worth.currency or ""
-        if currency in accepting.amounts:
-            accepting.amounts[currency] -= worth.value or Decimal(0)
+        self._count(note, accepting, events)
 
     async def cash_in_end(
         self, request: devices.StoreRequest, events: devices.CashEvents[CashInEndEvents]
@@ -305,13 +230,6 @@ class SimulatedCashAcceptor(Inserting, CashDevice, devices.CashAcceptor):
         self._show()
         return devices.CashReturned(moved=self.truth.moved, failure=failure, presented=bool(out))
 
-    async def configure_note_types(self, enabled: frozenset[str]) -> None:
-        """The service tells with each cash-in what is enabled."""
-
-    async def configure_note_reader(self, load_always: bool) -> bool:
-        self._require_reader()
-        return False
-
     async def create_signature(
         self, events: devices.CashEvents[CreateSignatureEvents]
     ) -> devices.SignatureCreated:
@@ -325,31 +243,12 @@ class SimulatedCashAcceptor(Inserting, CashDevice, devices.CashAcceptor):
         # Its booking is that it came back, so nothing of it is recorded as a movement.
         self._begin(events)
         await self._time()
-        self._read = []
+        self._notes_read = []
         note = self._note("input")
         self._tell_read(events)
         self.truth.shift("input", "output")
         self._offer_back(1)
-        made = None
-        if note.item and note.serial:
-            made = cash_management.Signature(
-                note_type=note.item, orientation="frontTop", signature=signature_of(note)
-            )
-            return devices.SignatureCreated(signature=made)
-        events.send(messages.InputRefuseEvent(reason="invalidBill"))
-        return devices.SignatureCreated(failure=errors.CommandError("noItems", "the note cannot be read"))
-
-    async def compare_signature(
-        self,
-        references: tuple[cash_management.Signature, ...],
-        candidates: tuple[cash_management.Signature, ...],
-    ) -> tuple[devices.SignatureMatch, ...]:
-        known = {(one.note_type, one.signature) for one in references}
-        return tuple(
-            devices.SignatureMatch(number, 100)
-            for number, one in enumerate(candidates)
-            if (one.note_type, one.signature) in known
-        )
+        return self._signature(note, events)
 
     async def cash_unit_count(
         self, units: tuple[str, ...], events: devices.CashEvents[CashUnitCountEvents]
@@ -414,14 +313,3 @@ class SimulatedCashAcceptor(Inserting, CashDevice, devices.CashAcceptor):
             raise errors.CommandError("deviceLockFailure", "a lock is stuck")
         self._timeline = Timeline(self.clock)
         await self._time()
-
-
-def _tell_stage(accepting: _Accepting, events: devices.CashEvents[CashInEvents]) -> None:
-    """Tell what was accepted since this was told last."""
-    if not accepting.came:
-        return
-    items: dict[str, cash_management.StorageCashCount] = {}
-    for (item, level), count in accepting.came.items():
-        setattr(items.setdefault(item, cash_management.StorageCashCount()), level, count)
-    events.send(messages.SubCashInEvent(additional=items))
-    accepting.came.clear()

@@ -102,7 +102,7 @@ class SimulatedCashDispenser(CashDevice, devices.CashDispenser):
         if self.truth.total("stacker"):
             raise errors.CommandError("itemsLeft", "there are items on the stacker; reject or reset")
         self._begin(events)
-        self._read = []
+        self._notes_read = []
         if late := self.faults.take("delayed"):
             events.send(cash_dispenser.DelayedDispenseEvent(delay=Decimal(late)))
             if not await self._wait(late, events):

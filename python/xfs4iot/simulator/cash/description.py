@@ -15,7 +15,16 @@ from xfs4iot.devices.storage import Level
 from xfs4iot.protocol.messages import cash_management, common
 from xfs4iot.simulator.cash.truth import CashTruth
 
-__all__ = ["RECOVERY_SECONDS", "CashLayout", "CashSettings", "UnitSettings", "Use", "describe", "without_use"]
+__all__ = [
+    "ALL_LEVELS",
+    "RECOVERY_SECONDS",
+    "CashLayout",
+    "CashSettings",
+    "UnitSettings",
+    "Use",
+    "describe",
+    "without_use",
+]
 
 RECOVERY_SECONDS = 5
 """How soon the device is ready again after it has saved power."""
@@ -23,7 +32,8 @@ RECOVERY_SECONDS = 5
 Use = Literal["cashOut", "cashIn", "replenishment", "reject", "cashOutRetract", "cashInRetract"]
 
 _NOTE = re.compile(r"([A-Z]{3})([1-9][0-9]*)")
-_DOUBTFUL: frozenset[Level] = frozenset({"unfit", "suspect", "counterfeit", "inked", "unrecognized"})
+ALL_LEVELS: frozenset[Level] = frozenset({"fit", "unfit", "suspect", "counterfeit", "inked", "unrecognized"})
+"""How good notes may be."""
 
 
 @dataclass(frozen=True)
@@ -188,12 +198,11 @@ class CashLayout:
             )
         retracts = bool({"cashOutRetract", "cashInRetract"} & set(unit.uses))
         kind = "reject" if "reject" in unit.uses else "retract" if retracts else "deposit"
-        levels: frozenset[Level] = frozenset({"fit", *_DOUBTFUL})
         return devices.CashUnit(
             index=number,
             capacity=unit.capacity,
             types=frozenset(unit.uses),
-            items=levels,
+            items=ALL_LEVELS,
             cash_items=tuple(self.bank_notes),
             id=kind[:3].upper(),
             position_name=f"{kind} slot",

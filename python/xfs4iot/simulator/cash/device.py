@@ -14,7 +14,7 @@ from xfs4iot.protocol.command_events.cash_management import (
     ResetEvents,
     RetractEvents,
 )
-from xfs4iot.protocol.messages import cash_management, storage
+from xfs4iot.protocol.messages import storage
 from xfs4iot.simulator.cash.commands import CashCommands
 from xfs4iot.simulator.cash.description import RECOVERY_SECONDS
 from xfs4iot.simulator.cash.faults import STATUS_OF_FAULT
@@ -140,14 +140,6 @@ class CashDevice(CashCommands):
             self.truth.shutter = "open"
         self._show()
         return devices.CashMovement(moved=self.truth.moved, failure=failure)
-
-    async def get_item_info(self) -> list[cash_management.ItemInfo]:
-        return list(self._read)
-
-    async def set_classification_list(
-        self, version: str | None, elements: list[cash_management.ClassificationElement]
-    ) -> None:
-        self.classification = elements
 
     async def set_storage(self, units: Mapping[str, storage.SetStorageUnit]) -> None:
         await self._move_units()

@@ -8,10 +8,8 @@ be made to fail at any step (`faults`). The operations composed of its steps are
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 from typing import Any, ClassVar
 
 import trio
@@ -21,16 +19,11 @@ from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import cash_management, common
 from xfs4iot.simulator.cash.description import CashLayout, CashSettings, Use, describe
 from xfs4iot.simulator.cash.faults import FAULTS, STATUS_OF_FAULT
+from xfs4iot.simulator.cash.note_reader import NoteReader
 from xfs4iot.simulator.cash.truth import CUSTOMER, CashTruth, Notes
 from xfs4iot.simulator.clock import Timeline
-from xfs4iot.simulator.device import SimulatedDevice
 
-__all__ = ["CashMachine", "signature_of"]
-
-
-def signature_of(notes: Notes) -> bytes:
-    """What a reader makes of a note's picture: the same for the same note."""
-    return hashlib.sha256(f"{notes.item} {notes.serial}".encode()).digest()
+__all__ = ["CashMachine"]
 
 
 def _able(device: devices.CashManagement) -> frozenset[Use]:
@@ -48,7 +41,7 @@ def _model(device: devices.CashManagement) -> str:
     return "cash recycler" if dispenses and accepts else "cash acceptor" if accepts else "cash dispenser"
 
 
-class CashMachine(SimulatedDevice, devices.CashManagement, devices.PowerManagement):
+class CashMachine(NoteReader, devices.PowerManagement):
     """The parts of the device; for its arguments see `SimulatedDevice`.
 
     Attributes:
@@ -71,14 +64,12 @@ class CashMachine(SimulatedDevice, devices.CashManagement, devices.PowerManageme
         )
         self.max_items = 40
         self.stacker_room = math.inf
-        self.classification: list[cash_management.ClassificationElement] = []
         self.bank_notes = self.layout.bank_notes
         self.positions: list[Any] = []
         self._timeline: Timeline | None = None
         self._times_taken = 0
         self._lost_sight = False
         self._exchange = False
-        self._read: list[cash_management.ItemInfo] = []
         self.status.cash_management = cash_management.Status(
             dispenser="ok" if isinstance(self, devices.CashDispenser) else None,
             acceptor="ok" if isinstance(self, devices.CashAcceptor) else None,
@@ -172,54 +163,9 @@ class CashMachine(SimulatedDevice, devices.CashManagement, devices.PowerManageme
 
     def _note(self, place: str) -> Notes:
         """Read the note that came to a place last."""
-
-        def serial(number: int) -> str:
-            # Drawn by the note's number, so that a device that is restarted goes on, and repeats none.
-            chance = self.world.chance(f"{self.name} note {number}")
-            return f"X{chance.randrange(10**10):010}"
-
-        note = self.truth.read(place, serial)
-        self._read.append(self._info(note, place))
+        note = self.truth.read(place, self._serial)
+        self._keep_read(note, place)
         return note
-
-    def _info(self, note: Notes, place: str) -> cash_management.ItemInfo:
-        """What the reader tells of a note."""
-        listed = any(
-            fnmatchcase(note.serial, one.serial_number or "*")
-            for one in self.classification
-            if one.serial_number or one.currency or one.value
-        )
-        item, level = self.truth.told(note.item, note.level)
-        info = cash_management.ItemInfo(
-            note_type=item,
-            orientation="frontTop",
-            level=level,
-            serial_number=note.serial or None,
-            item_location=place,
-        )
-        if note.serial:
-            info.signature = signature_of(note)
-        if self.classification:
-            info.on_classification_list = "onClassificationList" if listed else "notOnClassificationList"
-        return info
-
-    def _tell_read(self, events: devices.CashEvents[cash_management.InfoAvailableEvent]) -> None:
-        """Tell that there is information about the notes that were read."""
-        levels: dict[Any, int] = {}
-        for info in self._read:
-            levels[info.level] = levels.get(info.level, 0) + 1
-        if levels:
-            summary = [
-                cash_management.InfoAvailableEventItemInfoSummaryItem(level=level, num_of_items=count)
-                for level, count in levels.items()
-            ]
-            events.send(cash_management.InfoAvailableEvent(item_info_summary=summary))
-
-    def _reads_move(self, source: str, target: str, count: int | None = None) -> None:
-        """Follow items that were read to where they are now."""
-        there = [item for item in self._read if item.item_location == source]
-        for item in there[:count]:
-            item.item_location = target
 
     def _bunches(self) -> int:
         """In how many bunches the stacker's items are presented."""

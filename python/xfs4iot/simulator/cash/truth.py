@@ -12,7 +12,7 @@ own memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Container, Iterable
 from typing import get_args
 
 import msgspec
@@ -22,7 +22,7 @@ from xfs4iot.devices.cash_management import PLACES
 from xfs4iot.devices.storage import Level
 from xfs4iot.simulator.world import World
 
-__all__ = ["CUSTOMER", "CashTruth", "Notes"]
+__all__ = ["CUSTOMER", "CashTruth", "Notes", "as_read"]
 
 CUSTOMER = "customer"
 """The origin of notes that a customer has brought, until they are in a unit."""
@@ -214,9 +214,7 @@ class CashTruth:
 
     def told(self, item: str, level: str) -> tuple[str | None, Level]:
         """Item and level of a note, as far as the device knows them."""
-        if item in self._known and level != "unrecognized" and level in get_args(Level):
-            return item, level  # type: ignore[return-value]
-        return None, "unrecognized"
+        return as_read(self._known, item, level)
 
     def read(self, place: str, serial: Callable[[int], str]) -> Notes:
         """Read the note that came to a place last.
@@ -357,6 +355,13 @@ class CashTruth:
         pile.append(notes)
         if len(pile) > 2 * _KNOWN:
             self._state.places[target] = _forgotten(pile)
+
+
+def as_read(known: Container[str], item: str, level: str) -> tuple[str | None, Level]:
+    """Item and level of a note, as a reader tells them that knows these items."""
+    if item in known and level != "unrecognized" and level in get_args(Level):
+        return item, level  # type: ignore[return-value]
+    return None, "unrecognized"
 
 
 def _is_unit(place: str) -> bool:

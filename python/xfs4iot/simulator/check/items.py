@@ -89,7 +89,8 @@ class Cheque(msgspec.Struct, rename="camel"):
         thickness: in hundredths of a millimetre.
         staple: one is in it.
         code_line, face: how it is inserted: where its code line is, and its face.
-        value, currency: of a banknote.
+        value, currency, condition: of a banknote.
+        serial: of a banknote; it gets one when it is read first.
         counted: a banknote that was accepted.
         printed, printed_front, stamped: what the device has put on it.
         number: that the device gave it.
@@ -113,6 +114,8 @@ class Cheque(msgspec.Struct, rename="camel"):
     face: Literal["up", "down"] = "up"
     value: Annotated[int, Meta(ge=1)] = 20
     currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] = "EUR"
+    condition: Literal["fit", "unfit", "suspect", "counterfeit", "inked", "unrecognized"] = "fit"
+    serial: Annotated[str, Meta(max_length=40)] = ""
     counted: bool = False
     printed: str = ""
     printed_front: str = ""
