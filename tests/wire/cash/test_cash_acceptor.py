@@ -426,6 +426,29 @@ async def test_items_that_are_not_taken_are_in_the_way(nursery: trio.Nursery) ->
     await laws(client, device)
 
 
+@pytest.mark.parametrize("reason", ["retractAreaFull", "retractFailure"])
+async def test_a_retract_that_stops_half_way_says_why_and_what_came_back(
+    nursery: trio.Nursery, reason: Any
+) -> None:
+    class Stops(Acceptor):
+        async def retract(self, request: devices.RetractRequest, events: Any) -> devices.Retracted:
+            moved = tuple(self._move("output", request.destination.unit or "unitR", 1))
+            failure = refusal("incompleteRetract")
+            return devices.Retracted(moved=moved, failure=failure, reason=reason)
+
+    device = Stops()
+    client = await serving(device, nursery)
+    await take_in(client, device, note(20), note(20))
+    await do(client, "CashInRollback")
+    request = await client.send("CashManagement.Retract", {})
+    event = await client.until("event", request, "CashManagement.IncompleteRetractEvent")
+    assert event["payload"]["reason"] == reason
+    assert set(event["payload"]["itemNumberList"]) == {"unitR"}
+    assert (await client.until("completion", request))["payload"]["errorCode"] == "incompleteRetract"
+    assert bucket(await unit(client, "unitR"), "in", "retracted") == 1
+    await laws(client, device)
+
+
 async def test_note_types_are_enabled_by_the_framework(
     client: Dialogue, device: Acceptor, nursery: trio.Nursery
 ) -> None:

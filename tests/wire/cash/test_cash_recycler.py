@@ -353,6 +353,20 @@ async def test_the_device_may_sense_its_locks(client: Dialogue) -> None:
     }
 
 
+class Unlocked(Recycler):
+    """It has locks of units, and none of its own."""
+
+    async def device_locks(self) -> devices.DeviceLocks:
+        return devices.DeviceLocks("lockNotSupported", {"unitA": "lock"})
+
+
+async def test_a_device_without_a_lock_of_its_own_says_so(nursery: trio.Nursery) -> None:
+    client = await serving(Unlocked(), nursery)
+    known = await do(client, "GetDeviceLockStatus")
+    assert known["deviceLockStatus"] == "lockNotSupported"
+    assert known["unitLock"] == [{"storageUnit": "unitA", "unitLockStatus": "lock"}]
+
+
 async def test_both_sides_report_the_same_output(client: Dialogue, device: Recycler) -> None:
     device.items_taken_sensor = True
     device._host.derive()  # type: ignore[union-attr, attr-defined]
