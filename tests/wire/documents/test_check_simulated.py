@@ -95,6 +95,26 @@ ITEMS = [
 ]
 
 
+async def test_a_client_that_gives_up_while_items_are_drawn_in_leaves_none_uncounted() -> None:
+    async with bench_of(Scanner, seconds=1) as bench:
+        await bench.hand("StopClock")
+        await bench.insert({}, {}, {})
+        request = await bench.client.send("Check.MediaIn", ALL)
+        await bench.advance_until(lambda truth: truth["stacker"] >= 1)
+        await bench.client.success("Common.Cancel", {"requestIds": [request]})
+        await bench.hand("Advance", milliseconds=9000)
+        completion = await bench.client.until("completion", request)
+        assert completion["header"]["completionCode"] == "canceled"
+        status = await bench.do("GetTransactionStatus")
+        truth = await bench.truth()
+        assert status["mediaInTransaction"] == "active"
+        assert int(status["totalItems"]) == truth["stacker"] < 3
+        await bench.conserved(3)
+        await bench.hand("StartClock")
+        await bench.do("MediaInRollback")
+        await bench.conserved(3)
+
+
 @pytest.mark.parametrize(("item", "reason"), ITEMS)
 async def test_what_is_refused_follows_from_the_item(
     bench: Scanner, item: dict[str, Any], reason: str

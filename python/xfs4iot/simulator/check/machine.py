@@ -8,8 +8,8 @@ presented ──▶ a unit, or the customer          RetractMedia; taken
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, Literal, TypeVar
 
 import trio
 
@@ -30,6 +30,8 @@ _SIDE = messages.ImageCapabilities(
     scan_color=messages.ImageCapabilitiesScanColor(**dict.fromkeys(LIGHTS, True)),
     default_scan_color="white",
 )
+_Drawn = TypeVar("_Drawn")
+_Wish = TypeVar("_Wish")
 _COLUMNS = 40
 """Characters of a line that it prints."""
 
@@ -237,7 +239,7 @@ class CheckMachine(SimulatedDevice, devices.Check):
         """The code line as it is read, and what its magnetic reader says."""
         if font is None or self.faults.active("micrDead"):
             return None, "notRead"
-        line = await trio.to_thread.run_sync(codeline_of, item, font) if item.codeline else None
+        line = await _drawn(codeline_of, item, font) if item.codeline else None
         if not item.codeline:
             return None, "noMicr"
         if not item.magnetic:
@@ -252,7 +254,7 @@ class CheckMachine(SimulatedDevice, devices.Check):
             image_color_format=wish.color_format,
             image_scan_color=wish.scan_color,
             image_status="sourceMissing" if dead else "ok",
-            image=None if dead else await trio.to_thread.run_sync(pictured, item, wish),
+            image=None if dead else await _drawn(pictured, item, wish),
         )
 
     def _move_begins(self, operation: int) -> None:
@@ -396,3 +398,8 @@ class CheckMachine(SimulatedDevice, devices.Check):
     def where_presented(self) -> Literal["input", "refused", "output"]:
         """Where the customer can take something."""
         return self._state.position
+
+
+async def _drawn(draw: Callable[[Cheque, _Wish], _Drawn], item: Cheque, wish: _Wish) -> _Drawn:
+    """What takes a while to be drawn or read; a movement that is given up does not wait for it."""
+    return await trio.to_thread.run_sync(draw, item, wish, abandon_on_cancel=True)
