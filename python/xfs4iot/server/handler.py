@@ -29,6 +29,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from xfs4iot.devices import Device, implements, is_operation
 from xfs4iot.protocol.message import Payload
 from xfs4iot.server.command import Command, Connection, Handler, Later, Token
+from xfs4iot.server.results import Renamed
 from xfs4iot.server.service import Service
 
 __all__ = ["Check", "Handled", "Handler", "Interface", "Later", "Token", "check", "handles", "step"]
@@ -281,7 +282,7 @@ class Interface(Generic[_Device]):
         *arguments: Any,
         moving: bool = False,
         believe: Callable[[_Result], None] | None = None,
-        rename: Mapping[str, str] | None = None,
+        rename: Mapping[str, Renamed] | None = None,
     ) -> _Result:
         """Call an operation, named as the abstract device class has it; see `Operations.ask`."""
         return await self.service.operations.ask(

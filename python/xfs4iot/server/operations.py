@@ -32,7 +32,7 @@ from xfs4iot.protocol import errors, exact
 from xfs4iot.server import command
 from xfs4iot.server.asked import copied
 from xfs4iot.server.containment import is_ctrl_c, vetted
-from xfs4iot.server.results import Declared, declared, require_defined
+from xfs4iot.server.results import Declared, Renamed, declared, renamed, require_defined
 from xfs4iot.telling import raised_at, without_data
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class Operations:
         limit: float | None = None,
         waits: Callable[[], bool] | None = None,
         believe: Callable[[_Result], None] | None = None,
-        rename: Mapping[str, str] | None = None,
+        rename: Mapping[str, Renamed] | None = None,
     ) -> _Result:
         """Call an operation of the vendor's class and keep its faults from the service.
 
@@ -133,7 +133,8 @@ class Operations:
             limit: another limit than the service's; of what waits for people it has none.
             waits: whether the device may still be waiting for somebody; the limit begins when that is over.
             believe: raises `exact.Mismatch` if a result of the right type cannot be true.
-            rename: error codes that the operation has for other commands, and what they are here.
+            rename: error codes that the operation has for other commands, and what they are here. The
+                failure that is raised then has what the device raised as its cause.
 
         Raises:
             XfsError: as raised by the device.
@@ -207,7 +208,7 @@ class Operations:
         where: str,
         fault: BaseException,
         moving: bool,
-        rename: Mapping[str, str],
+        rename: Mapping[str, Renamed],
         known: Declared,
     ) -> errors.XfsError:
         """What a command completes with after the device class raised something."""
@@ -224,8 +225,7 @@ class Operations:
             )
         try:
             failure: errors.XfsError = exact.checked(errors.XfsError, fault)
-            if isinstance(failure, errors.CommandError) and failure.error_code in rename:
-                failure = errors.CommandError(rename[failure.error_code], failure.description)
+            as_raised, failure = failure, renamed(failure, rename)
             if known.private():
                 failure.description = without_data(failure.description, pins=known.pins)
             require_defined(failure, command.running())
@@ -235,7 +235,8 @@ class Operations:
             if known.private() and not (isinstance(code, str) and _WORD.fullmatch(code)):
                 wrong = wrong.without_values()
             return self._disbelieved(where, f"raised a {type(fault).__name__} that", wrong, moving)
-        if isinstance(failure, errors.HardwareError):
+        # What the device has a code for is told by that; the device as a whole is not broken.
+        if isinstance(as_raised, errors.HardwareError):
             self._log.error("%s failed: %s", where, failure.description)
             self.blame(moving)
         return failure

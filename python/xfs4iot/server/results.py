@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -21,7 +21,10 @@ from xfs4iot.protocol import errors, exact, registry
 from xfs4iot.protocol.annotations import evaluated
 from xfs4iot.server.command import Command
 
-__all__ = ["Declared", "asking_for", "declared", "require_defined"]
+__all__ = ["Declared", "Renamed", "asking_for", "declared", "renamed", "require_defined"]
+
+Renamed = str | type[errors.XfsError]
+"""What an error code of an operation is for a command: another one, or a failure by completion code."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,17 @@ def asking_for(name: str) -> Iterator[None]:
         yield
     finally:
         _borrowed.reset(before)
+
+
+def renamed(failure: errors.XfsError, rename: Mapping[str, Renamed]) -> errors.XfsError:
+    """A failure of an operation as a command has it, with what the operation calls it; the same if alike."""
+    instead = rename.get(failure.error_code) if isinstance(failure, errors.CommandError) else None
+    if instead is None:
+        return failure
+    said = str(failure).removesuffix(": ")
+    if isinstance(instead, str):
+        return errors.CommandError(instead, said, payload=failure.payload)
+    return instead(said, payload=failure.payload)
 
 
 def require_defined(failure: errors.XfsError | None, command: Command | None) -> None:

@@ -151,8 +151,40 @@ async def test_the_device_says_why_it_does_not_move_the_medium(
         devices.PrinterMediaMoved(failure=refusal(code)) if returned else refusal(code)
     )
     assert await client.failure(CONTROL, EJECT) == code
-    expected = "jammed" if code == "mediaJammed" else "present"
+    # What the device does not find has been taken, and no sensor has seen it.
+    expected = {"mediaJammed": "jammed", "noMediaPresent": "notPresent"}.get(code, "present")
     assert (await status(client))["media"] == expected
+
+
+@pytest.mark.parametrize("returned", [False, True])
+async def test_what_was_taken_before_it_was_ejected_is_told_as_printing_can(
+    client: Dialogue, device: ReceiptsWithBins, returned: bool
+) -> None:
+    gone = refusal("noMediaPresent")
+    device.refuses["control_media"] = devices.PrinterMediaMoved(failure=gone) if returned else gone
+    completion = await prints(client, **EJECT)
+    assert completion["payload"] == {"errorCode": "sequenceInvalid"}
+    assert completion["header"]["errorDescription"].endswith("; all was printed")
+    told = await status(client)
+    assert told["media"] == "notPresent"
+    assert (await client.success("Common.Status"))["common"]["device"] == "online"
+    device.refuses.clear()
+    await prints(client, **EJECT)
+    assert device.jobs[-1].source == "upper", "the next is printed on paper that is drawn"
+
+
+async def test_reading_a_form_prints_first_what_waits_if_the_medium_is_moved(nursery: trio.Nursery) -> None:
+    device = Scribe()
+    client = await serving(device, nursery)
+    fields = {"f": (0, 0, 5, 1), "n": (0, 1, 5, 1, {"access": "read", "fieldType": "ocr"})}
+    await client.success("Printer.SetForm", {"name": "F", "form": form(fields)})
+    device.media_inserted()
+    device.read = ("7",)
+    await prints(client, mediaControl={"flush": False})
+    await client.success("Printer.ReadForm", {"formName": "F"})
+    assert not device.jobs
+    await client.success("Printer.ReadForm", {"formName": "F", **EJECT})
+    assert [name for name, *_ in device.called[-3:]] == ["read_form", "print_pages", "control_media"]
 
 
 async def test_without_a_medium_only_an_alarm_sounds(client: Dialogue, device: ReceiptsWithBins) -> None:

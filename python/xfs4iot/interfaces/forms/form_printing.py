@@ -136,6 +136,7 @@ async def form_read(
     places = await on.in_thread(_places, on, form, on.media_for(request), wanted)
     await on.media_in(command, form.definition.user_prompt)
     values = await on.ask_whole(
+        command,
         devices.Printer.read_form,
         tuple(place for _, _, place in places),
         command,

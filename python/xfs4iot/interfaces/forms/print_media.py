@@ -28,6 +28,7 @@ import trio
 from xfs4iot import devices
 from xfs4iot.devices import MediaAction, PrinterMediaMoved, implements
 from xfs4iot.devices._printing import media_status
+from xfs4iot.interfaces.forms.printer_failures import as_defined, as_told, failures_of
 from xfs4iot.interfaces.storage.movements import Booking, Found, Movements, Moving
 from xfs4iot.interfaces.storage.printer import PrinterUnits
 from xfs4iot.interfaces.storage.storage import Storage
@@ -52,6 +53,8 @@ _TARGETS: Mapping[str, str] = {
     "park": "parked",
     "stack": "stacker",
 }
+_FROM_HEAD = frozenset({"parked", "stacker"})
+"""Places to which only what is under the head is brought."""
 _TOLD: Mapping[str, str] = {"transport": "present", "stacker": "present"}
 """Places that MediaDetectedEvent has other words for."""
 
@@ -258,7 +261,8 @@ class PrintMedia:
 
         def possible(result: PrinterMediaMoved) -> None:
             self.require_possible(result.at)
-            require_defined(result.failure, command)
+            if result.failure is not None:
+                require_defined(as_defined(result.failure, command), command)
 
         return possible
 
@@ -281,25 +285,45 @@ class PrintMedia:
         Returns:
             What the device says, and where the medium is.
         """
-        before = self._place
+        before, can_be_gone = self._place, self._is_looked_at(planned)
         takings, self._sightings = self.device._media_takings, self.device._media_sightings
 
         def reached(result: PrinterMediaMoved) -> str:
-            return result.at or (before if result.failure is not None else nothing)
+            if result.failure is None or result.at is not None:
+                return result.at or nothing
+            return "notPresent" if can_be_gone and _finds_nothing(result.failure) else before
 
         def moved(result: PrinterMediaMoved) -> Moved:
             return self._moved_to(reached(result))
 
-        result = await self._movements.carry_out(
-            command, kind, self._moved_to(planned), {"to": planned, "units": list(units)}, ask, moved
-        )
+        try:
+            result = await self._movements.carry_out(
+                command, kind, self._moved_to(planned), {"to": planned, "units": list(units)}, ask, moved
+            )
+        except errors.XfsError as fault:
+            if can_be_gone and _finds_nothing(as_told(fault)):
+                await self.is_at("notPresent")
+            raise
         place = moved(result).place
         if self.device._media_takings != takings and place in ("entering", "present"):
             place = "notPresent"
-        if result.failure is None or result.at is not None:
+        if (
+            result.failure is None
+            or result.at is not None
+            or (can_be_gone and _finds_nothing(result.failure))
+        ):
             self._show(place)
             await self._keep_quietly(place)
         return result, reached(result)
+
+    def _is_looked_at(self, planned: str) -> bool:
+        """Whether a device that finds nothing to bring to a place has looked where the medium is.
+
+        What is on the stacker, or in the slot, is not always what it has looked for.
+        """
+        back = planned == "transport" or planned in self.bins
+        looked_at = {"present", "entering"} if back else {"present"}
+        return planned not in _FROM_HEAD and self._kept.place in looked_at and self._place in looked_at
 
     @property
     def _place(self) -> str:
@@ -343,6 +367,7 @@ class PrintMedia:
                 presented,
                 moving=True,
                 believe=self._possible_for(command),
+                rename=failures_of(command.name),
             )
 
         with trio.CancelScope(shield=True), self._holding_back():
@@ -358,7 +383,7 @@ class PrintMedia:
                 )
             self._count_stack(actions, result)
             if result.failure is not None:
-                raise result.failure
+                raise as_defined(result.failure, command)
             if move == "eject" and place == "entering" and not presented.told:
                 command.send(messages.MediaPresentedEvent(wad_index=1, total_wads=1))
         self.await_taking()
@@ -393,7 +418,12 @@ class PrintMedia:
 
         async def ask(moving: Moving) -> PrinterMediaMoved:
             return await self.service.operations.ask(
-                devices.Printer.retract_media, to, moving, moving=True, believe=self._possible_for(command)
+                devices.Printer.retract_media,
+                to,
+                moving,
+                moving=True,
+                believe=self._possible_for(command),
+                rename=failures_of(command.name) if command is not None else None,
             )
 
         with trio.CancelScope(shield=True), self._holding_back():
@@ -410,7 +440,12 @@ class PrintMedia:
         async def ask(moving: Moving) -> PrinterMediaMoved:
             presented.operation = moving.operation
             return await self.service.operations.ask(
-                devices.Printer.reset, to, presented, moving=True, believe=self._possible_for(command)
+                devices.Printer.reset,
+                to,
+                presented,
+                moving=True,
+                believe=self._possible_for(command),
+                rename=failures_of(command.name),
             )
 
         planned = {"eject": "entering", "expel": "expelled"}.get(to or "", to or "notPresent")
@@ -470,6 +505,11 @@ class PrintMedia:
     def place_to_retract(self) -> str | None:
         """Where something is retracted to if nobody says it: a bin with room, or else the transport."""
         return next(iter(self.roomy_bins), "transport" if self.device.retract_to_transport else None)
+
+
+def _finds_nothing(failure: errors.XfsError) -> bool:
+    """Whether the device finds no medium: somebody has taken it, and no sensor has seen it."""
+    return isinstance(failure, errors.CommandError) and failure.error_code == "noMediaPresent"
 
 
 class _Presented:

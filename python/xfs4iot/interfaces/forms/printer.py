@@ -25,6 +25,7 @@ from xfs4iot.interfaces.forms.definitions import converted, definition_of, field
 from xfs4iot.interfaces.forms.form_printing import form_read, laid_out
 from xfs4iot.interfaces.forms.media_definitions import Media
 from xfs4iot.interfaces.forms.print_geometry import Grid
+from xfs4iot.interfaces.forms.printer_failures import as_defined, failures_of
 from xfs4iot.interfaces.forms.printer_forms import fields_of
 from xfs4iot.interfaces.forms.printer_state import PrinterState, actions_of
 from xfs4iot.interfaces.forms.ready_form import Form
@@ -238,7 +239,7 @@ class Printer(PrinterState):
             else:
                 form = await self.ready_form(cast(str, request.form_name))
                 await self.print_job(joined, command, form.definition.user_prompt)
-            await self.control(command, actions)
+            await self.control(command, actions, "all was printed" if self.buffer.is_empty else "")
 
     @handles(
         "Printer.PrintRaw",
@@ -265,7 +266,7 @@ class Printer(PrinterState):
                 # The device chooses by itself what it prints on.
                 self.drawn_from = None
             answer = await self.ask_whole(
-                devices.Printer.print_raw, cast(bytes, request.data), answers, command
+                command, devices.Printer.print_raw, cast(bytes, request.data), answers, command
             )
         # No version knows empty data: a device that says nothing has no data.
         return messages.PrintRawCompletion(data=(answer or None) if answers else None)
@@ -309,16 +310,17 @@ class Printer(PrinterState):
                 await self.media_in(command)
             with trio.CancelScope(shield=True):
                 printed = await self.ask_whole(
+                    command,
                     devices.Printer.print_native,
                     cast(bytes, request.data),
                     source,
                     actions,
                     command,
                     source=source,
-                    believe=self.possible_for(command, {}),
+                    believe=self.possible_for(command),
                 )
-                await self.was_printed(printed, source, command, None, {})
-            await self.control(command, actions)
+                await self.was_printed(printed, source, command, None)
+            await self.control(command, actions, "all was printed")
 
     @handles("Printer.ClearBuffer", asks=None, offered=lambda on: implements(on.device, "print_pages"))
     async def clear_buffer(self, request: None, command: Command) -> None:
@@ -365,7 +367,10 @@ class Printer(PrinterState):
         """`Printer.ReadForm` 3.0: without names, all fields that can be read."""
         async with self.media.turn:
             fields = await form_read(self, request, command)
-            await self.control(command, actions_of(request.media_control))
+            actions = actions_of(request.media_control)
+            if set(actions) - {"alarm"}:
+                await self.flush(command)
+            await self.control(command, actions)
         return messages.ReadFormCompletion(fields=fields)
 
     @handles(
@@ -386,7 +391,7 @@ class Printer(PrinterState):
                 wanted[f"passportDataGroup{number}"] = None
         async with self.media.turn:
             await self.media_in(command)
-            read = await self.ask_whole(devices.Printer.read_image, wanted, command)
+            read = await self.ask_whole(command, devices.Printer.read_image, wanted, command)
         images = messages.ReadImageCompletionImages()
         for field in msgspec.structs.fields(images):
             if field.encode_name in wanted:
@@ -407,7 +412,7 @@ class Printer(PrinterState):
         """`Printer.MediaExtents` 3.0: in the client's unit, a direction that is not measured left out."""
         async with self.media.turn:
             await self.media_in(command)
-            width, height = await self.ask_whole(devices.Printer.media_extents)
+            width, height = await self.ask_whole(command, devices.Printer.media_extents)
         grid = Grid(cast(messages.Unit, request.unit), self.device)
         return messages.MediaExtentsCompletion(
             x=None if width is None else grid.units_x(width) or None,
@@ -467,7 +472,7 @@ class Printer(PrinterState):
         source = cast(str, self.source_for(request.paper_source if request is not None else None, None))
         async with self.media.turn:
             with trio.CancelScope(shield=True):
-                await self.ask_whole(devices.Printer.dispense_paper, source, command, source=source)
+                await self.ask_whole(command, devices.Printer.dispense_paper, source, command, source=source)
                 self.drawn_from = source
                 await self.worked_at("present")
 
@@ -491,7 +496,7 @@ class Printer(PrinterState):
             result = await self.media.retract(command, cast(str, to))
         self.show_failure(result.failure)
         if result.failure is not None:
-            raise result.failure
+            raise as_defined(result.failure, command)
         return messages.RetractMediaCompletion(result=result.at or to)
 
     @handles(
@@ -508,7 +513,7 @@ class Printer(PrinterState):
             )
         self.show_failure(result.failure)
         if result.failure is not None:
-            raise result.failure
+            raise as_defined(result.failure, command)
 
     @handles(
         "Printer.ResetCount",
@@ -532,7 +537,7 @@ class Printer(PrinterState):
         """`Printer.ControlPassbook` 2.0: one page if no number is given."""
         async with self.media.turn:
             await self.ask_whole(
-                devices.Printer.control_passbook, cast(Any, request.action), request.count or 1
+                command, devices.Printer.control_passbook, cast(Any, request.action), request.count or 1
             )
 
     # Settings and supplies.
@@ -542,7 +547,7 @@ class Printer(PrinterState):
         """`Printer.SetBlackMarkMode` 2.0."""
         on = cast(bool, request.black_mark_mode)
         async with self.media.turn:
-            await self.ask(devices.Printer.set_black_mark_mode, on, moving=True)
+            await self.ask_whole(command, devices.Printer.set_black_mark_mode, on)
         self.device.status.printer.black_mark_mode = "on" if on else "off"
 
     @handles("Printer.SupplyReplenish", checks=(checks.supplies_named, device_ready), asks=None)
@@ -550,7 +555,7 @@ class Printer(PrinterState):
         """`Printer.SupplyReplenish` 2.0: what was refilled is full, unless the device measures it."""
         names: Any = frozenset(checks.replenished(request))
         if implements(self.device, "supply_replenish"):
-            await self.ask(devices.Printer.supply_replenish, names)
+            await self.ask(devices.Printer.supply_replenish, names, rename=failures_of(command.name))
         if self.device.measures_supplies:
             return
         status = self.device.status.printer

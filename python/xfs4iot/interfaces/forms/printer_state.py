@@ -15,6 +15,7 @@ from xfs4iot.interfaces.forms.media_definitions import Media, sheet_of, sheet_of
 from xfs4iot.interfaces.forms.print_buffer import PrintBuffer
 from xfs4iot.interfaces.forms.print_media import PrintMedia
 from xfs4iot.interfaces.forms.print_supplies import BinThresholds, Thresholds
+from xfs4iot.interfaces.forms.printer_failures import as_defined, as_told, failures_of, saying_more
 from xfs4iot.interfaces.forms.printer_forms import ready
 from xfs4iot.interfaces.forms.ready_form import Form, ReadyForm
 from xfs4iot.protocol import errors
@@ -48,16 +49,6 @@ _SUPPLY_FAILURES: Mapping[str, tuple[str, Any]] = {
     "inkOut": ("ink", "out"),
     "lampInoperative": ("lamp", "inop"),
 }
-_PRINT_CODES: Mapping[str, str] = {
-    "mediaOverflow": "flushFail",
-    "mediaSkewed": "flushFail",
-    "mediaSize": "flushFail",
-    "mediaRejected": "flushFail",
-    "charSetData": "flushFail",
-    "msfError": "flushFail",
-    "noMSF": "flushFail",
-}
-"""What printing can fail with where the command is not PrintForm."""
 
 
 def actions_of(
@@ -233,14 +224,16 @@ class PrinterState(Interface[devices.Printer]):
         command.send(messages.NoMediaEvent(user_prompt=prompt))
         self._accepting = True
         try:
-            await self.service.operations.ask(devices.Printer.accept_media, command)
+            await self.service.operations.ask(
+                devices.Printer.accept_media, command, rename=failures_of(command.name)
+            )
         except trio.Cancelled:
             with trio.CancelScope(shield=True):
                 is_in = await self._stopped()
             if not is_in:
                 raise
-        except errors.CommandError as fault:
-            self.show_failure(fault)
+        except errors.XfsError as fault:
+            self.show_failure(as_told(fault))
             raise
         finally:
             self._accepting = False
@@ -263,11 +256,11 @@ class PrinterState(Interface[devices.Printer]):
 
     async def ask_whole(
         self,
+        command: Command[Any],
         operation: Callable[..., Awaitable[_Result]],
         *arguments: Any,
         source: str | None = None,
         believe: Callable[[_Result], None] | None = None,
-        rename: Mapping[str, str] | None = None,
     ) -> _Result:
         """Let the device do something with the medium, without interruption; its failures are shown.
 
@@ -279,10 +272,10 @@ class PrinterState(Interface[devices.Printer]):
         try:
             with trio.CancelScope(shield=True):
                 result = await self.service.operations.ask(
-                    operation, *arguments, moving=True, believe=believe, rename=rename
+                    operation, *arguments, moving=True, believe=believe, rename=failures_of(command.name)
                 )
         except errors.XfsError as fault:
-            self.show_failure(fault, source)
+            self.show_failure(as_told(fault), source)
             raise
         return result
 
@@ -322,15 +315,19 @@ class PrinterState(Interface[devices.Printer]):
             raise errors.CommandError("retractBinFull", "no retract bin has room; empty one")
         return bins[0]
 
-    async def control(self, command: Command[Any], actions: tuple[MediaAction, ...]) -> None:
-        """Do what a client wants done with the medium; what waits has been printed."""
+    async def control(self, command: Command[Any], actions: tuple[MediaAction, ...], done: str = "") -> None:
+        """Do what a client wants done with the medium; what waits has been printed.
+
+        Args:
+            done: what the command has done before, for whoever reads that this has failed.
+        """
         if not actions:
             return
         try:
             await self.media.control(command, actions, self.bin_for(actions))
-        except errors.CommandError as fault:
-            self.show_failure(fault)
-            raise
+        except errors.XfsError as fault:
+            self.show_failure(as_told(fault))
+            raise (saying_more(fault, done) if done else fault) from fault.__cause__
 
     # Printing.
 
@@ -353,17 +350,16 @@ class PrinterState(Interface[devices.Printer]):
             await self.media_in(command, prompt)
             source = None if self.media.is_present else source
         job = PrintJob(job.pages, source, job.resolution, job.media_name, job.media_type, job.skew)
-        rename = {} if command.name == "Printer.PrintForm" else _PRINT_CODES
         with trio.CancelScope(shield=True):
             printed = await self.ask_whole(
+                command,
                 devices.Printer.print_pages,
                 job,
                 command,
                 source=source,
-                believe=self.possible_for(command, rename),
-                rename=rename,
+                believe=self.possible_for(command),
             )
-            await self.was_printed(printed, source, command, len(job.pages), rename)
+            await self.was_printed(printed, source, command, len(job.pages))
 
     async def worked_at(self, place: str) -> None:
         """The device has worked on the medium, which is here; unless it was taken meanwhile.
@@ -373,12 +369,13 @@ class PrinterState(Interface[devices.Printer]):
         if place != "present" or self.device._media_takings == self._takings_before:
             await self.media.is_at(place)
 
-    def possible_for(self, command: Command[Any], rename: Mapping[str, str]) -> Callable[[Printed], None]:
+    def possible_for(self, command: Command[Any]) -> Callable[[Printed], None]:
         """What sees that printing can have ended so."""
 
         def possible(printed: Printed) -> None:
             self.media.require_possible(printed.at)
-            require_defined(_renamed(printed.failure, rename), command)
+            if printed.failure is not None:
+                require_defined(as_defined(printed.failure, command), command)
 
         return possible
 
@@ -388,13 +385,11 @@ class PrinterState(Interface[devices.Printer]):
         source: str | None,
         command: Command[Any],
         pages: int | None,
-        rename: Mapping[str, str],
     ) -> None:
         """Show how printing has ended.
 
         Args:
             pages: how many there were; None if not known.
-            rename: error codes of printing, and what they are for the command.
 
         Raises:
             XfsError: it failed; says how much was printed.
@@ -409,33 +404,21 @@ class PrinterState(Interface[devices.Printer]):
         elif printed.at is not None:
             await self.media.is_at(printed.at)
         if failure is None and pages is not None and printed.pages is not None and printed.pages < pages:
-            said = _how_far("", printed, pages)
+            said = _how_far(printed, pages)
             # A device may stop early when it is asked to.
             stopped = errors.Canceled if command.cancel_requested else errors.HardwareError
             raise stopped(said)
         if failure is None:
             return
         self.show_failure(failure, source)
-        failure = _renamed(failure, rename)
-        if isinstance(failure, errors.CommandError):
-            failure = errors.CommandError(
-                failure.error_code, _how_far(failure.description, printed, pages), payload=failure.payload
-            )
-        raise failure
+        raise saying_more(as_defined(failure, command), _how_far(printed, pages))
 
 
-def _renamed(failure: errors.XfsError | None, rename: Mapping[str, str]) -> Any:
-    """A failure of printing as the command has it."""
-    if isinstance(failure, errors.CommandError) and failure.error_code in rename:
-        return errors.CommandError(rename[failure.error_code], failure.description)
-    return failure
-
-
-def _how_far(said: str, printed: Printed, pages: int | None) -> str:
-    """What was said of a failure, and how much was printed before it."""
+def _how_far(printed: Printed, pages: int | None) -> str:
+    """How much was printed before a failure."""
     whole = printed.pages or 0
     count = f"{whole} of {pages}" if pages is not None else str(whole)
     far = f"{count} pages were printed whole"
     if printed.length is not None:
         far += f", and {printed.length / 1000:.1f} mm of the next"
-    return f"{said}; {far}" if said else far
+    return far
