@@ -12,10 +12,11 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, Generic, Protocol
+from typing import Any, Generic, NamedTuple, Protocol, TypeGuard
 
 import msgspec
 import trio
@@ -28,6 +29,8 @@ from xfs4iot.server.peer import Peer
 
 __all__ = ["Command", "Connection", "Handler", "Later", "Recipient", "Token", "running", "told"]
 
+_LARGE = 32 * 1024
+"""Bytes of an answer that is adapted in a thread; a millisecond's work."""
 _running: ContextVar[Command | None] = ContextVar("_running", default=None)
 
 
@@ -83,8 +86,16 @@ class Connection(Recipient, Protocol):
 
     def failed(self, command: Command, fault: BaseException) -> None: ...
 
+    @property
+    def adapting(self) -> trio.CapacityLimiter: ...
+
     def complete(
-        self, command: Command, code: str, description: str | None, payload: bytes | None
+        self,
+        command: Command,
+        code: str,
+        description: str | None,
+        payload: bytes | None,
+        adapted: bool = False,
     ) -> None: ...
 
 
@@ -138,6 +149,32 @@ class Later:
     """
 
     answer: Callable[[], Awaitable[Any]]
+
+
+class _Adapted(NamedTuple):
+    """An answer that is the client's version's already."""
+
+    payload: bytes | None
+
+
+def _written(answer: Any) -> object:
+    """An answer as it is sent; what is none, or cannot be written, as it is."""
+    if answer is None or isinstance(answer, bytes | BaseException):
+        return answer
+    try:
+        return wire.encode(answer)
+    except Exception:
+        # Whoever completes the command says what is wrong.
+        return answer
+
+
+def _is_large(answer: object) -> TypeGuard[bytes]:
+    """Whether to write an answer for an older version takes longer than others should wait."""
+    return type(answer) is bytes and len(answer) > _LARGE
+
+
+async def _given(answer: bytes) -> bytes:
+    return answer
 
 
 class Command(Generic[SentEvent]):
@@ -263,6 +300,8 @@ class Command(Generic[SentEvent]):
             outcome = fault
         if type(outcome) is Later:
             return outcome
+        if self.specification != registry.NEWEST and _is_large(outcome := _written(outcome)):
+            return Later(partial(_given, outcome))
         self.complete(outcome)
         return None
 
@@ -294,7 +333,20 @@ class Command(Generic[SentEvent]):
                 outcome = errors.Canceled(f"{self.name} was cancelled")
             else:
                 outcome = errors.TimeOut(f"{self.name} was not done within its timeout")
+        if self.specification != registry.NEWEST and _is_large(outcome := _written(outcome)):
+            outcome = await self._adapted(outcome)
         self.complete(outcome)
+
+    async def _adapted(self, answer: bytes) -> object:
+        """A large answer as an older version has it: worked out in a thread, so that nobody waits for it.
+
+        What was done is done: neither cancel nor timeout takes the answer away.
+        """
+        adapt = partial(versions.adapt_completion, self.name, answer, self.specification)
+        # What goes wrong here goes wrong again when the session tries it, which says why.
+        with trio.CancelScope(shield=True), suppress(Exception):
+            return _Adapted(await trio.to_thread.run_sync(adapt, limiter=self.session.adapting))
+        return answer
 
     def complete(self, outcome: object) -> None:
         """Send the completion: of a payload, of None, or of the exception that ended the command."""
@@ -310,6 +362,9 @@ class Command(Generic[SentEvent]):
             if isinstance(outcome, errors.CommandError):
                 code = versions.completion_code(self.name, code, outcome.error_code, self.specification)
         self.completion_code = code
+        if type(payload) is _Adapted:
+            self.session.complete(self, code, description, payload.payload, adapted=True)
+            return
         body: bytes | None = None
         if payload is not None:
             try:

@@ -134,6 +134,8 @@ class Service:
         """What of an event, by its name in a version, a connection is told; None for nothing."""
         self.deadlines = Deadlines()
         self.large = LargeMessages()
+        self.adapting = trio.CapacityLimiter(1)
+        """Threads that put large answers into the words of older versions."""
         self._queue: deque[Command | _Turn] = deque()
         self._waiting = 0
         self._arrived = trio.Event()

@@ -36,6 +36,7 @@ class _Host(Protocol):
     draining: bool
     status_pending: bool
     deadlines: Deadlines
+    adapting: trio.CapacityLimiter
     large: LargeMessages
     authorise: Callable[[Peer, str], None]
     name: str
@@ -216,6 +217,11 @@ class Session(Channel):
                 refused.description or None,
             )
         )
+
+    @property
+    def adapting(self) -> trio.CapacityLimiter:
+        """Threads that put large answers into the words of older versions."""
+        return self.service.adapting
 
     def failed(self, command: Command, fault: BaseException) -> None:
         """Let the interfaces see why one of this connection's commands fails."""
