@@ -32,9 +32,9 @@ __all__ = ["EscPosPrinter"]
 _SOURCE = "upper"
 _ANSWER_SECONDS = 2.0
 _QUIET_SECONDS = 0.5
+"""After so long without further bytes an answer to PrintRaw is whole."""
 _LONGEST_ANSWER = 65_536
 """Bytes that a printer answers at most; one that does not stop talking is broken."""
-"""After so long without further bytes an answer to PrintRaw is whole."""
 _PAUSE_SECONDS = 1.0
 _ASKED_ONLY = b"\x1da\x00"
 """GS a: say nothing that was not asked for, whatever somebody has set before."""
