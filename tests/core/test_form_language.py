@@ -212,6 +212,32 @@ def test_what_the_language_has_no_words_for_is_refused_when_written(more: Any, s
         printer_language.media_text("A", printed(source="bypassTray"))
 
 
+@pytest.mark.parametrize(
+    ("index", "again"),
+    [
+        ({}, {"repeatCount": 1, "x": 0, "y": 0}),
+        ({"x": 2}, {"repeatCount": 1, "x": 2, "y": 0}),
+        ({"repeatCount": 3, "y": 2}, {"repeatCount": 3, "x": 0, "y": 2}),
+        (None, None),
+    ],
+)
+def test_a_field_stays_indexed_or_not(index: Any, again: Any) -> None:
+    field: dict[str, Any] = {"position": {"x": 0, "y": 0}, "size": {"width": 5, "height": 1}}
+    if index is not None:
+        field["index"] = index
+    size = {"width": 10, "height": 10}
+    part = {"position": {"x": 0, "y": 0}, "size": size, "fields": {"f": field}}
+    form = {
+        "unit": {"base": "mm", "x": 1, "y": 1},
+        "size": size,
+        "fields": {"f": field},
+        "subForms": {"s": part},
+    }
+    found = printer_language.read_definition(printer_language.form_text("F", form)).content
+    assert found["fields"]["f"].get("index") == again
+    assert found["subForms"]["s"]["fields"]["f"].get("index") == again
+
+
 def test_fields_are_written_in_the_order_in_which_they_are_printed() -> None:
     place = {"position": {"x": 0, "y": 0}, "size": {"width": 1, "height": 1}}
     fields = {"last": place, "second": place | {"order": 7}, "first": place | {"order": 2}}

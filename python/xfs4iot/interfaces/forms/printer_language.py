@@ -280,7 +280,22 @@ def form_text(name: str, form: dict[str, Any]) -> str:
     Raises:
         CannotBeSaid: the language has no words for something in it.
     """
-    return write(FORM, name, form)
+    return write(FORM, name, _counted(form))
+
+
+def _counted(part: dict[str, Any]) -> dict[str, Any]:
+    """A form, or a sub form, whose indexed fields all say of how many elements: the language must."""
+    found = dict(part)
+    if found.get("fields"):
+        found["fields"] = {
+            name: {**one, "index": {"repeatCount": 1, **one["index"]}}
+            if one.get("index") is not None
+            else one
+            for name, one in found["fields"].items()
+        }
+    if found.get("subForms"):
+        found["subForms"] = {name: _counted(one) for name, one in found["subForms"].items()}
+    return found
 
 
 def media_text(name: str, media: dict[str, Any]) -> str:
