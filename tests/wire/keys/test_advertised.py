@@ -12,6 +12,7 @@ from fingers import pin_entered
 from host import KBPK, KEK, b64, block, ecb, imported, unb64
 
 from dialogue import Dialogue
+from xfs4iot.simulator.secure_part import macs
 
 HOST = rsa.generate_private_key(65537, 2048).public_key().public_bytes(Encoding.DER, PublicFormat.PKCS1)
 LENGTHS = {"D": 8, "T": 16, "A": 16, "H": 32}
@@ -66,14 +67,19 @@ async def test_each_kind_of_key_that_is_offered_is_taken(pad: Dialogue) -> None:
 async def test_each_method_by_which_keys_are_encrypted_opens_one(pad: Dialogue) -> None:
     offered = (await told(pad, "keyManagement"))["decryptAttributes"]
     assert set(offered) == {"A", "R", "T"}
+    mac_key = os.urandom(16)
+    await imported(pad, "Host", "M6 A V", mac_key)
     for algorithm in ("A", "T"):
         value = os.urandom(LENGTHS[algorithm])
         await imported(pad, "Kek", f"K0 {algorithm} D", value)
         for method in methods(offered[algorithm], "decryptMethod"):
-            # A value that was never a key: whatever it decrypts to is one.
+            # A value that was never a key: whatever it decrypts to is one. All but ECB need a MAC.
+            made = os.urandom(16)
             request = {
                 "key": "K",
-                "value": b64(os.urandom(16)),
+                "value": b64(made),
+                "verifyKey": "Host",
+                "verificationData": b64(macs.cmac("A", mac_key, made)),
                 "decryptKey": "Kek",
                 "decryptMethod": method,
                 "keyAttributes": {

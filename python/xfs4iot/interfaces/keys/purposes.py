@@ -45,11 +45,13 @@ class Purpose:
         text: continues "key X may not ...".
         usages: that allow it.
         modes: that allow it; DUKPT keys have the mode `X` for all that is derived from them.
+        unrestricted: keys without a restriction (mode `N`) are for it.
     """
 
     text: str
     usages: frozenset[str]
     modes: frozenset[str]
+    unrestricted: bool = True
 
     def allows_usage(self, usage: str) -> bool:
         """Whether keys of this usage are for it."""
@@ -57,7 +59,9 @@ class Purpose:
 
     def allows_mode(self, usage: str, mode: str) -> bool:
         """Whether a key of this usage may do it in its mode of use."""
-        return mode in self.modes or mode == "N" or mode.isdigit() or (usage in DUKPT and mode == "X")
+        if mode == "N":
+            return self.unrestricted
+        return mode in self.modes or mode.isdigit() or (usage in DUKPT and mode == "X")
 
 
 ENCRYPT_DATA = Purpose("encrypt data", DATA, frozenset("EB"))
@@ -73,7 +77,8 @@ VERIFY_SIGNATURE = Purpose("verify a signature", SIGNATURES, frozenset("V"))
 RECEIVE_KEYS = Purpose("decrypt keys", frozenset({"K0", "K2", "K3"}), frozenset("DBT"))
 RECEIVE_KEY_BLOCKS = Purpose("open key blocks", frozenset({"K0", "K1"}), frozenset("DB"))
 VERIFY_IMPORT = Purpose("verify what is imported", MACS | SIGNATURES, frozenset("VC"))
-AUTHENTICATE = Purpose("authenticate a host", MACS | SIGNATURES, frozenset("VC"))
+AUTHENTICATE = Purpose("authenticate a host", MACS | SIGNATURES, frozenset("V"), unrestricted=False)
+"""By a key that also makes MACs every client would pass for the host: the device makes them for all."""
 DERIVE = Purpose("have keys derived from it", frozenset({"K0", "B0"}), frozenset("X"))
 ENCRYPT_PIN = Purpose("encrypt a PIN", frozenset({"P0", "E7"}) | DUKPT, frozenset("EB"))
 VERIFY_PIN_DES = Purpose("verify a PIN by IBM 3624", frozenset({"V0", "V1"}), frozenset("VCEBG"))

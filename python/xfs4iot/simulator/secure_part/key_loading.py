@@ -23,6 +23,7 @@ from xfs4iot.interfaces.keys.purposes import (
 )
 from xfs4iot.protocol import errors
 from xfs4iot.simulator.secure_part import ciphers, key_block, macs, rsa_keys
+from xfs4iot.simulator.secure_part.bindings import SYMMETRIC
 from xfs4iot.simulator.secure_part.ciphers import Key
 from xfs4iot.simulator.secure_part.part import SecurePart
 
@@ -111,9 +112,34 @@ class KeyLoading:
         if verification is not None and verification.key is not None:
             self._verify(request.value, verification)
         attributes, value = self._value(request)
-        if attributes.algorithm in ("D", "T", "A", "H"):
-            return self._symmetric(request.name, attributes, value, verification)
+        if attributes.algorithm in SYMMETRIC:
+            return self._symmetric(request.name, attributes, value, verification, self._is_loose(request))
         return self._asymmetric(request.name, attributes, value, verification)
+
+    def _is_loose(self, request: KeyImport) -> bool:
+        """Whether nothing says that what was encrypted is one value, as it was encrypted.
+
+        A key block, a signature, or the MAC of a key that only verifies says it: no client makes those. By all
+        methods but ECB a recorded value can even be altered bit by bit, so that it becomes a key of which
+        the client knows how it differs from the one that was recorded: these are not taken without.
+
+        Raises:
+            CommandError: `accessDenied`.
+        """
+        if request.decrypt_key is None or request.decrypt_method is None or not request.value:
+            return False
+        verification = request.verification
+        if verification is not None and verification.key is not None:
+            by = self.part.held(verification.key).stored.attributes
+            if by.usage in SIGNATURES or by.mode_of_use == "V":
+                return False
+        if request.decrypt_method != "ecb":
+            raise errors.CommandError(
+                "accessDenied",
+                f"$.verifyKey: what is encrypted by {request.decrypt_method} comes with a signature, or with "
+                "a MAC of a key of mode of use V",
+            )
+        return True
 
     def _is_signed(self, verification: KeyVerification | None) -> bool:
         """Whether a key comes with a signature.
@@ -224,7 +250,12 @@ class KeyLoading:
         return whole
 
     def _symmetric(
-        self, name: str, attributes: KeyAttributes, value: Key, verification: KeyVerification | None
+        self,
+        name: str,
+        attributes: KeyAttributes,
+        value: Key,
+        verification: KeyVerification | None,
+        loose: bool,
     ) -> ImportedKey:
         algorithm, length = attributes.algorithm, len(memoryview(value))
         known = ciphers.KEY_BYTES.get(algorithm, (length,))
@@ -244,7 +275,7 @@ class KeyLoading:
             if not _LEAST_CHECK_VALUE <= len(given) <= len(kcv) or not bytes_eq(kcv[: len(given)], given):
                 raise errors.CommandError("invalidValue", "$.verificationData is not the key's check value")
         stored = StoredKey(attributes, length * 8)
-        self.part.put(name, stored, value)
+        self.part.put(name, stored, value, loose=loose)
         return ImportedKey(stored, kcv, "kcvSelf" if mode == "self" else "kcvZero")
 
     def _asymmetric(

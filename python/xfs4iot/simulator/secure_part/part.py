@@ -29,6 +29,7 @@ from xfs4iot.interfaces.keys.purposes import (
 )
 from xfs4iot.protocol import errors
 from xfs4iot.simulator.secure_part import ciphers, dukpt, macs, rsa_keys
+from xfs4iot.simulator.secure_part.bindings import SYMMETRIC, Bindings
 from xfs4iot.simulator.secure_part.ciphers import Key
 from xfs4iot.simulator.secure_part.store import Held, KeyStore
 
@@ -36,8 +37,6 @@ __all__ = ["SecurePart", "Told"]
 
 Told: TypeAlias = Callable[[bytes], None]
 """Is given the serial number of a DUKPT transaction."""
-_PURPOSES = 4096
-"""Of how many values it is remembered what they were for."""
 _COUNTED = "counted:"
 _COUNTERS = 4096
 """Of how many DUKPT keys it is remembered where they stood."""
@@ -69,6 +68,7 @@ class SecurePart:
         hmac: bool = False,
     ) -> None:
         self.store = KeyStore(directory, name)
+        self._bindings = Bindings(self.store)
         self._room = room
         self._bits = bits
         self._hmac = hmac
@@ -78,11 +78,15 @@ class SecurePart:
         """What may be told of the keys, by name."""
         return {name: held.stored for name, held in self.store.keys.items()}
 
-    def put(self, name: str, stored: StoredKey, value: Key) -> None:
+    def put(self, name: str, stored: StoredKey, value: Key, *, loose: bool = False) -> None:
         """Keep a key in the place of one of the same name; a DUKPT key begins to count.
 
+        Args:
+            loose: it came in a way that does not say that its parts belong together.
+
         Raises:
-            CommandError: `noKeyRam`, `invalidKeyLength`, `duplicateKey` for a key that was preloaded.
+            CommandError: `noKeyRam`, `invalidKeyLength`, `duplicateKey` for a key that was preloaded,
+                `useViolation` for one that was for another purpose.
         """
         before = self.store.keys.get(name)
         loaded = sum(not held.stored.preloaded for held in self.store.keys.values())
@@ -96,34 +100,13 @@ class SecurePart:
                 "invalidKeyLength",
                 f"a key of {length * 8} bits does not fit algorithm {stored.attributes.algorithm}",
             )
-        if lengths is not None:
-            self._require_same_purpose(stored.attributes, value)
+        if stored.attributes.usage in DUKPT and stored.attributes.algorithm == "T" and length != 16:
+            raise errors.CommandError("invalidKeyLength", "DUKPT by TDES begins with a key of 128 bits")
+        if stored.attributes.algorithm in SYMMETRIC:
+            self._bindings.bind(stored.attributes, value, loose=loose)
         if stored.attributes.usage in DUKPT:
             self._begin_counting(name, stored.attributes, value)
         self.store.put(name, Held(stored, value))
-
-    def _require_same_purpose(self, attributes: KeyAttributes, value: Key) -> None:
-        """See that a value was never a key for anything else, and remember what it is for.
-
-        What is merely encrypted does not say what it is for. A client that has recorded how a PIN key was
-        loaded could otherwise load it again, or before, as a data key, and decrypt PIN blocks. Among data and
-        MACs a value may change.
-
-        Raises:
-            CommandError: `useViolation`.
-        """
-        secrets = self.store.secrets
-        name = "purpose:" + self._fingerprint(value)
-        purpose = b"data"
-        if attributes.usage[0] in "KPBV":
-            purpose = f"{attributes.usage}/{attributes.restricted_key_usage}".encode()
-        if secrets.get(name, purpose) != purpose:
-            raise errors.CommandError("useViolation", "the device has had this key for another purpose")
-        # The latest ones: encrypted garbage makes keys, too, and must not fill the store.
-        kept = [one for one in secrets if one.startswith("purpose:")]
-        for old in kept[: max(0, len(kept) - _PURPOSES + 1)]:
-            del secrets[old]
-        secrets[name] = purpose
 
     def _begin_counting(self, name: str, attributes: KeyAttributes, value: Key) -> None:
         """Set the counter of a DUKPT key: where it stood, if the device has had the key before.
@@ -145,11 +128,7 @@ class SecurePart:
     def _counted(self, algorithm: str, value: Key, ksn: bytes) -> str:
         """The name under which the last number of a DUKPT key is kept, whatever the key is called."""
         fixed, _ = dukpt.counter_of(algorithm, ksn)
-        return _COUNTED + self._fingerprint(value, fixed)
-
-    def _fingerprint(self, value: Key, more: bytes = b"") -> str:
-        by = self.store.secrets.setdefault("fingerprints", self.random(32))
-        return macs.mac("M7", "H", by, ciphers.readable(Secret(memoryview(value), more))).hex()
+        return _COUNTED + self._bindings.fingerprint(value, fixed)
 
     @staticmethod
     def _is_xts(attributes: KeyAttributes, length: int) -> bool:
