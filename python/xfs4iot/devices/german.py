@@ -106,6 +106,14 @@ class German(Device, messages=messages, secret="pins"):
         raise NotImplementedError
 
     @operation
+    async def forget_compared_pin(self) -> None:
+        """Overwrite the PIN that `pinCmp` keeps until the next is compared with it, if there is one.
+
+        Asked for when its client is gone, its time is over, another client compares PINs, and at resets and
+        initializations.
+        """
+
+    @operation
     async def secure_msg_receive(self, protocol: ReceiveProtocol, msg: bytes) -> None:
         """`German.SecureMsgReceive`: look at a message of the host.
 

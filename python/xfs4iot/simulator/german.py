@@ -29,6 +29,8 @@ _TRACE_BYTES, _MAC_BYTES = 4, 8
 _LONGEST = 4096
 _PERSONALISED = b"PERS"
 """How the content of an answer begins that personalises the module."""
+_COMPARED = {None: b"\0", True: b"\1", False: b"\2"}
+"""What a message of `pinCmp` says: the first PIN is kept, the second is the same, or another."""
 _LEAST_STATUS = {"isoPs": 3, "rawData": 5, "hsmLdi": 5, "genAs": 5, "pinCmp": 5}
 
 
@@ -85,7 +87,6 @@ class SimulatedGerman(SecureDevice, devices.German):
     def __init__(self, name: str, *arguments: Any, **more: Any) -> None:
         super().__init__(name, *arguments, **more)
         self._open: str | None = None
-        self._compared: list[int] | None = None
         kept = self.secure.store.secrets.get("german")
         if kept is None:
             self._module = _Module(self.secure.random(16), self.configured(_Settings).hsm_status)
@@ -137,6 +138,7 @@ class SimulatedGerman(SecureDevice, devices.German):
             )
         module.status = {"temp": 3, "definite": 2, "irreversible": 1}[mode]
         self._open = None
+        self.pins.forget_compared()
         self._save()
 
     def _require_state(self, protocol: str) -> None:
@@ -162,7 +164,7 @@ class SimulatedGerman(SecureDevice, devices.German):
         if len(content) > _LONGEST:
             raise errors.CommandError("formatInvalid", f"$.msg has more than {_LONGEST} bytes")
         if protocol == "pinCmp":
-            content = b"PINCMP" + self._compare()
+            content = b"PINCMP" + _COMPARED[self.pins.compare()]
         if self._open is not None and protocol not in ("pinCmp", self._open):
             raise errors.CommandError("protocolInvalid", f"an exchange by {self._open} goes on")
         # Kept before the message is handed out, so that no number comes twice after a crash.
@@ -172,16 +174,8 @@ class SimulatedGerman(SecureDevice, devices.German):
             self._open = protocol
         return self._secured(content, self._module.trace)
 
-    def _compare(self) -> bytes:
-        """Whether two PINs that were entered one after the other are the same; of the first: that it is
-        kept."""
-        pin, self._compared = self.pins.digits(), self._compared
-        if self._compared is None:
-            self._compared = pin
-            return b"\0"
-        same = bytes_eq(bytes(pin), bytes(self._compared))
-        self._compared = None
-        return b"\1" if same else b"\2"
+    async def forget_compared_pin(self) -> None:
+        self.pins.forget_compared()
 
     async def secure_msg_receive(self, protocol: str, msg: bytes) -> None:
         await self.at_work()

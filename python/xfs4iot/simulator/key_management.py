@@ -226,15 +226,25 @@ class SimulatedKeyManagement(SecureDevice, devices.KeyManagement):
 
     async def import_key(self, request: KeyImport) -> ImportedKey:
         await self.at_work()
-        self._require_room(request.name)
         imported = self.loading.import_key(request)
         if self.faults.strikes("powerCut"):
             raise errors.HardwareError("the power failed; see Common.Status")
         return imported
 
-    def _require_room(self, name: str) -> None:
-        if self.faults.active("keyStoreFull") and name not in self.secure.keys:
-            raise errors.CommandError("noKeyRam", "there is no room for another key")
+    def _made(self, name: str, stored: StoredKey, value: Any) -> StoredKey:
+        """Keep a key that the module has made itself.
+
+        Raises:
+            CommandError: `duplicateKey`, `useViolation`.
+            NotEnoughSpace: there is no room; the commands that make keys have no code for that.
+        """
+        try:
+            self.secure.put(name, stored, value)
+        except errors.CommandError as full:
+            if full.error_code == "noKeyRam":
+                raise errors.NotEnoughSpace(full.description) from None
+            raise
+        return stored
 
     async def import_key_part(self, name: str, number: int) -> None:
         await self.at_work()
@@ -296,7 +306,6 @@ class SimulatedKeyManagement(SecureDevice, devices.KeyManagement):
         self, name: str, usage: str, scheme: str, value: bytes, verify_key: str | None
     ) -> StoredKey:
         await self.at_work()
-        self._require_room(name)
         return EmvKeys(self.secure).take(name, usage, scheme, value, verify_key)
 
     async def derive_key(self, request: KeyDerivation) -> StoredKey:
@@ -308,8 +317,7 @@ class SimulatedKeyManagement(SecureDevice, devices.KeyManagement):
         made = ciphers.encrypt_key("T", held.value, data, "cbc", request.start)
         value = ciphers.parity_adjusted(memoryview(made)[:16])
         stored = StoredKey(KeyAttributes(usage="D0", algorithm="T", mode_of_use="B"), 128)
-        self.secure.put(request.name, stored, value)
-        return stored
+        return self._made(request.name, stored, value)
 
     async def generate_rsa_key_pair(self, request: RsaKeyPairRequest) -> StoredKey:
         await self.at_work()
@@ -328,8 +336,7 @@ class SimulatedKeyManagement(SecureDevice, devices.KeyManagement):
             usage="K3" if both else "S0", algorithm="R", mode_of_use="T" if both else "S"
         )
         stored = StoredKey(attributes, bits)
-        self.secure.put(request.name, stored, rsa_keys.stored(key))
-        return stored
+        return self._made(request.name, stored, rsa_keys.stored(key))
 
     async def export_rsa_issuer_signed_item(self, name: str | None) -> IssuerSignedItem:
         await self.at_work()
@@ -389,12 +396,16 @@ class SimulatedKeyManagement(SecureDevice, devices.KeyManagement):
     async def initialization(self, authentication: Authentication | None) -> None:
         await self.at_work(5 * self.seconds)
         self._authenticate(authentication)
+        self._to_sign = None
         self.loading.forget()
+        self.loading.take_random()
         self.secure.erase(None)
 
     async def reset_key_management(self) -> None:
         await self.at_work()
+        self._to_sign = None
         self.loading.forget()
+        self.loading.take_random()
 
     @command
     def sign_as_manufacturer(self, request: SignAsManufacturer) -> SignedByManufacturer:

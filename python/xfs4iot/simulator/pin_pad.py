@@ -185,7 +185,7 @@ class SimulatedPinPad(SecureDevice, devices.PinPad):
 
     async def reset_pin_pad(self) -> None:
         await self.at_work()
-        self.pins.forget()
+        self.pins.forget_all()
 
     async def get_query_pcipts_device_id(self) -> PciPtsDeviceId:
         return PciPtsDeviceId(

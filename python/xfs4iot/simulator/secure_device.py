@@ -77,6 +77,7 @@ class SecureDevice(SimulatedDevice):
         self.secure = SecurePart(
             self.world.state, name, settings.key_room, bits=settings.dukpt_bits, hmac=settings.dukpt_hmac
         )
+        self.secure.is_full = lambda: bool(self.faults.active("keyStoreFull"))
         self.loading = KeyLoading(self.secure)
         self.pins = Pins()
         for key, told in settings.keys.items():
@@ -111,6 +112,7 @@ class SecureDevice(SimulatedDevice):
         """Somebody opens the device."""
         self.secure.store.erase()
         self.loading.forget()
+        self.pins.forget_all()
 
     async def ledger_key(self) -> bytes:
         """A key of the module, made once, under which the service seals its table of keys."""

@@ -112,7 +112,7 @@ def encrypted(method: str, value: bytes) -> bytes:
 
 @pytest.mark.parametrize("method", ["cbc", "cfb", "ofb", "ctr"])
 async def test_what_can_be_altered_bit_by_bit_is_not_taken_without_a_mac(pad: Dialogue, method: str) -> None:
-    """All bits turned, a DES key does the same to turned data: recorded as a PIN key, it would read blocks."""
+    """All bits turned, a DES key does the same to turned data: recorded, a PIN key would read blocks."""
     key, mac_key, weak = (secrets.token_bytes(16) for _ in range(3))
     await imported(pad, "Host", "M3 T V", mac_key)
     await imported(pad, "Ours", "M3 T C", weak)
@@ -186,7 +186,7 @@ async def test_a_host_is_not_authenticated_by_a_key_that_makes_macs(pad: Dialogu
 async def test_garbage_does_not_drive_out_what_keys_are_for(
     pad: Dialogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only what was deleted is forgotten, the oldest first; a device whose keys fill its memory takes no more."""
+    """Only what was deleted is forgotten, the oldest first; what is left may fill the memory."""
     monkeypatch.setattr(bindings, "REMEMBERED", 12)
     key, deleted = secrets.token_bytes(16), secrets.token_bytes(16)
     recorded = ecb("T", KEK, key)

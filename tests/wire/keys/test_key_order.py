@@ -97,6 +97,16 @@ async def constructing(bench: Bench) -> None:
     bench.host.interface(KeyManagement).components.name = "other"
 
 
+async def of_another_purpose(bench: Bench) -> None:
+    components = bench.host.interface(KeyManagement).components
+    components.stores("K", devices.KeyAttributes(usage="K0", algorithm="T", mode_of_use="D"))
+    components.stores("K", components.attributes)
+
+
+async def entered_by_another(bench: Bench) -> None:
+    bench.host.interface(KeyManagement).components.was_entered(object())
+
+
 async def goes_on(bench: Bench) -> None:
     bench.host.interface(KeyManagement).locks.append(lambda: "something goes on")
 
@@ -152,6 +162,7 @@ KEY_MANAGEMENT = {
         | {
             "parts_in_order": Break(before=constructing, code="sequenceError"),
             "attributes_given": Break({"keyAttributes": None}),
+            "parts_of_one_purpose": Break({"value": None}, before=of_another_purpose),
             "decrypt_key_usable": Break({"decryptKey": "nobody"}),
             "decrypt_method_supported": Break({"decryptMethod": "xts"}, code="cryptoMethodNotSupported"),
             "key_block_readable": Break(
@@ -162,6 +173,7 @@ KEY_MANAGEMENT = {
             "verification_possible": Break({"verifyKey": "nobody"}),
             "key_replaceable": Break({"key": "TestKek"}),
             "key_has_room": Break(before=without("key_num", 0)),
+            "part entered here": Break({"value": None, "constructing": True}, before=entered_by_another),
         },
         good={
             "key": "K",
@@ -171,6 +183,7 @@ KEY_MANAGEMENT = {
             "decryptMethod": "ecb",
         },
         apart={
+            "parts_of_one_purpose": "what comes in parts is decrypted by no key",
             "decrypt_method_supported": "a key block has no method",
             "key_replaceable": NO_ROOM_NEEDED,
         },

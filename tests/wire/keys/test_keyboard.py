@@ -195,10 +195,54 @@ async def test_a_key_is_entered_in_parts_by_two_custodians(
         "decryptMethod": "ecb",
     }
     assert await pad.failure(IMPORT, other) == "sequenceError"
+    # For another purpose it would read the keys that come under it; a wrong end keeps the parts.
+    for usage, mode in (("D0", "B"), ("K0", "X"), ("P0", "E")):
+        wrong = {"key": "Master", "keyAttributes": {**attributes, "keyUsage": usage, "modeOfUse": mode}}
+        stranger = await another(pad, nursery)
+        assert await stranger.failure(IMPORT, wrong) == "useViolation"
+        assert await stranger.failure(IMPORT, {**wrong, "constructing": True}) == "keyNoValue"
     found = await pad.success(IMPORT, {"key": "Master", "keyAttributes": attributes})
     assert unb64(found["verificationData"]) == kcv("T", whole)
     told = (await pad.success("KeyManagement.GetKeyDetail"))["keyDetails"]["Master"]
     assert told["loaded"] == "yes"
+
+
+async def test_a_part_is_stored_by_the_client_that_had_it_entered(
+    pad: Dialogue, simulator: Dialogue, nursery: trio.Nursery
+) -> None:
+    """A stranger would take it for a key of its own: a data key reads what comes under the master key."""
+    parts = (bytes(range(16)), bytes(range(100, 116)))
+    stranger = await another(pad, nursery)
+    mine = {"key": "Master", "keyAttributes": {"keyUsage": "K0", "algorithm": "T", "modeOfUse": "D"}}
+    theirs = {"key": "X", "keyAttributes": {"keyUsage": "D0", "algorithm": "T", "modeOfUse": "B"}}
+    for value in parts:
+        await secure_entered(pad, simulator, value)
+        assert await stranger.failure(IMPORT, {**theirs, "constructing": True}) in (
+            "keyNoValue",
+            "sequenceError",
+        )
+        assert await stranger.failure(IMPORT, {**mine, "constructing": True}) == "keyNoValue"
+        await pad.success(IMPORT, {**mine, "constructing": True})
+    await pad.success(IMPORT, mine)
+
+
+@pytest.mark.parametrize("between", [0, 1])
+async def test_a_part_that_was_entered_already_is_refused(
+    pad: Dialogue, simulator: Dialogue, between: int
+) -> None:
+    """Two of them cancel each other: who has entered the third knows the key."""
+    part = {
+        "key": "Master",
+        "keyAttributes": {"keyUsage": "K0", "algorithm": "T", "modeOfUse": "D"},
+        "constructing": True,
+    }
+    for number in range(between + 1):
+        await secure_entered(pad, simulator, bytes(range(number, number + 16)))
+        await pad.success(IMPORT, part)
+    await secure_entered(pad, simulator, bytes(range(16)))
+    assert await pad.failure(IMPORT, part) == "invalidValue"
+    await secure_entered(pad, simulator, bytes(range(100, 116)))
+    await pad.success(IMPORT, part)
 
 
 async def test_parts_are_of_one_length_and_are_given_up_by_deleting(

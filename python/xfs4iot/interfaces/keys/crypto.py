@@ -115,6 +115,7 @@ def start_keys_usable(on: Crypto, request: Any) -> None:
                 "useViolation",
                 f"$.storedKey: a key of usage {key.usage} is not a start value",
             )
+        on.table.require_in_time(request.stored_key)
     if request.iv is not None and request.iv.key is not None:
         key = on.table.for_use(request.iv.key, START_VALUE)
         if not decrypts_only_start_values(key):

@@ -5,6 +5,10 @@ numbers follow from them. Between the two the module belongs to the connection t
 messages, HSMInit and KeyManagement.Initialization end with `sequenceError`, until the answer has come, the
 connection has ended, or `transaction_seconds` are over.
 
+What the module keeps of a PIN from one `pinCmp` to the next belongs to the connection that sent it, and is
+forgotten as the PIN would be: with its connection, after `pin_seconds`, at any Reset, MaintainPin false,
+Initialization or HSMInit, and before another client compares PINs.
+
 After anything that may change the terminal's data they are read again; a change is broadcast as
 HSMTDataChangedEvent, before the completion. HSMInit `temp` sets when the online personalisation is due:
 OPTRequiredEvent reports that once, even across restarts. Times are in the machine's local time.
@@ -22,6 +26,7 @@ import trio
 from xfs4iot import devices
 from xfs4iot.devices import HsmTerminalData, HsmTerminalSetting
 from xfs4iot.interfaces.checks import device_ready, given
+from xfs4iot.interfaces.keys.forgetting import Forgetting
 from xfs4iot.interfaces.keys.held_pin import HeldPin
 from xfs4iot.interfaces.keys.key_management import KeyManagement
 from xfs4iot.interfaces.keys.keyboard import Keyboard
@@ -99,6 +104,14 @@ class German(Interface[devices.German]):
         self._until = -math.inf
         self._timer = trio.CancelScope()
         self._known: HsmTerminalData | None = None
+        self._comparing: Connection | None = None
+        self._comparisons = 0
+        self._forgetting = Forgetting(
+            service,
+            "the PIN that it compares",
+            lambda: self.ask(devices.German.forget_compared_pin),
+            lambda: self._comparing is not None,
+        )
 
     async def start(self) -> None:
         """See what has changed meanwhile, and whether the online personalisation is due."""
@@ -106,6 +119,9 @@ class German(Interface[devices.German]):
         self._known = None if kept is None else msgspec.json.decode(kept, type=HsmTerminalData)
         if KeyManagement.name in self.service.interfaces:
             self.service.interface(KeyManagement).locks.append(self._exchange)
+            self.service.interface(KeyManagement).ends.append(self._compare_no_more)
+        if Keyboard.name in self.service.interfaces:
+            self.service.interface(Keyboard).ends.append(self._compare_no_more)
         await self._look()
         due = self.service.ledger.document(_DUE)
         if due:
@@ -116,9 +132,35 @@ class German(Interface[devices.German]):
         await self._look()
 
     def disconnected(self, connection: Connection) -> None:
-        """An exchange ends with its connection."""
+        """An exchange, and a comparison of PINs, end with their connection."""
         if self._owner is connection:
             self._owner = None
+        if self._comparing is connection:
+            self.service.nursery.start_soon(self._compare_no_more)
+
+    async def _compare_no_more(self) -> None:
+        """Let the module overwrite the PIN that it keeps to compare it with the next."""
+        if self._comparing is None:
+            return
+        self._comparing = None
+        if devices.implements(self.device, "forget_compared_pin"):
+            await self._forgetting()
+
+    async def _begin_comparing(self, connection: Connection) -> None:
+        """See that the module compares nothing with a PIN of another client."""
+        foreign = self._comparing not in (None, connection) or self._forgetting.owed
+        if foreign and devices.implements(self.device, "forget_compared_pin"):
+            await self._forgetting.now()
+        self._comparing = connection
+        self._comparisons += 1
+        self.service.nursery.start_soon(self._when_compared, self._comparisons)
+
+    async def _when_compared(self, comparison: int) -> None:
+        """Forget the PIN that is compared when its time is over."""
+        await trio.sleep(self.service.interface(Keyboard).device.pin_seconds)
+        # Another comparison since has a timer of its own.
+        if comparison == self._comparisons:
+            await self._compare_no_more()
 
     def _exchange(self) -> str | None:
         """What goes on with a host; None for nothing."""
@@ -218,6 +260,7 @@ class German(Interface[devices.German]):
             if pin is None:
                 raise errors.CommandError("noPin", "the device has no keyboard, so that there is no PIN")
             pin.require(command.session)
+            await self._begin_comparing(command.session)
         elif request.protocol == "genAs" and pin is not None and pin.is_held():
             # A request to the host may have the PIN in it: never that of another client.
             pin.require(command.session)
@@ -227,6 +270,8 @@ class German(Interface[devices.German]):
         if request.protocol != "pinCmp" and self.service.is_connected(command.session):
             self._owner = command.session
             self._until = trio.current_time() + self.device.transaction_seconds
+        if request.protocol == "pinCmp" and not self.service.is_connected(command.session):
+            await self._compare_no_more()
         if pin is not None and request.protocol in ("genAs", "pinCmp") and pin.belongs_to(command.session):
             await self._use_up(pin)
         return messages.SecureMsgSendCompletion(msg=msg)
@@ -269,6 +314,7 @@ class German(Interface[devices.German]):
         temporary = request.init_mode == "temp"
         online = request.online_time if temporary else None
         await self.ask(devices.German.hsm_init, request.init_mode, online, moving=True)
+        await self._compare_no_more()
         due = (online or "0" * 14) if temporary else ""
         # Before the new time is kept: when the old one comes, it writes that there is none any more.
         self._timer.cancel()

@@ -118,6 +118,13 @@ def parts_in_order(on: KeyLoading, request: messages.ImportKey) -> None:
         on.components.require_whole(request.key)
 
 
+@check("useViolation")
+def parts_of_one_purpose(on: KeyLoading, request: messages.ImportKey) -> None:
+    """whether a key that is entered in parts is for what its first part was for"""
+    if not request.value:
+        on.components.require_same_purpose(attributes_of(request))
+
+
 @check("invalidData")
 def attributes_given(on: KeyLoading, request: messages.ImportKey) -> None:
     """`keyAttributes`, if the value is not a key block"""
@@ -393,6 +400,7 @@ def key_has_room(on: KeyLoading, request: messages.ImportKey) -> None:
 CHECKS = (
     parts_in_order,
     attributes_given,
+    parts_of_one_purpose,
     decrypt_key_usable,
     decrypt_method_supported,
     key_block_readable,

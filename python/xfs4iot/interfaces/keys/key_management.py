@@ -6,7 +6,7 @@ it is asked for whenever the device is opened and whenever an operation ends une
 entered in parts replaces one of the same name only when it is complete (`components`).
 
 `encryptionState` follows from the symmetric keys of the table: `notInitialized` without keys, `initialized`
-with keys for loading keys only, `ready` with others. Every refused use of a key is reported to all
+with keys for loading keys only, `ready` with others; `busy` while the device changes them. Every refused use of a key is reported to all
 clients as IllegalKeyAccessEvent.
 """
 
@@ -53,6 +53,7 @@ _AUTHENTICATION = step(
     "useViolation",
     "modeOfUseNotSupported",
 )
+_ENTERED = step("part entered here", "whether the part was entered on this connection", "keyNoValue")
 _EXPONENTS = {"device": None, "exponent1": 3, "exponent4": 17, "exponent16": 65537}
 
 
@@ -136,10 +137,13 @@ class KeyManagement(Interface[devices.KeyManagement]):
     def __init__(self, service: Service) -> None:
         super().__init__(service)
         self.table = KeyTable(service.ledger, self._show)
-        self.components = Components()
+        self.components = Components(lambda: getattr(self.device, "pins_for_all_clients", False))
         self.challenges = Challenges()
+        self._busy = False
         self.locks: list[Callable[[], str | None]] = []
         """Interfaces that something of theirs goes on for, during which keys must not be initialized."""
+        self.ends: list[Callable[[], Awaitable[None]]] = []
+        """What interfaces have kept, and ends when the keys are reset or initialized."""
         # Not reentrant: `_reconcile` takes it as well, and must never be awaited while it is held.
         self._changing = trio.Lock()
 
@@ -183,10 +187,22 @@ class KeyManagement(Interface[devices.KeyManagement]):
     @asynccontextmanager
     async def _change(self) -> AsyncIterator[None]:
         """Change keys, one at a time; what was begun is booked, even if nobody wants it any more."""
-        async with self._changing:
+        async with self._computing():
             # The wait for the lock can be cancelled, the change itself cannot.
             with trio.CancelScope(shield=True):
                 yield
+
+    @asynccontextmanager
+    async def _computing(self) -> AsyncIterator[None]:
+        """Let the device change its keys, one at a time: `encryptionState` is `busy` meanwhile."""
+        async with self._changing:
+            self._busy = True
+            self._show()
+            try:
+                yield
+            finally:
+                self._busy = False
+                self._show()
 
     async def _changed_by(self, ask: Callable[[], Awaitable[_Result]]) -> _Result:
         """Let the device change its keys; if that ends unexpectedly, look at what it has."""
@@ -209,8 +225,10 @@ class KeyManagement(Interface[devices.KeyManagement]):
         keys = self.table.keys.values()
         # RSA keys do not count: the state follows from the symmetric keys alone.
         usages = [key.usage for key in keys if key.loaded == "yes" and key.algorithm != "R"]
-        state: Literal["ready", "initialized", "notInitialized"]
-        if any(usage[0] != "K" for usage in usages):
+        state: Literal["busy", "ready", "initialized", "notInitialized"]
+        if self._busy:
+            state = "busy"
+        elif any(usage[0] != "K" for usage in usages):
             state = "ready"
         elif any(usage[0] == "K" for usage in usages):
             state = "initialized"
@@ -237,8 +255,21 @@ class KeyManagement(Interface[devices.KeyManagement]):
         await self._reconcile()
 
     def disconnected(self, connection: Connection) -> None:
-        """What was given to a client to be signed ends with its connection."""
+        """What was given to a client to be signed ends with its connection, and so does what it entered."""
         self.challenges.ended(connection)
+        # With parts in the device the entered one stays until the next takes its place: nobody can store it.
+        if self.components.left(connection) and self.components.name is None:
+            self.service.nursery.start_soon(self._forget_entered)
+
+    async def _forget_entered(self) -> None:
+        try:
+            async with self._change():
+                if not self.components.begun:
+                    await self._forget_parts()
+        except errors.XfsError as fault:
+            self.service.log.error(
+                "the device keeps what was entered of a key until the next entry: %s", fault
+            )
 
     @handles(
         "KeyManagement.GetKeyDetail",
@@ -254,9 +285,11 @@ class KeyManagement(Interface[devices.KeyManagement]):
         told = {one: _detail(key) for one, key in keys.items() if name in (None, "", one)}
         return messages.GetKeyDetailCompletion(key_details=told)
 
-    @handles("KeyManagement.ImportKey", checks=(name_given(), device_ready, *importing.CHECKS), device=(
-        "accessDenied", "invalidKeyLength", "signatureInvalid", "randomInvalid", "invalidValue",
-    ))  # fmt: skip
+    @handles(
+        "KeyManagement.ImportKey",
+        checks=(name_given(), device_ready, *importing.CHECKS, _ENTERED),
+        device=("accessDenied", "invalidKeyLength", "signatureInvalid", "randomInvalid", "invalidValue"),
+    )
     async def import_key(
         self, request: messages.ImportKey, command: Command
     ) -> messages.ImportKeyCompletion | None:
@@ -264,6 +297,7 @@ class KeyManagement(Interface[devices.KeyManagement]):
         assert request.key is not None
         wanted = importing.request_for(self, request)
         if request.constructing:
+            self.components.require_entered_by(command.session)
             await self._store_part(wanted)
             return None
         async with self._change():
@@ -288,7 +322,7 @@ class KeyManagement(Interface[devices.KeyManagement]):
         number = self.components.stored + 1
         async with self._change():
             await self.ask(devices.KeyManagement.import_key_part, wanted.name, number, moving=True)
-            self.components.stores(wanted.name)
+            self.components.stores(wanted.name, wanted.attributes)
             # A loaded key of that name stays usable until the new one is whole.
             if self.table.find(wanted.name) is None:
                 await self.table.put(wanted.name, Key(StoredKey(wanted.attributes), "construct"))
@@ -343,6 +377,11 @@ class KeyManagement(Interface[devices.KeyManagement]):
                 lambda: self.ask(devices.KeyManagement.initialization, authentication_of(given), moving=True)
             )
             await self._forget(None)
+            # Also what was entered of a key of which nothing is stored.
+            self.components.abandon()
+        self.challenges.answered()
+        for end in self.ends:
+            await end()
         self.service.broadcast(messages.InitializedEvent())
 
     def _authenticate(self, given: Any, what: What, command: Command) -> None:
@@ -379,6 +418,8 @@ class KeyManagement(Interface[devices.KeyManagement]):
             known = None if name is None else self.table.find(name)
             if name is not None and known is not None and known.loaded == "construct":
                 await self.table.remove(name)
+        for end in self.ends:
+            await end()
 
     @handles(
         "KeyManagement.StartAuthenticate",
@@ -426,7 +467,7 @@ class KeyManagement(Interface[devices.KeyManagement]):
             request.modulus_length or 0,
             _EXPONENTS[request.exponent_value or "device"],
         )
-        async with self._changing:
+        async with self._computing():
             stored = await self._changed_by(
                 # Making a key pair takes long and moves nothing: it can be cancelled, only the booking
                 # cannot.

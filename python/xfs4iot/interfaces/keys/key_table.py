@@ -12,6 +12,7 @@ broadcast as `KeyManagement.IllegalKeyAccessEvent`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
 from typing import Literal, Protocol
 
 import msgspec
@@ -91,10 +92,17 @@ class KeyTable:
     Args:
         ledger: where the table is kept.
         changed: called after each change.
+        today: the date, by which keys become usable and expire.
     """
 
-    def __init__(self, ledger: _Ledger, changed: Callable[[], object] = lambda: None) -> None:
+    def __init__(
+        self,
+        ledger: _Ledger,
+        changed: Callable[[], object] = lambda: None,
+        today: Callable[[], date] = lambda: datetime.now(UTC).date(),
+    ) -> None:
         self._ledger = ledger
+        self._today = today
         self._vault: _Vault | None = None
         self._changed = changed
         self._keys: Mapping[str, Key] = {}
@@ -199,6 +207,27 @@ class KeyTable:
             )
         return key
 
+    def out_of_time(self, name: str) -> str | None:
+        """Why a key may not be used today: its activating date is not reached, or its expiry date over.
+
+        Both days are of its time (UTC). None: it may.
+        """
+        stored, today = self._keys[name].stored, f"{self._today():%Y%m%d}"
+        if stored.activating_date is not None and today < stored.activating_date:
+            return f"the key may be used from {stored.activating_date} on; see KeyManagement.GetKeyDetail"
+        if stored.expiry_date is not None and today > stored.expiry_date:
+            return f"the key expired on {stored.expiry_date}; load a new one by KeyManagement.ImportKey"
+        return None
+
+    def require_in_time(self, name: str) -> None:
+        """See that a key may be used today.
+
+        Raises:
+            IllegalAccess: `useViolation`.
+        """
+        if (why := self.out_of_time(name)) is not None:
+            raise IllegalAccess("useViolation", why, name, "useViolation")
+
     def for_use(self, name: str, purpose: Purpose, *, mode_code: str = "useViolation") -> Key:
         """A key that can be used, for what it is wanted.
 
@@ -209,6 +238,7 @@ class KeyTable:
             IllegalAccess: `keyNotFound`, `keyNoValue`, `useViolation`, or `mode_code`.
         """
         key = self.loaded(name)
+        self.require_in_time(name)
         if not purpose.allows_usage(key.usage):
             raise IllegalAccess(
                 "useViolation",

@@ -10,7 +10,6 @@ Layouts that clients define outlive a restart.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any, ClassVar, TypeVar
 
 import trio
@@ -19,6 +18,7 @@ from xfs4iot import devices
 from xfs4iot.devices import DataEntered, EntryRequest, KeyEntered, PinEntered, SecureKeyRequest
 from xfs4iot.interfaces.checks import device_ready, given
 from xfs4iot.interfaces.keys import entry, layouts, reported
+from xfs4iot.interfaces.keys.forgetting import Forgetting
 from xfs4iot.interfaces.keys.held_pin import HeldPin
 from xfs4iot.interfaces.keys.key_management import KeyManagement
 from xfs4iot.protocol import errors
@@ -37,8 +37,6 @@ _SECRET = frozenset({"zero", "one", "two", "three", "four", "five", "six", "seve
 _PREPARED = step(
     "block prepared", "whether PinPad.SetPinBlockData was called, if the device needs it", "sequenceError"
 )
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 60.0
-"""Seconds after which a device that did not forget a PIN is asked again."""
 _STORED = frozenset({"auto", "enter", "fdk", "fk"})
 _Result = TypeVar("_Result")
 
@@ -128,7 +126,11 @@ class Keyboard(Interface[devices.Keyboard]):
         super().__init__(service)
         self.pin = HeldPin(lambda: self.device.pins_for_all_clients)
         self.beeping: frozenset[str] = frozenset()
-        self._owes = False
+        self.ends: list[Callable[[], Awaitable[None]]] = []
+        """What interfaces have kept of PINs, and ends when these are reset."""
+        self._forgetting = Forgetting(
+            service, "the PIN", lambda: self.ask(devices.Keyboard.forget_pin), self.pin.is_held
+        )
 
     async def start(self) -> None:
         """Give the device the layouts that clients have defined."""
@@ -163,27 +165,15 @@ class Keyboard(Interface[devices.Keyboard]):
 
     async def forget_pin(self) -> None:
         """Let the device overwrite the PIN that has ended, but not one that was entered since."""
-        # It may run in the background: meanwhile a new PIN may have been entered, which must stay.
-        if self.pin.is_held() or not devices.implements(self.device, "forget_pin"):
-            return
-        try:
-            await self.ask(devices.Keyboard.forget_pin)
-        except errors.XfsError as fault:
-            self.service.log.error("the device did not forget the PIN, and is asked again: %s", fault)
-            if not self._owes:
-                self._owes = True
-                self.service.nursery.start_soon(self._forget_at_last)
+        if devices.implements(self.device, "forget_pin"):
+            await self._forgetting()
 
-    async def _forget_at_last(self) -> None:
-        """Ask a device that did not forget a PIN until it does, or holds one that was entered since."""
-        pause = _FIRST_PAUSE
-        while not self.pin.is_held():
-            await trio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
-            with suppress(errors.XfsError):
-                await self.ask(devices.Keyboard.forget_pin)
-                break
-        self._owes = False
+    async def reset_pins(self) -> None:
+        """All that was entered as a PIN is gone, and what the device has kept of PINs."""
+        self.pin.gone()
+        await self.forget_pin()
+        for end in self.ends:
+            await end()
 
     async def _when_over(self) -> None:
         """Forget the PIN when its time is over."""
@@ -326,7 +316,7 @@ class Keyboard(Interface[devices.Keyboard]):
         assert request.verification_type is not None
         components = self.service.interface(KeyManagement).components
         # Before the device is asked: after a failed entry there is nothing left to store.
-        components.entered = False
+        components.nothing_entered()
         wanted = SecureKeyRequest(
             request.key_len,
             bool(request.auto_end),
@@ -343,7 +333,9 @@ class Keyboard(Interface[devices.Keyboard]):
             )
         )
         whole = entered.completion in _STORED and entered.digits == request.key_len
-        components.entered = whole
+        # Nobody could store the part of a client that has gone meanwhile.
+        if whole and self.service.is_connected(command.session):
+            components.was_entered(command.session)
         return messages.SecureKeyEntryCompletion(
             digits=entered.digits, completion=entered.completion, kcv=entered.kcv if whole else None
         )
@@ -363,6 +355,6 @@ class Keyboard(Interface[devices.Keyboard]):
     async def reset(self, request: None, command: Command) -> None:
         """`Keyboard.Reset` 2.0: a PIN, and what was entered of a key and not stored, are gone."""
         await self.ask(devices.Keyboard.reset_keyboard, moving=True)
-        self.pin.gone()
+        await self.reset_pins()
         if KeyManagement.name in self.service.interfaces:
-            self.service.interface(KeyManagement).components.entered = False
+            self.service.interface(KeyManagement).components.nothing_entered()

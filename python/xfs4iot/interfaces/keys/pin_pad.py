@@ -143,6 +143,10 @@ class PinPad(WithKeys[devices.PinPad]):
                 self.pin.gone()
                 self.service.nursery.start_soon(self._forget)
 
+    async def _reset_pins(self) -> None:
+        if Keyboard.name in self.service.interfaces:
+            await self.service.interface(Keyboard).reset_pins()
+
     async def _forget(self) -> None:
         if Keyboard.name in self.service.interfaces:
             await self.service.interface(Keyboard).forget_pin()
@@ -309,16 +313,14 @@ class PinPad(WithKeys[devices.PinPad]):
             self.pin.keep(command.session)
         else:
             self.pin.keep_none()
-            self.pin.gone()
-            await self._forget()
+            await self._reset_pins()
 
     @handles("PinPad.Reset", checks=(device_ready,), asks="reset_pin_pad")
     async def reset(self, request: None, command: Command) -> None:
         """`PinPad.Reset` 2.0: a PIN is gone."""
         await self.ask(devices.PinPad.reset_pin_pad, moving=True)
         self.pin.keep_none()
-        self.pin.gone()
-        await self._forget()
+        await self._reset_pins()
 
     @handles(
         "PinPad.GetQueryPCIPTSDeviceId",

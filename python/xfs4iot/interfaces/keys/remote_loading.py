@@ -95,6 +95,8 @@ def signing_key_usable(on: KeyLoading, request: messages.ExportRSADeviceSignedIt
         or key.mode not in "ST"
     ):
         raise illegal(request.sig_key, "accessDenied", "$.sigKey: this key may not sign")
+    if (why := on.table.out_of_time(request.sig_key)) is not None:
+        raise illegal(request.sig_key, "accessDenied", f"$.sigKey: {why}")
 
 
 @check("unsupportedData")
@@ -203,7 +205,7 @@ def emv_usage_supported(on: KeyLoading, request: messages.ImportEmvPublicKey) ->
         )
 
 
-@check("invalidData", "keyNotFound")
+@check("invalidData", "keyNotFound", "useViolation")
 def emv_verify_key_usable(on: KeyLoading, request: messages.ImportEmvPublicKey) -> None:
     """`verifyKey`: whether the key is there, if the scheme needs one"""
     if request.import_scheme in _EMV_WITHOUT_KEY:
@@ -218,6 +220,7 @@ def emv_verify_key_usable(on: KeyLoading, request: messages.ImportEmvPublicKey) 
             "$.verifyKey: there is no such key; see GetKeyDetail",
             "keyNotFound" if key is None else "keyNoValue",
         )
+    on.table.require_in_time(request.verify_key)
 
 
 @check("duplicateKey")

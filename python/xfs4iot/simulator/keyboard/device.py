@@ -205,10 +205,6 @@ class SimulatedKeyboard(SecureDevice, devices.Keyboard):
     async def forget_pin(self) -> None:
         self.pins.forget()
 
-    def tampered(self) -> None:
-        super().tampered()
-        self.pins.forget()
-
     async def define_layout(self, layouts: Mapping[EntryMode, tuple[KeyFrame, ...]]) -> None:
         await self.at_work()
 
@@ -217,7 +213,7 @@ class SimulatedKeyboard(SecureDevice, devices.Keyboard):
 
     async def reset_keyboard(self) -> None:
         await self.at_work()
-        self.pins.forget()
+        self.pins.forget_all()
         self.loading.forget_entered()
 
     def press(self, key: str) -> None:

@@ -1,12 +1,12 @@
 """What each value is for: a value that was a key for one purpose is none for another.
 
-What is merely encrypted does not say what it is for. A client that has recorded how a PIN key was loaded could
-otherwise load it again, or before, as a data key, and decrypt PIN blocks.
+What is merely encrypted does not say what it is for. A client that has recorded how a PIN key was loaded
+could otherwise load it again, or before, as a data key, and decrypt PIN blocks.
 
 Two values that do the same are the same here, however they are written: DES ignores the lowest bit of each
-byte, K1 K2 K1 does what K1 K2 does, and of two equal neighbours nothing is left. Where nothing holds the parts
-of a value together, as under ECB, none of its DES keys may be part of a key for anything else: one by one, they
-are found by 2^56 tries each.
+byte, K1 K2 K1 does what K1 K2 does, and of two equal neighbours nothing is left. Where nothing holds the
+parts of a value together, as under ECB, none of its DES keys may be part of a key for anything else: one by
+one, they are found by 2^56 tries each.
 
 Only fingerprints are kept, and of so many values: those that are no longer in the device give way first.
 """

@@ -6,6 +6,7 @@ is given no more precisely than the standard requires: otherwise a host could pr
 
 from __future__ import annotations
 
+from hmac import compare_digest
 from operator import eq
 from typing import Any
 
@@ -85,7 +86,8 @@ class KeyLoading:
         """Store what was entered as part `number` of a key.
 
         Raises:
-            CommandError: `keyNoValue`, `invalidKeyLength` for parts of different lengths.
+            CommandError: `keyNoValue`, `invalidKeyLength` for parts of different lengths, `invalidValue` for
+                one that was stored already.
         """
         if number == 1 or self._constructing != name:
             for old in self._parts:
@@ -97,6 +99,9 @@ class KeyLoading:
             raise errors.CommandError(
                 "invalidKeyLength", "the parts of a key are of the same length; enter this part anew"
             )
+        if any(compare_digest(memoryview(part), memoryview(self.entered)) for part in self._parts):
+            # The two cancel each other: fewer custodians than it seems would know the key.
+            raise errors.CommandError("invalidValue", "this part was stored already; enter another")
         self._parts.append(self.entered)
         self.entered = None
 
@@ -119,8 +124,8 @@ class KeyLoading:
     def _is_loose(self, request: KeyImport) -> bool:
         """Whether nothing says that what was encrypted is one value, as it was encrypted.
 
-        A key block, a signature, or the MAC of a key that only verifies says it: no client makes those. By all
-        methods but ECB a recorded value can even be altered bit by bit, so that it becomes a key of which
+        A key block, a signature, or the MAC of a key that only verifies says it: no client makes those. By
+        all methods but ECB a recorded value can even be altered bit by bit, so that it becomes a key of which
         the client knows how it differs from the one that was recorded: these are not taken without.
 
         Raises:

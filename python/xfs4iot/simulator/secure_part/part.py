@@ -56,6 +56,7 @@ class SecurePart:
 
     Attributes:
         store: the values; for the modules of this package only.
+        is_full: whether there is no room for another key, whatever their number.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class SecurePart:
     ) -> None:
         self.store = KeyStore(directory, name)
         self._bindings = Bindings(self.store)
+        self.is_full: Callable[[], bool] = lambda: False
         self._room = room
         self._bits = bits
         self._hmac = hmac
@@ -90,8 +92,8 @@ class SecurePart:
         """
         before = self.store.keys.get(name)
         loaded = sum(not held.stored.preloaded for held in self.store.keys.values())
-        if before is None and not stored.preloaded and loaded >= self._room:
-            raise errors.CommandError("noKeyRam", f"there is room for {self._room} keys; delete some")
+        if before is None and not stored.preloaded and (loaded >= self._room or self.is_full()):
+            raise errors.CommandError("noKeyRam", f"there is no room for {loaded + 1} keys; delete some")
         if before is not None and before.stored.preloaded and not stored.preloaded:
             raise errors.CommandError("duplicateKey", "the key was preloaded and cannot be replaced")
         lengths, length = ciphers.KEY_BYTES.get(stored.attributes.algorithm), len(memoryview(value))

@@ -1,6 +1,11 @@
-"""The PIN that was entered: held in the secure part until it is used or forgotten."""
+"""The PIN that was entered: held in the secure part until it is used or forgotten.
+
+For a change of PIN, a second one may be kept to be compared with the next.
+"""
 
 from __future__ import annotations
+
+from hmac import compare_digest
 
 from xfs4iot._core import Secret
 from xfs4iot.protocol import errors
@@ -10,10 +15,11 @@ __all__ = ["Pins"]
 
 
 class Pins:
-    """Holds one PIN."""
+    """Holds one PIN, and one to compare it with."""
 
     def __init__(self) -> None:
         self._digits: Secret | None = None
+        self._compared: Secret | None = None
 
     def __repr__(self) -> str:
         return "Pins()"
@@ -30,6 +36,32 @@ class Pins:
             self._digits.erase()
         self._digits = None
 
+    def forget_compared(self) -> None:
+        """Overwrite the PIN that is kept for a comparison."""
+        if self._compared is not None:
+            self._compared.erase()
+        self._compared = None
+
+    def forget_all(self) -> None:
+        """Overwrite both."""
+        self.forget()
+        self.forget_compared()
+
+    def compare(self) -> bool | None:
+        """Whether the PIN is the one that was kept, which is forgotten then; None: it is kept itself now.
+
+        Raises:
+            CommandError: `noPin`.
+        """
+        if not self._digits:
+            raise _none()
+        if self._compared is None:
+            self._compared = Secret(self._digits)
+            return None
+        same = compare_digest(memoryview(self._digits), memoryview(self._compared))
+        self.forget_compared()
+        return same
+
     def digits(self) -> list[int]:
         """The PIN, for the modules of this package.
 
@@ -37,5 +69,9 @@ class Pins:
             CommandError: `noPin`.
         """
         if not self._digits:
-            raise errors.CommandError("noPin", "no PIN is held")
+            raise _none()
         return list(memoryview(self._digits))
+
+
+def _none() -> errors.CommandError:
+    return errors.CommandError("noPin", "no PIN is held")
