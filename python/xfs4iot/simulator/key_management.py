@@ -231,7 +231,7 @@ class SimulatedKeyManagement(SecureDevice, devices.KeyManagement):
             raise errors.HardwareError("the power failed; see Common.Status")
         return imported
 
-    def _made(self, name: str, stored: StoredKey, value: Any) -> StoredKey:
+    def _keep_made(self, name: str, stored: StoredKey, value: Any) -> StoredKey:
         """Keep a key that the module has made itself.
 
         Raises:
@@ -317,7 +317,7 @@ class SimulatedKeyManagement(SecureDevice, devices.KeyManagement):
         made = ciphers.encrypt_key("T", held.value, data, "cbc", request.start)
         value = ciphers.parity_adjusted(memoryview(made)[:16])
         stored = StoredKey(KeyAttributes(usage="D0", algorithm="T", mode_of_use="B"), 128)
-        return self._made(request.name, stored, value)
+        return self._keep_made(request.name, stored, value)
 
     async def generate_rsa_key_pair(self, request: RsaKeyPairRequest) -> StoredKey:
         await self.at_work()
@@ -336,7 +336,7 @@ class SimulatedKeyManagement(SecureDevice, devices.KeyManagement):
             usage="K3" if both else "S0", algorithm="R", mode_of_use="T" if both else "S"
         )
         stored = StoredKey(attributes, bits)
-        return self._made(request.name, stored, rsa_keys.stored(key))
+        return self._keep_made(request.name, stored, rsa_keys.stored(key))
 
     async def export_rsa_issuer_signed_item(self, name: str | None) -> IssuerSignedItem:
         await self.at_work()
