@@ -401,7 +401,7 @@ async def test_a_host_authenticates_itself_before_keys_are_deleted(
         K=("K1", "A", "D", KBPK.hex()),
         M=("M6", "A", "V", AES.hex()),
         P=("P0", "T", "E", TDES.hex()),
-        G=("M6", "A", "G", KBPK.hex()),
+        G=("M6", "A", "G", "5A" * 16),
     )
     start, delete = "KeyManagement.StartAuthenticate", "KeyManagement.DeleteKey"
     for name in ("one", "two"):
