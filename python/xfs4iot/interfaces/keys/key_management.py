@@ -6,8 +6,8 @@ it is asked for whenever the device is opened and whenever an operation ends une
 entered in parts replaces one of the same name only when it is complete (`components`).
 
 `encryptionState` follows from the symmetric keys of the table: `notInitialized` without keys, `initialized`
-with keys for loading keys only, `ready` with others; `busy` while the device changes them. Every refused use of a key is reported to all
-clients as IllegalKeyAccessEvent.
+with keys for loading keys only, `ready` with others; `busy` while the device changes them. Every refused use
+of a key is reported to all clients as IllegalKeyAccessEvent.
 """
 
 from __future__ import annotations
