@@ -54,7 +54,7 @@ class Pins:
             CommandError: `noPin`.
         """
         if not self._digits:
-            raise _none()
+            raise errors.CommandError("noPin", "no PIN is held")
         if self._compared is None:
             self._compared = Secret(self._digits)
             return None
@@ -69,9 +69,5 @@ class Pins:
             CommandError: `noPin`.
         """
         if not self._digits:
-            raise _none()
+            raise errors.CommandError("noPin", "no PIN is held")
         return list(memoryview(self._digits))
-
-
-def _none() -> errors.CommandError:
-    return errors.CommandError("noPin", "no PIN is held")
