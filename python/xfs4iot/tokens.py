@@ -27,10 +27,11 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from pathlib import Path
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.protocol import errors
 
 __all__ = [

@@ -7,12 +7,14 @@ import difflib
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
+
+from xfs4iot.dataclass import dataclass
 
 __all__ = ["ConfigurationError", "Mistake", "Reader", "Where", "line_of", "load", "read_table", "title"]
 

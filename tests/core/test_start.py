@@ -9,6 +9,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 MOST_OF_A_SMALL_SERVICE = 150
 """Modules of ours, messages of all interfaces among them: Common.Status names each. A whole ATM has 340."""
 
@@ -28,6 +30,39 @@ import json, sys
 from xfs4iot.cli import simulate
 print(json.dumps([name for name in sys.modules]))
 """
+RUNNING = """
+import json, sys, tempfile
+from pathlib import Path
+import trio
+import xfs4iot.cli.simulate
+import xfs4iot.cli.serve
+from xfs4iot.cli.hosting import simulated_atm
+
+async def main():
+    with tempfile.TemporaryDirectory() as state:
+        async with simulated_atm(Path(state), port=0):
+            print(json.dumps([name for name in sys.modules]))
+
+trio.run(main)
+"""
+LATER = {
+    "rich": "output for people",
+    "wcwidth": "text that is not ASCII",
+    "html": "a drawing of the screen or the lights",
+    "PIL": "a picture",
+    "zxingcpp": "a bar code",
+    "xfs4iot.client": "a call",
+    "trio_websocket": "a call",
+    "wsproto": "a call",
+    "asn1crypto": "a key that comes by certificate",
+    "asyncio": "nothing",
+    "xfs4iot.telemetry": "metrics",
+    "xfs4iot.console": "--console",
+    "xfs4iot.fleet": "--uplink",
+    "xfs4iot.stories": "a story",
+    "xfs4iot.conformance": "a test of conformance",
+}
+"""What an ATM that is ready has not loaded, and what loads it."""
 
 
 def imported(program: str) -> set[str]:
@@ -53,3 +88,16 @@ def test_an_atm_imports_no_client_before_something_is_called() -> None:
     modules = imported(SIMULATE)
     assert "xfs4iot.cli.simulate" in modules
     assert not modules & {"xfs4iot.client", "trio_websocket", "wsproto", "PIL", "zxingcpp", "asn1crypto"}
+
+
+@pytest.mark.parametrize("later", LATER)
+def test_a_whole_atm_that_is_ready_has_loaded_only_what_it_needs(later: str, running: set[str]) -> None:
+    assert not below(running, f"{later}.") | ({later} & running), f"it is for {LATER[later]}"
+
+
+@pytest.fixture(scope="module")
+def running() -> set[str]:
+    """The modules of a whole simulated ATM, over TLS, that is ready for clients."""
+    modules = imported(RUNNING)
+    assert "xfs4iot.simulator.deposit.device" in modules
+    return modules

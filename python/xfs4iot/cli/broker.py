@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -13,6 +12,7 @@ import trio
 from OpenSSL import SSL
 
 from xfs4iot import toml_file
+from xfs4iot.dataclass import dataclass
 from xfs4iot.transport import tcp
 
 if TYPE_CHECKING:

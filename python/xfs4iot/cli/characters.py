@@ -11,8 +11,6 @@ import io
 import sys
 from typing import TextIO
 
-from rich import markup
-
 from xfs4iot.protocol.visible import escaped, visible
 
 __all__ = ["escape", "show_all_characters", "utf8_output"]
@@ -36,6 +34,8 @@ _PLAIN = {
 
 def escape(text: str) -> str:
     """Text from elsewhere for rich's markup: it is printed as it is, and does nothing to a terminal."""
+    from rich import markup
+
     return markup.escape(visible(text))
 
 

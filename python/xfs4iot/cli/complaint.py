@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 import click
-from rich.console import Console
 
 from xfs4iot.cli.characters import escape
 
@@ -25,6 +24,8 @@ def innermost(problem: BaseException | str) -> BaseException | str:
 
 def complain(problem: BaseException | str) -> None:
     """Print a problem; of several that came together in a group, the first."""
+    from rich.console import Console
+
     text = f"[bold red]error:[/] {escape(str(innermost(problem)))}"
     Console(stderr=True).print(text, highlight=False, soft_wrap=True)
 

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 import trio
-from rich.console import Console
-from rich.highlighter import JSONHighlighter
 
 from xfs4iot.cli.characters import escape
 from xfs4iot.cli.complaint import complain, nobody_reads
@@ -21,6 +19,8 @@ from xfs4iot.protocol.sensitive import masked
 from xfs4iot.protocol.visible import visible
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from xfs4iot import client
 
 __all__ = ["connection_options", "print_json", "refuse_plain", "run", "silence_option", "tracer"]
@@ -63,7 +63,7 @@ def connection_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "token": token_file.read().strip() if token_file else None,
             "plain": plain,
             "version": version,
-            "trace": tracer(Console(stderr=True)) if trace else None,
+            "trace": _on_standard_error() if trace else None,
         }
         return function(*args, connection=connection, **rest)
 
@@ -74,6 +74,12 @@ def refuse_plain(uri: str, connection: dict[str, Any]) -> None:
     """Take `--plain` out of the options where a whole URI says already whether there is TLS."""
     if connection.pop("plain") and uri.startswith("wss:"):
         raise click.UsageError(f"--plain contradicts {uri}: give a ws:// URI, or leave --plain out")
+
+
+def _on_standard_error() -> client.Trace:
+    from rich.console import Console
+
+    return tracer(Console(stderr=True))
 
 
 def tracer(console: Console) -> client.Trace:
@@ -127,6 +133,9 @@ def print_json(value: Mapping[str, Any] | Sequence[Any], *, indent: int = 2) -> 
     if indent:
         encoded = msgspec.json.format(encoded, indent=indent)
     encoded = visible(encoded.decode()).encode()
+    from rich.console import Console
+    from rich.highlighter import JSONHighlighter
+
     console = Console()
     if console.is_terminal and indent and len(encoded) < _MOST_COLOURED:
         console.print(JSONHighlighter()(encoded.decode()), soft_wrap=True)

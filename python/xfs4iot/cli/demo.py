@@ -6,7 +6,6 @@ import re
 import secrets
 import tempfile
 import time
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from xfs4iot.cli.connection import run, tracer
 from xfs4iot.cli.hosting import dialect_option, simulated_atm
 from xfs4iot.cli.published import show_published
 from xfs4iot.cli.story_screen import JsonTeller, ScreenTeller
+from xfs4iot.dataclass import dataclass
 from xfs4iot.interfaces.common.end_to_end_security import EndToEndSecurity
 from xfs4iot.protocol import versions
 from xfs4iot.stories import STORIES, play

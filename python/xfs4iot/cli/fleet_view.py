@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +17,7 @@ from xfs4iot.cli.characters import escape
 from xfs4iot.cli.connection import print_json
 from xfs4iot.cli.operator import as_operator, device_argument, view_of, where_option
 from xfs4iot.cli.table import Table
+from xfs4iot.dataclass import dataclass
 from xfs4iot.fleet.nats import Nats
 from xfs4iot.fleet.view import Change, Known, moment
 from xfs4iot.fleet.where import FIELDS, Expression

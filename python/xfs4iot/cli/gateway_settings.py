@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ import msgspec
 from xfs4iot import toml_file
 from xfs4iot.cli.access_rules import check_access
 from xfs4iot.cli.settings import AccessSettings
+from xfs4iot.dataclass import dataclass
 from xfs4iot.fleet.admission import GatewayRule
 
 __all__ = ["GatewayAccess", "GatewayLimits", "GatewaySettings", "read_settings"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -14,6 +13,7 @@ from xfs4iot._core import forbid_dumps
 from xfs4iot.assembly import Publisher
 from xfs4iot.cli.settings import UplinkSettings
 from xfs4iot.cli.uplink import uplinked
+from xfs4iot.dataclass import dataclass
 from xfs4iot.interfaces.common.end_to_end_security import EndToEndSecurity
 from xfs4iot.ledger import Ledger
 from xfs4iot.protocol.dialects import BY_NAME

@@ -26,16 +26,15 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 
 import orjson
-from rich.console import Console
 
 from xfs4iot import telling
+from xfs4iot.dataclass import dataclass
 from xfs4iot.server.command import running
 
 __all__ = ["FIELDS", "LogFile", "configure", "finish"]
@@ -127,6 +126,10 @@ def _plain() -> _Plain:
     """For standard error, whatever that is: a terminal, the journal of systemd, a file or a pipe."""
     if _is_journal():
         return _Plain(lambda seconds: "", _for_journal)
+    if not (sys.stderr.isatty() or {"FORCE_COLOR", "TTY_COMPATIBLE"} & os.environ.keys()):
+        return _Plain()
+    from rich.console import Console
+
     console = Console(stderr=True)
     if not console.is_terminal:
         return _Plain()

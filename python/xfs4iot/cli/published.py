@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-from rich.console import Console
+from typing import TYPE_CHECKING
 
 from xfs4iot.cli.characters import escape
 from xfs4iot.protocol.visible import visible
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 __all__ = ["show_published"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from xfs4iot.cli.configuration import read
 from xfs4iot.cli.settings import Configuration
+from xfs4iot.dataclass import dataclass
 from xfs4iot.protocol.endpoints import PORTS
 from xfs4iot.transport import certificates, inspection
 from xfs4iot.transport.failures import TLSError
@@ -68,7 +68,7 @@ async def _first(
     raise problem
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Renewed:
     """What `renew` did.
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import click
 import trio
-from rich.console import Console
 
 import xfs4iot
 from xfs4iot._core import forbid_dumps
@@ -69,6 +68,8 @@ def serve(config: Path, check: bool) -> None:
     # Before the log is opened: a check must leave no file behind.
     if check:
         names = ", ".join(service.name for service in configuration.service)
+        from rich.console import Console
+
         Console().print(f"[green]✓[/] {config} is good; services: {names}", highlight=False)
         return
     try:

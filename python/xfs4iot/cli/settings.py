@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.interfaces.common.end_to_end_security import EndToEndSecurity
 from xfs4iot.server.access import ClientRule
 from xfs4iot.tokens import read_key

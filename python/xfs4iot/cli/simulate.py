@@ -11,9 +11,8 @@ from pathlib import Path
 import click
 import orjson
 import trio
-from rich.console import Console
 
-from xfs4iot.cli import arguments, operator_screen
+from xfs4iot.cli import arguments
 from xfs4iot.cli.broker import broker_is_trusted
 from xfs4iot.cli.connection import run
 from xfs4iot.cli.hosting import Hosted, dialect_option, simulated_atm, until_told
@@ -102,8 +101,9 @@ def simulate(
     Its clients must trust the certificate authority whose PEM file is named when it is
     ready. Without --state everything is gone when it ends.
     """
-    output = Console()
     if screen:
+        from xfs4iot.cli import operator_screen
+
         operator_screen.require_terminal()
     fleet = None
     if uplinks:
@@ -153,6 +153,9 @@ def simulate(
                     }
                     click.echo(orjson.dumps(ready))
                 else:
+                    from rich.console import Console
+
+                    output = Console()
                     show_published(output, atm.publisher.uri(), services, "a simulated ATM, ready")
                     if atm.ca:
                         output.print(f"certificate authority: {atm.ca}", highlight=False, soft_wrap=True)
@@ -161,7 +164,11 @@ def simulate(
                     output.print("[dim]Ctrl-C ends[/]")
                 async with trio.open_nursery() as nursery:
                     if terminal is not None:
-                        nursery.start_soon(operator_screen.operate, terminal, output)
+                        from rich.console import Console
+
+                        from xfs4iot.cli import operator_screen
+
+                        nursery.start_soon(operator_screen.operate, terminal, Console())
                     await trio.sleep_forever()
         return 0
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from typing import Any
 
@@ -22,6 +22,7 @@ from xfs4iot.client._calls import Calls
 from xfs4iot.client._errors import CommandFailed, CommandRefused, Disconnected, why_closed
 from xfs4iot.client._events import Event, Subscription
 from xfs4iot.client._names import wanted_names
+from xfs4iot.dataclass import dataclass
 from xfs4iot.protocol import registry, versions, wire
 from xfs4iot.protocol.message import FreeKeys, Payload
 from xfs4iot.telling import logger

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from xfs4iot.client._client import Client, Trace
 from xfs4iot.client._errors import Disconnected, NotFound
 from xfs4iot.client._versions import announce, checked, newest_offered
 from xfs4iot.client._websocket import Credentials, open_websocket
+from xfs4iot.dataclass import dataclass
 from xfs4iot.protocol.endpoints import PORTS, service_name, service_uri
 
 __all__ = ["Published", "connect", "discover", "services_of"]

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, cast
 
 import trio
 
 from xfs4iot.client._errors import Disconnected, EventsLost
+from xfs4iot.dataclass import dataclass
 from xfs4iot.protocol import registry, versions, wire
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
@@ -16,6 +15,7 @@ import trio_websocket
 from OpenSSL import SSL
 
 from xfs4iot.client._errors import Disconnected
+from xfs4iot.dataclass import dataclass
 from xfs4iot.transport import tcp, tls
 
 __all__ = ["Credentials", "open_stream", "open_websocket"]

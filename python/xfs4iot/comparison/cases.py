@@ -5,7 +5,9 @@ The Rust benches have them too, as `benches/denominate/write_cases.py` writes th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from xfs4iot.dataclass import dataclass
 
 __all__ = ["CASES", "Case"]
 

@@ -15,7 +15,7 @@ import subprocess
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from typing import Any
 from xfs4iot import _core
 from xfs4iot.comparison.cases import CASES, Case
 from xfs4iot.comparison.peers import PEERS, Items
+from xfs4iot.dataclass import dataclass
 from xfs4iot.denominate import Denomination, NotDispensable, TooManyItems, Unit, denominate
 
 ROOT = Path(__file__).parents[3]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from xfs4iot.comparison.cases import Case
+from xfs4iot.dataclass import dataclass
 
 Items = int | str | None
 """Number of items; None for "not dispensable"; text if the peer cannot say."""

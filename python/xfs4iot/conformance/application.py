@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import date
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from xfs4iot.conformance.case import Case, Result
 from xfs4iot.conformance.running import Report
 from xfs4iot.conformance.schemas import problems
 from xfs4iot.conformance.target import OLDEST, Target, shortened
+from xfs4iot.dataclass import dataclass
 from xfs4iot.protocol import versions
 from xfs4iot.protocol.catalogue import catalogue
 from xfs4iot.protocol.sensitive import masked

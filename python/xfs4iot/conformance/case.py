@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, get_args
 
 from xfs4iot.conformance.target import Target
+from xfs4iot.dataclass import dataclass
 
 __all__ = [
     "LEVELS",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
+
+from xfs4iot.dataclass import dataclass
 
 __all__ = ["Act", "Person"]
 

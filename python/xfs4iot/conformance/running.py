@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import date
 from fnmatch import fnmatchcase
 from importlib import import_module
@@ -20,6 +20,7 @@ from xfs4iot.conformance.cases.derived import derived, unsupported
 from xfs4iot.conformance.outcome import Advises, Deviates, NotApplicable, Unattended
 from xfs4iot.conformance.target import Target
 from xfs4iot.conformance.waivers import Waiver
+from xfs4iot.dataclass import dataclass
 from xfs4iot.protocol.catalogue import catalogue
 
 __all__ = ["Report", "cases_of", "run"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -17,6 +17,7 @@ from xfs4iot import client
 from xfs4iot.conformance.outcome import Deviates, NotApplicable
 from xfs4iot.conformance.person import Person
 from xfs4iot.conformance.schemas import problems
+from xfs4iot.dataclass import dataclass
 from xfs4iot.protocol import versions, wire
 from xfs4iot.protocol.catalogue import catalogue
 from xfs4iot.protocol.sensitive import masked

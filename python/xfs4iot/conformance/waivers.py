@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path
+
+from xfs4iot.dataclass import dataclass
 
 __all__ = ["Waiver", "WaiverError", "read_waivers"]
 

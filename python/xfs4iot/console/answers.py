@@ -5,10 +5,11 @@ from __future__ import annotations
 import gzip
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from http import HTTPStatus
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.transport.upgrade import PageRequest
 
 __all__ = ["JSON", "Content", "answer"]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices.cash_management import CashMovement, ItemsMoved
 from xfs4iot.devices.storage import Count, Level, Name
 from xfs4iot.protocol.messages import cash_management as cash

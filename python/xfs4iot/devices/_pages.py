@@ -8,12 +8,13 @@ page, `rotation` says how its content runs in it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Literal, TypeAlias
 from unicodedata import category, east_asian_width
 
 from msgspec import Meta
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.protocol import exact
 
 __all__ = [

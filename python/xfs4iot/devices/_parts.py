@@ -32,13 +32,13 @@ changed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from types import ModuleType, UnionType
 from typing import Any, Literal, TypeAlias, Union, get_args, get_origin
 
 import msgspec
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices._operation import implements, is_operation
 from xfs4iot.protocol import exact, observed
 from xfs4iot.protocol.annotations import evaluated, field_annotations, own_module

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Protocol
 
 from msgspec import Meta
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices._device import CommandEvents
 from xfs4iot.devices.storage import Count
 from xfs4iot.protocol import errors

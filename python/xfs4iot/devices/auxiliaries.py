@@ -17,11 +17,11 @@ class MyCabinet(devices.Auxiliaries):
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices._device import Device
 from xfs4iot.devices._operation import operation
 from xfs4iot.devices._parts import derived

@@ -10,11 +10,12 @@ class MyReader(devices.BarcodeReader):
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated
 
 from msgspec import Meta
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices._device import CommandEvents, Device, operation
 from xfs4iot.devices._operation import waits_for_people
 from xfs4iot.protocol import exact

@@ -12,9 +12,10 @@ class MyDispenser(devices.CashDispenser):
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices._device import implements, operation
 from xfs4iot.devices._parts import derived, follows_from
 from xfs4iot.devices.cash_management import CashEvents, CashManagement, CashMovement, Destination

@@ -10,9 +10,9 @@ not return, or the service itself is killed, the service asks `recall` what has 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices._device import CommandEvents, implements, operation
 from xfs4iot.devices._parts import derived, follows_from
 from xfs4iot.devices.storage import CashUnit, Count, Level, Name, Storage, UnitError, UnitFailure

@@ -17,11 +17,12 @@ class MyScanner(devices.Check):
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Any, Literal, Protocol
 
 from msgspec import Meta
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices._device import CommandEvents
 from xfs4iot.devices._operation import operation, waits_for_people
 from xfs4iot.devices._parts import derived

@@ -23,9 +23,9 @@ class MyDepository(devices.Deposit):
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices._device import CommandEvents
 from xfs4iot.devices._operation import operation, waits_for_people
 from xfs4iot.devices._parts import derived, follows_from

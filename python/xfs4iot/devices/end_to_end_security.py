@@ -8,8 +8,10 @@ only keeps the key implements `token_key`, and the service does the rest.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
+
+from xfs4iot.dataclass import dataclass
 
 __all__ = ["TokenUse"]
 

@@ -9,11 +9,12 @@ class MyModule(devices.KeyManagement, devices.Keyboard, devices.PinPad, devices.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices._device import Device
 from xfs4iot.devices._operation import operation
 from xfs4iot.protocol import exact

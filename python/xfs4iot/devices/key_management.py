@@ -15,11 +15,12 @@ checks that again.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices._device import Device
 from xfs4iot.devices._operation import operation
 from xfs4iot.devices._parts import derived, follows_from

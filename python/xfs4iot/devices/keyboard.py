@@ -15,11 +15,12 @@ pressed. The service removes anything more that a class reports.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices._device import CommandEvents, Device
 from xfs4iot.devices._operation import operation, waits_for_people
 from xfs4iot.devices._parts import derived

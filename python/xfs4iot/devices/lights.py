@@ -14,9 +14,9 @@ class MyFascia(devices.Lights):
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices._device import Device
 from xfs4iot.devices._operation import operation
 from xfs4iot.devices._parts import derived

@@ -11,11 +11,12 @@ class MyPad(devices.KeyManagement, devices.Keyboard, devices.PinPad):
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices._device import CommandEvents, Device
 from xfs4iot.devices._operation import operation
 from xfs4iot.devices._parts import derived

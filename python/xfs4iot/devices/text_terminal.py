@@ -16,11 +16,12 @@ class MyTerminal(devices.TextTerminal):
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices._device import Device
 from xfs4iot.devices._operation import operation, waits_for_people
 from xfs4iot.devices._parts import derived, follows_from

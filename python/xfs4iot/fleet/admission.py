@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.server.access import Access, ClientRule
 from xfs4iot.server.peer import Peer
 from xfs4iot.telling import told

@@ -7,12 +7,12 @@ may have been carried out or not: that is `unknown`, and it is not sent again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import trio
 
 from xfs4iot import client
+from xfs4iot.dataclass import dataclass
 from xfs4iot.fleet.view import Known
 
 __all__ = ["ABSENT", "NOT_REACHED", "NOT_TOLD", "UNKNOWN", "Bulk", "Outcome", "Target", "target_of"]

@@ -8,12 +8,12 @@ nobody answers, the broker refuses: while no callout runs, nobody new comes in, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from cryptography import x509
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.fleet.carrier import Carried, Carrier
 from xfs4iot.fleet.events import EVENTS, INTERFACES
 from xfs4iot.fleet.last import LAST

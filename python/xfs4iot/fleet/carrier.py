@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 import trio
+
+from xfs4iot.dataclass import dataclass
 
 __all__ = [
     "LOST",

@@ -11,11 +11,12 @@ import base64
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.fleet.subjects import check_id
 
 __all__ = ["Code"]

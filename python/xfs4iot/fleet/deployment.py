@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.fleet.broker import settings
 from xfs4iot.fleet.names import AUTHORITY, CALLOUT, DEVICE_HOST, GATEWAY, OPERATOR
 from xfs4iot.fleet.nkeys import NKey

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import trio
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.fleet.code import Code
 from xfs4iot.fleet.credential import Credential
 from xfs4iot.fleet.enrolment import PATH

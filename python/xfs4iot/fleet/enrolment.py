@@ -7,12 +7,12 @@ makes it ask the callout. It can be shut whenever no device is being set up.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import orjson
 import trio
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.fleet.authority import Authority, NotSigned, RequestRefused
 from xfs4iot.fleet.carrier import CarrierLost
 from xfs4iot.protocol.endpoints import service_uri

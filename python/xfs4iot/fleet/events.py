@@ -16,7 +16,6 @@ import json
 import secrets
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -24,6 +23,7 @@ from typing import Any
 import msgspec
 import trio
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.fleet.carrier import Absent, Carrier, CarrierLost
 from xfs4iot.fleet.store import ask_broker, make_stream
 from xfs4iot.fleet.subjects import Subjects

@@ -12,12 +12,12 @@ import random
 import re
 import secrets
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import orjson
 import trio
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.fleet.admission import Admission
 from xfs4iot.fleet.application import Application
 from xfs4iot.fleet.carrier import Absent, Carried, Carrier, CarrierLost

@@ -15,7 +15,6 @@ import secrets
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +22,7 @@ import orjson
 import trio
 from OpenSSL import SSL
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.fleet.carrier import LOST, Answer, Carried, CarrierLost, Unsubscribe
 from xfs4iot.telling import logger, told
 from xfs4iot.transport import tcp, tls

@@ -7,13 +7,14 @@ the broker, which only carries it, cannot make it up. A signature holds for one 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import orjson
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.fleet.names import GATEWAY, fleet_names
 from xfs4iot.fleet.signatures import Authorities, Forged, sign
 from xfs4iot.transport.identity import Identity

@@ -11,11 +11,12 @@ from __future__ import annotations
 import json
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from typing import Any
 
 import orjson
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.fleet.carrier import Absent, Carrier
 from xfs4iot.fleet.store import Conflict, Store
 from xfs4iot.fleet.subjects import Subjects

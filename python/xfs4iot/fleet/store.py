@@ -8,11 +8,11 @@ import json
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import trio
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.fleet.carrier import Carried, Carrier, CarrierLost, Late
 
 __all__ = ["Conflict", "Entry", "KeyValue", "MemoryStore", "Store", "ask_broker", "make_stream"]

@@ -12,13 +12,14 @@ import hmac
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import orjson
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.fleet.carrier import CarrierLost
 from xfs4iot.fleet.store import Conflict, Store
 

@@ -11,12 +11,12 @@ import random
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 import trio
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.fleet.carrier import Carried, Carrier, CarrierLost
 from xfs4iot.fleet.events import EventFeed
 from xfs4iot.fleet.link import Kind, Link, Malformed, Segment

@@ -10,13 +10,13 @@ import time
 import zlib
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
 import trio
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.fleet.carrier import CarrierLost
 from xfs4iot.fleet.last import Last, ToldService, Unit, Unreadable
 from xfs4iot.fleet.registry import Presence

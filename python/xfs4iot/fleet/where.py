@@ -26,10 +26,10 @@ import fnmatch
 import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.telling import told
 
 __all__ = ["FIELDS", "Expression", "Field", "Row", "WhereError", "parse"]

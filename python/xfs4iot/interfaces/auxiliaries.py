@@ -16,11 +16,11 @@ AuxiliaryStatusEvent. Later versions inform everybody with Common.StatusChangedE
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
 from xfs4iot import devices
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import AutoStartup, AuxiliaryValue
 from xfs4iot.interfaces.checks import device_ready, given
 from xfs4iot.ledger import Document

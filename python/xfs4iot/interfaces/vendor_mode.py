@@ -20,12 +20,12 @@ are their connections', and end with them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import trio
 
 from xfs4iot import devices
+from xfs4iot.dataclass import dataclass
 from xfs4iot.interfaces.checks import given
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import common

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.ledger.journal import chain, digest
 from xfs4iot.ledger.records import CounterKey, Intent, JournalLine, Posting, SetPosting
 

@@ -16,12 +16,12 @@ from __future__ import annotations
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import trio
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.ledger import files
 from xfs4iot.ledger.batch import Batch, Name, Postings, Scope, Sealed, Unwritable
 from xfs4iot.ledger.errors import (

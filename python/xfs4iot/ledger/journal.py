@@ -16,13 +16,13 @@ import hashlib
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import orjson
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.ledger import schema
 from xfs4iot.ledger.errors import LedgerCorrupt, LedgerUnavailable, NewerLedger, NoLedger
 from xfs4iot.ledger.records import CounterKey, Intent, JournalLine, Movement

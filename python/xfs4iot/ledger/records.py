@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NamedTuple
 
 import orjson
+
+from xfs4iot.dataclass import dataclass
 
 __all__ = [
     "MOST_ITEMS",

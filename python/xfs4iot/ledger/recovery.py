@@ -18,10 +18,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.ledger import files, schema
 from xfs4iot.ledger.batch import Batch
 from xfs4iot.ledger.errors import LedgerCorrupt, LedgerUnavailable, NewerLedger, NoLedger

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import PrintSymbology
 from xfs4iot.protocol import errors
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from wcwidth import wcswidth
-
+from xfs4iot.dataclass import dataclass
 from xfs4iot.printing import fonts
 from xfs4iot.printing.fonts import ADVANCE, ASCENT, DESCENT, Face
 
@@ -140,7 +139,11 @@ class Words:
 
 def _columns(text: str) -> int:
     """How many characters stand side by side: accents take no room of their own, Chinese ones that of two."""
-    return len(text) if text.isascii() else max(0, wcswidth(text))
+    if text.isascii():
+        return len(text)
+    from wcwidth import wcswidth  # its tables are a megabyte: loaded with the first text that needs them
+
+    return max(0, wcswidth(text))
 
 
 def _printable(text: str) -> str:

@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from unicodedata import category
 
-from wcwidth import iter_graphemes, wcswidth
-
 from xfs4iot.protocol import errors
 
 if TYPE_CHECKING:
@@ -149,6 +147,8 @@ def replaced(text: str, face: Face, bold: bool, columns: bool = True) -> str:
     lacks = set(lacking(text, face, bold))
     if not lacks:
         return _SELECTOR.sub("", text)
+    from wcwidth import iter_graphemes, wcswidth
+
     found = []
     for one in iter_graphemes(text):
         if lacks.isdisjoint(one):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.printing.canvas import Words
 
 if TYPE_CHECKING:

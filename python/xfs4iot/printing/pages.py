@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 from unicodedata import bidirectional
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import (
     MICROMETRES_PER_INCH,
     PrintBarcode,

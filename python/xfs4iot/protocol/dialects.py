@@ -20,9 +20,10 @@ acknowledge, the version of the command, as the services of that framework write
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
+
+from xfs4iot.dataclass import dataclass
 
 __all__ = ["BY_NAME", "SP_DEV", "STANDARD", "Dialect", "dialect_named"]
 

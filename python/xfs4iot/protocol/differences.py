@@ -18,9 +18,9 @@ or a reason why it needs none (`needed`, `open_differences`):
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Literal
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.protocol.adapters import CHANGES, STEPS, Part, canonical, spelling
 from xfs4iot.protocol.adapters.changes import Values
 from xfs4iot.protocol.adapters.formats import FORMATS

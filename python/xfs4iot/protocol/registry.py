@@ -8,10 +8,11 @@ all, as what the newest version has in their place (see `versions`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib import import_module
 from typing import Any
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.protocol.adapters import NEWEST
 from xfs4iot.protocol.index import COMMANDS, EVENTS, OLDER
 

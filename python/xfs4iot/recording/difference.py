@@ -7,11 +7,11 @@ from run to run (request ids, times, texts of errors, addresses) and whatever is
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from fnmatch import fnmatchcase
 from typing import Any
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.protocol.sensitive import MASK
 from xfs4iot.recording.entries import Entry, Recording
 from xfs4iot.recording.exchanges import Exchange, Told, by_service

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.recording.entries import Entry, Recording
 
 __all__ = ["Exchange", "Told", "by_service", "exchanges"]

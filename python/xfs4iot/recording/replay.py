@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ import trio
 import trio_websocket
 
 from xfs4iot import client
+from xfs4iot.dataclass import dataclass
 from xfs4iot.protocol import wire
 from xfs4iot.recording.entries import Entry, Recording, Writer
 from xfs4iot.recording.moving import moves

@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.interfaces import MODULES
 
 __all__ = ["Kind", "UnknownKind", "kind_called", "kinds"]

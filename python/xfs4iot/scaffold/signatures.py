@@ -12,11 +12,12 @@ import builtins
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import ModuleType, NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from xfs4iot import devices
+from xfs4iot.dataclass import dataclass
 
 __all__ = ["Imports", "Signature", "annotation", "operations", "signature"]
 

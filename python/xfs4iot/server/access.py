@@ -14,11 +14,11 @@ import difflib
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 
 from cryptography import x509
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.protocol import errors, registry
 from xfs4iot.protocol.dialects import BY_NAME, dialect_named
 from xfs4iot.protocol.index import COMMANDS

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import trio
 
 from xfs4iot import _core
+from xfs4iot.dataclass import dataclass
 from xfs4iot.server.deadlines import Deadlines
 from xfs4iot.server.large_messages import LargeMessages
 from xfs4iot.server.peer import Peer

@@ -14,7 +14,6 @@ import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, Generic, NamedTuple, Protocol, TypeGuard
 
@@ -22,6 +21,7 @@ import msgspec
 import trio
 
 from xfs4iot import _core, telling
+from xfs4iot.dataclass import dataclass
 from xfs4iot.protocol import errors, exact, registry, versions, wire
 from xfs4iot.protocol.message import Payload, SentEvent
 from xfs4iot.server.deadlines import Deadline

@@ -22,10 +22,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
 from types import EllipsisType
 from typing import Any, ClassVar, Generic, TypeVar
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import Device, implements, is_operation
 from xfs4iot.protocol.message import Payload
 from xfs4iot.server.command import Command, Connection, Handler, Later, Token

@@ -23,6 +23,7 @@ from xfs4iot.server.session import Session
 from xfs4iot.telling import logger, told
 from xfs4iot.transport import tcp, tls, upgrade
 from xfs4iot.transport.limits import Limits, Refused
+from xfs4iot.transport.memory import give_back
 from xfs4iot.transport.readers import Readers, ReadyStream
 
 if TYPE_CHECKING:
@@ -186,6 +187,8 @@ class Publisher(Entrance[_Way]):
                     connections.nursery.start_soon(self._readers.run)
                     for listener in listeners:
                         nursery.start_soon(self._accept, listener, connections.nursery)
+                    # Imports and the opening of devices leave holes.
+                    give_back()
                     _log.info("publishing at %s", self.uri())
                     task_status.started()
                     await trio.sleep_forever()

@@ -11,11 +11,11 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
 from functools import cache, partial
 from types import ModuleType
 from typing import Any
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices._parts import PART, Part
 from xfs4iot.protocol import errors, exact, registry
 from xfs4iot.protocol.annotations import evaluated

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import msgspec
 import trio
 
 from xfs4iot import devices
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import AutoStartup, AuxiliaryValue
 from xfs4iot.protocol import errors, exact
 from xfs4iot.protocol.messages import auxiliaries as messages

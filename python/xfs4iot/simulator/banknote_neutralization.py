@@ -11,13 +11,14 @@ a cassette's lid counts always. The state outlives the service, as ink does.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import Meta
 
 from xfs4iot import devices
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import BanknoteNeutralizationUnit, CashUnit, Protection
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import banknote_neutralization as messages

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import msgspec
 
 from xfs4iot import devices
+from xfs4iot.dataclass import dataclass
 from xfs4iot.protocol import errors
 from xfs4iot.simulator.clock import Timeline
 from xfs4iot.simulator.commands import Completion, Count, Request, command

@@ -12,12 +12,12 @@ which a recycler gives it again; all others, and those whose unit is full, go to
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
 
 from xfs4iot import devices
+from xfs4iot.dataclass import dataclass
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.command_events.cash_acceptor import (
     CashInEndEvents,

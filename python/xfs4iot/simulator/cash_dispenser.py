@@ -12,13 +12,13 @@ Each operation is composed of steps of the mechanism (`simulator.cash.machine`),
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
 
 from xfs4iot import devices
+from xfs4iot.dataclass import dataclass
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.command_events.cash_dispenser import (
     CountEvents,

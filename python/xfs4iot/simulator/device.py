@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import Device
 from xfs4iot.protocol import errors
 from xfs4iot.simulator import shipped

@@ -8,9 +8,9 @@ unit name the unit.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.protocol import errors
 
 __all__ = ["Fault", "Faults"]

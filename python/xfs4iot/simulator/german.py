@@ -8,7 +8,6 @@ number.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
@@ -16,6 +15,7 @@ from cryptography.hazmat.primitives.constant_time import bytes_eq
 from msgspec import Meta
 
 from xfs4iot import devices
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import HsmTerminalData, HsmTerminalSetting
 from xfs4iot.protocol import errors
 from xfs4iot.simulator.commands import Completion, Request, command

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from html import escape
 from typing import Any, ClassVar
 
 import msgspec
 
 from xfs4iot import devices
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import Lamp, LightColor, LightDirection, LightFlashRate, Lit
 from xfs4iot.protocol import errors
 from xfs4iot.simulator.commands import Completion, Request, command
@@ -146,6 +145,8 @@ class SimulatedLights(SimulatedDevice, devices.Lights):
     @command
     def draw_lights(self, request: Request) -> DrawLightsCompletion:
         """The fascia, drawn."""
+        from html import escape
+
         rows = []
         for number, ((light, position), lit) in enumerate(self._shines.items()):
             paint = "#303030" if lit.flash_rate == "off" else _PAINT.get(lit.color, lit.color)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, ClassVar
 
@@ -11,6 +10,7 @@ from cryptography.hazmat.primitives.constant_time import bytes_eq
 from msgspec import Meta
 
 from xfs4iot import devices
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import (
     CommandEvents,
     KeyKind,

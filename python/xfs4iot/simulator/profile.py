@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
 from xfs4iot import toml_file
+from xfs4iot.dataclass import dataclass
 from xfs4iot.simulator import shipped
 from xfs4iot.simulator.device import SimulatedDevice
 from xfs4iot.simulator.kinds import KINDS, device_class

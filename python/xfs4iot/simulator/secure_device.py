@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Any, ClassVar, Literal
 
 import trio
 from msgspec import Meta
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import KeyAttributes, StoredKey
 from xfs4iot.protocol import errors
 from xfs4iot.simulator.clock import Timeline

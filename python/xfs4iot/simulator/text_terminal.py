@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from html import escape
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 import trio
 
 from xfs4iot import devices
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import BeepType, CellAttributes, ScreenPosition, ScreenRun
 from xfs4iot.interfaces.forms.screen import columns, graphemes
 from xfs4iot.protocol import errors
@@ -308,6 +307,8 @@ class SimulatedTextTerminal(SimulatedDevice, devices.TextTerminal):
     @command
     def draw_screen(self, request: GetScreen) -> DrawScreenCompletion:
         """The display, drawn."""
+        from html import escape
+
         wide, high = _CELL
         width, height = len(self._cells[0]) * wide, len(self._cells) * high
         parts = []

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from decimal import Decimal
 from typing import Any, ClassVar, Literal
 
 import trio
 
 from xfs4iot import devices
+from xfs4iot.dataclass import dataclass
 from xfs4iot.interfaces.vendor_mode import VendorMode
 from xfs4iot.protocol import errors, registry, versions
 from xfs4iot.simulator.commands import Milliseconds, Request, command

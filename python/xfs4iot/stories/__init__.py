@@ -15,9 +15,10 @@ someone to tell the steps to.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
+
+from xfs4iot.dataclass import dataclass
 
 if TYPE_CHECKING:
     from xfs4iot.stories.stage import Stage

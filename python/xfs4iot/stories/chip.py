@@ -6,9 +6,10 @@ import base64
 import datetime
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.interfaces.cards import tlv
 from xfs4iot.stories.stage import Stage
 

@@ -16,10 +16,11 @@ import base64
 import hmac
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 
 from xfs4iot import tokens
+from xfs4iot.dataclass import dataclass
 from xfs4iot.simulator.card_reader import cryptogram
 from xfs4iot.simulator.profile import read
 from xfs4iot.simulator.secure_part import ciphers, key_block, macs, pin_blocks

@@ -15,13 +15,14 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Protocol
 
 import trio
 
 from xfs4iot import client
+from xfs4iot.dataclass import dataclass
 from xfs4iot.protocol import errors
 from xfs4iot.stories.host import Host
 

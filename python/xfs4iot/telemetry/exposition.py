@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from xfs4iot.dataclass import dataclass
 
 __all__ = ["BUCKETS", "Durations", "Sample", "exposition", "histogram"]
 

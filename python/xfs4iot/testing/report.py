@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import Any
 from xml.etree import ElementTree as xml
+
+from xfs4iot.dataclass import dataclass
 
 __all__ = ["Finding", "Report"]
 

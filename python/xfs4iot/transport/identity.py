@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from cryptography import x509
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.transport.pairs import alternative_names, fingerprint
 
 __all__ = ["Identity"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 from OpenSSL import crypto
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.transport.failures import CredentialsRefused, explain_verification
 from xfs4iot.transport.pairs import (
     PrivateKey,

@@ -1,4 +1,4 @@
-"""Gives memory back to the system when a crowd has left.
+"""Gives memory back to the system: after the start, and when a crowd has left.
 
 When connections end, their memory becomes free, but only for this process: the C library
 keeps it, because a few long-lived blocks lie in between. A device's computer has other work

@@ -13,7 +13,6 @@ import stat
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from itertools import pairwise
@@ -32,6 +31,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL import crypto
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.transport.failures import CredentialsRefused
 
 __all__ = [

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -19,6 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from OpenSSL import SSL, crypto
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.transport.failures import CredentialsRefused, TLSError, explain, explain_verification
 from xfs4iot.transport.pairs import (
     Pair,

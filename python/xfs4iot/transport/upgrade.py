@@ -13,13 +13,13 @@ import hashlib
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import h11
 import trio
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.telling import DESCRIPTION, told
 
 __all__ = [

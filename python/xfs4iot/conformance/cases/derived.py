@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from xfs4iot.conformance.case import PREFIXES, Case
 from xfs4iot.conformance.outcome import Advises, Deviates
 from xfs4iot.conformance.target import Target
+from xfs4iot.dataclass import dataclass
 from xfs4iot.protocol.catalogue import catalogue
 from xfs4iot.recording.moving import moves
 

@@ -27,9 +27,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import get_args
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import CashMovement, CashUnit, ItemsMoved, Retracted
 from xfs4iot.devices.storage import Level
 from xfs4iot.ledger import CounterKey, Posting, ServiceLedger, SetPosting

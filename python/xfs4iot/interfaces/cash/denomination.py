@@ -18,12 +18,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import trio
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.interfaces.cash.mixes import Mixes
 from xfs4iot.interfaces.cash.money import is_exact, is_possible
 from xfs4iot.interfaces.cash.search import Answer, LongSearch, Question

@@ -18,11 +18,11 @@ import dataclasses
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
 from xfs4iot import devices
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import CashMovement, CashUnitError, ItemsMoved, Tested, implements
 from xfs4iot.interfaces.cash.counts import Booking
 from xfs4iot.interfaces.cash.places import Places

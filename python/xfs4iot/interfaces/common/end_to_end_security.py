@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -31,6 +31,7 @@ import msgspec
 import trio
 
 from xfs4iot import tokens
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import Device, TokenUse, implements
 from xfs4iot.interfaces.common.command_nonce import USED_UP, LiveNonce
 from xfs4iot.protocol import errors, registry

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, TypeVar
 
@@ -24,6 +23,7 @@ import msgspec
 import trio
 
 from xfs4iot import devices
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import DepositMoved, DepositReset, implements
 from xfs4iot.interfaces.storage.deposit import DepositUnits
 from xfs4iot.interfaces.storage.movements import Booking, Found, Movements, Moving

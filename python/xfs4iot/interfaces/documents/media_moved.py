@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.interfaces.documents.media_transaction import Transaction
 
 __all__ = ["PLANNED", "Moved"]

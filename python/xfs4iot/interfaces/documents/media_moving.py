@@ -8,12 +8,12 @@ people, and what has come in by then is booked.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import trio
 
 from xfs4iot import devices
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import MediaPresented, MediaStored
 from xfs4iot.interfaces.documents.media import MediaState
 from xfs4iot.interfaces.documents.media_moved import PLANNED, Moved

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import dataclasses
 import unicodedata
-from dataclasses import dataclass
 from typing import Literal, cast
 
 from xfs4iot import devices
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import (
     GraphicFormat,
     PrintBarcode,

@@ -12,10 +12,11 @@ What the text cannot say is left out when it is written (`order` of fields is th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from difflib import get_close_matches
 from typing import Any, Protocol
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.interfaces.forms.tokens import Token, shown, tokens
 
 __all__ = [

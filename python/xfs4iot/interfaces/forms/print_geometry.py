@@ -6,9 +6,9 @@ characters as a box has columns always fit into it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol, cast
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import MICROMETRES_PER_INCH, PrintRotation
 from xfs4iot.protocol.messages import printer as messages
 

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -26,6 +25,7 @@ import msgspec
 import trio
 
 from xfs4iot import devices
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import MediaAction, PrinterMediaMoved, implements
 from xfs4iot.devices._printing import media_status
 from xfs4iot.interfaces.forms.printer_failures import as_defined, as_told, failures_of

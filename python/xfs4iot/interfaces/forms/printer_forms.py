@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from xfs4iot import devices
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import PrintFont, PrintRotation, PrintStyle
 from xfs4iot.interfaces.forms.definitions import converted
 from xfs4iot.interfaces.forms.form_fit import form_misfit

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import PrintColor, PrintFont, PrintRotation
 from xfs4iot.interfaces.forms.print_geometry import Box, Grid
 from xfs4iot.protocol.messages import printer as messages

@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 
-import wcwidth
-
 from xfs4iot.devices import CellAttributes, ScreenPosition, ScreenRun
 
 __all__ = ["Screen", "columns", "graphemes"]
@@ -26,12 +24,20 @@ _SECOND = ""
 
 def graphemes(text: str) -> list[str]:
     """What is shown as one character each."""
+    if text.isascii() and "\r\n" not in text:
+        return list(text)
+    import wcwidth  # its tables are a megabyte: loaded with the first text that needs them
+
     return list(wcwidth.iter_graphemes(text))
 
 
 @lru_cache(maxsize=4096)
 def columns(grapheme: str) -> int:
     """How many columns a character takes; -1 for what cannot be shown on any screen."""
+    if len(grapheme) == 1 and grapheme.isascii() and grapheme.isprintable():
+        return 1
+    import wcwidth
+
     taken: int = wcwidth.wcswidth(grapheme)
     # A lone combining mark has width 0, but a cell cannot be less than one column.
     return -1 if taken < 0 else min(max(taken, 1), 2)

@@ -15,10 +15,11 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, Protocol, TypeVar, cast
 
 from xfs4iot import devices
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import CellAttributes, ScreenPosition
 from xfs4iot.interfaces.forms.definitions import Definitions
 from xfs4iot.interfaces.forms.screen import Screen, columns

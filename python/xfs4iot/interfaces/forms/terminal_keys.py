@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import TextTerminal
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import text_terminal as messages

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import MICROMETRES_PER_INCH, PrintFont
 from xfs4iot.interfaces.forms.screen import graphemes
 from xfs4iot.interfaces.forms.text_direction import Direction, direction_of, seen_order

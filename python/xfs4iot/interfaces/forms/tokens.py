@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
+
+from xfs4iot.dataclass import dataclass
 
 __all__ = ["DefinitionError", "Token", "shown", "tokens"]
 

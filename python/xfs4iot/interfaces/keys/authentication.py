@@ -6,9 +6,9 @@ keys, or the initialization), on the connection that requested it, and until the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import Authentication, DataToSign
 from xfs4iot.interfaces.keys.key_table import IllegalAccess, KeyTable
 from xfs4iot.interfaces.keys.purposes import AUTHENTICATE, MACS

@@ -19,8 +19,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import KeyAttributes
 from xfs4iot.protocol import errors
 

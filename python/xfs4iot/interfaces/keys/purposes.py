@@ -8,7 +8,7 @@ own: the device that declares them decides.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from xfs4iot.dataclass import dataclass
 
 __all__ = [
     "AUTHENTICATE",

@@ -8,8 +8,8 @@ all; a way only ever takes some of them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import KeyKind
 
 __all__ = [

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import trio
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.ledger import LedgerUnavailable
 from xfs4iot.server.service import Service
 

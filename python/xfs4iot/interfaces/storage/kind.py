@@ -9,11 +9,11 @@ how they look on the wire. `Storage` does with all kinds what is the same for al
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 import msgspec
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import StorageUnit, UnitStatus
 from xfs4iot.ledger import MOST_ITEMS, Document, Posting, SetPosting
 from xfs4iot.protocol import errors, wire

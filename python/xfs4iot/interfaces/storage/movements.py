@@ -17,11 +17,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Generic, TypeVar
 
 import trio
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.interfaces.storage.kept_first import Keeping, KeptFirst
 from xfs4iot.interfaces.storage.storage import Storage
 from xfs4iot.ledger import Intent, LedgerUnavailable, Posting

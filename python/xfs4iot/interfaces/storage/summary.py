@@ -7,12 +7,12 @@ From what `Storage.GetStorage` answers in the newest version. How many items the
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.interfaces.storage.storage import Storage
 from xfs4iot.protocol import wire
 

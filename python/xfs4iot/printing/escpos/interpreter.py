@@ -8,9 +8,10 @@ sent for it is printed as it comes.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.printing import barcodes, fonts
 from xfs4iot.printing.canvas import LONGEST, Canvas, Color, Lettering
 from xfs4iot.printing.escpos.codepages import decoded

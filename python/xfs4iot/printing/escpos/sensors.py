@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from xfs4iot.dataclass import dataclass
 
 __all__ = ["Sensors", "realtime"]
 

@@ -11,9 +11,10 @@ are made together: first everything is taken, then everything is put, so that th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final, Literal, TypeAlias
+
+from xfs4iot.dataclass import dataclass
 
 __all__ = [
     "UNTIMED",

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib.resources import files
 from textwrap import dedent
+
+from xfs4iot.dataclass import dataclass
 
 __all__ = ["Part", "part"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -17,6 +17,7 @@ import trio
 from msgspec import Meta
 
 from xfs4iot import devices
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import (
     BiometricCandidate,
     BiometricDataType,

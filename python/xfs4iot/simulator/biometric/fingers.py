@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Literal, get_args
 
 from msgspec import Meta
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.simulator.biometric.minutiae import Minutia
 
 __all__ = [

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import math
 import struct
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.simulator.biometric.minutiae import Minutia
 
 __all__ = ["BadRecord", "MinutiaeRecord", "decode", "encode"]

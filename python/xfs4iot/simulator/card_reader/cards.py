@@ -11,11 +11,13 @@ Tracks follow from number, name, expiry and service code (ISO/IEC 7813), or are 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
+
+from xfs4iot.dataclass import dataclass
 
 __all__ = ["Application", "Card", "CardMemory", "Chip"]
 

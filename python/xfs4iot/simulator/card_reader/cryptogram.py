@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.ciphers import Cipher, modes
+
+from xfs4iot.dataclass import dataclass
 
 __all__ = [
     "AUTHORITY_INDEX",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.simulator.card_reader.cards import Card
 
 __all__ = ["CardReaderSettings", "CardUnitSettings", "capabilities_of"]

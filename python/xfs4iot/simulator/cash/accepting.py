@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
 
 from xfs4iot import devices
+from xfs4iot.dataclass import dataclass
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.command_events.cash_acceptor import CashInEvents
 from xfs4iot.protocol.messages import cash_acceptor as messages

@@ -18,12 +18,13 @@ and clearly more so than the second. What cannot be read is `?`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from math import sqrt
 from operator import mul
 from string import ascii_uppercase
 from typing import TYPE_CHECKING
+
+from xfs4iot.dataclass import dataclass
 
 if TYPE_CHECKING:
     from PIL.Image import Image

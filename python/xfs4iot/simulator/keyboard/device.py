@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import trio
@@ -12,6 +11,7 @@ from msgspec import Meta
 
 from xfs4iot import devices
 from xfs4iot._core import Secret
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import (
     CommandEvents,
     DataEntered,

@@ -16,9 +16,9 @@ likewise |
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import EntryCompletion
 
 __all__ = ["DIGITS", "Entry", "Told"]

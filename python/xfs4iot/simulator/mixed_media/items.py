@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.simulator.cash.truth import CUSTOMER, Notes
 from xfs4iot.simulator.check.items import CheckSettings, CheckUnitSettings, Cheque, State
 from xfs4iot.simulator.commands import Completion

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
 from xfs4iot import devices
+from xfs4iot.dataclass import dataclass
 from xfs4iot.printing.barcodes import PRINTED_BARCODES
 from xfs4iot.printing.graphics import PRINTED_GRAPHICS
 from xfs4iot.simulator.printer.documents import Document

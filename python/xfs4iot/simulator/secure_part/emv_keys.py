@@ -14,7 +14,6 @@ the device has. Otherwise any host could bring an authority of its own, have a k
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -22,6 +21,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.constant_time import bytes_eq
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import KeyAttributes, StoredKey
 from xfs4iot.interfaces.keys.purposes import VERIFY_SIGNATURE
 from xfs4iot.protocol import errors

@@ -7,7 +7,6 @@ signed ("degenerate"); one that takes another's place comes in such SignedData, 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.constant_time import bytes_eq
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.simulator.secure_part import rsa_keys
 
 __all__ = [

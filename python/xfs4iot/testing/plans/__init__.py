@@ -10,10 +10,11 @@ no file, all of its commands that need no payload are sent.
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib.resources import files
 from typing import Any
 
+from xfs4iot.dataclass import dataclass
 from xfs4iot.protocol.index import COMMANDS
 
 __all__ = ["Step", "Unfilled", "filled", "steps"]
