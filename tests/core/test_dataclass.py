@@ -85,7 +85,8 @@ def outcome(act: Callable[[], Any]) -> Any:
     try:
         return act()
     except Exception as raised:
-        return type(raised), str(raised)
+        # Ours says what to do besides.
+        return type(raised), str(raised).partition(";")[0]
 
 
 DEEDS: dict[str, Callable[[Any], Any]] = {
