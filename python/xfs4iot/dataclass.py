@@ -59,14 +59,18 @@ def _stays(self: Any, name: str) -> bool:
 
 def _assign(self: Any, name: str, value: Any) -> None:
     if _stays(self, name):
-        raise dataclasses.FrozenInstanceError(f"cannot assign to field {name!r}; make another object with dataclasses.replace")
+        raise dataclasses.FrozenInstanceError(
+            f"cannot assign to field {name!r}; make another object with dataclasses.replace"
+        )
     # As `super().__setattr__` would, were this method written into each class.
     object.__setattr__(self, name, value)
 
 
 def _delete(self: Any, name: str) -> None:
     if _stays(self, name):
-        raise dataclasses.FrozenInstanceError(f"cannot delete field {name!r}; make another object with dataclasses.replace")
+        raise dataclasses.FrozenInstanceError(
+            f"cannot delete field {name!r}; make another object with dataclasses.replace"
+        )
     object.__delattr__(self, name)
 
 
