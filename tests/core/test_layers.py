@@ -59,7 +59,7 @@ MAY_USE = {
     },
     "testing": {"assembly", "interfaces", "server", "devices", "ledger", "protocol"},
 }
-"""What each room may import, beside `telling` and `dataclass`; the command line and the package are on top."""
+"""What each room may import, beside `telling` and `dataclass`; the command line and the package are above."""
 
 
 def imports(file: Path) -> Iterator[str]:
