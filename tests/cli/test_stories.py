@@ -26,6 +26,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import psec
 
+from xfs4iot.cli.demo import injected
 from xfs4iot.cli.hosting import simulated_atm
 from xfs4iot.interfaces.common.end_to_end_security import EndToEndSecurity
 from xfs4iot.protocol.sensitive import masked
@@ -324,3 +325,19 @@ def test_a_narrow_terminal_shows_what_is_under_way_and_whole_words(tmp_path: Pat
     assert max(map(len, lines)) <= 60
     assert "▸ Notes out: the shutter is open, the notes wait for the" in lines
     assert "  customer" in lines
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("jam", {"fault": "jam"}),
+        ("CashDispenser:jam", {"service": "CashDispenser", "fault": "jam"}),
+        ("feedsNothing:unit1", {"fault": "feedsNothing", "unit": "unit1"}),
+        (
+            "CashDispenser:feedsNothing:unit1",
+            {"service": "CashDispenser", "fault": "feedsNothing", "unit": "unit1"},
+        ),
+    ],
+)
+def test_a_fault_to_inject_names_its_service_and_its_unit(said: str, meant: dict[str, str]) -> None:
+    assert injected(said) == meant

@@ -28,7 +28,7 @@ from xfs4iot.stories.books import cash_before_and_after
 from xfs4iot.stories.host import Host
 from xfs4iot.stories.stage import Stage, StepFailed
 
-__all__ = ["demo"]
+__all__ = ["demo", "injected"]
 
 _PICTURE_COLUMNS = 100
 
@@ -48,7 +48,7 @@ _PICTURE_COLUMNS = 100
 )
 @click.option(
     "--inject",
-    metavar="[SERVICE:]FAULT",
+    metavar="[SERVICE:]FAULT[:UNIT]",
     multiple=True,
     help="With --scenario: a fault of the simulated devices strikes, such as jam; may be given again.",
 )
@@ -97,6 +97,17 @@ def demo(
     run(main)
 
 
+def injected(text: str) -> dict[str, str]:
+    """What `--inject` says, as the payload of `Simulator.Inject`.
+
+    A service begins with a capital letter, as interfaces do, a fault with a small one.
+    """
+    parts = text.split(":")
+    service = {"service": parts.pop(0)} if len(parts) > 1 and parts[0][:1].isupper() else {}
+    fault, *unit = parts
+    return service | {"fault": fault} | ({"unit": ":".join(unit)} if unit else {})
+
+
 @dataclass(frozen=True)
 class _Told:
     """How a story is told: the options of the command line."""
@@ -134,8 +145,7 @@ async def _tell(console: Console, name: str, told: _Told) -> int:
                 found.services, teller=teller, host=Host(token_key), pictures=pictures, **connection
             ) as stage:
                 for fault in told.faults:
-                    service, _, named = fault.rpartition(":")
-                    await stage.hand("Inject", {"fault": named, **({"service": service} if service else {})})
+                    await stage.hand("Inject", injected(fault))
                 try:
                     await play(name, stage)
                 except StepFailed:

@@ -15,6 +15,7 @@ or fault, `service` says which one is meant. Times are in milliseconds of the de
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, TypeVar
@@ -171,7 +172,10 @@ class Simulator(Interface[Any]):
         having = {name: device for name, device in meant.items() if fault in device.faults.table}
         if not having:
             known = dict.fromkeys(one for device in meant.values() for one in device.faults.table)
-            raise errors.InvalidData(f"$.fault: {fault[:50]!r} is not one of {', '.join(known)}")
+            near = difflib.get_close_matches(fault[:50], known, 1)
+            # A whole ATM has too many to read through.
+            offer = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+            raise errors.InvalidData(f"$.fault: {fault[:50]!r} is not a fault; {offer}")
         device = _only(having, request.service, f"the fault {fault}")
         device.inject(fault, request.unit, request.count or 1)
 

@@ -118,16 +118,19 @@ class SimulatedDevice(Device):
         """
         units = self.units_with_faults()
         if unit is None or unit not in units:
-            raise errors.InvalidData(f"$.unit: name a unit ({', '.join(units)})")
+            problem = "name a unit" if unit is None else f"{unit[:50]!r} is not a unit; name one"
+            raise errors.InvalidData(f"$.unit: {problem} of {', '.join(units)}")
         return unit
 
     def inject(self, fault: str, unit: str | None = None, count: int = 1) -> None:
         """Make something fail; see `FAULTS`.
 
         Raises:
-            InvalidData: there is no such fault or unit.
+            InvalidData: there is no such fault or unit, or the fault is not one of a unit.
         """
         of_unit = self.faults.find(fault).strikes == "unit"
+        if unit is not None and not of_unit:
+            raise errors.InvalidData(f"$.unit: {fault} strikes the device, not a unit; leave unit out")
         self.faults.inject(fault, self.require_unit(unit) if of_unit else None, count)
         self._show()
 
