@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from xfs4iot import devices
 from xfs4iot.interfaces import MODULES, interface
 from xfs4iot.protocol import registry
 from xfs4iot.protocol.adapters import WITHDRAWN
+from xfs4iot.protocol.versions import SPECIFICATIONS
 from xfs4iot.server.handler import Handled
 
 PACKAGE = Path(xfs4iot.__file__).parent
@@ -41,6 +44,16 @@ def test_the_checks_of_a_command_have_names_of_their_own_and_say_what_they_look_
     names = [one.name for one in mark.checks]
     assert len(set(names)) == len(names)
     assert all(one.text and one.codes for one in mark.checks)
+
+
+@pytest.mark.parametrize("name", SERVED)
+def test_the_docstring_of_a_handler_names_its_command_and_no_other_version_than_there_is(name: str) -> None:
+    kind = interface(name)
+    for mark in kind.handled():
+        text = inspect.getdoc(getattr(kind, mark.method)) or ""
+        # Handlers are written against the newest version; what another has otherwise names that one.
+        assert re.search(rf"\b{re.escape(mark.command)}\b", text), f"{mark.command}: say it in the docstring"
+        assert set(re.findall(r"\b20\d\d-\d\b", text)) <= set(SPECIFICATIONS), mark.command
 
 
 @pytest.mark.parametrize("name", [name for name in SERVED if name != "Common"])
