@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import heapq
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -42,7 +43,10 @@ from xfs4iot.fleet.uplink import Uplink, herd_wait
 TENANT = "fleet"
 TO_A_PROCESS = 1000
 WAYS = ("straight", "gateway")
+HOPS = ("device", "broker", "gateway")
 LOADS = {"1 in flight": (1, 1), "32 in flight": (1, 32), "100 connections": (100, 1)}
+WARM_UP = 0.3
+"""Seconds for which the load generator works before it counts."""
 PATIENCE = 600
 SETTLING = 20
 """Seconds after which all has been told that follows from a new device."""
@@ -88,25 +92,52 @@ def load(uri: str, connections: int, in_flight: int, seconds: float) -> dict[str
     return found
 
 
+def processor_seconds(pid: int) -> float:
+    """What a process has used of the processor (proc(5): utime and stime)."""
+    fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def measure_way(rounds: int, seconds: float, progress: Progress) -> dict[str, dict[str, Any]]:
-    """Each load by turns on both ways; per round, so that what slows the machine slows both."""
-    port = str(free_port())
+    """Each load by turns on both ways; per round, so that what slows the machine slows both.
+
+    With each load `processor_us` is what a command has cost in each process, which other work on the machine
+    changes little.
+    """
     found: dict[str, dict[str, Any]] = {name: {way: [] for way in WAYS} for name in LOADS}
-    with processes() as started:
-        gateway = start(started, "gateway", "--embedded-broker", "--broker-port", port, "--port", "0")
-        link = ("--uplink", f"nats://127.0.0.1:{port}", "--device", "atm1")
-        atm = start(started, "simulate", "--plain", "--port", "0", "--seconds", "0", *link)
-        uris = {
-            "straight": atm["services"]["CashDispenser"],
-            "gateway": gateway["gateway"].replace("DEVICE", "atm1/CashDispenser"),
-        }
-        trio.run(_until_there, uris["gateway"])
-        task = progress.add_task("measuring", total=rounds * len(LOADS) * len(WAYS))
-        for _ in range(rounds):
-            for name, (connections, in_flight) in LOADS.items():
-                for way in WAYS:
-                    found[name][way].append(load(uris[way], connections, in_flight, seconds))
-                    progress.advance(task)
+    with tempfile.TemporaryDirectory(prefix="xfs4iot-fleet-") as directory, processes() as started:
+        # Of its own accord a gateway lets one client send 1,000 messages in a second, and no more.
+        unlimited = Path(directory, "gateway.toml")
+        unlimited.write_text("[limits]\nmessages_per_second = 1e9\n", "utf-8")
+        broker = Broker.at(Path(directory), port=free_port())
+        trio.run(broker.start)
+        try:
+            listening = ("--broker", broker.url, "--port", "0", "--config", str(unlimited))
+            gateway = start(started, "gateway", *listening)
+            link = ("--uplink", broker.url, "--device", "atm1")
+            atm = start(started, "simulate", "--plain", "--port", "0", "--seconds", "0", *link)
+            uris = {
+                "straight": atm["services"]["CashDispenser"],
+                "gateway": gateway["gateway"].replace("DEVICE", "atm1/CashDispenser"),
+            }
+            trio.run(_until_there, uris["gateway"])
+            assert broker.pid is not None
+            hops = {"device": started[1].pid, "broker": broker.pid, "gateway": started[0].pid}
+            task = progress.add_task("measuring", total=rounds * len(LOADS) * len(WAYS))
+            for _ in range(rounds):
+                for name, (connections, in_flight) in LOADS.items():
+                    for way in WAYS:
+                        before = {hop: processor_seconds(pid) for hop, pid in hops.items()}
+                        one: dict[str, Any] = load(uris[way], connections, in_flight, seconds)
+                        commands = one["commands_per_second"] * (seconds + WARM_UP)
+                        one["processor_us"] = {
+                            hop: 1e6 * (processor_seconds(pid) - before[hop]) / max(1.0, commands)
+                            for hop, pid in hops.items()
+                        }
+                        found[name][way].append(one)
+                        progress.advance(task)
+        finally:
+            broker.kill()
     return found
 
 
@@ -120,7 +151,9 @@ async def _until_there(uri: str) -> None:
 
 
 def show_way(measured: dict[str, dict[str, Any]], console: Console) -> None:
-    table = Table("load", "straight /s", "gateway /s", "ratio", "p50, ms", "p99, ms", "more at p99, ms")
+    table = Table(
+        "load", "straight /s", "gateway /s", "ratio", "p50, ms", "p99, ms", "more at p99, ms", "processor, µs"
+    )
     for name, ways in measured.items():
         rates = {way: [one["commands_per_second"] for one in ways[way]] for way in WAYS}
         ratio = statistics.median(
@@ -137,8 +170,19 @@ def show_way(measured: dict[str, dict[str, Any]], console: Console) -> None:
             f"{p50['straight']:.2f} / {p50['gateway']:.2f}",
             f"{p99['straight']:.2f} / {p99['gateway']:.2f}",
             f"{p99['gateway'] - p99['straight']:.2f}",
+            _hops(ways),
         )
     console.print(table)
+
+
+def _hops(ways: dict[str, Any]) -> str:
+    """What a command costs straight, and in each process on the way through the gateway."""
+    used = {
+        way: {hop: statistics.median(one["processor_us"][hop] for one in ways[way]) for hop in HOPS}
+        for way in WAYS
+    }
+    through = " + ".join(f"{hop} {used['gateway'][hop]:.0f}" for hop in HOPS)
+    return f"{used['straight']['device']:.0f} / {through}"
 
 
 def be_devices(broker: str, first: int, count: int, spread: float) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xfs4iot.fleet import link
-from xfs4iot.fleet.link import Kind, Link, Malformed, Segment
+from xfs4iot.fleet.link import CHUNK, Kind, Link, Malformed, Segment
 
 
 class Way:
@@ -145,3 +145,16 @@ def test_an_end_may_be_on_its_way_to_another_node() -> None:
     one.nobody(11.5)
     one.tick(11.6 + link.ABSENT_SECONDS)
     assert one.ended is not None
+
+
+def test_what_has_arrived_is_taken_in_one_piece_as_large_as_one_message() -> None:
+    one, other = Link(0.0), Link(0.0)
+    one.send(b"a" * 10, 0.0)
+    one.send(b"b" * 10, 0.0, whole=False)
+    one.send(b"c" * CHUNK, 0.0)
+    one.send(b"d", 0.0, whole=False)
+    for segment in one.out:
+        other.receive(segment, 0.0)
+    assert other.take() == (3, b"a" * 10 + b"b" * 10 + b"c" * CHUNK, True)
+    assert other.take() == (4, b"d", False)
+    assert not other.arrived

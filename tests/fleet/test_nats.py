@@ -119,3 +119,47 @@ async def test_who_waits_for_a_connection_has_it_when_the_first_attempt_failed(
                 await nats.until_connected()
                 while waiting.child_tasks:  # noqa: ASYNC110
                     await trio.sleep(0.01)
+
+
+async def test_what_the_network_does_not_take_at_once_arrives_whole_and_in_order(
+    nats: Nats, broker: Broker, nursery: trio.Nursery
+) -> None:
+    other = Nats((broker.url,))
+    await nursery.start(other.run)
+    arrived: list[bytes] = []
+    wanted = [b"%04d" % number * 25_000 for number in range(60)]
+    other.subscribe("large", lambda message: arrived.append(message.body))
+    with trio.fail_after(60):
+        await other.until_connected()
+        await other.flush()
+        for body in wanted:
+            assert nats.publish("large", body)
+            # Whether or not what was sent before has left.
+            nats.flush_now()
+        await nats.flush()
+        while len(arrived) < len(wanted):  # noqa: ASYNC110
+            await trio.sleep(0.01)
+    assert arrived == wanted
+
+
+async def test_what_follows_from_messages_is_done_once_for_all_that_arrived_together(
+    nats: Nats, broker: Broker
+) -> None:
+    heard: list[bytes] = []
+    done: list[int] = []
+
+    def received(message: Carried) -> None:
+        if not heard:
+            nats.afterwards(lambda: done.append(len(heard)))
+        heard.append(message.body)
+
+    nats.subscribe("many", received)
+    await nats.flush()
+    for _ in range(10):
+        nats.publish("many", b"")
+    await nats.flush()
+    assert len(heard) == 10
+    # The broker sends in one piece what has come in one.
+    assert done[0] > 1
+    nats.afterwards(lambda: done.append(0))
+    assert done[-1] == 0

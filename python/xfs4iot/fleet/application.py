@@ -119,7 +119,7 @@ class Application:
         if self._reading is not None and self._reading.paused and not (self._rest or self._held_until):
             self._reading.resume()
         while link.arrived and not self._writing:
-            number, data, self._whole = link.arrived.popleft()
+            number, data, self._whole = link.take()
             if self.overheard is not None:
                 self.overheard.feed(data, trio.current_time())
             try:

@@ -96,6 +96,15 @@ class Carrier(Protocol):
             CarrierLost: no connection.
         """
 
+    def afterwards(self, called: Callable[[], None]) -> None:
+        """Have `called` called when all that arrived together has been handed on; at once if nothing is.
+
+        What follows from many messages is done once by that, and leaves together; it must not raise.
+        """
+
+    def flush_now(self) -> None:
+        """Send what was published; else it leaves a turn of trio's loop later, with all till then."""
+
     def on_connected(self, called: Callable[[], None]) -> None:
         """Have `called` called each time a connection is there anew."""
 
@@ -113,6 +122,7 @@ class MemoryBroker:
         self.disturb: Callable[[Carried], int] = lambda message: 1
         self._made = 0
         self._on_way: deque[Carried] = deque()
+        self._afterwards: deque[Callable[[], None]] = deque()
         self._delivering = False
 
     def carrier(self) -> _MemoryCarrier:
@@ -127,10 +137,20 @@ class MemoryBroker:
             return
         self._delivering = True
         try:
-            while self._on_way:
-                self._hand_on(self._on_way.popleft())
+            while self._on_way or self._afterwards:
+                if self._on_way:
+                    self._hand_on(self._on_way.popleft())
+                else:
+                    self._afterwards.popleft()()
         finally:
             self._delivering = False
+
+    def afterwards(self, called: Callable[[], None]) -> None:
+        """As of a carrier."""
+        if self._delivering:
+            self._afterwards.append(called)
+        else:
+            called()
 
     def _hand_on(self, message: Carried) -> None:
         plain, groups = [], dict[str, list[Callable[[Carried], None]]]()
@@ -176,6 +196,12 @@ class _MemoryCarrier:
             return await answer.to(self.publish(subject, body, reply, headers), subject, seconds)
         finally:
             unsubscribe()
+
+    def afterwards(self, called: Callable[[], None]) -> None:
+        self._broker.afterwards(called)
+
+    def flush_now(self) -> None:
+        """Nothing waits here."""
 
     def on_connected(self, called: Callable[[], None]) -> None:
         self._told.append(called)

@@ -104,7 +104,9 @@ class Gateway(Entrance[_Way]):
         self._carrier, self._signer, self.metrics = carrier, signer, metrics
         self.admission = admission or Admission()
         self._applications: dict[str, Application] = {}
-        self._readers = Readers()
+        self._changed: dict[Application, None] = {}
+        # What applications have sent in one go leaves together, and at once.
+        self._readers = Readers(afterwards=carrier.flush_now)
         self._nursery: trio.Nursery
 
     @property
@@ -295,11 +297,22 @@ class Gateway(Entrance[_Way]):
         if segment.kind is Kind.ACCEPT:
             return
         one.link.receive(segment, trio.current_time())
-        one.changed()
+        if one not in self._changed:
+            self._changed[one] = None
+            if len(self._changed) == 1:
+                self._carrier.afterwards(self._settle)
+
+    def _settle(self) -> None:
+        """Do what follows from all that has arrived together."""
+        while self._changed:
+            self._changed.popitem()[0].changed()
 
     def flush(self, one: Application) -> None:
         """Send what a session's link has to say."""
-        out, one.link.out = one.link.out, []
+        out = one.link.out
+        if not out:
+            return
+        one.link.out = []
         for segment in out:
             reply = one.own if segment.kind is Kind.BEAT else ""
             if not self._carrier.publish(one.to, segment.encode(), reply) and self.metrics is not None:

@@ -17,7 +17,7 @@ import struct
 from collections import deque
 from enum import IntEnum
 
-__all__ = ["BEAT_SECONDS", "PATIENCE", "TTL", "WINDOW", "Kind", "Link", "Malformed", "Segment"]
+__all__ = ["BEAT_SECONDS", "CHUNK", "PATIENCE", "TTL", "WINDOW", "Kind", "Link", "Malformed", "Segment"]
 
 WINDOW = 1024 * 1024
 """Bytes that may be on their way and unconsumed, in each direction."""
@@ -245,6 +245,22 @@ class Link:
         else:
             self._uncounted += len(segment.data)
             self.arrived.append((segment.number, segment.data, segment.kind is Kind.DATA))
+
+    def take(self) -> tuple[int, bytes, bool]:
+        """What has arrived, in one piece of at most `CHUNK` bytes and one more segment.
+
+        Returns:
+            The number to tell to `consumed`, the data, and whether a WebSocket frame ends with it.
+        """
+        number, data, whole = self.arrived.popleft()
+        if not self.arrived:
+            return number, data, whole
+        parts, size = [data], len(data)
+        while self.arrived and size < CHUNK:
+            number, data, whole = self.arrived.popleft()
+            parts.append(data)
+            size += len(data)
+        return number, b"".join(parts), whole
 
     def _ask(self, now: float) -> None:
         """Ask for what is missing, not oftener than it can come."""

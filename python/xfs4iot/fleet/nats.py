@@ -1,8 +1,10 @@
 """A client of NATS on trio: what the fleet needs of it, and no more.
 
-One task reads and calls the subscribers on the spot; what they publish leaves in one send when all that
-arrived has been handled. While there is no connection nothing is kept: `publish` says so, and whoever needs
-delivery (`link`) sends again. A server that does not answer two pings is given up for the next one.
+One task reads and calls the subscribers on the spot; what they publish leaves in one send, by this task,
+when all that arrived has been handled. What others publish is sent by a second task, which collects all of
+one turn of trio's loop, and waits where the server does not take what is sent. While there is no connection
+nothing is kept: `publish` says so, and whoever needs delivery (`link`) sends again. A server that does not
+answer two pings is given up for the next one.
 """
 
 from __future__ import annotations
@@ -95,8 +97,11 @@ class Nats:
         self._up = trio.Event()
         self._out: list[bytes] = []
         self._out_bytes = 0
+        self._unsent = b""
         self._writable = trio.Event()
+        self._writing = False
         self._handling = False
+        self._afterwards: list[Callable[[], None]] = []
         self._subscribed: dict[int, tuple[str, str, Callable[[Carried], None]]] = {}
         self._last_sid = 0
         self._awaited: dict[str, Callable[[Carried], None]] = {}
@@ -163,6 +168,7 @@ class Nats:
                 self._up = trio.Event()
             self._out.clear()
             self._out_bytes = 0
+            self._unsent, self._writing = b"", False
             self._connections += 1
             while self._pinged:
                 self._pinged.popleft().set()
@@ -268,14 +274,40 @@ class Nats:
             if self._put(b"PING\r\n"):
                 self._pinged.append(trio.Event())
 
+    def afterwards(self, called: Callable[[], None]) -> None:
+        """Have `called` called when all that arrived together is handed on; see `Carrier.afterwards`."""
+        if self._handling:
+            self._afterwards.append(called)
+        else:
+            called()
+
+    def flush_now(self) -> None:
+        """Send what was published, as far as the network takes it; a task sends the rest."""
+        stream, out = self._stream, self._out
+        if stream is None or self._writing or not out:
+            return
+        data = out[0] if len(out) == 1 else b"".join(out)
+        out.clear()
+        self._out_bytes = 0
+        size, sent = len(data), 0
+        try:
+            while sent < size and (more := stream.send_now(data[sent:] if sent else data)):
+                sent += more
+                if stream.has_unsent:
+                    break
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            # Whoever reads finds out, and says so.
+            return
+        if sent < size or stream.has_unsent:
+            self._unsent, self._writing = data[sent:], True
+            self._writable.set()
+
     async def _write(self, stream: tcp.SocketStream | tls.TLSStream) -> None:
-        out = self._out
         while True:
-            if out:
-                data = b"".join(out)
-                out.clear()
-                self._out_bytes = 0
-                await stream.send_all(data)
+            self.flush_now()
+            if self._writing:
+                await stream.send_all(self._unsent)
+                self._unsent, self._writing = b"", False
             else:
                 self._writable = trio.Event()
                 await self._writable.wait()
@@ -288,13 +320,14 @@ class Nats:
                 self._handling = True
                 try:
                     done, wanted = self._take(buffer)
+                    while self._afterwards:
+                        self._follow(self._afterwards.pop())
                 finally:
                     self._handling = False
                 if done:
                     del buffer[:done]
                     wanted -= done
-                if self._out:
-                    self._writable.set()
+                self.flush_now()
             data = await stream.receive_some()
             if not data:
                 raise CarrierLost("the server hung up")
@@ -351,6 +384,12 @@ class Nats:
             entry[2](message)
         except Exception:
             _log.exception("a message at %s could not be handled", parts[1])
+
+    def _follow(self, called: Callable[[], None]) -> None:
+        try:
+            called()
+        except Exception:
+            _log.exception("what follows from messages could not be done")
 
     def _answered(self, message: Carried) -> None:
         if (received := self._awaited.get(message.subject)) is not None:

@@ -128,6 +128,7 @@ class Uplink:
             publisher, carrier, tenant=tenant, device=device, version=version, pace=pace, store=last
         )
         self._sessions: dict[tuple[str, str], _Carried] = {}
+        self._changed: dict[_Carried, None] = {}
         self._seen: set[str] = set()
         self._anew = trio.Event()
         self._ended = trio.Event()
@@ -273,6 +274,15 @@ class Uplink:
                 self._carrier.publish(self.subjects.to_gateway(self.device, gateway, sid), reset.encode())
         else:
             one.link.receive(segment, trio.current_time())
+            if one not in self._changed:
+                self._changed[one] = None
+                if len(self._changed) == 1:
+                    self._carrier.afterwards(self._settle)
+
+    def _settle(self) -> None:
+        """Let the sessions read all that has arrived together."""
+        while self._changed:
+            one = self._changed.popitem()[0]
             one.stream.changed()
             self._flush(one)
 
@@ -318,7 +328,10 @@ class Uplink:
 
     def _flush(self, one: _Carried) -> None:
         link = one.link
-        out, link.out = link.out, []
+        out = link.out
+        if not out:
+            return
+        link.out = []
         for segment in out:
             # With an address for the answer, the broker tells where nobody listens.
             self._carrier.publish(

@@ -173,9 +173,14 @@ def _selector() -> _Selector | None:
 
 
 class Readers:
-    """Reads for every connection of one publisher; `run` is its task."""
+    """Reads for every connection of one publisher; `run` is its task.
 
-    def __init__(self) -> None:
+    Args:
+        afterwards: called when all that arrived at one time has been handed on.
+    """
+
+    def __init__(self, afterwards: Callable[[], None] | None = None) -> None:
+        self._afterwards = afterwards
         self._selector = _selector()
         self._by_fd: dict[int, Reading] = {}
 
@@ -186,6 +191,7 @@ class Readers:
             await trio.sleep_forever()
             return
         waiting, poll, by_fd = selector.fileno(), selector.poll, self._by_fd
+        afterwards = self._afterwards
         while True:
             await trio.lowlevel.wait_readable(waiting)
             ready = poll(0)
@@ -197,6 +203,8 @@ class Readers:
                     # One handled earlier in this round may have ended it.
                     if (reading := by_fd.get(fd)) is not None:
                         reading.ready(now)
+                if afterwards is not None:
+                    afterwards()
                 # A single one is no sign of more.
                 if len(ready) == 1 or time.perf_counter() > until:
                     break
