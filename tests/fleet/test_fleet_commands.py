@@ -1,4 +1,4 @@
-"""From nothing to an ATM behind a gateway, and what applications see when something dies."""
+"""From nothing to an ATM behind a gateway by the commands."""
 
 from __future__ import annotations
 
@@ -9,18 +9,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
-import trio
 
-import xfs4iot
-from dialogue import dialogue
-from xfs4iot.fleet.broker import Broker, free_port
-from xfs4iot.fleet.gateway import Gateway
-from xfs4iot.fleet.nats import Nats
-from xfs4iot.fleet.store import KeyValue
-from xfs4iot.fleet.uplink import Uplink
+from xfs4iot.fleet.broker import free_port
 
 
 @pytest.fixture
@@ -82,90 +75,3 @@ def test_the_embedded_broker_ends_with_a_gateway_that_is_killed(
             return
         time.sleep(0.05)
     pytest.fail("the broker still listens")
-
-
-class Real:
-    """Gateways and a device over real brokers."""
-
-    def __init__(self, nursery: trio.Nursery, urls: tuple[str, ...]) -> None:
-        self.nursery, self.urls = nursery, urls
-
-    async def carrier(self) -> Nats:
-        carrier = Nats(self.urls, ping_seconds=1)
-        await self.nursery.start(carrier.run)
-        with trio.fail_after(20):
-            await carrier.until_connected()
-        return carrier
-
-    async def gateway(self, replicas: int = 1) -> tuple[Gateway, trio.CancelScope]:
-        carrier = await self.carrier()
-        store = KeyValue(carrier, "x4-bank-presence", replicas=replicas)
-        with trio.fail_after(30):
-            while True:
-                try:
-                    await store.make()
-                    break
-                except Exception:
-                    await trio.sleep(0.2)
-        gateway = Gateway(carrier, store, tenant="bank", port=0)
-        scope = trio.CancelScope()
-
-        async def serve(*, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-            with scope:
-                await gateway.serve(task_status=task_status)
-
-        await self.nursery.start(serve)
-        return gateway, scope
-
-    async def device(self, publisher: xfs4iot.Publisher) -> tuple[Uplink, Nats]:
-        carrier = await self.carrier()
-        ledger = xfs4iot.Ledger.open(None).service("uplink")
-        uplink = Uplink(publisher, carrier, ledger, tenant="bank", device="atm17", authorities=None)
-        await self.nursery.start(uplink.run)
-        with trio.fail_after(20):
-            await uplink.admitted.wait()
-        return uplink, carrier
-
-
-async def test_a_gateway_that_ends_tells_and_another_serves(
-    broker: Broker, atm: xfs4iot.Publisher, nursery: trio.Nursery
-) -> None:
-    real = Real(nursery, (broker.url,))
-    first, scope = await real.gateway()
-    second, _ = await real.gateway()
-    uplink, _ = await real.device(atm)
-    await nursery.start(dialogue, first.uri("atm17", "CashDispenser"))
-    assert uplink.busy
-    scope.cancel()
-    with trio.fail_after(10):
-        while uplink.busy:  # noqa: ASYNC110
-            await trio.sleep(0.05)
-    other = await nursery.start(dialogue, second.uri("atm17", "CashDispenser"))
-    assert (await other.success("Common.Status"))["common"]["device"] == "online"
-
-
-async def test_an_application_is_told_that_its_device_has_gone(
-    broker: Broker, atm: xfs4iot.Publisher, nursery: trio.Nursery
-) -> None:
-    real = Real(nursery, (broker.url,))
-    gateway, _ = await real.gateway()
-    uplink, _ = await real.device(atm)
-    client = await nursery.start(dialogue, gateway.uri("atm17", "CashDispenser"))
-    uplink._ended.set()
-    with trio.fail_after(10):
-        assert (await client.closed()).code == 1001
-
-
-@pytest.mark.parametrize("what", [Broker.kill, Broker.freeze])
-async def test_sessions_survive_a_node_that_dies_or_freezes(
-    cluster: list[Broker], atm: xfs4iot.Publisher, nursery: trio.Nursery, what: Callable[[Broker], None]
-) -> None:
-    real = Real(nursery, tuple(node.url for node in cluster))
-    gateway, _ = await real.gateway(replicas=3)
-    _, carrier = await real.device(atm)
-    client = await nursery.start(dialogue, gateway.uri("atm17", "CashDispenser"))
-    held = next(node for node in cluster if node.configuration["server_name"] == carrier.info["server_name"])
-    what(held)
-    request = await client.send("Common.Status")
-    with trio.fail_after(20):
-        assert await client.until("completion", request)

@@ -179,4 +179,9 @@ async def test_a_bucket_is_waited_for_while_a_cluster_chooses_and_no_longer(
         starting.start_soon(made, store.make, 60)
         for node in others:
             starting.start_soon(node.start)
-    await store.put("atm17", b"here")
+
+    async def put() -> None:
+        await store.put("atm17", b"here")
+
+    # That there is one is not yet known at each node.
+    await made(put, 60)

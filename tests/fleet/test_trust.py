@@ -17,7 +17,6 @@ from dialogue import dialogue
 from secured_fleet import Secured
 from xfs4iot.fleet.carrier import Carried, CarrierLost
 from xfs4iot.fleet.deployment import deploy
-from xfs4iot.fleet.nats import Nats
 from xfs4iot.fleet.nkeys import NKey, NKeyRefused, read_token
 from xfs4iot.fleet.opening import Authorities
 from xfs4iot.fleet.registry import PRESENCE
@@ -162,22 +161,6 @@ async def test_who_is_in_is_put_out_when_the_certificate_ends(secured: Secured) 
     with trio.fail_after(15):
         while carrier.connected:  # noqa: ASYNC110
             await trio.sleep(0.05)
-
-
-async def test_while_no_callout_runs_who_is_in_stays_and_nobody_comes(secured: Secured) -> None:
-    deciding = await secured.decide()
-    gateway = await secured.carrier("gateway")
-    deciding.cancel()
-    secured.admit("atm17", "xfs4iot://device/atm17")
-    device = Nats(secured.servers, secured._login("atm17"), ping_seconds=1)
-    await secured.nursery.start(device.run)
-    with trio.move_on_after(2):
-        await device.until_connected()
-    assert not device.connected
-    await gateway.flush()
-    await secured.decide()
-    with trio.fail_after(30):
-        await device.until_connected()
 
 
 def test_tokens_are_believed_by_their_signature_alone() -> None:

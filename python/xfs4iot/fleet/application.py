@@ -144,6 +144,8 @@ class Application:
             if patience.cancelled_caught:
                 self.link.ended = f"the application took no data for {_SEND_SECONDS:g} s"
                 self._whole = False
+                # What has arrived besides is not for it any more: each piece would wait as long again.
+                self._gone = True
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self._gone = True
             self.link.close(trio.current_time())

@@ -43,6 +43,8 @@ _HELLO_SECONDS = 120.0
 """After about so many seconds it is said again, to a fleet that has taken this device for gone by mistake."""
 HERD_WAIT = 2.0
 """Seconds within which a device comes back that has applications waiting, however large the herd."""
+_MOST_EARLY = 256
+"""Sessions that are asked for before the fleet has taken the device in, and wait for that."""
 _MOST_SESSIONS_EVER = 200_000
 """Ids of sessions that are remembered, so that none is opened twice; then the device takes a new epoch."""
 
@@ -130,8 +132,13 @@ class Uplink:
         self._sessions: dict[tuple[str, str], _Carried] = {}
         self._changed: dict[_Carried, None] = {}
         self._seen: set[str] = set()
+        self._early: list[tuple[str, str, Segment]] = []
         self._anew = trio.Event()
         self._ended = trio.Event()
+
+    @property
+    def _taken_in(self) -> bool:
+        return self.admitted.is_set() and self.refused is None
 
     @property
     def busy(self) -> bool:
@@ -233,6 +240,7 @@ class Uplink:
             if self.refused is None:
                 _log.critical("the fleet does not take this device in: %s", refused)
             self.refused = told(refused)
+            self._early.clear()
             self._drop("the fleet does not take this device in")
             return False
         self.refused = None
@@ -240,6 +248,9 @@ class Uplink:
         if not self.admitted.is_set():
             _log.info("taken in by the fleet as %s, epoch %d", self.device, self.epoch)
         self.admitted.set()
+        early, self._early = self._early, []
+        for one in early:
+            self._open(*one)
         return True
 
     def _told(self, message: Carried) -> None:
@@ -265,6 +276,12 @@ class Uplink:
             segment = Segment.decode(message.body)
         except Malformed as wrong:
             _log.warning("%s: %s", gateway, wrong)
+            return
+        if not self._taken_in:
+            # A copy of this device listens at the same subjects. Who is which the fleet must say first: an
+            # answer from here might be to what is meant for the other, and end its sessions.
+            if segment.kind is Kind.OPEN and self.refused is None and len(self._early) < _MOST_EARLY:
+                self._early.append((gateway, sid, segment))
             return
         if segment.kind is Kind.OPEN:
             self._open(gateway, sid, segment)
@@ -295,8 +312,6 @@ class Uplink:
 
         if sid in self._seen:
             return None
-        if not self.admitted.is_set() or self.refused is not None:
-            return refuse(503, "The device is not taken in by its fleet.")
         if len(self._seen) >= _MOST_SESSIONS_EVER:
             return refuse(
                 503, "The device has had too many sessions since it was started; restart its services."
