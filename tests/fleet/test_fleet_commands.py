@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from xfs4iot.cli import cli
 from xfs4iot.fleet.broker import free_port
 
 
@@ -75,3 +79,19 @@ def test_the_embedded_broker_ends_with_a_gateway_that_is_killed(
             return
         time.sleep(0.05)
     pytest.fail("the broker still listens")
+
+
+def test_the_environment_says_where_the_fleet_is(tmp_path: Path) -> None:
+    known = CliRunner().invoke(cli, ["fleet", "init", str(tmp_path / "fleet"), "--port", str(free_port())])
+    assert known.exit_code == 0, known.output
+    (file,) = (tmp_path / "fleet").glob("*.toml")
+    server = re.search(r"tls://127\.0\.0\.1:\d+", file.read_text("utf-8"))
+    assert server is not None
+    for environment in ({"XFS4IOT_FLEET": str(tmp_path / "fleet")}, {"XFS4IOT_BROKER": "nats://127.0.0.1:9"}):
+        done = CliRunner(env=environment).invoke(cli, ["fleet", "list"])
+        assert done.exit_code == 1
+        place = server[0] if "XFS4IOT_FLEET" in environment else "nats://127.0.0.1:9"
+        assert f"the broker at {place} cannot be reached: " in done.output
+        # And what is to be written, if it is another.
+        assert "`xfs4iot fleet --fleet DIRECTORY`" in done.output
+        assert "XFS4IOT_BROKER" in done.output

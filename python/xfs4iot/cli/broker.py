@@ -126,8 +126,11 @@ def login_to(servers: tuple[str, ...], context: Callable[[], SSL.Context]) -> Lo
     return Login(context)
 
 
-async def reach(carrier: Nats, seconds: float) -> None:
+async def reach(carrier: Nats, seconds: float, otherwise: str = "") -> None:
     """Wait until the broker is reached.
+
+    Args:
+        otherwise: what to do where it is not.
 
     Raises:
         CarrierLost: it is not within this time.
@@ -141,7 +144,9 @@ async def reach(carrier: Nats, seconds: float) -> None:
     with trio.move_on_after(seconds) as patience:
         await carrier.until_connected()
     if patience.cancelled_caught:
-        raise CarrierLost(f"the broker cannot be reached: {carrier.trouble}")
+        raise CarrierLost(
+            f"the broker at {', '.join(carrier.servers)} cannot be reached: {carrier.trouble}{otherwise}"
+        )
 
 
 async def made(make: Callable[[], Awaitable[None]], seconds: float = _BUCKET_SECONDS) -> None:

@@ -57,6 +57,7 @@ def _names(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -
 @click.option("--service", help="Name of the service; default: the only one that has the interface.")
 @click.option(
     "--gateway", default="ws://127.0.0.1:8443/xfs4iot/v1.0", show_default=True, metavar="URI",
+    envvar="XFS4IOT_GATEWAY", show_envvar=True,
     callback=arguments.service_uri, help="Where the devices are reached.",
 )  # fmt: skip
 @click.option("--moves", is_flag=True, help="Also what moves something, or changes anything.")

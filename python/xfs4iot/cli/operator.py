@@ -24,6 +24,10 @@ from xfs4iot.transport import tls
 __all__ = ["as_operator", "checked_name", "device_argument", "view_of", "where_option"]
 
 _BROKER_SECONDS = 10.0
+_ELSEWHERE = (
+    "; if it is elsewhere, say `xfs4iot fleet --fleet DIRECTORY` or `xfs4iot fleet --broker URL`, "
+    "or set XFS4IOT_FLEET or XFS4IOT_BROKER"
+)
 
 
 def as_operator(
@@ -53,7 +57,7 @@ def as_operator(
         async with trio.open_nursery() as nursery:
             await nursery.start(carrier.run)
             try:
-                await reach(carrier, _BROKER_SECONDS)
+                await reach(carrier, _BROKER_SECONDS, _ELSEWHERE)
                 code = await what(carrier)
             except* CarrierLost as problems:
                 failure = click.ClickException(str(innermost(problems)))
