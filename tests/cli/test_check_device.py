@@ -13,6 +13,7 @@ from xml.etree import ElementTree as xml
 
 import pytest
 
+from hostile import xfs4iot
 from xfs4iot import devices
 from xfs4iot.interfaces import MODULES
 from xfs4iot.protocol import errors
@@ -227,3 +228,19 @@ async def test_a_line_that_the_device_has_not_is_named() -> None:
     assert "no attribute 'wier'" in report.text()
     with pytest.raises(ValueError, match="needs `line`"):
         await check_device(OverAWire, faults=("lying",))
+
+
+@pytest.mark.parametrize(
+    ("source", "arguments", "said"),
+    [
+        ("class Mine(devices.Lights): ...", (), "Mine offers no command of Lights"),
+        ("class Mine(devices.Lights): ...", ("--fault", "slow", "--no-faults"), "exclude each other"),
+    ],
+)
+def test_what_meets_nothing_is_told(
+    tmp_path: Path, source: str, arguments: tuple[str, ...], said: str
+) -> None:
+    (tmp_path / "mine.py").write_text(f"from xfs4iot import devices\n{source}\n")
+    done = xfs4iot("check-device", "mine:Mine", "--python-path", str(tmp_path), *arguments)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert said in " ".join(done.stderr.split())

@@ -15,6 +15,8 @@ from xml.etree import ElementTree as xml
 
 import pytest
 
+from xfs4iot import conformance
+
 XFS4IOT = (sys.executable, "-u", "-m", "xfs4iot")
 DENOMINATE = "CD-DENOMINATE-03N"
 
@@ -72,7 +74,10 @@ def test_chosen_cases_as_json(service: tuple[str, str]) -> None:
 
 def test_a_case_above_the_level_is_skipped_and_the_profile_is_not_good(service: tuple[str, str]) -> None:
     uri, ca = service
-    told = json.loads(conform(uri, "--ca", ca, "--case", "CD-DISPENSE-01P", "--json").stdout)
+    done = conform(uri, "--ca", ca, "--case", "CD-DISPENSE-01P", "--json")
+    told = json.loads(done.stdout)
+    assert done.returncode == 2
+    assert told["conforms"] is False
     assert told["profiles"] == {"CashDispenser": "skipped"}
     assert told["cases"][0]["reason"] == "say --level moves to try it"
 
@@ -80,7 +85,8 @@ def test_a_case_above_the_level_is_skipped_and_the_profile_is_not_good(service: 
 def test_it_says_what_will_move_and_asks(service: tuple[str, str]) -> None:
     uri, ca = service
     asked = conform(uri, "--ca", ca, "--case", "CD-DISPENSE-01P", "--level", "moves")
-    assert asked.returncode == 1
+    assert asked.returncode == 2
+    assert "nobody can be asked; add --yes" in " ".join(asked.stderr.split())
     assert "up to 4 notes go to the stacker" in asked.stderr
     assert "Go on?" in asked.stderr
     sure = conform(uri, "--ca", ca, "--case", "CD-DISPENSE-01P", "--level", "moves", "--yes")
@@ -102,7 +108,7 @@ WAIVER = '[[waiver]]\ncase = "{case}"\nreason = "known"\nowner = "K. Berg"\nunti
     [
         ("MSG-JSON-01N", "2099-01-01", 1, "no waiver for a case that passes"),
         ("SP-PORT-01P", "2099-01-01", 0, "waived SP-PORT-01P"),
-        ("SP-PORT-01P", "2020-01-01", 0, "the waiver has expired"),
+        ("SP-PORT-01P", "2020-01-01", 0, "its waiver has expired"),
         ("SP-*", "2099-01-01", 0, "known (K. Berg, until 2099-01-01)"),
     ],
 )
@@ -120,14 +126,111 @@ def test_waivers_count_until_they_expire(
     ("content", "said"),
     [
         ("", "has no [[waiver]]"),
-        ('[[waiver]]\ncase = "X"\n', "waiver 1: reason"),
-        ('[[waiver]]\ncase = "X"\nreason = "r"\nowner = "o"\nuntil = "soon"\n', "waiver 1: until"),
+        ("waiver = 5", "has no [[waiver]]"),
+        ("waiver = [5]", "waiver 1 is no table"),
+        ("waiver = []", "has no [[waiver]]"),
+        ('[waiver]\ncase = "X"\n', "write [[waiver]], once for each"),
+        ('[[waivers]]\ncase = "X"\n', "has 'waivers', which is unknown"),
+        ('[[waiver]]\ncase = "X"\n', "waiver 1 has no reason"),
+        ('[[waiver]]\ncase = "X"\nreason = "r"\nuntil = 2030-01-01\n', "waiver 1 has no owner"),
+        ('[[waiver]]\ncase = "X"\nreason = "r"\nowner = " "\n', "waiver 1: owner is no text of 1"),
+        ('[[waiver]]\ncase = "X"\nreason = "r"\nowner = 7\n', "waiver 1: owner is no text of 1"),
+        ('[[waiver]]\ncase = ["X"]\nreason = "r"\nowner = "o"\n', "waiver 1: case is no text of 1"),
+        (
+            f'[[waiver]]\ncase = "X"\nreason = "{"r" * 900}"\nowner = "o"\n',
+            "waiver 1: reason is no text of 1",
+        ),
+        ('[[waiver]]\ncase = "X"\nreason = "r"\nowner = "o"\n', "waiver 1 has no end; write until ="),
+        (WAIVER.format(case="X", until='"soon"'), "waiver 1: until is no date but 'soon'"),
+        (WAIVER.format(case="X", until="2030"), "waiver 1: until is no date but '2030'"),
+        (WAIVER.format(case="X", until="2030-01-01T00:00:00"), "waiver 1: until is no date but"),
+        (WAIVER.format(case="X", until="09:00:00"), "waiver 1: until is no date but"),
+        (WAIVER.format(case="X", until="2030-01-01") + 'untill = "x"\n', "has 'untill', which is unknown"),
+        (WAIVER.format(case="X", until="2030-01-01") * 2, "waiver 2: 'X' has one already"),
         ("[[", "cannot be read"),
+        ("x = " + "[" * 5_000, "cannot be read"),
+        ("\udcff", "cannot be read"),
+        ("#" * 1_000_001, "longer than 1000000 bytes"),
     ],
+    ids=lambda told: told[:20] if isinstance(told, str) else None,
 )
-def test_waivers_that_cannot_be_used_are_bad_usage(tmp_path: Path, content: str, said: str) -> None:
+def test_waivers_that_cannot_be_used_say_why(tmp_path: Path, content: str, said: str) -> None:
+    (tmp_path / "w.toml").write_bytes(content.encode("utf-8", "surrogateescape"))
+    with pytest.raises(conformance.WaiverError, match=re.escape(said)) as told:
+        conformance.read_waivers(tmp_path / "w.toml")
+    assert len(str(told.value)) < 600
+
+
+@pytest.mark.parametrize(
+    "content", ["", "waiver = [5]", WAIVER.format(case="X", until="2030-01-01T00:00:00")]
+)
+def test_waivers_that_cannot_be_used_are_bad_usage(tmp_path: Path, content: str) -> None:
     (tmp_path / "w.toml").write_text(content)
     done = conform("ws://127.0.0.1:1/xfs4iot/v1.0/X", "--waivers", str(tmp_path / "w.toml"))
+    assert done.returncode == 2
+    assert "waiver" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("case", "code", "said"),
+    [
+        ("CD-DENOMINATE-33N", 2, "is for no case of any service in 2024-3; did you mean CD-DENOMINATE-03N?"),
+        ("CR-READ-01P", 0, ""),
+        ("MSG-SCHEMA-Common.Status-P", 0, ""),
+    ],
+)
+def test_a_waiver_that_is_for_no_case_is_told(
+    service: tuple[str, str], tmp_path: Path, case: str, code: int, said: str
+) -> None:
+    uri, ca = service
+    (tmp_path / "w.toml").write_text(WAIVER.format(case=case, until="2099-01-01"))
+    done = conform(uri, "--ca", ca, "--case", "WS-PING-01P", "--waivers", str(tmp_path / "w.toml"))
+    assert done.returncode == code, done.stdout + done.stderr
+    assert said in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        (("--case", "CD-DENOMINATE-33N"), "no case 'CD-DENOMINATE-33N'; did you mean CD-DENOMINATE-03N"),
+        (("--case", "cd-mixes*"), "no case 'cd-mixes*'; did you mean CD-MIXES-01P, CD-MIXES-02N?"),
+        (("--case", "XX-*"), "no case 'XX-*'; there are WS-*, MSG-*, SP-*, COM-*"),
+        (("--case", "CD-*", "--case", "XX-*"), "no case 'XX-*'"),
+        (
+            ("--profile", "Printr"),
+            "no profile 'Printr'; there are WebSocket, Envelope, ServicePublisher, Common",
+        ),
+        (("--profile", "cash-dispenser"), "no profile 'cash-dispenser'; did you mean CashDispenser?"),
+        (("--profile", "Printer", "--list"), "no profile 'Printer'"),
+        (("--profile", "Storage", "--case", "CD-*"), "no case of Storage matches CD-*"),
+        (("--case", "MSG-SCHEMA-*"), "choose some of those, too"),
+        (("--case", "x" * 5_000), "this service has no case 'xxx"),
+    ],
+    ids=lambda told: " ".join(told)[:40] if isinstance(told, tuple) else None,
+)
+def test_what_means_no_case_is_told(service: tuple[str, str], chosen: tuple[str, ...], said: str) -> None:
+    uri, ca = service
+    done = conform(uri, "--ca", ca, *chosen)
+    assert done.returncode == 2, done.stdout
+    assert said in " ".join(done.stderr.split())
+    assert done.stdout == ""
+    assert len(done.stderr) < 1_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--serve", "--case", "CD-*"), "--case says nothing with --serve"),
+        (("--serve", "--level", "moves"), "--level says nothing with --serve"),
+        (("--serve", "--waivers", __file__), "--waivers says nothing with --serve"),
+        (("--serve", "--version", "2024-3"), "--version says nothing with --serve"),
+        (("ws://127.0.0.1:1/xfs4iot/v1.0/X", "--port", "5860"), "--port says nothing without --serve"),
+    ],
+    ids=lambda told: told if isinstance(told, str) else None,
+)
+def test_options_that_say_nothing_are_refused(arguments: tuple[str, ...], said: str) -> None:
+    done = conform(*arguments)
     assert done.returncode == 2
     assert said in " ".join(done.stderr.split())
 
@@ -159,7 +262,7 @@ def attended(service: tuple[str, str], answers: str, *acts: tuple[str, str]) -> 
                     subprocess.run([*XFS4IOT, "call", simulator, command, "--ca", ca], timeout=60, check=True)
         assert process.stdout is not None
         told = json.loads(process.stdout.read())
-    assert process.wait() == 0
+    assert process.wait() == (2 if told["cases"][0]["verdict"] == "skipped" else 0)
     found: dict[str, Any] = told["cases"][0] | {"asked": "".join(asked)}
     return found
 
@@ -180,6 +283,20 @@ def test_an_attended_case_that_nobody_wants_is_skipped(
     done = attended(service, answers)
     assert done["verdict"] == "skipped"
     assert why in done["reason"]
+
+
+def test_when_no_application_came_none_conforms() -> None:
+    with subprocess.Popen(
+        [*XFS4IOT, "conform", "--serve"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        while "Ctrl-C ends" not in process.stdout.readline():
+            pass
+        process.send_signal(signal.SIGINT)
+        out, told = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert "nothing was tried" in out
+    assert told == "", "its own questions to the services are no news"
 
 
 def watched(*lines: tuple[str, ...]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 import re
+from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 
 import click
 import msgspec
+from click.core import ParameterSource
 
 from xfs4iot.protocol.index import COMMANDS, EVENTS
 
@@ -25,15 +27,32 @@ __all__ = [
     "directory",
     "event_names",
     "host",
+    "json_paths",
     "money",
     "payload",
+    "refuse_idle",
     "seconds",
     "service_uri",
 ]
 
 PORT = click.IntRange(1, 65535)
 _MONEY = re.compile(r"[0-9]{1,18}(\.[0-9]{1,6})?")
+_PATH = re.compile(r"\$\.\.[^.\[\]]+|\$([.\[*?].*)?")
 _HOST = re.compile(r"[^\s/:@\[\]?#]+|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%\w+)?\]?")
+
+
+def refuse_idle(names: Iterable[str], where: str) -> None:
+    """Refuse options that were given and say nothing here.
+
+    Args:
+        names: of the parameters of the running command.
+        where: that is, such as ``with --serve``.
+    """
+    ctx = click.get_current_context()
+    given = {name for name in names if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    for parameter in ctx.command.params:
+        if parameter.name in given:
+            raise click.UsageError(f"{parameter.opts[0]} says nothing {where}; leave it out", ctx)
 
 
 def money(ctx: click.Context, param: click.Parameter, given: str) -> Decimal:
@@ -119,6 +138,18 @@ def payload(given: str | None) -> dict[str, Any] | None:
     if content is not None and not isinstance(content, dict):
         raise click.BadParameter("PAYLOAD is a JSON object: {...}")
     return content
+
+
+def json_paths(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    """Paths in payloads; one that cannot be a path would never leave anything out."""
+    for one in given:
+        if not _PATH.fullmatch(one):
+            raise click.BadParameter(
+                f"{one[:80]!r} is no path; write one such as '$.positions[*].shutter' or '$..serialNumber'",
+                ctx,
+                param,
+            )
+    return given
 
 
 def command_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

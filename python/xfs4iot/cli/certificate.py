@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from rich.console import Console
 
 from xfs4iot.cli import renewal
+from xfs4iot.cli.asking import ask
 from xfs4iot.cli.characters import escape
 from xfs4iot.cli.complaint import subcommand
 from xfs4iot.cli.group import Group
@@ -397,8 +398,7 @@ def _read_password(password_file: Any, *, confirm: bool) -> str:
     if password_file is not None:
         # Only the line's end: spaces may belong to the password.
         return str(password_file.readline()).rstrip("\r\n")
-    # On standard error, so that --json has standard output to itself.
-    return str(click.prompt("Password", hide_input=True, confirmation_prompt=confirm, err=True))
+    return ask("Password", "add --password-file FILE", hide=True, twice=confirm)
 
 
 @_command

@@ -89,6 +89,8 @@ def check_device_command(
     except (ValueError, OSError) as problem:
         complain(f"{problem}; see --python-path" if isinstance(problem, ModuleUnknown) else problem)
         sys.exit(_USAGE)
+    if faults and no_faults:
+        raise click.UsageError("--fault and --no-faults exclude each other; leave one of them out")
     if line is None and (needing := [fault for fault in faults if fault in LINE_FAULTS]):
         complain(f"--fault {needing[0]} needs --line, the attribute that is the line to the hardware")
         sys.exit(_USAGE)
@@ -117,7 +119,24 @@ def check_device_command(
             stream.write(orjson.dumps(report.plain(), option=orjson.OPT_INDENT_2).decode() + "\n")
     else:
         _show(report)
+    if report.good and (nothing := _nothing(report, faults)):
+        complain(nothing)
+        sys.exit(_USAGE)
     sys.exit(0 if report.good else 1)
+
+
+def _nothing(report: Report, faults: tuple[str, ...]) -> str:
+    """What was asked for and met nothing; empty if all did."""
+    if all(one.startswith("Common.") for one in report.offered):
+        served = ", ".join(one for one in report.interfaces if one != "Common") or "Common"
+        return (
+            f"{report.device} offers no command of {served}, so nothing of its own was checked; override an "
+            "operation"
+        )
+    met = {one.fault for one in report.findings}
+    if idle := [one for one in faults if one not in met]:
+        return f"--fault {idle[0]} met no command of {report.device}; leave it out"
+    return ""
 
 
 def _function(name: str) -> Any:

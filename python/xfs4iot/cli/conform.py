@@ -19,12 +19,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from xfs4iot import Publisher, client
 from xfs4iot.cli import arguments
+from xfs4iot.cli.asking import go_on
 from xfs4iot.cli.attendance import AtTheTerminal
 from xfs4iot.cli.characters import escape
 from xfs4iot.cli.complaint import complain
-from xfs4iot.cli.connection import connection_options, print_json, refuse_plain, run
+from xfs4iot.cli.connection import CONNECTION_OPTIONS, connection_options, print_json, refuse_plain, run
 from xfs4iot.cli.hosting import beside, simulated_atm, until_told
-from xfs4iot.cli.listener_options import listener_options
+from xfs4iot.cli.listener_options import LISTENER_OPTIONS, listener_options
 from xfs4iot.cli.published import show_published
 from xfs4iot.cli.table import Table
 from xfs4iot.protocol import versions
@@ -62,6 +63,11 @@ _SHOWN: tuple[conformance.Verdict, ...] = (
     "error",
 )
 _USAGE = 2
+_OF_SERVICES = (
+    "level", "profiles", "pattern", "waivers", "attended", "act_within", "yes", "listing", *CONNECTION_OPTIONS
+)  # fmt: skip
+"""Options that say nothing with --serve; and those that say nothing without."""
+_OF_APPLICATIONS = LISTENER_OPTIONS
 
 
 def _uri(ctx: click.Context, param: click.Parameter, given: str | None) -> str | None:
@@ -132,6 +138,8 @@ def conform(
     """
     if serve == (uri is not None):
         raise click.UsageError("give the URI of a service, or --serve to watch an application")
+    idle = (_OF_SERVICES, "with --serve") if serve else (_OF_APPLICATIONS, "without --serve")
+    arguments.refuse_idle(*idle)
     if uri is None:
         run(lambda: _watch(listener, patience, html, junit, as_json))
         return
@@ -160,10 +168,10 @@ def conform(
         )  # fmt: skip
         if trace is not None:
             target.show = trace
-        wanted = pattern or ("*",)
+        choice = conformance.Choice(pattern, profiles)
         if listing:
             await target.find_out()
-            _list(target, wanted, profiles, as_json)
+            _list(choice.of(conformance.cases_of(target)), as_json)
             return 0
         with Progress(
             TextColumn("[dim]{task.description}"), BarColumn(), MofNCompleteColumn(),
@@ -180,8 +188,7 @@ def conform(
             report = await conformance.run(
                 target,
                 level=level,
-                pattern=wanted,
-                profiles=profiles,
+                choice=choice,
                 waivers=waived,
                 chosen=chosen,
                 progress=lambda result: progress.update(
@@ -203,6 +210,8 @@ async def _tell(report: conformance.Report, html: Path | None, junit: Path | Non
         print_json(report.plain(), indent=0)
     else:
         _show(report)
+    if not report.tried:
+        return _USAGE
     return 0 if report.conforms else 1
 
 
@@ -249,7 +258,9 @@ def _or_usage(main: Any) -> Any:
             return int(await main())
         except (client.Disconnected, conformance.Deviates) as unreached:
             complain(f"the service cannot be tried: {unreached}")
-            return _USAGE
+        except (conformance.NothingChosen, conformance.WaiverError) as idle:
+            complain(idle)
+        return _USAGE
 
     return wrapped
 
@@ -276,17 +287,10 @@ def _warn(cases: Sequence[conformance.Case], sure: bool, console: Console) -> No
     if len(moving) > 12:
         console.print(f"  and {len(moving) - 12} more; --list shows all", highlight=False)
     if not sure:
-        click.confirm("Go on?", abort=True, err=True)
+        go_on("add --yes if it may move")
 
 
-def _list(target: conformance.Target, pattern: Sequence[str], profiles: Sequence[str], as_json: bool) -> None:
-    from fnmatch import fnmatchcase
-
-    cases = [
-        case
-        for case in conformance.cases_of(target)
-        if any(fnmatchcase(case.id, one) for one in pattern) and (not profiles or case.interface in profiles)
-    ]
+def _list(cases: Sequence[conformance.Case], as_json: bool) -> None:
     if as_json:
         print_json(
             [
@@ -341,6 +345,14 @@ def _show(report: conformance.Report) -> None:
                 f"     [dim]{escape(conformance.repeat(report, result))}[/]", soft_wrap=True, highlight=False
             )
     counts = report.counts()
+    if not report.tried:
+        reasons = "; ".join(dict.fromkeys(one.reason for one in report.results if one.reason))
+        console.print(
+            f"{escape(report.service)}: [yellow]nothing was tried[/] of {len(report.results)} cases: "
+            f"{escape(reasons)}",
+            soft_wrap=True, highlight=False,
+        )  # fmt: skip
+        return
     said = "[green]conforms[/]" if report.conforms else "[bold red]does not conform[/]"
     console.print(
         f"{escape(report.service)} {said} to XFS4IoT {report.specification} at level {report.level}: "

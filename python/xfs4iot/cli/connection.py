@@ -12,7 +12,7 @@ import msgspec
 import trio
 
 from xfs4iot.cli.characters import escape
-from xfs4iot.cli.complaint import complain, nobody_reads
+from xfs4iot.cli.complaint import complain, innermost, nobody_reads
 from xfs4iot.ledger import LedgerError
 from xfs4iot.protocol import versions, wire
 from xfs4iot.protocol.sensitive import masked
@@ -23,10 +23,20 @@ if TYPE_CHECKING:
 
     from xfs4iot import client
 
-__all__ = ["connection_options", "print_json", "refuse_plain", "run", "silence_option", "tracer"]
+__all__ = [
+    "CONNECTION_OPTIONS",
+    "connection_options",
+    "print_json",
+    "refuse_plain",
+    "run",
+    "silence_option",
+    "tracer",
+]
 
 _MOST_COLOURED = 100_000
 """Bytes; colouring takes time that grows with them."""
+CONNECTION_OPTIONS = ("ca", "certificate", "key", "token_file", "plain", "version", "trace")
+"""Names of the parameters that `connection_options` adds."""
 _FILE = click.Path(exists=True, dir_okay=False)
 
 
@@ -100,17 +110,22 @@ silence_option = click.option(
 
 def run(main: Callable[[], Awaitable[int]]) -> None:
     """Run a command's main function; print what the client could not do and exit with 1."""
-    code = 1
+    code, said = 1, None
     try:
         code = trio.run(main)
     except* KeyboardInterrupt:
         # 128 + SIGINT, as a shell reports it.
         code = 130
+    except* (click.ClickException, click.Abort) as told:
+        # Raised again without the group that nurseries make of it, which click does not know.
+        said = innermost(told)
     except* (BrokenPipeError, SystemExit):
         # Rich turns a closed pipe into SystemExit.
         nobody_reads()
     except* _expected() as problems:
         complain(problems)
+    if isinstance(said, BaseException):
+        raise said
     sys.exit(code)
 
 

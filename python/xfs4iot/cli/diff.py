@@ -9,6 +9,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from xfs4iot.cli import arguments
 from xfs4iot.cli.characters import escape
 from xfs4iot.cli.complaint import complain
 from xfs4iot.cli.connection import print_json
@@ -35,7 +36,7 @@ _SAID = {
 @click.argument("expected", type=_FILE)
 @click.argument("seen", type=_FILE)
 @click.option(
-    "--ignore", multiple=True, metavar="PATH",
+    "--ignore", multiple=True, metavar="PATH", callback=arguments.json_paths,
     help="A path in payloads not to look at, such as '$.positions[*].shutter' or '$..serialNumber'; "
     "may be given again.",
 )  # fmt: skip
@@ -51,10 +52,14 @@ def diff(expected: Path, seen: Path, ignore: tuple[str, ...], slower: float | No
     masked values are not compared.
     """
     try:
-        found = differences(read(expected), read(seen), ignore=ignore, slower=slower)
+        recordings = read(expected), read(seen)
+        found = differences(*recordings, ignore=ignore, slower=slower)
     except (RecordingError, OSError) as problem:
         complain(problem)
         raise SystemExit(1) from None
+    if not any(one.message for recording in recordings for one in recording.entries):
+        complain(f"neither {expected} nor {seen} has a message: there is nothing to compare")
+        raise SystemExit(2)
     if as_json:
         print_json([as_object(one) for one in found])
     else:

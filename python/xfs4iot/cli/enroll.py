@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from xfs4iot.cli.asking import ask
 from xfs4iot.cli.connection import print_json, run
 from xfs4iot.transport.failures import TLSError
 
@@ -42,7 +43,7 @@ def enroll(code: str, authority: str, directory: Path, as_json: bool) -> None:
         raise click.UsageError(f"{authority!r} is not HOST or HOST:PORT")
     try:
         if code == "-":
-            code = click.prompt("Code", err=True)
+            code = ask("Code", "give @FILE in place of -, with the code in FILE")
         elif code.startswith("@"):
             code = Path(code[1:]).read_text("utf-8")
         wanted = Code.read(code)

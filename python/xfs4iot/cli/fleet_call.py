@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 import click
@@ -15,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from xfs4iot.cli import arguments
+from xfs4iot.cli.asking import ask
 from xfs4iot.cli.characters import escape
 from xfs4iot.cli.connection import connection_options, print_json, refuse_plain
 from xfs4iot.cli.operator import as_operator, view_of, where_option
@@ -118,7 +120,7 @@ def call(
     async def main(carrier: Nats) -> int:
         targets, absent = await _meant(settings, carrier, command, wanted, names, service)
         if not targets and not absent:
-            raise click.ClickException("no device is meant; see `xfs4iot fleet list` with the same --where")
+            raise click.UsageError("no device is meant; see `xfs4iot fleet list` with the same --where")
         if not only_looks(command):
             await _confirm(command, len(targets), at_once, per_minute, confirm)
         outcomes = _Outcomes(command, as_json, diagnostics)
@@ -186,11 +188,9 @@ async def _confirm(command: str, count: int, at_once: int, per_minute: float, co
     if not sys.stdin.isatty():
         raise click.UsageError(f"{what}; nobody can be asked here: add --confirm {count}")
 
-    def ask() -> str:
-        return str(click.prompt(f"{what}.\nType the number of devices to go on", err=True))
-
+    asked = partial(ask, f"{what}.\nType the number of devices to go on", f"add --confirm {count}")
     # In a thread, or the broker would take us for gone meanwhile.
-    if await trio.to_thread.run_sync(ask, abandon_on_cancel=True) != str(count):
+    if await trio.to_thread.run_sync(asked, abandon_on_cancel=True) != str(count):
         raise click.ClickException("nobody was told anything; that was not the number of devices")
 
 

@@ -11,8 +11,10 @@ import click
 from xfs4iot.recording import Listener
 from xfs4iot.transport.tls import TLSConfig
 
-__all__ = ["listener_options"]
+__all__ = ["LISTENER_OPTIONS", "listener_options"]
 
+LISTENER_OPTIONS = ("host", "port", "own_certificate", "own_key", "own_ca")
+"""Names of the parameters that `listener_options` adds."""
 _FILE = click.Path(exists=True, dir_okay=False)
 
 

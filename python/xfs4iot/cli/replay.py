@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -17,12 +18,13 @@ from rich.console import Console
 from xfs4iot import client
 from xfs4iot.cli import arguments
 from xfs4iot.cli.characters import escape
-from xfs4iot.cli.connection import connection_options, print_json, refuse_plain, run
+from xfs4iot.cli.complaint import complain
+from xfs4iot.cli.connection import CONNECTION_OPTIONS, connection_options, print_json, refuse_plain, run
 from xfs4iot.cli.diff import as_object, show_deviations
 from xfs4iot.cli.hosting import until_told
-from xfs4iot.cli.listener_options import listener_options
+from xfs4iot.cli.listener_options import LISTENER_OPTIONS, listener_options
 from xfs4iot.cli.published import show_published
-from xfs4iot.protocol.endpoints import PATH, service_name
+from xfs4iot.protocol.endpoints import is_publisher, service_name
 from xfs4iot.recording import (
     Listener,
     PlayedDevice,
@@ -37,6 +39,11 @@ from xfs4iot.recording import (
 
 __all__ = ["replay"]
 
+_OF_CLIENTS = ("moves", "values", "ignore", "patience", "output", *CONNECTION_OPTIONS)
+"""Options that say something only where clients are played; and those only where services are."""
+_OF_SERVICES = LISTENER_OPTIONS
+_USAGE = 2
+_MOST_NAMED = 20
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -50,7 +57,10 @@ def _target(ctx: click.Context, param: click.Parameter, given: str | None) -> st
 @click.option("--serve", is_flag=True, help="Answer clients as its services did, until interrupted.")
 @click.option("--moves", is_flag=True, help="Also send commands that move something or change the books.")
 @click.option("--values", type=_FILE, help="JSON file with what is masked: {command: {path: value}}.")
-@click.option("--ignore", multiple=True, metavar="PATH", help="As in `xfs4iot diff`; may be given again.")
+@click.option(
+    "--ignore", multiple=True, metavar="PATH", callback=arguments.json_paths,
+    help="As in `xfs4iot diff`; may be given again.",
+)  # fmt: skip
 @click.option(
     "--patience", type=click.FloatRange(min=0), default=30.0, show_default=True,
     help="Seconds for an event; for an answer, as long as the service answers pings in that time.",
@@ -84,6 +94,7 @@ def replay(
     """
     if serve == (to is not None):
         raise click.UsageError("say either --to URI, to play the clients, or --serve, to play the services")
+    arguments.refuse_idle(_OF_CLIENTS if serve else _OF_SERVICES, "with --serve" if serve else "with --to")
     if to is not None:
         refuse_plain(to, connection)
     credentials = client.Credentials(
@@ -106,6 +117,9 @@ def replay(
                 diagnostics.print(
                     f"[yellow]{escape(str(recording))} ends within a line; that line is left out[/]"
                 )
+            if not any(one.sender == "client" and one.service for one in recorded.entries):
+                complain(f"{recording} has no command to a service: there is nothing to replay")
+                return _USAGE
             if to is None:
                 return await _serve(recorded)
             return await _replay(recorded, to)
@@ -124,16 +138,25 @@ def replay(
             async with until_told(signals):
                 await played.serve()
         if as_json:
-            print_json({"unplayed": played.unplayed}, indent=0)
-        elif played.unplayed:
-            asked = ", ".join(played.unplayed)
-            console.print(f"never asked: {asked}", soft_wrap=True, highlight=False)
+            print_json({"commands": played.commands, "unplayed": played.unplayed}, indent=0)
+        elif unplayed := played.unplayed:
+            names = Counter(unplayed)
+            shown = [f"{name} ({times}×)" if times > 1 else name for name, times in names.items()]
+            more = f" and {len(shown) - _MOST_NAMED} more" if len(shown) > _MOST_NAMED else ""
+            console.print(
+                f"{len(unplayed)} of {played.commands} commands of the recording were never asked: "
+                f"{escape(', '.join(shown[:_MOST_NAMED]))}{more}",
+                soft_wrap=True,
+                highlight=False,
+            )
+        else:
+            console.print(f"all {played.commands} commands of the recording were asked", highlight=False)
         return 0
 
     async def _replay(recorded: Recording, uri: str) -> int:
         given = _read_values(values)
         services = {service_name(uri): uri}
-        if service_name(uri) == service_name(PATH):
+        if is_publisher(uri):
             async with client.connect(
                 uri, **{**connection, "version": None, "trace": None}, silence=patience or None
             ) as publisher:

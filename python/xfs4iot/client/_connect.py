@@ -14,7 +14,7 @@ from xfs4iot.client._errors import Disconnected, NotFound
 from xfs4iot.client._versions import announce, checked, newest_offered
 from xfs4iot.client._websocket import Credentials, open_websocket
 from xfs4iot.dataclass import dataclass
-from xfs4iot.protocol.endpoints import PORTS, service_name, service_uri
+from xfs4iot.protocol.endpoints import PORTS, is_publisher, service_name, service_uri
 
 __all__ = ["Published", "connect", "discover", "services_of"]
 
@@ -78,7 +78,10 @@ async def connect(
             raise ValueError(f"{where!r} is a host: name the service too, or give the service's URI")
         uri = await _find(where, service, credentials, specification, plain, trace)
     async with _open(uri, credentials, specification, trace, silence) as client:
-        if version is None:
+        if is_publisher(uri):
+            # It has no interface Common: nothing about versions can be asked of it, or told.
+            pass
+        elif version is None:
             client.version = await newest_offered(client)
         else:
             await announce(client)

@@ -2,6 +2,7 @@
 
 from xfs4iot.conformance.application import Auditor
 from xfs4iot.conformance.case import LEVELS, Case, Level, Result, Verdict
+from xfs4iot.conformance.choosing import Choice, NothingChosen
 from xfs4iot.conformance.junit import junit
 from xfs4iot.conformance.outcome import Deviates
 from xfs4iot.conformance.page import page, repeat
@@ -15,8 +16,10 @@ __all__ = [
     "Act",
     "Auditor",
     "Case",
+    "Choice",
     "Deviates",
     "Level",
+    "NothingChosen",
     "Person",
     "Report",
     "Result",

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from xfs4iot.conformance.application_rules import RULES, STEPS, waits_for_somebody
-from xfs4iot.conformance.case import Case, Result
+from xfs4iot.conformance.case import APPLICATION, Case, Result
 from xfs4iot.conformance.running import Report
 from xfs4iot.conformance.schemas import problems
 from xfs4iot.conformance.target import OLDEST, Target, shortened
@@ -24,7 +24,6 @@ from xfs4iot.recording.recorder import ABRUPTLY
 
 __all__ = ["Auditor"]
 
-PROFILE = "Application"
 _MOST_FOUND = 20
 """Findings of one rule that are kept."""
 _TRACE = 6
@@ -283,7 +282,7 @@ class Auditor:
         """What the application did right and wrong so far."""
         report = Report(self._uri, versions.NEWEST, "The application", "safe", today or date.today())
         for rule, (title, gravity) in RULES.items():
-            case = Case(rule, title, "CWA 17852, the client's side", PROFILE, "safe", _watched)
+            case = Case(rule, title, "CWA 17852, the client's side", APPLICATION, "safe", _watched)
             found = self._found.get(rule, [])
             result = Result(case, "pass")
             if found:

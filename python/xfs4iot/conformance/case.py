@@ -10,6 +10,7 @@ from xfs4iot.conformance.target import Target
 from xfs4iot.dataclass import dataclass
 
 __all__ = [
+    "APPLICATION",
     "LEVELS",
     "PREFIXES",
     "Case",
@@ -56,6 +57,8 @@ PREFIXES = {
 }
 """How the ids of each interface's cases begin; `WS` and `MSG` are those of WebSocket and of the envelope."""
 
+APPLICATION = "Application"
+"""The profile of what an application did; all others are of services."""
 
 Run = Callable[[Target], Awaitable[None]]
 

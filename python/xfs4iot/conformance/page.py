@@ -5,7 +5,8 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 
-from xfs4iot.conformance.case import Result, Verdict
+from xfs4iot.conformance.case import APPLICATION, Result, Verdict
+from xfs4iot.conformance.choosing import SCHEMA
 from xfs4iot.conformance.running import Report
 from xfs4iot.protocol.visible import visible
 
@@ -47,20 +48,25 @@ def escape(text: str) -> str:
 
 def repeat(report: Report, result: Result) -> str:
     """The command that tries one case again; empty for what was watched, not tried."""
-    if result.case.interface == "Application":
+    if result.case.interface == APPLICATION:
         return ""
     level = "" if result.case.level == "safe" else f" --level {result.case.level}"
     level += " --attended" if result.case.attended else ""
-    return (
-        f"xfs4iot conform {report.uri} --version {report.specification}{level} "
-        f"--case '{result.case.id}' --trace"
-    )
+    # What a message was an answer to is not known: all is tried again.
+    case = "" if result.case.interface == SCHEMA else f" --case '{result.case.id}'"
+    return f"xfs4iot conform {report.uri} --version {report.specification}{level}{case} --trace"
 
 
 def page(report: Report) -> str:
     """A whole HTML document; nothing in it is loaded from elsewhere."""
-    verdict: Verdict = "pass" if report.conforms else "fail"
-    said = "conforms" if report.conforms else "does not conform"
+    verdict: Verdict = "pass" if report.conforms else "fail" if report.tried else "skipped"
+    said = (
+        "conforms"
+        if report.conforms
+        else "does not conform"
+        if report.tried
+        else "was not tried, and cannot be said to conform"
+    )
     title = f"{report.service} {said} to XFS4IoT {report.specification}"
     return "\n".join(
         (

@@ -7,19 +7,20 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import field, replace
 from datetime import date
-from fnmatch import fnmatchcase
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
 import trio
 
 from xfs4iot import client
-from xfs4iot.conformance.case import LEVELS, Case, Level, Result, Verdict, written
+from xfs4iot.conformance.case import APPLICATION, LEVELS, Case, Level, Result, Verdict, written
 from xfs4iot.conformance.cases import WRITTEN
 from xfs4iot.conformance.cases.derived import derived, unsupported
+from xfs4iot.conformance.choosing import EVERY, SCHEMA, SCHEMA_IDS, Choice
 from xfs4iot.conformance.outcome import Advises, Deviates, NotApplicable, Unattended
 from xfs4iot.conformance.target import Target
-from xfs4iot.conformance.waivers import Waiver
+from xfs4iot.conformance.waivers import Waiver, WaiverError
 from xfs4iot.dataclass import dataclass
 from xfs4iot.protocol.catalogue import catalogue
 
@@ -29,8 +30,6 @@ EVERYWHERE = ("WebSocket", "Envelope", "Common")
 """Profiles that every service has."""
 _MOST_NOTICED = 2_000
 """Deviations from schemas that are kept."""
-SCHEMA = "Schemas"
-"""The profile of the messages that the service sent meanwhile."""
 
 
 @dataclass
@@ -71,9 +70,20 @@ class Report:
         return found
 
     @property
+    def tried(self) -> bool:
+        """Whether anything was: a run in which all was skipped says nothing of the service, nor does one in
+        which no application came."""
+        return any(
+            one.verdict != "skipped"
+            and one.case.interface != SCHEMA
+            and (one.verdict, one.case.interface) != ("notApplicable", APPLICATION)
+            for one in self.results
+        )
+
+    @property
     def conforms(self) -> bool:
-        """Whether nothing failed."""
-        return not (self.counts()["fail"] or self.counts()["error"])
+        """Whether something was tried, and nothing failed."""
+        return self.tried and not (self.counts()["fail"] or self.counts()["error"])
 
     def plain(self) -> dict[str, Any]:
         """As a JSON object."""
@@ -115,8 +125,7 @@ async def run(
     target: Target,
     *,
     level: Level = "safe",
-    pattern: Sequence[str] = ("*",),
-    profiles: Sequence[str] = (),
+    choice: Choice = EVERY,
     waivers: Sequence[Waiver] = (),
     today: date | None = None,
     chosen: Callable[[Sequence[Case]], None] = lambda cases: None,
@@ -127,8 +136,7 @@ async def run(
     Args:
         target: it.
         level: how far to go.
-        pattern: only cases whose ids match one of these.
-        profiles: only cases of these; none for all.
+        choice: which cases are meant.
         waivers: deviations that are answered for.
         today: the day on which waivers are judged.
         chosen: called with the cases before the first is tried.
@@ -137,6 +145,8 @@ async def run(
     Raises:
         Disconnected: the service cannot be reached.
         Deviates: it does not say what it offers.
+        NothingChosen: it has no case that is meant.
+        WaiverError: no service has a case that a waiver is for.
     """
     today = today or date.today()
     wrong: dict[tuple[str, str], tuple[str, ...]] = {}
@@ -149,25 +159,52 @@ async def run(
     target.trace.clear()
     await target.find_out()
     report = Report(target.uri, target.specification, _service(target), level, today)
-    cases = [
-        one
-        for one in cases_of(target)
-        if any(fnmatchcase(one.id, each) for each in pattern) and (not profiles or one.interface in profiles)
-    ]
+    every = list(cases_of(target))
+    _check_waivers(waivers, [one.id for one in every], target.specification)
+    cases = choice.of(every)
     chosen([one for one in cases if LEVELS.index(one.level) <= LEVELS.index(level)])
     for one in sorted(cases, key=lambda case: LEVELS.index(case.level)):
         result = await _tried(one, target, level)
         result = _waived(result, waivers, today)
         report.results.append(result)
         progress(result)
-    for result in _schemas(wrong):
-        if (not profiles or SCHEMA in profiles) and any(
-            fnmatchcase(result.case.id, each) for each in pattern
-        ):
+    if choice.of_schemas:
+        for result in _schemas(wrong, choice):
             result = _waived(result, waivers, today)
             report.results.append(result)
             progress(result)
     return report
+
+
+def _check_waivers(waivers: Sequence[Waiver], ids: Sequence[str], specification: str) -> None:
+    """See that each waiver is for something: one with a slip in its id would never be missed.
+
+    One file may serve all services of an ATM, so each need be for a case of any service only.
+
+    Raises:
+        WaiverError: it is for no case at all.
+    """
+    idle = [one for one in waivers if not one.covers_schema and not any(map(one.covers, ids))]
+    if not idle:
+        return
+    others = [one.id for one in _of_any_service(specification)]
+    for waiver in idle:
+        if not any(map(waiver.covers, others)):
+            near = get_close_matches(waiver.case, (*ids, *others), 1, 0.75)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise WaiverError(
+                f"waiver {waiver.case[:80]!r} is for no case of any service in {specification}{hint}; "
+                "`xfs4iot conform URI --list` shows the cases of one"
+            )
+
+
+def _of_any_service(specification: str) -> Iterator[Case]:
+    yield from written()
+    for interface, content in catalogue(specification)["interfaces"].items():
+        if interface != "ServicePublisher":
+            for command in content["commands"]:
+                yield from derived(specification, interface, command)
+                yield unsupported(specification, interface, command)
 
 
 async def _tried(case: Case, target: Target, level: Level) -> Result:
@@ -204,19 +241,27 @@ async def _tried(case: Case, target: Target, level: Level) -> Result:
     return replace(result, trace=tuple(target.trace), seconds=time.perf_counter() - began)
 
 
-def _schemas(wrong: dict[tuple[str, str], tuple[str, ...]]) -> Iterator[Result]:
-    """A case for each message that was not what its schema says, and one if none was."""
+def _schemas(wrong: dict[tuple[str, str], tuple[str, ...]], choice: Choice) -> Iterator[Result]:
+    """A case for each message that was meant and not what its schema says, and one if none was."""
 
     async def nothing(target: Target) -> None:
         """It has been tried already, by all the others."""
 
     cites = "the schemas of CWA 17852"
-    if not wrong:
-        title = "Every message that the service sent is what its schema says"
-        yield Result(Case("MSG-SCHEMA-P", title, cites, SCHEMA, "safe", nothing), "pass")
-    for name in sorted({name for name, _ in wrong}):
+
+    def about(name: str, title: str) -> Case:
+        return Case(f"{SCHEMA_IDS}{name}P", title, cites, SCHEMA, "safe", nothing)
+
+    meant = {
+        name: about(f"{name}-", f"{name} is what its schema says")
+        for name in sorted({one for one, _ in wrong})
+    }
+    meant = {name: case for name, case in meant.items() if choice.means(case)}
+    if not meant:
+        # Also if others were wrong than those that were asked for, which is another question.
+        yield Result(about("", "Every message that the service sent is what its schema says"), "pass")
+    for name, case in meant.items():
         found = [problem for other, problem in wrong if other == name]
-        case = Case(f"MSG-SCHEMA-{name}-P", f"{name} is what its schema says", cites, SCHEMA, "safe", nothing)
         # Unknown properties are to be ignored: a newer version may have them.
         verdict: Verdict = "warn" if all(one.endswith("is unknown") for one in found) else "fail"
         told = "; ".join(found[:5]) + (f"; and {len(found) - 5} more" if len(found) > 5 else "")
@@ -231,13 +276,15 @@ def _waived(result: Result, waivers: Sequence[Waiver], today: date) -> Result:
     told = f"{waiver.reason} ({waiver.owner}, until {waiver.until})"
     if result.verdict == "pass":
         # A pattern covers many cases, and may well cover some that pass.
-        if any(sign in waiver.case for sign in "*?["):
+        if waiver.is_pattern:
             return result
         return replace(
             result, verdict="fail", expected="no waiver for a case that passes", seen=f"a waiver: {told}"
         )
     if waiver.until < today:
-        return replace(result, reason=f"the waiver has expired: {told}")
+        return replace(
+            result, reason=f"its waiver has expired and no longer counts: {told}; mend it, or ask its owner"
+        )
     return replace(result, verdict="waived", reason=told)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["PATH", "PORTS", "service_name", "service_uri"]
+__all__ = ["PATH", "PORTS", "is_publisher", "service_name", "service_uri"]
 
 PATH = "/xfs4iot/v1.0"
 """Path of the publisher, the same in every version of the standard; a service adds `/<Name>`."""
@@ -15,6 +15,11 @@ def service_uri(scheme: str, host: str, port: int, service: str | None = None) -
     """The URI of a service, or of the publisher itself; `host` may be an IPv6 address."""
     name = f"[{host}]" if ":" in host and not host.startswith("[") else host
     return f"{scheme}://{name}:{port}{PATH}" + (f"/{service}" if service else "")
+
+
+def is_publisher(uri: str) -> bool:
+    """Whether a URI is a publisher's, not a service's."""
+    return service_name(uri) == service_name(PATH)
 
 
 def service_name(uri: str) -> str:

@@ -53,6 +53,10 @@ class _Service:
         return self._exchanges[place]
 
     @property
+    def commands(self) -> int:
+        return len(self._exchanges)
+
+    @property
     def unplayed(self) -> list[str]:
         return [one.command.name for place, one in enumerate(self._exchanges) if place not in self._played]
 
@@ -85,6 +89,11 @@ class PlayedDevice:
     @property
     def publisher(self) -> str:
         return self._uri(None)
+
+    @property
+    def commands(self) -> int:
+        """How many commands to services the recording has."""
+        return sum(one.commands for name, one in self._services.items() if name)
 
     @property
     def unplayed(self) -> list[str]:

@@ -16,7 +16,7 @@ import trio_websocket
 
 from xfs4iot import client
 from xfs4iot.protocol import wire
-from xfs4iot.protocol.endpoints import PATH, service_name, service_uri
+from xfs4iot.protocol.endpoints import PATH, is_publisher, service_name, service_uri
 from xfs4iot.recording.listening import LARGEST_MESSAGE, Listener, Request, listed
 
 __all__ = ["ABRUPTLY", "Notes", "Recorder"]
@@ -82,7 +82,7 @@ class Recorder:
         Raises:
             CallError: it cannot be reached, or does not answer.
         """
-        if service_name(self.uri) != PATH.rpartition("/")[2]:
+        if not is_publisher(self.uri):
             self.services = {service_name(self.uri): self.uri}
             return
         given = self._credentials
@@ -104,7 +104,7 @@ class Recorder:
     async def _connection(self, request: Request) -> None:
         name = request.path.removeprefix(PATH).strip("/")
         uris = {known.casefold(): (known, uri) for known, uri in self.services.items()}
-        if service_name(self.uri) == PATH.rpartition("/")[2]:
+        if is_publisher(self.uri):
             uris[""] = ("", self.uri)
         if not request.path.startswith(PATH) or name.casefold() not in uris:
             known = listed([self.own_uri(name) for name in self.services])
