@@ -27,6 +27,8 @@ ACTS: dict[str, tuple[str, dict[str, Any]] | None] = {
     "insertCheque": ("Simulator.InsertCheques", {"items": [{}]}),
     "takeCheque": ("Simulator.TakeCheques", {}),
     "insertEnvelope": ("Simulator.InsertEnvelope", {}),
+    "openSafeDoor": ("Simulator.SetAuxiliary", {"name": "safeDoor", "value": "open"}),
+    "closeSafeDoor": ("Simulator.SetAuxiliary", {"name": "safeDoor", "value": "closed"}),
     "takePrintout": ("Simulator.TakePrintouts", {"service": "ReceiptPrinter"}),
 }
 """What `Simulator` is told for each act; None for what is just left alone."""

@@ -243,6 +243,39 @@ def _counts_what_went_back(passing: Passing) -> list[bytes]:
     return passing.unchanged()
 
 
+def _modes_stay(passing: Passing) -> list[bytes]:
+    """A service whose modes look as if nothing had set them."""
+    if not passing.completes("Common.Status"):
+        return passing.unchanged()
+    mixed = passing.memory.setdefault("mixedMedia", passing.message["payload"]["mixedMedia"])
+    return passing.with_payload(lambda payload: payload.update(mixedMedia=mixed))
+
+
+def _off_with_the_other(passing: Passing) -> list[bytes]:
+    """A service that takes a mode that is not named for one that is to be off."""
+
+    def change(payload: dict[str, Any]) -> None:
+        modes = payload["mixedMedia"]["modes"]
+        if not all(modes.values()):
+            modes.update(dict.fromkeys(modes, False))
+
+    return passing.with_payload(change) if passing.completes("Common.Status") else passing.unchanged()
+
+
+def _never_open(payload: dict[str, Any]) -> None:
+    payload["auxiliaries"]["safeDoor"] = "closed"
+
+
+def _never_pending(payload: dict[str, Any]) -> None:
+    if payload["vendorMode"]["service"] == "enterPending":
+        payload["vendorMode"]["service"] = "inactive"
+
+
+def _refused(name: str, code: str) -> Mutant:
+    """A service that does what it must refuse with a code."""
+    return _when(lambda p: p.completes(name) and code in p.header.values(), lambda p: p.completed(None))
+
+
 def _never_empty(payload: dict[str, Any]) -> None:
     for place in payload["cashDispenser"]["positions"]:
         place["positionStatus"] = "notEmpty"
@@ -370,6 +403,18 @@ MUTANTS: dict[str, Mutant] = {
     "PRT-MEDIALIST-01P": _fails("GetQueryMedia", "commandErrorCode"),
     "CHK-STATUS-01P": _payload("GetTransactionStatus", lambda payload: payload.update(mediaOnStacker="3")),
     "LT-SET-02P": _always_off,
+    "AUX-DOOR-01P": _payload("Common.Status", _never_open),
+    "VM-MODE-01P": _payload("Common.Status", _never_pending),
+    "VM-MODE-02P": _without_event("VendorMode.ModeEnteredEvent"),
+    "VM-MODE-03P": _event_payload(
+        "VendorMode.ModeExitedEvent", lambda payload: payload.update(connectedApplications=[])
+    ),
+    "VM-MODE-04N": _refused("VendorMode.EnterModeRequest", "sequenceError"),
+    "VA-SHOW-01P": _payload("GetActiveInterface", lambda payload: payload.update(activeInterface="consumer")),
+    "VA-SHOW-02P": _without_event("VendorApplication.InterfaceChangedEvent"),
+    "MM-MODE-01P": _modes_stay,
+    "MM-MODE-02P": _off_with_the_other,
+    "MM-TRANSACTION-01N": _succeeds("MixedMedia.SetMode"),
     "AUX-STARTUP-01P": _payload("GetAutoStartupTime", lambda payload: payload.update(mode="weekly")),
     "PM-SAVE-01P": _fails("PowerSaveControl"),
     "TT-CLEAR-01P": _fails("ClearScreen"),

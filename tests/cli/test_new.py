@@ -139,7 +139,12 @@ def test_an_unknown_device_is_told_what_to_write(text: str, hint: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "7up", "a b/c", "../x", "json", "class", "xfs4iot", "x" * 41, "ä", "con", "NUL", "lpt1"]
+    "name",
+    [
+        *("", "7up", "a b/c", "../x", "json", "class", "xfs4iot", "x" * 41, "ä", "con", "NUL", "lpt1"),
+        *("click", "pytest", "Msgspec", "none", "True", "hardware", "any", "mapping", "device-contract"),
+        *("hardware-failed", "acme-", "-acme", "a--b", "ﬁrma", "acme\n", "acme\x00", "."),
+    ],
 )
 def test_a_name_that_cannot_be_one_is_refused(name: str) -> None:
     with pytest.raises(NameRefused):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -109,6 +112,16 @@ def test_every_written_case_has_a_mutant() -> None:
     assert set(MUTANTS) == set(CASES) - {PORT}
 
 
+def test_the_page_tells_how_many_cases_each_profile_has() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "conformance.md").read_text()
+    told = re.findall(r"^\| (\w+) \| (\d+) \| (\d*) \|$", page, re.MULTILINE)
+    counts = Counter(one.interface for one in CASES.values())
+    attended = Counter(one.interface for one in CASES.values() if one.attended)
+    assert {name: (int(all_), int(some or 0)) for name, all_, some in told} == {
+        name: (count, attended[name]) for name, count in counts.items()
+    }
+
+
 SERVICES = {
     "CardReader": "CardReader",
     "Check": "Check",
@@ -119,6 +132,7 @@ SERVICES = {
     "TextTerminal": "TextTerminal",
     "VendorMode": "VendorMode",
     "VendorApplication": "VendorApplication",
+    "MixedMedia": "MixedMedia",
     "BarcodeReader": "BarcodeReader",
     "Biometric": "Biometric",
     "Camera": "Camera",
@@ -136,6 +150,8 @@ BEFORE: dict[str, tuple[str, dict[str, Any]]] = {
 def tried(case: str) -> tuple[str, str]:
     """Profile and service on which a case is tried: the dispenser is one that gives nonces."""
     interface = CASES[case].interface
+    if interface == "MixedMedia":
+        return "mixed-media", "MixedMedia"
     recycles = interface in ("CashAcceptor", "CashManagement", "PowerManagement")
     return "default" if recycles or interface in SERVICES else "sp-dev", SERVICES.get(
         interface, "CashDispenser"

@@ -17,10 +17,10 @@ __all__ = ["new"]
 
 _USAGE = 2
 _STEPS = (
-    ("pip install -e '.[test]'", "install it, in a virtual environment"),
+    ("pip install -e '.[test]'", "install it, in the virtual environment that has xfs4iot"),
     ("pytest", "its tests: jam, lies, slowness, cancel, power cut"),
     ("xfs4iot serve atm.toml", "serve it on this machine"),
-    ("xfs4iot conform {uri}", "does it do what the standard says?"),
+    ("xfs4iot conform {uri}", "from another terminal: does it do what the standard says?"),
 )
 
 

@@ -13,7 +13,7 @@ from xfs4iot.conformance.outcome import Deviates, NotApplicable, Unattended
 from xfs4iot.conformance.person import Act, Person
 from xfs4iot.conformance.target import Answer, Conversation, Target
 
-__all__ = ["done", "noticed", "person_of", "seen"]
+__all__ = ["done", "noticed", "person_of", "seen", "unnoticed"]
 
 
 def person_of(target: Target) -> Person:
@@ -58,7 +58,7 @@ async def done(
     if answer.code == "timeOut":
         if asks and not waited:
             raise Deviates(f"{asks} before {command} ends", answer.told())
-        await _unnoticed(person, act, f"{command} ended timeOut")
+        await unnoticed(person, act, f"{command} ended timeOut")
     if answer.code in ("unsupportedData", "deviceNotReady"):
         raise NotApplicable(f"{command} cannot be tried now: {answer.told()}: {answer.description}")
     return answer
@@ -88,11 +88,17 @@ async def noticed(target: Target, talk: Conversation, act: Act, event: str) -> d
     person = person_of(target)
     found = await talk.event(event, person.seconds)
     if found is None:
-        await _unnoticed(person, act, f"{event} did not come in {person.seconds:g} s")
+        await unnoticed(person, act, f"{event} did not come in {person.seconds:g} s")
     return found or {}
 
 
-async def _unnoticed(person: Person, act: Act, seen: str) -> None:
+async def unnoticed(person: Person, act: Act, seen: str) -> None:
+    """Judge that the service has not noticed what somebody was asked for.
+
+    Raises:
+        Deviates: he says that he did it.
+        Unattended: he did not.
+    """
     if await person.did(act):
         raise Deviates(f"the service to notice it ({act.text})", seen)
     raise Unattended(f"nobody did it within {person.seconds:g} s ({act.text}): {seen}")

@@ -13,7 +13,7 @@ from xfs4iot.conformance.case import Level, case
 from xfs4iot.conformance.outcome import Advises, Deviates, NotApplicable
 from xfs4iot.conformance.target import Answer, Conversation, Target
 
-__all__ = ["REFUSED", "WAITING", "Undo", "holds", "must_refuse", "refuses", "waits"]
+__all__ = ["REFUSED", "WAITING", "Undo", "holds", "must_refuse", "refuses", "refuses_in_an_exchange", "waits"]
 
 REFUSED: dict[str, str] = {}
 """Command of each case of `refuses`, by its id."""
@@ -99,6 +99,37 @@ def refuses(
         interface=command.partition(".")[0],
         level=level,
         moves=moves,
+        command=command,
+    )(run)
+
+
+def refuses_in_an_exchange(
+    id: str, title: str, command: str, payload: Payload, *, state: Mapping[str, Sequence[str]] | None = None
+) -> None:
+    """Make a case of something that cannot be done while units are exchanged; arguments as of `refuses`."""
+
+    async def run(target: Target) -> None:
+        target.requires("Storage.StartExchange")
+        content = await payload(target) if callable(payload) else payload
+        async with target.conversation() as talk:
+            await holds(talk, state or {})
+            started = await talk.call("Storage.StartExchange", {})
+            if started.code != "success":
+                raise NotApplicable(f"no exchange could be started: {started.told()}: {started.description}")
+            try:
+                answer = await talk.call(command, content)
+            finally:
+                await talk.call("Storage.EndExchange")
+        must_refuse(answer, ("exchangeActive", "sequenceError"))
+
+    REFUSED[id] = command
+    case(
+        id,
+        title,
+        cites=f"CWA 17852, {command}, exchangeActive",
+        interface=command.partition(".")[0],
+        level="destructive",
+        moves="an exchange is started and ended; a service that breaks the rule moves something meanwhile",
         command=command,
     )(run)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import keyword
 import re
 import sys
 from collections.abc import Iterable
+from importlib.metadata import distribution, packages_distributions
 from pathlib import Path
 from string import Template
 from textwrap import dedent, indent
@@ -60,12 +62,35 @@ class Package:
         if _WINDOWS.fullmatch(self.name):
             raise NameRefused(f"{self.name!r} cannot be a directory on Windows; choose another")
         taken = self.module in sys.stdlib_module_names or self.module in ("xfs4iot", "trio", "test", "tests")
-        if taken or keyword.iskeyword(self.module):
-            raise NameRefused(f"{self.name!r} is taken by Python or by what the package uses; choose another")
+        if taken or keyword.iskeyword(self.module) or _installed(self.module):
+            raise NameRefused(f"{self.name!r} is taken by Python or by what is installed; choose another")
         self.class_name = "".join(word.capitalize() for word in self.name.split("-"))
+        if keyword.iskeyword(self.class_name):
+            raise NameRefused(f"its class would be {self.class_name}, a word of Python; choose another name")
         self._part = part(kind.parts)
         bases = [getattr(devices, interface) for interface in kind.interfaces]
         self._known = {name: one for base in bases for name, one in operations(base)}
+        if self.class_name in self._used():
+            raise NameRefused(
+                f"its class would be {self.class_name}, which its modules have already; choose another name"
+            )
+
+    def _used(self) -> set[str]:
+        """Names that its modules have beside its class."""
+        used: set[str] = set()
+        # Whence the class itself is imported.
+        own = (self.module, f"{self.module}.device")
+        for path, text in self.files().items():
+            if not path.endswith(".py"):
+                continue
+            for one in ast.walk(ast.parse(text)):
+                if isinstance(one, ast.ClassDef) and not path.endswith("/device.py"):
+                    used.add(one.name)
+                elif isinstance(one, ast.Import) or (
+                    isinstance(one, ast.ImportFrom) and one.module not in own
+                ):
+                    used |= {alias.asname or alias.name for alias in one.names}
+        return used
 
     def files(self) -> dict[str, str]:
         """The text of each file, by its path in the package."""
@@ -194,6 +219,14 @@ class Package:
             if name not in self._part.operations and not _is_commons(one):
                 rows.append(f"| `{name}` | {signature(one, Imports()).doc} |")
         return "\n".join(rows) or "| none | |"
+
+
+def _installed(module: str) -> bool:
+    """Whether something is installed that has a module of this name, and is no device, made here before."""
+    return any(
+        not distribution(owner).entry_points.select(group="xfs4iot.devices")
+        for owner in packages_distributions().get(module, ())
+    )
 
 
 def _is_commons(function: object) -> bool:
@@ -364,13 +397,17 @@ _README = """
 
     A device that $does, served by [xfs4iot](https://pypi.org/project/xfs4iot/). Interfaces: $interfaces.
 
+    In a virtual environment that has xfs4iot (`pip install xfs4iot`, or its wheel; `xfs4iot --version` shows
+    that it is there):
+
     ```sh
     pip install -e '.[test]'
     pytest
     xfs4iot serve atm.toml
     ```
 
-    and, while it is served:
+    `[test]` brings what the tests, the linters and `xfs4iot conform` need; to serve the device none of it is
+    needed. While it is served:
 
     ```sh
     xfs4iot conform ws://127.0.0.1:5846/xfs4iot/v1.0/$service

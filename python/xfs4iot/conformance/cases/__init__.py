@@ -17,5 +17,6 @@ WRITTEN = (
     "printer",
     "checks",
     "panels",
+    "operators",
 )
 """Modules with written cases."""

@@ -11,7 +11,7 @@ from xfs4iot.conformance.case import case
 from xfs4iot.conformance.cases.storage import came_in, total
 from xfs4iot.conformance.outcome import Advises, Deviates, NotApplicable
 from xfs4iot.conformance.person import Act
-from xfs4iot.conformance.rules import holds, must_refuse, refuses, waits
+from xfs4iot.conformance.rules import holds, must_refuse, refuses, refuses_in_an_exchange, waits
 from xfs4iot.conformance.target import Conversation, Target
 
 _START, _END, _ROLLBACK = "CashAcceptor.CashInStart", "CashAcceptor.CashInEnd", "CashAcceptor.CashInRollback"
@@ -110,6 +110,11 @@ refuses(
     "CM-RETRACT-01N", "Nothing can be retracted when nothing is there",
     "CashManagement.Retract", _nothing_out, "noItems", "invalidData", level="moves", state=_NO_ITEMS,
 )  # fmt: skip
+
+
+refuses_in_an_exchange(
+    "CA-EXCHANGE-01N", "No cash-in begins while units are exchanged", "CashAcceptor.CashInStart", {}
+)
 
 
 @case("CA-START-01N", "A cash-in transaction cannot be started in another",

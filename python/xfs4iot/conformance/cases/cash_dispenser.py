@@ -10,7 +10,7 @@ from xfs4iot.conformance.case import case
 from xfs4iot.conformance.cases.storage import came_in, total, units
 from xfs4iot.conformance.outcome import Advises, Deviates, NotApplicable, Unattended
 from xfs4iot.conformance.person import Act
-from xfs4iot.conformance.rules import holds
+from xfs4iot.conformance.rules import holds, refuses_in_an_exchange
 from xfs4iot.conformance.target import OLDEST, Answer, Conversation, Target
 
 _MOST = 4
@@ -149,6 +149,28 @@ async def nothing_there(target: Target) -> None:
         raise Advises("commandErrorCode with noItems", answer.told())
 
 
+def _payload(target: Target, unit: str, currency: str, value: Decimal, items: int) -> dict[str, Any]:
+    """For CashDispenser.Dispense: items of one unit."""
+    amounts = {currency: value * items}
+    if target.specification == OLDEST:
+        return {"denomination": {"denomination": {"currencies": amounts, "values": {unit: items}}}}
+    return {"denomination": {"denomination": {"app": {"currencies": amounts, "counts": {unit: items}}}}}
+
+
+async def _one_item(target: Target) -> dict[str, Any]:
+    """For CashDispenser.Dispense: one item of the fullest unit."""
+    name, (currency, value, there) = max((await _cash(target)).items(), key=lambda one: one[1][2])
+    if not there:
+        raise NotApplicable("every unit is empty")
+    return _payload(target, name, currency, value, 1)
+
+
+refuses_in_an_exchange(
+    "CD-EXCHANGE-01N", "Nothing is dispensed while units are exchanged", "CashDispenser.Dispense", _one_item,
+    state={"cashDispenser.intermediateStacker": ("empty",)},
+)  # fmt: skip
+
+
 async def _dispensed(
     target: Target, talk: Conversation, unit: str, currency: str, value: Decimal, items: int
 ) -> None:
@@ -158,16 +180,7 @@ async def _dispensed(
         NotApplicable: the service demands a token.
         Deviates: it cannot be done.
     """
-    amounts = {currency: value * items}
-    if target.specification == OLDEST:
-        payload: dict[str, Any] = {
-            "denomination": {"denomination": {"currencies": amounts, "values": {unit: items}}}
-        }
-    else:
-        payload = {
-            "denomination": {"denomination": {"app": {"currencies": amounts, "counts": {unit: items}}}}
-        }
-    answer = await talk.call("CashDispenser.Dispense", payload)
+    answer = await talk.call("CashDispenser.Dispense", _payload(target, unit, currency, value, items))
     if answer.code in ("invalidToken", "authorizationRequired", "noCommandNonce"):
         raise NotApplicable(f"the service demands a token: {answer.code}")
     answer.require_success()

@@ -41,14 +41,6 @@ refuses(
     "invalidLight", "unsupportedData", "invalidData",
 )  # fmt: skip
 refuses(
-    "VM-ENTER-01N", "Nothing can be acknowledged when vendor mode was not asked for",
-    "VendorMode.EnterModeAcknowledge", {}, "sequenceError", level="moves",
-)  # fmt: skip
-refuses(
-    "VM-EXIT-01N", "Nothing can be acknowledged when nobody wants to leave vendor mode",
-    "VendorMode.ExitModeAcknowledge", {}, "sequenceError", level="moves",
-)  # fmt: skip
-refuses(
     "BIO-MATCH-01N", "Nothing can be compared when nothing was captured",
     "Biometric.Match",
     {"compareMode": "verify", "identifier": "idNotThere", "maximum": 1, "threshold": 80},
