@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any, cast
 
@@ -59,10 +59,11 @@ class Exercised:
         """Look at what every service of this process sends, from now on."""
         send = cast("Callable[[Session, bytes], None]", Session.send)
 
-        def observed(session: Session, frame: bytes) -> None:
-            if self._listening and not session._closing:
-                self._look(session, frame)
-            send(session, frame)
+        def observed(session: Session, frames: bytes) -> None:
+            if self._listening and not session._closing and session.dialect is STANDARD:
+                for text in _texts(frames):
+                    self._look(text)
+            send(session, frames)
 
         Session.send = observed  # type: ignore[method-assign]
 
@@ -85,10 +86,8 @@ class Exercised:
             return (version, name) in self.events
         return (code or "success") in self.outcomes.get((version, message), ())
 
-    def _look(self, session: Session, frame: bytes) -> None:
-        if frame[0] & _MASK != _TEXT or session.dialect is not STANDARD:
-            return
-        message: dict[str, Any] = orjson.loads(_content(frame))
+    def _look(self, text: bytes) -> None:
+        message: dict[str, Any] = orjson.loads(text)
         self.messages += 1
         header = message["header"]
         request_id = header.get("requestId")
@@ -138,10 +137,14 @@ def _complaints(version: str, message: Mapping[str, Any]) -> list[str]:
     return [one for one in problems(version, spelt) if not _VENDORS_OWN.search(one)]
 
 
-def _content(frame: bytes) -> bytes:
-    """The payload of an unmasked frame."""
-    size = frame[1]
-    return frame[2 if size < 126 else 4 if size == 126 else 10 :]
+def _texts(frames: bytes) -> Iterator[bytes]:
+    """The payloads of unmasked frames, one behind the other, that hold text."""
+    while frames:
+        head = {126: 4, 127: 10}.get(frames[1], 2)
+        end = head + (frames[1] if head == 2 else int.from_bytes(frames[2:head], "big"))
+        if frames[0] & _MASK == _TEXT:
+            yield frames[head:end]
+        frames = frames[end:]
 
 
 @cache

@@ -36,6 +36,18 @@ class Message:
     def payload(self) -> bytes | None: ...
     @property
     def size(self) -> int: ...
+    def answer(
+        self, acknowledged: str | None, version: str | None, code: str | None, payload: bytes, /
+    ) -> bytes:
+        """Build the frames that accept the command and complete it, one behind the other.
+
+        Args:
+            acknowledged: the version of the acknowledge; None for the envelope of 2021-1.
+            version, code, payload: of the completion, see `completion`.
+
+        Raises:
+            ValueError: `payload` is not an object.
+        """
 
 @final
 class Refusal:

@@ -26,6 +26,39 @@ def message(data: bytes) -> Any:
     return json.loads(data[start:])
 
 
+def command(name: str, version: str | None, request_id: int = 7) -> _core.Message:
+    """A command as it is received."""
+    header = {"name": name, "requestId": request_id, "type": "command", "version": version}
+    text = json.dumps({"header": {key: one for key, one in header.items() if one is not None}}).encode()
+    size = bytes([0x80 | len(text)]) if len(text) < 126 else b"\xfe" + len(text).to_bytes(2, "big")
+    received = _core.Receiver().receive(b"\x81" + size + bytes(4) + text)[0]
+    assert isinstance(received, _core.Message)
+    return received
+
+
+@given(
+    st.sampled_from(["Common.Status", "A.B", "A." + "long" * 40]),
+    st.sampled_from([None, "1.0", "3.0"]),
+    st.integers(1, 2**53 - 1),
+    st.sampled_from([None, "success"]),
+    st.integers(0, 70_000),
+)
+def test_an_answer_is_an_acknowledge_and_a_completion(
+    name: str, version: str | None, request_id: int, code: str | None, size: int
+) -> None:
+    payload = b'{"a":"%s"}' % (b"x" * size)
+    acknowledged = version and "2.0"
+    answer = command(name, version, request_id).answer(acknowledged, version, code, payload)
+    assert answer == _core.acknowledge(name, request_id, acknowledged) + _core.completion(
+        name, request_id, version, code, payload=payload
+    )
+
+
+def test_an_answer_has_an_object_for_a_payload() -> None:
+    with pytest.raises(ValueError, match="not the text of a JSON object"):
+        command("A.B", "1.0").answer("2.0", "1.0", None, b"[]")
+
+
 def test_an_acknowledge_that_accepts_has_no_status() -> None:
     assert message(_core.acknowledge("Common.Status", 7, "2.0")) == {
         "header": {"name": "Common.Status", "requestId": 7, "type": "acknowledge", "version": "2.0"}

@@ -151,14 +151,20 @@ def names(name: str) -> set[str]:
 
 
 class ConnectionVersions:
-    """What one connection speaks."""
+    """What one connection speaks.
 
-    __slots__ = ("_chosen", "_shown", "_spoken")
+    Attributes:
+        serial: rises whenever `specification_for` may answer otherwise than before.
+        spoken: the version of the standard in which the last command was served; None before the first.
+    """
+
+    __slots__ = ("_chosen", "_shown", "serial", "spoken")
 
     def __init__(self) -> None:
         self._chosen: dict[str, tuple[str, ...]] = {}
         self._shown: str | None = None
-        self._spoken: str | None = None
+        self.serial = 0
+        self.spoken: str | None = None
 
     def specification_for(self, name: str, version: str | None) -> str:
         """The version of the standard in which this command is served.
@@ -168,7 +174,7 @@ class ConnectionVersions:
             UnsupportedCommand: the client's version of the standard lacks the command.
         """
         if version is None:
-            self._spoken = self._shown = _WITHOUT_VERSION
+            self._show(_WITHOUT_VERSION)
             if not has(name, _WITHOUT_VERSION):
                 raise errors.UnsupportedCommand(
                     f"{name} is not a command of {_WITHOUT_VERSION}; a later client gives header.version"
@@ -181,11 +187,19 @@ class ConnectionVersions:
             raise errors.InvalidCommand(
                 f"version {version} of {name} is not served; served are {', '.join(served(name))}"
             )
+        specification = fitting[0]
         if len(fitting) == 1:
-            self._spoken = self._shown = fitting[0]
+            self._show(specification)
         else:
-            self._spoken = self._preferred(name, fitting)
-        return self._spoken
+            self.spoken = specification = self._preferred(name, fitting)
+        return specification
+
+    def _show(self, specification: str) -> None:
+        """Take notice of a command that only clients of this version send."""
+        self.spoken = specification
+        if self._shown != specification:
+            self._shown = specification
+            self.serial += 1
 
     def _preferred(self, name: str, fitting: tuple[str, ...]) -> str:
         """Which of several versions of the standard."""
@@ -208,7 +222,7 @@ class ConnectionVersions:
     @property
     def current(self) -> str:
         """What the client is known to speak: the newest, as long as nothing is known."""
-        return self._shown or self._spoken or NEWEST
+        return self._shown or self.spoken or NEWEST
 
     def specification_of_refusal(self, name: str, version: str | None) -> str:
         """The version of the standard in which a command that is not served is answered."""
@@ -224,7 +238,7 @@ class ConnectionVersions:
         """
         if version is not None:
             return version
-        known = self._shown or self._spoken or (_WITHOUT_VERSION if name else NEWEST)
+        known = self._shown or self.spoken or (_WITHOUT_VERSION if name else NEWEST)
         return None if known == _WITHOUT_VERSION else "1.0"
 
     def completion_version(self, name: str, specification: str, version: str | None) -> str | None:
@@ -256,6 +270,7 @@ class ConnectionVersions:
                     raise errors.InvalidData(f"$.{kind}.{name}: version {major} is not served; {known}")
                 chosen[name] = fitting
         self._chosen |= chosen
+        self.serial += 1
         # The header of SetVersions counts too: only clients of 2021-1 give no version in it.
         may_be = [one for one in SPECIFICATIONS if (one == _WITHOUT_VERSION) == (version is None)]
         shown = [one for one in may_be if all(one in fitting for fitting in chosen.values())]

@@ -235,12 +235,12 @@ class Channel(ABC):
                 self.send(_core.close(item.code, item.reason))
                 self._closing = self._said_goodbye = True
 
-    def send(self, frame: bytes) -> None:
-        """Put one frame into the outgoing buffer; it leaves with all that is ready. Never waits."""
+    def send(self, frames: bytes) -> None:
+        """Put whole frames into the outgoing buffer; they leave with all that is ready. Never waits."""
         if self._closing:
             return
-        self._out.append(frame)
-        size = len(frame)
+        self._out.append(frames)
+        size = len(frames)
         self._out_bytes += size
         if size > self._out_largest:
             self._out_largest = size

@@ -132,7 +132,7 @@ class Handler:
     immediate: bool
     beside_queue: bool
     token: Token | None = None
-    everyday: Callable[[bytes, str], bytes | None] | None = None
+    everyday: Callable[[bytes | None, str], bytes | None] | None = None
 
     @cached_property
     def entry(self) -> registry.CommandEntry:

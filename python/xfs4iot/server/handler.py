@@ -128,7 +128,7 @@ def handles(
     asks: str | EllipsisType | None = ...,
     offered: Callable[[Any], bool] | None = None,
     token: Token | None = None,
-    everyday: Callable[[Any, bytes, str], bytes | None] | None = None,
+    everyday: Callable[[Any, bytes | None, str], bytes | None] | None = None,
     beside_queue: bool = False,
 ) -> Callable[[_Function], _Function]:
     """Mark a method of an `Interface` as the handler of `command`.
@@ -144,7 +144,7 @@ def handles(
         token: for a command that can need an end-to-end token: what the token must say.
         everyday: a method of the class that gives the payload of the completion for a payload and the
             client's version of the standard, where that is quick to see; else None, and the command takes its
-            usual way. For commands that are sent often and change nothing.
+            usual way. For commands that are sent often, change nothing and send no events.
         beside_queue: run at once beside the queue; for commands that move nothing.
     """
 

@@ -1,11 +1,19 @@
-"""One client: its commands are accepted or refused, and it is answered in its version and dialect."""
+"""One client: its commands are accepted or refused, and it is answered in its version and dialect.
+
+Everyday commands. A client asks the same few things over and over, and most of what is found out about
+such a command (who serves it, in which versions it and its answers are) is the same each time. What was
+found out for one whose handler could answer it from its text is kept, and serves the next of its name and
+version until the client's versions change: a few look-ups, and acknowledge and completion are written at
+once. Whatever is not plain about such a command (others are open, the status has changed, the service
+ends, the log wants it) sends it the usual way, which alone knows what to do.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import trio
 
@@ -26,6 +34,30 @@ from xfs4iot.transport.readers import Readers, ReadyStream
 __all__ = ["Session"]
 
 _log = logger("xfs4iot.session")
+
+
+_MOST_KNOWN = 32
+"""Everyday commands of which a connection keeps what was found out: versions come from clients."""
+
+
+class _Known(NamedTuple):
+    """What was found out about an everyday command.
+
+    Attributes:
+        answer: gives the payload of its completion for its payload, in a version of the standard.
+        specification: the version of the standard in which it is served.
+        serial: of the connection's versions, when this was found out.
+        acknowledged: the version in the header of its acknowledge; None in the envelope of 2021-1.
+        completed: the same of its completion.
+        code: how its success is written.
+    """
+
+    answer: Callable[[bytes | None, str], bytes | None]
+    specification: str
+    serial: int
+    acknowledged: str | None
+    completed: str | None
+    code: str | None
 
 
 class _Host(Protocol):
@@ -66,7 +98,7 @@ class _Host(Protocol):
 class Session(Channel):
     """One client's connection to one service."""
 
-    __slots__ = ("_acknowledged_in", "_clock", "commands", "dialect", "identity", "versions")
+    __slots__ = ("_acknowledged_in", "_clock", "_known", "commands", "dialect", "identity", "versions")
 
     service: _Host
 
@@ -86,6 +118,7 @@ class Session(Channel):
         self.versions = ConnectionVersions()
         self.commands: dict[int, Command] = {}
         self._clock: float | None = None
+        self._known: dict[tuple[str, str | None], _Known] = {}
 
     def _ended(self) -> None:
         # A copy: a waiting command completes here and thereby leaves `commands`.
@@ -94,6 +127,8 @@ class Session(Channel):
 
     def _accept(self, message: _core.Message) -> None:
         """Acknowledge a command and run or queue it, or refuse it."""
+        if self._known and self._answered(message):
+            return None
         name, request_id, version = message.name, message.request_id, message.version
         if message.type != "command":
             return self._refuse(
@@ -147,8 +182,10 @@ class Session(Channel):
             # Before decoding: a client that may not use the command learns nothing about its payload.
             service.authorise(self.peer, name)
             payload, answer, request = message.payload, None, None
-            if handler.everyday is not None and payload is not None:
+            if handler.everyday is not None:
                 answer = handler.everyday(payload, specification)
+                if answer is not None:
+                    self._keep(name, version, handler.everyday, specification)
             if answer is None:
                 request = self._request(name, handler, payload, specification)
         except errors.XfsError as refused:
@@ -171,6 +208,63 @@ class Session(Channel):
         self.commands[request_id] = command
         service.enqueue(command)
         return None
+
+    def _answered(self, message: _core.Message) -> bool:
+        """Acknowledge and complete an everyday command about which all is known; False if it is none."""
+        name, service, versions = message.name, self.service, self.versions
+        known = self._known.get((name, message.version))
+        if (
+            known is None
+            or known.serial != versions.serial
+            or self.commands
+            or service.status_pending
+            or service.draining
+            or message.size > self.limits.message_bytes
+            or _log.isEnabledFor(logging.INFO)
+        ):
+            return False
+        try:
+            service.authorise(self.peer, name)
+            answer = known.answer(message.payload, known.specification)
+        except Exception:
+            # It is raised, and answered, once more on the usual way.
+            return False
+        if answer is None:
+            return False
+        versions.spoken = known.specification
+        if service.observer is not None:
+            self._observe(name, "success", self.last_received)
+        self.send(message.answer(known.acknowledged, known.completed, known.code, answer))
+        return True
+
+    def _keep(
+        self,
+        name: str,
+        version: str | None,
+        answer: Callable[[bytes | None, str], bytes | None],
+        specification: str,
+    ) -> None:
+        """Keep what was found out about an everyday command."""
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        self._known[name, version] = _Known(
+            answer,
+            specification,
+            self.versions.serial,
+            version and (self._acknowledged_in or version),
+            self.versions.completion_version(name, specification, version),
+            self.dialect.codes.get("success", "success"),
+        )
+
+    def _observe(self, name: str, code: str, received: float) -> None:
+        """Tell the observer of a completion."""
+        assert self.service.observer is not None
+        # Quicker than trio.current_time(), from which it differs by what was found out once.
+        if self._clock is None:
+            self._clock = trio.current_time() - perf_counter()
+        self.service.observer.completed(
+            self.service.name, name, code, perf_counter() + self._clock - received
+        )
 
     @staticmethod
     def _request(name: str, handler: Handler, payload: bytes | None, specification: str) -> Any:
@@ -251,13 +345,8 @@ class Session(Channel):
             service.large.release((self, command.request_id))
         if service.draining:
             service.command_completed()
-        if (observer := service.observer) is not None:
-            # Quicker than trio.current_time(), from which it differs by what was found out once.
-            if self._clock is None:
-                self._clock = trio.current_time() - perf_counter()
-            observer.completed(
-                service.name, command.name, code, perf_counter() + self._clock - command.received
-            )
+        if service.observer is not None:
+            self._observe(command.name, code, command.received)
         # Not earlier: the bookkeeping above is due for a lost connection as well.
         if self._closing:
             return

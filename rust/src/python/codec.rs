@@ -38,6 +38,40 @@ pub struct Message {
 
 #[pymethods]
 impl Message {
+    /// Acknowledge and complete a command that has succeeded, both at once.
+    #[pyo3(signature = (acknowledged, version, code, payload, /))]
+    fn answer<'py>(
+        &self,
+        py: Python<'py>,
+        acknowledged: Option<&Bound<'py, PyString>>,
+        version: Option<&Bound<'py, PyString>>,
+        code: Option<&Bound<'py, PyString>>,
+        payload: &Bound<'py, PyBytes>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let name = self.name.bind(py).to_string_lossy();
+        let request_id = Some(self.request_id.bind(py).extract()?);
+        let (acknowledged, version, code) = (text(acknowledged), text(version), text(code));
+        let address = |version| Address {
+            name: &name,
+            request_id,
+            version,
+        };
+        with_buffer(|first| {
+            let accepted = reply::acknowledge(first, address(acknowledged.as_deref()), None, None);
+            with_second_buffer(|second| {
+                let completed = reply::completion(
+                    second,
+                    address(version.as_deref()),
+                    code.as_deref(),
+                    None,
+                    Some(payload.as_bytes()),
+                )
+                .map_err(not_an_object)?;
+                joined(py, &[&accepted, &completed])
+            })
+        })
+    }
+
     fn __repr__(&self, py: Python<'_>) -> String {
         format!(
             "<Message {} {} of {} bytes>",
@@ -328,18 +362,31 @@ fn with_buffer<R>(build: impl FnOnce(&mut Vec<u8>) -> R) -> R {
     thread_local! {
         static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
     }
-    let mut buffer = BUFFER.take();
+    BUFFER.with(|buffer| with(buffer, build))
+}
+
+/// The same for a second reply, while the first is in its buffer.
+fn with_second_buffer<R>(build: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+    thread_local! {
+        static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    }
+    BUFFER.with(|buffer| with(buffer, build))
+}
+
+fn with<R>(kept: &Cell<Vec<u8>>, build: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+    let mut buffer = kept.take();
     let built = build(&mut buffer);
     if buffer.capacity() <= KEPT {
-        BUFFER.set(buffer);
+        kept.set(buffer);
     }
     built
 }
 
-fn joined<'py>(py: Python<'py>, reply: &Reply<'_>) -> PyResult<Bound<'py, PyBytes>> {
-    PyBytes::new_with(py, reply.len(), |place| {
+fn joined<'py>(py: Python<'py>, replies: &[&Reply<'_>]) -> PyResult<Bound<'py, PyBytes>> {
+    let length = replies.iter().map(|reply| reply.len()).sum();
+    PyBytes::new_with(py, length, |place| {
         let mut start = 0;
-        for part in reply.parts() {
+        for part in replies.iter().flat_map(|reply| reply.parts()) {
             if let Some(place) = place.get_mut(start..start + part.len()) {
                 place.copy_from_slice(part);
             }
@@ -374,7 +421,12 @@ pub fn acknowledge<'py>(
     with_buffer(|buffer| {
         joined(
             py,
-            &reply::acknowledge(buffer, address, status.as_deref(), description.as_deref()),
+            &[&reply::acknowledge(
+                buffer,
+                address,
+                status.as_deref(),
+                description.as_deref(),
+            )],
         )
     })
 }
@@ -402,14 +454,14 @@ pub fn completion<'py>(
     with_buffer(|buffer| {
         joined(
             py,
-            &reply::completion(
+            &[&reply::completion(
                 buffer,
                 address,
                 code.as_deref(),
                 description.as_deref(),
                 payload,
             )
-            .map_err(not_an_object)?,
+            .map_err(not_an_object)?],
         )
     })
 }
@@ -435,7 +487,7 @@ pub fn event<'py>(
     with_buffer(|buffer| {
         joined(
             py,
-            &reply::event(buffer, address, payload, unsolicited).map_err(not_an_object)?,
+            &[&reply::event(buffer, address, payload, unsolicited).map_err(not_an_object)?],
         )
     })
 }

@@ -237,9 +237,9 @@ class CashDispenser(Interface[devices.CashDispenser]):
             token=await self._tokens.present_token(request.nonce, known.report()),
         )
 
-    def everyday_denominate(self, payload: bytes, specification: str) -> bytes | None:
+    def everyday_denominate(self, payload: bytes | None, specification: str) -> bytes | None:
         """`CashDispenser.Denominate` of an amount of one currency by a mix; None for all others."""
-        return self._denominator.everyday(payload, specification)
+        return None if payload is None else self._denominator.everyday(payload, specification)
 
     @handles("CashDispenser.Denominate", asks="dispense", checks=STEPS, everyday=everyday_denominate)
     def denominate(

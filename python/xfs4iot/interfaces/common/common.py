@@ -31,6 +31,8 @@ __all__ = ["Common"]
 
 has_nonces = attrgetter("tokens.offers_nonces")
 
+_NOTHING = (None, b"{}")
+
 _TRANSACTION = Document("Common.transaction", messages.GetTransactionStateCompletion)
 
 _Stated = TypeVar("_Stated", messages.StatusCompletion, messages.CapabilitiesCompletion)
@@ -62,6 +64,7 @@ class Common(Interface[Device]):
         self._setting_transaction = trio.Lock()
         self._status: bytes | None = None
         self._status_serial = -1
+        self._status_in: dict[str, bytes | None] = {}
         self._capabilities: bytes | None = None
         self._derived = 0
 
@@ -80,11 +83,21 @@ class Common(Interface[Device]):
         """Whether a customer transaction is active, as last set."""
         return self._transaction.state == "active"
 
-    @handles("Common.Status")
+    def everyday_status(self, payload: bytes | None, specification: str) -> bytes | None:
+        """`Common.Status` of a client that says nothing more, as it was written last; None after a change."""
+        if self._status_serial != self.service.status_serial or payload not in _NOTHING:
+            return None
+        if specification not in self._status_in:
+            written = versions.adapt_completion("Common.Status", self._status, specification)
+            self._status_in[specification] = written
+        return self._status_in[specification]
+
+    @handles("Common.Status", everyday=everyday_status)
     def status(self, request: None, command: Command) -> bytes:
         """`Common.Status` 2.0, completion 3.0: the live status, written anew only after a change."""
         if self._status is None or self._status_serial != self.service.status_serial:
             self._status = self._written_status()
+            self._status_in.clear()
             self._status_serial = self.service.status_serial
         return self._status
 
