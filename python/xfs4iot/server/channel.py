@@ -172,9 +172,11 @@ class Channel(ABC):
         items = self._receiver.receive(data)
         if self.service.large.most:
             self._hold_what_arrives()
-        # The oldest last, since `_handle` pops from the end; older leftovers go behind the new.
-        items.reverse()
+        if len(items) > 1:
+            # The oldest last, since `_handle` pops from the end.
+            items.reverse()
         if self._inbox:
+            # Older leftovers go behind the new.
             items += self._inbox
         self._inbox = items
         self._handle()

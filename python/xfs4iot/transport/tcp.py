@@ -35,6 +35,9 @@ class SocketStream(trio.abc.HalfCloseableStream):
 
     __slots__ = ("_drained", "_sends", "_socket")
 
+    has_unsent = False
+    """Never: the kernel holds what `send_now` accepted."""
+
     def __init__(self, connection: trio.socket.SocketType | socket.socket) -> None:
         # The plain socket instead of trio's, whose every call is a checkpoint.
         self._socket = socket.socket(
@@ -125,11 +128,6 @@ class SocketStream(trio.abc.HalfCloseableStream):
                 raise self._error(problem) from None
             self._drained = len(data) < size
             return data
-
-    @property
-    def has_unsent(self) -> bool:
-        """Never: the kernel holds what `send_now` accepted."""
-        return False
 
     def fileno(self) -> int:
         """The socket's file descriptor; -1 when closed."""

@@ -32,6 +32,7 @@ from OpenSSL import SSL
 from xfs4iot.transport import tcp
 from xfs4iot.transport.failures import CredentialsRefused, TLSBroken, TLSError, explain
 from xfs4iot.transport.identity import Identity
+from xfs4iot.transport.memory_bio import calls
 from xfs4iot.transport.pairs import ascii_name
 from xfs4iot.transport.policy import Handshake, TLSConfig, client_context, server_context
 from xfs4iot.transport.records import RECORD, WholeRecords
@@ -65,6 +66,10 @@ class _State(Enum):
     ENDED = "ended"
     FAILED = "failed"
     CLOSED = "closed"
+
+
+# With every message: a member of an Enum takes longer to look up.
+_OPEN = _State.OPEN
 
 
 class TLSStream(trio.abc.HalfCloseableStream):
@@ -313,12 +318,13 @@ class TLSStream(trio.abc.HalfCloseableStream):
             trio.BrokenResourceError: the connection was lost, or an earlier send was cancelled.
             trio.ClosedResourceError: this end was closed.
         """
-        if self._state is not _State.ENDED:
+        if self._state is not _OPEN and self._state is not _State.ENDED:
             self._check()
+            return 0
         if self._unsendable is not None:
             raise trio.BrokenResourceError(self._unsendable)
         # Ciphertext keeps its order: nothing new is encrypted before the rest has left.
-        if self._sending or self._rest or self._state not in (_State.OPEN, _State.ENDED):
+        if self._sending or self._rest:
             return 0
         chunk = data if len(data) <= _CHUNK else data[:_CHUNK]
         encrypted = self._encrypt(chunk)
@@ -335,15 +341,16 @@ class TLSStream(trio.abc.HalfCloseableStream):
             trio.BrokenResourceError: the connection was lost, or ended without a goodbye.
             trio.ClosedResourceError: this end was closed.
         """
-        if self._state is _State.ENDED:
-            return b""
-        self._check()
+        if self._state is not _OPEN:
+            if self._state is _State.ENDED:
+                return b""
+            self._check()
         encrypted = self._carrier.receive_now()
         if encrypted is not None:
             if not encrypted:
                 raise self._broken(f"{self._peer} hung up without a TLS goodbye")
             self._whole += self._records.completed(encrypted)
-            self._connection.bio_write(encrypted)
+            calls.put(self._connection, encrypted)
         if not self._whole:
             return None
         try:
@@ -365,13 +372,13 @@ class TLSStream(trio.abc.HalfCloseableStream):
         if not size:
             return self._outgoing()
         try:
-            written = connection.send(data)
+            written = calls.send(connection, data)
             while written < size:
-                written += connection.send(memoryview(data)[written:])
+                written += calls.send(connection, memoryview(data)[written:])
         except SSL.Error as problem:
             raise self._broken(explain(problem, self._peer)) from None
         room = size + _SLACK
-        encrypted = connection.bio_read(room)
+        encrypted = calls.take(connection, room)
         return encrypted if len(encrypted) < room else encrypted + self._outgoing()
 
     async def wait_send_all_might_not_block(self) -> None:
@@ -421,7 +428,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
                     raise self._broken(f"{self._peer} hung up without a TLS goodbye")
                 self._check()
                 self._whole += self._records.completed(encrypted)
-                self._connection.bio_write(encrypted)
+                calls.put(self._connection, encrypted)
         finally:
             self._receiving = False
 
@@ -452,7 +459,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
                     self._whole -= 1
                 return part
             while self._whole:
-                parts.append(connection.recv(RECORD))
+                parts.append(calls.receive(connection, RECORD))
                 self._whole -= 1
         except SSL.WantReadError:
             # Some records hold no data for the caller, such as session tickets.

@@ -31,8 +31,6 @@ __all__ = ["Common"]
 
 has_nonces = attrgetter("tokens.offers_nonces")
 
-_NOTHING = (None, b"{}")
-
 _TRANSACTION = Document("Common.transaction", messages.GetTransactionStateCompletion)
 
 _Stated = TypeVar("_Stated", messages.StatusCompletion, messages.CapabilitiesCompletion)
@@ -85,12 +83,13 @@ class Common(Interface[Device]):
 
     def everyday_status(self, payload: bytes | None, specification: str) -> bytes | None:
         """`Common.Status` of a client that says nothing more, as it was written last; None after a change."""
-        if self._status_serial != self.service.status_serial or payload not in _NOTHING:
+        if self._status_serial != self.service.status_serial or (payload != b"{}" and payload is not None):
             return None
-        if specification not in self._status_in:
+        written = self._status_in.get(specification)
+        if written is None:
             written = versions.adapt_completion("Common.Status", self._status, specification)
             self._status_in[specification] = written
-        return self._status_in[specification]
+        return written
 
     @handles("Common.Status", everyday=everyday_status)
     def status(self, request: None, command: Command) -> bytes:
