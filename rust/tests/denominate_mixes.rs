@@ -267,6 +267,21 @@ fn what_once_took_long_ends_far_below_the_limit() {
     }
 }
 
+/// Cases of `denominate_many` that took longest before the numbers of one pile were looked at, and the steps that they
+/// may take.
+#[test]
+fn one_odd_value_among_round_ones_takes_few_steps() {
+    let round = |place: u64| (10 * (11 + place * place * 7919 % 281), 3 + place * 37 % 190);
+    let tens: Held = (1..62).map(round).collect();
+    for (odd, amount) in [((1, 891), 49_633), ((1, 2103), 1_415_681), ((5, 7), 36_605)] {
+        let mut held = tens.clone();
+        held.push(odd);
+        let (outcome, steps) = answered(&units(&held), amount, Mix::MinimumBills, WORK_LIMIT);
+        let shown = format!("{amount} from {held:?}: {outcome:?}, {steps} steps");
+        assert!(outcome.is_ok() && steps < 2_000, "{shown}");
+    }
+}
+
 #[test]
 fn a_unit_that_can_give_nothing_changes_nothing() {
     // The even share, rounded down, is no item of any unit: the smallest share is looked for above it.

@@ -12,6 +12,7 @@
 //! * [`super::residues`]: a word of bits that shows of many amounts that nothing makes them up.
 //! * [`super::number`]: exactly as many items as there must be at least, then one more, and so on:
 //!   for many values and for values that are near to each other.
+//! * [`super::congruent`]: where one pile's number of items is known but for multiples, those numbers.
 //! * [`super::search`]: depth first with all that is known of such problems.
 //! * [`super::outright`] and [`super::exchange`]: tables, which need no luck.
 //!
@@ -36,6 +37,7 @@
 
 use arrayvec::ArrayVec;
 
+use super::congruent;
 use super::divisor::common_divisor;
 use super::exchange::{self, Effort};
 use super::payable::{self, FEW_WORDS, MANY_WORDS};
@@ -49,6 +51,8 @@ const FIRST_STEPS: u64 = 64;
 const NUMBER_STEPS: u64 = 256;
 /// Steps of it once the number is known, as a rule.
 const MORE_NUMBER_STEPS: u64 = 4096;
+/// Steps in which the numbers of a pile are tried that a divisor of the others leaves.
+const CONGRUENT_STEPS: u64 = 1 << 14;
 /// Cells of a table for exchanges that cost little.
 const NEARBY_CELLS: usize = 1 << 13;
 /// Steps of the search with all its means, before exchanges are tried.
@@ -119,6 +123,17 @@ fn structured<const N: usize>(
     })?;
     if let Some(outcome) = found.and_then(Verdict::decided) {
         return Ok(outcome);
+    }
+    let held: ArrayVec<(u64, u64), N> = piles.iter().map(|pile| (pile.value, pile.count)).collect();
+    if let Some(pile) = congruent::find(amount, &held, divisor) {
+        let mut numbered =
+            |work: &mut Work| congruent::fewest::<N>(amount, piles, pile, budget, counts, work);
+        if pile.sure(piles[pile.place].count) {
+            return numbered(work);
+        }
+        if let Some(outcome) = work.within(CONGRUENT_STEPS, numbered)? {
+            return Ok(outcome);
+        }
     }
     let rest = amount / divisor;
     // One more than fits, so that a pile which could pay all but a remainder can be the pivot.

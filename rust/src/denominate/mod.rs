@@ -22,6 +22,7 @@
 #[cfg(test)]
 mod by_trying;
 pub mod cash;
+mod congruent;
 mod divisor;
 pub mod equal_emptying;
 pub mod everyday;

@@ -8,13 +8,18 @@
 //!
 //! Where every pile is scarce, the sums themselves are looked at, a bit for each.
 
+use super::congruent;
 use super::remainders::Remainders;
 use super::sums::{Items, Reached};
-use super::{OutOfWork, Work};
+use super::{MAX_UNITS, OutOfWork, Work};
 
 /// Words of sums that are worth a look, and that are looked at at most: some 50 and 1000 µs.
 pub const FEW_WORDS: u64 = 1 << 18;
 pub const MANY_WORDS: u64 = 1 << 23;
+/// Values by which the least sums for each remainder are found at once.
+const SMALL: u64 = 1 << 7;
+/// Largest items whose sums are looked at first.
+const FEW_ITEMS: u64 = 4;
 /// Sums that are looked at, at most: 512 KB of bits.
 const MOST_SUMS: u64 = 1 << 22;
 
@@ -24,20 +29,27 @@ const MOST_SUMS: u64 = 1 << 22;
 /// at most so many words of sums are looked at.
 pub fn payable(
     amount: u64,
-    piles: impl DoubleEndedIterator<Item = (u64, u64)> + Clone,
+    piles: impl Iterator<Item = (u64, u64)>,
     words: u64,
     work: &mut Work,
 ) -> Result<Option<bool>, OutOfWork> {
+    let Some((amount, piles)) = congruent::without::<MAX_UNITS>(amount, piles) else {
+        return Ok(Some(false));
+    };
     let all: u128 = piles
-        .clone()
-        .map(|(value, count)| u128::from(value) * u128::from(count))
+        .iter()
+        .map(|&(value, count)| u128::from(value) * u128::from(count))
         .sum();
-    let sum = u128::from(amount).min(all - u128::from(amount)) as u64;
+    let Some(left) = all.checked_sub(u128::from(amount)) else {
+        return Ok(Some(false));
+    };
+    let sum = u128::from(amount).min(left) as u64;
     if sum == 0 {
         return Ok(Some(true));
     }
     let fitting = piles
-        .map(|(value, count)| (value, count.min(sum / value)))
+        .iter()
+        .map(|&(value, count)| (value, count.min(sum / value)))
         .filter(|(_, count)| *count > 0);
     let ample = fitting
         .clone()
@@ -46,6 +58,11 @@ pub fn payable(
     match ample {
         // Small values first: they tell remainders apart.
         Some((value, _)) if value <= Remainders::MOST => {
+            if value > SMALL
+                && let Some(said) = by_few_sums(sum, value, fitting.clone(), work)?
+            {
+                return Ok(Some(said));
+            }
             by_remainders(sum, value, fitting.rev(), work)
         }
         _ => {
@@ -59,6 +76,28 @@ pub fn payable(
             by_sums(sum, fitting, work)
         }
     }
+}
+
+/// By a bit for each sum of all others than an ample pile, up to that of a few items; `None` if none of those
+/// leaves the remainder, and there are larger ones.
+fn by_few_sums(
+    sum: u64,
+    value: u64,
+    piles: impl Iterator<Item = (u64, u64)> + Clone,
+    work: &mut Work,
+) -> Result<Option<bool>, OutOfWork> {
+    let largest = piles.clone().map(|(other, _)| other).max().unwrap_or(0);
+    let top = sum.min(FEW_ITEMS * largest.saturating_add(value));
+    if top > MOST_SUMS {
+        return Ok(None);
+    }
+    let reached = Reached::new(&items(piles), top as usize, work)?;
+    let mut fitting = (0..=top / value).filter_map(|taken| match sum == top {
+        true => sum.checked_sub(taken * value),
+        false => Some(sum % value + taken * value),
+    });
+    let found = fitting.any(|rest| rest <= top && reached.has(rest as usize));
+    Ok((found || top == sum).then_some(found))
 }
 
 /// By the least sums of all others than an ample pile for each remainder.
@@ -91,16 +130,18 @@ fn by_sums(
     piles: impl Iterator<Item = (u64, u64)>,
     work: &mut Work,
 ) -> Result<Option<bool>, OutOfWork> {
-    let items: Vec<Items> = piles
-        .map(|(value, count)| Items {
-            place: 0,
-            worth: value as usize,
-            count,
-            sign: 1,
-        })
-        .collect();
     let sum = sum as usize;
-    Ok(Some(Reached::new(&items, sum, work)?.has(sum)))
+    Ok(Some(Reached::new(&items(piles), sum, work)?.has(sum)))
+}
+
+fn items(piles: impl Iterator<Item = (u64, u64)>) -> Vec<Items> {
+    let item = |(value, count)| Items {
+        place: 0,
+        worth: value as usize,
+        count,
+        sign: 1,
+    };
+    piles.map(item).collect()
 }
 
 #[cfg(test)]

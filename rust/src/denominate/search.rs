@@ -25,7 +25,7 @@
 //! With few items at first: the bound is raised step by step, so that what is found within it needs
 //! no further proof.
 
-use super::divisor::gcd;
+use super::divisor::{gcd, inverse, multiply};
 use super::memory::Memory;
 use super::pile::{Pile, UNBOUNDED};
 use super::{OutOfWork, Work};
@@ -274,24 +274,4 @@ impl Search<'_> {
         }
         Ok(best)
     }
-}
-
-/// `a·b` modulo `modulus`.
-fn multiply(a: u64, b: u64, modulus: u64) -> u64 {
-    match a.checked_mul(b) {
-        Some(product) => product % modulus,
-        None => (u128::from(a) * u128::from(b) % u128::from(modulus)) as u64,
-    }
-}
-
-/// Inverse of `a` modulo `modulus`, to which it is prime.
-fn inverse(a: u64, modulus: u64) -> u64 {
-    let (mut r, mut next_r) = (i128::from(modulus), i128::from(a % modulus));
-    let (mut t, mut next_t) = (0i128, 1i128);
-    while next_r != 0 {
-        let quotient = r / next_r;
-        (r, next_r) = (next_r, r - quotient * next_r);
-        (t, next_t) = (next_t, t - quotient * next_t);
-    }
-    t.rem_euclid(i128::from(modulus)) as u64
 }
