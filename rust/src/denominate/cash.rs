@@ -10,7 +10,7 @@ use super::source::{Source, Sources};
 use super::{Currency, Failure, MAX_UNITS, OutOfWork, SCALE, Unit, Work, share};
 
 /// Steps in which items that pay an amount are mostly found.
-const QUICK_STEPS: u64 = 320;
+const QUICK_STEPS: u64 = 64;
 /// Smallest units in one of a currency.
 const WHOLE: u64 = SCALE as u64;
 

@@ -14,7 +14,7 @@
 
 use arrayvec::ArrayVec;
 
-use super::divisor::{gcd, inverse, multiply};
+use super::divisor::{common_divisor, gcd, inverse, multiply};
 use super::fewest::fewest as fewest_of_all;
 use super::pile::Pile;
 use super::{OutOfWork, Work};
@@ -86,7 +86,7 @@ pub(super) fn without<const N: usize>(
         .filter(|(value, count)| *value <= amount && *count > 0)
         .collect();
     loop {
-        let divisor = super::divisor::common_divisor(piles.iter().map(|(value, _)| *value));
+        let divisor = common_divisor(piles.iter().map(|(value, _)| *value));
         if divisor > 1 {
             if !amount.is_multiple_of(divisor) {
                 return None;
@@ -100,13 +100,10 @@ pub(super) fn without<const N: usize>(
             return Some((amount, piles));
         };
         let (value, count) = piles[place];
-        let Some(rest) = count
-            .checked_sub(first)
-            .and_then(|_| amount.checked_sub(value.checked_mul(first)?))
-        else {
+        if first > count {
             return None;
-        };
-        amount = rest;
+        }
+        amount = amount.checked_sub(value.checked_mul(first)?)?;
         // Worth no more than the amount, or not needed.
         match value.checked_mul(step) {
             Some(worth) if worth <= amount && count - first >= step => {
@@ -209,7 +206,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::by_trying::{best_of, problems};
-    use super::super::divisor::common_divisor;
     use super::*;
 
     /// Piles of which all but one have a divisor in common.

@@ -112,7 +112,8 @@ pub fn floor(
     }
     exchange.others.sort_by_key(|other| other.worth);
     let wanted = (value - remainder) % value;
-    let mut remainders = Remainders::by(value);
+    let farthest = exchange.others.last().map_or(0, |other| other.worth as u64);
+    let mut remainders = Remainders::by(value, farthest);
     for other in &exchange.others {
         let (worth, least) = (other.worth as u64, remainders.least(wanted));
         let useful = least.map_or(value, |least| least / worth);

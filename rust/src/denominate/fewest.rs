@@ -10,9 +10,9 @@
 //!
 //! * [`super::plain`]: largest value first, a few steps. Everyday amounts need no more.
 //! * [`super::residues`]: a word of bits that shows of many amounts that nothing makes them up.
+//! * [`super::congruent`]: where one pile's number of items is known but for multiples, those numbers.
 //! * [`super::number`]: exactly as many items as there must be at least, then one more, and so on:
 //!   for many values and for values that are near to each other.
-//! * [`super::congruent`]: where one pile's number of items is known but for multiples, those numbers.
 //! * [`super::search`]: depth first with all that is known of such problems.
 //! * [`super::outright`] and [`super::exchange`]: tables, which need no luck.
 //!
@@ -57,6 +57,7 @@ const CONGRUENT_STEPS: u64 = 1 << 14;
 const NEARBY_CELLS: usize = 1 << 13;
 /// Steps of the search with all its means, before exchanges are tried.
 const SOME_STEPS: u64 = 512;
+const MANY_STEPS: u64 = 1 << 16;
 /// Steps of it before larger tables are.
 const MORE_STEPS: u64 = 4096;
 /// Steps of exchanges before larger tables are, and before the largest.
@@ -117,13 +118,6 @@ fn structured<const N: usize>(
     if !amount.is_multiple_of(divisor) || residues::forbid(amount, piles, divisor) {
         return Ok(None);
     }
-    let mut range = (0, budget);
-    let found = work.within(FIRST_STEPS, |work| {
-        number::fewest::<N>(amount, piles, range, counts, work)
-    })?;
-    if let Some(outcome) = found.and_then(Verdict::decided) {
-        return Ok(outcome);
-    }
     let held: ArrayVec<(u64, u64), N> = piles.iter().map(|pile| (pile.value, pile.count)).collect();
     if let Some(pile) = congruent::find(amount, &held, divisor) {
         let mut numbered =
@@ -134,6 +128,13 @@ fn structured<const N: usize>(
         if let Some(outcome) = work.within(CONGRUENT_STEPS, numbered)? {
             return Ok(outcome);
         }
+    }
+    let mut range = (0, budget);
+    let found = work.within(FIRST_STEPS, |work| {
+        number::fewest::<N>(amount, piles, range, counts, work)
+    })?;
+    if let Some(outcome) = found.and_then(Verdict::decided) {
+        return Ok(outcome);
     }
     let rest = amount / divisor;
     // One more than fits, so that a pile which could pay all but a remainder can be the pivot.
@@ -160,7 +161,13 @@ fn structured<const N: usize>(
 
     let mut levels = [Level::NONE; N];
     let levels = search::levels(rest, piles, divisor, &mut levels);
-    let found = work.within(SOME_STEPS, |work| {
+    // Of four piles a search tries the numbers of two.
+    let steps = if piles.len() <= 4 {
+        MANY_STEPS
+    } else {
+        SOME_STEPS
+    };
+    let found = work.within(steps, |work| {
         search::fewest(rest, levels, budget, counts, work)
     })?;
     if let Some(outcome) = found {

@@ -8,9 +8,12 @@
 //! values that fit into the amount bound from below how many units must be left out, and what the items
 //! that are allowed can be worth ends choices early.
 //!
-//! Mostly, as many as could take part at all can, with one item each. Where that is not so and many must be
-//! left out, those are many choices; but then the amount is small, not much more than one
-//! item of each unit is worth, or it is nearly all the cash. So a table over all sums does it: in a pile with `f`
+//! Mostly, as many as could take part at all can, with one item each. Where not all can, [`super::swaps`] says for so
+//! many whether they can pay, and else for one fewer, and so on; that needs neither the choices nor the amount.
+//! Where the congruence of the values says how many items a pile gives, that pile is decided first.
+//!
+//! What is left are choices for large amounts. They are tried, or, where the amount is not much more than one
+//! item of each unit is worth, or is nearly all the cash, a table over all sums does it: in a pile with `f`
 //! units, each of which may give something or not, the first `f` items bring a unit each, and the others none. An
 //! item costs 1, and one that brings a unit so much less that no number of items makes up for it. By what is left
 //! of all the cash it is the same the other way round: the last `f` items that are left leave a unit out each.
@@ -19,13 +22,17 @@
 use arrayvec::ArrayVec;
 
 use super::cash::Cash;
+use super::congruent::{self, Congruent};
 use super::divisor::common_divisor;
 use super::pile::{Pile, UNBOUNDED, parts};
 use super::source::{Source, Sources};
-use super::{Failure, MAX_UNITS, OutOfWork, Work, number};
+use super::swaps::{self, Choosable, Chosen};
+use super::{Failure, MAX_UNITS, OutOfWork, Work, number, share};
 
 /// Steps in which as many units as can be are looked for, with one item each.
 const ONE_EACH_STEPS: u64 = 8192;
+/// Cells of a table of swaps, at most: 16 MB.
+const SWAP_CELLS: usize = 1 << 24;
 /// Steps in which choices are tried before a table is, and before a large one is.
 const SOME_STEPS: u64 = 1024;
 const MORE_STEPS: u64 = 1 << 16;
@@ -58,37 +65,118 @@ pub fn solve(
     if need > budget {
         return Err(Failure::TooManyItems(need));
     }
-    let mut found = work
-        .within(ONE_EACH_STEPS, |work| one_item_each(cash, budget, work))?
-        .flatten();
+    if let Some((others, mut pile, items)) = sure_pile(cash) {
+        let more = solve(&others, budget - items, result, work)?;
+        let contained: u64 = pile.iter().map(|source| source.low).sum();
+        let free = pile.iter().filter(|source| source.low == 0).count();
+        leave_out(&mut pile, free - free.min((items - contained) as usize));
+        share::share(&pile, items, result);
+        return Ok(items + more);
+    }
+    let free = free_units(cash);
+    let all = free.iter().sum::<usize>();
+    let mut left_out = least_left_out(cash, &free, budget);
+    let mut found = None;
+    // Ever fewer units, as long as a table of swaps is not too large.
+    while left_out <= all {
+        let taking_part = all - left_out;
+        found = work
+            .within(ONE_EACH_STEPS, |work| {
+                one_item_each(cash, taking_part, budget, work)
+            })?
+            .flatten();
+        if found.is_some() || taking_part == 0 {
+            break;
+        }
+        let mut choice = Choice::new(cash, budget, work);
+        if left_out == 0 {
+            // There is one choice.
+            choice.try_all(0, 0)?;
+            found = choice.found.take();
+        } else {
+            let divisor = common_divisor(cash.values.iter().copied());
+            let rest = (cash.amount - contained(cash)) / divisor;
+            let piles = choosable(&choice, divisor);
+            match swaps::fewest(rest, &piles, taking_part as u64, SWAP_CELLS, choice.work)? {
+                Chosen::Unknown => break,
+                Chosen::Never => {}
+                Chosen::Fewest(moved) => {
+                    let chosen = taking(cash, &moved, &free);
+                    found = (chosen.0 <= budget).then_some(chosen);
+                }
+            }
+        }
+        if found.is_some() {
+            break;
+        }
+        left_out += 1;
+    }
+    let by_trying = |work: &mut Work| Choice::new(cash, budget, work).best(left_out);
     if found.is_none() {
-        found = work.within(SOME_STEPS, |work| Choice::new(cash, budget, work).best())?;
+        found = work.within(SOME_STEPS, by_trying)?;
     }
     if found.is_none() {
         found = by_table(cash, budget, LITTLE_WORK, work)?;
     }
     if found.is_none() {
-        found = work.within(MORE_STEPS, |work| Choice::new(cash, budget, work).best())?;
+        found = work.within(MORE_STEPS, by_trying)?;
     }
     if found.is_none() {
         found = by_table(cash, budget, MOST_WORK, work)?;
     }
     let (items, sources, counts) = match found {
         Some(found) => found,
-        None => Choice::new(cash, budget, work).best()?,
+        None => Choice::new(cash, budget, work).best(left_out)?,
     };
     cash.hand_out(&sources, &counts, result);
     Ok(items)
 }
 
+/// A pile of which the remainder that the others cannot have says how many items it gives: the other piles with
+/// their part of the amount, its units, and their items.
+fn sure_pile(cash: &Cash) -> Option<(Cash, Sources, u64)> {
+    let high = |pile: &[Source]| {
+        let items = pile.iter().map(|source| source.high);
+        items.fold(0, u64::saturating_add)
+    };
+    let held: ArrayVec<(u64, u64), MAX_UNITS> = cash
+        .piles()
+        .map(|pile| (cash.values[pile[0].pile], high(pile)))
+        .collect();
+    let divisor = common_divisor(cash.values.iter().copied());
+    let Congruent { place, first, step } = congruent::find(cash.amount, &held, divisor)?;
+    let (value, count) = held[place];
+    if count >= first + step {
+        return None;
+    }
+    let mut others = Cash {
+        currency: cash.currency,
+        amount: cash.amount - first * value,
+        measure: cash.measure,
+        values: cash.values.clone(),
+        sources: cash.sources.clone(),
+    };
+    others.values.remove(place);
+    others.sources.retain(|source| source.pile != place);
+    for source in &mut others.sources {
+        source.pile -= usize::from(source.pile > place);
+    }
+    let pile = cash.sources.iter().filter(|source| source.pile == place);
+    Some((others, pile.copied().collect(), first))
+}
+
 /// Number of items, units that take part, items by pile.
 type Found = (u64, Sources, [u64; MAX_UNITS]);
 
-/// The answer if as many units take part as could at all, each with one item: then no other has more
+/// The answer if as many units take part as can, each with one item: then no other has more
 /// units, nor fewer items with as many. `None` if there is none of that kind.
-fn one_item_each(cash: &Cash, budget: u64, work: &mut Work) -> Result<Option<Found>, OutOfWork> {
+fn one_item_each(
+    cash: &Cash,
+    taking_part: usize,
+    budget: u64,
+    work: &mut Work,
+) -> Result<Option<Found>, OutOfWork> {
     let free = free_units(cash);
-    let taking_part = free.iter().sum::<usize>() - least_left_out(cash, &free, budget);
     let (mut rest, mut items) = (cash.amount, taking_part as u64);
     let mut counts = [0; MAX_UNITS];
     for source in &cash.sources {
@@ -118,6 +206,39 @@ fn one_item_each(cash: &Cash, budget: u64, work: &mut Work) -> Result<Option<Fou
         leave_out(pile, free[place] - brought[place] as usize);
     }
     Ok(Some((items, sources, counts)))
+}
+
+/// What the items are worth that must be contained.
+fn contained(cash: &Cash) -> u64 {
+    let worth = |source: &Source| source.low * cash.values[source.pile];
+    cash.sources.iter().map(worth).sum()
+}
+
+/// What each pile may give besides, its value over a divisor of all.
+fn choosable(choice: &Choice, divisor: u64) -> ArrayVec<Choosable, MAX_UNITS> {
+    let piles = choice.cash.values.iter().enumerate();
+    piles
+        .map(|(place, &value)| Choosable {
+            value: value / divisor,
+            first: choice.free[place] as u64,
+            then: choice.stock[place] - choice.contained[place] - choice.free[place] as u64,
+        })
+        .collect()
+}
+
+/// The answer of so many items of each pile besides those that must be contained.
+fn taking(cash: &Cash, moved: &[u64], free: &[usize]) -> Found {
+    let mut sources = cash.sources.clone();
+    let mut counts = [0; MAX_UNITS];
+    for pile in sources.chunk_by_mut(|a, b| a.pile == b.pile) {
+        let place = pile[0].pile;
+        counts[place] = moved[place] + pile.iter().map(|source| source.low).sum::<u64>();
+        leave_out(
+            pile,
+            free[place] - moved[place].min(free[place] as u64) as usize,
+        );
+    }
+    (counts.iter().sum(), sources, counts)
 }
 
 /// The answer by a table; `None` if that is too large, or the answer has too many items.
@@ -344,9 +465,10 @@ impl<'a> Choice<'a> {
     }
 
     /// The answer, by trying.
-    fn best(mut self) -> Result<Found, OutOfWork> {
+    ///
+    /// Fewer than `left_out` units cannot be left out.
+    fn best(mut self, mut left_out: usize) -> Result<Found, OutOfWork> {
         let free = self.free.iter().sum::<usize>();
-        let mut left_out = least_left_out(self.cash, &self.free, self.budget);
         loop {
             self.try_all(0, left_out)?;
             if let Some(found) = self.found.take() {
@@ -490,7 +612,8 @@ mod tests {
             if cash.need(work).map_or(true, |need| need > budget) {
                 return Ok(());
             }
-            let (items, sources, counts) = Choice::new(&cash, UNBOUNDED, work).best().unwrap();
+            let least = least_left_out(&cash, &free_units(&cash), UNBOUNDED);
+            let (items, sources, counts) = Choice::new(&cash, UNBOUNDED, work).best(least).unwrap();
             let limits = |sources: &Sources| -> Vec<(u64, u64)> {
                 sources.iter().map(|source| (source.low, source.high)).collect()
             };

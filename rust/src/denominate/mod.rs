@@ -42,6 +42,7 @@ mod search;
 pub mod share;
 mod source;
 mod sums;
+mod swaps;
 pub mod table;
 mod verdict;
 

@@ -104,10 +104,11 @@ fn by_few_sums(
 fn by_remainders(
     sum: u64,
     value: u64,
-    piles: impl Iterator<Item = (u64, u64)>,
+    piles: impl Iterator<Item = (u64, u64)> + Clone,
     work: &mut Work,
 ) -> Result<Option<bool>, OutOfWork> {
-    let mut remainders = Remainders::by(value);
+    let largest = piles.clone().map(|(other, _)| other).max().unwrap_or(0);
+    let mut remainders = Remainders::by(value, largest);
     for (other, count) in piles {
         if remainders
             .least(sum % value)

@@ -84,6 +84,7 @@ impl Reached {
 pub struct Table {
     cells: Vec<i16>,
     width: usize,
+    last: usize,
 }
 
 impl Table {
@@ -99,13 +100,15 @@ impl Table {
             return Ok(None);
         }
         let width = top + 1;
-        let mut cells = vec![i16::MAX; width * (items.len() + 1)];
-        cells[width * items.len()] = 0;
+        // The last pile first, so that each row is laid out as a copy of the one after it.
+        let mut cells = Vec::with_capacity(width * (items.len() + 1));
+        cells.resize(width, i16::MAX);
+        cells[0] = 0;
         let mut before = vec![i16::MAX; width];
-        for (place, item) in items.iter().enumerate().rev() {
-            let (head, tail) = cells.split_at_mut(width * (place + 1));
-            let row = &mut head[width * place..];
-            row.copy_from_slice(&tail[..width]);
+        for item in items.iter().rev() {
+            let last = cells.len() - width;
+            cells.extend_from_within(last..);
+            let row = &mut cells[last + width..];
             let mut passes = 1;
             for part in parts(item.fitting(top)) {
                 before.copy_from_slice(row);
@@ -118,12 +121,16 @@ impl Table {
             }
             work.steps((passes * width / CELLS_A_STEP) as u64)?;
         }
-        Ok(Some(Self { cells, width }))
+        Ok(Some(Self {
+            cells,
+            width,
+            last: items.len(),
+        }))
     }
 
     /// From a pile on, if they can have the sum.
     pub fn at(&self, row: usize, sum: usize) -> Option<i64> {
-        let net = self.cells[row * self.width + sum];
+        let net = self.cells[(self.last - row) * self.width + sum];
         (net <= REACHABLE).then_some(i64::from(net))
     }
 
