@@ -6,11 +6,11 @@ What was asked for and is not there must be told: a run of no cases looks like o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from xfs4iot.conformance.case import Case
+from xfs4iot.dataclass import dataclass
 
 __all__ = ["EVERY", "SCHEMA", "SCHEMA_IDS", "Choice", "NothingChosen", "matches"]
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from xfs4iot.conformance.choosing import SCHEMA_IDS, matches
-
 from xfs4iot.dataclass import dataclass
 
 __all__ = ["Waiver", "WaiverError", "read_waivers"]
