@@ -41,6 +41,9 @@ __all__ = [
 MICROMETRES_PER_INCH = 25_400
 MICROMETRES_PER_POINT = 25_400 / 72
 
+_THIN_PER_INCH, _THICK, _GAP = 150, 3, 2
+"""Lines of frames: thin ones; how much thicker thick ones are; what is between double ones, in lines."""
+
 Length = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Some = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Byte = Annotated[int, Meta(ge=0, le=255)]
@@ -228,6 +231,20 @@ class PrintFrame:
         "none", "solid", "bdiagonal", "cross", "diagcross", "fdiagonal", "horizontal", "vertical"
     ] = "none"
     substitute: str | None = None
+
+    def lines(self, dots: int) -> tuple[int, tuple[int, ...]]:
+        """How thick its lines are, and how far in each begins: in dots, so many per inch.
+
+        Titles stand within the innermost: a class that draws frames itself draws them no deeper.
+        """
+        thin = max(1, round(dots / _THIN_PER_INCH))
+        thick = thin * (_THICK if self.line.endswith("Thick") else 1)
+        return thick, (0, thick * (1 + _GAP)) if self.line.startswith("double") else (0,)
+
+    def depth(self, dots: int) -> int:
+        """How far its lines reach in from its edges, in µm, on a head of so many dots per inch."""
+        thick, insets = self.lines(dots)
+        return -(-(insets[-1] + thick) * MICROMETRES_PER_INCH // dots)
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,8 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_frame"]
 
-_THIN_INCH, _THICK = 1 / 150, 3
-_GAP, _DOT = 2, 2
-"""Of double lines and of dotted ones, in thicknesses of a thin line."""
+_DOT = 2
+"""Of dotted lines, in thicknesses of a thin line."""
 _HATCH_INCH = 1 / 18
 
 
@@ -27,15 +26,15 @@ def draw_frame(
     wide = min(max(1, round(width)), LONGEST)
     size = wide, min(max(1, round(height)), LONGEST, MOST_DOTS // wide)
     canvas.reach(y + size[1])
-    thin = max(1, round(dots * _THIN_INCH))
-    thick = thin * (_THICK if frame.line.endswith("Thick") else 1)
+    thick, insets = frame.lines(dots)
+    thin, _ = PrintFrame(0, 0, 0, 0).lines(dots)
     lines, inside = Image.new("1", size), Image.new("1", size)
     if min(size) <= thick * 2:
         # So flat that it is a line.
         _line(lines, frame.line == "dotted", thin * _DOT)
     else:
         _shape(ImageDraw.Draw(inside), frame.shape, (0, 0, size[0] - 1, size[1] - 1), fill=1)
-        for inset in (0, thick * (1 + _GAP)) if frame.line.startswith("double") else (0,):
+        for inset in insets:
             box = (inset, inset, size[0] - 1 - inset, size[1] - 1 - inset)
             if box[2] - box[0] > 2 * thick and box[3] - box[1] > 2 * thick:
                 _shape(ImageDraw.Draw(lines), frame.shape, box, outline=1, width=thick)

@@ -39,6 +39,8 @@ __all__ = ["FormPages", "Placement", "Sheet"]
 
 Corner = Literal["topLeft", "topRight", "bottomLeft", "bottomRight"]
 _SMALLEST_POINTS = 4
+_BEVEL = (1 - 2**-0.5) / 2
+"""How far in the box within a circle begins, as a part of the circle's diameter."""
 _MAGIC: tuple[tuple[bytes, GraphicFormat], ...] = (
     (b"\x89PNG\r\n\x1a\n", "png"),
     (b"\xff\xd8\xff", "jpg"),
@@ -288,7 +290,8 @@ class FormPages:
             box = _clipped(place.moved(x, y), self._form.width, end)
             if box is None:
                 continue
-            items = [self._drawn(frame, box), *self._title(frame, box)]
+            drawn = self._drawn(frame, box)
+            items = [drawn, *self._title(frame, drawn)]
             found += [_Put(page, frame.side, item) for page in frame.pages for item in items]
         return found
 
@@ -308,8 +311,8 @@ class FormPages:
             (definition.subst_sign or "")[:1] or None,
         )
 
-    def _title(self, frame: FormFrame, box: Box) -> list[PrintItem]:
-        """A frame's title: at its upper or lower edge, a blank away from its sides."""
+    def _title(self, frame: FormFrame, drawn: PrintFrame) -> list[PrintItem]:
+        """A frame's title: within its lines, above or below, a blank away from those at its sides."""
         definition = frame.definition
         title = "".join(one for one in definition.title or "" if one.isprintable())
         if not title:
@@ -318,13 +321,16 @@ class FormPages:
             definition.horizontal or "left", definition.vertical or "top", self._form.grid.column
         )
         self._see_lacking(frame.name, title, PrintFont())
-        height = min(self._fonts.height(PrintFont()), box.height)
-        beside = min(self._fonts.width(" ", PrintFont()), box.width // 4)
-        block = block_of(title, "chop", self._fonts, PrintFont(), box.width - 2 * beside, height, alignment)
-        y = box.y if alignment.vertical == "top" else box.bottom - height
+        height = min(self._fonts.height(PrintFont()), drawn.height)
+        room = _within(drawn, min(self._device.dots_per_inch), height)
+        # Rather no blanks than letters lost.
+        spare = max(0, room.width - self._fonts.width(title, PrintFont())) // 2
+        beside = min(self._fonts.width(" ", PrintFont()), spare)
+        block = block_of(title, "chop", self._fonts, PrintFont(), room.width - 2 * beside, height, alignment)
+        y = room.y if alignment.vertical == "top" else room.bottom - height
         return [
             PrintText(
-                box.x + beside + piece.x,
+                room.x + beside + piece.x,
                 y,
                 piece.width,
                 piece.height,
@@ -390,6 +396,20 @@ def _box(item: PrintItem) -> Box:
     if isinstance(item, PrintStripe):
         return Box(0, 0, 0, 0)
     return Box(item.x, item.y, item.width, item.height)
+
+
+def _within(frame: PrintFrame, dots: int, height: int) -> Box:
+    """Where a text of that height meets none of a frame's lines; what there is where it has no such place."""
+    # The largest box within the curves: how wide and high the ellipse is that they are parts of.
+    round_ = {
+        "ellipse": (frame.width, frame.height),
+        "roundedCorner": (min(frame.width, frame.height) * 2 // 5,) * 2,
+    }
+    depth = frame.depth(dots)
+    across, down = (depth + int(curve * _BEVEL) for curve in round_.get(frame.shape, (0, 0)))
+    across = min(across, frame.width // 4)
+    down = min(down, (frame.height - height) // 2)
+    return Box(frame.x + across, frame.y + down, frame.width - 2 * across, frame.height - 2 * down)
 
 
 def _clipped(box: Box, width: int, height: int) -> Box | None:
