@@ -21,7 +21,8 @@ from dialogue import Dialogue, dialogue
 from xfs4iot import client
 from xfs4iot.cli.simulate import simulate
 
-XFS4IOT = (sys.executable, "-m", "xfs4iot", "simulate", "--plain", "--port", "0")
+PROGRAM = (sys.executable, "-m", "xfs4iot")
+PLAIN = ("--plain", "--port", "0")
 PROFILE = """
 [services.Notes]
 kinds = ["CashDispenser"]
@@ -41,7 +42,7 @@ do = [{ command = "Simulator.EmptyUnit", payload = { unit = "unit1", service = "
 @contextmanager
 def simulating(*arguments: str) -> Iterator[dict[str, Any]]:
     """An ATM in a process of its own: the line it prints when it is ready."""
-    with subprocess.Popen([*XFS4IOT, *arguments, "--json"], stdout=subprocess.PIPE) as process:
+    with subprocess.Popen([*PROGRAM, "simulate", *arguments, "--json"], stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None
             yield json.loads(process.stdout.readline())
@@ -57,7 +58,7 @@ def ready(tmp_path: Path) -> Iterator[dict[str, Any]]:
     profile, scenario = tmp_path / "atm.toml", tmp_path / "day.toml"
     profile.write_text(PROFILE)
     scenario.write_text(SCENARIO)
-    with simulating("--profile", str(profile), "--scenario", str(scenario), "--seed", "5") as line:
+    with simulating(*PLAIN, "--profile", str(profile), "--scenario", str(scenario), "--seed", "5") as line:
         yield line
 
 
@@ -69,6 +70,19 @@ async def test_the_services_of_a_profile_are_served_and_its_scenario_is_played(r
     assert truth["services"]["Notes"]["places"]["unit1"] == {"unit1": 500}
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", pytest.param("::", marks=pytest.mark.posix)])
+def test_bound_to_every_address_it_is_found_at_each(tmp_path: Path, host: str) -> None:
+    """As the health check of the container recipe asks, and at what it says of itself."""
+    with simulating("--host", host, "--port", "0", "--state", str(tmp_path)) as line:
+        ca, port = line["ca"], line["publisher"].split(":")[-1].split("/")[0]
+        for where in ("127.0.0.1", "localhost") if host == "0.0.0.0" else ("::1",):
+            discover = [*PROGRAM, "discover", where, "--port", port, "--ca", ca, "--json"]
+            found = subprocess.run(discover, capture_output=True, text=True, timeout=60)
+            assert found.returncode == 0, found.stderr
+        call = [*PROGRAM, "call", line["services"]["CashDispenser"], "Common.Status", "--ca", ca, "--json"]
+        assert subprocess.run(call, capture_output=True, timeout=60).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("options", "good"),
     [([], "success"), (["--dialect", "sp-dev"], "success"), (["--dialect", "standard"], None)],
@@ -77,7 +91,7 @@ async def test_the_dialect_is_that_of_the_profile_unless_another_is_given(
     options: list[str], good: str | None, nursery: trio.Nursery
 ) -> None:
     """Only the dialect `sp-dev` states that a command was successful."""
-    with simulating("--profile", "sp-dev", *options) as atm:
+    with simulating(*PLAIN, "--profile", "sp-dev", *options) as atm:
         for uri in atm["services"].values():
             foreign: Dialogue = await nursery.start(dialogue, uri)
             foreign.dialect = "sp-dev" if good else "standard"
@@ -96,7 +110,8 @@ async def test_the_dialect_is_that_of_the_profile_unless_another_is_given(
 )
 def test_what_is_wrong_with_a_file_is_told(tmp_path: Path, options: list[str], says: str) -> None:
     (tmp_path / "wrong.toml").write_text('\n[[moment]]\ndo = [{ command = "Simulator.TakeItems" }]\n')
-    done = subprocess.run([*XFS4IOT, *options], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    command = [*PROGRAM, "simulate", *PLAIN, *options]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert says in done.stderr
     assert "Traceback" not in done.stderr

@@ -34,6 +34,7 @@ from xfs4iot.fleet.roll import Roll
 from xfs4iot.fleet.store import KeyValue
 from xfs4iot.fleet.subjects import Subjects, check_id
 from xfs4iot.fleet.trust import TRUST, Trust, Trusted, hash_code, key_of
+from xfs4iot.protocol.endpoints import address
 from xfs4iot.transport import tls
 from xfs4iot.transport.certificates import test_authority, write_secret
 from xfs4iot.transport.pairs import load_certificates
@@ -220,7 +221,8 @@ def authority(
             facts = Facts(tenant, told or settings["servers"], roots)
             enrolment = Enrolment(deciding, facts, credentials=credentials, host=host, port=port)
             await nursery.start(enrolment.serve)
-            where = f"{host}:{enrolment.port}"
+            assert enrolment.port is not None, "it serves"
+            where = address(host, enrolment.port)
         if as_json:
             click.echo(orjson.dumps({"ready": True, "enrolment": where, "broker": list(settings["servers"])}))
         else:

@@ -17,6 +17,7 @@ from xfs4iot.dataclass import dataclass
 from xfs4iot.interfaces.common.end_to_end_security import EndToEndSecurity
 from xfs4iot.ledger import Ledger
 from xfs4iot.protocol.dialects import BY_NAME
+from xfs4iot.protocol.endpoints import here
 from xfs4iot.simulator import atm
 from xfs4iot.simulator.control import Simulator
 from xfs4iot.simulator.profile import read
@@ -144,7 +145,11 @@ async def simulated_atm(
         ca = None
         if not plain:
             authority = test_authority(directory / "certificates")
-            certificate, key = authority.issue_device("xfs4iot simulator", [host, "localhost"])
+            # Bound to every address, it is reached from elsewhere by the machine's name.
+            names = {here(host): None, "localhost": None}
+            if here(host) != host and trio.socket.gethostname().isascii():
+                names[trio.socket.gethostname()] = None
+            certificate, key = authority.issue_device("xfs4iot simulator", names)
             credentials = Credentials(TLSConfig(certificate=certificate, key=key))
             ca = authority.certificate_file
         services = atm(

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from xfs4iot.cli.configuration import read
 from xfs4iot.cli.settings import Configuration
 from xfs4iot.dataclass import dataclass
-from xfs4iot.protocol.endpoints import PORTS
+from xfs4iot.protocol.endpoints import PORTS, here
 from xfs4iot.transport import certificates, inspection
 from xfs4iot.transport.failures import TLSError
 from xfs4iot.transport.pairs import Pair, fingerprint, load_pair
@@ -21,8 +21,6 @@ from xfs4iot.transport.presented import presented
 
 __all__ = ["Renewed", "renew", "served"]
 
-# A wildcard is for binding; connecting to it is not portable, so loopback stands in.
-_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 _AGAIN_SECONDS = 1.0
 
 
@@ -136,7 +134,7 @@ def renew(
 
 async def _taken_up(configuration: Configuration, pair: Pair, wait: float) -> bool | None:
     publisher = configuration.publisher
-    host = _ANY_ADDRESS.get(publisher.host, publisher.host)
+    host = here(publisher.host)
     ports = PORTS if publisher.port is None else (publisher.port,)
     answered: bool | None = None
     with trio.move_on_after(wait):

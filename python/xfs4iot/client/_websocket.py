@@ -16,6 +16,7 @@ from OpenSSL import SSL
 
 from xfs4iot.client._errors import Disconnected
 from xfs4iot.dataclass import dataclass
+from xfs4iot.protocol.endpoints import address
 from xfs4iot.transport import tcp, tls
 
 __all__ = ["Credentials", "open_stream", "open_websocket"]
@@ -148,7 +149,7 @@ async def open_websocket(
                     websocket = await trio_websocket.wrap_client_stream(
                         nursery,
                         carrier,
-                        f"{place.host}:{place.port}",
+                        address(place.host, place.port),
                         place.path,
                         extra_headers=headers,
                         max_message_size=_LARGEST_MESSAGE,

@@ -12,6 +12,7 @@ from xfs4iot.fleet.names import AUTHORITY, CALLOUT, DEVICE_HOST, GATEWAY, OPERAT
 from xfs4iot.fleet.nkeys import NKey
 from xfs4iot.fleet.roll import ACCOUNT
 from xfs4iot.fleet.subjects import check_id
+from xfs4iot.protocol.endpoints import address
 from xfs4iot.transport.certificates import test_authority, write_pem, write_secret
 
 __all__ = ["FLEET_FILE", "Deployment", "deploy"]
@@ -90,7 +91,7 @@ def deploy(
             name=name, host=host, port=client_port, store=directory / f"{name}.store",
             tls={**tls, "connection_rate_limit": max(1, _RATE // len(hosts))},
             cluster=None if len(hosts) == 1 else {
-                "name": tenant, "listen": f"{host}:{route_port}", "tls": {**tls, "timeout": 5},
+                "name": tenant, "listen": address(host, route_port), "tls": {**tls, "timeout": 5},
                 "routes": [f"tls://{there}:{route}" for there, _, route in places],
             },
             more=_accounts(issuer, callout, system),
@@ -100,7 +101,7 @@ def deploy(
         file = directory / f"{name}.conf"
         write_pem(file, json.dumps(said, indent=2).encode())
         files.append(file)
-    servers = tuple(f"tls://{host}:{client_port}" for host, client_port, _ in places)
+    servers = tuple(f"tls://{address(host, client_port)}" for host, client_port, _ in places)
     replicas = min(_KEEPERS, len(hosts))
     known = {"tenant": tenant, "servers": list(servers), "replicas": replicas}
     # JSON's strings and lists of strings are TOML's, too.

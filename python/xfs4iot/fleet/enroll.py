@@ -22,6 +22,7 @@ from xfs4iot.fleet.code import Code
 from xfs4iot.fleet.credential import Credential
 from xfs4iot.fleet.enrolment import PATH
 from xfs4iot.fleet.names import AUTHORITY
+from xfs4iot.protocol.endpoints import address
 from xfs4iot.telling import told
 from xfs4iot.transport import tls
 from xfs4iot.transport.certificates import write_pem
@@ -72,7 +73,7 @@ async def enroll(code: Code, host: str, port: int, directory: Path) -> Enrolled:
             f"{credential.file} is there already, good until {known.not_after:%Y-%m-%d}; it is renewed by "
             "itself. To enrol anew, move it away"
         )
-    place = f"{host}:{port}"
+    place = address(host, port)
     # On disk before the code is used up.
     key = credential.next_key()
     with trio.move_on_after(_SECONDS) as patience:
@@ -110,8 +111,8 @@ async def _root(code: Code, host: str, port: int) -> x509.Certificate:
         if code.trusts(one):
             return one
     raise EnrolmentFailed(
-        f"what answers at {host}:{port} is not the authority of this code; see that code and address are "
-        "typed right. The code was not told"
+        f"what answers at {address(host, port)} is not the authority of this code; see that code and "
+        "address are typed right. The code was not told"
     )
 
 
@@ -126,8 +127,10 @@ async def _ask(root: x509.Certificate, host: str, port: int, body: bytes) -> dic
     try:
         await stream.do_handshake()
         if stream.identity is None or f"URI:{AUTHORITY}" not in stream.identity.sans:
-            raise EnrolmentFailed(f"what answers at {host}:{port} is of this fleet, but not its authority")
-        status, said = await _post(stream, f"{host}:{port}", body)
+            raise EnrolmentFailed(
+                f"what answers at {address(host, port)} is of this fleet, but not its authority"
+            )
+        status, said = await _post(stream, address(host, port), body)
     finally:
         await trio.aclose_forcefully(stream)
     if status != 200:

@@ -27,7 +27,7 @@ from xfs4iot.fleet.opening import Opening, Signer
 from xfs4iot.fleet.registry import Clone, Presence, Registry
 from xfs4iot.fleet.store import Store
 from xfs4iot.fleet.subjects import Subjects
-from xfs4iot.protocol.endpoints import PATH, service_uri
+from xfs4iot.protocol.endpoints import PATH, here, service_uri
 from xfs4iot.server.entrance import Entrance, connected_by
 from xfs4iot.server.peer import Peer
 from xfs4iot.telling import logger, told
@@ -123,7 +123,7 @@ class Gateway(Entrance[_Way]):
         """The URI of a device's service, or of its publisher."""
         assert self.port is not None, "the gateway has no port before it serves"
         path = device if service is None else f"{device}/{service}"
-        return service_uri(self.scheme, self.advertise or host or self.host, self.port, path)
+        return service_uri(self.scheme, self.advertise or host or here(self.host), self.port, path)
 
     async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled; started when applications and devices may come.

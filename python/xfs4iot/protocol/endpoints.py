@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["PATH", "PORTS", "is_publisher", "service_name", "service_uri"]
+__all__ = ["PATH", "PORTS", "address", "here", "is_publisher", "service_name", "service_uri"]
 
 PATH = "/xfs4iot/v1.0"
 """Path of the publisher, the same in every version of the standard; a service adds `/<Name>`."""
@@ -11,10 +11,23 @@ PORTS = (80, 443, 5846, 5847, 5848, 5849, 5850, 5851, 5852, 5853, 5854, 5855, 58
 """In the order in which a publisher takes the first free one and a client tries them."""
 
 
+# A wildcard is for binding; connecting to it is not portable, so loopback stands in.
+_EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+def here(host: str) -> str:
+    """The address by which this machine itself reaches what is bound to `host`."""
+    return _EVERY_ADDRESS.get(host, host)
+
+
+def address(host: str, port: int) -> str:
+    """Host and port as URIs and `Host` headers have them: an IPv6 address is in brackets."""
+    return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
+
+
 def service_uri(scheme: str, host: str, port: int, service: str | None = None) -> str:
     """The URI of a service, or of the publisher itself; `host` may be an IPv6 address."""
-    name = f"[{host}]" if ":" in host and not host.startswith("[") else host
-    return f"{scheme}://{name}:{port}{PATH}" + (f"/{service}" if service else "")
+    return f"{scheme}://{address(host, port)}{PATH}" + (f"/{service}" if service else "")
 
 
 def is_publisher(uri: str) -> bool:

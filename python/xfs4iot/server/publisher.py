@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import trio
 
 from xfs4iot.protocol.dialects import STANDARD, dialect_named
-from xfs4iot.protocol.endpoints import PATH, service_uri
+from xfs4iot.protocol.endpoints import PATH, here, service_uri
 from xfs4iot.server import stalls
 from xfs4iot.server.access import Access
 from xfs4iot.server.channel import SessionLimits
@@ -156,7 +156,7 @@ class Publisher(Entrance[_Way]):
     def uri(self, service: str | None = None, *, host: str | None = None) -> str:
         """The URI of a service, or of the publisher itself, as seen by a client at `host`."""
         assert self.port is not None, "the publisher has no port before it serves"
-        return service_uri(self.scheme, self.advertise or host or self.host, self.port, service)
+        return service_uri(self.scheme, self.advertise or host or here(self.host), self.port, service)
 
     async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Run all services and accept connections until cancelled; started when clients may come.
