@@ -16,7 +16,7 @@ from xfs4iot import devices
 from xfs4iot.devices import KeyAttributes, KeyImport, KeyVerification
 from xfs4iot.interfaces.keys import key_block
 from xfs4iot.interfaces.keys.checks import KeyLoading, illegal
-from xfs4iot.interfaces.keys.key_table import Key, KeyTable, decrypts_only_start_values
+from xfs4iot.interfaces.keys.key_table import RESERVED_NAMES, Key, KeyTable, decrypts_only_start_values
 from xfs4iot.interfaces.keys.purposes import (
     MACS,
     RECEIVE_KEY_BLOCKS,
@@ -350,6 +350,10 @@ def require_replaceable(on: KeyLoading, name: str, attributes: KeyAttributes | N
     Raises:
         CommandError: `duplicateKey`.
     """
+    if name in RESERVED_NAMES:
+        raise errors.CommandError(
+            "duplicateKey", "$.key: this name is reserved for a key of the device's; choose another"
+        )
     known = on.table.find(name)
     if known is None:
         return

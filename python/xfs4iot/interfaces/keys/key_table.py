@@ -12,6 +12,7 @@ broadcast as `KeyManagement.IllegalKeyAccessEvent`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Literal, Protocol
 
@@ -21,11 +22,23 @@ from xfs4iot.devices import StoredKey
 from xfs4iot.interfaces.keys.purposes import Purpose
 from xfs4iot.protocol import errors
 
-__all__ = ["IllegalAccess", "Key", "KeyTable", "Loaded", "decrypts_only_start_values"]
+__all__ = [
+    "RESERVED_NAMES",
+    "IllegalAccess",
+    "Key",
+    "KeyTable",
+    "Loaded",
+    "decrypts_only_start_values",
+]
 
 Loaded = Literal["yes", "no", "construct", "unknown"]
 
 _RECORD = "KeyManagement.keys"
+RESERVED_NAMES = frozenset({"_HostCert", "_SigIssuerVendor", "_EPPCryptKey", "_EPPSignKey"})
+"""Names that the standard gives to the keys of certificates and signatures: the host's, the manufacturer's,
+and the device's two. Whether such a key is there or not, clients neither bring nor delete it: who trusts a
+key by its name finds there what the device has.
+"""
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -176,7 +189,9 @@ class KeyTable:
                 if key.loaded != "no":
                     wrong.append(f'key "{name}" is not in the device any more; load it anew')
                 keys[name] = Key(key.stored, "no")
-        for name, own in stored.items():
+        for name, told in stored.items():
+            # A key of a reserved name stays, even if the device does not say that it does.
+            own = replace(told, preloaded=True) if name in RESERVED_NAMES else told
             known = self._keys.get(name)
             if known is None and not own.preloaded:
                 wrong.append(f'key "{name}" is in the device and was not booked; it is booked now')

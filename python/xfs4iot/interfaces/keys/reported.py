@@ -29,7 +29,7 @@ from xfs4iot.devices import (
     StoredKey,
 )
 from xfs4iot.interfaces.keys.checks import is_name
-from xfs4iot.interfaces.keys.key_table import Key, KeyTable
+from xfs4iot.interfaces.keys.key_table import RESERVED_NAMES, Key, KeyTable
 from xfs4iot.protocol.exact import Mismatch
 
 __all__: list[str] = []
@@ -84,7 +84,8 @@ def token_taken_as_asked(
         _require(is_name(result.name), "the name of a key", "none", "name")
         _require(wanted.name in (None, result.name), "the name that was asked for", "another", "name")
         known = table.find(result.name)
-        _require(known is None or not known.stored.preloaded, "not that of a preloaded key", "one", "name")
+        free = result.name not in RESERVED_NAMES and (known is None or not known.stored.preloaded)
+        _require(free, "not that of a preloaded key", "one", "name")
         _require(wanted.usage in (None, attributes.usage), "as asked for", "another", "key.attributes.usage")
         _require(attributes.kind in kinds, "of a kind that comes by tokens", "another", "key.attributes")
 

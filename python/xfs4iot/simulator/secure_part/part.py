@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.constant_time import bytes_eq
 from xfs4iot._core import Secret
 from xfs4iot.devices import KeyAttributes, StoredKey
 from xfs4iot.interfaces.keys.key_block import optional_block
+from xfs4iot.interfaces.keys.key_table import RESERVED_NAMES
 from xfs4iot.interfaces.keys.purposes import (
     DECRYPT_DATA,
     DUKPT,
@@ -94,6 +95,8 @@ class SecurePart:
         loaded = sum(not held.stored.preloaded for held in self.store.keys.values())
         if before is None and not stored.preloaded and (loaded >= self._room or self.is_full()):
             raise errors.CommandError("noKeyRam", f"there is no room for {loaded + 1} keys; delete some")
+        if name in RESERVED_NAMES and not stored.preloaded:
+            raise errors.CommandError("duplicateKey", "the name is reserved for a key of the device")
         if before is not None and before.stored.preloaded and not stored.preloaded:
             raise errors.CommandError("duplicateKey", "the key was preloaded and cannot be replaced")
         lengths, length = ciphers.KEY_BYTES.get(stored.attributes.algorithm), len(memoryview(value))
