@@ -29,6 +29,11 @@ class VirtualPrinter:
         pieces: that were cut.
         mute: it answers nothing.
         chatter: what it says again and again, instead of an answer to anything but a question of its sensors.
+        on: whether it is switched on; if not, it hangs up on whoever comes.
+        pace: seconds between one byte and the next that it takes from the line; questions of its sensors
+            come behind all others.
+        print_pace: the same of what it prints; its sensors are asked beside that.
+        paper_left: bytes for whose print there is still paper.
         hangs_up_after: bytes after which it closes the connection, whatever is still to come.
         came: all bytes that have come.
     """
@@ -38,11 +43,28 @@ class VirtualPrinter:
         self.pieces: list[Cut] = []
         self.mute = False
         self.chatter = b""
+        self.on = True
+        self.pace = 0.0
+        self.print_pace = 0.0
+        self.paper_left: int | None = None
         self.hangs_up_after: int | None = None
         self.came = b""
         self._printer = EscPosInterpreter(sensors=lambda: self.sensors)
         self._waiting = b""
         self._send: Send | None = None
+        self._stream: trio.SocketStream | None = None
+        self._nursery: trio.Nursery | None = None
+        self._printing = False
+
+    async def switch_off(self) -> None:
+        """The power goes: the connection, and all that is not printed."""
+        self.on, self._waiting = False, b""
+        self._printer.power_cycled()
+        if self._stream is not None:
+            await trio.aclose_forcefully(self._stream)
+
+    def switch_on(self) -> None:
+        self.on = True
 
     async def see(self, sensors: Sensors) -> None:
         """The sensors see something else; what has waited is printed if it can be."""
@@ -63,14 +85,32 @@ class VirtualPrinter:
         self._waiting += _REALTIME.sub(b"", data)
         if _CLEAR in self._waiting:
             self._waiting = self._waiting.rpartition(_CLEAR)[2]
-        if self.sensors.stopped:
-            return
-        waiting, self._waiting = self._waiting, b""
-        for one in self._printer.feed(waiting):
-            if isinstance(one, Answer):
-                await self._say(one.data)
-            elif isinstance(one, Cut):
-                self.pieces.append(one)
+        while self._waiting and not self.sensors.stopped and not self._printing:
+            much = 1 if self.print_pace else len(self._waiting)
+            if self.paper_left is not None:
+                much = min(much, self.paper_left)
+                self.paper_left -= much
+            printed, self._waiting = self._waiting[:much], self._waiting[much:]
+            for one in self._printer.feed(printed):
+                if isinstance(one, Answer):
+                    await self._say(one.data)
+                elif isinstance(one, Cut):
+                    self.pieces.append(one)
+            if self.paper_left == 0:
+                self.sensors, self.paper_left = Sensors(offline=True, paper_out=True), None
+            if self.print_pace and self._nursery is not None:
+                self._printing = True
+                self._nursery.start_soon(self._print_later)
+
+    @property
+    def busy(self) -> bool:
+        """Whether it has more to print, with nothing that keeps it from that."""
+        return bool(self._printing or (self._waiting and not self.sensors.stopped))
+
+    async def _print_later(self) -> None:
+        await trio.sleep(self.print_pace)
+        self._printing = False
+        await self._take(b"")
 
     async def _say(self, data: bytes) -> None:
         if not self.mute and self._send is not None:
@@ -80,12 +120,21 @@ class VirtualPrinter:
         """Listen on a port of this machine, which is what has started."""
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
         port = listeners[0].socket.getsockname()[1]
-        await trio.serve_listeners(self._on_stream, listeners, task_status=_Started(task_status, port))  # type: ignore[arg-type]
+        async with trio.open_nursery() as self._nursery:
+            await trio.serve_listeners(
+                self._on_stream,
+                listeners,
+                task_status=_Started(task_status, port),  # type: ignore[arg-type]
+            )
 
     async def _on_stream(self, stream: trio.SocketStream) -> None:
-        self._send = stream.send_all
+        if not self.on:
+            await trio.aclose_forcefully(stream)
+            return
+        self._send, self._stream = stream.send_all, stream
         try:
-            while data := await stream.receive_some():
+            while data := await stream.receive_some(1 if self.pace else None):
+                await trio.sleep(self.pace)
                 await self._take(bytes(data))
                 if self.hangs_up_after is not None and len(self.came) >= self.hangs_up_after:
                     self.hangs_up_after = None

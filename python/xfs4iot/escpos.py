@@ -8,7 +8,11 @@
 A page is sent as a picture, which looks the same on every printer, or as text where the printer's own font
 has all of it. Behind each page the printer is asked for a status that it gives in its turn: when the answer
 comes, the page is on paper. Why none comes is what the sensors say, which are asked beside everything else
-(DLE EOT), once a second.
+(DLE EOT), once a second. Bytes of PrintRaw are followed by the same question where their last command is
+whole; in the middle of one, it would be taken for a part of that.
+
+A line that is lost is said at once, by whoever finds it lost. Before anything is sent, a line that has gone
+meanwhile is made anew: the printer was switched off and on.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ import trio
 from xfs4iot import devices
 from xfs4iot.printing.barcodes import PRINTED_BARCODES
 from xfs4iot.printing.escpos import encoder
+from xfs4iot.printing.escpos.commands import Parser
 from xfs4iot.printing.escpos.connection import Connection, connect
 from xfs4iot.printing.escpos.sensors import Sensors, realtime
 from xfs4iot.printing.graphics import PRINTED_GRAPHICS
@@ -90,6 +95,8 @@ class EscPosPrinter(devices.Printer):
         self._known = Sensors()
         self._printed = False
         self._cut = True
+        self._raw = Parser()
+        self._went_offline = trio.Event()
 
     async def open(self) -> None:
         async with self._turn:
@@ -104,16 +111,16 @@ class EscPosPrinter(devices.Printer):
             await line.close()
 
     async def run(self) -> None:
-        """Look at the sensors all the time."""
+        """Look at the sensors all the time, and for the printer as soon as it is lost."""
         while True:
-            await trio.sleep(_PAUSE_SECONDS)
+            with trio.move_on_after(_PAUSE_SECONDS):
+                await self._went_offline.wait()
+            self._went_offline = trio.Event()
             try:
                 async with self._turn:
-                    await self._look()
+                    await self._look(anew=True)
             except errors.XfsError as lost:
-                if self.status.common.device != "offline":
-                    self.log.error("%s", lost)
-                self.status.common.device = "offline"
+                self._offline(lost)
             else:
                 self._show()
 
@@ -127,20 +134,37 @@ class EscPosPrinter(devices.Printer):
 
     async def _connected(self) -> Connection:
         if self._line is None:
-            self._line = await connect(self.options)
+            try:
+                self._line = await connect(self.options)
+            except errors.XfsError as lost:
+                self._offline(lost)
+                raise
+            # Whatever it was sent before, it may have been switched off since.
+            self._raw.clear()
         return self._line
 
     async def _lost(self, why: str) -> errors.DeviceNotReady:
         """The connection is of no use any more; how the operation ends."""
         await self.close()
-        return errors.DeviceNotReady(f"the printer does not answer ({why}); switch it on, and see its cable")
+        lost = errors.DeviceNotReady(f"the printer does not answer ({why}); switch it on, and see its cable")
+        self._offline(lost)
+        return lost
 
-    async def _look(self, printing: bool = False) -> None:
+    def _offline(self, lost: errors.XfsError) -> None:
+        """Report that the printer cannot be reached, which it may be again at once."""
+        if self.status.common.device != "offline":
+            self.log.error("%s", lost)
+            self._went_offline.set()
+        self.status.common.device = "offline"
+
+    async def _look(self, printing: bool = False, anew: bool = False) -> None:
         """Ask for what the sensors see.
 
         Args:
             printing: another answer is waited for besides.
+            anew: nothing is under way: a line that turns out to be lost is made once more.
         """
+        anew = anew and self._line is not None
         line = await self._connected()
         found = self._known
         for kind in (1, 2, 3, 4):
@@ -155,8 +179,14 @@ class EscPosPrinter(devices.Printer):
                         came = self._came(await line.receive())
                         answers = [one for one in (realtime(found, kind, one) for one in came) if one]
                     found = answers[-1]
-            except (OSError, trio.TooSlowError) as wrong:
-                raise await self._lost(str(wrong) or "no answer") from None
+            except OSError as wrong:
+                if not anew:
+                    raise await self._lost(str(wrong)) from None
+                await self.close()
+                await self._look()
+                return
+            except trio.TooSlowError:
+                raise await self._lost("no answer") from None
         self._known = found
 
     def _came(self, data: bytes) -> bytes:
@@ -196,11 +226,34 @@ class EscPosPrinter(devices.Printer):
             CommandError, DeviceNotReady, HardwareError: they were not, or not all of them.
         """
         line = await self._connected()
-        self._printed = False
         end = trio.current_time() + self._patience
+        await self._send(line, _ASKED_ONLY + data, end)
+        await self._wait(line, end)
+        if not self._printed:
+            await self._give_up(line)
+        await self._look()
+        self._show()
+
+    async def _send(self, line: Connection, data: bytes, end: float) -> None:
+        """Send bytes.
+
+        Raises:
+            CommandError, DeviceNotReady, HardwareError: the printer does not take all of them in time.
+        """
         try:
             with trio.fail_at(end):
-                await line.send(_ASKED_ONLY + data + _IN_TURN)
+                await line.send(data)
+        except OSError as wrong:
+            raise await self._lost(str(wrong)) from None
+        except trio.TooSlowError:
+            await self._look()
+            await self._give_up(line)
+
+    async def _wait(self, line: Connection, end: float) -> None:
+        """Wait until all that was sent is printed, as `_printed` says then, or the printer has stopped."""
+        self._printed = False
+        await self._send(line, _IN_TURN, end)
+        try:
             while not self._printed:
                 # One that talks without end must not be listened to without end.
                 with trio.move_on_after(max(0, min(_PAUSE_SECONDS, end - trio.current_time()))):
@@ -211,12 +264,6 @@ class EscPosPrinter(devices.Printer):
                     break
         except OSError as wrong:
             raise await self._lost(str(wrong)) from None
-        except trio.TooSlowError:
-            await self._look()
-        if not self._printed:
-            await self._give_up(line)
-        await self._look()
-        self._show()
 
     async def _give_up(self, line: Connection) -> None:
         """Let the printer forget what it has not printed, and raise why it has not."""
@@ -236,7 +283,7 @@ class EscPosPrinter(devices.Printer):
         # Drawn before anything is sent: what cannot be printed wastes no paper.
         pages = [await trio.to_thread.run_sync(self._encoded, page) for page in job.pages]
         async with self._turn:
-            await self._look()
+            await self._look(anew=True)
             self._require_ready()
             for number, page in enumerate(pages):
                 if number and events.cancel_requested:
@@ -259,7 +306,7 @@ class EscPosPrinter(devices.Printer):
         self, actions: tuple[Any, ...], unit: str | None, events: Any
     ) -> devices.PrinterMediaMoved:
         async with self._turn:
-            await self._look()
+            await self._look(anew=True)
             self._require_ready()
             for action in actions:
                 if action == "eject" and self._cut:
@@ -274,19 +321,27 @@ class EscPosPrinter(devices.Printer):
 
     async def print_raw(self, data: bytes, answers: bool, events: Any) -> bytes | None:
         async with self._turn:
-            await self._look()
+            await self._look(anew=True)
             self._require_ready()
             line = await self._connected()
-            try:
-                with trio.fail_after(self._patience):
-                    await line.send(data)
-            except OSError as wrong:
-                raise await self._lost(str(wrong)) from None
-            except trio.TooSlowError:
-                await self._look()
-                await self._give_up(line)
+            end = trio.current_time() + self._patience
+            # Whether its last command is whole can only be told from the first on; they may be many.
+            await trio.to_thread.run_sync(self._follow, data)
             self._cut = False
-            return await self._answer(line) if answers else None
+            await self._send(line, data, end)
+            answer = await self._answer(line) if answers else None
+            if not self._raw.waiting:
+                await self._wait(line, max(end, trio.current_time() + _ANSWER_SECONDS))
+                # One that is still at it after so long has all of it; what it prints may be long.
+                if not self._printed and self._known.stopped:
+                    await self._give_up(line)
+                self._show()
+            return answer
+
+    def _follow(self, data: bytes) -> None:
+        """Remember how far the client has come in its commands."""
+        for _ in self._raw.feed(data):
+            pass
 
     async def _answer(self, line: Connection) -> bytes:
         """What the printer sends, until it is quiet, or has said more than any printer does."""
@@ -304,12 +359,13 @@ class EscPosPrinter(devices.Printer):
     async def reset(self, to: str | None, events: Any) -> devices.PrinterMediaMoved:
         async with self._turn:
             line = await self._connected()
+            self._raw.clear()
             try:
                 with trio.fail_after(_ANSWER_SECONDS):
                     await line.send(_RECOVER + _CLEAR + b"\x1b@")
             except (OSError, trio.TooSlowError) as wrong:
                 raise await self._lost(str(wrong)) from None
-            await self._look()
+            await self._look(anew=True)
             self._show()
             if self._known.cutter_failed:
                 raise errors.CommandError("paperJammed", "the cutter is still stuck; open the printer")

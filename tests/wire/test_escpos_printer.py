@@ -11,6 +11,7 @@ import trio
 import zxingcpp
 from PIL import ImageOps
 
+from dialogue import Dialogue
 from receipt_printers import VirtualPrinter
 from vendors import serving
 from xfs4iot import devices
@@ -61,6 +62,12 @@ async def until(condition: Callable[[], object]) -> None:
     with trio.fail_after(30):
         while not condition():  # noqa: ASYNC110
             await trio.sleep(0.01)
+
+
+async def until_online(client: Dialogue) -> None:
+    with trio.fail_after(30):
+        while (await client.success("Common.Status"))["common"]["device"] != "online":
+            await client.until("unsolicited", name="Common.StatusChangedEvent")
 
 
 def paper_of(device: EscPosPrinter) -> str | None:
@@ -212,6 +219,148 @@ async def test_raw_bytes_pass_through_with_their_answer(near: EscPosPrinter, far
     assert far.pieces[0].lines == ("raw", "more")
 
 
+RAW = b"line\n" * 40
+
+
+@pytest.mark.parametrize("answers", [False, True])
+async def test_paper_that_runs_out_in_the_middle_of_raw_bytes_is_told(
+    near: EscPosPrinter, far: VirtualPrinter, answers: bool
+) -> None:
+    far.paper_left = 100
+    with pytest.raises(errors.CommandError) as out:
+        await near.print_raw(RAW, answers, EVENTS)
+    assert out.value.error_code == "paperOut"
+    assert paper_of(near) == "out"
+    # What was not printed is not printed when there is paper again.
+    await until(lambda: far.came.endswith(b"\x10\x14\x08\x01\x03\x14\x01\x06\x02\x08"))
+    await far.see(Sensors())
+    torn = far.torn()
+    assert torn is not None
+    assert torn.lines == ("line",) * 20
+    assert await near.print_raw(b"again\n", False, EVENTS) is None
+    again = far.torn()
+    assert again is not None
+    assert again.lines == ("again",)
+
+
+@pytest.mark.parametrize("cut", [1, 2, 4, 9, 10])
+async def test_a_raw_command_may_come_in_two_parts(
+    near: EscPosPrinter, far: VirtualPrinter, cut: int
+) -> None:
+    # Nothing is asked of the printer in between, which it would take for a part of the picture.
+    raster = b"\x1dv0\x00\x01\x00\x08\x00" + b"\xff" * 8
+    sent = len(far.came)
+    await near.print_raw(raster[:cut], False, EVENTS)
+    assert b"\x1dr" not in far.came[sent:]
+    await near.print_raw(raster[cut:] + b"seen\n", False, EVENTS)
+    assert far.came.endswith(b"\x1dr\x01")
+    torn = far.torn()
+    assert torn is not None
+    assert torn.lines == ("seen",)
+
+
+async def test_a_line_that_is_lost_is_told_by_who_finds_it_lost(
+    near: EscPosPrinter, far: VirtualPrinter
+) -> None:
+    # Nobody looks at the sensors beside these.
+    far.hangs_up_after = len(far.came) + 1_000
+    printed = await near.print_pages(job(page(*["W" * 30] * 20)), EVENTS)
+    assert isinstance(printed.failure, errors.DeviceNotReady)
+    assert near.status.common.device == "offline"
+    assert await near.print_raw(b"x\n", False, EVENTS) is None
+    assert near.status.common.device == "online"
+    far.mute = True
+    for operation in (
+        near.print_raw(b"x\n", False, EVENTS),
+        near.control_media(("cut",), None, EVENTS),
+        near.reset(None, EVENTS),
+    ):
+        near.status.common.device = "online"
+        with pytest.raises(errors.DeviceNotReady):
+            await operation
+        assert near.status.common.device == "offline"
+
+
+async def test_clients_see_a_lost_printer_offline_before_their_command_ends(
+    near: EscPosPrinter, far: VirtualPrinter, nursery: trio.Nursery
+) -> None:
+    client = await serving(near, nursery)
+    raw = {"inputData": "no", "data": base64.b64encode(bytes(200_000)).decode()}
+    far.hangs_up_after = len(far.came) + 1_000
+    client.passed.clear()
+    assert await client.failure("Printer.PrintRaw", raw) == "deviceNotReady"
+    told = [one["payload"] for one in client.passed if one["header"]["name"] == "Common.StatusChangedEvent"]
+    assert [one["common"]["device"] for one in told if "common" in one][:1] == ["offline"]
+    await until_online(client)
+    await client.success("Printer.PrintRaw", raw)
+
+
+async def test_a_printer_that_was_switched_off_and_on_between_two_commands_prints_the_second(
+    near: EscPosPrinter, far: VirtualPrinter
+) -> None:
+    assert await near.print_pages(job(page("first")), EVENTS) == devices.Printed()
+    assert await near.print_raw(b"\x1b*\x21", False, EVENTS) is None
+    await far.switch_off()
+    far.switch_on()
+    # Nothing is left of the command that was not whole, in the printer and here.
+    assert await near.print_raw(b"second\n", False, EVENTS) is None
+    assert far.came.endswith(b"\x1dr\x01")
+    assert await near.print_pages(job(page("third")), EVENTS) == devices.Printed()
+    assert near.status.common.device == "online"
+    torn = far.torn()
+    assert torn is not None
+    assert torn.lines == ("second",)
+
+
+async def test_a_printer_that_is_switched_off_is_offline_until_it_is_on_again(
+    near: EscPosPrinter, far: VirtualPrinter, nursery: trio.Nursery
+) -> None:
+    client = await serving(near, nursery)
+    raw = {"inputData": "no", "data": base64.b64encode(b"once\n").decode()}
+    await far.switch_off()
+    assert await client.failure("Printer.PrintRaw", raw) == "deviceNotReady"
+    assert (await client.success("Common.Status"))["common"]["device"] == "offline"
+    far.switch_on()
+    await until_online(client)
+    await client.success("Printer.PrintRaw", raw)
+    torn = far.torn()
+    assert torn is not None
+    assert torn.lines == ("once",)
+
+
+async def test_a_printer_that_prints_a_byte_a_second_is_waited_for_as_long_as_was_said(
+    near: EscPosPrinter, far: VirtualPrinter
+) -> None:
+    far.print_pace = 1
+    # It has all of it, and nothing is wrong: what it prints may be long.
+    assert await near.print_raw(b"W" * 500 + b"\n", False, EVENTS) is None
+    assert near.status.common.device == "online"
+    printed = await near.print_pages(job(page("first"), page("second")), EVENTS)
+    assert printed.pages == 0
+    assert isinstance(printed.failure, errors.HardwareError)
+    far.print_pace = 0
+    await until(lambda: not far.busy)
+    far.torn()
+    assert await near.print_raw(b"whole\n", False, EVENTS) is None
+    torn = far.torn()
+    assert torn is not None
+    assert torn.lines == ("whole",)
+
+
+async def test_a_printer_that_takes_a_byte_a_second_is_offline_until_it_answers_in_time(
+    near: EscPosPrinter, far: VirtualPrinter, nursery: trio.Nursery
+) -> None:
+    client = await serving(near, nursery)
+    raw = {"inputData": "no", "data": base64.b64encode(b"line\n").decode()}
+    far.pace = 1
+    for command in (("Printer.PrintRaw", raw), ("Printer.Reset", None)):
+        assert await client.failure(*command) == "deviceNotReady"
+        assert (await client.success("Common.Status"))["common"]["device"] == "offline"
+    far.pace = 0
+    await until_online(client)
+    await client.success("Printer.PrintRaw", raw)
+
+
 async def test_answers_that_nobody_waited_for_do_no_harm(near: EscPosPrinter, far: VirtualPrinter) -> None:
     await far.see(Sensors(paper_low=True))
     # Asked for by the client, who did not want the answers; and a printer that talks unasked.
@@ -248,6 +397,7 @@ async def test_a_printer_that_hangs_up_half_way_is_found_again(
     far.hangs_up_after = len(far.came) + 2_000
     assert await client.failure("Printer.PrintForm", payload) == "deviceNotReady"
     assert not far.pieces
+    await until_online(client)
     await client.success("Printer.PrintForm", payload)
     assert len(far.pieces) == 1
 
@@ -325,8 +475,7 @@ async def test_what_the_sensors_see_reaches_clients(
         await client.until("unsolicited", name="Common.StatusChangedEvent")
     assert await client.failure("Printer.PrintRaw", raw) == "deviceNotReady"
     await far.see(Sensors())
-    while (await client.success("Common.Status"))["common"]["device"] != "online":
-        await client.until("unsolicited", name="Common.StatusChangedEvent")
+    await until_online(client)
     answer = await client.success(
         "Printer.PrintRaw", {"inputData": "yes", "data": base64.b64encode(b"\x1dI\x42").decode()}
     )

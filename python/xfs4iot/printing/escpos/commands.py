@@ -182,6 +182,11 @@ class Parser:
                 yield command
         del self._data[:at]
 
+    @property
+    def waiting(self) -> bool:
+        """Whether a command has begun that is not whole yet."""
+        return bool(self._data or self._skip)
+
     def clear(self) -> None:
         """Forget a command that is not whole yet, as a printer does when it is switched off."""
         self._data, self._skip = bytearray(), 0
