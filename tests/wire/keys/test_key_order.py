@@ -449,7 +449,7 @@ PIN_PAD = {
             "pin held": Break(),
         },
         good=BLOCK_GOOD,
-        apart=NOT_THERE,
+        apart=NOT_THERE | {"pin held": "of no PIN was a block made"},
     ),
     "PinPad.SetPinBlockData": Command(
         BLOCK

@@ -31,6 +31,7 @@ class HeldPin:
 
     Attributes:
         bound: what SetPinBlockData said before this PIN was entered; None: nothing.
+        account: of which a block was made, as far as all formats have it; None: of none yet.
         verified: how often it was verified locally.
     """
 
@@ -41,12 +42,13 @@ class HeldPin:
         self._prepared: tuple[object, Any] | None = None
         self._keeping: set[object] = set()
         self.bound: Any = None
+        self.account: str | None = None
         self.verified = 0
 
     def entered(self, owner: object, seconds: float, bound: Any) -> None:
         """A PIN was entered on a connection, for a block that it is bound to, and is kept for so long."""
         self._owner, self._until = owner, trio.current_time() + seconds
-        self.bound, self.verified = bound, 0
+        self.bound, self.account, self.verified = bound, None, 0
 
     def is_held(self) -> bool:
         """Whether there is one."""
@@ -97,6 +99,24 @@ class HeldPin:
         elif self._prepared is not None and self._prepared[0] is connection:
             self._prepared = None
         return ended, kept and not self._keeping
+
+    def require_account(self, account: str | None) -> None:
+        """See that all blocks of a PIN that is kept are of one account; None: the format has none.
+
+        Blocks of one PIN for accounts that a client chooses, compared with those of PINs that it enters
+        itself, tell digits without any key.
+
+        Raises:
+            CommandError: `accessDenied`.
+        """
+        if account is None:
+            return
+        if self.account not in (None, account):
+            raise errors.CommandError(
+                "accessDenied",
+                "$.customerData: a block of this PIN was made for another account; enter the PIN anew",
+            )
+        self.account = account
 
     def require(self, connection: object) -> None:
         """See that there is one that may be used on this connection.

@@ -13,7 +13,7 @@ from xfs4iot.interfaces.keys.purposes import ENCRYPT_PIN
 from xfs4iot.protocol import errors
 from xfs4iot.server.handler import Check, check
 
-__all__ = ["block_request", "checks"]
+__all__ = ["account_of", "block_request", "checks"]
 
 _BOUND_TO = {
     "ansi": ("[0-9]{12,18}", "the PAN without its check digit, 12 to 18 digits"),
@@ -116,6 +116,13 @@ def _customer_data(request: Any) -> str:
     """What the block is bound to; of a PAN the 12 digits that count."""
     data: str = request.customer_data or ""
     return data[-12:].zfill(12) if request.format in _BY_PAN else data
+
+
+def account_of(wanted: PinBlockRequest) -> str | None:
+    """The account that a block is bound to: 12 digits without the check digit; None: its format has none."""
+    if wanted.format in _BY_PAN:
+        return wanted.customer_data
+    return wanted.customer_data[-13:-1].zfill(12) if wanted.format == "iso4" else None
 
 
 def _method_supported(code: str) -> Check:

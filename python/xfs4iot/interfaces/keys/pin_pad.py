@@ -4,8 +4,9 @@ A PIN leaves the device encrypted or not at all. It can be used once: by GetPinB
 PresentIDC, on the connection on which it was entered, unless MaintainPin keeps it, see `held_pin`. A command
 that is refused before the device is asked does not use up the PIN.
 
-A block is bound to its format: format 4 is encrypted by AES, the others by TDES. Local verification only
-answers whether the PIN is right, and a PIN can be verified a few times only.
+A block is bound to its format: format 4 is encrypted by AES, the others by TDES. All blocks of a PIN that is
+kept are of one account. Local verification only answers whether the PIN is right, and a PIN can be verified a
+few times only.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ __all__ = ["PinPad"]
 _Result = TypeVar("_Result")
 _LEAST_DIGITS, _MOST_ALIKE = 8, 4
 _PIN = step("pin held", "whether a PIN is held that was entered on this connection", "noPin")
+_ACCOUNT = step(
+    "account the same", "whether the blocks of a PIN that is kept are of one account", "accessDenied"
+)
 _VERIFICATIONS = step("verifications left", "whether this PIN may be verified once more", "accessDenied")
 _PREPARED = step(
     "block prepared",
@@ -159,6 +163,7 @@ class PinPad(WithKeys[devices.PinPad]):
             *pin_blocks.checks("algorithmNotSupported", "cryptoMethodNotSupported"),
             _PREPARED,
             _PIN,
+            _ACCOUNT,
         ),
         device=("accessDenied", "invalidKeyLength", "dukptOverflow"),
     )
@@ -169,6 +174,7 @@ class PinPad(WithKeys[devices.PinPad]):
         wanted = pin_blocks.block_request(self, request)
         self._require_prepared(wanted)
         self.pin.require(command.session)
+        self.pin.require_account(pin_blocks.account_of(wanted))
         believe = reported.block_made_as_asked(wanted, self.table.loaded(wanted.key))
         block = await self._use(self.ask(devices.PinPad.get_pin_block, wanted, command, believe=believe))
         return messages.GetPinBlockCompletion(pin_block=block)
