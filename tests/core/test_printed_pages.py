@@ -154,6 +154,25 @@ def test_frames_look_as_approved(tmp_path: Path, name: Any) -> None:
     require_approved(f"frames_{name}", drawn(*items), tmp_path)
 
 
+def test_frames_that_go_on_beyond_their_box_are_open_there(tmp_path: Path) -> None:
+    shapes: list[Any] = ["rectangle", "roundedCorner", "ellipse"]
+    beyond = [(0, 0, 5 * MM, 0), (0, 0, 5 * MM, 4 * MM), (6 * MM, 0, 0, 0), (0, 2**31 - 1, 0, 2**31 - 1)]
+    items = [
+        PrintFrame(
+            x=(2 + 23 * column) * MM,
+            y=(2 + 15 * row) * MM,
+            width=20 * MM,
+            height=12 * MM,
+            shape=shape,
+            line="doubleThick",
+            beyond=over,
+        )
+        for row, over in enumerate(beyond)
+        for column, shape in enumerate(shapes)
+    ]
+    require_approved("frames_open", drawn(*items), tmp_path)
+
+
 @pytest.mark.parametrize(
     ("symbology", "value", "shown"),
     [

@@ -217,6 +217,8 @@ class PrintFrame:
         fill_color: of what is inside; None: as `color`.
         fill_style: how the inside is filled.
         substitute: a character to draw it with where lines cannot be drawn.
+        beyond: how far the whole frame goes on beyond its box to the left, the top, the right and the
+            bottom: of that nothing is drawn, so that the frame is open there.
     """
 
     x: Length
@@ -231,6 +233,7 @@ class PrintFrame:
         "none", "solid", "bdiagonal", "cross", "diagcross", "fdiagonal", "horizontal", "vertical"
     ] = "none"
     substitute: str | None = None
+    beyond: tuple[Length, Length, Length, Length] = (0, 0, 0, 0)
 
     def lines(self, dots: int) -> tuple[int, tuple[int, ...]]:
         """How thick its lines are, and how far in each begins: in dots, so many per inch.
@@ -296,6 +299,10 @@ class PrintJob:
         resolution: that the client wishes; None: as the device likes.
         media_name, media_type: of the medium, if the client has named a definition.
         skew: degrees that a medium may be askew; beyond, `mediaSkewed`. None: as the device likes.
+        fold: how the medium is folded, as its definition says; None: it is not, or nothing is said.
+        staggering: from the top of the medium to its fold; None where nothing is said, as below.
+        page_count: of a passbook.
+        line_count: that can be printed on a page.
     """
 
     pages: Annotated[tuple[PrintPage, ...], Meta(min_length=1)]
@@ -304,6 +311,10 @@ class PrintJob:
     media_name: str | None = None
     media_type: Literal["generic", "passbook", "multipart"] = "generic"
     skew: int | None = None
+    fold: Literal["horizontal", "vertical"] | None = None
+    staggering: Length | None = None
+    page_count: Some | None = None
+    line_count: Some | None = None
 
 
 def columns_of(text: str) -> int:

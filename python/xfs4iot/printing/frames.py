@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from xfs4iot.devices import PrintFrame
+from xfs4iot.devices import MICROMETRES_PER_INCH, PrintFrame
 from xfs4iot.printing.canvas import LONGEST, MOST_DOTS, Canvas
 
 if TYPE_CHECKING:
@@ -29,13 +29,15 @@ def draw_frame(
     thick, insets = frame.lines(dots)
     thin, _ = PrintFrame(0, 0, 0, 0).lines(dots)
     lines, inside = Image.new("1", size), Image.new("1", size)
+    beyond = [min(round(one * dots / MICROMETRES_PER_INCH), LONGEST) for one in frame.beyond]
+    whole = (-beyond[0], -beyond[1], size[0] - 1 + beyond[2], size[1] - 1 + beyond[3])
     if min(size) <= thick * 2:
         # So flat that it is a line.
         _line(lines, frame.line == "dotted", thin * _DOT)
     else:
-        _shape(ImageDraw.Draw(inside), frame.shape, (0, 0, size[0] - 1, size[1] - 1), fill=1)
+        _shape(ImageDraw.Draw(inside), frame.shape, whole, fill=1)
         for inset in insets:
-            box = (inset, inset, size[0] - 1 - inset, size[1] - 1 - inset)
+            box = (whole[0] + inset, whole[1] + inset, whole[2] - inset, whole[3] - inset)
             if box[2] - box[0] > 2 * thick and box[3] - box[1] > 2 * thick:
                 _shape(ImageDraw.Draw(lines), frame.shape, box, outline=1, width=thick)
         if frame.line == "dotted":

@@ -18,6 +18,8 @@ from xfs4iot.devices import PrintBarcode, PrintFrame, PrintGraphic, PrintStripe,
 from xfs4iot.protocol import errors
 
 PRINT = "Printer.PrintForm"
+CELL = 25_400 / 12, 25_400 / 6
+"""Width and height of one."""
 PNG = b"\x89PNG\r\n\x1a\n" + b"any picture"
 
 
@@ -321,6 +323,25 @@ async def test_sub_forms_and_frames_have_their_place(client: Dialogue, device: R
     # Whatever is printed lies above the frames.
     kinds = [type(one) for one in front if not (isinstance(one, PrintText) and one.text == "T")]
     assert kinds == [PrintFrame] * 9 + [PrintText] * 2
+
+
+@pytest.mark.parametrize(
+    ("orientation", "overflow", "beyond"),
+    [
+        ("portrait", "truncate", (0, 0, 5 * CELL[0], 2 * CELL[1])),
+        ("landscape", "truncate", (2 * CELL[1], 0, 0, 5 * CELL[0])),
+        ("portrait", "bestFit", (0, 0, 0, 0)),
+    ],
+)
+async def test_a_frame_that_is_truncated_is_open_where_it_goes_on(
+    client: Dialogue, device: Receipts, orientation: str, overflow: str, beyond: tuple[int, ...]
+) -> None:
+    frame = {"position": {"x": 5, "y": 4}, "size": {"width": 20, "height": 8}, "overflow": overflow}
+    shape = {"orientation": orientation, "frames": {"f": frame}}
+    assert code(await printed(client, {"g": (0, 0, 5, 1)}, {}, **shape)) == "success"
+    (drawn,) = device.jobs[-1].pages[0].front
+    assert isinstance(drawn, PrintFrame)
+    assert all(abs(one - other) <= 1 for one, other in zip(drawn.beyond, beyond, strict=True))
 
 
 async def test_optional_frames_are_drawn_with_their_field(client: Dialogue, device: Receipts) -> None:

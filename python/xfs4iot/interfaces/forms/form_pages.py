@@ -39,6 +39,7 @@ __all__ = ["FormPages", "Placement", "Sheet"]
 
 Corner = Literal["topLeft", "topRight", "bottomLeft", "bottomRight"]
 _SMALLEST_POINTS = 4
+_FURTHEST = 2**31 - 1
 _BEVEL = (1 - 2**-0.5) / 2
 """How far in the box within a circle begins, as a part of the circle's diameter."""
 _MAGIC: tuple[tuple[bytes, GraphicFormat], ...] = (
@@ -287,10 +288,15 @@ class FormPages:
         found: list[_Put] = []
         end = self._end()
         for place in frame.places:
-            box = _clipped(place.moved(x, y), self._form.width, end)
+            whole = place.moved(x, y)
+            box = _clipped(whole, self._form.width, end)
             if box is None:
                 continue
             drawn = self._drawn(frame, box)
+            if definition.overflow == "truncate":
+                # Left open where it goes on; best fit closes it there.
+                over = (min(whole.right - box.right, _FURTHEST), min(whole.bottom - box.bottom, _FURTHEST))
+                drawn = dataclasses.replace(drawn, beyond=(0, 0, *over))
             items = [drawn, *self._title(frame, drawn)]
             found += [_Put(page, frame.side, item) for page in frame.pages for item in items]
         return found
@@ -460,4 +466,7 @@ def _on_sheet(item: PrintItem, origin: tuple[int, int], sheet: Sheet, landscape:
     place = {"x": box.x, "y": box.y, "width": box.width, "height": box.height}
     if landscape and not isinstance(item, PrintFrame | PrintStripe):
         return dataclasses.replace(item, **place, rotation=(item.rotation + 90) % 360)  # type: ignore[arg-type]
+    if landscape and isinstance(item, PrintFrame):
+        left, top, right, bottom = item.beyond
+        return dataclasses.replace(item, **place, beyond=(bottom, left, top, right))  # type: ignore[arg-type]
     return dataclasses.replace(item, **place)  # type: ignore[arg-type]

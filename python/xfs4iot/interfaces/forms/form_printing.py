@@ -15,6 +15,7 @@ from xfs4iot.interfaces.forms.device_fonts import DeviceFonts
 from xfs4iot.interfaces.forms.form_fit import field_misfit
 from xfs4iot.interfaces.forms.form_pages import FormPages, Placement, Sheet
 from xfs4iot.interfaces.forms.media_definitions import Media
+from xfs4iot.interfaces.forms.print_geometry import Grid
 from xfs4iot.interfaces.forms.printer_forms import named
 from xfs4iot.interfaces.forms.printer_state import PrinterState
 from xfs4iot.interfaces.forms.printer_values import FieldFailure, described, target_of, values_of
@@ -67,7 +68,19 @@ async def laid_out(
         request.media_name or None,
         (media.media_type if media is not None else None) or "generic",
         form.definition.skew,
+        **({} if media is None else _folded(media, on.device)),
     )
+
+
+def _folded(media: Media, device: devices.Printer) -> dict[str, Any]:
+    """What a definition says of a medium's folds and pages, as a job has it."""
+    unit, staggering = cast(messages.Unit, media.unit), media.staggering
+    return {
+        "fold": media.fold,
+        "staggering": None if staggering is None else Grid(unit, device).y(staggering),
+        "page_count": media.page,
+        "line_count": media.lines,
+    }
 
 
 def _log_replaced(on: PrinterState, form_name: str, characters: set[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
@@ -349,7 +350,7 @@ class PrinterState(Interface[devices.Printer]):
         elif source is None or source == "external":
             await self.media_in(command, prompt)
             source = None if self.media.is_present else source
-        job = PrintJob(job.pages, source, job.resolution, job.media_name, job.media_type, job.skew)
+        job = dataclasses.replace(job, source=source)
         with trio.CancelScope(shield=True):
             printed = await self.ask_whole(
                 command,
