@@ -15,6 +15,7 @@ class SerialDispenser(devices.CashDispenser):
     def __init__(self, name, options=None):
         super().__init__(name, options)
         self.turn = trio.Lock()
+        self.line = None
 
     async def open(self):
         port = self.options["port"]
@@ -22,17 +23,18 @@ class SerialDispenser(devices.CashDispenser):
             self.line = await trio.to_thread.run_sync(lambda: serial.Serial(port, 9600, timeout=60))
         except serial.SerialException as problem:
             # The service tries again, and tells its clients that the device is off line.
-            raise errors.DeviceNotReady(f"{port} cannot be opened: {problem}") from None
+            raise errors.DeviceNotReady(str(problem)) from None
         await self.ask("HELLO")
         await super().open()
 
     async def close(self):
-        self.line.close()
+        if self.line is not None:
+            self.line.close()
 
     async def ask(self, command):
         """Send a line and give the words of the answer behind OK."""
         async with self.turn:
-            answer = await trio.to_thread.run_sync(self.exchange, command)
+            answer = await trio.to_thread.run_sync(self._exchange, command)
         verdict, *words = answer.split() or ["nothing"]
         if verdict == "OK":
             return words
@@ -40,7 +42,7 @@ class SerialDispenser(devices.CashDispenser):
             f"{command} was answered {verdict!r}; look for notes in the way, then reset"
         )
 
-    def exchange(self, command):
+    def _exchange(self, command):
         self.line.write(f"{command}\n".encode())
         return self.line.readline().decode("ascii", "replace")
 

@@ -80,6 +80,9 @@ def test_a_case_above_the_level_is_skipped_and_the_profile_is_not_good(service: 
     assert told["conforms"] is False
     assert told["profiles"] == {"CashDispenser": "skipped"}
     assert told["cases"][0]["reason"] == "say --level moves to try it"
+    both = conform(uri, "--ca", ca, "--case", "CD-DISPENSE-01P", "--case", "CD-DENOMINATE-TYPE-request-N")
+    assert both.returncode == 0
+    assert "1 of 2 cases pass\n1 skipped: say --level moves to try it\n" in both.stdout
 
 
 def test_it_says_what_will_move_and_asks(service: tuple[str, str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -59,3 +60,31 @@ def test_what_is_imported_is_required() -> None:
             if not by & required:
                 missing.append(f"{file.relative_to(PACKAGE)}:{line}: {module}")
     assert not missing, "import what pyproject.toml names, or name it there:\n" + "\n".join(missing)
+
+
+WITHOUT = """
+import sys
+for module in sys.argv[1:]:
+    sys.modules[module] = None
+import xfs4iot.cli
+for name in xfs4iot.cli._COMMANDS:
+    try:
+        xfs4iot.cli.cli.get_command(None, name)
+    except SystemExit:
+        print(name)
+"""
+"""Loads each command, and names those that refuse."""
+
+
+def test_a_command_whose_extra_is_not_there_names_it() -> None:
+    extras = {distribution(one) for of in PROJECT["optional-dependencies"].values() for one in of}
+    # trio-websocket brings wsproto.
+    extras -= {distribution(one) for one in PROJECT["dependencies"]} | {"wsproto"}
+    provided = packages_distributions()
+    modules = [one for one, by in provided.items() if {distribution(name) for name in by} <= extras]
+    assert "jsonschema" in modules
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, *modules], capture_output=True, text=True, check=False, timeout=100
+    )
+    assert done.stdout.split() == ["conform"], done.stderr
+    assert done.stderr.split("\n")[:-1] == ["error: conform needs jsonschema: pip install 'xfs4iot[conform]'"]

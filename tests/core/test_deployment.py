@@ -49,8 +49,11 @@ def test_the_unit_of_systemd_gives_few_rights() -> None:
     assert "rates it 1.5" in (ROOT / "docs" / "deployment.md").read_text().replace("\n", " ")
 
 
-def test_the_configuration_of_the_container_is_good(tmp_path: Path) -> None:
-    text = (DEPLOY / "container" / "atm.toml").read_text()
+@pytest.mark.parametrize("page", ["deploy/container/atm.toml", "docs/deployment.md"])
+def test_the_configurations_to_begin_with_are_good(tmp_path: Path, page: str) -> None:
+    text = (ROOT / page).read_text("utf-8")
+    if page.endswith(".md"):
+        text = text.partition("```toml\n")[2].partition("```")[0]
     config = tmp_path / "atm.toml"
     config.write_text(text.replace("/var/lib/xfs4iot/", ""))
     checked = CliRunner().invoke(serve, [str(config), "--check"])

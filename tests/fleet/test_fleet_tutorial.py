@@ -29,7 +29,7 @@ class Terminal:
         for port, free in self._ports.items():
             line = re.sub(rf"\b{port}\b", free, line)
         line = line.replace("--embedded-broker", f"--embedded-broker --broker-port {self._ports['4222']}")
-        line = line.replace("fleet list", f"fleet --broker nats://127.0.0.1:{self._ports['4222']} list")
+        line = re.sub("fleet (?=list|show)", f"fleet --broker nats://127.0.0.1:{self._ports['4222']} ", line)
         _, *arguments = shlex.split(line)
         return [sys.executable, "-m", "xfs4iot", *arguments]
 
@@ -71,7 +71,7 @@ def test_the_first_fleet(server: str, terminal: Terminal) -> None:
     page = PAGE.read_text("utf-8")
     lines = [line for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) for line in block.splitlines()]
     install, gateway, *atms = lines[:5]
-    listed, denominate, status, kill, absent, listed_again = lines[5:]
+    listed, denominate, status, kill, absent, listed_again, shown = lines[5:]
     assert install == "pip install 'xfs4iot[fleet,simulator]'"
     terminal.start(gateway)
     for line in atms:
@@ -90,3 +90,4 @@ def test_the_first_fleet(server: str, terminal: Terminal) -> None:
     terminal.until(listed_again, "atm2 .*online", "atm3 .*offline")
     terminal.start(atms[2].removesuffix(" &"))
     terminal.until(listed_again, "atm3 .*online")
+    terminal.until(shown, "atm3 online since .*, start 2")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import trio
 from rich.console import Console
 
 from xfs4iot.cli.characters import escape
-from xfs4iot.conformance import Act
+
+if TYPE_CHECKING:  # without its extra it is not there, which `conform` itself tells
+    from xfs4iot.conformance import Act
 
 __all__ = ["AtTheTerminal"]
 

@@ -51,7 +51,8 @@ def watch(
         seen = 0
         async with client.connect(uri, silence=silence or None, **connection) as service:
             if not as_json:
-                Console(stderr=True).print(f"[dim]watching {uri}; Ctrl-C ends[/]", soft_wrap=True)
+                told = Console(stderr=True, highlight=False)
+                told.print(f"[dim]watching {uri}; Ctrl-C ends[/]", soft_wrap=True)
             async with service.events(*names) as events:
                 async for event in events:
                     if as_json:

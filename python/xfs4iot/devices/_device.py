@@ -147,7 +147,7 @@ class Device:
         """Watch the hardware for as long as the service lives; cancelled at the end."""
 
     async def close(self) -> None:
-        """Let go of the hardware."""
+        """Let go of the hardware; called also when `open` never succeeded, or got half-way."""
 
     def send(self, event: Payload) -> None:
         """Send an unsolicited event, such as `ItemsTakenEvent(...)`, to every client."""

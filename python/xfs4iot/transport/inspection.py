@@ -185,7 +185,8 @@ def _findings(
         yield Finding("host", is_for(names, host), f"it is for {listed}; asked for: {host}")
     if ca is not None:
         refusal = _distrust(chain, ca, crls, now)
-        yield Finding("trust", refusal is None, refusal or f"the authorities in {ca} vouch for it")
+        told = f"the authorities in {ca} vouch for it" + (", and it is not revoked" if crls else "")
+        yield Finding("trust", refusal is None, refusal or told)
 
 
 def _distrust(
