@@ -105,6 +105,35 @@ async def test_titles_look_as_approved(nursery: trio.Nursery, tmp_path: Path, sh
     require_approved(f"titles_{shape}", device.drawn(), tmp_path)
 
 
+@pytest.mark.parametrize("down", DOWN)
+@pytest.mark.parametrize("across", ACROSS)
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_no_title_meets_the_lines_of_a_truncated_frame(
+    nursery: trio.Nursery, shape: str, across: str, down: str
+) -> None:
+    device = Drawing(203)
+    client = await serving(device, nursery)
+    frame = {
+        "position": {"x": 2, "y": 2},
+        "size": {"width": 60, "height": 45},
+        "style": "doubleThick",
+        "fieldType": shape,
+        "overflow": "truncate",
+        "title": "Title",
+        "horizontal": across,
+        "vertical": down,
+    }
+    unit = {"base": "mm", "x": 1, "y": 1}
+    whole = {"unit": unit, "size": {"width": 40, "height": 35}, "frames": {"f": frame}}
+    await client.success("Printer.SetForm", {"name": "F", "form": whole})
+    await client.success("Printer.PrintForm", {"formName": "F"})
+    drawn, title = device.jobs[-1].pages[0].front
+    assert isinstance(drawn, PrintFrame)
+    assert drawn.beyond == (0, 0, 22_000, 12_000)
+    both = ImageChops.multiply(*(ImageOps.invert(device.drawn(one)) for one in (drawn, title)))
+    assert both.getbbox() is None
+
+
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (3, 3), (30, 1), (30, 4), (1, 30), (30, 5)])
 @pytest.mark.parametrize("shape", SHAPES)
 async def test_a_title_stays_within_a_frame_that_is_too_small_for_it(

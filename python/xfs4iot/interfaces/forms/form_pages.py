@@ -406,16 +406,17 @@ def _box(item: PrintItem) -> Box:
 
 def _within(frame: PrintFrame, dots: int, height: int) -> Box:
     """Where a text of that height meets none of a frame's lines; what there is where it has no such place."""
+    left, top, right, bottom = frame.beyond
+    whole = frame.width + left + right, frame.height + top + bottom
     # The largest box within the curves: how wide and high the ellipse is that they are parts of.
-    round_ = {
-        "ellipse": (frame.width, frame.height),
-        "roundedCorner": (min(frame.width, frame.height) * 2 // 5,) * 2,
-    }
+    curves = {"ellipse": whole, "roundedCorner": (min(whole) * 2 // 5,) * 2}
     depth = frame.depth(dots)
-    across, down = (depth + int(curve * _BEVEL) for curve in round_.get(frame.shape, (0, 0)))
-    across = min(across, frame.width // 4)
-    down = min(down, (frame.height - height) // 2)
-    return Box(frame.x + across, frame.y + down, frame.width - 2 * across, frame.height - 2 * down)
+    across, down = (depth + int(curve * _BEVEL) for curve in curves.get(frame.shape, (0, 0)))
+    most = frame.width // 4, max(0, frame.height - height) // 2
+    # Lines that are not drawn need no room.
+    x, to_right = (min(max(0, across - over), most[0]) for over in (left, right))
+    y, to_bottom = (min(max(0, down - over), most[1]) for over in (top, bottom))
+    return Box(frame.x + x, frame.y + y, frame.width - x - to_right, frame.height - y - to_bottom)
 
 
 def _clipped(box: Box, width: int, height: int) -> Box | None:
