@@ -9,6 +9,9 @@ A host's certificate comes alone and unsigned while there is none (newHost), iss
 is named. Another takes its place (replaceHost) in a message signed by the host before, or by an authority.
 While an exchange goes on, such a message has its random, as TR-34 demands: none is good twice then.
 
+A certificate that says what it is for is for nothing else: an authority's signs no tokens, and a host's
+makes no hosts. There are no chains: an authority has signed a host's certificate itself.
+
 A certificate of a device is not a host's, although the same authority has signed it: otherwise a client could
 have a device sign key tokens for itself.
 """
@@ -26,7 +29,7 @@ from cryptography.hazmat.primitives.constant_time import bytes_eq
 
 from xfs4iot.protocol import errors
 from xfs4iot.simulator.secure_part import rsa_keys, signed_data
-from xfs4iot.simulator.secure_part.certificates import Certificates, is_a_devices, read
+from xfs4iot.simulator.secure_part.certificates import Certificates, is_a_devices, read, why_not
 
 __all__ = ["CertificateMessages"]
 
@@ -126,6 +129,8 @@ class CertificateMessages:
             raise errors.CommandError("signatureInvalid", "the certificate is not valid now")
         if is_a_devices(certificate):
             raise errors.CommandError("signatureInvalid", "the certificate is a device's, not a host's")
+        if (why := why_not(certificate, authority=False)) is not None:
+            raise errors.CommandError("signatureInvalid", f"the certificate is no host's: {why}")
 
     def replace_authority(self, data: bytes) -> bytes:
         """Take another authority; the digest of its certificate.
@@ -147,6 +152,13 @@ class CertificateMessages:
         if not good:
             raise errors.CommandError(
                 "invalidCertificateState", "the authority before has not signed the message with the new one"
+            )
+        now = datetime.now(UTC)
+        if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
+            raise errors.CommandError("invalidCertificateState", "the new certificate is not valid now")
+        if (why := why_not(certificate, authority=True)) is not None:
+            raise errors.CommandError(
+                "invalidCertificateState", f"the new certificate is no authority's: {why}"
             )
         self._certificates.take_authority(certificate)
         return certificate.fingerprint(hashes.SHA256())

@@ -20,7 +20,7 @@ from xfs4iot.simulator.secure_part import factory, rsa_keys
 from xfs4iot.simulator.secure_part.part import SecurePart
 from xfs4iot.simulator.secure_part.store import Held
 
-__all__ = ["HOST_KEY", "Certificates", "der", "is_a_devices", "read", "revocation_list", "signed"]
+__all__ = ["HOST_KEY", "Certificates", "der", "is_a_devices", "read", "revocation_list", "signed", "why_not"]
 
 HOST_KEY = "_HostCert"
 """The public key of the host's certificate."""
@@ -107,6 +107,33 @@ def is_a_devices(certificate: x509.Certificate) -> bool:
     """Whether a certificate is one of a device's own."""
     units = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
     return any(unit.value == _DEVICE for unit in units)
+
+
+def why_not(certificate: x509.Certificate, *, authority: bool) -> str | None:
+    """Why a certificate is not for what it is wanted (RFC 5280, 4.2.1.3 and 4.2.1.9); None: it may be.
+
+    One that does not say what it is for may be either: TR-34 demands no extensions.
+
+    Args:
+        authority: it is to issue certificates; else to sign tokens and certificates that follow it.
+    """
+    if not authority and certificate.subject == certificate.issuer:
+        return "it is an authority's"
+    try:
+        extensions = certificate.extensions
+    except (ValueError, x509.DuplicateExtension):
+        return "its extensions cannot be read"
+    for one in extensions:
+        match one.value:
+            case x509.BasicConstraints(ca=issues):
+                if issues is not authority:
+                    return "it is an authority's" if issues else "it issues no certificates"
+            case x509.KeyUsage() as usage:
+                if not (usage.key_cert_sign if authority else usage.digital_signature):
+                    return "its key is for something else"
+            case _ if one.critical:
+                return f"it says something critical that is not known here: {one.oid.dotted_string}"
+    return None
 
 
 class Certificates:
