@@ -3,7 +3,6 @@ its line, what was expected there, and what to write instead."""
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +13,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 import msgspec
 
+from xfs4iot.close_matches import close_matches
 from xfs4iot.dataclass import dataclass
 
 __all__ = ["ConfigurationError", "Mistake", "Reader", "Where", "line_of", "load", "read_table", "title"]
@@ -133,7 +133,7 @@ class Reader:
         before = len(self.mistakes)
         for name, value in content.items():
             if name not in known:
-                near = difflib.get_close_matches(name, known, 1)
+                near = close_matches(name, known, 1)
                 hint = f"did you mean {near[0]}?" if near else f"known are: {', '.join(known)}"
                 self.mistake((*where, name), f"{title((*where, name))} is not known; {hint}")
                 continue

@@ -48,6 +48,9 @@ trio.run(main)
 LATER = {
     "rich": "output for people",
     "wcwidth": "text that is not ASCII",
+    "difflib": "a name that is misspelt",
+    "xfs4iot.printing.escpos.interpreter": "bytes in a printer's own language",
+    "xfs4iot.printing.plain_text": "bytes in a printer's own language",
     "html": "a drawing of the screen or the lights",
     "PIL": "a picture",
     "zxingcpp": "a bar code",

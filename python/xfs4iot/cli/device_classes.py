@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
+from xfs4iot.close_matches import close_matches
 from xfs4iot.devices import Device
 
 __all__ = ["ModuleUnknown", "load_device", "load_handler"]
@@ -89,7 +89,7 @@ def _load(name: str) -> Any:
     found = getattr(imported, attribute, None)
     if found is None:
         classes = [name for name, one in vars(imported).items() if isinstance(one, type)]
-        near = difflib.get_close_matches(attribute, classes, 1)
+        near = close_matches(attribute, classes, 1)
         hint = f"; did you mean {module}:{near[0]}?" if near else ""
         raise ValueError(f"module {module} has no {attribute}{hint}")
     return found

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
-
 import click
+
+from xfs4iot.close_matches import close_matches
 
 __all__ = ["Group"]
 
@@ -32,7 +32,7 @@ class Group(click.Group):
         names = self.list_commands(ctx)
         if name not in names and not name.startswith("-") and not ctx.resilient_parsing:
             near = [one for one in names if one.startswith(name.lower())]
-            near = near or difflib.get_close_matches(name.lower(), names, 1, 0.5)
+            near = near or close_matches(name.lower(), names, 1, 0.5)
             hint = (
                 f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are {', '.join(names)}"
             )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-
+from xfs4iot.close_matches import close_matches
 from xfs4iot.protocol import registry, versions
 from xfs4iot.protocol.index import COMMANDS, EVENTS, OLDER
 
@@ -48,5 +47,5 @@ def _nearest(name: str, known: set[str]) -> str | None:
     candidates = known if "." in name else {one.partition(".")[2] for one in known}
     # Upper and lower case are the likeliest mistake, and so is a missing `Event`.
     by_key = {one.lower().removesuffix("event"): one for one in sorted(candidates)}
-    near = difflib.get_close_matches(name.lower().removesuffix("event"), by_key, 1, 0.5)
+    near = close_matches(name.lower().removesuffix("event"), by_key, 1, 0.5)
     return by_key[near[0]] if near else None

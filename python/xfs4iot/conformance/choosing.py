@@ -6,9 +6,9 @@ What was asked for and is not there must be told: a run of no cases looks like o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
+from xfs4iot.close_matches import close_matches
 from xfs4iot.conformance.case import Case
 from xfs4iot.dataclass import dataclass
 
@@ -103,7 +103,7 @@ def _no(kind: str, asked: str, known: Sequence[str], whole: Callable[[str], str]
     folded = {one.casefold().replace("-", ""): one for one in known}
     plain = asked.casefold().replace("-", "").rstrip("*")
     near = [folded[one] for one in folded if plain and one.startswith(plain)]
-    near = near or [folded[one] for one in get_close_matches(plain, folded, 3, 0.75)]
+    near = near or [folded[one] for one in close_matches(plain, folded, 3, 0.75)]
     if near:
         return f"{said}; did you mean {_few(near)}?"
     areas = dict.fromkeys(map(whole, known))

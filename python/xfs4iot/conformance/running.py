@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import field, replace
 from datetime import date
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
 import trio
 
 from xfs4iot import client
+from xfs4iot.close_matches import close_matches
 from xfs4iot.conformance.case import APPLICATION, LEVELS, Case, Level, Result, Verdict, written
 from xfs4iot.conformance.cases import WRITTEN
 from xfs4iot.conformance.cases.derived import derived, unsupported
@@ -190,7 +190,7 @@ def _check_waivers(waivers: Sequence[Waiver], ids: Sequence[str], specification:
     others = [one.id for one in _of_any_service(specification)]
     for waiver in idle:
         if not any(map(waiver.covers, others)):
-            near = get_close_matches(waiver.case, (*ids, *others), 1, 0.75)
+            near = close_matches(waiver.case, (*ids, *others), 1, 0.75)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise WaiverError(
                 f"waiver {waiver.case[:80]!r} is for no case of any service in {specification}{hint}; "

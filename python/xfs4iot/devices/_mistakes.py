@@ -6,13 +6,13 @@ what to write instead.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
+from xfs4iot.close_matches import close_matches
 from xfs4iot.devices._device import Device
 from xfs4iot.devices._operation import implements
 from xfs4iot.devices._parts import parts_of, promised_by
@@ -89,7 +89,7 @@ def _misspelt(kind: type[Any]) -> Iterator[str]:
                 continue
             # What the class overrides already is spelt right somewhere: it is not what was meant.
             own = {one for one in known if not _overrides(kind, one)}
-            if near := difflib.get_close_matches(name, own - {name}, 1, _NEAR):
+            if near := close_matches(name, own - {name}, 1, _NEAR):
                 yield (
                     f"{base.__name__}.{name} is never used by the service; did you mean {near[0]}? "
                     "If not, begin its name with an underscore"

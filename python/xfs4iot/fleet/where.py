@@ -21,7 +21,6 @@ pattern in which `*` stands for any characters and `?` for one. A field that has
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import operator
 import re
@@ -29,6 +28,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Literal
 
+from xfs4iot.close_matches import close_matches
 from xfs4iot.dataclass import dataclass
 from xfs4iot.telling import told
 
@@ -357,7 +357,7 @@ def _near(name: str) -> str:
     last = name.rpartition(".")[2]
     meant: Iterable[str] = [
         one for one in FIELDS if one.rpartition(".")[2].lower() == last.lower()
-    ] or difflib.get_close_matches(name, FIELDS, 2, 0.6)
+    ] or close_matches(name, FIELDS, 2, 0.6)
     return f"did you mean {' or '.join(meant)}?" if meant else f"there are {', '.join(FIELDS)}"
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 
+from xfs4iot.close_matches import close_matches
 from xfs4iot.dataclass import dataclass
 from xfs4iot.interfaces import MODULES
 
@@ -90,6 +90,6 @@ def kind_called(text: str) -> Kind:
     called = {**{name.lower(): name for name in known}, **_ALSO_CALLED}
     if plain in called:
         return known[called[plain]]
-    near = difflib.get_close_matches(plain, called, 1)
+    near = close_matches(plain, called, 1)
     hint = f"did you mean {called[near[0]]}?" if near else f"there are {', '.join(known)}"
     raise UnknownKind(f"there is no kind of device {text[:60]!r}; {hint}")

@@ -10,7 +10,6 @@ not drive an ATM.
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator
@@ -18,6 +17,7 @@ from functools import lru_cache
 
 from cryptography import x509
 
+from xfs4iot.close_matches import close_matches
 from xfs4iot.dataclass import dataclass
 from xfs4iot.protocol import errors, registry
 from xfs4iot.protocol.dialects import BY_NAME, dialect_named
@@ -172,7 +172,7 @@ def mistake_in(pattern: str) -> str | None:
     if pattern == "*" or (interface in interfaces and (command == "*" or registry.is_command(pattern))):
         return None
     known, wanted = (COMMANDS, pattern) if interface in interfaces else (interfaces, interface)
-    close = difflib.get_close_matches(wanted, known, 1, _ALIKE)
+    close = close_matches(wanted, known, 1, _ALIKE)
     if interface not in interfaces and not close:
         return None
     return f"there is no {wanted} in the standard" + (f"; did you mean {close[0]}?" if close else "")

@@ -15,13 +15,13 @@ or fault, `service` says which one is meant. Times are in milliseconds of the de
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
+from xfs4iot.close_matches import close_matches
 from xfs4iot.protocol import errors, registry, wire
 from xfs4iot.server.command import Command
 from xfs4iot.server.handler import Handler, Interface
@@ -172,7 +172,7 @@ class Simulator(Interface[Any]):
         having = {name: device for name, device in meant.items() if fault in device.faults.table}
         if not having:
             known = dict.fromkeys(one for device in meant.values() for one in device.faults.table)
-            near = difflib.get_close_matches(fault[:50], known, 1)
+            near = close_matches(fault[:50], known, 1)
             # A whole ATM has too many to read through.
             offer = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
             raise errors.InvalidData(f"$.fault: {fault[:50]!r} is not a fault; {offer}")

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
-from difflib import get_close_matches
 from typing import Any, Protocol
 
+from xfs4iot.close_matches import close_matches
 from xfs4iot.dataclass import dataclass
 from xfs4iot.interfaces.forms.tokens import Token, shown, tokens
 
@@ -449,7 +449,7 @@ def _block(stream: _Words, block: Block, ignored: list[str]) -> tuple[Token, Pla
 
 def _unknown(block: Block, token: Token, known: list[str]) -> str:
     # Cut, since comparing is quadratic in the length and the text is a client's.
-    near = get_close_matches(token.text[:32], known, n=1)
+    near = close_matches(token.text[:32], known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"it knows {', '.join(sorted(known))}"
     return f"{block.word} has no keyword {token}; {hint}"
 

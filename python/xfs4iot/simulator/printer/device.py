@@ -14,9 +14,7 @@ import trio
 from xfs4iot import devices
 from xfs4iot.printing import graphics
 from xfs4iot.printing.canvas import Canvas
-from xfs4iot.printing.escpos.interpreter import EscPosInterpreter
 from xfs4iot.printing.outcomes import Answer, Cut
-from xfs4iot.printing.plain_text import PlainTextInterpreter
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import printer as messages
 from xfs4iot.simulator import shipped
@@ -28,6 +26,9 @@ from xfs4iot.simulator.printer.scanning import scanned
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from xfs4iot.printing.escpos.interpreter import EscPosInterpreter
+    from xfs4iot.printing.plain_text import PlainTextInterpreter
 
 __all__ = ["SimulatedPrinter"]
 

@@ -17,10 +17,8 @@ import trio
 
 from xfs4iot import devices
 from xfs4iot.printing.canvas import LONGEST, Canvas, Words
-from xfs4iot.printing.escpos.interpreter import EscPosInterpreter
 from xfs4iot.printing.escpos.sensors import Sensors
 from xfs4iot.printing.pages import Head
-from xfs4iot.printing.plain_text import PlainTextInterpreter
 from xfs4iot.protocol import errors
 from xfs4iot.simulator.clock import Timeline
 from xfs4iot.simulator.device import SimulatedDevice
@@ -32,6 +30,9 @@ from xfs4iot.simulator.printer.printouts import Printouts
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from xfs4iot.printing.escpos.interpreter import EscPosInterpreter
+    from xfs4iot.printing.plain_text import PlainTextInterpreter
 
 __all__ = ["Offered", "PrinterMachine"]
 
@@ -263,6 +264,10 @@ class PrinterMachine(SimulatedDevice, devices.Printer):
     @property
     def raw(self) -> EscPosInterpreter | PlainTextInterpreter:
         """What understands the bytes of PrintRaw."""
+        # Loaded when somebody prints so.
+        from xfs4iot.printing.escpos.interpreter import EscPosInterpreter
+        from xfs4iot.printing.plain_text import PlainTextInterpreter
+
         if self._raw is None:
             source = next(iter(self.setup.sources.values()))
             width = max(8, round(self.head.in_dots(source.width * _MILLIMETRE)))
