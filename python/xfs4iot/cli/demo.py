@@ -173,8 +173,11 @@ async def _discovered(publisher: str, connection: dict[str, Any]) -> client.Publ
 
 
 async def _withdraw(console: Console, publisher: str, ca: Path | None, amount: Decimal, trace: bool) -> None:
+    # Where a person looks on, lines break between words; elsewhere a step is a line.
+    seen = console.record or console.is_terminal
+
     def step(text: str) -> None:
-        console.print(f"[bold cyan]▸[/] {text}", highlight=False, soft_wrap=not console.record)
+        console.print(f"[bold cyan]▸[/] {text}", highlight=False, soft_wrap=not seen)
 
     settings: dict[str, Any] = {
         "ca": ca,
