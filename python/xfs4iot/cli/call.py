@@ -15,6 +15,9 @@ from xfs4iot.protocol import wire
 
 __all__ = ["call"]
 
+_MOST_EVENTS = 2_000
+"""Of one command; a service that sends more does not come to an end."""
+
 
 @click.command()
 @click.argument("uri", callback=arguments.service_uri)
@@ -50,6 +53,11 @@ def call(
         events: list[dict[str, Any]] = []
 
         def show(event: client.Event) -> None:
+            if len(events) == _MOST_EVENTS:
+                raise ValueError(
+                    f"given up: {uri} sent more than {_MOST_EVENTS} events for {command}; "
+                    "`xfs4iot watch` shows any number of them"
+                )
             events.append({"name": event.name, "payload": event.payload})
             if not as_json:
                 text = wire.encode(event.payload).decode()

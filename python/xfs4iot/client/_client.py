@@ -265,10 +265,14 @@ class Client(Calls):
 
     def _receive(self, text: str | bytes) -> None:
         message: Any = _decode(text)
+        if not isinstance(message, dict):
+            raise TypeError("a message must be an object")
         header, payload = message["header"], message.get("payload") or {}
         if not all(isinstance(one, dict) for one in (header, payload)):
             raise TypeError("header and payload must be objects")
         kind, name, request_id = header["type"], header.get("name", ""), header.get("requestId")
+        if not (isinstance(name, str) and isinstance(kind, str)):
+            raise TypeError("type and name must be strings")
         if kind in ("event", "unsolicited"):
             event: Event[Any] = Event(name, payload, request_id, header.get("version"), self.version)
             call = self._calls.get(request_id) if request_id is not None else None

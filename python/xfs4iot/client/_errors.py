@@ -100,8 +100,10 @@ class NotFound(CallError):
 _SENT_BY_CLOSE_CODE = {
     1000: "the service closed it",
     1001: "the service is going away",
+    1002: "the rules of WebSocket were broken",
     1005: "the service closed it",
     1006: "it broke",
+    1007: "a message was not UTF-8",
     1008: "the service closed it for a rule that was broken",
     1009: "the service closed it for a message that was too long",
 }

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
 
+import h11
 import trio
 import trio_websocket
 from OpenSSL import SSL
+from wsproto.utilities import ProtocolError
 
 from xfs4iot.client._errors import Disconnected
 from xfs4iot.dataclass import dataclass
@@ -25,6 +27,10 @@ _OPENING_SECONDS = 30.0
 """What reaching a service may take: name, TCP, TLS and WebSocket together."""
 _LARGEST_MESSAGE = 64 * 2**20
 """Bytes; pictures of pages and of cheques are the largest that a service sends."""
+_LARGEST_REFUSAL = 2**20
+"""Bytes that may come before the WebSocket is open."""
+_MOST_SAID = 2000
+"""Characters of what a service said when it refused."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +160,7 @@ async def open_websocket(
                         extra_headers=headers,
                         max_message_size=_LARGEST_MESSAGE,
                     )
+                watched.opened = True
                 if watched.scope.cancelled_caught:
                     failure = Disconnected(f"{uri}: no WebSocket connection: {watched.lost}")
                 else:
@@ -170,10 +177,15 @@ async def open_websocket(
         rejected = refusals.exceptions[0]
         assert isinstance(rejected, trio_websocket.ConnectionRejected)
         said = (rejected.body or b"").decode(errors="replace").strip()
+        said = said if len(said) <= _MOST_SAID else f"{said[:_MOST_SAID]}…"
         status = rejected.status_code
-        failure = Disconnected(f"{uri}: HTTP {status}: {said}", http_status=status)
+        failure = Disconnected(f"{uri}: HTTP {status}: {said}".rstrip(": "), http_status=status)
     except* trio_websocket.HandshakeError as problems:
         failure = Disconnected(f"{uri}: no WebSocket connection: {problems.exceptions[0]!r}")
+    except* (h11.ProtocolError, ProtocolError) as problems:
+        # trio-websocket would answer what is no HTTP, as a client cannot; the first error says what it was.
+        first = problems.exceptions[0]
+        failure = Disconnected(f"{uri}: no WebSocket connection: {first.__context__ or first}")
     finally:
         await trio.aclose_forcefully(stream)
     if failure is not None:
@@ -192,15 +204,18 @@ def _unreached(problem: OSError) -> str:
 
 
 class _Opening(trio.abc.Stream):
-    """Gives the opening handshake up when the stream ends: trio-websocket would wait forever.
+    """Gives the opening handshake up when the stream ends, or the answer does not.
 
-    With TLS 1.3 this is how a client learns that its certificate was refused.
+    trio-websocket would wait forever, and keep all of it. With TLS 1.3 this is how a client learns that its
+    certificate was refused.
     """
 
     def __init__(self, stream: trio.abc.Stream, deadline: float, late: str) -> None:
         self._stream = stream
         self.scope = trio.CancelScope(deadline=deadline)
         self.lost = late
+        self.opened = False
+        self._received = 0
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         try:
@@ -212,6 +227,12 @@ class _Opening(trio.abc.Stream):
         if not data:
             self.lost = "the device hung up"
             self.scope.cancel()
+        if not self.opened:
+            self._received += len(data)
+            if self._received > _LARGEST_REFUSAL:
+                self.lost = "its answer has no end"
+                self.scope.cancel()
+                raise trio.BrokenResourceError(self.lost)
         return data
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:

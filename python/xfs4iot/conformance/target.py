@@ -167,6 +167,8 @@ class Conversation:
             message = _decode(text)
             header = message["header"]
             kind, name = header["type"], header.get("name", "")
+            if not isinstance(kind, str) or not isinstance(name, str):
+                raise TypeError("type and name of the header must be strings")
         except (
             msgspec.DecodeError,
             RecursionError,

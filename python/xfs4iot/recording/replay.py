@@ -24,6 +24,9 @@ from xfs4iot.recording.stand_ins import masked_paths
 
 __all__ = ["Refusal", "Replay"]
 
+_MOST_ARRIVED = 10_000
+"""Messages of a service that nobody waits for; one that sends more has no end."""
+
 
 class Refusal(Exception):
     """The recording is not replayed as it is; the text says what to do."""
@@ -38,6 +41,7 @@ class _Connection:
         arrived: messages that nobody has waited for yet: kind, name and request id of each.
         asked: request ids of commands that were sent.
         completed: request ids whose completion has come: no event of theirs can follow.
+        unreadable: whether something came that is no message; it may have been any answer.
         news: set and replaced when something arrives.
     """
 
@@ -48,6 +52,7 @@ class _Connection:
     asked: set[int] = field(default_factory=set)
     completed: set[int] = field(default_factory=set)
     closed: bool = False
+    unreadable: bool = False
     news: trio.Event = field(default_factory=trio.Event)
 
     def tell(self) -> None:
@@ -150,19 +155,34 @@ class Replay:
 
     async def _listen(self, connection: _Connection) -> None:
         with suppress(trio_websocket.ConnectionClosed):
-            while True:
+            while len(connection.arrived) < _MOST_ARRIVED:
                 text = await connection.websocket.get_message()
                 self._writer.message(connection.number, connection.service, "service", text)
-                with suppress(msgspec.DecodeError, RecursionError):
-                    entry = Entry(
-                        at=0, connection=0, service="", message=msgspec.json.decode(text, type=dict)
-                    )
-                    connection.arrived.append((entry.kind, entry.name, entry.request_id))
-                    if entry.kind == "completion" and entry.request_id is not None:
-                        connection.completed.add(entry.request_id)
+                try:
+                    message = msgspec.json.decode(text, type=dict)
+                except (msgspec.DecodeError, RecursionError, UnicodeError):
+                    message = {}
+                entry = Entry(at=0, connection=0, service="", message=message)
+                connection.arrived.append((entry.kind, entry.name, entry.request_id))
+                header = entry.part("header")
+                if not all(isinstance(header.get(one), str) for one in ("type", "name")) or (
+                    not isinstance(header.get("requestId", 0), int)
+                ):
+                    connection.unreadable = True
+                elif entry.kind == "completion" and entry.request_id is not None:
+                    connection.completed.add(entry.request_id)
                 connection.tell()
         connection.closed = True
-        self._writer.ended(connection.number, connection.service, "the service ended it")
+        endless = len(connection.arrived) >= _MOST_ARRIVED
+        self._writer.ended(
+            connection.number,
+            connection.service,
+            "the service sent too much" if endless else "the service ended it",
+        )
+        if endless:
+            self._progress(
+                connection.service, f"given up: it sent {_MOST_ARRIVED} messages that answer nothing"
+            )
         connection.tell()
 
     async def _send(self, connection: _Connection, entry: Entry) -> None:
@@ -190,12 +210,16 @@ class Replay:
         wanted = (_plain(entry.kind), entry.name, entry.request_id)
         # An event may never come again; an answer comes as long as the service lives.
         answers = entry.kind in ("acknowledge", "completion") and entry.request_id in connection.asked
+        told, looked = False, 0
         with trio.move_on_after(float("inf") if answers else self._patience):
             while True:
-                for place, (kind, name, request_id) in enumerate(connection.arrived):
+                # Only what has come since: a service may send thousands meanwhile.
+                for place in range(looked, len(connection.arrived)):
+                    kind, name, request_id = connection.arrived[place]
                     if (_plain(kind), name, request_id) == wanted:
                         del connection.arrived[place]
                         return
+                looked = len(connection.arrived)
                 if connection.closed or (
                     entry.kind != "completion" and entry.request_id in connection.completed
                 ):
@@ -203,9 +227,11 @@ class Replay:
                 with trio.move_on_after(self._patience) as silence:
                     await connection.news.wait()
                 if silence.cancelled_caught and answers:
-                    if not await self._lives(connection):
+                    if connection.unreadable or not await self._lives(connection):
                         break
-                    self._progress(entry.name, "it goes on; the service answers pings, and is waited for")
+                    if not told:
+                        self._progress(entry.name, "it goes on; the service answers pings, and is waited for")
+                    told = True
         what = "event" if _plain(entry.kind) == "event" else entry.kind
         self._progress(entry.name, f"this {what} of the recording was not sent again")
 
