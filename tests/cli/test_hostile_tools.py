@@ -112,7 +112,6 @@ OTHERWISE: dict[tuple[str, str], int] = {
     ("has no payload where one must be", "discover"): 0,
     ("has no payload where one must be", "record"): 0,
     ("is huge", "call"): 0,
-    ("is huge", "discover"): 0,
     ("is huge", "record"): 0,
     ("draws", "discover"): 0,
     ("draws", "conform"): 1,
@@ -124,6 +123,9 @@ ANSWERS = {("is huge", "call"), ("is huge", "record"), ("floods", "call"), ("flo
 """Where what was asked for is printed, and it is long."""
 WAITING = {("draws", "watch"), ("has no payload where one must be", "watch"), ("is huge", "watch")}
 """Where the service is understood, and watched until Ctrl-C."""
+TIMED = {("is huge", "discover")}
+"""Where it depends on the machine whether all comes within the time that there is."""
+SLOW = ("floods", "has a type of another type")
 ALL = ("is no HTTP", "has a name of another type")
 """Which each tool meets in ordinary runs, too."""
 
@@ -133,9 +135,9 @@ def pairs() -> list[object]:
     found: list[object] = []
     for row, service in enumerate(SERVICES):
         for column, tool in enumerate(TOOLS):
-            if (service, tool) in WAITING:
+            if (service, tool) in WAITING | TIMED:
                 continue
-            sampled = service in ALL or row % len(TOOLS) == column
+            sampled = service in ALL or (row % len(TOOLS) == column and service not in SLOW)
             marks = [
                 *([] if sampled else [pytest.mark.long]),
                 *([pytest.mark.posix] if tool == "record" else []),
