@@ -154,14 +154,15 @@ async def test_an_authentication_is_asked_for_only_by_a_device_that_is_there(
     ("given", "asked_for", "code"),
     [
         (None, "initialization", "accessDenied"),
-        ({"key": "MAC"}, None, "sequenceError"),
-        ({"key": "MAC"}, "deleteKey", "randomInvalid"),
+        ({"key": "HOST"}, None, "sequenceError"),
+        ({"key": "HOST"}, "deleteKey", "randomInvalid"),
         ({}, "initialization", "keyNoValue"),
         ({"key": "nobody"}, "initialization", "keyNotFound"),
         ({"key": "DATA"}, "initialization", "useViolation"),
         ({"key": "MAKES"}, "initialization", "modeOfUseNotSupported"),
-        ({"key": "MAC", "data": b64(bytes(16))}, "initialization", "macInvalid"),
-        ({"key": "MAC"}, "initialization", None),
+        ({"key": "MAC"}, "initialization", "modeOfUseNotSupported"),
+        ({"key": "HOST", "data": b64(bytes(16))}, "initialization", "macInvalid"),
+        ({"key": "HOST"}, "initialization", None),
     ],
 )
 async def test_an_initialization_is_authenticated(
@@ -169,7 +170,8 @@ async def test_an_initialization_is_authenticated(
 ) -> None:
     bench.device.deletion_needs_authentication = True
     await imported(client, "MAKES", "M6 A G", bytes(range(1, 17)))
-    key = bytes(bench.device.secure.held("MAC").value)
+    key = bytes(range(17, 33))
+    await imported(client, "HOST", "M6 A V", key)
     data = bytes(16)
     if asked_for is not None:
         data = unb64((await client.success(START, {"command": {asked_for: {}}}))["dataToSign"])
