@@ -103,6 +103,43 @@ async def test_an_export_that_nobody_reads_to_its_end_is_no_error(tmp_path: Path
     assert done.stderr == b""
 
 
+FULL = Path("/dev/full")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="this system has no device that is always full")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--version",),
+        ("certificate", "--help"),
+        ("completion", "bash"),
+        ("denominate", "100", *UNITS),
+        ("denominate", "100", *UNITS, "--json"),
+        ("ledger", "export", "FILE"),
+        ("ledger", "show", "FILE"),
+    ],
+)
+def test_a_full_disk_behind_standard_output_is_said_in_a_line(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    file = tmp_path / "ledger.sqlite"
+    Ledger.open(file).close()
+    given = [str(file) if word == "FILE" else word for word in arguments]
+    with FULL.open("wb") as full:
+        done = subprocess.run(
+            [*XFS4IOT, *given],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 1
+    [line] = done.stderr.decode().splitlines()
+    assert line.startswith("error: ")
+    assert line.endswith("; make room where it is written to, and try again")
+
+
 def complete(line: str) -> set[str]:
     """What bash is offered for the last word of a line."""
     words = line.split(" ")

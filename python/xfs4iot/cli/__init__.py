@@ -7,6 +7,7 @@ is quick. Exit codes: 0 good, 1 the command failed, 2 bad usage.
 from __future__ import annotations
 
 import os
+import sys
 from importlib import import_module
 
 import click
@@ -71,4 +72,13 @@ def main() -> None:
     show_all_characters()
     if "_XFS4IOT_COMPLETE" in os.environ:
         import_module("xfs4iot.cli.completion")
-    cli(prog_name="xfs4iot")
+    try:
+        cli(prog_name="xfs4iot")
+    except OSError as problem:
+        from xfs4iot.cli.complaint import complain, no_room, nobody_reads
+
+        if not no_room(problem):
+            raise
+        nobody_reads()
+        complain(problem)
+        sys.exit(1)

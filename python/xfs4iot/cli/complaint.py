@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import sys
@@ -12,7 +13,10 @@ import click
 
 from xfs4iot.cli.characters import escape
 
-__all__ = ["complain", "innermost", "nobody_reads", "subcommand"]
+__all__ = ["complain", "innermost", "no_room", "nobody_reads", "subcommand"]
+
+_FULL = frozenset(getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG") if hasattr(errno, name))
+"""A disk is full, a user has used what he may, a file is as long as one can be."""
 
 
 def innermost(problem: BaseException | str) -> BaseException | str:
@@ -22,16 +26,22 @@ def innermost(problem: BaseException | str) -> BaseException | str:
     return problem
 
 
+def no_room(problem: BaseException | str) -> bool:
+    """Whether something could not be written for want of room: a file, or what standard output leads to."""
+    return isinstance(problem, OSError) and problem.errno in _FULL
+
+
 def complain(problem: BaseException | str) -> None:
     """Print a problem; of several that came together in a group, the first."""
     from rich.console import Console
 
-    text = f"[bold red]error:[/] {escape(str(innermost(problem)))}"
-    Console(stderr=True).print(text, highlight=False, soft_wrap=True)
+    problem = innermost(problem)
+    said = f"{problem}; make room where it is written to, and try again" if no_room(problem) else str(problem)
+    Console(stderr=True).print(f"[bold red]error:[/] {escape(said)}", highlight=False, soft_wrap=True)
 
 
 def nobody_reads() -> None:
-    """After a closed pipe (`| head`): no reason to complain, nor to write the rest when the process ends."""
+    """After a closed pipe (`| head`) or a full disk: do not write the rest when the process ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -55,6 +65,8 @@ def subcommand(
                 code = 1
             except expected as problem:
                 complain(problem)
+                if no_room(problem):
+                    nobody_reads()
                 code = 1
             sys.exit(code or 0)
 
