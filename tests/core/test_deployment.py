@@ -33,6 +33,8 @@ def test_what_each_system_starts_is_a_command_of_ours() -> None:
     assert plist["ExitTimeOut"] == 40
     windows = ElementTree.parse(DEPLOY / "windows" / "xfs4iot.xml").getroot()
     assert (windows.findtext("arguments") or "").split()[0] == "serve"
+    # The one folder that the account may write: else the wrapper writes its logs beside its program.
+    assert (windows.findtext("logpath") or "").startswith(f"{windows.findtext('workingdirectory')}\\")
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not here")
@@ -70,6 +72,14 @@ def test_the_image_s_commands_have_the_options_that_they_are_given() -> None:
         for option in (word for word in words if word.startswith("--")):
             assert option in help_text, (name, option)
     assert "USER 5846" in recipe
+
+
+def test_what_git_ignores_goes_into_no_image() -> None:
+    ignored = (ROOT / ".gitignore").read_text().split()
+    kept_out = (ROOT / ".dockerignore").read_text().split()
+    # There a pattern without `**/` means the top folder alone.
+    wanted = [one.strip("/") if one.startswith("/") else f"**/{one.strip('/')}" for one in ignored]
+    assert [one for one in wanted if one not in kept_out] == []
 
 
 CARGO = '[package]\nversion = "1.2.0"\n'
