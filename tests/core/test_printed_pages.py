@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import re
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -270,6 +272,38 @@ def test_a_broken_graphic_is_refused(data: bytes) -> None:
     with pytest.raises(errors.CommandError) as refused:
         drawn(item)
     assert refused.value.error_code == "charSetData"
+
+
+@pytest.mark.parametrize("kind", ["frame", "other picture"])
+def test_what_takes_too_long_to_draw_is_refused(kind: str) -> None:
+    """A form of some kilobytes can ask for hours of drawing."""
+    side = 4_400
+    unpacked = [file_of(Image.new("1", (side, side + number), 0), "PNG") for number in range(2)]
+    items: list[Any] = [
+        PrintFrame(0, 0, 72 * MM, 1_000 * MM, fill_style="diagcross")
+        if kind == "frame"
+        else PrintGraphic(0, 0, MM, MM, unpacked[number % 2], "png")
+        for number in range(2_000)
+    ]
+    with pytest.raises(errors.CommandError, match="more on it than can be drawn") as refused:
+        HEAD.draw(PrintPage(width=72 * MM, length=None, front=tuple(items)))
+    assert refused.value.error_code == "charSetData"
+
+
+def test_a_picture_in_each_element_is_unpacked_once() -> None:
+    data = file_of(Image.new("1", (4_400, 4_400), 0), "PNG")
+    items = [PrintGraphic(0, 5 * number * MM, MM, MM, data, "png") for number in range(40)]
+    shown = drawn(*items, length=210 * MM)
+    assert [shown.getpixel((2, round((5 * number + 0.5) * 8))) for number in range(40)] == [0] * 40
+
+
+def test_a_picture_that_is_far_too_large_is_refused_in_words_of_its_own() -> None:
+    """Beyond its own limit Pillow refuses it before its size can be seen."""
+    data = bytearray(file_of(Image.new("1", (8, 8)), "PNG"))
+    data[16:24] = struct.pack(">II", 60_000, 60_000)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    with pytest.raises(errors.CommandError, match="more than 20000000 dots; make it smaller"):
+        drawn(PrintGraphic(x=0, y=0, width=20 * MM, height=20 * MM, data=bytes(data), format="png"))
 
 
 def test_later_items_lie_above_and_opaque_text_covers() -> None:

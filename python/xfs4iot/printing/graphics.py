@@ -45,6 +45,8 @@ def opened(file: bytes) -> Image:
             picture.load()
     except NotAPicture:
         raise
+    except Image.DecompressionBombError:
+        raise NotAPicture(f"more than {MOST_DOTS} dots; make it smaller") from None
     except UnidentifiedImageError:
         raise NotAPicture("no picture in PNG, BMP, JPEG, TIFF or GIF") from None
     # Decoders of broken files raise whatever they stumble over.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 from unicodedata import bidirectional
 
@@ -36,6 +37,8 @@ __all__ = ["Head", "as_pdf"]
 
 _POINTS_PER_INCH = 72
 _CONDENSED = 0.6
+_MOST_DRAWN = 500_000_000
+"""Dots of all items of a side together: seconds of work, a hundred times a metre of receipt."""
 _LINES = {"none": 0, "single": 1, "double": 2}
 _PROPORTIONAL = ("sans", "helvetica", "arial", "times", "serif", "proportional", "verdana")
 
@@ -132,12 +135,24 @@ class Head:
         Raises:
             CommandError, HardwareError: as `draw`.
         """
+        drawn = 0
+        repeated: tuple[PrintGraphic, Image] | None = None
         for item in items:
+            if not isinstance(item, PrintStripe):
+                wide, high = _bounded(*self._box(item)[2:])
+                drawn += wide * high
+            if drawn > _MOST_DRAWN:
+                raise errors.CommandError("charSetData", "the page has more on it than can be drawn in time")
             match item:
                 case PrintText():
                     self._text(canvas, item)
                 case PrintGraphic():
-                    self._graphic(canvas, item)
+                    # A repeated field has the same picture in each element: made to fit once.
+                    if repeated is None or replace(repeated[0], x=item.x, y=item.y) != item:
+                        picture, unpacked = self._picture(item)
+                        drawn += unpacked
+                        repeated = item, picture
+                    canvas.picture(*self._box(item)[:2], repeated[1])
                 case PrintBarcode():
                     self._barcode(canvas, item)
                 case PrintFrame():
@@ -166,11 +181,12 @@ class Head:
             y += (height - look.height) / 2
         canvas.text(x, y, item.text, look)
 
-    def _graphic(self, canvas: Canvas, item: PrintGraphic) -> None:
-        x, y, width, height = self._box(item)
+    def _picture(self, item: PrintGraphic) -> tuple[Image, int]:
+        """A graphic as it fits into its box, and the dots of its file."""
+        size = _bounded(*self._box(item)[2:])
         try:
             picture = turned(graphics.opened(item.data), item.rotation)
-            canvas.picture(x, y, graphics.fitted(picture, *_bounded(width, height), item.scaling))
+            return graphics.fitted(picture, *size, item.scaling), picture.width * picture.height
         except graphics.NotAPicture as wrong:
             raise errors.CommandError("charSetData", f"a graphic cannot be printed: {wrong}") from None
 

@@ -602,6 +602,29 @@ async def test_other_paper_does_not_join_what_waits(client: Dialogue, device: Re
     assert texts(device) == [(2, 1, "b")]
 
 
+async def test_what_waits_and_can_never_be_printed_stands_in_nobodys_way(
+    client: Dialogue, device: Receipts
+) -> None:
+    await printed(client, {"f": (0, 0, 5, 1)}, {"f": "a"}, **KEEP)
+    device.refuses["print_pages"] = refusal("charSetData")
+    completion = await printed(client, {"f": (0, 1, 5, 1)}, {"f": "b"})
+    assert code(completion) == "charSetData"
+    assert completion["header"]["errorDescription"].endswith("what waited to be printed is forgotten")
+    device.refuses.clear()
+    await printed(client, {"f": (0, 2, 5, 1)}, {"f": "c"})
+    assert texts(device) == [(0, 2, "c")]
+
+
+@pytest.mark.parametrize(
+    "values", [{"f": ["a"], "f[0]": "b"}, {"f[1]": "a", "f[01]": "b"}, {"f[0]": "a", "f": ["", "b", "c"]}]
+)
+async def test_an_element_is_given_once(client: Dialogue, device: Receipts, values: dict[str, Any]) -> None:
+    rows = (0, 0, 5, 1, {"index": {"repeatCount": 3, "x": 0, "y": 1}})
+    completion = await printed(client, {"f": rows}, values)
+    once = values.get("f") == ["", "b", "c"]
+    assert code(completion) == ("success" if once else "fieldSpecFailure")
+
+
 # The device.
 
 

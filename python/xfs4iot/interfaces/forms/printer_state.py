@@ -352,14 +352,23 @@ class PrinterState(Interface[devices.Printer]):
             source = None if self.media.is_present else source
         job = dataclasses.replace(job, source=source)
         with trio.CancelScope(shield=True):
-            printed = await self.ask_whole(
-                command,
-                devices.Printer.print_pages,
-                job,
-                command,
-                source=source,
-                believe=self.possible_for(command),
-            )
+            try:
+                printed = await self.ask_whole(
+                    command,
+                    devices.Printer.print_pages,
+                    job,
+                    command,
+                    source=source,
+                    believe=self.possible_for(command),
+                )
+            except errors.XfsError as fault:
+                told = as_told(fault)
+                code = told.error_code if isinstance(told, errors.CommandError) else ""
+                if code != "charSetData" or self.buffer.is_empty:
+                    raise
+                # It can never be printed, nor could anything that joined it.
+                self.buffer.clear()
+                raise saying_more(fault, "what waited to be printed is forgotten") from fault.__cause__
             await self.was_printed(printed, source, command, len(job.pages))
 
     async def worked_at(self, place: str) -> None:

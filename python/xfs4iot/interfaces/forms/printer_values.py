@@ -54,6 +54,7 @@ def values_of(form: ReadyForm, given: Mapping[str, str | list[str]] | None) -> d
     found: dict[str, list[Value | None]] = {
         name: [None] * len(one.places) for name, one in form.fields.items() if one.access != "read"
     }
+    seen: set[tuple[str, int]] = set()
     for key, value in (given or {}).items():
         field, index = target_of(form, key)
         name = field.name
@@ -62,6 +63,11 @@ def values_of(form: ReadyForm, given: Mapping[str, str | list[str]] | None) -> d
         if field.class_ == "static":
             raise FieldFailure(name, "staticOverwrite", "a static field prints its own value")
         for number, text in _elements(field, index, value):
+            if (name, number) in seen:
+                raise FieldFailure(
+                    key, "notFound", f"element {number} of the field is given twice", "fieldSpecFailure"
+                )
+            seen.add((name, number))
             found[name][number] = _picture(name, text) if field.kind == "graphic" else text
     for name, values in found.items():
         _complete(form.fields[name], values)
