@@ -22,8 +22,8 @@ def command(payload: Any = None, **header: Any) -> str:
 
 def seen(item: Any) -> tuple[Any, ...]:
     """An item as plain data."""
-    names = [name for name in dir(item) if not name.startswith("_")]
-    return (type(item).__name__, *((name, getattr(item, name)) for name in names))
+    said = {name: getattr(item, name) for name in dir(item) if not name.startswith("_")}
+    return (type(item).__name__, *(one for one in said.items() if not callable(one[1])))
 
 
 def received(data: bytes, *pieces: int) -> list[tuple[Any, ...]]:
