@@ -32,6 +32,8 @@ def of_rust(file: Path) -> None:
         "--override-filename",
         file.stem,
     ]
+    if shutil.which("cargo-cyclonedx") is None:
+        sys.exit("there is no cargo-cyclonedx: cargo install --locked cargo-cyclonedx")
     subprocess.run(command, cwd=ROOT, check=True)
     shutil.move(ROOT / f"{file.stem}.json", file)
 
@@ -66,6 +68,8 @@ def of_python(file: Path) -> None:
 
 def main() -> None:
     """Write both, and print how many components each names."""
+    if len(sys.argv) != 2:
+        sys.exit("bill_of_materials.py DIRECTORY: say where to write")
     directory = Path(sys.argv[1])
     directory.mkdir(parents=True, exist_ok=True)
     for name, written in (("rust", of_rust), ("python", of_python)):

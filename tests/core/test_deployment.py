@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -35,6 +36,21 @@ def test_what_each_system_starts_is_a_command_of_ours() -> None:
     assert (windows.findtext("arguments") or "").split()[0] == "serve"
     # The one folder that the account may write: else the wrapper writes its logs beside its program.
     assert (windows.findtext("logpath") or "").startswith(f"{windows.findtext('workingdirectory')}\\")
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this is no checkout")
+def test_a_source_distribution_has_the_packages_within_the_package() -> None:
+    """Cargo leaves them out, and their files must be named."""
+    maturin = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["maturin"]
+    named = {file for one in maturin["include"] for file in ROOT.glob(one["path"]) if file.is_file()}
+    within = [
+        file.parent for file in (ROOT / "fuzz" / "Cargo.toml", ROOT / "benches" / "load" / "Cargo.toml")
+    ]
+    listed = subprocess.run(
+        ["git", "ls-files", *within], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert listed.stdout
+    assert {ROOT / file for file in listed.stdout.splitlines()} <= named
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not here")
