@@ -83,6 +83,40 @@ def test_bound_to_every_address_it_is_found_at_each(tmp_path: Path, host: str) -
         assert subprocess.run(call, capture_output=True, timeout=60).returncode == 0
 
 
+@pytest.mark.posix
+@pytest.mark.parametrize("options", [[], ["--plain"]], ids=["TLS", "plain"])
+def test_it_ends_with_its_terminal_and_leaves_nothing(tmp_path: Path, options: list[str]) -> None:
+    command = [*PROGRAM, "simulate", *options, "--port", "0", "--json"]
+    place = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=place) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline()
+            assert list(tmp_path.iterdir())
+            process.send_signal(signal.SIGHUP)
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.posix
+def test_it_outlives_its_terminal_if_it_is_told_to() -> None:
+    with subprocess.Popen(
+        ["nohup", *PROGRAM, "simulate", *PLAIN, "--json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            assert process.stdout is not None
+            line = json.loads(process.stdout.readline())
+            process.send_signal(signal.SIGHUP)
+            call = [*PROGRAM, "call", line["services"]["CashDispenser"], "Common.Status", "--json"]
+            assert subprocess.run(call, capture_output=True, timeout=60).returncode == 0
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
+
+
 @pytest.mark.parametrize(
     ("options", "good"),
     [([], "success"), (["--dialect", "sp-dev"], "success"), (["--dialect", "standard"], None)],

@@ -150,7 +150,8 @@ async def simulated_atm(
             if here(host) != host and trio.socket.gethostname().isascii():
                 names[trio.socket.gethostname()] = None
             certificate, key = authority.issue_device("xfs4iot simulator", names)
-            credentials = Credentials(TLSConfig(certificate=certificate, key=key))
+            config = TLSConfig(certificate=certificate, key=key)
+            credentials = Credentials(config, reload_on_hangup=False)
             ca = authority.certificate_file
         services = atm(
             wanted,

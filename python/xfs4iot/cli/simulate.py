@@ -27,6 +27,14 @@ from xfs4iot.toml_file import read_table
 __all__ = ["simulate"]
 
 
+def _ending() -> list[signal.Signals]:
+    """What ends it: also its terminal that is closed, unless `nohup` or the like has it go on."""
+    ending = [signal.SIGTERM, signal.SIGINT]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        ending.append(signal.SIGHUP)
+    return ending
+
+
 @click.command()
 @click.option("--port", type=click.IntRange(0, 65535), help="Default: the standard's first free one; 0: any.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to bind.")
@@ -122,7 +130,7 @@ def simulate(
 
     async def main() -> int:
         # Listened to before anything is made: whoever ends it at once finds nothing left either.
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals, ExitStack() as stack:
+        with trio.open_signal_receiver(*_ending()) as signals, ExitStack() as stack:
             directory = state or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="xfs4iot-")))
             async with (
                 until_told(signals),

@@ -38,17 +38,19 @@ class Credentials:
 
     Args:
         config: the files and the policy.
+        reload_on_hangup: read the files again at SIGHUP, while `watch` runs.
 
     Attributes:
-        config: as given.
+        config, reload_on_hangup: as given.
         refusal: why the files as they are now were not taken up; None if they were.
 
     Raises:
         CredentialsRefused: there is any doubt about a file; the text says which, and what to do.
     """
 
-    def __init__(self, config: TLSConfig) -> None:
+    def __init__(self, config: TLSConfig, *, reload_on_hangup: bool = True) -> None:
         self.config = config
+        self.reload_on_hangup = reload_on_hangup
         self.refusal: str | None = None
         self._warned: dict[str, int] = {}
         # Looked at before they are read, so that a change in between is noticed at the next look.
@@ -125,7 +127,7 @@ class Credentials:
     async def watch(self, *, look_seconds: float = _LOOK_SECONDS) -> None:
         """Take up changed files and SIGHUP, renew ticket keys, and warn of expiry, until cancelled."""
         async with trio.open_nursery() as nursery:
-            if hasattr(signal, "SIGHUP"):
+            if self.reload_on_hangup and hasattr(signal, "SIGHUP"):
                 nursery.start_soon(self._on_hangup)
             self._tell()
             renewed = trio.current_time()
