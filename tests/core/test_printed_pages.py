@@ -24,7 +24,7 @@ from xfs4iot.devices import (
     PrintStyle,
     PrintText,
 )
-from xfs4iot.printing import fonts
+from xfs4iot.printing import fonts, frames
 from xfs4iot.printing.barcodes import symbol
 from xfs4iot.printing.canvas import LONGEST, Canvas, Lettering
 from xfs4iot.printing.pages import Head, as_pdf
@@ -288,6 +288,15 @@ def test_what_takes_too_long_to_draw_is_refused(kind: str) -> None:
     with pytest.raises(errors.CommandError, match="more on it than can be drawn") as refused:
         HEAD.draw(PrintPage(width=72 * MM, length=None, front=tuple(items)))
     assert refused.value.error_code == "charSetData"
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 9), (40, 3), (64, 64), (101, 233)])
+@pytest.mark.parametrize("step", [1, 2, 5])
+def test_dots_are_a_chessboard_however_large(size: tuple[int, int], step: int) -> None:
+    shown = frames._dots(size, step)
+    if min(size) > step:
+        squares = [[(x // step + y // step) % 2 == 0 for x in range(size[0])] for y in range(size[1])]
+        assert [[bool(shown.getpixel((x, y))) for x in range(size[0])] for y in range(size[1])] == squares
 
 
 def test_a_picture_in_each_element_is_unpacked_once() -> None:

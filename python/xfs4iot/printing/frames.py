@@ -82,9 +82,14 @@ def _dots(size: tuple[int, int], step: int) -> Image:
             box = (place, 0, end, size[1]) if size[0] >= size[1] else (0, place, size[0], end)
             pen.rectangle(box, fill=1)
         return found
-    for row, y in enumerate(range(0, size[1], step)):
+    for row, y in enumerate((0, step)):
         for x in range(step * (row % 2), size[0], 2 * step):
             pen.rectangle((x, y, x + step - 1, y + step - 1), fill=1)
+    # All further rows are as the first two: square by square a page would take a second.
+    done = 2 * step
+    while done < size[1]:
+        found.paste(found.crop((0, 0, size[0], done)), (0, done))
+        done *= 2
     return found
 
 
