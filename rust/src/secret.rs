@@ -153,13 +153,13 @@ mod pages {
             rlim_max: 0,
         };
         // SAFETY: the structure is whole and outlives the call.
-        let mut done = unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) } == 0;
+        let done = unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) } == 0;
         #[cfg(target_os = "linux")]
-        {
+        let done = {
             let (off, unused) = (0 as libc::c_ulong, 0 as libc::c_ulong);
             // SAFETY: takes numbers only.
-            done &= unsafe { libc::prctl(libc::PR_SET_DUMPABLE, off, unused, unused, unused) } == 0;
-        }
+            done & (unsafe { libc::prctl(libc::PR_SET_DUMPABLE, off, unused, unused, unused) } == 0)
+        };
         done
     }
 }
