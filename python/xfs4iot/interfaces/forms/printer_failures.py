@@ -14,6 +14,7 @@ from typing import Any
 
 from xfs4iot.protocol import errors, registry
 from xfs4iot.server.command import Command
+from xfs4iot.server.operations import WrongResult
 from xfs4iot.server.results import Renamed, renamed
 
 __all__ = ["CODES", "as_defined", "as_told", "failures_of", "saying_more"]
@@ -100,6 +101,9 @@ def as_defined(failure: errors.XfsError, command: Command[Any] | None) -> errors
 
 def as_told(failure: errors.XfsError) -> errors.XfsError:
     """A failure as the device has told it, before the command has called it something else."""
+    if isinstance(failure, WrongResult):
+        # Its cause is what no device may raise: nothing of that can be believed.
+        return failure
     told = failure.__cause__
     return told if isinstance(told, errors.CommandError) else failure
 
