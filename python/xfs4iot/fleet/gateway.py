@@ -20,6 +20,7 @@ import trio
 from xfs4iot.dataclass import dataclass
 from xfs4iot.fleet.admission import Admission
 from xfs4iot.fleet.application import Application
+from xfs4iot.fleet.arrivals import Arrivals
 from xfs4iot.fleet.carrier import Absent, Carried, Carrier, CarrierLost
 from xfs4iot.fleet.link import Kind, Malformed, Segment
 from xfs4iot.fleet.metrics import GatewayMetrics
@@ -104,7 +105,7 @@ class Gateway(Entrance[_Way]):
         self._carrier, self._signer, self.metrics = carrier, signer, metrics
         self.admission = admission or Admission()
         self._applications: dict[str, Application] = {}
-        self._changed: dict[Application, None] = {}
+        self._arrivals = Arrivals(carrier, Application.changed)
         # What applications have sent in one go leaves together, and at once.
         self._readers = Readers(afterwards=carrier.flush_now)
         self._nursery: trio.Nursery
@@ -297,15 +298,7 @@ class Gateway(Entrance[_Way]):
         if segment.kind is Kind.ACCEPT:
             return
         one.link.receive(segment, trio.current_time())
-        if one not in self._changed:
-            self._changed[one] = None
-            if len(self._changed) == 1:
-                self._carrier.afterwards(self._settle)
-
-    def _settle(self) -> None:
-        """Do what follows from all that has arrived together."""
-        while self._changed:
-            self._changed.popitem()[0].changed()
+        self._arrivals.add(one)
 
     def flush(self, one: Application) -> None:
         """Send what a session's link has to say."""

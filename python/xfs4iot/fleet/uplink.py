@@ -17,6 +17,7 @@ import orjson
 import trio
 
 from xfs4iot.dataclass import dataclass
+from xfs4iot.fleet.arrivals import Arrivals
 from xfs4iot.fleet.carrier import Carried, Carrier, CarrierLost
 from xfs4iot.fleet.events import EventFeed
 from xfs4iot.fleet.link import Kind, Link, Malformed, Segment
@@ -130,7 +131,7 @@ class Uplink:
             publisher, carrier, tenant=tenant, device=device, version=version, pace=pace, store=last
         )
         self._sessions: dict[tuple[str, str], _Carried] = {}
-        self._changed: dict[_Carried, None] = {}
+        self._arrivals = Arrivals(carrier, self._settle)
         self._seen: set[str] = set()
         self._early: list[tuple[str, str, Segment]] = []
         self._anew = trio.Event()
@@ -291,17 +292,11 @@ class Uplink:
                 self._carrier.publish(self.subjects.to_gateway(self.device, gateway, sid), reset.encode())
         else:
             one.link.receive(segment, trio.current_time())
-            if one not in self._changed:
-                self._changed[one] = None
-                if len(self._changed) == 1:
-                    self._carrier.afterwards(self._settle)
+            self._arrivals.add(one)
 
-    def _settle(self) -> None:
-        """Let the sessions read all that has arrived together."""
-        while self._changed:
-            one = self._changed.popitem()[0]
-            one.stream.changed()
-            self._flush(one)
+    def _settle(self, one: _Carried) -> None:
+        one.stream.changed()
+        self._flush(one)
 
     def _open(self, gateway: str, sid: str, segment: Segment) -> None:
         to = self.subjects.to_gateway(self.device, gateway, sid)
