@@ -60,8 +60,9 @@ class VirtualPrinter:
         """The power goes: the connection, and all that is not printed."""
         self.on, self._waiting = False, b""
         self._printer.power_cycled()
-        if self._stream is not None:
-            await trio.aclose_forcefully(self._stream)
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            await trio.aclose_forcefully(stream)
 
     def switch_on(self) -> None:
         self.on = True
@@ -135,6 +136,9 @@ class VirtualPrinter:
         try:
             while data := await stream.receive_some(1 if self.pace else None):
                 await trio.sleep(self.pace)
+                if self._stream is not stream:
+                    # It was switched off meanwhile: what was on the line is lost, however soon it is on again.
+                    return
                 await self._take(bytes(data))
                 if self.hangs_up_after is not None and len(self.came) >= self.hangs_up_after:
                     self.hangs_up_after = None

@@ -295,9 +295,6 @@ async def test_clients_see_a_lost_printer_offline_before_their_command_ends(
     await client.success("Printer.PrintRaw", raw)
 
 
-# One time in five the third job is not answered in time: not yet known whether by the device class or by
-# the virtual printer, so it is no part of ordinary runs.
-@pytest.mark.long
 async def test_a_printer_that_was_switched_off_and_on_between_two_commands_prints_the_second(
     near: EscPosPrinter, far: VirtualPrinter
 ) -> None:
