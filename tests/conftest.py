@@ -52,10 +52,13 @@ settings.register_profile("same every time", derandomize=True)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # Where the suite runs in the background, interrupts are ignored, and every process that a test
-    # starts would inherit that: one that is to end by an interrupt would run for ever.
+    # Where the suite runs in the background, interrupts and the hang-up of its terminal are ignored, and
+    # every process that a test starts would inherit that: one that is to end by it would run for ever.
+    # What is handled, it does not inherit.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda number, frame: None)
     if not config.getoption("--long"):
         # Before tests are imported, whose own settings build on it.
         settings.load_profile("same every time")

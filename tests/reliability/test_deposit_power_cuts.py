@@ -271,4 +271,5 @@ async def test_the_power_fails_again_and_again(
         for number in range(2):
             nursery.start_soon(machine, number)
     print(f"\n{2 * kills} kills; commands completed meanwhile: {dict(done)}")
-    assert len(done) >= (3 if kind is Depositor else 2), done
+    # What eight lives come to depends on when their faults strike; of hundreds each kind has its share.
+    assert len(done) >= (1 if kills == SHORT else 4 if kind is Depositor else 2), done
