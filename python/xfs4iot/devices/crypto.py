@@ -19,9 +19,7 @@ from msgspec import Meta
 
 from xfs4iot.dataclass import dataclass
 from xfs4iot.devices._device import CommandEvents, Device
-from xfs4iot.devices._operation import operation
-from xfs4iot.devices._parts import derived
-from xfs4iot.devices.key_management import (
+from xfs4iot.devices._keys import (
     DecryptMethod,
     HashAlgorithm,
     KeyBytes,
@@ -30,6 +28,8 @@ from xfs4iot.devices.key_management import (
     nested,
     verify_attributes,
 )
+from xfs4iot.devices._operation import operation
+from xfs4iot.devices._parts import derived
 from xfs4iot.protocol.command_events.crypto import (
     CryptoDataEvents,
     GenerateAuthenticationEvents,

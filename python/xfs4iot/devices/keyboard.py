@@ -22,9 +22,9 @@ from msgspec import Meta
 
 from xfs4iot.dataclass import dataclass
 from xfs4iot.devices._device import CommandEvents, Device
+from xfs4iot.devices._keys import CheckValue
 from xfs4iot.devices._operation import operation, waits_for_people
 from xfs4iot.devices._parts import derived
-from xfs4iot.devices.key_management import CheckValue
 from xfs4iot.protocol.command_events.keyboard import DataEntryEvents, PinEntryEvents, SecureKeyEntryEvents
 from xfs4iot.protocol.messages import keyboard as messages
 

@@ -18,9 +18,9 @@ from msgspec import Meta
 
 from xfs4iot.dataclass import dataclass
 from xfs4iot.devices._device import CommandEvents, Device
+from xfs4iot.devices._keys import DecryptMethod, KeyBytes, KeyKind, nested
 from xfs4iot.devices._operation import operation
 from xfs4iot.devices._parts import derived
-from xfs4iot.devices.key_management import DecryptMethod, KeyBytes, KeyKind, nested
 from xfs4iot.protocol.command_events.pin_pad import GetPinBlockEvents
 from xfs4iot.protocol.flags import flags
 from xfs4iot.protocol.messages import pin_pad as messages

@@ -29,7 +29,7 @@ from xfs4iot.devices import (
     StoredKey,
     VerifyMethods,
 )
-from xfs4iot.devices.key_management import AuthenticationMethod, SignatureAlgorithm
+from xfs4iot.devices._keys import AuthenticationMethod, SignatureAlgorithm
 from xfs4iot.interfaces.keys.authentication import MAC_METHODS
 from xfs4iot.interfaces.keys.purposes import DERIVE, VERIFY_SIGNATURE
 from xfs4iot.interfaces.keys.ways_in import BY_TOKEN
