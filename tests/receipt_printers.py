@@ -137,7 +137,7 @@ class VirtualPrinter:
             while data := await stream.receive_some(1 if self.pace else None):
                 await trio.sleep(self.pace)
                 if self._stream is not stream:
-                    # It was switched off meanwhile: what was on the line is lost, however soon it is on again.
+                    # Switched off meanwhile: what was on the line is lost, however soon it is on again.
                     return
                 await self._take(bytes(data))
                 if self.hangs_up_after is not None and len(self.came) >= self.hangs_up_after:

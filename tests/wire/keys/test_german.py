@@ -191,7 +191,7 @@ async def test_the_personalisation_is_due_once_and_through_restarts(tmp_path: Pa
             publisher = await publisher_with(nursery, tmp_path, ledger=ledger, state=tmp_path, kinds="German")
             pad: Dialogue = await nursery.start(dialogue, publisher.uri("PinPad"))
             if turn == 0:
-                later = (datetime.now() + timedelta(seconds=1)).strftime("%Y%m%d%H%M%S")
+                later = (datetime.now() + timedelta(seconds=3)).strftime("%Y%m%d%H%M%S")
                 await pad.success(INIT, {"initMode": "temp", "onlineTime": later})
             else:
                 assert (await pad.success(GET))["hsmStatus"] == 3

@@ -38,6 +38,7 @@ from xfs4iot.server.handler import check
 __all__ = [
     "CHECKS",
     "attributes_of",
+    "made_key_has_room",
     "request_for",
     "require_kind",
     "require_room",
@@ -449,3 +450,13 @@ def completion_of(
         verify_attributes=verified if told else None,
         key_length=imported.key.length or None,
     )
+
+
+@check("notEnoughSpace")
+def made_key_has_room(on: KeyLoading, request: Any) -> None:
+    """whether there is room for it"""
+    # Commands that make a key have no code of their own for that.
+    if not has_room(on, request.key):
+        raise errors.NotEnoughSpace(
+            f"there is room for {on.device.key_num} keys; see KeyManagement.DeleteKey"
+        )
