@@ -38,7 +38,18 @@ async def main(server: str, tenant: str, consumer: str) -> None:
             # What comes again has been seen: its acknowledgement was lost. Keep this with what is made of it.
             if place > latest.get(device, (0, 0)):
                 latest[device] = place
-                print(device, event["at"], event["service"], event["event"], event.get("payload"), flush=True)
+                if "before" in event:
+                    # A new start of the device. Without an end in order its last moment may be missing.
+                    print(device, event["at"], "began anew", event["before"], flush=True)
+                else:
+                    print(
+                        device,
+                        event["at"],
+                        event["service"],
+                        event["event"],
+                        event.get("payload"),
+                        flush=True,
+                    )
             await message.ack()
 
 

@@ -18,6 +18,7 @@ from conftest import Tenant
 from dialogue import dialogue
 from secured_fleet import Secured
 from xfs4iot.fleet.carrier import Carried, CarrierLost, MemoryBroker
+from xfs4iot.fleet.event_spool import EventSpool, Spooled
 from xfs4iot.fleet.events import (
     EVENTS,
     INTERFACES,
@@ -120,15 +121,15 @@ def test_nothing_sensitive_is_copied() -> None:
     feed.status(track2={"data": "4929000000006=2512"}, digit="5", commandNonce="ABCDEF", value=12.50)
     feed.heard("x", STATUS, b"{" + b" " * LARGEST + b"}")
     feed.heard("x", STATUS, None)
-    (_, subject, body), (_, _, large), (_, _, empty) = feed._waiting
-    assert subject == "x4.bank.atm17.e.Common"
-    said = json.loads(body)
+    first, large, empty = feed._waiting
+    assert first.subject == "x4.bank.atm17.e.Common"
+    said = json.loads(first.body)
     hidden = {"track2": {"data": "•••"}, "digit": "•••", "commandNonce": "•••", "value": 12.50}
     assert said["payload"] == hidden
-    assert b"4929" not in body
-    assert json.loads(large)["leftOut"] > LARGEST
-    assert len(large) < 500
-    assert "payload" not in json.loads(empty)
+    assert "4929" not in first.body
+    assert json.loads(large.body)["leftOut"] > LARGEST
+    assert len(large.body) < 500
+    assert "payload" not in json.loads(empty.body)
 
 
 async def test_what_waits_too_long_is_missed_by_its_number(tenant: Tenant, nursery: trio.Nursery) -> None:
@@ -171,6 +172,96 @@ async def test_events_while_the_broker_is_lost_come_later_each_once(
     taking = await consumer(own_tenant, "all")
     events = await taking.until(lambda found: len(found) >= 21)
     assert [one["number"] for one in events] == list(range(1, 22))
+
+
+async def test_events_that_wait_outlast_a_loss_of_power_and_how_a_start_ended_is_told(
+    own_tenant: Tenant, nursery: trio.Nursery
+) -> None:
+    kept = xfs4iot.Ledger.open(None).service("uplink")
+    carrier, spool = await own_tenant.connect(), EventSpool(kept)
+
+    async def start(epoch: int) -> tuple[Feed, trio.CancelScope]:
+        feed, scope = Feed(carrier, Subjects(own_tenant.name), "atm1", kept), trio.CancelScope()
+        await feed.begin(epoch)
+
+        async def run() -> None:
+            with scope:
+                await feed.run()
+
+        nursery.start_soon(run)
+        return feed, scope
+
+    async def until(holds: Callable[[Spooled], bool]) -> None:
+        with trio.fail_after(40):
+            while (spooled := spool.read()) is None or not holds(spooled):  # noqa: ASYNC110
+                await trio.sleep(0.02)
+
+    feed, power = await start(1)
+    feed.status(common={"device": "online"})
+    with trio.fail_after(10):
+        while feed._waiting:  # noqa: ASYNC110
+            await trio.sleep(0.01)
+    own_tenant.broker.kill()
+    for _ in range(5):
+        feed.status(common={"device": "offline"})
+    await until(lambda spooled: len(spooled.waiting) == 5)
+    power.cancel()
+    # The broker is still away, and the power fails once more.
+    feed, power = await start(2)
+    feed.status(common={"device": "online"})
+    await until(lambda spooled: spooled.epoch == 2 and len(spooled.waiting) == 7)
+    power.cancel()
+    await own_tenant.broker.start()
+    feed, power = await start(3)
+    await until(lambda spooled: spooled.epoch == 3 and not spooled.waiting)
+    feed.status()
+    with trio.fail_after(10):
+        while feed._waiting:  # noqa: ASYNC110
+            await trio.sleep(0.01)
+    await feed.end()
+    power.cancel()
+    feed, _ = await start(4)
+    await own_tenant.carrier.until_connected()
+    taking = await consumer(own_tenant, "all")
+    events = await taking.until(lambda found: bool(found) and found[-1]["epoch"] == 4)
+    places = [(1, one) for one in range(1, 7)] + [(2, 1), (2, 2), (3, 1), (3, 2), (4, 1)]
+    assert [(one["epoch"], one["number"]) for one in events] == places
+    assert [one["before"] for one in events if "before" in one] == [
+        {"epoch": 1, "number": 6, "dropped": 0, "inOrder": False},
+        {"epoch": 2, "number": 2, "dropped": 0, "inOrder": False},
+        {"epoch": 3, "number": 2, "dropped": 0, "inOrder": True},
+    ]
+
+
+async def test_nothing_is_kept_of_events_while_the_broker_takes_them(
+    tenant: Tenant, nursery: trio.Nursery
+) -> None:
+    kept = xfs4iot.Ledger.open(None).service("uplink")
+    feed = Feed(tenant.carrier, Subjects(tenant.name), "atm1", kept)
+    await feed.begin(1)
+    nursery.start_soon(feed.run)
+    feed.status()
+    feed.status()
+    with trio.fail_after(10):
+        while feed._waiting:  # noqa: ASYNC110
+            await trio.sleep(0.01)
+    await trio.sleep(0.2)
+    assert EventSpool(kept).read() == Spooled(epoch=1)
+
+
+async def test_a_ledger_that_cannot_be_written_keeps_no_event_from_the_broker(
+    tenant: Tenant, nursery: trio.Nursery, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ledger = xfs4iot.Ledger.open(tmp_path / "a.ledger")
+    # As if somebody had put another file in its place.
+    (tmp_path / "a.ledger").rename(tmp_path / "b.ledger")
+    feed = Feed(tenant.carrier, Subjects(tenant.name), "atm1", ledger.service("uplink"))
+    await feed.begin(1)
+    nursery.start_soon(feed.run)
+    feed.status()
+    taking = await consumer(tenant, "all")
+    await taking.until(lambda found: len(found) == 1)
+    assert caplog.text.count("cannot be kept") == 1
 
 
 async def test_a_consumer_that_takes_nothing_harms_nobody(

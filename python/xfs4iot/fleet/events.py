@@ -3,7 +3,8 @@
 A device copies each unsolicited event of its services to `x4.T.D.e.INTERFACE`, without what is sensitive by
 the same rules as recordings; the broker keeps it in the stream `x4-T-events` and says so. What the broker has
 not confirmed is sent again, and the broker knows by the message's id what it has already. While it cannot be
-reached the latest events wait at the device; numbers go on, so that a consumer sees that some are missing.
+reached the latest events wait at the device, also across a loss of power (`event_spool`); numbers go on, so
+that a consumer sees that some are missing, and the first entry of a start says how the one before has ended.
 
 A subject has the device's name because the broker holds the device to it: what is in the body is only the
 device's word. The last part is one of the standard's interfaces and nothing else, so that a device cannot
@@ -25,8 +26,10 @@ import trio
 
 from xfs4iot.dataclass import dataclass
 from xfs4iot.fleet.carrier import Absent, Carrier, CarrierLost
+from xfs4iot.fleet.event_spool import EventSpool, Spooled, Waiting
 from xfs4iot.fleet.store import ask_broker, make_stream
 from xfs4iot.fleet.subjects import Subjects
+from xfs4iot.ledger import LedgerError, ServiceLedger
 from xfs4iot.protocol import registry, wire
 from xfs4iot.protocol.index import EVENTS as NAMES
 from xfs4iot.protocol.sensitive import without_secrets
@@ -54,6 +57,10 @@ LARGEST = 64 * 1024
 _WAITING, _WAITING_BYTES = 1000, 2 * 2**20
 """What may wait at a device for the broker."""
 _LONGEST_AGAIN = 60.0
+_MOMENT = 0.05
+"""Seconds that an event may wait before it is kept."""
+_KEPT_A_SECOND = 2**20
+"""Bytes that are written in a second while events go on and the broker does not answer."""
 
 
 @dataclass(frozen=True)
@@ -96,61 +103,94 @@ async def make_events(
 class EventFeed:
     """The device's side.
 
+    Args:
+        ledger: keeps what waits across a loss of power; None keeps nothing.
+
     Attributes:
         number: of the latest event of this start.
-        dropped: how many the broker has never got, since too many waited.
+        dropped: how many of this start the broker has never got, since too many waited.
     """
 
-    def __init__(self, carrier: Carrier, subjects: Subjects, device: str) -> None:
+    def __init__(
+        self, carrier: Carrier, subjects: Subjects, device: str, ledger: ServiceLedger | None = None
+    ) -> None:
         self._carrier, self._subjects, self._device = carrier, subjects, device
         # Nobody else can guess what the broker would take for a repetition.
         self._prefix = secrets.token_hex(12)
-        self._waiting: deque[tuple[int, str, bytes]] = deque()
+        self._spool = None if ledger is None else EventSpool(ledger)
+        self._waiting: deque[Waiting] = deque()
         self._bytes = 0
         self._arrived = trio.Event()
+        self._changed = trio.Event()
+        self._spooled: tuple[Waiting, ...] = ()
+        self._told_unkept = False
         self.epoch = 0
         self.number = 0
         self.dropped = 0
+
+    async def begin(self, epoch: int) -> None:
+        """Begin a start of the device: what waits of the ones before goes first, then how the last ended."""
+        self.epoch = epoch
+        before = None if self._spool is None else self._spool.read()
+        if before is not None and before.epoch < epoch:
+            for one in before.waiting:
+                self._wait(one)
+            self._say("Common", {"before": _told_of(before)})
+        await self._keep()
+
+    async def end(self) -> None:
+        """Keep what waits, and that there is nothing behind it."""
+        await self._keep(in_order=True)
 
     def heard(self, service: str, entry: registry.EventEntry, payload: bytes | None) -> None:
         """Take an event that a service sends to all its clients."""
         interface = entry.name.partition(".")[0]
         if interface not in INTERFACES:
             return
-        self.number += 1
-        said: dict[str, Any] = {
-            "epoch": self.epoch,
-            "number": self.number,
-            "at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "service": service,
-            "event": entry.name,
-        }
+        said: dict[str, Any] = {"service": service, "event": entry.name}
         if payload is not None:
             if len(payload) > LARGEST // 2:
                 said["leftOut"] = len(payload)
             else:
                 said["payload"] = without_secrets(_decode(payload))
-        body = wire.encode(said)
-        self._waiting.append((self.number, self._subjects.event(self._device, interface), body))
-        self._bytes += len(body)
+        self._say(interface, said)
+
+    def _say(self, interface: str, said: dict[str, Any]) -> None:
+        self.number += 1
+        at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        body = wire.encode({"epoch": self.epoch, "number": self.number, "at": at, **said}).decode()
+        self._wait(
+            Waiting(f"{self._prefix}.{self.number}", self._subjects.event(self._device, interface), body)
+        )
         while len(self._waiting) > _WAITING or self._bytes > _WAITING_BYTES:
-            self._bytes -= len(self._waiting.popleft()[2])
+            self._bytes -= len(self._waiting.popleft().body)
             self.dropped += 1
             if self.dropped == 1:
                 _log.warning("the broker does not take events; the oldest are dropped until it does")
+
+    def _wait(self, one: Waiting) -> None:
+        self._waiting.append(one)
+        self._bytes += len(one.body)
         self._arrived.set()
+        self._changed.set()
 
     async def run(self) -> None:
         """Send what has been heard, one after the other, until cancelled."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._send)
+            if self._spool is not None:
+                nursery.start_soon(self._keep_on)
+
+    async def _send(self) -> None:
         failures = 0
         while True:
             while not self._waiting:
                 self._arrived = trio.Event()
                 await self._arrived.wait()
-            number, subject, body = self._waiting[0]
+            one = self._waiting[0]
             try:
                 answer = await self._carrier.request(
-                    subject, body, headers={"Nats-Msg-Id": f"{self._prefix}.{number}"}
+                    one.subject, one.body.encode(), headers={"Nats-Msg-Id": one.id}
                 )
                 refused = json.loads(answer.body).get("error")
                 if refused is not None:
@@ -163,8 +203,41 @@ class EventFeed:
                 continue
             failures = 0
             # Meanwhile it may have been dropped, as the oldest.
-            if self._waiting and self._waiting[0][0] == number:
-                self._bytes -= len(self._waiting.popleft()[2])
+            if self._waiting and self._waiting[0] is one:
+                self._bytes -= len(self._waiting.popleft().body)
+                self._changed.set()
+
+    async def _keep_on(self) -> None:
+        """Keep what has waited for a moment, and forget it when the broker has it."""
+        while True:
+            await self._changed.wait()
+            await trio.sleep(max(_MOMENT, self._bytes / _KEPT_A_SECOND))
+            self._changed = trio.Event()
+            if self._waiting or self._spooled:
+                await self._keep()
+
+    async def _keep(self, *, in_order: bool = False) -> None:
+        if self._spool is None:
+            return
+        waiting = tuple(self._waiting)
+        try:
+            await self._spool.keep(self.epoch, self.number, self.dropped, waiting, in_order=in_order)
+        except LedgerError as problem:
+            # They are sent all the same; only a loss of power would take them.
+            if not self._told_unkept:
+                _log.error("events that wait for the broker cannot be kept: %s", problem)
+            self._told_unkept = True
+        else:
+            self._spooled, self._told_unkept = waiting, False
+
+
+def _told_of(before: Spooled) -> dict[str, Any]:
+    return {
+        "epoch": before.epoch,
+        "number": before.number,
+        "dropped": before.dropped,
+        "inOrder": before.in_order,
+    }
 
 
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode

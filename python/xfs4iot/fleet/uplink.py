@@ -126,7 +126,7 @@ class Uplink:
         self.instance = secrets.token_hex(8)
         self._publisher, self._carrier, self._ledger = publisher, carrier, ledger
         self._authorities, self._version = authorities, version
-        self.events = EventFeed(carrier, self.subjects, device)
+        self.events = EventFeed(carrier, self.subjects, device, ledger)
         self.reporter = Reporter(
             publisher, carrier, tenant=tenant, device=device, version=version, pace=pace, store=last
         )
@@ -151,6 +151,7 @@ class Uplink:
         self._readers = CarriedReaders()
         self.epoch = int(self._ledger.document(_EPOCH) or b"0") + 1
         await self._ledger.put_document(_EPOCH, str(self.epoch).encode())
+        await self.events.begin(self.epoch)
         subscribed = [
             self._carrier.subscribe(
                 self.subjects.to_device(self.device, self.epoch, "*", "*"), self._receive
@@ -172,6 +173,7 @@ class Uplink:
             self._drop("the device's uplink ends")
             said = {"epoch": self.epoch, "instance": self.instance, "goodbye": True}
             with trio.move_on_after(1, shield=True):
+                await self.events.end()
                 with suppress(CarrierLost):
                     hello = self.subjects.hello(self.device)
                     await self._carrier.request(hello, json.dumps(said).encode(), 1.0)
@@ -182,7 +184,6 @@ class Uplink:
 
     async def _report(self) -> None:
         """Let the fleet know in which state the devices are, and what happens at them."""
-        self.events.epoch = self.epoch
         heard = {service: self._hears(service.name) for service in self._publisher.services.values()}
         for service, told_of in heard.items():
             service.listeners.append(told_of)
