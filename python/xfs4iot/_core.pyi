@@ -170,6 +170,13 @@ def read_envelope(data: str | Buffer, /) -> Envelope:
         TypeError: `data` is neither text nor bytes.
     """
 
+def has_more_values(payload: bytes, most: int, /) -> bool:
+    """Whether a payload has more members and elements than `most`, at all levels together.
+
+    Args:
+        payload: JSON whose syntax has been checked.
+    """
+
 def acknowledge(
     name: str | None,
     request_id: int | None,

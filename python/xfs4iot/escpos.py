@@ -30,6 +30,7 @@ from xfs4iot.printing.escpos.connection import Connection, connect
 from xfs4iot.printing.escpos.sensors import Sensors, realtime
 from xfs4iot.printing.graphics import PRINTED_GRAPHICS
 from xfs4iot.printing.pages import Head
+from xfs4iot.printing.patience import Patience, while_wanted
 from xfs4iot.protocol import errors
 
 __all__ = ["EscPosPrinter"]
@@ -92,6 +93,7 @@ class EscPosPrinter(devices.Printer):
         self.controls = frozenset({"eject", *(("cut", "partialCut") if given.get("cutter", True) else ())})
         self._line: Connection | None = None
         self._turn = trio.Lock()
+        self._drawing = trio.CapacityLimiter(1)
         self._known = Sensors()
         self._printed = False
         self._cut = True
@@ -281,7 +283,8 @@ class EscPosPrinter(devices.Printer):
 
     async def print_pages(self, job: devices.PrintJob, events: Any) -> devices.Printed:
         # Drawn before anything is sent: what cannot be printed wastes no paper.
-        pages = [await trio.to_thread.run_sync(self._encoded, page) for page in job.pages]
+        await trio.to_thread.run_sync(self._head.require_drawable, job.pages)
+        pages = [await while_wanted(events, self._encoded, page, limiter=self._drawing) for page in job.pages]
         async with self._turn:
             await self._look(anew=True)
             self._require_ready()
@@ -295,10 +298,10 @@ class EscPosPrinter(devices.Printer):
                 self._cut = False
         return devices.Printed()
 
-    def _encoded(self, page: devices.PrintPage) -> bytes:
+    def _encoded(self, patience: Patience, page: devices.PrintPage) -> bytes:
         text = encoder.as_text(page, self._head) if self._as_text else None
         if text is None:
-            picture = self._head.draw(page).finished()
+            picture = self._head.draw(page, patience=patience).finished()
             text = encoder.as_picture(picture.crop((0, 0, min(picture.width, self._dots), picture.height)))
         return encoder.setup(self._head) + text
 

@@ -199,6 +199,36 @@ fn hex(text: &[u8]) -> Option<u32> {
     })
 }
 
+/// Whether a text, whose syntax has been checked, has more members and elements than `most`, at all levels
+/// together. What is decoded takes a hundred times the memory of a short value's text: it must be known before.
+pub fn has_more_values(text: &[u8], most: usize) -> bool {
+    let (mut at, mut values, mut opened) = (0, 0, false);
+    while let Some(&byte) = text.get(at) {
+        at += 1;
+        if matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+            continue;
+        }
+        // The first value in a container has no comma in front of it.
+        values += usize::from(opened && !matches!(byte, b'}' | b']'));
+        opened = matches!(byte, b'{' | b'[');
+        values += usize::from(byte == b',');
+        if values > most {
+            return true;
+        }
+        if byte == b'"' {
+            loop {
+                at += plain_length(text.get(at..).unwrap_or_default());
+                let escape = text.get(at) == Some(&b'\\');
+                at += if escape { 2 } else { 1 };
+                if !escape {
+                    break;
+                }
+            }
+        }
+    }
+    false
+}
+
 /// Bytes that are looked at together, and how many of them make a block of a long string.
 const CHUNK: usize = 16;
 const BLOCK: usize = 64;

@@ -6,6 +6,7 @@
 use proptest::prelude::*;
 use xfs4iot_core::envelope::{Status, read_command, read_message};
 use xfs4iot_core::frame::{Item, Receiver, unmask};
+use xfs4iot_core::json::has_more_values;
 use xfs4iot_core::reply::{Address, acknowledge, completion, event};
 
 const MASK: [u8; 4] = [0x12, 0x9A, 0x00, 0xFF];
@@ -176,5 +177,54 @@ fn a_request_id_that_is_no_positive_integer_is_refused_as_such() {
         let refusal = read_command(&text).unwrap_err();
         assert_eq!(refusal.status, Status::InvalidRequestId, "{bad}");
         assert_eq!(refusal.name, "A.B");
+    }
+}
+
+/// Any JSON, and how many members and elements it has.
+fn counted() -> impl Strategy<Value = (String, usize)> {
+    let text = r#"[a-z,\[{}" \\\\]{0,20}"#.prop_map(|text: String| format!("{text:?}"));
+    let plain = prop_oneof![
+        text,
+        Just("-1.5e3".to_owned()),
+        Just("null".to_owned()),
+        Just("{ }".to_owned()),
+        Just("[\n]".to_owned())
+    ];
+    plain
+        .prop_map(|text| (text, 0))
+        .prop_recursive(4, 64, 8, |inner| {
+            let of_object = prop::collection::vec(inner.clone(), 1..8);
+            let of_array = prop::collection::vec(inner, 1..8);
+            let sum = |parts: &[(String, usize)]| {
+                parts.len() + parts.iter().map(|(_, count)| count).sum::<usize>()
+            };
+            prop_oneof![
+                of_object.prop_map(move |parts| {
+                    let members: Vec<String> = parts
+                        .iter()
+                        .map(|(value, _)| format!("\"a,[\" : {value}"))
+                        .collect();
+                    (format!("{{ {} }}", members.join(" , ")), sum(&parts))
+                }),
+                of_array.prop_map(move |parts| {
+                    let elements: Vec<&str> = parts.iter().map(|(value, _)| &**value).collect();
+                    (format!("[{}]", elements.join(",")), sum(&parts))
+                }),
+            ]
+        })
+}
+
+proptest! {
+    #[test]
+    fn members_and_elements_are_counted((text, count) in counted()) {
+        prop_assert!(!has_more_values(text.as_bytes(), count), "{text}");
+        if count > 0 {
+            prop_assert!(has_more_values(text.as_bytes(), count - 1), "{text}");
+        }
+    }
+
+    #[test]
+    fn counting_ends_for_whatever_it_is_given(text in any::<Vec<u8>>()) {
+        has_more_values(&text, usize::MAX);
     }
 }

@@ -311,7 +311,7 @@ def test_a_picture_that_is_far_too_large_is_refused_in_words_of_its_own() -> Non
     data = bytearray(file_of(Image.new("1", (8, 8)), "PNG"))
     data[16:24] = struct.pack(">II", 60_000, 60_000)
     data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
-    with pytest.raises(errors.CommandError, match="more than 20000000 dots; make it smaller"):
+    with pytest.raises(errors.CommandError, match="more than 20,000,000 dots; make it smaller"):
         drawn(PrintGraphic(x=0, y=0, width=20 * MM, height=20 * MM, data=bytes(data), format="png"))
 
 

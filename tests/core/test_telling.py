@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 import xfs4iot
 from xfs4iot.protocol import errors
 from xfs4iot.server.peer import Peer
-from xfs4iot.telling import DESCRIPTION, LINE, MASK, VALUE, logger, told
+from xfs4iot.telling import DESCRIPTION, LINE, MASK, VALUE, logger, told, without_data
 from xfs4iot.transport.upgrade import UpgradeRefused
 
 LONG = "A" * 1_000_000
@@ -134,3 +135,40 @@ def test_no_module_has_a_logger_that_does_not_do_this() -> None:
         if file.name not in ("telling.py", "logs.py", "checking.py")
     ]
     assert not wrong
+
+
+_MASKED = 10**7
+"""The smallest number that may be taken for what a card says."""
+
+
+def _numbers(tree: ast.Module) -> dict[str, int]:
+    """The whole numbers to which a module gives names."""
+    found: dict[str, int] = {}
+    for node in tree.body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                with contextlib.suppress(Exception):
+                    number = eval(compile(ast.Expression(value), "", "eval"), {"__builtins__": {}}, found)
+                    if type(number) is int:
+                        found[name] = number
+    return found
+
+
+def test_bounds_that_device_classes_tell_are_not_taken_for_data() -> None:
+    """What a device class says goes through `without_data`: large numbers are written in groups."""
+    root = Path(xfs4iot.__file__).parent
+    files = [*root.glob("simulator/**/*.py"), *root.glob("printing/**/*.py"), *root.glob("*.py")]
+    trees = {file: ast.parse(file.read_text("utf-8")) for file in files}
+    large = {name for tree in trees.values() for name, number in _numbers(tree).items() if number >= _MASKED}
+    assert {"MOST_DOTS", "_MOST_OF_JOB"} <= large
+    wrong = [
+        f"{file.relative_to(root)}:{node.lineno}"
+        for file, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FormattedValue)
+        and node.format_spec is None
+        and ast.unparse(node.value).rpartition(".")[2] in large
+    ]
+    assert not wrong
+    told = f"more than {2_000_000_000:,} dots; print fewer pages at once"
+    assert without_data(told, pins=False) == told

@@ -10,7 +10,7 @@ import trio
 import trio_websocket
 
 import xfs4iot
-from dialogue import Dialogue, another, dialogue
+from dialogue import Dialogue, another, dialogue, outcome
 from frames import frame, raw_connection
 from printers import Receipts, Scribe, form
 from vendors import Minimal, serving
@@ -144,6 +144,45 @@ async def test_what_a_client_that_went_took_is_given_back(nursery: trio.Nursery)
                 await trio.sleep(0.01)
     await client.success("Printer.PrintRaw", {"data": data(4 * MEGABYTE)})
     assert not service.large._sum
+
+
+MANY = 110_000
+
+
+FLOODS: dict[str, tuple[str, Any]] = {
+    "members": ("Printer.SetForm", {"name": "F", "form": {"fields": {f"f{one}": {} for one in range(MANY)}}}),
+    "values": ("Printer.PrintForm", {"formName": "F", "fields": {f"f{one}": "" for one in range(MANY)}}),
+    "elements": ("Printer.PrintForm", {"formName": "F", "fields": {"f": [""] * MANY}}),
+    "numbers": ("Common.Cancel", {"requestIds": [1] * MANY}),
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+async def test_more_values_than_can_be_decoded_at_once_are_refused(flood: str, nursery: trio.Nursery) -> None:
+    client = await serving(Receipts(), nursery)
+    wrong = await client.completion(*FLOODS[flood])
+    assert outcome(wrong) == "invalidData"
+    assert "more than 100,000 members and elements" in wrong["header"]["errorDescription"]
+    assert (await client.success("Printer.GetFormList"))["formList"] == []
+
+
+async def test_long_texts_full_of_commas_are_no_values(nursery: trio.Nursery) -> None:
+    client = await serving(Receipts(), nursery)
+    commas = ',"[{' * MANY
+    wrong = await client.completion("Printer.PrintForm", {"formName": "F", "fields": {"f": commas}})
+    assert wrong["payload"]["errorCode"] == "formNotFound"
+
+
+async def test_how_many_values_a_payload_may_have_is_a_setting(nursery: trio.Nursery) -> None:
+    device = Receipts()
+    limits = SessionLimits(message_values=5)
+    publisher = xfs4iot.Publisher([xfs4iot.Service(device)], port=0, session_limits=limits)
+    await nursery.start(publisher.serve)
+    client: Dialogue = await nursery.start(dialogue, publisher.uri(device.name))
+    few = await client.completion("Common.Cancel", {"requestIds": [7, 8, 9, 10]})
+    assert outcome(few) != "invalidData"
+    wrong = await client.completion("Common.Cancel", {"requestIds": [7, 8, 9, 10, 11]})
+    assert "more than 5 members" in wrong["header"]["errorDescription"]
 
 
 async def served(device: Any, nursery: trio.Nursery) -> str:

@@ -189,6 +189,7 @@ async def _serve(configuration: Configuration, credentials: Credentials | None) 
             session_limits=SessionLimits(
                 message_bytes=limits.message_bytes,
                 large_bytes=limits.large_bytes,
+                message_values=limits.message_values,
                 outgoing_bytes=limits.outgoing_bytes,
                 send_seconds=limits.send_seconds,
                 idle_seconds=limits.idle_seconds,

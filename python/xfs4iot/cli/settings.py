@@ -159,6 +159,7 @@ class LimitSettings:
     handshake_seconds: _Seconds = 10.0
     message_bytes: _Positive = 2 * 1024 * 1024
     large_bytes: _Positive = 64 * 1024 * 1024
+    message_values: _Positive = 100_000
     outgoing_bytes: _Positive = 8 * 1024 * 1024
     idle_seconds: _Seconds = 60.0
     send_seconds: _Seconds = 30.0

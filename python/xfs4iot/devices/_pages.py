@@ -30,6 +30,7 @@ __all__ = [
     "PrintGraphic",
     "PrintItem",
     "PrintJob",
+    "PrintOrigin",
     "PrintPage",
     "PrintRotation",
     "PrintStripe",
@@ -133,6 +134,14 @@ class PrintFont:
 
 
 @dataclass(frozen=True)
+class PrintOrigin:
+    """The form and the field that something is printed for."""
+
+    form: str
+    field: str
+
+
+@dataclass(frozen=True)
 class PrintText:
     """Characters side by side in one line. A justified line is a run for each word.
 
@@ -143,6 +152,7 @@ class PrintText:
         font, color, rotation: how it is printed.
         direction: `rtl` for Hebrew and Arabic.
         kind: `ocr` and `micr` for what machines read.
+        origin: what it is printed for; None for a frame's title.
     """
 
     x: Length
@@ -155,6 +165,7 @@ class PrintText:
     rotation: PrintRotation = 0
     direction: Literal["ltr", "rtl"] = "ltr"
     kind: Literal["text", "ocr", "micr"] = "text"
+    origin: PrintOrigin | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -168,6 +179,7 @@ class PrintGraphic:
         scaling: `bestFit`: to the whole box; `asIs`: dot for dot, cut at the box; `maintainAspect`: as
             large as it fits without distortion.
         rotation: of the picture in its box.
+        origin: what it is printed for.
     """
 
     x: Length
@@ -178,6 +190,7 @@ class PrintGraphic:
     format: GraphicFormat
     scaling: Literal["bestFit", "asIs", "maintainAspect"] = "bestFit"
     rotation: PrintRotation = 0
+    origin: PrintOrigin | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -191,6 +204,7 @@ class PrintBarcode:
         text: where its value stands as text.
         font: of that text.
         color, rotation: how it is printed.
+        origin: what it is printed for.
     """
 
     x: Length
@@ -203,6 +217,7 @@ class PrintBarcode:
     font: PrintFont = PrintFont()
     color: PrintColor = (0, 0, 0)
     rotation: PrintRotation = 0
+    origin: PrintOrigin | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

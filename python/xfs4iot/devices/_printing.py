@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from xfs4iot.dataclass import dataclass
 from xfs4iot.devices._device import CommandEvents
+from xfs4iot.devices._pages import PrintItem
 from xfs4iot.devices.storage import Count
 from xfs4iot.protocol import errors
 
@@ -18,6 +19,7 @@ __all__ = [
     "Printed",
     "PrinterMediaMoved",
     "ReadWanted",
+    "UnprintableItem",
 ]
 
 MediaAction = Literal[
@@ -80,6 +82,21 @@ class Printed:
     length: Count | None = None
     at: MediaPlace | None = None
     failure: errors.XfsError | None = None
+
+
+class UnprintableItem(errors.CommandError):
+    """Something on a page cannot be printed: a broken picture, a barcode that cannot hold its value.
+
+    As `charSetData`; the service knows the field that it is printed for, and tells the client.
+
+    Args:
+        item: what it is.
+        description: what is wrong with it.
+    """
+
+    def __init__(self, item: PrintItem, description: str) -> None:
+        super().__init__("charSetData", description)
+        self.item = item
 
 
 @dataclass(frozen=True, kw_only=True)

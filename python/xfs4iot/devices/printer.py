@@ -327,6 +327,7 @@ class Printer(
             CommandError: nothing was printed: `paperOut`, `paperJammed`, `mediaJammed`, `tonerOut`, `inkOut`,
                 `shutterFail`, `blackMark`, `mediaSize`, `mediaSkewed`, `charSetData`, `mediaRetained`,
                 `mediaOverflow`, `msfError`, `noMSF`.
+            UnprintableItem: nothing was printed, for this cannot be.
         """
         raise NotImplementedError
 
@@ -335,6 +336,9 @@ class Printer(
         self, data: bytes, answers: bool, events: CommandEvents[messages.MediaPresentedEvent]
     ) -> bytes | None:
         """`Printer.PrintRaw`: send bytes to the printer as they are, and return its answer.
+
+        Never torn out of its work; look at `events.cancel_requested` to stop where nothing is left half
+        printed, and raise `Canceled` with what was printed.
 
         Args:
             data: the bytes.
@@ -355,6 +359,9 @@ class Printer(
         events: MovingPrinterMedia,
     ) -> Printed:
         """`Printer.PrintNative`: print a job of the operating system's printer, as `os_printer` names it.
+
+        Never torn out of its work; look at `events.cancel_requested` to stop between pages, and say with
+        `Printed.pages` how many were printed.
 
         Args:
             data: the job.

@@ -41,12 +41,12 @@ def opened(file: bytes) -> Image:
             picture: Image.Image = Image.open(io.BytesIO(file), formats=_FORMATS)
             # `open` has read the header only; the check comes before `load` unpacks the dots.
             if picture.width * picture.height > MOST_DOTS:
-                raise NotAPicture(f"more than {MOST_DOTS} dots; make it smaller")
+                raise NotAPicture(f"more than {MOST_DOTS:,} dots; make it smaller")
             picture.load()
     except NotAPicture:
         raise
     except Image.DecompressionBombError:
-        raise NotAPicture(f"more than {MOST_DOTS} dots; make it smaller") from None
+        raise NotAPicture(f"more than {MOST_DOTS:,} dots; make it smaller") from None
     except UnidentifiedImageError:
         raise NotAPicture("no picture in PNG, BMP, JPEG, TIFF or GIF") from None
     # Decoders of broken files raise whatever they stumble over.

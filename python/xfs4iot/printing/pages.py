@@ -7,6 +7,7 @@ file that is no picture) wastes no paper.
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
@@ -23,11 +24,13 @@ from xfs4iot.devices import (
     PrintPage,
     PrintStripe,
     PrintText,
+    UnprintableItem,
 )
 from xfs4iot.printing import barcodes, fonts, graphics
 from xfs4iot.printing.canvas import LONGEST, MOST_DOTS, Canvas, Color, Lettering, turned
 from xfs4iot.printing.fonts import ADVANCE, ASCENT, DESCENT, Face
 from xfs4iot.printing.frames import draw_frame
+from xfs4iot.printing.patience import PATIENT, Patience
 from xfs4iot.protocol import errors
 
 if TYPE_CHECKING:
@@ -39,6 +42,8 @@ _POINTS_PER_INCH = 72
 _CONDENSED = 0.6
 _MOST_DRAWN = 500_000_000
 """Dots of all items of a side together: seconds of work, a hundred times a metre of receipt."""
+_MOST_OF_JOB = 2_000_000_000
+"""Dots of all sides of a job, and of all items on them: a hundred pages of A4, each drawn on five times."""
 _LINES = {"none": 0, "single": 1, "double": 2}
 _PROPORTIONAL = ("sans", "helvetica", "arial", "times", "serif", "proportional", "verdana")
 
@@ -117,30 +122,54 @@ class Head:
         look = self.lettering(font)
         return fonts.lacking(text, look.face, look.bold)
 
-    def draw(self, page: PrintPage, side: Literal["front", "back"] = "front") -> Canvas:
+    def require_drawable(self, pages: Iterable[PrintPage]) -> None:
+        """Refuse a job that would take minutes to draw; takes its time with many items.
+
+        Raises:
+            CommandError: `charSetData`.
+        """
+        drawn = 0
+        for page in pages:
+            for items in (page.front, page.back):
+                if items:
+                    wide, high = self.in_dots(page.width), self.in_dots(page.length or page.end)
+                    drawn += math.prod(_bounded(wide, high)) + sum(map(self._dots, items))
+            if drawn > _MOST_OF_JOB:
+                raise errors.CommandError(
+                    "charSetData",
+                    f"the job has more than {_MOST_OF_JOB:,} dots to draw; print fewer pages at once",
+                )
+
+    def _dots(self, item: PrintItem) -> int:
+        """How many dots an item has; of a stripe none are drawn."""
+        return 0 if isinstance(item, PrintStripe) else math.prod(_bounded(*self._box(item)[2:]))
+
+    def draw(
+        self, page: PrintPage, side: Literal["front", "back"] = "front", patience: Patience = PATIENT
+    ) -> Canvas:
         """One side of a page; of endless paper as long as what is on it.
 
         Raises:
             CommandError: `charSetData` for a barcode, a graphic or a page that cannot be printed.
             HardwareError: what draws is not installed.
+            GivenUp: nobody waits for it any more.
         """
         length = None if page.length is None else min(round(self.in_dots(page.length)), LONGEST)
         canvas = Canvas(max(1, round(self.in_dots(page.width))), length, color=self.color)
-        self.draw_on(canvas, page.front if side == "front" else page.back)
+        self.draw_on(canvas, page.front if side == "front" else page.back, patience)
         return canvas
 
-    def draw_on(self, canvas: Canvas, items: Iterable[PrintItem]) -> None:
+    def draw_on(self, canvas: Canvas, items: Iterable[PrintItem], patience: Patience = PATIENT) -> None:
         """Draw items on what may have been printed on before.
 
         Raises:
-            CommandError, HardwareError: as `draw`.
+            CommandError, HardwareError, GivenUp: as `draw`.
         """
         drawn = 0
         repeated: tuple[PrintGraphic, Image] | None = None
         for item in items:
-            if not isinstance(item, PrintStripe):
-                wide, high = _bounded(*self._box(item)[2:])
-                drawn += wide * high
+            patience.check()
+            drawn += self._dots(item)
             if drawn > _MOST_DRAWN:
                 raise errors.CommandError("charSetData", "the page has more on it than can be drawn in time")
             match item:
@@ -188,7 +217,7 @@ class Head:
             picture = turned(graphics.opened(item.data), item.rotation)
             return graphics.fitted(picture, *size, item.scaling), picture.width * picture.height
         except graphics.NotAPicture as wrong:
-            raise errors.CommandError("charSetData", f"a graphic cannot be printed: {wrong}") from None
+            raise UnprintableItem(item, f"a graphic cannot be printed: {wrong}") from None
 
     def _barcode(self, canvas: Canvas, item: PrintBarcode) -> None:
         x, y, width, height = self._box(item)
@@ -197,7 +226,7 @@ class Head:
         try:
             self._upright_barcode(part, item)
         except barcodes.Unprintable as wrong:
-            raise errors.CommandError("charSetData", str(wrong)) from None
+            raise UnprintableItem(item, str(wrong)) from None
         canvas.paste(part, x, y, item.rotation)
 
     def _upright_barcode(self, part: Canvas, item: PrintBarcode) -> None:

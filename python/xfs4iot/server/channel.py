@@ -42,6 +42,7 @@ class SessionLimits:
         message_bytes: size of an incoming message; above it the connection closes with 1009, unless its
             command may be larger, see `large_messages`.
         large_bytes: what large messages may take together, in each service.
+        message_values: members and elements in the payload of a command; with more it ends `invalidData`.
         outgoing_bytes: what may wait for a client that does not read.
         send_seconds: how long one write may take.
         idle_seconds: silence after which a ping is sent, and after twice that the connection dropped.
@@ -51,6 +52,7 @@ class SessionLimits:
 
     message_bytes: int = 2 * 1024 * 1024
     large_bytes: int = 64 * 1024 * 1024
+    message_values: int = 100_000
     outgoing_bytes: int = 8 * 1024 * 1024
     send_seconds: float = 30.0
     idle_seconds: float = 60.0

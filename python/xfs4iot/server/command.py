@@ -329,10 +329,13 @@ class Command(Generic[SentEvent]):
         # A device that stops early says that it was cancelled; it cannot tell by whom.
         stopped_early = isinstance(outcome, errors.Canceled) and self.cancel_requested
         if scope.cancelled_caught or stopped_early:
+            # How far it has come is worth knowing, whoever stopped it.
+            how_far = isinstance(outcome, errors.Canceled) and outcome.description
+            far = f": {how_far}" if how_far else ""
             if self.canceled:
-                outcome = errors.Canceled(f"{self.name} was cancelled")
+                outcome = errors.Canceled(f"{self.name} was cancelled{far}")
             else:
-                outcome = errors.TimeOut(f"{self.name} was not done within its timeout")
+                outcome = errors.TimeOut(f"{self.name} was not done within its timeout{far}")
         if self.specification != registry.NEWEST and _is_large(outcome := _written(outcome)):
             outcome = await self._adapted(outcome)
         self.complete(outcome)

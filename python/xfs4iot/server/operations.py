@@ -62,6 +62,8 @@ class _Call:
         """The call itself: whoever waits for it ends it, nobody else."""
         self.ended = trio.Event()
         self.returned = False
+        self.cut_short = False
+        """Whether it was given up before its limit."""
         self.result: Any = None
         self.fault: BaseException | None = None
 
@@ -158,6 +160,7 @@ class Operations:
             # The service has only seconds left in all; no call may take its usual time.
             limit = min(limit, _GRACE_SECONDS)
         call = _Call(where, moving, limit if waits is None else math.inf)
+        call.cut_short = self._ending
         self._calls.add(call)
         self.nursery.start_soon(self._run, call, known.name, tuple(map(copied, arguments)))
         in_time = False
@@ -178,6 +181,12 @@ class Operations:
             if failed is call.fault:
                 raise failed
             raise failed from call.fault
+        if not call.returned and call.cut_short:
+            self._log.error("%s is given up: the service ends", where)
+            self.blame(moving)
+            raise errors.HardwareError(
+                f"the service ends, and {where} was not done by then; see what the device has done"
+            )
         if not call.returned:
             self._log.error("%s did not return within %g s", where, limit)
             self.blame(moving)
@@ -311,6 +320,7 @@ class Operations:
         """Give up what still runs: the service ends, and has waited long enough."""
         self._ending = True
         for call in self._calls:
+            call.cut_short = not call.ended.is_set()
             call.patience.cancel()
 
     @property

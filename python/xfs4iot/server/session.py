@@ -182,6 +182,8 @@ class Session(Channel):
             # Before decoding: a client that may not use the command learns nothing about its payload.
             service.authorise(self.peer, name)
             payload, answer, request = message.payload, None, None
+            if message.size > 2 * self.limits.message_values:
+                self._require_few_values(payload)
             if handler.everyday is not None:
                 answer = handler.everyday(payload, specification)
                 if answer is not None:
@@ -271,6 +273,20 @@ class Session(Channel):
         self.service.observer.completed(
             self.service.name, name, code, perf_counter() + self._clock - received
         )
+
+    def _require_few_values(self, payload: bytes | None) -> None:
+        """Refuse what would take very much time and memory once it is decoded, while others wait.
+
+        A value and its comma are two bytes at least: shorter messages need not be looked at.
+
+        Raises:
+            InvalidData: there are too many.
+        """
+        most = self.limits.message_values
+        if payload is not None and _core.has_more_values(payload, most):
+            raise errors.InvalidData(
+                f"$: the payload has more than {most:,} members and elements; send fewer at once"
+            )
 
     @staticmethod
     def _request(name: str, handler: Handler, payload: bytes | None, specification: str) -> Any:

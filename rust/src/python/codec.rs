@@ -12,6 +12,7 @@ use pyo3::{IntoPyObjectExt, intern};
 use super::names::Names;
 use crate::envelope::{self, Refusal as Refused};
 use crate::frame::{self, Item};
+use crate::json;
 use crate::reply::{self, Address, NotAnObject, Reply};
 
 /// Buffers of replies up to this size are kept for the next one.
@@ -350,6 +351,13 @@ pub fn read_envelope(py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<Envelo
     })
 }
 
+/// Whether a payload has more members and elements than `most`.
+#[pyfunction]
+#[pyo3(signature = (payload, most, /))]
+pub fn has_more_values(payload: &[u8], most: usize) -> bool {
+    json::has_more_values(payload, most)
+}
+
 /// Text that a caller gave. A surrogate without its partner, which UTF-8 cannot say, is replaced.
 type Text<'a> = Cow<'a, str>;
 
@@ -540,6 +548,7 @@ pub fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Receiver>()?;
     module.add_class::<Envelope>()?;
     module.add_function(wrap_pyfunction!(read_envelope, module)?)?;
+    module.add_function(wrap_pyfunction!(has_more_values, module)?)?;
     module.add_function(wrap_pyfunction!(acknowledge, module)?)?;
     module.add_function(wrap_pyfunction!(completion, module)?)?;
     module.add_function(wrap_pyfunction!(event, module)?)?;

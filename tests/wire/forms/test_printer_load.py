@@ -144,7 +144,10 @@ async def test_a_picture_that_is_a_bomb_is_refused_and_nothing_is_printed(
     await client.success("Printer.SetForm", {"name": "F", "form": form})
     packed = base64_of(bomb(30_000))
     wrong = await client.completion("Printer.PrintForm", {"formName": "F", "fields": {"p": packed}})
-    assert wrong["payload"]["errorCode"] == "charSetData"
+    assert wrong["payload"]["errorCode"] == "fieldError"
+    assert "more than 20,000,000 dots" in wrong["header"]["errorDescription"]
+    event = await client.until("event", wrong["header"]["requestId"], "Printer.FieldErrorEvent")
+    assert event["payload"] == {"formName": "F", "fieldName": "p", "failure": "graphic"}
     assert await client.failure("Printer.PrintNative", {"data": packed}) == "invalidData"
     assert (await client.success("Common.Status"))["printer"]["media"] == "notPresent"
     assert bystander.grown < 50 * MEGABYTE

@@ -179,7 +179,6 @@ def barcode(symbology: str) -> tuple[Any, ...]:
         (barcode("EAN 13"), {"f": "123"}, None, "charSetData"),
         (barcode("EAN13"), {"f": "4006381333932"}, None, "charSetData"),
         (barcode("CODE39"), {"f": "lower"}, None, "charSetData"),
-        (barcode("PDF417"), {"f": "1"}, None, "fieldError"),
     ],
 )
 async def test_what_is_wrong_with_a_field_is_told(
@@ -623,6 +622,64 @@ async def test_an_element_is_given_once(client: Dialogue, device: Receipts, valu
     completion = await printed(client, {"f": rows}, values)
     once = values.get("f") == ["", "b", "c"]
     assert code(completion) == ("success" if once else "fieldSpecFailure")
+
+
+async def field_error(client: Dialogue, completion: dict[str, Any]) -> dict[str, Any]:
+    event = await client.until("event", completion["header"]["requestId"], "Printer.FieldErrorEvent")
+    payload: dict[str, Any] = event["payload"]
+    return payload
+
+
+class Picky(Receipts):
+    """A printer that finds something wrong with every picture and every barcode."""
+
+    async def print_pages(self, job: devices.PrintJob, events: Any) -> devices.Printed:
+        for item in job.pages[0].front:
+            if isinstance(item, PrintGraphic | PrintBarcode):
+                raise devices.UnprintableItem(item, "it cannot be drawn")
+        return await super().print_pages(job, events)
+
+
+@pytest.mark.parametrize("version", [None, "2023-2", "2021-1"])
+@pytest.mark.parametrize("waits", [False, True], ids=["at once", "when it is flushed"])
+async def test_the_field_of_what_the_device_cannot_print_is_told(
+    nursery: trio.Nursery, version: str | None, waits: bool
+) -> None:
+    client = await serving(Picky(), nursery)
+    asking = client if version is None else await another(client, nursery, version)
+    graphic, text = base64.b64encode(b"BM and nothing else").decode(), {"text": "plain"}
+    fields = {
+        "photo": (0, 0, 5, 5, {"fieldType": "graphic"}),
+        "code": (5, 0, 5, 5, {"fieldType": "barcode", "font": {"name": "QR"}}),
+        "text": (10, 0, 5, 1),
+    }
+    await client.success("Printer.SetForm", {"name": "F", "form": form(fields)})
+    for name, value, expected in (("photo", graphic, "fieldError"), ("code", "7", "charSetData")):
+        if waits:
+            await client.success(PRINT, {"formName": "F", "fields": {name: value}, **KEEP})
+        completion = await asking.completion(
+            PRINT, {"formName": "F", "fields": text if waits else {name: value}}
+        )
+        payload = completion["payload"]
+        assert payload["errorCode"] == expected
+        described = payload if version == "2021-1" else completion["header"]
+        assert f"form F, field {name}: it cannot be drawn" in described["errorDescription"]
+        event = await asking.until("event", completion["header"]["requestId"], "Printer.FieldErrorEvent")
+        told = {"formName": "F", "fieldName": name}
+        if name == "photo":
+            told["failure"] = "graphic"
+        assert event["payload"] == told
+        # It does not stand in anybody's way.
+        await client.success(PRINT, {"formName": "F", "fields": text})
+
+
+async def test_what_a_flush_cannot_print_is_no_field_of_another_command(nursery: trio.Nursery) -> None:
+    client = await serving(Picky(), nursery)
+    fields = {"code": (5, 0, 5, 5, {"fieldType": "barcode", "font": {"name": "QR"}})}
+    await printed(client, fields, {"code": "7"}, **KEEP)
+    flush = await client.completion("Printer.ControlMedia", {"mediaControl": {"flush": True}})
+    assert code(flush) == "flushFail"
+    assert not [one for one in client.passed if one["header"]["name"] == "Printer.FieldErrorEvent"]
 
 
 # The device.

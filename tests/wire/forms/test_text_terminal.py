@@ -857,7 +857,8 @@ ORDER = {
     READ: Command(
         {
             "keys_active": Break({"activeKeys": None, "activeCommandKeys": None}),
-            "can_end": Break({"autoEnd": False}),
+            "keys_bounded": Break({"activeKeys": ["one"] * 1_001}, says="1,000 at most"),
+            "can_end": Break({"autoEnd": False}, says="could not end"),
             "keys_exist": Break({"activeKeys": ["z"]}),
             "keys_on_device": Break({"activeKeys": ["Y"]}),
             "given numOfChars": Break({"numOfChars": None}, says="numOfChars"),
@@ -877,12 +878,16 @@ ORDER = {
     "TextTerminal.DefineKeys": Command(
         {
             "keys_active": Break({"activeKeys": None}),
+            "keys_bounded": Break({"activeKeys": ["one"] * 1_001}, says="1,000 at most"),
             "keys_exist": Break({"activeKeys": ["z"]}),
             "keys_on_device": Break({"activeKeys": ["Y"]}),
         },
         good={"activeKeys": ["one"]},
-        together={"keys_exist": Break({"activeKeys": ["z", "Y"]})},
-        apart={"keys_active": "where there is no key, none is wrong"},
+        together={
+            "keys_bounded": Break({"activeKeys": ["z"] * 1_001}),
+            "keys_exist": Break({"activeKeys": ["z", "Y"]}),
+        },
+        apart={"keys_active": "where there is no key, there are not too many, and none is wrong"},
     ),
     "TextTerminal.GetQueryForm": Command(
         {"given formName": Break({"formName": None}), "form_exists": Break({"formName": "None"})},

@@ -57,15 +57,41 @@ async def test_others_are_served_while_thousands_of_fields_are_set_told_and_show
             assert outcome(await served(watch, asking, name, payload)) == "success", name
 
 
-async def test_others_are_served_while_a_long_text_is_cut_to_its_field(nursery: trio.Nursery) -> None:
+async def test_a_long_text_is_cut_to_its_field(nursery: trio.Nursery) -> None:
     client = await serving(Board("Board"), nursery)
     await client.success("TextTerminal.SetForm", form({"f": field(0, 0, 20, overflow="truncate")}))
-    async with watching(await another(client, nursery), nursery) as watch:
-        payload = {"formName": "F", "fields": {"f": PROSE}}
-        done = await served(watch, client, "TextTerminal.WriteForm", payload)
-    assert outcome(done) == "success"
+    await client.success("TextTerminal.WriteForm", {"formName": "F", "fields": {"f": PROSE}})
     warning = await client.until("event", name="TextTerminal.FieldWarningEvent")
     assert warning["payload"] == {"formName": "F", "fieldName": "f", "failure": "overflow"}
+
+
+async def test_of_a_text_only_what_its_field_can_hold_is_looked_at(nursery: trio.Nursery) -> None:
+    client = await serving(Board("Board"), nursery)
+    fields = {"f": field(0, 0, 20, overflow="truncate"), "g": field(0, 1, 20), "p": field(0, 2, 20)}
+    fields["p"]["fieldType"] = "password"
+    await client.success("TextTerminal.SetForm", form(fields))
+    accents = "e" + "\u0301" * 1_000_000
+    # A character with so many accents is none that a display shows.
+    write = {"formName": "F", "fields": {"f": accents}}
+    assert await client.failure("TextTerminal.WriteForm", write) == "characterSetsData"
+    write = {"formName": "F", "fields": {"f": "x" * 30 + "\x07"}}
+    await client.success("TextTerminal.WriteForm", write)
+    for name in "gp":
+        write = {"formName": "F", "fields": {name: "word " * 2_000_000}}
+        assert await client.failure("TextTerminal.WriteForm", write) == "fieldError"
+
+
+async def test_only_rows_that_have_changed_are_shown_again(nursery: trio.Nursery) -> None:
+    device = Board("Board")
+    client = await serving(device, nursery)
+    place = {"mode": "absolute", "posX": 3, "posY": 199}
+    await client.success("TextTerminal.Write", {**place, "text": "a"})
+    assert len(device.runs) == 200
+    await client.success("TextTerminal.Write", {**place, "text": "ab"})
+    assert device.runs == (ScreenRun(4, 199, "b"),)
+    # It scrolls: the row is another one, and a blank one comes.
+    await client.success("TextTerminal.Write", {**place, "text": "abc\nd"})
+    assert device.runs == (ScreenRun(3, 198, "abc"), ScreenRun(0, 199, "d"), ScreenRun(3, 199, "  "))
 
 
 async def test_fields_that_cover_the_screen_again_and_again_are_refused(nursery: trio.Nursery) -> None:

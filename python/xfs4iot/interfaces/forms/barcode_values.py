@@ -8,7 +8,7 @@ from typing import get_args
 
 from xfs4iot.devices import PrintSymbology
 
-__all__ = ["barcode_value", "symbology_of"]
+__all__ = ["barcode_value", "symbology_named", "symbology_of"]
 
 _MOST_CHARACTERS = 4296
 """A QR code holds no more, and no other kind does."""
@@ -32,6 +32,11 @@ def symbology_of(name: str | None) -> PrintSymbology | None:
     known: tuple[PrintSymbology, ...] = get_args(PrintSymbology)
     spelt = {"QRCODE": "QR", "UPC": "UPCA", "EAN": "EAN13", "INTERLEAVED2OF5": "ITF", "EAN128": "GS1128"}
     return next((one for one in known if one == spelt.get(plain, plain)), None)
+
+
+def symbology_named(font: str | None, form: str | None) -> PrintSymbology | None:
+    """The kind of barcode that a field names: its font, or else its format."""
+    return symbology_of(font) or symbology_of(form)
 
 
 def barcode_value(symbology: PrintSymbology, value: str) -> str:

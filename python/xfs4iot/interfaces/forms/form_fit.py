@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from xfs4iot import devices
+from xfs4iot.interfaces.forms.barcode_values import symbology_named
 from xfs4iot.interfaces.forms.ready_form import FormField, ReadyForm
 
 __all__ = ["field_misfit", "form_misfit"]
@@ -59,6 +60,10 @@ def _write_misfit(one: FormField, device: devices.Printer) -> str | None:
     elif one.kind == "barcode":
         if not device.barcodes:
             return "the device prints no barcodes"
+        if symbology_named(one.font.name, one.definition.format) not in device.barcodes:
+            return "its font names no barcode that the device prints; those are " + ", ".join(
+                sorted(device.barcodes)
+            )
     elif one.kind not in device.writes:
         return f"the device does not print fields of type {one.kind}"
     coercivity = one.definition.coercivity

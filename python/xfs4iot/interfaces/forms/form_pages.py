@@ -23,12 +23,13 @@ from xfs4iot.devices import (
     PrintFrame,
     PrintGraphic,
     PrintItem,
+    PrintOrigin,
     PrintPage,
     PrintRotation,
     PrintStripe,
     PrintText,
 )
-from xfs4iot.interfaces.forms.barcode_values import barcode_value, symbology_of
+from xfs4iot.interfaces.forms.barcode_values import barcode_value, symbology_named
 from xfs4iot.interfaces.forms.print_geometry import Box
 from xfs4iot.interfaces.forms.printer_values import FieldFailure, Value
 from xfs4iot.interfaces.forms.ready_form import FormField, FormFrame, ReadyForm, color_of
@@ -96,14 +97,15 @@ class FormPages:
         form: the form.
         device: for what it can print.
         fonts: how wide its texts are.
+        name: of the form.
 
     Attributes:
         warnings: fields whose value did not fit and was cut.
         replaced: fields, and titles of frames, with characters that the device prints as a replacement.
     """
 
-    def __init__(self, form: ReadyForm, device: devices.Printer, fonts: Fonts) -> None:
-        self._form, self._device, self._fonts = form, device, fonts
+    def __init__(self, form: ReadyForm, device: devices.Printer, fonts: Fonts, name: str = "") -> None:
+        self._form, self._device, self._fonts, self._name = form, device, fonts, name
         self._puts: list[_Put] = []
         self._ends: dict[str, int] = {}
         self._starts: dict[str, Box] = {}
@@ -179,10 +181,14 @@ class FormPages:
                 f"the value is not a picture that can be printed: {', '.join(sorted(self._device.graphics))}",
             )
         scaling = field.definition.scaling or "bestFit"
-        return PrintGraphic(box.x, box.y, box.width, box.height, data, found, scaling, field.rotation)
+        place = box.x, box.y, box.width, box.height
+        return PrintGraphic(*place, data, found, scaling, field.rotation, self._origin(field))
+
+    def _origin(self, field: FormField) -> PrintOrigin:
+        return PrintOrigin(self._name, field.name)
 
     def _barcode(self, field: FormField, box: Box, value: str) -> PrintBarcode:
-        symbology = symbology_of(field.font.name) or symbology_of(field.definition.format)
+        symbology = symbology_named(field.font.name, field.definition.format)
         if symbology is None or symbology not in self._device.barcodes:
             raise FieldFailure(
                 field.name,
@@ -197,7 +203,17 @@ class FormPages:
         font = dataclasses.replace(field.font, name=None)
         place = field.definition.barcode or "none"
         return PrintBarcode(
-            box.x, box.y, box.width, box.height, value, symbology, place, font, field.color, field.rotation
+            box.x,
+            box.y,
+            box.width,
+            box.height,
+            value,
+            symbology,
+            place,
+            font,
+            field.color,
+            field.rotation,
+            self._origin(field),
         )
 
     def _text(self, field: FormField, box: Box, text: str) -> list[PrintItem]:
@@ -210,6 +226,7 @@ class FormPages:
         self._see_lacking(field.name, text, font)
         kind = cast(Literal["text", "ocr", "micr"], field.kind)
         items: list[PrintItem] = []
+        origin = self._origin(field)
         across, down = _local(box, field.rotation)
         for piece in block.pieces:
             local = Box(piece.x, piece.y, piece.width, piece.height)
@@ -226,6 +243,7 @@ class FormPages:
                     field.rotation,
                     piece.direction,
                     kind,
+                    origin,
                 )
             )
         return items

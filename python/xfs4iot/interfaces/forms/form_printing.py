@@ -18,7 +18,7 @@ from xfs4iot.interfaces.forms.media_definitions import Media
 from xfs4iot.interfaces.forms.print_geometry import Grid
 from xfs4iot.interfaces.forms.printer_forms import named
 from xfs4iot.interfaces.forms.printer_state import PrinterState
-from xfs4iot.interfaces.forms.printer_values import FieldFailure, described, target_of, values_of
+from xfs4iot.interfaces.forms.printer_values import FieldFailure, refused, target_of, values_of
 from xfs4iot.interfaces.forms.ready_form import FormField, ReadyForm
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.command_events.printer import PrintFormEvents, ReadFormEvents
@@ -46,14 +46,13 @@ async def laid_out(
     source = on.source_for(request.paper_source, media) if not on.media.is_present else None
     placement = _placement(form, request)
     sheet = on.sheet_for(media, source) or _as_large(form, placement)
-    pages = FormPages(form, on.device, DeviceFonts(on.service))
+    pages = FormPages(form, on.device, DeviceFonts(on.service), name)
     try:
         if form.misfit is not None:
             raise FieldFailure(form.misfit[0] or "", None, form.misfit[1])
         laid = await on.in_thread(_filled, pages, form, request.fields, sheet, placement)
     except FieldFailure as wrong:
-        command.send(messages.FieldErrorEvent(form_name=name, field_name=wrong.field, failure=wrong.failure))
-        raise errors.CommandError(wrong.code, described(name, wrong)) from None
+        raise refused(name, wrong, command) from None
     for field in dict.fromkeys(pages.warnings):
         command.send(messages.FieldWarningEvent(form_name=name, field_name=field, failure="overflow"))
     for field in pages.replaced.keys() & form.fields.keys():
@@ -144,8 +143,7 @@ async def form_read(
     try:
         wanted = _wanted(on, form, request.field_names)
     except FieldFailure as wrong:
-        command.send(messages.FieldErrorEvent(form_name=name, field_name=wrong.field, failure=wrong.failure))
-        raise errors.CommandError(wrong.code, described(name, wrong)) from None
+        raise refused(name, wrong, command) from None
     places = await on.in_thread(_places, on, form, on.media_for(request), wanted)
     await on.media_in(command, form.definition.user_prompt)
     values = await on.ask_whole(

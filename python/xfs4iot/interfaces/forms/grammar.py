@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
+from itertools import count
 from typing import Any, Protocol
 
 from xfs4iot.close_matches import close_matches
@@ -41,6 +42,8 @@ Path = tuple[str, ...]
 Plain = dict[str, Any]
 # Nine digits always fit 32 bits, and keep int() away from texts of any length.
 _MOST_DIGITS = 9
+_MOST_IN_LIST = 200
+"""Twice as many pages as a form can have, and far more words than there are."""
 _STRUCTURE = frozenset({"BEGIN", "END"})
 _ESCAPES = {
     "\\": "\\\\",
@@ -225,8 +228,10 @@ class Flags:
 
     def read(self, words: _Words, into: Plain) -> None:
         said: dict[str, str] = {}
-        while True:
+        for number in count():
             token = words.next
+            if number >= _MOST_IN_LIST:
+                raise token.wrong(f"expected {_MOST_IN_LIST} words at most")
             word = _one_of(words, self.words)
             setting = self.words[word]
             if setting is not None:
@@ -280,6 +285,8 @@ class Pages:
         parts = [token.text]
         while token.text != "ALL" and words.sign(","):
             token = words.word("a page or a range")
+            if len(parts) >= _MOST_IN_LIST:
+                raise token.wrong(f"expected {_MOST_IN_LIST} pages and ranges at most")
             parts.append(token.text)
         for part in parts:
             ends = part.split("-")

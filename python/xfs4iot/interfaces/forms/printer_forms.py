@@ -27,6 +27,8 @@ from xfs4iot.protocol.messages import printer as messages
 __all__ = ["fields_of", "named", "ready", "require_whole"]
 
 _MOST_PAGES = 100
+_LONGEST_LIST = 1_000
+"""Characters of a list of pages."""
 _MOST_ELEMENTS = 10_000
 """Places of all fields and frames of a form together."""
 _LONGEST = 100_000_000
@@ -161,6 +163,8 @@ class _Preparing:
             place = part.definition.position
             last = max(last, part.page + ((place.z or 0) if place is not None else 0))
             for listed in (part.definition.header, part.definition.footer):
+                if listed is not None and len(listed) > _LONGEST_LIST:
+                    raise _Wrong(f"{named(part.name)}: list its pages in {_LONGEST_LIST} characters at most")
                 if listed is not None and listed != "ALL":
                     last = max(last, *map(_page_number, listed.replace("-", ",").split(",")))
         if last >= _MOST_PAGES:

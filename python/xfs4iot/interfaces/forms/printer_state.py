@@ -18,6 +18,7 @@ from xfs4iot.interfaces.forms.print_media import PrintMedia
 from xfs4iot.interfaces.forms.print_supplies import BinThresholds, Thresholds
 from xfs4iot.interfaces.forms.printer_failures import as_defined, as_told, failures_of, saying_more
 from xfs4iot.interfaces.forms.printer_forms import ready
+from xfs4iot.interfaces.forms.printer_values import refused, unprintable_field
 from xfs4iot.interfaces.forms.ready_form import Form, ReadyForm
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.message import Payload
@@ -364,11 +365,18 @@ class PrinterState(Interface[devices.Printer]):
             except errors.XfsError as fault:
                 told = as_told(fault)
                 code = told.error_code if isinstance(told, errors.CommandError) else ""
-                if code != "charSetData" or self.buffer.is_empty:
+                if code != "charSetData":
                     raise
-                # It can never be printed, nor could anything that joined it.
-                self.buffer.clear()
-                raise saying_more(fault, "what waited to be printed is forgotten") from fault.__cause__
+                wrong = fault
+                if command.name == "Printer.PrintForm" and (field := unprintable_field(told)) is not None:
+                    wrong = refused(*field, command)
+                if not self.buffer.is_empty:
+                    # It can never be printed, nor could anything that joined it.
+                    self.buffer.clear()
+                    wrong = saying_more(wrong, "what waited to be printed is forgotten")
+                if wrong is fault:
+                    raise
+                raise wrong from told
             await self.was_printed(printed, source, command, len(job.pages))
 
     async def worked_at(self, place: str) -> None:
@@ -405,7 +413,7 @@ class PrinterState(Interface[devices.Printer]):
             XfsError: it failed; says how much was printed.
         """
         failure = printed.failure
-        if printed.pages or printed.length or failure is None:
+        if printed.pages or printed.length or (failure is None and printed.pages is None):
             # Some of it is on paper: it must not be printed again.
             self.buffer.clear()
             self.drawn_from = source or self.drawn_from
@@ -413,7 +421,9 @@ class PrinterState(Interface[devices.Printer]):
             self.media.await_taking()
         elif printed.at is not None:
             await self.media.is_at(printed.at)
-        if failure is None and pages is not None and printed.pages is not None and printed.pages < pages:
+        # Where nobody knows how many there are, only a client who wants no more ends it before the last.
+        whole = not command.cancel_requested if pages is None else (printed.pages or 0) >= pages
+        if failure is None and printed.pages is not None and not whole:
             said = _how_far(printed, pages)
             # A device may stop early when it is asked to.
             stopped = errors.Canceled if command.cancel_requested else errors.HardwareError

@@ -15,12 +15,16 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
+from xfs4iot.devices import PrintBarcode, PrintGraphic, PrintText
 from xfs4iot.interfaces.forms.printer_forms import named
 from xfs4iot.interfaces.forms.ready_form import FormField, ReadyForm, initial_of
+from xfs4iot.protocol import errors
+from xfs4iot.protocol.messages import printer as messages
+from xfs4iot.server.command import Command
 
-__all__ = ["Failure", "FieldFailure", "Value", "described", "target_of", "values_of"]
+__all__ = ["Failure", "FieldFailure", "Value", "refused", "target_of", "unprintable_field", "values_of"]
 
 Failure = Literal[
     "required", "staticOverwrite", "overflow", "notFound", "notRead", "notWrite", "hwerror", "graphic"
@@ -147,6 +151,18 @@ def _complete(field: FormField, values: list[Value | None]) -> None:
             values[number] = initial
 
 
-def described(form_name: str, wrong: FieldFailure) -> str:
-    """What is wrong, for the error description."""
-    return f"form {named(form_name)}, field {named(wrong.field)}: {wrong}"
+def refused(form_name: str, wrong: FieldFailure, command: Command[Any]) -> errors.CommandError:
+    """Tell the client the field that is wrong; with what the command ends."""
+    command.send(messages.FieldErrorEvent(form_name=form_name, field_name=wrong.field, failure=wrong.failure))
+    return errors.CommandError(wrong.code, f"form {named(form_name)}, field {named(wrong.field)}: {wrong}")
+
+
+def unprintable_field(told: errors.XfsError) -> tuple[str, FieldFailure] | None:
+    """The form and the field of what a device cannot print; None if it has not said what that is."""
+    item = getattr(told, "item", None)
+    if not isinstance(item, PrintText | PrintGraphic | PrintBarcode) or item.origin is None:
+        return None
+    # A value that a picture cannot be is wrong in itself; one that a barcode cannot hold, for that.
+    failure: Failure | None
+    failure, code = ("graphic", "fieldError") if isinstance(item, PrintGraphic) else (None, "charSetData")
+    return item.origin.form, FieldFailure(item.origin.field, failure, told.description, code)

@@ -13,29 +13,41 @@ from functools import lru_cache
 
 from xfs4iot.devices import CellAttributes, ScreenPosition, ScreenRun
 
-__all__ = ["Screen", "columns", "graphemes"]
+__all__ = ["Screen", "columns", "each_grapheme", "graphemes"]
 
 _PLAIN = CellAttributes()
 _Cell = tuple[str, CellAttributes]
 _BLANK: _Cell = (" ", _PLAIN)
 _SECOND = ""
 """The text of the second column of what takes two."""
+_LONGEST_GRAPHEME = 32
+"""Code points of one character; the longest that people write have a third of it."""
 
 
 def graphemes(text: str) -> list[str]:
     """What is shown as one character each."""
+    return list(each_grapheme(text))
+
+
+def each_grapheme(text: str) -> Iterator[str]:
+    """The same, one by one: a text can be far longer than what is wanted of it."""
     if text.isascii() and "\r\n" not in text:
-        return list(text)
+        return iter(text)
     import wcwidth  # its tables are a megabyte: loaded with the first text that needs them
 
-    return list(wcwidth.iter_graphemes(text))
+    found: Iterator[str] = wcwidth.iter_graphemes(text)
+    return found
+
+
+def columns(grapheme: str) -> int:
+    """How many columns a character takes; -1 for what cannot be shown on any screen."""
+    if len(grapheme) == 1 and " " <= grapheme <= "~":
+        return 1
+    return -1 if len(grapheme) > _LONGEST_GRAPHEME else _columns(grapheme)
 
 
 @lru_cache(maxsize=4096)
-def columns(grapheme: str) -> int:
-    """How many columns a character takes; -1 for what cannot be shown on any screen."""
-    if len(grapheme) == 1 and grapheme.isascii() and grapheme.isprintable():
-        return 1
+def _columns(grapheme: str) -> int:
     import wcwidth
 
     taken: int = wcwidth.wcswidth(grapheme)
@@ -56,6 +68,10 @@ class Screen:
         self.x = self.y = 0
         self._cells: list[list[_Cell]] = [[_BLANK] * width for _ in range(height)]
         self._shown: list[list[_Cell]] | None = None
+        self._changed: set[int] = set()
+        """Rows that may have changed since: only those are looked at."""
+        self._scrolled = False
+        """Whether all rows may have."""
 
     @property
     def cursor(self) -> ScreenPosition:
@@ -70,6 +86,10 @@ class Screen:
     def clear(self, x: int, y: int, width: int, height: int) -> None:
         """Blank a part; the cursor goes to its top left."""
         for row in range(y, y + height):
+            if width == self.width:
+                self._cells[row] = [_BLANK] * width
+                self._changed.add(row)
+                continue
             for column in range(x, x + width):
                 self._blank(column, row)
         self.x, self.y = x, y
@@ -88,6 +108,7 @@ class Screen:
         return taken
 
     def _blank(self, x: int, y: int) -> None:
+        self._changed.add(y)
         row = self._cells[y]
         if row[x][0] == _SECOND and x > 0:
             row[x - 1] = _BLANK
@@ -114,6 +135,7 @@ class Screen:
             # Only rows move; `y` stays on the last one, which is new now.
             self._cells.append([_BLANK] * self.width)
             del self._cells[0]
+            self._scrolled = True
         else:
             self.y += 1
         self.x = 0
@@ -122,9 +144,16 @@ class Screen:
     def changes(self) -> tuple[ScreenRun, ...]:
         """What has changed since this was called last; everything, the first time."""
         shown = self._shown
-        runs = [run for y in range(self.height) for run in self._changes_of(y, shown)]
+        rows = range(self.height) if shown is None or self._scrolled else sorted(self._changed)
+        runs = [run for y in rows for run in self._changes_of(y, shown)]
         # Rows are copied: they are changed in place from now on.
-        self._shown = [list(row) for row in self._cells]
+        if shown is None:
+            self._shown = [list(row) for row in self._cells]
+        else:
+            for y in rows:
+                shown[y] = list(self._cells[y])
+        self._changed.clear()
+        self._scrolled = False
         return tuple(runs)
 
     def forget_shown(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
+from xfs4iot.interfaces.forms.screen import each_grapheme
 from xfs4iot.interfaces.forms.terminal_forms import require_whole, size_of, sound
 from xfs4iot.interfaces.forms.terminal_keys import ActiveKeys
 from xfs4iot.interfaces.forms.terminal_state import TerminalState
@@ -15,6 +16,7 @@ from xfs4iot.server.handler import check
 __all__: list[str] = []
 
 _LONGEST_TEXT = 65_536
+_MOST_KEYS = 1_000
 
 
 @check("deviceNotReady")
@@ -103,7 +105,7 @@ def start_on_screen(on: TerminalState, request: messages.Write | messages.Read) 
 def characters_shown(on: TerminalState, request: messages.Write) -> None:
     """whether the device can show every character"""
     text = (request.text or "").replace("\r", "").replace("\n", "")
-    if strange := on.cannot_show(text):
+    if strange := on.cannot_show(each_grapheme(text)):
         raise errors.CommandError(
             "characterSetsData", f"$.text: the device cannot show U+{ord(strange[0]):04X}; nothing is written"
         )
@@ -114,6 +116,18 @@ def keys_active(on: TerminalState, request: messages.Read | messages.DefineKeys 
     """whether a key is active"""
     if request is None or not (request.active_keys or request.active_command_keys):
         raise errors.CommandError("noActiveKeys", "list keys in activeKeys or activeCommandKeys")
+
+
+@check("invalidData")
+def keys_bounded(on: TerminalState, request: messages.Read | messages.DefineKeys) -> None:
+    """whether no more keys are listed than a device can have"""
+    most = max(_MOST_KEYS, 2 * len(on.device.keys))
+    for name, keys in (
+        ("activeKeys", request.active_keys),
+        ("activeCommandKeys", request.active_command_keys),
+    ):
+        if keys is not None and len(keys) > most:
+            raise errors.InvalidData(f"$.{name}: {len(keys):,} keys; a device has {most:,} at most")
 
 
 @check("invalidData")

@@ -1,8 +1,8 @@
 """Writing a form of a text terminal to the screen, and letting the operator fill it in.
 
 Every value is checked before the first cell changes, in a thread: there may be thousands, or one of a
-million characters. A problem that ends the command is reported in a FieldErrorEvent, one that does not in a
-FieldWarningEvent.
+million characters, of which only so much is looked at as its field can hold. A problem that ends the command
+is reported in a FieldErrorEvent, one that does not in a FieldWarningEvent.
 
 Reading goes from field to field in the order in which they were asked for. `enter` and `arrowDown` lead
 to the next, `arrowUp` to the one before; `enter` in the last one ends, unless a required field is empty:
@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
-from typing import Any, Literal, Protocol, TypeVar, cast
+from itertools import chain
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar, cast
 
 from xfs4iot import devices
 from xfs4iot.dataclass import dataclass
@@ -45,6 +46,8 @@ Failure = Literal[
     "typeNotSupported",
     "charSetForm",
 ]
+_LONGEST_TEXT = 65_536
+"""Characters of a value that are looked at."""
 _ECHO: Mapping[str, Echo] = {"text": "text", "password": "password", "invisible": "invisible"}
 _TYPED: Mapping[str, frozenset[str] | None] = {
     "numeric": frozenset("0123456789"),
@@ -70,7 +73,7 @@ class Terminal(Protocol):
     screen: Screen
     forms: Definitions[Form]
 
-    def cannot_show(self, text: str) -> str | None: ...
+    def cannot_show(self, characters: Iterable[str]) -> str | None: ...
 
     async def show(self, cursor: bool = False) -> None: ...
 
@@ -137,7 +140,7 @@ class _Filled:
 def _filled(on: Terminal, form: str, given: Mapping[str, str]) -> _Filled:
     """What a form shows: first each value by itself is looked at, then what lacks one, then the room."""
     boxes, filled = _boxes(on, form), _Filled()
-    contents: dict[str, str | bytes | None] = {}
+    contents: dict[str, _Lines | bytes | None] = {}
     for name, value in given.items():
         if name not in boxes:
             raise _Refused(name, "notFound")
@@ -152,8 +155,8 @@ def _filled(on: Terminal, form: str, given: Mapping[str, str]) -> _Filled:
             raise _Refused(name, "required")
     for name, box in boxes.items():
         content = contents[name] if name in contents else _content(on, box, None)
-        if isinstance(content, str):
-            filled.texts.append((box, _shown_lines(on, box, content, filled.cut)))
+        if isinstance(content, _Lines):
+            filled.texts.append((box, _shown_lines(box, content, filled.cut)))
         elif content is not None:
             filled.pictures.append((box, content))
     return filled
@@ -183,7 +186,19 @@ async def form_written(on: Terminal, request: messages.WriteForm, command: Comma
         await on.ask(devices.TextTerminal.draw_graphic, place, box.width, box.height, scaling, picture)
 
 
-def _content(on: Terminal, box: _Box, value: str | None) -> str | bytes | None:
+class _Lines(NamedTuple):
+    """A text as lines of its field, none of which is below that.
+
+    Attributes:
+        lines: of the text.
+        whole: whether they are all.
+    """
+
+    lines: list[list[str]]
+    whole: bool
+
+
+def _content(on: Terminal, box: _Box, value: str | None) -> _Lines | bytes | None:
     """The text or picture that a field shows; None for no picture."""
     if box.field.field_type == "graphic":
         if value is None:
@@ -194,25 +209,27 @@ def _content(on: Terminal, box: _Box, value: str | None) -> str | bytes | None:
             raise _Refused(box.name, "typeNotSupported") from None
     text = value if value is not None else box.field.initial_value or ""
     if box.field.field_type == "invisible":
-        return ""
+        return _Lines([[]], True)
+    # No field has so many cells; what is behind them must not cost anything.
+    whole, text = len(text) <= _LONGEST_TEXT, text[:_LONGEST_TEXT]
     if box.field.field_type == "password":
         text = "*" * len(text)
-    if on.cannot_show(text.replace("\r", "").replace("\n", "")) is not None:
+    width = on.screen.width - box.x if box.field.overflow == "overwrite" else box.width
+    lines = lines_of(text, width, box.height + 1)
+    shown = _Lines(lines[: box.height], whole and len(lines) <= box.height)
+    if on.cannot_show(chain.from_iterable(shown.lines)) is not None:
         raise _Refused(box.name, "charSetForm", "characterSetsData")
-    return text
+    return shown
 
 
-def _shown_lines(on: Terminal, box: _Box, text: str, cut: list[str]) -> list[list[str]]:
-    """A text as lines that fit its field; the field's name is added to those that are cut."""
-    overwrites = box.field.overflow == "overwrite"
-    lines = lines_of(text, on.screen.width - box.x if overwrites else box.width)
-    if len(lines) <= box.height:
-        return lines
-    if box.field.overflow == "terminate":
-        raise _Refused(box.name, "overflow")
-    if not overwrites:
-        cut.append(box.name)
-    return lines[: box.height]
+def _shown_lines(box: _Box, text: _Lines, cut: list[str]) -> list[list[str]]:
+    """The lines of a text in its field; the field's name is added to those that are cut."""
+    if not text.whole:
+        if box.field.overflow == "terminate":
+            raise _Refused(box.name, "overflow")
+        if box.field.overflow != "overwrite":
+            cut.append(box.name)
+    return text.lines
 
 
 def _put(on: Terminal, box: _Box, lines: list[list[str]]) -> None:

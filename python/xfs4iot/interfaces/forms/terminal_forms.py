@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import msgspec
 
-from xfs4iot.interfaces.forms.screen import columns, graphemes
+from xfs4iot.interfaces.forms.screen import columns, each_grapheme
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import text_terminal as messages
 
@@ -99,16 +99,24 @@ def sound(form: Form, shows_graphics: bool) -> Form:
     return msgspec.structs.replace(form, fields=fields)
 
 
-def lines_of(text: str, width: int) -> list[list[str]]:
-    """A value as lines of a field, broken at line ends and where a line is full."""
+def lines_of(text: str, width: int, most: int | None = None) -> list[list[str]]:
+    """A value as lines of a field, broken at line ends and where a line is full.
+
+    Args:
+        most: lines; what is behind them is not looked at.
+    """
     lines: list[list[str]] = []
     for part in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
+        if len(lines) == most:
+            return lines
         lines.append([])
         room = width
-        for one in graphemes(part):
+        for one in each_grapheme(part):
             if (taken := columns(one)) > room:
+                if len(lines) == most:
+                    return lines
                 lines.append([])
                 room = width
             lines[-1].append(one)
-            room -= taken
+            room -= max(taken, 0)
     return lines

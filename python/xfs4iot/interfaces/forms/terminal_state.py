@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import cast
 
@@ -10,7 +10,7 @@ import trio
 
 from xfs4iot import devices
 from xfs4iot.interfaces.forms.definitions import Definitions
-from xfs4iot.interfaces.forms.screen import Screen, columns, graphemes
+from xfs4iot.interfaces.forms.screen import Screen, columns
 from xfs4iot.interfaces.forms.terminal_forms import Form
 from xfs4iot.interfaces.forms.terminal_keys import ActiveKeys, of_device
 from xfs4iot.protocol import errors, exact
@@ -66,10 +66,10 @@ class TerminalState(Interface[devices.TextTerminal]):
             return self.screen.x + x, self.screen.y + y
         return x, y
 
-    def cannot_show(self, text: str) -> str | None:
+    def cannot_show(self, characters: Iterable[str]) -> str | None:
         """The first character that the device cannot show."""
         known = None if self.device.characters is None else set(self.device.characters)
-        for one in graphemes(text):
+        for one in characters:
             if columns(one) < 0 or not (set(one) <= known if known is not None else _printable(one)):
                 return one
         return None

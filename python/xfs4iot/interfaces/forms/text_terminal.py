@@ -159,6 +159,7 @@ class TextTerminal(TerminalState):
         "TextTerminal.Read",
         checks=(
             checks.keys_active,
+            checks.keys_bounded,
             checks.can_end,
             checks.keys_exist,
             checks.keys_on_device,
@@ -212,7 +213,7 @@ class TextTerminal(TerminalState):
 
     @handles(
         "TextTerminal.DefineKeys",
-        checks=(checks.keys_active, checks.keys_exist, checks.keys_on_device),
+        checks=(checks.keys_active, checks.keys_bounded, checks.keys_exist, checks.keys_on_device),
         asks=None,
         offered=_reads_forms,
     )

@@ -21,8 +21,10 @@ __all__ = ["DefinitionError", "Token", "shown", "tokens"]
 
 _LONGEST_SHOWN = 40
 _BREAK = re.compile(r"\r\n|\r|\n")
-# A byte order mark counts as white space: editors put one at the beginning.
-_SPACE = re.compile(r"[ \t\f\v\ufeff]+")
+# A byte order mark counts as white space: editors put one at the beginning. All of it in one go: a definition
+# can have a megabyte of comments. Possessive, so that no text makes the search go back.
+_SPACE = re.compile(r"(?:(?:[ \t\f\v\ufeff\r\n]|\\(?:\r\n|\r|\n))++(?://[^\r\n]*+)?+)++")
+_COMMENT = re.compile(r"//[^\r\n]*+")
 _WORD = re.compile(r"[^\s,|\"]+")
 _STRING_PART = re.compile(r"[^\"\\\r\n]+")
 _SIMPLE_ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
@@ -91,20 +93,19 @@ class _Scanner:
     def skip_space(self) -> None:
         """Go on to the next token: over white space, line ends, continuations and comments."""
         # A comment needs space before it: `10//x` is one bad word, not a number and a comment.
-        apart = self.at == 0
-        while True:
-            if found := _BREAK.match(self.text, self.at):
-                self.new_line(len(found[0]))
-            elif found := _SPACE.match(self.text, self.at):
-                self.at = found.end()
-            elif self.text.startswith("\\", self.at) and (found := _BREAK.match(self.text, self.at + 1)):
-                self.new_line(1 + len(found[0]))
-            elif apart and self.text.startswith("//", self.at):
-                found = _BREAK.search(self.text, self.at)
-                self.at = found.start() if found else len(self.text)
-            else:
-                return
-            apart = True
+        if self.at == 0 and (comment := _COMMENT.match(self.text)):
+            self.at = comment.end()
+        found = _SPACE.match(self.text, self.at)
+        if found is None:
+            return
+        start, self.at = self.at, found.end()
+        ends = self.text.count("\n", start, self.at)
+        ends += self.text.count("\r", start, self.at) - self.text.count("\r\n", start, self.at)
+        if ends:
+            self.line += ends
+            self.line_start = 1 + max(
+                self.text.rfind("\n", start, self.at), self.text.rfind("\r", start, self.at)
+            )
 
     def string(self) -> Token:
         line, column = self.line, self.column

@@ -154,7 +154,7 @@ def require_view(pictures: list[Image]) -> None:
         width, height = _size(some)
         if width * height > _MOST_DOTS:
             raise refused(
-                f"a view of {width} by {height} dots is more than {_MOST_DOTS}; show smaller pictures, "
+                f"a view of {width} by {height} dots is more than {_MOST_DOTS:,}; show smaller pictures, "
                 "or take away those that are there (Simulator.TakeAwayBarcodes)"
             )
     if len(pictures) > _MOST_IN_VIEW:

@@ -207,7 +207,7 @@ def capabilities_of(settings: PrinterSettings) -> dict[str, Any]:
         else frozenset(),
         "controls": frozenset(controls),
         "max_media_on_stacker": settings.stacker,
-        "multi_page": kind == "passbook",
+        "multi_page": kind in ("passbook", "document"),
         "print_sides": "dual" if kind in ("document", "passbook") else "single" if prints else None,
         "media_taken_sensor": kind != "journal",
         "media_presented_sensor": kind != "journal",

@@ -12,9 +12,10 @@ import msgspec
 import trio
 
 from xfs4iot import devices
+from xfs4iot.interfaces.forms.printer_failures import saying_more
 from xfs4iot.printing import graphics
 from xfs4iot.printing.canvas import Canvas
-from xfs4iot.printing.outcomes import Answer, Cut
+from xfs4iot.printing.patience import Patience, while_wanted
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import printer as messages
 from xfs4iot.simulator import shipped
@@ -22,13 +23,13 @@ from xfs4iot.simulator.printer.commands import PrinterCommands
 from xfs4iot.simulator.printer.description import PrinterSettings, lacking
 from xfs4iot.simulator.printer.documents import Medium, Side
 from xfs4iot.simulator.printer.media import PrinterMedia
+from xfs4iot.simulator.printer.native_pages import NativePages
+from xfs4iot.simulator.printer.raw_work import RawWork
 from xfs4iot.simulator.printer.scanning import scanned
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from xfs4iot.printing.escpos.interpreter import EscPosInterpreter
-    from xfs4iot.printing.plain_text import PlainTextInterpreter
 
 __all__ = ["SimulatedPrinter"]
 
@@ -82,13 +83,15 @@ class SimulatedPrinter(PrinterMedia, PrinterCommands):
         self.require_free()
         self.require_supplies()
         # Drawn before anything moves: what cannot be printed wastes no paper. Only one page is kept so.
+        await trio.to_thread.run_sync(self.head.require_drawable, job.pages)
         for page in reversed(job.pages):
-            canvas = await trio.to_thread.run_sync(self.head.draw, page)
+            canvas = await self._drawn(page, events)
         for number, page in enumerate(job.pages):
-            if number and events.cancel_requested:
-                return devices.Printed(pages=number)
             if number:
-                canvas = await trio.to_thread.run_sync(self.head.draw, page)
+                try:
+                    canvas = await self._drawn(page, events)
+                except errors.Canceled:
+                    return devices.Printed(pages=number)
             failure = await self._print_page(page, canvas, job.source, number)
             if failure is not None:
                 code, length = failure
@@ -98,6 +101,20 @@ class SimulatedPrinter(PrinterMedia, PrinterCommands):
             self._wind_up()
         await self.written()
         return devices.Printed()
+
+    async def _drawn(self, page: devices.PrintPage, events: Any) -> Canvas:
+        """A page, drawn unless the client gives it up meanwhile: whoever comes then must not wait for it.
+
+        Raises:
+            CommandError, HardwareError: it cannot be printed.
+            Canceled: it was given up.
+        """
+        return await while_wanted(events, self._draw, page, limiter=self._drawing)
+
+    def _draw(self, patience: Patience, page: devices.PrintPage) -> Canvas:
+        if page.back:
+            self.head.draw(page, "back", patience)
+        return self.head.draw(page, patience=patience)
 
     def _failed(self, code: str) -> errors.CommandError:
         said = {
@@ -227,12 +244,12 @@ class SimulatedPrinter(PrinterMedia, PrinterCommands):
         self.require_supplies()
         source = next(iter(self.setup.sources))
         await self.time()
-        work = _RawWork(self.raw, data)
+        work = RawWork(self.raw, data)
         out: deque[Medium] = deque(maxlen=_LAST)
         printed = pieces = 0
         try:
             # Piece by piece: what is printed is never more than there is paper.
-            while (piece := await trio.to_thread.run_sync(work.next_piece)) is not None:
+            while (piece := await while_wanted(events, work.next_piece, leave=False)) is not None:
                 dots = await self.print_on_roll(source, piece.piece, piece.words)
                 printed += dots
                 if dots < piece.piece.height:
@@ -250,14 +267,14 @@ class SimulatedPrinter(PrinterMedia, PrinterCommands):
                     self.put_out([medium])
                     out.append(medium)
                     await self.written()
-        except errors.CommandError as wrong:
+        except errors.XfsError as wrong:
             length = round(self.head.in_micrometres(printed)) / 1_000
-            raise errors.CommandError(
-                wrong.error_code,
-                f"{wrong.description}; {length:.1f} mm were printed, with {pieces} pieces that are whole",
+            raise saying_more(
+                wrong, f"{length:.1f} mm were printed, with {pieces} pieces that are whole"
             ) from None
         finally:
-            work.give_up()
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(work.give_up)
             self.expect_taking(list(out))
             self.use_up()
             self.save()
@@ -275,13 +292,22 @@ class SimulatedPrinter(PrinterMedia, PrinterCommands):
         self.begin()
         self.require_free()
         self.require_supplies()
-        pictures = await trio.to_thread.run_sync(_frames, data)
-        for number, picture in enumerate(pictures):
-            if number and after_page:
+        pages = await while_wanted(events, NativePages, data, limiter=self._drawing)
+        for number in range(pages.count):
+            at: Any = None
+            if number and after_page and not events.cancel_requested:
                 moved = await self.carry_out(after_page)
                 if moved.failure is not None:
                     return devices.Printed(pages=number, at=moved.at, failure=moved.failure)
-            page, canvas = await trio.to_thread.run_sync(self._native_page, picture, source)
+                at = moved.at
+            try:
+                page, canvas = await while_wanted(
+                    events, self._native_page, pages, number, source, limiter=self._drawing
+                )
+            except errors.Canceled as given_up:
+                if not number:
+                    raise
+                return devices.Printed(pages=number, at=at, failure=given_up)
             failure = await self._print_page(page, canvas, source, number)
             if failure is not None:
                 code, length = failure
@@ -289,8 +315,11 @@ class SimulatedPrinter(PrinterMedia, PrinterCommands):
                 return devices.Printed(pages=number, length=length, at=at, failure=self._failed(code))
         return devices.Printed()
 
-    def _native_page(self, picture: bytes, source: str | None) -> tuple[devices.PrintPage, Canvas]:
+    def _native_page(
+        self, patience: Patience, pages: NativePages, number: int, source: str | None
+    ) -> tuple[devices.PrintPage, Canvas]:
         """A page that a picture fills."""
+        picture = pages.page(number)
         paper = self.setup.sources.get(source or "")
         medium = self.state.medium
         width, length = 210_000, None
@@ -305,7 +334,7 @@ class SimulatedPrinter(PrinterMedia, PrinterCommands):
             x=0, y=0, width=width, height=high, data=picture, format="png", scaling="maintainAspect"
         )
         page = devices.PrintPage(width=width, length=length, front=(item,))
-        return page, self.head.draw(page)
+        return page, self.head.draw(page, patience=patience)
 
     async def dispense_paper(self, source: str, events: Any) -> None:
         self.begin()
@@ -392,43 +421,8 @@ class SimulatedPrinter(PrinterMedia, PrinterCommands):
         return medium.width, medium.length
 
 
-class _RawWork:
-    """The bytes of one PrintRaw, as pieces of paper.
-
-    Args:
-        printer: that understands them.
-        data: the bytes.
-
-    Attributes:
-        answer: what the printer says; a printer holds only so much that nobody has read.
-        is_rest: whether the last piece was not cut.
-    """
-
-    def __init__(self, printer: EscPosInterpreter | PlainTextInterpreter, data: bytes) -> None:
-        self._printer, self._outcomes = printer, printer.outcomes(data)
-        self.answer = bytearray()
-        self.is_rest = False
-
-    def next_piece(self) -> Cut | None:
-        """The next piece; None if nothing is left. Takes its time: call it in a thread."""
-        for one in self._outcomes:
-            if isinstance(one, Answer):
-                self.answer += one.data[: _MOST_ANSWER - len(self.answer)]
-            elif isinstance(one, Cut):
-                return one
-        self.is_rest = True
-        return self._printer.torn()
-
-    def give_up(self) -> None:
-        """Forget what was not printed."""
-        self._outcomes.close()
-        self._printer.torn()
-
-
 _MODES: Mapping[str, Literal["1", "L", "RGB"]] = {"binary": "1", "grayscale": "L", "fullcolor": "RGB"}
 _FORMATS = {"tif": "TIFF", "bmp": "BMP", "jpg": "JPEG", "png": "PNG", "gif": "GIF"}
-_MOST_FRAMES = 100
-_MOST_ANSWER = 64 * 1024
 _LAST = 100
 """Pieces of one PrintRaw that are remembered; the slot holds no more of them."""
 
@@ -439,28 +433,3 @@ def _file(picture: Image, how: devices.ImageWanted) -> bytes:
     # JPEG has no pictures of one bit.
     (image.convert("L") if how.type == "jpg" and image.mode == "1" else image).save(file, _FORMATS[how.type])
     return file.getvalue()
-
-
-def _frames(data: bytes) -> list[bytes]:
-    """The pages of a job: the pictures of a file, as files of their own.
-
-    Raises:
-        InvalidData: it is no picture.
-    """
-    from PIL import ImageSequence
-
-    try:
-        picture = graphics.opened(data)
-    except graphics.NotAPicture as wrong:
-        raise errors.InvalidData(f"$.data: {wrong}") from None
-    found: list[bytes] = []
-    try:
-        for frame in ImageSequence.Iterator(picture):
-            if len(found) >= _MOST_FRAMES or frame.width * frame.height > graphics.MOST_DOTS:
-                raise errors.InvalidData(f"$.data: more than {_MOST_FRAMES} pages, or one that is too large")
-            file = io.BytesIO()
-            frame.convert("RGB").save(file, "PNG")
-            found.append(file.getvalue())
-    except (OSError, ValueError, SyntaxError) as wrong:
-        raise errors.InvalidData(f"$.data: page {len(found) + 1} is broken: {str(wrong)[:200]}") from None
-    return found

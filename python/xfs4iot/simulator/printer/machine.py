@@ -126,6 +126,8 @@ class PrinterMachine(SimulatedDevice, devices.Printer):
         self.hand: Offered | None = None
         self.came = trio.Event()
         self.slot_open = False
+        self._drawing = trio.CapacityLimiter(1)
+        """Of threads that draw: one that was given up may still be at it for a moment."""
 
     @property
     def state(self) -> PrinterState:
@@ -408,6 +410,11 @@ class PrinterMachine(SimulatedDevice, devices.Printer):
         if self.printouts.pending:
             await trio.to_thread.run_sync(self.printouts.write)
 
+    def write_soon(self) -> None:
+        """Let the files be made meanwhile: nobody waits for them."""
+        if self.world.nursery is not None:
+            self.world.nursery.start_soon(self.written)
+
     def deliver(self, media: list[Medium]) -> None:
         """Bring media to the slot, where people reach them."""
         for medium in media:
@@ -447,8 +454,7 @@ class PrinterMachine(SimulatedDevice, devices.Printer):
         if not taken and hanging is not None and hanging.kind == "roll":
             self.finish(hanging)
             taken, state.medium = [hanging], None
-            if self.world.nursery is not None:
-                self.world.nursery.start_soon(self.written)
+            self.write_soon()
         if not taken:
             raise errors.SequenceError("there is nothing to take")
         self.save()

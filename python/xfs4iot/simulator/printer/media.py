@@ -313,7 +313,7 @@ class PrinterMedia(PrinterMachine):
             place, failure = self.place, wrong
         state.place = place
         self.save()
-        await self.written()
+        self.write_soon()
         return devices.PrinterMediaMoved(at=place, on_stacker=self._stacked, failure=failure)
 
     def _bring(self, target: str) -> str:
