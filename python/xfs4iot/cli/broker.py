@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -37,12 +38,14 @@ _BUCKET_ANSWER = 3.0
 EMBEDDED = "nats://127.0.0.1:4222"
 """Where `xfs4iot gateway --embedded-broker` has its broker."""
 
-fleet_option = click.option(
+fleet_option = partial(
+    click.option,
     "--fleet",
     "directory",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Directory of `fleet init`: gives broker, tenant, certificate, key and ca.",
 )
+"""The option of a fleet's directory."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from xfs4iot.cli.broker import EMBEDDED, as_role
+from xfs4iot.cli.broker import EMBEDDED, as_role, fleet_option
 from xfs4iot.cli.connection import print_json
 from xfs4iot.cli.fleet_call import call
 from xfs4iot.cli.fleet_consumer import consumer
@@ -27,11 +27,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.group("fleet", cls=Group)
-@click.option(
-    "--fleet", "directory", type=click.Path(exists=True, file_okay=False, path_type=Path),
-    envvar="XFS4IOT_FLEET", show_envvar=True,
-    help="Directory of `fleet init`: gives broker, tenant, certificate, key and ca.",
-)  # fmt: skip
+@fleet_option(envvar="XFS4IOT_FLEET", show_envvar=True)
 @click.option(
     "--broker", "servers", multiple=True, metavar="URL", envvar="XFS4IOT_BROKER", show_envvar=True,
     help=f"Default: {EMBEDDED}.",

@@ -41,7 +41,7 @@ _BROKER_SECONDS = 30.0
 
 
 @click.command()
-@fleet_option
+@fleet_option()
 @click.option("--broker", "servers", multiple=True, metavar="URL", help="tls://host:port; may be repeated.")
 @click.option("--embedded-broker", is_flag=True, help="Run a broker on this machine, for development.")
 @click.option("--broker-port", type=click.IntRange(0, 65535), default=4222, help="With --embedded-broker.")

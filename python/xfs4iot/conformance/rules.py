@@ -6,14 +6,25 @@ is cancelled. Nobody has to stand before the device for any of them.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
 from xfs4iot.conformance.case import Level, case
 from xfs4iot.conformance.outcome import Advises, Deviates, NotApplicable
 from xfs4iot.conformance.target import Answer, Conversation, Target
 
-__all__ = ["REFUSED", "WAITING", "Undo", "holds", "must_refuse", "refuses", "refuses_in_an_exchange", "waits"]
+__all__ = [
+    "EXCHANGED",
+    "REFUSED",
+    "WAITING",
+    "Undo",
+    "exchanging",
+    "holds",
+    "must_refuse",
+    "refuses",
+    "waits",
+]
 
 REFUSED: dict[str, str] = {}
 """Command of each case of `refuses`, by its id."""
@@ -27,6 +38,9 @@ _WAITS = 300
 
 Payload = Mapping[str, Any] | Callable[[Target], Awaitable[Mapping[str, Any]]]
 Undo = Callable[[Conversation], Awaitable[object]]
+During = Callable[[Target, Conversation], AbstractAsyncContextManager[None]]
+EXCHANGED = "an exchange is started and ended; a service that breaks the rule moves something meanwhile"
+"""What `exchanging` may move."""
 
 
 async def holds(talk: Conversation, state: Mapping[str, Sequence[str]]) -> None:
@@ -47,6 +61,23 @@ async def holds(talk: Conversation, state: Mapping[str, Sequence[str]]) -> None:
         told.append(found is not None)
     if told and not any(told):
         raise NotApplicable(f"Common.Status does not tell {' or '.join(state)}")
+
+
+@asynccontextmanager
+async def exchanging(target: Target, talk: Conversation) -> AsyncIterator[None]:
+    """Units are exchanged meanwhile.
+
+    Raises:
+        NotApplicable: no exchange could be started.
+    """
+    target.requires("Storage.StartExchange")
+    started = await talk.call("Storage.StartExchange", {})
+    if started.code != "success":
+        raise NotApplicable(f"no exchange could be started: {started.told()}: {started.description}")
+    try:
+        yield
+    finally:
+        await talk.call("Storage.EndExchange")
 
 
 def must_refuse(answer: Answer, codes: Sequence[str]) -> None:
@@ -75,6 +106,7 @@ def refuses(
     level: Level = "safe",
     moves: str = "",
     state: Mapping[str, Sequence[str]] | None = None,
+    during: During | None = None,
 ) -> None:
     """Make a case of something that cannot be done.
 
@@ -82,13 +114,15 @@ def refuses(
         payload: of the command, or what makes it.
         codes: see `must_refuse`.
         state: in which the rule is tried; see `holds`.
+        during: what goes on meanwhile, in that state.
     """
 
     async def run(target: Target) -> None:
         content = await payload(target) if callable(payload) else payload
         async with target.conversation() as talk:
             await holds(talk, state or {})
-            answer = await talk.call(command, content)
+            async with during(target, talk) if during is not None else nullcontext():
+                answer = await talk.call(command, content)
         must_refuse(answer, codes)
 
     REFUSED[id] = command
@@ -99,37 +133,6 @@ def refuses(
         interface=command.partition(".")[0],
         level=level,
         moves=moves,
-        command=command,
-    )(run)
-
-
-def refuses_in_an_exchange(
-    id: str, title: str, command: str, payload: Payload, *, state: Mapping[str, Sequence[str]] | None = None
-) -> None:
-    """Make a case of something that cannot be done while units are exchanged; arguments as of `refuses`."""
-
-    async def run(target: Target) -> None:
-        target.requires("Storage.StartExchange")
-        content = await payload(target) if callable(payload) else payload
-        async with target.conversation() as talk:
-            await holds(talk, state or {})
-            started = await talk.call("Storage.StartExchange", {})
-            if started.code != "success":
-                raise NotApplicable(f"no exchange could be started: {started.told()}: {started.description}")
-            try:
-                answer = await talk.call(command, content)
-            finally:
-                await talk.call("Storage.EndExchange")
-        must_refuse(answer, ("exchangeActive", "sequenceError"))
-
-    REFUSED[id] = command
-    case(
-        id,
-        title,
-        cites=f"CWA 17852, {command}, exchangeActive",
-        interface=command.partition(".")[0],
-        level="destructive",
-        moves="an exchange is started and ended; a service that breaks the rule moves something meanwhile",
         command=command,
     )(run)
 

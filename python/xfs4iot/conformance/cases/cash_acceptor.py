@@ -11,7 +11,7 @@ from xfs4iot.conformance.case import case
 from xfs4iot.conformance.cases.storage import came_in, total
 from xfs4iot.conformance.outcome import Advises, Deviates, NotApplicable
 from xfs4iot.conformance.person import Act
-from xfs4iot.conformance.rules import holds, must_refuse, refuses, refuses_in_an_exchange, waits
+from xfs4iot.conformance.rules import EXCHANGED, exchanging, holds, must_refuse, refuses, waits
 from xfs4iot.conformance.target import Conversation, Target
 
 _START, _END, _ROLLBACK = "CashAcceptor.CashInStart", "CashAcceptor.CashInEnd", "CashAcceptor.CashInRollback"
@@ -112,9 +112,10 @@ refuses(
 )  # fmt: skip
 
 
-refuses_in_an_exchange(
-    "CA-EXCHANGE-01N", "No cash-in begins while units are exchanged", "CashAcceptor.CashInStart", {}
-)
+refuses(
+    "CA-EXCHANGE-01N", "No cash-in begins while units are exchanged", "CashAcceptor.CashInStart", {},
+    "exchangeActive", "sequenceError", level="destructive", moves=EXCHANGED, during=exchanging,
+)  # fmt: skip
 
 
 @case("CA-START-01N", "A cash-in transaction cannot be started in another",

@@ -10,7 +10,7 @@ from xfs4iot.conformance.case import case
 from xfs4iot.conformance.cases.storage import came_in, total, units
 from xfs4iot.conformance.outcome import Advises, Deviates, NotApplicable, Unattended
 from xfs4iot.conformance.person import Act
-from xfs4iot.conformance.rules import holds, refuses_in_an_exchange
+from xfs4iot.conformance.rules import EXCHANGED, exchanging, holds, refuses
 from xfs4iot.conformance.target import OLDEST, Answer, Conversation, Target
 
 _MOST = 4
@@ -165,8 +165,9 @@ async def _one_item(target: Target) -> dict[str, Any]:
     return _payload(target, name, currency, value, 1)
 
 
-refuses_in_an_exchange(
+refuses(
     "CD-EXCHANGE-01N", "Nothing is dispensed while units are exchanged", "CashDispenser.Dispense", _one_item,
+    "exchangeActive", "sequenceError", level="destructive", moves=EXCHANGED, during=exchanging,
     state={"cashDispenser.intermediateStacker": ("empty",)},
 )  # fmt: skip
 
