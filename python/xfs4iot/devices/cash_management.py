@@ -50,7 +50,7 @@ class ItemsMoved:
         source, target: a unit's name, `stacker`, `transport`, `output` (accessible to the
             customer), `customer` (taken, or not inserted yet) or `unknown`.
         origin: the unit they were dispensed from; None if nobody knows, and for what a customer has inserted.
-        item: id of the cash item; None for what is on the books there.
+        item: id of the cash item; None for what is on the books there; one that is named was there.
         level: None for what is on the books there.
         accessible: they had been accessible to a customer before.
     """

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Protocol
 
-from xfs4iot.devices import CashedIn, CashInRequest, CashInStartRequest, CashUnitError
+from xfs4iot.devices import CashInRequest, CashInStartRequest, CashUnitError
 from xfs4iot.interfaces.cash.cash_in import CashIn
 from xfs4iot.interfaces.cash.counts import ItemCounts
 from xfs4iot.interfaces.cash.money import is_exact, is_possible
@@ -22,7 +22,6 @@ from xfs4iot.interfaces.cash.positions import (
     require_empty_output,
     stacker_capacity,
 )
-from xfs4iot.interfaces.cash.reported import accepted
 from xfs4iot.interfaces.cash.tellers import Tellers
 from xfs4iot.interfaces.cash.units import CashUnits
 from xfs4iot.protocol import errors
@@ -234,14 +233,13 @@ def request_of(on: Accepting) -> CashInRequest:
     )
 
 
-def beyond_orders(on: Accepting, request: CashInRequest, result: CashedIn) -> str | None:
+def beyond_orders(on: Accepting, request: CashInRequest, came: ItemCounts) -> str | None:
     """What a device has accepted that it should not have, in words; None if nothing.
 
     Args:
         request: what it was allowed.
-        result: what it says it has accepted.
+        came: what it has accepted.
     """
-    came: ItemCounts = accepted(result)
     if request.most is not None and sum(came.values()) > request.most:
         return f"{sum(came.values())} items where {request.most} were left of its limits"
     worth: Mapping[str, Decimal] = on.cash.worth(came)

@@ -39,7 +39,6 @@ from xfs4iot.interfaces.cash.positions import (
     output_position,
 )
 from xfs4iot.interfaces.cash.reported import (
-    accepted,
     bunch_as_asked,
     content_as_possible,
     prepared_as_asked,
@@ -160,7 +159,7 @@ class CashAcceptor(AcceptorState):
             where: Any = record.input_position
             self.service.device_event(cash.ItemsInsertedEvent(position=where))
         allowed = accepting.request_of(self)
-        result, _ = await self._movements.move(
+        result, booking = await self._movements.move(
             command,
             "cashIn",
             devices.CashAcceptor.cash_in,
@@ -173,13 +172,13 @@ class CashAcceptor(AcceptorState):
             waits=not implements(self.device, "wait_inserted"),
             finish=refusals_counted,
         )
-        came = accepted(result)
+        came = booking.accepted
         completion = messages.CashInCompletion(items=cash_counts(came))
         if result.failure is not None:
             if isinstance(result.failure, errors.CommandError):
                 result.failure.payload = completion
             raise result.failure
-        if beyond := accepting.beyond_orders(self, allowed, result):
+        if beyond := accepting.beyond_orders(self, allowed, came):
             self.service.log.error("%s accepted %s", type(self.device).__name__, beyond)
             self.service.operations.blame(moving=True)
             raise errors.HardwareError(

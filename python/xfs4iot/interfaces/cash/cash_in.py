@@ -25,7 +25,6 @@ import msgspec
 
 from xfs4iot.devices import CashedIn, CashInStartRequest, CashMovement, CashReturned
 from xfs4iot.interfaces.cash.counts import CUSTOMER, INSIDE, Booking, ItemCounts
-from xfs4iot.interfaces.cash.reported import accepted
 from xfs4iot.interfaces.cash.units import CashUnits
 from xfs4iot.ledger import Document
 from xfs4iot.protocol import errors, wire
@@ -229,7 +228,7 @@ class CashIn:
         record = msgspec.structs.replace(
             self.record,
             refused=self.record.refused + _refused(result),
-            accepted=to_list(_sum(self.record.counts, accepted(result))),
+            accepted=to_list(_sum(self.record.counts, booking.accepted)),
         )
         return self._keep(record) | self._brought_out(detail, result, booking, anew=True)
 

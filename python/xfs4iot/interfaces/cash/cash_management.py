@@ -256,6 +256,7 @@ class CashManagement(Interface[devices.CashManagement]):
         self.movements.places = self._places = Places(self.cash, self.device)
         self.tellers = Tellers(service)
         self.transaction = CashIn(self.cash)
+        self.movements.inserted_known = lambda: self.transaction.record.reliable
         self.note_types = NoteTypes(self.cash)
         self.also_reset: list[AlsoReset] = []
         storage.busy.append(lambda: self.transaction.active)

@@ -131,6 +131,17 @@ class Booking:
     into: set[str] = field(default_factory=set)
     taken_in: dict[str, dict[str, ItemCounts]] = field(default_factory=lambda: defaultdict(dict))
 
+    @property
+    def accepted(self) -> ItemCounts:
+        """What a customer has lost hold of by a cash-in: inserted, and not given back at once."""
+        found: Counter[tuple[str, str]] = Counter()
+        for posting in self.postings:
+            if posting.unit == CUSTOMER and posting.bucket in ("inserted", "returned"):
+                found[posting.item, posting.level] += posting.delta * (
+                    1 if posting.bucket == "inserted" else -1
+                )
+        return dict(+found)
+
 
 class CashCounts:
     """The counts of all units of one service."""
@@ -171,6 +182,10 @@ class CashCounts:
     def at(self, place: str) -> dict[str, int]:
         """Items that are on the stacker or the transport, by unit of origin."""
         return _at(self._ledger.counters(), place)
+
+    def dispensed_at(self, place: str, unit: str) -> ItemCounts:
+        """What was dispensed from a unit and is at a place; at the output, all that ever came there."""
+        return self.items(unit, _WHERE[place])
 
     def inserted_at(self, place: str) -> ItemCounts:
         """What customers have inserted and is at a place now."""
@@ -368,6 +383,8 @@ class _Reckoner:
     def _draw(self, unit: str, bucket: str, items: ItemsMoved, *, keep: bool = False) -> ItemCounts:
         """Take items from a bucket of a unit, which must have had what its books do not have."""
         drawn, wanted = self._take(unit, bucket, items, keep=keep)
+        if items.item is not None and any(item not in ("", items.item) for item, _ in drawn):
+            self._booking.inaccurate.add(unit)
         if wanted:
             unknown = self._usual(unit, items)
             drawn[unknown] = drawn.get(unknown, 0) + wanted

@@ -25,6 +25,7 @@ from xfs4iot import devices
 from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import CashMovement, CashUnitError, ItemsMoved, Tested, implements
 from xfs4iot.interfaces.cash.counts import Booking
+from xfs4iot.interfaces.cash.kinds import require_kinds
 from xfs4iot.interfaces.cash.places import Places
 from xfs4iot.interfaces.cash.positions import stacker_capacity
 from xfs4iot.interfaces.cash.reported import (
@@ -132,6 +133,7 @@ class CashMovements:
         consequences: what changes with a movement, by its kind.
         stages: of a movement under way, kept for the case that nobody recalls it.
         places: shows what lies where.
+        inserted_known: whether the books have all that customers have inserted and that is inside.
     """
 
     def __init__(self, cash: CashUnits) -> None:
@@ -140,6 +142,7 @@ class CashMovements:
         self.consequences: defaultdict[str, list[Consequence]] = defaultdict(list)
         self.stages = Stages(storage.service)
         self.places: Places | None = None
+        self.inserted_known: Callable[[], bool] = lambda: True
         self._movements: Movements[_Moved] = Movements(
             storage.service,
             storage,
@@ -392,8 +395,14 @@ class CashMovements:
     def _require_possible(self, detail: Mapping[str, Any], result: CashMovement) -> None:
         """See that a movement can have happened so. Raises Mismatch."""
         require_possible(self.cash, result)
+        require_kinds(self.cash, result, at_output=self._at_output(), inserted_known=self.inserted_known())
         if (inserted := detail.get("inserted")) is not None:
             require_inserted(self.cash, result, inserted)
+
+    def _at_output(self) -> Mapping[str, int]:
+        """What was dispensed and may be at an output, by unit."""
+        known = self.places.dispensed if self.places is not None else None
+        return self.cash.counts.at("output") if known is None else known
 
     def _recallable(self, intent: Intent, recalled: CashMovement | None) -> None:
         """See that a movement can have moved what the device recalls of it. Raises Mismatch."""

@@ -58,6 +58,11 @@ class Places:
         )
         return (*dispensed, *inserted)
 
+    @property
+    def dispensed(self) -> Mapping[str, int] | None:
+        """What was dispensed and is at the output, by unit; None if nobody knows."""
+        return +self._output if self._known["output"] else None
+
     def followed(
         self, kind: str, detail: Mapping[str, Any], result: CashMovement | None, booking: Booking
     ) -> None:

@@ -29,13 +29,12 @@ from xfs4iot.devices import (
     UnitsCounted,
 )
 from xfs4iot.devices.cash_management import PLACES
-from xfs4iot.interfaces.cash.counts import INSIDE, WITHIN_REACH, ItemCounts, kind_of, origin_of
+from xfs4iot.interfaces.cash.counts import INSIDE, WITHIN_REACH, origin_of
 from xfs4iot.interfaces.cash.positions import stacker_capacity
 from xfs4iot.interfaces.cash.units import CashUnits
 from xfs4iot.protocol.exact import Mismatch, shown
 
 __all__ = [
-    "accepted",
     "arrived",
     "bunch_as_asked",
     "calibrated_as_asked",
@@ -245,7 +244,10 @@ def taken_in_as_possible(most: int | None) -> Callable[[CashMovement], None]:
     """A cash-in takes items in at all, and no more at once than the device says it can."""
 
     def require(result: CashMovement) -> None:
-        came = sum(accepted(result).values())
+        came = sum(
+            items.count * ((items.source in WITHIN_REACH) - (items.target in WITHIN_REACH))
+            for items in result.moved
+        )
         if most is not None and came > most:
             raise Mismatch(f"at most {most} items, its max_cash_in_items", str(came), "moved")
 
@@ -272,16 +274,6 @@ def require_inserted(cash: CashUnits, movement: CashMovement, held: int) -> None
             left += items.count
     if left < 0:
         raise Mismatch(f"at most {held} items, as many as were inserted", str(held - left), "moved")
-
-
-def accepted(movement: CashMovement) -> ItemCounts:
-    """Items that a customer has lost hold of, by item and level: inserted, and not given back at once."""
-    found: Counter[tuple[str, str]] = Counter()
-    for items in movement.moved:
-        found[kind_of(items)] += items.count * (
-            (items.source in WITHIN_REACH) - (items.target in WITHIN_REACH)
-        )
-    return dict(+found)
 
 
 def returned_as_asked(held: int) -> Callable[[CashReturned], None]:
