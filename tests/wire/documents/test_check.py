@@ -1,23 +1,17 @@
-"""Check over the wire: the media-in transaction, its items, its units."""
+"""Check over the wire: the media-in transaction, what becomes of its items, its units."""
 
 from __future__ import annotations
 
 import base64
-from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 
-import xfs4iot
-from dialogue import Dialogue, another, outcome
-from scanners import Scanner, Single, forever
-from vendors import power_cut, refusal, serving
-from xfs4iot import devices
-from xfs4iot.interfaces.documents.media_transaction import TOLD
-
-FRONT = {"source": "front", "type": "jpg", "colorFormat": "grayScale", "scanColor": "white"}
-ALL = {"codelineFormat": "e13b", "image": [FRONT]}
+from dialogue import Dialogue, another
+from media_ins import ALL, EMPTY, FRONT, cannot, counts, do, state, take_in
+from scanners import Scanner, Single
+from vendors import refusal, serving
 
 
 @pytest.fixture
@@ -28,38 +22,6 @@ def device() -> Scanner:
 @pytest.fixture
 async def client(device: Scanner, nursery: trio.Nursery) -> Dialogue:
     return await serving(device, nursery)
-
-
-async def do(client: Dialogue, name: str, payload: Any = None) -> dict[str, Any]:
-    return await client.success(f"Check.{name}", payload)
-
-
-async def cannot(client: Dialogue, name: str, payload: Any = None, **header: Any) -> str:
-    return await client.failure(f"Check.{name}", payload, **header)
-
-
-async def take_in(client: Dialogue, device: Scanner, *slot: str) -> dict[str, Any]:
-    device.slot = list(slot or ("good", "good", "good"))
-    return await do(client, "MediaIn", ALL)
-
-
-async def state(client: Dialogue) -> str:
-    found: str = (await do(client, "GetTransactionStatus"))["mediaInTransaction"]
-    return found
-
-
-async def counts(client: Dialogue) -> dict[str, tuple[int, int, int] | None]:
-    """By unit; None if they are not known."""
-    units = (await client.success("Storage.GetStorage"))["storage"]
-    found = {name: unit["check"]["status"].get("in") for name, unit in units.items()}
-    return {
-        name: None if one is None else (one["mediaInCount"], one["count"], one["retractOperations"])
-        for name, one in found.items()
-    }
-
-
-EMPTY = {"unit1": (0, 0, 0), "unit2": (0, 0, 0), "unitR": (0, 0, 0)}
-UNKNOWN = EMPTY | {"unit1": None, "unit2": None}
 
 
 async def test_a_bunch_is_taken_in_stored_and_partly_given_back(client: Dialogue, device: Scanner) -> None:
@@ -169,25 +131,6 @@ async def test_a_stacker_for_many_has_no_action_for_one(client: Dialogue) -> Non
     assert await cannot(client, "ActionItem") == "unsupportedCommand"
 
 
-BAD_IMAGES: list[tuple[Any, str]] = [
-    ([{**FRONT, "source": "back"}], "source"),
-    ([{**FRONT, "type": "bmp"}], "type"),
-    ([{**FRONT, "colorFormat": "full"}], "colorFormat"),
-    ([{**FRONT, "scanColor": "blue"}], "scanColor"),
-    ([{key: value for key, value in FRONT.items() if key != "type"}], "type"),
-    ([FRONT, FRONT], "twice"),
-]
-
-
-@pytest.mark.parametrize(("images", "says"), BAD_IMAGES)
-async def test_an_image_that_the_device_cannot_take_is_named(
-    client: Dialogue, images: Any, says: str
-) -> None:
-    completion = await client.completion("Check.MediaIn", {"image": images})
-    assert outcome(completion) == "invalidData"
-    assert says in completion["header"]["errorDescription"]
-
-
 @pytest.mark.parametrize(
     "payload", [{"codelineFormat": "cmc7"}, {"maxMediaOnStacker": 6}, {"image": [None]}, {"image": "x"}]
 )
@@ -201,20 +144,6 @@ async def test_the_limit_of_the_first_media_in_holds(client: Dialogue, device: S
     refused = await client.until("event", name="Check.MediaRefusedEvent")
     assert refused["payload"]["reason"] == "stackerFull"
     assert await cannot(client, "MediaIn", {"maxMediaOnStacker": 5}) == "stackerFull"
-
-
-async def test_refused_items_that_must_be_presented_hold_everything_up(
-    client: Dialogue, device: Scanner
-) -> None:
-    device.presents_first = True
-    await take_in(client, device, "good", "foreignItems")
-    for name in ("MediaIn", "MediaInEnd", "MediaInRollback", "GetNextItem"):
-        assert await cannot(client, name) == "refusedItems"
-    assert await cannot(client, "AcceptItem", {"accept": True}) == "refusedItems"
-    await do(client, "PresentMedia", {"source": {"position": "input"}})
-    assert device.called[-1] == ("return_media", "input")
-    await do(client, "MediaInEnd")
-    assert await cannot(client, "PresentMedia", {"source": {"position": "rebuncher"}}) == "invalidData"
 
 
 @pytest.mark.parametrize(
@@ -269,309 +198,12 @@ async def test_a_full_unit_takes_nothing(client: Dialogue, device: Scanner) -> N
     assert await cannot(client, "MediaIn") == "allBinsFull"
 
 
-async def test_an_image_is_read_from_what_is_known(client: Dialogue, device: Scanner) -> None:
-    await take_in(client, device)
-    wanted = {"mediaID": 2, "codelineFormat": "e13b", "image": [FRONT]}
-    data = (await do(client, "ReadImage", wanted))["data"]
-    assert data["codelineData"] == "LINE2"
-    assert base64.b64decode(data["image"][0]["image"]) == b"picture of a cheque"
-    assert await cannot(client, "ReadImage", {**wanted, "mediaID": 7}) == "invalidMediaID"
-    assert await cannot(client, "ReadImage", {"image": [FRONT]}) == "invalidData"
-
-
-async def test_an_image_that_was_not_taken_is_missing(client: Dialogue, device: Scanner) -> None:
-    device.slot = ["good"]
-    await do(client, "MediaIn")
-    data = (await do(client, "ReadImage", {"mediaID": 1, "image": [FRONT]}))["data"]
-    assert data["image"] == [{"imageSource": "front", "imageStatus": "sourceMissing"}]
-
-
-@pytest.mark.parametrize("code", ["mediaJammed", "scannerInop", "micrInop"])
-async def test_how_another_scan_fails(nursery: trio.Nursery, code: str) -> None:
-    device = type("Rescanning", (Scanner,), {"rescan": True})()
-    client = await serving(device, nursery)
-    await take_in(client, device)
-    device.refuses["read_image"] = refusal(code)
-    assert await cannot(client, "ReadImage", {"mediaID": 1, "image": [FRONT]}) == code
-
-
-async def test_a_device_that_scans_again_is_asked_and_the_rest_is_kept(nursery: trio.Nursery) -> None:
-    device = type("Rescanning", (Scanner,), {"rescan": True})()
-    client = await serving(device, nursery)
-    await take_in(client, device)
-    data = (await do(client, "ReadImage", {"mediaID": 1, "codelineFormat": "e13b", "image": [FRONT]}))["data"]
-    assert (data["codelineData"], base64.b64decode(data["image"][0]["image"])) == ("AGAIN", b"again")
-    info = (await do(client, "GetTransactionStatus", {"includeImage": False}))["mediaInfo"][0]
-    assert info["mediaSize"] == {"longEdge": 150, "shortEdge": 70}
-    assert "image" not in info
-
-
-async def test_a_retract_counts_as_one_operation(client: Dialogue, device: Scanner) -> None:
-    await take_in(client, device)
-    await do(client, "MediaInRollback")
-    found = await do(client, "RetractMedia", {"retractLocation": "unitR"})
-    assert found == {"media": {"count": "2", "retractLocation": "unitR"}}
-    assert await counts(client) == EMPTY | {"unitR": (0, 2, 1)}
-    assert await state(client) == "rollback"
-    places = (await do(client, "GetTransactionStatus"))["mediaInfo"]
-    assert {one["mediaLocation"] for one in places} == {"unitR"}
-
-
-async def test_a_retract_ends_an_active_transaction(client: Dialogue, device: Scanner) -> None:
-    await take_in(client, device)
-    await do(client, "RetractMedia")
-    assert await state(client) == "retract"
-
-
-@pytest.mark.parametrize(
-    ("place", "code"),
-    [("unitX", "noBin"), ("unit1", "invalidBin"), ("transport", "invalidData"), ("nowhere", "invalidData")],
-)
-async def test_where_nothing_can_be_retracted_to(client: Dialogue, place: str, code: str) -> None:
-    assert await cannot(client, "RetractMedia", {"retractLocation": place}) == code
-
-
-@pytest.mark.parametrize(
-    ("place", "code"), [("unitX", "invalidBin"), ("unit1", "invalidBin"), ("rebuncher", "invalidData")]
-)
-async def test_where_a_reset_can_bring_nothing(client: Dialogue, place: str, code: str) -> None:
-    assert await cannot(client, "Reset", {"mediaControl": place}) == code
-
-
-async def test_a_reset_ends_an_active_transaction_and_counts_what_it_brought_away(
-    client: Dialogue, device: Scanner
-) -> None:
-    await take_in(client, device)
-    await do(client, "Reset", {"mediaControl": "unitR"})
-    assert await state(client) == "reset"
-    assert await counts(client) == EMPTY | {"unitR": (0, 3, 1)}
-    assert (await client.success("Common.Status"))["check"]["media"] == "notPresent"
-    await do(client, "Reset")
-    device.media_detected("unitR")
-    await client.until("unsolicited", name="Check.MediaDetectedEvent")
-
-
 async def test_supplies(client: Dialogue, device: Scanner) -> None:
     await do(client, "SupplyReplenish", {"toner": True, "ink": False})
     assert device.called == [("supply_replenish", frozenset({"toner"}))]
     for payload in (None, {}, {"toner": False}):
         assert await cannot(client, "SupplyReplenish", payload) == "invalidData"
     await do(client, "ExpelMedia")
-
-
-async def presented(client: Dialogue, request: int) -> tuple[int, str]:
-    event = (await client.until("event", request, "Check.MediaPresentedEvent"))["payload"]
-    return event["bunchIndex"], event["totalBunches"]
-
-
-async def reachable(client: Dialogue) -> list[str]:
-    """Who has each item, or can take it."""
-    info = (await do(client, "GetTransactionStatus"))["mediaInfo"]
-    return [
-        "taken" if one["mediaLocation"] == "customer" else one["customerAccess"].replace("customer", "here")
-        for one in info
-    ]
-
-
-async def test_what_goes_back_in_several_bunches_does_so_one_after_the_other(
-    client: Dialogue, device: Scanner
-) -> None:
-    device.bunch = 2
-    await take_in(client, device, *["good"] * 5)
-    request = await client.send("Check.MediaInRollback")
-    await client.until("acknowledge", request)
-    expected = (
-        ("here here none none none", "1"),
-        ("taken taken here here none", "2"),
-        ("taken taken taken taken here", "3"),
-    )
-    for places, index in expected:
-        assert await presented(client, request) == (int(index), "3")
-        if index == "3":
-            assert (await client.until("completion", request))["payload"]["mediaInRollback"][
-                "itemsReturned"
-            ] == 5
-        assert await reachable(client) == places.split()
-        device.media_taken("input")
-        await client.until("unsolicited", name="Check.MediaTakenEvent")
-    assert (await client.success("Common.Status"))["check"]["media"] == "notPresent"
-    await take_in(client, device, "good")
-
-
-async def test_a_bunch_that_nobody_waits_for_stays_inside_until_it_is_presented(
-    client: Dialogue, device: Scanner
-) -> None:
-    device.bunch = 1
-    await take_in(client, device)
-    await do(client, "SetMediaParameters", {"mediaID": 1, "destination": "unit1"})
-    request = await client.send("Check.MediaInEnd", timeout=100)
-    completion = await client.until("completion", request)
-    assert completion["header"]["completionCode"] == "timeOut"
-    assert await counts(client) == EMPTY | {"unit1": (1, 1, 0)}
-    assert (await state(client), await reachable(client)) == ("ok", ["none", "here", "none"])
-    device.media_taken("input")
-    await client.until("unsolicited", name="Check.MediaTakenEvent")
-    assert await cannot(client, "MediaIn") == "mediaPresent"
-    await do(client, "PresentMedia")
-    assert await reachable(client) == ["none", "taken", "here"]
-
-
-@pytest.mark.parametrize("code", ["shutterFail", "mediaJammed", "positionNotEmpty"])
-async def test_a_second_bunch_that_cannot_be_presented(client: Dialogue, device: Scanner, code: str) -> None:
-    device.bunch = 2
-    await take_in(client, device)
-    device.refuses["present_next"] = refusal(code)
-    request = await client.send("Check.MediaInRollback")
-    await presented(client, request)
-    device.media_taken("input")
-    completion = await client.until("completion", request)
-    assert completion["payload"]["errorCode"] == code
-    assert await reachable(client) == ["taken", "taken", "none"]
-
-
-async def test_what_is_refused_before_the_first_item_is_presented_first_as_well(
-    client: Dialogue, device: Scanner
-) -> None:
-    device.presents_first = True
-    await take_in(client, device, "tooLong", "good")
-    assert await cannot(client, "MediaInEnd") == "refusedItems"
-    await do(client, "PresentMedia", {})
-    await do(client, "MediaInEnd")
-
-
-async def test_without_presenting_by_itself_a_device_waits_for_the_application(
-    nursery: trio.Nursery,
-) -> None:
-    device = type("Waiting", (Scanner,), {"media_present_control": False})()
-    device.bunch = 2
-    client = await serving(device, nursery)
-    await take_in(client, device)
-    await do(client, "MediaInRollback")
-    assert await reachable(client) == ["none", "none", "none"]
-    request = await client.send("Check.PresentMedia", {})
-    assert await presented(client, request) == (1, "2")
-    device.media_taken("input")
-    assert await presented(client, request) == (2, "2")
-    await client.until("completion", request)
-    assert await reachable(client) == ["taken", "taken", "here"]
-
-
-async def test_a_class_that_cannot_present_a_second_bunch_is_not_believed(nursery: trio.Nursery) -> None:
-    device = type("Lying", (Scanner,), {"present_next": devices.Check.present_next})()
-    device.bunch = 1
-    client = await serving(device, nursery)
-    await take_in(client, device)
-    assert await cannot(client, "MediaInRollback") == "hardwareError"
-
-
-async def test_what_a_reset_ejects_is_the_customers_once_it_is_taken(
-    client: Dialogue, device: Scanner
-) -> None:
-    await take_in(client, device)
-    device.ejects = devices.MediaPresented()
-    await do(client, "Reset", {"mediaControl": "eject"})
-    assert await reachable(client) == ["here", "here", "here"]
-    device.media_taken("input")
-    await client.until("unsolicited", name="Check.MediaTakenEvent")
-    await take_in(client, device, "good")
-
-
-async def test_images_beyond_what_one_answer_holds_are_read_one_by_one(
-    client: Dialogue, device: Scanner
-) -> None:
-    device.picture = bytes(3 * 512 * 1024)
-    await take_in(client, device)
-    info = (await do(client, "GetTransactionStatus"))["mediaInfo"]
-    assert ["image" in one["image"][0] for one in info] == [True, True, False]
-    data = (await do(client, "ReadImage", {"mediaID": 3, "image": [FRONT]}))["data"]
-    assert len(base64.b64decode(data["image"][0]["image"])) == len(device.picture)
-
-
-async def test_what_items_say_of_their_owners_is_forgotten_after_the_transaction(
-    client: Dialogue, device: Scanner
-) -> None:
-    device.private_seconds = 0
-    await take_in(client, device)
-    await do(client, "MediaInRollback")
-    while "codelineData" in (await do(client, "GetTransactionStatus"))["mediaInfo"][0]:
-        pass
-    assert (await do(client, "GetTransactionStatus"))["totalItems"] == "3"
-
-
-async def test_a_failure_that_is_not_the_commands_is_not_believed(client: Dialogue, device: Scanner) -> None:
-    await take_in(client, device)
-    device.refuses["end partly"] = refusal("inkOut")
-    assert await cannot(client, "MediaInEnd") == "hardwareError"
-
-
-DEVICE_CODES = {
-    "MediaIn": "shutterFail mediaJammed scannerInop micrInop positionNotEmpty feederNotEmpty mediaRejected "
-    "feederInop",
-    "MediaInEnd": "shutterFail mediaJammed mediaBinError positionNotEmpty feederNotEmpty",
-    "MediaInRollback": "shutterFail mediaJammed positionNotEmpty",
-    "GetNextItem": "noItems mediaJammed positionNotEmpty scannerInop micrInop feederInop",
-    "AcceptItem": "mediaJammed positionNotEmpty",
-    "SetMediaParameters": "mediaJammed scannerInop tonerOut inkOut",
-    "PresentMedia": "shutterFail mediaJammed positionNotEmpty",
-    "ExpelMedia": "shutterFail mediaJammed noItems",
-    "RetractMedia": "noMediaPresent mediaJammed stackerFull mediaBinError shutterFail foreignItemsDetected",
-    "Reset": "shutterFail mediaJammed mediaBinError",
-}
-OPERATIONS = {
-    name: "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_") for name in DEVICE_CODES
-}
-OPERATIONS |= {"PresentMedia": "return_media", "Reset": "reset_media"}
-PAYLOADS = {"AcceptItem": {"accept": True}, "SetMediaParameters": {"destination": "unit1"}}
-REFUSALS = ("positionNotEmpty", "feederNotEmpty", "mediaRejected", "noMediaPresent", "stackerFull", "noItems")
-ENDING = ("MediaIn", "MediaInEnd", "MediaInRollback", "GetNextItem", "RetractMedia", "Reset")
-
-
-@pytest.mark.parametrize(
-    ("name", "code"), [(name, code) for name, codes in DEVICE_CODES.items() for code in codes.split()]
-)
-async def test_how_a_command_fails_at_the_device(
-    client: Dialogue, device: Scanner, name: str, code: str
-) -> None:
-    await take_in(client, device, "good")
-    device.refuses[OPERATIONS[name]] = refusal(code)
-    assert await cannot(client, name, PAYLOADS.get(name)) == code
-    failed = name in ENDING and code not in REFUSALS
-    assert await state(client) == ("failure" if failed else "active")
-    assert await counts(client) == EMPTY
-
-
-@pytest.mark.parametrize(
-    "code",
-    [
-        "inkOut",
-        "mediaBinError",
-        "mediaJammed",
-        "positionNotEmpty",
-        "scannerInop",
-        "shutterFail",
-        "tonerOut",
-    ],
-)
-async def test_how_an_action_fails_at_the_device(nursery: trio.Nursery, code: str) -> None:
-    device = Single()
-    client = await serving(device, nursery)
-    assert await cannot(client, "ActionItem") == "noMediaPresent"
-    await take_in(client, device, "good")
-    device.refuses["action_item"] = refusal(code)
-    assert await cannot(client, "ActionItem") == code
-
-
-async def test_a_unit_that_jams_is_named_and_what_went_before_is_counted(
-    client: Dialogue, device: Scanner
-) -> None:
-    await take_in(client, device)
-    device.refuses["end partly"] = devices.UnitError("mediaBinError", "error", ["unit1"], "it jams")
-    assert await cannot(client, "MediaInEnd") == "mediaBinError"
-    told = await client.until("event", name="Storage.StorageErrorEvent")
-    assert list(told["payload"]["unit"]) == ["unit1"]
-    assert await counts(client) == EMPTY | {"unit1": (1, 1, 0)}
-    assert await state(client) == "failure"
-    assert await cannot(client, "MediaIn") == "mediaPresent"
 
 
 async def test_no_item_comes_in_during_an_exchange(client: Dialogue, nursery: trio.Nursery) -> None:
@@ -583,121 +215,6 @@ async def test_no_item_comes_in_during_an_exchange(client: Dialogue, nursery: tr
 
 async def forever_not(self: Any) -> None:
     pass
-
-
-@pytest.mark.parametrize("end", ["canceled", "timeOut"])
-async def test_a_wait_that_is_given_up_closes_the_slot_and_changes_nothing(
-    client: Dialogue, device: Scanner, end: str
-) -> None:
-    device.hand["media_in"] = forever
-    request = await client.send("Check.MediaIn", ALL, timeout=50 if end == "timeOut" else 0)
-    await client.until("event", request, "Check.NoMediaEvent")
-    if end == "canceled":
-        await client.success("Common.Cancel", {"requestIds": [request]})
-    assert (await client.until("completion", request))["header"]["completionCode"] == end
-    assert device.called[-1] == ("stop_media_in",)
-    assert await state(client) == "ok"
-
-
-class Confirming(Scanner):
-    """A device that knows after a restart what is inside, and what its last movement moved."""
-
-    confirms: frozenset[int] = frozenset()
-    recalls: devices.MediaStored | None = None
-
-    async def media_inside(self) -> frozenset[int]:
-        return self.confirms
-
-    async def recall_media(self, operation: int) -> devices.MediaStored | None:
-        return self.recalls
-
-
-@pytest.mark.parametrize(
-    ("kind", "confirms", "expected"),
-    [
-        (Scanner, frozenset(), "unknown"),
-        (Confirming, frozenset({1, 2}), "active"),
-        (Confirming, frozenset({1}), "unknown"),
-    ],
-)
-async def test_a_transaction_goes_on_after_a_restart_if_the_device_confirms_it(
-    kind: Any, confirms: Any, expected: str
-) -> None:
-    ledger = xfs4iot.Ledger.open(None)
-    for first in (True, False):
-        async with trio.open_nursery() as nursery:
-            device = kind() if not first else Scanner()
-            device.confirms = confirms
-            client = await serving(device, nursery, ledger)
-            if first:
-                await take_in(client, device, "good", "good")
-            else:
-                status = await do(client, "GetTransactionStatus")
-                assert (status["mediaInTransaction"], status["totalItems"]) == (expected, "2")
-                assert "codelineData" not in status["mediaInfo"][0]
-                # It goes on, whatever the device knows.
-                device.inside = [1, 2]
-                await do(client, "SetMediaParameters", {"destination": "unit1"})
-                await do(client, "MediaInEnd")
-                assert await counts(client) == EMPTY | {"unit1": (2, 2, 0)}
-                assert await state(client) == "ok"
-            nursery.cancel_scope.cancel()
-
-
-@pytest.mark.parametrize(
-    ("kind", "recalls", "expected"),
-    [
-        (Scanner, None, UNKNOWN),
-        (Confirming, None, EMPTY),
-        (
-            Confirming,
-            devices.MediaStored(stored={"unit1": 2}, items={1: "unit1"}),
-            EMPTY | {"unit1": (2, 2, 0)},
-        ),
-    ],
-)
-async def test_the_power_fails_while_items_are_stored_and_what_the_device_recalls_is_booked_once(
-    tmp_path: Path, kind: Any, recalls: Any, expected: Any
-) -> None:
-    ledger = xfs4iot.Ledger.open(tmp_path / "ledger.sqlite")
-
-    async with trio.open_nursery() as nursery:
-        device = Scanner()
-        client = await serving(device, nursery, ledger)
-        await take_in(client, device)
-        await do(client, "SetMediaParameters", {"destination": "unit1"})
-        device.hand["media_in_end"] = power_cut(tmp_path)
-        await do(client, "MediaInEnd")
-        nursery.cancel_scope.cancel()
-    ledger.close()
-    for _ in range(2):
-        async with trio.open_nursery() as nursery:
-            again = kind()
-            again.recalls = recalls
-            ledger = xfs4iot.Ledger.open(tmp_path / "copy.sqlite")
-            client = await serving(again, nursery, ledger)
-            assert await counts(client) == expected
-            assert await state(client) == "unknown"
-            nursery.cancel_scope.cancel()
-        ledger.close()
-
-
-async def test_a_class_that_fails_leaves_the_transaction_unknown(client: Dialogue, device: Scanner) -> None:
-    await take_in(client, device)
-    device.refuses["media_in_end"] = RuntimeError("broken")
-    assert await cannot(client, "MediaInEnd") == "hardwareError"
-    assert await state(client) == "unknown"
-
-
-async def test_neither_code_lines_nor_images_reach_a_log(
-    client: Dialogue, device: Scanner, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level("DEBUG"):
-        await take_in(client, device)
-        await do(client, "GetTransactionStatus")
-        await do(client, "SetMediaParameters", {"destination": "unit1", "printData": "ENDORSED"})
-    assert "LINE1" not in caplog.text
-    assert base64.b64encode(b"picture of a cheque").decode() not in caplog.text
 
 
 async def test_clients_of_2023_take_cheques_in(
@@ -722,46 +239,3 @@ async def test_clients_of_2023_take_cheques_in(
     older = await another(await serving(single, nursery), nursery, "2023-2")
     await take_in(older, single, "good")
     await do(older, "ActionItem")
-
-
-@pytest.mark.parametrize(
-    ("kind", "expected", "known"), [(Scanner, "unknown", [1, 2]), (Confirming, "active", [1, 2, 3])]
-)
-async def test_what_was_told_of_items_on_their_way_in_is_known_after_a_power_cut(
-    tmp_path: Path, kind: Any, expected: str, known: list[int]
-) -> None:
-    ledger = xfs4iot.Ledger.open(tmp_path / "ledger.sqlite")
-
-    class Slow(Scanner):
-        async def media_in(self, request: Any, events: Any) -> Any:
-            self._take(events, request)
-            self._take(events, request)
-            await trio.sleep_forever()
-
-    async with trio.open_nursery() as nursery:
-        client = await serving(Slow(), nursery, ledger)
-        request = await client.send("Check.MediaIn", ALL)
-        for _ in range(2):
-            await client.until("event", request, "Check.MediaDataEvent")
-        told = 0
-        with trio.fail_after(10):
-            while told < 2:
-                await power_cut(tmp_path)()
-                with xfs4iot.Ledger.open(tmp_path / "copy.sqlite") as copy:
-                    kept = TOLD.of(copy.service("Check"))
-                    told = len(kept.transaction.items) if kept is not None else 0
-                await trio.sleep(0.01)
-        nursery.cancel_scope.cancel()
-    ledger.close()
-    async with trio.open_nursery() as nursery:
-        again = kind()
-        again.confirms = frozenset({1, 2, 3})
-        again.recalls = devices.MediaStored(items={1: "device", 2: "device", 3: "device"})
-        with xfs4iot.Ledger.open(tmp_path / "copy.sqlite") as ledger:
-            client = await serving(again, nursery, ledger)
-            status = await do(client, "GetTransactionStatus")
-            assert status["mediaInTransaction"] == expected
-            assert [one["mediaID"] for one in status["mediaInfo"]] == known
-            await do(client, "MediaInRollback")
-            assert await state(client) == "rollback"
-            nursery.cancel_scope.cancel()
