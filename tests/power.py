@@ -34,13 +34,14 @@ from xfs4iot.simulator.cash.device import CashDevice
 from xfs4iot.simulator.check.device import CheckDevice
 from xfs4iot.simulator.deposit.device import DepositDevice
 
-signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 for line in iter(sys.stdin.readline, ""):
     order = json.loads(line)
+    if "ended" in order:
+        print(os.waitstatus_to_exitcode(os.waitpid(order["ended"], 0)[1]), flush=True)
+        continue
     if (child := os.fork()):
         print(child, flush=True)
         continue
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for descriptor, file in enumerate((os.devnull, order["out"], order["log"])):
         os.dup2(os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND), descriptor)
     faulthandler.register(signal.SIGUSR1)
@@ -54,7 +55,7 @@ for line in iter(sys.stdin.readline, ""):
 
 
 class NotReady(Exception):
-    """The service ended before it was ready."""
+    """The service ended before it was ready; says how."""
 
 
 class Launcher:
@@ -77,11 +78,21 @@ class Launcher:
 
     def start(self, order: Mapping[str, Any]) -> Life:
         """Start a service."""
+        return Life(self._asked(order), self)
+
+    def exit_code(self, pid: int) -> int:
+        """How a service that has ended has ended: its exit code, or the number of a signal, negative.
+
+        Until this is asked its number is given to nobody else. It can be asked once.
+        """
+        return self._asked({"ended": pid})
+
+    def _asked(self, order: Mapping[str, Any]) -> int:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
-        return Life(int(self._process.stdout.readline()))
+        return int(self._process.stdout.readline())
 
     def close(self) -> None:
         self._process.communicate()
@@ -94,9 +105,12 @@ class Life:
         killed: whether `kill` ended it.
     """
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, launcher: Launcher) -> None:
         self.killed = False
+        self._pid = pid
+        self._launcher = launcher
         self._handle = os.pidfd_open(pid)
+        self._exit_code: int | None = None
 
     @property
     def ended(self) -> bool:
@@ -128,7 +142,15 @@ class Life:
         """Wait for its end, whatever that is."""
         await trio.lowlevel.wait_readable(self._handle)
 
+    def epitaph(self) -> str:
+        """How it has ended."""
+        if self._exit_code is None:
+            self._exit_code = self._launcher.exit_code(self._pid)
+        code = self._exit_code
+        return f"exit code {code}" if code >= 0 else f"ended by {signal.Signals(-code).name}"
+
     def close(self) -> None:
+        self.epitaph()
         os.close(self._handle)
 
 
@@ -240,7 +262,7 @@ class ATM:
             with trio.move_on_after(_PATIENCE) as waiting:
                 while not (out.exists() and out.read_bytes().endswith(b"\n")):
                     if life.ended:
-                        raise NotReady((self.directory / "log").read_text()[-2000:])
+                        raise NotReady(f"{life.epitaph()}: {(self.directory / 'log').read_text()[-2000:]}")
                     await trio.sleep(0.01)
             if waiting.cancelled_caught:
                 await life.tell()
@@ -362,7 +384,8 @@ async def one_life(worker: Worker, fault: Fault) -> None:
             with trio.fail_after(_LONGEST_LIFE):
                 await work()
     except NotReady:
-        assert fault.at is not None, (atm.directory / "log").read_text()[-2000:]
+        if fault.at is None:
+            raise
     # The file is sound as it was left, and its journal alone makes its counts.
     if atm.ledger.exists():
         with LedgerReader.open(atm.ledger) as reader:

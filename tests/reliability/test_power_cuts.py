@@ -17,7 +17,7 @@ import pytest
 import trio
 
 from operators import DISPENSE, MOVING, Operator
-from power import ATM, Fault, Launcher, one_life
+from power import ATM, Fault, Launcher, NotReady, one_life
 
 SHORT, LONG = 5, 250
 """Kills of each machine; there are four of them."""
@@ -53,3 +53,12 @@ async def test_no_item_is_lost_or_counted_twice_when_the_power_fails(
     print(f"\n{4 * kills} kills; commands completed meanwhile: {dict(done)}")
     assert done[DISPENSE] >= kills, done
     assert min(done[name] for name in MOVING) >= kills // 20, done
+
+
+async def test_what_ends_before_it_is_up_says_how(launcher: Launcher, tmp_path: Path) -> None:
+    with pytest.raises(NotReady, match=r"^ended by SIGKILL: "):
+        async with ATM(tmp_path, launcher).running(Fault(at=1)):
+            pass
+    with pytest.raises(NotReady, match=r"^exit code 1: .*no such profile"):
+        async with ATM(tmp_path, launcher, options=("--profile", "none")).running():
+            pass
