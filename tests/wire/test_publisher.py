@@ -57,6 +57,14 @@ async def test_a_port_in_use_is_said_so() -> None:
             await publisher.serve()
 
 
+@pytest.mark.parametrize("host", ["203.0.113.7", "nowhere.invalid"])
+@pytest.mark.parametrize("port", [0, None])
+async def test_an_address_of_another_machine_is_said_so(host: str, port: int | None) -> None:
+    publisher = xfs4iot.Publisher([], host=host, port=port, plain_anywhere=True)
+    with pytest.raises(NoFreePort, match=f"^{host} is no address of this machine"):
+        await publisher.serve()
+
+
 def test_plain_text_is_served_beyond_this_machine_only_on_explicit_demand() -> None:
     with pytest.raises(ValueError, match="plain_anywhere"):
         xfs4iot.Publisher([], host="0.0.0.0")

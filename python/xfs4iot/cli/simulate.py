@@ -113,6 +113,10 @@ def simulate(
         from xfs4iot.cli import operator_screen
 
         operator_screen.require_terminal()
+    if not any("://" in uplink for uplink in uplinks):
+        arguments.refuse_idle(["device"], "without --uplink and the broker's URL")
+    if token_key is None:
+        arguments.refuse_idle(["nonce_timeout"], "without --token-key")
     fleet = None
     if uplinks:
         try:

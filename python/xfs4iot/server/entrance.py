@@ -7,6 +7,8 @@ leads then is for a publisher, or for the gateway of a fleet, to say.
 
 from __future__ import annotations
 
+import errno
+import socket
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -28,6 +30,7 @@ _log = logger("xfs4iot.publisher")
 TLS_ONLY = ("Strict-Transport-Security", "max-age=31536000")
 """Told to a browser that came by TLS: never come without."""
 
+_NOT_HERE = {getattr(errno, name) for name in ("EADDRNOTAVAIL", "WSAEADDRNOTAVAIL") if hasattr(errno, name)}
 _Way = TypeVar("_Way")
 
 
@@ -101,6 +104,11 @@ class Entrance(ABC, Generic[_Way]):
             try:
                 listeners = await tcp.open_listener(self.host, port)
             except OSError as problem:
+                if isinstance(problem, socket.gaierror) or problem.errno in _NOT_HERE:
+                    raise NoFreePort(
+                        f"{self.host} is no address of this machine ({problem.strerror or problem}); "
+                        "name one that is, or 0.0.0.0 for all"
+                    ) from None
                 problems.append(f"{port}: {problem.strerror or problem}")
                 continue
             self.port = listeners[0].getsockname()[1]
