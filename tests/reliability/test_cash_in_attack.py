@@ -223,7 +223,7 @@ class Attack:
                 ("TakeItems", {}),
                 ("TakeItems", {"count": chance.randrange(1, 5)}),
                 ("TakeBack", {}),
-                ("Inject", {"service": "CashDispenser", "fault": chance.choice(FAULTS), "count": 1}),
+                ("Inject", {"service": "CashDispenser", "fault": chance.choice(FAULTS)}),
                 ("ClearFaults", {}),
             ]
             name, payload = chance.choice(many)

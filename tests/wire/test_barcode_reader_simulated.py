@@ -265,12 +265,12 @@ async def test_looks_that_nobody_waits_for_do_not_pile_up(client: Dialogue, simu
 
 
 async def test_faults_strike(client: Dialogue, simulator: Dialogue) -> None:
-    async def inject(fault: str, count: int = 1) -> None:
-        where = {"fault": fault, "service": "BarcodeReader", "count": count}
+    async def inject(fault: str, **more: int) -> None:
+        where = {"fault": fault, "service": "BarcodeReader", **more}
         await simulator.success("Simulator.Inject", where)
 
     await simulator.success(SHOW, QR)
-    await inject("glare", 2)
+    await inject("glare", count=2)
     assert codes(await client.completion(READ)) == [("qrCode", b"HELLO")]
     await inject("givesUp")
     assert await client.failure(READ) == "barcodeInvalid"

@@ -72,7 +72,7 @@ async def test_a_moment_comes_once_after_an_event_or_a_command(
         (taking(at=1, after="CashDispenser.Present"), "either at or after"),
         (taking(after="CashDispenser.Presented"), "neither an event nor a command"),
         ({"at": 1, "do": [{"command": "Simulator.Takeitems"}]}, "is not one of Simulator."),
-        ({"at": 1, "do": [{"command": "Simulator.TakeItems", "payload": {"count": "x"}}]}, "Expected `int"),
+        ({"at": 1, "do": [{"command": "Simulator.TakeItems", "payload": {"count": "x"}}]}, "expected `int"),
     ],
 )
 async def test_what_is_wrong_with_a_moment_is_told_before_it_begins(

@@ -15,11 +15,14 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["located", "pointed"]
+from xfs4iot.protocol.mismatch import cut
+
+__all__ = ["located", "pointed", "with_known"]
 
 _UNNAMED = "[...]"
 _LONGEST = 128 * 1024
 """Bytes of a payload in which a key is looked for."""
+_UNKNOWN = re.compile(r"object contains unknown field `(.*)`", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
 _WORDS = {"invalid decimal string": "expected `number`, got `str`", "`decimal": "`number"}
 """What the decoder says in Python's words, and JSON's for the same."""
@@ -35,6 +38,19 @@ def located(wrong: Exception) -> tuple[str, str]:
         text = text.replace(said, meant)
     # Nested decoders append their parts one after the other, the outermost last.
     return text, "$" + "".join(path.rstrip("`") for path in reversed(paths))
+
+
+def with_known(mistake: tuple[str, str], kind: Any) -> tuple[str, str]:
+    """The same mistake; where a property is unknown that `kind` has not, with those that it has."""
+    text, path = mistake
+    found = _UNKNOWN.fullmatch(text)
+    if found is None:
+        return mistake
+    known = getattr(kind, "__struct_encode_fields__", ()) if path == "$" else ()
+    offer = (
+        f"; there are {', '.join(known)}" if len(known) > 1 else "".join(f"; there is {one}" for one in known)
+    )
+    return f"{cut(found[1])!r} is not a property{offer}", path
 
 
 def pointed(

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from xfs4iot.protocol import errors, number_strings
-from xfs4iot.protocol.json_path import pointed
+from xfs4iot.protocol.json_path import pointed, with_known
 from xfs4iot.protocol.message import FreeKeys, Payload
 
 __all__ = ["check_numbers", "decode", "encode", "plain"]
@@ -163,7 +163,9 @@ def _resolve(module: str) -> None:
 
 
 def decode(kind: type[_Type], payload: bytes | None) -> _Type:
-    """A payload as a message class; None is an empty object, unknown properties are ignored.
+    """A payload as a message class; None is an empty object.
+
+    Properties that the class does not have are ignored, unless it forbids them.
 
     Raises:
         InvalidData: it does not fit; the text names the JSON path and what was expected.
@@ -174,7 +176,7 @@ def decode(kind: type[_Type], payload: bytes | None) -> _Type:
     try:
         message: _Type = decoder(payload or b"{}")
     except msgspec.ValidationError as wrong:
-        text, path = pointed(wrong, payload or b"{}", decoder)
+        text, path = with_known(pointed(wrong, payload or b"{}", decoder), kind)
         raise errors.InvalidData(f"{path}: {text}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
         raise errors.InvalidData(f"$: the payload cannot be read: {wrong}") from None

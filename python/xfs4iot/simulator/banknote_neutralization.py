@@ -355,7 +355,7 @@ class SimulatedBanknoteNeutralization(SimulatedDevice, devices.BanknoteNeutraliz
         self._ink.save()
         self._show_protection()
 
-    def inject(self, fault: str, unit: str | None = None, count: int = 1) -> None:
+    def inject(self, fault: str, unit: str | None = None, count: int | None = None) -> None:
         super().inject(fault, unit, count)
         self._show_protection()
 

@@ -29,8 +29,11 @@ Milliseconds = Annotated[int, msgspec.Meta(ge=0)]
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-class Request(msgspec.Struct, rename="camel", omit_defaults=True):
+class Request(msgspec.Struct, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
     """Payload of a command of `Simulator`; every property is optional on the wire.
+
+    Unlike a service of the standard, `Simulator` refuses what it does not know: nobody has a newer version
+    of it, and what a script misspells would silently not happen.
 
     Attributes:
         service: the service whose device is meant; not needed where only one has the command.

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import msgspec
 
@@ -25,7 +25,7 @@ from xfs4iot.close_matches import close_matches
 from xfs4iot.protocol import errors, registry, wire
 from xfs4iot.server.command import Command
 from xfs4iot.server.handler import Handler, Interface
-from xfs4iot.simulator.commands import Completion, Count, Milliseconds, Request, command, entry, offered
+from xfs4iot.simulator.commands import Completion, Milliseconds, Request, command, entry, offered
 from xfs4iot.simulator.device import SimulatedDevice
 from xfs4iot.simulator.scenario import Play, Player
 from xfs4iot.simulator.world import World
@@ -41,7 +41,7 @@ class Inject(Request):
 
     fault: str | None = None
     unit: str | None = None
-    count: Count | None = None
+    count: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
 
 class GetFaultsCompletion(Completion):
@@ -177,7 +177,7 @@ class Simulator(Interface[Any]):
             offer = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
             raise errors.InvalidData(f"$.fault: {fault[:50]!r} is not a fault; {offer}")
         device = _only(having, request.service, f"the fault {fault}")
-        device.inject(fault, request.unit, request.count or 1)
+        device.inject(fault, request.unit, request.count)
 
     @command
     def clear_faults(self, request: Request) -> None:

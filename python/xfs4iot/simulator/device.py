@@ -122,16 +122,23 @@ class SimulatedDevice(Device):
             raise errors.InvalidData(f"$.unit: {problem} of {', '.join(units)}")
         return unit
 
-    def inject(self, fault: str, unit: str | None = None, count: int = 1) -> None:
+    def inject(self, fault: str, unit: str | None = None, count: int | None = None) -> None:
         """Make something fail; see `FAULTS`.
 
         Raises:
-            InvalidData: there is no such fault or unit, or the fault is not one of a unit.
+            InvalidData: there is no such fault or unit, or the fault takes no unit or no count.
         """
-        of_unit = self.faults.find(fault).strikes == "unit"
-        if unit is not None and not of_unit:
-            raise errors.InvalidData(f"$.unit: {fault} strikes the device, not a unit; leave unit out")
-        self.faults.inject(fault, self.require_unit(unit) if of_unit else None, count)
+        row = self.faults.find(fault)
+        takes = " and ".join(row.takes)
+        if unit is not None and "unit" not in row.takes:
+            raise errors.InvalidData(
+                f"$.unit: {fault} strikes the device, not a unit; leave unit out: it takes {takes}"
+            )
+        if count is not None and "count" not in row.takes:
+            when = "strikes at once" if row.strikes == "once" else "lasts until Simulator.ClearFaults"
+            raise errors.InvalidData(f"$.count: {fault} {when}; leave count out: it takes {takes}")
+        target = self.require_unit(unit) if row.strikes == "unit" else None
+        self.faults.inject(fault, target, 1 if count is None else count)
         self._show()
 
     def clear_faults(self) -> None:

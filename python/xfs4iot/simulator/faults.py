@@ -23,10 +23,18 @@ class Fault:
     Attributes:
         strikes: `once` per count, `lasts` until cleared, or `unit`: lasts, and is one unit's.
         text: what it does.
+        counted: whether it takes a count; None: as what strikes once does, and nothing else.
     """
 
     strikes: Literal["once", "lasts", "unit"]
     text: str
+    counted: bool | None = None
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """What `Simulator.Inject` may say of it besides the service."""
+        counted = self.strikes == "once" if self.counted is None else self.counted
+        return ("fault", *(["unit"] if self.strikes == "unit" else []), *(["count"] if counted else []))
 
 
 class Faults:

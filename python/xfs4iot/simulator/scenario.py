@@ -24,6 +24,7 @@ import msgspec
 
 from xfs4iot import toml_file
 from xfs4iot.protocol import errors, registry
+from xfs4iot.protocol.json_path import located, with_known
 from xfs4iot.simulator.commands import Milliseconds, Request
 from xfs4iot.simulator.world import World
 from xfs4iot.telling import logger
@@ -165,7 +166,8 @@ class Player:
             try:
                 steps.append((step.command, msgspec.convert(step.payload, kind)))
             except msgspec.ValidationError as wrong:
-                raise errors.InvalidData(f"{where}.do[{number}].payload: {wrong}") from None
+                text, path = with_known(located(wrong), kind)
+                raise errors.InvalidData(f"{where}.do[{number}].payload{path[1:]}: {text}") from None
         return steps
 
     def completed(self, service: str, command: str, code: str, seconds: float) -> None:

@@ -65,7 +65,9 @@ class SecureDevice(SimulatedDevice):
 
     Settings: ClassVar[type[Any]] = SecureSettings
     FAULTS: ClassVar = {
-        "tampered": Fault("once", "somebody opens the device: all its keys are gone, also preloaded ones"),
+        "tampered": Fault(
+            "once", "somebody opens the device: all its keys are gone, also preloaded ones", counted=False
+        ),
         "keyStoreFull": Fault("lasts", "there is no room for another key"),
         "accessDenied": Fault("lasts", "the module is locked and refuses all that needs a key"),
         "busyModule": Fault("once", "the next operation finds the module busy: deviceNotReady"),
@@ -103,7 +105,7 @@ class SecureDevice(SimulatedDevice):
         if self.faults.active("accessDenied"):
             raise errors.CommandError("accessDenied", "the module is locked")
 
-    def inject(self, fault: str, unit: str | None = None, count: int = 1) -> None:
+    def inject(self, fault: str, unit: str | None = None, count: int | None = None) -> None:
         """Make something fail; see `FAULTS`."""
         super().inject(fault, unit, count)
         if self.faults.strikes("tampered"):

@@ -20,7 +20,7 @@ FAULTS = {
     "itemsTaken": Fault("once", "the customer takes the items when the next retract begins"),
     "incompleteRetract": Fault("once", "the next retract or reset moves one item and leaves the others"),
     "foreignItems": Fault("once", "the customer has put something into the output"),
-    "smallBunches": Fault("lasts", "at most `count` items are presented at once"),
+    "smallBunches": Fault("lasts", "at most `count` items are presented at once", counted=True),
     "unitsStuck": Fault("once", "the units can be neither released, nor locked, nor set up"),
     "shutterJammed": Fault("lasts", "the shutter does not move"),
     "sensorsUnknown": Fault("lasts", "the device does not see whether items are at its positions"),
