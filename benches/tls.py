@@ -5,9 +5,9 @@
 Each server runs in a process of its own; the client is the standard library's for both.
 What is compared is the processor time that the server spends on a handshake, from accept
 to the first byte received, in rounds that take turns; and the resident memory that one
-more idle connection costs after it has carried a message: of a bare TLS stream, and of a
-whole connection to the service (WebSocket, session and all) against a bare server on
-trio-websocket. Ratios hold from machine to machine, absolute figures do not.
+more idle TLS stream costs after it has carried a message. What a whole connection costs,
+WebSocket, session and all, `memory.py` measures. Ratios hold from machine to machine,
+absolute figures do not.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import trio
-from peers import opening
 
 _HELLO = b"hello"
 
@@ -99,7 +98,8 @@ class _Server:
 
     def resident(self) -> int:
         """Resident memory of the server, in bytes."""
-        return _resident(self.process.pid)
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) * 1024
 
     def connect(self, *, resume: bool) -> ssl.SSLSocket:
         """One connection that has carried a message."""
@@ -134,67 +134,6 @@ class _Server:
         return cost
 
 
-_STATUS = b'{"header":{"name":"Common.Status","requestId":1,"type":"command","version":"2.0"}}'
-_FRAME = bytes([0x81, 0x80 | len(_STATUS)]) + bytes(4) + _STATUS
-
-
-def _whole(port: int, client: ssl.SSLContext | None) -> socket.socket:
-    """A WebSocket connection that has had one message answered."""
-    connection = socket.create_connection(("127.0.0.1", port))
-    if client is not None:
-        connection = client.wrap_socket(connection, server_hostname="localhost")
-    connection.sendall(opening())
-    received = b""
-    while b"\r\n\r\n" not in received:
-        received += connection.recv(4096)
-    connection.sendall(_FRAME)
-    received = b""
-    while b'"completion"' not in received:
-        received += connection.recv(4096)
-    return connection
-
-
-def whole_connections(count: int, directory: Path) -> dict[str, dict[str, float]]:
-    """What one idle connection costs a whole service, and a bare server on trio-websocket."""
-    from xfs4iot.transport.certificates import test_authority
-
-    authority = test_authority(directory)
-    pair = authority.issue_device("whole", ["localhost"])
-    client = ssl.create_default_context(cafile=authority.certificate_file)
-    replies = directory / "replies.json"
-    replies.write_text(json.dumps(['{"header":{"type":"acknowledge"}}', '{"header":{"type":"completion"}}']))
-    figures: dict[str, dict[str, float]] = {}
-    for secure in (False, True):
-        costs: dict[str, float] = {}
-        for name, peer in (("ours", "ours"), ("trio", "trio-websocket")):
-            command = [sys.executable, str(Path(__file__).with_name("peers.py")), peer, str(replies)]
-            process = subprocess.Popen(
-                [*command, *(map(str, pair) if secure else ())], stdout=subprocess.PIPE, text=True
-            )
-            try:
-                assert process.stdout is not None
-                port = int(process.stdout.readline())
-                held = [_whole(port, client if secure else None) for _ in range(20)]
-                before = _resident(process.pid)
-                held += [_whole(port, client if secure else None) for _ in range(count)]
-                costs[name] = (_resident(process.pid) - before) / count
-                for one in held:
-                    one.close()
-            finally:
-                process.kill()
-                process.communicate()
-        what = f"idle whole connection, bytes, {'TLS' if secure else 'plain'}"
-        figures[what] = {**costs, "ratio": costs["ours"] / costs["trio"]}
-        _say(what, figures[what])
-    return figures
-
-
-def _resident(pid: int) -> int:
-    """Resident memory of a process, in bytes."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) * 1024
-
-
 @contextmanager
 def _running(
     kind: str, certificate: Path, key: Path, client: ssl.SSLContext, ca: Path | None
@@ -216,7 +155,6 @@ def compare(rounds: int, handshakes: int, idle: int) -> dict[str, dict[str, floa
 
     figures: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory(prefix="xfs4iot-bench-") as directory:
-        figures |= whole_connections(idle, Path(directory))
         authority = test_authority(directory)
         for key_kind in ("ecdsa", "rsa"):
             device = authority.issue_device(f"atm {key_kind}", ["localhost"], kind=key_kind)  # type: ignore[arg-type]

@@ -260,7 +260,7 @@ class CashMachine(NoteReader, devices.PowerManagement):
     def units_with_faults(self) -> tuple[str, ...]:
         return tuple(self.layout.capacity)
 
-    def inject(self, fault: str, unit: str | None = None, count: int = 1) -> None:
+    def inject(self, fault: str, unit: str | None = None, count: int | None = None) -> None:
         super().inject(fault, unit, count)
         if unit is not None and fault in STATUS_OF_FAULT:
             self.unit_changed(unit, STATUS_OF_FAULT[fault])
