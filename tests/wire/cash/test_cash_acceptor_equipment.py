@@ -9,8 +9,9 @@ import trio
 
 from acceptors import Acceptor, do, laws
 from cash_ins import COMPARED, A, cannot, places
-from dialogue import Dialogue
+from dialogue import Dialogue, another
 from vendors import refusal, serving
+from xfs4iot import devices
 
 
 @pytest.fixture
@@ -82,6 +83,31 @@ async def test_the_device_and_units_are_locked(client: Dialogue, device: Accepto
     assert len(device.called) == asked
     device.raises["device_lock_control"] = refusal("deviceLockFailure")
     assert await cannot(client, "DeviceLockControl", {"deviceAction": "lock"}) == "deviceLockFailure"
+
+
+@pytest.mark.parametrize("failure", ["physicalLocked", "physicalUnlocked"])
+async def test_a_unit_whose_lock_a_hand_has_moved_is_named(
+    client: Dialogue, device: Acceptor, nursery: trio.Nursery, failure: Any
+) -> None:
+    told = {
+        "2024-3": ("event", failure),
+        "2023-2": ("event", failure),
+        # Which has neither word, and only tells everybody.
+        "2021-1": ("unsolicited", {"physicalLocked": "locked", "physicalUnlocked": "error"}[failure]),
+    }
+    stuck = devices.UnitError("deviceLockFailure", failure, ["unitB"], "somebody has turned the key")
+    device.raises["device_lock_control"] = stuck
+    for specification, (kind, expected) in told.items():
+        older = await another(client, nursery, specification)
+        request = await older.send("CashAcceptor.DeviceLockControl", {"cashUnitAction": "unlockAll"})
+        asked = request if kind == "event" else None
+        event = (await older.until(kind, asked, "Storage.StorageErrorEvent"))["payload"]
+        assert (event["failure"], set(event["unit"])) == (expected, {"unitB"})
+        completion = await older.until("completion", request)
+        assert completion["payload"]["errorCode"] == "deviceLockFailure"
+    # Nobody knows how the locks are now.
+    known = await do(client, "GetDeviceLockStatus")
+    assert {one["unitLockStatus"] for one in known["unitLock"]} == {"lockUnknown"}
 
 
 @pytest.mark.parametrize(

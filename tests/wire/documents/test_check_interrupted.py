@@ -15,6 +15,7 @@ from scanners import Scanner, Single, forever
 from vendors import power_cut, refusal, serving
 from xfs4iot import devices
 from xfs4iot.interfaces.documents.media_transaction import TOLD
+from xfs4iot.protocol.messages import check
 
 
 @pytest.fixture
@@ -115,6 +116,44 @@ async def test_a_wait_that_is_given_up_closes_the_slot_and_changes_nothing(
     assert (await client.until("completion", request))["header"]["completionCode"] == end
     assert device.called[-1] == ("stop_media_in",)
     assert await state(client) == "ok"
+
+
+class Feeding(Scanner):
+    """An item is on its way in when the client gives up: it comes to its end first."""
+
+    async def media_in(self, request: devices.MediaInRequest, events: Any) -> devices.MediaTakenIn:
+        self.request, self.events = request, events
+        events.send(check.MediaInsertedEvent())
+        self._take(events, request)
+        await trio.sleep_forever()
+        raise AssertionError
+
+    async def stop_media_in(self) -> devices.MediaTakenIn:
+        self._take(self.events, self.request)
+        return devices.MediaTakenIn(on_stacker=2, last=2, last_on_stacker=2)
+
+
+@pytest.mark.parametrize("end", ["canceled", "timeOut"])
+async def test_what_moves_when_a_client_gives_up_comes_in_and_counts(nursery: trio.Nursery, end: str) -> None:
+    device = Feeding()
+    client = await serving(device, nursery)
+    request = await client.send("Check.MediaIn", ALL, timeout=200 if end == "timeOut" else 0)
+    await client.until("event", request, "Check.MediaDataEvent")
+    if end == "canceled":
+        await client.success("Common.Cancel", {"requestIds": [request]})
+    assert (await client.until("completion", request))["header"]["completionCode"] == end
+    told = [one["payload"]["mediaID"] for one in client.passed if "MediaData" in one["header"]["name"]]
+    assert told == [2], "the one that was moving"
+    status = await do(client, "GetTransactionStatus")
+    assert (status["mediaInTransaction"], status["totalItems"], status["mediaOnStacker"]) == (
+        "active",
+        "2",
+        "2",
+    )
+    assert status["lastMediaInTotal"] == "2"
+    await do(client, "SetMediaParameters", {"destination": "unit1"})
+    await do(client, "MediaInEnd")
+    assert await counts(client) == EMPTY | {"unit1": (2, 2, 0)}
 
 
 class Confirming(Scanner):
