@@ -60,6 +60,21 @@ async def test_an_image_that_was_not_taken_is_missing(client: Dialogue, device: 
     assert data["image"] == [{"imageSource": "front", "imageStatus": "sourceMissing"}]
 
 
+@pytest.mark.parametrize("rescan", [True, False])
+async def test_a_side_that_the_device_takes_no_image_of_is_not_supported(
+    nursery: trio.Nursery, rescan: bool
+) -> None:
+    device = type("Rescanning", (Scanner,), {"rescan": rescan})()
+    client = await serving(device, nursery)
+    await take_in(client, device)
+    both = [{**FRONT, "source": "back"}, FRONT]
+    back, front = (await do(client, "ReadImage", {"mediaID": 1, "image": both}))["data"]["image"]
+    assert back == {"imageSource": "back", "imageStatus": "sourceNotSupported"}
+    assert (front["imageSource"], front["imageStatus"]) == ("front", "ok")
+    for wrong in ({**FRONT, "source": "back", "type": None}, {**FRONT, "type": "bmp"}):
+        assert await cannot(client, "ReadImage", {"mediaID": 1, "image": [wrong]}) == "invalidData"
+
+
 @pytest.mark.parametrize("code", ["mediaJammed", "scannerInop", "micrInop"])
 async def test_how_another_scan_fails(nursery: trio.Nursery, code: str) -> None:
     device = type("Rescanning", (Scanner,), {"rescan": True})()

@@ -106,7 +106,7 @@ ORDER = {
         {
             "media_given": Break({"mediaID": None}, says="$.mediaID is missing"),
             "codeline_readable": Break({"codelineFormat": "ocr"}, says="codelineFormat"),
-            "images_possible": Break({"image": [{"source": "back"}]}, says="image"),
+            "images_readable": Break({"image": [{"source": "back"}]}, says="image"),
             "device_ready": Break(before=offline),
             "media_known_of": Break(before=emptied),
             "media_exists": Break({"mediaID": 9}),

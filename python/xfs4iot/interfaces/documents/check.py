@@ -4,8 +4,7 @@ There are three kinds of devices. One with a stacker takes in whole bunches (Med
 is told what to do with each item (SetMediaParameters), and then does it for all of them (MediaInEnd,
 MediaInRollback). One that lets the application refuse takes one item at a time and is told about each
 (AcceptItem, GetNextItem). One without a stacker disposes of each item before the next (ActionItem,
-GetNextItem). The
-states of the transaction are in `media_transaction`; what moves is booked in `media`.
+GetNextItem). The states of the transaction are in `media_transaction`; what moves is booked in `media`.
 
 Refused items that must be presented hold up everything but PresentMedia, RetractMedia and Reset. Code lines
 and images are personal: they are neither logged nor kept in the ledger.
@@ -15,15 +14,14 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import msgspec
-
 from xfs4iot import devices
-from xfs4iot.devices import ImageWish, MediaInRequest, MediaParameters, MediaStored, MediaTakenIn, implements
+from xfs4iot.devices import MediaInRequest, MediaParameters, MediaStored, MediaTakenIn, implements
 from xfs4iot.interfaces.checks import check_mode_on, device_ready
 from xfs4iot.interfaces.documents import checks
-from xfs4iot.interfaces.documents.media_moving import MediaMoves, Watching
-from xfs4iot.interfaces.documents.media_reported import require_taken_in
-from xfs4iot.interfaces.documents.media_transaction import Item, Private, Transaction
+from xfs4iot.interfaces.documents.media_intake import MediaIntake
+from xfs4iot.interfaces.documents.media_moving import Watching
+from xfs4iot.interfaces.documents.media_told import count_told, image_read, images_wished, media_told
+from xfs4iot.interfaces.documents.media_transaction import Private, Transaction
 from xfs4iot.interfaces.resetting import reset_all
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.command_events.check import PresentMediaEvents
@@ -33,8 +31,6 @@ from xfs4iot.server.handler import handles
 
 __all__ = ["Check"]
 
-_MOST_BYTES = 4 * 1024 * 1024
-"""Of images that GetTransactionStatus tells, half of what may wait for a client; ReadImage has the others."""
 _READY = (device_ready, checks.nothing_to_present)
 
 
@@ -42,7 +38,7 @@ def _one_by_one(on: Check) -> bool:
     return on.device.max_media_on_stacker <= 1 or on.device.application_refuse
 
 
-class Check(MediaMoves):
+class Check(MediaIntake):
     """The interface of devices that take in cheques."""
 
     name: ClassVar[str] = "Check"
@@ -54,46 +50,16 @@ class Check(MediaMoves):
         """`Check.GetTransactionStatus` 3.0."""
         transaction = self.transaction
         stacker = bool(self.device.max_media_on_stacker)
-        room = _MOST_BYTES if request is None or request.include_image is not False else None
-        media: list[messages.MediaStatus] = []
-        for number, item in transaction.items.items():
-            images = self._shown_images(number, room)
-            if room is not None:
-                room -= sum(len(one.image or b"") for one in images or ())
-            media.append(self._told(number, item, images))
+        with_images = request is None or request.include_image is not False
         return messages.GetTransactionStatusCompletion(
             media_in_transaction=transaction.told(self.movements.in_doubt),
-            media_on_stacker=_count(transaction.on_stacker) if stacker else None,
-            last_media_in_total=_count(transaction.last),
-            last_media_added_to_stacker=_count(transaction.last_on_stacker) if stacker else None,
+            media_on_stacker=count_told(transaction.on_stacker) if stacker else None,
+            last_media_in_total=count_told(transaction.last),
+            last_media_added_to_stacker=count_told(transaction.last_on_stacker) if stacker else None,
             total_items=str(len(transaction.items)),
             total_items_refused=str(transaction.refused),
             total_bunches_refused=str(transaction.bunches),
-            media_info=media or None,
-        )
-
-    def _shown_images(self, number: int, room: int | None) -> list[messages.ImageData] | None:
-        """An item's images, without their bytes where there is no room; none at all if `room` is None."""
-        found = list(self.private.get(number, Private()).images.values()) if room is not None else []
-        shown = []
-        for one in found:
-            assert room is not None
-            room -= len(one.image or b"")
-            shown.append(one if room >= 0 else msgspec.structs.replace(one, image=None))
-        return shown or None
-
-    def _told(self, number: int, item: Item, images: list[messages.ImageData] | None) -> messages.MediaStatus:
-        private = self.private.get(number, Private())
-        return messages.MediaStatus(
-            media_id=number,
-            media_location=item.place,
-            codeline_data=private.codeline,
-            magnetic_read_indicator=item.magnetic,
-            image=images,
-            insert_orientation=item.orientation,
-            media_size=item.size,
-            media_validity=item.validity,
-            customer_access=item.access,
+            media_info=media_told(self, with_images=with_images) or None,
         )
 
     @handles(
@@ -135,59 +101,22 @@ class Check(MediaMoves):
             self.transaction.refused = self.transaction.bunches = 0
         ordered = MediaInRequest(
             wanted.codeline_format,
-            _images(wanted.image),
+            images_wished(wanted.image),
             self.transaction.most,
             self.transaction.application_refuses,
         )
 
         async def ask(events: Watching) -> MediaTakenIn:
             taken = await self.service.operations.ask(
-                devices.Check.media_in, ordered, events, believe=self._possible_intake
+                devices.Check.media_in, ordered, events, believe=self.possible_intake
             )
             if taken.failure is not None:
                 # A failed MediaIn has the counts in its completion as well: items may be inside.
-                taken.failure.payload = self._completion(taken)
+                taken.failure.payload = self.taken_in(taken)
             return taken
 
-        taken = await self.take_in(command, "mediaIn", ask, self._count_in, stop=self._stopped)
-        return self._completion(taken)
-
-    def _completion(self, taken: MediaTakenIn) -> messages.MediaInCompletion:
-        return messages.MediaInCompletion(
-            media_in=messages.Mediain(
-                media_on_stacker=taken.on_stacker,
-                last_media=taken.last,
-                last_media_on_stacker=taken.last_on_stacker,
-                media_feeder=self.device.status.check.media_feeder,
-            )
-        )
-
-    def _possible_intake(self, taken: MediaTakenIn) -> None:
-        """See that items can have come in so. Raises Mismatch."""
-        self.believe_failure(taken)
-        require_taken_in(self, taken)
-
-    async def _stopped(self) -> MediaTakenIn | None:
-        """Close the slot, and say what came in before; None if nobody knows."""
-        if implements(self.device, "stop_media_in"):
-            try:
-                return await self.ask(devices.Check.stop_media_in, moving=True, believe=self._possible_intake)
-            except errors.XfsError as fault:
-                self.service.log.error("whether the slot is closed is not known: %s", fault)
-        return None
-
-    def _count_in(self, transaction: Transaction, taken: MediaTakenIn | None) -> None:
-        """Keep what the device says, or what follows from it."""
-        if taken is None:
-            return
-        if taken.on_stacker is not None:
-            transaction.on_stacker = taken.on_stacker
-        elif taken.last_on_stacker is not None and transaction.on_stacker is not None:
-            transaction.on_stacker += taken.last_on_stacker
-        # There is a stacker but no count of it: unknown is better than a stale number.
-        elif self.device.max_media_on_stacker:
-            transaction.on_stacker = None
-        transaction.last, transaction.last_on_stacker = taken.last, taken.last_on_stacker
+        taken = await self.take_in(command, "mediaIn", ask, self.count_in, stop=self.stopped)
+        return self.taken_in(taken)
 
     @handles(
         "Check.MediaInEnd",
@@ -238,7 +167,7 @@ class Check(MediaMoves):
         checks=(
             checks.media_given,
             checks.codeline_readable,
-            checks.images_possible,
+            checks.images_readable,
             device_ready,
             checks.media_known_of,
             checks.media_exists,
@@ -251,11 +180,12 @@ class Check(MediaMoves):
         number = request.media_id
         assert number is not None
         private = self.private.setdefault(number, Private())
-        images = _images(request.image)
+        images = images_wished(request.image)
         inside = self.transaction.items[number].place == "device"
         if self.device.rescan and implements(self.device, "read_image") and inside:
+            able = tuple(wish for wish in images if checks.takes_image(self, wish.source))
             read = await self.ask(
-                devices.Check.read_image, number, request.codeline_format, images, moving=True
+                devices.Check.read_image, number, request.codeline_format, able, moving=True
             )
             for one in read.image or ():
                 # Kept, to answer later requests from memory once the item has left the device.
@@ -266,12 +196,7 @@ class Check(MediaMoves):
                 media_id=number,
                 codeline_data=private.codeline if request.codeline_format is not None else None,
                 magnetic_read_indicator=self.transaction.items[number].magnetic,
-                image=[
-                    private.images.get(wish.source)
-                    or messages.ImageData(image_source=wish.source, image_status="sourceMissing")
-                    for wish in images
-                ]
-                or None,
+                image=[image_read(self, private, wish.source) for wish in images] or None,
             )
         )
 
@@ -329,7 +254,7 @@ class Check(MediaMoves):
         return messages.RetractMediaCompletion(
             media=None
             if place is None
-            else messages.RetractMediaCompletionMedia(count=_count(done.count), retract_location=place)
+            else messages.RetractMediaCompletionMedia(count=count_told(done.count), retract_location=place)
         )
 
     @handles(
@@ -376,7 +301,7 @@ class Check(MediaMoves):
             destination=request.destination or "",
             stamp=bool(request.stamp),
             print_data=request.print_data or None,
-            images=_images(request.image),
+            images=images_wished(request.image),
         )
         await self.ask(devices.Check.set_media_parameters, parameters)
 
@@ -454,19 +379,3 @@ class Check(MediaMoves):
         """`Check.SupplyReplenish` 2.0."""
         named = (("toner", request.toner), ("ink", request.ink))
         await self.ask(devices.Check.supply_replenish, frozenset(name for name, given in named if given))
-
-
-def _count(number: int | None) -> str:
-    return "unknown" if number is None else str(number)
-
-
-def _images(wishes: list[messages.ImageRequest] | None) -> tuple[ImageWish, ...]:
-    """The images of a request that was found good."""
-    return tuple(
-        ImageWish(one.source, one.type, one.color_format, one.scan_color)
-        for one in wishes or ()
-        if one.source is not None
-        and one.type is not None
-        and one.color_format is not None
-        and one.scan_color is not None
-    )

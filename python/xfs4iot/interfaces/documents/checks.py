@@ -40,16 +40,38 @@ def codeline_readable(on: MediaState, request: Any) -> None:
 @check("invalidData")
 def images_possible(on: MediaState, request: Any) -> None:
     """`image`: each side once, with all its properties, and such as the device can take"""
+    _require_images(on, request, every_side=True)
+
+
+@check("invalidData")
+def images_readable(on: MediaState, request: messages.ReadImage) -> None:
+    """`image`: likewise; a side that the device takes no image of is answered as `sourceNotSupported`"""
+    _require_images(on, request, every_side=False)
+
+
+def _require_images(on: MediaState, request: Any, *, every_side: bool) -> None:
     seen: set[str] = set()
     for number, wish in enumerate((request.image if request is not None else None) or ()):
         path = f"$.image[{number}]"
-        _require_image(on, path, wish)
+        _require_image(on, path, wish, every_side=every_side)
         if wish.source in seen:
             raise errors.InvalidData(f"{path}.source: {wish.source} is named twice")
         seen.add(wish.source)
 
 
-def _require_image(on: MediaState, path: str, wish: messages.ImageRequest) -> None:
+def takes_image(on: MediaState, source: str) -> bool:
+    """Whether the device takes images of a side."""
+    return _side(on, source) is not None
+
+
+def _side(on: MediaState, source: str) -> messages.ImageCapabilities | None:
+    data = "imageFront" if source == "front" else "imageBack"
+    side: messages.ImageCapabilities | None
+    side = on.device.front_image if source == "front" else on.device.back_image
+    return side if data in on.device.data_source else None
+
+
+def _require_image(on: MediaState, path: str, wish: messages.ImageRequest, *, every_side: bool) -> None:
     device = on.device
     for field, name in (
         ("source", "source"),
@@ -59,9 +81,10 @@ def _require_image(on: MediaState, path: str, wish: messages.ImageRequest) -> No
     ):
         if getattr(wish, field, None) is None:
             raise errors.InvalidData(f"{path}.{name} is missing")
-    side = device.front_image if wish.source == "front" else device.back_image
-    source = "imageFront" if wish.source == "front" else "imageBack"
-    if source not in device.data_source or side is None:
+    assert wish.source is not None
+    if (side := _side(on, wish.source)) is None:
+        if not every_side:
+            return
         raise errors.InvalidData(f"{path}.source: the device takes no image of the {wish.source}")
     for value, known, name in (
         (wish.type, device.image_type, "type"),
