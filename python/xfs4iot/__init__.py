@@ -11,12 +11,17 @@ An application connects and calls:
         answer = await dispenser.call("Common.Status")
 """
 
+from __future__ import annotations
+
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from xfs4iot._core import __version__
 
+# `typing` has its price, and is needed only by type checkers, which know this name.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from xfs4iot import denominate, tokens
     from xfs4iot.assembly import Publisher, Service
     from xfs4iot.client import (

@@ -24,10 +24,12 @@ from xfs4iot.cli.attendance import AtTheTerminal
 from xfs4iot.cli.characters import escape
 from xfs4iot.cli.complaint import complain
 from xfs4iot.cli.connection import CONNECTION_OPTIONS, connection_options, print_json, refuse_plain, run
-from xfs4iot.cli.hosting import beside, simulated_atm, until_told
+from xfs4iot.cli.group import UntilTold
+from xfs4iot.cli.hosting import beside, heard, simulated_atm, until_told
 from xfs4iot.cli.listener_options import LISTENER_OPTIONS, listener_options
 from xfs4iot.cli.published import show_published
 from xfs4iot.cli.table import Table
+from xfs4iot.held_signals import let_go
 from xfs4iot.protocol import versions
 from xfs4iot.protocol.endpoints import PATH
 from xfs4iot.recording import Listener, Recorder
@@ -74,7 +76,7 @@ def _uri(ctx: click.Context, param: click.Parameter, given: str | None) -> str |
     return None if given is None else arguments.service_uri(ctx, param, given)
 
 
-@click.command()
+@click.command(cls=UntilTold)
 @click.argument("uri", required=False, callback=_uri)
 @click.option("--serve", is_flag=True, help="Watch an application instead, with a simulated ATM.")
 @click.option(
@@ -143,6 +145,7 @@ def conform(
     if uri is None:
         run(lambda: _watch(listener, patience, html, junit, as_json))
         return
+    let_go()
     refuse_plain(uri, connection)
     trace = connection.pop("trace")
     version = connection.pop("version") or versions.NEWEST
@@ -224,7 +227,7 @@ async def _watch(
     """Watch what an application does with a simulated ATM, until interrupted."""
     with (
         tempfile.TemporaryDirectory(prefix="xfs4iot-") as directory,
-        trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals,
+        heard(signal.SIGINT, signal.SIGTERM) as signals,
     ):
         where = listener()
         await where.open()

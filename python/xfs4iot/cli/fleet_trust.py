@@ -19,7 +19,8 @@ from rich.console import Console
 from xfs4iot.cli.broker import as_role, broker_is_trusted, made, reach
 from xfs4iot.cli.complaint import innermost
 from xfs4iot.cli.connection import print_json, run
-from xfs4iot.cli.hosting import until_told
+from xfs4iot.cli.group import UntilTold
+from xfs4iot.cli.hosting import heard, until_told
 from xfs4iot.cli.operator import as_operator, device_argument
 from xfs4iot.cli.table import Table
 from xfs4iot.fleet.authority import Authority, OwnSigning, ProgramSigning, Signing
@@ -66,7 +67,7 @@ def _until_signalled(main: Callable[[trio.Nursery], Awaitable[None]]) -> None:
     """Run something until SIGTERM or SIGINT; what it cannot do ends the process with 1."""
 
     async def whole() -> int:
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        with heard(signal.SIGTERM, signal.SIGINT) as signals:
             async with until_told(signals), trio.open_nursery() as nursery:
                 await main(nursery)
         return 0
@@ -77,7 +78,7 @@ def _until_signalled(main: Callable[[trio.Nursery], Awaitable[None]]) -> None:
         raise click.ClickException(str(innermost(problems))) from None
 
 
-@click.command()
+@click.command(cls=UntilTold)
 @click.argument("keys", type=_DIRECTORY, required=False)
 @click.option("--revoked", multiple=True, metavar="SHA256", help="A certificate that is not let in any more.")
 @click.option("--any-key", is_flag=True, help="Let in every device with a certificate, enrolled or not.")
@@ -147,7 +148,7 @@ def callout(
     _until_signalled(main)
 
 
-@click.command()
+@click.command(cls=UntilTold)
 @click.argument("keys", type=_DIRECTORY, required=False)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address at which devices are enrolled.")
 @click.option("--port", type=click.IntRange(0, 65535), default=PORT, show_default=True)

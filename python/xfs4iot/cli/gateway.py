@@ -16,7 +16,8 @@ import trio
 from xfs4iot.cli.broker import as_role, broker_is_trusted, fleet_option, is_secured, login_to, made, reach
 from xfs4iot.cli.connection import run
 from xfs4iot.cli.gateway_settings import read_settings
-from xfs4iot.cli.hosting import until_told
+from xfs4iot.cli.group import UntilTold
+from xfs4iot.cli.hosting import heard, until_told
 from xfs4iot.cli.telemetry import listening
 from xfs4iot.fleet.admission import Admission, Quota
 from xfs4iot.fleet.broker import Broker, BrokerMissing
@@ -40,7 +41,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _BROKER_SECONDS = 30.0
 
 
-@click.command()
+@click.command(cls=UntilTold)
 @fleet_option()
 @click.option("--broker", "servers", multiple=True, metavar="URL", help="tls://host:port; may be repeated.")
 @click.option("--embedded-broker", is_flag=True, help="Run a broker on this machine, for development.")
@@ -158,7 +159,7 @@ def gateway(
         raise click.UsageError(str(wrong)) from None
 
     async def main() -> int:
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        with heard(signal.SIGTERM, signal.SIGINT) as signals:
             async with AsyncExitStack() as stack:
                 await stack.enter_async_context(until_told(signals))
                 urls = servers

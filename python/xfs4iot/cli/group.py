@@ -5,8 +5,13 @@ from __future__ import annotations
 import click
 
 from xfs4iot.close_matches import close_matches
+from xfs4iot.held_signals import let_go
 
-__all__ = ["Group"]
+__all__ = ["Group", "UntilTold"]
+
+
+class UntilTold(click.Command):
+    """A command that runs until a signal ends it, and takes over the signals that come before (`heard`)."""
 
 
 class Group(click.Group):
@@ -37,4 +42,7 @@ class Group(click.Group):
                 f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are {', '.join(names)}"
             )
             ctx.fail(f"{ctx.command_path} has no command {name!r}; {hint}")
-        return super().resolve_command(ctx, args)
+        found = super().resolve_command(ctx, args)
+        if not isinstance(found[1], (click.Group, UntilTold)):
+            let_go()
+        return found

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import click
@@ -14,6 +14,7 @@ from xfs4iot.assembly import Publisher
 from xfs4iot.cli.settings import UplinkSettings
 from xfs4iot.cli.uplink import uplinked
 from xfs4iot.dataclass import dataclass
+from xfs4iot.held_signals import let_go
 from xfs4iot.interfaces.common.end_to_end_security import EndToEndSecurity
 from xfs4iot.ledger import Ledger
 from xfs4iot.protocol.dialects import BY_NAME
@@ -26,7 +27,7 @@ from xfs4iot.transport.certificates import test_authority
 from xfs4iot.transport.rotation import Credentials
 from xfs4iot.transport.tls import TLSConfig
 
-__all__ = ["Hosted", "beside", "dialect_option", "running", "simulated_atm", "until_told"]
+__all__ = ["Hosted", "beside", "dialect_option", "heard", "running", "simulated_atm", "until_told"]
 
 dialect_option = click.option(
     "--dialect",
@@ -78,6 +79,14 @@ async def running(publisher: Publisher) -> AsyncIterator[Publisher]:
         yield publisher
 
 
+@contextmanager
+def heard(*signals: int) -> Iterator[AsyncIterator[int]]:
+    """Receive these signals, and which of them came while the program started (`xfs4iot.held_signals`)."""
+    with trio.open_signal_receiver(*signals) as received:
+        let_go()
+        yield received
+
+
 @asynccontextmanager
 async def until_told(
     signals: AsyncIterator[int], prepare: Callable[[int], Awaitable[None]] | None = None
@@ -85,7 +94,7 @@ async def until_told(
     """Run the block until a signal comes, also while it still starts; then it is cancelled.
 
     Args:
-        signals: as `trio.open_signal_receiver` gives them.
+        signals: as `heard` gives them.
         prepare: what is done before, with the number of the signal.
     """
     both = trio.CancelScope()

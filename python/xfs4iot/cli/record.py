@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import click
-import trio
 from rich.console import Console
 
 from xfs4iot import client
 from xfs4iot.cli import arguments
 from xfs4iot.cli.characters import escape
 from xfs4iot.cli.connection import connection_options, print_json, refuse_plain, run
-from xfs4iot.cli.hosting import until_told
+from xfs4iot.cli.group import UntilTold
+from xfs4iot.cli.hosting import heard, until_told
 from xfs4iot.cli.listener_options import listener_options
 from xfs4iot.cli.published import show_published
 from xfs4iot.recording import Listener, Recorder, Writer
@@ -23,7 +23,7 @@ from xfs4iot.recording import Listener, Recorder, Writer
 __all__ = ["record"]
 
 
-@click.command()
+@click.command(cls=UntilTold)
 @click.argument("uri", callback=arguments.service_uri)
 @click.option(
     "--output", "-o", required=True, type=click.Path(dir_okay=False, path_type=Path),
@@ -54,7 +54,7 @@ def record(
             file = output.open("xb")
         except FileExistsError:
             raise ValueError(f"{output} is there already: name a new file, or delete it") from None
-        with file, trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        with file, heard(signal.SIGINT, signal.SIGTERM) as signals:
             where = listener()
             writer = Writer(file, uri)
             recorder = Recorder(uri, credentials, where, writer)

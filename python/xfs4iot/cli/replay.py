@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import trio
 from rich.console import Console
 
 from xfs4iot import client
@@ -21,9 +20,11 @@ from xfs4iot.cli.characters import escape
 from xfs4iot.cli.complaint import complain
 from xfs4iot.cli.connection import CONNECTION_OPTIONS, connection_options, print_json, refuse_plain, run
 from xfs4iot.cli.diff import as_object, show_deviations
-from xfs4iot.cli.hosting import until_told
+from xfs4iot.cli.group import UntilTold
+from xfs4iot.cli.hosting import heard, until_told
 from xfs4iot.cli.listener_options import LISTENER_OPTIONS, listener_options
 from xfs4iot.cli.published import show_published
+from xfs4iot.held_signals import let_go
 from xfs4iot.protocol.endpoints import is_publisher, service_name
 from xfs4iot.recording import (
     Listener,
@@ -51,7 +52,7 @@ def _target(ctx: click.Context, param: click.Parameter, given: str | None) -> st
     return None if given is None else arguments.service_uri(ctx, param, given)
 
 
-@click.command()
+@click.command(cls=UntilTold)
 @click.argument("recording", type=_FILE)
 @click.option("--to", callback=_target, metavar="URI", help="Send its commands to this publisher or service.")
 @click.option("--serve", is_flag=True, help="Answer clients as its services did, until interrupted.")
@@ -96,6 +97,7 @@ def replay(
         raise click.UsageError("say either --to URI, to play the clients, or --serve, to play the services")
     arguments.refuse_idle(_OF_CLIENTS if serve else _OF_SERVICES, "with --serve" if serve else "with --to")
     if to is not None:
+        let_go()
         refuse_plain(to, connection)
     credentials = client.Credentials(
         connection["ca"], connection["certificate"], connection["key"], connection["token"]
@@ -127,15 +129,16 @@ def replay(
             raise ValueError(str(problem)) from problem
 
     async def _serve(recorded: Recording) -> int:
-        where = listener()
-        await where.open()
-        played = PlayedDevice(recorded, where, progress=progress)
-        if as_json:
-            print_json({"ready": True, "publisher": played.publisher, "services": played.services}, indent=0)
-        else:
-            show_published(console, played.publisher, played.services, "playing; Ctrl-C ends")
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        with heard(signal.SIGINT, signal.SIGTERM) as signals:
+            where = listener()
+            await where.open()
+            played = PlayedDevice(recorded, where, progress=progress)
             async with until_told(signals):
+                if as_json:
+                    services = {"publisher": played.publisher, "services": played.services}
+                    print_json({"ready": True, **services}, indent=0)
+                else:
+                    show_published(console, played.publisher, played.services, "playing; Ctrl-C ends")
                 await played.serve()
         if as_json:
             print_json({"commands": played.commands, "unplayed": played.unplayed}, indent=0)

@@ -21,7 +21,8 @@ from xfs4iot.cli import logs, systemd
 from xfs4iot.cli.complaint import complain, innermost
 from xfs4iot.cli.configuration import ConfigurationError, Mistake, line_of, read
 from xfs4iot.cli.device_classes import load_device, load_handler
-from xfs4iot.cli.hosting import running, until_told
+from xfs4iot.cli.group import UntilTold
+from xfs4iot.cli.hosting import heard, running, until_told
 from xfs4iot.cli.settings import Configuration, LogSettings, ServiceSettings
 from xfs4iot.cli.telemetry import telemetry
 from xfs4iot.cli.uplink import uplinked
@@ -48,7 +49,7 @@ class DeviceFault(Exception):
     """A device class could not be made."""
 
 
-@click.command()
+@click.command(cls=UntilTold)
 @click.argument("config", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--check", is_flag=True, help="Only check the file: every mistake with its line; exit 0 or 2.")
 def serve(config: Path, check: bool) -> None:
@@ -218,7 +219,7 @@ async def _serve(configuration: Configuration, credentials: Credentials | None) 
             timer.start()
             await publisher.drain(limits.drain_seconds)
 
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        with heard(signal.SIGTERM, signal.SIGINT) as signals:
             # A device may take its time to open: the signal is heard while it does.
             async with (
                 until_told(signals, end),

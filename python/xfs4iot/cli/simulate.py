@@ -15,7 +15,8 @@ import trio
 from xfs4iot.cli import arguments
 from xfs4iot.cli.broker import broker_is_trusted
 from xfs4iot.cli.connection import run
-from xfs4iot.cli.hosting import Hosted, dialect_option, simulated_atm, until_told
+from xfs4iot.cli.group import UntilTold
+from xfs4iot.cli.hosting import Hosted, dialect_option, heard, simulated_atm, until_told
 from xfs4iot.cli.published import show_published
 from xfs4iot.cli.settings import UplinkSettings
 from xfs4iot.interfaces.common.end_to_end_security import EndToEndSecurity
@@ -35,7 +36,7 @@ def _ending() -> list[signal.Signals]:
     return ending
 
 
-@click.command()
+@click.command(cls=UntilTold)
 @click.option("--port", type=click.IntRange(0, 65535), help="Default: the standard's first free one; 0: any.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to bind.")
 @click.option("--plain", is_flag=True, help="Plain text, no TLS.")
@@ -134,7 +135,7 @@ def simulate(
 
     async def main() -> int:
         # Listened to before anything is made: whoever ends it at once finds nothing left either.
-        with trio.open_signal_receiver(*_ending()) as signals, ExitStack() as stack:
+        with heard(*_ending()) as signals, ExitStack() as stack:
             directory = state or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="xfs4iot-")))
             async with (
                 until_told(signals),
