@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from xfs4iot.protocol import registry
 from xfs4iot.scaffold import NameRefused, Package, UnknownKind, kind_called, kinds
 
 GUIDE = Path(__file__).parents[2] / "docs" / "new_device.md"
@@ -107,6 +109,24 @@ def test_all_packages_are_clean_for_linters_and_type_checkers(tmp_path: Path) ->
     sources = sorted(str(one) for one in tmp_path.glob("*/src"))
     modules = [argument for one in tmp_path.glob("*/src/*") for argument in ("-p", one.name)]
     good(run("mypy", "--strict", *modules, cwd=tmp_path, MYPYPATH=os.pathsep.join(sources)))
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_error_codes_that_a_package_raises_are_those_of_the_command(kind: str, tmp_path: Path) -> None:
+    package = Package(kind_called(kind), f"acme-{kind}")
+    package.write(tmp_path)
+    code = next((tmp_path / package.name).glob("src/*/device.py")).read_text()
+    for operation in ast.walk(ast.parse(code)):
+        if not isinstance(operation, ast.AsyncFunctionDef):
+            continue
+        raised = re.findall(
+            r"errors\.CommandError\(\s*\"(\w+)\"", ast.get_source_segment(code, operation) or ""
+        )
+        if not raised:
+            continue
+        named = re.match(r"`(\w+\.\w+)`", ast.get_docstring(operation) or "")
+        assert named is not None, operation.name
+        assert set(raised) <= set(registry.command(named[1]).error_codes), (operation.name, raised)
 
 
 @pytest.mark.parametrize(

@@ -161,12 +161,10 @@ def _keys_usable(on: _OnBiometric, request: Any, purpose: Purpose) -> None:
         if not one.key_name:
             raise errors.CommandError("keyNotFound", f"{where}.keyName is missing; name the key")
         try:
-            key = on.table.for_use(one.key_name, purpose)
+            key = on.table.for_use(one.key_name, purpose, f"{where}.keyName")
         except IllegalAccess as refused:
             # The one code that these commands have; the event tells what was really wrong.
-            raise IllegalAccess(
-                "keyNotFound", f"{where}.keyName: {refused.description}", refused.key, refused.reason
-            ) from None
+            raise IllegalAccess("keyNotFound", refused.description, refused.key, refused.reason) from None
         if (one.algorithm == "rsa") != (key.algorithm == "R"):
             raise illegal(
                 one.key_name,

@@ -106,7 +106,9 @@ class Challenges:
                 "keyNoValue", "$.authentication.key is missing; name the key of the MAC"
             )
         if given.key is not None:
-            key = table.for_use(given.key, AUTHENTICATE, mode_code="modeOfUseNotSupported")
+            key = table.for_use(
+                given.key, AUTHENTICATE, "$.authentication.key", mode_code="modeOfUseNotSupported"
+            )
             # Both or neither: a MAC key must not stand for a signature, nor the other way round.
             if (key.usage in MACS) is not (given.method in MAC_METHODS):
                 raise IllegalAccess(

@@ -83,7 +83,7 @@ def key_exists(field: str = "key") -> Check:
     """That the named key is there and loaded."""
 
     def exists(on: _OnKeys, request: Any) -> None:
-        on.table.loaded(getattr(request, field))
+        on.table.loaded(getattr(request, field), f"$.{_wire(field)}")
 
     exists.__doc__ = f"whether the key `{_wire(field)}` is there and loaded"
     return check("keyNotFound", "keyNoValue", name=f"key exists {_wire(field)}")(exists)
@@ -95,7 +95,7 @@ def key_usable(purpose: Purpose, field: str = "key", mode_code: str = "useViolat
     def usable(on: _OnKeys, request: Any) -> None:
         name = getattr(request, field)
         if name is not None:
-            on.table.for_use(name, purpose, mode_code=mode_code)
+            on.table.for_use(name, purpose, f"$.{_wire(field)}", mode_code=mode_code)
 
     usable.__doc__ = f"whether the key `{_wire(field)}` may {purpose.text}"
     codes = dict.fromkeys(("keyNotFound", "keyNoValue", "useViolation", mode_code))

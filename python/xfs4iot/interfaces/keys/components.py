@@ -122,7 +122,7 @@ class Components:
         self._require_none_of_others(name)
         if self.stored < LEAST:
             raise errors.SequenceError(
-                f"{self.stored} parts of the key are stored; at least {LEAST} are needed: see "
+                f"parts of the key that are stored: {self.stored}; at least {LEAST} are needed: see "
                 "Keyboard.SecureKeyEntry, then ImportKey with constructing"
             )
 

@@ -108,16 +108,16 @@ def method_supported(on: Crypto, request: messages.CryptoData) -> None:
 def start_keys_usable(on: Crypto, request: Any) -> None:
     """whether the keys of the start value are there and for that"""
     if request.stored_key is not None:
-        key = on.table.loaded(request.stored_key)
+        key = on.table.loaded(request.stored_key, "$.storedKey")
         if key.usage != "I0":
             raise illegal(
                 request.stored_key,
                 "useViolation",
                 f"$.storedKey: a key of usage {key.usage} is not a start value",
             )
-        on.table.require_in_time(request.stored_key)
+        on.table.require_in_time(request.stored_key, "$.storedKey")
     if request.iv is not None and request.iv.key is not None:
-        key = on.table.for_use(request.iv.key, START_VALUE)
+        key = on.table.for_use(request.iv.key, START_VALUE, "$.iv.key")
         if not decrypts_only_start_values(key):
             raise illegal(
                 request.iv.key,

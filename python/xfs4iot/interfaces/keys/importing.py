@@ -10,7 +10,7 @@ A key comes in one of four ways, told apart by what the request has:
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 from xfs4iot import devices
 from xfs4iot.devices import KeyAttributes, KeyImport, KeyVerification
@@ -86,9 +86,7 @@ def attributes_of(request: messages.ImportKey) -> KeyAttributes:
         if not value
     ]
     if missing:
-        raise errors.InvalidData(
-            f"$.keyAttributes.{missing[0]} is missing; only the header of a key block can stand for it"
-        )
+        _refuse_unsaid(request, missing[0])
     assert given is not None
     assert given.key_usage is not None
     assert given.algorithm is not None
@@ -98,6 +96,25 @@ def attributes_of(request: messages.ImportKey) -> KeyAttributes:
         algorithm=given.algorithm,
         mode_of_use=given.mode_of_use,
         restricted_key_usage=given.restricted_key_usage,
+    )
+
+
+def _refuse_unsaid(request: messages.ImportKey, attribute: str) -> NoReturn:
+    """Say what is to be done about an attribute that is missing.
+
+    Raises:
+        InvalidData: always.
+    """
+    if not request.value or not key_block.seems_one(request.value):
+        raise errors.InvalidData(
+            f"$.keyAttributes.{attribute} is missing; only the header of a key block can stand for it"
+        )
+    if request.decrypt_key:
+        raise errors.InvalidData(
+            "$.decryptMethod: $.value seems to be a key block, which needs none; leave it out"
+        )
+    raise errors.InvalidData(
+        "$.decryptKey is missing; $.value seems to be a key block: name the key that protects it"
     )
 
 
@@ -141,7 +158,7 @@ def decrypt_key_usable(on: KeyLoading, request: messages.ImportKey) -> None:
         return
     if request.decrypt_key:
         purpose = RECEIVE_KEY_BLOCKS if _is_key_block(request) else RECEIVE_KEYS
-        on.table.for_use(request.decrypt_key, purpose)
+        on.table.for_use(request.decrypt_key, purpose, "$.decryptKey")
         return
     attributes = attributes_of(request)
     if not IN_THE_CLEAR.brings(attributes.kind):
@@ -290,6 +307,11 @@ def verification_of(on: KeyLoading, request: messages.ImportKey) -> KeyVerificat
     wanted = request.verify_attributes
     method = wanted.crypto_method if wanted is not None else None
     if request.verify_key is None:
+        if method is None and request.verification_data:
+            raise errors.InvalidData(
+                "$.verificationData: name in $.verifyAttributes.cryptoMethod the check value that it is, "
+                "kcvZero or kcvSelf, or in $.verifyKey the key of the signature or MAC"
+            )
         if method is None or method in ("kcvNone", "sigNone"):
             return None
         if method not in _KCV:
@@ -299,7 +321,7 @@ def verification_of(on: KeyLoading, request: messages.ImportKey) -> KeyVerificat
                 "cryptoMethodNotSupported", f"the device makes no check values by {method}"
             )
         return KeyVerification(data=request.verification_data, method=method)
-    key = on.table.for_use(request.verify_key, VERIFY_IMPORT)
+    key = on.table.for_use(request.verify_key, VERIFY_IMPORT, "$.verifyKey")
     by = on.device.import_verifies
     if not any(kind[0] == key.usage for kind in by):
         raise illegal(request.verify_key, "useViolation", f"the device verifies nothing by usage {key.usage}")

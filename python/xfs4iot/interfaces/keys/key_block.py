@@ -24,18 +24,32 @@ from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import KeyAttributes
 from xfs4iot.protocol import errors
 
-__all__ = ["MAC_CHARACTERS", "PROTECTED_BY", "Header", "attributes_in", "header_of", "optional_block"]
+__all__ = [
+    "MAC_CHARACTERS",
+    "PROTECTED_BY",
+    "Header",
+    "attributes_in",
+    "header_of",
+    "optional_block",
+    "seems_one",
+]
 
 PROTECTED_BY = {"A": "T", "B": "T", "C": "T", "D": "A"}
 """Algorithm of the key that protects a block, by version."""
 MAC_CHARACTERS = {"A": 8, "B": 16, "C": 8, "D": 32}
 
-_HEADER = re.compile(
-    r"(?P<version>[A-Z0-9])(?P<length>[0-9]{4})"
-    r"(?P<usage>B[0-3]|C0|D[0-3]|E[0-7]|I0|K[0-4]|M[0-8]|P[01]|S[0-2]|V[0-5]|[0-9]{2})"
-    r"(?P<algorithm>[0-9ADEHRST])(?P<mode>[0-9BCDEGNSTVXY])(?P<number>[0-9A-Za-z]{2})"
-    r"(?P<exportability>[0-9ESN])(?P<blocks>[0-9]{2})[0-9]{2}"
-)
+_FIELDS = {
+    "version": r"[A-Z0-9]",
+    "length": r"[0-9]{4}",
+    "usage": r"(?:B[0-3]|C0|D[0-3]|E[0-7]|I0|K[0-4]|M[0-8]|P[01]|S[0-2]|V[0-5]|[0-9]{2})",
+    "algorithm": r"[0-9ADEHRST]",
+    "mode_of_use": r"[0-9BCDEGNSTVXY]",
+    "key_version_number": r"[0-9A-Za-z]{2}",
+    "exportability": r"[0-9ESN]",
+    "number_of_optional_blocks": r"[0-9]{2}",
+    "reserved_field": r"[0-9]{2}",
+}
+_HEADER = re.compile("".join(f"(?P<{name}>{pattern})" for name, pattern in _FIELDS.items()))
 _HEADER_CHARACTERS = 16
 # The length field has four decimal digits.
 _LONGEST = 9999
@@ -64,7 +78,10 @@ def header_of(block: bytes) -> Header:
             together.
     """
     if not _HEADER_CHARACTERS <= len(block) <= _LONGEST or not block.isascii():
-        raise _invalid(f"a key block has {_HEADER_CHARACTERS} to {_LONGEST} ASCII characters")
+        raise _invalid(
+            f"a key block has {_HEADER_CHARACTERS} to {_LONGEST} ASCII characters; "
+            "what is merely encrypted needs $.decryptMethod"
+        )
     text = block.decode("ascii")
     if text[0] not in PROTECTED_BY:
         raise errors.CommandError(
@@ -72,14 +89,14 @@ def header_of(block: bytes) -> Header:
         )
     found = _HEADER.match(text)
     if found is None:
-        raise _invalid("its header is not that of a key block")
+        raise _invalid(f"the {_wrong_field(text)} in its header is not one of X9.143")
     version = found["version"]
     unit = 16 if PROTECTED_BY[version] == "A" else 8
     if int(found["length"]) != len(text):
         raise _invalid(f"its header says {int(found['length'])} characters, and there are {len(text)}")
     if len(text) % unit:
         raise _invalid(f"its length is not a multiple of {unit}")
-    end = _end_of_blocks(text, int(found["blocks"]))
+    end = _end_of_blocks(text, int(found["number_of_optional_blocks"]))
     if (end - _HEADER_CHARACTERS) % unit:
         raise _invalid(f"its optional blocks are not filled up to a multiple of {unit}")
     rest = text[end:]
@@ -92,6 +109,20 @@ def header_of(block: bytes) -> Header:
     return Header(version, text[:end], _attributes(found, text[_HEADER_CHARACTERS:end]))
 
 
+def _wrong_field(text: str) -> str:
+    """The first field that keeps a text from being a header. Its value is not told: it may be a key's."""
+    patterns = list(_FIELDS.values())
+    right = next(
+        count for count in range(len(patterns)) if not re.match("".join(patterns[: count + 1]), text)
+    )
+    return list(_FIELDS)[right].replace("_", " ")
+
+
+def seems_one(value: bytes) -> bool:
+    """Whether a value begins as key blocks do."""
+    return _HEADER.match(value.decode("latin-1")) is not None
+
+
 def attributes_in(header: str) -> KeyAttributes:
     """What the header of a key block says that comes without its block, as in a key token.
 
@@ -99,7 +130,7 @@ def attributes_in(header: str) -> KeyAttributes:
         CommandError: `formatInvalid`.
     """
     found = _HEADER.match(header)
-    if found is None or _end_of_blocks(header, int(found["blocks"])) != len(header):
+    if found is None or _end_of_blocks(header, int(found["number_of_optional_blocks"])) != len(header):
         raise _invalid("its header is not that of a key block")
     return _attributes(found, header[_HEADER_CHARACTERS:])
 
@@ -108,8 +139,8 @@ def _attributes(found: re.Match[str], blocks: str) -> KeyAttributes:
     return KeyAttributes(
         usage=found["usage"],
         algorithm=found["algorithm"],
-        mode_of_use=found["mode"],
-        key_version_number=found["number"],
+        mode_of_use=found["mode_of_use"],
+        key_version_number=found["key_version_number"],
         exportability=found["exportability"],
         optional_block_header=blocks or None,
     )

@@ -11,7 +11,7 @@ broadcast as `KeyManagement.IllegalKeyAccessEvent`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Literal, Protocol
@@ -85,6 +85,11 @@ class IllegalAccess(errors.CommandError):
         super().__init__(error_code, description)
         self.key = key
         self.reason = reason
+
+
+def _either(names: Iterable[str]) -> str:
+    *most, last = sorted(names)
+    return f"{', '.join(most)} or {last}" if most else last
 
 
 class _Vault(Protocol):
@@ -202,8 +207,11 @@ class KeyTable:
         await self.replace(keys)
         return wrong
 
-    def loaded(self, name: str) -> Key:
+    def loaded(self, name: str, where: str = "$.key") -> Key:
         """A key that can be used.
+
+        Args:
+            where: the property that names it.
 
         Raises:
             IllegalAccess: `keyNotFound`, `keyNoValue`.
@@ -211,12 +219,15 @@ class KeyTable:
         key = self._keys.get(name)
         if key is None:
             raise IllegalAccess(
-                "keyNotFound", "there is no such key; see KeyManagement.GetKeyDetail", name, "keyNotFound"
+                "keyNotFound",
+                f"{where}: there is no key of this name; see KeyManagement.GetKeyDetail",
+                name,
+                "keyNotFound",
             )
         if key.loaded != "yes":
             raise IllegalAccess(
                 "keyNoValue",
-                f"the key is not loaded ({key.loaded}); see KeyManagement.ImportKey",
+                f"{where}: the key is not loaded ({key.loaded}); see KeyManagement.ImportKey",
                 name,
                 "keyNoValue",
             )
@@ -234,39 +245,45 @@ class KeyTable:
             return f"the key expired on {stored.expiry_date}; load a new one by KeyManagement.ImportKey"
         return None
 
-    def require_in_time(self, name: str) -> None:
+    def require_in_time(self, name: str, where: str = "$.key") -> None:
         """See that a key may be used today.
+
+        Args:
+            where: the property that names it.
 
         Raises:
             IllegalAccess: `useViolation`.
         """
         if (why := self.out_of_time(name)) is not None:
-            raise IllegalAccess("useViolation", why, name, "useViolation")
+            raise IllegalAccess("useViolation", f"{where}: {why}", name, "useViolation")
 
-    def for_use(self, name: str, purpose: Purpose, *, mode_code: str = "useViolation") -> Key:
+    def for_use(
+        self, name: str, purpose: Purpose, where: str = "$.key", *, mode_code: str = "useViolation"
+    ) -> Key:
         """A key that can be used, for what it is wanted.
 
         Args:
+            where: the property that names it.
             mode_code: error code of a wrong mode of use, where the command has one of its own.
 
         Raises:
             IllegalAccess: `keyNotFound`, `keyNoValue`, `useViolation`, or `mode_code`.
         """
-        key = self.loaded(name)
-        self.require_in_time(name)
+        key = self.loaded(name, where)
+        self.require_in_time(name, where)
         if not purpose.allows_usage(key.usage):
             raise IllegalAccess(
                 "useViolation",
-                f"a key of usage {key.usage} may not {purpose.text}; "
-                f"that need {', '.join(sorted(purpose.usages))}",
+                f"{where}: a key of usage {key.usage} may not {purpose.text}; "
+                f"name one of usage {_either(purpose.usages)}",
                 name,
                 "useViolation",
             )
         if not purpose.allows_mode(key.usage, key.mode):
             raise IllegalAccess(
                 mode_code,
-                f"a key of usage {key.usage} and mode of use {key.mode} may not {purpose.text}; "
-                f"that need the modes {', '.join(sorted(purpose.modes))}",
+                f"{where}: a key of usage {key.usage} and mode of use {key.mode} may not {purpose.text}; "
+                f"name one of mode {_either(purpose.modes)}",
                 name,
                 "useViolation",
             )

@@ -149,7 +149,7 @@ def second_key_usable(on: _On, request: Any) -> None:
     """whether the key `secondEncKey` is there and may encrypt a PIN"""
     if request.second_enc_key is None:
         return
-    key = on.table.for_use(request.second_enc_key, ENCRYPT_PIN)
+    key = on.table.for_use(request.second_enc_key, ENCRYPT_PIN, "$.secondEncKey")
     if key.usage != "P0" or key.algorithm != on.table.loaded(request.key).algorithm:
         raise illegal(
             request.second_enc_key, "useViolation", "$.secondEncKey: a key of usage P0 of the same algorithm"

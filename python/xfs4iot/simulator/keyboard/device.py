@@ -225,13 +225,15 @@ class SimulatedKeyboard(SecureDevice, devices.Keyboard):
     @command
     async def press_pin_pad_keys(self, request: PressPinPadKeys) -> None:
         """Somebody presses keys."""
+        if not request.keys:
+            raise errors.InvalidData("$.keys is missing or empty; name the keys, such as one, enter")
         known = {name for frames in self.layouts.values() for name in _names(frames)}
-        for key in request.keys or ():
+        for key in request.keys:
             if key not in known:
                 raise errors.InvalidData("$.keys: one is not a key of the keyboard; see Keyboard.GetLayout")
         time = Timeline(self.clock)
         await time.step((request.after or 0) / 1000)
-        for key in request.keys or ():
+        for key in request.keys:
             self.press(key)
             await time.step((request.every or 0) / 1000)
 

@@ -57,7 +57,11 @@ class CertificateMessages:
         """
         host = self._certificates.host
         if (host is None) is (option == "replaceHost"):
-            there = "no host's certificate was loaded" if host is None else "there is a host's certificate"
+            there = (
+                "no host's certificate was loaded; newHost takes the first"
+                if host is None
+                else "there is a host's certificate already; replaceHost takes another in its place"
+            )
             raise errors.CommandError("invalidCertificateState", f"$.loadOption: {there}")
         if host is not None:
             data = self._opened(data, signer, self._signer(signer), random)

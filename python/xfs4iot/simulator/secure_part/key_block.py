@@ -72,13 +72,13 @@ def unwrap(protection_key: Key, block: bytes) -> tuple[Header, Secret]:
     encryption_key = _key(header.version, protection_key, _ENCRYPTION)
     if header.version in "AC":
         if not bytes_eq(_mac(header.version, protection_key, head, encrypted), given):
-            raise NotAuthentic("the key block is not authentic")
+            raise NotAuthentic("the key block was changed, or is protected by another key")
         plain = ciphers.decrypt_key(algorithm, encryption_key, encrypted, "cbc", head[:8])
     else:
         plain = ciphers.decrypt_key(algorithm, encryption_key, encrypted, "cbc", given)
         # The MAC is of the plain key here, so it can only be checked after decrypting.
         if not bytes_eq(_mac(header.version, protection_key, head, plain), given):
-            raise NotAuthentic("the key block is not authentic")
+            raise NotAuthentic("the key block was changed, or is protected by another key")
     view = memoryview(plain)
     length = int.from_bytes(view[:2], "big")
     # The length counts bits; what follows the key is random filling.

@@ -168,11 +168,12 @@ class KeyLoading:
         if not request.value or request.decrypt_key is None:
             if request.value and request.attributes.usage in SIGNATURES:
                 raise errors.CommandError(
-                    "accessDenied", "$.verifyKey: a key that verifies is signed by one that does"
+                    "accessDenied",
+                    "$.verifyKey is missing: a key that verifies comes signed by one that does",
                 )
         elif self.part.held(request.decrypt_key).stored.attributes.algorithm == "R":
             raise errors.CommandError(
-                "accessDenied", "$.verifyKey: what is encrypted by RSA is signed by its host"
+                "accessDenied", "$.verifyKey is missing: what is encrypted by RSA comes signed by its host"
             )
 
     def _verify(self, value: bytes, verification: KeyVerification) -> None:
