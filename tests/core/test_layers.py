@@ -116,3 +116,10 @@ def modules_used(file: Path, known: Container[str]) -> Iterator[str]:
                     yield used
         elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in known)
+
+
+def test_one_module_imports_what_cryptography_calls_decrepit() -> None:
+    importing = [
+        str(file.relative_to(ROOT)) for file in ROOT.rglob("*.py") if "hazmat.decrepit" in file.read_text()
+    ]
+    assert importing == [str(Path("simulator", "secure_part", "ciphers.py"))]

@@ -148,6 +148,11 @@ async def test_a_command_that_is_not_served_completes_unsupported(
             "$.storage.unit2.cash.status.initial.typeEUR20.fit: expected",
         ),
         ("CashDispenser.Denominate", {"request": []}, "$.request: expected `object"),
+        (
+            "CashManagement.OpenShutter",
+            {"position": "outAside"},
+            "$.position: invalid enum value 'outAside'; give one of inDefault, ",
+        ),
     ],
 )
 async def test_a_payload_of_the_wrong_shape_is_named_by_its_path(

@@ -8,16 +8,15 @@ class has decimals and one of its strings starts like a number.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from decimal import Decimal
 from functools import cache
-from types import UnionType
-from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
+from typing import Any
 
 import msgspec
 
 from xfs4iot.protocol import errors
-from xfs4iot.protocol.message import FreeKeys
+from xfs4iot.protocol.kinds import parts_of
 
 __all__ = ["possible", "refuse"]
 
@@ -54,7 +53,7 @@ def _found(kind: Any, content: Any, path: str) -> str | None:
     # Prunes the walk: most branches of a payload cannot hold a decimal.
     if not _has_decimals(kind):
         return None
-    parts = _parts(kind)
+    parts = parts_of(kind)
     if isinstance(content, str):
         # Where text is allowed as well, a string of digits is simply text.
         return path if parts.number and not parts.text else None
@@ -66,52 +65,12 @@ def _found(kind: Any, content: Any, path: str) -> str | None:
     return next((found for where, part, one in inside if (found := _found(part, one, where))), None)
 
 
-class _Parts(NamedTuple):
-    """What a type consists of; None where it has nothing of the kind."""
-
-    named: dict[str, Any]
-    """The properties of an object, by wire name."""
-    free: Any = None
-    """What stands under free keys."""
-    element: Any = None
-    number: bool = False
-    text: bool = False
-
-
-@cache
-def _parts(kind: Any) -> _Parts:
-    if kind is Decimal or kind is str:
-        return _Parts({}, number=kind is Decimal, text=kind is str)
-    origin, arguments = get_origin(kind), get_args(kind)
-    if origin is Annotated:
-        return _parts(arguments[0])
-    if origin in (Union, UnionType):
-        options = [_parts(one) for one in arguments]
-        return _Parts(
-            {name: part for option in options for name, part in option.named.items()},
-            next((option.free for option in options if option.free is not None), None),
-            next((option.element for option in options if option.element is not None), None),
-            any(option.number for option in options),
-            any(option.text for option in options),
-        )
-    if origin in (dict, Mapping):
-        return _Parts({}, free=arguments[1])
-    if origin in (list, tuple, set, frozenset):
-        return _Parts({}, element=arguments[0])
-    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        return _Parts({field.encode_name: field.type for field in msgspec.structs.fields(kind)})
-    if isinstance(kind, type) and issubclass(kind, FreeKeys):
-        own, free = kind.kinds()
-        return _Parts(own, free=free)
-    return _Parts({})
-
-
 @cache
 def _has_decimals(kind: Any) -> bool:
     """Whether a type has a decimal anywhere in it."""
     open_, seen = [kind], set[Any]()
     while open_:
-        parts = _parts(open_.pop())
+        parts = parts_of(open_.pop())
         if parts.number:
             return True
         # Types may contain themselves: without `seen` this would never end.

@@ -18,6 +18,7 @@ import msgspec
 
 from xfs4iot.protocol import errors, number_strings
 from xfs4iot.protocol.json_path import pointed, with_known
+from xfs4iot.protocol.kinds import choices_at
 from xfs4iot.protocol.message import FreeKeys, Payload
 
 __all__ = ["check_numbers", "decode", "encode", "plain"]
@@ -177,6 +178,8 @@ def decode(kind: type[_Type], payload: bytes | None) -> _Type:
         message: _Type = decoder(payload or b"{}")
     except msgspec.ValidationError as wrong:
         text, path = with_known(pointed(wrong, payload or b"{}", decoder), kind)
+        if text.startswith("invalid enum value") and (choices := ", ".join(choices_at(kind, path))):
+            text += f"; give one of {choices}"
         raise errors.InvalidData(f"{path}: {text}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
         raise errors.InvalidData(f"$: the payload cannot be read: {wrong}") from None

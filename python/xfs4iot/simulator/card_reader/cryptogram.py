@@ -13,10 +13,8 @@ import tomllib
 from functools import cache
 from importlib.resources import files
 
-from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
-from cryptography.hazmat.primitives.ciphers import Cipher, modes
-
 from xfs4iot.dataclass import dataclass
+from xfs4iot.simulator.secure_part import ciphers
 
 __all__ = [
     "AUTHORITY_INDEX",
@@ -118,8 +116,7 @@ def scheme_keys() -> Authority:
 
 
 def _triple(key: bytes, block: bytes) -> bytes:
-    encryptor = Cipher(TripleDES(key + key[:8]), modes.ECB()).encryptor()
-    return encryptor.update(block) + encryptor.finalize()
+    return ciphers.encrypt("T", key, block)
 
 
 def _with_parity(key: bytes) -> bytes:
@@ -144,11 +141,8 @@ def mac(key: bytes, data: bytes) -> bytes:
     """The MAC of 8 bytes."""
     padded = data + b"\x80"
     padded += bytes(-len(padded) % 8)
-    single = Cipher(TripleDES(key[:8] * 3), modes.CBC(bytes(8))).encryptor()
-    last = (single.update(padded) + single.finalize())[-8:]
-    other = Cipher(TripleDES(key[8:] * 3), modes.ECB()).decryptor()
-    # Three equal keys: single DES.
-    return _triple(key[:8] * 2, other.update(last) + other.finalize())
+    last = ciphers.encrypt("D", key[:8], padded, "cbc")[-8:]
+    return ciphers.encrypt("D", key[:8], ciphers.decrypt("D", key[8:], last))
 
 
 def response(key: bytes, cryptogram: bytes, code: bytes) -> bytes:
