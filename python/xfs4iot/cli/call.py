@@ -11,7 +11,9 @@ from xfs4iot import client
 from xfs4iot.cli import arguments
 from xfs4iot.cli.characters import escape
 from xfs4iot.cli.connection import connection_options, print_json, refuse_plain, run, silence_option
+from xfs4iot.cli.waiting import waiting
 from xfs4iot.protocol import wire
+from xfs4iot.protocol.visible import visible
 
 __all__ = ["call"]
 
@@ -67,11 +69,12 @@ def call(
 
         failure: client.CommandFailed | None = None
         answer: dict[str, Any] = {}
-        async with client.connect(uri, silence=silence or None, **connection) as service:
-            try:
-                answer = await service.call(command, content, timeout=timeout / 1000, on_event=show)
-            except client.CommandFailed as failed:
-                failure = failed
+        with waiting(visible(command), diagnostics, traced=connection["trace"] is not None):
+            async with client.connect(uri, silence=silence or None, **connection) as service:
+                try:
+                    answer = await service.call(command, content, timeout=timeout / 1000, on_event=show)
+                except client.CommandFailed as failed:
+                    failure = failed
         if as_json:
             result = {
                 "completionCode": failure.completion_code if failure else "success",

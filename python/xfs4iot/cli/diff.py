@@ -13,6 +13,7 @@ from xfs4iot.cli import arguments
 from xfs4iot.cli.characters import escape
 from xfs4iot.cli.complaint import complain
 from xfs4iot.cli.connection import print_json
+from xfs4iot.cli.waiting import waiting
 from xfs4iot.protocol import wire
 from xfs4iot.recording import Deviation, RecordingError, differences, read
 
@@ -52,8 +53,9 @@ def diff(expected: Path, seen: Path, ignore: tuple[str, ...], slower: float | No
     masked values are not compared.
     """
     try:
-        recordings = read(expected), read(seen)
-        found = differences(*recordings, ignore=ignore, slower=slower)
+        with waiting("comparing"):
+            recordings = read(expected), read(seen)
+            found = differences(*recordings, ignore=ignore, slower=slower)
     except (RecordingError, OSError) as problem:
         complain(problem)
         raise SystemExit(1) from None

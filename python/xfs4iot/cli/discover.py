@@ -12,7 +12,9 @@ from xfs4iot.cli import arguments
 from xfs4iot.cli.characters import escape
 from xfs4iot.cli.connection import connection_options, print_json, run
 from xfs4iot.cli.published import show_published
+from xfs4iot.cli.waiting import waiting
 from xfs4iot.protocol.endpoints import PORTS
+from xfs4iot.protocol.visible import visible
 
 __all__ = ["discover"]
 
@@ -28,7 +30,8 @@ def discover(host: str, ports: tuple[int, ...], as_json: bool, connection: dict[
     """Ask the standard's ports of HOST for publishers and list their services."""
 
     async def main() -> int:
-        found = await client.discover(host, ports=ports or PORTS, **connection)
+        with waiting(f"asking {visible(host)}", traced=connection["trace"] is not None):
+            found = await client.discover(host, ports=ports or PORTS, **connection)
         if as_json:
             print_json(
                 [

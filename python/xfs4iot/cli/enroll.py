@@ -9,6 +9,8 @@ import click
 
 from xfs4iot.cli.asking import ask
 from xfs4iot.cli.connection import print_json, run
+from xfs4iot.cli.waiting import waiting
+from xfs4iot.protocol.visible import visible
 from xfs4iot.transport.failures import TLSError
 
 __all__ = ["enroll"]
@@ -52,7 +54,8 @@ def enroll(code: str, authority: str, directory: Path, as_json: bool) -> None:
 
     async def main() -> int:
         try:
-            done = await enroll_by(wanted, host.strip("[]"), int(port), directory)
+            with waiting(f"asking {visible(authority)}"):
+                done = await enroll_by(wanted, host.strip("[]"), int(port), directory)
         except (EnrolmentFailed, TLSError, OSError) as problem:
             raise click.ClickException(str(problem)) from None
         if as_json:

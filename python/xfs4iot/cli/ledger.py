@@ -24,6 +24,7 @@ from xfs4iot.cli.characters import escape, utf8_output
 from xfs4iot.cli.complaint import subcommand
 from xfs4iot.cli.group import Group
 from xfs4iot.cli.table import Table
+from xfs4iot.cli.waiting import waiting
 from xfs4iot.interfaces import MODULES
 from xfs4iot.interfaces.storage.storage import KINDS
 from xfs4iot.ledger import (
@@ -39,6 +40,7 @@ from xfs4iot.ledger import (
     unreadable,
 )
 from xfs4iot.ledger import recover as recover_ledger
+from xfs4iot.protocol.visible import visible
 
 __all__ = ["ledger"]
 
@@ -101,7 +103,7 @@ def check(file: Path, head: tuple[int, str] | None, as_json: bool) -> int:
     documents: list[str] = []
     advice = f"Stop its service, then save what can be proved: xfs4iot ledger recover {file} NEW"
     try:
-        with LedgerReader.open(file) as reader:
+        with waiting(f"checking {visible(str(file))}"), LedgerReader.open(file) as reader:
             found = reader.verify()
             problems, hashed, movements = list(found.problems), found.head, found.open_intents
             number, count = found.last, found.lines
@@ -246,7 +248,8 @@ def export(file: Path, chosen: Selection, form: str, output: Path | None) -> Non
         if output is None:
             _write(utf8_output(), reader.lines(chosen), form)
             return
-        with output.open("w", newline="", encoding="utf-8") as stream:
+        writing = waiting(f"writing {visible(str(output))}")
+        with writing, output.open("w", newline="", encoding="utf-8") as stream:
             _write(stream, reader.lines(chosen), form)
 
 
@@ -279,7 +282,8 @@ def recover(damaged: Path, new: Path, as_json: bool) -> None:
     Journal lines are kept up to the first that does not fit. If any are missing, all units
     of the new ledger are marked as inaccurate when its service starts, until they are counted.
     """
-    found = recover_ledger(damaged, new)
+    with waiting(f"saving what can be proved of {visible(str(damaged))}"):
+        found = recover_ledger(damaged, new)
     if as_json:
         facts = {
             "lines": found.lines,
