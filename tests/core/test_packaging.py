@@ -137,3 +137,12 @@ def test_no_action_can_change_under_us() -> None:
     assert used
     pinned = re.compile(r"(- )?uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
     assert [one for one in used if pinned.fullmatch(one[1]) is None] == []
+
+
+def test_each_threat_names_tests_that_are_there() -> None:
+    page = (ROOT / "docs" / "security.md").read_text("utf-8")
+    named = set(re.findall(r"`(tests/[\w/.]+)`", page))
+    assert len(named) > 15
+    assert [one for one in sorted(named) if not (ROOT / one).exists()] == []
+    rows = page.partition("## Threats")[2].partition("## Not covered")[0]
+    assert all("`tests/" in row for row in re.findall(r"^\| (?!threat|-).*$", rows, re.MULTILINE))
