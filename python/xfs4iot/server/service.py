@@ -417,7 +417,11 @@ class Service:
     def failed(self, command: Command, fault: BaseException) -> None:
         """Let the interfaces see a command fail, before its completion goes out."""
         for interface in self.interfaces.values():
-            interface.failed(fault, command)
+            try:
+                interface.failed(fault, command)
+            except Exception:
+                # The command completes all the same: who is only told of it must not end the service.
+                self.log.exception("%s could not see how %s failed", interface.name, command.name)
 
     def device_event(self, event: Payload) -> None:
         """Let the interfaces see an unsolicited event of the device, then broadcast it.

@@ -39,7 +39,9 @@ class WithKeys(Interface[_Device]):
         # What the device raised: a command that does not know the code completes by another.
         for one in (fault, fault.__cause__):
             if isinstance(one, errors.CommandError) and one.error_code == "dukptOverflow":
-                key = command.request.key
+                # A class may raise it where no key is named.
+                if not (key := getattr(command.request, "key", None)):
+                    return
                 self.service.broadcast(IllegalKeyAccessEvent(key_name=key, error_code="dukptOverflow"))
                 return
 
