@@ -178,7 +178,9 @@ class KeyManagement(
 
         Args:
             name: of the key that is constructed.
-            number: of the part, from 1. All are exclusive-ored by `import_key` with an empty value.
+            number: of the part, from 1, which begins anew. All are exclusive-ored by `import_key` with an
+                empty value; a class that has lost those before raises `keyNoValue`, or the key would have
+                fewer parts than its custodians were told.
         """
         raise NotImplementedError
 

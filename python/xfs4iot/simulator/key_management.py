@@ -31,7 +31,7 @@ from xfs4iot.devices import (
 )
 from xfs4iot.devices._keys import AuthenticationMethod, SignatureAlgorithm
 from xfs4iot.interfaces.keys.authentication import MAC_METHODS
-from xfs4iot.interfaces.keys.purposes import DERIVE, VERIFY_SIGNATURE
+from xfs4iot.interfaces.keys.purposes import DERIVE, LEAST_HOST_MAC, VERIFY_SIGNATURE
 from xfs4iot.interfaces.keys.ways_in import BY_TOKEN
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import key_management as messages
@@ -215,11 +215,11 @@ class SimulatedKeyManagement(SecureDevice, devices.KeyManagement):
         super().__init__(name, *arguments, **more)
         settings = self.configured(SecureSettings)
         self.key_num = settings.key_room
+        self._makers = trio.CapacityLimiter(1)
         self.deletion_needs_authentication = settings.deletion_needs_authentication
         factory.make(self.secure)
         self.certificates = Certificates(self.secure, name)
-        if self.certificates.host is not None:
-            self.status.key_management.certificate_state = "primary"
+        self._show_certificates()
 
     async def stored_keys(self) -> Mapping[str, StoredKey]:
         return self.secure.keys
@@ -271,14 +271,22 @@ class SimulatedKeyManagement(SecureDevice, devices.KeyManagement):
         await self.at_work()
         messages = self._asn1("certificate_messages").CertificateMessages(self.certificates)
         certificate = messages.load(option, signer, data, self.loading.take_random())
-        self.status.key_management.certificate_state = "primary"
+        self._show_certificates()
         return LoadedCertificate("sha256", certificate.fingerprint(hashes.SHA256()))
 
     async def replace_certificate(self, data: bytes) -> bytes:
         await self.at_work()
         messages = self._asn1("certificate_messages").CertificateMessages(self.certificates)
         digest: bytes = messages.replace_authority(data)
+        self._show_certificates()
         return digest
+
+    def _show_certificates(self) -> None:
+        """Say whether the authority is still the first one, as it was before a loss of power."""
+        if self.certificates.replaced:
+            self.status.key_management.certificate_state = "secondary"
+        elif self.certificates.host is not None:
+            self.status.key_management.certificate_state = "primary"
 
     async def import_key_token(self, request: KeyTokenImport) -> ImportedToken:
         await self.at_work()
@@ -326,7 +334,8 @@ class SimulatedKeyManagement(SecureDevice, devices.KeyManagement):
             raise errors.CommandError("invalidModulusLength", "$.modulusLength: 2048, 3072 or 4096 bits")
         make = partial(rsa_keys.generate, bits, request.exponent or 65537)
         try:
-            key = await trio.to_thread.run_sync(make, abandon_on_cancel=True)
+            # In a thread of its own kind: one that was given up goes on, and must take none from the ledger.
+            key = await trio.to_thread.run_sync(make, abandon_on_cancel=True, limiter=self._makers)
         except ValueError:
             raise errors.CommandError(
                 "keyGenerationError", "$.exponentValue: the module makes keys of exponent 3 or 65537"
@@ -378,7 +387,8 @@ class SimulatedKeyManagement(SecureDevice, devices.KeyManagement):
         if to_sign is None:
             raise errors.CommandError("randomInvalid", "there is nothing to be signed")
         if given.method in MAC_METHODS:
-            if given.key is None or not self.secure.verify_mac(given.key, to_sign, given.data):
+            whole = given.key is not None and len(given.data) >= LEAST_HOST_MAC
+            if not whole or not self.secure.verify_mac(given.key or "", to_sign, given.data):
                 raise errors.CommandError("macInvalid", "$.authentication.data is not the MAC")
             return
         if given.key is None:

@@ -11,7 +11,7 @@ from typing import Any
 from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import Authentication, DataToSign
 from xfs4iot.interfaces.keys.key_table import IllegalAccess, KeyTable
-from xfs4iot.interfaces.keys.purposes import AUTHENTICATE, MACS
+from xfs4iot.interfaces.keys.purposes import AUTHENTICATE, LEAST_HOST_MAC, MACS
 from xfs4iot.protocol import errors
 
 __all__ = ["MAC_METHODS", "Challenge", "Challenges", "What"]
@@ -74,7 +74,7 @@ class Challenges:
             needed: the device deletes nothing without one.
 
         Raises:
-            InvalidData: its method was not offered.
+            InvalidData: its method was not offered, or its MAC is too short.
             SequenceError: there was no StartAuthenticate for this.
             CommandError: `accessDenied`, `randomInvalid`, `keyNotFound`, `keyNoValue`, `useViolation`,
                 `modeOfUseNotSupported`.
@@ -105,6 +105,8 @@ class Challenges:
             raise errors.CommandError(
                 "keyNoValue", "$.authentication.key is missing; name the key of the MAC"
             )
+        if given.method in MAC_METHODS and len(given.data) < LEAST_HOST_MAC:
+            raise errors.InvalidData(f"$.authentication.data: a MAC of {LEAST_HOST_MAC} bytes or more")
         if given.key is not None:
             key = table.for_use(
                 given.key, AUTHENTICATE, "$.authentication.key", mode_code="modeOfUseNotSupported"

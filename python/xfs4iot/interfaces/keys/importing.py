@@ -18,6 +18,7 @@ from xfs4iot.interfaces.keys import key_block
 from xfs4iot.interfaces.keys.checks import KeyLoading, illegal
 from xfs4iot.interfaces.keys.key_table import RESERVED_NAMES, Key, KeyTable, decrypts_only_start_values
 from xfs4iot.interfaces.keys.purposes import (
+    LEAST_HOST_MAC,
     MACS,
     RECEIVE_KEY_BLOCKS,
     RECEIVE_KEYS,
@@ -340,6 +341,8 @@ def verification_of(on: KeyLoading, request: messages.ImportKey) -> KeyVerificat
             raise errors.CommandError(
                 "cryptoMethodNotSupported", f"$.verifyAttributes.cryptoMethod: a MAC is not made by {method}"
             )
+        if len(request.verification_data) < LEAST_HOST_MAC:
+            raise errors.InvalidData(f"$.verificationData: a MAC of {LEAST_HOST_MAC} bytes or more")
         return KeyVerification(key=request.verify_key, data=request.verification_data)
     return _signature(request, key, by[kinds[0]])
 

@@ -12,6 +12,7 @@ from xfs4iot import devices
 from xfs4iot.devices import StoredKey
 from xfs4iot.interfaces.keys import reported
 from xfs4iot.interfaces.keys.authentication import Challenges
+from xfs4iot.interfaces.keys.checks import LONGEST_NAME
 from xfs4iot.interfaces.keys.components import Components
 from xfs4iot.interfaces.keys.key_table import IllegalAccess, Key, KeyTable
 from xfs4iot.ledger import LedgerError
@@ -138,7 +139,9 @@ class KeyState(Interface[devices.KeyManagement]):
         """Tell all clients about a refused use of a key."""
         if isinstance(fault, IllegalAccess):
             reason: Any = fault.reason
-            self.service.broadcast(messages.IllegalKeyAccessEvent(key_name=fault.key, error_code=reason))
+            # Cut: a client may name a key by a text of any length, which must not go to everybody.
+            name = fault.key[:LONGEST_NAME]
+            self.service.broadcast(messages.IllegalKeyAccessEvent(key_name=name, error_code=reason))
 
     def observe(self, event: Payload) -> None:
         """A device that was initialized by hand has other keys."""

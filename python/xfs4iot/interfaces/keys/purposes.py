@@ -20,6 +20,7 @@ __all__ = [
     "ENCRYPT_PIN",
     "GENERATE_MAC",
     "GENERATE_SIGNATURE",
+    "LEAST_HOST_MAC",
     "RECEIVE_KEYS",
     "RECEIVE_KEY_BLOCKS",
     "START_VALUE",
@@ -35,6 +36,8 @@ DUKPT = frozenset({"B0", "B1"})
 DATA = frozenset({"D0", "D1", "D2", "D3"}) | DUKPT
 MACS = frozenset(f"M{number}" for number in range(9))
 SIGNATURES = frozenset({"S0", "S1", "S2"})
+LEAST_HOST_MAC = 8
+"""Bytes of a MAC that stands for the host: a shorter one is found by trying all, by VerifyAuthentication."""
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,10 @@ def read(value: bytes) -> x509.Certificate:
         raise errors.CommandError("formatInvalid", "it is not an X.509 certificate in DER") from None
     if not isinstance(key, rsa.RSAPublicKey):
         raise errors.CommandError("formatInvalid", "the certificate has no RSA key")
+    try:
+        rsa_keys.require_usable(key)
+    except rsa_keys.NotRsa as wrong:
+        raise errors.CommandError("formatInvalid", f"the certificate's key: {wrong}") from None
     return found
 
 
@@ -157,6 +161,12 @@ class Certificates:
             secrets[_CA] = der(signed(_CA_NAME, key.public_key(), (_CA_NAME, key)))
             self._part.store.save()
         return x509.load_der_x509_certificate(secrets[_CA])
+
+    @property
+    def replaced(self) -> bool:
+        """Whether another authority has taken the place of the first one."""
+        first = factory.issuer(self._part).public_key()
+        return _CA in self._part.store.secrets and self.authority.public_key() != first
 
     @property
     def higher(self) -> x509.Certificate:

@@ -16,6 +16,7 @@ from xfs4iot._core import Secret
 from xfs4iot.devices import ImportedKey, KeyAttributes, KeyImport, KeyVerification, StoredKey
 from xfs4iot.interfaces.keys.key_block import PROTECTED_BY
 from xfs4iot.interfaces.keys.purposes import (
+    LEAST_HOST_MAC,
     MACS,
     RECEIVE_KEY_BLOCKS,
     RECEIVE_KEYS,
@@ -86,13 +87,19 @@ class KeyLoading:
         """Store what was entered as part `number` of a key.
 
         Raises:
-            CommandError: `keyNoValue`, `invalidKeyLength` for parts of different lengths, `invalidValue` for
-                one that was stored already.
+            CommandError: `keyNoValue`, also if the parts before are lost; `invalidKeyLength` for parts of
+                different lengths, `invalidValue` for one that was stored already.
         """
-        if number == 1 or self._constructing != name:
+        if number == 1:
             for old in self._parts:
                 old.erase()
             self._parts, self._constructing = [], name
+        if self._constructing != name or number != len(self._parts) + 1:
+            # Beginning anew here would make a key of fewer parts than its custodians were told.
+            raise errors.CommandError(
+                "keyNoValue",
+                "the parts before are lost; give the key up by KeyManagement.DeleteKey and enter all anew",
+            )
         if self.entered is None:
             raise errors.CommandError("keyNoValue", "nothing was entered")
         if self._parts and len(self._parts[0]) != len(self.entered):
@@ -118,8 +125,14 @@ class KeyLoading:
             self._verify(request.value, verification)
         attributes, value = self._value(request)
         if attributes.algorithm in SYMMETRIC:
-            return self._symmetric(request.name, attributes, value, verification, self._is_loose(request))
-        return self._asymmetric(request.name, attributes, value, verification)
+            loose = self._is_loose(request)
+            imported = self._symmetric(request.name, attributes, value, verification, loose)
+        else:
+            imported = self._asymmetric(request.name, attributes, value, verification)
+        if not request.value:
+            # Not before: the key that is not there must have the parts that it seems to have.
+            self.forget()
+        return imported
 
     def _is_loose(self, request: KeyImport) -> bool:
         """Whether nothing says that what was encrypted is one value, as it was encrypted.
@@ -182,7 +195,8 @@ class KeyLoading:
         assert verification.data is not None
         usage = self.part.held(verification.key).stored.attributes.usage
         if usage in MACS:
-            good = self.part.verify_mac(verification.key, value, verification.data)
+            good = len(verification.data) >= LEAST_HOST_MAC
+            good = good and self.part.verify_mac(verification.key, value, verification.data)
         else:
             held = self.part.held(verification.key, VERIFY_SIGNATURE)
             assert verification.method is not None
@@ -252,7 +266,6 @@ class KeyLoading:
         whole = Secret(bytes(len(self._parts[0])))
         for part in self._parts:
             whole = ciphers.masked_key(whole, part)
-        self.forget()
         return whole
 
     def _symmetric(

@@ -33,11 +33,16 @@ __all__ = [
     "public_of",
     "raw",
     "read_public",
+    "require_usable",
     "sign",
     "stored",
     "verify",
 ]
 
+_LONGEST_MODULUS, _LONGEST_EXPONENT = 4096, 32
+"""Bits of a public key: the time of one operation grows with the cube of the one and with the other. Keys of
+any client are used, and while they are, nothing else runs.
+"""
 HashAlgorithm = Literal["sha1", "sha256"]
 _HASHES: dict[str, type[hashes.SHA1 | hashes.SHA256]] = {"sha1": hashes.SHA1, "sha256": hashes.SHA256}
 
@@ -96,7 +101,20 @@ def read_public(value: Buffer) -> rsa.RSAPublicKey:
         raise NotRsa("not a public key in DER, as PKCS#1 or SubjectPublicKeyInfo") from None
     if not isinstance(key, rsa.RSAPublicKey):
         raise NotRsa("not an RSA key")
+    require_usable(key)
     return key
+
+
+def require_usable(key: rsa.RSAPublicKey) -> None:
+    """See that a public key that came is not so long that its use stops everything else.
+
+    Raises:
+        NotRsa: it is.
+    """
+    if key.key_size > _LONGEST_MODULUS or key.public_numbers().e.bit_length() > _LONGEST_EXPONENT:
+        raise NotRsa(
+            f"modulus or exponent are too long: {_LONGEST_MODULUS} and {_LONGEST_EXPONENT} bits at most"
+        )
 
 
 def public_of(value: Buffer) -> rsa.RSAPublicKey:
