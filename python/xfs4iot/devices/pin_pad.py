@@ -190,7 +190,7 @@ class PinPad(
         pin_can_persist_after_use: a PIN can be kept after it was used.
         type_combined: keyboard and display are one screen.
         set_pinblock_data_required: the device must know what a PIN is for before it is entered.
-        max_verifications: how often one PIN is verified locally; more would let a host find it out.
+        max_verifications: how often one PIN is verified, also by a chip; more would let a host find it out.
     """
 
     pin_formats: frozenset[PinFormat] = frozenset()

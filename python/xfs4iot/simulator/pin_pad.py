@@ -35,6 +35,8 @@ __all__ = ["SimulatedPinPad"]
 
 _ECB = frozenset({"ecb"})
 _TRIES = 3
+_VERIFY, _HEAD = b"\0\x20", 5
+"""How the command to verify a PIN begins (ISO/IEC 7816-4), and where its data lie."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,21 +158,23 @@ class SimulatedPinPad(SecureDevice, devices.PinPad):
         if request.protocol not in ("chipT0", "chipT1"):
             raise errors.CommandError("protocolNotSupported", "$.chipProtocol: chipT0 or chipT1")
         pin = "".join(map(str, self._pin()))
-        block = int(f"2{len(pin):X}{pin}".ljust(16, "F"), 16)
-        # How far the block of 64 bits is shifted: what is left of the command behind it.
-        bits = 8 * len(request.chip_data) - 8 * request.pin_pointer - request.pin_offset - 64
-        if bits < 0 or request.pin_offset > 7:
+        block = bytes.fromhex(f"2{len(pin):X}{pin}".ljust(16, "F"))
+        head, rest = request.chip_data[:_HEAD], request.chip_data[_HEAD + 8 :]
+        # Another command might send the PIN back, or compare it with what the client has put there.
+        if not head.startswith(_VERIFY) or head[4:] != b"\x08" or len(request.chip_data) < _HEAD + 8:
             raise errors.CommandError(
-                "invalidData", "$.algorithmData: the PIN does not fit there into chipData"
+                "invalidData", "$.chipData: a PIN is only presented by VERIFY, of 8 bytes"
             )
-        command = int.from_bytes(request.chip_data, "big")
-        command = (command & ~(((1 << 64) - 1) << bits)) | (block << bits)
-        return PresentedPin(request.protocol, self._chip(command.to_bytes(len(request.chip_data), "big")))
+        if (request.pin_pointer, request.pin_offset) != (_HEAD, 0):
+            raise errors.CommandError(
+                "invalidData", f"$.algorithmData: the PIN lies behind the head of VERIFY: at {_HEAD}, 0"
+            )
+        return PresentedPin(request.protocol, self._chip(head + block + rest))
 
     def _chip(self, command: bytes) -> bytes:
         """What the chip says to VERIFY: right, wrong and how many tries are left, or blocked."""
         right = bytes.fromhex(f"2{len(self._card_pin):X}{self._card_pin}".ljust(16, "F"))
-        if command[:1] != b"\0" or command[1:2] != b"\x20" or command[5:13] != right:
+        if command[_HEAD : _HEAD + 8] != right:
             if self._tries == 0:
                 return bytes.fromhex("6983")
             self._tries -= 1

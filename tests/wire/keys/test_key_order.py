@@ -509,6 +509,7 @@ PIN_PAD = {
             "chipData": BLOCK16,
             "algorithmData": {"pinPointer": 5, "pinOffset": 0},
         },
+        apart=NO_PIN,
     ),
     "PinPad.MaintainPin": Command(
         OFFLINE

@@ -261,9 +261,12 @@ class German(Interface[devices.German]):
                 raise errors.CommandError("noPin", "the device has no keyboard, so that there is no PIN")
             pin.require(command.session)
             await self._begin_comparing(command.session)
-        elif request.protocol == "genAs" and pin is not None and pin.is_held():
+        elif request.protocol == "genAs" and pin is not None:
             # A request to the host may have the PIN in it: never that of another client.
-            pin.require(command.session)
+            if pin.is_held():
+                pin.require(command.session)
+            else:
+                await self.service.interface(Keyboard).hold_none()
         msg = await self.ask(devices.German.secure_msg_send, request.protocol, request.msg, moving=True)
         # A `pinCmp` begins no exchange with a host, so no answer is to be waited for.
         # Nor is it from a client that has gone meanwhile: nobody would give the module free again.

@@ -32,6 +32,7 @@ class HeldPin:
     Attributes:
         bound: what SetPinBlockData said before this PIN was entered; None: nothing.
         account: of which a block was made, as far as all formats have it; None: of none yet.
+        between: what was exclusive-ored between two encryptions of a block; None: no block was made yet.
         verified: how often it was verified locally.
     """
 
@@ -43,12 +44,13 @@ class HeldPin:
         self._keeping: set[object] = set()
         self.bound: Any = None
         self.account: str | None = None
+        self.between: bytes | None = None
         self.verified = 0
 
     def entered(self, owner: object, seconds: float, bound: Any) -> None:
         """A PIN was entered on a connection, for a block that it is bound to, and is kept for so long."""
         self._owner, self._until = owner, trio.current_time() + seconds
-        self.bound, self.account, self.verified = bound, None, 0
+        self.bound, self.account, self.between, self.verified = bound, None, None, 0
 
     def is_held(self) -> bool:
         """Whether there is one."""
@@ -100,23 +102,32 @@ class HeldPin:
             self._prepared = None
         return ended, kept and not self._keeping
 
-    def require_account(self, account: str | None) -> None:
-        """See that all blocks of a PIN that is kept are of one account; None: the format has none.
+    def require_same(self, account: str | None, between: bytes) -> None:
+        """See that all blocks of a PIN that is kept are of one account, and made with the same `xorData`.
 
         Blocks of one PIN for accounts that a client chooses, compared with those of PINs that it enters
-        itself, tell digits without any key.
+        itself, tell digits without any key. And what is exclusive-ored between two encryptions can take the
+        first one's result away, which a block without it has told: the key then encrypts what the client
+        chooses, such as the blocks of all PINs that there are.
+
+        Args:
+            account: None: the format has none.
+            between: b"" for nothing.
 
         Raises:
             CommandError: `accessDenied`.
         """
-        if account is None:
-            return
-        if self.account not in (None, account):
+        if account is not None and self.account not in (None, account):
             raise errors.CommandError(
                 "accessDenied",
                 "$.customerData: a block of this PIN was made for another account; enter the PIN anew",
             )
-        self.account = account
+        if self.between not in (None, between):
+            raise errors.CommandError(
+                "accessDenied",
+                "$.xorData: a block of this PIN was made with other data, or without; enter the PIN anew",
+            )
+        self.account, self.between = account or self.account, between
 
     def require(self, connection: object) -> None:
         """See that there is one that may be used on this connection.

@@ -168,6 +168,17 @@ class Keyboard(Interface[devices.Keyboard]):
         if devices.implements(self.device, "forget_pin"):
             await self._forgetting()
 
+    async def hold_none(self) -> None:
+        """See that the device holds no PIN, before it does what would take one that is there.
+
+        The PIN of a client that has gone, or one that was used, may not be overwritten yet.
+
+        Raises:
+            XfsError: the device did not forget.
+        """
+        if devices.implements(self.device, "forget_pin"):
+            await self._forgetting.now()
+
     async def reset_pins(self) -> None:
         """All that was entered as a PIN is gone, and what the device has kept of PINs."""
         self.pin.gone()

@@ -122,6 +122,9 @@ def account_of(wanted: PinBlockRequest) -> str | None:
     """The account that a block is bound to: 12 digits without the check digit; None: its format has none."""
     if wanted.format in _BY_PAN:
         return wanted.customer_data
+    if wanted.format == "ap":
+        # 18 digits of the PAN, with its check digit, and 8 of the CCS.
+        return wanted.customer_data[5:17]
     return wanted.customer_data[-13:-1].zfill(12) if wanted.format == "iso4" else None
 
 

@@ -5,8 +5,8 @@ PresentIDC, on the connection on which it was entered, unless MaintainPin keeps 
 that is refused before the device is asked does not use up the PIN.
 
 A block is bound to its format: format 4 is encrypted by AES, the others by TDES. All blocks of a PIN that is
-kept are of one account. Local verification only answers whether the PIN is right, and a PIN can be verified a
-few times only.
+kept are of one account, and made with the same data between two encryptions. Verification, also by a chip,
+only answers whether the PIN is right, and a PIN can be verified a few times only.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ _Result = TypeVar("_Result")
 _LEAST_DIGITS, _MOST_ALIKE = 8, 4
 _PIN = step("pin held", "whether a PIN is held that was entered on this connection", "noPin")
 _ACCOUNT = step(
-    "account the same", "whether the blocks of a PIN that is kept are of one account", "accessDenied"
+    "account the same",
+    "whether the blocks of a PIN that is kept are of one account, and made with the same `xorData`",
+    "accessDenied",
 )
 _VERIFICATIONS = step("verifications left", "whether this PIN may be verified once more", "accessDenied")
 _PREPARED = step(
@@ -174,7 +176,7 @@ class PinPad(WithKeys[devices.PinPad]):
         wanted = pin_blocks.block_request(self, request)
         self._require_prepared(wanted)
         self.pin.require(command.session)
-        self.pin.require_account(pin_blocks.account_of(wanted))
+        self.pin.require_same(pin_blocks.account_of(wanted), wanted.xor_data)
         believe = reported.block_made_as_asked(wanted, self.table.loaded(wanted.key))
         block = await self._use(self.ask(devices.PinPad.get_pin_block, wanted, command, believe=believe))
         return messages.GetPinBlockCompletion(pin_block=block)
@@ -286,6 +288,7 @@ class PinPad(WithKeys[devices.PinPad]):
             device_ready,
             presentation_offered,
             _PIN,
+            _VERIFICATIONS,
         ),
         device=("accessDenied", "protocolNotSupported", "invalidData"),
         asks="present_idc",
@@ -294,8 +297,12 @@ class PinPad(WithKeys[devices.PinPad]):
     async def present_idc(
         self, request: messages.PresentIDC, command: Command
     ) -> messages.PresentIDCCompletion:
-        """`PinPad.PresentIDC` 3.0: what the chip says of the PIN."""
-        self.pin.require(command.session)
+        """`PinPad.PresentIDC` 3.0: what the chip says of the PIN.
+
+        It counts as a verification: a right PIN gives a chip all its tries back, and who could present it
+        again and again could try others in between.
+        """
+        self._require_verifiable(command)
         place: Any = request.algorithm_data
         wanted = PresentIdcRequest(
             protocol=request.chip_protocol or "",
