@@ -71,6 +71,17 @@ def is_token(pattern: str | None) -> bool:
     return pattern is not None and "TOKENFORMAT=" in pattern
 
 
+def in_python(pattern: str | None) -> str | None:
+    """A pattern of the standard as Python writes it.
+
+    For Python `$` is also before a line feed at the end, and digits are those of all scripts.
+    """
+    if pattern is None:
+        return None
+    told = {"$": r"\Z", r"\d": "[0-9]", r"\D": "[^0-9]"}
+    return re.sub(r"\\.|\[[^\]]*\]|\$", lambda found: told.get(found[0], found[0]), pattern)
+
+
 def free_values(schema: Schema) -> Schema | None:
     """The schema of the values under free keys, if the object has any."""
     if isinstance(schema.get("additionalProperties"), dict):
@@ -162,7 +173,7 @@ class Module:
         if "$ref" in schema:
             return self.reference(schema["$ref"])
         if "enum" in schema and f"{self.interface}.{name}" in VENDORS_OWN:
-            return self.bounded("str", {"pattern": "^.{1,256}$"})
+            return self.bounded("str", {"pattern": r"^.{1,256}\Z"})
         if "enum" in schema:
             values = [value for value in schema["enum"] if value is not None]
             self.typing.add("Literal")
@@ -174,7 +185,7 @@ class Module:
                 if schema.get("contentEncoding") == "base64":
                     return "bytes"
                 pattern = schema.get("pattern")
-                return self.bounded("str", {} if is_token(pattern) else {"pattern": pattern})
+                return self.bounded("str", {} if is_token(pattern) else {"pattern": in_python(pattern)})
             case "integer":
                 return self.bounded("int", {"ge": schema.get("minimum"), "le": schema.get("maximum")})
             case "number":

@@ -47,7 +47,7 @@ CardSource = Literal[
     "security",
 ]
 """What can be read of a card, as `CardReader.ReadRawData` names it."""
-CardPlace = Annotated[str, Meta(pattern="^(exit|transport|latched|jammed|unknown|unit[0-9A-Za-z]+)$")]
+CardPlace = Annotated[str, Meta(pattern=r"^(exit|transport|latched|jammed|unknown|unit[0-9A-Za-z]+)\Z")]
 """Where a card is: in the slot, in the reader, there and held by its latch, stuck, lost to the sensors, or in
 the unit of this name."""
 MOST_CARDS = 16

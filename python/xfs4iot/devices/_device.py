@@ -22,7 +22,7 @@ from xfs4iot.tokens import PresentReport
 
 __all__ = ["CommandEvents", "Device"]
 
-Nonce = Annotated[str, Meta(pattern="^[0-9A-F]{32}$|^[0-9]+$"), exact.Secret]
+Nonce = Annotated[str, Meta(pattern=r"^[0-9A-F]{32}\Z|^[0-9]+\Z"), exact.Secret]
 
 
 class CommandEvents(Protocol[SentEvent]):
@@ -198,7 +198,7 @@ class Device:
     @operation
     async def get_command_nonce(
         self,
-    ) -> Annotated[str, Meta(pattern="^[0-9A-F]{32}$|^[0-9]+$"), exact.Secret]:
+    ) -> Annotated[str, Meta(pattern=r"^[0-9A-F]{32}\Z|^[0-9]+\Z"), exact.Secret]:
         """`Common.GetCommandNonce`: a fresh nonce, 32 upper-case hexadecimal digits.
 
         For a device that checks tokens itself: see `check_token`.

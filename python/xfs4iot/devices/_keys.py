@@ -33,13 +33,13 @@ __all__ = [
     "VerifyMethods",
 ]
 
-_USAGE = "^(B[0-3]|C0|D[0-3]|E[0-7]|I0|K[0-4]|M[0-8]|P[0-1]|S[0-2]|V[0-5]|[0-9][0-9])$"
+_USAGE = r"^(B[0-3]|C0|D[0-3]|E[0-7]|I0|K[0-4]|M[0-8]|P[0-1]|S[0-2]|V[0-5]|[0-9][0-9])\Z"
 KeyUsage = Annotated[str, Meta(pattern=_USAGE)]
-KeyAlgorithm = Annotated[str, Meta(pattern="^[0-9ADEHRST]$")]
-KeyModeOfUse = Annotated[str, Meta(pattern="^[0-9BCDEGNSTVXY]$")]
-KeyVersionNumber = Annotated[str, Meta(pattern="^[0-9a-zA-Z]{2}$")]
-KeyExportability = Annotated[str, Meta(pattern="^[0-9ESN]$")]
-KeyDate = Annotated[str, Meta(pattern="^[0-9]{4}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])$")]
+KeyAlgorithm = Annotated[str, Meta(pattern=r"^[0-9ADEHRST]\Z")]
+KeyModeOfUse = Annotated[str, Meta(pattern=r"^[0-9BCDEGNSTVXY]\Z")]
+KeyVersionNumber = Annotated[str, Meta(pattern=r"^[0-9a-zA-Z]{2}\Z")]
+KeyExportability = Annotated[str, Meta(pattern=r"^[0-9ESN]\Z")]
+KeyDate = Annotated[str, Meta(pattern=r"^[0-9]{4}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])\Z")]
 Bits = Annotated[int, Meta(ge=0)]
 Generation = Annotated[int, Meta(ge=0, le=99)]
 KeyBytes = Annotated[bytes, exact.Secret]

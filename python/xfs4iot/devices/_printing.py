@@ -45,13 +45,13 @@ other."""
 MediaPlace = Annotated[
     str,
     Meta(
-        pattern="^(present|notPresent|entering|jammed|unknown|expelled|parked|stacker|transport|unit[0-9A-Za-z]+)$"
+        pattern=r"^(present|notPresent|entering|jammed|unknown|expelled|parked|stacker|transport|unit[0-9A-Za-z]+)\Z"
     ),
 ]
 """Where the medium is: in the print position, nowhere, in the slot, stuck, lost to the sensors, thrown out,
 in the parking station, on the stacker, in the transport, or in the retract bin of this name."""
-Source = Annotated[str, Meta(pattern="^[a-zA-Z][a-zA-Z0-9]*$")]
-Unit = Annotated[str, Meta(pattern="^unit[0-9A-Za-z]+$")]
+Source = Annotated[str, Meta(pattern=r"^[a-zA-Z][a-zA-Z0-9]*\Z")]
+Unit = Annotated[str, Meta(pattern=r"^unit[0-9A-Za-z]+\Z")]
 Supply = Literal["unknown", "full", "low", "out", "jammed"]
 ImageSource = Literal["front", "back", "passportDataGroup1", "passportDataGroup2"]
 Range = tuple[Annotated[int, Meta(ge=1)], Annotated[int, Meta(ge=1)]]

@@ -46,7 +46,7 @@ Format = Literal[
 Algorithm = Literal["ecb", "cbc", "cfb", "rsa"]
 Kind = Literal["scannedData", "importedData", "setMatchedData"]
 CompareMode = Literal["verify", "identity"]
-Identifier = Annotated[str, Meta(pattern="^id[0-9A-Za-z]+$")]
+Identifier = Annotated[str, Meta(pattern=r"^id[0-9A-Za-z]+\Z")]
 Data = Annotated[bytes, Meta(min_length=1), exact.Secret]
 Confidence = Annotated[int, Meta(ge=0, le=100)]
 

@@ -69,7 +69,7 @@ CardAction = Literal["exit", "retain", "exitThenRetain", "transport"]
 """What the reader does with a card by itself when the power comes or goes."""
 Bytes = Annotated[bytes, Meta(max_length=65_538), exact.Secret]
 """What a chip is sent and answers: an APDU, extended at most."""
-Unit = Annotated[str, Meta(pattern="^unit[0-9A-Za-z]+$")]
+Unit = Annotated[str, Meta(pattern=r"^unit[0-9A-Za-z]+\Z")]
 
 _MEDIA: Mapping[str | None, Any] = {
     None: "notPresent",

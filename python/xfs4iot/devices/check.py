@@ -44,12 +44,12 @@ __all__ = [
     "MovingMedia",
 ]
 
-Unit = Annotated[str, Meta(pattern="^unit[0-9A-Za-z]+$")]
-MediaPlace = Annotated[str, Meta(pattern="^(device|customer|unknown|unit[0-9A-Za-z]+)$")]
+Unit = Annotated[str, Meta(pattern=r"^unit[0-9A-Za-z]+\Z")]
+MediaPlace = Annotated[str, Meta(pattern=r"^(device|customer|unknown|unit[0-9A-Za-z]+)\Z")]
 MediaID = Annotated[int, Meta(ge=1)]
 Position = Literal["input", "refused", "output"]
 Codeline = Literal["cmc7", "e13b", "ocr", "ocra", "ocrb"]
-Area = Annotated[str, Meta(pattern="^(stacker|transport|rebuncher|unit[0-9A-Za-z]+)$")]
+Area = Annotated[str, Meta(pattern=r"^(stacker|transport|rebuncher|unit[0-9A-Za-z]+)\Z")]
 
 
 class MovingMedia(CommandEvents[SentEvent], Protocol[SentEvent]):

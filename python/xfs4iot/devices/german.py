@@ -32,8 +32,8 @@ __all__ = [
 HsmInitMode = Literal["temp", "definite", "irreversible"]
 SendProtocol = Literal["isoPs", "rawData", "hsmLdi", "genAs", "pinCmp"]
 ReceiveProtocol = Literal["isoPs", "rawData", "genAs"]
-Digits8 = Annotated[str, Meta(pattern="^[0-9]{8}$")]
-OnlineTime = Annotated[str, Meta(pattern="^20[0-9]{12}$")]
+Digits8 = Annotated[str, Meta(pattern=r"^[0-9]{8}\Z")]
+OnlineTime = Annotated[str, Meta(pattern=r"^20[0-9]{12}\Z")]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,7 +45,7 @@ __all__ = [
 
 _KEY = (
     "^(zero|one|two|three|four|five|six|seven|eight|nine|[a-f]|enter|cancel|clear|backspace|help|decPoint|shift|"
-    "doubleZero|tripleZero|fdk(0[1-9]|[12][0-9]|3[0-2])|oem[a-zA-Z0-9]*)$"
+    r"doubleZero|tripleZero|fdk(0[1-9]|[12][0-9]|3[0-2])|oem[a-zA-Z0-9]*)\Z"
 )
 KeyName = Annotated[str, Meta(pattern=_KEY)]
 EntryMode = Literal["data", "pin", "secure"]

@@ -98,7 +98,7 @@ class CapabilitiesCustomInputs(Message):
 
 
 class StorageUnitStatus(Message):
-    identifier: Annotated[str, Meta(pattern='^[0-9A-Za-z]*$')] | None = None
+    identifier: Annotated[str, Meta(pattern='^[0-9A-Za-z]*\\Z')] | None = None
     protection: Literal['fault', 'armed', 'disarmed', 'neutralizationTriggered'] | None = None
     warning: Literal['cassetteRunsAutonomously', 'alarm'] | None = None
     power_supply: _power_management.PowerInfo | None = None

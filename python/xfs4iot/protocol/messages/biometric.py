@@ -125,7 +125,7 @@ class ImportCompletion(Message):
 
 class Match(Message):
     compare_mode: Literal['verify', 'identity'] | None = None
-    identifier: Annotated[str, Meta(pattern='^id[0-9A-Za-z]+$')] | None = None
+    identifier: Annotated[str, Meta(pattern='^id[0-9A-Za-z]+\\Z')] | None = None
     maximum: Annotated[int, Meta(ge=0)] | None = None
     threshold: Annotated[int, Meta(ge=0, le=100)] | None = None
 
@@ -165,7 +165,7 @@ class SetDataPersistenceCompletion(Message):
 
 class SetMatch(Message):
     compare_mode: Literal['verify', 'identity'] | None = None
-    identifier: Annotated[str, Meta(pattern='^id[0-9A-Za-z]+$')] | None = None
+    identifier: Annotated[str, Meta(pattern='^id[0-9A-Za-z]+\\Z')] | None = None
     maximum: Annotated[int, Meta(ge=0)] | None = None
     threshold: Annotated[int, Meta(ge=0, le=100)] | None = None
 

@@ -120,7 +120,7 @@ class CapabilitiesCamData(Message):
 
 
 class TakePicture(Message):
-    camera: Annotated[str, Meta(pattern='^.{1,256}$')] | None = None
+    camera: Annotated[str, Meta(pattern='^.{1,256}\\Z')] | None = None
     cam_data: str | None = None
 
 

@@ -107,7 +107,7 @@ class CardData(Message):
 
 class ValueDetails(Message):
     qualifier: Literal['amount', 'balance'] | None = None
-    value: Annotated[str, Meta(pattern='^[0-9]{12}$')] | None = None
+    value: Annotated[str, Meta(pattern='^[0-9]{12}\\Z')] | None = None
     currency_code: Annotated[int, Meta(ge=0, le=999)] | None = None
 
 
@@ -257,8 +257,8 @@ class EMVClessQueryApplicationsCompletionAppDataItem(Message):
 
 
 class Move(Message):
-    from_: Annotated[str, Meta(pattern='^exit$|^transport$|^unit[0-9A-Za-z]+$')] | None = None
-    to: Annotated[str, Meta(pattern='^exit$|^transport$|^unit[0-9A-Za-z]+$')] | None = None
+    from_: Annotated[str, Meta(pattern='^exit\\Z|^transport\\Z|^unit[0-9A-Za-z]+\\Z')] | None = None
+    to: Annotated[str, Meta(pattern='^exit\\Z|^transport\\Z|^unit[0-9A-Za-z]+\\Z')] | None = None
 
 
 class MoveCompletion(Message):
@@ -316,7 +316,7 @@ class ReadRawDataCompletionMemoryChip(Message):
 
 class Reset(Message):
     to: Literal['exit', 'retain', 'currentPosition', 'auto'] | None = None
-    storage_id: Annotated[str, Meta(pattern='^unit[0-9A-Za-z]+$')] | None = None
+    storage_id: Annotated[str, Meta(pattern='^unit[0-9A-Za-z]+\\Z')] | None = None
 
 
 class ResetCompletion(Message):
@@ -381,8 +381,8 @@ class WriteRawDataCompletion(Message):
 
 
 class CardActionEvent(Message):
-    to: Annotated[str, Meta(pattern='^exit$|^transport$|^unit[0-9A-Za-z]+$')] | None = None
-    from_: Annotated[str, Meta(pattern='^unknown$|^exit$|^transport$|^unit[0-9A-Za-z]+$')] | None = None
+    to: Annotated[str, Meta(pattern='^exit\\Z|^transport\\Z|^unit[0-9A-Za-z]+\\Z')] | None = None
+    from_: Annotated[str, Meta(pattern='^unknown\\Z|^exit\\Z|^transport\\Z|^unit[0-9A-Za-z]+\\Z')] | None = None
 
 
 class EMVClessReadStatusEvent(Message):
@@ -402,7 +402,7 @@ class InvalidMediaEvent(Message):
 
 
 class MediaDetectedEvent(Message):
-    position: Annotated[str, Meta(pattern='^exit$|^transport$|^jammed$|^unit[0-9A-Za-z]+$')] | None = None
+    position: Annotated[str, Meta(pattern='^exit\\Z|^transport\\Z|^jammed\\Z|^unit[0-9A-Za-z]+\\Z')] | None = None
 
 
 class MediaInsertedEvent(Message):

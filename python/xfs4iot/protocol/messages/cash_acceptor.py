@@ -144,7 +144,7 @@ class CashInStart(Message):
 
 
 class CashInStartAmountLimitItem(Message):
-    currency: Annotated[str, Meta(pattern='^[A-Z]{3}$')] | None = None
+    currency: Annotated[str, Meta(pattern='^[A-Z]{3}\\Z')] | None = None
     value: Decimal | None = None
 
 
@@ -190,7 +190,7 @@ class ConfigureNoteTypes(Message):
 
 
 class ConfigureNoteTypesItemsItem(Message):
-    item: Annotated[str, Meta(pattern='^type[0-9A-Z]+$')] | None = None
+    item: Annotated[str, Meta(pattern='^type[0-9A-Z]+\\Z')] | None = None
     enabled: bool | None = None
 
 
@@ -200,18 +200,18 @@ class ConfigureNoteTypesCompletion(Message):
 
 class CreateSignatureCompletion(Message):
     error_code: Literal['tooManyItems', 'noItems', 'cashInActive', 'exchangeActive', 'positionNotEmpty', 'shutterNotOpen', 'shutterNotClosed', 'foreignItemsDetected'] | None = None
-    note_type: Annotated[str, Meta(pattern='^type[0-9A-Z]+$')] | None = None
+    note_type: Annotated[str, Meta(pattern='^type[0-9A-Z]+\\Z')] | None = None
     orientation: _cash_management.OrientationEnum | None = None
     signature: bytes | None = None
 
 
 class Deplete(Message):
     deplete_sources: list[DepleteDepleteSourcesItem] | None = None
-    cash_unit_target: Annotated[str, Meta(pattern='^unit[0-9A-Za-z]+$')] | None = None
+    cash_unit_target: Annotated[str, Meta(pattern='^unit[0-9A-Za-z]+\\Z')] | None = None
 
 
 class DepleteDepleteSourcesItem(Message):
-    source: Annotated[str, Meta(pattern='^unit[0-9A-Za-z]+$')] | None = None
+    source: Annotated[str, Meta(pattern='^unit[0-9A-Za-z]+\\Z')] | None = None
     number_of_items_to_move: Annotated[int, Meta(ge=0)] | None = None
 
 
@@ -223,8 +223,8 @@ class DepleteCompletion(Message):
 
 
 class DepleteCompletionDepleteSourceResultsItem(Message):
-    cash_unit_source: Annotated[str, Meta(pattern='^unit[0-9A-Za-z]+$')] | None = None
-    cash_item: Annotated[str, Meta(pattern='^type[0-9A-Z]+$')] | None = None
+    cash_unit_source: Annotated[str, Meta(pattern='^unit[0-9A-Za-z]+\\Z')] | None = None
+    cash_item: Annotated[str, Meta(pattern='^type[0-9A-Z]+\\Z')] | None = None
     number_of_items_removed: Annotated[int, Meta(ge=0)] | None = None
 
 
@@ -235,7 +235,7 @@ class DeviceLockControl(Message):
 
 
 class DeviceLockControlUnitLockControlItem(Message):
-    storage_unit: Annotated[str, Meta(pattern='^unit[0-9A-Za-z]+$')] | None = None
+    storage_unit: Annotated[str, Meta(pattern='^unit[0-9A-Za-z]+\\Z')] | None = None
     unit_action: Literal['lock', 'unlock'] | None = None
 
 
@@ -258,7 +258,7 @@ class GetDepleteSourceCompletion(Message):
 
 
 class GetDepleteSourceCompletionDepleteSourcesItem(Message):
-    cash_unit_source: Annotated[str, Meta(pattern='^unit[0-9A-Za-z]+$')] | None = None
+    cash_unit_source: Annotated[str, Meta(pattern='^unit[0-9A-Za-z]+\\Z')] | None = None
 
 
 class GetDeviceLockStatusCompletion(Message):
@@ -267,7 +267,7 @@ class GetDeviceLockStatusCompletion(Message):
 
 
 class GetDeviceLockStatusCompletionUnitLockItem(Message):
-    storage_unit: Annotated[str, Meta(pattern='^unit[0-9A-Za-z]+$')] | None = None
+    storage_unit: Annotated[str, Meta(pattern='^unit[0-9A-Za-z]+\\Z')] | None = None
     unit_lock_status: Literal['lock', 'unlock', 'lockUnknown'] | None = None
 
 
@@ -290,7 +290,7 @@ class GetReplenishTargetCompletion(Message):
 
 
 class GetReplenishTargetCompletionTargetsItem(Message):
-    target: Annotated[str, Meta(pattern='^unit[0-9A-Za-z]+$')] | None = None
+    target: Annotated[str, Meta(pattern='^unit[0-9A-Za-z]+\\Z')] | None = None
 
 
 class PreparePresent(Message):
@@ -310,12 +310,12 @@ class PresentMediaCompletion(Message):
 
 
 class Replenish(Message):
-    source: Annotated[str, Meta(pattern='^unit[0-9A-Za-z]+$')] | None = None
+    source: Annotated[str, Meta(pattern='^unit[0-9A-Za-z]+\\Z')] | None = None
     replenish_targets: list[ReplenishReplenishTargetsItem] | None = None
 
 
 class ReplenishReplenishTargetsItem(Message):
-    target: Annotated[str, Meta(pattern='^unit[0-9A-Za-z]+$')] | None = None
+    target: Annotated[str, Meta(pattern='^unit[0-9A-Za-z]+\\Z')] | None = None
     number_of_items_to_move: Annotated[int, Meta(ge=0)] | None = None
 
 
@@ -327,8 +327,8 @@ class ReplenishCompletion(Message):
 
 
 class ReplenishCompletionReplenishTargetResultsItem(Message):
-    target: Annotated[str, Meta(pattern='^unit[0-9A-Za-z]+$')] | None = None
-    cash_item: Annotated[str, Meta(pattern='^type[0-9A-Z]+$')] | None = None
+    target: Annotated[str, Meta(pattern='^unit[0-9A-Za-z]+\\Z')] | None = None
+    cash_item: Annotated[str, Meta(pattern='^type[0-9A-Z]+\\Z')] | None = None
     number_of_items_received: Annotated[int, Meta(ge=1)] | None = None
 
 
@@ -343,8 +343,8 @@ class IncompleteDepleteEventDeplete(Message):
 
 
 class IncompleteDepleteEventDepleteDepleteSourceResultsItem(Message):
-    cash_unit_source: Annotated[str, Meta(pattern='^unit[0-9A-Za-z]+$')] | None = None
-    cash_item: Annotated[str, Meta(pattern='^type[0-9A-Z]+$')] | None = None
+    cash_unit_source: Annotated[str, Meta(pattern='^unit[0-9A-Za-z]+\\Z')] | None = None
+    cash_item: Annotated[str, Meta(pattern='^type[0-9A-Z]+\\Z')] | None = None
     number_of_items_removed: Annotated[int, Meta(ge=0)] | None = None
 
 
@@ -359,8 +359,8 @@ class IncompleteReplenishEventReplenish(Message):
 
 
 class IncompleteReplenishEventReplenishReplenishTargetResultsItem(Message):
-    target: Annotated[str, Meta(pattern='^unit[0-9A-Za-z]+$')] | None = None
-    cash_item: Annotated[str, Meta(pattern='^type[0-9A-Z]+$')] | None = None
+    target: Annotated[str, Meta(pattern='^unit[0-9A-Za-z]+\\Z')] | None = None
+    cash_item: Annotated[str, Meta(pattern='^type[0-9A-Z]+\\Z')] | None = None
     number_of_items_received: Annotated[int, Meta(ge=1)] | None = None
 
 

@@ -86,7 +86,7 @@ class CapabilitiesMoveItems(Message):
 
 class Mix(Message):
     type: Literal['individual', 'algorithm', 'table'] | None = None
-    algorithm: Annotated[str, Meta(pattern='^minimumBills$|^equalEmptying$|^maxCashUnits$|^[A-Za-z0-9]*$')] | None = None
+    algorithm: Annotated[str, Meta(pattern='^minimumBills\\Z|^equalEmptying\\Z|^maxCashUnits\\Z|^[A-Za-z0-9]*\\Z')] | None = None
     name: str | None = None
 
 
@@ -119,7 +119,7 @@ class ApplicationMix(Message):
 class ServiceMix(Message):
     currencies: dict[str, Decimal] | None = None
     partial: dict[str, int] | None = None
-    mix: Annotated[str, Meta(pattern='^mix[0-9A-Za-z]+$')] | None = None
+    mix: Annotated[str, Meta(pattern='^mix[0-9A-Za-z]+\\Z')] | None = None
     cash_box: DenominationCashBox | None = None
 
 
@@ -134,7 +134,7 @@ class DenominateRequestDenomination(Message):
 
 
 class Count(Message):
-    unit: Annotated[str, Meta(pattern='^unit[0-9A-Za-z]+$')] | None = None
+    unit: Annotated[str, Meta(pattern='^unit[0-9A-Za-z]+\\Z')] | None = None
     position: _cash_management.OutputPositionEnum | None = None
 
 
@@ -168,7 +168,7 @@ class Dispense(Message):
 class DispenseCompletion(Message):
     error_code: Literal['invalidCurrency', 'invalidTellerID', 'cashUnitError', 'invalidDenomination', 'invalidMixNumber', 'noCurrencyMix', 'notDispensable', 'tooManyItems', 'unsupportedPosition', 'safeDoorOpen', 'exchangeActive', 'noCashBoxPresent', 'amountNotInMixTable', 'itemsLeft', 'shutterOpen'] | None = None
     denomination: Denomination | None = None
-    bunches: Annotated[str, Meta(pattern='^unknown$|^[0-9]*$')] | None = None
+    bunches: Annotated[str, Meta(pattern='^unknown\\Z|^[0-9]*\\Z')] | None = None
     storage: _cash_management.StorageInOut | None = None
 
 
@@ -189,7 +189,7 @@ class GetMixTypesCompletion(Message):
 
 class GetPresentStatus(Message):
     position: _cash_management.OutputPositionEnum | None = None
-    nonce: Annotated[str, Meta(pattern='^[0-9A-F]{32}$|^[0-9]*$')] | None = None
+    nonce: Annotated[str, Meta(pattern='^[0-9A-F]{32}\\Z|^[0-9]*\\Z')] | None = None
 
 
 class GetPresentStatusCompletion(Message):

@@ -52,7 +52,7 @@ class CapabilitiesClassifications(Message):
 
 class CashItem(Message):
     note_id: Annotated[int, Meta(ge=1)] | None = field(default=None, name='noteID')
-    currency: Annotated[str, Meta(pattern='^[A-Z]{3}$')] | None = None
+    currency: Annotated[str, Meta(pattern='^[A-Z]{3}\\Z')] | None = None
     value: Decimal | None = None
     release: Annotated[int, Meta(ge=0)] | None = None
 
@@ -91,19 +91,19 @@ OnClassificationListEnum: TypeAlias = Literal['onClassificationList', 'notOnClas
 
 
 class ItemInfo(Message):
-    note_type: Annotated[str, Meta(pattern='^type[0-9A-Z]+$')] | None = None
+    note_type: Annotated[str, Meta(pattern='^type[0-9A-Z]+\\Z')] | None = None
     orientation: OrientationEnum | None = None
     signature: bytes | None = None
     level: NoteLevelEnum | None = None
     serial_number: str | None = None
     image: bytes | None = None
     on_classification_list: OnClassificationListEnum | None = None
-    item_location: Annotated[str, Meta(pattern='^customer$|^unknown$|^stacker$|^output$|^transport$|^deviceUnknown$|^unit[0-9A-Za-z]+$')] | None = None
+    item_location: Annotated[str, Meta(pattern='^customer\\Z|^unknown\\Z|^stacker\\Z|^output\\Z|^transport\\Z|^deviceUnknown\\Z|^unit[0-9A-Za-z]+\\Z')] | None = None
 
 
 class ClassificationElement(Message):
     serial_number: str | None = None
-    currency: Annotated[str, Meta(pattern='^[A-Z]{3}$')] | None = None
+    currency: Annotated[str, Meta(pattern='^[A-Z]{3}\\Z')] | None = None
     value: Decimal | None = None
     level: NoteLevelEnum | None = None
 
@@ -181,7 +181,7 @@ class StorageCashCapabilities(Message):
 class StorageCashConfiguration(Message):
     types: StorageCashTypes | None = None
     items: StorageCashItemTypes | None = None
-    currency: Annotated[str, Meta(pattern='^[A-Z]{3}$')] | None = None
+    currency: Annotated[str, Meta(pattern='^[A-Z]{3}\\Z')] | None = None
     value: Decimal | None = None
     high_threshold: Annotated[int, Meta(ge=1)] | None = None
     low_threshold: Annotated[int, Meta(ge=1)] | None = None
@@ -226,7 +226,7 @@ ItemTargetEnumEnum: TypeAlias = Literal['singleUnit', 'retract', 'transport', 's
 
 class ItemTargetData(Message):
     target: ItemTargetEnumEnum | None = None
-    unit: Annotated[str, Meta(pattern='^unit[0-9A-Za-z]+$')] | None = None
+    unit: Annotated[str, Meta(pattern='^unit[0-9A-Za-z]+\\Z')] | None = None
     index: Annotated[int, Meta(ge=1)] | None = None
 
 
@@ -240,11 +240,11 @@ class StorageInOut(Message):
 
 class PositionInfoNullable(Message):
     position: PositionEnum | None = None
-    additional_bunches: Annotated[str, Meta(pattern='^unknown$|^[0-9]*$')] | None = None
+    additional_bunches: Annotated[str, Meta(pattern='^unknown\\Z|^[0-9]*\\Z')] | None = None
 
 
 class Signature(Message):
-    note_type: Annotated[str, Meta(pattern='^type[0-9A-Z]+$')] | None = None
+    note_type: Annotated[str, Meta(pattern='^type[0-9A-Z]+\\Z')] | None = None
     orientation: OrientationEnum | None = None
     signature: bytes | None = None
 
@@ -259,7 +259,7 @@ class StorageSetCash(Message):
 
 
 class CalibrateCashUnit(Message):
-    unit: Annotated[str, Meta(pattern='^unit[0-9A-Za-z]+$')] | None = None
+    unit: Annotated[str, Meta(pattern='^unit[0-9A-Za-z]+\\Z')] | None = None
     num_of_bills: Annotated[int, Meta(ge=1)] | None = None
     position: ItemTargetData | None = None
 
@@ -270,7 +270,7 @@ class CalibrateCashUnitCompletion(Message):
 
 
 class CalibrateCashUnitCompletionResult(Message):
-    unit: Annotated[str, Meta(pattern='^unit[0-9A-Za-z]+$')] | None = None
+    unit: Annotated[str, Meta(pattern='^unit[0-9A-Za-z]+\\Z')] | None = None
     num_of_bills: Annotated[int, Meta(ge=0)] | None = None
     position: ItemTargetData | None = None
 
@@ -314,7 +314,7 @@ class GetItemInfoCompletion(Message):
 
 class GetTellerInfo(Message):
     teller_id: Annotated[int, Meta(ge=0)] | None = field(default=None, name='tellerID')
-    currency: Annotated[str, Meta(pattern='^[A-Z]{3}$')] | None = None
+    currency: Annotated[str, Meta(pattern='^[A-Z]{3}\\Z')] | None = None
 
 
 class GetTellerInfoCompletion(Message):
@@ -386,17 +386,17 @@ class ItemsInsertedEvent(Message):
 
 class ItemsPresentedEvent(Message):
     position: PositionEnum | None = None
-    additional_bunches: Annotated[str, Meta(pattern='^unknown$|^[0-9]*$')] | None = None
+    additional_bunches: Annotated[str, Meta(pattern='^unknown\\Z|^[0-9]*\\Z')] | None = None
 
 
 class ItemsTakenEvent(Message):
     position: PositionEnum | None = None
-    additional_bunches: Annotated[str, Meta(pattern='^unknown$|^[0-9]*$')] | None = None
+    additional_bunches: Annotated[str, Meta(pattern='^unknown\\Z|^[0-9]*\\Z')] | None = None
 
 
 class MediaDetectedEvent(Message):
     target: ItemTargetEnumEnum | None = None
-    unit: Annotated[str, Meta(pattern='^unit[0-9A-Za-z]+$')] | None = None
+    unit: Annotated[str, Meta(pattern='^unit[0-9A-Za-z]+\\Z')] | None = None
     index: Annotated[int, Meta(ge=1)] | None = None
 
 

@@ -223,7 +223,7 @@ MediaValidityEnum: TypeAlias = Literal['ok', 'suspect', 'unknown', 'noValidation
 
 class MediaStatus(Message):
     media_id: Annotated[int, Meta(ge=1)] | None = field(default=None, name='mediaID')
-    media_location: Annotated[str, Meta(pattern='^device$|^customer$|^unknown$|^unit[0-9A-Za-z]+$')] | None = None
+    media_location: Annotated[str, Meta(pattern='^device\\Z|^customer\\Z|^unknown\\Z|^unit[0-9A-Za-z]+\\Z')] | None = None
     codeline_data: str | None = None
     magnetic_read_indicator: MagneticReadIndicatorEnum | None = None
     image: list[ImageData] | None = None
@@ -304,12 +304,12 @@ class GetTransactionStatus(Message):
 
 class GetTransactionStatusCompletion(Message):
     media_in_transaction: Literal['ok', 'active', 'rollback', 'rollbackAfterDeposit', 'retract', 'failure', 'unknown', 'reset'] | None = None
-    media_on_stacker: Annotated[str, Meta(pattern='^unknown$|^[0-9]+$')] | None = None
-    last_media_in_total: Annotated[str, Meta(pattern='^unknown$|^[0-9]+$')] | None = None
-    last_media_added_to_stacker: Annotated[str, Meta(pattern='^unknown$|^[0-9]+$')] | None = None
-    total_items: Annotated[str, Meta(pattern='^unknown$|^[0-9]+$')] | None = None
-    total_items_refused: Annotated[str, Meta(pattern='^unknown$|^[0-9]+$')] | None = None
-    total_bunches_refused: Annotated[str, Meta(pattern='^unknown$|^[0-9]+$')] | None = None
+    media_on_stacker: Annotated[str, Meta(pattern='^unknown\\Z|^[0-9]+\\Z')] | None = None
+    last_media_in_total: Annotated[str, Meta(pattern='^unknown\\Z|^[0-9]+\\Z')] | None = None
+    last_media_added_to_stacker: Annotated[str, Meta(pattern='^unknown\\Z|^[0-9]+\\Z')] | None = None
+    total_items: Annotated[str, Meta(pattern='^unknown\\Z|^[0-9]+\\Z')] | None = None
+    total_items_refused: Annotated[str, Meta(pattern='^unknown\\Z|^[0-9]+\\Z')] | None = None
+    total_bunches_refused: Annotated[str, Meta(pattern='^unknown\\Z|^[0-9]+\\Z')] | None = None
     media_info: list[MediaStatus] | None = None
 
 
@@ -359,7 +359,7 @@ class ReadImageCompletion(Message):
 
 
 class Reset(Message):
-    media_control: Annotated[str, Meta(pattern='^eject$|^transport$|^rebuncher$|^unit[0-9A-Za-z]+$')] | None = None
+    media_control: Annotated[str, Meta(pattern='^eject\\Z|^transport\\Z|^rebuncher\\Z|^unit[0-9A-Za-z]+\\Z')] | None = None
 
 
 class ResetCompletion(Message):
@@ -367,7 +367,7 @@ class ResetCompletion(Message):
 
 
 class RetractMedia(Message):
-    retract_location: Annotated[str, Meta(pattern='^stacker$|^transport$|^rebuncher$|^unit[0-9A-Za-z]+$')] | None = None
+    retract_location: Annotated[str, Meta(pattern='^stacker\\Z|^transport\\Z|^rebuncher\\Z|^unit[0-9A-Za-z]+\\Z')] | None = None
 
 
 class RetractMediaCompletion(Message):
@@ -376,13 +376,13 @@ class RetractMediaCompletion(Message):
 
 
 class RetractMediaCompletionMedia(Message):
-    count: Annotated[str, Meta(pattern='^unknown$|^[0-9]+$')] | None = None
-    retract_location: Annotated[str, Meta(pattern='^stacker$|^transport$|^rebuncher$|^unit[0-9A-Za-z]+$')] | None = None
+    count: Annotated[str, Meta(pattern='^unknown\\Z|^[0-9]+\\Z')] | None = None
+    retract_location: Annotated[str, Meta(pattern='^stacker\\Z|^transport\\Z|^rebuncher\\Z|^unit[0-9A-Za-z]+\\Z')] | None = None
 
 
 class SetMediaParameters(Message):
     media_id: Annotated[int, Meta(ge=1)] | None = field(default=None, name='mediaID')
-    destination: Annotated[str, Meta(pattern='^customer$|^unit[0-9A-Za-z]+$')] | None = None
+    destination: Annotated[str, Meta(pattern='^customer\\Z|^unit[0-9A-Za-z]+\\Z')] | None = None
     stamp: bool | None = None
     print_data: str | None = None
     image: list[ImageRequest] | None = None
@@ -408,7 +408,7 @@ class MediaDataEvent(Message):
 
 
 class MediaDetectedEvent(Message):
-    position: Annotated[str, Meta(pattern='^device$|^position$|^jammed$|^customer$|^unknown$|^unit[0-9A-Za-z]+$')] | None = None
+    position: Annotated[str, Meta(pattern='^device\\Z|^position\\Z|^jammed\\Z|^customer\\Z|^unknown\\Z|^unit[0-9A-Za-z]+\\Z')] | None = None
 
 
 class MediaInsertedEvent(Message):
@@ -418,7 +418,7 @@ class MediaInsertedEvent(Message):
 class MediaPresentedEvent(Message):
     position: PositionEnum | None = None
     bunch_index: Annotated[int, Meta(ge=1)] | None = None
-    total_bunches: Annotated[str, Meta(pattern='^unknown$|^[0-9]+$')] | None = None
+    total_bunches: Annotated[str, Meta(pattern='^unknown\\Z|^[0-9]+\\Z')] | None = None
 
 
 class MediaRefusedEvent(Message):

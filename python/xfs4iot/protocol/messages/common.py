@@ -73,11 +73,11 @@ class Interface(Message):
 
 
 class InterfaceCommands(Message):
-    versions: list[Annotated[str, Meta(pattern='^[1-9][0-9]*\\.([1-9][0-9]*|0)$')]] | None = None
+    versions: list[Annotated[str, Meta(pattern='^[1-9][0-9]*\\.([1-9][0-9]*|0)\\Z')]] | None = None
 
 
 class InterfaceEvents(Message):
-    versions: list[Annotated[str, Meta(pattern='^[1-9][0-9]*\\.([1-9][0-9]*|0)$')]] | None = None
+    versions: list[Annotated[str, Meta(pattern='^[1-9][0-9]*\\.([1-9][0-9]*|0)\\Z')]] | None = None
 
 
 class Firmware(Message):
@@ -104,7 +104,7 @@ class EndToEndSecurity(Message):
     required: Literal['ifConfigured', 'always'] | None = None
     hardware_security_element: bool | None = None
     response_security_enabled: Literal['ifConfigured', 'always'] | None = None
-    commands: list[Annotated[str, Meta(pattern='^[A-Za-z][A-Za-z0-9]*\\.[A-Za-z][A-Za-z0-9]*$')]] | None = None
+    commands: list[Annotated[str, Meta(pattern='^[A-Za-z][A-Za-z0-9]*\\.[A-Za-z][A-Za-z0-9]*\\Z')]] | None = None
     command_nonce_timeout: Annotated[int, Meta(ge=0)] | None = None
 
 
@@ -167,7 +167,7 @@ class CapabilitiesCompletion(Message):
 
 
 class GetCommandNonceCompletion(Message):
-    command_nonce: Annotated[str, Meta(pattern='^[0-9A-F]{32}$|^[0-9]*$')] | None = None
+    command_nonce: Annotated[str, Meta(pattern='^[0-9A-F]{32}\\Z|^[0-9]*\\Z')] | None = None
 
 
 class GetTransactionStateCompletion(Message):

@@ -73,7 +73,7 @@ class CryptoData(Message):
     stored_key: str | None = None
     iv: CryptoDataIv | None = None
     padding: Annotated[int, Meta(ge=0, le=255)] | None = None
-    mode_of_use: Annotated[str, Meta(pattern='^[DE]$')] | None = None
+    mode_of_use: Annotated[str, Meta(pattern='^[DE]\\Z')] | None = None
     crypto_method: Literal['ecb', 'cbc', 'cfb', 'ofb', 'ctr', 'xts', 'rsaesPkcs1V15', 'rsaesOaep'] | None = None
     data: bytes | None = None
 
@@ -104,7 +104,7 @@ class GenerateAuthentication(Message):
     stored_key: str | None = None
     iv: GenerateAuthenticationIv | None = None
     padding: Annotated[int, Meta(ge=0, le=255)] | None = None
-    compression: Annotated[str, Meta(pattern='^[ @]$')] | None = None
+    compression: Annotated[str, Meta(pattern='^[ @]\\Z')] | None = None
     crypto_method: Literal['rsassaPkcs1V15', 'rsassaPss'] | None = None
     hash_algorithm: Literal['sha1', 'sha256'] | None = None
     authentication_datalength: Annotated[int, Meta(ge=4, le=8)] | None = None
@@ -132,7 +132,7 @@ class VerifyAuthentication(Message):
     stored_key: str | None = None
     iv: VerifyAuthenticationIv | None = None
     padding: Annotated[int, Meta(ge=0, le=255)] | None = None
-    compression: Annotated[str, Meta(pattern='^[ @]$')] | None = None
+    compression: Annotated[str, Meta(pattern='^[ @]\\Z')] | None = None
     crypto_method: Literal['rsassaPkcs1V15', 'rsassaPss'] | None = None
     hash_algorithm: Literal['sha1', 'sha256'] | None = None
 

@@ -16,18 +16,18 @@ class Capabilities(Message):
 
 
 class GetHSMTDataCompletion(Message):
-    terminal_id: Annotated[str, Meta(pattern='^[0-9]{8}$')] | None = None
-    bank_code: Annotated[str, Meta(pattern='^[0-9]{8}$')] | None = None
-    online_date_and_time: Annotated[str, Meta(pattern='^20\\d{2}(0[1-9]|1[0,1,2])(0[1-9]|[12][0-9]|3[01])(0[0-9]|1[0-9]|2[0-3])[0-5][0-9][0-5][0-9]$')] | None = None
-    zka_id: Annotated[str, Meta(pattern='^.{16}$')] | None = None
+    terminal_id: Annotated[str, Meta(pattern='^[0-9]{8}\\Z')] | None = None
+    bank_code: Annotated[str, Meta(pattern='^[0-9]{8}\\Z')] | None = None
+    online_date_and_time: Annotated[str, Meta(pattern='^20[0-9]{2}(0[1-9]|1[0,1,2])(0[1-9]|[12][0-9]|3[01])(0[0-9]|1[0-9]|2[0-3])[0-5][0-9][0-5][0-9]\\Z')] | None = None
+    zka_id: Annotated[str, Meta(pattern='^.{16}\\Z')] | None = None
     hsm_status: Annotated[int, Meta(ge=1, le=5)] | None = None
-    hsm_manufacturer_id: Annotated[str, Meta(pattern='^.{6,}$')] | None = None
-    hsm_serial_number: Annotated[str, Meta(pattern='^.{10}$')] | None = None
+    hsm_manufacturer_id: Annotated[str, Meta(pattern='^.{6,}\\Z')] | None = None
+    hsm_serial_number: Annotated[str, Meta(pattern='^.{10}\\Z')] | None = None
 
 
 class HSMInit(Message):
     init_mode: Literal['temp', 'definite', 'irreversible'] | None = None
-    online_time: Annotated[str, Meta(pattern='^[0-9]{4}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])([01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]$')] | None = None
+    online_time: Annotated[str, Meta(pattern='^[0-9]{4}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])([01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]\\Z')] | None = None
 
 
 class HSMInitCompletion(Message):
@@ -54,9 +54,9 @@ class SecureMsgSendCompletion(Message):
 
 
 class SetHSMTData(Message):
-    terminal_id: Annotated[str, Meta(pattern='^[0-9]{8}$')] | None = None
-    bank_code: Annotated[str, Meta(pattern='^[0-9]{8}$')] | None = None
-    online_date_and_time: Annotated[str, Meta(pattern='^20\\d{2}(0[1-9]|1[0,1,2])(0[1-9]|[12][0-9]|3[01])(0[0-9]|1[0-9]|2[0-3])[0-5][0-9][0-5][0-9]$')] | None = None
+    terminal_id: Annotated[str, Meta(pattern='^[0-9]{8}\\Z')] | None = None
+    bank_code: Annotated[str, Meta(pattern='^[0-9]{8}\\Z')] | None = None
+    online_date_and_time: Annotated[str, Meta(pattern='^20[0-9]{2}(0[1-9]|1[0,1,2])(0[1-9]|[12][0-9]|3[01])(0[0-9]|1[0-9]|2[0-3])[0-5][0-9][0-5][0-9]\\Z')] | None = None
 
 
 class SetHSMTDataCompletion(Message):
@@ -64,13 +64,13 @@ class SetHSMTDataCompletion(Message):
 
 
 class HSMTDataChangedEvent(Message):
-    terminal_id: Annotated[str, Meta(pattern='^[0-9]{8}$')] | None = None
-    bank_code: Annotated[str, Meta(pattern='^[0-9]{8}$')] | None = None
-    online_date_and_time: Annotated[str, Meta(pattern='^20\\d{2}(0[1-9]|1[0,1,2])(0[1-9]|[12][0-9]|3[01])(0[0-9]|1[0-9]|2[0-3])[0-5][0-9][0-5][0-9]$')] | None = None
-    zka_id: Annotated[str, Meta(pattern='^.{16}$')] | None = None
+    terminal_id: Annotated[str, Meta(pattern='^[0-9]{8}\\Z')] | None = None
+    bank_code: Annotated[str, Meta(pattern='^[0-9]{8}\\Z')] | None = None
+    online_date_and_time: Annotated[str, Meta(pattern='^20[0-9]{2}(0[1-9]|1[0,1,2])(0[1-9]|[12][0-9]|3[01])(0[0-9]|1[0-9]|2[0-3])[0-5][0-9][0-5][0-9]\\Z')] | None = None
+    zka_id: Annotated[str, Meta(pattern='^.{16}\\Z')] | None = None
     hsm_status: Annotated[int, Meta(ge=1, le=5)] | None = None
-    hsm_manufacturer_id: Annotated[str, Meta(pattern='^.{6,}$')] | None = None
-    hsm_serial_number: Annotated[str, Meta(pattern='^.{10}$')] | None = None
+    hsm_manufacturer_id: Annotated[str, Meta(pattern='^.{6,}\\Z')] | None = None
+    hsm_serial_number: Annotated[str, Meta(pattern='^.{10}\\Z')] | None = None
 
 
 class OPTRequiredEvent(Message):

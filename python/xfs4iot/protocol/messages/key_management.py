@@ -117,7 +117,7 @@ class CapabilitiesSymmetricKeyManagementMethods(Message):
 
 
 class CapabilitiesKeyAttributes(Message):
-    restricted_key_usage: Annotated[str, Meta(pattern='^B[0-3]$|^C0$|^D[0-3]$|^E[0-7]$|^I0$|^K[0-4]$|^M[0-8]$|^P[0-1]$|^S[0-2]$|^V[0-5]$|^[0-9][0-9]$')] | None = None
+    restricted_key_usage: Annotated[str, Meta(pattern='^B[0-3]\\Z|^C0\\Z|^D[0-3]\\Z|^E[0-7]\\Z|^I0\\Z|^K[0-4]\\Z|^M[0-8]\\Z|^P[0-1]\\Z|^S[0-2]\\Z|^V[0-5]\\Z|^[0-9][0-9]\\Z')] | None = None
 
 
 class CapabilitiesDecryptAttributes(Message):
@@ -265,26 +265,26 @@ class GetKeyDetailCompletion(Message):
 class GetKeyDetailCompletionKeyDetails(Message):
     generation: Annotated[int, Meta(ge=0, le=99)] | None = None
     version: Annotated[int, Meta(ge=0, le=99)] | None = None
-    activating_date: Annotated[str, Meta(pattern='^[0-9]{4}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])$')] | None = None
-    expiry_date: Annotated[str, Meta(pattern='^[0-9]{4}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])$')] | None = None
+    activating_date: Annotated[str, Meta(pattern='^[0-9]{4}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])\\Z')] | None = None
+    expiry_date: Annotated[str, Meta(pattern='^[0-9]{4}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])\\Z')] | None = None
     loaded: Literal['no', 'yes', 'unknown', 'construct'] | None = None
     key_block_info: GetKeyDetailCompletionKeyDetailsKeyBlockInfo | None = None
 
 
 class GetKeyDetailCompletionKeyDetailsKeyBlockInfo(Message):
-    key_usage: Annotated[str, Meta(pattern='^B[0-3]$|^C0$|^D[0-3]$|^E[0-7]$|^I0$|^K[0-4]$|^M[0-8]$|^P[0-1]$|^S[0-2]$|^V[0-5]$|^[0-9][0-9]$')] | None = None
-    restricted_key_usage: Annotated[str, Meta(pattern='^B[0-3]$|^C0$|^D[0-3]$|^E[0-7]$|^I0$|^K[0-4]$|^M[0-8]$|^P[0-1]$|^S[0-2]$|^V[0-5]$|^[0-9][0-9]$')] | None = None
-    algorithm: Annotated[str, Meta(pattern='^[0-9ADEHRST]$')] | None = None
-    mode_of_use: Annotated[str, Meta(pattern='^[0-9BCDEGNSTVXY]$')] | None = None
-    key_version_number: Annotated[str, Meta(pattern='^[0-9a-zA-Z][0-9a-zA-Z]$')] | None = None
-    exportability: Annotated[str, Meta(pattern='^[0-9ESN]$')] | None = None
+    key_usage: Annotated[str, Meta(pattern='^B[0-3]\\Z|^C0\\Z|^D[0-3]\\Z|^E[0-7]\\Z|^I0\\Z|^K[0-4]\\Z|^M[0-8]\\Z|^P[0-1]\\Z|^S[0-2]\\Z|^V[0-5]\\Z|^[0-9][0-9]\\Z')] | None = None
+    restricted_key_usage: Annotated[str, Meta(pattern='^B[0-3]\\Z|^C0\\Z|^D[0-3]\\Z|^E[0-7]\\Z|^I0\\Z|^K[0-4]\\Z|^M[0-8]\\Z|^P[0-1]\\Z|^S[0-2]\\Z|^V[0-5]\\Z|^[0-9][0-9]\\Z')] | None = None
+    algorithm: Annotated[str, Meta(pattern='^[0-9ADEHRST]\\Z')] | None = None
+    mode_of_use: Annotated[str, Meta(pattern='^[0-9BCDEGNSTVXY]\\Z')] | None = None
+    key_version_number: Annotated[str, Meta(pattern='^[0-9a-zA-Z][0-9a-zA-Z]\\Z')] | None = None
+    exportability: Annotated[str, Meta(pattern='^[0-9ESN]\\Z')] | None = None
     optional_block_header: str | None = None
     key_length: Annotated[int, Meta(ge=0)] | None = None
 
 
 class ImportEmvPublicKey(Message):
     key: str | None = None
-    key_usage: Annotated[str, Meta(pattern='^E[0-7]$|^[0-9][0-9]$')] | None = None
+    key_usage: Annotated[str, Meta(pattern='^E[0-7]\\Z|^[0-9][0-9]\\Z')] | None = None
     import_scheme: Literal['plainCA', 'checksumCA', 'epiCA', 'issuer', 'icc', 'iccPIN', 'pkcsV1_5_CA'] | None = None
     value: bytes | None = None
     verify_key: str | None = None
@@ -309,10 +309,10 @@ class ImportKey(Message):
 
 
 class ImportKeyKeyAttributes(Message):
-    key_usage: Annotated[str, Meta(pattern='^B[0-3]$|^C0$|^D[0-3]$|^E[0-7]$|^I0$|^K[0-4]$|^M[0-8]$|^P[0-1]$|^S[0-2]$|^V[0-5]$|^[0-9][0-9]$')] | None = None
-    algorithm: Annotated[str, Meta(pattern='^[0-9ADRT]$')] | None = None
-    mode_of_use: Annotated[str, Meta(pattern='^[0-9BCDEGSTVXY]$')] | None = None
-    restricted_key_usage: Annotated[str, Meta(pattern='^B[0-2]$|^C0$|^D[0-2]$|^E[0-6]$|^I0$|^K[0-4]$|^M[0-8]$|^P0$|^S[0-2]$|^V[0-4]$|^[0-9][0-9]$')] | None = None
+    key_usage: Annotated[str, Meta(pattern='^B[0-3]\\Z|^C0\\Z|^D[0-3]\\Z|^E[0-7]\\Z|^I0\\Z|^K[0-4]\\Z|^M[0-8]\\Z|^P[0-1]\\Z|^S[0-2]\\Z|^V[0-5]\\Z|^[0-9][0-9]\\Z')] | None = None
+    algorithm: Annotated[str, Meta(pattern='^[0-9ADRT]\\Z')] | None = None
+    mode_of_use: Annotated[str, Meta(pattern='^[0-9BCDEGSTVXY]\\Z')] | None = None
+    restricted_key_usage: Annotated[str, Meta(pattern='^B[0-2]\\Z|^C0\\Z|^D[0-2]\\Z|^E[0-6]\\Z|^I0\\Z|^K[0-4]\\Z|^M[0-8]\\Z|^P0\\Z|^S[0-2]\\Z|^V[0-4]\\Z|^[0-9][0-9]\\Z')] | None = None
 
 
 class ImportKeyVerifyAttributes(Message):
@@ -328,9 +328,9 @@ class ImportKeyCompletion(Message):
 
 
 class ImportKeyCompletionVerifyAttributes(Message):
-    key_usage: Annotated[str, Meta(pattern='^M[0-8]$|^S[0-2]$|^[0-9][0-9]$')] | None = None
-    algorithm: Annotated[str, Meta(pattern='^[0-9ADRT]$')] | None = None
-    mode_of_use: Annotated[str, Meta(pattern='^[0-9SV]$')] | None = None
+    key_usage: Annotated[str, Meta(pattern='^M[0-8]\\Z|^S[0-2]\\Z|^[0-9][0-9]\\Z')] | None = None
+    algorithm: Annotated[str, Meta(pattern='^[0-9ADRT]\\Z')] | None = None
+    mode_of_use: Annotated[str, Meta(pattern='^[0-9SV]\\Z')] | None = None
     crypto_method: Literal['kcvNone', 'kcvSelf', 'kcvZero', 'sigNone', 'rsassaPkcs1V15', 'rsassaPss'] | None = None
     hash_algorithm: Literal['sha1', 'sha256'] | None = None
 
@@ -338,7 +338,7 @@ class ImportKeyCompletionVerifyAttributes(Message):
 class ImportKeyToken(Message):
     key_token: bytes | None = None
     key: str | None = None
-    key_usage: Annotated[str, Meta(pattern='^B[0-3]$|^C0$|^D[0-3]$|^E[0-7]$|^I0$|^K[0-4]$|^M[0-8]$|^P[0-1]$|^S[0-2]$|^V[0-5]$|^[0-9][0-9]$')] | None = None
+    key_usage: Annotated[str, Meta(pattern='^B[0-3]\\Z|^C0\\Z|^D[0-3]\\Z|^E[0-7]\\Z|^I0\\Z|^K[0-4]\\Z|^M[0-8]\\Z|^P[0-1]\\Z|^S[0-2]\\Z|^V[0-5]\\Z|^[0-9][0-9]\\Z')] | None = None
     load_option: Literal['noRandom', 'random', 'noRandomCrl', 'randomCrl'] | None = None
 
 

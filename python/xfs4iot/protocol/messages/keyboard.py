@@ -52,8 +52,8 @@ class Key(Message):
     y_pos: Annotated[int, Meta(ge=0)] | None = None
     x_size: Annotated[int, Meta(ge=1)] | None = None
     y_size: Annotated[int, Meta(ge=1)] | None = None
-    key: Annotated[str, Meta(pattern='^(zero|one|two|three|four|five|six|seven|eight|nine|[a-f]|enter|cancel|clear|backspace|help|decPoint|shift|doubleZero|tripleZero|fdk(0[1-9]|[12][0-9]|3[0-2])|oem[a-zA-Z0-9]*)$')] | None = None
-    shift_key: Annotated[str, Meta(pattern='^(zero|one|two|three|four|five|six|seven|eight|nine|[a-f]|enter|cancel|clear|backspace|help|decPoint|shift|doubleZero|tripleZero|fdk(0[1-9]|[12][0-9]|3[0-2])|oem[a-zA-Z0-9]*)$')] | None = None
+    key: Annotated[str, Meta(pattern='^(zero|one|two|three|four|five|six|seven|eight|nine|[a-f]|enter|cancel|clear|backspace|help|decPoint|shift|doubleZero|tripleZero|fdk(0[1-9]|[12][0-9]|3[0-2])|oem[a-zA-Z0-9]*)\\Z')] | None = None
+    shift_key: Annotated[str, Meta(pattern='^(zero|one|two|three|four|five|six|seven|eight|nine|[a-f]|enter|cancel|clear|backspace|help|decPoint|shift|doubleZero|tripleZero|fdk(0[1-9]|[12][0-9]|3[0-2])|oem[a-zA-Z0-9]*)\\Z')] | None = None
 
 
 class LayoutFrame(Message):
@@ -81,7 +81,7 @@ EntryCompletionEnum: TypeAlias = Literal['auto', 'enter', 'cancel', 'continue', 
 
 class KeyPressed(Message):
     completion: EntryCompletionEnum | None = None
-    digit: Annotated[str, Meta(pattern='^(zero|one|two|three|four|five|six|seven|eight|nine|[a-f]|enter|cancel|clear|backspace|help|decPoint|shift|doubleZero|tripleZero|fdk(0[1-9]|[12][0-9]|3[0-2])|oem[a-zA-Z0-9]*)$')] | None = None
+    digit: Annotated[str, Meta(pattern='^(zero|one|two|three|four|five|six|seven|eight|nine|[a-f]|enter|cancel|clear|backspace|help|decPoint|shift|doubleZero|tripleZero|fdk(0[1-9]|[12][0-9]|3[0-2])|oem[a-zA-Z0-9]*)\\Z')] | None = None
 
 
 class Layout(Message):
@@ -176,7 +176,7 @@ class EnterDataEvent(Message):
 
 class KeyEvent(Message):
     completion: EntryCompletionEnum | None = None
-    digit: Annotated[str, Meta(pattern='^(zero|one|two|three|four|five|six|seven|eight|nine|[a-f]|enter|cancel|clear|backspace|help|decPoint|shift|doubleZero|tripleZero|fdk(0[1-9]|[12][0-9]|3[0-2])|oem[a-zA-Z0-9]*)$')] | None = None
+    digit: Annotated[str, Meta(pattern='^(zero|one|two|three|four|five|six|seven|eight|nine|[a-f]|enter|cancel|clear|backspace|help|decPoint|shift|doubleZero|tripleZero|fdk(0[1-9]|[12][0-9]|3[0-2])|oem[a-zA-Z0-9]*)\\Z')] | None = None
 
 
 class LayoutEvent(Message):

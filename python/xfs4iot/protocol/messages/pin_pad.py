@@ -72,11 +72,11 @@ class CapabilitiesPinBlockAttributesCryptoMethod(Message):
 
 
 class GetPinBlock(Message):
-    customer_data: Annotated[str, Meta(pattern='^[0-9a-fA-F]{2,}$')] | None = None
+    customer_data: Annotated[str, Meta(pattern='^[0-9a-fA-F]{2,}\\Z')] | None = None
     padding: Annotated[int, Meta(ge=0, le=15)] | None = None
     format: Literal['ibm3624', 'ansi', 'iso0', 'iso1', 'eci2', 'eci3', 'visa', 'diebold', 'dieboldCo', 'visa3', 'banksys', 'emv', 'iso3', 'ap', 'iso4'] | None = None
     key: str | None = None
-    xor_data: Annotated[str, Meta(pattern='^[0-9a-fA-F]{2,}?$')] | None = None
+    xor_data: Annotated[str, Meta(pattern='^[0-9a-fA-F]{2,}?\\Z')] | None = None
     second_enc_key: str | None = None
     crypto_method: Literal['ecb', 'cbc', 'cfb', 'ofb', 'ctr', 'xts', 'rsaesPkcs1V15', 'rsaesOaep'] | None = None
 
@@ -95,15 +95,15 @@ class GetQueryPCIPTSDeviceIdCompletion(Message):
 
 
 class LocalDES(Message):
-    validation_data: Annotated[str, Meta(pattern='^[0-9]{16}$')] | None = None
-    offset: Annotated[str, Meta(pattern='^[0-9a-fA-F]{1,16}$')] | None = None
-    padding: Annotated[str, Meta(pattern='^0[0-9a-fA-F]$|^3[0-9]$|^4[1-6]$|^6[1-6]$')] | None = None
+    validation_data: Annotated[str, Meta(pattern='^[0-9]{16}\\Z')] | None = None
+    offset: Annotated[str, Meta(pattern='^[0-9a-fA-F]{1,16}\\Z')] | None = None
+    padding: Annotated[str, Meta(pattern='^0[0-9a-fA-F]\\Z|^3[0-9]\\Z|^4[1-6]\\Z|^6[1-6]\\Z')] | None = None
     max_pin: Annotated[int, Meta(ge=0)] | None = field(default=None, name='maxPIN')
     val_digits: Annotated[int, Meta(ge=0)] | None = None
     no_leading_zero: bool | None = None
     key: str | None = None
     key_enc_key: str | None = None
-    dec_table: Annotated[str, Meta(pattern='^[0-9]{16}$')] | None = None
+    dec_table: Annotated[str, Meta(pattern='^[0-9]{16}\\Z')] | None = None
 
 
 class LocalDESCompletion(Message):
@@ -112,8 +112,8 @@ class LocalDESCompletion(Message):
 
 
 class LocalVisa(Message):
-    pan: Annotated[str, Meta(pattern='^[0-9]{23}$')] | None = None
-    pvv: Annotated[str, Meta(pattern='^[0-9]{4,}$')] | None = None
+    pan: Annotated[str, Meta(pattern='^[0-9]{23}\\Z')] | None = None
+    pvv: Annotated[str, Meta(pattern='^[0-9]{4,}\\Z')] | None = None
     key: str | None = None
     key_enc_key: bytes | None = None
 
@@ -146,11 +146,11 @@ class PresentIDCCompletion(Message):
 
 
 class SetPinBlockData(Message):
-    customer_data: Annotated[str, Meta(pattern='^[0-9a-fA-F]{2,}$')] | None = None
+    customer_data: Annotated[str, Meta(pattern='^[0-9a-fA-F]{2,}\\Z')] | None = None
     padding: Annotated[int, Meta(ge=0, le=15)] | None = None
     format: Literal['ibm3624', 'ansi', 'iso0', 'iso1', 'eci2', 'eci3', 'visa', 'diebold', 'dieboldCo', 'visa3', 'banksys', 'emv', 'iso3', 'ap', 'iso4'] | None = None
     key: str | None = None
-    xor_data: Annotated[str, Meta(pattern='^[0-9a-fA-F]{2,}?$')] | None = None
+    xor_data: Annotated[str, Meta(pattern='^[0-9a-fA-F]{2,}?\\Z')] | None = None
     second_enc_key: str | None = None
     crypto_method: Literal['ecb', 'cbc', 'cfb', 'ofb', 'ctr', 'xts', 'rsaesPkcs1V15', 'rsaesOaep'] | None = None
 

@@ -344,7 +344,7 @@ class ControlPassbookCompletion(Message):
 
 
 class DispensePaper(Message):
-    paper_source: Annotated[str, Meta(pattern='^upper$|^lower$|^external$|^aux$|^aux2$|^park$|^any$|^[a-zA-Z]([a-zA-Z0-9]*)$')] | None = None
+    paper_source: Annotated[str, Meta(pattern='^upper\\Z|^lower\\Z|^external\\Z|^aux\\Z|^aux2\\Z|^park\\Z|^any\\Z|^[a-zA-Z]([a-zA-Z0-9]*)\\Z')] | None = None
 
 
 class DispensePaperCompletion(Message):
@@ -373,8 +373,8 @@ class GetQueryFieldCompletionFields(Message):
     order: Annotated[int, Meta(ge=0)] | None = None
     position: Position | None = None
     follows: str | None = None
-    header: Annotated[str, Meta(pattern='^(([0-9]+|[0-9]+-[0-9]+),)*([0-9]+|[0-9]+-[0-9]+)+$|^ALL$')] | None = None
-    footer: Annotated[str, Meta(pattern='^(([0-9]+|[0-9]+-[0-9]+),)*([0-9]+|[0-9]+-[0-9]+)+$|^ALL$')] | None = None
+    header: Annotated[str, Meta(pattern='^(([0-9]+|[0-9]+-[0-9]+),)*([0-9]+|[0-9]+-[0-9]+)+\\Z|^ALL\\Z')] | None = None
+    footer: Annotated[str, Meta(pattern='^(([0-9]+|[0-9]+-[0-9]+),)*([0-9]+|[0-9]+-[0-9]+)+\\Z|^ALL\\Z')] | None = None
     side: Literal['front', 'back'] | None = None
     size: Size | None = None
     index: GetQueryFieldCompletionFieldsIndex | None = None
@@ -389,7 +389,7 @@ class GetQueryFieldCompletionFields(Message):
     case: Literal['noChange', 'upper', 'lower'] | None = None
     horizontal: Literal['left', 'right', 'center', 'justify'] | None = None
     vertical: Literal['bottom', 'center', 'top'] | None = None
-    color: Annotated[str, Meta(pattern='^black$|^white$|^gray$|^red$|^blue$|^green$|^yellow$|^([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5])$')] | None = None
+    color: Annotated[str, Meta(pattern='^black\\Z|^white\\Z|^gray\\Z|^red\\Z|^blue\\Z|^green\\Z|^yellow\\Z|^([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5])\\Z')] | None = None
     font: GetQueryFieldCompletionFieldsFont | None = None
     format: str | None = None
     initial_value: str | None = None
@@ -459,7 +459,7 @@ class GetQueryFormCompletionFormAlignment(Message):
 
 
 class GetQueryFormCompletionFormVersion(Message):
-    version: Annotated[str, Meta(pattern='^[1-9][0-9]*(\\.[0-9]+)?$')] | None = None
+    version: Annotated[str, Meta(pattern='^[1-9][0-9]*(\\.[0-9]+)?\\Z')] | None = None
     date: str | None = None
     author: str | None = None
 
@@ -468,8 +468,8 @@ class GetQueryFormCompletionFormFields(Message):
     order: Annotated[int, Meta(ge=0)] | None = None
     position: Position | None = None
     follows: str | None = None
-    header: Annotated[str, Meta(pattern='^(([0-9]+|[0-9]+-[0-9]+),)*([0-9]+|[0-9]+-[0-9]+)+$|^ALL$')] | None = None
-    footer: Annotated[str, Meta(pattern='^(([0-9]+|[0-9]+-[0-9]+),)*([0-9]+|[0-9]+-[0-9]+)+$|^ALL$')] | None = None
+    header: Annotated[str, Meta(pattern='^(([0-9]+|[0-9]+-[0-9]+),)*([0-9]+|[0-9]+-[0-9]+)+\\Z|^ALL\\Z')] | None = None
+    footer: Annotated[str, Meta(pattern='^(([0-9]+|[0-9]+-[0-9]+),)*([0-9]+|[0-9]+-[0-9]+)+\\Z|^ALL\\Z')] | None = None
     side: Literal['front', 'back'] | None = None
     size: Size | None = None
     index: GetQueryFormCompletionFormFieldsIndex | None = None
@@ -484,7 +484,7 @@ class GetQueryFormCompletionFormFields(Message):
     case: Literal['noChange', 'upper', 'lower'] | None = None
     horizontal: Literal['left', 'right', 'center', 'justify'] | None = None
     vertical: Literal['bottom', 'center', 'top'] | None = None
-    color: Annotated[str, Meta(pattern='^black$|^white$|^gray$|^red$|^blue$|^green$|^yellow$|^([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5])$')] | None = None
+    color: Annotated[str, Meta(pattern='^black\\Z|^white\\Z|^gray\\Z|^red\\Z|^blue\\Z|^green\\Z|^yellow\\Z|^([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5])\\Z')] | None = None
     font: GetQueryFormCompletionFormFieldsFont | None = None
     format: str | None = None
     initial_value: str | None = None
@@ -522,8 +522,8 @@ class GetQueryFormCompletionFormFieldsFont(Message):
 class GetQueryFormCompletionFormFrames(Message):
     position: Position | None = None
     frames: str | None = None
-    header: Annotated[str, Meta(pattern='^(([0-9]+|[0-9]+-[0-9]+),)*([0-9]+|[0-9]+-[0-9]+)+$|^ALL$')] | None = None
-    footer: Annotated[str, Meta(pattern='^(([0-9]+|[0-9]+-[0-9]+),)*([0-9]+|[0-9]+-[0-9]+)+$|^ALL$')] | None = None
+    header: Annotated[str, Meta(pattern='^(([0-9]+|[0-9]+-[0-9]+),)*([0-9]+|[0-9]+-[0-9]+)+\\Z|^ALL\\Z')] | None = None
+    footer: Annotated[str, Meta(pattern='^(([0-9]+|[0-9]+-[0-9]+),)*([0-9]+|[0-9]+-[0-9]+)+\\Z|^ALL\\Z')] | None = None
     side: Literal['front', 'back'] | None = None
     size: Size | None = None
     repeat: GetQueryFormCompletionFormFramesRepeat | None = None
@@ -531,8 +531,8 @@ class GetQueryFormCompletionFormFrames(Message):
     class_: Literal['static', 'optional'] | None = None
     overflow: Literal['terminate', 'truncate', 'bestFit'] | None = None
     style: Literal['singleThin', 'doubleThin', 'singleThick', 'doubleThick', 'dotted'] | None = None
-    color: Annotated[str, Meta(pattern='^black$|^white$|^gray$|^red$|^blue$|^green$|^yellow$|^([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5])$')] | None = None
-    fill_color: Annotated[str, Meta(pattern='^black$|^white$|^gray$|^red$|^blue$|^green$|^yellow$|^([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5])$')] | None = None
+    color: Annotated[str, Meta(pattern='^black\\Z|^white\\Z|^gray\\Z|^red\\Z|^blue\\Z|^green\\Z|^yellow\\Z|^([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5])\\Z')] | None = None
+    fill_color: Annotated[str, Meta(pattern='^black\\Z|^white\\Z|^gray\\Z|^red\\Z|^blue\\Z|^green\\Z|^yellow\\Z|^([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5])\\Z')] | None = None
     fill_style: Literal['none', 'solid', 'bdiagonal', 'cross', 'diagcross', 'fdiagonal', 'horizontal', 'vertical'] | None = None
     subst_sign: Annotated[str, Meta(pattern='.')] | None = None
     title: str | None = None
@@ -558,8 +558,8 @@ class GetQueryFormCompletionFormSubFormsFields(Message):
     order: Annotated[int, Meta(ge=0)] | None = None
     position: Position | None = None
     follows: str | None = None
-    header: Annotated[str, Meta(pattern='^(([0-9]+|[0-9]+-[0-9]+),)*([0-9]+|[0-9]+-[0-9]+)+$|^ALL$')] | None = None
-    footer: Annotated[str, Meta(pattern='^(([0-9]+|[0-9]+-[0-9]+),)*([0-9]+|[0-9]+-[0-9]+)+$|^ALL$')] | None = None
+    header: Annotated[str, Meta(pattern='^(([0-9]+|[0-9]+-[0-9]+),)*([0-9]+|[0-9]+-[0-9]+)+\\Z|^ALL\\Z')] | None = None
+    footer: Annotated[str, Meta(pattern='^(([0-9]+|[0-9]+-[0-9]+),)*([0-9]+|[0-9]+-[0-9]+)+\\Z|^ALL\\Z')] | None = None
     side: Literal['front', 'back'] | None = None
     size: Size | None = None
     index: GetQueryFormCompletionFormSubFormsFieldsIndex | None = None
@@ -574,7 +574,7 @@ class GetQueryFormCompletionFormSubFormsFields(Message):
     case: Literal['noChange', 'upper', 'lower'] | None = None
     horizontal: Literal['left', 'right', 'center', 'justify'] | None = None
     vertical: Literal['bottom', 'center', 'top'] | None = None
-    color: Annotated[str, Meta(pattern='^black$|^white$|^gray$|^red$|^blue$|^green$|^yellow$|^([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5])$')] | None = None
+    color: Annotated[str, Meta(pattern='^black\\Z|^white\\Z|^gray\\Z|^red\\Z|^blue\\Z|^green\\Z|^yellow\\Z|^([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5])\\Z')] | None = None
     font: GetQueryFormCompletionFormSubFormsFieldsFont | None = None
     format: str | None = None
     initial_value: str | None = None
@@ -612,8 +612,8 @@ class GetQueryFormCompletionFormSubFormsFieldsFont(Message):
 class GetQueryFormCompletionFormSubFormsFrames(Message):
     position: Position | None = None
     frames: str | None = None
-    header: Annotated[str, Meta(pattern='^(([0-9]+|[0-9]+-[0-9]+),)*([0-9]+|[0-9]+-[0-9]+)+$|^ALL$')] | None = None
-    footer: Annotated[str, Meta(pattern='^(([0-9]+|[0-9]+-[0-9]+),)*([0-9]+|[0-9]+-[0-9]+)+$|^ALL$')] | None = None
+    header: Annotated[str, Meta(pattern='^(([0-9]+|[0-9]+-[0-9]+),)*([0-9]+|[0-9]+-[0-9]+)+\\Z|^ALL\\Z')] | None = None
+    footer: Annotated[str, Meta(pattern='^(([0-9]+|[0-9]+-[0-9]+),)*([0-9]+|[0-9]+-[0-9]+)+\\Z|^ALL\\Z')] | None = None
     side: Literal['front', 'back'] | None = None
     size: Size | None = None
     repeat: GetQueryFormCompletionFormSubFormsFramesRepeat | None = None
@@ -621,8 +621,8 @@ class GetQueryFormCompletionFormSubFormsFrames(Message):
     class_: Literal['static', 'optional'] | None = None
     overflow: Literal['terminate', 'truncate', 'bestFit'] | None = None
     style: Literal['singleThin', 'doubleThin', 'singleThick', 'doubleThick', 'dotted'] | None = None
-    color: Annotated[str, Meta(pattern='^black$|^white$|^gray$|^red$|^blue$|^green$|^yellow$|^([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5])$')] | None = None
-    fill_color: Annotated[str, Meta(pattern='^black$|^white$|^gray$|^red$|^blue$|^green$|^yellow$|^([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5])$')] | None = None
+    color: Annotated[str, Meta(pattern='^black\\Z|^white\\Z|^gray\\Z|^red\\Z|^blue\\Z|^green\\Z|^yellow\\Z|^([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5])\\Z')] | None = None
+    fill_color: Annotated[str, Meta(pattern='^black\\Z|^white\\Z|^gray\\Z|^red\\Z|^blue\\Z|^green\\Z|^yellow\\Z|^([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5])\\Z')] | None = None
     fill_style: Literal['none', 'solid', 'bdiagonal', 'cross', 'diagcross', 'fdiagonal', 'horizontal', 'vertical'] | None = None
     subst_sign: Annotated[str, Meta(pattern='.')] | None = None
     title: str | None = None
@@ -648,7 +648,7 @@ class GetQueryMediaCompletion(Message):
 
 class GetQueryMediaCompletionMedia(Message):
     media_type: Literal['generic', 'passbook', 'multipart'] | None = None
-    source: Annotated[str, Meta(pattern='^any$|^upper$|^lower$|^external$|^aux$|^aux2$|^park$|^[a-zA-Z]([a-zA-Z0-9]*)$')] | None = None
+    source: Annotated[str, Meta(pattern='^any\\Z|^upper\\Z|^lower\\Z|^external\\Z|^aux\\Z|^aux2\\Z|^park\\Z|^[a-zA-Z]([a-zA-Z0-9]*)\\Z')] | None = None
     unit: Unit | None = None
     size: Size | None = None
     print_area: Area | None = None
@@ -687,7 +687,7 @@ class PrintForm(Message):
     resolution: Literal['low', 'medium', 'high', 'veryHigh'] | None = None
     media_control: MediaControlNullable | None = None
     fields: dict[str, str | list[str]] | None = None
-    paper_source: Annotated[str, Meta(pattern='^upper$|^lower$|^external$|^aux$|^aux2$|^park$|^any$|^[a-zA-Z]([a-zA-Z0-9]*)$')] | None = None
+    paper_source: Annotated[str, Meta(pattern='^upper\\Z|^lower\\Z|^external\\Z|^aux\\Z|^aux2\\Z|^park\\Z|^any\\Z|^[a-zA-Z]([a-zA-Z0-9]*)\\Z')] | None = None
 
 
 class PrintFormCompletion(Message):
@@ -697,7 +697,7 @@ class PrintFormCompletion(Message):
 class PrintNative(Message):
     data: bytes | None = None
     media_control: MediaControlNullable | None = None
-    paper_source: Annotated[str, Meta(pattern='^upper$|^lower$|^external$|^aux$|^aux2$|^park$|^any$|^[a-zA-Z]([a-zA-Z0-9]*)$')] | None = None
+    paper_source: Annotated[str, Meta(pattern='^upper\\Z|^lower\\Z|^external\\Z|^aux\\Z|^aux2\\Z|^park\\Z|^any\\Z|^[a-zA-Z]([a-zA-Z0-9]*)\\Z')] | None = None
 
 
 class PrintNativeCompletion(Message):
@@ -776,7 +776,7 @@ class ReadImageCompletionImagesPassportDataGroup2(Message):
 
 
 class Reset(Message):
-    media_control: Annotated[str, Meta(pattern='^eject$|^expel$|^unit[0-9A-Za-z]+$')] | None = None
+    media_control: Annotated[str, Meta(pattern='^eject\\Z|^expel\\Z|^unit[0-9A-Za-z]+\\Z')] | None = None
 
 
 class ResetCompletion(Message):
@@ -788,12 +788,12 @@ class ResetCount(Message):
 
 
 class RetractMedia(Message):
-    media_control: Annotated[str, Meta(pattern='^transport$|^unit[0-9A-Za-z]+$')] | None = None
+    media_control: Annotated[str, Meta(pattern='^transport\\Z|^unit[0-9A-Za-z]+\\Z')] | None = None
 
 
 class RetractMediaCompletion(Message):
     error_code: Literal['noMediaPresent', 'retractBinFull', 'mediaJammed'] | None = None
-    result: Annotated[str, Meta(pattern='^transport$|^nomedia$|^unit[0-9A-Za-z]+$')] | None = None
+    result: Annotated[str, Meta(pattern='^transport\\Z|^nomedia\\Z|^unit[0-9A-Za-z]+\\Z')] | None = None
 
 
 class SetBlackMarkMode(Message):
@@ -831,7 +831,7 @@ class SetFormFormAlignment(Message):
 
 
 class SetFormFormVersion(Message):
-    version: Annotated[str, Meta(pattern='^[1-9][0-9]*(\\.[0-9]+)?$')] | None = None
+    version: Annotated[str, Meta(pattern='^[1-9][0-9]*(\\.[0-9]+)?\\Z')] | None = None
     date: str | None = None
     author: str | None = None
 
@@ -840,8 +840,8 @@ class SetFormFormFields(Message):
     order: Annotated[int, Meta(ge=0)] | None = None
     position: Position | None = None
     follows: str | None = None
-    header: Annotated[str, Meta(pattern='^(([0-9]+|[0-9]+-[0-9]+),)*([0-9]+|[0-9]+-[0-9]+)+$|^ALL$')] | None = None
-    footer: Annotated[str, Meta(pattern='^(([0-9]+|[0-9]+-[0-9]+),)*([0-9]+|[0-9]+-[0-9]+)+$|^ALL$')] | None = None
+    header: Annotated[str, Meta(pattern='^(([0-9]+|[0-9]+-[0-9]+),)*([0-9]+|[0-9]+-[0-9]+)+\\Z|^ALL\\Z')] | None = None
+    footer: Annotated[str, Meta(pattern='^(([0-9]+|[0-9]+-[0-9]+),)*([0-9]+|[0-9]+-[0-9]+)+\\Z|^ALL\\Z')] | None = None
     side: Literal['front', 'back'] | None = None
     size: Size | None = None
     index: SetFormFormFieldsIndex | None = None
@@ -856,7 +856,7 @@ class SetFormFormFields(Message):
     case: Literal['noChange', 'upper', 'lower'] | None = None
     horizontal: Literal['left', 'right', 'center', 'justify'] | None = None
     vertical: Literal['bottom', 'center', 'top'] | None = None
-    color: Annotated[str, Meta(pattern='^black$|^white$|^gray$|^red$|^blue$|^green$|^yellow$|^([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5])$')] | None = None
+    color: Annotated[str, Meta(pattern='^black\\Z|^white\\Z|^gray\\Z|^red\\Z|^blue\\Z|^green\\Z|^yellow\\Z|^([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5])\\Z')] | None = None
     font: SetFormFormFieldsFont | None = None
     format: str | None = None
     initial_value: str | None = None
@@ -894,8 +894,8 @@ class SetFormFormFieldsFont(Message):
 class SetFormFormFrames(Message):
     position: Position | None = None
     frames: str | None = None
-    header: Annotated[str, Meta(pattern='^(([0-9]+|[0-9]+-[0-9]+),)*([0-9]+|[0-9]+-[0-9]+)+$|^ALL$')] | None = None
-    footer: Annotated[str, Meta(pattern='^(([0-9]+|[0-9]+-[0-9]+),)*([0-9]+|[0-9]+-[0-9]+)+$|^ALL$')] | None = None
+    header: Annotated[str, Meta(pattern='^(([0-9]+|[0-9]+-[0-9]+),)*([0-9]+|[0-9]+-[0-9]+)+\\Z|^ALL\\Z')] | None = None
+    footer: Annotated[str, Meta(pattern='^(([0-9]+|[0-9]+-[0-9]+),)*([0-9]+|[0-9]+-[0-9]+)+\\Z|^ALL\\Z')] | None = None
     side: Literal['front', 'back'] | None = None
     size: Size | None = None
     repeat: SetFormFormFramesRepeat | None = None
@@ -903,8 +903,8 @@ class SetFormFormFrames(Message):
     class_: Literal['static', 'optional'] | None = None
     overflow: Literal['terminate', 'truncate', 'bestFit'] | None = None
     style: Literal['singleThin', 'doubleThin', 'singleThick', 'doubleThick', 'dotted'] | None = None
-    color: Annotated[str, Meta(pattern='^black$|^white$|^gray$|^red$|^blue$|^green$|^yellow$|^([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5])$')] | None = None
-    fill_color: Annotated[str, Meta(pattern='^black$|^white$|^gray$|^red$|^blue$|^green$|^yellow$|^([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5])$')] | None = None
+    color: Annotated[str, Meta(pattern='^black\\Z|^white\\Z|^gray\\Z|^red\\Z|^blue\\Z|^green\\Z|^yellow\\Z|^([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5])\\Z')] | None = None
+    fill_color: Annotated[str, Meta(pattern='^black\\Z|^white\\Z|^gray\\Z|^red\\Z|^blue\\Z|^green\\Z|^yellow\\Z|^([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5])\\Z')] | None = None
     fill_style: Literal['none', 'solid', 'bdiagonal', 'cross', 'diagcross', 'fdiagonal', 'horizontal', 'vertical'] | None = None
     subst_sign: Annotated[str, Meta(pattern='.')] | None = None
     title: str | None = None
@@ -930,8 +930,8 @@ class SetFormFormSubFormsFields(Message):
     order: Annotated[int, Meta(ge=0)] | None = None
     position: Position | None = None
     follows: str | None = None
-    header: Annotated[str, Meta(pattern='^(([0-9]+|[0-9]+-[0-9]+),)*([0-9]+|[0-9]+-[0-9]+)+$|^ALL$')] | None = None
-    footer: Annotated[str, Meta(pattern='^(([0-9]+|[0-9]+-[0-9]+),)*([0-9]+|[0-9]+-[0-9]+)+$|^ALL$')] | None = None
+    header: Annotated[str, Meta(pattern='^(([0-9]+|[0-9]+-[0-9]+),)*([0-9]+|[0-9]+-[0-9]+)+\\Z|^ALL\\Z')] | None = None
+    footer: Annotated[str, Meta(pattern='^(([0-9]+|[0-9]+-[0-9]+),)*([0-9]+|[0-9]+-[0-9]+)+\\Z|^ALL\\Z')] | None = None
     side: Literal['front', 'back'] | None = None
     size: Size | None = None
     index: SetFormFormSubFormsFieldsIndex | None = None
@@ -946,7 +946,7 @@ class SetFormFormSubFormsFields(Message):
     case: Literal['noChange', 'upper', 'lower'] | None = None
     horizontal: Literal['left', 'right', 'center', 'justify'] | None = None
     vertical: Literal['bottom', 'center', 'top'] | None = None
-    color: Annotated[str, Meta(pattern='^black$|^white$|^gray$|^red$|^blue$|^green$|^yellow$|^([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5])$')] | None = None
+    color: Annotated[str, Meta(pattern='^black\\Z|^white\\Z|^gray\\Z|^red\\Z|^blue\\Z|^green\\Z|^yellow\\Z|^([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5])\\Z')] | None = None
     font: SetFormFormSubFormsFieldsFont | None = None
     format: str | None = None
     initial_value: str | None = None
@@ -984,8 +984,8 @@ class SetFormFormSubFormsFieldsFont(Message):
 class SetFormFormSubFormsFrames(Message):
     position: Position | None = None
     frames: str | None = None
-    header: Annotated[str, Meta(pattern='^(([0-9]+|[0-9]+-[0-9]+),)*([0-9]+|[0-9]+-[0-9]+)+$|^ALL$')] | None = None
-    footer: Annotated[str, Meta(pattern='^(([0-9]+|[0-9]+-[0-9]+),)*([0-9]+|[0-9]+-[0-9]+)+$|^ALL$')] | None = None
+    header: Annotated[str, Meta(pattern='^(([0-9]+|[0-9]+-[0-9]+),)*([0-9]+|[0-9]+-[0-9]+)+\\Z|^ALL\\Z')] | None = None
+    footer: Annotated[str, Meta(pattern='^(([0-9]+|[0-9]+-[0-9]+),)*([0-9]+|[0-9]+-[0-9]+)+\\Z|^ALL\\Z')] | None = None
     side: Literal['front', 'back'] | None = None
     size: Size | None = None
     repeat: SetFormFormSubFormsFramesRepeat | None = None
@@ -993,8 +993,8 @@ class SetFormFormSubFormsFrames(Message):
     class_: Literal['static', 'optional'] | None = None
     overflow: Literal['terminate', 'truncate', 'bestFit'] | None = None
     style: Literal['singleThin', 'doubleThin', 'singleThick', 'doubleThick', 'dotted'] | None = None
-    color: Annotated[str, Meta(pattern='^black$|^white$|^gray$|^red$|^blue$|^green$|^yellow$|^([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5])$')] | None = None
-    fill_color: Annotated[str, Meta(pattern='^black$|^white$|^gray$|^red$|^blue$|^green$|^yellow$|^([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5])$')] | None = None
+    color: Annotated[str, Meta(pattern='^black\\Z|^white\\Z|^gray\\Z|^red\\Z|^blue\\Z|^green\\Z|^yellow\\Z|^([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5])\\Z')] | None = None
+    fill_color: Annotated[str, Meta(pattern='^black\\Z|^white\\Z|^gray\\Z|^red\\Z|^blue\\Z|^green\\Z|^yellow\\Z|^([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]),([01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5])\\Z')] | None = None
     fill_style: Literal['none', 'solid', 'bdiagonal', 'cross', 'diagcross', 'fdiagonal', 'horizontal', 'vertical'] | None = None
     subst_sign: Annotated[str, Meta(pattern='.')] | None = None
     title: str | None = None
@@ -1020,7 +1020,7 @@ class SetMedia(Message):
 
 class SetMediaMedia(Message):
     media_type: Literal['generic', 'passbook', 'multipart'] | None = None
-    source: Annotated[str, Meta(pattern='^any$|^upper$|^lower$|^external$|^aux$|^aux2$|^park$|^[a-zA-Z]([a-zA-Z0-9]*)$')] | None = None
+    source: Annotated[str, Meta(pattern='^any\\Z|^upper\\Z|^lower\\Z|^external\\Z|^aux\\Z|^aux2\\Z|^park\\Z|^[a-zA-Z]([a-zA-Z0-9]*)\\Z')] | None = None
     unit: Unit | None = None
     size: Size | None = None
     print_area: Area | None = None
@@ -1071,11 +1071,11 @@ class LampThresholdEvent(Message):
 
 
 class MediaAutoRetractedEvent(Message):
-    result: Annotated[str, Meta(pattern='^transport$|^jammed$|^unit[0-9A-Za-z]+$')] | None = None
+    result: Annotated[str, Meta(pattern='^transport\\Z|^jammed\\Z|^unit[0-9A-Za-z]+\\Z')] | None = None
 
 
 class MediaDetectedEvent(Message):
-    position: Annotated[str, Meta(pattern='^present$|^entering$|^jammed$|^unknown$|^expelled$|^unit[0-9A-Za-z]+$')] | None = None
+    position: Annotated[str, Meta(pattern='^present\\Z|^entering\\Z|^jammed\\Z|^unknown\\Z|^expelled\\Z|^unit[0-9A-Za-z]+\\Z')] | None = None
 
 
 class MediaInsertedEvent(Message):
@@ -1109,7 +1109,7 @@ class NoMediaEvent(Message):
 
 
 class PaperThresholdEvent(Message):
-    paper_source: Annotated[str, Meta(pattern='^upper$|^lower$|^external$|^aux$|^aux2$|^[a-zA-Z]([a-zA-Z0-9]*)$')] | None = None
+    paper_source: Annotated[str, Meta(pattern='^upper\\Z|^lower\\Z|^external\\Z|^aux\\Z|^aux2\\Z|^[a-zA-Z]([a-zA-Z0-9]*)\\Z')] | None = None
     threshold: Literal['full', 'low', 'out'] | None = None
 
 

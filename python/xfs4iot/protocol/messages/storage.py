@@ -23,7 +23,7 @@ StatusEnum: TypeAlias = Literal['ok', 'inoperative', 'missing', 'notConfigured',
 
 
 class StorageUnit(Message):
-    id: Annotated[str, Meta(pattern='^.{1,5}$')] | None = None
+    id: Annotated[str, Meta(pattern='^.{1,5}\\Z')] | None = None
     position_name: str | None = None
     capacity: Annotated[int, Meta(ge=0)] | None = None
     status: StatusEnum | None = None

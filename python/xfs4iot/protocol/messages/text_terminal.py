@@ -69,7 +69,7 @@ class ClearScreenScreen(Message):
 
 
 class DefineKeys(Message):
-    active_keys: list[Annotated[str, Meta(pattern='^(zero|one|two|three|four|five|six|seven|eight|nine|\\D)$')]] | None = None
+    active_keys: list[Annotated[str, Meta(pattern='^(zero|one|two|three|four|five|six|seven|eight|nine|[^0-9])\\Z')]] | None = None
     active_command_keys: dict[str, Key] | None = None
 
 
@@ -82,7 +82,7 @@ class GetFormListCompletion(Message):
 
 
 class GetKeyDetailCompletion(Message):
-    keys: list[Annotated[str, Meta(pattern='^(zero|one|two|three|four|five|six|seven|eight|nine|\\D)$')]] | None = None
+    keys: list[Annotated[str, Meta(pattern='^(zero|one|two|three|four|five|six|seven|eight|nine|[^0-9])\\Z')]] | None = None
     command_keys: dict[str, Key] | None = None
 
 
@@ -137,7 +137,7 @@ class GetQueryFormCompletionForm(Message):
 
 
 class GetQueryFormCompletionFormVersion(Message):
-    version: Annotated[str, Meta(pattern='^[1-9][0-9]*(\\.[0-9]+)?$')] | None = None
+    version: Annotated[str, Meta(pattern='^[1-9][0-9]*(\\.[0-9]+)?\\Z')] | None = None
     date: str | None = None
     author: str | None = None
 
@@ -183,7 +183,7 @@ class Read(Message):
     visible: bool | None = None
     flush: bool | None = None
     auto_end: bool | None = None
-    active_keys: list[Annotated[str, Meta(pattern='^(zero|one|two|three|four|five|six|seven|eight|nine|\\D)$')]] | None = None
+    active_keys: list[Annotated[str, Meta(pattern='^(zero|one|two|three|four|five|six|seven|eight|nine|[^0-9])\\Z')]] | None = None
     active_command_keys: dict[str, Key] | None = None
 
 
@@ -223,7 +223,7 @@ class SetFormForm(Message):
 
 
 class SetFormFormVersion(Message):
-    version: Annotated[str, Meta(pattern='^[1-9][0-9]*(\\.[0-9]+)?$')] | None = None
+    version: Annotated[str, Meta(pattern='^[1-9][0-9]*(\\.[0-9]+)?\\Z')] | None = None
     date: str | None = None
     author: str | None = None
 
@@ -307,5 +307,5 @@ class FormLoadedEvent(Message):
 
 
 class KeyEvent(Message):
-    key: Annotated[str, Meta(pattern='^(zero|one|two|three|four|five|six|seven|eight|nine|\\D)$')] | None = None
-    command_key: Annotated[str, Meta(pattern='^(enter|cancel|clear|backspace|help|doubleZero|tripleZero|arrowUp|arrowDown|arrowLeft|arrowRight|fdk(0[1-9]|[12][0-9]|3[0-2])|oem[A-Za-z0-9]*)$')] | None = None
+    key: Annotated[str, Meta(pattern='^(zero|one|two|three|four|five|six|seven|eight|nine|[^0-9])\\Z')] | None = None
+    command_key: Annotated[str, Meta(pattern='^(enter|cancel|clear|backspace|help|doubleZero|tripleZero|arrowUp|arrowDown|arrowLeft|arrowRight|fdk(0[1-9]|[12][0-9]|3[0-2])|oem[A-Za-z0-9]*)\\Z')] | None = None
