@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import test_key_order as order
 import trio
 from asn1crypto import keys as asn1_keys
 from fingers import pin_entered, secure_entered
-from host import b64, ecb, imported, kcv, unb64
+from host import KBPK, b64, ecb, imported, kcv, unb64
+from host import block as key_block
 from test_certificates import OTHER, REPLACE, alone, issued
 from test_german import SEND
 from test_key_lies import ASKED, answered, client_for, lying, prepared, raising
@@ -21,6 +23,7 @@ from test_pin_pad import ACCOUNT, BLOCK, PRESENT, TDES, VERIFY, block
 
 from dialogue import Dialogue, another, dialogue
 from xfs4iot.interfaces.keys.crypto import Crypto
+from xfs4iot.ledger import Ledger
 from xfs4iot.protocol import errors
 from xfs4iot.simulator.secure_part import macs
 
@@ -260,3 +263,30 @@ async def test_which_authority_is_trusted_is_told_after_a_restart(tmp_path: Path
             status = await pad.success("Common.Status")
             assert status["keyManagement"]["certificateState"] == "secondary"
             nursery.cancel_scope.cancel()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="open files cannot be moved there")
+async def test_a_key_whose_change_could_not_be_booked_is_used_for_nothing(
+    nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    """The device has another key then than the table knows, and may believe what the service has checked."""
+    file, away = tmp_path / "ledger.sqlite", tmp_path / "away"
+    with Ledger.open(file) as ledger:
+        kinds = 'KeyManagement", "Crypto'
+        kbpk = ("K0", "A", "D", KBPK.hex())
+        publisher = await publisher_with(nursery, tmp_path, ledger=ledger, kinds=kinds, TestKbpk=kbpk)
+        pad = await nursery.start(dialogue, publisher.uri("PinPad"))
+        for name in ("K", "L"):
+            await imported(pad, name, "D0 T B", TDES)
+        file.rename(away)
+        other = {"key": "K", "value": key_block("M3 T C", bytes(range(16))), "decryptKey": "TestKbpk"}
+        assert await pad.failure(IMPORT, other) == "internalError"
+        crypt = {"data": b64(bytes(8)), "cryptoMethod": "ecb", "modeOfUse": "E"}
+        assert await pad.failure("Crypto.CryptoData", {"key": "K", **crypt}) == "keyNoValue"
+        detail = (await pad.success("KeyManagement.GetKeyDetail"))["keyDetails"]
+        assert {name: detail[name]["loaded"] for name in "KL"} == {"K": "unknown", "L": "yes"}
+        await pad.success("Crypto.CryptoData", {"key": "L", **crypt})
+        away.rename(file)
+        await pad.success(IMPORT, other)
+        assert await pad.failure("Crypto.CryptoData", {"key": "K", **crypt}) == "useViolation"
+        nursery.cancel_scope.cancel()

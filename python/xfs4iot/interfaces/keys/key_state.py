@@ -99,6 +99,10 @@ class KeyState(Interface[devices.KeyManagement]):
             self._show()
             try:
                 yield
+            except LedgerError:
+                # The table does not say what the device has: in the background, as the lock is held here.
+                self.service.nursery.start_soon(self._reconcile)
+                raise
             finally:
                 self._busy = False
                 self._show()

@@ -164,17 +164,28 @@ class KeyTable:
     async def replace(self, keys: Mapping[str, Key]) -> None:
         """Put a whole table in the place of the one before, at once or not at all.
 
+        The device has changed its keys by then: what could not be written of a key that can be used makes it
+        `unknown`, until `reconcile`, for it is not that for which the table knows it any more.
+
         Raises:
             LedgerUnavailable: it could not be written.
         """
         if keys == self._keys:
             return
         record = msgspec.json.encode(keys)
-        if self._vault is not None:
-            await self._vault.put(_RECORD, record)
-        else:
-            await self._ledger.put_document(_RECORD, record)
-        # A new mapping after the write: readers keep the old one, and a failed write changes nothing.
+        try:
+            if self._vault is not None:
+                await self._vault.put(_RECORD, record)
+            else:
+                await self._ledger.put_document(_RECORD, record)
+        except BaseException:
+            self._keys = {
+                name: key if key.loaded != "yes" or keys.get(name) == key else Key(key.stored, "unknown")
+                for name, key in self._keys.items()
+            }
+            self._changed()
+            raise
+        # A new mapping after the write: readers keep the old one.
         self._keys = dict(keys)
         self._changed()
 
