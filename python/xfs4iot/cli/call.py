@@ -43,7 +43,7 @@ def call(
     """Send COMMAND (Interface.Command) with PAYLOAD (a JSON object) to the service at URI.
 
     \b
-    xfs4iot call wss://atm17:443/xfs4iot/v1.0/CashDispenser Common.Status --ca bank.pem
+    xfs4iot call wss://atm17/xfs4iot/v1.0/CardReader Common.Status --ca bank.pem
     """
     content = arguments.payload(payload)
     if "." not in command:

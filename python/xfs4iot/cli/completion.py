@@ -44,7 +44,8 @@ def completion(shell: str) -> None:
     """Print the script with which SHELL completes commands, options and names of messages.
 
     \b
-    bash  xfs4iot completion bash > ~/.local/share/bash-completion/completions/xfs4iot
+    bash  cd ~/.local/share/bash-completion/completions
+          xfs4iot completion bash > xfs4iot
     zsh   xfs4iot completion zsh > "${fpath[1]}/_xfs4iot"
     fish  xfs4iot completion fish > ~/.config/fish/completions/xfs4iot.fish
 

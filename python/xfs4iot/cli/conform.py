@@ -136,7 +136,7 @@ def conform(
     that is printed. Exit 0 if nothing failed, 1 if something did, 2 if it could not be tried.
 
     \b
-    xfs4iot conform wss://atm17:443/xfs4iot/v1.0/CashDispenser --ca bank.pem --html atm17.html
+    xfs4iot conform wss://atm17/xfs4iot/v1.0/Lights --ca bank.pem --html atm.html
     """
     if serve == (uri is not None):
         raise click.UsageError("give the URI of a service, or --serve to watch an application")

@@ -79,7 +79,7 @@ def denominate(
     """Work out which items pay AMOUNT.
 
     \b
-    xfs4iot denominate 1230 --unit 50x200 --unit 20x3000 --unit 20x100 --unit 10x0 --max-items 60
+    xfs4iot denominate 1230 --unit 50x200 --unit 20x300 --unit 10x0 --max-items 60
     """
     units = [_unit(text, place, currency) for place, text in enumerate(given, 1)]
     if twice := [name for name, times in Counter(unit.id for unit in units).items() if times > 1]:

@@ -100,7 +100,7 @@ def call(
     before `call` are for the broker, those after it for the gateway.
 
     \b
-    xfs4iot fleet call Common.Status --service CashDispenser --where 'service.device != online' --json
+    xfs4iot fleet call Common.Status --service Lights --where "device ~ 'atm1*'"
     xfs4iot fleet call CashManagement.Reset --moves --device atm17
     """
     content = arguments.payload(payload)

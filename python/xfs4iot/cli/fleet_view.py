@@ -190,7 +190,7 @@ def watch(settings: dict[str, Any], wanted: Expression | None, count: int | None
 
     \b
     xfs4iot fleet watch --where 'any(unit.replenishmentStatus == low)'
-    xfs4iot fleet watch --json | jq -c 'select(.kind == "changed") | [.device, .changes]'
+    xfs4iot fleet watch --json | jq -c 'select(.kind == "changed")'
     """
     console, diagnostics = Console(), Console(stderr=True)
     live = console.is_terminal and not as_json and count is None

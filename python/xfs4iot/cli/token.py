@@ -75,7 +75,7 @@ def make(
     """Make a token of NONCE, which comes from Common.GetCommandNonce.
 
     \b
-      xfs4iot token make 254611E63B2531576314E86527338D61 --dispense 50.00EUR --key-file bench.key
+      xfs4iot token make 254611E63B253157 --dispense 50.00EUR --key-file bench.key
     """
     key = _read_key(key_file)
     says = {f"DISPENSE{number}": _amount(given) for number, given in enumerate(dispense, 1)}
