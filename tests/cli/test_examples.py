@@ -146,6 +146,22 @@ async def test_the_example_takes_in_a_deposit_and_stores_it_or_gives_it_back(
         assert printed.splitlines()[-1] == "given back: 110 EUR", printed
 
 
+async def test_a_clerk_moves_notes_by_the_commands_of_the_page(nursery: trio.Nursery) -> None:
+    publisher, simulator = await simulated(nursery, "default")
+    recycler: Dialogue = await nursery.start(dialogue, publisher.uri("CashDispenser"))
+    page = (ROOT / "docs/recycling.md").read_text().split("## The same notes again")[1]
+    commands = re.findall(r"xfs4iot call \S+/(\w+) (\S+)[\\\s]+'(\{.*\})'", page)
+    done = {}
+    for service, name, payload in commands:
+        client = {"Simulator": simulator, "CashDispenser": recycler}[service]
+        done[name] = await client.success(name, json.loads(payload))
+    assert list(done)[2:] == ["CashAcceptor.Replenish", "CashAcceptor.Deplete"]
+    assert done["CashAcceptor.Replenish"]["numberOfItemsRemoved"] == 50
+    assert done["CashAcceptor.Deplete"]["numberOfItemsReceived"] == 20
+    found = await recycler.success("CashAcceptor.GetReplenishTarget", {"source": "unit7"})
+    assert {"target": "unit2"} in found["targets"]
+
+
 async def test_the_example_tells_which_machine_did_not_present(nursery: trio.Nursery) -> None:
     publisher, simulator = await simulated(nursery, "recycler")
     fault = {"service": "CashRecycler", "fault": "nothingPresented"}
