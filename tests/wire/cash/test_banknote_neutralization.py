@@ -22,6 +22,7 @@ from xfs4iot.interfaces.cash.banknote_neutralization import BanknoteNeutralizati
 from xfs4iot.ledger import LedgerReader
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import banknote_neutralization as messages
+from xfs4iot.protocol.messages import power_management
 from xfs4iot.simulator.kinds import device_class
 
 SET = "BanknoteNeutralization.SetProtection"
@@ -182,6 +183,27 @@ async def test_a_sensor_at_rest_is_told(nursery: trio.Nursery) -> None:
     assert "light" not in await status(client)
     device.status.banknote_neutralization.errors = messages.Errors(protection_enabling_failure=True)
     assert (await status(client))["errors"] == {"protectionEnablingFailure": True}
+
+
+async def test_inputs_and_supplies_are_told_where_they_belong(nursery: trio.Nursery) -> None:
+    """The reference tells of a system's power as if it were the terminal's."""
+    device = Inked()
+    client = await serving(device, nursery)
+    system = device.status.banknote_neutralization
+    assert "powerSupply" not in await status(client)
+    system.custom_inputs = {"maintenance": messages.StatusCustomInputs(input_state="triggered")}
+    event = await told(client, "Common.StatusChangedEvent")
+    assert event == {"banknoteNeutralization": {"customInputs": {"maintenance": {"inputState": "triggered"}}}}
+    info = power_management.PowerInfo(power_in_status="noPower", battery_status="low")
+    system.power_supply = power_management.Status(info=info)
+    event = await told(client, "Common.StatusChangedEvent")
+    assert set(event) == {"banknoteNeutralization"}
+    assert event["banknoteNeutralization"]["powerSupply"]["info"]["batteryStatus"] == "low"
+    assert "powerSupply" not in (await cassette(client))["banknoteNeutralization"]
+    device.ink = replace(device.ink, power_supply=power_management.PowerInfo(battery_status="critical"))
+    device.neutralization_changed("unit1", device.ink)
+    change = await told(client, "Storage.StorageChangedEvent")
+    assert change["unit1"]["banknoteNeutralization"]["powerSupply"] == {"batteryStatus": "critical"}
 
 
 async def test_the_protection_is_never_that_from_before_a_restart(

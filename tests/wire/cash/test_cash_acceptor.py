@@ -78,6 +78,15 @@ async def test_several_cash_ins_add_up_the_refused_and_the_unrecognised_too(
     assert await do(client, "GetCashInStatus") == {"status": "active", "numOfRefused": 0}
 
 
+async def test_what_is_not_recognised_alone_is_accepted_and_told(client: Dialogue, device: Acceptor) -> None:
+    only = {"unrecognized": 2}
+    assert await take_in(client, device, UNKNOWN, UNKNOWN) == {"items": only}
+    assert events(client, "CashAcceptor.SubCashInEvent") == [only]
+    assert (await do(client, "GetCashInStatus"))["noteNumberList"] == only
+    assert await do(client, "CashInEnd") == {"storage": {"unitA": {"deposited": only}}}
+    await laws(client, device)
+
+
 async def test_a_rollback_gives_everything_back_and_is_told_until_the_next(
     client: Dialogue, device: Acceptor
 ) -> None:
@@ -248,6 +257,18 @@ async def test_a_retract_and_a_reset_end_the_cash_in(
     counts = {"unrecognized": 1, "typeEUR20": {"fit": 1}}
     assert done["storage"] == {"unitR": {"retractOperations": 1, "retracted": counts}}
     assert await state(client) == command.lower()
+    await laws(client, device)
+
+
+@pytest.mark.parametrize("command", ["Retract", "Reset"])
+async def test_what_is_brought_in_after_a_cash_in_leaves_it_as_it_ended(
+    client: Dialogue, device: Acceptor, command: str
+) -> None:
+    await take_in(client, device, note(20))
+    await do(client, "CashInRollback")
+    await client.success(f"CashManagement.{command}", {})
+    assert await state(client) == "rollback"
+    device.truth["output"].clear()
     await laws(client, device)
 
 

@@ -239,3 +239,37 @@ async def test_clients_of_2023_take_cheques_in(
     older = await another(await serving(single, nursery), nursery, "2023-2")
     await take_in(older, single, "good")
     await do(older, "ActionItem")
+
+
+async def test_an_application_refuses_only_where_the_device_lets_it(nursery: trio.Nursery) -> None:
+    device = type("Deciding", (Scanner,), {"application_refuse": False})()
+    client = await serving(device, nursery)
+    device.slot = ["good", "good"]
+    await do(client, "MediaIn", {**ALL, "applicationRefuse": True})
+    assert not device.request.application_refuses
+    # Whole bunches come in, so there is no next item, and none to be accepted.
+    assert await cannot(client, "GetNextItem") == "unsupportedCommand"
+    assert await cannot(client, "AcceptItem", {"accept": True}) == "unsupportedCommand"
+
+
+@pytest.mark.parametrize("status", ["missing", "inoperative"])
+async def test_units_that_do_not_work_take_nothing(client: Dialogue, device: Scanner, status: Any) -> None:
+    device.unit_changed("unit1", status)
+    await take_in(client, device, "good")
+    await do(client, "MediaInRollback")
+    device.media_taken("input")
+    await client.until("unsolicited", name="Check.MediaTakenEvent")
+    device.unit_changed("unit2", status)
+    asked = len(device.called)
+    assert await cannot(client, "MediaIn", ALL) == "allBinsFull"
+    assert len(device.called) == asked
+
+
+async def test_without_a_stamp_nothing_is_stamped(nursery: trio.Nursery) -> None:
+    device = type("Plain", (Scanner,), {"stamp": False})()
+    client = await serving(device, nursery)
+    await take_in(client, device)
+    assert (
+        await cannot(client, "SetMediaParameters", {"destination": "unit1", "stamp": True}) == "invalidData"
+    )
+    await do(client, "SetMediaParameters", {"destination": "unit1", "stamp": False})

@@ -7,7 +7,7 @@ import trio
 
 from dialogue import Dialogue
 from media_ins import EMPTY, cannot, counts, do, state, take_in
-from scanners import Scanner
+from scanners import Scanner, Single
 from vendors import refusal, serving
 from xfs4iot import devices
 
@@ -34,6 +34,16 @@ async def test_refused_items_that_must_be_presented_hold_everything_up(
     assert device.called[-1] == ("return_media", "input")
     await do(client, "MediaInEnd")
     assert await cannot(client, "PresentMedia", {"source": {"position": "rebuncher"}}) == "invalidData"
+
+
+async def test_they_hold_up_the_action_for_one_item_as_well(nursery: trio.Nursery) -> None:
+    device = Single()
+    device.presents_first = True
+    client = await serving(device, nursery)
+    await take_in(client, device, "good", "foreignItems")
+    assert await cannot(client, "ActionItem") == "refusedItems"
+    await do(client, "PresentMedia", {})
+    await do(client, "ActionItem")
 
 
 async def test_a_retract_counts_as_one_operation(client: Dialogue, device: Scanner) -> None:

@@ -14,6 +14,7 @@ from dialogue import Dialogue, another
 from scanners import forever
 from vendors import power_cut, refusal, serving
 from xfs4iot.devices import DepositMoved, DepositReset
+from xfs4iot.ledger import LedgerReader
 
 
 @pytest.fixture
@@ -74,6 +75,28 @@ async def test_an_envelope_is_printed_on_and_deposited(client: Dialogue, device:
     assert await location(client) == "container"
     await do(client, "Entry", {"printData": ""})
     assert device.called[-1] == ("deposit", None)
+
+
+async def test_the_journal_links_an_envelope_with_who_put_it_in(
+    nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    file = tmp_path / "ledger.sqlite"
+    with xfs4iot.Ledger.open(file) as ledger:
+        device = Depository()
+        client = await serving(device, nursery, ledger)
+        request = await client.send("Deposit.Entry", {"printData": "ACCOUNT 42"})
+        await client.until("completion", request)
+        device.ends["deposit"] = DepositMoved("unknown", failure=refusal("depUnknown"))
+        await client.completion("Deposit.Entry", {"printData": "ACCOUNT 43"})
+        with LedgerReader.open(file) as reader:
+            found = [one for one in reader.movements() if one.intent.command == "Deposit.Entry"]
+        assert [one.intent.request_id for one in found][:1] == [request]
+        assert len(found) == 2
+        assert found[0].outcome == "done"
+        assert found[1].outcome != "done"
+        # What is printed may name the customer.
+        assert b"ACCOUNT" not in file.read_bytes()
+        nursery.cancel_scope.cancel()
 
 
 async def test_the_last_places_of_a_container_without_a_sensor(client: Dialogue) -> None:

@@ -134,6 +134,27 @@ async def test_what_a_unit_holds_changes_in_an_exchange(dispenser: Dialogue) -> 
     assert content(after) == 10
 
 
+async def test_each_property_of_a_unit_is_set_alone(dispenser: Dialogue) -> None:
+    """The reference skips a unit of which these alone are given, and forgets the currency that is not."""
+    await dispenser.success("Storage.StartExchange")
+    before = await unit(dispenser, "unit1")
+    await dispenser.success("Storage.SetStorage", configure("unit1", value=12.5))
+    await dispenser.success("Storage.SetStorage", configure("unit1", name="tens"))
+    await dispenser.success("Storage.SetStorage", configure("unit1", items={"fit": False, "unfit": True}))
+    await dispenser.success("Storage.SetStorage", fill("unit1", unrecognized=7))
+    after = await unit(dispenser, "unit1")
+    now, was = after["configuration"], before["configuration"]
+    assert (now["value"], now["name"], now["currency"], now["types"]) == (
+        12.5,
+        "tens",
+        was["currency"],
+        was["types"],
+    )
+    assert (now["items"]["fit"], now["items"]["unfit"]) == (False, True)
+    assert after["status"]["initial"] == {"unrecognized": 7}
+    assert content(after) == 7
+
+
 async def test_a_movement_tells_its_counts_and_then_thresholds_and_status(dispenser: Dialogue) -> None:
     await dispenser.success("Storage.SetStorage", fill("unit4", typeEUR100={"fit": 51}))
     request = await dispenser.send("CashDispenser.Dispense", {"denomination": amount(200)})
