@@ -93,6 +93,25 @@ async def test_an_output_that_presents_when_it_is_told_says_so(nursery: trio.Nur
     assert (positions[1]["presentControl"], positions[1]["preparePresent"]) == (False, True)
 
 
+async def test_the_present_status_is_of_the_output_that_was_used_last(nursery: trio.Nursery) -> None:
+    device = type("Two", (Acceptor,), {"output_positions": ("front", "rear"), "items_taken_sensor": True})()
+    client = await serving(device, nursery)
+    for number, position in enumerate(("outRear", "outFront"), 1):
+        await begin(client, outputPosition=position)
+        await take_in(client, device, *[note(20)] * number)
+        await do(client, "CashInRollback")
+        assert device.called[-1] == ("cash_in_rollback", position)
+        known = await do(client, "GetPresentStatus")
+        assert (known["position"], items(known["returnedItems"])) == (position, number)
+        status = (await client.success("Common.Status"))["cashAcceptor"]["positions"]
+        at = {one["position"]: one["positionStatus"] for one in status}
+        assert at[position] == "notEmpty"
+        device.truth["output"].clear()
+        device.send(cash_management.ItemsTakenEvent(position=position))
+        await client.until("unsolicited", name="CashManagement.ItemsTakenEvent")
+    await laws(client, device)
+
+
 async def test_bunches_are_presented_one_by_one(nursery: trio.Nursery) -> None:
     device = Presenting()
     client = await serving(device, nursery)
