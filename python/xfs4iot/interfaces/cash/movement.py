@@ -241,8 +241,8 @@ class CashMovements:
             known.update(detail() if callable(detail) else detail or {})
             return {**known, "units": self._concerned(plan, units)}
 
-        def possible(result: _Movement) -> None:
-            self._require_possible(known, result)
+        def possible(operation: int, result: _Movement) -> None:
+            self._require_possible(known, operation, result)
             require_defined(result.failure, command)
             if believe is not None:
                 believe(result)
@@ -255,7 +255,7 @@ class CashMovements:
                 events,
                 moving=True,
                 waits=(lambda: not command.cancel_requested) if waits else None,
-                believe=possible,
+                believe=partial(possible, moving.operation),
             )
             return result if finish is None else finish(result, events.sent)
 
@@ -392,10 +392,11 @@ class CashMovements:
                 return CashMovement(moved=tuple(gone)), False
         return self.stages.moved(intent) if stacker_capacity(device) else None, False
 
-    def _require_possible(self, detail: Mapping[str, Any], result: CashMovement) -> None:
+    def _require_possible(self, detail: Mapping[str, Any], operation: int, result: CashMovement) -> None:
         """See that a movement can have happened so. Raises Mismatch."""
         require_possible(self.cash, result)
         require_kinds(self.cash, result, at_output=self._at_output(), inserted_known=self.inserted_known())
+        self.stages.require_told(operation, result)
         if (inserted := detail.get("inserted")) is not None:
             require_inserted(self.cash, result, inserted)
 
@@ -408,7 +409,7 @@ class CashMovements:
         """See that a movement can have moved what the device recalls of it. Raises Mismatch."""
         if recalled is None:
             return
-        self._require_possible(intent.detail, recalled)
+        self._require_possible(intent.detail, intent.id, recalled)
         if intent.kind == "dispense":
             planned: Counter[str] = Counter()
             for posting in intent.planned:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from xfs4iot.devices import CashMovement, ItemsMoved
+from xfs4iot.interfaces.cash.counts import WITHIN_REACH
 from xfs4iot.interfaces.storage.kept_first import Keeping
 from xfs4iot.ledger import Document, Intent
 from xfs4iot.protocol import exact, wire
@@ -60,6 +61,22 @@ class Stages:
         if self._kept is None:
             self._kept = _STAGES.of(self._service.ledger) or _Kept()
         return self._kept
+
+    def require_told(self, operation: int, result: CashMovement) -> None:
+        """See that what has come in by a movement is of the kinds that its stages have told.
+
+        Raises:
+            Mismatch: of one of them nothing has come.
+        """
+        came = {items.item for items in result.moved if items.count and items.source in WITHIN_REACH}
+        known = self._known()
+        # A failure may have given back what was told; and what is not told apart may be of any kind.
+        if result.failure is not None or not came or None in came or known.operation != operation:
+            return
+        if strange := sorted({item for item, _, _ in known.items if item} - came):
+            raise exact.Mismatch(
+                f"{strange[0]} as well, which a SubCashInEvent has told", "without it", "moved"
+            )
 
     def moved(self, intent: Intent) -> CashMovement | None:
         """What an interrupted movement has moved at least; None if it has told nothing."""
