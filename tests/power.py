@@ -25,8 +25,8 @@ from xfs4iot.ledger import LedgerReader
 __all__ = ["ATM", "Fault", "Launcher", "Life", "NotReady", "Worker", "one_life"]
 
 _SOURCE = Path(__file__).parent / "reliability" / "power_cut.c"
-_PATIENCE = 60
-_LONGEST_LIFE = 120
+_PATIENCE = 300
+_LONGEST_LIFE = 600
 _NURSERY = """
 import faulthandler, json, os, signal, sys
 from xfs4iot.cli import demo, main, simulate
