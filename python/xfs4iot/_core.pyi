@@ -1,6 +1,6 @@
 """The Rust core: WebSocket framing, the JSON envelope, denomination."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import final
 
@@ -472,6 +472,29 @@ def nearest(
     None where there is no such amount above 0. Arguments and errors are those of `denominate`,
     with one currency.
     """
+
+@final
+class Durations:
+    """How long things of one kind took; any thread may add to it and read it.
+
+    Args:
+        bounds: upper bounds of the buckets in seconds, the least first.
+
+    Attributes:
+        buckets: how many took up to each bound, and longer than the last, each counted once.
+        total: seconds of all together, exact to the nanosecond for each.
+
+    Raises:
+        ValueError: the bounds are not in order.
+    """
+
+    def __new__(cls, bounds: Sequence[float], /) -> Durations: ...
+    @property
+    def buckets(self) -> list[int]: ...
+    @property
+    def total(self) -> float: ...
+    def add(self, seconds: float, /) -> None:
+        """Count one; less than nothing counts as nothing."""
 
 @final
 class Secret:

@@ -89,6 +89,59 @@ async def test_commands_are_counted_by_name_and_code(atm: xfs4iot.Publisher) -> 
     assert {labels["service"]: value for labels, value in found["xfs4iot_connections"]}["CashDispenser"] == 1
 
 
+def of_status(text: str) -> float:
+    """How many times the dispenser was asked for its status, by /metrics."""
+    wanted = {"service": "CashDispenser", "command": "Common.Status", "code": "success"}
+    counted = samples(text).get("xfs4iot_commands_total", [])
+    return sum(value for labels, value in counted if labels == wanted)
+
+
+async def test_commands_that_are_asked_over_and_over_are_counted_each(atm: xfs4iot.Publisher) -> None:
+    async with xfs4iot.connect(atm.uri("CashDispenser")) as dispenser:
+        # Known before anybody counts, and asked again when nobody counts any more.
+        for _ in range(3):
+            await dispenser.call("Common.Status")
+        async with told(atm) as port:
+            for asked in range(1, 5):
+                await dispenser.call("Common.Status")
+                assert of_status((await get(port))[1]) == asked
+        for service in (atm.endpoint, *atm.services.values()):
+            service.observer = None
+        await dispenser.call("Common.Status")
+        async with told(atm) as port:
+            await dispenser.call("Common.Status")
+            text = (await get(port))[1]
+    assert of_status(text) == 1
+    seconds = samples(text)["xfs4iot_command_seconds_sum"]
+    assert all(value > 0 for labels, value in seconds if labels["command"] == "Common.Status")
+
+
+async def test_nothing_is_lost_while_others_read(atm: xfs4iot.Publisher) -> None:
+    """The sender of durations reads in a thread of its own."""
+    async with told(atm), xfs4iot.connect(atm.uri("CashDispenser")) as dispenser:
+        metrics = atm.services["CashDispenser"].observer
+        assert isinstance(metrics, Metrics)
+        ended = threading.Event()
+        seen: list[int] = []
+
+        def read() -> None:
+            while not ended.is_set():
+                seen.append(sum(sum(one.buckets) for one in list(metrics.durations.values())))
+                # Others' turn.
+                ended.wait(0.001)
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        try:
+            for _ in range(200):
+                await dispenser.call("Common.Status")
+        finally:
+            ended.set()
+            reader.join()
+        assert seen == sorted(seen)
+        assert of_status(metrics.text()) == 200
+
+
 async def test_units_and_devices_are_as_the_books_say(atm: xfs4iot.Publisher) -> None:
     async with told(atm) as port, xfs4iot.connect(atm.uri("CashDispenser")) as dispenser:
         payload = {"denomination": FIFTY["request"]}
@@ -213,6 +266,19 @@ async def test_commands_become_spans(atm: xfs4iot.Publisher) -> None:
     )
     assert b"rpc.server.call.duration" in told_of
     assert b"CashDispenser.Denominate" in told_of
+
+
+async def test_what_is_asked_over_and_over_becomes_spans_too(atm: xfs4iot.Publisher) -> None:
+    with collector() as (address, received):
+        async with (
+            telemetry(atm, TelemetrySettings(otlp=address, traces_per_second=1000)),
+            xfs4iot.connect(atm.uri("CashDispenser")) as dispenser,
+        ):
+            for _ in range(5):
+                await dispenser.call("Common.Status")
+    spans = b"".join(unpacked(body) for path, body in received if path == "/v1/traces")
+    # Each has the name twice: as its own, and as the method.
+    assert spans.count(b"Common.Status") == 2 * 5
 
 
 async def test_spans_are_limited(atm: xfs4iot.Publisher) -> None:

@@ -11,10 +11,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Protocol, get_args
 
+from xfs4iot._core import Durations
 from xfs4iot.fleet.overhearing import Overheard
 from xfs4iot.fleet.registry import Presence
 from xfs4iot.protocol import errors, registry
-from xfs4iot.telemetry.exposition import Durations, Sample, exposition, histogram
+from xfs4iot.telemetry.exposition import BUCKETS, Sample, exposition, histogram
 
 __all__ = ["GATEWAY_METRICS", "GatewayMetrics"]
 
@@ -59,7 +60,7 @@ class GatewayMetrics:
         self.connections = 0
         self._commands: Counter[tuple[str, str]] = Counter()
         self._durations: dict[str, Durations] = {}
-        self._opening = Durations()
+        self._opening = Durations(BUCKETS)
         self._refused: Counter[str] = Counter()
         self._devices: Counter[str] | None = None
         self._alarms = 0
@@ -83,7 +84,9 @@ class GatewayMetrics:
         name = command if registry.is_command(command) else "unknown"
         self._commands[name, code if code in self._codes else "unknown"] += 1
         if seconds is not None:
-            self._durations.setdefault(name, Durations()).add(seconds)
+            if (durations := self._durations.get(name)) is None:
+                durations = self._durations[name] = Durations(BUCKETS)
+            durations.add(seconds)
 
     def _status(self, status: str) -> None:
         self._refused[status if status in _STATUSES else "unknown"] += 1
@@ -96,13 +99,17 @@ class GatewayMetrics:
         yield "xfs4iot_gateway_sessions", {}, gateway.sessions
         for outcome, count in self.openings.items():
             yield "xfs4iot_gateway_openings_total", {"outcome": outcome}, count
-        yield from histogram("xfs4iot_gateway_opening_seconds", {}, self._opening)
+        yield from histogram(
+            "xfs4iot_gateway_opening_seconds", {}, self._opening.buckets, self._opening.total
+        )
         for how, count in self.ended.items():
             yield "xfs4iot_gateway_ended_total", {"how": how}, count
         for (command, code), count in self._commands.items():
             yield "xfs4iot_gateway_commands_total", {"command": command, "code": code}, count
         for command, durations in self._durations.items():
-            yield from histogram("xfs4iot_gateway_command_seconds", {"command": command}, durations)
+            yield from histogram(
+                "xfs4iot_gateway_command_seconds", {"command": command}, durations.buckets, durations.total
+            )
         for status, count in self._refused.items():
             yield "xfs4iot_gateway_refused_total", {"status": status}, count
         yield "xfs4iot_gateway_dropped_total", {}, self.dropped

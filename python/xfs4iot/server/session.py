@@ -50,6 +50,8 @@ class _Known(NamedTuple):
         acknowledged: the version in the header of its acknowledge; None in the envelope of 2021-1.
         completed: the same of its completion.
         code: how its success is written.
+        observer: who observed the service, when this was found out.
+        durations: where that observer counts it; None if it wants to be told of each.
     """
 
     answer: Callable[[bytes | None, str], bytes | None]
@@ -58,6 +60,8 @@ class _Known(NamedTuple):
     acknowledged: str | None
     completed: str | None
     code: str | None
+    observer: Observer | None
+    durations: _core.Durations | None
 
 
 class _Host(Protocol):
@@ -234,14 +238,16 @@ class Session(Channel):
         if answer is None:
             return False
         versions.spoken = known.specification
-        if service.observer is not None:
-            # As in `_observe`, which would be one call more for each of very many commands.
-            clock = self._clock
-            if clock is None:
-                clock = self._clock = trio.current_time() - perf_counter()
-            service.observer.completed(
-                service.name, name, "success", perf_counter() + clock - self.last_received
-            )
+        if (observer := service.observer) is not None:
+            # As `_observe` and the observer do it, which are two calls more for each of very many commands.
+            durations, clock = known.durations, self._clock
+            if observer is not known.observer:
+                # The usual way finds out anew where it is counted.
+                return False
+            if durations is None or clock is None or observer.one_by_one:
+                self._observe(name, "success", self.last_received)
+            else:
+                durations.add(perf_counter() + clock - self.last_received)
         self.send(message.answer(known.acknowledged, known.completed, known.code, answer))
         return True
 
@@ -255,6 +261,8 @@ class Session(Channel):
         """Keep what was found out about an everyday command."""
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
+        observer = self.service.observer
+        durations = None if observer is None else observer.counted(self.service.name, name, "success")
         self._known[name, version] = _Known(
             answer,
             specification,
@@ -262,6 +270,8 @@ class Session(Channel):
             version and (self._acknowledged_in or version),
             self.versions.completion_version(name, specification, version),
             self.dialect.codes.get("success", "success"),
+            observer,
+            durations,
         )
 
     def _observe(self, name: str, code: str, received: float) -> None:

@@ -127,6 +127,7 @@ class Player:
         self._act = act
         self._commands = commands
         self._waiting: list[tuple[Moment, list[tuple[str, Request]]]] = []
+        self.one_by_one = 0
 
     def play(self, moments: list[Moment]) -> None:
         """Begin a scenario; nothing of it happens if anything in it is wrong.
@@ -174,6 +175,9 @@ class Player:
         """A command was completed; the scenario goes on after those that have succeeded."""
         if code == "success":
             self._seen(service, command)
+
+    def counted(self, service: str, command: str, code: str) -> None:
+        """A scenario may wait for any of them."""
 
     def told(self, service: str, event: str) -> None:
         """An event was sent."""

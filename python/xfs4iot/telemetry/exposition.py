@@ -1,14 +1,11 @@
-"""The text format of Prometheus, 0.0.4, and durations as it wants them."""
+"""The text format of Prometheus, 0.0.4, and durations as it wants them; they are counted in `_core`."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import field
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from xfs4iot.dataclass import dataclass
-
-__all__ = ["BUCKETS", "Durations", "Sample", "exposition", "histogram"]
+__all__ = ["BUCKETS", "Sample", "exposition", "histogram"]
 
 BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0)
 """Upper bounds of the durations that are counted, in seconds."""
@@ -18,37 +15,19 @@ Sample = tuple[str, Mapping[str, str], float]
 """Name, labels and value."""
 
 
-@dataclass(slots=True)
-class Durations:
-    """How long things of one kind took.
+def histogram(name: str, labels: Mapping[str, str], buckets: Sequence[int], total: float) -> Iterator[Sample]:
+    """The samples of one histogram.
 
-    Attributes:
+    Args:
         buckets: how many took up to each bound of `BUCKETS`, and longer than the last, each counted once.
         total: seconds of all together.
     """
-
-    buckets: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
-    total: float = 0.0
-
-    def add(self, seconds: float) -> None:
-        """Count one."""
-        self.buckets[bisect_left(BUCKETS, seconds)] += 1
-        self.total += seconds
-
-    @property
-    def count(self) -> int:
-        return sum(self.buckets)
-
-
-def histogram(name: str, labels: Mapping[str, str], durations: Durations) -> Iterator[Sample]:
-    """The samples of one histogram."""
     so_far = 0
-    for bound, count in zip(BUCKETS, durations.buckets, strict=False):
+    for bound, count in zip((*BUCKETS, math.inf), buckets, strict=True):
         so_far += count
-        yield f"{name}_bucket", {**labels, "le": f"{bound:g}"}, so_far
-    yield f"{name}_bucket", {**labels, "le": "+Inf"}, durations.count
-    yield f"{name}_sum", labels, round(durations.total, 6)
-    yield f"{name}_count", labels, durations.count
+        yield f"{name}_bucket", {**labels, "le": "+Inf" if bound == math.inf else f"{bound:g}"}, so_far
+    yield f"{name}_sum", labels, round(total, 6)
+    yield f"{name}_count", labels, so_far
 
 
 def exposition(known: Mapping[str, tuple[str, str]], samples: Iterable[Sample]) -> str:

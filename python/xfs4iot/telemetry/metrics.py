@@ -11,12 +11,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 
+from xfs4iot._core import Durations
 from xfs4iot.interfaces.storage.storage import Storage
 from xfs4iot.interfaces.storage.summary import UnitSummary, unit_summaries
 from xfs4iot.protocol import registry
 from xfs4iot.server.publisher import Publisher
 from xfs4iot.server.service import Service
-from xfs4iot.telemetry.exposition import BUCKETS, Durations, Sample, exposition, histogram
+from xfs4iot.telemetry.exposition import BUCKETS, Sample, exposition, histogram
 
 __all__ = ["METRICS", "Metrics"]
 
@@ -51,8 +52,6 @@ METRICS: dict[str, tuple[str, str]] = {
 }
 """Name: type and meaning of each."""
 
-_SHORTEST = BUCKETS[0]
-
 
 class Metrics:
     """An observer that counts, and tells what it has counted.
@@ -61,14 +60,14 @@ class Metrics:
         publisher: whose services are asked.
 
     Attributes:
-        spans_left: of how many commands more `span` is told; who makes spans sets it anew.
+        one_by_one: of how many commands more `span` is told; who makes spans sets it anew.
         span: told of these as `completed` is.
     """
 
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
         self.started = time.time()
-        self.spans_left = 0
+        self.one_by_one = 0
         self.span: Callable[[str, str, str, float], None] | None = None
         self.durations: dict[tuple[str, str, str], Durations] = {}
         """By service, command and completion code."""
@@ -77,21 +76,19 @@ class Metrics:
         self._connections: Counter[str] = Counter()
 
     def completed(self, service: str, command: str, code: str, seconds: float) -> None:
-        # Every command comes by here: no more is done than must be.
-        if (durations := self.durations.get((service, command, code))) is None:
-            # A client may invent names: they would become labels without end.
-            name = command if registry.is_command(command) else "unknown"
-            durations = self.durations.setdefault((service, name, code), Durations())
-        if seconds <= _SHORTEST:
-            # Nearly all that is asked over and over; as `add` would count it.
-            durations.buckets[0] += 1
-            durations.total += seconds
-        else:
-            durations.add(seconds)
+        durations = self.durations.get((service, command, code)) or self.counted(service, command, code)
+        durations.add(seconds)
         # Not an observer of its own: nearly all commands come when no span is left.
-        if self.spans_left and self.span is not None:
-            self.spans_left -= 1
+        if self.one_by_one and self.span is not None:
+            self.one_by_one -= 1
             self.span(service, command, code, seconds)
+
+    def counted(self, service: str, command: str, code: str) -> Durations:
+        # A client may invent names: they would become labels without end.
+        key = service, command if registry.is_command(command) else "unknown", code
+        if (durations := self.durations.get(key)) is None:
+            durations = self.durations[key] = Durations(BUCKETS)
+        return durations
 
     def told(self, service: str, event: str) -> None:
         self._events[service, event] += 1
@@ -110,16 +107,18 @@ class Metrics:
         return exposition(METRICS, self._samples())
 
     def _samples(self) -> Iterator[Sample]:
-        by_command: dict[tuple[str, str], Durations] = {}
+        by_command: dict[tuple[str, str], list[tuple[list[int], float]]] = {}
         for (service, command, code), durations in self.durations.items():
             labels = {"service": service, "command": command, "code": code}
-            yield "xfs4iot_commands_total", labels, durations.count
-            whole = by_command.setdefault((service, command), Durations())
-            whole.total += durations.total
-            whole.buckets = [one + other for one, other in zip(whole.buckets, durations.buckets, strict=True)]
-        for (service, command), durations in by_command.items():
+            buckets = durations.buckets
+            yield "xfs4iot_commands_total", labels, sum(buckets)
+            by_command.setdefault((service, command), []).append((buckets, durations.total))
+        for (service, command), codes in by_command.items():
             yield from histogram(
-                "xfs4iot_command_seconds", {"service": service, "command": command}, durations
+                "xfs4iot_command_seconds",
+                {"service": service, "command": command},
+                [sum(each) for each in zip(*(buckets for buckets, _ in codes), strict=True)],
+                sum(total for _, total in codes),
             )
         for (service, event), count in self._events.items():
             yield "xfs4iot_events_total", {"service": service, "event": event}, count

@@ -68,7 +68,7 @@ class Traces:
         self._tracer = self._spans.get_tracer("xfs4iot", __version__)
         self._durations = OTLPMetricExporter(endpoint=f"{base}/v1/metrics")
         self._most = spans_per_second
-        metrics.span, metrics.spans_left = self._span, spans_per_second
+        metrics.span, metrics.one_by_one = self._span, spans_per_second
         self._ended = threading.Event()
         self._sender = threading.Thread(target=self._send_durations, name="xfs4iot-otlp", daemon=True)
         self._sender.start()
@@ -90,7 +90,7 @@ class Traces:
         ended, due = False, time.monotonic() + _INTERVAL
         while not ended:
             ended = self._ended.wait(1.0)
-            self._metrics.spans_left = 0 if ended else self._most
+            self._metrics.one_by_one = 0 if ended else self._most
             if ended or time.monotonic() >= due:
                 due = time.monotonic() + _INTERVAL
                 self._durations.export(self._told())
@@ -107,7 +107,7 @@ class Traces:
         started, now = int(self._metrics.started * 1e9), time.time_ns()
         # A copy: commands are counted by another thread meanwhile.
         for (service, command, code), one in list(self._metrics.durations.items()):
-            buckets = list(one.buckets)
+            buckets = one.buckets
             yield HistogramDataPoint(
                 _attributes(service, command, code),
                 started,
