@@ -261,6 +261,8 @@ SERVICES: dict[str, Service] = {
     "nests": _completes('{"a":' * 100_000 + "1" + "}" * 100_000),
     "has numbers of any size": _completes('{"common": {"x": 1e999999, "y": -' + "9" * 5000 + "}}"),
     "is huge": _completes('{"x": "' + "y" * 40_000_000 + '"}'),
+    "answers nothing but pings": _says(lambda talk: None),
+    "acknowledges and no more": _says(lambda talk: talk.say("acknowledge", status="ok")),
     "draws": _says(_draws),
     "floods": _says(_floods),
 }

@@ -72,6 +72,26 @@ def test_a_service_that_says_nothing_more_is_given_up() -> None:
     assert "not even the answer to a ping" in " ".join(done.stderr.split())
 
 
+@pytest.mark.parametrize(
+    ("statuses", "within"),
+    [((), "not acknowledged Common.Status within 0.5 s"), (("ok",), "its timeout of 0.1 s and 0.5 s more")],
+)
+def test_a_service_that_answers_nothing_but_pings_is_given_up(statuses: tuple[str, ...], within: str) -> None:
+    heard: list[str] = []
+
+    def idle(header: dict[str, Any], say: Callable[..., None]) -> None:
+        heard.append(header["name"])
+        for status in statuses:
+            say("acknowledge", status=status)
+
+    with service(idle) as port:
+        uri = f"ws://127.0.0.1:{port}/xfs4iot/v1.0/S"
+        done = xfs4iot("call", uri, "Common.Status", "--patience", "0.5", "--timeout", "100")
+    assert done.returncode == 1
+    assert within in " ".join(done.stderr.split())
+    assert heard[-2:] == ["Common.Status", "Common.Cancel"]
+
+
 def test_a_service_that_works_for_long_is_waited_for() -> None:
     """Longer than the silence, but it answers pings."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,7 @@ from typing import Any
 import pytest
 
 from hostile import Reply, service, xfs4iot
-
-EVIL = "\x1b[31m\x1b]0;title\x07\u202eEVIL\u2066\x9b2J<script>alert(1)</script>[bold]x[/bold]"
-HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+from hostile_services import EVIL, HIDDEN
 
 
 def drawing(header: dict[str, Any], say: Callable[..., None]) -> None:

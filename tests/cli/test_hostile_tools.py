@@ -34,6 +34,7 @@ runpy.run_module("xfs4iot", run_name="__main__", alter_sys=True)
 """The program, which leaves in a file how many MiB it took at most."""
 LONGEST = 2_000
 """Bytes that may be printed, but for what a user asked for: the answer of a service, or its events."""
+ASKED = ("Common.Status", "--silence", "1", "--patience", "1", "--timeout", "500")
 COMMAND = {"name": "Common.Status", "requestId": 1, "version": "2.0"}
 
 
@@ -86,7 +87,7 @@ def recorded(port: int, directory: Path) -> list[Ended]:
         try:
             assert recorder.stdout is not None
             through = json.loads(recorder.stdout.readline())["services"]["S"]
-            call = Ended("call", through, "Common.Status", "--silence", "1")
+            call = Ended("call", through, *ASKED)
             recorder.send_signal(signal.SIGINT)
             said, _ = recorder.communicate(timeout=20)
         finally:
@@ -105,7 +106,7 @@ def uri(port: int) -> str:
 
 
 TOOLS: dict[str, tuple[int, Callable[[int, Path], list[Ended]]]] = {
-    "call": (1, lambda port, _: [Ended("call", uri(port), "Common.Status", "--silence", "1")]),
+    "call": (1, lambda port, _: [Ended("call", uri(port), *ASKED)]),
     "watch": (1, lambda port, _: [Ended("watch", uri(port), "--count", "3", "--silence", "1")]),
     "discover": (1, lambda port, _: [Ended("discover", "127.0.0.1", "--port", str(port), "--plain")]),
     "conform": (2, lambda port, _: [Ended("conform", uri(port), "--patience", "0.5", "--case", "COM-*P")]),
@@ -131,7 +132,13 @@ OTHERWISE: dict[tuple[str, str], int] = {
 """Exit codes where a tool understands what is said."""
 ANSWERS = {("is huge", "call"), ("is huge", "record"), ("floods", "call"), ("floods", "record")}
 """Where what was asked for is printed, and it is long."""
-WAITING = {("draws", "watch"), ("has no payload where one must be", "watch"), ("is huge", "watch")}
+WAITING = {
+    (service, "watch")
+    for service in (
+        *("draws", "has no payload where one must be", "is huge"),
+        *("answers nothing but pings", "acknowledges and no more"),
+    )
+}
 """Where the service is understood, and watched until Ctrl-C."""
 TIMED = {("is huge", "discover")}
 """Where it depends on the machine whether all comes within the time that there is."""

@@ -10,7 +10,14 @@ from rich.console import Console
 from xfs4iot import client
 from xfs4iot.cli import arguments
 from xfs4iot.cli.characters import escape
-from xfs4iot.cli.connection import connection_options, print_json, refuse_plain, run, silence_option
+from xfs4iot.cli.connection import (
+    connection_options,
+    patience_option,
+    print_json,
+    refuse_plain,
+    run,
+    silence_option,
+)
 from xfs4iot.cli.waiting import waiting
 from xfs4iot.protocol import wire
 from xfs4iot.protocol.visible import visible
@@ -25,11 +32,17 @@ _MOST_EVENTS = 2_000
 @click.argument("uri", callback=arguments.service_uri)
 @click.argument("command", shell_complete=arguments.command_names)
 @click.argument("payload", required=False)
-@click.option("--timeout", type=click.IntRange(min=0), default=0, help="Milliseconds; 0 for none.")
+@click.option(
+    "--timeout",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Milliseconds that the command may take; 0 for as long as it needs.",
+)
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object: completion code, payload, events."
 )
 @silence_option
+@patience_option
 @connection_options
 def call(
     uri: str,
@@ -38,6 +51,7 @@ def call(
     timeout: int,
     as_json: bool,
     silence: float,
+    patience: float,
     connection: dict[str, Any],
 ) -> None:
     """Send COMMAND (Interface.Command) with PAYLOAD (a JSON object) to the service at URI.
@@ -70,7 +84,9 @@ def call(
         failure: client.CommandFailed | None = None
         answer: dict[str, Any] = {}
         with waiting(visible(command), diagnostics, traced=connection["trace"] is not None):
-            async with client.connect(uri, silence=silence or None, **connection) as service:
+            async with client.connect(
+                uri, silence=silence or None, patience=patience or None, **connection
+            ) as service:
                 try:
                     answer = await service.call(command, content, timeout=timeout / 1000, on_event=show)
                 except client.CommandFailed as failed:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CONNECTION_OPTIONS",
     "connection_options",
+    "patience_option",
     "print_json",
     "refuse_plain",
     "run",
@@ -105,6 +106,12 @@ def tracer(console: Console) -> client.Trace:
 silence_option = click.option(
     "--silence", type=click.FloatRange(min=0), default=30.0, show_default=True,
     help="Seconds after which a service that says nothing is pinged, and must answer; 0 for never.",
+)  # fmt: skip
+
+patience_option = click.option(
+    "--patience", type=click.FloatRange(min=0), default=30.0, show_default=True,
+    help="Seconds that the service has to acknowledge a command, and to complete it when --timeout has run "
+    "out; 0 for ever.",
 )  # fmt: skip
 
 

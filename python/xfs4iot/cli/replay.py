@@ -161,7 +161,10 @@ def replay(
         services = {service_name(uri): uri}
         if is_publisher(uri):
             async with client.connect(
-                uri, **{**connection, "version": None, "trace": None}, silence=patience or None
+                uri,
+                **{**connection, "version": None, "trace": None},
+                silence=patience or None,
+                patience=patience or None,
             ) as publisher:
                 answer = await publisher.call("ServicePublisher.GetServices")
             services = client.services_of(uri, answer)

@@ -9,6 +9,7 @@ from xfs4iot.client._errors import (
     Disconnected,
     EventsLost,
     NotFound,
+    Unanswered,
 )
 from xfs4iot.client._events import Event, Subscription
 from xfs4iot.client._names import nearest_command, wanted_names
@@ -29,6 +30,7 @@ __all__ = [
     "Published",
     "Subscription",
     "Trace",
+    "Unanswered",
     "connect",
     "discover",
     "nearest_command",

@@ -7,6 +7,7 @@ call, the service is told (`Common.Cancel`) before the cancellation goes on.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import field
@@ -19,7 +20,7 @@ import trio
 import trio_websocket
 
 from xfs4iot.client._calls import Calls
-from xfs4iot.client._errors import CommandFailed, CommandRefused, Disconnected, why_closed
+from xfs4iot.client._errors import CommandFailed, CommandRefused, Disconnected, Unanswered, why_closed
 from xfs4iot.client._events import Event, Subscription
 from xfs4iot.client._names import wanted_names
 from xfs4iot.dataclass import dataclass
@@ -45,12 +46,17 @@ _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 class _Call:
     command: str
     on_event: Callable[[Event[Any]], None] | None
-    acknowledged: bool = False
+    acknowledged: trio.Event = field(default_factory=trio.Event)
     done: trio.Event = field(default_factory=trio.Event)
     header: dict[str, Any] = field(default_factory=dict)
     payload: dict[str, Any] | None = None
     failure: Exception | None = None
     is_given_up: bool = False
+
+    def end(self) -> None:
+        """Let who waits for it go on."""
+        self.acknowledged.set()
+        self.done.set()
 
 
 class Client(Calls):
@@ -59,13 +65,21 @@ class Client(Calls):
     Attributes:
         uri: the service's URI.
         version: the specification in which this client speaks: `2021-1`, `2023-2` or `2024-3`.
+        patience: seconds that a service has to acknowledge a command, and to complete one whose timeout has
+            run out.
     """
 
     def __init__(
-        self, websocket: trio_websocket.WebSocketConnection, uri: str, version: str, trace: Trace | None
+        self,
+        websocket: trio_websocket.WebSocketConnection,
+        uri: str,
+        version: str,
+        trace: Trace | None,
+        patience: float = math.inf,
     ) -> None:
         self.uri = uri
         self.version = version
+        self.patience = patience
         self._websocket = websocket
         self._trace = trace
         self._calls: dict[int, _Call] = {}
@@ -151,19 +165,34 @@ class Client(Calls):
         # Before it is sent: the answer can arrive while the send is still waiting.
         call = self._calls[request_id] = _Call(command, on_event)
         try:
-            await self._send(self._message(command, request_id, payload, timeout))
-            await call.done.wait()
+            with trio.move_on_after(self.patience):
+                await self._send(self._message(command, request_id, payload, timeout))
+                await call.acknowledged.wait()
+            if call.acknowledged.is_set():
+                with trio.move_on_after(timeout + self.patience if timeout else math.inf):
+                    await call.done.wait()
         except trio.Cancelled:
             if not self._ended.is_set() and not call.done.is_set():
                 await self._give_up(request_id)
             raise
         finally:
             del self._calls[request_id]
+        if not call.done.is_set():
+            call.failure, call.is_given_up = self._unanswered(call, timeout), True
         if call.is_given_up:
             await self._give_up(request_id)
         if call.failure is not None:
             raise call.failure
         return call
+
+    def _unanswered(self, call: _Call, timeout: float) -> Unanswered:
+        what = "acknowledged"
+        within = f"{self.patience:g} s"
+        if call.acknowledged.is_set():
+            what, within = "completed", f"its timeout of {timeout:g} s and {within} more"
+        return Unanswered(
+            f"{self.uri} has not {what} {call.command} within {within}; what became of it is not known"
+        )
 
     def _subscribed(self, names: tuple[str, ...]) -> Subscription[Any]:
         subscription: Subscription[Any] = Subscription(wanted_names(names), self._subscriptions.discard)
@@ -259,7 +288,7 @@ class Client(Calls):
                 if call.done.is_set():
                     continue
                 call.failure = Disconnected(f"{self._end}; what became of {call.command} is not known")
-                call.done.set()
+                call.end()
             for subscription in self._subscriptions:
                 subscription._ended(self._end)
 
@@ -276,13 +305,16 @@ class Client(Calls):
         if kind in ("event", "unsolicited"):
             event: Event[Any] = Event(name, payload, request_id, header.get("version"), self.version)
             call = self._calls.get(request_id) if request_id is not None else None
+            if call is not None:
+                # Some services forget to acknowledge.
+                call.acknowledged.set()
             if call is not None and call.on_event is not None and not call.is_given_up:
                 try:
                     call.on_event(event)
                 except Exception as fault:
                     # The application's fault, and this call's alone.
                     call.failure, call.is_given_up = fault, True
-                    call.done.set()
+                    call.end()
             for subscription in list(self._subscriptions):
                 subscription._offer(event)
             return
@@ -295,11 +327,11 @@ class Client(Calls):
         legacy = payload if header.keys().isdisjoint(_ENVELOPE_IN_HEADER) else header
         description = legacy.get("errorDescription")
         if kind == "acknowledge":
-            call.acknowledged = True
+            call.acknowledged.set()
             status = legacy.get("status")
             if status not in (None, "ok"):
                 call.failure = CommandRefused(call.command, status, description)
-                call.done.set()
+                call.end()
             return
         code = legacy.get("completionCode", "success")
         code = _OTHER_SPELLINGS.get(code, code)
@@ -308,4 +340,4 @@ class Client(Calls):
         call.payload = payload
         if code != "success":
             call.failure = CommandFailed(call.command, code, description, payload or None)
-        call.done.set()
+        call.end()

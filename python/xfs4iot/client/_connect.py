@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -49,6 +50,7 @@ async def connect(
     plain: bool = False,
     trace: Trace | None = None,
     silence: float | None = None,
+    patience: float | None = None,
 ) -> AsyncIterator[Client]:
     """Connect to a service for as long as the block lasts.
 
@@ -62,6 +64,8 @@ async def connect(
         trace: called with every message.
         silence: seconds after which a service that says nothing is pinged, and has as many for its answer,
             or the connection is given up; None waits for ever.
+        patience: seconds that a service has to acknowledge a command, and to complete one whose timeout has
+            run out, or `call` raises `Unanswered`; None waits for ever.
 
     Raises:
         NotFound: no publisher answered, or none has the service.
@@ -77,7 +81,7 @@ async def connect(
         if service is None:
             raise ValueError(f"{where!r} is a host: name the service too, or give the service's URI")
         uri = await _find(where, service, credentials, specification, plain, trace)
-    async with _open(uri, credentials, specification, trace, silence) as client:
+    async with _open(uri, credentials, specification, trace, silence, patience) as client:
         if is_publisher(uri):
             # It has no interface Common: nothing about versions can be asked of it, or told.
             pass
@@ -207,11 +211,16 @@ async def _find(
 
 @asynccontextmanager
 async def _open(
-    uri: str, credentials: Credentials, version: str, trace: Trace | None, silence: float | None = None
+    uri: str,
+    credentials: Credentials,
+    version: str,
+    trace: Trace | None,
+    silence: float | None = None,
+    patience: float | None = None,
 ) -> AsyncIterator[Client]:
     """Connect, and run a client; errors of the block come out as they are."""
     async with open_websocket(uri, credentials) as (websocket, nursery):
-        client = Client(websocket, uri, version, trace)
+        client = Client(websocket, uri, version, trace, math.inf if patience is None else patience)
         nursery.start_soon(client._read)
         if silence is not None:
             nursery.start_soon(client._keep_alive, silence)

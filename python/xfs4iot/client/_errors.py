@@ -14,6 +14,7 @@ __all__ = [
     "Disconnected",
     "EventsLost",
     "NotFound",
+    "Unanswered",
     "why_closed",
 ]
 
@@ -91,6 +92,14 @@ class EventsLost(CallError):
 
     def __str__(self) -> str:
         return f"{self.count} events were dropped, because nobody read the subscription in time"
+
+
+class Unanswered(CallError):
+    """The service has not acknowledged a command, or has not completed one whose timeout has run out.
+
+    The connection is still there. What became of the command is not known, and the service has been told
+    that nobody waits for it any more (`Common.Cancel`).
+    """
 
 
 class NotFound(CallError):

@@ -8,7 +8,7 @@ from typing import Any
 import trio
 
 from xfs4iot.client._client import Client
-from xfs4iot.client._errors import CommandFailed, CommandRefused
+from xfs4iot.client._errors import CommandFailed, CommandRefused, Unanswered
 from xfs4iot.protocol import versions
 
 __all__ = ["announce", "checked", "newest_offered"]
@@ -40,7 +40,10 @@ def checked(version: str | None) -> str:
 
 async def announce(client: Client) -> None:
     """Let the service know the client's version, so that events come in it from the beginning."""
-    with trio.move_on_after(_SECONDS), suppress(CommandRefused, CommandFailed):
+    with (
+        trio.move_on_after(min(_SECONDS, client.patience)),
+        suppress(CommandRefused, CommandFailed, Unanswered),
+    ):
         if client.version == versions.NEWEST:
             await _choose_newest(client)
         else:
@@ -57,7 +60,7 @@ async def newest_offered(client: Client) -> str:
     """
     first: tuple[str, dict[str, Any]] | None = ("Common.SetVersions", _NEWEST_CHOICE)
     tried: set[str | None] = set()
-    with trio.move_on_after(_SECONDS):
+    with trio.move_on_after(min(_SECONDS, client.patience)):
         for specification in reversed(versions.SPECIFICATIONS):
             version = versions.header_version(_ASKS, specification)
             # Several versions of the standard may share one version of this message.
@@ -67,6 +70,8 @@ async def newest_offered(client: Client) -> str:
             client.version = specification
             try:
                 answered, capabilities = await client.answer(_ASKS, after=first)
+            except Unanswered:
+                break
             except CommandRefused:
                 continue
             except CommandFailed as failed:
@@ -78,7 +83,7 @@ async def newest_offered(client: Client) -> str:
             offered = versions.specification_of_completion(_ASKS, answered)
             if offered != versions.NEWEST and _NEWEST_ANSWER in _listed(capabilities):
                 client.version = versions.NEWEST
-                with suppress(CommandRefused, CommandFailed):
+                with suppress(CommandRefused, CommandFailed, Unanswered):
                     await _choose_newest(client)
                     return versions.NEWEST
             return offered

@@ -88,7 +88,7 @@ class Recorder:
         given = self._credentials
         async with client.connect(
             self.uri, ca=given.ca, certificate=given.certificate, key=given.key, token=given.token,
-            silence=_SILENCE,
+            silence=_SILENCE, patience=_SILENCE,
         ) as publisher:  # fmt: skip
             answer = await publisher.call("ServicePublisher.GetServices")
         self.services = client.services_of(self.uri, answer)
