@@ -10,22 +10,22 @@ import signal
 import subprocess
 import sys
 import time
+import venv
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+import xfs4iot
 from xfs4iot.protocol import registry
 from xfs4iot.scaffold import NameRefused, Package, UnknownKind, kind_called, kinds
 
 GUIDE = Path(__file__).parents[2] / "docs" / "new_device.md"
 XFS4IOT = (sys.executable, "-m", "xfs4iot")
-SAMPLE = ("BarcodeReader", "Lights", "VendorMode", "Storage")
+SAMPLE = ("BarcodeReader", "VendorMode", "Storage")
 """Those of ordinary runs: with units and without, of one operation and of several, waiting and not."""
-
-
-def of_all(names: list[str]) -> list[object]:
-    """Each kind; those that are not in the sample only in long runs."""
-    return [name if name in SAMPLE else pytest.param(name, marks=pytest.mark.long) for name in names]
+INSTALLED = "Lights"
+"""The one that is installed in ordinary runs, too; what is small is quick."""
 
 
 def run(*command: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -60,19 +60,62 @@ def installed(root: Path) -> dict[str, str]:
     return {"PYTHONPATH": str(root / "src"), "MYPYPATH": str(root / "src")}
 
 
+def in_an_environment(root: Path) -> str:
+    """Install a package as its page says, in a virtual environment of its own; the interpreter of that.
+
+    What it needs is found in the environment of the tests: nothing is fetched from anywhere.
+    """
+    directory = root.parent / "venv"
+    venv.create(directory, symlinks=os.name != "nt")
+    python = directory / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    (packages,) = directory.glob("Lib/site-packages" if os.name == "nt" else "lib/python*/site-packages")
+    found = [str(Path(xfs4iot.__file__).parents[1]), *(one for one in sys.path if "site-packages" in one)]
+    (packages / "those-of-the-tests.pth").write_text("".join(f"{one}\n" for one in found))
+    good(
+        run(
+            *(sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check", "install"),
+            *("--quiet", "--no-index", "--no-build-isolation", f"{root}[test]"),
+            cwd=root.parent,
+        )
+    )
+    return str(python)
+
+
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("kind", of_all(list(kinds())))
+@pytest.mark.parametrize("kind", SAMPLE)
 def test_a_package_passes_its_tests_and_conforms(kind: str, tmp_path: Path) -> None:
     package = Package(kind_called(kind), f"acme-{kind}")
     package.write(tmp_path)
     root = tmp_path / package.name
-    environment = installed(root)
-    tests = run(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", cwd=root, **environment)
+    tried(package, root, sys.executable, installed(root))
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(
+    int(version("setuptools").partition(".")[0]) < 77,
+    reason="older setuptools build no such package: pip install '.[test]'",
+)
+@pytest.mark.parametrize(
+    "kind", [one if one == INSTALLED else pytest.param(one, marks=pytest.mark.long) for one in kinds()]
+)
+def test_a_package_that_pip_installs_passes_its_tests_and_conforms(kind: str, tmp_path: Path) -> None:
+    done = run(*XFS4IOT, "new", kind, f"acme-{kind}", "--json", cwd=tmp_path)
+    root = tmp_path / json.loads(good(done))["directory"]
+    python = in_an_environment(root)
+    # Elsewhere, where only what is installed is found.
+    where = run(python, "-c", f"import {root.name.replace('-', '_')} as it; print(it.__file__)", cwd=tmp_path)
+    assert str(tmp_path / "venv") in good(where)
+    tried(Package(kind_called(kind), root.name), root, python, {})
+
+
+def tried(package: Package, root: Path, python: str, environment: dict[str, str]) -> None:
+    """Run a package's tests, serve its device, and try whether that conforms."""
+    tests = run(python, "-m", "pytest", "-p", "no:cacheprovider", cwd=root, **environment)
     assert "7 passed" in good(tests), tests.stdout
     configuration = root / "atm.toml"
     configuration.write_text(configuration.read_text().replace("port = 5846", "port = 0"))
     with subprocess.Popen(
-        [sys.executable, "-u", "-m", "xfs4iot", "serve", "atm.toml"],
+        [python, "-u", "-m", "xfs4iot", "serve", "atm.toml"],
         cwd=root, env={**os.environ, **environment},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     ) as service:  # fmt: skip
@@ -83,16 +126,12 @@ def test_a_package_passes_its_tests_and_conforms(kind: str, tmp_path: Path) -> N
                 line = service.stdout.readline()
                 assert line, "".join(said)
                 said.append(line)
-            tried = run(
-                *XFS4IOT,
-                "conform",
-                f"{uri[1]}/{package.service}",
-                "--level",
-                "destructive",
-                "--yes",
+            conforms = run(
+                *(python, "-m", "xfs4iot", "conform", f"{uri[1]}/{package.service}"),
+                *("--level", "destructive", "--yes"),
                 cwd=root,
             )
-            assert tried.returncode == 0, tried.stdout + tried.stderr + "".join(said)
+            assert conforms.returncode == 0, conforms.stdout + conforms.stderr + "".join(said)
         finally:
             service.send_signal(signal.SIGTERM)
             deadline = time.monotonic() + 20
