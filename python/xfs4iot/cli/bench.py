@@ -5,7 +5,6 @@ The peers come with `pip install 'xfs4iot[bench]'`.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import sys
@@ -18,6 +17,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
+from xfs4iot.cli.extras import require
 from xfs4iot.cli.group import Group
 from xfs4iot.cli.table import Table
 from xfs4iot.comparison import measuring, plot
@@ -29,23 +29,6 @@ __all__ = ["bench"]
 @click.group(cls=Group)
 def bench() -> None:
     """Compare with peers on this machine; they come with pip install 'xfs4iot[bench]'."""
-
-
-def _installed(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ValueError:
-        # So it is for a loaded module whose `__spec__` is None.
-        return False
-
-
-def _needed(*modules: str) -> None:
-    """See that what a comparison needs is here, before minutes are spent on it."""
-    missing = [name for name in modules if not _installed(name)]
-    if missing:
-        raise click.ClickException(
-            f"{', '.join(missing)} not found; pip install 'xfs4iot[bench]' brings what is compared with"
-        )
 
 
 @contextmanager
@@ -96,7 +79,7 @@ def _output_for_the_result_alone() -> Iterator[None]:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; times in seconds.")
 def denominate(rounds: int, rust: bool, picture: Path | None, markdown: bool, as_json: bool) -> None:
     """Denomination: ours, greedy, dynamic programming, CP-SAT, HiGHS and plain recursion."""
-    _needed("ortools", "highspy", *(["matplotlib"] if picture else []))
+    require("bench", "the comparison", "ortools", "highspy", *(["matplotlib"] if picture else []))
     diagnostics = Console(stderr=True)
     with _progress(diagnostics, len(CASES) + rust) as step:
         with _output_for_the_result_alone():

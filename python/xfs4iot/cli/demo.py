@@ -17,6 +17,7 @@ from xfs4iot import client
 from xfs4iot.cli import arguments
 from xfs4iot.cli.arguments import money
 from xfs4iot.cli.connection import run, tracer
+from xfs4iot.cli.extras import require
 from xfs4iot.cli.hosting import dialect_option, simulated_atm
 from xfs4iot.cli.published import show_published
 from xfs4iot.cli.story_screen import JsonTeller, ScreenTeller
@@ -80,6 +81,7 @@ def demo(
     # One for all of it: what is traced is printed above the step that is under way.
     console = Console(stderr=as_json, record=picture is not None, width=_PICTURE_COLUMNS if picture else None)
     if scenario is not None:
+        require("simulator", f"the scenario {scenario}", *STORIES[scenario].needs)
         told = _Told(as_json, trace, pictures, picture, inject, dialect)
         run(lambda: _tell(console, scenario, told))
     if pictures or inject or as_json:

@@ -33,17 +33,22 @@ class Story:
     Attributes:
         summary: what it shows, in one line.
         profile: of the simulated ATM that it is played at.
+        needs: modules with which its devices draw and see, of the extra `simulator`.
     """
 
     summary: str
     profile: str = "default"
+    needs: tuple[str, ...] = ()
 
 
 STORIES: Mapping[str, Story] = {
-    "withdrawal": Story("A customer with card and PIN gets notes that a host has authorised, and a receipt"),
-    "deposit": Story("A customer deposits notes; what is no bank note is given back"),
+    "withdrawal": Story(
+        "A customer with card and PIN gets notes that a host has authorised, and a receipt",
+        needs=("PIL", "zxingcpp"),
+    ),
+    "deposit": Story("A customer deposits notes; what is no bank note is given back", needs=("PIL",)),
     "recycling": Story("The notes that one customer deposits are paid out to the next", "recycler"),
-    "cheque": Story("A cheque is read, pictured, and deposited"),
+    "cheque": Story("A cheque is read, pictured, and deposited", needs=("PIL",)),
     "replenishment": Story("An operator opens the safe, fills the units, and closes the books"),
     "vendor-mode": Story("Two applications let go of the devices for an engineer, and take them again"),
 }
