@@ -16,6 +16,7 @@ HOST = 'instance=~"$instance"'
 ITEMS = f"xfs4iot_unit_items{{{HOST}"
 COMMANDS = f"xfs4iot_commands_total{{{HOST}"
 BUCKETS = f"rate(xfs4iot_command_seconds_bucket{{{HOST}}}[$__rate_interval])"
+HANDSHAKES = f'xfs4iot_handshakes_total{{{HOST},outcome!~"opened|page|looked"}}'
 TO_REPLENISH = 'replenishment=~"low|empty|high|full"'
 FAILED = 'code!="success"'
 
@@ -55,6 +56,16 @@ PANELS: tuple[tuple[str, str, str, str, str], ...] = (
     (
         "Messages that were refused", "timeseries",
         f"sum by (status) (rate(xfs4iot_refused_total{{{HOST}}}[$__rate_interval]))", "{{status}}", "reqps",
+    ),
+    (
+        "Handshakes that failed", "timeseries",
+        f"sum by (outcome) (rate({HANDSHAKES}[$__rate_interval]))",
+        "{{outcome}}", "reqps",
+    ),
+    (
+        "Movements", "timeseries",
+        f"sum by (kind, outcome) (rate(xfs4iot_movements_total{{{HOST}}}[$__rate_interval]))",
+        "{{kind}} {{outcome}}", "reqps",
     ),
     (
         "Movements that are not settled", "timeseries",

@@ -162,6 +162,34 @@ async def test_units_and_devices_are_as_the_books_say(atm: xfs4iot.Publisher) ->
     assert states["CashDispenser", "hardwareError"] == 0
 
 
+async def test_movements_are_counted_by_kind_and_outcome(atm: xfs4iot.Publisher) -> None:
+    async with told(atm) as port, xfs4iot.connect(atm.uri("CashDispenser")) as dispenser:
+        wanted = {"service": "CashDispenser", "kind": "dispense", "outcome": "done"}
+        for dispensed in (0, 1, 2):
+            counted = samples((await get(port))[1]).get("xfs4iot_movements_total", [])
+            assert sum(value for labels, value in counted if labels == wanted) == dispensed
+            await dispenser.call("CashDispenser.Dispense", {"denomination": FIFTY["request"]})
+            await dispenser.call("CashDispenser.Reject")
+
+
+async def test_handshakes_are_counted_by_their_end(atm: xfs4iot.Publisher) -> None:
+    async with told(atm) as port:
+        async with xfs4iot.connect(atm.uri("CashDispenser")):
+            pass
+        with pytest.raises(xfs4iot.client.Disconnected):
+            async with xfs4iot.connect(f"{atm.uri()}/Nobody", version="2024-3"):
+                raise AssertionError("there is no such service")
+        async with await trio.open_tcp_stream("127.0.0.1", atm.port or 0) as hangs_up:
+            await hangs_up.send_all(b"GET / HT")
+        ended: dict[str, float] = {}
+        with trio.fail_after(10):
+            while sum(ended.values()) < 3:
+                found = samples((await get(port))[1])["xfs4iot_handshakes_total"]
+                ended = {labels["outcome"]: value for labels, value in found}
+                await trio.sleep(0.01)
+    assert ended == {"opened": 1, "404": 1, "400": 1}
+
+
 async def test_health_follows_the_devices(atm: xfs4iot.Publisher) -> None:
     async with told(atm) as port:
         assert await get(port, "/health/live") == (200, "live\n")
@@ -193,7 +221,7 @@ async def test_nothing_secret_becomes_a_label(atm: xfs4iot.Publisher) -> None:
     assert answer["track2"]["data"] not in text
     assert set(re.findall(r'(\w+)="', text)) <= {
         "service", "command", "code", "le", "event", "status", "state", "unit", "kind", "currency", "value",
-        "replenishment",
+        "replenishment", "outcome",
     }  # fmt: skip
 
 
@@ -301,4 +329,4 @@ def test_the_dashboard_asks_only_for_what_is_told() -> None:
     known = set(METRICS) | {f"xfs4iot_command_seconds_{end}" for end in ("bucket", "sum", "count")}
     assert asked <= known
     labels = set(re.findall(r"\{\{(\w+)\}\}", json.dumps(content)))
-    assert labels <= {"service", "command", "code", "unit", "currency", "value", "status"}
+    assert labels <= {"service", "command", "code", "unit", "currency", "value", "status", "outcome", "kind"}

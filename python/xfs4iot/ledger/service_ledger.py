@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -43,11 +44,16 @@ class _Book(Protocol):
 
 
 class ServiceLedger:
-    """One service's part of the ledger."""
+    """One service's part of the ledger.
+
+    Attributes:
+        booked: movements that were booked since it was opened, by kind and outcome.
+    """
 
     def __init__(self, ledger: _Book, name: str) -> None:
         self.ledger = ledger
         self.name = name
+        self.booked: Counter[tuple[str, str]] = Counter()
 
     def document(self, name: str) -> bytes | None:
         """A document as last put; None if there is none."""
@@ -219,6 +225,7 @@ class ServiceLedger:
             self._keep(batch, documents or {})
 
         await self.ledger._write(prepare)
+        self.booked[intent.kind, outcome] += 1
 
     async def record(
         self,
@@ -247,3 +254,4 @@ class ServiceLedger:
             self._keep(batch, documents or {})
 
         await self.ledger._write(prepare)
+        self.booked[kind, "done"] += 1

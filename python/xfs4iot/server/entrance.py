@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import socket
 from abc import ABC, abstractmethod
+from collections import Counter
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import trio
@@ -47,6 +48,11 @@ class Entrance(ABC, Generic[_Way]):
         credentials: certificate and key; None serves plain text, on a loopback address only.
         plain_anywhere: serve plain text on an address that is not loopback, all the same.
 
+    Attributes:
+        handshakes: how many ended how: `opened`, `page` (an answer without a WebSocket), the HTTP status of a
+            refusal, `tls` (it could not be established), `looked` (at the certificate only), `timeOut`,
+            `limit` (there are too many connections), `lost`.
+
     Raises:
         ValueError: plain text is not served on this address.
     """
@@ -63,6 +69,7 @@ class Entrance(ABC, Generic[_Way]):
         self.host = host
         self.port = port
         self.credentials = credentials
+        self.handshakes: Counter[str] = Counter()
         self._listeners: list[trio.socket.SocketType] = []
         self._limits = limits or Limits()
         self._tide = Tide()
@@ -140,6 +147,7 @@ class Entrance(ABC, Generic[_Way]):
                 self._tide.rises(self._limits.open)
                 await self._serve(stream, where)
         except Refused as refused:
+            self.handshakes["limit"] += 1
             _log.warning("%s: refused: %s", where, refused, extra=who)
         except (trio.BrokenResourceError, trio.ClosedResourceError, OSError) as gone:
             _log.info("%s: connection lost: %s", where, gone, extra=who)
@@ -150,37 +158,46 @@ class Entrance(ABC, Generic[_Way]):
             self._tide.falls(self._limits.open)
 
     async def _serve(self, carrier: tcp.SocketStream, where: str) -> None:
-        identity: tls.Identity | None = None
         stream: tcp.SocketStream | tls.TLSStream = carrier
         way: _Way | None = None
-        with trio.move_on_after(self._limits.handshake_seconds) as scope:
-            if self.credentials is not None:
-                secured = tls.TLSStream(carrier, self.credentials.context, server_side=True)
-                stream = secured
+        ended = "lost"
+        try:
+            with trio.move_on_after(self._limits.handshake_seconds) as scope:
+                identity: tls.Identity | None = None
+                if self.credentials is not None:
+                    ended = "tls"
+                    secured = tls.TLSStream(carrier, self.credentials.context, server_side=True)
+                    stream = secured
+                    try:
+                        await secured.do_handshake()
+                    except (tls.TLSError, trio.BrokenResourceError):
+                        if not secured.only_looks:
+                            raise
+                    if secured.only_looks:
+                        ended = "looked"
+                        _log.debug("%s: looked at the certificate", where, extra={"connection": where})
+                        return
+                    identity, ended = secured.identity, "lost"
                 try:
-                    await secured.do_handshake()
-                except (tls.TLSError, trio.BrokenResourceError):
-                    if not secured.only_looks:
-                        raise
-                if secured.only_looks:
-                    _log.debug("%s: looked at the certificate", where, extra={"connection": where})
-                    return
-                identity = secured.identity
-            try:
-                way = await self._route(stream, where, identity)
-            except upgrade.UpgradeRefused as refused:
-                said = refused.body.partition("\n")[0]
-                _log.warning("%s: HTTP %d: %s", where, refused.status, said, extra={"connection": where})
-                headers = (*refused.headers, *(() if self.credentials is None else (TLS_ONLY,)))
-                await stream.send_all(upgrade.refuse_response(refused.status, refused.body, headers))
-        if scope.cancelled_caught:
-            _log.warning(
-                "%s: disconnected: no handshake within %g s",
-                where,
-                self._limits.handshake_seconds,
-                extra={"connection": where},
-            )
-            return
+                    way = await self._route(stream, where, identity)
+                    ended = "page" if way is None else "opened"
+                except upgrade.UpgradeRefused as refused:
+                    ended = str(refused.status)
+                    said = refused.body.partition("\n")[0]
+                    _log.warning("%s: HTTP %d: %s", where, refused.status, said, extra={"connection": where})
+                    headers = (*refused.headers, *(() if self.credentials is None else (TLS_ONLY,)))
+                    await stream.send_all(upgrade.refuse_response(refused.status, refused.body, headers))
+            if scope.cancelled_caught:
+                ended = "timeOut"
+                _log.warning(
+                    "%s: disconnected: no handshake within %g s",
+                    where,
+                    self._limits.handshake_seconds,
+                    extra={"connection": where},
+                )
+                return
+        finally:
+            self.handshakes[ended] += 1
         if way is None:
             await tcp.linger(stream)
             return

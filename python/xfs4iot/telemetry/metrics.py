@@ -41,12 +41,14 @@ METRICS: dict[str, tuple[str, str]] = {
     "xfs4iot_refused_total": ("counter", "Messages that were refused by an acknowledge, by its status."),
     "xfs4iot_connections_total": ("counter", "Connections that clients have opened."),
     "xfs4iot_connections": ("gauge", "Connections that are open."),
+    "xfs4iot_handshakes_total": ("counter", "Connections that came, by how their handshake ended."),
     "xfs4iot_queue_commands": ("gauge", "Commands that wait for their turn."),
     "xfs4iot_device_state": ("gauge", "1 for the state that the device is in, 0 for all others."),
     "xfs4iot_unit_items": ("gauge", "Items in a storage unit, by the books."),
     "xfs4iot_unit_capacity": ("gauge", "Items that a storage unit can hold."),
     "xfs4iot_unit_usable": ("gauge", "1 if the unit can be used, else 0."),
     "xfs4iot_ledger_open_movements": ("gauge", "Movements that are not settled yet."),
+    "xfs4iot_movements_total": ("counter", "Movements that were booked, by kind and outcome."),
     "xfs4iot_certificate_seconds": ("gauge", "How long the certificate that ends first is still good."),
     "xfs4iot_start_time_seconds": ("gauge", "When the services were started, in seconds since 1970."),
 }
@@ -126,6 +128,8 @@ class Metrics:
             yield "xfs4iot_refused_total", {"service": service, "status": status}, count
         for service, count in self._connections.items():
             yield "xfs4iot_connections_total", {"service": service}, count
+        for ended, count in self._publisher.handshakes.items():
+            yield "xfs4iot_handshakes_total", {"outcome": ended}, count
         for one in (self._publisher.endpoint, *self._publisher.services.values()):
             yield from _of_service(one)
         yield "xfs4iot_start_time_seconds", {}, round(self.started, 3)
@@ -144,6 +148,8 @@ def _of_service(service: Service) -> Iterator[Sample]:
     for state in _DEVICE_STATES:
         yield "xfs4iot_device_state", {**labels, "state": state}, int(common.device == state)
     yield "xfs4iot_ledger_open_movements", labels, len(service.ledger.open_intents())
+    for (kind, outcome), count in service.ledger.booked.items():
+        yield "xfs4iot_movements_total", {**labels, "kind": kind, "outcome": outcome}, count
     if (storage := service.interfaces.get("Storage")) is not None:
         assert isinstance(storage, Storage)
         for unit in unit_summaries(storage):
