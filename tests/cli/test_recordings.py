@@ -309,6 +309,18 @@ def test_bad_usage_says_what_would_be_right(arguments: list[str], said: str) -> 
     assert said in " ".join(result.stderr.split())
 
 
+def test_a_recorder_that_cannot_begin_says_why_and_leaves_no_file(tmp_path: Path) -> None:
+    file = tmp_path / "new.x4r"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        uri = f"ws://127.0.0.1:{port}/xfs4iot/v1.0/S"
+        result = xfs4iot("record", uri, "-o", str(file), "--port", str(port))
+    assert result.returncode == 1
+    assert f"127.0.0.1:{port} cannot be bound: " in " ".join(result.stderr.split())
+    assert "name another port" in " ".join(result.stderr.split())
+    assert not file.exists()
+
+
 def test_plain_text_is_not_offered_to_the_network(recorded: Path) -> None:
     result = xfs4iot("replay", str(recorded), "--serve", "--host", "0.0.0.0")
     assert result.returncode == 1

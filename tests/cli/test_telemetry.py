@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import logging
 import re
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -307,6 +308,24 @@ async def test_what_is_asked_over_and_over_becomes_spans_too(atm: xfs4iot.Publis
     spans = b"".join(unpacked(body) for path, body in received if path == "/v1/traces")
     # Each has the name twice: as its own, and as the method.
     assert spans.count(b"Common.Status") == 2 * 5
+
+
+async def test_what_exporters_say_is_in_the_log(atm: xfs4iot.Publisher) -> None:
+    said: list[logging.LogRecord] = []
+
+    class Kept(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(record)
+
+    log, kept = logging.getLogger("xfs4iot"), Kept()
+    log.addHandler(kept)
+    try:
+        with collector() as (address, _):
+            async with telemetry(atm, TelemetrySettings(otlp=address)):
+                logging.getLogger("opentelemetry.exporter").warning("the collector is gone")
+    finally:
+        log.removeHandler(kept)
+    assert "the collector is gone" in [record.getMessage() for record in said]
 
 
 async def test_spans_are_limited(atm: xfs4iot.Publisher) -> None:

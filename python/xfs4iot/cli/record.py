@@ -49,11 +49,14 @@ def record(
         connection["ca"], connection["certificate"], connection["key"], connection["token"]
     )
 
+    empty: list[Path] = []
+
     async def main() -> int:
         try:
             file = output.open("xb")
         except FileExistsError:
             raise ValueError(f"{output} is there already: name a new file, or delete it") from None
+        empty.append(output)
         with file, heard(signal.SIGINT, signal.SIGTERM) as signals:
             where = listener()
             writer = Writer(file, uri)
@@ -61,6 +64,7 @@ def record(
             async with until_told(signals):
                 await recorder.find_services()
                 await where.open()
+                empty.clear()
                 own = {name: recorder.own_uri(name) for name in recorder.services}
                 if as_json:
                     print_json({"ready": True, "publisher": recorder.own_uri(), "services": own}, indent=0)
@@ -75,4 +79,9 @@ def record(
             console.print(f"{writer.messages} messages recorded in {escape(str(output))}", highlight=False)
         return 0
 
-    run(main)
+    try:
+        run(main)
+    finally:
+        # It could not begin: the next attempt may have the same name.
+        for file in empty:
+            file.unlink(missing_ok=True)

@@ -84,7 +84,12 @@ class Listener:
         Raises:
             OSError: it cannot be bound.
         """
-        self._sockets = await tcp.open_listener(self.host, self.port)
+        try:
+            self._sockets = await tcp.open_listener(self.host, self.port)
+        except OSError as problem:
+            raise OSError(
+                f"{self.host}:{self.port} cannot be bound: {problem.strerror or problem}; name another port"
+            ) from None
         self.port = self._sockets[0].getsockname()[1]
 
     async def serve(self, handler: Callable[[Request], Awaitable[None]]) -> None:

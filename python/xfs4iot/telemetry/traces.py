@@ -8,6 +8,7 @@ there costs nothing but a line in the log.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -60,6 +61,8 @@ class Traces:
     """
 
     def __init__(self, endpoint: str, metrics: Metrics, spans_per_second: int) -> None:
+        # What the exporters have to say belongs into our log, and in its format.
+        logging.getLogger("opentelemetry").parent = logging.getLogger("xfs4iot")
         self._resource = Resource.create({"service.name": "xfs4iot", "service.version": __version__})
         self._metrics = metrics
         base = endpoint.rstrip("/")
