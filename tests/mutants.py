@@ -404,6 +404,7 @@ MUTANTS: dict[str, Mutant] = {
     "CHK-STATUS-01P": _payload("GetTransactionStatus", lambda payload: payload.update(mediaOnStacker="3")),
     "LT-SET-02P": _always_off,
     "AUX-DOOR-01P": _payload("Common.Status", _never_open),
+    "AUX-DOOR-02P": _without_event("Common.StatusChangedEvent"),
     "VM-MODE-01P": _payload("Common.Status", _never_pending),
     "VM-MODE-02P": _without_event("VendorMode.ModeEnteredEvent"),
     "VM-MODE-03P": _event_payload(

@@ -310,3 +310,35 @@ async def door_shown(target: Target) -> None:
             found = await _reaches(talk, "auxiliaries.safeDoor", wanted, person.seconds)
             if found not in wanted:
                 await unnoticed(person, act, f"auxiliaries.safeDoor is {found}")
+
+
+_REGISTERS = "2021-1"
+"""Only there, events of auxiliaries go to who registered, and StatusChangedEvent knows nothing of them."""
+
+
+@case("AUX-DOOR-02P", "A safe door that is opened is told by an event, in 2021-1 to who has registered",
+      cites="CWA 17852, Common.StatusChangedEvent, auxiliaries.safeDoor; Auxiliaries.Register of 2021-1",
+      interface="Auxiliaries", level="moves", moves="nothing; somebody opens the safe door",
+      command="Common.Status", attended=_DOOR)  # fmt: skip
+async def door_told(target: Target) -> None:
+    person = person_of(target)
+    registers = target.specification == _REGISTERS
+    async with _closed(target) as talk:
+        if registers:
+            target.requires("Auxiliaries.Register")
+            answer = await talk.call("Auxiliaries.Register", {"safeDoor": "register"})
+            if answer.code != "success":
+                raise Deviates("the safe door, which the status tells of, to be registered", answer.told())
+        await person.please(_OPEN)
+        event = "Auxiliaries.AuxiliaryStatusEvent" if registers else "Common.StatusChangedEvent"
+        told: object = None
+        with trio.move_on_after(person.seconds):
+            while told != "open":
+                payload = await talk.event(event, person.seconds) or {}
+                told = (
+                    payload.get("safeDoorState")
+                    if registers
+                    else (payload.get("auxiliaries") or {}).get("safeDoor")
+                )
+        if told != "open":
+            await unnoticed(person, _OPEN, f"no {event} tells of it")
