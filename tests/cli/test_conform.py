@@ -299,6 +299,7 @@ def test_when_no_application_came_none_conforms() -> None:
         out, told = process.communicate(timeout=30)
     assert process.returncode == 2
     assert "nothing was tried" in out
+    assert "at level" not in out
     assert told == "", "its own questions to the services are no news"
 
 

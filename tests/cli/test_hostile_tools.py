@@ -138,8 +138,8 @@ WAITING = {
         *("draws", "has no payload where one must be", "is huge"),
         *("answers nothing but pings", "acknowledges and no more"),
     )
-}
-"""Where the service is understood, and watched until Ctrl-C."""
+} | {("acknowledges and no more", "replay")}
+"""Where the service is understood, and watched or waited for until Ctrl-C."""
 TIMED = {("is huge", "discover")}
 """Where it depends on the machine whether all comes within the time that there is."""
 SLOW = ("floods", "has a type of another type")

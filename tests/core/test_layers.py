@@ -44,7 +44,7 @@ MAY_USE = {
     },
     "client": {"protocol", "transport", "_core"},
     "recording": {"client", "protocol", "transport"},
-    "telemetry": {"interfaces", "server", "protocol", "transport"},
+    "telemetry": {"interfaces", "server", "protocol", "transport", "_core"},
     "console": {"server", "ledger", "protocol", "transport"},
     "conformance": {"client", "protocol", "recording"},
     "stories": {"client", "interfaces", "protocol", "simulator", "tokens"},

@@ -360,8 +360,9 @@ def _show(report: conformance.Report) -> None:
         )  # fmt: skip
         return
     said = "[green]conforms[/]" if report.conforms else "[bold red]does not conform[/]"
+    level = "" if report.level is None else f" at level {report.level}"
     console.print(
-        f"{escape(report.service)} {said} to XFS4IoT {report.specification} at level {report.level}: "
+        f"{escape(report.service)} {said} to XFS4IoT {report.specification}{level}: "
         f"{counts['pass']} of {len(report.results)} cases pass",
         soft_wrap=True, highlight=False,
     )  # fmt: skip

@@ -280,7 +280,7 @@ class Auditor:
 
     def report(self, today: date | None = None) -> Report:
         """What the application did right and wrong so far."""
-        report = Report(self._uri, versions.NEWEST, "The application", "safe", today or date.today())
+        report = Report(self._uri, versions.NEWEST, "The application", None, today or date.today())
         for rule, (title, gravity) in RULES.items():
             case = Case(rule, title, "CWA 17852, the client's side", APPLICATION, "safe", _watched)
             found = self._found.get(rule, [])

@@ -67,6 +67,7 @@ def page(report: Report) -> str:
         if report.tried
         else "was not tried, and cannot be said to conform"
     )
+    level = "" if report.level is None else f"level {report.level}, "
     title = f"{report.service} {said} to XFS4IoT {report.specification}"
     return "\n".join(
         (
@@ -75,7 +76,7 @@ def page(report: Report) -> str:
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>",
             f"<h1>{_badge(verdict)} {escape(title)}</h1>",
-            f'<p class="dim">{escape(report.uri)}, {report.when.isoformat()}, level {report.level}, '
+            f'<p class="dim">{escape(report.uri)}, {report.when.isoformat()}, {level}'
             f"{len(report.results)} cases</p>",
             *_profiles(report),
             *_findings(report),

@@ -40,7 +40,7 @@ class Report:
         uri: the service's.
         specification: the version of the standard that was spoken.
         service: what it says of itself, by Common.Capabilities.
-        level: how far the run went.
+        level: how far the run went; None for an application, which is only watched.
         results: of every case, in the order in which they were tried.
         when: the day.
     """
@@ -48,7 +48,7 @@ class Report:
     uri: str
     specification: str
     service: str
-    level: Level
+    level: Level | None
     when: date
     results: list[Result] = field(default_factory=list)
 

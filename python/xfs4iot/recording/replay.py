@@ -208,8 +208,9 @@ class Replay:
     async def _wait(self, connection: _Connection, entry: Entry) -> None:
         """Wait until what a line says has come from the service."""
         wanted = (_plain(entry.kind), entry.name, entry.request_id)
-        # An event may never come again; an answer comes as long as the service lives.
-        answers = entry.kind in ("acknowledge", "completion") and entry.request_id in connection.asked
+        # An event may never come again, an acknowledge comes at once; what was acknowledged is completed
+        # as long as the service lives.
+        answers = entry.kind == "completion" and entry.request_id in connection.asked
         told, looked = False, 0
         with trio.move_on_after(float("inf") if answers else self._patience):
             while True:
@@ -232,6 +233,8 @@ class Replay:
                     if not told:
                         self._progress(entry.name, "it goes on; the service answers pings, and is waited for")
                     told = True
+        if entry.kind == "acknowledge" and entry.request_id is not None:
+            connection.asked.discard(entry.request_id)
         what = "event" if _plain(entry.kind) == "event" else entry.kind
         self._progress(entry.name, f"this {what} of the recording was not sent again")
 
