@@ -485,3 +485,38 @@ async def test_older_clients_load_certificates(
         await old.success(TOKEN, request)
     signed = (await simulator.success("Simulator.SignAsAuthority", {"data": data}))["message"]
     await old.success(REPLACE, {"replaceCertificate": signed})
+
+
+async def test_a_host_is_bound_once_by_what_an_authority_has_signed(
+    pad: Dialogue, simulator: Dialogue
+) -> None:
+    """Without an exchange there is no random; who recorded the message could bring the host before back."""
+    await bound(pad, simulator)
+    requests = []
+    for _ in range(2):
+        new = (await issued(simulator, OTHER))["message"]
+        signed = await simulator.success("Simulator.SignAsAuthority", {"data": b64(new)})
+        requests.append({"loadOption": "replaceHost", "signer": "ca", "certificateData": signed["message"]})
+        await pad.success(LOAD, requests[-1])
+    now = await device_certificate(pad, "hostkey")
+    for request in requests:
+        assert await pad.failure(LOAD, request) == "randomInvalid"
+    assert await device_certificate(pad, "hostkey") == now
+
+
+async def test_an_authority_is_replaced_once_by_what_the_one_before_has_signed(
+    pad: Dialogue, simulator: Dialogue
+) -> None:
+    found = await issued(simulator, OTHER)
+    first, second = found["authority"], found["certificate"]
+    there = (await simulator.success("Simulator.SignAsAuthority", {"data": b64(alone(second))}))["message"]
+    await pad.success(REPLACE, {"replaceCertificate": there})
+    back = signed_by(OTHER, second, alone(first))
+    await pad.success(REPLACE, {"replaceCertificate": b64(back)})
+    assert await pad.failure(REPLACE, {"replaceCertificate": there}) == "invalidCertificateState"
+    later = (
+        await simulator.success(
+            "Simulator.SignAsAuthority", {"data": b64(alone(second)), "random": b64(b"later")}
+        )
+    )["message"]
+    await pad.success(REPLACE, {"replaceCertificate": later})

@@ -7,7 +7,8 @@
 
 A host's certificate comes alone and unsigned while there is none (newHost), issued by the authority that
 is named. Another takes its place (replaceHost) in a message signed by the host before, or by an authority.
-While an exchange goes on, such a message has its random, as TR-34 demands: none is good twice then.
+While an exchange goes on, such a message has its random, as TR-34 demands. None is good twice, ever:
+whoever has recorded how a host was bound could bind it again after another has taken its place.
 
 A certificate that says what it is for is for nothing else: an authority's signs no tokens, and a host's
 makes no hosts. There are no chains: an authority has signed a host's certificate itself.
@@ -43,6 +44,8 @@ class CertificateMessages:
 
     def __init__(self, certificates: Certificates) -> None:
         self._certificates = certificates
+        self._signed = b""
+        """What was signed of the message; b"": nothing was."""
 
     def load(
         self, option: str, signer: Literal["certHost", "ca", "hl"], data: bytes, random: bytes | None
@@ -57,11 +60,7 @@ class CertificateMessages:
         """
         host = self._certificates.host
         if (host is None) is (option == "replaceHost"):
-            there = (
-                "no host's certificate was loaded; newHost takes the first"
-                if host is None
-                else "there is a host's certificate already; replaceHost takes another in its place"
-            )
+            there = "no host's certificate was loaded" if host is None else "there is a host's certificate"
             raise errors.CommandError("invalidCertificateState", f"$.loadOption: {there}")
         if host is not None:
             data = self._opened(data, signer, self._signer(signer), random)
@@ -77,6 +76,8 @@ class CertificateMessages:
             ) from None
         if revoked or (lists.native and revoked is None):
             raise errors.CommandError("signatureInvalid", "the revocation list refuses the certificate")
+        if self._signed:
+            self._certificates.note_taken(self._signed)
         self._certificates.take_host(certificate)
         return certificate
 
@@ -100,10 +101,16 @@ class CertificateMessages:
             raise errors.CommandError("signatureInvalid", f"$.certificateData is not signed by {signer}")
         if random is not None and not bytes_eq(signed.attributes.get(signed_data.RANDOM, b""), random):
             raise _random_invalid()
+        self._require_new(signed.covered)
         return signed.content
 
-    @staticmethod
-    def _by_signature(data: bytes, key: rsa.RSAPublicKey, random: bytes | None) -> bytes:
+    def _require_new(self, signed: bytes) -> None:
+        """See that a message was not taken before, by what was signed of it; what is not can be altered."""
+        if self._certificates.was_taken(signed):
+            raise _random_invalid("was taken before")
+        self._signed = signed
+
+    def _by_signature(self, data: bytes, key: rsa.RSAPublicKey, random: bytes | None) -> bytes:
         """What the host has signed in the format of signatures: the random, what is signed, the signature."""
         size, before = rsa_keys.length(key), random or b""
         value, signature = data[:-size], data[-size:]
@@ -113,6 +120,7 @@ class CertificateMessages:
             )
         if not bytes_eq(value[: len(before)], before):
             raise _random_invalid()
+        self._require_new(value)
         return value[len(before) :]
 
     @staticmethod
@@ -164,11 +172,14 @@ class CertificateMessages:
             raise errors.CommandError(
                 "invalidCertificateState", f"the new certificate is no authority's: {why}"
             )
+        if self._certificates.was_taken(signed.covered):
+            raise errors.CommandError("invalidCertificateState", "$.replaceCertificate was taken before")
+        self._certificates.note_taken(signed.covered)
         self._certificates.take_authority(certificate)
         return certificate.fingerprint(hashes.SHA256())
 
 
-def _random_invalid() -> errors.CommandError:
-    return errors.CommandError(
-        "randomInvalid", "$.certificateData has not the random of KeyManagement.StartKeyExchange"
-    )
+def _random_invalid(
+    why: str = "has not the random of KeyManagement.StartKeyExchange",
+) -> errors.CommandError:
+    return errors.CommandError("randomInvalid", f"$.certificateData {why}")

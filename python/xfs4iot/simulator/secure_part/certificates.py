@@ -6,6 +6,7 @@ authority stays. How certificates come, and which are taken, is in `certificate_
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -25,6 +26,8 @@ __all__ = ["HOST_KEY", "Certificates", "der", "is_a_devices", "read", "revocatio
 HOST_KEY = "_HostCert"
 """The public key of the host's certificate."""
 _CA, _HOST, _HIGHER = "certificate:ca", "certificate:host", "certificate:higher"
+_TAKEN, _REMEMBERED = "certificate:taken", 4096
+"""Of how many messages it is remembered that they were taken."""
 _CA_NAME, _HIGHER_NAME = "xfs4iot simulated CA", "xfs4iot simulated higher-level authority"
 _DEVICE = "device"
 """Organisational unit of a device's own certificates."""
@@ -221,6 +224,19 @@ class Certificates:
         self._part.store.secrets[_HOST] = der(certificate)
         stored = StoredKey(attributes, key.key_size, preloaded=True)
         self._part.store.put(HOST_KEY, Held(stored, rsa_keys.stored(key)))
+
+    def was_taken(self, signed: bytes) -> bool:
+        """Whether a message, of which this was signed, was taken before."""
+        return hashlib.sha256(signed).digest() in self._taken()
+
+    def note_taken(self, signed: bytes) -> None:
+        """Note what was signed in a message that is about to be taken, which saves it."""
+        kept = [*self._taken(), hashlib.sha256(signed).digest()][-_REMEMBERED:]
+        self._part.store.secrets[_TAKEN] = b"".join(kept)
+
+    def _taken(self) -> list[bytes]:
+        kept = self._part.store.secrets.get(_TAKEN, b"")
+        return [kept[at : at + 32] for at in range(0, len(kept), 32)]
 
     def take_authority(self, certificate: x509.Certificate) -> None:
         """Take a certificate as that of the authority."""

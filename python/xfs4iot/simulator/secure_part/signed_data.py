@@ -68,6 +68,7 @@ class Signed:
         attributes: that were signed with it, by identifier.
         lists: revocation lists, which are not signed.
         signer: issuer and serial number, DER.
+        covered: what the signature is of: all of the above but the lists.
     """
 
     content: bytes
@@ -75,14 +76,14 @@ class Signed:
     attributes: dict[str, bytes]
     lists: Any
     signer: bytes
-    _covered: bytes
+    covered: bytes
     _signature: bytes
 
     def is_by(self, key: rsa.RSAPublicKey) -> bool:
         """Whether the content was signed with this key."""
         digest = hashlib.sha256(self.content).digest()
         return bytes_eq(self.attributes.get(_DIGEST, b""), digest) and rsa_keys.verify(
-            key, "rsassaPkcs1V15", "sha256", self._covered, self._signature
+            key, "rsassaPkcs1V15", "sha256", self.covered, self._signature
         )
 
 
