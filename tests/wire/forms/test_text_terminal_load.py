@@ -100,6 +100,10 @@ async def test_fields_that_cover_the_screen_again_and_again_are_refused(nursery:
     wrong = await client.completion("TextTerminal.SetForm", form({"a": whole, "b": whole}))
     assert wrong["payload"]["errorCode"] == "formInvalid"
     assert "field b: with it the fields have more than 65536 characters" in str(wrong)
+    wrong = await client.completion(
+        "TextTerminal.SetForm", form({f"f{number}": field(0, 0, 1) for number in range(10_001)})
+    )
+    assert outcome(wrong) == "invalidData"
     older = await another(client, nursery, "2021-1")
     text = 'XFSFORM "G" BEGIN SIZE 200, 200 ' + "".join(
         f'XFSFIELD "{name}" BEGIN POSITION 0, 0 SIZE 200, 200 END ' for name in "ab"

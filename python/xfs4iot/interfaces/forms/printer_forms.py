@@ -116,6 +116,10 @@ class _Preparing:
         width, height = grid.x(self._width), grid.y(self._height)
         if not (0 < width <= _WIDEST and 0 < height <= _LONGEST):
             raise _Wrong("the form is larger than 2 m x 100 m, or smaller than can be printed")
+        # Before anything is made of them; each stands in one place at least.
+        forms: list[Any] = [self._form, *(self._form.sub_forms or {}).values()]
+        self._counts(sum(len(one.fields or ()) + len(one.frames or ()) for one in forms))
+        self._elements = 0
         parts = list(self._parts("fields"))
         frames = list(self._parts("frames"))
         pages = self._count_pages([*parts, *frames])

@@ -24,6 +24,9 @@ Form = messages.SetFormForm
 _MOST_CELLS = 65_536
 """Of all fields of a form together; larger screens than 200 x 200 are not known."""
 
+_MOST_FIELDS = 10_000
+"""More than there are characters on most screens."""
+
 _DEFAULTS: Mapping[str, Any] = {
     "field_type": "text",
     "scaling": "bestFit",
@@ -57,6 +60,8 @@ def require_whole(form: Form) -> None:
         raise errors.InvalidData("$.form.size is missing; give width and height in characters")
     if not form.fields:
         raise errors.InvalidData("$.form.fields is missing; a form has one field at least")
+    if len(form.fields) > _MOST_FIELDS:
+        raise errors.InvalidData(f"$.form.fields: {len(form.fields):,} fields; {_MOST_FIELDS:,} at most")
     for name, field in form.fields.items():
         where = f"$.form.fields.{name[:100]}"
         if field.position is None or field.position.x is None or field.position.y is None:
