@@ -41,6 +41,8 @@ __all__ = ["FormPages", "Placement", "Sheet"]
 Corner = Literal["topLeft", "topRight", "bottomLeft", "bottomRight"]
 _SMALLEST_POINTS = 4
 _FURTHEST = 2**31 - 1
+_LONGEST_TITLE = 1_000
+"""Characters; more have no room on any paper."""
 _BEVEL = (1 - 2**-0.5) / 2
 """How far in the box within a circle begins, as a part of the circle's diameter."""
 _MAGIC: tuple[tuple[bytes, GraphicFormat], ...] = (
@@ -338,7 +340,7 @@ class FormPages:
     def _title(self, frame: FormFrame, drawn: PrintFrame) -> list[PrintItem]:
         """A frame's title: within its lines, above or below, a blank away from those at its sides."""
         definition = frame.definition
-        title = "".join(one for one in definition.title or "" if one.isprintable())
+        title = "".join(one for one in (definition.title or "")[:_LONGEST_TITLE] if one.isprintable())
         if not title:
             return []
         alignment = Alignment(

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -31,7 +30,7 @@ Failure = Literal[
 ]
 Value = str | bytes
 """Text, or a picture."""
-_ELEMENT = re.compile(r"(?P<name>.*)\[(?P<index>[0-9]{1,9})\]", re.DOTALL)
+_DIGITS = 9
 
 
 class FieldFailure(Exception):
@@ -87,20 +86,29 @@ def target_of(form: ReadyForm, key: str) -> tuple[FormField, int | None]:
     # A name may have brackets of its own.
     if key in form.fields:
         return form.fields[key], None
-    match = _ELEMENT.fullmatch(key)
-    if match is None and ("[" in key or "]" in key):
+    name, index = _element(key)
+    if index is None and ("[" in key or "]" in key):
         raise FieldFailure(
             key, "notFound", "write a field as name, or one of its elements as name[0]", "fieldSpecFailure"
         )
-    field = form.fields.get(match["name"]) if match is not None else None
-    if match is None or field is None:
+    field = form.fields.get(name)
+    if index is None or field is None:
         raise FieldFailure(key, "notFound", "the form has no such field; see Printer.GetQueryForm")
     if not field.indexed:
         raise FieldFailure(key, "notFound", "the field is not repeated; give its name alone")
-    index, count = int(match["index"]), len(field.places)
+    count = len(field.places)
     if index >= count:
         raise FieldFailure(key, "notFound", f"the field has elements 0 to {count - 1}")
     return field, index
+
+
+def _element(key: str) -> tuple[str, int | None]:
+    """The field and the number in `name[0]`; no number if it is none so."""
+    # Not by a pattern: a client's key can have megabytes.
+    name, bracket, index = key.removesuffix("]").rpartition("[")
+    if not (key.endswith("]") and bracket and index.isascii() and index.isdigit() and len(index) <= _DIGITS):
+        return key, None
+    return name, int(index)
 
 
 def _elements(field: FormField, index: int | None, value: str | list[str]) -> list[tuple[int, str]]:
