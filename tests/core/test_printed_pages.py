@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import re
 import struct
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 import zxingcpp
-from PIL import Image, ImageDraw, ImageOps, features
+from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps, features
 
 import approved
 from approved import how_different, require_approved
@@ -27,7 +28,8 @@ from xfs4iot.devices import (
 from xfs4iot.printing import fonts, frames
 from xfs4iot.printing.barcodes import symbol
 from xfs4iot.printing.canvas import LONGEST, Canvas, Lettering
-from xfs4iot.printing.pages import Head, as_pdf
+from xfs4iot.printing.pages import Head
+from xfs4iot.printing.pdf import as_pdf
 from xfs4iot.protocol import errors
 
 HEAD = Head()
@@ -372,7 +374,37 @@ def test_pages_become_a_pdf_of_their_real_size() -> None:
     assert pdf.startswith(b"%PDF-")
     assert b"/Count 2" in pdf
     width = page.width * 72 // HEAD.dots
-    assert re.search(rf"MediaBox \[ 0 0 {width}\.\d+ 28\d\.".encode(), pdf)
+    assert re.search(rf"MediaBox \[0 0 {width}\.\d+ 28\d\.".encode(), pdf)
+    packed = re.findall(rb"/FlateDecode /Length \d+ >>\nstream\n(.*?)\nendstream", pdf, re.DOTALL)
+    assert [zlib.decompress(one) for one in packed] == [page.tobytes()] * 2
+    for number, place in enumerate(re.findall(rb"^(\d{10}) 00000 n $", pdf, re.MULTILINE), 1):
+        assert pdf[int(place) :].startswith(b"%d 0 obj\n" % number)
+
+
+@pytest.mark.parametrize("style", ["solid", "cross", "diagcross", "fdiagonal"])
+@pytest.mark.parametrize("color", [False, True])
+def test_what_is_hatched_takes_no_room_in_a_file(style: Any, color: bool) -> None:
+    frame = PrintFrame(0, 0, 72 * MM, 500 * MM, fill_style=style)
+    page = Head(color=color).draw(PrintPage(72 * MM, 500 * MM, (frame,))).finished()
+    assert len(as_pdf([page], HEAD.dots)) < page.width * page.height // 40
+
+
+@pytest.mark.parametrize("shape", ["ellipse", "roundedCorner", "rectangle"])
+@pytest.mark.parametrize("dots", [180, 203, 300, 600])
+def test_dotted_lines_have_dots_everywhere(shape: Any, dots: int) -> None:
+    wide, high = 40, 25
+    head = Head(dots)
+    frame = PrintFrame(0, 0, wide * MM, high * MM, shape, "dotted")
+    picture = head.draw(PrintPage(wide * MM, high * MM, (frame,))).finished().convert("L")
+    solid = dataclasses.replace(frame, line="singleThin")
+    whole = head.draw(PrintPage(wide * MM, high * MM, (solid,))).finished().convert("L")
+    # Wherever a line is, there is a dot within the reach of two.
+    near = 5 * max(1, round(dots / 150)) + 2
+    thick = ImageOps.invert(picture).filter(ImageFilter.MaxFilter(near + 1 - near % 2))
+    missing = ImageChops.subtract(ImageOps.invert(whole), thick)
+    assert missing.getbbox() is None
+    inked = sum(1 for one in picture.tobytes() if not one)
+    assert inked < picture.width * picture.height // 20
 
 
 def test_the_comparison_sees_a_lost_letter_and_not_a_shade_at_an_edge() -> None:

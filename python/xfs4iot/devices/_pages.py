@@ -257,6 +257,9 @@ class PrintFrame:
         """
         thin = max(1, round(dots / _THIN_PER_INCH))
         thick = thin * (_THICK if self.line.endswith("Thick") else 1)
+        if self.line == "dotted" and self.shape != "rectangle":
+            # A curve that is thinner than its dots would pass between them.
+            thick = thin * 2
         return thick, (0, thick * (1 + _GAP)) if self.line.startswith("double") else (0,)
 
     def depth(self, dots: int) -> int:

@@ -6,7 +6,6 @@ file that is no picture) wastes no paper.
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Iterable
 from dataclasses import replace
@@ -36,7 +35,7 @@ from xfs4iot.protocol import errors
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["Head", "as_pdf"]
+__all__ = ["Head"]
 
 _POINTS_PER_INCH = 72
 _CONDENSED = 0.6
@@ -256,11 +255,3 @@ def _direction(text: str) -> Literal["ltr", "rtl"]:
     """In which direction a text is read as a whole: that of its first letter."""
     first = next((bidirectional(one) for one in text if bidirectional(one) in ("L", "R", "AL")), "L")
     return "ltr" if first == "L" else "rtl"
-
-
-def as_pdf(pictures: list[Image], dots: int) -> bytes:
-    """A PDF of pages in their real size."""
-    file = io.BytesIO()
-    first, *others = pictures
-    first.save(file, "PDF", save_all=True, append_images=others, resolution=dots)
-    return file.getvalue()

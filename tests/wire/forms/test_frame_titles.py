@@ -10,7 +10,7 @@ import trio
 from PIL import Image, ImageChops, ImageOps, features
 
 from approved import require_approved
-from printers import Receipts
+from printers import Receipts, form, texts
 from vendors import serving
 from xfs4iot.devices import Paper, PrintFont, PrintFrame, PrintPage, PrintText
 from xfs4iot.printing.pages import Head
@@ -53,6 +53,35 @@ def frames(shape: str) -> dict[str, Any]:
         for y, line in enumerate(LINES)
         for x, (across, down) in enumerate(places)
     }
+
+
+@pytest.mark.parametrize(
+    ("vertical", "rows", "expected"),
+    [
+        (None, (), 0),
+        (None, (0,), 9),
+        (None, (0, 9), 0),
+        (None, (5,), 0),
+        ("top", (0,), 0),
+        ("bottom", (9,), 9),
+    ],
+)
+async def test_a_title_gives_way_to_the_first_row_unless_the_form_says_where_it_is(
+    nursery: trio.Nursery, vertical: str | None, rows: tuple[int, ...], expected: int
+) -> None:
+    device = Receipts()
+    client = await serving(device, nursery)
+    around: dict[str, Any] = {"position": {"x": 0, "y": 0}, "size": {"width": 20, "height": 10}}
+    around["title"] = "Title"
+    if vertical is not None:
+        around["vertical"] = vertical
+    fields = {f"f{row}": (0, row, 20, 1) for row in (0, 5, 9)}
+    whole = form(fields, frames={"around": around})
+    await client.success("Printer.SetForm", {"name": "F", "form": whole})
+    values = {f"f{row}": "words in a row" for row in rows}
+    await client.success("Printer.PrintForm", {"formName": "F", "fields": values})
+    title = next(row for _, row, text in texts(device) if text == "Title")
+    assert title == expected
 
 
 async def printed(nursery: trio.Nursery, shape: str, dots: int) -> Drawing:

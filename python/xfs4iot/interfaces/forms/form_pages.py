@@ -338,7 +338,10 @@ class FormPages:
         )
 
     def _title(self, frame: FormFrame, drawn: PrintFrame) -> list[PrintItem]:
-        """A frame's title: within its lines, above or below, a blank away from those at its sides."""
+        """A frame's title: within its lines, above or below, a blank away from those at its sides.
+
+        Where the form does not say which, it is above, or below if there is text above and none below.
+        """
         definition = frame.definition
         title = "".join(one for one in (definition.title or "")[:_LONGEST_TITLE] if one.isprintable())
         if not title:
@@ -353,7 +356,10 @@ class FormPages:
         spare = max(0, room.width - self._fonts.width(title, PrintFont())) // 2
         beside = min(self._fonts.width(" ", PrintFont()), spare)
         block = block_of(title, "chop", self._fonts, PrintFont(), room.width - 2 * beside, height, alignment)
-        y = room.y if alignment.vertical == "top" else room.bottom - height
+        above, below = room.y, room.bottom - height
+        y = above if alignment.vertical == "top" else below
+        if definition.vertical is None and self._has_text(frame, room.x, above, room.width, height):
+            y = above if self._has_text(frame, room.x, below, room.width, height) else below
         return [
             PrintText(
                 room.x + beside + piece.x,
@@ -366,6 +372,19 @@ class FormPages:
             )
             for piece in block.pieces
         ]
+
+    def _has_text(self, frame: FormFrame, x: int, y: int, width: int, height: int) -> bool:
+        """Whether fields have text here, on a page that a frame stands on."""
+        return any(
+            isinstance(item := put.item, PrintText)
+            and item.y < y + height
+            and y < item.y + item.height
+            and item.x < x + width
+            and x < item.x + item.width
+            and put.side == frame.side
+            and put.page in frame.pages
+            for put in self._puts
+        )
 
     def _end(self) -> int:
         """Where the form ends: below its size, where fields that follow others have made it grow."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from xfs4iot.printing import graphics
-from xfs4iot.printing.pages import as_pdf
+from xfs4iot.printing.pdf import as_pdf
 from xfs4iot.simulator.printer.documents import Medium
 from xfs4iot.simulator.printer.drawings import WordBox
 
