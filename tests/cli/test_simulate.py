@@ -189,6 +189,23 @@ async def test_the_operators_screen_is_shown_and_its_keys_are_taken(
         completion = await client.until("completion", request)
         assert completion["payload"] == {"input": "1A"}
         await until(b"1A")
+        commands = {"cancel": {"terminate": True}, "arrowDown": {}}
+        keys = {"activeKeys": ["one", "A"], "activeCommandKeys": commands}
+        request = await client.send("TextTerminal.Read", {**place, "posY": 2, "numOfChars": 9, **keys})
+        await client.until("acknowledge", request)
+        # In pieces as slow lines give them; Del is no key here, and must not be taken for Esc and characters.
+        for piece in (b"\x1b", b"[B1\x1b[3", b"~\x1b[1;5A1", b"\x1b"):
+            os.write(ours, piece)
+            await trio.sleep(0.01)
+        completion = await client.until("completion", request)
+        assert completion["payload"] == {"input": "11"}
+        events = [one for one in client.passed if one["header"]["name"] == "TextTerminal.KeyEvent"]
+        assert [one["payload"] for one in events[-4:]] == [
+            {"commandKey": "arrowDown"},
+            {"key": "one"},
+            {"key": "one"},
+            {"commandKey": "cancel"},
+        ]
         process.terminate()
         with trio.fail_after(30):
             assert await process.wait() == 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -51,6 +53,16 @@ _KEYS: Mapping[bytes, str] = {
     },
 }
 """What a terminal sends, by key: Esc is `cancel`, Ctrl-U `clear`, F1 to F8 are `fdk01` to `fdk08`."""
+
+
+_SEQUENCE = re.compile(rb"\x1b(?:\[[0-9;?]{0,16}[ -/]{0,4}[@-~]|O[ -~])")
+"""What a terminal sends for a key that has no character."""
+_BEGUN = re.compile(
+    rb"\x1b(?:\[[0-9;?]{0,16}[ -/]{0,4}|O)?|[\xc0-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf7][\x80-\xbf]{0,2}"
+)
+_UNKNOWN = "unknown"
+_PAUSE_SECONDS = 0.05
+"""After so long without more, Esc is Esc; what a terminal sends for one key comes at once, but in pieces."""
 
 
 def require_terminal() -> None:
@@ -128,13 +140,17 @@ def _keys_one_by_one() -> Iterator[None]:
 
 
 async def _press(device: SimulatedTextTerminal) -> None:
+    rest = b""
     while True:
         # Not a thread: one that is blocked in `read` could not be cancelled.
-        await trio.lowlevel.wait_readable(0)
-        typed = os.read(0, 64)
-        if not typed:
+        with trio.move_on_after(_PAUSE_SECONDS if rest else math.inf) as pause:
+            await trio.lowlevel.wait_readable(0)
+        more = b"" if pause.cancelled_caught else os.read(0, 64)
+        if not more and not rest:
             return
-        for key in _keys_in(typed):
+        # What nothing follows is whole: Esc is a key, and begins what others send.
+        keys, rest = _keys_in(rest + more, whole=not more)
+        for key in keys:
             try:
                 device.press(key)
             except errors.XfsError:
@@ -143,24 +159,34 @@ async def _press(device: SimulatedTextTerminal) -> None:
                 sys.stdout.flush()
 
 
-def _keys_in(typed: bytes) -> Iterator[str]:
-    """The keys in what a terminal sent at once."""
+def _keys_in(typed: bytes, whole: bool) -> tuple[list[str], bytes]:
+    """The keys in what a terminal sent, and what is only the beginning of one.
+
+    Args:
+        whole: nothing is the beginning of anything.
+
+    Returns:
+        Also what is no key of any terminal, such as Del: for that a terminal makes its noise.
+    """
+    found: list[str] = []
     at = 0
     while at < len(typed):
-        # Longest first: every sequence begins with Esc, which is a key itself.
-        for length in (5, 3, 1):
-            piece = typed[at : at + length]
-            if piece in _KEYS:
-                yield _KEYS[piece]
+        if not whole and _BEGUN.fullmatch(typed, at):
+            return found, typed[at:]
+        sequence = _SEQUENCE.match(typed, at)
+        length = 1 if sequence is None else len(sequence[0])
+        piece = typed[at : at + length]
+        if sequence is not None or piece in _KEYS:
+            found.append(_KEYS.get(piece, _UNKNOWN))
+            at += length
+            continue
+        # What does not begin a character is skipped by itself, so that what follows is read once.
+        for length in (1, 2, 3, 4):
+            character = typed[at : at + length].decode("utf-8", "ignore")
+            if len(character) == 1 and len(character.encode()) == length:
+                found.append(character)
                 at += length
                 break
         else:
-            # What does not begin a character is skipped by itself, so that what follows is read once.
-            for length in (1, 2, 3, 4):
-                character = typed[at : at + length].decode("utf-8", "ignore")
-                if len(character) == 1 and len(character.encode()) == length:
-                    yield character
-                    at += length
-                    break
-            else:
-                at += 1
+            at += 1
+    return found, b""

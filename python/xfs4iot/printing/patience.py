@@ -102,5 +102,5 @@ async def while_wanted(
     if fault is not None:
         raise fault
     if not outcome:
-        raise errors.Canceled("it was given up before it was printed")
+        raise errors.Canceled
     return outcome[0]

@@ -17,26 +17,32 @@ from dialogue import Dialogue, dialogue, outcome
 from xfs4iot.simulator import atm as simulated_atm
 
 PROFILE = """
-seconds = 0
+seconds = {seconds}
 
 [services.Receipts]
 kinds = ["Printer"]
-units = {}
-paper = { upper = { full = 100000 } }
+units = {{}}
+paper = {{ upper = {{ full = 100000 }} }}
 
 [services.Documents]
 kinds = ["Printer"]
 type = "document"
-units = {}
-paper = { upper = { width = 210, length = 297, full = 500, low = 2 } }
+units = {{}}
+paper = {{ upper = {{ width = 210, length = 297, full = 500, low = 2 }} }}
 """
 MM = {"base": "mm", "x": 1, "y": 1}
 
 
 @pytest.fixture
-async def atm(nursery: trio.Nursery, tmp_path: Path) -> xfs4iot.Publisher:
+def seconds() -> float:
+    """How long a movement takes."""
+    return 0
+
+
+@pytest.fixture
+async def atm(nursery: trio.Nursery, tmp_path: Path, seconds: float) -> xfs4iot.Publisher:
     file = tmp_path / "printers.toml"
-    file.write_text(PROFILE)
+    file.write_text(PROFILE.format(seconds=seconds))
     services = simulated_atm(file, ledger=xfs4iot.Ledger.open(None))
     publisher = xfs4iot.Publisher(services, port=0)
     await nursery.start(publisher.serve)
@@ -147,3 +153,40 @@ async def test_raw_bytes_can_be_given_up(receipts: Dialogue) -> None:
     assert "mm were printed" in completion["header"]["errorDescription"]
     done = {"data": base64.b64encode(b"next\n\x1dV\x00").decode(), "inputData": "no"}
     await receipts.success("Printer.PrintRaw", done)
+
+
+MOMENTS = 8
+RAW = base64.b64encode(b"line\n\x1dV\x00" * 8).decode()
+
+
+@pytest.mark.parametrize("seconds", [0.03])
+@pytest.mark.parametrize("command", ["PrintForm", "PrintNative", "PrintRaw"])
+async def test_a_command_can_be_cancelled_at_each_moment_with_a_reset_behind_it(
+    command: str, client: Dialogue, receipts: Dialogue
+) -> None:
+    box = {"size": {"width": 70, "height": 10}, "initialValue": "a page"}
+    fields = {f"p{page}": {"position": {"x": 0, "y": 0, "z": page}, **box} for page in range(4)}
+    form = {"unit": MM, "size": {"width": 70, "height": 70}, "fields": fields}
+    await client.success("Printer.SetForm", {"name": "F", "form": form})
+    moved = {"mediaControl": {"move": "eject"}}
+    asking, payload = {
+        "PrintForm": (client, {"formName": "F", **moved}),
+        "PrintNative": (client, {**job(4, 100), **moved}),
+        "PrintRaw": (receipts, {"data": RAW, "inputData": "no"}),
+    }[command]
+    ends = []
+    for moment in range(MOMENTS):
+        printing = await asking.send(f"Printer.{command}", payload)
+        await asking.until("acknowledge", printing)
+        behind = await asking.send("Printer.Reset") if moment % 2 else None
+        await trio.sleep(moment * 0.12 / MOMENTS)
+        await asking.completion("Common.Cancel", {"requestIds": [printing]})
+        ends.append(outcome(await asking.until("completion", printing)))
+        if behind is not None:
+            assert outcome(await asking.until("completion", behind)) == "success"
+        await asking.success("Printer.Reset")
+        assert (await asking.success("Common.Status"))["common"]["device"] == "online"
+        asking.passed.clear()
+    assert "canceled" in ends
+    assert set(ends) <= {"canceled", "success"}
+    await asking.success(f"Printer.{command}", payload)
