@@ -177,6 +177,13 @@ def has_more_values(payload: bytes, most: int, /) -> bool:
         payload: JSON whose syntax has been checked.
     """
 
+def may_have_extremes(payload: bytes, digits: int, /) -> bool:
+    """Whether a payload may have a number with so many digits in a row, or an exponent; never for strings.
+
+    Args:
+        payload: JSON whose syntax has been checked.
+    """
+
 def acknowledge(
     name: str | None,
     request_id: int | None,

@@ -216,17 +216,44 @@ pub fn has_more_values(text: &[u8], most: usize) -> bool {
             return true;
         }
         if byte == b'"' {
-            loop {
-                at += plain_length(text.get(at..).unwrap_or_default());
-                let escape = text.get(at) == Some(&b'\\');
-                at += if escape { 2 } else { 1 };
-                if !escape {
-                    break;
-                }
-            }
+            at = behind_string(text, at);
         }
     }
     false
+}
+
+/// Whether a text, whose syntax has been checked, may have a number that is long, or has an exponent: of
+/// so many digits in a row. Numbers in strings are none.
+pub fn may_have_extremes(text: &[u8], digits: usize) -> bool {
+    let (mut at, mut run) = (0, 0);
+    while let Some(&byte) = text.get(at) {
+        at += 1;
+        match byte {
+            b'0'..=b'9' => {
+                run += 1;
+                if run >= digits {
+                    return true;
+                }
+                continue;
+            }
+            b'e' | b'E' if run > 0 => return true,
+            b'"' => at = behind_string(text, at),
+            _ => {}
+        }
+        run = 0;
+    }
+    false
+}
+
+/// Where a string ends of which `at` is past the quote.
+fn behind_string(text: &[u8], mut at: usize) -> usize {
+    loop {
+        at += plain_length(text.get(at..).unwrap_or_default());
+        if text.get(at) != Some(&b'\\') {
+            return at + 1;
+        }
+        at += 2;
+    }
 }
 
 /// Bytes that are looked at together, and how many of them make a block of a long string.

@@ -6,7 +6,7 @@
 use proptest::prelude::*;
 use xfs4iot_core::envelope::{Status, read_command, read_message};
 use xfs4iot_core::frame::{Item, Receiver, unmask};
-use xfs4iot_core::json::has_more_values;
+use xfs4iot_core::json::{has_more_values, may_have_extremes};
 use xfs4iot_core::reply::{Address, acknowledge, completion, event};
 
 const MASK: [u8; 4] = [0x12, 0x9A, 0x00, 0xFF];
@@ -224,7 +224,19 @@ proptest! {
     }
 
     #[test]
+    fn numbers_are_found_and_strings_are_none(
+        before in "[a-z0-9e\\[{,]{0,30}",
+        digits in "[1-9][0-9]{0,30}",
+        tail in prop_oneof![Just(""), Just(".5"), Just("e5"), Just("E-5"), Just(".25e+7")],
+    ) {
+        let text = format!("{{\"{before}\": [{before:?}, -{digits}{tail}, \"{digits}e9\"]}}");
+        let extreme = digits.len() >= 19 || tail.contains(['e', 'E']);
+        prop_assert_eq!(may_have_extremes(text.as_bytes(), 19), extreme, "{}", text);
+    }
+
+    #[test]
     fn counting_ends_for_whatever_it_is_given(text in any::<Vec<u8>>()) {
         has_more_values(&text, usize::MAX);
+        may_have_extremes(&text, 19);
     }
 }

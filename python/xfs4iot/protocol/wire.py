@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from xfs4iot import _core
 from xfs4iot.protocol import errors, number_strings
 from xfs4iot.protocol.json_path import pointed, with_known
 from xfs4iot.protocol.kinds import choices_at
@@ -48,9 +49,7 @@ _MOST_DIGITS = 40
 """Digits of a number before and behind the point: more than any amount, count or value has."""
 _LARGEST_INTEGER = 2**63 - 1
 """What the ledger, and most clients, can hold."""
-_ALIKE = bytes.maketrans(b"123456789E", b"000000000e")
-# As long as `_LARGEST_INTEGER`; that, or an exponent, in a string costs a second look only.
-_LONG = b"0" * 19
+_LONG = len(str(_LARGEST_INTEGER))
 # Strings come first in the pattern, so that digits inside them are consumed, not rewritten.
 # Possessive: a picture in base64 is passed over at once, not character by character.
 _LENGTHY = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?')
@@ -111,11 +110,7 @@ def check_numbers(payload: bytes | None) -> None:
     """
     if not payload:
         return
-    # With all digits alike, plain searches find what may be such a number, ten times as fast as a pattern.
-    alike = payload.translate(_ALIKE)
-    if _LONG not in alike and (
-        b"e" not in alike or not (b"0e0" in alike or b"0e+" in alike or b"0e-" in alike)
-    ):
+    if not _core.may_have_extremes(payload, _LONG):
         return
     try:
         _refuse_extremes(payload)

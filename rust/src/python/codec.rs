@@ -358,6 +358,13 @@ pub fn has_more_values(payload: &[u8], most: usize) -> bool {
     json::has_more_values(payload, most)
 }
 
+/// Whether a payload may have a number with so many digits in a row, or an exponent.
+#[pyfunction]
+#[pyo3(signature = (payload, digits, /))]
+pub fn may_have_extremes(payload: &[u8], digits: usize) -> bool {
+    json::may_have_extremes(payload, digits)
+}
+
 /// Text that a caller gave. A surrogate without its partner, which UTF-8 cannot say, is replaced.
 type Text<'a> = Cow<'a, str>;
 
@@ -549,6 +556,7 @@ pub fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Envelope>()?;
     module.add_function(wrap_pyfunction!(read_envelope, module)?)?;
     module.add_function(wrap_pyfunction!(has_more_values, module)?)?;
+    module.add_function(wrap_pyfunction!(may_have_extremes, module)?)?;
     module.add_function(wrap_pyfunction!(acknowledge, module)?)?;
     module.add_function(wrap_pyfunction!(completion, module)?)?;
     module.add_function(wrap_pyfunction!(event, module)?)?;

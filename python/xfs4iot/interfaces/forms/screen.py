@@ -141,6 +141,12 @@ class Screen:
         self.x = 0
         return True
 
+    @property
+    def most_changed(self) -> int:
+        """How many cells may have changed since the screen was shown."""
+        rows = self.height if self._shown is None or self._scrolled else len(self._changed)
+        return rows * self.width
+
     def changes(self) -> tuple[ScreenRun, ...]:
         """What has changed since this was called last; everything, the first time."""
         shown = self._shown

@@ -102,10 +102,10 @@ def start_on_screen(on: TerminalState, request: messages.Write | messages.Read) 
 
 
 @check("characterSetsData")
-def characters_shown(on: TerminalState, request: messages.Write) -> None:
+async def characters_shown(on: TerminalState, request: messages.Write) -> None:
     """whether the device can show every character"""
     text = (request.text or "").replace("\r", "").replace("\n", "")
-    if strange := on.cannot_show(each_grapheme(text)):
+    if strange := await on.worked_out(on.cannot_show, len(text), each_grapheme(text)):
         raise errors.CommandError(
             "characterSetsData", f"$.text: the device cannot show U+{ord(strange[0]):04X}; nothing is written"
         )

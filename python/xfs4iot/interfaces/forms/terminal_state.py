@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from typing import cast
+from typing import Any, TypeVar, cast
 
 import trio
 
@@ -22,6 +22,9 @@ __all__ = ["TerminalState"]
 
 _DOCUMENT = "TextTerminal.forms"
 _SECONDS_TO_TIDY_UP = 5
+_QUICK = 4_096
+"""Characters that are worked with on the spot; some milliseconds' work."""
+_Result = TypeVar("_Result")
 
 
 def _printable(grapheme: str) -> bool:
@@ -74,9 +77,18 @@ class TerminalState(Interface[devices.TextTerminal]):
                 return one
         return None
 
+    async def worked_out(self, work: Callable[..., _Result], size: int, *arguments: Any) -> _Result:
+        """Do something with the screen; in a thread, if so many characters would let others wait.
+
+        Its end is waited for: nobody else may use the screen meanwhile.
+        """
+        if size <= _QUICK:
+            return work(*arguments)
+        return await trio.to_thread.run_sync(work, *arguments)
+
     async def show(self, cursor: bool = False) -> None:
         """Let the device show what has changed."""
-        runs = self.screen.changes()
+        runs = await self.worked_out(self.screen.changes, self.screen.most_changed)
         place = self.screen.cursor if cursor and self.device.has_cursor else None
         try:
             await self.ask(devices.TextTerminal.show, runs, place)

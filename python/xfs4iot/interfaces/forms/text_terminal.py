@@ -125,7 +125,8 @@ class TextTerminal(TerminalState):
         """`TextTerminal.Write` 2.0: an empty text moves the cursor only."""
         assert request.text is not None
         self.screen.x, self.screen.y = self.start_of(request)
-        lost = self.screen.write(request.text, _attributes(request.text_attr), self.device.scrolls)
+        how = _attributes(request.text_attr), self.device.scrolls
+        lost = await self.worked_out(self.screen.write, len(request.text), request.text, *how)
         if lost:
             self.service.log.warning(
                 "TextTerminal.Write: %d characters are lost below the last row: the device does not scroll",
