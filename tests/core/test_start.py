@@ -51,6 +51,11 @@ LATER = {
     "difflib": "a name that is misspelt",
     "xfs4iot.printing.escpos.interpreter": "bytes in a printer's own language",
     "xfs4iot.printing.plain_text": "bytes in a printer's own language",
+    "xfs4iot.interfaces.forms.form_pages": "a form that is printed",
+    "xfs4iot.interfaces.forms.text_layout": "a form that is printed",
+    "xfs4iot.interfaces.forms.terminal_form_work": "a form on the display",
+    "xfs4iot.simulator.check.codelines": "a code line that is read",
+    "xfs4iot.simulator.biometric.minutiae_records": "a finger that is read",
     "html": "a drawing of the screen or the lights",
     "PIL": "a picture",
     "zxingcpp": "a bar code",
@@ -91,6 +96,7 @@ def test_an_atm_imports_no_client_before_something_is_called() -> None:
     modules = imported(SIMULATE)
     assert "xfs4iot.cli.simulate" in modules
     assert not modules & {"xfs4iot.client", "trio_websocket", "wsproto", "PIL", "zxingcpp", "asn1crypto"}
+    assert not modules & {"xfs4iot.cli.settings", "xfs4iot.cli.broker", "xfs4iot.cli.uplink"}, "for --uplink"
 
 
 @pytest.mark.parametrize("later", LATER)

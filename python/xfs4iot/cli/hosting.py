@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import trio
 
 from xfs4iot._core import forbid_dumps
 from xfs4iot.assembly import Publisher
-from xfs4iot.cli.settings import UplinkSettings
-from xfs4iot.cli.uplink import uplinked
 from xfs4iot.dataclass import dataclass
 from xfs4iot.held_signals import let_go
 from xfs4iot.interfaces.common.end_to_end_security import EndToEndSecurity
@@ -26,6 +25,9 @@ from xfs4iot.simulator.shipped import DEFAULT
 from xfs4iot.transport.certificates import test_authority
 from xfs4iot.transport.rotation import Credentials
 from xfs4iot.transport.tls import TLSConfig
+
+if TYPE_CHECKING:
+    from xfs4iot.cli.settings import UplinkSettings
 
 __all__ = ["Hosted", "beside", "dialect_option", "heard", "running", "simulated_atm", "until_told"]
 
@@ -183,7 +185,12 @@ async def simulated_atm(
                 ledger=directory / "ledger.sqlite",
                 simulator=services[-1].interface(Simulator).described(),
             )
-        async with uplinked(publisher, ledger, uplink), running(publisher):
+        link: AbstractAsyncContextManager[None] = nullcontext()
+        if uplink is not None:
+            from xfs4iot.cli.uplink import uplinked
+
+            link = uplinked(publisher, ledger, uplink)
+        async with link, running(publisher):
             yield Hosted(publisher, ca, None if page is None else page.uri)
     finally:
         ledger.close()

@@ -7,23 +7,25 @@ import tempfile
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import orjson
 import trio
 
 from xfs4iot.cli import arguments
-from xfs4iot.cli.broker import broker_is_trusted
 from xfs4iot.cli.connection import run
 from xfs4iot.cli.group import UntilTold
 from xfs4iot.cli.hosting import Hosted, dialect_option, heard, simulated_atm, until_told
 from xfs4iot.cli.published import show_published
-from xfs4iot.cli.settings import UplinkSettings
 from xfs4iot.interfaces.common.end_to_end_security import EndToEndSecurity
 from xfs4iot.simulator.shipped import DEFAULT, names
 from xfs4iot.simulator.text_terminal import SimulatedTextTerminal
 from xfs4iot.tokens import KeyUnusable, read_key
 from xfs4iot.toml_file import read_table
+
+if TYPE_CHECKING:
+    from xfs4iot.cli.settings import UplinkSettings
 
 __all__ = ["simulate"]
 
@@ -194,6 +196,9 @@ def _fleet(uplinks: tuple[str, ...], device: str) -> UplinkSettings:
     Raises:
         ValueError: it cannot be used.
     """
+    from xfs4iot.cli.broker import broker_is_trusted
+    from xfs4iot.cli.settings import UplinkSettings
+
     if len(uplinks) == 1 and "://" not in uplinks[0]:
         wanted = read_table(Path(uplinks[0]), "uplink", UplinkSettings)
     else:

@@ -30,13 +30,13 @@ from xfs4iot.devices import (
     PrintText,
 )
 from xfs4iot.interfaces.forms.barcode_values import barcode_value, symbology_named
-from xfs4iot.interfaces.forms.print_geometry import Box
+from xfs4iot.interfaces.forms.print_geometry import Box, Sheet
 from xfs4iot.interfaces.forms.printer_values import FieldFailure, Value
 from xfs4iot.interfaces.forms.ready_form import FormField, FormFrame, ReadyForm, color_of
 from xfs4iot.interfaces.forms.text_layout import Alignment, Block, Fonts, block_of
 from xfs4iot.protocol import errors
 
-__all__ = ["FormPages", "Placement", "Sheet"]
+__all__ = ["FormPages", "Placement"]
 
 Corner = Literal["topLeft", "topRight", "bottomLeft", "bottomRight"]
 _SMALLEST_POINTS = 4
@@ -53,25 +53,6 @@ _MAGIC: tuple[tuple[bytes, GraphicFormat], ...] = (
     (b"II*\x00", "tif"),
     (b"MM\x00*", "tif"),
 )
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """A medium as it is printed on, in µm.
-
-    Attributes:
-        width, length: of the whole; no length for endless paper.
-        left, top, right, bottom: edges of what can be printed on; no bottom on endless paper.
-        restricted: what must stay free.
-    """
-
-    width: int
-    length: int | None
-    left: int
-    top: int
-    right: int
-    bottom: int | None
-    restricted: Box | None = None
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from xfs4iot import devices
 from xfs4iot.devices import PrintJob, ReadWanted
 from xfs4iot.interfaces.forms.device_fonts import DeviceFonts
 from xfs4iot.interfaces.forms.form_fit import field_misfit
-from xfs4iot.interfaces.forms.form_pages import FormPages, Placement, Sheet
+from xfs4iot.interfaces.forms.form_pages import FormPages, Placement
 from xfs4iot.interfaces.forms.media_definitions import Media
-from xfs4iot.interfaces.forms.print_geometry import Grid
+from xfs4iot.interfaces.forms.print_geometry import Grid, Sheet
 from xfs4iot.interfaces.forms.printer_forms import named
 from xfs4iot.interfaces.forms.printer_state import PrinterState
 from xfs4iot.interfaces.forms.printer_values import FieldFailure, refused, target_of, values_of

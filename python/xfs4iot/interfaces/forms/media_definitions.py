@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from xfs4iot import devices
 from xfs4iot.devices import Paper
-from xfs4iot.interfaces.forms.form_pages import Sheet
-from xfs4iot.interfaces.forms.print_geometry import Box, Grid
+from xfs4iot.interfaces.forms.print_geometry import Box, Grid, Sheet
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import printer as messages
 

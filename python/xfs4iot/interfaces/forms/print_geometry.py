@@ -12,7 +12,7 @@ from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import MICROMETRES_PER_INCH, PrintRotation
 from xfs4iot.protocol.messages import printer as messages
 
-__all__ = ["Box", "Grid", "HasCells"]
+__all__ = ["Box", "Grid", "HasCells", "Sheet"]
 
 
 class HasCells(Protocol):
@@ -112,3 +112,22 @@ class Grid:
 
     def units_y(self, length: int) -> int:
         return (2 * length * self._y[1] + self._y[0]) // (2 * self._y[0])
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A medium as it is printed on, in µm.
+
+    Attributes:
+        width, length: of the whole; no length for endless paper.
+        left, top, right, bottom: edges of what can be printed on; no bottom on endless paper.
+        restricted: what must stay free.
+    """
+
+    width: int
+    length: int | None
+    left: int
+    top: int
+    right: int
+    bottom: int | None
+    restricted: Box | None = None

@@ -22,7 +22,6 @@ from xfs4iot.interfaces.checks import device_ready, given
 from xfs4iot.interfaces.forms import printer_checks as checks
 from xfs4iot.interfaces.forms import printer_language
 from xfs4iot.interfaces.forms.definitions import converted, definition_of, fields_told, form_told, log_ignored
-from xfs4iot.interfaces.forms.form_printing import form_read, laid_out
 from xfs4iot.interfaces.forms.media_definitions import Media
 from xfs4iot.interfaces.forms.print_geometry import Grid
 from xfs4iot.interfaces.forms.printer_failures import as_defined, failures_of
@@ -227,6 +226,8 @@ class Printer(PrinterState):
     )
     async def print_form(self, request: messages.PrintForm, command: Command[PrintFormEvents]) -> None:
         """`Printer.PrintForm` 3.0: nothing is printed unless everything can be."""
+        from xfs4iot.interfaces.forms.form_printing import laid_out
+
         actions = actions_of(request.media_control)
         async with self.media.turn:
             job = await laid_out(self, request, command)
@@ -365,6 +366,8 @@ class Printer(PrinterState):
         self, request: messages.ReadForm, command: Command[ReadFormEvents]
     ) -> messages.ReadFormCompletion:
         """`Printer.ReadForm` 3.0: without names, all fields that can be read."""
+        from xfs4iot.interfaces.forms.form_printing import form_read
+
         async with self.media.turn:
             fields = await form_read(self, request, command)
             actions = actions_of(request.media_control)

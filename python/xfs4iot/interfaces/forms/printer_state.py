@@ -11,9 +11,9 @@ import trio
 from xfs4iot import devices
 from xfs4iot.devices import MediaAction, Printed, PrintJob, implements
 from xfs4iot.interfaces.forms.definitions import Definitions
-from xfs4iot.interfaces.forms.form_pages import Sheet
 from xfs4iot.interfaces.forms.media_definitions import Media, sheet_of, sheet_of_paper
 from xfs4iot.interfaces.forms.print_buffer import PrintBuffer
+from xfs4iot.interfaces.forms.print_geometry import Sheet
 from xfs4iot.interfaces.forms.print_media import PrintMedia
 from xfs4iot.interfaces.forms.print_supplies import BinThresholds, Thresholds
 from xfs4iot.interfaces.forms.printer_failures import as_defined, as_told, failures_of, saying_more

@@ -27,7 +27,6 @@ from xfs4iot.interfaces.forms import terminal_language
 from xfs4iot.interfaces.forms.definitions import definition_of, fields_told, form_told, log_ignored
 from xfs4iot.interfaces.forms.screen import Screen
 from xfs4iot.interfaces.forms.terminal_entry import Entry
-from xfs4iot.interfaces.forms.terminal_form_work import FormReading, form_written
 from xfs4iot.interfaces.forms.terminal_forms import Form, sound
 from xfs4iot.interfaces.forms.terminal_keys import ActiveKeys, of_device, typed_on_the_wire
 from xfs4iot.interfaces.forms.terminal_state import TerminalState
@@ -323,6 +322,8 @@ class TextTerminal(TerminalState):
     )
     async def write_form(self, request: messages.WriteForm, command: Command[WriteFormEvents]) -> None:
         """`TextTerminal.WriteForm` 2.0: nothing is shown unless everything can be."""
+        from xfs4iot.interfaces.forms.terminal_form_work import form_written
+
         await form_written(self, request, command)
 
     @handles(
@@ -346,6 +347,8 @@ class TextTerminal(TerminalState):
         self, request: messages.ReadForm, command: Command[ReadFormEvents]
     ) -> messages.ReadFormCompletion:
         """`TextTerminal.ReadForm` 2.0: the operator fills in the fields."""
+        from xfs4iot.interfaces.forms.terminal_form_work import FormReading
+
         # Cleared before anything can fail: the keys count for this ReadForm, whatever becomes of it.
         active, self.defined = self.defined or of_device(self.device), None
         reading = FormReading(self, request, active, command)

@@ -30,7 +30,7 @@ from xfs4iot.interfaces.keys.purposes import DECRYPT_BIOMETRIC, ENCRYPT_BIOMETRI
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.command_events.biometric import ReadEvents
 from xfs4iot.protocol.messages import biometric as messages
-from xfs4iot.simulator.biometric import image_records, minutiae_records
+from xfs4iot.simulator.biometric import image_records
 from xfs4iot.simulator.biometric.fingers import (
     HEIGHT,
     POSITIONS,
@@ -297,6 +297,8 @@ class SimulatedBiometric(SimulatedDevice, devices.Biometric):
             raise errors.CommandError(
                 "formatNotSupported", f"{where}: templates are isoFmd or ansiFmd; {kind.format} is only given"
             )
+        from xfs4iot.simulator.biometric import minutiae_records
+
         try:
             data = self._crypt("decrypt", template.data, kind)
             return minutiae_records.decode(data, kind.format, padded=kind.algorithm is not None).minutiae
@@ -399,6 +401,8 @@ class SimulatedBiometric(SimulatedDevice, devices.Biometric):
 
 
 def _record(impression: Impression, format: Any) -> bytes:
+    from xfs4iot.simulator.biometric import minutiae_records
+
     record = minutiae_records.MinutiaeRecord(
         impression.minutiae, POSITIONS.index(impression.position), impression.quality, WIDTH, HEIGHT
     )

@@ -18,7 +18,6 @@ from xfs4iot.devices import MediaPresented
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import check as messages
 from xfs4iot.simulator.check.items import CheckSettings, Cheque, State, Wish
-from xfs4iot.simulator.check.pictures import LIGHTS, codeline_of, pictured
 from xfs4iot.simulator.clock import Timeline
 from xfs4iot.simulator.device import SimulatedDevice
 from xfs4iot.simulator.faults import Fault
@@ -27,7 +26,7 @@ __all__ = ["CheckMachine"]
 
 _SIDE = messages.ImageCapabilities(
     color_format=messages.ImageCapabilitiesColorFormat(binary=True, gray_scale=True, full=True),
-    scan_color=messages.ImageCapabilitiesScanColor(**dict.fromkeys(LIGHTS, True)),
+    scan_color=messages.ImageCapabilitiesScanColor(red=True, green=True, blue=True, white=True),
     default_scan_color="white",
 )
 _Drawn = TypeVar("_Drawn")
@@ -239,6 +238,8 @@ class CheckMachine(SimulatedDevice, devices.Check):
         """The code line as it is read, and what its magnetic reader says."""
         if font is None or self.faults.active("micrDead"):
             return None, "notRead"
+        from xfs4iot.simulator.check.pictures import codeline_of
+
         line = await _drawn(codeline_of, item, font) if item.codeline else None
         if not item.codeline:
             return None, "noMicr"
@@ -247,6 +248,8 @@ class CheckMachine(SimulatedDevice, devices.Check):
         return line, "micr" if line is not None else "notMicrFormat"
 
     async def _image(self, item: Cheque, wish: devices.ImageWish) -> messages.ImageData:
+        from xfs4iot.simulator.check.pictures import pictured
+
         dead = bool(self.faults.active("scannerDead"))
         return messages.ImageData(
             image_source=wish.source,

@@ -20,11 +20,11 @@ from xfs4iot.simulator.check.items import Cheque
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["LIGHTS", "codeline_of", "pictured"]
+__all__ = ["codeline_of", "pictured"]
 
 _FORMATS = {"jpg": "JPEG", "tif": "TIFF", "bmp": "BMP"}
 _DOTS_PER_INCH = round(codelines.SCALE * 25.4)
-LIGHTS = {"red": 0, "green": 1, "blue": 2, "white": None}
+_LIGHTS = {"red": 0, "green": 1, "blue": 2, "white": None}
 """Colours of light, and the channel that is seen in each."""
 _PAPER, _PATTERN, _STAMP = "#e8f0fa", "#c4d8f4", "#b02020"
 
@@ -81,7 +81,7 @@ def codeline_of(item: Cheque, font: str) -> str | None:
 def pictured(item: Cheque, wish: devices.ImageWish) -> bytes:
     """A picture of one side of an item, as it was asked for."""
     picture = _side(msgspec.json.encode(item), wish.source)
-    channel = LIGHTS[wish.scan_color]
+    channel = _LIGHTS[wish.scan_color]
     if channel is not None:
         picture = picture.getchannel(channel).convert("RGB")
     if wish.color_format == "grayScale":
