@@ -196,6 +196,18 @@ async def test_a_class_that_cannot_present_a_second_bunch_is_not_believed(nurser
     assert await cannot(client, "MediaInRollback") == "hardwareError"
 
 
+async def test_what_waits_behind_a_first_bunch_of_what_was_refused_is_not_within_reach(
+    client: Dialogue, device: Scanner
+) -> None:
+    await take_in(client, device, "good")
+    # Nothing with a number is in the first bunch, and another waits.
+    device.ejects = devices.MediaPresented(more=True)
+    request = await client.send("Check.Reset", {"mediaControl": "eject"}, timeout=100)
+    completion = await client.until("completion", request)
+    assert completion["header"]["completionCode"] == "timeOut"
+    assert await reachable(client) == ["none"]
+
+
 async def test_what_a_reset_ejects_is_the_customers_once_it_is_taken(
     client: Dialogue, device: Scanner
 ) -> None:

@@ -230,7 +230,9 @@ class MediaState(Interface[devices.Check]):
     def take_presented(after: Transaction, presented: MediaPresented | None) -> None:
         """Let the customer reach what was presented."""
         named = presented.items if presented is not None else frozenset()
-        if not named and after.state != "active":
+        # A bunch that others follow is never all that is inside: it may be what was refused and has no numbers.
+        whole = presented is None or not presented.more
+        if not named and whole and after.state != "active":
             named = frozenset(after.inside)
         for number in named & after.items.keys():
             if after.items[number].place == "device":
