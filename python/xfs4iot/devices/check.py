@@ -156,8 +156,8 @@ class MediaPresented:
     """What the customer can take now.
 
     Attributes:
-        items: by their numbers; none of them named: what was refused, or, if no other bunch waits, all that are
-            inside.
+        items: by their numbers; none of them named: what was refused, or, if no other bunch waits, all
+            that are inside.
         more: another bunch waits, to be presented when this was taken; see `present_next`.
     """
 

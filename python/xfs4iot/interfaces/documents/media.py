@@ -230,7 +230,7 @@ class MediaState(Interface[devices.Check]):
     def take_presented(after: Transaction, presented: MediaPresented | None) -> None:
         """Let the customer reach what was presented."""
         named = presented.items if presented is not None else frozenset()
-        # A bunch that others follow is never all that is inside: it may be what was refused and has no numbers.
+        # A bunch that others follow is never all that is inside: what was refused has no numbers.
         whole = presented is None or not presented.more
         if not named and whole and after.state != "active":
             named = frozenset(after.inside)
