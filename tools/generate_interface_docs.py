@@ -47,6 +47,9 @@ def tables(name: str) -> Iterator[str]:
     kind = interface(name)
     device = devices.Device if name == "Common" else getattr(devices, name)
     marks = list(kind.handled())
+    home = "device" if name == "Common" else device.__module__.rpartition(".")[2]
+    yield f"What a device class has for it: [{device.__name__}](../api/devices_{home}.md)."
+    yield ""
     yield "## Commands"
     yield ""
     yield "| command | versions served | runs | offered if the device class has |"

@@ -36,7 +36,17 @@ _Seconds = Annotated[float, msgspec.Meta(gt=0)]
 
 @dataclass(frozen=True)
 class PublisherSettings:
-    """`[publisher]`: see `xfs4iot.Publisher`."""
+    """`[publisher]`: see `xfs4iot.Publisher`.
+
+    Attributes:
+        host: the address to bind, and only this one.
+        port: None for the first free one of 443 (80 without TLS) and 5846 to 5856; 0 for any.
+        advertise: host name in the published URIs; None for the one that the client used.
+        vendor_name: told by the publisher.
+        plain: no TLS; on a loopback address only.
+        plain_anywhere: no TLS, whatever the address: anybody on the way can read along, and take part.
+        dialect: `sp-dev` speaks to clients of the reference as it does.
+    """
 
     host: str = "127.0.0.1"
     port: _Port | None = None
@@ -49,7 +59,12 @@ class PublisherSettings:
 
 @dataclass(frozen=True)
 class SNISettings:
-    """`[[tls.also]]`: one more certificate, for other names."""
+    """`[[tls.also]]`: one more certificate, for other names.
+
+    Attributes:
+        certificate: PEM file with its chain.
+        key: PEM file, readable by its owner only.
+    """
 
     certificate: Path
     key: Path
@@ -57,7 +72,18 @@ class SNISettings:
 
 @dataclass(frozen=True)
 class TLSSettings:
-    """`[tls]`: see `xfs4iot.transport.tls.TLSConfig`."""
+    """`[tls]`: see `xfs4iot.transport.tls.TLSConfig`.
+
+    Attributes:
+        certificate: PEM file with its chain.
+        key: PEM file, readable by its owner only.
+        client_certificates: whether clients must, may, or need not show one.
+        client_ca: PEM file of the authorities that sign clients.
+        crls: of certificates that are revoked; read anew when they change.
+        tickets: whether sessions may be resumed.
+        keylog: file to which the secrets of connections are written, for Wireshark; never in earnest.
+        also: more certificates, for other names.
+    """
 
     certificate: Path
     key: Path
@@ -71,7 +97,14 @@ class TLSSettings:
 
 @dataclass(frozen=True)
 class AccessSettings:
-    """`[access]`: who may connect, and who may do what."""
+    """`[access]`: who may connect, and who may do what.
+
+    Attributes:
+        anonymous: what a client may use that no rule fits: names of commands, `Interface.*` or `*`; none
+            turns it away.
+        origins: of web pages that may connect.
+        client: the rules; the first that fits counts.
+    """
 
     anonymous: tuple[str, ...] = ("*",)
     origins: tuple[str, ...] = ()
@@ -80,7 +113,11 @@ class AccessSettings:
 
 @dataclass(frozen=True)
 class LedgerSettings:
-    """`[ledger]`: where cash counts are kept."""
+    """`[ledger]`: where cash counts are kept.
+
+    Attributes:
+        file: the ledger; it is made if it is not there.
+    """
 
     file: Path
 
@@ -139,7 +176,17 @@ class UplinkSettings:
 
 @dataclass(frozen=True)
 class LogSettings:
-    """`[log]`: how and how much is logged, and where; without `file`, to standard error."""
+    """`[log]`: how and how much is logged, and where; without `file`, to standard error.
+
+    Attributes:
+        format: for people, or for machines.
+        level: the least that is logged.
+        messages: payloads at level debug, what is sensitive masked.
+        file: in place of standard error.
+        file_bytes: then it is put aside; 0 for never.
+        files_kept: of those that were put aside.
+        handler: `module:function` that gives a `logging.Handler`, which also gets every line.
+    """
 
     format: Literal["console", "json"] = "console"
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -152,7 +199,21 @@ class LogSettings:
 
 @dataclass(frozen=True)
 class LimitSettings:
-    """`[limits]`: what clients may use."""
+    """`[limits]`: what clients may use.
+
+    Attributes:
+        connections: at the same time.
+        connections_per_address: the same of one address.
+        handshake_seconds: TLS and upgrade together.
+        message_bytes: a larger message closes its connection with 1009.
+        large_bytes: of forms and print jobs, which may be larger, together in each service.
+        message_values: members and elements in the payload of a command; with more: `invalidData`.
+        outgoing_bytes: what may wait for a client that does not read.
+        idle_seconds: of silence, then a ping; twice that, and the connection is dropped.
+        send_seconds: within which a client must take what it is sent.
+        open_commands: of one connection, queued or running; then `tooManyRequests`.
+        drain_seconds: for running commands at the end.
+    """
 
     connections: _Positive = 2048
     connections_per_address: _Positive = 256
@@ -169,7 +230,18 @@ class LimitSettings:
 
 @dataclass(frozen=True)
 class EndToEndSettings:
-    """`[service.end_to_end_security]`: see `xfs4iot.EndToEndSecurity`."""
+    """`[service.end_to_end_security]`: see `xfs4iot.EndToEndSecurity`.
+
+    Attributes:
+        key_file: of the key that host and service share, readable by its owner only; without it the device's
+            own.
+        key_name: under which the device has it.
+        required: `always`: commands that need a token are refused while there is no key; `ifConfigured`: they
+            then need none.
+        responses: the same of the token of a present status.
+        nonce_timeout: seconds after which a nonce is no longer good; 0 for never.
+        commands: that need a token; none named: all that can carry one.
+    """
 
     key_file: Path | None = None
     key_name: str = "endToEndSecurity"
@@ -181,7 +253,19 @@ class EndToEndSettings:
 
 @dataclass(frozen=True)
 class ServiceSettings:
-    """`[[service]]`: one device."""
+    """`[[service]]`: one device.
+
+    Attributes:
+        name: last part of the URI.
+        device: `module:Class`, or an entry point of the group `xfs4iot.devices`.
+        queue_limit: commands that wait; then `tooManyRequests`.
+        operation_limit: seconds; an operation that takes longer counts as hung.
+        open_limit: the same for opening the device.
+        restarts: in a row, of a device class that fails; then it is given up.
+        restart_seconds: before the first restart; doubled with each, up to a minute.
+        options: handed to the device class as `options`.
+        end_to_end_security: which commands need tokens.
+    """
 
     name: str
     device: str
@@ -217,6 +301,7 @@ class Configuration:
     """A whole configuration file.
 
     Attributes:
+        service: the devices, one at least.
         python_path: directories in which the modules of devices are looked for first.
     """
 
