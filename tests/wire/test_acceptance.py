@@ -153,6 +153,11 @@ async def test_a_command_that_is_not_served_completes_unsupported(
             {"position": "outAside"},
             "$.position: invalid enum value 'outAside'; give one of inDefault, ",
         ),
+        (
+            "CashManagement.CalibrateCashUnit",
+            {"unit": "cassette"},
+            "$.unit: expected `str` matching regex '^unit[0-9A-Za-z]+\\\\Z'; for example unit1",
+        ),
     ],
 )
 async def test_a_payload_of_the_wrong_shape_is_named_by_its_path(

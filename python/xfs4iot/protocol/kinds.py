@@ -13,8 +13,10 @@ import msgspec
 
 from xfs4iot.protocol.message import FreeKeys
 
-__all__ = ["Parts", "choices_at", "parts_of"]
+__all__ = ["Parts", "choices_at", "examples_of", "parts_of"]
 
+_WORD = re.compile(r"(?:^|[|(])\^?(\w+)(?=\\Z|[|)])")
+_CLASS = re.compile(r"(?:^|[|(])\^?(\w*)\[[^]]*\][+*]?(?=\\Z|[|)])")
 _STEP = re.compile(r"\.([^.\[]+)|\[[^\]]*\]")
 
 
@@ -70,3 +72,12 @@ def choices_at(kind: Any, path: str) -> tuple[str, ...]:
         parts = parts_of(kind)
         kind = parts.named.get(name, parts.free) if name else parts.element
     return parts_of(kind).choices
+
+
+def examples_of(pattern: str) -> tuple[str, ...]:
+    """Texts that match a pattern of the message classes, one for each kind; empty if none is simple."""
+    found = _WORD.findall(pattern)
+    for prefix in _CLASS.findall(pattern):
+        # The first that the class lets through: `unit1`, `A` where digits are not keys.
+        found += [prefix + one for one in "1A" if re.fullmatch(pattern, prefix + one)][:1]
+    return tuple(dict.fromkeys(one for one in found if re.fullmatch(pattern, one)))[:16]

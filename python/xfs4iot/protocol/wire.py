@@ -8,6 +8,7 @@ whatever digits are in it: see `number_strings`.
 from __future__ import annotations
 
 import re
+from ast import literal_eval
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import cache
@@ -19,12 +20,14 @@ import msgspec
 from xfs4iot import _core
 from xfs4iot.protocol import errors, number_strings
 from xfs4iot.protocol.json_path import pointed, with_known
-from xfs4iot.protocol.kinds import choices_at
+from xfs4iot.protocol.kinds import choices_at, examples_of
 from xfs4iot.protocol.message import FreeKeys, Payload
 
 __all__ = ["check_numbers", "decode", "encode", "plain"]
 
 _Type = TypeVar("_Type")
+_PATTERN = re.compile(r"matching regex ('.*'|\".*\")$")
+"""How msgspec ends its text about a string that does not match: with the pattern as Python writes it."""
 
 
 def _enc_hook(value: Any) -> Any:
@@ -175,6 +178,10 @@ def decode(kind: type[_Type], payload: bytes | None) -> _Type:
         text, path = with_known(pointed(wrong, payload or b"{}", decoder), kind)
         if text.startswith("invalid enum value") and (choices := ", ".join(choices_at(kind, path))):
             text += f"; give one of {choices}"
+        elif (pattern := _PATTERN.search(text)) and (
+            examples := ", ".join(examples_of(literal_eval(pattern[1])))
+        ):
+            text += f"; for example {examples}"
         raise errors.InvalidData(f"{path}: {text}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
         raise errors.InvalidData(f"$: the payload cannot be read: {wrong}") from None

@@ -130,6 +130,8 @@ async def test_null_deletes(client: Dialogue) -> None:
     await client.success(SET, {"name": "F", "form": form({"f": (0, 0, 5, 1)})})
     await client.success(SET, {"name": "F"})
     assert await client.failure("Printer.PrintForm", {"formName": "F"}) == "formNotFound"
+    again = (await client.completion(SET, {"name": "F", "from": {}}))["header"]["errorDescription"]
+    assert again.startswith("without $.form a form is deleted")  # nobody who misspells it wants that
     await client.success(MEDIA, {"name": "M", "media": ROLL})
     await client.success(MEDIA, {"name": "M"})
     assert await client.success("Printer.GetMediaList") == {"mediaList": []}

@@ -103,7 +103,10 @@ def require_printable(form: messages.SetFormForm, device: devices.Printer) -> No
 def form_to_delete_exists(on: PrinterState, request: messages.SetForm) -> None:
     """without a form: whether there is one to delete"""
     if request.form is None and request.name not in on.forms:
-        raise errors.CommandError("formNotFound", "there is no such form to delete; see Printer.GetFormList")
+        raise errors.CommandError(
+            "formNotFound",
+            "without $.form a form is deleted, and there is none of this name; give $.form to set one",
+        )
 
 
 @check("invalidData")
@@ -136,7 +139,8 @@ def media_to_delete_exists(on: PrinterState, request: messages.SetMedia) -> None
     """without a media: whether there is one to delete"""
     if request.media is None and request.name not in on.media_definitions:
         raise errors.CommandError(
-            "mediaNotFound", "there is no such media to delete; see Printer.GetMediaList"
+            "mediaNotFound",
+            "without $.media a media is deleted, and there is none of this name; give $.media to set one",
         )
 
 

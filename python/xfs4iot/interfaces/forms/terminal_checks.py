@@ -215,7 +215,8 @@ def form_to_delete_exists(on: TerminalState, request: messages.SetForm) -> None:
     """whether a form that is to be deleted exists"""
     if request.form is None and request.name not in on.forms:
         raise errors.CommandError(
-            "formNotFound", "$.name: there is no such form; see TextTerminal.GetFormList"
+            "formNotFound",
+            "without $.form a form is deleted, and there is none of this name; give $.form to set one",
         )
 
 

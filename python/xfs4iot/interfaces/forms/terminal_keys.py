@@ -89,7 +89,9 @@ class ActiveKeys:
         for name in self.commands:
             if not _COMMAND_KEY.fullmatch(name):
                 raise errors.CommandError(
-                    "keyInvalid", f"$.activeCommandKeys.{name[:40]} is not the name of a command key"
+                    "keyInvalid",
+                    f"$.activeCommandKeys.{name[:40]} is not the name of a command key; "
+                    "see TextTerminal.GetKeyDetail",
                 )
 
     def require_on(self, device: TextTerminal) -> None:
