@@ -139,3 +139,35 @@ def test_a_class_that_is_misspelt_is_named(tmp_path: Path) -> None:
 def test_a_directory_of_modules_must_exist(tmp_path: Path) -> None:
     text = 'python_path = ["drivers"]\n' + GOOD
     assert mistakes(tmp_path, text) == [(1, f"python_path: there is no directory {tmp_path / 'drivers'}")]
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ('metrics = "127.0.0.1"', 'write one such as "127.0.0.1:9464"'),
+        ('metrics = "127.0.0.1:99999"', "a port up to 65535"),
+        ('metrics = "127.0.0.1:0"', "a port up to 65535"),
+        ('metrics = "::1:9464"', '"[::1]:9464"'),
+        ('metrics = "http://127.0.0.1:9464"', 'write one such as "127.0.0.1:9464"'),
+        ('metrics = "127.0.0.1:5846"', "the port of [publisher]"),
+        ('otlp = "127.0.0.1:4318"', 'write one such as "http://127.0.0.1:4318"'),
+        ('otlp = "grpc://127.0.0.1:4317"', 'write one such as "http://127.0.0.1:4318"'),
+        ('otlp = "http://127.0.0.1:99999"', 'write one such as "http://127.0.0.1:4318"'),
+        ('otlp = "http://127.0.0.1:4318/v1/traces"', "/v1/traces and /v1/metrics are added"),
+    ],
+)
+def test_where_telemetry_cannot_be_served_or_sent_is_a_mistake(
+    tmp_path: Path, setting: str, said: str
+) -> None:
+    written_so = GOOD.replace("plain = true", f"plain = true\nport = 5846\n[telemetry]\n{setting}")
+    ((line, text),) = mistakes(tmp_path, written_so)
+    assert line == 7
+    assert said in text
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ['metrics = "[::1]:9464"', 'metrics = "0.0.0.0:9464"', 'otlp = "https://otel.bank.example/collector"'],
+)
+def test_where_telemetry_can_be_served_and_sent_is_right(tmp_path: Path, setting: str) -> None:
+    assert read(written(tmp_path, f"{GOOD}\n[telemetry]\n{setting}\n")).telemetry

@@ -29,6 +29,7 @@ __all__ = [
     "host",
     "json_paths",
     "money",
+    "new_file",
     "payload",
     "refuse_idle",
     "seconds",
@@ -38,7 +39,7 @@ __all__ = [
 PORT = click.IntRange(1, 65535)
 _MONEY = re.compile(r"[0-9]{1,18}(\.[0-9]{1,6})?")
 _PATH = re.compile(r"\$\.\.[^.\[\]]+|\$([.\[*?].*)?")
-_HOST = re.compile(r"[^\s/:@\[\]?#]+|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%\w+)?\]?")
+_HOST = re.compile(r"[^\s/:@\[\]?#]+|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(%\w+)?\]?")
 
 
 def refuse_idle(names: Iterable[str], where: str) -> None:
@@ -125,6 +126,17 @@ def directory(ctx: click.Context, param: click.Parameter, given: Path | None) ->
         raise click.BadParameter(
             f"{given} cannot be written; choose a directory that you may write", ctx, param
         )
+    return given
+
+
+def new_file(ctx: click.Context, param: click.Parameter, given: Path | None) -> Path | None:
+    """A file that is written at the end: whether it can be must be known before anything is done."""
+    if given is None or ctx.resilient_parsing:
+        return given
+    if not given.parent.is_dir():
+        raise click.BadParameter(f"there is no directory {given.parent}; make it first", ctx, param)
+    if not os.access(given if given.exists() else given.parent, os.W_OK):
+        raise click.BadParameter(f"{given} cannot be written; choose a place where you may write", ctx, param)
     return given
 
 

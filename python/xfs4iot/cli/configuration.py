@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from xfs4iot import toml_file
 from xfs4iot.cli.access_rules import check_access
@@ -21,7 +22,9 @@ from xfs4iot.cli.settings import (
     PublisherSettings,
     ServiceSettings,
     SNISettings,
+    TelemetrySettings,
     TLSSettings,
+    port_of,
 )
 from xfs4iot.devices import Device
 from xfs4iot.server.access import ClientRule
@@ -110,6 +113,7 @@ class _Reader(toml_file.Reader):
             self.check_security(service, device, (*where, "end_to_end_security"))
         check_access(self)
         self._check_transport()
+        self._check_telemetry()
         for where, ledger in self.found(LedgerSettings):
             if not ledger.file.parent.is_dir():
                 self.mistake((*where, "file"), f"ledger.file: there is no directory {ledger.file.parent}")
@@ -164,6 +168,31 @@ class _Reader(toml_file.Reader):
             self._file((*where, "certificate"), also.certificate)
             self._file((*where, "key"), also.key)
 
+    def _check_telemetry(self) -> None:
+        """Where metrics are served and traces sent; that none come would show only in the monitoring."""
+        published = [one.port for _, one in self.found(PublisherSettings) if one.port]
+        for where, wanted in self.found(TelemetrySettings):
+            if wanted.metrics is not None:
+                port = port_of(wanted.metrics)
+                if port is None:
+                    self.mistake(
+                        (*where, "metrics"),
+                        f"telemetry.metrics: {wanted.metrics[:80]!r} is not an address and a port up to "
+                        '65535; write one such as "127.0.0.1:9464" or "[::1]:9464"',
+                    )
+                elif port in published:
+                    self.mistake(
+                        (*where, "metrics"),
+                        f"telemetry.metrics: {port} is the port of [publisher]; metrics need one of their "
+                        "own, such as 9464",
+                    )
+            if wanted.otlp is not None and not _is_http(wanted.otlp):
+                self.mistake(
+                    (*where, "otlp"),
+                    f"telemetry.otlp: {wanted.otlp[:80]!r} is not the address of a collector; write one "
+                    'such as "http://127.0.0.1:4318", to which /v1/traces and /v1/metrics are added',
+                )
+
     def _check_client_certificates(self, tls: TLSSettings, where: Where) -> None:
         """Who is asked for a certificate can be known by it, and nobody else."""
         if tls.client_certificates != "none":
@@ -188,3 +217,13 @@ class _Reader(toml_file.Reader):
     def _file(self, where: Where, path: Path) -> None:
         if not path.is_file():
             self.mistake(where, f"{title(where)}: there is no file {path}")
+
+
+def _is_http(address: str) -> bool:
+    """Whether the paths of OpenTelemetry can be added to it."""
+    try:
+        parts = urlsplit(address)
+        bare = not parts.query and not parts.fragment and not re.search(r"/v1/\w+/?$", parts.path)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and bare
+    except ValueError:
+        return False

@@ -106,8 +106,8 @@ def _uri(ctx: click.Context, param: click.Parameter, given: str | None) -> str |
     help="Seconds for what somebody is asked to do.",
 )  # fmt: skip
 @click.option("--yes", is_flag=True, help="Do not ask before something moves.")
-@click.option("--html", "html", type=_NEW, help="Also write a page here.")
-@click.option("--junit", type=_NEW, help="Also write JUnit XML here.")
+@click.option("--html", "html", type=_NEW, callback=arguments.new_file, help="Also write a page here.")
+@click.option("--junit", type=_NEW, callback=arguments.new_file, help="Also write JUnit XML here.")
 @click.option("--list", "listing", is_flag=True, help="Only list the cases that would be tried.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @listener_options
@@ -145,6 +145,12 @@ def conform(
     if uri is None:
         run(lambda: _watch(listener, patience, html, junit, as_json))
         return
+    if urlsplit(uri).path.rstrip("/").lower() == PATH.lower():
+        publisher = uri.rstrip("/")
+        raise click.UsageError(
+            f"{publisher} is the publisher; name one of its services, such as {publisher}/CashDispenser: "
+            "`xfs4iot discover HOST` lists them"
+        )
     let_go()
     refuse_plain(uri, connection)
     trace = connection.pop("trace")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -25,10 +26,10 @@ __all__ = [
     "TLSSettings",
     "TelemetrySettings",
     "UplinkSettings",
+    "port_of",
 ]
 
 _Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
-_Address = Annotated[str, msgspec.Meta(pattern=r"^(\[[0-9a-fA-F:.]+\]|[^:\s]+):[0-9]{1,5}$")]
 _Positive = Annotated[int, msgspec.Meta(ge=1)]
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 _Seconds = Annotated[float, msgspec.Meta(gt=0)]
@@ -132,7 +133,7 @@ class TelemetrySettings:
         traces_per_second: of how many commands a second a trace is sent at most.
     """
 
-    metrics: _Address | None = None
+    metrics: str | None = None
     otlp: str | None = None
     traces_per_second: _Count = 20
 
@@ -316,3 +317,9 @@ class Configuration:
     console: ConsoleSettings = ConsoleSettings()
     uplink: UplinkSettings | None = None
     python_path: tuple[Path, ...] = ()
+
+
+def port_of(address: str) -> int | None:
+    """The port of `host:port`; None if it is none, or there is no host."""
+    found = re.fullmatch(r"(?:\[[0-9a-fA-F:.]+\]|[^:\s\[\]/]+):([0-9]{1,5})", address)
+    return int(found[1]) if found and 0 < int(found[1]) <= 65535 else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from xfs4iot.cli.settings import TelemetrySettings
+from xfs4iot.cli.settings import TelemetrySettings, port_of
 from xfs4iot.server.observation import Observer
 from xfs4iot.server.publisher import Publisher
 from xfs4iot.telling import logger
@@ -90,10 +90,16 @@ async def listening(address: str, what: str) -> list[trio.SocketListener]:
     Raises:
         ValueError: it cannot be bound.
     """
-    host, _, port = address.rpartition(":")
+    port = port_of(address)
+    if port is None:
+        raise ValueError(
+            f"{what}: {address[:80]!r} is not an address and a port up to 65535; "
+            "write one such as 127.0.0.1:9464"
+        )
+    host = address.rpartition(":")[0]
     try:
-        return [trio.SocketListener(one) for one in await tcp.open_listener(host, int(port))]
-    except (OSError, OverflowError) as problem:
+        return [trio.SocketListener(one) for one in await tcp.open_listener(host, port)]
+    except OSError as problem:
         raise ValueError(f"{what}: {address} cannot be bound: {problem}") from None
 
 

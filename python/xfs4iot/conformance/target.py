@@ -161,7 +161,8 @@ class Conversation:
         except trio.TooSlowError:
             raise Deviates("an answer", f"nothing within {patience:g} s") from None
         except trio_websocket.ConnectionClosed as closed:
-            raise Deviates("an answer", f"the service ended the connection: {closed.reason}") from None
+            code = closed.reason.code if closed.reason is not None else 1006
+            raise Deviates("an answer", f"the service ended the connection with code {code}") from None
         self._target.note("←", text)
         try:
             message = _decode(text)

@@ -240,7 +240,8 @@ class Publisher(Entrance[_Way]):
             known = "\n".join(f"  {self.uri(name)}" for name in self.services)
             raise upgrade.UpgradeRefused(
                 404,
-                f"Nothing is published at {told(path)}. The publisher is at {PATH}; services:\n{known}\n",
+                f"Nothing is published at {told(path) or '/'}. The publisher is at {PATH}; "
+                f"services:\n{known}\n",
             )
         return service
 
