@@ -110,6 +110,8 @@ class Counting:
     def __init__(self) -> None:
         self.completions: list[tuple[str, str, float]] = []
 
+    def counted(self, service: str, command: str, code: str) -> None: ...
+
     def completed(self, service: str, command: str, code: str, seconds: float) -> None:
         self.completions.append((command, code, seconds))
 

@@ -8,7 +8,6 @@ there costs nothing but a line in the log.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -34,6 +33,7 @@ from xfs4iot import __version__
 from xfs4iot.protocol import registry
 from xfs4iot.telemetry.exposition import BUCKETS
 from xfs4iot.telemetry.metrics import Metrics
+from xfs4iot.telling import logger
 
 __all__ = ["Traces"]
 
@@ -62,7 +62,7 @@ class Traces:
 
     def __init__(self, endpoint: str, metrics: Metrics, spans_per_second: int) -> None:
         # What the exporters have to say belongs into our log, and in its format.
-        logging.getLogger("opentelemetry").parent = logging.getLogger("xfs4iot")
+        logger("opentelemetry").parent = logger("xfs4iot")
         self._resource = Resource.create({"service.name": "xfs4iot", "service.version": __version__})
         self._metrics = metrics
         base = endpoint.rstrip("/")
