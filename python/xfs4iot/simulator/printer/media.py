@@ -149,8 +149,8 @@ class PrinterMedia(PrinterMachine):
             await trio.to_thread.run_sync(self._mark, medium, action)
         elif action == "skip":
             await self._skip(medium)
-        self.save()
         state.place = self.place
+        self.save()
         return None
 
     def _turn(self, medium: Medium, by: int) -> bool:
@@ -206,7 +206,7 @@ class PrinterMedia(PrinterMachine):
     # From place to place.
 
     def _move(self, action: str, unit: str | None) -> str:
-        """Move what is in the printer; where it is then."""
+        """Move what is in the printer; where it is then, which the caller saves with it."""
         state = self.state
         if action in ("eject", "expel"):
             self.require_exit()
@@ -218,22 +218,21 @@ class PrinterMedia(PrinterMachine):
         if action == "stack":
             self._stack([self.require_medium()])
             state.medium = None
-            self.save()
             return "stacker"
         if action == "park":
             state.parked, state.medium = self.require_medium(), None
-            self.save()
             return "parked"
         media = [*state.stacker, *state.transport, *([] if state.medium is None else [state.medium])]
         state.stacker, state.transport, state.medium = [], [], None
         for medium in media:
             medium.cut = True
         if action == "eject":
+            # Saved with what it brings out: a loss of power finds both or neither.
+            state.place = "entering"
             self.deliver(media)
             return "entering"
         if action == "ejectToTransport":
             state.transport = media
-            self.save()
             return "transport"
         for medium in media:
             self.finish(medium)
@@ -241,7 +240,6 @@ class PrinterMedia(PrinterMachine):
             state.bins[target] += 1
         # What lies in the slot goes with it, in or out.
         state.slot = []
-        self.save()
         return target or "expelled"
 
     def _bin(self, wanted: str | None) -> str:
