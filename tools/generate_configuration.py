@@ -65,16 +65,7 @@ def kind_of(kind: inspect.Type) -> str:
             return "path" if kind.cls is Path else kind.cls.__name__
         case inspect.IntType() | inspect.FloatType():
             return _NAMES[type(kind)] + _bounds(kind)
-        case inspect.StrType() if kind.pattern is not None:
-            return "text, `HOST:PORT`" if kind.pattern == _ADDRESS else f"text, `{kind.pattern}`"
     return _NAMES[type(kind)]
-
-
-_ADDRESS = next(
-    one.type.types[0].pattern
-    for one in inspect.type_info(settings.TelemetrySettings).fields  # type: ignore[attr-defined]
-    if one.name == "metrics"
-)
 
 
 def _bounds(kind: inspect.IntType | inspect.FloatType) -> str:
@@ -94,8 +85,6 @@ def default_of(one: dataclasses.Field[Any]) -> str:
         return "**needed**"
     if one.default is None or one.default == ():
         return "none"
-    if dataclasses.is_dataclass(one.default):
-        return "as below"
     if isinstance(one.default, bool):
         return f"`{str(one.default).lower()}`"
     if isinstance(one.default, tuple):
@@ -105,7 +94,6 @@ def default_of(one: dataclasses.Field[Any]) -> str:
 
 def lines() -> Iterator[str]:
     """The page behind its head."""
-    titles = {title.removeprefix("[").removesuffix("]") if "[[" in title else title for title, _ in _TABLES}
     for title, kind in _TABLES:
         said = described(kind)
         info: Any = inspect.type_info(kind)
@@ -117,13 +105,13 @@ def lines() -> Iterator[str]:
         yield "| key | what it takes | default | |"
         yield "|---|---|---|---|"
         for one in dataclasses.fields(kind):
-            if kind is settings.Configuration and f"[{one.name}]" in titles:
-                # A table of its own, further down.
+            takes = kind_of(types[one.name])
+            if kind is settings.Configuration and takes.endswith("table"):
+                # It stands further down.
                 continue
             if one.name not in said:
                 raise SystemExit(f"{kind.__name__} does not say what {one.name} is: add it to its docstring")
-            kinds, default = one_line(kind_of(types[one.name])), default_of(one)
-            yield f"| `{one.name}` | {kinds} | {default} | {said[one.name]} |"
+            yield f"| `{one.name}` | {one_line(takes)} | {default_of(one)} | {said[one.name]} |"
 
 
 if __name__ == "__main__":

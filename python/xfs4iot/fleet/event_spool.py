@@ -6,8 +6,6 @@ is how the device's starts end, which the first event of the next tells.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from xfs4iot.dataclass import dataclass
 from xfs4iot.ledger import ServiceLedger
 from xfs4iot.ledger.document import Document
@@ -29,6 +27,11 @@ class Waiting:
     id: str
     subject: str
     body: str
+
+    @property
+    def size(self) -> int:
+        """Bytes of its body."""
+        return len(self.body.encode())
 
 
 @dataclass(frozen=True)
@@ -63,13 +66,10 @@ class EventSpool:
         """What was kept last; None if there is nothing, or it cannot be read."""
         return _KEPT.of(self._ledger)
 
-    async def keep(
-        self, epoch: int, number: int, dropped: int, waiting: Iterable[Waiting], *, in_order: bool = False
-    ) -> None:
+    async def keep(self, spooled: Spooled) -> None:
         """Keep this instead.
 
         Raises:
             LedgerError: it cannot be written.
         """
-        spooled = Spooled(epoch, number, dropped, in_order, tuple(waiting))
         await self._ledger.put_document(_KEPT.name, wire.encode(wire.plain(spooled)))

@@ -108,7 +108,7 @@ class EventFeed:
 
     Attributes:
         number: of the latest event of this start.
-        dropped: how many of this start the broker has never got, since too many waited.
+        dropped: how many the broker has never got since this start, since too many waited.
     """
 
     def __init__(
@@ -122,7 +122,8 @@ class EventFeed:
         self._bytes = 0
         self._arrived = trio.Event()
         self._changed = trio.Event()
-        self._spooled: tuple[Waiting, ...] = ()
+        self._is_kept = False
+        """Whether events are kept that the broker may have by now."""
         self._told_unkept = False
         self.epoch = 0
         self.number = 0
@@ -163,16 +164,19 @@ class EventFeed:
             Waiting(f"{self._prefix}.{self.number}", self._subjects.event(self._device, interface), body)
         )
         while len(self._waiting) > _WAITING or self._bytes > _WAITING_BYTES:
-            self._bytes -= len(self._waiting.popleft().body)
+            self._forget_oldest()
             self.dropped += 1
             if self.dropped == 1:
                 _log.warning("the broker does not take events; the oldest are dropped until it does")
 
     def _wait(self, one: Waiting) -> None:
         self._waiting.append(one)
-        self._bytes += len(one.body)
+        self._bytes += one.size
         self._arrived.set()
         self._changed.set()
+
+    def _forget_oldest(self) -> None:
+        self._bytes -= self._waiting.popleft().size
 
     async def run(self) -> None:
         """Send what has been heard, one after the other, until cancelled."""
@@ -204,7 +208,7 @@ class EventFeed:
             failures = 0
             # Meanwhile it may have been dropped, as the oldest.
             if self._waiting and self._waiting[0] is one:
-                self._bytes -= len(self._waiting.popleft().body)
+                self._forget_oldest()
                 self._changed.set()
 
     async def _keep_on(self) -> None:
@@ -213,22 +217,23 @@ class EventFeed:
             await self._changed.wait()
             await trio.sleep(max(_MOMENT, self._bytes / _KEPT_A_SECOND))
             self._changed = trio.Event()
-            if self._waiting or self._spooled:
+            if self._waiting or self._is_kept:
                 await self._keep()
 
     async def _keep(self, *, in_order: bool = False) -> None:
         if self._spool is None:
             return
         waiting = tuple(self._waiting)
+        kept = Spooled(self.epoch, self.number, self.dropped, in_order, waiting)
         try:
-            await self._spool.keep(self.epoch, self.number, self.dropped, waiting, in_order=in_order)
+            await self._spool.keep(kept)
         except LedgerError as problem:
             # They are sent all the same; only a loss of power would take them.
             if not self._told_unkept:
                 _log.error("events that wait for the broker cannot be kept: %s", problem)
             self._told_unkept = True
         else:
-            self._spooled, self._told_unkept = waiting, False
+            self._is_kept, self._told_unkept = bool(waiting), False
 
 
 def _told_of(before: Spooled) -> dict[str, Any]:
