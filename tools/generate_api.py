@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -91,32 +91,30 @@ def members(kind: type) -> Iterator[tuple[str, Any]]:
 def entry(name: str, thing: Any, level: str) -> Iterator[str]:
     """A name with all that is said of it."""
     yield f"{level} `{name}`"
-    if not (inspect.isclass(thing) or inspect.isroutine(thing)):
+    if inspect.isclass(thing) or inspect.isroutine(thing):
+        asynchronous = "async " if inspect.iscoroutinefunction(thing) else ""
+        # Nobody makes the objects of device classes: the service's owner gives them a name only.
+        if not (inspect.isclass(thing) and issubclass(thing, devices.Device)):
+            yield f"```python\n{asynchronous}{signature_of(thing, name)}\n```"
+    elif not isinstance(thing, property):
         yield f"`{thing!r}`" if isinstance(thing, str | int | float) else ""
         return
-    asynchronous = "async " if inspect.iscoroutinefunction(thing) else ""
-    if not (inspect.isclass(thing) and issubclass(thing, devices.Device)):
-        yield f"```python\n{asynchronous}{signature_of(thing, name)}\n```"
     yield from paragraphs(thing)
     if inspect.isclass(thing):
         for inner, member in members(thing):
-            yield from _member(inner, member, f"{level}#")
+            yield from entry(inner, member, f"{level}#")
 
 
-def _member(name: str, member: Any, level: str) -> Iterator[str]:
-    yield f"{level} `{name}`"
-    if not isinstance(member, property):
-        asynchronous = "async " if inspect.iscoroutinefunction(member) else ""
-        yield f"```python\n{asynchronous}{signature_of(member, name)}\n```"
-    yield from paragraphs(member)
-
-
-def page(title: str, home: object, names: Iterable[str], head: str = "") -> str:
-    """A page of these names."""
+def page(title: str, things: Mapping[str, object], head: str = "") -> str:
+    """A page of these things, by their names."""
     parts = [f"# {title}", head]
-    for name in names:
-        parts += entry(name, getattr(home, name), "##")
+    for name, thing in things.items():
+        parts += entry(name, thing, "##")
     return "\n\n".join(part.rstrip() for part in parts if part.strip()) + "\n"
+
+
+def _of(home: object, names: Iterable[str]) -> dict[str, object]:
+    return {name: getattr(home, name) for name in names}
 
 
 def _head(module: ModuleType) -> str:
@@ -125,16 +123,14 @@ def _head(module: ModuleType) -> str:
 
 def pages() -> Iterator[tuple[str, str]]:
     """The pages, by their names."""
-    served = page("xfs4iot: services", xfs4iot, _SERVICES, "What serves devices: `import xfs4iot`.")
-    settings = [
-        "\n\n".join(part.rstrip() for part in entry(f"{kind.__module__}.{kind.__name__}", kind, "##") if part)
-        for kind in (service.Service, publisher.Publisher)
-    ]
-    yield "services", "\n".join([served, *settings]) + "\n"
-    own = [name for name in client.__all__ if inspect.getdoc(getattr(client, name))]
-    yield "clients", page("xfs4iot: clients", client, own, "What applications use: `import xfs4iot`.")
+    # What is not public as such tells what the arguments of those that are mean.
+    behind = {f"{kind.__module__}.{kind.__name__}": kind for kind in (service.Service, publisher.Publisher)}
+    served = _of(xfs4iot, _SERVICES) | behind
+    yield "services", page("xfs4iot: services", served, "What serves devices: `import xfs4iot`.")
+    own = {name: thing for name, thing in _of(client, client.__all__).items() if inspect.getdoc(thing)}
+    yield "clients", page("xfs4iot: clients", own, "What applications use: `import xfs4iot`.")
     for name, module in (("denominate", denominate), ("tokens", tokens), ("testing", testing)):
-        yield name, page(f"xfs4iot.{name}", module, module.__all__, _head(module))
+        yield name, page(f"xfs4iot.{name}", _of(module, module.__all__), _head(module))
     grouped: dict[str, list[str]] = {}
     for name, home in sorted(devices._MODULES.items()):
         if isinstance(getattr(devices, name), type):
@@ -143,10 +139,8 @@ def pages() -> Iterator[tuple[str, str]]:
         # The class that is written comes first, then what it is given and returns.
         names.sort(key=lambda name: (not issubclass(getattr(devices, name), devices.Device), name))
         module = import_module(f"xfs4iot.devices.{'_device' if home == 'device' else home}")
-        yield (
-            f"devices_{home}",
-            page(f"xfs4iot.devices: {_TITLES.get(home, names[0])}", devices, names, _head(module)),
-        )
+        title = f"xfs4iot.devices: {_TITLES.get(home, names[0])}"
+        yield f"devices_{home}", page(title, _of(devices, names), _head(module))
 
 
 def main() -> int:

@@ -10,7 +10,7 @@ from typing import Any
 from xfs4iot.protocol import errors
 from xfs4iot.server.handler import Check, Interface, check
 
-__all__ = ["cash_mode_on", "check_mode_on", "device_ready", "given", "require_ready"]
+__all__ = ["cash_mode_on", "check_mode_on", "device_ready", "given", "require_ready", "there_to_delete"]
 
 
 def given(field: str, advice: str = "", *, filled: bool = False) -> Check:
@@ -31,6 +31,27 @@ def given(field: str, advice: str = "", *, filled: bool = False) -> Check:
 
     there.__doc__ = f"`{wire}`"
     return check("invalidData", name=f"given {wire}")(there)
+
+
+def there_to_delete(field: str, error_code: str, held: str) -> Check:
+    """That a definition which is not given, and so is to be deleted, is there.
+
+    Args:
+        field: property of the definition, such as `form`.
+        error_code: if none has the name.
+        held: attribute of the interface, in which they are by their names.
+    """
+
+    def there(on: Any, request: Any) -> None:
+        if getattr(request, field) is None and request.name not in getattr(on, held):
+            raise errors.CommandError(
+                error_code,
+                f"without $.{field} a {field} is deleted, and there is none of this name; "
+                f"give $.{field} to set one",
+            )
+
+    there.__doc__ = f"without a {field}: whether there is one to delete"
+    return check(error_code, name=f"{field}_to_delete_exists")(there)
 
 
 _NOT_READY = {

@@ -7,7 +7,7 @@ from typing import Any
 
 from xfs4iot import devices
 from xfs4iot.devices import implements
-from xfs4iot.interfaces.checks import given
+from xfs4iot.interfaces.checks import given, there_to_delete
 from xfs4iot.interfaces.forms.media_definitions import media_misfit, require_whole_media, sheet_of
 from xfs4iot.interfaces.forms.printer_forms import fields_of, named, ready, require_whole
 from xfs4iot.interfaces.forms.printer_state import PrinterState, actions_of
@@ -99,14 +99,7 @@ def require_printable(form: messages.SetFormForm, device: devices.Printer) -> No
         raise errors.CommandError("formInvalid", why if name is None else f"{what} {named(name)}: {why}")
 
 
-@check("formNotFound")
-def form_to_delete_exists(on: PrinterState, request: messages.SetForm) -> None:
-    """without a form: whether there is one to delete"""
-    if request.form is None and request.name not in on.forms:
-        raise errors.CommandError(
-            "formNotFound",
-            "without $.form a form is deleted, and there is none of this name; give $.form to set one",
-        )
+form_to_delete_exists = there_to_delete("form", "formNotFound", "forms")
 
 
 @check("invalidData")
@@ -134,14 +127,7 @@ def require_fit(media: messages.SetMediaMedia, device: devices.Printer) -> None:
         raise errors.CommandError("mediaInvalid", why)
 
 
-@check("mediaNotFound")
-def media_to_delete_exists(on: PrinterState, request: messages.SetMedia) -> None:
-    """without a media: whether there is one to delete"""
-    if request.media is None and request.name not in on.media_definitions:
-        raise errors.CommandError(
-            "mediaNotFound",
-            "without $.media a media is deleted, and there is none of this name; give $.media to set one",
-        )
+media_to_delete_exists = there_to_delete("media", "mediaNotFound", "media_definitions")
 
 
 @check("invalidData")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
+from xfs4iot.interfaces.checks import there_to_delete
 from xfs4iot.interfaces.forms.screen import each_grapheme
 from xfs4iot.interfaces.forms.terminal_forms import require_whole, size_of, sound
 from xfs4iot.interfaces.forms.terminal_keys import ActiveKeys
@@ -210,14 +211,7 @@ async def form_sound(on: TerminalState, request: messages.SetForm) -> None:
         await on.forms.in_thread(sound, request.form, on.device.shows_graphics)
 
 
-@check("formNotFound")
-def form_to_delete_exists(on: TerminalState, request: messages.SetForm) -> None:
-    """whether a form that is to be deleted exists"""
-    if request.form is None and request.name not in on.forms:
-        raise errors.CommandError(
-            "formNotFound",
-            "without $.form a form is deleted, and there is none of this name; give $.form to set one",
-        )
+form_to_delete_exists = there_to_delete("form", "formNotFound", "forms")
 
 
 def active_keys(request: messages.Read | messages.DefineKeys) -> ActiveKeys:
