@@ -51,6 +51,8 @@ class Depositor(Worker):
     """
 
     services = ("Deposit", "Simulator")
+    # Most are refused: a life of fewer may complete none.
+    commands = (6, 20)
 
     def __init__(self, atm: ATM, chance: random.Random) -> None:
         super().__init__(atm, chance)
@@ -265,11 +267,10 @@ async def test_the_power_fails_again_and_again(
         worker = kind(ATM(directory, launcher, recalls=number != 0), random.Random(number))
         async with worker.atm.running():
             pass
-        done.update(await lives(worker, kills, 80))
+        done.update(await lives(worker, kills, 200))
 
     async with trio.open_nursery() as nursery:
         for number in range(2):
             nursery.start_soon(machine, number)
     print(f"\n{2 * kills} kills; commands completed meanwhile: {dict(done)}")
-    # What eight lives come to depends on when their faults strike; of hundreds each kind has its share.
-    assert len(done) >= (1 if kills == SHORT else 4 if kind is Depositor else 2), done
+    assert len(done) >= (3 if kind is Depositor else 2), done
