@@ -23,6 +23,7 @@ from xfs4iot.server import publisher, service
 PAGES = Path(__file__).resolve().parent.parent / "docs" / "api"
 _WIDTH = 100
 _SERVICES = ("Service", "Publisher", "EndToEndSecurity", "Ledger")
+_CLIENTS = "What applications use: `from xfs4iot import client`; the everyday ones are in `xfs4iot`, too."
 _PARTS = {
     "_cards": "card_reader", "_cashing_in": "cash_acceptor", "_keys": "key_management",
     "_pages": "printer", "_printing": "printer", "_device": "device", "_operation": "device",
@@ -80,6 +81,9 @@ def _plain(annotation: Any) -> str:
 
 def members(kind: type) -> Iterator[tuple[str, Any]]:
     """Public methods and properties that a class has itself and tells about, in their order."""
+    if kind is service.Service:
+        # Its arguments are told of; the rest is for sessions and interfaces.
+        return
     for name, member in vars(kind).items():
         function = getattr(member, "__func__", member)
         if name.startswith("_") or not inspect.getdoc(function):
@@ -128,7 +132,7 @@ def pages() -> Iterator[tuple[str, str]]:
     served = _of(xfs4iot, _SERVICES) | behind
     yield "services", page("xfs4iot: services", served, "What serves devices: `import xfs4iot`.")
     own = {name: thing for name, thing in _of(client, client.__all__).items() if inspect.getdoc(thing)}
-    yield "clients", page("xfs4iot: clients", own, "What applications use: `import xfs4iot`.")
+    yield "clients", page("xfs4iot: clients", own, _CLIENTS)
     for name, module in (("denominate", denominate), ("tokens", tokens), ("testing", testing)):
         yield name, page(f"xfs4iot.{name}", _of(module, module.__all__), _head(module))
     grouped: dict[str, list[str]] = {}

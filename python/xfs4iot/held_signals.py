@@ -4,7 +4,7 @@ A command line takes a moment to be imported, and a service another to be made. 
 would end the process where it happens to be: SIGINT with a traceback, SIGTERM and SIGHUP without a word.
 So the first thing that the program does is to note them instead. A command that runs until it is told to
 end takes over what was noted (`xfs4iot.cli.hosting.heard`), as if it came then; for any other, signals do
-what they always do once it is known which command it is. A second signal does not wait.
+what they always do once it is known which command it is. A second SIGINT or SIGTERM does not wait.
 
 Nothing else is imported here: this must be there before the rest is.
 """
@@ -24,11 +24,13 @@ _noted: list[int] = []
 
 
 def _note(number: int, frame: object) -> None:
-    if _noted:
+    ends = number in (signal.SIGINT, signal.SIGTERM)
+    if ends and any(one in (signal.SIGINT, signal.SIGTERM) for one in _noted):
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
     _noted.append(number)
-    if hasattr(signal, "alarm"):
+    # SIGHUP is no end for every command: to `serve` it says that there are new certificates.
+    if ends and hasattr(signal, "alarm"):
         signal.alarm(_LONGEST_SECONDS)
 
 

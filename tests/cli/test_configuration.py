@@ -171,3 +171,25 @@ def test_where_telemetry_cannot_be_served_or_sent_is_a_mistake(
 )
 def test_where_telemetry_can_be_served_and_sent_is_right(tmp_path: Path, setting: str) -> None:
     assert read(written(tmp_path, f"{GOOD}\n[telemetry]\n{setting}\n")).telemetry
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ('servers = ["x"]\ndevice = "atm17"', "write tls://host:port"),
+        ('servers = []\ndevice = "atm17"', "name the broker"),
+        ('servers = ["nats://127.0.0.1"]\ndevice = ""', "1 to 64 letters"),
+        ('servers = ["tls://a.example"]\ndevice = "atm17"\ncertificate = "none.pem"', "there is no file"),
+        ('servers = ["tls://a.example"]\ndevice = "atm17"\ngateway_ca = "none.pem"', "there is no file"),
+        ('servers = ["tls://a.example"]\ndevice = "atm17"\nspread = inf', "1000000000"),
+    ],
+)
+def test_a_fleet_that_cannot_be_dialled_is_a_mistake(tmp_path: Path, table: str, words: str) -> None:
+    ((_, text),) = mistakes(tmp_path, f"{GOOD}\n[uplink]\n{table}\n")
+    assert words in text
+
+
+def test_no_time_is_without_end(tmp_path: Path) -> None:
+    """Threads could not wait so long, and the guard against an end that hangs would be gone."""
+    ((_, text),) = mistakes(tmp_path, f"{GOOD}\n[limits]\ndrain_seconds = inf\n")
+    assert "1000000000" in text

@@ -117,6 +117,22 @@ def test_a_service_that_hangs_up_early_goes_on(serving: tuple[str, Path], tmp_pa
     assert "SIGTERM: the services end" in stderr
 
 
+def test_a_service_that_hangs_up_early_is_told_to_end_in_order_all_the_same(
+    serving: tuple[str, Path], tmp_path: Path
+) -> None:
+    moments = f"{signal.SIGHUP}:{FIRST} {signal.SIGHUP}:import:trio {signal.SIGTERM}:open:serve.toml"
+    status, _, stderr = ended(moments, *serving, where=tmp_path)
+    assert (status, "SIGTERM: the services end" in stderr) == (0, True), stderr
+
+
+@pytest.mark.parametrize(("number", "ends"), [(signal.SIGHUP, False), (signal.SIGTERM, True)])
+def test_only_what_is_to_end_may_not_start_for_ever(number: signal.Signals, ends: bool) -> None:
+    program = "import os, signal; from xfs4iot.held_signals import hold; hold(); "
+    program += f"os.kill(os.getpid(), {number}); print(signal.alarm(0))"
+    rest = subprocess.check_output([sys.executable, "-c", program], text=True)
+    assert (int(rest) > 0) == ends
+
+
 def test_a_second_signal_does_not_wait(tmp_path: Path) -> None:
     moments = f"{signal.SIGINT}:{FIRST} {signal.SIGINT}:import:trio"
     status, _, stderr = ended(moments, "simulate", "--plain", "--port", "0", where=tmp_path)

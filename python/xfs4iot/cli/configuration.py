@@ -24,6 +24,7 @@ from xfs4iot.cli.settings import (
     SNISettings,
     TelemetrySettings,
     TLSSettings,
+    UplinkSettings,
     port_of,
 )
 from xfs4iot.devices import Device
@@ -114,6 +115,7 @@ class _Reader(toml_file.Reader):
         check_access(self)
         self._check_transport()
         self._check_telemetry()
+        self._check_uplink()
         for where, ledger in self.found(LedgerSettings):
             if not ledger.file.parent.is_dir():
                 self.mistake((*where, "file"), f"ledger.file: there is no directory {ledger.file.parent}")
@@ -192,6 +194,24 @@ class _Reader(toml_file.Reader):
                     f"telemetry.otlp: {wanted.otlp[:80]!r} is not the address of a collector; write one "
                     'such as "http://127.0.0.1:4318", to which /v1/traces and /v1/metrics are added',
                 )
+
+    def _check_uplink(self) -> None:
+        """Whether a fleet can be dialled out to; who has enrolled has all of it."""
+        for where, wanted in self.found(UplinkSettings):
+            # Only a device of a fleet needs them.
+            from xfs4iot.cli.broker import broker_is_trusted
+            from xfs4iot.fleet.subjects import check_id
+
+            try:
+                check_id(wanted.device, "device")
+                broker_is_trusted(wanted.servers)
+            except ValueError as problem:
+                self.mistake(where, f"uplink: {problem}")
+            if not wanted.servers:
+                self.mistake((*where, "servers"), "uplink.servers: name the broker, tls://host:port")
+            for name in ("certificate", "key", "ca", "gateway_ca"):
+                if (path := getattr(wanted, name)) is not None:
+                    self._file((*where, name), path)
 
     def _check_client_certificates(self, tls: TLSSettings, where: Where) -> None:
         """Who is asked for a certificate can be known by it, and nobody else."""

@@ -32,7 +32,9 @@ __all__ = [
 _Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 _Positive = Annotated[int, msgspec.Meta(ge=1)]
 _Count = Annotated[int, msgspec.Meta(ge=0)]
-_Seconds = Annotated[float, msgspec.Meta(gt=0)]
+# What is waited for in threads cannot be longer than three centuries, and `inf` is no time.
+_LONGEST = 1_000_000_000
+_Seconds = Annotated[float, msgspec.Meta(gt=0, le=_LONGEST)]
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,7 @@ class UplinkSettings:
     key: Path | None = None
     ca: Path | None = None
     gateway_ca: Path | None = None
-    spread: Annotated[float, msgspec.Meta(ge=0)] = 5.0
+    spread: Annotated[float, msgspec.Meta(ge=0, le=_LONGEST)] = 5.0
 
 
 @dataclass(frozen=True)
