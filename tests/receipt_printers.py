@@ -30,8 +30,9 @@ class VirtualPrinter:
         mute: it answers nothing.
         chatter: what it says again and again, instead of an answer to anything but a question of its sensors.
         on: whether it is switched on; if not, it hangs up on whoever comes.
-        pace: seconds between one byte and the next that it takes from the line; questions of its sensors
-            come behind all others.
+        pace: seconds between one byte and the next that it takes from the line, or `gulp` of them from a
+            terminal; questions of its sensors come behind all others.
+        gulp: bytes that it takes from a terminal at once.
         print_pace: the same of what it prints; its sensors are asked beside that.
         paper_left: bytes for whose print there is still paper.
         hangs_up_after: bytes after which it closes the connection, whatever is still to come.
@@ -45,6 +46,7 @@ class VirtualPrinter:
         self.chatter = b""
         self.on = True
         self.pace = 0.0
+        self.gulp: int | None = None
         self.print_pace = 0.0
         self.paper_left: int | None = None
         self.hangs_up_after: int | None = None
@@ -156,7 +158,8 @@ class VirtualPrinter:
             self._send = stream.send_all
             task_status.started(os.ttyname(theirs))
             try:
-                while data := await stream.receive_some():
+                while data := await stream.receive_some(self.gulp):
+                    await trio.sleep(self.pace)
                     await self._take(bytes(data))
             finally:
                 os.close(theirs)

@@ -50,6 +50,8 @@ _CLEAR = b"\x10\x14\x08\x01\x03\x14\x01\x06\x02\x08"
 """DLE DC4: forget what is in the buffer, so that it is not printed when paper is there again."""
 _RECOVER = b"\x10\x05\x02"
 _CELL = 12
+_PIECE = 4_096
+"""Bytes that are sent before it is seen whether the printer takes any more."""
 
 
 class EscPosPrinter(devices.Printer):
@@ -64,7 +66,8 @@ class EscPosPrinter(devices.Printer):
         dots_per_inch: 203 by default.
         output: `picture` (the default) or `text`: in the printer's own font where it has all of a page.
         cutter: whether it has one.
-        seconds: how long a page may take; 20 by default.
+        seconds: after which a printer that takes nothing more, or does not end a page that it has, counts as
+            stuck; 20 by default.
     """
 
     printer_type = frozenset({"receipt"})
@@ -228,23 +231,25 @@ class EscPosPrinter(devices.Printer):
             CommandError, DeviceNotReady, HardwareError: they were not, or not all of them.
         """
         line = await self._connected()
-        end = trio.current_time() + self._patience
-        await self._send(line, _ASKED_ONLY + data, end)
-        await self._wait(line, end)
+        await self._send(line, _ASKED_ONLY + data)
+        await self._wait(line, trio.current_time() + self._patience)
         if not self._printed:
             await self._give_up(line)
         await self._look()
         self._show()
 
-    async def _send(self, line: Connection, data: bytes, end: float) -> None:
-        """Send bytes.
+    async def _send(self, line: Connection, data: bytes) -> None:
+        """Send bytes, piece by piece: a slow line needs minutes for a long page, and nothing is wrong then.
 
         Raises:
-            CommandError, DeviceNotReady, HardwareError: the printer does not take all of them in time.
+            CommandError, DeviceNotReady, HardwareError: the printer does not take the next piece in time.
         """
+        rest = memoryview(data)
         try:
-            with trio.fail_at(end):
-                await line.send(data)
+            while rest:
+                with trio.fail_after(self._patience):
+                    await line.send(rest[:_PIECE])
+                rest = rest[_PIECE:]
         except OSError as wrong:
             raise await self._lost(str(wrong)) from None
         except trio.TooSlowError:
@@ -254,7 +259,7 @@ class EscPosPrinter(devices.Printer):
     async def _wait(self, line: Connection, end: float) -> None:
         """Wait until all that was sent is printed, as `_printed` says then, or the printer has stopped."""
         self._printed = False
-        await self._send(line, _IN_TURN, end)
+        await self._send(line, _IN_TURN)
         try:
             while not self._printed:
                 # One that talks without end must not be listened to without end.
@@ -276,7 +281,7 @@ class EscPosPrinter(devices.Printer):
             raise await self._lost(str(wrong)) from None
         self._require_ready()
         raise errors.HardwareError(
-            f"the printer has not printed within {self._patience:g} seconds; see Printer.Reset"
+            f"the printer has stood still for {self._patience:g} seconds; see Printer.Reset"
         )
 
     # Operations.
@@ -327,14 +332,13 @@ class EscPosPrinter(devices.Printer):
             await self._look(anew=True)
             self._require_ready()
             line = await self._connected()
-            end = trio.current_time() + self._patience
             # Whether its last command is whole can only be told from the first on; they may be many.
             await trio.to_thread.run_sync(self._follow, data)
             self._cut = False
-            await self._send(line, data, end)
+            await self._send(line, data)
             answer = await self._answer(line) if answers else None
             if not self._raw.waiting:
-                await self._wait(line, max(end, trio.current_time() + _ANSWER_SECONDS))
+                await self._wait(line, trio.current_time() + max(self._patience, _ANSWER_SECONDS))
                 # One that is still at it after so long has all of it; what it prints may be long.
                 if not self._printed and self._known.stopped:
                     await self._give_up(line)

@@ -362,6 +362,24 @@ async def test_a_printer_that_takes_a_byte_a_second_is_offline_until_it_answers_
     await client.success("Printer.PrintRaw", raw)
 
 
+async def test_a_slow_line_is_waited_for_as_long_as_something_moves_on_it(
+    far: VirtualPrinter, nursery: trio.Nursery
+) -> None:
+    seconds = 1.0
+    port = await nursery.start(far.on_terminal)
+    device = EscPosPrinter("Receipts", {"port": port, "flow": "none", "seconds": seconds})
+    await device.open()
+    far.pace, far.gulp = 0.04, 4_096
+    began = trio.current_time()
+    # More than what lies between the two ends can hold.
+    assert await device.print_raw(bytes(150_000) + b"seen\n", False, EVENTS) is None
+    torn = far.torn()
+    assert torn is not None
+    assert torn.lines == ("seen",)
+    assert trio.current_time() - began > seconds, "it took longer than nothing may move"
+    await device.close()
+
+
 async def test_answers_that_nobody_waited_for_do_no_harm(near: EscPosPrinter, far: VirtualPrinter) -> None:
     await far.see(Sensors(paper_low=True))
     # Asked for by the client, who did not want the answers; and a printer that talks unasked.

@@ -21,7 +21,18 @@ if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
     from PIL.ImageFont import FreeTypeFont
 
-__all__ = ["BLACK", "LONGEST", "MOST_DOTS", "WHITE", "Canvas", "Color", "Lettering", "Words", "turned"]
+__all__ = [
+    "BLACK",
+    "LONGEST",
+    "MOST_DOTS",
+    "WHITE",
+    "Canvas",
+    "Color",
+    "Lettering",
+    "Words",
+    "longest_of",
+    "turned",
+]
 
 Color = tuple[int, int, int]
 BLACK: Color = (0, 0, 0)
@@ -137,6 +148,11 @@ class Words:
     text: str
 
 
+def longest_of(width: int) -> int:
+    """Dots that a picture of this width is long at most."""
+    return max(1, min(LONGEST, MOST_DOTS // max(1, width)))
+
+
 def _columns(text: str) -> int:
     """How many characters stand side by side: accents take no room of their own, Chinese ones that of two."""
     if text.isascii():
@@ -169,7 +185,7 @@ class Canvas:
         from PIL import Image
 
         self.width = min(max(1, width), LONGEST)
-        self.longest = max(1, min(LONGEST, MOST_DOTS // self.width))
+        self.longest = longest_of(self.width)
         self.height = None if height is None else min(max(1, height), self.longest)
         self.color = color
         self.reached = 0

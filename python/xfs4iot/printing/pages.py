@@ -26,7 +26,7 @@ from xfs4iot.devices import (
     UnprintableItem,
 )
 from xfs4iot.printing import barcodes, fonts, graphics
-from xfs4iot.printing.canvas import LONGEST, MOST_DOTS, Canvas, Color, Lettering, turned
+from xfs4iot.printing.canvas import LONGEST, MOST_DOTS, Canvas, Color, Lettering, longest_of, turned
 from xfs4iot.printing.fonts import ADVANCE, ASCENT, DESCENT, Face
 from xfs4iot.printing.frames import draw_frame
 from xfs4iot.printing.patience import PATIENT, Patience
@@ -122,13 +122,23 @@ class Head:
         return fonts.lacking(text, look.face, look.bold)
 
     def require_drawable(self, pages: Iterable[PrintPage]) -> None:
-        """Refuse a job that would take minutes to draw; takes its time with many items.
+        """Refuse a job that would take minutes to draw, or of which something would be missing.
+
+        Takes its time with many items.
 
         Raises:
-            CommandError: `charSetData`.
+            CommandError: `charSetData`, or `mediaOverflow` for a page that is too long.
         """
         drawn = 0
         for page in pages:
+            longest = longest_of(round(self.in_dots(page.width)))
+            if round(self.in_dots(page.end)) > longest:
+                raise errors.CommandError(
+                    "mediaOverflow",
+                    f"the page ends at {page.end / 1000:g} mm, beyond the "
+                    f"{self.in_micrometres(longest) / 1000:.0f} mm that are drawn at once; "
+                    "print it in several pieces",
+                )
             for items in (page.front, page.back):
                 if items:
                     wide, high = self.in_dots(page.width), self.in_dots(page.length or page.end)

@@ -208,6 +208,25 @@ async def test_a_receipt_is_printed_cut_presented_and_taken(receipts: Dialogue, 
     ] == "sequenceError"
 
 
+async def test_a_receipt_longer_than_can_be_drawn_is_refused_whole(
+    opened: Opened, simulator: Dialogue
+) -> None:
+    # Not cut short, as if all of it had been printed.
+    kiosk = await opened("Kiosk")
+    await kiosk.success("Printer.SetMedia", {"name": "roll", "media": {"unit": MM, "size": {"width": 72}}})
+    field = {"position": {"x": 0, "y": 0}, "size": {"width": 40, "height": 5}}
+    for top, code in ((3_900, None), (4_100, "mediaOverflow")):
+        fields = {"first": field, "last": {**field, "position": {"x": 0, "y": top}}}
+        form = {"unit": MM, "size": {"width": 72, "height": 5_000}, "fields": fields}
+        await kiosk.success("Printer.SetForm", {"name": "long", "form": form})
+        asked = {"formName": "long", "mediaName": "roll", "fields": dict.fromkeys(fields, "seen")}
+        completion = await kiosk.completion("Printer.PrintForm", asked)
+        assert completion.get("payload", {}).get("errorCode") == code
+        printed = await simulator.success("Simulator.GetPrintout", {"service": "Kiosk"})
+        assert printed["lines"] == ["seen"] * 2
+    assert "in several pieces" in completion["header"]["errorDescription"]
+
+
 async def test_what_the_fonts_lack_is_seen_on_paper_and_told(
     receipts: Dialogue, simulator: Dialogue, caplog: pytest.LogCaptureFixture
 ) -> None:

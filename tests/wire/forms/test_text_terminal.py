@@ -666,14 +666,37 @@ async def test_a_form_loaded_as_text_is_queried_in_every_version(
     assert new["fields"]["amount"]["keys"] == "numeric"
 
 
+@pytest.mark.parametrize(("width", "height"), [(21, 2), (20, 5), (8, 5)])
+async def test_a_form_larger_than_every_screen_is_refused_when_it_is_set(
+    client: Dialogue, width: int, height: int
+) -> None:
+    form = {**FORM, "size": {"width": width, "height": height}}
+    if width < 20:
+        form["fields"] = {"f": {"position": {"x": 0, "y": 0}, "size": {"width": 4, "height": 1}}}
+    completion = await client.completion("TextTerminal.SetForm", {"name": "Large", "form": form})
+    assert completion["payload"]["errorCode"] == "formInvalid"
+    assert "20 x 4, 8 x 2" in completion["header"]["errorDescription"]
+    assert await client.success("TextTerminal.GetFormList") == {"formList": []}
+
+
+@pytest.mark.parametrize("blank", ["", " \n\t"])
+async def test_a_definition_that_is_blank_is_none(
+    client: Dialogue, nursery: trio.Nursery, blank: str
+) -> None:
+    old = await another(client, nursery, "2023-2")
+    completion = await old.completion("TextTerminal.LoadForm", {"definition": blank})
+    assert outcome(completion) == "invalidData"
+
+
 @pytest.mark.parametrize(
     ("definition", "says"),
     [
-        ("", "expected XFSFORM"),
+        ("XFSMEDIA", "expected XFSFORM"),
         (DEFINITION.replace("POSITION 0, 1", "POSITION 15, 1"), "outside the form"),
         (DEFINITION.replace("READWRITE", "PERHAPS"), "line 3, column 57: expected one of WRITE"),
         (DEFINITION + "\nEND", "line 5, column 1"),
         ('XFSFORM "A" BEGIN SIZE 1,1 END', "no field"),
+        (DEFINITION.replace("SIZE 20, 2", "SIZE 21, 2"), "larger than every screen"),
     ],
 )
 async def test_a_definition_that_is_wrong_is_named_with_its_place(

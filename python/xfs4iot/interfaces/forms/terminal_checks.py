@@ -208,7 +208,7 @@ def form_whole(on: TerminalState, request: messages.SetForm) -> None:
 async def form_sound(on: TerminalState, request: messages.SetForm) -> None:
     """whether the fields are inside the form and such as the device can show"""
     if request.form is not None:
-        await on.forms.in_thread(sound, request.form, on.device.shows_graphics)
+        await on.forms.in_thread(sound, request.form, on.device)
 
 
 form_to_delete_exists = there_to_delete("form", "formNotFound", "forms")

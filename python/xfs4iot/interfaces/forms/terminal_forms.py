@@ -1,8 +1,9 @@
 """The forms of a text terminal: completed, checked against the device, and laid out.
 
 A form has every default filled in, so that it is the same whether it came as text or as JSON. It must be
-sound in itself: every field inside the form, no picture where the device shows none. Whether it fits the
-screen is checked when it is used.
+sound in itself, every field inside the form, and one that the device can show: no picture where that shows
+none, no larger than every resolution that it has. Whether it fits the resolution that is set is checked when
+it is used.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, cast
 
 import msgspec
 
+from xfs4iot import devices
 from xfs4iot.interfaces.forms.screen import columns, each_grapheme
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import text_terminal as messages
@@ -70,8 +72,8 @@ def require_whole(form: Form) -> None:
             raise errors.InvalidData(f"{where}.size is missing; give width and height in characters")
 
 
-def sound(form: Form, shows_graphics: bool) -> Form:
-    """A whole form with its defaults, if it does not contradict itself.
+def sound(form: Form, device: devices.TextTerminal) -> Form:
+    """A whole form with its defaults, if it does not contradict itself, and the device can show it.
 
     Raises:
         CommandError: `formInvalid`; says which field and why.
@@ -79,6 +81,12 @@ def sound(form: Form, shows_graphics: bool) -> Form:
     whole, fields = size_of(form), dict(form.fields or {})
     if not fields:
         raise errors.CommandError("formInvalid", "the form has no field")
+    if not any(whole[0] <= width and whole[1] <= height for width, height in device.resolutions):
+        known = ", ".join(f"{width} x {height}" for width, height in device.resolutions)
+        raise errors.CommandError(
+            "formInvalid",
+            f"the form of {whole[0]} x {whole[1]} is larger than every screen of the device: {known[:200]}",
+        )
     cells = 0
     for name, field in fields.items():
         x, y, width, height = box_of(field)
@@ -95,7 +103,7 @@ def sound(form: Form, shows_graphics: bool) -> Form:
                 f"field {name[:100]}: {width} x {height} at {x}, {y} is outside the form of "
                 f"{whole[0]} x {whole[1]}",
             )
-        if field.field_type == "graphic" and not shows_graphics:
+        if field.field_type == "graphic" and not device.shows_graphics:
             raise errors.CommandError("formInvalid", f"field {name[:100]}: the device shows no graphics")
         missing = {one: value for one, value in _DEFAULTS.items() if getattr(field, one) is None}
         # The size is given, but perhaps without a height: `box_of` has filled that in.

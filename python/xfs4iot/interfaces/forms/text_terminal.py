@@ -51,9 +51,9 @@ def _attributes(wanted: Any) -> CellAttributes:
     return CellAttributes(bool(wanted.underline), bool(wanted.inverted), bool(wanted.flash))
 
 
-def _form_loaded(content: Mapping[str, Any], shows_graphics: bool) -> Form:
+def _form_loaded(content: Mapping[str, Any], device: devices.TextTerminal) -> Form:
     """A form that was read from text."""
-    return sound(definition_of(content, Form, "formInvalid"), shows_graphics)
+    return sound(definition_of(content, Form, "formInvalid"), device)
 
 
 def _has_forms(on: TerminalState) -> bool:
@@ -258,7 +258,11 @@ class TextTerminal(TerminalState):
         "TextTerminal.LoadForm",
         checks=(
             given("definition"),
-            step("definition_read", "whether the definition is a form, and sound in itself", "formInvalid"),
+            step(
+                "definition_read",
+                "whether the definition is a form, sound in itself, and one that the device can show",
+                "formInvalid",
+            ),
             step("form_new", "whether there is no such form yet, unless `overwrite`", "definitionExists"),
         ),
         asks=None,
@@ -267,11 +271,13 @@ class TextTerminal(TerminalState):
     async def load_form(self, request: messages.LoadForm, command: Command[LoadFormEvents]) -> None:
         """`TextTerminal.LoadForm` of 2021-1 and 2023-2: a form in the form language."""
         assert request.definition is not None
+        if not request.definition.strip():
+            raise errors.InvalidData("$.definition is empty; give a form")
         try:
             found = await self.forms.in_thread(terminal_language.read_definition, request.definition)
         except DefinitionError as wrong:
             raise errors.CommandError("formInvalid", f"$.definition: {wrong}") from None
-        form = await self.forms.in_thread(_form_loaded, found.content, self.device.shows_graphics)
+        form = await self.forms.in_thread(_form_loaded, found.content, self.device)
         if found.name in self.forms and not request.overwrite:
             raise errors.CommandError(
                 "definitionExists", "there is a form of this name already; say overwrite to replace it"
@@ -296,7 +302,7 @@ class TextTerminal(TerminalState):
         assert request.name is not None
         form = request.form
         if form is not None:
-            form = await self.forms.in_thread(sound, form, self.device.shows_graphics)
+            form = await self.forms.in_thread(sound, form, self.device)
         await self.forms.set(request.name, form)
 
     @handles(

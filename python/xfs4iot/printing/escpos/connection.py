@@ -12,7 +12,7 @@ import trio
 
 from xfs4iot.protocol import errors
 
-__all__ = ["Connection", "connect"]
+__all__ = ["Buffer", "Connection", "connect"]
 
 _PORT = 9100
 _WAIT_SECONDS = 0.2
@@ -22,13 +22,21 @@ _WRITE_SECONDS = 10
 _CONNECT_SECONDS = 5
 _AT_ONCE_SECONDS = 0.001
 _MOST = 4096
+_AT_ONCE = 512
+"""Bytes for a serial line in one go: half a second's at 9600 baud."""
+
+Buffer = bytes | memoryview
 
 
 class Connection(Protocol):
     """Bytes to and from a printer. A connection that is lost raises `OSError`."""
 
-    async def send(self, data: bytes) -> None:
-        """Send all of it."""
+    async def send(self, data: Buffer) -> None:
+        """Send all of it.
+
+        Raises:
+            TooSlowError: the printer takes no more; some of it may have been taken.
+        """
 
     async def receive(self) -> bytes:
         """Wait for some bytes."""
@@ -44,7 +52,7 @@ class _Network:
     def __init__(self, stream: trio.SocketStream) -> None:
         self._stream = stream
 
-    async def send(self, data: bytes) -> None:
+    async def send(self, data: Buffer) -> None:
         try:
             await self._stream.send_all(data)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as lost:
@@ -74,10 +82,19 @@ class _Serial:
     def __init__(self, port: Any) -> None:
         self._port = port
 
-    async def send(self, data: bytes) -> None:
+    async def send(self, data: Buffer) -> None:
         # In small pieces, so that whoever gives up does not leave a thread behind for long.
-        for at in range(0, len(data), _MOST):
-            await trio.to_thread.run_sync(self._port.write, data[at : at + _MOST])
+        for at in range(0, len(data), _AT_ONCE):
+            await trio.to_thread.run_sync(self._write, data[at : at + _AT_ONCE])
+
+    def _write(self, data: Buffer) -> None:
+        import serial
+
+        try:
+            self._port.write(data)
+        except serial.SerialTimeoutException:
+            # The line is there: whoever sends looks why nothing moves on it.
+            raise trio.TooSlowError from None
 
     async def receive(self) -> bytes:
         while True:
@@ -99,7 +116,7 @@ class _File:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
-    async def send(self, data: bytes) -> None:
+    async def send(self, data: Buffer) -> None:
         rest = memoryview(data)
         while rest:
             await trio.lowlevel.wait_writable(self._descriptor)
