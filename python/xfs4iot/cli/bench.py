@@ -100,6 +100,7 @@ def denominate(rounds: int, rust: bool, picture: Path | None, markdown: bool, as
                 "seconds": row.seconds,
                 "remarks": row.remarks,
                 "ratio": row.ratio,
+                "ceiling": row.ceiling,
             }
             for row in rows
         ]
@@ -111,7 +112,7 @@ def denominate(rounds: int, rust: bool, picture: Path | None, markdown: bool, as
             for line in (columns, ruler, *lines):
                 click.echo(f"| {' | '.join(line)} |")
         else:
-            Console(width=None if sys.stdout.isatty() else 180).print(_table(rows))
+            Console(width=None if sys.stdout.isatty() else 200).print(_table(rows))
         for name, figure in figures.items():
             click.echo(f"{name}: {figure:.3g}" if figure < 1000 else f"{name}: {figure:,.0f}")
     if picture is not None:
@@ -123,6 +124,7 @@ def _cells(rows: list[measuring.Row]) -> tuple[list[str], list[list[str]]]:
     """The columns' names, and what stands in them."""
     peers = [
         measuring.OURS,
+        measuring.EMPTY,
         measuring.RUST,
         "greedy",
         "dynamic programming",
@@ -136,19 +138,21 @@ def _cells(rows: list[measuring.Row]) -> tuple[list[str], list[list[str]]]:
             "none" if row.items is None else f"{row.items:,}",
             *(_cell(row.seconds.get(peer), row.remarks.get(peer)) for peer in peers),
             f"{row.ratio:,.0f}",
+            f"{row.ceiling:,.0f}",
         ]
         for row in rows
     ]
-    return ["case", "items", *peers, "CP-SAT / ours"], lines
+    return ["case", "items", *peers, "CP-SAT / ours", "at most"], lines
 
 
 def _table(rows: list[measuring.Row]) -> Table:
-    (case, *columns, ratio), lines = _cells(rows)
+    (case, *columns, ratio, most), lines = _cells(rows)
     table = Table(title="One denomination", title_justify="left")
     table.add_column(case, no_wrap=True)
     for column in columns:
         table.add_column(column, justify="right")
     table.add_column(ratio, justify="right", style="bold")
+    table.add_column(most, justify="right")
     for line in lines:
         table.add_row(*line)
     return table
@@ -158,6 +162,8 @@ def _cell(seconds: float | None, remark: str | None) -> str:
     if seconds is None:
         return remark or "–"
     scales = (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9))
-    unit, size = next((scale for scale in scales if seconds >= scale[1]), scales[-1])
+    # As it will be written: 999.9 µs are 1 ms.
+    rounded = float(f"{seconds:.3g}")
+    unit, size = next((scale for scale in scales if rounded >= scale[1]), scales[-1])
     text = f"{seconds / size:.3g} {unit}"
     return f"{text} ({remark})" if remark else text
