@@ -463,10 +463,12 @@ class Storage(Interface[Any]):
     )
     async def end_exchange(self, request: None, command: Command) -> None:
         """`Storage.EndExchange` 2.0: the units are detected anew."""
-        await self._exchanging(command, devices.Storage.end_exchange, False)
-        for call in self.exchanged:
-            await call()
-        await self.detect()
+        # A cancel before the units are detected would leave the counts of what was taken out.
+        with trio.CancelScope(shield=True):
+            await self._exchanging(command, devices.Storage.end_exchange, False)
+            for call in self.exchanged:
+                await call()
+            await self.detect()
         self.publish()
 
     async def _exchanging(
