@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, ClassVar
 
+import trio
+
 from xfs4iot import devices
 from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import AutoStartup, AuxiliaryValue
@@ -392,8 +394,7 @@ class Auxiliaries(Interface[devices.Auxiliaries]):
         time = messages.GetAutoStartupTimeCompletion(
             mode=request.mode, start_time=messages.SystemTime(**parts)
         )
-        await self.ask(_Device.set_auto_startup_time, _startup(time))
-        await self._keep(time)
+        await self._set_and_keep(time)
 
     @handles("Auxiliaries.GetAutoStartupTime", asks="set_auto_startup_time", offered=_starts_up)
     def get_auto_startup_time(self, request: None, command: Command) -> messages.GetAutoStartupTimeCompletion:
@@ -408,11 +409,13 @@ class Auxiliaries(Interface[devices.Auxiliaries]):
     )
     async def clear_auto_startup_time(self, request: None, command: Command) -> None:
         """`Auxiliaries.ClearAutoStartupTime` 2.0; also if none is set."""
-        await self.ask(_Device.set_auto_startup_time, None)
-        await self._keep(messages.GetAutoStartupTimeCompletion())
+        await self._set_and_keep(messages.GetAutoStartupTimeCompletion())
 
-    async def _keep(self, time: messages.GetAutoStartupTimeCompletion) -> None:
-        await self.service.ledger.put_document(_TIME.name, wire.encode(time))
+    async def _set_and_keep(self, time: messages.GetAutoStartupTimeCompletion) -> None:
+        # A cancel between the two would leave the machine with a time that nobody is told.
+        with trio.CancelScope(shield=True):
+            await self.ask(_Device.set_auto_startup_time, _startup(time) if time.mode is not None else None)
+            await self.service.ledger.put_document(_TIME.name, wire.encode(time))
 
     def _time(self) -> messages.GetAutoStartupTimeCompletion | None:
         """The time that is kept; None if there is none, or it has passed."""

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 import trio
 
-import xfs4iot
 from cash import content, unit
-from dialogue import Dialogue, dialogue, outcome
+from dialogue import Dialogue, outcome
 from vendors import Minimal, refusal, serving
 from xfs4iot import devices
 

@@ -13,6 +13,7 @@ from operator import attrgetter
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
+import trio
 
 from xfs4iot import devices
 from xfs4iot.devices import Destination, Retracted, RetractRequest, implements
@@ -501,14 +502,16 @@ class CashManagement(Interface[devices.CashManagement]):
         wanted = messages.GetClassificationListCompletion(
             version=request.version, classification_elements=request.classification_elements
         )
-        await self.ask(
-            devices.CashManagement.set_classification_list,
-            wanted.version,
-            # A copy: the device class may change what it is given, and this is kept and given again.
-            deepcopy(wanted.classification_elements or []),
-        )
-        await self.service.ledger.put_document(_CLASSIFICATION.name, wire.encode(wanted))
-        self._classification = wanted
+        # A cancel between the two would leave the device with a list that the service does not have.
+        with trio.CancelScope(shield=True):
+            await self.ask(
+                devices.CashManagement.set_classification_list,
+                wanted.version,
+                # A copy: the device class may change what it is given, and this is kept and given again.
+                deepcopy(wanted.classification_elements or []),
+            )
+            await self.service.ledger.put_document(_CLASSIFICATION.name, wire.encode(wanted))
+            self._classification = wanted
 
     def _classified(self, item: messages.ItemInfo) -> messages.ItemInfo:
         """With whether the item is on the classification list, unless the device says so itself."""

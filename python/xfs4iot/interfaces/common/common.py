@@ -212,17 +212,19 @@ class Common(Interface[Device]):
         assert request.state is not None
         # One after the other, or device, ledger and memory might each end with the state of another client.
         async with self._setting_transaction:
-            if implements(self.device, "set_transaction_state"):
-                await self.ask(
-                    Device.set_transaction_state,
-                    request.state,
-                    request.transaction_id or "",
-                )
             transaction = messages.GetTransactionStateCompletion(
                 state=request.state, transaction_id=request.transaction_id
             )
-            await self.service.ledger.put_document(_TRANSACTION.name, wire.encode(transaction))
-            self._transaction = transaction
+            # Nor with another than the device has, if the client gives up between the two.
+            with trio.CancelScope(shield=True):
+                if implements(self.device, "set_transaction_state"):
+                    await self.ask(
+                        Device.set_transaction_state,
+                        request.state,
+                        request.transaction_id or "",
+                    )
+                await self.service.ledger.put_document(_TRANSACTION.name, wire.encode(transaction))
+                self._transaction = transaction
 
     @handles("Common.GetTransactionState")
     def get_transaction_state(

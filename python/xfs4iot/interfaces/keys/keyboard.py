@@ -217,11 +217,13 @@ class Keyboard(Interface[devices.Keyboard]):
     async def define_layout(self, request: messages.DefineLayout, command: Command) -> None:
         """`Keyboard.DefineLayout` 3.0, completion 2.0: all kinds of entries that it names, or none."""
         wanted = layouts.read(request.layout)
-        await self.ask(devices.Keyboard.define_layout, wanted, moving=True)
-        self.device.layouts = {**self.device.layouts, **wanted}
-        kept = self.service.ledger.document(_DOCUMENT)
-        known = {**(layouts.decoded(kept) if kept is not None else {}), **wanted}
-        await self.service.ledger.put_document(_DOCUMENT, layouts.encoded(known))
+        # A cancel between the two would leave layouts that are forgotten at the next start.
+        with trio.CancelScope(shield=True):
+            await self.ask(devices.Keyboard.define_layout, wanted, moving=True)
+            self.device.layouts = {**self.device.layouts, **wanted}
+            kept = self.service.ledger.document(_DOCUMENT)
+            known = {**(layouts.decoded(kept) if kept is not None else {}), **wanted}
+            await self.service.ledger.put_document(_DOCUMENT, layouts.encoded(known))
 
     @handles(
         "Keyboard.DataEntry",
