@@ -258,6 +258,13 @@ SERVICES: dict[str, Service] = {
     "has half a character": _says(lambda talk: talk.answer({"\ud800": "\udfff"})),
     "has no payload where one must be": _answers(None),
     "has a payload of another kind": _answers([5, EVIL]),
+    "lists what is no interface": _answers(
+        {
+            "interfaces": [5, {"name": [1], "commands": [EVIL]}],
+            "common": 7,
+            "services": [{"serviceURI": 5}, EVIL],
+        }
+    ),
     "nests": _completes('{"a":' * 100_000 + "1" + "}" * 100_000),
     "has numbers of any size": _completes('{"common": {"x": 1e999999, "y": -' + "9" * 5000 + "}}"),
     "is huge": _completes('{"x": "' + "y" * 40_000_000 + '"}'),

@@ -10,6 +10,7 @@ import trio
 from xfs4iot.client._client import Client
 from xfs4iot.client._errors import CommandFailed, CommandRefused, Unanswered
 from xfs4iot.protocol import versions
+from xfs4iot.protocol.offered import offered_interfaces
 
 __all__ = ["announce", "checked", "newest_offered"]
 
@@ -95,9 +96,9 @@ async def _choose_newest(client: Client) -> None:
 
 
 def _listed(capabilities: dict[str, Any]) -> list[str]:
-    """The versions of the question that the answer lists."""
-    for interface in capabilities.get("interfaces") or ():
-        if interface.get("name") == "Common":
-            found: list[str] = (interface.get("commands") or {}).get(_ASKS, {}).get("versions") or []
-            return found
+    """The versions of the question that the answer lists; none if nobody can tell."""
+    with suppress(ValueError):
+        for interface in offered_interfaces(capabilities):
+            if interface.name == "Common" and (told := (interface.commands or {}).get(_ASKS)) is not None:
+                return told.versions or []
     return []

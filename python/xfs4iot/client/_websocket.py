@@ -182,8 +182,9 @@ async def open_websocket(
         failure = Disconnected(f"{uri}: HTTP {status}: {said}".rstrip(": "), http_status=status)
     except* trio_websocket.HandshakeError as problems:
         failure = Disconnected(f"{uri}: no WebSocket connection: {problems.exceptions[0]!r}")
-    except* (h11.ProtocolError, ProtocolError) as problems:
+    except* (h11.ProtocolError, ProtocolError, UnicodeError) as problems:
         # trio-websocket would answer what is no HTTP, as a client cannot; the first error says what it was.
+        # wsproto reads headers as ASCII, which nobody has promised.
         first = problems.exceptions[0]
         failure = Disconnected(f"{uri}: no WebSocket connection: {first.__context__ or first}")
     finally:

@@ -289,7 +289,10 @@ def _waived(result: Result, waivers: Sequence[Waiver], today: date) -> Result:
 
 
 def _service(target: Target) -> str:
-    common = target.capabilities.get("common") or {}
-    information = common.get("deviceInformation") or [{}]
-    words = [str(information[0].get(name) or "") for name in ("modelName", "serialNumber", "revisionNumber")]
+    # Of any kind: what is wrong with it, cases say.
+    common = target.capabilities.get("common")
+    information = common.get("deviceInformation") if isinstance(common, dict) else None
+    first = information[0] if isinstance(information, list) and information else None
+    told = first if isinstance(first, dict) else {}
+    words = [str(told.get(name) or "")[:80] for name in ("modelName", "serialNumber", "revisionNumber")]
     return " ".join(word for word in words if word) or ", ".join(target.interfaces)

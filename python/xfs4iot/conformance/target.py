@@ -20,6 +20,7 @@ from xfs4iot.conformance.schemas import problems
 from xfs4iot.dataclass import dataclass
 from xfs4iot.protocol import versions, wire
 from xfs4iot.protocol.catalogue import catalogue
+from xfs4iot.protocol.offered import offered_interfaces
 from xfs4iot.protocol.sensitive import masked
 
 __all__ = ["OLDEST", "Answer", "Conversation", "Target", "command_text", "shortened"]
@@ -170,6 +171,8 @@ class Conversation:
             kind, name = header["type"], header.get("name", "")
             if not isinstance(kind, str) or not isinstance(name, str):
                 raise TypeError("type and name of the header must be strings")
+            if not isinstance(message.get("payload"), dict | None):
+                raise TypeError("the payload must be an object")
         except (
             msgspec.DecodeError,
             RecursionError,
@@ -382,30 +385,33 @@ class Target:
         """Ask for the capabilities.
 
         Raises:
-            Deviates: the service does not answer, or not with capabilities.
+            Deviates: the service does not answer, or with what no list of interfaces can be read from.
             Disconnected: it cannot be reached.
         """
         async with self.conversation() as talk:
             answer = await talk.call("Common.Capabilities")
         if answer.code != "success":
             raise Deviates("capabilities", answer.told())
+        try:
+            offered_interfaces(answer.payload)
+        except ValueError as wrong:
+            raise Deviates("capabilities that list interfaces with their commands", str(wrong)) from None
         self.capabilities = answer.payload
 
     @cached_property
     def commands(self) -> dict[str, list[str]]:
         """Versions of each command that the service says it offers, by wire name."""
         found: dict[str, list[str]] = {}
-        for interface in self.capabilities.get("interfaces") or []:
-            for name, told in (interface.get("commands") or {}).items():
-                given = told.get("versions") if isinstance(told, dict) else None
-                whole = name if "." in name else f"{interface.get('name')}.{name}"
-                found[whole] = list(given or [])
+        for interface in offered_interfaces(self.capabilities):
+            for name, told in (interface.commands or {}).items():
+                whole = name if "." in name else f"{interface.name}.{name}"
+                found[whole] = (told.versions if told is not None else None) or []
         return found
 
     @cached_property
     def interfaces(self) -> list[str]:
         """Interfaces that the service says it has."""
-        return [str(one.get("name")) for one in self.capabilities.get("interfaces") or []]
+        return [one.name for one in offered_interfaces(self.capabilities)]
 
     def requires(self, command: str) -> None:
         """Go on only if the service offers a command.
