@@ -143,7 +143,7 @@ WAITING = {
     )
 } | {("acknowledges and no more", "replay")}
 """Where the service is understood, and watched or waited for until Ctrl-C."""
-TIMED = {("is huge", "discover"), ("is huge", "record")}
+TIMED = {("is huge", tool) for tool in ("discover", "record", "conform")}
 """Where it depends on the machine whether all comes within the time that there is."""
 SLOW = ("floods", "has a type of another type")
 ALL = ("is no HTTP", "has a name of another type")

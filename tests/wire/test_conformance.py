@@ -13,6 +13,7 @@ import trio
 
 import xfs4iot
 from customer import Customer
+from mutant_proxy import Passing, proxied
 from mutants import MUTANTS, mutated
 from printers import form
 from xfs4iot import client, conformance
@@ -194,6 +195,18 @@ async def test_a_case_finds_the_service_that_breaks_its_rule(
     # Asked of the good one, for what is offered says which cases there are; but for those about just that.
     mutant = await conformance.run(on, level="destructive", choice=conformance.Choice([case]))
     assert [one.verdict for one in mutant.results if one.case.id == case] in (["fail"], ["warn"])
+
+
+async def test_what_is_found_by_one_of_many_at_once_is_a_failure(
+    atm: xfs4iot.Publisher, nursery: trio.Nursery
+) -> None:
+    def silent(passing: Passing) -> list[bytes]:
+        return [] if passing.completes("Status") and passing.connection == 7 else passing.unchanged()
+
+    at = await nursery.start(proxied, silent, "127.0.0.1", atm.port)
+    choice = conformance.Choice(["COM-EVERYBODY-01P"])
+    report = await conformance.run(target(at, patience=0.3), choice=choice)
+    assert [(one.verdict, one.seen) for one in report.results] == [("fail", "nothing within 0.3 s")]
 
 
 async def test_a_port_that_is_not_the_standards_is_advised_against(atm: xfs4iot.Publisher) -> None:

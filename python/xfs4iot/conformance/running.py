@@ -226,19 +226,27 @@ async def _tried(case: Case, target: Target, level: Level) -> Result:
     try:
         with trio.fail_after(limit):
             await case.run(target)
-    except Advises as found:
-        result = replace(result, verdict="warn", expected=found.expected, seen=found.seen)
-    except Deviates as found:
-        result = replace(result, verdict="fail", expected=found.expected, seen=found.seen)
-    except NotApplicable as proof:
-        result = replace(result, verdict="notApplicable", reason=str(proof))
-    except Unattended as proof:
-        result = replace(result, verdict="skipped", reason=str(proof))
-    except (client.Disconnected, trio.TooSlowError, OSError) as lost:
-        result = replace(result, verdict="fail", expected="an answer", seen=str(lost) or "none in time")
-    except Exception as broken:
-        result = replace(result, verdict="error", reason=f"the case itself failed: {broken!r}")
+    except Exception as problem:
+        result = _ended(result, problem)
     return replace(result, trace=tuple(target.trace), seconds=time.perf_counter() - began)
+
+
+def _ended(result: Result, problem: Exception) -> Result:
+    """What a case has found that was ended by this."""
+    # A case that does several things at once gives what the first has found in a group.
+    while isinstance(problem, ExceptionGroup):
+        problem = problem.exceptions[0]
+    if isinstance(problem, Advises):
+        return replace(result, verdict="warn", expected=problem.expected, seen=problem.seen)
+    if isinstance(problem, Deviates):
+        return replace(result, verdict="fail", expected=problem.expected, seen=problem.seen)
+    if isinstance(problem, NotApplicable):
+        return replace(result, verdict="notApplicable", reason=str(problem))
+    if isinstance(problem, Unattended):
+        return replace(result, verdict="skipped", reason=str(problem))
+    if isinstance(problem, client.Disconnected | trio.TooSlowError | OSError):
+        return replace(result, verdict="fail", expected="an answer", seen=str(problem) or "none in time")
+    return replace(result, verdict="error", reason=f"the case itself failed: {problem!r}")
 
 
 def _schemas(wrong: dict[tuple[str, str], tuple[str, ...]], choice: Choice) -> Iterator[Result]:
