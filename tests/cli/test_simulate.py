@@ -8,8 +8,8 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from xfs4iot.cli.simulate import simulate
 
 PROGRAM = (sys.executable, "-m", "xfs4iot")
 PLAIN = ("--plain", "--port", "0")
+needs_terminal = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo terminal")
 PROFILE = """
 [services.Notes]
 kinds = ["CashDispenser"]
@@ -151,51 +152,85 @@ def test_what_is_wrong_with_a_file_is_told(tmp_path: Path, options: list[str], s
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.posix
-@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo terminal")
-async def test_the_operators_screen_is_shown_and_its_keys_are_taken(
-    tmp_path: Path, nursery: trio.Nursery
-) -> None:
+class Operator:
+    """Who sits at the terminal in which a simulated ATM shows its screen.
+
+    Attributes:
+        line: the terminal's other end.
+        seen: all that came.
+        uri: of the text terminal.
+    """
+
+    def __init__(self, line: int, process: trio.Process) -> None:
+        self.line, self.process = line, process
+        self.seen = b""
+
+    async def until(self, what: bytes) -> None:
+        with trio.fail_after(60):
+            while what not in self.seen:
+                await trio.lowlevel.wait_readable(self.line)
+                self.seen += os.read(self.line, 65536)
+
+    @property
+    def uri(self) -> str:
+        found = re.search(rb"ws://[^ \r\n]+/TextTerminal", self.seen)
+        assert found is not None
+        return found[0].decode()
+
+
+@asynccontextmanager
+async def operating(state: Path, **environment: str) -> AsyncIterator[Operator]:
     import pty
 
     ours, theirs = pty.openpty()
-    arguments = ["simulate", "--plain", "--port", "0", "--seconds", "0", "--screen", "--state", str(tmp_path)]
+    arguments = ["simulate", "--plain", "--port", "0", "--seconds", "0", "--screen", "--state", str(state)]
     process = await trio.lowlevel.open_process(
-        [sys.executable, "-m", "xfs4iot", *arguments], stdin=theirs, stdout=theirs, stderr=theirs
+        [sys.executable, "-m", "xfs4iot", *arguments],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**os.environ, **environment},
     )
     os.close(theirs)
-    seen = b""
-
-    async def until(what: bytes) -> None:
-        nonlocal seen
-        with trio.fail_after(60):
-            while what not in seen:
-                await trio.lowlevel.wait_readable(ours)
-                seen += os.read(ours, 65536)
-
+    operator = Operator(ours, process)
     try:
-        await until(b"Ctrl-C ends")
-        uri = re.search(rb"ws://[^ \r\n]+/TextTerminal", seen)
-        assert uri is not None
-        client: Dialogue = await nursery.start(dialogue, uri[0].decode())
+        await operator.until(b"Ctrl-C ends")
+        yield operator
+        process.terminate()
+        with trio.fail_after(30):
+            assert await process.wait() == 0
+    finally:
+        process.kill()
+        with trio.CancelScope(shield=True):
+            await process.wait()
+        os.close(ours)
+
+
+@pytest.mark.posix
+@needs_terminal
+async def test_the_operators_screen_is_shown_and_its_keys_are_taken(
+    tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    async with operating(tmp_path) as operator:
+        client: Dialogue = await nursery.start(dialogue, operator.uri)
         place = {"mode": "absolute", "posX": 0, "posY": 0}
         await client.success("TextTerminal.Write", {**place, "text": "Supervisor"})
-        await until(b"Supervisor")
+        await operator.until(b"Supervisor")
         commands = {"enter": {"terminate": True}, "arrowUp": {}}
         keys = {"activeKeys": ["one", "A"], "activeCommandKeys": commands}
         request = await client.send("TextTerminal.Read", {**place, "posY": 1, "numOfChars": 9, **keys})
         await client.until("acknowledge", request)
-        os.write(ours, b"1\x1b[Aa\r")
+        os.write(operator.line, b"1\x1b[Aa\r")
         completion = await client.until("completion", request)
         assert completion["payload"] == {"input": "1A"}
-        await until(b"1A")
+        await operator.until(b"1A")
         commands = {"cancel": {"terminate": True}, "arrowDown": {}}
         keys = {"activeKeys": ["one", "A"], "activeCommandKeys": commands}
         request = await client.send("TextTerminal.Read", {**place, "posY": 2, "numOfChars": 9, **keys})
         await client.until("acknowledge", request)
         # In pieces as slow lines give them; Del is no key here, and must not be taken for Esc and characters.
         for piece in (b"\x1b", b"[B1\x1b[3", b"~\x1b[1;5A1", b"\x1b"):
-            os.write(ours, piece)
+            os.write(operator.line, piece)
             await trio.sleep(0.01)
         completion = await client.until("completion", request)
         assert completion["payload"] == {"input": "11"}
@@ -206,14 +241,40 @@ async def test_the_operators_screen_is_shown_and_its_keys_are_taken(
             {"key": "one"},
             {"commandKey": "cancel"},
         ]
-        process.terminate()
-        with trio.fail_after(30):
-            assert await process.wait() == 0
-    finally:
-        process.kill()
-        with trio.CancelScope(shield=True):
-            await process.wait()
-        os.close(ours)
+
+
+@pytest.mark.posix
+@needs_terminal
+async def test_the_screen_follows_the_size_of_the_terminal(tmp_path: Path, nursery: trio.Nursery) -> None:
+    import termios
+
+    async with operating(tmp_path, TERM="xterm") as operator:
+        client: Dialogue = await nursery.start(dialogue, operator.uri)
+        place = {"mode": "absolute", "posX": 0, "posY": 0}
+        await client.success("TextTerminal.Write", {**place, "text": "Supervisor of all"})
+        # Without a change of what is shown: too small first, then large enough.
+        for size, shown in (((4, 12), b"24 x 6 needed"[:12]), ((24, 80), "╰".encode())):
+            operator.seen = b""
+            termios.tcsetwinsize(operator.line, size)
+            operator.process.send_signal(signal.SIGWINCH)
+            await operator.until(b"\x1b[2J")
+            operator.seen = operator.seen[operator.seen.rindex(b"\x1b[2J") :]
+            await operator.until(shown)
+            assert b"Supervisor of all"[: size[1]] in operator.seen
+
+
+@pytest.mark.posix
+@needs_terminal
+async def test_a_terminal_that_can_do_little_shows_the_screen_too(
+    tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    async with operating(tmp_path, TERM="dumb", PYTHONIOENCODING="cp1252", PYTHONUTF8="0") as operator:
+        client: Dialogue = await nursery.start(dialogue, operator.uri)
+        place = {"mode": "absolute", "posX": 0, "posY": 0}
+        await client.success("TextTerminal.Write", {**place, "text": "Grüße 你好!"})
+        # Each character has the columns that it has, so that the frame is whole.
+        await operator.until("| Grüße ????!          |".encode("cp1252"))
+        assert b"\x1b" not in operator.seen
 
 
 def test_a_screen_needs_a_terminal() -> None:

@@ -1,10 +1,16 @@
-"""The operator's screen of a simulated ATM, shown in this terminal, and its keys taken from it."""
+"""The operator's screen of a simulated ATM, shown in this terminal, and its keys taken from it.
+
+It is drawn anew where it stands; after the terminal's size has changed, on a blank terminal, since what was
+there is broken then. On a terminal that cannot move its cursor each change is printed below the last one.
+"""
 
 from __future__ import annotations
 
+import codecs
 import math
 import os
 import re
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +18,7 @@ from itertools import groupby
 
 import click
 import trio
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.panel import Panel
 from rich.style import Style
@@ -77,49 +83,118 @@ def require_terminal() -> None:
 
 async def operate(device: SimulatedTextTerminal, console: Console) -> None:
     """Show the screen and press the keys that are typed, until cancelled."""
-    changed = trio.Event()
-
-    def mark() -> None:
-        changed.set()
-
-    device.watchers.add(mark)
+    changes = _Changes()
+    device.watchers.add(changes.mark)
     try:
-        with (
-            _keys_one_by_one(),
-            Live(_picture(device), console=console, auto_refresh=False, transient=False) as live,
-        ):
+        with _keys_one_by_one():
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_press, device)
+                await nursery.start(changes.follow_size)
                 while True:
-                    # Before drawing: a change that comes meanwhile draws the screen once more.
-                    changed = trio.Event()
-                    live.update(_picture(device), refresh=True)
-                    await changed.wait()
+                    if console.is_dumb_terminal:
+                        await _print_each(device, console, changes)
+                    await _draw_in_place(device, console, changes)
+                    console.clear()
     finally:
-        device.watchers.discard(mark)
+        device.watchers.discard(changes.mark)
 
 
-def _picture(device: SimulatedTextTerminal) -> Panel:
-    """What the display shows now."""
+class _Changes:
+    """What has changed since the screen was drawn.
+
+    Attributes:
+        resized: the terminal's size has, or the program was stopped and goes on.
+    """
+
+    def __init__(self) -> None:
+        self.resized = False
+        self._changed = trio.Event()
+
+    def mark(self) -> None:
+        """Something on the screen has."""
+        self._changed.set()
+
+    def begin(self) -> None:
+        """Begin anew, before drawing: a change that comes meanwhile draws the screen once more."""
+        self._changed = trio.Event()
+
+    async def wait(self) -> None:
+        await self._changed.wait()
+
+    async def follow_size(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Mark each change of the terminal's size."""
+        if sys.platform == "win32":
+            task_status.started()
+            return
+        with trio.open_signal_receiver(signal.SIGWINCH, signal.SIGCONT) as signals:
+            task_status.started()
+            async for _ in signals:
+                self.resized = True
+                self.mark()
+
+
+async def _print_each(device: SimulatedTextTerminal, console: Console, changes: _Changes) -> None:
+    """Print the screen after each change, until cancelled."""
+    while True:
+        changes.begin()
+        console.print(_picture(device, console))
+        await changes.wait()
+
+
+async def _draw_in_place(device: SimulatedTextTerminal, console: Console, changes: _Changes) -> None:
+    """Draw the screen again and again, until the terminal's size changes."""
+    changes.resized = False
+    with Live(_picture(device, console), console=console, auto_refresh=False, transient=False) as live:
+        while not changes.resized:
+            changes.begin()
+            live.update(_picture(device, console), refresh=True)
+            await changes.wait()
+
+
+def _picture(device: SimulatedTextTerminal, console: Console) -> RenderableType:
+    """What the display shows now; what there is room for, if the terminal is smaller."""
     shown = device.shown_truth()
-    text = Text()
-    for y, row in enumerate(device.cells):
-        if y:
-            text.append("\n")
-        cells = [(character, look, shown.cursor == (x, y)) for x, (character, look) in enumerate(row)]
-        for (look, here), alike in groupby(cells, lambda cell: cell[1:]):
-            style = Style(
-                color="green", reverse=look.inverted or here, underline=look.underline, blink=look.flash
-            )
-            text.append("".join(character for character, *_ in alike), style)
+    width, height = len(device.cells[0]), len(device.cells)
     heard = f"♪ {shown.sound}" if shown.sound else ""
     locked = "keys locked" if device.status.text_terminal.key_lock == "on" else ""
-    return Panel.fit(
-        text,
-        title=device.name,
-        subtitle=" ".join(filter(None, (heard, locked))) or None,
-        border_style="dim",
-    )
+    said = " ".join(filter(None, (heard, locked)))
+    rows = [_row(device, y, shown.cursor, console.encoding) for y in range(height)]
+    wide, high = width + 4, height + 2
+    if console.width >= wide and console.height >= high:
+        return Panel.fit(
+            Text("\n").join(rows),
+            title=device.name,
+            subtitle=_encodable(said, console.encoding) or None,
+            border_style="dim",
+        )
+    seen = max(1, console.height - 1)
+    # Where something is typed must be seen.
+    first = max(0, shown.cursor[1] - seen + 1) if shown.cursor is not None else 0
+    small = Text(f"{wide} x {high} needed {_encodable(said, console.encoding)}", "dim")
+    return Text("\n", no_wrap=True, overflow="crop").join([*rows[first : first + seen], small])
+
+
+def _row(device: SimulatedTextTerminal, y: int, cursor: tuple[int, int] | None, encoding: str) -> Text:
+    """One row of the display."""
+    found = Text()
+    cells = [(one, look, cursor == (x, y)) for x, (one, look) in enumerate(device.cells[y])]
+    for (look, here), alike in groupby(cells, lambda cell: cell[1:]):
+        style = Style(
+            color="green", reverse=look.inverted or here, underline=look.underline, blink=look.flash
+        )
+        found.append("".join(_encodable(one, encoding) for one, *_ in alike), style)
+    return found
+
+
+def _encodable(text: str, encoding: str) -> str:
+    """A text as wide as it is, with a question mark for what the terminal's encoding has not."""
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        from wcwidth import wcswidth  # its tables are a megabyte
+
+        return "?" * max(0, wcswidth(text))
+    return text
 
 
 @contextmanager
@@ -141,15 +216,17 @@ def _keys_one_by_one() -> Iterator[None]:
 
 async def _press(device: SimulatedTextTerminal) -> None:
     rest = b""
+    # What is typed comes as the terminal encodes it.
+    decoder = codecs.getincrementaldecoder(sys.stdin.encoding or "utf-8")("replace")
     while True:
         # Not a thread: one that is blocked in `read` could not be cancelled.
         with trio.move_on_after(_PAUSE_SECONDS if rest else math.inf) as pause:
             await trio.lowlevel.wait_readable(0)
-        more = b"" if pause.cancelled_caught else os.read(0, 64)
-        if not more and not rest:
+        came = b"" if pause.cancelled_caught else os.read(0, 64)
+        if not came and not rest:
             return
         # What nothing follows is whole: Esc is a key, and begins what others send.
-        keys, rest = _keys_in(rest + more, whole=not more)
+        keys, rest = _keys_in(rest + decoder.decode(came).encode(), whole=not came)
         for key in keys:
             try:
                 device.press(key)

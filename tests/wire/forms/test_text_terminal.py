@@ -550,6 +550,18 @@ async def test_what_stands_in_a_field_is_kept_when_it_is_read(client: Dialogue, 
     assert found == {"fields": {"amount": "2500"}}
 
 
+async def test_what_only_the_operator_fills_in_is_required_of_him(client: Dialogue, device: Panel) -> None:
+    code = {"position": {"x": 0, "y": 0}, "size": {"width": 4}, "access": "read", "class": "required"}
+    form = {"size": {"width": 20, "height": 1}, "fields": {"code": code}}
+    await client.success("TextTerminal.SetForm", {"name": "Ask", "form": form})
+    await client.success("TextTerminal.WriteForm", {"formName": "Ask"})
+    device.types("enter", "7", "enter")
+    request = await client.send("TextTerminal.ReadForm", {"formName": "Ask"})
+    assert (await client.until("completion", request))["payload"] == {"fields": {"code": "7"}}
+    event = await client.until("event", request, "TextTerminal.FieldWarningEvent")
+    assert event["payload"]["failure"] == "required"
+
+
 @pytest.mark.parametrize("command", ["TextTerminal.DefineKeys", READ])
 async def test_keys_that_the_device_lacks_are_not_supported(client: Dialogue, command: str) -> None:
     where = at(numOfChars=1) if command == READ else {}

@@ -151,7 +151,9 @@ def _filled(on: Terminal, form: str, given: Mapping[str, str]) -> _Filled:
             raise _Refused(name, "notWrite")
         contents[name] = _content(on, boxes[name], value)
     for name, box in boxes.items():
-        if name not in contents and box.field.class_ == "required":
+        # One that cannot be written is required of the operator, who fills it in with ReadForm.
+        written = box.field.access != "read"
+        if name not in contents and box.field.class_ == "required" and written:
             raise _Refused(name, "required")
     for name, box in boxes.items():
         content = contents[name] if name in contents else _content(on, box, None)
