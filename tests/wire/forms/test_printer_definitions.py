@@ -363,6 +363,22 @@ async def test_definitions_are_queried_in_older_versions(
     assert (await older.success("Printer.GetMediaList"))["mediaList"] == ["paper"]
 
 
+@pytest.mark.parametrize("version", ["2021-1", "2023-2"])
+async def test_endless_paper_has_a_height_of_0_in_older_versions(
+    client: Dialogue, nursery: trio.Nursery, version: str
+) -> None:
+    older = await another(client, nursery, version)
+    await client.success(LOAD, {"definition": 'XFSMEDIA "roll" BEGIN UNIT MM, 1, 1 SIZE 72, 0 END'})
+    media = {"unit": {"base": "mm", "x": 1, "y": 1}, "size": {"width": 72}}
+    assert await client.success("Printer.GetQueryMedia", {"name": "roll"}) == {"media": media}
+    await client.success("Printer.SetMedia", {"name": "same", "media": media})
+    for name in ("roll", "same"):
+        told = await older.success("Printer.GetQueryMedia", {"mediaName": name})
+        assert told["sizeHeight"] == 0
+    zero = {**media, "size": {"width": 72, "height": 0}}
+    assert await client.failure("Printer.SetMedia", {"name": "zero", "media": zero}) == "invalidData"
+
+
 @pytest.mark.parametrize(
     ("text", "code", "says"),
     [

@@ -17,6 +17,7 @@ from PIL import Image, ImageOps
 
 import xfs4iot
 from dialogue import Dialogue, another, dialogue
+from xfs4iot import devices
 from xfs4iot.simulator import atm as simulated_atm
 from xfs4iot.simulator.printer.faults import FAULTS
 
@@ -789,6 +790,18 @@ async def test_paper_whose_drawing_is_lost_is_named(tmp_path: Path) -> None:
         one.unlink()
     with pytest.raises(ValueError, match=r"what was drawn is missing.*name another directory by --state"):
         simulated_atm(file, ledger=xfs4iot.Ledger.open(None), state=state)
+
+
+@pytest.mark.parametrize(
+    ("kind", "largest"), [("receipt", None), ("journal", None), ("document", 297_000), ("passbook", 180_000)]
+)
+def test_a_printer_has_the_paper_of_its_kind(tmp_path: Path, kind: str, largest: int | None) -> None:
+    file = tmp_path / "printers.toml"
+    file.write_text(f'[services.P]\nkinds = ["Printer"]\ntype = "{kind}"\n')
+    service = simulated_atm(file, ledger=xfs4iot.Ledger.open(None))[0]
+    assert isinstance(service.device, devices.Printer)
+    papers = [*service.device.paper_sources.values(), *service.device.inserted]
+    assert {one.length for one in papers} == {largest}
 
 
 @pytest.mark.parametrize(

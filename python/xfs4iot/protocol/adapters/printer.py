@@ -149,6 +149,15 @@ def _fields_down(fields: Plain) -> Plain:
     return found
 
 
+def _height_down(new: Plain) -> Plain:
+    """Endless paper has a height of 0, where the newest version says none."""
+    media = new.get("media")
+    size = media.get("size") if isinstance(media, dict) else None
+    if not isinstance(size, dict):
+        return new
+    return {**new, "sizeHeight": size.get("height") or 0}
+
+
 _AREAS = tuple(
     Moved(f"{older}{name}", f"media.{newer}.{name.lower()}")
     for older, newer in (("printArea", "printArea"), ("restrictedArea", "restricted"))
@@ -238,7 +247,7 @@ CHANGES: Changes = {
         Moved("unitX", "media.unit.x"),
         Moved("unitY", "media.unit.y"),
         Moved("sizeWidth", "media.size.width"),
-        Moved("sizeHeight", "media.size.height"),
+        Reshaped(("sizeHeight",), down=_height_down),
         *_AREAS,
         Moved("foldType", "media.fold"),
         Moved("stagger", "media.staggering"),
