@@ -96,18 +96,16 @@ def _directory_named(data: bytes, *, made: bool, library: bool) -> str | None:
     return None
 
 
-def _made(name: str, data: bytes, directory: str) -> bytes:
-    """What of a file is not in this tree, but made by the build."""
+def _source(name: str, directory: str) -> Path | None:
+    """The file in this tree that a file of a wheel was copied from, if there is one."""
     source = ROOT / "python" / name
-    if name == f"{directory}/METADATA":
-        return data.replace((ROOT / "README.md").read_bytes(), b"")
     if name.startswith(f"{directory}/licenses/"):
         source = ROOT / name.removeprefix(f"{directory}/licenses/")
     elif name.startswith(f"{directory}/sboms/"):
         source = ROOT / "rust" / PurePosixPath(name).name
     elif _LIBRARY.search(name):
-        return data
-    return b"" if source.is_file() and source.read_bytes() == data else data
+        return None
+    return source if source.is_file() else None
 
 
 def _record_problems(archive: zipfile.ZipFile, directory: str) -> Iterator[str]:
@@ -181,18 +179,26 @@ def _problems(archive: zipfile.ZipFile) -> Iterator[str]:
             yield f"{name} has no licence beside it: put it there, and into license-files"
         if path.suffix in {".pyc", ".pyo"}:
             yield f"{name} was compiled by one Python: leave it out, each compiles its own"
+    other = []
     for name in [*names, None]:
         data = archive.comment if name is None else archive.read(name)
-        made = data if name is None else _made(name, data, directory)
-        library = name is not None and (_LIBRARY.search(name) is not None or b"\0" in made)
-        found = _directory_named(made, made=True, library=library)
-        if found is None and not library:
-            found = _directory_named(data, made=False, library=False)
+        source = None if name is None else _source(name, directory)
+        if source is not None and source.read_bytes() != data:
+            other.append(name)
+        library = name is not None and source is None and (_LIBRARY.search(name) is not None or b"\0" in data)
+        found = _directory_named(data, made=False, library=library)
+        if found is None and source is None:
+            # What people read first is in the metadata, too.
+            made = data.replace((ROOT / "README.md").read_bytes(), b"") if name == information else data
+            found = _directory_named(made, made=True, library=library)
         if found is not None:
             yield (
                 f"{name or 'its comment'} names {_shown(found)}, of the machine that built it: "
                 "build with pip, or with tools/remapped_paths.py"
             )
+    if other:
+        more = f" and {len(other) - 1} more files are" if len(other) > 1 else " is"
+        yield f"{other[0]}{more} not as in this tree: look at a wheel from the tree that it was built from"
 
 
 def _shown(found: str) -> str:

@@ -151,6 +151,10 @@ class Reader:
         return ((where, one) for where, one in self._tables.items() if isinstance(one, kind))
 
     def _value(self, kind: Any, value: Any, where: Where) -> Any:
+        # No path, name or address can have one, and what is called with it raises ValueError.
+        if isinstance(value, str) and "\0" in value and kind is not Any:
+            self.mistake(where, f"{title(where)}: {value[:50]!r} has a NUL character; take it out")
+            return None
         origin = get_origin(kind)
         if origin in (Union, UnionType):
             # Only `X | None` occurs: TOML has no null, so None can only be a default.

@@ -84,6 +84,9 @@ def test_every_mistake_is_named_with_its_line(tmp_path: Path) -> None:
         ('san = "switch.bank.example"', 'fingerprint = "12:34"', 10, "64 hexadecimal digits"),
         ('san = "switch.bank.example"', 'token_hash = "secret"', 10, "certificate token"),
         ("[ledger]", "[ledger", 5, "not TOML"),
+        ("[publisher]", 'python_path = ["a\\u0000b"]\n[publisher]', 2, "has a NUL character"),
+        ("ledger.sqlite", "ledger\\u0000.sqlite", 6, "ledger.file: 'ledger\\x00.sqlite' has a NUL character"),
+        ("xfs4iot.devices:Device", "xfs4iot.devices\\u0000:Device", 15, "has a NUL character"),
     ],
 )
 def test_a_mistake_says_what_to_do(tmp_path: Path, before: str, after: str, line: int, words: str) -> None:

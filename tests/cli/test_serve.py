@@ -23,8 +23,12 @@ import trio
 from traffic import Traffic, catalogue
 from xfs4iot import client
 from xfs4iot.cli import logs
+from xfs4iot.cli.complaint import has_a_name
+from xfs4iot.fleet.authority import NotSigned
+from xfs4iot.fleet.carrier import CarrierLost
 from xfs4iot.protocol.sensitive import MASK, SENSITIVE
 from xfs4iot.transport.certificates import test_authority as authority
+from xfs4iot.transport.tls import CredentialsRefused
 from xfs4iot.transport.tokens import make_token
 
 SERVICE = "CashDispenser"
@@ -281,6 +285,32 @@ def test_a_port_that_is_taken_ends_with_1_and_says_so(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert f"{port}: Address already in use" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_uplink_whose_certificate_cannot_be_used_ends_with_1_and_says_so(tmp_path: Path) -> None:
+    config = tmp_path / "atm.toml"
+    files = ("certificate", "key", "ca", "gateway_ca")
+    for name in files:
+        (tmp_path / name).write_text("junk")
+    config.write_text(
+        PLAIN.format(port=0, device=SIMULATED)
+        + '[uplink]\nservers = ["tls://127.0.0.1:1"]\ntenant = "bank"\ndevice = "atm1"\n'
+        + "".join(f'{name} = "{name}"\n' for name in files)
+    )
+    done = started(config, cwd=tmp_path)
+    assert done.returncode == 1
+    (told,) = (line for line in done.stderr.splitlines() if line.startswith("error: "))
+    assert told.endswith("holds no certificate in PEM")
+    assert "Traceback" not in done.stderr
+
+
+def test_only_what_nobody_foresaw_is_told_by_a_traceback() -> None:
+    """`main` tells the rest in one line, whatever the command."""
+    foreseen = [CredentialsRefused("no"), CarrierLost("no"), NotSigned("no"), ConnectionRefusedError("no")]
+    assert all(map(has_a_name, foreseen))
+    assert has_a_name(ExceptionGroup("", [foreseen[0], ExceptionGroup("", foreseen[1:])]))
+    assert not has_a_name(KeyError("no"))
+    assert not has_a_name(ExceptionGroup("", [foreseen[0], ValueError("no")]))
 
 
 def test_a_device_class_that_cannot_be_made_ends_with_1_and_says_so(tmp_path: Path) -> None:

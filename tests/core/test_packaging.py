@@ -44,8 +44,8 @@ GOOD: dict[str, str | bytes] = {
     f"{INFORMATION}/WHEEL": "Wheel-Version: 1.0\nGenerator: maturin (1.16.0)\nTag: cp311-abi3-any\n",
     **{f"{INFORMATION}/licenses/{file}": (ROOT / file).read_bytes() for file in PROJECT["license-files"]},
     f"{INFORMATION}/sboms/crates.cdx.json": (ROOT / "rust" / "crates.cdx.json").read_bytes(),
-    f"{FONTS}/DejaVuSans.ttf": "",
-    f"{FONTS}/LICENSE": "…",
+    f"{FONTS}/Forged.ttf": "",
+    f"{FONTS}/LICENSE": (ROOT / "python" / FONTS / "LICENSE").read_bytes(),
     "xfs4iot/cli/__init__.py": (ROOT / "python" / "xfs4iot" / "cli" / "__init__.py").read_bytes(),
     EXTENSION: SAME_EVERYWHERE,
 }
@@ -75,10 +75,11 @@ def forged(directory: Path, changed: Mapping[str, str | bytes | None], record: s
         ({f"{INFORMATION}/METADATA": "License-Expression: MIT\n"}, "states the licence 'MIT'"),
         ({f"{INFORMATION}/WHEEL": None}, "it has no WHEEL"),
         ({f"{INFORMATION}/licenses/rust/LICENSES.txt": None}, "lacks the licence rust/LICENSES.txt"),
-        ({f"{FONTS}/LICENSE": None}, "DejaVuSans.ttf has no licence beside it"),
+        ({f"{FONTS}/LICENSE": None}, "Forged.ttf has no licence beside it"),
         ({f"{INFORMATION}/sboms/crates.cdx.json": None}, "no bill of materials"),
         ({EXTENSION: None}, "no extension"),
         ({"xfs4iot/__pycache__/cli.cpython-311.pyc": "x"}, "was compiled by one Python"),
+        ({"xfs4iot/cli/__init__.py": "x"}, "cli/__init__.py is not as in this tree"),
         ({"../xfs4iot/cli.py": "x"}, "is no path within it"),
         ({"D:\\a\\xfs4iot\\cli.py": "x"}, "is no path within it"),
     ],
@@ -133,6 +134,9 @@ def test_no_file_of_a_wheel_names_a_directory_of_the_machine(directory: str, tmp
         f"{INFORMATION}/entry_points.txt": f"[x]\nx = {directory}\n",
     }
     found = list(check_wheel.problems(forged(tmp_path, places)))
+    named = {one.partition(" ")[0] for one in found if " names " in one}
+    # A bill of materials that is not ours is told as such, and what it names if it looks like somebody's.
+    assert places.keys() - {f"{INFORMATION}/sboms/crates.cdx.json"} <= named, found
     assert {one.partition(" ")[0] for one in found} == places.keys(), found
     assert all(len(one.splitlines()) == 1 for one in found)
 

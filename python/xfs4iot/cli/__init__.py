@@ -1,7 +1,8 @@
 """The command line, `xfs4iot`.
 
 Each command is a module of its own, imported when it is called, so that `xfs4iot --help`
-is quick. Exit codes: 0 good, 1 the command failed, 2 bad usage.
+is quick. Exit codes: 0 good, 1 the command failed, 2 bad usage. What fails by an exception of
+ours is told in one line: here, where no command has more to say of it.
 """
 
 from __future__ import annotations
@@ -74,11 +75,12 @@ def main() -> None:
         import_module("xfs4iot.cli.completion")
     try:
         cli(prog_name="xfs4iot")
-    except OSError as problem:
-        from xfs4iot.cli.complaint import complain, no_room, nobody_reads
+    except Exception as problem:
+        from xfs4iot.cli.complaint import complain, has_a_name, innermost, no_room, nobody_reads
 
-        if not no_room(problem):
+        if not has_a_name(problem):
             raise
-        nobody_reads()
+        if isinstance(innermost(problem), BrokenPipeError) or no_room(innermost(problem)):
+            nobody_reads()
         complain(problem)
         sys.exit(1)

@@ -13,7 +13,7 @@ import click
 
 from xfs4iot.cli.characters import escape
 
-__all__ = ["complain", "innermost", "no_room", "nobody_reads", "subcommand"]
+__all__ = ["complain", "has_a_name", "innermost", "no_room", "nobody_reads", "subcommand"]
 
 _FULL = frozenset(getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG") if hasattr(errno, name))
 """A disk is full, a user has used what he may, a file is as long as one can be."""
@@ -24,6 +24,17 @@ def innermost(problem: BaseException | str) -> BaseException | str:
     while isinstance(problem, BaseExceptionGroup):
         problem = problem.exceptions[0]
     return problem
+
+
+def has_a_name(problem: BaseException) -> bool:
+    """Whether we or the system foresaw a failure, so that what it says is enough, and a traceback too much.
+
+    Classes of ours are made for what may happen; a ValueError or KeyError that nobody caught is a mistake in
+    the program, which a traceback tells best. Of a group, all must have a name.
+    """
+    if isinstance(problem, BaseExceptionGroup):
+        return all(map(has_a_name, problem.exceptions))
+    return isinstance(problem, OSError) or type(problem).__module__.partition(".")[0] == "xfs4iot"
 
 
 def no_room(problem: BaseException | str) -> bool:

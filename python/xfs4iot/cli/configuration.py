@@ -83,8 +83,8 @@ class _Reader(toml_file.Reader):
             return
         # The last first: each goes to the front of the path, so the first named is searched first.
         for index, name in reversed(list(enumerate(directories))):
-            if not isinstance(name, str):
-                continue
+            if not isinstance(name, str) or "\0" in name:
+                continue  # A mistake already.
             directory = (self.base / name).resolve()
             if not directory.is_dir():
                 self.mistake(("python_path", index), f"python_path: there is no directory {directory}")

@@ -18,7 +18,7 @@ import xfs4iot
 from xfs4iot._core import forbid_dumps
 from xfs4iot.assembly import Publisher, Service
 from xfs4iot.cli import logs, systemd
-from xfs4iot.cli.complaint import complain, innermost
+from xfs4iot.cli.complaint import complain, has_a_name, innermost
 from xfs4iot.cli.configuration import ConfigurationError, Mistake, line_of, read
 from xfs4iot.cli.device_classes import load_device, load_handler
 from xfs4iot.cli.group import UntilTold
@@ -27,10 +27,9 @@ from xfs4iot.cli.settings import Configuration, LogSettings, ServiceSettings
 from xfs4iot.cli.telemetry import telemetry
 from xfs4iot.cli.uplink import uplinked
 from xfs4iot.devices import Device
-from xfs4iot.ledger import Ledger, LedgerCorrupt, LedgerUnavailable
+from xfs4iot.ledger import Ledger
 from xfs4iot.server.access import Access
 from xfs4iot.server.channel import SessionLimits
-from xfs4iot.server.publisher import NoFreePort
 from xfs4iot.telling import logger
 from xfs4iot.transport.limits import Limits
 from xfs4iot.transport.rotation import Credentials
@@ -88,16 +87,24 @@ def serve(config: Path, check: bool) -> None:
     status = 0
     try:
         trio.run(_serve, configuration, credentials)
-    except* (NoFreePort, LedgerCorrupt, LedgerUnavailable, DeviceFault, ValueError) as problems:
-        complain(problems)
-        if configuration.log.file is not None:
-            _log.critical("%s", innermost(problems))
-        status = 1
+    except* ValueError as problems:
+        status = _failed(problems, configuration)
+    except* Exception as problems:
+        if not has_a_name(problems):
+            raise
+        status = _failed(problems, configuration)
     _log.info("%s ends with code %d, after %.0f s", _version(), status, time.monotonic() - began)
     # A write to the log is stuck, and would hold up an orderly exit of Python as well.
     if not logs.finish():
         os._exit(status)
     sys.exit(status)
+
+
+def _failed(problems: BaseException, configuration: Configuration) -> int:
+    complain(problems)
+    if configuration.log.file is not None:
+        _log.critical("%s", innermost(problems))
+    return 1
 
 
 def _log_to(wanted: LogSettings) -> None:
