@@ -433,17 +433,21 @@ async def test_what_a_client_leaves_out_stays_as_it_is(
     assert told == Counter(changed.keys())
 
 
-async def test_a_device_for_notes_only(nursery: trio.Nursery) -> None:
-    device = Vendor(media_modes=frozenset({"cashAccept"}))
+@pytest.mark.parametrize(("kind", "other"), [("cashAccept", "checkAccept"), ("checkAccept", "cashAccept")])
+async def test_a_device_for_one_kind_only(nursery: trio.Nursery, kind: str, other: str) -> None:
+    """The reference never reads `checkAccept`, and takes `cashAccept` for both."""
+    device = Vendor(media_modes=frozenset({kind}))
     client = await serving(device, nursery)
-    assert await modes_of(client) == {"cashAccept": True, "checkAccept": False}
+    assert await modes_of(client) == {kind: True, other: False}
     capabilities = (await client.success("Common.Capabilities"))["mixedMedia"]
-    assert capabilities == {"modes": {"cashAccept": True, "checkAccept": False}, "dynamic": False}
-    both = {"modes": {"cashAccept": False, "checkAccept": True}}
-    assert await client.failure("MixedMedia.SetMode", both) == "invalidData"
+    assert capabilities == {"modes": {kind: True, other: False}, "dynamic": False}
+    for refused in ({other: True}, {kind: False, other: True}):
+        assert await client.failure("MixedMedia.SetMode", {"modes": refused}) == "invalidData"
     assert not device.called
-    await client.success("MixedMedia.SetMode", {"modes": {"cashAccept": False, "checkAccept": False}})
-    assert await modes_of(client) == {"cashAccept": False, "checkAccept": False}
+    await client.success("MixedMedia.SetMode", {"modes": {kind: False, other: False}})
+    assert await modes_of(client) == {kind: False, other: False}
+    await client.success("MixedMedia.SetMode", {"modes": {kind: True}})
+    assert await modes_of(client) == {kind: True, other: False}
 
 
 @pytest.mark.parametrize(

@@ -99,16 +99,16 @@ class SimulatedMixedMedia(CashingIn, devices.MixedMedia):
         self._require_feeder()
         await self._time()
         note = state.slot.pop(0)
-        readable = not self.faults.active("readerFails")
-        if self._accepts[0] and readable and self._recognised(self._at_reader(note_of(note))):
+        looked_at = self._accepts[0] and not self.faults.active("readerFails")
+        if looked_at and self._recognised(self._at_reader(note_of(note))):
             state.notes_aside.append(note)
             self._save()
             return 0
         state.presented.append(note)
         self._save()
-        events.send(
-            messages.MediaRefusedEvent(reason="foreignItems", location="input", present_required=False)
-        )
+        # Looked at as a note as well, it is neither.
+        reason: Any = "invalidMedia" if looked_at else "foreignItems"
+        events.send(messages.MediaRefusedEvent(reason=reason, location="input", present_required=False))
         return 0
 
     def _takes_cheque(self, item: Cheque) -> bool:
