@@ -213,8 +213,9 @@ async def test_an_entry_that_is_given_up_just_when_something_was_put_in_goes_on(
     assert await deposits(client) == 1
 
 
-async def test_an_entry_cannot_be_cancelled_once_something_is_in(
-    client: Dialogue, device: Depository
+@pytest.mark.parametrize("end", ["canceled", "timeOut"])
+async def test_an_entry_goes_to_its_end_once_something_is_in(
+    client: Dialogue, device: Depository, end: str
 ) -> None:
     inside, go_on = trio.Event(), trio.Event()
 
@@ -223,9 +224,12 @@ async def test_an_entry_cannot_be_cancelled_once_something_is_in(
         await go_on.wait()
 
     device.hand["deposit"] = hold
-    request = await client.send("Deposit.Entry")
+    request = await client.send("Deposit.Entry", timeout=300 if end == "timeOut" else 0)
     await inside.wait()
-    await client.success("Common.Cancel", {"requestIds": [request]})
+    if end == "canceled":
+        await client.success("Common.Cancel", {"requestIds": [request]})
+    else:
+        await trio.sleep(0.4)
     go_on.set()
     assert "completionCode" not in (await client.until("completion", request))["header"]
     assert await deposits(client) == 1
@@ -250,6 +254,8 @@ async def test_how_a_deposit_fails_and_where_it_is_then(
 ) -> None:
     device.ends["deposit"] = moved
     assert await cannot(client, "Entry") == error
+    order = [name for name in told(client) if name in ("DepositErrorEvent", "EnvDepositedEvent")]
+    assert order == ["DepositErrorEvent", "EnvDepositedEvent"][: 1 + count]
     event = await client.until("unsolicited", name="Deposit.DepositErrorEvent")
     assert event["payload"] == {"error": error}
     assert (await location(client), await deposits(client)) == (place, count)
@@ -367,6 +373,27 @@ async def test_how_dispensing_fails(client: Dialogue, device: Depository, code: 
     assert await cannot(client, "Dispense") == code
     del device.ends["dispense"]
     await do(client, "Dispense")
+
+
+async def test_a_supply_with_a_sensor_is_as_full_as_that_sees(client: Dialogue, device: Depository) -> None:
+    device.supply_sensors = frozenset({"toner", "envelope"})
+    device.status.deposit.toner = "low"
+    device.deposit_levels("unitENV", supply="low")
+    await do(client, "SupplyReplenish", {"toner": True, "envelope": True})
+    assert device.called == [("supply_replenish", frozenset({"toner", "envelope"}))]
+    assert (await status(client))["toner"] == "low"
+    assert (await unit(client, "unitENV"))["envSupply"] == "low"
+    device.ends["dispense"] = refusal("empty")
+    assert await cannot(client, "Dispense") == "empty"
+    assert (await unit(client, "unitENV"))["envSupply"] == "low"
+
+
+async def test_every_client_sees_that_a_customer_deposits(client: Dialogue, nursery: trio.Nursery) -> None:
+    bystander = await another(client, nursery)
+    await bystander.success("Common.Status")
+    await do(client, "Entry")
+    for name in ("InsertDepositEvent", "EnvInsertedEvent", "EnvDepositedEvent"):
+        await bystander.until("unsolicited", name=f"Deposit.{name}")
 
 
 async def test_a_supply_that_the_customer_takes_from(nursery: trio.Nursery) -> None:
