@@ -117,6 +117,31 @@ async def test_the_state_follows_from_the_command_where_the_device_does_not_say_
     assert (await status(client))["state"] == {"mode": "armed"}
 
 
+@pytest.mark.parametrize("payload", [None, {}, {"token": "NONCE=AB"}])
+@pytest.mark.parametrize(("name", "missing"), [(SET, "newState"), (TRIGGER, "neutralizationAction")])
+async def test_without_what_is_wanted_the_property_is_named_and_nothing_done(
+    nursery: trio.Nursery, name: str, missing: str, payload: Any
+) -> None:
+    """In the reference no payload is an internal error, and the text of a trigger names the other's."""
+    device = Inked()
+    completion = await (await serving(device, nursery)).completion(name, payload)
+    assert completion["header"]["completionCode"] == "invalidData"
+    assert missing in completion["header"]["errorDescription"]
+    assert device.asked == []
+
+
+async def test_only_what_has_changed_of_the_state_is_told(nursery: trio.Nursery) -> None:
+    client = await serving(Inked(), nursery)
+    for wanted in ("arm", "ignoreAllSafeSensors"):
+        await client.success(SET, {"newState": wanted})
+    changes = [
+        one["payload"]["banknoteNeutralization"]["state"]
+        for one in client.passed
+        if one["header"]["name"] == "Common.StatusChangedEvent"
+    ]
+    assert changes == [{"mode": "armed"}, {"submode": "allSafeSensorsIgnored"}]
+
+
 async def test_what_the_device_says_of_the_state_is_not_overwritten(nursery: trio.Nursery) -> None:
     class Waiting(Inked):
         async def set_protection(self, new_state: devices.Protection) -> None:
@@ -373,6 +398,17 @@ async def test_a_token_says_which_state_and_is_used_once(nursery: trio.Nursery, 
     assert device.asked == ["arm", "trigger"]
 
 
+async def test_a_system_by_itself_tells_that_its_nonce_is_gone(nursery: trio.Nursery) -> None:
+    """The reference cannot: its stub of it ends the process."""
+    client = await serving(Alone("Alone"), nursery, security=secured())
+    await nonce(client)
+    await client.success("Common.ClearCommandNonce")
+    await told(client, "Common.NonceClearedEvent")
+    fresh = await nonce(client)
+    trigger = tokens.make_token(KEY, fresh, {"TRIGGERNEUTRALIZATION": "TRIGGER"})
+    await client.success(TRIGGER, {**NOW, "token": trigger})
+
+
 async def test_without_a_key_neither_is_authorised(nursery: trio.Nursery) -> None:
     device = Inked()
     client = await serving(device, nursery, security=secured(key=None))
@@ -489,6 +525,28 @@ async def test_an_attack_stains_all_notes_of_an_armed_system(
     await dispenser.success("Storage.StartExchange")
     await dispenser.success("Storage.EndExchange")
     await dispenser.success(DISPENSE, PAY)
+
+
+async def test_no_deposit_is_stored_where_notes_were_stained(
+    dispenser: Dialogue, simulator: Dialogue
+) -> None:
+    await dispenser.success("CashAcceptor.CashInStart", {})
+    request = await dispenser.send("CashAcceptor.CashIn")
+    await dispenser.until("event", request, "CashAcceptor.InsertItemsEvent")
+    await simulator.success("Simulator.InsertNotes", {"notes": [{"note": "EUR20", "count": 2}]})
+    await dispenser.until("completion", request)
+    await dispenser.success(SET, {"newState": "arm"})
+    await simulator.success("Simulator.SetSafeSensor", sensor("gas", "criticalLevel"))
+    assert await dispenser.failure("CashAcceptor.CashInEnd") == "cashUnitError"
+    error = await dispenser.until("event", name="Storage.StorageErrorEvent")
+    assert error["payload"]["failure"] == "error"
+    await dispenser.success("CashAcceptor.CashInRollback")
+    await simulator.success("Simulator.TakeItems")
+    refill = {"source": "unit7", "replenishTargets": [{"target": "unit2"}]}
+    await simulator.success("Simulator.FillUnit", {"unit": "unit7", "count": 10})
+    assert await dispenser.failure("CashAcceptor.Replenish", refill) == "cashUnitError"
+    await dispenser.success("CashAcceptor.CashInStart", {})
+    assert await dispenser.failure("CashAcceptor.CashIn") == "cashUnitError"
 
 
 @pytest.mark.parametrize("state", ["disarm", "ignoreAllSafeSensors"])

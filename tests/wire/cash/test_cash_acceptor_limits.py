@@ -159,10 +159,41 @@ async def test_units_that_cannot_take_items_are_not_named_to_the_device(
     await begin(client)
     assert await cannot(client, "CashIn") == "cashUnitError"
     (told,) = events(client, "Storage.StorageErrorEvent")
-    assert (told["failure"], set(told["unit"])) == ("full", {"unitA", "unitB"})
+    assert (told["failure"], set(told["unit"])) == ("error", {"unitA", "unitB"})
     device.unit_changed("unitB", "ok")
     device.slot = [note(20)]
     await do(client, "CashIn")
     device.unit_changed("unitB", "inoperative")
     assert await cannot(client, "CashInEnd") == "cashUnitError"
     assert await state(client) == "active"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "failure"),
+    [
+        ("locked", "locked", "locked"),
+        ("missing", "inoperative", "error"),
+        ("notConfigured", "notConfigured", "notConfigured"),
+        ("full", "full", "full"),
+        ("full", "locked", "full"),
+        ("missing", "locked", "error"),
+    ],
+)
+async def test_what_keeps_all_units_from_taking_items_is_told(
+    client: Dialogue, device: Acceptor, first: Any, second: Any, failure: str
+) -> None:
+    await begin(client)
+    for name, now in (("unitA", first), ("unitB", second)):
+        wanted: dict[str, Any] = {}
+        if now == "locked":
+            wanted = {"configuration": {"appLockIn": True}}
+        elif now == "full":
+            wanted = {"status": {"initial": {"unrecognized": 500}}}
+        else:
+            device.unit_changed(name, now)
+        if wanted:
+            await client.success("Storage.SetStorage", {"storage": {name: {"cash": wanted}}})
+    client.passed.clear()
+    assert await cannot(client, "CashIn") == "cashUnitError"
+    (told,) = events(client, "Storage.StorageErrorEvent")
+    assert (told["failure"], set(told["unit"])) == (failure, {"unitA", "unitB"})

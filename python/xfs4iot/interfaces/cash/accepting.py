@@ -205,20 +205,34 @@ def _units(on: Accepting) -> list[str]:
     return on.cash.accepting(recycling=on.transaction.record.use_recycle_units)
 
 
+def _require_unit(on: Accepting) -> None:
+    """See that a unit can take items.
+
+    Raises:
+        CashUnitError: none can; what keeps them all from it, or else that one of them is full.
+    """
+    if _units(on):
+        return
+    units = on.cash.names_of_type("cashIn")
+    failures = {closed.failure for name in units if (closed := on.cash.closed(name)) is not None}
+    # Of what is for recycling only, nothing but the application's choice may keep it from that.
+    failure = (
+        failures.pop() if len(failures) == 1 else "full" if not failures or "full" in failures else "error"
+    )
+    raise CashUnitError(failure, units, "no unit can take items; see Storage.GetStorage")
+
+
 @check("cashUnitError")
 def units_accept(on: Accepting, request: object) -> None:
     """whether a unit can take items: it works, is not locked or full, and is for that"""
-    if not _units(on):
-        units = on.cash.names_of_type("cashIn")
-        raise CashUnitError("full", units, "no unit can take items; see Storage.GetStorage")
+    _require_unit(on)
 
 
 @check("cashUnitError", name="units_accept")
 def units_store(on: Accepting, request: object) -> None:
     """whether a unit can take items, if there are any to be stored"""
-    if on.cash.counts.inside() and not _units(on):
-        units = on.cash.names_of_type("cashIn")
-        raise CashUnitError("full", units, "no unit can take items; see Storage.GetStorage")
+    if on.cash.counts.inside():
+        _require_unit(on)
 
 
 def request_of(on: Accepting) -> CashInRequest:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from xfs4iot.devices import CashUnitError
 from xfs4iot.interfaces.cash.counts import Booking
 from xfs4iot.interfaces.cash.units import CashUnits
 from xfs4iot.protocol import errors, wire
@@ -91,18 +90,8 @@ def deplete_units_exist(on: Any, request: messages.Deplete) -> None:
 
 
 def _require_working(cash: CashUnits, sources: Iterable[str], targets: Iterable[str]) -> None:
-    for name in (*sources, *targets):
-        if cash.hardware_status(name) != "ok":
-            raise CashUnitError(
-                "error", [name], f"{name} is {cash.hardware_status(name)}; see Storage.GetStorage"
-            )
     for name in targets:
-        if cash.configuration(name).app_lock_in:
-            raise CashUnitError(
-                "locked", [name], f"{name} is locked by an application; see Storage.SetStorage"
-            )
-        if cash.replenishment_status(name) == "full":
-            raise CashUnitError("full", [name], f"{name} is full; see Storage.GetStorage")
+        cash.require_open(name)
     for name in sources:
         if reason := cash.out_of_use(name, tried=True):
             raise reason

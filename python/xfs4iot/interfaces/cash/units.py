@@ -254,12 +254,10 @@ class CashUnits(Kind[CashUnit, CashKept]):
         Args:
             tried: whether it is to be found out if a unit that fed nothing feeds again.
         """
-        status = self.storage.hardware_status(unit)
-        if status != "ok":
-            failure: UnitFailure = "notConfigured" if status == "notConfigured" else "error"
-            return CashUnitError(failure, [unit], f"unit {unit!r} is {status}; see Storage.GetStorage")
-        if barred := self.storage.barred(unit):
-            return CashUnitError("error", [unit], barred)
+        try:
+            self._require_sound(unit)
+        except CashUnitError as why:
+            return why
         if self.configuration(unit).app_lock_out:
             return CashUnitError(
                 "locked", [unit], f"unit {unit!r} is locked by an application; see Storage.SetStorage"
@@ -275,6 +273,37 @@ class CashUnits(Kind[CashUnit, CashKept]):
             )
         return None
 
+    def closed(self, unit: str) -> CashUnitError | None:
+        """Why nothing can be put into a unit; None if something can."""
+        try:
+            self.require_open(unit)
+        except CashUnitError as why:
+            return why
+        return None
+
+    def require_open(self, unit: str) -> None:
+        """See that something can be put into a unit.
+
+        Raises:
+            CashUnitError: it cannot.
+        """
+        self._require_sound(unit)
+        if self.configuration(unit).app_lock_in:
+            raise CashUnitError(
+                "locked", [unit], f"{unit} is locked by an application; see Storage.SetStorage"
+            )
+        if self.replenishment_status(unit) == "full":
+            raise CashUnitError("full", [unit], f"{unit} is full; see Storage.GetStorage")
+
+    def _require_sound(self, unit: str) -> None:
+        """See that something may go into and out of a unit, whatever it holds."""
+        status = self.storage.hardware_status(unit)
+        if status != "ok":
+            failure: UnitFailure = "notConfigured" if status == "notConfigured" else "error"
+            raise CashUnitError(failure, [unit], f"unit {unit!r} is {status}; see Storage.GetStorage")
+        if barred := self.storage.barred(unit):
+            raise CashUnitError("error", [unit], barred)
+
     def accepting(self, *, recycling: bool = True) -> list[str]:
         """Units that what a customer inserts can be stored in: for that, working, not locked, not full.
 
@@ -284,11 +313,7 @@ class CashUnits(Kind[CashUnit, CashKept]):
         return [
             name
             for name in self.names_of_type("cashIn")
-            if self.storage.hardware_status(name) == "ok"
-            and self.storage.barred(name) is None
-            and not self.configuration(name).app_lock_in
-            and self.replenishment_status(name) != "full"
-            and (recycling or "cashOut" not in self.configuration(name).types)
+            if self.closed(name) is None and (recycling or "cashOut" not in self.configuration(name).types)
         ]
 
     def worth(self, items: Mapping[tuple[str, str], int]) -> dict[str, Decimal]:
