@@ -46,12 +46,14 @@ use super::search::{self, Level};
 use super::verdict::Verdict;
 use super::{OutOfWork, Work, number, outright, plain, residues};
 
-/// Steps of the search by number, before it is known which numbers are too few and after.
+/// Steps of the first ways, each.
 const FIRST_STEPS: u64 = 64;
+/// Steps of the search by number, before it is known which numbers are too few.
 const NUMBER_STEPS: u64 = 256;
 /// Steps of it once the number is known, as a rule.
 const MORE_NUMBER_STEPS: u64 = 4096;
 /// Steps in which the numbers of a pile are tried that a divisor of the others leaves.
+const FEW_CONGRUENT_STEPS: u64 = 1 << 9;
 const CONGRUENT_STEPS: u64 = 1 << 14;
 /// Cells of a table for exchanges that cost little.
 const NEARBY_CELLS: usize = 1 << 13;
@@ -61,10 +63,12 @@ const MANY_STEPS: u64 = 1 << 16;
 /// Steps of it before larger tables are.
 const MORE_STEPS: u64 = 4096;
 /// Steps of exchanges before larger tables are, and before the largest.
+const FEW_EXCHANGE_STEPS: u64 = 1 << 11;
 const EXCHANGE_STEPS: u64 = 1 << 15;
 const MORE_EXCHANGE_STEPS: u64 = 1 << 17;
 /// Cells of a table of sums that are filled before exchanges are tried, and after.
 const FEW_CELLS: usize = 1 << 15;
+const MORE_CELLS: usize = 1 << 19;
 const MANY_CELLS: usize = 1 << 21;
 
 /// The fewest items for an amount, at most `budget` of them.
@@ -119,21 +123,28 @@ fn structured<const N: usize>(
         return Ok(None);
     }
     let held: ArrayVec<(u64, u64), N> = piles.iter().map(|pile| (pile.value, pile.count)).collect();
-    if let Some(pile) = congruent::find(amount, &held, divisor) {
-        let mut numbered =
-            |work: &mut Work| congruent::fewest::<N>(amount, piles, pile, budget, counts, work);
-        if pile.sure(piles[pile.place].count) {
-            return numbered(work);
-        }
-        if let Some(outcome) = work.within(CONGRUENT_STEPS, numbered)? {
-            return Ok(outcome);
-        }
+    let congruent = congruent::find(amount, &held, divisor);
+    let numbered = |steps, counts: &mut [u64], work: &mut Work| match congruent {
+        Some(pile) => work.within(steps, |work| {
+            congruent::fewest::<N>(amount, piles, pile, budget, counts, work)
+        }),
+        None => Ok(None),
+    };
+    let sure = congruent.is_some_and(|pile| pile.sure(piles[pile.place].count));
+    if sure && let Some(outcome) = numbered(u64::MAX, counts, work)? {
+        return Ok(outcome);
+    }
+    if let Some(outcome) = numbered(FIRST_STEPS, counts, work)? {
+        return Ok(outcome);
     }
     let mut range = (0, budget);
     let found = work.within(FIRST_STEPS, |work| {
         number::fewest::<N>(amount, piles, range, counts, work)
     })?;
     if let Some(outcome) = found.and_then(Verdict::decided) {
+        return Ok(outcome);
+    }
+    if let Some(outcome) = numbered(FEW_CONGRUENT_STEPS, counts, work)? {
         return Ok(outcome);
     }
     let rest = amount / divisor;
@@ -175,6 +186,19 @@ fn structured<const N: usize>(
     }
     let found = outright::fewest(rest, &pairs, budget, FEW_CELLS, counts, work)?;
     if let Some(outcome) = found.decided() {
+        return Ok(outcome);
+    }
+    let found = work.within(FEW_EXCHANGE_STEPS, |work| {
+        exchange::fewest(rest, &pairs, budget, Effort::Some, counts, work)
+    })?;
+    if let Some(outcome) = found.and_then(Verdict::decided) {
+        return Ok(outcome);
+    }
+    let found = outright::fewest(rest, &pairs, budget, MORE_CELLS, counts, work)?;
+    if let Some(outcome) = found.decided() {
+        return Ok(outcome);
+    }
+    if let Some(outcome) = numbered(CONGRUENT_STEPS, counts, work)? {
         return Ok(outcome);
     }
     let found = work.within(EXCHANGE_STEPS, |work| {

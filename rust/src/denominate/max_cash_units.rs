@@ -8,9 +8,10 @@
 //! values that fit into the amount bound from below how many units must be left out, and what the items
 //! that are allowed can be worth ends choices early.
 //!
-//! Mostly, as many as could take part at all can, with one item each. Where not all can, [`super::swaps`] says for so
-//! many whether they can pay, and else for one fewer, and so on; that needs neither the choices nor the amount.
-//! Where the congruence of the values says how many items a pile gives, that pile is decided first.
+//! Mostly, as many as could take part at all can, with one item each. Where not all can, few choices are tried, and
+//! a table says else whether so many units can pay, or one fewer, and so on: [`super::unit_tables`], whose size has in it
+//! how many units are left out or take part, whichever are fewer, or [`super::swaps`], in which neither that nor the
+//! amount appears. Where the congruence of the values says how many items a pile gives, that pile is decided first.
 //!
 //! What is left are choices for large amounts. They are tried, or, where the amount is not much more than one
 //! item of each unit is worth, or is nearly all the cash, a table over all sums does it: in a pile with `f`
@@ -27,12 +28,17 @@ use super::divisor::common_divisor;
 use super::pile::{Pile, UNBOUNDED, parts};
 use super::source::{Source, Sources};
 use super::swaps::{self, Choosable, Chosen};
+use super::unit_tables::UnitTables;
 use super::{Failure, MAX_UNITS, OutOfWork, Work, number, share};
 
 /// Steps in which as many units as can be are looked for, with one item each.
 const ONE_EACH_STEPS: u64 = 8192;
 /// Cells of a table of swaps, at most: 16 MB.
 const SWAP_CELLS: usize = 1 << 24;
+/// Bytes of a table of numbers of units, at most.
+const TABLE_BYTES: usize = 1 << 24;
+/// Steps in which choices of so many units are tried before tables are.
+const CHOICE_STEPS: u64 = 1024;
 /// Steps in which choices are tried before a table is, and before a large one is.
 const SOME_STEPS: u64 = 1024;
 const MORE_STEPS: u64 = 1 << 16;
@@ -74,43 +80,8 @@ pub fn solve(
         return Ok(items + more);
     }
     let free = free_units(cash);
-    let all = free.iter().sum::<usize>();
     let mut left_out = least_left_out(cash, &free, budget);
-    let mut found = None;
-    // Ever fewer units, as long as a table of swaps is not too large.
-    while left_out <= all {
-        let taking_part = all - left_out;
-        found = work
-            .within(ONE_EACH_STEPS, |work| {
-                one_item_each(cash, taking_part, budget, work)
-            })?
-            .flatten();
-        if found.is_some() || taking_part == 0 {
-            break;
-        }
-        let mut choice = Choice::new(cash, budget, work);
-        if left_out == 0 {
-            // There is one choice.
-            choice.try_all(0, 0)?;
-            found = choice.found.take();
-        } else {
-            let divisor = common_divisor(cash.values.iter().copied());
-            let rest = (cash.amount - contained(cash)) / divisor;
-            let piles = choosable(&choice, divisor);
-            match swaps::fewest(rest, &piles, taking_part as u64, SWAP_CELLS, choice.work)? {
-                Chosen::Unknown => break,
-                Chosen::Never => {}
-                Chosen::Fewest(moved) => {
-                    let chosen = taking(cash, &moved, &free);
-                    found = (chosen.0 <= budget).then_some(chosen);
-                }
-            }
-        }
-        if found.is_some() {
-            break;
-        }
-        left_out += 1;
-    }
+    let mut found = ever_fewer(cash, &free, &mut left_out, budget, work)?;
     let by_trying = |work: &mut Work| Choice::new(cash, budget, work).best(left_out);
     if found.is_none() {
         found = work.within(SOME_STEPS, by_trying)?;
@@ -130,6 +101,92 @@ pub fn solve(
     };
     cash.hand_out(&sources, &counts, result);
     Ok(items)
+}
+
+/// The answer by ever fewer units, as long as that takes little work; no more than `all` less `left_out` can take part, and
+/// if there is no answer, no more than `all` less what that is then.
+fn ever_fewer(
+    cash: &Cash,
+    free: &[usize],
+    left_out: &mut usize,
+    budget: u64,
+    work: &mut Work,
+) -> Result<Option<Found>, OutOfWork> {
+    let all = free.iter().sum::<usize>();
+    let divisor = common_divisor(cash.values.iter().copied());
+    let rest = (cash.amount - contained(cash)) / divisor;
+    let piles = choosable(&Choice::new(cash, budget, work), divisor);
+    let (mut few_choices, mut at_once) = (true, 1);
+    while *left_out <= all {
+        let taking_part = (all - *left_out) as u64;
+        work.steps(1 + piles.len() as u64 / PILES_A_STEP)?;
+        let alone = UnitTables::new(rest, &piles, taking_part..=taking_part);
+        if alone.never() {
+            *left_out += 1;
+            continue;
+        }
+        let one_each = work.within(ONE_EACH_STEPS, |work| {
+            one_item_each(cash, taking_part as usize, budget, work)
+        })?;
+        if let Some(Some(found)) = one_each {
+            return Ok(Some(found));
+        }
+        let steps = if *left_out == 0 {
+            u64::MAX
+        } else {
+            CHOICE_STEPS
+        };
+        if few_choices {
+            let tried = work.within(steps, |work| {
+                let mut choice = Choice::new(cash, budget, work);
+                choice.try_all(0, *left_out)?;
+                Ok(choice.found)
+            })?;
+            match tried {
+                Some(None) => {
+                    *left_out += 1;
+                    continue;
+                }
+                Some(found) => return Ok(found),
+                None => few_choices = false,
+            }
+        }
+        let swapped = swaps::bytes(rest, &piles, taking_part);
+        let (chosen, numbers) = if swapped < alone.bytes() {
+            let chosen = swaps::fewest(rest, &piles, taking_part, SWAP_CELLS, work)?;
+            (chosen, 1)
+        } else {
+            // One table for several numbers of units takes little more than that for one.
+            let fewest = taking_part.saturating_sub(at_once - 1);
+            let several = UnitTables::new(rest, &piles, fewest..=taking_part);
+            let table = if several.bytes() <= TABLE_BYTES {
+                several
+            } else {
+                alone
+            };
+            if table.bytes() > TABLE_BYTES {
+                return Ok(None);
+            }
+            at_once *= 2;
+            (table.most_units(work)?, table.numbers())
+        };
+        match chosen {
+            Chosen::Unknown => return Ok(None),
+            Chosen::Never => *left_out += numbers,
+            Chosen::Fewest(moved) => {
+                let chosen = taking(cash, &moved, free);
+                if chosen.0 <= budget {
+                    return Ok(Some(chosen));
+                }
+                let units = moved
+                    .iter()
+                    .zip(free)
+                    .map(|(moved, free)| *free.min(&(*moved as usize)));
+                *left_out = all - units.sum::<usize>() + 1;
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// A pile of which the remainder that the others cannot have says how many items it gives: the other piles with
@@ -582,6 +639,25 @@ mod tests {
     use super::*;
 
     const EUR: Currency = Currency(*b"EUR");
+
+    /// Sums of such values do not fit into 64 bits.
+    #[test]
+    fn values_of_eighteen_digits_do_not_overflow() {
+        let value = |place: u64| 1_000_000_000_000_000_001 + place * place;
+        let unit = |place| Unit {
+            currency: EUR,
+            value: value(place),
+            count: 3,
+            minimum: 0,
+            maximum: u64::MAX,
+        };
+        let units: Vec<Unit> = (0..64).map(unit).collect();
+        let amount = value(3) + value(40) + value(61);
+        let mut cash = Cash::none();
+        cash.gather(EUR, amount.into(), &units).unwrap();
+        let work = &mut Work::new(crate::denominate::WORK_LIMIT);
+        assert_eq!(solve(&cash, UNBOUNDED, &mut [0; MAX_UNITS], work), Ok(3));
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]

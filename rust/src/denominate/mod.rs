@@ -22,6 +22,7 @@
 #[cfg(test)]
 mod by_trying;
 pub mod cash;
+mod cell;
 mod congruent;
 mod divisor;
 pub mod equal_emptying;
@@ -44,6 +45,7 @@ mod source;
 mod sums;
 mod swaps;
 pub mod table;
+mod unit_tables;
 mod verdict;
 
 use cash::Cash;

@@ -18,11 +18,10 @@
 //! of them instead. Then one of them costs only what it is worth more than the smallest, and there must be
 //! as many as the swaps alone fall short of.
 
+use super::cell::{Cell, Least, Numbers, merge};
 use super::pile::parts;
 use super::{OutOfWork, Work};
 
-/// Stands for a number of items that is too large, or that there is none.
-const NEVER: u8 = u8::MAX;
 /// Cells that take about as long as one step of a search.
 const CELLS_A_STEP: usize = 256;
 
@@ -84,8 +83,26 @@ pub(super) fn fewest(
     match swaps.told {
         Told::FewNumbers => swaps.fewest::<Numbers<u8>>(work),
         Told::Numbers => swaps.fewest::<Numbers<u32>>(work),
-        Told::Least => swaps.fewest::<Least>(work),
+        Told::Least => swaps.fewest::<Least<u8>>(work),
     }
+}
+
+/// Bytes that the table takes for so many units; 0 if none is needed.
+pub(super) fn bytes(amount: u64, piles: &[Choosable], units: u64) -> usize {
+    let Some(mut swaps) = Swaps::new(amount, piles, units) else {
+        return 0;
+    };
+    if usize::try_from(swaps.missing).is_err() {
+        return usize::MAX;
+    }
+    if !swaps.hem_in() {
+        return 0;
+    }
+    let cell = match swaps.told {
+        Told::Numbers => size_of::<u32>(),
+        _ => 1,
+    };
+    swaps.row().saturating_mul((piles.len() + 1) * cell)
 }
 
 /// What a cell tells of further items: their numbers, or the least.
@@ -267,10 +284,10 @@ impl Swaps {
             let mut passes = kind.first as usize + 1;
             if kind.then > 0 {
                 let further = self.fitting::<C>(kind, self.top);
-                for part in parts(further.min(u64::from(NEVER) - 1)) {
+                for part in parts(further.min(C::END - 1)) {
                     before.copy_from_slice(&all);
                     let offset = part as usize * self.costs::<C>(kind) * self.columns;
-                    merge::<C>(&mut all, &before, offset as isize, part as u8);
+                    merge::<C>(&mut all, &before, offset as isize, part);
                     passes += 1;
                 }
             }
@@ -292,7 +309,7 @@ impl Swaps {
             (cost <= self.top && whole[cost * self.columns + self.gone].has(further))
                 .then_some((cost, further))
         };
-        let most = self.most.min(u64::from(NEVER) - 1);
+        let most = self.most.min(C::END - 1);
         Ok(match (self.least..=most).find_map(of) {
             None if most < self.most => Chosen::Unknown,
             None => Chosen::Never,
@@ -329,156 +346,27 @@ impl Swaps {
     }
 }
 
-/// What is known of further items.
-trait Cell: Copy {
-    /// Whether each number has a bit.
-    const NUMBERS: bool;
-    /// Nothing can be.
-    const NONE: Self;
-    /// No items can be.
-    const NO_ITEMS: Self;
-
-    /// With so many items more.
-    fn more(self, items: u8) -> Self;
-
-    /// What either of two tells.
-    fn either(self, other: Self) -> Self;
-
-    /// Whether so many, which are the fewest of all, can be.
-    fn has(self, items: u64) -> bool;
-}
-
-/// The least number of items.
-#[derive(Clone, Copy)]
-struct Least(u8);
-
-impl Cell for Least {
-    const NUMBERS: bool = false;
-    const NONE: Self = Self(NEVER);
-    const NO_ITEMS: Self = Self(0);
-
-    fn more(self, items: u8) -> Self {
-        Self(self.0.saturating_add(items))
-    }
-
-    fn either(self, other: Self) -> Self {
-        Self(self.0.min(other.0))
-    }
-
-    fn has(self, items: u64) -> bool {
-        u64::from(self.0) == items
-    }
-}
-
-/// A bit for each number of items.
-#[derive(Clone, Copy)]
-struct Numbers<B>(B);
-
-macro_rules! numbers {
-    ($bits:ty) => {
-        impl Cell for Numbers<$bits> {
-            const NUMBERS: bool = true;
-            const NONE: Self = Self(0);
-            const NO_ITEMS: Self = Self(1);
-
-            fn more(self, items: u8) -> Self {
-                Self(self.0 << items)
-            }
-
-            fn either(self, other: Self) -> Self {
-                Self(self.0 | other.0)
-            }
-
-            fn has(self, items: u64) -> bool {
-                self.0 >> items & 1 == 1
-            }
-        }
-    };
-}
-
-numbers!(u8);
-numbers!(u32);
-
-/// What each cell, or the one that is so far before it with so many items more, tells.
-fn merge<C: Cell>(cells: &mut [C], from: &[C], offset: isize, more: u8) {
-    let (ahead, back) = (offset.max(0) as usize, (-offset).max(0) as usize);
-    if ahead >= cells.len() {
-        return;
-    }
-    for (cell, from) in cells[ahead..].iter_mut().zip(&from[back..]) {
-        *cell = cell.either(from.more(more));
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::by_trying::{best_with_units, choosable};
     use super::*;
-
-    /// All sets of items by pile that so many units can give for an amount.
-    fn all(amount: u64, piles: &[Choosable], units: u64) -> Vec<Vec<u64>> {
-        let Some((pile, rest)) = piles.split_first() else {
-            return if amount == 0 && units == 0 {
-                vec![vec![]]
-            } else {
-                vec![]
-            };
-        };
-        let mut found = Vec::new();
-        for items in 0..=(pile.first + pile.then).min(amount / pile.value) {
-            let Some(units) = units.checked_sub(items.min(pile.first)) else {
-                break;
-            };
-            for mut set in all(amount - items * pile.value, rest, units) {
-                set.insert(0, items);
-                found.push(set);
-            }
-        }
-        found
-    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(6000))]
 
         #[test]
-        fn swaps_say_what_trying_all_says(
-            values in prop::collection::btree_set(1u64..60, 1..6),
-            stocks in prop::collection::vec((0u64..4, 0u64..5), 6),
-            near in prop::bool::ANY,
-            share in 0u64..=100,
-            units in 0u64..10,
-        ) {
-            let above = if near { 300 } else { 0 };
-            let piles: Vec<Choosable> = values
-                .iter()
-                .rev()
-                .zip(stocks)
-                .map(|(value, (first, then))| Choosable {
-                    value: value + above,
-                    first,
-                    then: if first > 0 { then } else { 0 },
-                })
-                .collect();
-            let held: u64 = piles.iter().map(|pile| pile.value * (pile.first + pile.then)).sum();
-            // Often one that can be made up.
-            let picked: u64 = piles
-                .iter()
-                .enumerate()
-                .map(|(place, pile)| pile.value * ((pile.first + pile.then) * share / 100).min(place as u64 + 2))
-                .sum();
-            for amount in [held * share / 100, picked] {
-                let sets = all(amount, &piles, units);
-                let best = sets
-                    .iter()
-                    .min_by(|a, b| (a.iter().sum::<u64>().cmp(&b.iter().sum())).then_with(|| b.cmp(a)));
+        fn swaps_say_what_trying_all_says((piles, amounts) in choosable(), units in 0u64..10) {
+            for amount in amounts {
                 let work = &mut Work::new(1 << 40);
-                let chosen = fewest(amount, &piles, units, 1 << 30, work).unwrap();
-                match (chosen, best) {
-                    (Chosen::Fewest(moved), Some(best)) => prop_assert_eq!(&moved, best),
-                    (Chosen::Never, None) => {}
-                    other => prop_assert!(false, "{:?}", other),
+                match fewest(amount, &piles, units, 1 << 30, work).unwrap() {
+                    Chosen::Fewest(moved) => {
+                        prop_assert_eq!(Some(moved), best_with_units(amount, &piles, units));
+                    }
+                    Chosen::Never => prop_assert_eq!(best_with_units(amount, &piles, units), None),
+                    Chosen::Unknown => prop_assert!(false),
                 }
             }
         }
