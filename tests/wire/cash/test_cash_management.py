@@ -50,7 +50,7 @@ async def test_items_are_retracted_to_the_stacker_and_presented_again(
 ) -> None:
     await present(dispenser, 100)
     done = await dispenser.success("CashManagement.Retract", {"location": {"retractArea": "stacker"}})
-    assert items(done["stacker"]) == 1
+    assert done["stacker"] == {"typeEUR100": {"fit": 1}}
     assert bucket(await unit(dispenser, "unit4"), "out", "stacked") == 1
     await laws(dispenser, simulator)
     await dispenser.success("CashDispenser.Present", {})
@@ -61,6 +61,7 @@ async def test_items_are_retracted_to_the_stacker_and_presented_again(
     ("location", "code"),
     [
         ({"retractArea": "retract", "index": 2}, "invalidRetractPosition"),
+        ({"retractArea": "retract", "index": 0}, "invalidData"),
         ({"retractArea": "transport"}, "notRetractArea"),
         ({"retractArea": "cashIn"}, "notRetractArea"),
         ({"retractArea": "itemCassette"}, "notRetractArea"),
@@ -146,6 +147,7 @@ async def test_a_full_retract_unit_is_a_unit_error(dispenser: Dialogue) -> None:
         ({"target": "singleUnit", "unit": "unit1"}, "invalidCashUnit"),
         ({"target": "transport"}, "notRetractArea"),
         ({"target": "retract", "index": 3}, "invalidRetractPosition"),
+        ({"target": "retract", "index": 0}, "invalidData"),
         ({"target": "outRear"}, "unsupportedPosition"),
     ],
 )
@@ -204,6 +206,8 @@ async def test_calibration_moves_items_of_a_unit_to_the_reject_unit(
     [
         ({"numOfBills": 4}, "invalidData"),
         ({"unit": "unit2"}, "invalidData"),
+        ({"unit": "unit2", "numOfBills": 0}, "invalidData"),
+        ({"unit": "unit2", "numOfBills": -1}, "invalidData"),
         ({"unit": "unit9", "numOfBills": 1}, "invalidCashUnit"),
         ({"unit": "unit1", "numOfBills": 1, "position": {"target": "cashIn"}}, "unsupportedPosition"),
         ({"unit": "unit5", "numOfBills": 1}, "cashUnitError"),
@@ -242,9 +246,12 @@ async def test_the_classification_list_is_kept_as_a_whole(dispenser: Dialogue) -
     wanted = {"version": "1", "classificationElements": elements}
     await dispenser.success("CashManagement.SetClassificationList", wanted)
     assert await dispenser.success("CashManagement.GetClassificationList") == wanted
-    bad = {"version": "2", "classificationElements": [{"serialNumber": "X2", "currency": "EUR"}]}
-    assert await dispenser.failure("CashManagement.SetClassificationList", bad) == "invalidData"
-    assert await dispenser.success("CashManagement.GetClassificationList") == wanted
+    for wrong in ({"currency": "EUR"}, {"currency": "euro", "level": "suspect"}, {"level": "odd"}):
+        bad = {"version": "2", "classificationElements": [*elements, {"serialNumber": "X2", **wrong}]}
+        assert await dispenser.failure("CashManagement.SetClassificationList", bad) == "invalidData"
+        assert await dispenser.success("CashManagement.GetClassificationList") == wanted
+    await dispenser.success("CashManagement.SetClassificationList", {"version": "3"})
+    assert await dispenser.success("CashManagement.GetClassificationList") == {"version": "3"}
 
 
 async def test_items_on_the_classification_list_are_said_to_be(dispenser: Dialogue) -> None:

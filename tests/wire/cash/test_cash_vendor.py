@@ -217,6 +217,28 @@ async def test_retract_positions_are_counted_through_the_retract_units(
     assert bucket(await unit(client, expected), "in", "retracted") == 1
 
 
+@pytest.mark.parametrize("area", ["transport", "stacker"])
+async def test_what_is_retracted_to_no_unit_is_told_where_it_is(nursery: trio.Nursery, area: Any) -> None:
+    """The reference leaves both out; and what they are the books know, where the device only counts."""
+
+    class Inward(Retracting):
+        async def retract(
+            self, request: devices.RetractRequest, events: devices.CashEvents
+        ) -> devices.Retracted:
+            assert request.destination == devices.Destination(area)
+            return devices.Retracted(moved=(devices.ItemsMoved(2, "output", area, origin="unit1"),))
+
+    device = Inward("Inward")
+    device.capabilities.cash_dispenser = cash_dispenser.Capabilities(
+        retract_areas=cash_dispenser.CapabilitiesRetractAreas(**{area: True})
+    )
+    client = await serving(device, nursery)
+    await client.success("CashDispenser.Dispense", {"denomination": amount(40)})
+    done = await client.success("CashManagement.Retract", {"location": {"retractArea": area}})
+    assert "storage" not in done
+    assert done[area] == {"typeEUR20": {"fit": 2}}
+
+
 class Uncertain(Retracting):
     """Retracts items of which it does not know where they came from."""
 

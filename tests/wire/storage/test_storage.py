@@ -9,7 +9,7 @@ import trio
 
 import xfs4iot
 from cash import amount, bucket, content, dispense, items, unit
-from dialogue import Dialogue, dialogue, outcome
+from dialogue import Dialogue, another, dialogue, outcome
 
 
 @pytest.fixture
@@ -221,6 +221,27 @@ async def test_high_needs_only_the_high_threshold(dispenser: Dialogue) -> None:
     assert (await unit(dispenser, "unit5"))["status"]["replenishmentStatus"] == "high"
 
 
+@pytest.mark.parametrize(("count", "status"), [(9, "low"), (10, "ok"), (1000, "ok"), (1001, "high")])
+async def test_a_unit_that_recycles_has_both_thresholds(dispenser: Dialogue, count: int, status: str) -> None:
+    await dispenser.success("Storage.SetStorage", configure("unit2", lowThreshold=10, highThreshold=1000))
+    await dispenser.success("Storage.SetStorage", fill("unit2", typeEUR20={"fit": count}))
+    assert (await unit(dispenser, "unit2"))["status"]["replenishmentStatus"] == status
+
+
+async def test_what_stops_a_command_is_told_to_its_own_client_only(
+    dispenser: Dialogue, nursery: trio.Nursery
+) -> None:
+    bystander = await another(dispenser, nursery)
+    await dispenser.success("Storage.SetStorage", configure("unit1", appLockOut=True))
+    chosen = {"denomination": {"app": {"currencies": {"EUR": 10}, "counts": {"unit1": 1}}}}
+    request = await dispenser.send("CashDispenser.Dispense", {"denomination": chosen})
+    event = await dispenser.until("event", request, "Storage.StorageErrorEvent")
+    assert (event["payload"]["failure"], set(event["payload"]["unit"])) == ("locked", {"unit1"})
+    await dispenser.until("completion", request)
+    await bystander.success("Common.Status")
+    assert "Storage.StorageErrorEvent" not in {one["header"]["name"] for one in bystander.passed}
+
+
 async def test_storage_is_read_while_cash_moves(slow_atm: xfs4iot.Publisher, nursery: trio.Nursery) -> None:
     client: Dialogue = await nursery.start(dialogue, slow_atm.uri("CashDispenser"))
     request = await client.send("CashDispenser.Dispense", {"denomination": amount(100)})
@@ -242,6 +263,13 @@ async def test_the_health_of_the_dispenser_follows_its_units(
     assert (await dispenser.success("Common.Status"))["cashManagement"]["dispenser"] == "stop"
     await simulator.success("Simulator.ClearFaults")
     assert (await dispenser.success("Common.Status"))["cashManagement"]["dispenser"] == "ok"
+    for name, few, many in (
+        ("unit1", {"typeEUR10": {"fit": 1}}, {"typeEUR10": {"fit": 500}}),
+        ("unit5", {"unrecognized": 300}, {"unrecognized": 0}),
+    ):
+        for initial, health in ((few, "attention"), (many, "ok")):
+            await dispenser.success("Storage.SetStorage", fill(name, **initial))
+            assert (await dispenser.success("Common.Status"))["cashManagement"]["dispenser"] == health
 
 
 async def test_a_unit_whose_hardware_changes_is_told(dispenser: Dialogue, simulator: Dialogue) -> None:

@@ -20,7 +20,7 @@ from xfs4iot.devices import Destination, Retracted, RetractRequest, implements
 from xfs4iot.interfaces.cash.cash_in import CashIn
 from xfs4iot.interfaces.cash.checks import device_there, no_cash_in_active, no_exchange
 from xfs4iot.interfaces.cash.classification import is_listed
-from xfs4iot.interfaces.cash.counts import Booking
+from xfs4iot.interfaces.cash.counts import Booking, cash_counts
 from xfs4iot.interfaces.cash.money import is_item_value
 from xfs4iot.interfaces.cash.movement import CashMovements
 from xfs4iot.interfaces.cash.note_types import NoteTypes
@@ -35,7 +35,7 @@ from xfs4iot.interfaces.cash.positions import (
     status_of,
 )
 from xfs4iot.interfaces.cash.reported import calibrated_as_asked
-from xfs4iot.interfaces.cash.results import arrived_at, taken_in
+from xfs4iot.interfaces.cash.results import taken_in
 from xfs4iot.interfaces.cash.tellers import Tellers
 from xfs4iot.interfaces.cash.units import CashUnits
 from xfs4iot.interfaces.checks import device_ready
@@ -392,8 +392,8 @@ class CashManagement(Interface[devices.CashManagement]):
         storage = taken_in(booking) or None
         payload = completion(
             storage=storage,
-            transport=arrived_at("transport", result),
-            stacker=arrived_at("stacker", result),
+            transport=cash_counts(booking.arrived.get("transport", {})),
+            stacker=cash_counts(booking.arrived.get("stacker", {})),
         )
         if result.failure is None:
             return payload

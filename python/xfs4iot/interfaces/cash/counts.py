@@ -124,12 +124,14 @@ class Booking:
             does not trust.
         into: units that took items which had been in a customer's reach.
         taken_in: what came into each unit, by the standard's name of the bucket (`retracted`, ...).
+        arrived: what has come to each place that is no unit, and is there at the end of the movement.
     """
 
     postings: list[Posting] = field(default_factory=list)
     inaccurate: set[str] = field(default_factory=set)
     into: set[str] = field(default_factory=set)
     taken_in: dict[str, dict[str, ItemCounts]] = field(default_factory=lambda: defaultdict(dict))
+    arrived: dict[str, ItemCounts] = field(default_factory=lambda: defaultdict(dict))
 
     @property
     def accepted(self) -> ItemCounts:
@@ -312,6 +314,15 @@ class _Reckoner:
         for (item, level), count in drawn.items():
             self._arrive(items, origin, item, level, count)
 
+    def _follow(self, items: ItemsMoved, item: str, level: str, count: int) -> None:
+        """Note what has come to places that are no units, and has not gone on from there."""
+        kind = item, level
+        if (before := self._booking.arrived.get(items.source)) is not None:
+            before[kind] = max(before.get(kind, 0) - count, 0)
+        if not self._unit(items.target):
+            there = self._booking.arrived[items.target]
+            there[kind] = there.get(kind, 0) + count
+
     def _move_inserted(self, items: ItemsMoved) -> None:
         """Move items that no unit's books account for: a customer has inserted them, or they are found."""
         kind, source = kind_of(items), items.source
@@ -335,6 +346,7 @@ class _Reckoner:
 
     def _arrive_inserted(self, items: ItemsMoved, item: str, level: str, count: int) -> None:
         target = items.target
+        self._follow(items, item, level, count)
         if target in WITHIN_REACH:
             self._post(CUSTOMER, "returned", item, level, count)
             return
@@ -355,6 +367,7 @@ class _Reckoner:
 
     def _arrive(self, items: ItemsMoved, origin: str | None, item: str, level: str, count: int) -> None:
         source, target = items.source, items.target
+        self._follow(items, item, level, count)
         if not self._unit(target):
             if origin is not None and (source not in WITHIN_REACH or target not in WITHIN_REACH):
                 self._post(origin, _WHERE[target], item, level, count)

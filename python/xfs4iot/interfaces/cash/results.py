@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from xfs4iot.devices import Retracted
 from xfs4iot.interfaces.cash.counts import Booking, ItemCounts, cash_counts
 from xfs4iot.protocol.messages import cash_management as messages
 
-__all__ = ["arrived_at", "storage_changes", "taken_in"]
+__all__ = ["storage_changes", "taken_in"]
 
 
 def storage_changes(booking: Booking) -> messages.StorageInOut:
@@ -39,13 +38,3 @@ def taken_in(booking: Booking) -> dict[str, messages.StorageCashIn]:
         )
         for unit in sorted({*booking.taken_in, *booking.into})
     }
-
-
-def arrived_at(place: str, result: Retracted) -> messages.StorageCashCounts | None:
-    """What has come to the stacker or the transport; None if nothing has."""
-    found: ItemCounts = {}
-    for items in result.moved:
-        if items.target == place:
-            key = (items.item or "", items.level or ("fit" if items.item else "unrecognized"))
-            found[key] = found.get(key, 0) + items.count
-    return cash_counts(found)
