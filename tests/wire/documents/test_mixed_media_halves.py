@@ -78,6 +78,34 @@ async def test_a_media_in_that_has_ended_begins_anew_while_notes_are_inside(benc
     assert content(unit["cash"]) == 2
 
 
+@pytest.mark.parametrize(
+    ("name", "states"),
+    [
+        ("CashManagement.Retract", ("retract", "active")),
+        # It has ended before: cheques are retracted only once they were presented.
+        ("Check.RetractMedia", ("active", "rollback")),
+    ],
+)
+async def test_each_half_is_retracted_by_its_own_interface(
+    bench: Mixed, name: str, states: tuple[str, str]
+) -> None:
+    await bench.insert(note(), CHEQUE, note())
+    await bench.do("CashInStart", {})
+    await bench.do("CashIn")
+    await bench.do("MediaIn")
+    if name == "Check.RetractMedia":
+        await bench.do("MediaInRollback")
+    await bench.do(name, {})
+    assert await bench.states() == states
+    await bench.conserved(3)
+    if states[0] == "active":
+        await bench.do("CashInEnd")
+    else:
+        await bench.do("SetMediaParameters", KEEP)
+        await bench.do("MediaInEnd")
+    await bench.conserved(3)
+
+
 async def test_notes_are_no_media_and_cheques_are_no_notes(bench: Mixed) -> None:
     await bench.insert(note(), CHEQUE, note(), CHEQUE, CHEQUE)
     await bench.do("CashInStart", {})
