@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +13,7 @@ import trio
 from cash import content, unit
 from dialogue import Dialogue, outcome
 from vendors import Minimal, refusal, serving
-from xfs4iot import devices
+from xfs4iot import Ledger, devices
 
 
 class Exchanged(Minimal):
@@ -18,6 +21,7 @@ class Exchanged(Minimal):
 
     Attributes:
         fault: what the end of an exchange raises.
+        looked: called when the device is asked which units it has.
         ending: set when the device is asked to end an exchange; it then waits for `closed`.
     """
 
@@ -25,10 +29,12 @@ class Exchanged(Minimal):
         super().__init__("Exchanged")
         self.serial, self.filled = "A", 50
         self.fault: Exception | None = None
+        self.looked: Callable[[], None] = lambda: None
         self.ending, self.closed = trio.Event(), trio.Event()
         self.closed.set()
 
     async def cash_units(self) -> Any:
+        self.looked()
         (one,) = (await super().cash_units()).values()
         settings = {**vars(one), "serial_number": self.serial, "initial": self.filled}
         return {"unit1": devices.CashUnit(**settings)}
@@ -89,3 +95,23 @@ async def test_an_exchange_that_the_device_does_not_end_goes_on(nursery: trio.Nu
     device.fault = None
     await client.success("Storage.EndExchange")
     assert content(await unit(client, "unit1")) == 77
+
+
+async def test_an_exchange_goes_on_until_what_was_put_in_is_on_the_books(
+    nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    file = tmp_path / "ledger.sqlite"
+    device = Exchanged()
+    with Ledger.open(file) as ledger:
+        client = await serving(device, nursery, ledger)
+        await client.success("Storage.StartExchange")
+        other = sqlite3.connect(file, isolation_level=None)
+        # Between the end at the device and the books.
+        device.looked = lambda: other.execute("BEGIN IMMEDIATE").close()
+        assert await client.failure("Storage.EndExchange") == "internalError"
+        device.looked = lambda: None
+        other.close()
+        assert await exchange(client) == "active"
+        await client.success("Storage.EndExchange")
+        assert content(await unit(client, "unit1")) == 77
+        nursery.cancel_scope.cancel()

@@ -452,7 +452,10 @@ class Storage(Interface[Any]):
     )
     async def start_exchange(self, request: None, command: Command) -> None:
         """`Storage.StartExchange` 2.0."""
-        await self._exchanging(command, devices.Storage.start_exchange, True)
+        # A cancel between the two would leave device and ledger at odds about the exchange.
+        with trio.CancelScope(shield=True):
+            await self._ask_to(devices.Storage.start_exchange)
+            await self._book_exchange(command, True)
 
     @handles(
         "Storage.EndExchange",
@@ -463,29 +466,30 @@ class Storage(Interface[Any]):
     )
     async def end_exchange(self, request: None, command: Command) -> None:
         """`Storage.EndExchange` 2.0: the units are detected anew."""
-        # A cancel before the units are detected would leave the counts of what was taken out.
+        # Nobody may go on with the counts of what was taken out: not if the client gives up, nor if what was
+        # put in cannot be written. The exchange goes on then, and its end is asked for again.
         with trio.CancelScope(shield=True):
-            await self._exchanging(command, devices.Storage.end_exchange, False)
+            await self._ask_to(devices.Storage.end_exchange)
+            await self.detect()
             for call in self.exchanged:
                 await call()
-            await self.detect()
+            await self._book_exchange(command, False)
         self.publish()
 
-    async def _exchanging(
-        self, command: Command, operation: Callable[[Any], Awaitable[None]], active: bool
-    ) -> None:
-        # A cancel between the two would leave device and ledger at odds about the exchange.
-        with trio.CancelScope(shield=True):
-            if implements(self.device, operation.__name__):
-                await self.ask(operation, moving=True)
-            await self.service.ledger.record(
-                "exchange",
-                (),
-                command=command.name,
-                request_id=command.request_id,
-                identity=command.identity,
-                documents={_EXCHANGE: b"true" if active else b"false"},
-            )
+    async def _ask_to(self, operation: Callable[[Any], Awaitable[None]]) -> None:
+        """Let the device begin or end an exchange, if it has anything to do for that."""
+        if implements(self.device, operation.__name__):
+            await self.ask(operation, moving=True)
+
+    async def _book_exchange(self, command: Command, active: bool) -> None:
+        await self.service.ledger.record(
+            "exchange",
+            (),
+            command=command.name,
+            request_id=command.request_id,
+            identity=command.identity,
+            documents={_EXCHANGE: b"true" if active else b"false"},
+        )
         self._exchange = active
         self._show_exchange()
 
