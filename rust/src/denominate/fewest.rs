@@ -6,7 +6,8 @@
 //! least; of several such, the one with most items of the largest value, then of the next.
 //!
 //! # The ways
-//! Each of them is exact, and each has a limit of steps after which the next one begins:
+//! Each of them is exact, and each has a limit of steps after which the next one begins; the first ones begin with
+//! few steps, and have more when the others have had theirs:
 //!
 //! * [`super::plain`]: largest value first, a few steps. Everyday amounts need no more.
 //! * [`super::residues`]: a word of bits that shows of many amounts that nothing makes them up.
@@ -30,9 +31,11 @@
 //!   mostly not reached: twice `V` is the rule.
 //!
 //! So time is bounded by a polynomial in the number of units and the size of the values, whatever
-//! amounts, stocks and limits are. With values below some thousands that is below a millisecond or
-//! little more; with values of six digits and more that have nothing in common the problem is as
-//! hard as a knapsack's, and the tables would be too large. Then the search goes on until it is
+//! amounts, stocks and limits are. With values below some thousands that is below a millisecond, but for
+//! one in millions of random cases, which takes some: a few piles of hundreds of items, of which the least number
+//! is far above what the fractional solution has while a pile's stock is in the way.
+//! With values of six digits and more that have nothing in common the problem is as hard as a
+//! knapsack's, and the tables would be too large. Then the search goes on until it is
 //! complete or the limit of work ends it, which is said as what it is.
 
 use arrayvec::ArrayVec;

@@ -8,10 +8,10 @@
 //! values that fit into the amount bound from below how many units must be left out, and what the items
 //! that are allowed can be worth ends choices early.
 //!
-//! Mostly, as many as could take part at all can, with one item each. Where not all can, few choices are tried, and
-//! a table says else whether so many units can pay, or one fewer, and so on: [`super::unit_tables`], whose size has in it
-//! how many units are left out or take part, whichever are fewer, or [`super::swaps`], in which neither that nor the
-//! amount appears. Where the congruence of the values says how many items a pile gives, that pile is decided first.
+//! Mostly, as many as could take part at all can, with one item each. Where not all can, choices are tried if they are
+//! few, and the table over all sums below if they are small. Else a table says whether so many units can pay, or one
+//! fewer, and so on: [`super::unit_tables`], whose size has in it how many units are left out or take part, whichever
+//! are fewer, or [`super::swaps`], in which neither that nor the amount appears. Where the congruence of the values says how many items a pile gives, that pile is decided first.
 //!
 //! What is left are choices for large amounts. They are tried, or, where the amount is not much more than one
 //! item of each unit is worth, or is nearly all the cash, a table over all sums does it: in a pile with `f`
@@ -149,6 +149,10 @@ fn ever_fewer(
                 }
                 Some(found) => return Ok(found),
                 None => few_choices = false,
+            }
+            // Where little is added to one item each, or little is left of all the cash.
+            if let Some(found) = by_table(cash, budget, LITTLE_WORK, work)? {
+                return Ok(Some(found));
             }
         }
         let swapped = swaps::bytes(rest, &piles, taking_part);
