@@ -296,6 +296,26 @@ async def test_a_movement_that_does_not_come_back_leaves_all_in_doubt(
     await Books(client).are("container", 1, "unknown")
 
 
+async def test_a_dispense_of_which_the_device_was_never_asked_leaves_the_slot_free(
+    device: Depository, nursery: trio.Nursery
+) -> None:
+    client = await limited(device, nursery)
+    back = trio.Event()
+
+    async def hang() -> None:
+        with trio.CancelScope(shield=True), trio.move_on_after(PATIENCE):
+            await back.wait()
+
+    device.hand["supply_replenish"] = hang
+    assert await client.failure(REPLENISH, {"toner": True}) == "hardwareError"
+    assert await client.failure(DISPENSE) == "deviceNotReady"
+    back.set()
+    await trio.testing.wait_all_tasks_blocked(0.05)
+    device.hand.clear()
+    await client.success(DISPENSE)
+    assert await client.failure(DISPENSE) == "sequenceError"
+
+
 OPERATIONS: dict[str, tuple[str, Any]] = {
     "entry": (ENTRY, None),
     "deposit": (ENTRY, None),

@@ -290,9 +290,14 @@ class Deposit(DepositState):
             await self.keep(presented=motorized and self.device.senses_taken)
             try:
                 await self.ask(devices.Deposit.dispense, moving=True)
-            except errors.CommandError as fault:
+            # It may have presented one.
+            except errors.HardwareError:
+                raise
+            # Any other error means that nothing has moved; the device may not even have been asked.
+            except errors.XfsError as fault:
                 await self.note(presented=False)
-                self._used_up(fault.error_code)
+                if isinstance(fault, errors.CommandError):
+                    self._used_up(fault.error_code)
                 raise
 
     @handles(
