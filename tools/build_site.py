@@ -89,7 +89,8 @@ def dead_links() -> Iterator[str]:
 def main() -> int:
     """Build it; 0 if all is good."""
     prepare()
-    built = subprocess.run(["zensical", "build", "--clean", "--strict"], cwd=ROOT, check=False)
+    builder = [sys.executable, "-m", "zensical", "build", "--clean", "--strict"]
+    built = subprocess.run(builder, cwd=ROOT, check=False)
     if built.returncode:
         return built.returncode
     dead = sorted(set(dead_links()))
