@@ -26,10 +26,14 @@ PANELS: tuple[tuple[str, str, str, str, str], ...] = (
         f'sum(xfs4iot_device_state{{{HOST},state!="online"}})', "", "none",
     ),
     (
-        "Cash, by the books", "stat",
-        f'sum by (currency) ({ITEMS},kind="cash"}})', "{{currency}}", "none",
+        # Retracted and rejected items are of no currency.
+        "Items of cash, by the books", "stat",
+        f'sum by (currency) ({ITEMS},kind="cash",currency!=""}})', "{{currency}}", "none",
     ),
-    ("Units to replenish", "stat", f"count({ITEMS},{TO_REPLENISH}}})", "", "none"),
+    (
+        "Units to replenish", "stat",
+        f"count({ITEMS},{TO_REPLENISH}}}) or vector(0)", "", "none",
+    ),
     ("Certificate ends in", "stat", f"min(xfs4iot_certificate_seconds{{{HOST}}})", "", "s"),
     (
         "Commands", "timeseries",

@@ -80,6 +80,10 @@ async def test_commands_are_counted_by_name_and_code(atm: xfs4iot.Publisher) -> 
     assert counted["CashDispenser.Denominate", "success"] == 1
     assert counted["CashDispenser.Denominate", "commandErrorCode"] == 1
     assert counted["unknown", "unsupportedCommand"] == 1
+    assert {labels["service"] for labels, _ in found["xfs4iot_connections"]} == {
+        *atm.services,
+        "ServicePublisher",
+    }
     buckets = [
         value
         for labels, value in found["xfs4iot_command_seconds_bucket"]
@@ -295,6 +299,35 @@ async def test_commands_become_spans(atm: xfs4iot.Publisher) -> None:
     )
     assert b"rpc.server.call.duration" in told_of
     assert b"CashDispenser.Denominate" in told_of
+
+
+async def test_spans_follow_the_conventions_for_what_fails(
+    atm: xfs4iot.Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "site=main street")
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "atm17")
+    with collector() as (address, received):
+        async with (
+            telemetry(atm, TelemetrySettings(otlp=address, traces_per_second=1000)),
+            xfs4iot.connect(atm.uri("CashDispenser")) as dispenser,
+        ):
+            for command in ("CashDispenser.Reject", "Made.Up"):
+                with pytest.raises(xfs4iot.CommandFailed):
+                    await dispenser.call(command)
+    spans, resource = {}, {}
+    for body in (body for path, body in received if path == "/v1/traces"):
+        for told in ExportTraceServiceRequest.FromString(unpacked(body)).resource_spans:
+            resource = {one.key: one.value.string_value for one in told.resource.attributes}
+            spans |= {span.name: span for scope in told.scope_spans for span in scope.spans}
+    of = {name: {one.key: one.value.string_value for one in span.attributes} for name, span in spans.items()}
+    assert of["CashDispenser.Reject"]["error.type"] == "commandErrorCode"
+    assert "error.type" not in of["Common.Capabilities"]
+    # What a client makes up is told nowhere.
+    assert of["xfs4iot"]["rpc.method"] == "_OTHER"
+    assert not any(b"Made.Up" in unpacked(body) for _, body in received)
+    assert resource["service.name"] == "atm17"
+    assert resource["site"] == "main street"
+    assert resource["host.name"]
 
 
 async def test_what_is_asked_over_and_over_becomes_spans_too(atm: xfs4iot.Publisher) -> None:

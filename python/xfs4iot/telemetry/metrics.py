@@ -19,7 +19,7 @@ from xfs4iot.server.publisher import Publisher
 from xfs4iot.server.service import Service
 from xfs4iot.telemetry.exposition import BUCKETS, Sample, exposition, histogram
 
-__all__ = ["METRICS", "Metrics"]
+__all__ = ["METRICS", "Metrics", "service_label"]
 
 _DEVICE_STATES = (
     "online",
@@ -106,7 +106,7 @@ class Metrics:
 
     def text(self) -> str:
         """Everything, in Prometheus's text format 0.0.4."""
-        return exposition(METRICS, self._samples())
+        return exposition(METRICS, map(_labelled, self._samples()))
 
     def _samples(self) -> Iterator[Sample]:
         by_command: dict[tuple[str, str], list[tuple[list[int], float]]] = {}
@@ -136,6 +136,18 @@ class Metrics:
         if (credentials := self._publisher.credentials) is not None:
             left = credentials.not_after - datetime.now(UTC)
             yield "xfs4iot_certificate_seconds", {}, round(left.total_seconds())
+
+
+def service_label(name: str) -> str:
+    """What a service is called by those who monitor it; an empty label would be none to them."""
+    return name or "ServicePublisher"
+
+
+def _labelled(sample: Sample) -> Sample:
+    name, labels, value = sample
+    if labels.get("service") == "":
+        labels = {**labels, "service": service_label("")}
+    return name, labels, value
 
 
 def _of_service(service: Service) -> Iterator[Sample]:

@@ -8,6 +8,7 @@ there costs nothing but a line in the log.
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from opentelemetry.sdk.metrics.export import (
     ResourceMetrics,
     ScopeMetrics,
 )
-from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
@@ -32,7 +33,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from xfs4iot import __version__
 from xfs4iot.protocol import registry
 from xfs4iot.telemetry.exposition import BUCKETS
-from xfs4iot.telemetry.metrics import Metrics
+from xfs4iot.telemetry.metrics import Metrics, service_label
 from xfs4iot.telling import logger
 
 __all__ = ["Traces"]
@@ -43,12 +44,20 @@ _INTERVAL = 60.0
 
 
 def _attributes(service: str, command: str, code: str) -> dict[str, str]:
-    return {
+    found = {
         "rpc.system.name": _SYSTEM,
-        "rpc.method": command,
+        # What a client makes up is not repeated, though the conventions have an attribute for it.
+        "rpc.method": command if registry.is_command(command) else "_OTHER",
         "rpc.response.status_code": code,
-        "xfs4iot.service": service,
+        "xfs4iot.service": service_label(service),
     }
+    return found if code == "success" else {**found, "error.type": code}
+
+
+def _resource() -> Resource:
+    """Who tells; the variables `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` have the last word."""
+    own = {"service.name": _SYSTEM, "service.version": __version__, "host.name": socket.gethostname()}
+    return Resource.create(own).merge(OTELResourceDetector().detect())
 
 
 class Traces:
@@ -63,7 +72,7 @@ class Traces:
     def __init__(self, endpoint: str, metrics: Metrics, spans_per_second: int) -> None:
         # What the exporters have to say belongs into our log, and in its format.
         logger("opentelemetry").parent = logger("xfs4iot")
-        self._resource = Resource.create({"service.name": "xfs4iot", "service.version": __version__})
+        self._resource = _resource()
         self._metrics = metrics
         base = endpoint.rstrip("/")
         self._spans = TracerProvider(resource=self._resource, shutdown_on_exit=False)
@@ -77,12 +86,12 @@ class Traces:
         self._sender.start()
 
     def _span(self, service: str, command: str, code: str, seconds: float) -> None:
-        name = command if registry.is_command(command) else "unknown"
+        attributes = _attributes(service, command, code)
         ended = time.time_ns()
         span = self._tracer.start_span(
-            name,
+            command if attributes["rpc.method"] == command else _SYSTEM,
             kind=SpanKind.SERVER,
-            attributes=_attributes(service, name, code),
+            attributes=attributes,
             start_time=ended - int(seconds * 1e9),
         )
         if code != "success":
