@@ -549,6 +549,38 @@ async def test_a_recall_that_cannot_be_is_as_good_as_none(
     assert_closed(tmp_path / "copy.sqlite")
 
 
+async def test_a_container_that_has_another_name_after_a_restart_takes_deposits(
+    nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    class Renamed(Depository):
+        async def units(self) -> Mapping[str, devices.StorageUnit]:
+            honest = await super().units()
+            return {"unitNEW": honest["unitBOX"], "unitSUP": honest["unitENV"]}
+
+        async def recall_deposit(self, operation: int) -> DepositMoved:
+            return DepositMoved("container")
+
+    ledger = xfs4iot.Ledger.open(tmp_path / "ledger.sqlite")
+    async with trio.open_nursery() as served:
+        device = Depository()
+        client = await serving(device, served, ledger)
+        device.hand["deposit"] = power_cut(tmp_path)
+        await client.success(ENTRY)
+        served.cancel_scope.cancel()
+    ledger.close()
+    ledger = xfs4iot.Ledger.open(tmp_path / "copy.sqlite")
+    async with trio.open_nursery() as served:
+        client = await serving(Renamed(), served, ledger)
+        await client.success(ENTRY)
+        await client.success(DISPENSE)
+        storage = (await client.success("Storage.GetStorage"))["storage"]
+        # What was interrupted is in the container of that time, what came since in the new one.
+        deposits = [storage[name]["deposit"]["status"]["numOfDeposits"] for name in ("unitBOX", "unitNEW")]
+        assert deposits == [1, 1]
+        served.cancel_scope.cancel()
+    ledger.close()
+
+
 PLACES: dict[str, Any] = {
     "the supply": "dispenser",
     "nowhere": "nowhere",

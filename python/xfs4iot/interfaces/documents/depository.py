@@ -179,8 +179,9 @@ class DepositState(Interface[devices.Deposit]):
             self.record = msgspec.structs.replace(self.record, **changes)
             self._show()
 
-        postings = self.units.deposited(moved.deposited)
-        container = self.units.container
+        # What was interrupted went into the container that was there when it began.
+        container = next((name for name in detail["units"] if name in self.units.kept), self.units.container)
+        postings = self.units.deposited(container, moved.deposited)
         doubtful = [container] if moved.lost and container is not None else []
         after = msgspec.structs.replace(self.record, **changes)
         return Booking(postings, {_KEPT.name: wire.encode(after)}, done, doubtful)

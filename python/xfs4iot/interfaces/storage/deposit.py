@@ -8,7 +8,7 @@ where that is in doubt.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
 import msgspec
@@ -97,16 +97,21 @@ class DepositUnits(Kind[DepositUnit, DepositKept]):
     @property
     def container(self) -> str | None:
         """The unit with the container."""
-        return next((name for name, kept in self.kept.items() if kept.container), None)
+        return self._there(name for name, kept in self.kept.items() if kept.container)
 
     @property
     def supply(self) -> str | None:
         """The unit with the supply of envelopes."""
-        return next((name for name, kept in self.kept.items() if kept.env_supply), None)
+        return self._there(name for name, kept in self.kept.items() if kept.env_supply)
 
-    def deposited(self, items: int) -> list[Posting]:
-        """What to post when so many items have come into the container."""
-        return self.counts.changes(self.container, {"count": items}) if self.container is not None else []
+    def _there(self, names: Iterable[str]) -> str | None:
+        """The unit that the device names now; without one, the first that it had."""
+        known = list(names)
+        return next((name for name in known if name in self.units), known[0] if known else None)
+
+    def deposited(self, container: str | None, items: int) -> list[Posting]:
+        """What to post when so many items have come into a container."""
+        return self.counts.changes(container, {"count": items}) if container is not None else []
 
     def setting(self, name: str, wanted: messages.StorageSet, path: str) -> Setting[DepositKept]:
         """`numOfDeposits`: from where it goes on."""
