@@ -411,7 +411,7 @@ class Target:
     @cached_property
     def interfaces(self) -> list[str]:
         """Interfaces that the service says it has."""
-        return [one.name for one in offered_interfaces(self.capabilities)]
+        return [one.name for one in offered_interfaces(self.capabilities) if one.name is not None]
 
     def requires(self, command: str) -> None:
         """Go on only if the service offers a command.

@@ -20,9 +20,12 @@ class OfferedCommand(msgspec.Struct, frozen=True):
 
 
 class OfferedInterface(msgspec.Struct, frozen=True):
-    """An interface as Common.Capabilities lists it; commands by their wire names."""
+    """An interface as Common.Capabilities lists it; commands by their wire names.
 
-    name: str
+    A service may list one without a name to clients of a version that has no name for it.
+    """
+
+    name: str | None = None
     commands: dict[str, OfferedCommand | None] | None = None
 
 
