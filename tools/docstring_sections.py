@@ -6,6 +6,7 @@ that goes on in lines that are indented further.
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 from collections.abc import Iterator
@@ -39,11 +40,23 @@ def described(thing: object, section: str = "Attributes") -> dict[str, str]:
     return found
 
 
+def _fenced(example: str) -> str:
+    """An example as Markdown, said to be Python if it is."""
+    if example.startswith(">>>"):
+        return f"```pycon\n{example}\n```\n"
+    try:
+        flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        compile(example.replace("…", "..."), "example", "exec", flags)
+    except SyntaxError:
+        return f"```text\n{example}\n```\n"
+    return f"```python\n{example}\n```\n"
+
+
 def paragraphs(thing: object) -> Iterator[str]:
     """What a docstring says, examples fenced, then a list for each section."""
     text = f"{inspect.getdoc(thing) or ''}\n"
     plain = _SECTION.sub("", text)
-    yield _EXAMPLE.sub(lambda found: f"```python\n{dedent(found[1]).strip()}\n```\n", plain).strip()
+    yield _EXAMPLE.sub(lambda found: _fenced(dedent(found[1]).strip()), plain).strip()
     for title, body in _SECTION.findall(text):
         if title in ("Returns", "Yields"):
             yield f"{title}: {one_line(body)}"

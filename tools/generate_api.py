@@ -5,10 +5,12 @@ python tools/generate_api.py [--check]
 
 from __future__ import annotations
 
+import ast
 import inspect
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -92,6 +94,23 @@ def members(kind: type) -> Iterator[tuple[str, Any]]:
             yield name, function
 
 
+def said_of_constant(name: str, value: object) -> str:
+    """The text under the assignment of a constant, in the module of ours that makes it."""
+    for home, module in sorted(sys.modules.items()):
+        if home.partition(".")[0] != "xfs4iot" or vars(module).get(name) is not value:
+            continue
+        body = ast.parse(inspect.getsource(module)).body
+        for made, told in pairwise(body):
+            if (
+                isinstance(made, ast.Assign)
+                and [ast.unparse(one) for one in made.targets] == [name]
+                and isinstance(told, ast.Expr)
+                and isinstance(told.value, ast.Constant)
+            ):
+                return inspect.cleandoc(str(told.value.value))
+    raise ValueError(f"{name} has no text under its assignment; write what it is")
+
+
 def entry(name: str, thing: Any, level: str) -> Iterator[str]:
     """A name with all that is said of it."""
     yield f"{level} `{name}`"
@@ -102,6 +121,9 @@ def entry(name: str, thing: Any, level: str) -> Iterator[str]:
             yield f"```python\n{asynchronous}{signature_of(thing, name)}\n```"
     elif not isinstance(thing, property):
         yield f"`{thing!r}`" if isinstance(thing, str | int | float) else ""
+        yield said_of_constant(name, thing)
+        if isinstance(thing, dict):
+            yield "\n".join(f"- `{key}`: {text}" for key, text in thing.items())
         return
     yield from paragraphs(thing)
     if inspect.isclass(thing):

@@ -42,6 +42,8 @@ def test_a_test_bench_makes_authority_device_and_client(bench: Path) -> None:
     assert shown["names"] == ["atm17.bank.example", "10.0.0.1"]
     assert shown["usage"] == ["serverAuth"]
     assert shown["daysLeft"] in (364, 365)
+    # To be copied from a terminal of 80 columns.
+    assert f" {shown['fingerprint']} " in run("show", device["certificate"])
     for pair, options in ((device, ["--host", "10.0.0.1"]), (client, ["--client"])):
         answer = told("check", pair["certificate"], pair["key"], "--ca", bench / "ca.pem", *options)
         assert answer["good"]

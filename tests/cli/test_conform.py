@@ -72,6 +72,20 @@ def test_chosen_cases_as_json(service: tuple[str, str]) -> None:
     assert all(one["cites"] for one in told["cases"])
 
 
+@pytest.mark.parametrize("terminal", [True, False])
+def test_lines_are_broken_for_a_narrow_terminal_and_for_no_pipe(
+    service: tuple[str, str], terminal: bool
+) -> None:
+    uri, ca = service
+    environment = {"FORCE_COLOR" if terminal else "NO_COLOR": "1", "COLUMNS": "40"}
+    listed = conform(uri, "--ca", ca, "--list", **environment)
+    tried = conform(uri, "--ca", ca, "--case", "CD-DENOMINATE-*", **environment)
+    for done in (listed, tried):
+        assert done.returncode == 0, done.stderr
+        widest = max(map(len, re.sub(r"\x1b\[[0-9;]*m", "", done.stdout).splitlines()))
+        assert (widest <= 40) == terminal, done.stdout
+
+
 def test_a_case_above_the_level_is_skipped_and_the_profile_is_not_good(service: tuple[str, str]) -> None:
     uri, ca = service
     done = conform(uri, "--ca", ca, "--case", "CD-DISPENSE-01P", "--json")

@@ -256,8 +256,9 @@ def show(file: Path, as_json: bool) -> None:
         return
     console = Console()
     for content in contents:
-        table = Table(show_header=False, title=content.kind, title_justify="left", box=None, padding=(0, 2))
+        table = Table(show_header=False, title=content.kind, title_justify="left", box=None, padding=(0, 1))
         table.add_column()
+        # A fingerprint fits into a line of 80 columns, to be copied.
         table.add_column(overflow="fold")
         for name, value in (
             ("subject", content.subject),

@@ -302,6 +302,11 @@ def _warn(cases: Sequence[conformance.Case], sure: bool, console: Console) -> No
         go_on("add --yes if it may move")
 
 
+def _unwrapped(console: Console) -> bool:
+    """Whether lines stay as long as they are: what reads a pipe wants each in one."""
+    return not console.is_terminal
+
+
 def _list(cases: Sequence[conformance.Case], as_json: bool) -> None:
     if as_json:
         print_json(
@@ -317,7 +322,7 @@ def _list(cases: Sequence[conformance.Case], as_json: bool) -> None:
         console.print(
             f"[cyan]{escape(case.id)}[/] [dim]{case.level}{', attended' if case.attended else ''}[/] "
             f"{escape(case.title)}",
-            soft_wrap=True,
+            soft_wrap=_unwrapped(console),
             highlight=False,
         )
     console.print(f"{len(cases)} cases", highlight=False)
@@ -342,16 +347,16 @@ def _show(report: conformance.Report) -> None:
         colour = _COLOURS[result.verdict]
         console.print(
             f"[{colour}]{result.verdict}[/] [cyan]{escape(result.case.id)}[/] {escape(result.case.title)}",
-            soft_wrap=True, highlight=False,
+            soft_wrap=_unwrapped(console), highlight=False,
         )  # fmt: skip
         if result.expected:
             console.print(
                 f"     expected {escape(result.expected)}; seen {escape(result.seen)}",
-                soft_wrap=True,
+                soft_wrap=_unwrapped(console),
                 highlight=False,
             )
         if result.reason:
-            console.print(f"     {escape(result.reason)}", soft_wrap=True, highlight=False)
+            console.print(f"     {escape(result.reason)}", soft_wrap=_unwrapped(console), highlight=False)
         if result.verdict in ("fail", "error") and conformance.repeat(report, result):
             console.print(
                 f"     [dim]{escape(conformance.repeat(report, result))}[/]", soft_wrap=True, highlight=False
@@ -362,7 +367,7 @@ def _show(report: conformance.Report) -> None:
         console.print(
             f"{escape(report.service)}: [yellow]nothing was tried[/] of {len(report.results)} cases: "
             f"{escape(reasons)}",
-            soft_wrap=True, highlight=False,
+            soft_wrap=_unwrapped(console), highlight=False,
         )  # fmt: skip
         return
     said = "[green]conforms[/]" if report.conforms else "[bold red]does not conform[/]"
@@ -370,8 +375,8 @@ def _show(report: conformance.Report) -> None:
     console.print(
         f"{escape(report.service)} {said} to XFS4IoT {report.specification}{level}: "
         f"{counts['pass']} of {len(report.results)} cases pass",
-        soft_wrap=True, highlight=False,
+        soft_wrap=_unwrapped(console), highlight=False,
     )  # fmt: skip
     skipped = Counter(one.reason for one in report.results if one.verdict == "skipped")
     for reason, times in skipped.items():
-        console.print(f"{times} skipped: {escape(reason)}", soft_wrap=True, highlight=False)
+        console.print(f"{times} skipped: {escape(reason)}", soft_wrap=_unwrapped(console), highlight=False)

@@ -2,7 +2,7 @@
 
 class MyDispenser(devices.CashDispenser):
     async def cash_units(self):
-        return {"unit1": devices.CashUnit(index=1, capacity=2000, types=frozenset({"cashOut"}), ...)}
+        return {"unit1": devices.CashUnit(index=1, capacity=2000, types=frozenset({"cashOut"}))}
 
     async def dispense(self, request, events):
         moved = await self.port.feed(request.counts)
