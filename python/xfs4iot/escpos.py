@@ -287,21 +287,27 @@ class EscPosPrinter(devices.Printer):
     # Operations.
 
     async def print_pages(self, job: devices.PrintJob, events: Any) -> devices.Printed:
-        # Drawn before anything is sent: what cannot be printed wastes no paper.
+        # Tried before anything is sent: what cannot be printed wastes no paper. Then drawn one by one as they are
+        # printed, since a page can have megabytes.
         await trio.to_thread.run_sync(self._head.require_drawable, job.pages)
-        pages = [await while_wanted(events, self._encoded, page, limiter=self._drawing) for page in job.pages]
+        await while_wanted(events, self._tried, job.pages, limiter=self._drawing)
         async with self._turn:
             await self._look(anew=True)
             self._require_ready()
-            for number, page in enumerate(pages):
-                if number and events.cancel_requested:
-                    return devices.Printed(pages=number)
+            for number, page in enumerate(job.pages):
                 try:
-                    await self._print(page)
+                    if number and events.cancel_requested:
+                        raise errors.Canceled
+                    await self._print(await while_wanted(events, self._encoded, page, limiter=self._drawing))
+                except errors.Canceled:
+                    return devices.Printed(pages=number)
                 except errors.XfsError as failure:
                     return devices.Printed(pages=number, failure=failure)
                 self._cut = False
         return devices.Printed()
+
+    def _tried(self, patience: Patience, pages: tuple[devices.PrintPage, ...]) -> None:
+        self._head.try_out(pages, patience)
 
     def _encoded(self, patience: Patience, page: devices.PrintPage) -> bytes:
         text = encoder.as_text(page, self._head) if self._as_text else None

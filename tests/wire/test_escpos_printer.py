@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator, Callable
+import io
+from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
 import trio
 import zxingcpp
-from PIL import ImageOps
+from PIL import Image, ImageOps
 
 from dialogue import Dialogue
 from receipt_printers import VirtualPrinter
 from vendors import serving
 from xfs4iot import devices
-from xfs4iot.devices import PrintBarcode, PrintFont, PrintJob, PrintPage, PrintStyle, PrintText
+from xfs4iot.devices import PrintBarcode, PrintFont, PrintGraphic, PrintJob, PrintPage, PrintStyle, PrintText
 from xfs4iot.escpos import EscPosPrinter
 from xfs4iot.printing.escpos.sensors import Sensors
 from xfs4iot.protocol import errors
@@ -171,6 +173,68 @@ async def test_nothing_is_sent_to_a_printer_that_is_not_ready(
         assert getattr(refused.value, "error_code", refused.value.completion_code) == code
     await far.see(Sensors())
     assert far.torn() is None
+
+
+class Watched(tuple[Any, ...]):
+    """What is on a page, that notes how many bytes had come to the printer whenever it was looked at."""
+
+    far: VirtualPrinter
+    seen: list[int]
+
+    def __iter__(self) -> Iterator[Any]:
+        self.seen.append(len(self.far.came))
+        return super().__iter__()
+
+
+async def test_pages_are_drawn_one_by_one_as_they_are_printed(
+    near: EscPosPrinter, far: VirtualPrinter
+) -> None:
+    dots = Image.effect_noise((576, 1_000), 255).convert("1")
+    file = io.BytesIO()
+    dots.save(file, "PNG")
+    pages, watched = [], []
+    for _ in range(4):
+        items = Watched([PrintGraphic(0, 0, 72_000, 125_000, file.getvalue(), "png", "bestFit")])
+        items.far, items.seen = far, []
+        watched.append(items)
+        pages.append(PrintPage(width=72_000, length=None, front=items))
+    assert await near.print_pages(job(*pages), EVENTS) == devices.Printed()
+    last_looks = [one.seen[-1] for one in watched]
+    for number, (before, after) in enumerate(pairwise(last_looks)):
+        assert after - before > 60_000, f"page {number} was not on paper when the next one was drawn"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        PrintBarcode(0, 0, 40_000, 20_000, "no digits", "EAN13"),
+        PrintBarcode(0, 0, 1_000, 1_000, "too small a box", "QR"),
+        PrintGraphic(0, 0, 10_000, 10_000, b"\x89PNG\r\n\x1a\nbroken", "png", "bestFit"),
+    ],
+    ids=["barcode", "room", "graphic"],
+)
+async def test_what_cannot_be_drawn_on_the_last_page_wastes_no_paper(
+    near: EscPosPrinter, far: VirtualPrinter, bad: Any
+) -> None:
+    sheet = PrintPage(width=72_000, length=None, front=(bad,))
+    with pytest.raises(devices.UnprintableItem) as refused:
+        await near.print_pages(job(page("good"), sheet), EVENTS)
+    assert refused.value.item is bad
+    assert far.torn() is None
+    assert b"\x1dv0" not in far.came
+
+
+async def test_a_job_given_up_between_two_pages_says_how_many_are_printed(
+    near: EscPosPrinter, far: VirtualPrinter
+) -> None:
+    class GivenUp(Events):
+        @property
+        def cancel_requested(self) -> bool:  # type: ignore[override]
+            return far.came.count(b"\x1dr\x01") >= 2
+
+    pages = [page(f"page {number}") for number in range(4)]
+    events: Any = GivenUp()
+    assert await near.print_pages(job(*pages), events) == devices.Printed(pages=2)
 
 
 async def test_paper_that_runs_out_in_the_middle_is_told_and_nothing_is_printed_later(

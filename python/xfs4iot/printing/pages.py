@@ -153,6 +153,16 @@ class Head:
         """How many dots an item has; of a stripe none are drawn."""
         return 0 if isinstance(item, PrintStripe) else math.prod(_bounded(*self._box(item)[2:]))
 
+    def try_out(self, pages: Iterable[PrintPage], patience: Patience = PATIENT) -> None:
+        """See that nothing will be refused when pages are drawn one by one, while others are on paper.
+
+        Raises:
+            CommandError, HardwareError, GivenUp: as `draw`.
+        """
+        for page in pages:
+            self.draw_on(None, page.front, patience)
+            self.draw_on(None, page.back, patience)
+
     def draw(
         self, page: PrintPage, side: Literal["front", "back"] = "front", patience: Patience = PATIENT
     ) -> Canvas:
@@ -168,8 +178,13 @@ class Head:
         self.draw_on(canvas, page.front if side == "front" else page.back, patience)
         return canvas
 
-    def draw_on(self, canvas: Canvas, items: Iterable[PrintItem], patience: Patience = PATIENT) -> None:
+    def draw_on(
+        self, canvas: Canvas | None, items: Iterable[PrintItem], patience: Patience = PATIENT
+    ) -> None:
         """Draw items on what may have been printed on before.
+
+        Args:
+            canvas: None: they are only tried.
 
         Raises:
             CommandError, HardwareError, GivenUp: as `draw`.
@@ -182,21 +197,22 @@ class Head:
             if drawn > _MOST_DRAWN:
                 raise errors.CommandError("charSetData", "the page has more on it than can be drawn in time")
             match item:
-                case PrintText():
-                    self._text(canvas, item)
                 case PrintGraphic():
                     # A repeated field has the same picture in each element: made to fit once.
                     if repeated is None or replace(repeated[0], x=item.x, y=item.y) != item:
-                        picture, unpacked = self._picture(item)
+                        picture, unpacked = self._picture(item, fit=canvas is not None)
                         drawn += unpacked
                         repeated = item, picture
-                    canvas.picture(*self._box(item)[:2], repeated[1])
+                    if canvas is not None:
+                        canvas.picture(*self._box(item)[:2], repeated[1])
                 case PrintBarcode():
                     self._barcode(canvas, item)
-                case PrintFrame():
+                case PrintText() if canvas is not None:
+                    self._text(canvas, item)
+                case PrintFrame() if canvas is not None:
                     draw_frame(canvas, item, *self._box(item), self.dots)
-                case PrintStripe():
-                    # Written on the stripe, not on the paper.
+                case _:
+                    # A stripe is written on, not printed.
                     pass
 
     def _box(
@@ -219,33 +235,33 @@ class Head:
             y += (height - look.height) / 2
         canvas.text(x, y, item.text, look)
 
-    def _picture(self, item: PrintGraphic) -> tuple[Image, int]:
-        """A graphic as it fits into its box, and the dots of its file."""
+    def _picture(self, item: PrintGraphic, fit: bool) -> tuple[Image, int]:
+        """A graphic, as it fits into its box if that is wanted, and the dots of its file."""
         size = _bounded(*self._box(item)[2:])
         try:
-            picture = turned(graphics.opened(item.data), item.rotation)
-            return graphics.fitted(picture, *size, item.scaling), picture.width * picture.height
+            picture = graphics.opened(item.data)
         except graphics.NotAPicture as wrong:
             raise UnprintableItem(item, f"a graphic cannot be printed: {wrong}") from None
+        dots = picture.width * picture.height
+        if fit:
+            picture = graphics.fitted(turned(picture, item.rotation), *size, item.scaling)
+        return picture, dots
 
-    def _barcode(self, canvas: Canvas, item: PrintBarcode) -> None:
+    def _barcode(self, canvas: Canvas | None, item: PrintBarcode) -> None:
         x, y, width, height = self._box(item)
-        across, along = (height, width) if item.rotation in (90, 270) else (width, height)
-        part = Canvas(*_bounded(across, along), color=self.color)
-        try:
-            self._upright_barcode(part, item)
-        except barcodes.Unprintable as wrong:
-            raise UnprintableItem(item, str(wrong)) from None
-        canvas.paste(part, x, y, item.rotation)
-
-    def _upright_barcode(self, part: Canvas, item: PrintBarcode) -> None:
-        kind = barcodes.symbology_of(item.symbology)
-        made = barcodes.symbol(kind or item.symbology, item.value)
-        assert part.height is not None
+        across, along = _bounded(*((height, width) if item.rotation in (90, 270) else (width, height)))
         look = self.lettering(item.font, item.color)
         above = look.height if item.text in ("above", "both") else 0
         below = look.height if item.text in ("below", "both") else 0
-        bars = made.scaled(part.width, part.height - above - below)
+        kind = barcodes.symbology_of(item.symbology)
+        try:
+            made = barcodes.symbol(kind or item.symbology, item.value)
+            bars = made.scaled(across, along - above - below)
+        except barcodes.Unprintable as wrong:
+            raise UnprintableItem(item, str(wrong)) from None
+        if canvas is None:
+            return
+        part = Canvas(across, along, color=self.color)
         left = (part.width - bars.width) / 2
         part.symbol(left, above, bars, item.color)
         text_left = (part.width - look.width(made.text)) / 2
@@ -253,6 +269,7 @@ class Head:
             part.text(text_left, 0, made.text, look)
         if below:
             part.text(text_left, above + bars.height, made.text, look)
+        canvas.paste(part, x, y, item.rotation)
 
 
 def _bounded(width: float, height: float) -> tuple[int, int]:
