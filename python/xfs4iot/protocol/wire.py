@@ -23,11 +23,13 @@ from xfs4iot.protocol.json_path import pointed, with_known
 from xfs4iot.protocol.kinds import choices_at, examples_of
 from xfs4iot.protocol.message import FreeKeys, Payload
 
-__all__ = ["check_numbers", "decode", "encode", "plain"]
+__all__ = ["REMEDIES", "check_numbers", "decode", "encode", "plain"]
 
 _Type = TypeVar("_Type")
 _PATTERN = re.compile(r"matching regex ('.*'|\".*\")$")
 """How msgspec ends its text about a string that does not match: with the pattern as Python writes it."""
+REMEDIES: dict[tuple[type[Payload], str], str] = {}
+"""What to do about a mistake at a path of a payload, where its text alone does not say it; interfaces put it here."""
 
 
 def _enc_hook(value: Any) -> Any:
@@ -182,6 +184,8 @@ def decode(kind: type[_Type], payload: bytes | None) -> _Type:
             examples := ", ".join(examples_of(literal_eval(pattern[1])))
         ):
             text += f"; for example {examples}"
+        elif remedy := REMEDIES.get((key, path)):
+            text += f"; {remedy}"
         raise errors.InvalidData(f"{path}: {text}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
         raise errors.InvalidData(f"$: the payload cannot be read: {wrong}") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from xfs4iot import devices
 from xfs4iot.devices import Paper
 from xfs4iot.interfaces.forms.print_geometry import Box, Grid, Sheet
-from xfs4iot.protocol import errors
+from xfs4iot.protocol import errors, wire
 from xfs4iot.protocol.messages import printer as messages
 
 __all__ = ["Media", "media_misfit", "require_whole_media", "sheet_of", "sheet_of_paper"]
@@ -14,6 +14,14 @@ Media = messages.SetMediaMedia
 
 _LONGEST = 100_000_000
 """µm; no medium is larger than 100 m."""
+
+# The form language says 0 for each of them.
+for _path, _absent in (
+    ("size.height", "of endless paper leave it out"),
+    ("page", "leave it out where there is none"),
+    ("lines", "leave it out where there is none"),
+):
+    wire.REMEDIES[messages.SetMedia, f"$.media.{_path}"] = _absent
 
 
 def require_whole_media(media: Media) -> None:
