@@ -287,8 +287,8 @@ class EscPosPrinter(devices.Printer):
     # Operations.
 
     async def print_pages(self, job: devices.PrintJob, events: Any) -> devices.Printed:
-        # Tried before anything is sent: what cannot be printed wastes no paper. Then drawn one by one as they are
-        # printed, since a page can have megabytes.
+        # Tried before anything is sent: what cannot be printed wastes no paper. Then drawn one by one as they
+        # are printed, since a page can have megabytes.
         await trio.to_thread.run_sync(self._head.require_drawable, job.pages)
         await while_wanted(events, self._tried, job.pages, limiter=self._drawing)
         async with self._turn:

@@ -29,7 +29,7 @@ _Type = TypeVar("_Type")
 _PATTERN = re.compile(r"matching regex ('.*'|\".*\")$")
 """How msgspec ends its text about a string that does not match: with the pattern as Python writes it."""
 REMEDIES: dict[tuple[type[Payload], str], str] = {}
-"""What to do about a mistake at a path of a payload, where its text alone does not say it; interfaces put it here."""
+"""What to do about a mistake at a path of a payload, where its text does not say it: by the interfaces."""
 
 
 def _enc_hook(value: Any) -> Any:
