@@ -21,9 +21,9 @@ _HEAD = """\
 # The command line
 
 What `--help` says of each command. Exit codes are 0 for good, 1 for a command that failed, 2 for wrong
-usage; Ctrl-C gives 130 where it does not simply end what runs until it is told, and 1 while the program
-still starts. `--json` prints for programs, in UTF-8; the rest is for people, and goes without colour into
-pipes, and where `NO_COLOR` is set.
+usage; Ctrl-C gives 130 where it does not simply end what runs until it is told. SIGTERM and SIGHUP clear
+up as Ctrl-C does, and then end the process as they always do. `--json` prints for programs, in UTF-8; the
+rest is for people, and goes without colour into pipes, and where `NO_COLOR` is set.
 """
 _COLUMNS = 100
 

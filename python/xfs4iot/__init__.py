@@ -15,14 +15,13 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from xfs4iot._core import __version__
-
 # `typing` has its price, and is needed only by type checkers, which know this name.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from xfs4iot import denominate, tokens
+    from xfs4iot._core import __version__
     from xfs4iot.assembly import Publisher, Service
     from xfs4iot.client import (
         CallError,
@@ -64,6 +63,8 @@ _HOMES = {
     "Ledger": "xfs4iot.ledger",
     "Publisher": "xfs4iot.assembly",
     "Service": "xfs4iot.assembly",
+    # The program imports this package before it can hold signals: what takes time comes later.
+    "__version__": "xfs4iot._core",
 }
 """Where a public name is defined, if not in the client; imported when it is first used."""
 

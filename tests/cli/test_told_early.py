@@ -139,10 +139,35 @@ def test_a_second_signal_does_not_wait(tmp_path: Path) -> None:
     assert (status, stderr) == (-signal.SIGINT, "")
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 1), (signal.SIGTERM, -signal.SIGTERM)])
-def test_what_is_not_meant_to_be_told_ends_as_always(
-    number: signal.Signals, status: int, tmp_path: Path
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM), (signal.SIGHUP, -signal.SIGHUP)],
+)
+@pytest.mark.parametrize(
+    ("moment", "arguments"),
+    [
+        (FIRST, "discover 127.0.0.1 --plain"),
+        ("import:xfs4iot.client", "discover 127.0.0.1 --plain"),
+        ("import:rich", "token check - --key-file key"),
+        ("socket.bind:", "demo"),
+        ("socket.bind:", "demo --scenario withdrawal"),
+        ("sqlite3.connect:", "check-device xfs4iot.simulator:SimulatedLights"),
+        ("socket.bind:", "check-device xfs4iot.simulator:SimulatedLights"),
+    ],
+)
+def test_any_other_command_clears_up_and_ends_as_always(
+    number: signal.Signals, status: int, moment: str, arguments: str, tmp_path: Path
 ) -> None:
-    told, _, stderr = ended(f"{number}:{FIRST}", "discover", "127.0.0.1", "--plain", where=tmp_path)
-    assert told == status
-    assert "Traceback" not in stderr
+    told, _, stderr = ended(f"{number}:{moment}", *arguments.split(), where=tmp_path)
+    assert (told, stderr) == (status, "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_background_job_that_ctrl_c_does_not_reach_is_ended_by_sigterm(tmp_path: Path) -> None:
+    """A shell has its background jobs ignore SIGINT."""
+    program = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n" + AT
+    done = subprocess.run(
+        [sys.executable, "-c", program, f"{signal.SIGTERM}:import:rich", "demo"],
+        capture_output=True, env={**os.environ, "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (-signal.SIGTERM, b"")

@@ -1,7 +1,7 @@
 """The command line, `xfs4iot`.
 
 Each command is a module of its own, imported when it is called, so that `xfs4iot --help`
-is quick. Exit codes: 0 good, 1 the command failed, 2 bad usage. What fails by an exception of
+is quick. Exit codes: 0 good, 1 the command failed, 2 bad usage, 130 Ctrl-C. What fails by an exception of
 ours is told in one line: here, where no command has more to say of it.
 """
 
@@ -16,6 +16,7 @@ import click
 from xfs4iot import __version__
 from xfs4iot.cli.characters import show_all_characters
 from xfs4iot.cli.group import Group
+from xfs4iot.held_signals import end_as_told
 
 __all__ = ["cli", "main"]
 
@@ -45,7 +46,21 @@ _COMMANDS = {
 """Every command with its one line of help; `<name>.py` beside this file holds it, with `_` for `-`."""
 
 
+_INTERRUPTED = 130
+"""128 + SIGINT, as a shell reports it."""
+
+
 class _Lazy(Group):
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        # A nursery may have made a group of it.
+        except* KeyboardInterrupt:
+            pass
+        finally:
+            end_as_told()
+        sys.exit(_INTERRUPTED)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
 
