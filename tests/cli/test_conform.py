@@ -8,13 +8,15 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as xml
 
 import pytest
 
+import hostile
 from xfs4iot import conformance
 
 XFS4IOT = (sys.executable, "-u", "-m", "xfs4iot")
@@ -137,6 +139,8 @@ def test_waivers_count_until_they_expire(
     done = conform(uri, "--ca", ca, "--case", case, "--waivers", str(tmp_path / "waivers.toml"))
     assert done.returncode == code, done.stdout
     assert said in done.stdout
+    again = f"conform {uri} --ca {ca} --version 2024-3 --case '{case}' --trace"
+    assert (again in done.stdout) == (code == 1)
 
 
 @pytest.mark.parametrize(
@@ -193,6 +197,7 @@ def test_waivers_that_cannot_be_used_are_bad_usage(tmp_path: Path, content: str)
     ("case", "code", "said"),
     [
         ("CD-DENOMINATE-33N", 2, "is for no case of any service in 2024-3; did you mean CD-DENOMINATE-03N?"),
+        ("MSG-SCHEMA-Comon.Status-P", 2, "waiver 'MSG-SCHEMA-Comon.Status-P' is for no case of any service"),
         ("CR-READ-01P", 0, ""),
         ("MSG-SCHEMA-Common.Status-P", 0, ""),
     ],
@@ -250,6 +255,51 @@ def test_options_that_say_nothing_are_refused(arguments: tuple[str, ...], said: 
     done = conform(*arguments)
     assert done.returncode == 2
     assert said in " ".join(done.stderr.split())
+
+
+def answering_up_to_status(status: Callable[[], None]) -> Callable[..., None]:
+    """A service that says what it is, and as its status nothing: it does something else."""
+
+    def reply(header: dict[str, Any], say: Callable[..., None]) -> None:
+        if header["name"] == "Common.Status":
+            status()
+            return
+        offered = {"name": "Common", "commands": {"Common.Status": {}, "Common.Capabilities": {}}}
+        say("acknowledge", status="ok")
+        say("completion", {"interfaces": [offered]} if header["name"] == "Common.Capabilities" else {})
+
+    return reply
+
+
+def test_a_service_that_is_lost_is_told_once(tmp_path: Path) -> None:
+    page = tmp_path / "lost.html"
+    with hostile.service(answering_up_to_status(lambda: None)) as port:
+        uri = f"ws://127.0.0.1:{port}/xfs4iot/v1.0/X"
+        done = conform(uri, "--profile", "Common", "--patience", "0.3", "--html", str(page))
+    assert done.returncode == 1
+    assert re.findall("^(?:fail|error) (.*?) ", done.stdout, re.MULTILINE) == ["COM-STATUS-01P"]
+    assert "skipped: the service has not answered since COM-STATUS-01P; see to it" in done.stdout
+    assert "does not conform" in page.read_text()
+
+
+@pytest.mark.posix
+def test_what_was_tried_before_an_interruption_is_told(tmp_path: Path) -> None:
+    page, asked = tmp_path / "part.html", threading.Event()
+    with hostile.service(answering_up_to_status(asked.set)) as port:
+        uri = f"ws://127.0.0.1:{port}/xfs4iot/v1.0/X"
+        cases = ("--case", "WS-PING-01P", "--case", "COM-STATUS-01P", "--case", "COM-CANCEL-*")
+        with subprocess.Popen(
+            [*XFS4IOT, "conform", uri, *cases, "--patience", "60", "--html", str(page)],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        ) as process:  # fmt: skip
+            assert asked.wait(30)
+            process.send_signal(signal.SIGINT)
+            said, _ = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert "1 of 5 cases pass" in said
+    assert "skipped: interrupted at COM-STATUS-01P" in said
+    assert "was not tried to the end" in page.read_text()
 
 
 def test_a_service_that_is_not_there_cannot_be_tried() -> None:

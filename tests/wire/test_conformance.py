@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from datetime import date
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -207,6 +208,18 @@ async def test_what_is_found_by_one_of_many_at_once_is_a_failure(
     choice = conformance.Choice(["COM-EVERYBODY-01P"])
     report = await conformance.run(target(at, patience=0.3), choice=choice)
     assert [(one.verdict, one.seen) for one in report.results] == [("fail", "nothing within 0.3 s")]
+
+
+async def test_a_waiver_of_a_message_that_is_good_again_must_go(atm: xfs4iot.Publisher) -> None:
+    assert atm.port is not None
+    waivers = [
+        conformance.Waiver(f"MSG-SCHEMA-{name}-P", "known", "K. Berg", date(2099, 1, 1))
+        for name in ("Common.Status", "Printer.PrintForm")
+    ]
+    choice = conformance.Choice(["COM-STATUS-01P", "MSG-SCHEMA-*"])
+    report = await conformance.run(target(atm.port), choice=choice, waivers=waivers)
+    found = {one.case.id: one.verdict for one in report.results}
+    assert found == {"COM-STATUS-01P": "pass", "MSG-SCHEMA-P": "pass", "MSG-SCHEMA-Common.Status-P": "fail"}
 
 
 async def test_a_port_that_is_not_the_standards_is_advised_against(atm: xfs4iot.Publisher) -> None:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import click
 import trio
+from click.core import ParameterSource
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -65,6 +66,8 @@ _SHOWN: tuple[conformance.Verdict, ...] = (
     "error",
 )
 _USAGE = 2
+_INTERRUPTED = 130
+"""128 + SIGINT, as a shell reports it."""
 _OF_SERVICES = (
     "level", "profiles", "pattern", "waivers", "attended", "act_within", "yes", "listing", *CONNECTION_OPTIONS
 )  # fmt: skip
@@ -154,6 +157,7 @@ def conform(
     let_go()
     refuse_plain(uri, connection)
     trace = connection.pop("trace")
+    reached = _reached(click.get_current_context())
     version = connection.pop("version") or versions.NEWEST
     diagnostics = Console(stderr=True)
     try:
@@ -207,9 +211,20 @@ def conform(
                     description=result.case.id[:40],
                 ),
             )
+        report.options = reached
         return await _tell(report, html, junit, as_json)
 
     run(_or_usage(main))
+
+
+def _reached(ctx: click.Context) -> list[str]:
+    """The options without which the service would not answer, for the commands that try a case again."""
+    words = []
+    for name in ("ca", "certificate", "key", "token_file", "patience"):
+        given = ctx.params[name]
+        if given is not None and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            words += [f"--{name.replace('_', '-')}", str(getattr(given, "name", given))]
+    return words
 
 
 async def _tell(report: conformance.Report, html: Path | None, junit: Path | None, as_json: bool) -> int:
@@ -222,6 +237,8 @@ async def _tell(report: conformance.Report, html: Path | None, junit: Path | Non
         print_json(report.plain(), indent=0)
     else:
         _show(report)
+    if report.interrupted:
+        return _INTERRUPTED
     if not report.tried:
         return _USAGE
     return 0 if report.conforms else 1
@@ -302,9 +319,11 @@ def _warn(cases: Sequence[conformance.Case], sure: bool, console: Console) -> No
         go_on("add --yes if it may move")
 
 
-def _unwrapped(console: Console) -> bool:
-    """Whether lines stay as long as they are: what reads a pipe wants each in one."""
-    return not console.is_terminal
+def _printer() -> Console:
+    """What prints for people; what reads a pipe wants each line in one, however long."""
+    console = Console(highlight=False)
+    console.soft_wrap = not console.is_terminal
+    return console
 
 
 def _list(cases: Sequence[conformance.Case], as_json: bool) -> None:
@@ -317,19 +336,17 @@ def _list(cases: Sequence[conformance.Case], as_json: bool) -> None:
             ]
         )  # fmt: skip
         return
-    console = Console()
+    console = _printer()
     for case in cases:
         console.print(
             f"[cyan]{escape(case.id)}[/] [dim]{case.level}{', attended' if case.attended else ''}[/] "
-            f"{escape(case.title)}",
-            soft_wrap=_unwrapped(console),
-            highlight=False,
+            f"{escape(case.title)}"
         )
-    console.print(f"{len(cases)} cases", highlight=False)
+    console.print(f"{len(cases)} cases")
 
 
 def _show(report: conformance.Report) -> None:
-    console = Console()
+    console = _printer()
     table = Table(box=SIMPLE_HEAD)
     table.add_column("profile", no_wrap=True)
     table.add_column("verdict")
@@ -340,43 +357,40 @@ def _show(report: conformance.Report) -> None:
         counts = report.counts(profile)
         cells = [str(counts[one] or "") for one in shown]
         table.add_row(profile, f"[{_COLOURS[verdict]}]{verdict}[/]", *cells)
-    console.print(table)
+    console.print(table, soft_wrap=False)
     for result in report.results:
         if result.verdict not in ("fail", "error", "warn", "waived"):
             continue
         colour = _COLOURS[result.verdict]
         console.print(
-            f"[{colour}]{result.verdict}[/] [cyan]{escape(result.case.id)}[/] {escape(result.case.title)}",
-            soft_wrap=_unwrapped(console), highlight=False,
-        )  # fmt: skip
+            f"[{colour}]{result.verdict}[/] [cyan]{escape(result.case.id)}[/] {escape(result.case.title)}"
+        )
         if result.expected:
-            console.print(
-                f"     expected {escape(result.expected)}; seen {escape(result.seen)}",
-                soft_wrap=_unwrapped(console),
-                highlight=False,
-            )
+            console.print(f"     expected {escape(result.expected)}; seen {escape(result.seen)}")
         if result.reason:
-            console.print(f"     {escape(result.reason)}", soft_wrap=_unwrapped(console), highlight=False)
+            console.print(f"     {escape(result.reason)}")
         if result.verdict in ("fail", "error") and conformance.repeat(report, result):
-            console.print(
-                f"     [dim]{escape(conformance.repeat(report, result))}[/]", soft_wrap=True, highlight=False
-            )
+            console.print(f"     [dim]{escape(conformance.repeat(report, result))}[/]", soft_wrap=True)
     counts = report.counts()
     if not report.tried:
         reasons = "; ".join(dict.fromkeys(one.reason for one in report.results if one.reason))
         console.print(
             f"{escape(report.service)}: [yellow]nothing was tried[/] of {len(report.results)} cases: "
-            f"{escape(reasons)}",
-            soft_wrap=_unwrapped(console), highlight=False,
-        )  # fmt: skip
+            f"{escape(reasons)}"
+        )
         return
-    said = "[green]conforms[/]" if report.conforms else "[bold red]does not conform[/]"
+    said = (
+        "[bold red]does not conform[/]"
+        if report.failed
+        else "[green]conforms[/]"
+        if report.conforms
+        else "was [yellow]not tried to the end[/], and cannot be said to conform"
+    )
     level = "" if report.level is None else f" at level {report.level}"
     console.print(
         f"{escape(report.service)} {said} to XFS4IoT {report.specification}{level}: "
-        f"{counts['pass']} of {len(report.results)} cases pass",
-        soft_wrap=_unwrapped(console), highlight=False,
-    )  # fmt: skip
+        f"{counts['pass']} of {len(report.results)} cases pass"
+    )
     skipped = Counter(one.reason for one in report.results if one.verdict == "skipped")
     for reason, times in skipped.items():
-        console.print(f"{times} skipped: {escape(reason)}", soft_wrap=_unwrapped(console), highlight=False)
+        console.print(f"{times} skipped: {escape(reason)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import shlex
 from collections.abc import Iterable
 
 from xfs4iot.conformance.case import APPLICATION, Result, Verdict
@@ -36,7 +37,7 @@ pre { overflow-x: auto; background: #8881; padding: .6rem; }
 .v.pass { background: #2a73; } .v.fail, .v.error { background: #c335; } .v.warn { background: #d905; }
 .v.waived, .v.skipped, .v.notApplicable { background: #8883; }
 article { border-left: 4px solid #c33; padding: .1rem 1rem; margin: 1rem 0; }
-article.warn { border-color: #d90; }
+article.warn { border-color: #d90; } article.waived { border-color: #888; }
 dt { color: var(--dim); } dd { margin: 0 0 .4rem; } .dim { color: var(--dim); }
 """
 
@@ -54,21 +55,22 @@ def repeat(report: Report, result: Result) -> str:
     level += " --attended" if result.case.attended else ""
     # What a message was an answer to is not known: all is tried again.
     case = "" if result.case.interface == SCHEMA else f" --case '{result.case.id}'"
-    return f"xfs4iot conform {report.uri} --version {report.specification}{level}{case} --trace"
+    options = "".join(f" {shlex.quote(word)}" for word in report.options)
+    return f"xfs4iot conform {report.uri}{options} --version {report.specification}{level}{case} --trace"
 
 
 def page(report: Report) -> str:
     """A whole HTML document; nothing in it is loaded from elsewhere."""
-    verdict: Verdict = "pass" if report.conforms else "fail" if report.tried else "skipped"
+    verdict: Verdict = "fail" if report.failed else "pass" if report.conforms else "skipped"
     said = (
-        "conforms"
+        "does not conform"
+        if report.failed
+        else "conforms"
         if report.conforms
-        else "does not conform"
-        if report.tried
-        else "was not tried, and cannot be said to conform"
+        else f"was not tried{' to the end' if report.tried else ''}, and cannot be said to conform"
     )
-    level = "" if report.level is None else f"level {report.level}, "
-    title = f"{report.service} {said} to XFS4IoT {report.specification}"
+    level = "" if report.level is None else f" at level {report.level}"
+    title = f"{report.service} {said} to XFS4IoT {report.specification}{level}"
     return "\n".join(
         (
             "<!doctype html>",
@@ -76,7 +78,7 @@ def page(report: Report) -> str:
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>",
             f"<h1>{_badge(verdict)} {escape(title)}</h1>",
-            f'<p class="dim">{escape(report.uri)}, {report.when.isoformat()}, {level}'
+            f'<p class="dim">{escape(report.uri)}, {report.when.isoformat()}, '
             f"{len(report.results)} cases</p>",
             *_profiles(report),
             *_findings(report),
@@ -104,6 +106,7 @@ def _findings(report: Report) -> Iterable[str]:
     for heading, verdicts in (
         ("What failed", ("error", "fail")),
         ("What would be better otherwise", ("warn",)),
+        ("What somebody answers for", ("waived",)),
     ):
         found = [one for one in report.results if one.verdict in verdicts]
         if not found:

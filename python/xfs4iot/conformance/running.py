@@ -43,6 +43,8 @@ class Report:
         level: how far the run went; None for an application, which is only watched.
         results: of every case, in the order in which they were tried.
         when: the day.
+        options: words of the command line by which the service was reached, such as `--ca bank.pem`.
+        interrupted: whether somebody ended the run before all had been tried.
     """
 
     uri: str
@@ -51,6 +53,8 @@ class Report:
     level: Level | None
     when: date
     results: list[Result] = field(default_factory=list)
+    options: Sequence[str] = ()
+    interrupted: bool = False
 
     def counts(self, profile: str | None = None) -> Counter[Verdict]:
         """How many cases came out in which way, of one profile or all."""
@@ -60,12 +64,13 @@ class Report:
 
     @property
     def profiles(self) -> dict[str, Verdict]:
-        """Verdict of each profile: `fail` if a case fails, `skipped` if not all were tried."""
+        """Verdict of each profile: `fail` if a case fails, `skipped` if not all were tried, `waived` if
+        somebody answers for one."""
         found: dict[str, Verdict] = {}
         for profile in dict.fromkeys(one.case.interface for one in self.results):
             counts = self.counts(profile)
             found[profile] = next(
-                (one for one in ("error", "fail", "skipped", "warn") if counts[one]), "pass"
+                (one for one in ("error", "fail", "skipped", "waived", "warn") if counts[one]), "pass"
             )
         return found
 
@@ -82,8 +87,13 @@ class Report:
 
     @property
     def conforms(self) -> bool:
-        """Whether something was tried, and nothing failed."""
-        return self.tried and not (self.counts()["fail"] or self.counts()["error"])
+        """Whether something was tried to the end, and nothing failed."""
+        return self.tried and not self.interrupted and not self.failed
+
+    @property
+    def failed(self) -> bool:
+        """Whether something was found wrong, or could not be tried."""
+        return bool(self.counts()["fail"] or self.counts()["error"])
 
     def plain(self) -> dict[str, Any]:
         """As a JSON object."""
@@ -133,6 +143,8 @@ async def run(
 ) -> Report:
     """Try a service.
 
+    What has not been tried when the service is lost, or when a KeyboardInterrupt comes, is skipped.
+
     Args:
         target: it.
         level: how far to go.
@@ -163,17 +175,37 @@ async def run(
     _check_waivers(waivers, [one.id for one in every], target.specification)
     cases = choice.of(every)
     chosen([one for one in cases if LEVELS.index(one.level) <= LEVELS.index(level)])
+    ended = ""
     for one in sorted(cases, key=lambda case: LEVELS.index(case.level)):
-        result = await _tried(one, target, level)
+        result = Result(one, "skipped", reason=ended)
+        if not ended:
+            try:
+                result = await _tried(one, target, level)
+                if result.verdict == "fail" and not await target.answers():
+                    ended = f"the service has not answered since {one.id}; see to it, and begin again"
+            except BaseException as problem:
+                if not _interrupts(problem):
+                    raise
+                report.interrupted = True
+                ended = f"interrupted at {one.id}"
+                result = Result(one, "skipped", reason=ended)
         result = _waived(result, waivers, today)
         report.results.append(result)
         progress(result)
     if choice.of_schemas:
-        for result in _schemas(wrong, choice):
+        told = {waiver.message for waiver in waivers} & target.checked
+        for result in _schemas(wrong, told, choice):
             result = _waived(result, waivers, today)
             report.results.append(result)
             progress(result)
     return report
+
+
+def _interrupts(problem: BaseException) -> bool:
+    """Whether a user has had enough; nurseries make groups of it."""
+    if isinstance(problem, BaseExceptionGroup):
+        return problem.subgroup(KeyboardInterrupt) is not None
+    return isinstance(problem, KeyboardInterrupt)
 
 
 def _check_waivers(waivers: Sequence[Waiver], ids: Sequence[str], specification: str) -> None:
@@ -184,7 +216,14 @@ def _check_waivers(waivers: Sequence[Waiver], ids: Sequence[str], specification:
     Raises:
         WaiverError: it is for no case at all.
     """
-    idle = [one for one in waivers if not one.covers_schema and not any(map(one.covers, ids))]
+    interfaces = catalogue(specification)["interfaces"]
+    idle = [
+        one
+        for one in waivers
+        if not any(map(one.covers, ids))
+        # Which messages a service sends shows only at the end.
+        and not (one.covers_schema and (one.is_pattern or one.message.partition(".")[0] in interfaces))
+    ]
     if not idle:
         return
     others = [one.id for one in _of_any_service(specification)]
@@ -249,8 +288,13 @@ def _ended(result: Result, problem: Exception) -> Result:
     return replace(result, verdict="error", reason=f"the case itself failed: {problem!r}")
 
 
-def _schemas(wrong: dict[tuple[str, str], tuple[str, ...]], choice: Choice) -> Iterator[Result]:
-    """A case for each message that was meant and not what its schema says, and one if none was."""
+def _schemas(
+    wrong: dict[tuple[str, str], tuple[str, ...]], waived: set[str], choice: Choice
+) -> Iterator[Result]:
+    """A case for each message that was meant and not what its schema says, and one if none was.
+
+    Messages that came and have a waiver have a case, too: if all were good, the waiver must go.
+    """
 
     async def nothing(target: Target) -> None:
         """It has been tried already, by all the others."""
@@ -268,6 +312,8 @@ def _schemas(wrong: dict[tuple[str, str], tuple[str, ...]], choice: Choice) -> I
     if not meant:
         # Also if others were wrong than those that were asked for, which is another question.
         yield Result(about("", "Every message that the service sent is what its schema says"), "pass")
+    for name in sorted(waived - set(meant)):
+        yield Result(about(f"{name}-", f"{name} is what its schema says"), "pass")
     for name, case in meant.items():
         found = [problem for other, problem in wrong if other == name]
         # Unknown properties are to be ignored: a newer version may have them.

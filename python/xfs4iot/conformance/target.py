@@ -37,6 +37,8 @@ _LONGEST_KEPT = 20_000
 """Characters of a message in a trace."""
 _MOST_EVENTS = 5_000
 """Messages that may come before a command ends."""
+_AGAIN_SECONDS = 0.2
+"""Between attempts to reach a service that was lost."""
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
@@ -380,6 +382,8 @@ class Target:
         self.show: Callable[[str, str], None] | None = None
         self.capabilities: dict[str, Any] = {}
         self.noticed = noticed
+        self.checked: set[str] = set()
+        """Names of the messages that were held against their schemas."""
 
     async def find_out(self) -> None:
         """Ask for the capabilities.
@@ -447,6 +451,20 @@ class Target:
         if answer.code != "success":
             raise Deviates("a service that goes on, and answers Common.Status", answer.told())
 
+    async def answers(self) -> bool:
+        """Whether the service says anything to a newcomer, good or bad, at the latest after its patience: it
+        may be that something starts it anew."""
+        text = command_text(self.specification, "Common.Status")
+        with trio.move_on_after(self.patience):
+            while True:
+                with suppress(client.Disconnected, trio_websocket.ConnectionClosed):
+                    async with client.open_websocket(self.uri, self.credentials) as (websocket, _):
+                        await websocket.send_message(text)
+                        await websocket.get_message()
+                        return True
+                await trio.sleep(_AGAIN_SECONDS)
+        return False
+
     def note(self, direction: str, text: str | bytes) -> None:
         """Keep a message for the trace, masked."""
         if self.show is not None:
@@ -461,5 +479,6 @@ class Target:
         """
         if name.partition(".")[0] not in catalogue(specification)["interfaces"]:
             return
+        self.checked.add(name)
         for problem in problems(specification, message):
             self.noticed(name, problem)

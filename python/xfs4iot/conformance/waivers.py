@@ -43,6 +43,11 @@ class Waiver:
         return self.case.startswith(SCHEMA_IDS)
 
     @property
+    def message(self) -> str:
+        """Name of the message whose schema it is about; empty if it is about something else."""
+        return self.case.removeprefix(SCHEMA_IDS).removesuffix("-P") if self.covers_schema else ""
+
+    @property
     def is_pattern(self) -> bool:
         """Whether it may be for many cases."""
         return any(sign in self.case for sign in "*?")
