@@ -231,8 +231,8 @@ class CashAcceptor(
     async def cash_in_end(self, request: StoreRequest, events: CashEvents[CashInEndEvents]) -> CashMovement:
         """`CashAcceptor.CashInEnd`: store all that is on the stacker.
 
-        A device without a stacker has nothing to move. Failures: `positionNotEmpty`, `safeDoorOpen`,
-        `CashUnitError`.
+        A device without a stacker has nothing to move. A success has stored all. Failures:
+        `positionNotEmpty`, `safeDoorOpen`, `CashUnitError`, `HardwareError`.
         """
         raise NotImplementedError
 
@@ -240,7 +240,8 @@ class CashAcceptor(
     async def cash_in_rollback(self, position: str, events: CashEvents[CashInRollbackEvents]) -> CashReturned:
         """`CashAcceptor.CashInRollback`: give all that was accepted back, at the output position.
 
-        Failures: `shutterNotOpen`, `positionNotEmpty`, `CashUnitError`.
+        A success that presents the last bunch leaves nothing inside. Failures: `shutterNotOpen`,
+        `positionNotEmpty`, `CashUnitError`, `HardwareError`.
         """
         raise NotImplementedError
 

@@ -131,7 +131,8 @@ class MediaStored:
 
     Attributes:
         stored: items that were accepted into units, by unit.
-        items: where each item is now, by its number; those that are not named are `unknown`.
+        items: where each item is now, by its number; those that are not named are `unknown`. A success tells
+            of all that were inside, here or by `stored` and `returned`.
         returned: items that go back to the customer.
         refused, bunches_refused: of the transaction; None: as the events have told.
         must_present: of a movement that is recalled: whether refused items wait that must be presented first;
@@ -170,7 +171,8 @@ class MediaRetracted:
     """Where a retract or a reset has brought what it found.
 
     Attributes:
-        count: items; None if they cannot be counted, 0 for nothing found.
+        count: items; None if they cannot be counted, 0 for nothing found. If they are fewer than there
+            should have been, it is not known which.
         location: where they are now; None: nothing was moved, or it was presented.
         presented: what a reset has ejected.
         failure: what went wrong.

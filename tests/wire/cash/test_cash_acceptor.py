@@ -191,15 +191,14 @@ async def test_a_failed_cash_in_says_what_came_in(client: Dialogue, device: Acce
     await laws(client, device)
 
 
-async def test_what_the_books_have_and_the_device_leaves_out_is_lost_and_said_so(
+async def test_what_the_books_have_and_a_reset_leaves_out_is_lost_and_said_so(
     client: Dialogue, device: Acceptor, caplog: pytest.LogCaptureFixture
 ) -> None:
     await take_in(client, device, note(20), note(20))
-    device.lies["cash_in_end"] = lambda result: CashMovement()
     device.truth["stacker"].clear()
-    await do(client, "CashInEnd")
+    await client.success("CashManagement.Reset", {})
     assert "2 of a customer on the stacker" in caplog.text
-    assert await state(client) == "ok"
+    assert await state(client) == "reset"
     device.truth.clear()
     await laws(client, device)
 

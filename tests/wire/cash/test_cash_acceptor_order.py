@@ -73,6 +73,7 @@ async def started(device: Any) -> None:
 async def inside(device: Any) -> None:
     ledger = rules(device).service.ledger
     await ledger.record("set", [Posting("stacker", "count", "typeEUR20", "fit", 1)])
+    device.truth["stacker"][note(20)] = 1
 
 
 async def in_the_way(device: Any) -> None:

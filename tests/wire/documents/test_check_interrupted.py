@@ -278,6 +278,7 @@ async def test_what_was_told_of_items_on_their_way_in_is_known_after_a_power_cut
     async with trio.open_nursery() as nursery:
         again = kind()
         again.confirms = frozenset({1, 2, 3})
+        again.inside = [1, 2, 3]
         again.recalls = devices.MediaStored(items={1: "device", 2: "device", 3: "device"})
         with xfs4iot.Ledger.open(tmp_path / "copy.sqlite") as ledger:
             client = await serving(again, nursery, ledger)

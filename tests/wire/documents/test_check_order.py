@@ -29,6 +29,7 @@ async def offline(device: Any) -> None:
 async def active(device: Any) -> None:
     transaction = rules(device).transaction
     transaction.state, transaction.items, transaction.most = "active", {1: Item()}, 5
+    device.inside = [1]
 
 
 async def ended(device: Any) -> None:

@@ -46,15 +46,18 @@ async def test_they_hold_up_the_action_for_one_item_as_well(nursery: trio.Nurser
     await do(client, "ActionItem")
 
 
-async def test_a_retract_counts_as_one_operation(client: Dialogue, device: Scanner) -> None:
-    await take_in(client, device)
+@pytest.mark.parametrize(("inserted", "where"), [(2, "unitR"), (3, "unknown")])
+async def test_a_retract_counts_as_one_operation_and_tells_which_items_it_has_if_it_has_all(
+    client: Dialogue, device: Scanner, inserted: int, where: str
+) -> None:
+    await take_in(client, device, *["good"] * inserted)
     await do(client, "MediaInRollback")
     found = await do(client, "RetractMedia", {"retractLocation": "unitR"})
     assert found == {"media": {"count": "2", "retractLocation": "unitR"}}
     assert await counts(client) == EMPTY | {"unitR": (0, 2, 1)}
     assert await state(client) == "rollback"
     places = (await do(client, "GetTransactionStatus"))["mediaInfo"]
-    assert {one["mediaLocation"] for one in places} == {"unitR"}
+    assert {one["mediaLocation"] for one in places} == {where}
 
 
 async def test_a_retract_ends_an_active_transaction(client: Dialogue, device: Scanner) -> None:

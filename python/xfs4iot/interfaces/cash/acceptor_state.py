@@ -95,6 +95,10 @@ class AcceptorState(Interface[devices.CashAcceptor]):
         async with self._movements.settled():
             self.transaction.require(how)
 
+    def _all_known(self) -> bool:
+        """Whether the books have all that this cash-in has brought inside."""
+        return self.transaction.record.reliable
+
     async def _end_empty(self, how: Literal["CashInEnd", "CashInRollback"]) -> None:
         """End a cash-in in which nothing was accepted.
 

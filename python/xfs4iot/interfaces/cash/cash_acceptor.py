@@ -41,9 +41,11 @@ from xfs4iot.interfaces.cash.positions import (
 from xfs4iot.interfaces.cash.reported import (
     bunch_as_asked,
     content_as_possible,
+    emptied_as_asked,
     prepared_as_asked,
     refilled_as_asked,
     returned_as_asked,
+    stored_as_asked,
     taken_in_as_possible,
 )
 from xfs4iot.interfaces.cash.results import taken_in
@@ -206,6 +208,7 @@ class CashAcceptor(AcceptorState):
             "cashInEnd",
             devices.CashAcceptor.cash_in_end,
             StoreRequest(units),
+            believe=stored_as_asked(self.cash, self._all_known),
             clears=lambda _: ("stacker", "transport"),
             units=units,
             detail=lambda: {"teller": self.transaction.record.teller, "inserted": self.transaction.inserted},
@@ -236,7 +239,7 @@ class CashAcceptor(AcceptorState):
             "cashInRollback",
             devices.CashAcceptor.cash_in_rollback,
             position,
-            returned_as_asked(sum(self.cash.counts.inside().values())),
+            returned_as_asked(self.cash, sum(self.cash.counts.inside().values()), self._all_known),
         )
         completion = messages.CashInRollbackCompletion(storage=taken_in(booking) or None)
         return completed(completion, result)
@@ -420,6 +423,7 @@ class CashAcceptor(AcceptorState):
     ) -> messages.ReplenishCompletion:
         """`CashAcceptor.Replenish` 2.0: from one unit into others."""
         source, targets = str(request.source), refilling.targets_of(request)
+        emptied = {source: None} if None in targets.values() else {}
         result, booking = await self._movements.move(
             command,
             "replenish",
@@ -428,6 +432,7 @@ class CashAcceptor(AcceptorState):
             dict(targets),
             believe=refilled_as_asked(self.cash, targets, "target", [source]),
             units=[source, *targets, *self.cash.names_of_type("reject")],
+            finish=lambda result, _: emptied_as_asked(self.cash, emptied, result),
         )
         completion = refilling.replenished(self.cash, booking, source, targets)
         if result.failure is not None and result.moved:
@@ -458,6 +463,7 @@ class CashAcceptor(AcceptorState):
             target,
             believe=refilled_as_asked(self.cash, sources, "source", sources),
             units=[*sources, target, *self.cash.names_of_type("reject")],
+            finish=lambda result, _: emptied_as_asked(self.cash, sources, result),
         )
         completion = refilling.depleted(self.cash, booking, sources, target)
         if result.failure is not None and result.moved:

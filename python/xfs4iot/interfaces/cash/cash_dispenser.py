@@ -359,9 +359,7 @@ class CashDispenser(Interface[devices.CashDispenser]):
             "present",
             devices.CashDispenser.present,
             position,
-            believe=presented_as_asked,
-            # No bunch is left to present, so the stacker has to be empty.
-            clears=lambda result: ("stacker",) if result.additional_bunches == 0 else (),
+            believe=presented_as_asked(self.cash),
             units=self.cash.counts.at("stacker"),
             detail={"position": position},
         )

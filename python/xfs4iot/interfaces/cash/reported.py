@@ -13,6 +13,7 @@ knows which is, so neither is believed. The same is true of more than a customer
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
@@ -41,6 +42,7 @@ __all__ = [
     "content_as_possible",
     "counted_as_asked",
     "dispensed_as_asked",
+    "emptied_as_asked",
     "prepared_as_asked",
     "presented_as_asked",
     "refilled_as_asked",
@@ -50,6 +52,7 @@ __all__ = [
     "require_possible",
     "require_units",
     "returned_as_asked",
+    "stored_as_asked",
     "taken_in_as_possible",
     "tested_as_asked",
 ]
@@ -230,14 +233,53 @@ def dispensed_as_asked(counts: Mapping[str, int]) -> Callable[[CashMovement], No
     return require
 
 
-def presented_as_asked(result: Presented) -> None:
-    """A present brings something into the customer's reach, or says why not."""
-    if result.failure is not None:
-        return
-    if result.presented is not True:
-        raise Mismatch("True, or there must be a failure", shown(result.presented), "presented")
-    if not any(items.count and items.target in ("output", "customer") for items in result.moved):
-        raise Mismatch("what came to 'output', or there must be a failure", "without it", "moved")
+def presented_as_asked(cash: CashUnits) -> Callable[[Presented], None]:
+    """A present brings what it was to into the customer's reach, or says why not."""
+
+    def require(result: Presented) -> None:
+        if result.failure is not None:
+            return
+        if result.presented is not True:
+            raise Mismatch("True, or there must be a failure", shown(result.presented), "presented")
+        if not any(items.count and items.target in ("output", "customer") for items in result.moved):
+            raise Mismatch("what came to 'output', or there must be a failure", "without it", "moved")
+        if result.additional_bunches == 0:
+            # No bunch is left to present, so the stacker has to be empty.
+            _require_cleared(cash, result, ("stacker",))
+
+    return require
+
+
+def _require_cleared(
+    cash: CashUnits, result: CashMovement, places: Collection[str], *, deposits: bool = False
+) -> None:
+    """See that a success leaves nothing where nothing may be left, and has lost nothing."""
+    left = sum(
+        items.count
+        for place in places
+        for items in cash.counts.everything(place, "unknown", result, deposits=deposits)
+    )
+    lost = sum(items.count for items in result.moved if items.source in places and items.target == "unknown")
+    if left or lost:
+        raise Mismatch(
+            f"all that was on {' and '.join(places)}, or there must be a failure",
+            f"{left + lost} items fewer",
+            "moved",
+        )
+
+
+def stored_as_asked(cash: CashUnits, known: Callable[[], bool]) -> Callable[[CashMovement], None]:
+    """All that customers have inserted and that is inside is stored, or the device says why not.
+
+    Args:
+        known: whether the books have all that is inside.
+    """
+
+    def require(result: CashMovement) -> None:
+        if result.failure is None and known():
+            _require_cleared(cash, result, INSIDE, deposits=True)
+
+    return require
 
 
 def taken_in_as_possible(most: int | None) -> Callable[[CashMovement], None]:
@@ -276,11 +318,14 @@ def require_inserted(cash: CashUnits, movement: CashMovement, held: int) -> None
         raise Mismatch(f"at most {held} items, as many as were inserted", str(held - left), "moved")
 
 
-def returned_as_asked(held: int) -> Callable[[CashReturned], None]:
+def returned_as_asked(
+    cash: CashUnits, held: int, known: Callable[[], bool]
+) -> Callable[[CashReturned], None]:
     """What is returned comes to the customer, or is still to be presented, or the device says why not.
 
     Args:
         held: items that there are to be returned.
+        known: whether the books have all that is inside.
     """
 
     def require(result: CashReturned) -> None:
@@ -291,6 +336,8 @@ def returned_as_asked(held: int) -> Callable[[CashReturned], None]:
             raise Mismatch("what came to 'output', or there must be a failure", "without it", "moved")
         if result.presented is False and out:
             raise Mismatch("True, as items came to 'output'", "False", "presented")
+        if result.presented is True and result.additional_bunches == 0 and known():
+            _require_cleared(cash, result, INSIDE, deposits=True)
 
     return require
 
@@ -360,8 +407,31 @@ def refilled_as_asked(
                     str(moved[unit]),
                     "moved",
                 )
+        if end == "target" and result.failure is None:
+            # Some may be rejected, but all of them have left the source.
+            asked, out = (
+                sum(count or 0 for count in wanted.values()),
+                sum(_out_of(result)[one] for one in sources),
+            )
+            if out < asked:
+                whose = f"{asked} items of {', '.join(sources)}, as asked, or there must be a failure"
+                raise Mismatch(whose, str(out), "moved")
 
     return require
+
+
+def emptied_as_asked(cash: CashUnits, wanted: Mapping[str, int | None], result: CashMovement) -> CashMovement:
+    """A replenish or deplete with the units in doubt that were to be empty, while the books have more.
+
+    Args:
+        wanted: so many by unit that was to be emptied; None for all that there are.
+    """
+    if result.failure is not None:
+        return result
+    more = {
+        unit for unit, count in wanted.items() if count is None and cash.counts.content_after(unit, result)
+    }
+    return dataclasses.replace(result, inaccurate=result.inaccurate | more)
 
 
 def content_as_possible(cash: CashUnits, units: Collection[str]) -> Callable[[UnitsCounted], None]:

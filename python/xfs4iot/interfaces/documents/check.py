@@ -128,7 +128,7 @@ class Check(MediaIntake):
 
         async def ask(events: Watching) -> MediaStored:
             return await self.service.operations.ask(
-                devices.Check.media_in_end, events, moving=True, believe=self.possible
+                devices.Check.media_in_end, events, moving=True, believe=self.believe_ended
             )
 
         done = await self.end(command, "mediaInEnd", ask, "ok")
@@ -155,7 +155,7 @@ class Check(MediaIntake):
 
         async def ask(events: Watching) -> MediaStored:
             return await self.service.operations.ask(
-                devices.Check.media_in_rollback, events, moving=True, believe=self.possible
+                devices.Check.media_in_rollback, events, moving=True, believe=self.believe_ended
             )
 
         after = "rollbackAfterDeposit" if self.transaction.deposited else "rollback"
@@ -344,7 +344,7 @@ class Check(MediaIntake):
 
         async def ask(events: Watching) -> MediaStored:
             return await self.service.operations.ask(
-                devices.Check.action_item, events, moving=True, believe=self.possible
+                devices.Check.action_item, events, moving=True, believe=self.believe_ended
             )
 
         await self.end(command, "mediaAction", ask, "active")

@@ -11,7 +11,7 @@ from xfs4iot import devices
 from xfs4iot.devices import MediaPresented, MediaStored, implements
 from xfs4iot.interfaces.documents import media_journal, media_recovery
 from xfs4iot.interfaces.documents.media_moved import PLANNED, Moved
-from xfs4iot.interfaces.documents.media_reported import require_retracted, require_stored
+from xfs4iot.interfaces.documents.media_reported import require_all_told, require_retracted, require_stored
 from xfs4iot.interfaces.documents.media_transaction import KEPT, TOLD, Private, Told, Transaction
 from xfs4iot.interfaces.resetting import AlsoReset
 from xfs4iot.interfaces.storage.check import CheckUnits
@@ -196,6 +196,11 @@ class MediaState(Interface[devices.Check]):
         if result is not None:
             require_stored(self, result)
             self._possible_bunches(result.more)
+
+    def believe_ended(self, result: MediaStored) -> None:
+        """See that a device can have ended a transaction so, or one item of it. Raises Mismatch."""
+        self.possible(result)
+        require_all_told(self, result)
 
     @staticmethod
     def believe_failure(result: Any) -> None:

@@ -256,14 +256,13 @@ class MediaMoves(MediaState):
             if after.state in ("active", "unknown"):
                 after.state = "failure" if failed else success  # type: ignore[assignment]
             into_unit = place in self.units.kept
-            for item in after.items.values() if place and result.count != 0 else ():
-                presented = item.access == "customer"
-                if item.place in ("device", "customer") and (presented or kind == "mediaReset"):
-                    item.place, item.access = (place if into_unit else "device"), "none"
+            self._take_found(after, kind, result, into_unit)
             if not failed:
                 after.must_present, after.on_stacker = False, 0 if kind == "mediaReset" else after.on_stacker
             if result.presented is not None:
                 self.take_presented(after, result.presented)
+            elif not failed and kind == "mediaReset" and not place:
+                self._lose_the_rest(command, after)
             retracted = {place: result.count or 0} if into_unit and result.count != 0 else {}
             return Moved(after, retracted=retracted, takings=watching[0].presented_at)
 
@@ -275,3 +274,31 @@ class MediaMoves(MediaState):
             raise result.failure
         await self.present_rest(command, result.presented is not None and result.presented.more, takings)
         return result
+
+    @staticmethod
+    def _take_found(after: Transaction, kind: str, result: devices.MediaRetracted, into_unit: bool) -> None:
+        """Take the items that were found to where they are now; if some are missing, nobody knows where."""
+        place = result.location
+        if place is None or result.count == 0:
+            return
+        found = [
+            item
+            for item in after.items.values()
+            if item.place in ("device", "customer") and (item.access == "customer" or kind == "mediaReset")
+        ]
+        # Which of them is missing cannot be told.
+        if_in_unit = place if result.count is None or result.count >= len(found) else "unknown"
+        for item in found:
+            item.place, item.access = (if_in_unit if into_unit else "device"), "none"
+
+    def _lose_the_rest(self, command: Command[Any], after: Transaction) -> None:
+        """The way is clear and the device has found nothing: what should have been inside is not."""
+        for number in after.inside:
+            self.service.operations.blame(moving=True)
+            after.items[number].place = "unknown"
+            self.service.log.error(
+                "%s succeeded and says nothing of item %d, which should have been inside; nobody knows where "
+                "it is: look for it",
+                command.name,
+                number,
+            )

@@ -15,7 +15,7 @@ from xfs4iot.interfaces.documents.media_transaction import Transaction
 from xfs4iot.interfaces.storage.check import CheckUnits
 from xfs4iot.protocol.exact import Mismatch, shown
 
-__all__ = ["require_retracted", "require_stored", "require_taken_in"]
+__all__ = ["require_all_told", "require_retracted", "require_stored", "require_taken_in"]
 
 
 class Media(Protocol):
@@ -65,6 +65,26 @@ def require_stored(on: Media, result: MediaStored, *, found: bool = False) -> No
     if stored + (result.returned or 0) > inside:
         raise Mismatch(
             f"at most {inside - stored}, for {inside} items were inside", str(result.returned), "returned"
+        )
+
+
+def require_all_told(on: Media, result: MediaStored) -> None:
+    """See that a success says of all items that were inside where they have gone, by number or by counts.
+
+    Raises:
+        Mismatch: it leaves out some.
+    """
+    if result.failure is not None or not on.transaction.reliable:
+        return
+    # What the application has refused is with the customer, or will be.
+    inside = [number for number in on.transaction.inside if on.transaction.items[number].access != "customer"]
+    named = sum(result.items.get(number, "unknown") != "unknown" for number in inside)
+    told = max(named, sum(result.stored.values()) + (result.returned or 0))
+    if told < len(inside):
+        raise Mismatch(
+            f"what has become of all {len(inside)} items that were inside, or there must be a failure",
+            f"of {told} of them",
+            "items",
         )
 
 
