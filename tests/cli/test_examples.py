@@ -219,6 +219,7 @@ def test_the_demo_pays_out_and_leaves_nothing_behind(tmp_path: Path, monkeypatch
         "discover",
         "call",
         "watch",
+        "forms",
         "denominate",
         "certificate",
         "token",

@@ -22,6 +22,7 @@ NEEDING: dict[str, tuple[str, str]] = {
     "demo --scenario cheque --json": ("needs PIL", "simulator"),
     "serve {directory}/telemetry.toml": ("telemetry.otlp needs opentelemetry", "telemetry"),
     "gateway --embedded-broker --port 0": ("nats-server is not installed", "fleet"),
+    "forms draw {directory}/box.form --output {directory}/box.png": ("needs PIL, zxingcpp", "simulator"),
     "conform ws://127.0.0.1:1/xfs4iot/v1.0/S": ("needs jsonschema", "conform"),
     "bench denominate": ("needs ortools, highspy", "bench"),
 }
@@ -58,6 +59,9 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         '[publisher]\nport = 0\nplain = true\n\n[ledger]\nfile = "ledger.sqlite"\n\n'
         '[telemetry]\notlp = "http://127.0.0.1:9"\n\n'
         '[[service]]\nname = "Lights"\ndevice = "xfs4iot.simulator:SimulatedLights"\n'
+    )
+    (directory / "box.form").write_text(
+        'XFSFORM "box" BEGIN UNIT MM, 1, 1 SIZE 9, 9 XFSFRAME "x" BEGIN POSITION 0, 0 SIZE 9, 9 END END'
     )
     lines = {line.format(directory=directory): line for line in NEEDING}
     done = subprocess.run(

@@ -36,6 +36,7 @@ _COMMANDS = {
     "record": "Write down what clients and services say.",
     "replay": "Play the clients, or the services, of a recording.",
     "diff": "Compare two recordings.",
+    "forms": "Check, convert and draw forms of printers and text terminals.",
     "denominate": "Work out which notes pay an amount.",
     "bench": "Compare with peers on this machine.",
     "token": "Make and check tokens of end-to-end security.",

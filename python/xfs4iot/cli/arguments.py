@@ -5,6 +5,7 @@ Each function is a `callback` of click, or a `shell_complete`.
 
 from __future__ import annotations
 
+import codecs
 import math
 import os
 import re
@@ -25,6 +26,7 @@ __all__ = [
     "command_names",
     "currency",
     "directory",
+    "encoding",
     "event_names",
     "host",
     "json_paths",
@@ -76,6 +78,19 @@ def seconds(ctx: click.Context, param: click.Parameter, given: float | None) -> 
     if given is not None and not (math.isfinite(given) and given >= 0):
         raise click.BadParameter(f"{given} is not a number of seconds from 0", ctx, param)
     return given
+
+
+def encoding(ctx: click.Context, param: click.Parameter, given: str) -> str:
+    """The name of an encoding of text."""
+    try:
+        codec = codecs.lookup(given)
+        # There are codecs that are none of text: base64, zip.
+        "".encode(codec.name)
+    except (LookupError, ValueError):
+        raise click.BadParameter(
+            f"{given!r} is no encoding of text, such as utf-8 or cp1252", ctx, param
+        ) from None
+    return codec.name
 
 
 def host(ctx: click.Context, param: click.Parameter, given: str) -> str:

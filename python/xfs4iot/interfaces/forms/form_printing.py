@@ -26,7 +26,7 @@ from xfs4iot.protocol.exact import Mismatch
 from xfs4iot.protocol.messages import printer as messages
 from xfs4iot.server.command import Command
 
-__all__ = ["form_read", "laid_out"]
+__all__ = ["as_large", "filled", "form_read", "laid_out", "placement_of"]
 
 _MOST_NAMED = 16
 """Characters that a line of the log names."""
@@ -44,13 +44,13 @@ async def laid_out(
     form = await on.ready_form(name)
     media = on.media_for(request)
     source = on.source_for(request.paper_source, media) if not on.media.is_present else None
-    placement = _placement(form, request)
-    sheet = on.sheet_for(media, source) or _as_large(form, placement)
+    placement = placement_of(form, request)
+    sheet = on.sheet_for(media, source) or as_large(form, placement)
     pages = FormPages(form, on.device, DeviceFonts(on.service), name)
     try:
         if form.misfit is not None:
             raise FieldFailure(form.misfit[0] or "", None, form.misfit[1])
-        laid = await on.in_thread(_filled, pages, form, request.fields, sheet, placement)
+        laid = await on.in_thread(filled, pages, form, request.fields, sheet, placement)
     except FieldFailure as wrong:
         raise refused(name, wrong, command) from None
     for field in dict.fromkeys(pages.warnings):
@@ -94,21 +94,26 @@ def _log_replaced(on: PrinterState, form_name: str, characters: set[str]) -> Non
     )
 
 
-def _filled(
+def filled(
     pages: FormPages,
     form: ReadyForm,
     given: Mapping[str, str | list[str]] | None,
     sheet: Sheet,
     placement: Placement,
 ) -> tuple[devices.PrintPage, ...]:
-    """All fields with their values, laid out."""
+    """All fields with their values, laid out.
+
+    Raises:
+        FieldFailure: one of them cannot be printed.
+        CommandError: `mediaOverflow`.
+    """
     values = values_of(form, given)
     for name, field in form.fields.items():
         pages.put(field, values[name] if name in values else [None] * len(field.places))
     return pages.pages(sheet, placement)
 
 
-def _placement(form: ReadyForm, request: messages.PrintForm | None) -> Placement:
+def placement_of(form: ReadyForm, request: messages.PrintForm | None) -> Placement:
     """Where the form stands, as the client says it or the form does."""
     own = form.definition.alignment
     corner = request.alignment if request is not None else None
@@ -124,7 +129,7 @@ def _placement(form: ReadyForm, request: messages.PrintForm | None) -> Placement
     return Placement(cast(Any, corner), form.grid.x(x or 0), form.grid.y(y or 0))
 
 
-def _as_large(form: ReadyForm, placement: Placement) -> Sheet:
+def as_large(form: ReadyForm, placement: Placement) -> Sheet:
     """Endless paper on which the form has just room: nothing says how large the medium is."""
     width = (form.height + placement.y) if form.landscape else (form.width + placement.x)
     return Sheet(width, None, 0, 0, width, None)
@@ -204,8 +209,8 @@ def _places(
     wanted: list[tuple[str, FormField, int | None]],
 ) -> list[tuple[str, bool, ReadWanted]]:
     """Where each element is on the medium: key, whether its values are a list, and the place."""
-    placement = _placement(form, None)
-    sheet = on.sheet_for(media, None) or _as_large(form, placement)
+    placement = placement_of(form, None)
+    sheet = on.sheet_for(media, None) or as_large(form, placement)
     pages = FormPages(form, on.device, DeviceFonts(on.service))
     found: list[tuple[str, bool, ReadWanted]] = []
     for key, field, index in wanted:

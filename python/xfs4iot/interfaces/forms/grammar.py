@@ -34,6 +34,7 @@ __all__ = [
     "Version",
     "Word",
     "read",
+    "read_all",
     "words",
     "write",
 ]
@@ -71,12 +72,15 @@ class Definition:
         name: its name.
         content: the definition as the newest version has it on the wire.
         ignored: keywords that were read and have no meaning today (LANGUAGE).
+        places: line and column of each block's name, from 1, by its path in the content (`fields`, `amount`);
+            the empty path is that of the whole.
     """
 
     kind: str
     name: str
     content: Plain
     ignored: tuple[str, ...] = ()
+    places: Mapping[Path, tuple[int, int]] = field(default_factory=dict, compare=False, repr=False)
 
 
 class _Words:
@@ -397,22 +401,51 @@ def read(text: str, kinds: tuple[Block, ...]) -> Definition:
         DefinitionError: it cannot be read; line and column are those of the first thing that is wrong.
     """
     stream = _Words(text)
+    found = _definition(stream, kinds)
+    if stream.next.kind != "end":
+        raise stream.next.wrong(f"expected the end of the text behind END, found {stream.next}")
+    return found
+
+
+def read_all(text: str, kinds: tuple[Block, ...]) -> Iterator[Definition]:
+    """The definitions in a text, one behind the other, as files have them.
+
+    Raises:
+        DefinitionError: the next one cannot be read, or there is none at all.
+    """
+    stream = _Words(text)
+    while True:
+        yield _definition(stream, kinds)
+        if stream.next.kind == "end":
+            return
+
+
+def _definition(stream: _Words, kinds: tuple[Block, ...]) -> Definition:
     by_word = {block.word: block for block in kinds}
     token = stream.next
     if token.kind != "word" or token.text not in by_word:
         raise token.wrong(f"expected {' or '.join(by_word)}, found {token}")
     ignored: list[str] = []
-    name, content = _block(stream, by_word[stream.take().text], ignored)
-    if stream.next.kind != "end":
-        raise stream.next.wrong(f"expected the end of the text behind END, found {stream.next}")
-    return Definition(token.text, name.text, content, tuple(ignored))
+    places: dict[Path, tuple[int, int]] = {}
+    name, content = _block(stream, by_word[stream.take().text], ignored, places, ())
+    return Definition(token.text, name.text, content, tuple(ignored), places)
 
 
-def _block(stream: _Words, block: Block, ignored: list[str]) -> tuple[Token, Plain]:
-    """A block's name and content; its structure word is taken already."""
+def _block(
+    stream: _Words, block: Block, ignored: list[str], places: dict[Path, tuple[int, int]], path: Path
+) -> tuple[Token, Plain]:
+    """A block's name and content; its structure word is taken already.
+
+    Args:
+        places: where its place is put, and those of the blocks in it.
+        path: of what holds it.
+    """
     name = stream.string(f"the name of the {block.word}")
     if not name.text.strip():
         raise name.wrong(f"the name of the {block.word} is empty")
+    # The outermost one is the content itself.
+    path = (*path, name.text) if path else ()
+    places[path] = name.line, name.column
     begin = stream.word("BEGIN")
     if begin.text != "BEGIN":
         raise begin.wrong(f"expected BEGIN, found {begin}")
@@ -425,7 +458,7 @@ def _block(stream: _Words, block: Block, ignored: list[str]) -> tuple[Token, Pla
         if token.text == "END":
             break
         if (holder := holders.get(token.text)) is not None:
-            inner_name, inner = _block(stream, block.blocks[holder], ignored)
+            inner_name, inner = _block(stream, block.blocks[holder], ignored, places, (*path, holder))
             held = content.setdefault(holder, {})
             if inner_name.text in held:
                 raise inner_name.wrong(f"there is another {token.text} {inner_name}")
