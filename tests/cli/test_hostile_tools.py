@@ -131,8 +131,10 @@ OTHERWISE: dict[tuple[str, str], int] = {
     ("floods", "conform"): 1,
     ("lists what is no interface", "call"): 0,
     ("lists what is no interface", "record"): 0,
+    **{(service, "replay"): 2 for service in list(SERVICES)[: list(SERVICES).index("draws in its head")]},
+    ("chooses an extension", "replay"): 2,
 }
-"""Exit codes where a tool understands what is said."""
+"""Exit codes where a tool understands what is said, or none can begin to talk."""
 ANSWERS = {("is huge", "call"), ("is huge", "record"), ("floods", "call"), ("floods", "record")}
 """Where what was asked for is printed, and it is long."""
 WAITING = {

@@ -179,10 +179,10 @@ def test_what_moves_something_is_not_replayed_by_accident(
 ) -> None:
     where = ("--to", simulated["publisher"], "--ca", simulated["ca"], "-o", str(tmp_path / "new.x4r"))
     refused = xfs4iot("replay", str(recorded), *where)
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "CardReader.ReadRawData" in refused.stderr
     assert "--moves" in refused.stderr
-    assert len(read(tmp_path / "new.x4r").entries) == 0, "nothing was sent"
+    assert not (tmp_path / "new.x4r").exists(), "nothing was sent"
 
 
 def test_masked_values_are_asked_for_and_then_sent(
@@ -208,7 +208,7 @@ def test_masked_values_are_asked_for_and_then_sent(
         str(tmp_path / "new.x4r"),
     )
     refused = xfs4iot("replay", str(file), *where)
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "CardReader.SetKey $.keyValue" in " ".join(refused.stderr.split())
     (tmp_path / "values.json").write_text('{"CardReader.SetKey": {"$.keyValue": "c2VjcmV0"}}')
     xfs4iot("replay", str(file), *where, "--values", str(tmp_path / "values.json"))
@@ -291,7 +291,22 @@ def test_what_is_no_recording_is_named_with_its_line(content: str, said: str, tm
     file.write_text(content)
     with pytest.raises(RecordingError, match=said):
         read(file)
-    assert said in " ".join(xfs4iot("diff", str(file), str(file)).stderr.split())
+    for done in (
+        xfs4iot("diff", str(file), str(file)),
+        xfs4iot("replay", str(file), "--to", "ws://127.0.0.1:1/xfs4iot/v1.0"),
+    ):
+        assert done.returncode == 2, "1 says that two recordings differ"
+        assert said in " ".join(done.stderr.split())
+
+
+def test_a_replay_writes_over_no_file(recorded: Path, tmp_path: Path) -> None:
+    file = tmp_path / "once.x4r"
+    file.write_bytes(recorded.read_bytes())
+    to = ("--to", "ws://127.0.0.1:1/xfs4iot/v1.0/CashDispenser", "--moves", "-o", str(file))
+    done = xfs4iot("replay", str(file), *to)
+    assert done.returncode == 2
+    assert "is there already" in " ".join(done.stderr.split())
+    assert file.read_bytes() == recorded.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -323,7 +338,7 @@ def test_a_recorder_that_cannot_begin_says_why_and_leaves_no_file(tmp_path: Path
 
 def test_plain_text_is_not_offered_to_the_network(recorded: Path) -> None:
     result = xfs4iot("replay", str(recorded), "--serve", "--host", "0.0.0.0")
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert "give a certificate" in " ".join(result.stderr.split())
 
 

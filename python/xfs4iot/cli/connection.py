@@ -115,8 +115,13 @@ patience_option = click.option(
 )  # fmt: skip
 
 
-def run(main: Callable[[], Awaitable[int]]) -> None:
-    """Run a command's main function; print what the client could not do and exit with 1."""
+def run(main: Callable[[], Awaitable[int]], *, failed: int = 1) -> None:
+    """Run a command's main function; print what the client could not do, and exit.
+
+    Args:
+        main: gives the exit code.
+        failed: the exit code if it could not do it; another than 1 where 1 is an answer.
+    """
     code, said = 1, None
     try:
         code = trio.run(main)
@@ -130,6 +135,7 @@ def run(main: Callable[[], Awaitable[int]]) -> None:
         # Rich turns a closed pipe into SystemExit.
         nobody_reads()
     except* _expected() as problems:
+        code = failed
         complain(problems)
     if isinstance(said, BaseException):
         raise said

@@ -49,8 +49,8 @@ _SAID = {
 def diff(expected: Path, seen: Path, ignore: tuple[str, ...], slower: float | None, as_json: bool) -> None:
     """Say in what the recording SEEN differs from the recording EXPECTED.
 
-    Exit 0 if in nothing, 1 if in something. Request ids, times, addresses, texts of errors and
-    masked values are not compared.
+    Exit 0 if in nothing, 1 if in something, 2 if they cannot be compared. Request ids, times, addresses,
+    texts of errors and masked values are not compared.
     """
     try:
         with waiting("comparing"):
@@ -58,7 +58,7 @@ def diff(expected: Path, seen: Path, ignore: tuple[str, ...], slower: float | No
             found = differences(*recordings, ignore=ignore, slower=slower)
     except (RecordingError, OSError) as problem:
         complain(problem)
-        raise SystemExit(1) from None
+        raise SystemExit(2) from None
     if not any(one.message for recording in recordings for one in recording.entries):
         complain(f"neither {expected} nor {seen} has a message: there is nothing to compare")
         raise SystemExit(2)

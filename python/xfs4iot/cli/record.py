@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
+import trio
 from rich.console import Console
 
 from xfs4iot import client
@@ -20,7 +22,31 @@ from xfs4iot.cli.listener_options import listener_options
 from xfs4iot.cli.published import show_published
 from xfs4iot.recording import Listener, Recorder, Writer
 
-__all__ = ["record"]
+__all__ = ["new_recording", "record"]
+
+
+@contextmanager
+def new_recording(file: Path, uri: str) -> Iterator[Writer]:
+    """A new file for a recording; none is written over.
+
+    If nothing could be recorded it is taken away: the next attempt may have the same name.
+
+    Raises:
+        ValueError: it is there already.
+    """
+    try:
+        opened = file.open("xb")
+    except FileExistsError:
+        raise ValueError(f"{file} is there already: name a new file, or delete it") from None
+    with opened:
+        writer = Writer(opened, uri)
+        try:
+            yield writer
+        except BaseException:
+            if writer.messages == 0:
+                opened.close()
+                file.unlink(missing_ok=True)
+            raise
 
 
 @click.command(cls=UntilTold)
@@ -49,22 +75,15 @@ def record(
         connection["ca"], connection["certificate"], connection["key"], connection["token"]
     )
 
-    empty: list[Path] = []
-
     async def main() -> int:
-        try:
-            file = output.open("xb")
-        except FileExistsError:
-            raise ValueError(f"{output} is there already: name a new file, or delete it") from None
-        empty.append(output)
-        with file, heard(signal.SIGINT, signal.SIGTERM) as signals:
+        begun = False
+        with new_recording(output, uri) as writer, heard(signal.SIGINT, signal.SIGTERM) as signals:
             where = listener()
-            writer = Writer(file, uri)
             recorder = Recorder(uri, credentials, where, writer)
             async with until_told(signals):
                 await recorder.find_services()
                 await where.open()
-                empty.clear()
+                begun = True
                 own = {name: recorder.own_uri(name) for name in recorder.services}
                 if as_json:
                     print_json({"ready": True, "publisher": recorder.own_uri(), "services": own}, indent=0)
@@ -73,15 +92,12 @@ def record(
                         console, recorder.own_uri(), own, f"recording to {escape(str(output))}; Ctrl-C ends"
                     )
                 await recorder.serve()
+        if not begun:
+            await trio.Path(output).unlink()
         if as_json:
             print_json({"messages": writer.messages, "file": str(output)}, indent=0)
         else:
             console.print(f"{writer.messages} messages recorded in {escape(str(output))}", highlight=False)
         return 0
 
-    try:
-        run(main)
-    finally:
-        # It could not begin: the next attempt may have the same name.
-        for file in empty:
-            file.unlink(missing_ok=True)
+    run(main)

@@ -24,6 +24,7 @@ from xfs4iot.cli.group import UntilTold
 from xfs4iot.cli.hosting import heard, until_told
 from xfs4iot.cli.listener_options import LISTENER_OPTIONS, listener_options
 from xfs4iot.cli.published import show_published
+from xfs4iot.cli.record import new_recording
 from xfs4iot.held_signals import let_go
 from xfs4iot.protocol.endpoints import is_publisher, service_name
 from xfs4iot.recording import (
@@ -33,7 +34,6 @@ from xfs4iot.recording import (
     RecordingError,
     Refusal,
     Replay,
-    Writer,
     differences,
     read,
 )
@@ -67,8 +67,9 @@ def _target(ctx: click.Context, param: click.Parameter, given: str | None) -> st
     help="Seconds for an event; for an answer, as long as the service answers pings in that time.",
 )  # fmt: skip
 @click.option(
-    "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Keep the new recording here."
-)
+    "--output", "-o", type=click.Path(dir_okay=False, path_type=Path),
+    help="Keep the new recording in this file; it must not exist.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @listener_options
 @connection_options
@@ -87,7 +88,8 @@ def replay(
 ) -> None:
     """Play one side of RECORDING: its clients (--to), or its services (--serve).
 
-    With --to, what happens now is compared with what was recorded; exit 0 if it is the same.
+    With --to, what happens now is compared with what was recorded; exit 0 if it is the same, 1 if it is
+    not, 2 if it could not be replayed.
 
     \b
     xfs4iot replay atm17.x4r --to ws://127.0.0.1:5846/xfs4iot/v1.0 --moves
@@ -122,9 +124,7 @@ def replay(
             if not any(one.sender == "client" and one.service for one in recorded.entries):
                 complain(f"{recording} has no command to a service: there is nothing to replay")
                 return _USAGE
-            if to is None:
-                return await _serve(recorded)
-            return await _replay(recorded, to)
+            return await _serve(recorded) if to is None else await _replay(recorded, to)
         except (RecordingError, Refusal) as problem:
             raise ValueError(str(problem)) from problem
 
@@ -170,8 +170,7 @@ def replay(
             services = client.services_of(uri, answer)
         with tempfile.TemporaryDirectory() as scratch:
             kept = output or Path(scratch) / "replayed.x4r"
-            with kept.open("wb") as file:
-                writer = Writer(file, uri)
+            with new_recording(kept, uri) as writer:
                 player = Replay(
                     recorded, services, credentials, writer,
                     moving=moves, values=given, patience=patience, progress=progress,
@@ -184,7 +183,7 @@ def replay(
             show_deviations(console, found)
         return 1 if found else 0
 
-    run(main)
+    run(main, failed=_USAGE)
 
 
 def _read_values(file: Path | None) -> dict[str, dict[str, Any]]:
