@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import functools
+import importlib
 import os
 import statistics
 import subprocess
@@ -22,6 +23,7 @@ import threading
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import compare
@@ -153,6 +155,10 @@ def measured(rounds: int, seconds: float) -> Iterator[tuple[str, str, list[float
 
 def main(rounds: int, seconds: float) -> int:
     """Measure, tell, and 1 if telemetry takes more than it may."""
+    try:
+        importlib.import_module("xfs4iot.telemetry.traces")
+    except ModuleNotFoundError as missing:
+        sys.exit(f"{Path(__file__).name} needs {missing.name}; pip install '.[bench,telemetry]'")
     compare.build()
     table = Table("command", "", "off, commands/s", "on, commands/s", "on / off", "least to greatest")
     worse = False

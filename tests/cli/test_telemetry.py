@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import trio
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -328,6 +329,34 @@ async def test_spans_follow_the_conventions_for_what_fails(
     assert resource["service.name"] == "atm17"
     assert resource["site"] == "main street"
     assert resource["host.name"]
+
+
+async def test_durations_are_told_as_far_as_they_are_known(atm: xfs4iot.Publisher) -> None:
+    with collector() as (address, received):
+        async with (
+            telemetry(atm, TelemetrySettings(otlp=address)),
+            xfs4iot.connect(atm.uri("CashDispenser")) as dispenser,
+        ):
+            await dispenser.call("CashDispenser.GetMixTypes")
+    (body,) = [unpacked(body) for path, body in received if path == "/v1/metrics"]
+    (resource,) = ExportMetricsServiceRequest.FromString(body).resource_metrics
+    points = resource.scope_metrics[0].metrics[0].histogram.data_points
+    assert points
+    for point in points:
+        assert point.count == sum(point.bucket_counts)
+        # Kept by nobody; a least and a greatest duration of 0 would be wrong.
+        assert not point.HasField("min")
+        assert not point.HasField("max")
+
+
+@pytest.mark.parametrize("which", ["", "TRACES_", "METRICS_"])
+async def test_a_protocol_that_is_not_sent_is_refused(
+    atm: xfs4iot.Publisher, monkeypatch: pytest.MonkeyPatch, which: str
+) -> None:
+    monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{which}PROTOCOL", "grpc")
+    with pytest.raises(ValueError, match=r"is 'grpc', but only http/protobuf is sent; take it out"):
+        async with telemetry(atm, TelemetrySettings(otlp="http://127.0.0.1:4317")):
+            raise AssertionError("it was taken")
 
 
 async def test_what_is_asked_over_and_over_becomes_spans_too(atm: xfs4iot.Publisher) -> None:

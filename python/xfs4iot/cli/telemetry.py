@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["listening", "telemetry"]
 
 _log = logger("xfs4iot.telemetry")
+_PROTOCOL = "http/protobuf"
+_PROTOCOLS = tuple(f"OTEL_EXPORTER_OTLP_{of}PROTOCOL" for of in ("", "TRACES_", "METRICS_"))
+"""Variables by which others may have been told to send otherwise."""
 _END_SECONDS = 5.0
 """What sending the last of it may take."""
 
@@ -104,6 +108,12 @@ async def listening(address: str, what: str) -> list[trio.SocketListener]:
 
 
 def _traces() -> type[Traces]:
+    for variable in _PROTOCOLS:
+        if (protocol := os.environ.get(variable, _PROTOCOL)) != _PROTOCOL:
+            raise ValueError(
+                f"telemetry.otlp: {variable} is {protocol[:40]!r}, but only {_PROTOCOL} is sent; "
+                "take it out of the environment, and name the collector's port for HTTP, mostly 4318"
+            )
     try:
         from xfs4iot.telemetry.traces import Traces
     except ModuleNotFoundError as missing:

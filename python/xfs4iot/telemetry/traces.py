@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from typing import cast
 
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -39,6 +40,9 @@ from xfs4iot.telling import logger
 __all__ = ["Traces"]
 
 _SYSTEM = "xfs4iot"
+_UNKNOWN = cast("float", None)
+"""The least and the greatest duration: nobody keeps them, and OTLP may be without them, but not the SDK's
+types."""
 _INTERVAL = 60.0
 """Seconds from one sending of the durations to the next."""
 
@@ -128,8 +132,8 @@ class Traces:
                 one.total,
                 buckets,
                 BUCKETS,
-                0.0,
-                0.0,
+                _UNKNOWN,
+                _UNKNOWN,
             )
 
     def end(self) -> None:
