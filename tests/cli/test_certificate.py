@@ -189,3 +189,16 @@ def test_a_mistyped_directory_makes_no_authority(tmp_path: Path, command: str) -
     assert not (tmp_path / "cs").exists()
     run(command, tmp_path / "cs", "atm17", "--new")
     assert "no authority" in run("revoke", tmp_path / "ca", code=1)
+
+
+@pytest.mark.parametrize("command", ["device", "client"])
+def test_a_name_before_its_directory_is_told_to_be_that(
+    bench: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(bench.parent)
+    said = (
+        f"{bench.name} is the directory of an authority, and atm17 is none; write {bench.name} before atm17"
+    )
+    for more in ((), ("--new",)):
+        assert said in run(command, "atm17", bench.name, *more, code=1)
+    assert not Path("atm17").exists()

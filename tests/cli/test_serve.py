@@ -14,16 +14,19 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
+from click.testing import CliRunner
 
 from traffic import Traffic, catalogue
 from xfs4iot import client
 from xfs4iot.cli import logs
 from xfs4iot.cli.complaint import has_a_name
+from xfs4iot.cli.serve import serve
 from xfs4iot.fleet.authority import NotSigned
 from xfs4iot.fleet.carrier import CarrierLost
 from xfs4iot.protocol.sensitive import MASK, SENSITIVE
@@ -287,21 +290,61 @@ def test_a_port_that_is_taken_ends_with_1_and_says_so(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_an_uplink_whose_certificate_cannot_be_used_ends_with_1_and_says_so(tmp_path: Path) -> None:
+UPLINK = """
+[uplink]
+servers = ["tls://127.0.0.1:1"]
+tenant = "bank"
+device = "atm1"
+certificate = "{certificate}"
+key = "{key}"
+ca = "{ca}"
+gateway_ca = "{gateway_ca}"
+"""
+
+
+@pytest.mark.parametrize("check", [(), ("--check",)])
+def test_an_uplink_whose_certificate_cannot_be_used_is_a_mistake_in_the_file(
+    tmp_path: Path, check: tuple[str, ...]
+) -> None:
+    made = authority(tmp_path)
+    certificate, key = made.issue_client("atm1", ["xfs4iot://device/atm1"])
+    _, other = made.issue_client("other", ["xfs4iot://device/other"])
+    (tmp_path / "junk").write_text("junk")
+    good = {
+        "certificate": certificate,
+        "key": key,
+        "ca": tmp_path / "ca.pem",
+        "gateway_ca": tmp_path / "ca.pem",
+    }
     config = tmp_path / "atm.toml"
-    files = ("certificate", "key", "ca", "gateway_ca")
-    for name in files:
-        (tmp_path / name).write_text("junk")
-    config.write_text(
-        PLAIN.format(port=0, device=SIMULATED)
-        + '[uplink]\nservers = ["tls://127.0.0.1:1"]\ntenant = "bank"\ndevice = "atm1"\n'
-        + "".join(f'{name} = "{name}"\n' for name in files)
-    )
-    done = started(config, cwd=tmp_path)
-    assert done.returncode == 1
-    (told,) = (line for line in done.stderr.splitlines() if line.startswith("error: "))
-    assert told.endswith("holds no certificate in PEM")
-    assert "Traceback" not in done.stderr
+    plain = PLAIN.format(port=0, device=SIMULATED)
+    for name, file, said in (
+        ("certificate", "junk", "holds no certificate in PEM"),
+        ("key", other.name, "is not the key of"),
+        ("ca", "junk", "holds no certificate in PEM"),
+        ("gateway_ca", "junk", "holds no certificate in PEM"),
+    ):
+        config.write_text(plain + UPLINK.format(**{**good, name: tmp_path / file}))
+        done = CliRunner().invoke(serve, [str(config), *check])
+        assert done.exit_code == 2, name
+        line = plain.count("\n") + 2
+        assert f"atm.toml:{line}: " in done.output
+        assert said in done.output.replace("\n", " ")
+
+
+@pytest.mark.parametrize(("days", "doubt"), [(90, True), (400, False)])
+def test_a_check_tells_of_an_uplink_that_has_ended(tmp_path: Path, days: int, doubt: bool) -> None:
+    """The service starts all the same: what it does on the spot needs no fleet."""
+    begins = datetime.now(UTC) - timedelta(days=100)
+    made = authority(tmp_path)
+    certificate, key = made.issue_client("atm1", ["xfs4iot://device/atm1"], begins=begins, days=days)
+    ca = tmp_path / "ca.pem"
+    config = tmp_path / "atm.toml"
+    uplink = UPLINK.format(certificate=certificate, key=key, ca=ca, gateway_ca=ca)
+    config.write_text(PLAIN.format(port=0, device=SIMULATED) + uplink)
+    done = CliRunner().invoke(serve, [str(config), "--check"])
+    assert done.exit_code == 0, done.output
+    assert ("cannot come to its fleet" in done.stderr) == doubt
 
 
 def test_only_what_nobody_foresaw_is_told_by_a_traceback() -> None:

@@ -33,6 +33,8 @@ _DIRECTORY = click.Path(file_okay=False, path_type=Path)
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _NEW = click.Path(dir_okay=False, path_type=Path)
 _SOON_DAYS = 30
+_CA = "ca.pem"
+"""In the directory of a test authority."""
 
 
 @click.group(cls=Group)
@@ -50,12 +52,22 @@ def _command(function: Callable[..., int | None]) -> click.Command:
     return subcommand(certificate, TLSError, OSError, ValueError)(with_json)
 
 
-def _authority(directory: Path, new: bool) -> certificates.TestAuthority:
+def _authority(directory: Path, new: bool, name: str) -> certificates.TestAuthority:
     """The test authority in a directory; made there only if that is asked for.
 
+    Args:
+        directory: where it is.
+        new: make it there if there is none.
+        name: for whom it signs.
+
     Raises:
-        ValueError: there is none, and none is asked for.
+        ValueError: there is none, and none is asked for; or name and directory have changed places.
     """
+    if not (directory / _CA).exists() and (Path(name) / _CA).exists():
+        raise ValueError(
+            f"{name} is the directory of an authority, and {directory} is none; "
+            f"write {name} before {directory}"
+        )
     try:
         return certificates.test_authority(directory, make=new)
     except ValueError as problem:
@@ -154,7 +166,7 @@ def device(
     as_json: bool,
 ) -> None:
     """Make a certificate for the device NAME, signed by the test authority in DIRECTORY."""
-    made = _authority(directory, new)
+    made = _authority(directory, new, name)
     made.crl_url = crl_url
     with _unless_forced():
         file, key = made.issue_device(name, hosts or (name,), kind=kind, days=days, replace=force)
@@ -180,7 +192,7 @@ def client(
     as_json: bool,
 ) -> None:
     """Make a certificate for the client NAME, signed by the test authority in DIRECTORY."""
-    made = _authority(directory, new)
+    made = _authority(directory, new, name)
     with _unless_forced():
         file, key = made.issue_client(name, sans, kind=kind, days=days, replace=force)
     (content, *_) = inspection.show(file)

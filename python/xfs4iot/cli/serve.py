@@ -18,6 +18,7 @@ import xfs4iot
 from xfs4iot._core import forbid_dumps
 from xfs4iot.assembly import Publisher, Service
 from xfs4iot.cli import logs, systemd
+from xfs4iot.cli.characters import escape
 from xfs4iot.cli.complaint import complain, has_a_name, innermost
 from xfs4iot.cli.configuration import ConfigurationError, Mistake, line_of, read
 from xfs4iot.cli.device_classes import load_device, load_handler
@@ -25,7 +26,7 @@ from xfs4iot.cli.group import UntilTold
 from xfs4iot.cli.hosting import heard, running, until_told
 from xfs4iot.cli.settings import Configuration, LogSettings, ServiceSettings
 from xfs4iot.cli.telemetry import telemetry
-from xfs4iot.cli.uplink import uplinked
+from xfs4iot.cli.uplink import trust_of, uplinked
 from xfs4iot.devices import Device
 from xfs4iot.ledger import Ledger
 from xfs4iot.server.access import Access
@@ -61,6 +62,7 @@ def serve(config: Path, check: bool) -> None:
     try:
         configuration = read(config)
         credentials = _credentials(config, configuration)
+        ended = _ended(config, configuration)
     except ConfigurationError as problem:
         for line in str(problem).splitlines():
             complain(line)
@@ -70,7 +72,10 @@ def serve(config: Path, check: bool) -> None:
         names = ", ".join(service.name for service in configuration.service)
         from rich.console import Console
 
-        Console().print(f"[green]✓[/] {config} is good; services: {names}", highlight=False)
+        Console().print(f"[green]✓[/] {escape(str(config))} is good; services: {names}", highlight=False)
+        if ended:
+            said = f"but the device cannot come to its fleet: {ended}; enrol it anew, see docs/fleet.md"
+            Console(stderr=True).print(f"[yellow]![/] {escape(said)}", highlight=False, soft_wrap=True)
         return
     try:
         _log_to(configuration.log)
@@ -136,6 +141,20 @@ def _credentials(file: Path, configuration: Configuration) -> Credentials | None
         return Credentials(TLSConfig(**settings, also=more))
     except TLSError as problem:
         raise ConfigurationError(file, [Mistake(line_of(file, "tls"), str(problem))]) from None
+
+
+def _ended(file: Path, configuration: Configuration) -> str:
+    """Why the device's fleet does not let it in any more, which keeps it from nothing else; empty if it does.
+
+    Raises:
+        ConfigurationError: what `[uplink]` names cannot be used.
+    """
+    if configuration.uplink is None:
+        return ""
+    try:
+        return trust_of(configuration.uplink).ended
+    except (ValueError, TLSError) as problem:
+        raise ConfigurationError(file, [Mistake(line_of(file, "uplink"), str(problem))]) from None
 
 
 def _device(settings: ServiceSettings) -> Device:

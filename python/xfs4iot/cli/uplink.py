@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import trio
 from OpenSSL import SSL
@@ -12,13 +13,17 @@ from OpenSSL import SSL
 import xfs4iot
 from xfs4iot.cli.broker import broker_is_trusted, is_secured, login_to
 from xfs4iot.cli.settings import UplinkSettings
+from xfs4iot.dataclass import dataclass
 from xfs4iot.ledger import Ledger
 from xfs4iot.server.publisher import Publisher
 from xfs4iot.telling import logger
 from xfs4iot.transport import tls
 from xfs4iot.transport.pairs import load_certificates, load_pair
 
-__all__ = ["uplinked"]
+if TYPE_CHECKING:
+    from xfs4iot.fleet.opening import Authorities
+
+__all__ = ["Trust", "trust_of", "uplinked"]
 
 _log = logger("xfs4iot.uplink")
 
@@ -34,6 +39,46 @@ def _has_ended(wanted: UplinkSettings) -> bool:
     end = min(one.not_valid_after_utc for one in load_certificates(wanted.certificate))
     load_pair(wanted.certificate, wanted.key, "client", now=end)
     return end < datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Whom a device trusts that dials out, and by what others trust it.
+
+    Attributes:
+        authorities: who sign gateways; None where none is asked for that.
+        ended: why the broker will not let the device in any more; empty if it will.
+    """
+
+    authorities: Authorities | None
+    ended: str
+
+
+def _context(wanted: UplinkSettings) -> SSL.Context:
+    return tls.client_context(ca=wanted.ca, certificate=wanted.certificate, key=wanted.key)
+
+
+def trust_of(wanted: UplinkSettings) -> Trust:
+    """Read the certificates that `[uplink]` names, as they would be used.
+
+    Raises:
+        ValueError: the settings cannot be used.
+        CredentialsRefused: a certificate or key cannot.
+    """
+    from xfs4iot.fleet.opening import Authorities
+
+    broker_is_trusted(wanted.servers)
+    ended = ""
+    if is_secured(wanted.servers):
+        if None in (wanted.gateway_ca, wanted.certificate, wanted.key):
+            raise ValueError("[uplink] needs certificate, key, ca and gateway_ca: see docs/fleet.md")
+        try:
+            _context(wanted)
+        except tls.CredentialsRefused as refused:
+            if not _has_ended(wanted):
+                raise
+            ended = str(refused)
+    return Trust(None if wanted.gateway_ca is None else Authorities(wanted.gateway_ca), ended)
 
 
 @asynccontextmanager
@@ -53,35 +98,24 @@ async def uplinked(
         return
     from xfs4iot.fleet.credential import Credential
     from xfs4iot.fleet.nats import Nats
-    from xfs4iot.fleet.opening import Authorities
     from xfs4iot.fleet.renewal import Renewal
     from xfs4iot.fleet.uplink import Uplink, herd_wait
 
-    broker_is_trusted(wanted.servers)
+    trust = trust_of(wanted)
+    if trust.ended:
+        # The machine may have stood in a store room: what it does on the spot needs no fleet.
+        _log.critical(
+            "the device cannot come to its fleet: %s; enrol it anew, see docs/fleet.md", trust.ended
+        )
     secured = is_secured(wanted.servers)
-    if secured and None in (wanted.gateway_ca, wanted.certificate, wanted.key):
-        raise ValueError("[uplink] needs certificate, key, ca and gateway_ca: see docs/fleet.md")
-
-    def context() -> SSL.Context:
-        return tls.client_context(ca=wanted.ca, certificate=wanted.certificate, key=wanted.key)
-
-    if secured:
-        try:
-            context()
-        except tls.CredentialsRefused as refused:
-            if not _has_ended(wanted):
-                raise
-            # The machine may have stood in a store room: what it does on the spot needs no fleet.
-            _log.critical(
-                "the device cannot come to its fleet: %s; enrol it anew, see docs/fleet.md", refused
-            )
-    authorities = None if wanted.gateway_ca is None else Authorities(wanted.gateway_ca)
     uplink: Uplink
 
     def wait(failures: int) -> float:
         return herd_wait(failures, uplink.spread, uplink.busy)
 
-    carrier = Nats(wanted.servers, login_to(wanted.servers, context), name=wanted.device, wait=wait)
+    carrier = Nats(
+        wanted.servers, login_to(wanted.servers, lambda: _context(wanted)), name=wanted.device, wait=wait
+    )
     # By a device's certificate it may hear only what is its own.
     carrier.inbox = f"_INBOX.{wanted.tenant}.{wanted.device}"
     uplink = Uplink(
@@ -90,7 +124,7 @@ async def uplinked(
         ledger.service("uplink"),
         tenant=wanted.tenant,
         device=wanted.device,
-        authorities=authorities,
+        authorities=trust.authorities,
         version=f"xfs4iot {xfs4iot.__version__}",
     )
     uplink.spread = wanted.spread
