@@ -527,3 +527,22 @@ class Secret:
 
 def forbid_dumps() -> bool:
     """Keep this process out of core dumps and away from others' debuggers; whether the system did it."""
+
+@final
+class FrameCounter:
+    """Counts the frames in a stream of WebSocket, looking at their heads alone (RFC 6455, section 5.2)."""
+
+    def __new__(cls) -> FrameCounter: ...
+    def feed(self, data: bytes, /) -> int:
+        """How many frames begin in the next piece, wherever it was cut."""
+
+def read_nats(data: bytes, /) -> tuple[list[tuple[int, str, str, bytes, bytes] | bytes], int, int]:
+    """What a NATS server has sent, as far as it is whole.
+
+    Returns:
+        Messages as number of the subscription, subject, reply, headers and body; other lines as they are.
+        Then how many bytes they were, and how many there must be behind them for more; 0 if not known.
+
+    Raises:
+        ValueError: no server of NATS sends that.
+    """

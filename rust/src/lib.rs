@@ -7,7 +7,9 @@ pub mod denominate;
 pub mod durations;
 pub mod envelope;
 pub mod frame;
+pub mod frame_counter;
 pub mod json;
+pub mod nats;
 pub mod reply;
 pub mod secret;
 

@@ -15,9 +15,9 @@ from test_gateway_in_memory import Fleet
 import xfs4iot
 from dialogue import dialogue
 from frames import frame
-from xfs4iot import client
+from xfs4iot import _core, client
 from xfs4iot.cli.gateway_settings import GatewayLimits, read_settings
-from xfs4iot.fleet.admission import Admission, FrameCounter, GatewayRule, Quota
+from xfs4iot.fleet.admission import Admission, GatewayRule, Quota
 from xfs4iot.fleet.gateway import Gateway
 from xfs4iot.fleet.link import Kind, Segment
 from xfs4iot.server.access import Access, ClientRule
@@ -182,7 +182,7 @@ PAYLOADS = st.lists(st.integers(0, 70_000), max_size=8)
 @given(PAYLOADS, st.lists(st.integers(1, 3000), min_size=1, max_size=20))
 def test_frames_are_counted_wherever_their_bytes_are_cut(sizes: list[int], cuts: list[int]) -> None:
     stream = b"".join(frame(b"\x81" * size) for size in sizes)
-    counter, count, at = FrameCounter(), 0, 0
+    counter, count, at = _core.FrameCounter(), 0, 0
     while at < len(stream):
         step = cuts[at % len(cuts)]
         count += counter.feed(stream[at : at + step])

@@ -21,7 +21,7 @@ async def test_a_session_that_fails_ends_alone(caplog: pytest.LogCaptureFixture)
     sessions = {name: Session(name) for name in ("a", "b", "c")}
     went: list[str] = []
 
-    def settle(session: Session) -> None:
+    def settle(session: Session, now: float) -> None:
         went.append(session.name)
         if session.name == "a":
             raise ValueError("a is broken")
@@ -50,7 +50,7 @@ async def test_a_session_that_brings_about_its_own_arrival_holds_up_nobody() -> 
     one, other = Session("one"), Session("other")
     went: list[str] = []
 
-    def settle(session: Session) -> None:
+    def settle(session: Session, now: float) -> None:
         went.append(session.name)
         if session is one and went.count("one") < 3:
             arrivals.add(one)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import trio
+from hypothesis import given
+from hypothesis import strategies as st
 
+from xfs4iot import _core
 from xfs4iot.fleet.broker import Broker
 from xfs4iot.fleet.carrier import Absent, Carried, CarrierLost
 from xfs4iot.fleet.nats import Nats
@@ -163,3 +167,56 @@ async def test_what_follows_from_messages_is_done_once_for_all_that_arrived_toge
     assert done[0] > 1
     nats.afterwards(lambda: done.append(0))
     assert done[-1] == 0
+
+
+MESSAGES = st.lists(st.tuples(st.binary(max_size=80), st.booleans(), st.booleans()), max_size=8)
+
+
+@given(MESSAGES, st.lists(st.integers(1, 60), min_size=1, max_size=10))
+def test_what_a_server_says_is_read_wherever_its_bytes_are_cut(
+    said: list[tuple[bytes, bool, bool]], cuts: list[int]
+) -> None:
+    stream, expected = bytearray(), list[object]()
+    head = b"NATS/1.0\r\nA: b\r\n\r\n"
+    for number, (body, with_reply, with_headers) in enumerate(said):
+        reply, extra = ("answer.here", b"answer.here ") if with_reply else ("", b"")
+        if with_headers:
+            sizes = b"%d %d" % (len(head), len(head) + len(body))
+            stream += b"HMSG a.b %d %b%b\r\n%b%b\r\n" % (number, extra, sizes, head, body)
+        else:
+            stream += b"MSG a.b %d %b%d\r\n%b\r\n" % (number, extra, len(body), body)
+        expected.append((number, "a.b", reply, head if with_headers else b"", body))
+        stream += b"+OK\r\n"
+        expected.append(b"+OK")
+    at, rest, got, wanted = 0, b"", list[object](), 0
+    while at < len(stream):
+        step = cuts[at % len(cuts)]
+        rest += stream[at : at + step]
+        at += step
+        if len(rest) < wanted:
+            # It asks for no more than is there, or what is whole would wait.
+            assert wanted - len(rest) <= len(stream) - at
+            continue
+        items, done, wanted = _core.read_nats(rest)
+        got += items
+        rest = rest[done:]
+    assert got == expected
+    assert not rest
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"MSG a 1 -5", b"MSG a 1 5 6 7", b"MSG a 1", b"MSG a x 5", b"HMSG a 1 9 5", b"MSG a 1 99999999999",
+        b"MSG a 1 " + b"9" * 50,
+    ],
+)  # fmt: skip
+def test_what_no_server_says_ends_the_connection(line: bytes) -> None:
+    with pytest.raises(ValueError, match="the server sends a"):
+        _core.read_nats(line + b"\r\n" + b"x" * 10 + b"\r\n")
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_of_a_server_break_the_reader(data: bytes) -> None:
+    with suppress(ValueError):
+        _core.read_nats(b"MSG " + data)

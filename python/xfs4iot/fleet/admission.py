@@ -20,7 +20,7 @@ from xfs4iot.transport.buckets import TokenBuckets
 from xfs4iot.transport.identity import Identity
 from xfs4iot.transport.upgrade import Request, UpgradeRefused
 
-__all__ = ["Admission", "FrameCounter", "GatewayRule", "Quota", "head_length", "payload_length"]
+__all__ = ["Admission", "GatewayRule", "Quota", "head_length", "payload_length"]
 
 _MOST_REMEMBERED = 256
 _MOST_WAIT = 60.0
@@ -161,33 +161,6 @@ class Admission:
 def _client(peer: Peer) -> str:
     """By what a client's share is counted."""
     return peer.rule or f"anonymous at {peer.address.rpartition(':')[0]}"
-
-
-class FrameCounter:
-    """Counts the frames in a stream of WebSocket, looking at their heads alone (RFC 6455, section 5.2)."""
-
-    def __init__(self) -> None:
-        self._head = bytearray()
-        self._skip = 0
-
-    def feed(self, data: bytes) -> int:
-        """How many frames begin in the next piece."""
-        at, end, count = 0, len(data), 0
-        while True:
-            if self._skip:
-                step = min(self._skip, end - at)
-                at += step
-                self._skip -= step
-            if at >= end:
-                return count
-            if not self._head:
-                count += 1
-            wanted = head_length(self._head) - len(self._head)
-            self._head += data[at : at + wanted]
-            at += wanted
-            if len(self._head) >= 2 and len(self._head) == head_length(self._head):
-                self._skip = payload_length(self._head) + (4 if self._head[1] & 0x80 else 0)
-                self._head.clear()
 
 
 def head_length(head: bytearray) -> int:

@@ -8,7 +8,7 @@ from contextlib import suppress
 import trio
 
 from xfs4iot import _core
-from xfs4iot.fleet.admission import Admission, FrameCounter
+from xfs4iot.fleet.admission import Admission
 from xfs4iot.fleet.link import Link, Segment
 from xfs4iot.fleet.overhearing import Overheard
 from xfs4iot.server.peer import Peer
@@ -53,7 +53,7 @@ class Application:
         self._writing = False
         self._whole = True
         self._gone = False
-        self._frames = FrameCounter()
+        self._frames = _core.FrameCounter()
         self._held_until = 0.0
 
     @property
@@ -69,7 +69,7 @@ class Application:
         self._reading = reading = Reading(readers, stream, self._from_application)
         if first:
             self._from_application(first, trio.current_time())
-        self.changed()
+        self.changed(trio.current_time())
         try:
             async with trio.open_nursery() as own:
                 own.start_soon(self._read, readers, reading)
@@ -90,48 +90,48 @@ class Application:
             self.link.close(trio.current_time())
             self._flush(self)
         self._gone = True
-        self.changed()
+        self.changed(trio.current_time())
 
     def _from_application(self, data: bytes, now: float) -> None:
         if wait := self._admission.spend(self.peer, self._frames.feed(data)):
-            self._held_until = trio.current_time() + wait
-        self._rest += data
-        self._push()
+            self._held_until = now + wait
+        self._rest = self._rest + data if self._rest else data
+        self._push(now)
         if self._reading is not None and (self._rest or self._held_until):
             self._reading.pause()
 
-    def _push(self) -> None:
-        if self._rest and (sent := self.link.send(self._rest, trio.current_time(), whole=False)):
+    def _push(self, now: float) -> None:
+        if self._rest and (sent := self.link.send(self._rest, now, whole=False)):
             self._rest = self._rest[sent:]
         if self._gone and not self._rest:
-            self.link.close(trio.current_time())
+            self.link.close(now)
         self._flush(self)
 
-    def changed(self) -> None:
+    def changed(self, now: float) -> None:
         """Do what follows from what has arrived by the link."""
         link = self.link
         if self.stream is None:
             return
         if self._rest:
-            self._push()
-        if self._held_until and trio.current_time() >= self._held_until:
+            self._push(now)
+        if self._held_until and now >= self._held_until:
             self._held_until = 0.0
         if self._reading is not None and self._reading.paused and not (self._rest or self._held_until):
             self._reading.resume()
         while link.arrived and not self._writing:
             number, data, self._whole = link.take()
             if self.overheard is not None:
-                self.overheard.feed(data, trio.current_time())
+                self.overheard.feed(data, now)
             try:
                 sent = 0 if self._gone else self.stream.send_now(data)
                 if self._gone or (sent == len(data) and not self.stream.has_unsent):
-                    link.consumed(number, trio.current_time())
+                    link.consumed(number, now)
                 else:
                     self._writing = True
                     self._nursery.start_soon(self._write, self.stream, number, data[sent:])
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 self._gone = True
-                link.close(trio.current_time())
+                link.close(now)
         self._flush(self)
         if not self._writing and not link.arrived and (link.closed or link.ended is not None):
             self.over.set()
@@ -150,8 +150,9 @@ class Application:
             self._gone = True
             self.link.close(trio.current_time())
         self._writing = False
-        self.link.consumed(number, trio.current_time())
-        self.changed()
+        now = trio.current_time()
+        self.link.consumed(number, now)
+        self.changed(now)
 
     async def _leave(self, stream: tcp.SocketStream | tls.TLSStream) -> None:
         """Tell the application how it ended, in the way of a service that goes."""

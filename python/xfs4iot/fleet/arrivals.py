@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
+import trio
+
 from xfs4iot.fleet.carrier import Carrier
 from xfs4iot.fleet.link import Link
 from xfs4iot.telling import logger
@@ -28,10 +30,10 @@ class Arrivals(Generic[_Session]):
 
     Args:
         carrier: which tells when that is.
-        settle: lets one session go on.
+        settle: lets one session go on, at the time that it is told.
     """
 
-    def __init__(self, carrier: Carrier, settle: Callable[[_Session], None]) -> None:
+    def __init__(self, carrier: Carrier, settle: Callable[[_Session, float], None]) -> None:
         self._carrier, self._settle_one = carrier, settle
         self._waiting: dict[_Session, None] = {}
 
@@ -44,9 +46,10 @@ class Arrivals(Generic[_Session]):
     def _settle(self) -> None:
         # What a session brings about may be another arrival, for which there is another round.
         waiting, self._waiting = self._waiting, {}
+        now = trio.current_time()
         for session in waiting:
             try:
-                self._settle_one(session)
+                self._settle_one(session, now)
             except Exception:
                 _log.exception("a session cannot go on, and ends")
                 session.link.ended = session.link.ended or "it could not go on"

@@ -102,6 +102,9 @@ class Carrier(Protocol):
         What follows from many messages is done once by that, and leaves together; it must not raise.
         """
 
+    def collect(self) -> None:
+        """Keep what is published until `flush_now`, which must follow without waiting for anything."""
+
     def flush_now(self) -> None:
         """Send what was published; else it leaves a turn of trio's loop later, with all till then."""
 
@@ -199,6 +202,9 @@ class _MemoryCarrier:
 
     def afterwards(self, called: Callable[[], None]) -> None:
         self._broker.afterwards(called)
+
+    def collect(self) -> None:
+        """Nothing waits here."""
 
     def flush_now(self) -> None:
         """Nothing waits here."""

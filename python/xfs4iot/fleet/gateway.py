@@ -107,7 +107,7 @@ class Gateway(Entrance[_Way]):
         self._applications: dict[str, Application] = {}
         self._arrivals = Arrivals(carrier, Application.changed)
         # What applications have sent in one go leaves together, and at once.
-        self._readers = Readers(afterwards=carrier.flush_now)
+        self._readers = Readers(carrier.collect, carrier.flush_now)
         self._nursery: trio.Nursery
 
     @property
@@ -326,7 +326,7 @@ class Gateway(Entrance[_Way]):
             for one in list(self._applications.values()):
                 if one.answered.is_set():
                     one.link.tick(now)
-                    one.changed()
+                    one.changed(now)
 
     async def _look(self) -> None:
         """Find out which devices have gone without a word: the broker knows when nobody listens."""

@@ -246,8 +246,8 @@ class Link:
             self._uncounted += len(segment.data)
             self.arrived.append((segment.number, segment.data, segment.kind is Kind.DATA))
 
-    def take(self) -> tuple[int, bytes, bool]:
-        """What has arrived, in one piece of at most `CHUNK` bytes and one more segment.
+    def take(self, most: int = CHUNK) -> tuple[int, bytes, bool]:
+        """What has arrived, in one piece of at most so many bytes and one more segment.
 
         Returns:
             The number to tell to `consumed`, the data, and whether a WebSocket frame ends with it.
@@ -256,7 +256,7 @@ class Link:
         if not self.arrived:
             return number, data, whole
         parts, size = [data], len(data)
-        while self.arrived and size < CHUNK:
+        while self.arrived and size < most:
             number, data, whole = self.arrived.popleft()
             parts.append(data)
             size += len(data)

@@ -24,6 +24,7 @@ import orjson
 import trio
 from OpenSSL import SSL
 
+from xfs4iot import _core
 from xfs4iot.dataclass import dataclass
 from xfs4iot.fleet.carrier import LOST, Answer, Carried, CarrierLost, Unsubscribe
 from xfs4iot.telling import logger, told
@@ -38,6 +39,8 @@ _UNSENT_BYTES = 64 * 1024 * 1024
 _HEADER_LINE = "NATS/1.0"
 _LARGEST_LINE = 64 * 1024
 _SUBJECT = re.compile(r"[^\s\x00-\x1f]{1,1000}")
+_MOST_KNOWN = 4096
+"""Subjects that are known to be ones."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,8 @@ class Nats:
         self._unsent = b""
         self._writable = trio.Event()
         self._writing = False
-        self._handling = False
+        self._handling = self._collecting = False
+        self._known: dict[str, bytes] = {}
         self._afterwards: list[Callable[[], None]] = []
         self._subscribed: dict[int, tuple[str, str, Callable[[Carried], None]]] = {}
         self._last_sid = 0
@@ -281,8 +285,13 @@ class Nats:
         else:
             called()
 
+    def collect(self) -> None:
+        """Keep what is published until `flush_now`."""
+        self._collecting = True
+
     def flush_now(self) -> None:
         """Send what was published, as far as the network takes it; a task sends the rest."""
+        self._collecting = False
         stream, out = self._stream, self._out
         if stream is None or self._writing or not out:
             return
@@ -313,77 +322,63 @@ class Nats:
                 await self._writable.wait()
 
     async def _read(self, stream: tcp.SocketStream | tls.TLSStream, rest: bytes) -> None:
-        buffer = bytearray(rest)
-        wanted = 0
+        parts, size, wanted = [rest], len(rest), 0
         while True:
-            if len(buffer) >= wanted:
+            if size >= wanted:
                 self._handling = True
                 try:
-                    done, wanted = self._take(buffer)
+                    items, done, more = _core.read_nats(parts[0] if len(parts) == 1 else b"".join(parts))
+                    wanted = more
+                    if done < size:
+                        rest = b"".join(parts)[done:]
+                        parts, size = [rest], len(rest)
+                    else:
+                        parts, size = [], 0
+                    for item in items:
+                        if isinstance(item, tuple):
+                            self._message(*item)
+                        else:
+                            self._line(item)
                     while self._afterwards:
                         self._follow(self._afterwards.pop())
                 finally:
                     self._handling = False
-                if done:
-                    del buffer[:done]
-                    wanted -= done
+                if not wanted and size > _LARGEST_LINE:
+                    raise CarrierLost("the server sends a line without end")
                 self.flush_now()
             data = await stream.receive_some()
             if not data:
                 raise CarrierLost("the server hung up")
             self._heard = trio.current_time()
-            buffer += data
+            parts.append(data)
+            size += len(data)
 
-    def _take(self, buffer: bytearray) -> tuple[int, int]:
-        """Handle what is whole: how many bytes were, and how many there must be for more."""
-        at = 0
-        while (end := buffer.find(b"\r\n", at)) >= 0:
-            first = buffer[at]
-            # Only MSG and HMSG begin with these two letters.
-            if first in (0x4D, 0x48):
-                parts = buffer[at:end].decode("utf-8", "replace").split(" ")
-                size = int(parts[-1])
-                begin = end + 2
-                if len(buffer) < begin + size + 2:
-                    return at, begin + size + 2
-                body = bytes(buffer[begin : begin + size])
-                at = begin + size + 2
-                self._message(parts, body, first == 0x48)
-                continue
-            line = bytes(buffer[at:end])
-            at = end + 2
-            if line == b"PING":
-                self._put(b"PONG\r\n")
-            elif line == b"PONG":
-                # In the order in which they were asked for.
-                if self._pinged:
-                    self._pinged.popleft().set()
-            elif line.startswith(b"-ERR"):
-                said = told(line[5:].decode("utf-8", "replace").strip("'"))
-                self.refusals.append(said)
-                del self.refusals[:-100]
-                _log.warning("the broker refuses: %s", said)
-            elif line.startswith(b"INFO "):
-                self.info = orjson.loads(line[5:])
-        if len(buffer) - at > _LARGEST_LINE:
-            raise CarrierLost("the server sends a line without end")
-        return at, 0
+    def _line(self, line: bytes) -> None:
+        if line == b"PING":
+            self._put(b"PONG\r\n")
+        elif line == b"PONG":
+            # In the order in which they were asked for.
+            if self._pinged:
+                self._pinged.popleft().set()
+        elif line.startswith(b"-ERR"):
+            said = told(line[5:].decode("utf-8", "replace").strip("'"))
+            self.refusals.append(said)
+            del self.refusals[:-100]
+            _log.warning("the broker refuses: %s", said)
+        elif line.startswith(b"INFO "):
+            self.info = orjson.loads(line[5:])
 
-    def _message(self, parts: list[str], body: bytes, with_headers: bool) -> None:
-        # MSG subject sid [reply] size; HMSG subject sid [reply] header-size size
-        entry = self._subscribed.get(int(parts[2]))
+    def _message(self, subscription: int, subject: str, reply: str, head: bytes, body: bytes) -> None:
+        entry = self._subscribed.get(subscription)
         if entry is None:
             return
-        reply = parts[3] if len(parts) == (6 if with_headers else 5) else ""
-        message = Carried(parts[1], body, reply)
-        if with_headers:
-            size = int(parts[-2])
-            message.body = body[size:]
-            message.status, message.headers = _headers(body[:size])
+        message = Carried(subject, body, reply)
+        if head:
+            message.status, message.headers = _headers(head)
         try:
             entry[2](message)
         except Exception:
-            _log.exception("a message at %s could not be handled", parts[1])
+            _log.exception("a message at %s could not be handled", told(subject))
 
     def _follow(self, called: Callable[[], None]) -> None:
         try:
@@ -400,7 +395,7 @@ class Nats:
             return False
         self._out.append(data)
         self._out_bytes += len(data)
-        if not self._handling:
+        if not (self._handling or self._collecting):
             self._writable.set()
         return True
 
@@ -408,15 +403,23 @@ class Nats:
         self, subject: str, body: bytes, reply: str = "", headers: Mapping[str, str] | None = None
     ) -> bool:
         """Send, never waiting; False where it cannot leave and is dropped."""
-        if not _SUBJECT.fullmatch(subject):
-            raise ValueError(f"{told(subject)!r} is not a subject")
-        to = f"{subject} {reply}" if reply else subject
+        to = self._known.get(subject) or self._know(subject)
+        if reply:
+            to = b"%b %b" % (to, reply.encode())
         if headers:
             lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
             head = f"{_HEADER_LINE}\r\n{lines}\r\n".encode()
             size = len(head) + len(body)
-            return self._put(b"HPUB %b %d %d\r\n%b%b\r\n" % (to.encode(), len(head), size, head, body))
-        return self._put(b"PUB %b %d\r\n%b\r\n" % (to.encode(), len(body), body))
+            return self._put(b"HPUB %b %d %d\r\n%b%b\r\n" % (to, len(head), size, head, body))
+        return self._put(b"PUB %b %d\r\n%b\r\n" % (to, len(body), body))
+
+    def _know(self, subject: str) -> bytes:
+        if not _SUBJECT.fullmatch(subject):
+            raise ValueError(f"{told(subject)!r} is not a subject")
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        self._known[subject] = known = subject.encode()
+        return known
 
     def subscribe(self, subject: str, received: Callable[[Carried], None], queue: str = "") -> Unsubscribe:
         """Have `received` called for each message, now and after each new connection."""

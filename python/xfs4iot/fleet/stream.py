@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import trio
 
-from xfs4iot.fleet.link import Link
+from xfs4iot.fleet.link import WINDOW, Link
 from xfs4iot.transport.readers import Readers, Reading
 
 __all__ = ["CarriedReaders", "CarriedStream"]
@@ -23,7 +23,8 @@ class CarriedStream:
     def __init__(self, link: Link, flush: Callable[[], None]) -> None:
         self.link = link
         self._flush = flush
-        self._changed = trio.Event()
+        self._changed: trio.Event | None = None
+        self._now = trio.current_time()
         self.closed = False
         self.reading: Reading | None = None
 
@@ -36,22 +37,31 @@ class CarriedStream:
         """There is no socket."""
         return -1
 
-    def changed(self) -> None:
+    def changed(self, now: float) -> None:
         """Take note that something has arrived, or that there is room again."""
-        self._changed.set()
-        self._changed = trio.Event()
+        self._now = now
+        self._wake()
         if self.reading is not None:
-            self.reading.ready(trio.current_time())
+            self.reading.ready(now)
+
+    def _wake(self) -> None:
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
+
+    async def _until_changed(self) -> None:
+        if self._changed is None:
+            self._changed = trio.Event()
+        await self._changed.wait()
+        self._now = trio.current_time()
 
     def receive_now(self) -> bytes | None:
         """What has arrived; None if nothing, empty when the application has ended."""
         self._check()
         link = self.link
         if link.arrived:
-            number = link.arrived[-1][0]
-            data = b"".join(part[1] for part in link.arrived)
-            link.arrived.clear()
-            link.consumed(number, trio.current_time())
+            number, data, _ = link.take(WINDOW)
+            link.consumed(number, self._now)
             return data
         return b"" if link.closed else None
 
@@ -66,7 +76,7 @@ class CarriedStream:
         """What has arrived, waiting for it."""
         await trio.lowlevel.checkpoint()
         while (data := self.receive_now()) is None:
-            await self._changed.wait()
+            await self._until_changed()
         return data
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
@@ -77,7 +87,7 @@ class CarriedStream:
             if sent := self.send_now(rest):
                 rest = rest[sent:]
             else:
-                await self._changed.wait()
+                await self._until_changed()
 
     async def aclose(self) -> None:
         """Say that nothing more comes."""
@@ -85,7 +95,7 @@ class CarriedStream:
             self.closed = True
             self.link.close(trio.current_time())
             self._flush()
-        self._changed.set()
+        self._wake()
         await trio.lowlevel.checkpoint()
 
     def _check(self) -> None:
@@ -120,7 +130,10 @@ class CarriedReaders(Readers):
             return
         reading.stream.reading = reading
         # Not at once: whoever resumes has not finished with what came before.
-        self._token.run_sync_soon(reading.stream.changed)
+        self._token.run_sync_soon(self._changed, reading.stream)
+
+    def _changed(self, stream: CarriedStream) -> None:
+        stream.changed(trio.current_time())
 
     def unwatch(self, reading: Reading) -> None:
         if isinstance(reading.stream, CarriedStream):

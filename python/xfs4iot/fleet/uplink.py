@@ -81,6 +81,7 @@ def hello_wait(failures: int, spread: float) -> float:
 class _Carried:
     link: Link
     stream: CarriedStream
+    gateway: str
     to: str
     own: str
 
@@ -130,7 +131,8 @@ class Uplink:
         self.reporter = Reporter(
             publisher, carrier, tenant=tenant, device=device, version=version, pace=pace, store=last
         )
-        self._sessions: dict[tuple[str, str], _Carried] = {}
+        self._sessions: dict[str, _Carried] = {}
+        """By the subject at which each hears."""
         self._arrivals = Arrivals(carrier, self._settle)
         self._seen: set[str] = set()
         self._early: list[tuple[str, str, Segment]] = []
@@ -268,8 +270,7 @@ class Uplink:
             self._carrier.publish(message.reply, json.dumps({"instance": self.instance}).encode())
 
     def _receive(self, message: Carried) -> None:
-        gateway, sid = message.subject.rsplit(".", 2)[1:]
-        one = self._sessions.get((gateway, sid))
+        one = self._sessions.get(message.subject)
         if message.status:
             if one is not None:
                 one.link.nobody(trio.current_time())
@@ -277,8 +278,13 @@ class Uplink:
         try:
             segment = Segment.decode(message.body)
         except Malformed as wrong:
-            _log.warning("%s: %s", gateway, wrong)
+            _log.warning("%s: %s", told(message.subject), wrong)
             return
+        if one is not None and self._taken_in and segment.kind is not Kind.OPEN:
+            one.link.receive(segment, trio.current_time())
+            self._arrivals.add(one)
+            return
+        gateway, sid = message.subject.rsplit(".", 2)[1:]
         if not self._taken_in:
             # A copy of this device listens at the same subjects. Who is which the fleet must say first: an
             # answer from here might be to what is meant for the other, and end its sessions.
@@ -287,16 +293,12 @@ class Uplink:
             return
         if segment.kind is Kind.OPEN:
             self._open(gateway, sid, segment)
-        elif one is None:
-            if segment.kind is not Kind.RESET:
-                reset = Segment(Kind.RESET, 0, 0, 0, b"the device does not know this session")
-                self._carrier.publish(self.subjects.to_gateway(self.device, gateway, sid), reset.encode())
-        else:
-            one.link.receive(segment, trio.current_time())
-            self._arrivals.add(one)
+        elif segment.kind is not Kind.RESET:
+            reset = Segment(Kind.RESET, 0, 0, 0, b"the device does not know this session")
+            self._carrier.publish(self.subjects.to_gateway(self.device, gateway, sid), reset.encode())
 
-    def _settle(self, one: _Carried) -> None:
-        one.stream.changed()
+    def _settle(self, one: _Carried, now: float) -> None:
+        one.stream.changed(now)
         self._flush(one)
 
     def _open(self, gateway: str, sid: str, segment: Segment) -> None:
@@ -323,7 +325,8 @@ class Uplink:
             return refuse(403, f"The device does not believe the gateway: {forged}.")
         self._seen.add(sid)
         link = Link(trio.current_time())
-        one = _Carried(link, CarriedStream(link, lambda: self._flush(one)), to, f"{gateway}/{sid}")
+        own = self.subjects.to_device(self.device, self.epoch, gateway, sid)
+        one = _Carried(link, CarriedStream(link, lambda: self._flush(one)), gateway, to, own)
         try:
             service, peer = self._publisher.find_carried(
                 opening.request, opening.identity, opening.address, opening.base, opening.permitted
@@ -333,7 +336,7 @@ class Uplink:
             return refuse(refused.status, refused.body, refused.headers)
         except Refused as refused:
             return refuse(503, str(refused))
-        self._sessions[gateway, sid] = one
+        self._sessions[own] = one
         self._carrier.publish(to, Segment(Kind.ACCEPT, 0, 0, 0).encode())
         return None
 
@@ -345,28 +348,22 @@ class Uplink:
         link.out = []
         for segment in out:
             # With an address for the answer, the broker tells where nobody listens.
-            self._carrier.publish(
-                one.to, segment.encode(), self._reply(one) if segment.kind is Kind.BEAT else ""
-            )
-
-    def _reply(self, one: _Carried) -> str:
-        gateway, _, sid = one.own.partition("/")
-        return self.subjects.to_device(self.device, self.epoch, gateway, sid)
+            self._carrier.publish(one.to, segment.encode(), one.own if segment.kind is Kind.BEAT else "")
 
     async def _tick(self) -> None:
         while True:
             await trio.sleep(_TICK_SECONDS)
             now = trio.current_time()
-            for key, one in list(self._sessions.items()):
+            for own, one in list(self._sessions.items()):
                 link = one.link
                 link.tick(now)
                 self._flush(one)
                 if link.ended is not None:
-                    one.stream.changed()
+                    one.stream.changed(now)
                 if link.finished or link.ended is not None:
-                    del self._sessions[key]
+                    del self._sessions[own]
                     if link.ended is not None:
-                        _log.info("a session of gateway %s ended: %s", key[0], link.ended)
+                        _log.info("a session of gateway %s ended: %s", one.gateway, link.ended)
                         reset = Segment(Kind.RESET, 0, 0, 0, link.ended.encode()[:120])
                         self._carrier.publish(one.to, reset.encode())
 
@@ -375,5 +372,5 @@ class Uplink:
             one.link.ended = one.link.ended or reason
             reset = Segment(Kind.RESET, 0, 0, 0, reason.encode())
             self._carrier.publish(one.to, reset.encode())
-            one.stream.changed()
+            one.stream.changed(trio.current_time())
         self._sessions.clear()

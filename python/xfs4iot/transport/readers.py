@@ -176,11 +176,14 @@ class Readers:
     """Reads for every connection of one publisher; `run` is its task.
 
     Args:
-        afterwards: called when all that arrived at one time has been handed on.
+        before: called before what has arrived at one time is handed on.
+        afterwards: called when all of it has been.
     """
 
-    def __init__(self, afterwards: Callable[[], None] | None = None) -> None:
-        self._afterwards = afterwards
+    def __init__(
+        self, before: Callable[[], None] | None = None, afterwards: Callable[[], None] | None = None
+    ) -> None:
+        self._before, self._afterwards = before, afterwards
         self._selector = _selector()
         self._by_fd: dict[int, Reading] = {}
 
@@ -191,7 +194,7 @@ class Readers:
             await trio.sleep_forever()
             return
         waiting, poll, by_fd = selector.fileno(), selector.poll, self._by_fd
-        afterwards = self._afterwards
+        before, afterwards = self._before, self._afterwards
         while True:
             await trio.lowlevel.wait_readable(waiting)
             ready = poll(0)
@@ -199,6 +202,8 @@ class Readers:
             while ready:
                 # Asked once for all: it costs as much as a fifth of what it takes to answer one.
                 now = trio.current_time()
+                if before is not None:
+                    before()
                 for fd, _ in ready:
                     # One handled earlier in this round may have ended it.
                     if (reading := by_fd.get(fd)) is not None:

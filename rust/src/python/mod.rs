@@ -5,6 +5,7 @@ mod denominate;
 mod durations;
 mod names;
 mod secret;
+mod way;
 
 use pyo3::prelude::*;
 
@@ -15,6 +16,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     denominate::add_to(module)?;
     durations::add_to(module)?;
     secret::add_to(module)?;
+    way::add_to(module)?;
     // What is public is said by the stub; a list kept beside it would only repeat it.
     module.delattr("__all__")
 }
