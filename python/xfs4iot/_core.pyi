@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import final
+from typing import Final, final
 
 from typing_extensions import Buffer
 
@@ -535,6 +535,80 @@ class FrameCounter:
     def __new__(cls) -> FrameCounter: ...
     def feed(self, data: bytes, /) -> int:
         """How many frames begin in the next piece, wherever it was cut."""
+
+@final
+class Link:
+    """One end of a virtual session; what it promises is said in `xfs4iot.fleet.link`.
+
+    Args:
+        now: the time, in seconds, as in all methods.
+
+    Attributes:
+        ended: why it is over; None as long as it is not.
+        closed: whether the other end has said that nothing more comes.
+        finished: whether both ends have said all, and both know it.
+        room: how many bytes `send` takes.
+        unacknowledged: how many messages the other end has not consumed.
+        has_arrived: whether something has arrived that was not taken.
+    """
+
+    WINDOW: Final[int]
+    CHUNK: Final[int]
+    BEAT_SECONDS: Final[float]
+    PATIENCE: Final[float]
+    ABSENT_SECONDS: Final[float]
+    TTL: Final[float]
+    ended: str | None
+
+    def __new__(cls, now: float, /) -> Link: ...
+    @property
+    def closed(self) -> bool: ...
+    @property
+    def finished(self) -> bool: ...
+    @property
+    def room(self) -> int: ...
+    @property
+    def unacknowledged(self) -> int: ...
+    @property
+    def has_arrived(self) -> bool: ...
+    def send(self, data: bytes, now: float, whole: bool = True) -> int:
+        """Send as much of `data` as there is room for; how much that is.
+
+        Args:
+            whole: whether a WebSocket frame ends with `data`.
+        """
+
+    def close(self, now: float, reason: str = "") -> None:
+        """Say that nothing more comes, behind all that was sent."""
+
+    def consumed(self, number: int, now: float) -> None:
+        """Take note that all up to this number has been used, so that the other end may send more."""
+
+    def receive(self, message: bytes, now: float) -> None:
+        """Take what has arrived; what follows from it is to be taken by `take` and sent by `take_out`.
+
+        Raises:
+            ValueError: it is no message of a link.
+        """
+
+    def take(self, most: int = 131_072) -> tuple[int, bytes, bool] | None:
+        """What has arrived, in one piece of at most so many bytes and one more message; None if nothing has.
+
+        Returns:
+            The number to tell to `consumed`, the data, and whether a WebSocket frame ends with it.
+        """
+
+    def take_out(self) -> list[bytes]:
+        """What is to be sent, in order; the kind is the first byte of each."""
+
+    def nobody(self, now: float) -> None:
+        """Take note that the broker knows nobody at the other end just now."""
+
+    def resume(self, now: float) -> None:
+        """Tell the other end where both stand: the way between them was broken."""
+
+    def tick(self, now: float) -> None:
+        """Let time pass: acknowledge, beat, ask, give up."""
 
 def read_nats(data: bytes, /) -> tuple[list[tuple[int, str, str, bytes, bytes] | bytes], int, int]:
     """What a NATS server has sent, as far as it is whole.

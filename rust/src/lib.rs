@@ -9,6 +9,7 @@ pub mod envelope;
 pub mod frame;
 pub mod frame_counter;
 pub mod json;
+pub mod link;
 pub mod nats;
 pub mod reply;
 pub mod secret;

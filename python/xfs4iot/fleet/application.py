@@ -118,8 +118,8 @@ class Application:
             self._held_until = 0.0
         if self._reading is not None and self._reading.paused and not (self._rest or self._held_until):
             self._reading.resume()
-        while link.arrived and not self._writing:
-            number, data, self._whole = link.take()
+        while not self._writing and (taken := link.take()) is not None:
+            number, data, self._whole = taken
             if self.overheard is not None:
                 self.overheard.feed(data, now)
             try:
@@ -133,7 +133,7 @@ class Application:
                 self._gone = True
                 link.close(now)
         self._flush(self)
-        if not self._writing and not link.arrived and (link.closed or link.ended is not None):
+        if not self._writing and not link.has_arrived and (link.closed or link.ended is not None):
             self.over.set()
 
     async def _write(self, stream: tcp.SocketStream | tls.TLSStream, number: int, data: bytes) -> None:

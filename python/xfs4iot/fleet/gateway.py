@@ -22,7 +22,7 @@ from xfs4iot.fleet.admission import Admission
 from xfs4iot.fleet.application import Application
 from xfs4iot.fleet.arrivals import Arrivals
 from xfs4iot.fleet.carrier import Absent, Carried, Carrier, CarrierLost
-from xfs4iot.fleet.link import Kind, Malformed, Segment
+from xfs4iot.fleet.link import Kind, Segment
 from xfs4iot.fleet.metrics import GatewayMetrics
 from xfs4iot.fleet.opening import Opening, Signer
 from xfs4iot.fleet.registry import Clone, Presence, Registry
@@ -45,6 +45,7 @@ __all__ = ["Gateway"]
 _log = logger("xfs4iot.gateway")
 _WHERE = re.compile(re.escape(PATH) + r"/([A-Za-z0-9_-]{1,64})(/[A-Za-z0-9_.-]{1,100})?", re.IGNORECASE)
 """Services have no other names: written otherwise, one might pass by the rules for it."""
+_ACCEPTED = bytes([Kind.ACCEPT])
 _TICK_SECONDS = 0.25
 _LOOK_SECONDS = 10.0
 """Seconds between two rounds of looking whether devices are still there; more where they are many."""
@@ -286,29 +287,27 @@ class Gateway(Entrance[_Way]):
             one.answered.set()
             return
         try:
-            segment = Segment.decode(message.body)
-        except Malformed as wrong:
-            _log.warning("%s: %s", message.subject, wrong)
-            return
-        if not one.answered.is_set():
-            if segment.kind in (Kind.ACCEPT, Kind.REFUSE):
-                one.answer = segment
+            if not one.answered.is_set():
+                segment = Segment.decode(message.body)
+                if segment.kind in (Kind.ACCEPT, Kind.REFUSE):
+                    one.answer = segment
+                one.answered.set()
+                return
+            if message.body[:1] == _ACCEPTED:
+                return
+            one.link.receive(message.body, trio.current_time())
+        except ValueError as wrong:
+            # Whoever sends such a thing sends it again: once is enough for the log.
+            _log.warning("%s: %s", told(message.subject), wrong)
+            one.link.ended = one.link.ended or "the device has sent what is no message of a session"
             one.answered.set()
-            return
-        if segment.kind is Kind.ACCEPT:
-            return
-        one.link.receive(segment, trio.current_time())
         self._arrivals.add(one)
 
     def flush(self, one: Application) -> None:
         """Send what a session's link has to say."""
-        out = one.link.out
-        if not out:
-            return
-        one.link.out = []
-        for segment in out:
-            reply = one.own if segment.kind is Kind.BEAT else ""
-            if not self._carrier.publish(one.to, segment.encode(), reply) and self.metrics is not None:
+        for message in one.link.take_out():
+            reply = one.own if message[0] == Kind.BEAT else ""
+            if not self._carrier.publish(one.to, message, reply) and self.metrics is not None:
                 self.metrics.dropped += 1
 
     def _resume(self) -> None:

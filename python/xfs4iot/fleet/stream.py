@@ -59,10 +59,9 @@ class CarriedStream:
         """What has arrived; None if nothing, empty when the application has ended."""
         self._check()
         link = self.link
-        if link.arrived:
-            number, data, _ = link.take(WINDOW)
-            link.consumed(number, self._now)
-            return data
+        if (taken := link.take(WINDOW)) is not None:
+            link.consumed(taken[0], self._now)
+            return taken[1]
         return b"" if link.closed else None
 
     def send_now(self, data: bytes) -> int:
@@ -101,7 +100,7 @@ class CarriedStream:
     def _check(self) -> None:
         if self.closed:
             raise trio.ClosedResourceError("this session was closed already")
-        if self.link.ended is not None and not self.link.arrived:
+        if self.link.ended is not None and not self.link.has_arrived:
             raise trio.BrokenResourceError(self.link.ended)
 
 

@@ -37,6 +37,7 @@ __all__ = ["HERD_WAIT", "Uplink", "hello_wait", "herd_wait"]
 
 _log = logger("xfs4iot.uplink")
 _EPOCH = "epoch"
+_OPENS = bytes([Kind.OPEN])
 _TICK_SECONDS = 0.25
 _FIRST_AGAIN, _LONGEST_AGAIN = 30.0, 300.0
 _HELLO_AGAIN = 4.0
@@ -275,14 +276,18 @@ class Uplink:
             if one is not None:
                 one.link.nobody(trio.current_time())
             return
+        if one is not None and self._taken_in and message.body[:1] != _OPENS:
+            try:
+                one.link.receive(message.body, trio.current_time())
+            except ValueError as wrong:
+                _log.warning("%s: %s", told(message.subject), wrong)
+                one.link.ended = one.link.ended or "the gateway has sent what is no message of a session"
+            self._arrivals.add(one)
+            return
         try:
             segment = Segment.decode(message.body)
         except Malformed as wrong:
             _log.warning("%s: %s", told(message.subject), wrong)
-            return
-        if one is not None and self._taken_in and segment.kind is not Kind.OPEN:
-            one.link.receive(segment, trio.current_time())
-            self._arrivals.add(one)
             return
         gateway, sid = message.subject.rsplit(".", 2)[1:]
         if not self._taken_in:
@@ -341,14 +346,9 @@ class Uplink:
         return None
 
     def _flush(self, one: _Carried) -> None:
-        link = one.link
-        out = link.out
-        if not out:
-            return
-        link.out = []
-        for segment in out:
+        for message in one.link.take_out():
             # With an address for the answer, the broker tells where nobody listens.
-            self._carrier.publish(one.to, segment.encode(), one.own if segment.kind is Kind.BEAT else "")
+            self._carrier.publish(one.to, message, one.own if message[0] == Kind.BEAT else "")
 
     async def _tick(self) -> None:
         while True:
