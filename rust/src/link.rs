@@ -234,6 +234,9 @@ impl Link {
 
     /// Take what has arrived; what follows from it is to be taken and sent.
     pub fn receive(&mut self, message: &[u8], now: f64) -> Result<(), Malformed> {
+        if self.ended.is_some() {
+            return Ok(());
+        }
         let short = || Malformed(format!("it has {} bytes", message.len()));
         let (head, data) = message.split_at_checked(HEAD).ok_or_else(short)?;
         let kind = *head.first().ok_or_else(short)?;
@@ -247,9 +250,6 @@ impl Link {
             .and_then(|rest| rest.first_chunk())
             .map(|bytes| u32::from_be_bytes(*bytes))
             .ok_or_else(short)?;
-        if self.ended.is_some() {
-            return Ok(());
-        }
         self.heard = now;
         self.absent = None;
         self.acknowledge(acknowledged, now);

@@ -9,6 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 import trio
+import trio.testing
 from test_gateway_in_memory import Fleet
 
 import xfs4iot
@@ -16,13 +17,16 @@ from dialogue import dialogue
 from xfs4iot.cli.broker import made
 from xfs4iot.cli.settings import UplinkSettings
 from xfs4iot.cli.uplink import uplinked
+from xfs4iot.fleet.authority import Authority, OwnSigning
 from xfs4iot.fleet.broker import Broker
-from xfs4iot.fleet.carrier import Carried, CarrierLost
+from xfs4iot.fleet.carrier import Carried, CarrierLost, MemoryBroker
 from xfs4iot.fleet.deployment import deploy
-from xfs4iot.fleet.link import Kind, Segment
+from xfs4iot.fleet.link import CHUNK, Kind, Segment
 from xfs4iot.fleet.nats import Nats
 from xfs4iot.fleet.opening import Authorities, Opening, Signer
-from xfs4iot.fleet.store import KeyValue
+from xfs4iot.fleet.store import KeyValue, MemoryStore
+from xfs4iot.fleet.subjects import Subjects
+from xfs4iot.fleet.trust import Trust
 from xfs4iot.fleet.uplink import Uplink
 from xfs4iot.server.access import Access, ClientRule
 from xfs4iot.simulator import atm as simulated_atm
@@ -186,3 +190,111 @@ async def test_a_bucket_is_waited_for_while_a_cluster_chooses_and_no_longer(
 
     # That there is one is not yet known at each node.
     await made(put, 60)
+
+
+async def test_a_device_that_says_hello_without_end_costs_the_fleet_no_more_than_others(
+    nursery: trio.Nursery, atm: xfs4iot.Publisher, autojump_clock: trio.testing.MockClock
+) -> None:
+    fleet = Fleet(nursery)
+    gateway = await fleet.gateway()
+    flood = fleet.broker.carrier()
+    revisions = []
+    for number in range(1, 1001):
+        said = {"epoch": number, "instance": f"i{number}", "version": "x" * number}
+        flood.publish("x4.bank.atm18.hello", orjson.dumps(said), "nobody")
+        await trio.sleep(0.001)
+    found = await fleet.store.get("atm18")
+    assert found is not None
+    revisions.append(found[1])
+    assert revisions[0] < 50
+    uplink = await fleet.device(atm, "atm17", xfs4iot.Ledger.open(None))
+    await uplink.admitted.wait()
+    assert set(await gateway.registry.everything()) == {"atm17", "atm18"}
+    # A device that is well again is taken in as others are.
+    await trio.sleep(30)
+    flood.publish("x4.bank.atm18.hello", orjson.dumps({"epoch": 2000, "instance": "well"}), "nobody")
+    await trio.sleep(1)
+    presence = await gateway.registry.get("atm18")
+    assert presence is not None
+    assert presence.instance == "well"
+
+
+async def test_a_device_that_asks_for_renewal_without_end_is_answered_now_and_then(
+    keys: Path, nursery: trio.Nursery
+) -> None:
+    broker = MemoryBroker()
+    signing = OwnSigning(authority_in(keys / "devices"))
+    authority = Authority(Trust(MemoryStore()), signing, keys / "ca.pem")
+    authority.serve_renewals(broker.carrier(), Subjects("bank"), nursery)
+    device = broker.carrier()
+    answers: list[bytes] = []
+    device.subscribe("answers", lambda message: answers.append(message.body))
+    for _ in range(1000):
+        device.publish("x4.bank.atm17.renew", b"{" * 1000, "answers")
+    other = await broker.carrier().request("x4.bank.atm18.renew", b"{}")
+    assert b"refused" in other.body
+    with trio.fail_after(10):
+        while len(answers) < 20:  # noqa: ASYNC110
+            await trio.sleep(0.01)
+    assert len(answers) < 40
+
+
+async def test_who_sends_what_is_no_message_of_a_session_ends_it_and_fills_no_log(
+    nursery: trio.Nursery, atm: xfs4iot.Publisher, caplog: pytest.LogCaptureFixture
+) -> None:
+    fleet = Fleet(nursery)
+    gateway = await fleet.gateway()
+    uplink = await fleet.device(atm, "atm17", xfs4iot.Ledger.open(None))
+    await uplink.admitted.wait()
+    other = fleet.broker.carrier()
+    for to_device in (False, True):
+        client = await nursery.start(dialogue, gateway.uri("atm17", "CashDispenser"))
+        (own,) = uplink._sessions
+        name, sid = own.rsplit(".", 2)[1:]
+        to = own if to_device else f"x4.bank.atm17.u.{name}.{sid}"
+        caplog.clear()
+        for _ in range(100):
+            other.publish(to, b"\xff" * 30)
+        assert caplog.text.count("there is no kind 255") == 1
+        with trio.fail_after(10):
+            assert (await client.closed()).code == 1001
+            while uplink._sessions:  # noqa: ASYNC110
+                await trio.sleep(0.01)
+
+
+async def test_a_device_that_sends_more_than_its_application_takes_has_its_session_ended(
+    nursery: trio.Nursery,
+) -> None:
+    """As a device must not: the gateway holds what is in the window, and no more."""
+    fleet = Fleet(nursery)
+    gateway = await fleet.gateway()
+    device = fleet.broker.carrier()
+
+    def lie(message: Carried) -> None:
+        if Segment.decode(message.body).kind is Kind.OPEN:
+            name, sid = message.subject.rsplit(".", 2)[1:]
+            to = f"x4.bank.atm17.u.{name}.{sid}"
+            device.publish(to, Segment(Kind.ACCEPT, 0, 0, 0).encode())
+            nursery.start_soon(flood, to)
+
+    async def flood(to: str) -> None:
+        for number in range(1, 400):
+            device.publish(to, Segment(Kind.PART, number, 0, 0, bytes(CHUNK)).encode())
+            await trio.lowlevel.checkpoint()
+
+    device.subscribe("x4.bank.atm17.1.d.*.*", lie)
+    await gateway.registry.hello("atm17", {"epoch": 1, "instance": "a"})
+    request = (
+        b"GET /xfs4iot/v1.0/atm17/CashDispenser HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n"
+        b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    async with await trio.open_tcp_stream("127.0.0.1", gateway.port or 0) as application:
+        await application.send_all(request)
+        with trio.fail_after(20):
+            while not gateway.sessions:  # noqa: ASYNC110
+                await trio.sleep(0.01)
+            (session,) = gateway._applications.values()
+            while session.link.ended is None:  # noqa: ASYNC110
+                await trio.sleep(0.01)
+    assert session.link.ended == "the other end sends more than there is room for"

@@ -24,6 +24,7 @@ from xfs4iot.fleet.signatures import Authorities, Forged
 from xfs4iot.fleet.subjects import Subjects, check_id
 from xfs4iot.fleet.trust import CodeRefused, CodeUsed, Copied, Trust, Unknown, key_of
 from xfs4iot.telling import logger, told
+from xfs4iot.transport.buckets import TokenBuckets
 from xfs4iot.transport.certificates import TestAuthority
 from xfs4iot.transport.pairs import doubts
 
@@ -41,6 +42,8 @@ _log = logger("xfs4iot.authority")
 _LONGEST_REQUEST = 8 * 1024
 _LONGEST_RENEWAL = 64 * 1024
 _AT_ONCE = 20
+_RENEWALS_A_SECOND, _RENEWALS_AT_ONCE = 1.0, 20.0
+"""Of one device; what comes oftener is not answered."""
 _RSA_BITS = (2048, 4096)
 _CURVES = ("secp256r1", "secp384r1", "secp521r1")
 
@@ -250,9 +253,9 @@ class Authority:
     def serve_renewals(self, carrier: Carrier, subjects: Subjects, nursery: trio.Nursery) -> None:
         """Answer devices that ask for renewal over the link; each request goes to one authority."""
         at_once = trio.CapacityLimiter(_AT_ONCE)
+        often = TokenBuckets(_RENEWALS_A_SECOND, _RENEWALS_AT_ONCE)
 
-        async def answer(message: Carried) -> None:
-            device = message.subject.split(".")[-2]
+        async def answer(device: str, message: Carried) -> None:
             async with at_once:
                 try:
                     said = {"certificates": await self.renew(device, message.body)}
@@ -265,7 +268,8 @@ class Authority:
             carrier.publish(message.reply, json.dumps(said).encode())
 
         def asked(message: Carried) -> None:
-            if message.reply:
-                nursery.start_soon(answer, message)
+            device = message.subject.split(".")[-2]
+            if message.reply and often.take(device):
+                nursery.start_soon(answer, device, message)
 
         carrier.subscribe(subjects.renew("*"), asked, "authorities")

@@ -33,6 +33,7 @@ from xfs4iot.server.entrance import Entrance, connected_by
 from xfs4iot.server.peer import Peer
 from xfs4iot.telling import logger, told
 from xfs4iot.transport import tcp, tls, upgrade
+from xfs4iot.transport.buckets import TokenBuckets
 from xfs4iot.transport.limits import Limits
 from xfs4iot.transport.readers import Readers
 from xfs4iot.transport.tokens import hash_presented
@@ -47,6 +48,8 @@ _WHERE = re.compile(re.escape(PATH) + r"/([A-Za-z0-9_-]{1,64})(/[A-Za-z0-9_.-]{1
 """Services have no other names: written otherwise, one might pass by the rules for it."""
 _ACCEPTED = bytes([Kind.ACCEPT])
 _TICK_SECONDS = 0.25
+_GREETINGS_A_SECOND, _GREETINGS_AT_ONCE = 1.0, 20.0
+"""Of one device; it says hello once for each connection, and again each two minutes."""
 _LOOK_SECONDS = 10.0
 """Seconds between two rounds of looking whether devices are still there; more where they are many."""
 _LOOKS_A_SECOND = 200
@@ -106,6 +109,7 @@ class Gateway(Entrance[_Way]):
         self._carrier, self._signer, self.metrics = carrier, signer, metrics
         self.admission = admission or Admission()
         self._applications: dict[str, Application] = {}
+        self._greetings = TokenBuckets(_GREETINGS_A_SECOND, _GREETINGS_AT_ONCE)
         self._arrivals = Arrivals(carrier, Application.changed)
         # What applications have sent in one go leaves together, and at once.
         self._readers = Readers(carrier.collect, carrier.flush_now)
@@ -352,10 +356,12 @@ class Gateway(Entrance[_Way]):
             await self.registry.look(device, presence)
 
     def _greeted(self, message: Carried) -> None:
-        self._nursery.start_soon(self._greet, message)
-
-    async def _greet(self, message: Carried) -> None:
         device = message.subject.split(".")[-2]
+        # Each costs the store as much as a session, and every gateway: one device must not use it up.
+        if self._greetings.take(device):
+            self._nursery.start_soon(self._greet, device, message)
+
+    async def _greet(self, device: str, message: Carried) -> None:
         try:
             said = orjson.loads(message.body)
             if said.get("goodbye"):
