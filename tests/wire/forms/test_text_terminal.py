@@ -578,6 +578,41 @@ async def test_defined_keys_are_for_the_next_form_only(client: Dialogue, device:
     assert completion["payload"] == {"fields": {"amount": "12"}}
 
 
+async def test_defined_keys_are_for_the_forms_of_the_client_that_defined_them(
+    client: Dialogue, device: Panel, nursery: trio.Nursery
+) -> None:
+    other = await another(client, nursery)
+    ends = {"activeCommandKeys": {"fdk01": {"terminate": True}}}
+    await client.success("TextTerminal.DefineKeys", {"activeKeys": ["one"], **ends})
+    completion = await filled(other, device, "2", "enter", fields=["amount"])
+    assert completion["payload"] == {"fields": {"amount": "2"}}
+    completion = await filled(client, device, "3", "1", "enter", "fdk01", fields=["amount"])
+    assert completion["payload"] == {"fields": {"amount": "21"}}
+
+
+async def test_defined_keys_are_not_for_a_form_that_waited_before_them(
+    client: Dialogue, device: Panel
+) -> None:
+    await client.success("TextTerminal.SetForm", {"name": "Ask", "form": FORM})
+    read = await client.send(READ, at(numOfChars=1, activeKeys=["one"]))
+    form = await client.send("TextTerminal.ReadForm", {"formName": "Ask", "fields": ["amount"]})
+    ends = {"activeCommandKeys": {"fdk01": {"terminate": True}}}
+    define = await client.send("TextTerminal.DefineKeys", {"activeKeys": ["one"], **ends})
+    await client.until("acknowledge", define)
+    device.types("1", "2", "enter")
+    await client.until("completion", read)
+    assert (await client.until("completion", form))["payload"] == {"fields": {"amount": "2"}}
+    assert outcome(await client.until("completion", define)) == "success"
+
+
+async def test_a_reset_forgets_the_defined_keys(client: Dialogue, device: Panel) -> None:
+    ends = {"activeCommandKeys": {"fdk01": {"terminate": True}}}
+    await client.success("TextTerminal.DefineKeys", {"activeKeys": ["one"], **ends})
+    await client.success("TextTerminal.Reset")
+    completion = await filled(client, device, "2", "enter", fields=["amount"])
+    assert completion["payload"] == {"fields": {"amount": "2"}}
+
+
 @pytest.mark.parametrize(
     ("fields", "code", "failure"),
     [

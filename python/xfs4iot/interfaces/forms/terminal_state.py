@@ -15,6 +15,7 @@ from xfs4iot.interfaces.forms.terminal_forms import Form
 from xfs4iot.interfaces.forms.terminal_keys import ActiveKeys, of_device
 from xfs4iot.protocol import errors, exact
 from xfs4iot.protocol.messages import text_terminal as messages
+from xfs4iot.server.command import Connection
 from xfs4iot.server.handler import Interface
 from xfs4iot.server.service import Service
 
@@ -38,14 +39,14 @@ class TerminalState(Interface[devices.TextTerminal]):
     Attributes:
         screen: what is on it.
         forms: that clients have set.
-        defined: the keys of the next ReadForm; None for all.
+        defined: by connection the keys of its next ReadForm; all for those that are not in it.
     """
 
     def __init__(self, service: Service) -> None:
         super().__init__(service)
         self.screen = Screen(*self.device.resolutions[0])
         self.forms: Definitions[Form] = Definitions(service, _DOCUMENT, Form)
-        self.defined: ActiveKeys | None = None
+        self.defined: dict[Connection, ActiveKeys] = {}
 
     async def start(self) -> None:
         """Recall the forms."""
@@ -54,6 +55,10 @@ class TerminalState(Interface[devices.TextTerminal]):
     async def reopened(self) -> None:
         """Another unit may have been plugged in: show everything the next time."""
         self.screen.forget_shown()
+
+    def disconnected(self, connection: Connection) -> None:
+        """Nobody is there any more whose next form they could be for."""
+        self.defined.pop(connection, None)
 
     def area(self, request: messages.ClearScreen | None) -> tuple[int, int, int, int]:
         """What is to be cleared: x, y, width, height; the whole screen if nothing is said."""

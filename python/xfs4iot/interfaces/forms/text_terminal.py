@@ -139,7 +139,7 @@ class TextTerminal(TerminalState):
         await self.ask(devices.TextTerminal.reset)
         if devices.implements(self.device, "beep"):
             await self.ask(devices.TextTerminal.beep, None, False)
-        self.defined = None
+        self.defined.clear()
         self.screen.clear(0, 0, self.screen.width, self.screen.height)
         self.screen.forget_shown()
         await self.show()
@@ -217,9 +217,12 @@ class TextTerminal(TerminalState):
         asks=None,
         offered=_reads_forms,
     )
-    def define_keys(self, request: messages.DefineKeys, command: Command) -> None:
-        """`TextTerminal.DefineKeys` 2.0: for the next ReadForm."""
-        self.defined = checks.active_keys(request)
+    async def define_keys(self, request: messages.DefineKeys, command: Command) -> None:
+        """`TextTerminal.DefineKeys` 2.0: for the next ReadForm of this client.
+
+        In turn: one that the client has sent before must not get them.
+        """
+        self.defined[command.session] = checks.active_keys(request)
 
     # Forms.
 
@@ -356,7 +359,7 @@ class TextTerminal(TerminalState):
         from xfs4iot.interfaces.forms.terminal_form_work import FormReading
 
         # Cleared before anything can fail: the keys count for this ReadForm, whatever becomes of it.
-        active, self.defined = self.defined or of_device(self.device), None
+        active = self.defined.pop(command.session, None) or of_device(self.device)
         reading = FormReading(self, request, active, command)
         await reading.begin()
         async with self.keyboard(flush=False):
