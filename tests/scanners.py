@@ -26,6 +26,7 @@ class Scanner(devices.Check):
         hand: what happens while an operation runs, by its name.
         called: operations that were asked for, with their arguments.
         bunch: items that are returned at once; 0 for all.
+        found: items that a retract finds.
         picture: of every item.
     """
 
@@ -55,6 +56,7 @@ class Scanner(devices.Check):
         self.kept: dict[int, devices.MediaStored] = {}
         self.presents_first = False
         self.bunch = 0
+        self.found = 2
         self.waiting: list[int] = []
         self.ejects: devices.MediaPresented | None = None
         self.picture = b"picture of a cheque"
@@ -202,7 +204,7 @@ class Scanner(devices.Check):
 
     async def retract_media(self, location: str | None, events: Any) -> devices.MediaRetracted:
         await self._do("retract_media", location)
-        return devices.MediaRetracted(count=2, location=location or "unitR")
+        return devices.MediaRetracted(count=self.found, location=location or "unitR")
 
     async def reset_media(self, control: str | None, events: Any) -> devices.MediaRetracted:
         await self._do("reset_media", control)

@@ -221,3 +221,21 @@ async def test_what_a_reset_ejects_is_the_customers_once_it_is_taken(
     device.media_taken("input")
     await client.until("unsolicited", name="Check.MediaTakenEvent")
     await take_in(client, device, "good")
+
+
+@pytest.mark.parametrize("command", ["Reset", "RetractMedia"])
+async def test_what_the_customer_has_taken_is_his_whatever_is_found_later(
+    client: Dialogue, device: Scanner, command: str
+) -> None:
+    device.bunch = 1
+    await take_in(client, device, "good", "good")
+    await client.send("Check.MediaInRollback", timeout=100)
+    await client.until("event", name="Check.MediaPresentedEvent")
+    device.media_taken("input")
+    await client.until("event", name="Check.MediaPresentedEvent")
+    device.inside = [2]
+    device.found = 1
+    wanted = {"mediaControl": "unitR"} if command == "Reset" else {"retractLocation": "unitR"}
+    await do(client, command, wanted)
+    places = (await do(client, "GetTransactionStatus"))["mediaInfo"]
+    assert [one["mediaLocation"] for one in places] == ["customer", "unitR"]

@@ -284,7 +284,8 @@ class MediaMoves(MediaState):
         found = [
             item
             for item in after.items.values()
-            if item.place in ("device", "customer") and (item.access == "customer" or kind == "mediaReset")
+            # What the customer has taken is his, whatever else is found.
+            if item.place == "device" and (item.access == "customer" or kind == "mediaReset")
         ]
         # Which of them is missing cannot be told.
         if_in_unit = place if result.count is None or result.count >= len(found) else "unknown"
