@@ -28,6 +28,7 @@ __all__ = [
     "guard",
     "is_secret",
     "logger",
+    "masked_text",
     "raised_at",
     "told",
     "without_data",
@@ -110,20 +111,21 @@ def told(value: object, limit: int = VALUE) -> str:
     if isinstance(value, Ready):
         return value
     text = value if isinstance(value, str) else str(value)
-    text = _shortened(text, limit) if len(text) > limit else _masked(text)
+    text = _shortened(text, limit) if len(text) > limit else masked_text(text)
     return _UNSEEN.sub(_escape, text) if _UNSEEN.search(text) else text
 
 
 def _shortened(text: str, limit: int) -> str:
     first, last = limit // 2, limit // 4
-    head = _masked(text[: first + _AROUND])[:first]
-    tail = _masked(text[-(last + _AROUND) :])[-last:]
+    head = masked_text(text[: first + _AROUND])[:first]
+    tail = masked_text(text[-(last + _AROUND) :])[-last:]
     # A part of a word may be a part of a secret whose name is left out.
     tail = tail.partition(" ")[2]
     return f"{head}… ({len(text) - first - len(tail)} characters left out) … {tail}".rstrip(" …")
 
 
-def _masked(text: str) -> str:
+def masked_text(text: str) -> str:
+    """A text as long as it is, without what is named like a secret in it, and without card numbers."""
     if "=" in text or ":" in text:
         parts: list[str] = []
         done = 0

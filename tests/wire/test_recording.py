@@ -92,6 +92,61 @@ def test_no_secret_of_any_message_is_in_a_recording(version: str) -> None:
     assert secrets > 30
 
 
+CARD = "4111111111111111"
+SAID = {"type": "completion", "name": "Common.Status", "requestId": 1}
+ELSEWHERE: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+    ({"errorDescription": f"track 2 was ;{CARD}=25121010000012345678? twice"}, {}, "25121010000012345678"),
+    ({"errorDescription": "PIN 4711 is wrong"}, {}, "4711"),
+    ({"errorDescription": "no key 0123456789ABCDEFFEDCBA9876543210"}, {}, "CDEF"),
+    ({}, {"errorDescription": f"card {CARD}"}, CARD),
+    ({"name": f"Made.{CARD}"}, {}, CARD),
+    ({}, {"text": "your card 4111 1111 1111 1111"}, "1111"),
+    ({}, {"errorCode": CARD}, CARD),
+    ({}, {"details": [f"PAN={CARD}"]}, CARD),
+    ({}, {CARD: {"x": 1}}, CARD),
+    ({}, {"account": int(CARD)}, CARD),
+    ({}, {"raw": '{"pinBlock": "aBcDeF"}'}, "aBcDeF"),
+    ({"trace": "Bearer eyJhbGciOiJIUzI1NiJ9.e30.abc"}, {}, "eyJ"),
+    ({}, {"vendor": {"blob": "041234FFFFFFFFFF"}}, "041234"),
+    ({}, {"vendor": ["NDExMTExMTExMTExMTExMQ=="]}, "NDExMTEx"),
+    ({}, {"picture": "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAUA"}, "iVBOR"),
+    ({}, {"fingerprintImage": "c2hvcnQ="}, "c2hvcnQ"),
+    ({}, {"MICR": "1-23"}, "1-23"),
+    ({}, {"line": "\u2448000123\u2448"}, "000123"),
+]
+"""Where services of others put secrets: header, payload, and what must not be found."""
+
+
+@pytest.mark.parametrize(("header", "payload", "secret"), ELSEWHERE)
+def test_secrets_are_masked_where_the_standard_has_none(
+    header: dict[str, Any], payload: dict[str, Any], secret: str
+) -> None:
+    file = io.BytesIO()
+    writer = Writer(file, "ws://127.0.0.1/xfs4iot/v1.0")
+    writer.message(1, "S", "service", json.dumps({"header": {**SAID, **header}, "payload": payload}))
+    written = file.getvalue().decode()
+    assert secret not in written
+    assert MASK in written
+
+
+def test_what_is_no_secret_is_recorded_as_it_is() -> None:
+    payload = {
+        "errorDescription": "there is nothing on the stacker; see CashDispenser.Dispense",
+        "serialNumber": "0123456789ABCDEF01",
+        "vendorId": "550e8400-e29b-41d4-a716-446655440000",
+        "vendorState": "waitingForCustomerToTakeNotes",
+        "amount": 1234567890123456,
+        "value": 20,
+        "units": {"unit1": {"count": 4111}},
+        "position": "outDefault",
+    }
+    file = io.BytesIO()
+    Writer(file, "ws://x/xfs4iot/v1.0").message(
+        1, "S", "service", json.dumps({"header": SAID, "payload": payload})
+    )
+    assert json.loads(file.getvalue().splitlines()[-1])["message"] == {"header": SAID, "payload": payload}
+
+
 @asynccontextmanager
 async def recording(
     uri: str, to: Path, credentials: client.Credentials | None = None, tls: TLSConfig | None = None

@@ -12,9 +12,9 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from xfs4iot.dataclass import dataclass
-from xfs4iot.protocol.sensitive import MASK
 from xfs4iot.recording.entries import Entry, Recording
 from xfs4iot.recording.exchanges import Exchange, Told, by_service
+from xfs4iot.recording.masking import is_masked
 
 __all__ = ["Deviation", "differences", "payload_differences"]
 
@@ -175,7 +175,7 @@ def payload_differences(
                 )
             else:
                 yield from payload_differences(one, other, ignored, f"{path}[{place}]")
-    elif MASK not in (expected, seen) and (
+    elif not (is_masked(expected) or is_masked(seen)) and (
         expected != seen or isinstance(expected, bool) != isinstance(seen, bool)
     ):
         yield path, expected, seen

@@ -19,7 +19,7 @@ import msgspec
 
 from xfs4iot import __version__
 from xfs4iot.protocol import wire
-from xfs4iot.protocol.sensitive import without_secrets
+from xfs4iot.recording.masking import without_secrets_anywhere
 
 __all__ = ["Entry", "Heading", "Recording", "RecordingError", "Writer", "read"]
 
@@ -147,7 +147,7 @@ class Writer:
             content = _decode(text)
         entry = Entry(at=self._now(), connection=connection, service=service, sender=sender)
         if isinstance(content, dict) and not _nests(content):
-            entry = msgspec.structs.replace(entry, message=without_secrets(content))
+            entry = msgspec.structs.replace(entry, message=without_secrets_anywhere(content))
         else:
             entry = msgspec.structs.replace(entry, unreadable=len(text))
         self._write(entry)

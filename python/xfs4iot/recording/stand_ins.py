@@ -10,10 +10,13 @@ from typing import Any
 from xfs4iot.protocol import versions
 from xfs4iot.protocol.catalogue import catalogue
 from xfs4iot.protocol.sensitive import MASK
+from xfs4iot.recording.masking import is_masked
 
 __all__ = ["masked_paths", "stand_in", "with_stand_ins"]
 
 _TOKEN = f"NONCE=00,TOKENFORMAT=1,TOKENLENGTH=0164,STANDIN=1,HMACSHA256={'0' * 64}"
+_WITHIN = "0000"
+"""What stands for a part of a text."""
 _CANDIDATES = ("AAAA", "0000", "0" * 12, "0" * 16, "0" * 23, "0" * 32, "one", _TOKEN)
 
 
@@ -53,7 +56,9 @@ def with_stand_ins(content: Any, name: str = "") -> Any:
         return {key: with_stand_ins(value, key) for key, value in content.items()}
     if isinstance(content, list):
         return [with_stand_ins(one, name) for one in content]
-    return stand_in(name) if content == MASK else content
+    if not is_masked(content):
+        return content
+    return stand_in(name) if content == MASK else content.replace(MASK, _WITHIN)
 
 
 def masked_paths(content: Any, path: str = "$") -> Iterator[str]:
@@ -64,5 +69,5 @@ def masked_paths(content: Any, path: str = "$") -> Iterator[str]:
     elif isinstance(content, list):
         for place, value in enumerate(content):
             yield from masked_paths(value, f"{path}[{place}]")
-    elif content == MASK:
+    elif is_masked(content):
         yield path
