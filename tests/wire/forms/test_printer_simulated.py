@@ -776,6 +776,53 @@ async def test_what_is_on_paper_is_written_once_and_goes_with_the_paper(
         assert (state / "Receipts.truth.json").stat().st_size < 2_000
 
 
+async def printing_with_state(tmp_path: Path, nursery: trio.Nursery, blocked: str) -> tuple[Dialogue, Path]:
+    """A client of a printer that keeps its state, and a directory of it that nobody can write to."""
+    file, state = tmp_path / "printers.toml", tmp_path / "state"
+    file.write_text(PROFILE)
+    state.mkdir()
+    services = simulated_atm(file, ledger=xfs4iot.Ledger.open(None), state=state)
+    publisher = xfs4iot.Publisher(services, port=0)
+    await nursery.start(publisher.serve)
+    # A file where the directory should be: whoever runs the tests, root too, cannot write there.
+    (state / blocked).touch()
+    client: Dialogue = await nursery.start(dialogue, publisher.uri("Receipts"))
+    return client, state / blocked
+
+
+async def test_a_disk_that_takes_no_drawing_is_named_and_nothing_is_printed(
+    tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    client, blocked = await printing_with_state(tmp_path, nursery, "Receipts.paper")
+    await set_form(client, LINE)
+    request = {"formName": "F", "fields": {"line": "x"}}
+    completion = await client.completion("Printer.PrintForm", request)
+    assert completion["header"]["completionCode"] == "hardwareError"
+    assert (
+        "what is printed cannot be kept: File exists; make room" in completion["header"]["errorDescription"]
+    )
+    assert (await status(client))["media"] == "notPresent"
+    blocked.unlink()
+    assert await print_line(client) == "success"
+    assert len(list(blocked.iterdir())) == 1
+
+
+async def test_a_disk_that_takes_no_printout_is_told_and_hinders_no_client(
+    tmp_path: Path, nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+) -> None:
+    client, blocked = await printing_with_state(tmp_path, nursery, "Receipts")
+    assert await print_line(client, mediaControl={"cut": True, "move": "eject"}) == "success"
+    with trio.fail_after(30):
+        while "a printout cannot be written: " not in caplog.text:  # noqa: ASYNC110
+            await trio.sleep(0.01)
+    assert (await client.success("Common.Status"))["common"]["device"] == "online"
+    blocked.unlink()
+    assert await print_line(client, mediaControl={"cut": True, "move": "eject"}) == "success"
+    with trio.fail_after(30):
+        while not list(blocked.glob("*.json")):  # noqa: ASYNC110
+            await trio.sleep(0.01)
+
+
 async def test_paper_whose_drawing_is_lost_is_named(tmp_path: Path) -> None:
     file, state = tmp_path / "printers.toml", tmp_path / "state"
     state.mkdir()

@@ -16,6 +16,8 @@ from typing import Any
 
 import msgspec
 
+from xfs4iot.protocol import errors
+
 __all__ = ["Drawing", "Drawings", "WordBox"]
 
 WordBox = tuple[int, int, int, int, str]
@@ -51,12 +53,22 @@ class Drawings:
         self._met: dict[str, Drawing] = {}
 
     def new(self, picture: bytes, words: Iterable[WordBox]) -> Drawing:
-        """Keep what was drawn; takes its time, so call it in a thread."""
+        """Keep what was drawn; takes its time, so call it in a thread.
+
+        Raises:
+            HardwareError: there is no room for it.
+        """
         drawing = Drawing(secrets.token_hex(8), picture, tuple(words))
         if self._directory is not None:
-            self._directory.mkdir(parents=True, exist_ok=True)
-            self._file(drawing.name).write_bytes(msgspec.msgpack.encode((drawing.picture, drawing.words)))
+            # Before it is written: what is half a drawing goes as well.
             self._watch(drawing)
+            try:
+                self._directory.mkdir(parents=True, exist_ok=True)
+                self._file(drawing.name).write_bytes(msgspec.msgpack.encode((drawing.picture, drawing.words)))
+            except OSError as wrong:
+                raise errors.HardwareError(
+                    f"what is printed cannot be kept: {wrong.strerror}; make room for the state"
+                ) from None
         return drawing
 
     def _file(self, name: str) -> Path:

@@ -408,7 +408,11 @@ class PrinterMachine(SimulatedDevice, devices.Printer):
     async def written(self) -> None:
         """Wait until there are files of all pieces that are finished."""
         if self.printouts.pending:
-            await trio.to_thread.run_sync(self.printouts.write)
+            try:
+                await trio.to_thread.run_sync(self.printouts.write)
+            except OSError as wrong:
+                # They are to be looked at; the paper is where it is without them.
+                self.log.error("a printout cannot be written: %s; make room for the next ones", wrong)
 
     def write_soon(self) -> None:
         """Let the files be made meanwhile: nobody waits for them."""

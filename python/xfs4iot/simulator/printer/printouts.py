@@ -76,10 +76,25 @@ class Printouts:
             self.pending.append(printout)
 
     def write(self) -> None:
-        """Make the files of all pieces that have none yet; best in a thread, for it takes its time."""
+        """Make the files of all pieces that have none yet; best in a thread, for it takes its time.
+
+        Raises:
+            OSError: one has none, and will have none; those behind it are still pending.
+        """
         with self._writing:
             while self.pending and self._directory is not None:
-                self._write(self._directory, self.pending.popleft())
+                printout = self.pending.popleft()
+                try:
+                    self._write(self._directory, printout)
+                except OSError:
+                    # What is half a picture or a PDF is of use to nobody, and takes room.
+                    self._remove(self._directory, printout.number or 0)
+                    raise
+
+    @staticmethod
+    def _remove(directory: Path, number: int) -> None:
+        for file in directory.glob(f"{number:06}*"):
+            file.unlink(missing_ok=True)
 
     def _write(self, directory: Path, printout: Printout) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -91,8 +106,7 @@ class Printouts:
         (directory / f"{number:06}.pdf").write_bytes(as_pdf(pages, self._dots))
         text = msgspec.json.encode({"lines": printout.lines, "words": printout.words})
         (directory / f"{number:06}.json").write_bytes(text)
-        for old in directory.glob(f"{number - self._keep:06}*"):
-            old.unlink(missing_ok=True)
+        self._remove(directory, number - self._keep)
 
     def find(self, number: int | None) -> Printout | None:
         """The last one, or the one with this number, if it is one of the last."""
