@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 
@@ -113,3 +114,15 @@ async def serving(
     await nursery.start(publisher.serve)
     found: Dialogue = await nursery.start(dialogue, publisher.uri(device.name))
     return found
+
+
+@asynccontextmanager
+async def running(device: devices.Device, ledger: Path) -> AsyncIterator[Dialogue]:
+    """A client of a service that begins here and ends with the block, with the ledger in that file."""
+    opened = xfs4iot.Ledger.open(ledger)
+    try:
+        async with trio.open_nursery() as served:
+            yield await serving(device, served, opened)
+            served.cancel_scope.cancel()
+    finally:
+        opened.close()

@@ -22,7 +22,7 @@ import xfs4iot
 from depositories import Depository
 from dialogue import Dialogue, dialogue
 from power import assert_closed
-from vendors import Minimal, power_cut, refusal, serving
+from vendors import Minimal, power_cut, refusal, running, serving
 from xfs4iot import devices
 from xfs4iot.devices import DepositMoved, DepositReset
 from xfs4iot.protocol import errors
@@ -512,6 +512,14 @@ async def test_a_unit_that_cannot_be_is_named_and_no_other_service_notices(
     await client.success(RESET, {"depMediaControl": "eject"})
 
 
+async def _cut_in_an_entry(directory: Path, hand: str) -> None:
+    """Lose power in an entry, as the device's `hand` is in it; the ledger of that moment is `copy.sqlite`."""
+    device = Depository()
+    async with running(device, directory / "ledger.sqlite") as client:
+        device.hand[hand] = power_cut(directory)
+        await client.success(ENTRY)
+
+
 RECALLED: dict[str, Any] = {
     "a text": "container",
     "a number": 1,
@@ -531,21 +539,10 @@ async def test_a_recall_that_cannot_be_is_as_good_as_none(
         async def recall_deposit(self, operation: int) -> Any:
             return RECALLED[what]
 
-    ledger = xfs4iot.Ledger.open(tmp_path / "ledger.sqlite")
-    async with trio.open_nursery() as served:
-        device = Depository()
-        client = await serving(device, served, ledger)
-        device.hand["deposit"] = power_cut(tmp_path)
-        await client.success(ENTRY)
-        served.cancel_scope.cancel()
-    ledger.close()
+    await _cut_in_an_entry(tmp_path, "deposit")
     for _ in range(2):
-        ledger = xfs4iot.Ledger.open(tmp_path / "copy.sqlite")
-        async with trio.open_nursery() as served:
-            client = await serving(Recalling(), served, ledger)
+        async with running(Recalling(), tmp_path / "copy.sqlite") as client:
             await Books(client).are("unknown", 0, "unknown")
-            served.cancel_scope.cancel()
-        ledger.close()
     assert_closed(tmp_path / "copy.sqlite")
 
 
@@ -560,25 +557,14 @@ async def test_a_container_that_has_another_name_after_a_restart_takes_deposits(
         async def recall_deposit(self, operation: int) -> DepositMoved:
             return DepositMoved("container")
 
-    ledger = xfs4iot.Ledger.open(tmp_path / "ledger.sqlite")
-    async with trio.open_nursery() as served:
-        device = Depository()
-        client = await serving(device, served, ledger)
-        device.hand["deposit"] = power_cut(tmp_path)
-        await client.success(ENTRY)
-        served.cancel_scope.cancel()
-    ledger.close()
-    ledger = xfs4iot.Ledger.open(tmp_path / "copy.sqlite")
-    async with trio.open_nursery() as served:
-        client = await serving(Renamed(), served, ledger)
+    await _cut_in_an_entry(tmp_path, "deposit")
+    async with running(Renamed(), tmp_path / "copy.sqlite") as client:
         await client.success(ENTRY)
         await client.success(DISPENSE)
         storage = (await client.success("Storage.GetStorage"))["storage"]
         # What was interrupted is in the container of that time, what came since in the new one.
         deposits = [storage[name]["deposit"]["status"]["numOfDeposits"] for name in ("unitBOX", "unitNEW")]
         assert deposits == [1, 1]
-        served.cancel_scope.cancel()
-    ledger.close()
 
 
 PLACES: dict[str, Any] = {
@@ -599,19 +585,8 @@ async def test_where_the_last_item_is_cannot_be_anything(tmp_path: Path, place: 
                 raise PLACES[place]
             return PLACES[place]
 
-    ledger = xfs4iot.Ledger.open(tmp_path / "ledger.sqlite")
-    async with trio.open_nursery() as served:
-        device = Depository()
-        client = await serving(device, served, ledger)
-        device.hand["entry"] = power_cut(tmp_path)
-        await client.success(ENTRY)
-        served.cancel_scope.cancel()
-    ledger.close()
-    ledger = xfs4iot.Ledger.open(tmp_path / "copy.sqlite")
-    async with trio.open_nursery() as served:
-        client = await serving(Inside(), served, ledger)
+    await _cut_in_an_entry(tmp_path, "entry")
+    async with running(Inside(), tmp_path / "copy.sqlite") as client:
         await Books(client).are("unknown", 0, "ok")
         await client.success(ENTRY)
         await Books(client).are("container", 1, "ok")
-        served.cancel_scope.cancel()
-    ledger.close()
