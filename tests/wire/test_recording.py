@@ -22,7 +22,17 @@ from xfs4iot import client
 from xfs4iot.protocol import versions
 from xfs4iot.protocol.endpoints import service_uri
 from xfs4iot.protocol.sensitive import MASK
-from xfs4iot.recording import Entry, Listener, Recorder, RecordingError, Replay, Writer, differences, read
+from xfs4iot.recording import (
+    Entry,
+    Listener,
+    PlayedDevice,
+    Recorder,
+    RecordingError,
+    Replay,
+    Writer,
+    differences,
+    read,
+)
 from xfs4iot.transport.certificates import test_authority
 from xfs4iot.transport.tls import TLSConfig
 
@@ -289,3 +299,63 @@ async def test_a_recorder_survives_messages_that_nest(atm: xfs4iot.Publisher, tm
         async with xfs4iot.connect(recorder.own_uri("CashDispenser")) as dispenser:
             await dispenser.call("Common.Status")
     assert any(isinstance(one, Entry) and one.unreadable for one in read(tmp_path / "x4r").entries)
+
+
+def line(at: int, connection: int, sender: str, header: dict[str, Any], payload: Any = None) -> str:
+    place = {"at": at, "connection": connection, "service": "S", "from": sender}
+    return json.dumps({**place, "message": {"payload": payload or {}, "header": header}}) + "\n"
+
+
+def of_another_vendor() -> str:
+    """A recording by hand, of 2023-2: one application pays, another only listens, and both are told alike."""
+    lines = [HEADING]
+    taken = {"type": "unsolicited", "name": "CashManagement.ItemsTakenEvent", "version": "2.0"}
+    asked = [(1, "Common.Status"), (2, "Common.Status"), (1, "CashDispenser.Present")]
+    for number, (connection, name) in enumerate(asked, 1):
+        header = {"version": "2.0", "requestId": number, "name": name}
+        lines += [
+            line(number * 10, connection, "client", {**header, "type": "command"}),
+            line(number * 10 + 1, connection, "service", {**header, "type": "acknowledge"}),
+            line(
+                number * 10 + 2, connection, "service", {**header, "type": "completion"}, {"number": number}
+            ),
+        ]
+    lines += [line(40 + one, one, "service", taken, {"position": "outFront"}) for one in (1, 2)]
+    return "".join(lines)
+
+
+async def test_a_played_device_tells_events_to_all_and_when_they_came(tmp_path: Path) -> None:
+    file = tmp_path / "vendor.x4r"
+    file.write_text(of_another_vendor())
+    listener = Listener("127.0.0.1", 0)
+    await listener.open()
+    played = PlayedDevice(read(file), listener)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(played.serve)
+        uri = played.services["S"]
+        async with (
+            trio_websocket.open_websocket_url(uri) as pays,
+            trio_websocket.open_websocket_url(uri) as hears,
+        ):
+
+            async def said(by: trio_websocket.WebSocketConnection, *, until: str = "completion") -> list[str]:
+                found = [json.loads(await by.get_message())["header"]["type"]]
+                while found[-1] != until:
+                    found.append(json.loads(await by.get_message())["header"]["type"])
+                return found
+
+            async def ask(by: trio_websocket.WebSocketConnection, name: str) -> None:
+                header = {"type": "command", "name": name, "requestId": 5, "version": "2.0"}
+                await by.send_message(json.dumps({"header": header, "payload": {}}))
+
+            with trio.fail_after(10):
+                for one in (hears, pays):
+                    await ask(one, "Common.Status")
+                    assert await said(one) == ["acknowledge", "completion"], "no event before its time"
+                await ask(pays, "CashDispenser.Present")
+                for one in (pays, hears):
+                    assert (await said(one, until="unsolicited")).count("unsolicited") == 1
+                await ask(hears, "Common.Status")
+                assert await said(hears) == ["acknowledge", "completion"], "each event once"
+        nursery.cancel_scope.cancel()
+    assert played.unplayed == []

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import field
 
 from xfs4iot.dataclass import dataclass
+from xfs4iot.protocol import wire
 from xfs4iot.recording.entries import Entry, Recording
 
-__all__ = ["Exchange", "Told", "by_service", "exchanges"]
+__all__ = ["Exchange", "Told", "by_service", "exchanges", "told_to_all"]
 
 
 @dataclass
@@ -97,4 +100,29 @@ def by_service(recording: Recording) -> dict[str, Told]:
         whole.exchanges += told.exchanges
     for told in found.values():
         told.exchanges.sort(key=lambda one: one.command.at)
+    return found
+
+
+def told_to_all(recording: Recording) -> dict[str, Told]:
+    """As `by_service`, but as a service tells unsolicited events: each once, after the command, of whatever
+    connection, that came last before it; not once for each connection that heard it."""
+    found = by_service(recording)
+    heard: dict[str, list[Entry]] = {}
+    known: set[tuple[str, bytes, int]] = set()
+    for entries in recording.of_connections().values():
+        times = Counter[tuple[str, bytes]]()
+        for event in exchanges(entries).unsolicited:
+            what = event.service, wire.encode([event.name, event.part("payload")])
+            times[what] += 1
+            if (occurrence := (*what, times[what])) not in known:
+                known.add(occurrence)
+                heard.setdefault(event.service, []).append(event)
+    for service, told in found.items():
+        told.before = []
+        for one in told.exchanges:
+            one.after = []
+        began = [one.command.at for one in told.exchanges]
+        for event in sorted(heard.get(service, ()), key=lambda event: event.at):
+            place = bisect_right(began, event.at) - 1
+            (told.exchanges[place].after if place >= 0 else told.before).append(event)
     return found

@@ -2,8 +2,8 @@
 
 A command is answered as the next one of the same name was, of those with an equal payload first; when
 all have been played, the last again, so that a client may ask for its status as often as it likes.
-What was never asked in the recording is `unsupportedCommand`. Where values are masked, others stand
-that the standard allows.
+Unsolicited events go to all clients, after the command after which they came. What was never asked in
+the recording is `unsupportedCommand`. Where values are masked, others stand that the standard allows.
 """
 
 from __future__ import annotations
@@ -13,17 +13,22 @@ from contextlib import suppress
 from typing import Any
 
 import msgspec
+import trio
 import trio_websocket
 
 from xfs4iot.protocol import wire
 from xfs4iot.protocol.endpoints import PATH, service_uri
 from xfs4iot.recording.difference import payload_differences
 from xfs4iot.recording.entries import Entry, Recording
-from xfs4iot.recording.exchanges import Exchange, Told, by_service
+from xfs4iot.recording.exchanges import Exchange, Told, told_to_all
 from xfs4iot.recording.listening import Listener, Request, listed
+from xfs4iot.recording.moving import only_looks
 from xfs4iot.recording.stand_ins import with_stand_ins
 
 __all__ = ["PlayedDevice"]
+
+_MOST_WAITING = 1000
+"""Events of others' commands for a client that does not read; it is without those that come then."""
 
 
 class _Service:
@@ -31,11 +36,15 @@ class _Service:
 
     def __init__(self, told: Told) -> None:
         self.before = told.before
+        self.connections: dict[trio_websocket.WebSocketConnection, trio.MemorySendChannel[Entry]] = {}
         self._exchanges = [one for one in told.exchanges if one.answers]
         self._played: set[int] = set()
 
-    def next(self, command: Entry) -> Exchange | None:
-        """How a command is answered; None if it was never asked."""
+    def next(self, command: Entry) -> tuple[Exchange | None, list[Entry]]:
+        """How a command is answered, None if it was never asked, and what everybody is told then.
+
+        What only looks is asked again and again, and brings its events about no second time.
+        """
         named = [place for place, one in enumerate(self._exchanges) if one.command.name == command.name]
         equal = [
             place
@@ -48,9 +57,11 @@ class _Service:
         fresh = fresh or [place for place in named if place not in self._played and not equal]
         place = fresh[0] if fresh else (equal or named or [-1])[-1]
         if place < 0:
-            return None
+            return None, []
+        again = place in self._played
         self._played.add(place)
-        return self._exchanges[place]
+        exchange = self._exchanges[place]
+        return exchange, [] if again and only_looks(command.name) else exchange.after
 
     @property
     def commands(self) -> int:
@@ -79,7 +90,7 @@ class PlayedDevice:
     ) -> None:
         self._listener = listener
         self._progress = progress
-        self._services = {name: _Service(told) for name, told in by_service(recording).items()}
+        self._services = {name: _Service(told) for name, told in told_to_all(recording).items()}
 
     @property
     def services(self) -> dict[str, str]:
@@ -118,6 +129,17 @@ class PlayedDevice:
             return
         name = names[wanted]
         websocket = await request.accept()
+        connections = self._services[name].connections if name else {}
+        connections[websocket], events = trio.open_memory_channel[Entry](_MOST_WAITING)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_tell, websocket, events)
+                await self._talk(websocket, name)
+                nursery.cancel_scope.cancel()
+        finally:
+            del connections[websocket]
+
+    async def _talk(self, websocket: trio_websocket.WebSocketConnection, name: str) -> None:
         with suppress(trio_websocket.ConnectionClosed):
             if name:
                 for event in self._services[name].before:
@@ -135,7 +157,7 @@ class PlayedDevice:
     async def _answer(
         self, websocket: trio_websocket.WebSocketConnection, service: _Service, command: Entry
     ) -> None:
-        exchange = service.next(command)
+        exchange, events = service.next(command)
         if exchange is None:
             self._progress(command.name, "it is not in the recording: refused as unsupportedCommand")
             await _refuse(websocket, command)
@@ -143,7 +165,11 @@ class PlayedDevice:
         self._progress(command.name, "")
         for answer in exchange.answers:
             await _send(websocket, answer, command.request_id)
-        for event in exchange.after:
+        for event in events:
+            for other, waiting in service.connections.items():
+                if other is not websocket:
+                    with suppress(trio.WouldBlock):
+                        waiting.send_nowait(event)
             await _send(websocket, event, None)
 
 
@@ -164,6 +190,15 @@ async def _send(websocket: trio_websocket.WebSocketConnection, entry: Entry, req
     if request_id is not None:
         message["header"] = {**message["header"], "requestId": request_id}
     await websocket.send_message(wire.encode(message).decode())
+
+
+async def _tell(
+    websocket: trio_websocket.WebSocketConnection, events: trio.MemoryReceiveChannel[Entry]
+) -> None:
+    """Send what commands of other clients bring about."""
+    with suppress(trio_websocket.ConnectionClosed):
+        async for event in events:
+            await _send(websocket, event, None)
 
 
 async def _refuse(websocket: trio_websocket.WebSocketConnection, command: Entry) -> None:
