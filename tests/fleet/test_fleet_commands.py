@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from xfs4iot.cli import cli
+from xfs4iot.cli import cli, operator
 from xfs4iot.fleet.broker import free_port
 
 
@@ -81,7 +81,8 @@ def test_the_embedded_broker_ends_with_a_gateway_that_is_killed(
     pytest.fail("the broker still listens")
 
 
-def test_the_environment_says_where_the_fleet_is(tmp_path: Path) -> None:
+def test_the_environment_says_where_the_fleet_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operator, "_BROKER_SECONDS", 0.5)
     known = CliRunner().invoke(cli, ["fleet", "init", str(tmp_path / "fleet"), "--port", str(free_port())])
     assert known.exit_code == 0, known.output
     (file,) = (tmp_path / "fleet").glob("*.toml")
@@ -95,3 +96,43 @@ def test_the_environment_says_where_the_fleet_is(tmp_path: Path) -> None:
         # And what is to be written, if it is another.
         assert "`xfs4iot fleet --fleet DIRECTORY`" in done.output
         assert "XFS4IOT_BROKER" in done.output
+
+
+def test_many_are_called_by_a_gateway_named_as_it_names_itself_or_by_its_address(
+    server: str, started: list[subprocess.Popen[str]]
+) -> None:
+    port, free = str(free_port()), str(free_port())
+    gateway = start(started, "gateway", "--embedded-broker", "--broker-port", port, "--port", free, "--json")
+    broker = f"nats://127.0.0.1:{port}"
+    simulated = ("simulate", "--plain", "--port", "0", "--seconds", "0", "--json")
+    start(started, *simulated, "--uplink", broker, "--device", "atm17")
+    for _ in range(50):
+        if json.loads(called("fleet", "--broker", broker, "list", "--json", "--where", "online")):
+            break
+    for named in (str(gateway["gateway"]), f"ws://127.0.0.1:{free}"):
+        options = ("--gateway", named, "--device", "atm17", "--json")
+        said = called("fleet", "--broker", broker, "call", "CashDispenser.GetMixTypes", *options)
+        assert json.loads(said)["completionCode"] == "success"
+
+
+@pytest.mark.parametrize("given", ["nan", "inf", "-1", "0"])
+def test_a_rate_is_a_number(given: str) -> None:
+    """By one that is none there would be no limit."""
+    arguments = ["fleet", "call", "Common.Status", "--device", "atm17", "--per-minute", given]
+    done = CliRunner().invoke(cli, arguments)
+    assert done.exit_code == 2
+    assert "--per-minute" in done.output
+
+
+def test_what_is_asked_of_a_fleet_that_is_not_there_yet_is_told(
+    server: str, tmp_path: Path, started: list[subprocess.Popen[str]]
+) -> None:
+    port = str(free_port())
+    start(started, "gateway", "--embedded-broker", "--broker-port", port, "--port", "0", "--json")
+    broker = f"nats://127.0.0.1:{port}"
+    done = subprocess.run(
+        [sys.executable, "-m", "xfs4iot", "fleet", "--broker", broker, "--tenant", "other", "list"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "nothing of this fleet is kept at the broker yet" in done.stderr

@@ -19,15 +19,18 @@ import click
 import msgspec
 from click.core import ParameterSource
 
+from xfs4iot.protocol.endpoints import PATH
 from xfs4iot.protocol.index import COMMANDS, EVENTS
 
 __all__ = [
     "PORT",
+    "NumberRange",
     "command_names",
     "currency",
     "directory",
     "encoding",
     "event_names",
+    "gateway_uri",
     "host",
     "json_paths",
     "money",
@@ -71,6 +74,16 @@ def currency(ctx: click.Context, param: click.Parameter, given: str) -> str:
         near = f"; did you mean {given.upper()}?" if re.fullmatch("[A-Za-z]{3}", given) else ", such as EUR"
         raise click.BadParameter(f"{given!r} is not three capitals of ISO 4217{near}", ctx, param)
     return given
+
+
+class NumberRange(click.FloatRange):
+    """A `click.FloatRange` of numbers to reckon with: `nan` passes every range, and `inf` most."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a number to reckon with", param, ctx)
+        return number
 
 
 def seconds(ctx: click.Context, param: click.Parameter, given: float | None) -> float | None:
@@ -124,6 +137,12 @@ def service_uri(ctx: click.Context, param: click.Parameter, given: str) -> str:
             param,
         )
     return given
+
+
+def gateway_uri(ctx: click.Context, param: click.Parameter, given: str) -> str:
+    """The URI below which a gateway has its devices, also as the gateway prints it, or without its path."""
+    uri = service_uri(ctx, param, given).rstrip("/").removesuffix("/DEVICE")
+    return uri if urlsplit(uri).path else uri + PATH
 
 
 def directory(ctx: click.Context, param: click.Parameter, given: Path | None) -> Path | None:

@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from rich.console import Console
 
-from xfs4iot.cli import renewal
+from xfs4iot.cli import arguments, renewal
 from xfs4iot.cli.asking import ask
 from xfs4iot.cli.characters import escape
 from xfs4iot.cli.complaint import subcommand
@@ -134,7 +134,9 @@ _kind = click.option(
 _force = click.option("--force", is_flag=True, help="Replace a certificate and key of this name.")
 _new = click.option("--new", is_flag=True, help="Make the authority if DIRECTORY has none.")
 _crl_url = click.option("--crl-url", help="Where the authority's revocation list is published.")
-_days = click.option("--days", type=click.FloatRange(min=0), default=365, show_default=True, help="How long.")
+_days = click.option(
+    "--days", type=arguments.NumberRange(min=0), default=365, show_default=True, help="How long."
+)
 
 
 @_command
@@ -368,7 +370,7 @@ def served(
 @click.argument("file", type=_FILE)
 @click.argument("key", type=_FILE, required=False)
 @click.option("--instead-of", type=_FILE, help="The configured certificate to replace, if there are several.")
-@click.option("--wait", type=click.FloatRange(min=0), default=20.0, show_default=True, help="Seconds.")
+@click.option("--wait", type=arguments.NumberRange(min=0), default=20.0, show_default=True, help="Seconds.")
 @click.option("--rename", is_flag=True, help="It need not be for the names of the old one.")
 def renew(
     config: Path,

@@ -15,6 +15,7 @@ import trio
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 
+from xfs4iot.cli import arguments
 from xfs4iot.cli.characters import escape, utf8_output
 from xfs4iot.cli.complaint import complain
 from xfs4iot.cli.device_classes import ModuleUnknown, load_device
@@ -56,7 +57,11 @@ _USAGE = 2
     help="The attribute that is the device's line to its hardware: it is jammed, and made to lie, as well.",
 )  # fmt: skip
 @click.option(
-    "--patience", type=click.FloatRange(min=1), default=30.0, show_default=True, help="Seconds for a command."
+    "--patience",
+    type=arguments.NumberRange(min=1),
+    default=30.0,
+    show_default=True,
+    help="Seconds for a command.",
 )
 @click.option("--junit", type=_NEW, help="Also write JUnit XML here.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -95,7 +95,7 @@ def _uri(ctx: click.Context, param: click.Parameter, given: str | None) -> str |
 @click.option("--waivers", type=_FILE, help="TOML file of deviations that somebody answers for.")
 @click.option(
     "--patience",
-    type=click.FloatRange(min=0.1),
+    type=arguments.NumberRange(min=0.1),
     default=10.0,
     show_default=True,
     help="Seconds for an answer; of an application: for that of a ping.",
@@ -105,7 +105,7 @@ def _uri(ctx: click.Context, param: click.Parameter, given: str | None) -> str |
     help="Also cases for which somebody must stand before the device; he is asked at this terminal.",
 )  # fmt: skip
 @click.option(
-    "--act-within", type=click.FloatRange(min=0.1), default=60.0, show_default=True,
+    "--act-within", type=arguments.NumberRange(min=0.1), default=60.0, show_default=True,
     help="Seconds for what somebody is asked to do.",
 )  # fmt: skip
 @click.option("--yes", is_flag=True, help="Do not ask before something moves.")

@@ -11,6 +11,7 @@ import click
 import msgspec
 import trio
 
+from xfs4iot.cli import arguments
 from xfs4iot.cli.characters import escape
 from xfs4iot.cli.complaint import complain, innermost, nobody_reads
 from xfs4iot.ledger import LedgerError
@@ -104,12 +105,12 @@ def tracer(console: Console) -> client.Trace:
 
 
 silence_option = click.option(
-    "--silence", type=click.FloatRange(min=0), default=30.0, show_default=True,
+    "--silence", type=arguments.NumberRange(min=0), default=30.0, show_default=True,
     help="Seconds after which a service that says nothing is pinged, and must answer; 0 for never.",
 )  # fmt: skip
 
 patience_option = click.option(
-    "--patience", type=click.FloatRange(min=0), default=30.0, show_default=True,
+    "--patience", type=arguments.NumberRange(min=0), default=30.0, show_default=True,
     help="Seconds that the service has to acknowledge a command, and to complete it when --timeout has run "
     "out; 0 for ever.",
 )  # fmt: skip

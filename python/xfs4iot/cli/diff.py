@@ -42,7 +42,7 @@ _SAID = {
     "may be given again.",
 )  # fmt: skip
 @click.option(
-    "--slower", type=click.FloatRange(min=1), metavar="TIMES",
+    "--slower", type=arguments.NumberRange(min=1), metavar="TIMES",
     help="Also complain of commands that took so many times as long.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")

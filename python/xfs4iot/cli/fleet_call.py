@@ -60,17 +60,17 @@ def _names(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -
 @click.option(
     "--gateway", default="ws://127.0.0.1:8443/xfs4iot/v1.0", show_default=True, metavar="URI",
     envvar="XFS4IOT_GATEWAY", show_envvar=True,
-    callback=arguments.service_uri, help="Where the devices are reached.",
+    callback=arguments.gateway_uri, help="Where the devices are reached.",
 )  # fmt: skip
 @click.option("--moves", is_flag=True, help="Also what moves something, or changes anything.")
 @click.option("--confirm", type=click.IntRange(min=1), metavar="N", help="Do not ask, if it is N devices.")
 @click.option("--at-once", type=click.IntRange(1, 1000), help="Devices at a time; default 8, with --moves 1.")
 @click.option(
-    "--per-minute", type=click.FloatRange(min=0, min_open=True),
+    "--per-minute", type=arguments.NumberRange(min=0, min_open=True),
     help="Devices that begin within a minute; default 600, with --moves 6.",
 )  # fmt: skip
 @click.option(
-    "--timeout", type=click.FloatRange(min=0, min_open=True), default=60.0, show_default=True,
+    "--timeout", type=arguments.NumberRange(min=0, min_open=True), default=60.0, show_default=True,
     help="Seconds at each device.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a device, as they complete.")

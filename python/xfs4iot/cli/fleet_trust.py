@@ -16,6 +16,7 @@ import trio
 from OpenSSL import SSL
 from rich.console import Console
 
+from xfs4iot.cli import arguments
 from xfs4iot.cli.broker import as_role, broker_is_trusted, made, reach
 from xfs4iot.cli.complaint import innermost
 from xfs4iot.cli.connection import print_json, run
@@ -44,6 +45,7 @@ from xfs4iot.transport.rotation import Credentials
 __all__ = ["admit", "authority", "callout", "enrolled", "invite", "revoke"]
 
 _BROKER_SECONDS = 60.0
+_STORE_SECONDS = 30.0
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
 _json = click.option("--json", "as_json", is_flag=True, help="As JSON.")
@@ -153,7 +155,7 @@ def callout(
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address at which devices are enrolled.")
 @click.option("--port", type=click.IntRange(0, 65535), default=PORT, show_default=True)
 @click.option(
-    "--days", type=click.FloatRange(min=0.01), default=90, show_default=True, help="Of a certificate."
+    "--days", type=arguments.NumberRange(min=0.01), default=90, show_default=True, help="Of a certificate."
 )
 @click.option("--sign-with", metavar="PROGRAM", help="Has requests signed elsewhere: see docs/fleet.md.")
 @click.option("--sign-ca", type=_FILE, help="With --sign-with: PEM file of the authorities it leads to.")
@@ -242,11 +244,22 @@ def _trust(carrier: Nats, settings: dict[str, Any]) -> Trust:
     return Trust(KeyValue(carrier, TRUST.format(settings["tenant"])))
 
 
+async def _trust_there(carrier: Nats, settings: dict[str, Any]) -> Trust:
+    """The same, once it is there: the callout of a fleet that was just started may be a moment behind."""
+    trust = _trust(carrier, settings)
+
+    async def there() -> None:
+        await trust.get("nobody")
+
+    await made(there, _STORE_SECONDS)
+    return trust
+
+
 @click.command()
 @click.argument("devices", nargs=-1, required=True)
 @click.option(
     "--hours",
-    type=click.FloatRange(min=0.01, max=24 * 90),
+    type=arguments.NumberRange(min=0.01, max=24 * 90),
     default=24,
     show_default=True,
     help="How long a code is good.",
@@ -283,7 +296,7 @@ def invite(
         codes.mkdir(parents=True, exist_ok=True)
 
     async def main(carrier: Nats) -> None:
-        trust = _trust(carrier, settings)
+        trust = await _trust_there(carrier, settings)
         for code in made_codes:
             hashed = hash_code(code.device, code.secret)
             await trust.invite(code.device, hashed, hours * 3600, replacing=replacing)
@@ -332,7 +345,8 @@ def admit(settings: dict[str, Any], certificate: Path) -> None:
     device = check_id(names[0].removeprefix(DEVICE), "device")
 
     async def main(carrier: Nats) -> None:
-        await _trust(carrier, settings).admit(device, key_of(holder), holder.not_valid_after_utc.timestamp())
+        trust = await _trust_there(carrier, settings)
+        await trust.admit(device, key_of(holder), holder.not_valid_after_utc.timestamp())
         click.echo(f"{device} is let in by this key, and no other")
 
     as_operator(settings, main)

@@ -13,6 +13,7 @@ import click
 import orjson
 import trio
 
+from xfs4iot.cli import arguments
 from xfs4iot.cli.broker import as_role, broker_is_trusted, fleet_option, is_secured, login_to, made, reach
 from xfs4iot.cli.connection import run
 from xfs4iot.cli.gateway_settings import read_settings
@@ -72,11 +73,11 @@ _BROKER_SECONDS = 30.0
 @click.option("--spread", type=float, default=1.0, help="Seconds over which devices come back.")
 @click.option("--metrics", "metrics_at", metavar="HOST:PORT", help="Serve /metrics and /health there.")
 @click.option(
-    "--event-days", type=click.FloatRange(min=0, min_open=True), default=7.0, show_default=True,
+    "--event-days", type=arguments.NumberRange(min=0, min_open=True), default=7.0, show_default=True,
     help="How long the broker keeps events of devices; counts where the first gateway begins.",
 )  # fmt: skip
 @click.option(
-    "--event-gigabytes", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True,
+    "--event-gigabytes", type=arguments.NumberRange(min=0, min_open=True), default=1.0, show_default=True,
     help="How many of them, all together; likewise.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line when ready.")

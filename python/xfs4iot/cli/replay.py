@@ -63,7 +63,7 @@ def _target(ctx: click.Context, param: click.Parameter, given: str | None) -> st
     help="As in `xfs4iot diff`; may be given again.",
 )  # fmt: skip
 @click.option(
-    "--patience", type=click.FloatRange(min=0), default=30.0, show_default=True,
+    "--patience", type=arguments.NumberRange(min=0), default=30.0, show_default=True,
     help="Seconds for an event; for an answer, as long as the service answers pings in that time.",
 )  # fmt: skip
 @click.option(

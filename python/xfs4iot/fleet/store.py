@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import trio
 
@@ -43,6 +43,15 @@ class Entry:
     at: float
 
 
+def _refuse(error: dict[str, Any]) -> NoReturn:
+    """What the broker's refusal means to whoever asked."""
+    if error.get("err_code") == _NO_STREAM:
+        raise CarrierLost(
+            "nothing of this fleet is kept at the broker yet: do its gateway, callout and authority run?"
+        )
+    raise CarrierLost(f"the broker's store: {error.get('description', error)}")
+
+
 async def ask_broker(carrier: Carrier, what: str, said: Any) -> dict[str, Any]:
     """Ask JetStream, the part of the broker that keeps what it is told.
 
@@ -52,7 +61,7 @@ async def ask_broker(carrier: Carrier, what: str, said: Any) -> dict[str, Any]:
     answer = await carrier.request(f"$JS.API.{what}", b"" if said is None else json.dumps(said).encode())
     found: dict[str, Any] = json.loads(answer.body)
     if "error" in found:
-        raise CarrierLost(f"the broker's store: {found['error'].get('description', found['error'])}")
+        _refuse(found["error"])
     return found
 
 
@@ -183,7 +192,7 @@ class KeyValue:
         if "error" in found:
             if found["error"].get("code") == 404 and found["error"].get("err_code") != _NO_STREAM:
                 return None
-            raise CarrierLost(f"the broker's store: {found['error'].get('description')}")
+            _refuse(found["error"])
         message = found["message"]
         return base64.b64decode(message.get("data", "")), int(message["seq"])
 
@@ -194,7 +203,7 @@ class KeyValue:
         if "error" in found:
             if found["error"].get("err_code") == _WRONG_LAST_SEQUENCE:
                 raise Conflict(key)
-            raise CarrierLost(f"the broker's store: {found['error'].get('description')}")
+            _refuse(found["error"])
         return int(found["seq"])
 
     async def entries(self, *, live: bool = False, key: str = "") -> AsyncGenerator[list[Entry], None]:
