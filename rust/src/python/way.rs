@@ -125,7 +125,7 @@ impl Link {
     }
 
     /// What has arrived, in one piece.
-    #[pyo3(signature = (most = link::CHUNK))]
+    #[pyo3(signature = (most = link::CHUNK), text_signature = "($self, most=131072)")]
     fn take<'py>(
         &mut self,
         py: Python<'py>,
