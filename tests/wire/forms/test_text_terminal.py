@@ -21,6 +21,7 @@ from xfs4iot.devices import BeepType, ScreenPosition, ScreenRun
 from xfs4iot.interfaces.forms.text_terminal import TextTerminal
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import text_terminal as messages
+from xfs4iot.simulator import atm as simulated_atm
 
 WRITE, READ = "TextTerminal.Write", "TextTerminal.Read"
 ENTER = {"enter": {"terminate": True}}
@@ -569,6 +570,46 @@ async def test_keys_that_the_device_lacks_are_not_supported(client: Dialogue, co
     assert await client.failure(command, where) == "noActiveKeys"
 
 
+@pytest.mark.parametrize("how", ["timeout", "cancel"])
+async def test_a_form_that_is_given_up_gives_no_values_and_shows_no_password(
+    client: Dialogue, device: Panel, how: str
+) -> None:
+    code = {"position": {"x": 0, "y": 0}, "size": {"width": 4}, "access": "read", "fieldType": "password"}
+    form = {"size": {"width": 4, "height": 1}, "fields": {"code": code}}
+    await client.success("TextTerminal.SetForm", {"name": "Code", "form": form})
+    device.types("1", "2")
+    timeout = {"timeout": 200} if how == "timeout" else {}
+    read = await client.send("TextTerminal.ReadForm", {"formName": "Code"}, **timeout)
+    await device.shows("**")
+    assert (await status(client))["keyboard"] == "on"
+    if how == "cancel":
+        await client.success("Common.Cancel", {"requestIds": [read]})
+    completion = await client.until("completion", read)
+    assert outcome(completion) == {"timeout": "timeOut", "cancel": "canceled"}[how]
+    assert "fields" not in (completion.get("payload") or {})
+    assert device.screen[0] == ""
+    assert (await status(client))["keyboard"] == "off"
+
+
+async def test_a_form_clears_the_screen_only_if_it_is_to(client: Dialogue, device: Panel) -> None:
+    await client.success(WRITE, at(0, 3, text="below"))
+    await client.success("TextTerminal.SetForm", {"name": "Ask", "form": FORM})
+    values = {"formName": "Ask", "fields": {"amount": "1"}}
+    await client.success("TextTerminal.WriteForm", values)
+    assert device.screen[3] == "below"
+    await client.success("TextTerminal.WriteForm", values | {"clearScreen": True})
+    assert device.screen[3] == ""
+    assert device.screen[1] == "     1"
+
+
+async def test_a_reset_leaves_the_resolution_and_the_forms(client: Dialogue, device: Panel) -> None:
+    await client.success("TextTerminal.SetForm", {"name": "Ask", "form": FORM})
+    await client.success("TextTerminal.SetResolution", {"resolution": {"sizeX": 8, "sizeY": 2}})
+    await client.success("TextTerminal.Reset")
+    assert (await status(client))["displaySizeX"] == 8
+    assert await client.success("TextTerminal.GetFormList") == {"formList": ["Ask"]}
+
+
 async def test_defined_keys_are_for_the_next_form_only(client: Dialogue, device: Panel) -> None:
     keys = {"activeKeys": ["one"], "activeCommandKeys": {"fdk01": {"terminate": True}}}
     await client.success("TextTerminal.DefineKeys", keys)
@@ -1059,6 +1100,52 @@ async def simulated(atm: xfs4iot.Publisher, nursery: trio.Nursery) -> Dialogue:
 async def simulator(atm: xfs4iot.Publisher, nursery: trio.Nursery) -> Dialogue:
     found: Dialogue = await nursery.start(dialogue, atm.uri("Simulator"))
     return found
+
+
+async def removable(directory: Path, nursery: trio.Nursery) -> tuple[Dialogue, Dialogue]:
+    """A terminal that can be unplugged, and who does so."""
+    file = directory / "removable.toml"
+    file.write_text('seconds = 0\n\n[services.TextTerminal]\nkinds = ["TextTerminal"]\nremovable = true\n')
+    publisher = xfs4iot.Publisher(simulated_atm(file, ledger=xfs4iot.Ledger.open(None)), port=0)
+    await nursery.start(publisher.serve)
+    client: Dialogue = await nursery.start(dialogue, publisher.uri("TextTerminal"))
+    simulator: Dialogue = await nursery.start(dialogue, publisher.uri("Simulator"))
+    return client, simulator
+
+
+async def lines(simulator: Dialogue) -> list[str]:
+    return [line.rstrip() for line in (await simulator.success("Simulator.GetScreen"))["lines"]]
+
+
+async def test_a_unit_that_is_unplugged_ends_the_input_and_shows_all_of_it_again_when_it_is_back(
+    tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    client, simulator = await removable(tmp_path, nursery)
+    await client.success(WRITE, at(text="kept"))
+    read = await client.send(READ, at(0, 1, numOfChars=4, activeKeys=["one"]))
+    await client.until("acknowledge", read)
+    await simulator.success("Simulator.Unplug")
+    assert outcome(await client.until("completion", read)) == "deviceNotReady"
+    assert await client.failure(WRITE, at(text="x")) == "deviceNotReady"
+    assert (await client.success("Common.Status"))["common"]["device"] == "noDevice"
+    await simulator.success("Simulator.Unplug", {"plugged": True})
+    assert await lines(simulator) == [""] * 4
+    await client.success(WRITE, at(0, 2, text="new"))
+    assert await lines(simulator) == ["kept", "", "new", ""]
+
+
+async def test_a_unit_that_comes_back_has_the_resolution_that_it_has(
+    tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    client, simulator = await removable(tmp_path, nursery)
+    await client.success("TextTerminal.SetResolution", {"resolution": {"sizeX": 40, "sizeY": 25}})
+    await client.success(WRITE, at(30, 20, text="large"))
+    await simulator.success("Simulator.Unplug")
+    await simulator.success("Simulator.Unplug", {"plugged": True})
+    assert (await status(client))["displaySizeX"] == 20
+    assert await client.failure(WRITE, at(30, 20, text="x")) == "invalidData"
+    await client.success(WRITE, at(text="small"))
+    assert await lines(simulator) == ["small", "", "", ""]
 
 
 async def test_what_is_pressed_is_read_and_what_is_written_can_be_seen(

@@ -56,6 +56,15 @@ class TerminalState(Interface[devices.TextTerminal]):
         """Another unit may have been plugged in: show everything the next time."""
         self.screen.forget_shown()
 
+    def status_told(self) -> None:
+        """A removable unit that comes back shows nothing, and another one may have another resolution."""
+        status = self.device.status
+        if status.common.device != "online":
+            self.screen.forget_shown()
+        size = status.text_terminal.display_size_x, status.text_terminal.display_size_y
+        if size != (self.screen.width, self.screen.height) and size in self.device.resolutions:
+            self.screen = Screen(*size)
+
     def disconnected(self, connection: Connection) -> None:
         """Nobody is there any more whose next form they could be for."""
         self.defined.pop(connection, None)
