@@ -63,6 +63,15 @@ def test_a_whole_safe_run_over_tls_with_all_reports(service: tuple[str, str], tm
     assert sum(int(one.get("failures", "1")) for one in suites) == 0
 
 
+@pytest.mark.posix
+def test_a_report_that_cannot_be_written_is_printed(service: tuple[str, str]) -> None:
+    uri, ca = service
+    done = conform(uri, "--ca", ca, "--case", "WS-PING-01P", "--html", "/dev/full")
+    assert done.returncode == 1
+    assert "1 of 1 cases pass" in done.stdout
+    assert "make room" in done.stderr
+
+
 def test_chosen_cases_as_json(service: tuple[str, str]) -> None:
     uri, ca = service
     done = conform(uri, "--ca", ca, "--case", "CD-DENOMINATE-*", "--json")

@@ -316,6 +316,8 @@ def test_a_replay_writes_over_no_file(recorded: Path, tmp_path: Path) -> None:
         (["replay", __file__, "--serve", "--to", "ws://a/x"], "say either --to URI"),
         (["replay", __file__, "--serve", "--own-key", __file__], "belong together"),
         (["record", "ws://127.0.0.1:1/xfs4iot/v1.0"], "--output"),
+        (["record", "ws://127.0.0.1:1/xfs4iot/v1.0", "-o", "no/x.x4r"], "there is no directory no; make it"),
+        (["replay", __file__, "--to", "ws://a/x", "-o", "no/x.x4r"], "there is no directory no; make it"),
     ],
 )
 def test_bad_usage_says_what_would_be_right(arguments: list[str], said: str) -> None:

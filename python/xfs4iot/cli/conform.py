@@ -229,14 +229,15 @@ def _reached(ctx: click.Context) -> list[str]:
 
 async def _tell(report: conformance.Report, html: Path | None, junit: Path | None, as_json: bool) -> int:
     """Print the report, write the others, and give the exit code."""
-    if html is not None:
-        await trio.Path(html).write_text(conformance.page(report), "utf-8")
-    if junit is not None:
-        await trio.Path(junit).write_text(conformance.junit(report), "utf-8")
     if as_json:
         print_json(report.plain(), indent=0)
     else:
         _show(report)
+    # What is printed is not lost if the others cannot be written.
+    if html is not None:
+        await trio.Path(html).write_text(conformance.page(report), "utf-8")
+    if junit is not None:
+        await trio.Path(junit).write_text(conformance.junit(report), "utf-8")
     if report.interrupted:
         return _INTERRUPTED
     if not report.tried:

@@ -53,6 +53,7 @@ def new_recording(file: Path, uri: str) -> Iterator[Writer]:
 @click.argument("uri", callback=arguments.service_uri)
 @click.option(
     "--output", "-o", required=True, type=click.Path(dir_okay=False, path_type=Path),
+    callback=arguments.new_file,
     help="File to write the recording to; it must not exist.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
