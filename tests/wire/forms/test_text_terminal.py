@@ -82,6 +82,7 @@ class Panel(devices.TextTerminal):
         self.beeps: list[tuple[str | None, bool]] = []
         self.pictures: list[Any] = []
         self.fault: Exception | None = None
+        self.resets = 0
         self.changed = self.asked = trio.Event()
         self.press, self._pressed = trio.open_memory_channel[str](1000)
 
@@ -121,6 +122,7 @@ class Panel(devices.TextTerminal):
         self.pictures.append((position, width, height, scaling, picture))
 
     async def reset(self) -> None:
+        self.resets += 1
         self.rows = [["#"] * 20 for _ in range(4)]
 
     async def shows(self, row: str) -> None:
@@ -606,6 +608,7 @@ async def test_a_reset_leaves_the_resolution_and_the_forms(client: Dialogue, dev
     await client.success("TextTerminal.SetForm", {"name": "Ask", "form": FORM})
     await client.success("TextTerminal.SetResolution", {"resolution": {"sizeX": 8, "sizeY": 2}})
     await client.success("TextTerminal.Reset")
+    assert device.resets == 1
     assert (await status(client))["displaySizeX"] == 8
     assert await client.success("TextTerminal.GetFormList") == {"formList": ["Ask"]}
 
