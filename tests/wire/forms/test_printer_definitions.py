@@ -199,6 +199,8 @@ async def test_a_form_that_is_not_whole_is_invalid(client: Dialogue, wrong: Any,
         ({**GOOD, "frames": {"b": AT | {"position": {"x": 16, "y": 0}}}}, "frame b is outside"),
         ({**GOOD, "frames": {"b": AT | {"side": "back"}}}, "on the back"),
         ({**GOOD, "frames": {"b": AT | {"color": "green"}}}, "frame b: the device does not print the colour"),
+        ({**GOOD, "version": {"version": "1234567890.1"}}, "version has a number of more than 9 digits"),
+        ({**GOOD, "version": {"version": "1." + "9" * 5_000}}, "version has a number of more than 9 digits"),
     ],
 )
 async def test_what_is_wrong_with_a_form_is_said_when_it_is_set(
@@ -361,6 +363,17 @@ async def test_definitions_are_queried_in_older_versions(
     paper = await older.success("Printer.GetQueryMedia", {"mediaName": "paper"})
     assert (paper["sizeWidth"], paper["printAreaX"], paper["base"]) == (80, 2, "mm")
     assert (await older.success("Printer.GetMediaList"))["mediaList"] == ["paper"]
+
+
+@pytest.mark.parametrize("version", ["2021-1", "2023-2"])
+@pytest.mark.parametrize(("given", "told"), [("7", (7, 0)), ("123456789.123456789", (123456789, 123456789))])
+async def test_the_version_of_a_form_is_two_numbers_to_older_clients(
+    client: Dialogue, nursery: trio.Nursery, version: str, given: str, told: tuple[int, int]
+) -> None:
+    older = await another(client, nursery, version)
+    await client.success(SET, {"name": "F", "form": {**GOOD, "version": {"version": given}}})
+    shown = await older.success("Printer.GetQueryForm", {"formName": "F"})
+    assert (shown["versionMajor"], shown["versionMinor"]) == told
 
 
 @pytest.mark.parametrize("version", ["2021-1", "2023-2"])

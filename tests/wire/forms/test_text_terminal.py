@@ -770,6 +770,16 @@ async def test_a_form_larger_than_every_screen_is_refused_when_it_is_set(
     assert await client.success("TextTerminal.GetFormList") == {"formList": []}
 
 
+@pytest.mark.parametrize("version", ["1234567890", "1." + "9" * 5_000])
+async def test_a_version_of_more_digits_than_older_clients_can_be_told_is_refused(
+    client: Dialogue, version: str
+) -> None:
+    form = {**FORM, "version": {"version": version}}
+    completion = await client.completion("TextTerminal.SetForm", {"name": "Ask", "form": form})
+    assert completion["payload"]["errorCode"] == "formInvalid"
+    assert "more than 9 digits" in completion["header"]["errorDescription"]
+
+
 @pytest.mark.parametrize("blank", ["", " \n\t"])
 async def test_a_definition_that_is_blank_is_none(
     client: Dialogue, nursery: trio.Nursery, blank: str

@@ -21,13 +21,23 @@ from xfs4iot.protocol.json_path import located
 from xfs4iot.protocol.message import Message
 from xfs4iot.server.service import Service
 
-__all__ = ["Definitions", "converted", "definition_of", "fields_told", "form_told", "log_ignored"]
+__all__ = [
+    "Definitions",
+    "converted",
+    "definition_of",
+    "fields_told",
+    "form_told",
+    "log_ignored",
+    "version_misfit",
+]
 
 _Kind = TypeVar("_Kind", bound=Message)
 _Other = TypeVar("_Other", bound=Message)
 _Result = TypeVar("_Result")
 
 _MOST = 1000
+_MOST_DIGITS = 9
+"""Of each part of a form's version: older clients are told numbers."""
 _MOST_BYTES = 32 * 1024 * 1024
 
 
@@ -65,6 +75,14 @@ def definition_of(content: Mapping[str, Any], kind: type[_Other], error_code: st
     except msgspec.ValidationError as wrong:
         text, path = located(wrong)
         raise errors.CommandError(error_code, f"{path}: {text}") from None
+
+
+def version_misfit(form: Any) -> str | None:
+    """Why a form cannot have its version; None if it can."""
+    version = form.version.version if form.version is not None else None
+    if any(len(one) > _MOST_DIGITS for one in (version or "").split(".")):
+        return f"its version has a number of more than {_MOST_DIGITS} digits"
+    return None
 
 
 def log_ignored(log: logging.Logger, found: Definition) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Literal, cast
 from xfs4iot import devices
 from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import PrintFont, PrintRotation, PrintStyle
-from xfs4iot.interfaces.forms.definitions import converted
+from xfs4iot.interfaces.forms.definitions import converted, version_misfit
 from xfs4iot.interfaces.forms.form_fit import form_misfit
 from xfs4iot.interfaces.forms.print_geometry import Grid
 from xfs4iot.interfaces.forms.ready_form import Field, Form, FormField, FormFrame, Frame, ReadyForm, color_of
@@ -113,6 +113,8 @@ class _Preparing:
 
     def form(self) -> ReadyForm:
         grid = self._grid
+        if (why := version_misfit(self._form)) is not None:
+            raise _Wrong(f"the form: {why}")
         width, height = grid.x(self._width), grid.y(self._height)
         if not (0 < width <= _WIDEST and 0 < height <= _LONGEST):
             raise _Wrong("the form is larger than 2 m x 100 m, or smaller than can be printed")

@@ -14,6 +14,7 @@ from typing import Any, cast
 import msgspec
 
 from xfs4iot import devices
+from xfs4iot.interfaces.forms.definitions import version_misfit
 from xfs4iot.interfaces.forms.screen import columns, each_grapheme
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import text_terminal as messages
@@ -81,6 +82,8 @@ def sound(form: Form, device: devices.TextTerminal) -> Form:
     whole, fields = size_of(form), dict(form.fields or {})
     if not fields:
         raise errors.CommandError("formInvalid", "the form has no field")
+    if (why := version_misfit(form)) is not None:
+        raise errors.CommandError("formInvalid", f"the form: {why}")
     if not any(whole[0] <= width and whole[1] <= height for width, height in device.resolutions):
         known = ", ".join(f"{width} x {height}" for width, height in device.resolutions)
         raise errors.CommandError(

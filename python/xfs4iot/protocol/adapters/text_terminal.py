@@ -58,12 +58,19 @@ def _form_down(new: Plain) -> Plain:
     }
 
 
+_MOST_DIGITS = 9
+"""Of a number that always fits 32 bits."""
+
+
 def version_numbers(version: Any) -> tuple[int | None, int | None]:
     """`{"version": "1.2"}` as two numbers."""
     text = version.get("version") if isinstance(version, dict) else None
     if not isinstance(text, str):
         return None, None
     major, _, minor = text.partition(".")
+    if max(len(major), len(minor)) > _MOST_DIGITS:
+        # Kept from before such were refused; no client has numbers so large.
+        return None, None
     return (int(major) if major.isdigit() else None), (int(minor) if minor.isdigit() else 0)
 
 
