@@ -1,13 +1,14 @@
 """A fleet on one machine: what the way through gateway, broker and link costs, and a crowd of devices.
 
     python benches/fleet.py way   [--rounds 5] [--seconds 2]     # commands, beside straight to the device
-    python benches/fleet.py crowd [--devices 5000] [--spread 5]   # memory, admission, and a broker that dies
+    python benches/fleet.py crowd [--devices 5000] [--spread 5] [--tls]  # memory, and a broker that dies
     python benches/fleet.py storm [--devices 100000] [--rate 1000]  # the same herd, simulated
 
 Gateway, broker and devices are processes of their own, in plain text on loopback. `way` is a simulated
 ATM asked for `Common.Status` by the compiled load generator, by turns straight and through the gateway. The
 devices of `crowd` are light ones: a link, a publisher and one service that has nothing to move, a
-thousand to a process. `--json` prints what was measured.
+thousand to a process. With `--tls` each has a certificate of its own, and a callout decides who comes in,
+as `fleet init` configures it. `--json` prints what was measured.
 """
 
 from __future__ import annotations
@@ -37,8 +38,13 @@ from scale import resident
 import xfs4iot
 from xfs4iot import client, devices
 from xfs4iot.fleet.broker import Broker, free_port
-from xfs4iot.fleet.nats import Nats
+from xfs4iot.fleet.deployment import deploy
+from xfs4iot.fleet.names import DEVICE
+from xfs4iot.fleet.nats import Login, Nats
+from xfs4iot.fleet.opening import Authorities
 from xfs4iot.fleet.uplink import Uplink, herd_wait
+from xfs4iot.transport import tls
+from xfs4iot.transport.certificates import test_authority as authority_in
 
 TENANT = "fleet"
 TO_A_PROCESS = 1000
@@ -185,8 +191,39 @@ def _hops(ways: dict[str, Any]) -> str:
     return f"{used['straight']['device']:.0f} / {through}"
 
 
-def be_devices(broker: str, first: int, count: int, spread: float) -> None:
-    """Be so many devices until killed; says each half second how many are connected and taken in."""
+@contextlib.contextmanager
+def fleet_in(directory: Path, secured: bool) -> Iterator[tuple[Broker, Path | None]]:
+    """A broker that is not started yet, and the directory of its fleet if it is spoken to over TLS."""
+    if not secured:
+        yield Broker.at(directory, port=free_port()), None
+        return
+    made = deploy(directory / "fleet", TENANT, ["127.0.0.1"], port=free_port())
+    yield (
+        Broker(directory, json.loads(made.nodes[0].read_text("utf-8")), made.servers[0]),
+        directory / "fleet",
+    )
+
+
+def be_devices(broker: str, first: int, count: int, spread: float, keys: Path | None) -> None:
+    """Be so many devices until killed; says each half second how many are connected and taken in.
+
+    Args:
+        keys: of the fleet's authority, which makes each a certificate; None speaks in plain text.
+    """
+
+    authorities = None if keys is None else Authorities(keys / "ca.pem")
+    made = {}
+    if keys is not None:
+        authority = authority_in(keys)
+        for number in range(first, first + count):
+            made[f"atm{number}"] = authority.issue_client(f"atm{number}", [f"{DEVICE}atm{number}"])
+    print(json.dumps({"connected": 0, "admitted": 0, "ready": count}), flush=True)
+
+    def login(name: str) -> Login | None:
+        if keys is None:
+            return None
+        certificate, key = made[name]
+        return Login(lambda: tls.client_context(ca=keys / "ca.pem", certificate=certificate, key=key))
 
     async def one(number: int, ledger: xfs4iot.Ledger, links: list[tuple[Nats, Uplink]]) -> None:
         name = f"atm{number}"
@@ -198,9 +235,10 @@ def be_devices(broker: str, first: int, count: int, spread: float) -> None:
         def wait(failures: int) -> float:
             return herd_wait(failures, uplink.spread, uplink.busy)
 
-        carrier = Nats((broker,), name=name, wait=wait)
+        carrier = Nats((broker,), login(name), name=name, wait=wait)
+        carrier.inbox = f"_INBOX.{TENANT}.{name}"
         uplink = Uplink(
-            publisher, carrier, ledger.service(name), tenant=TENANT, device=name, authorities=None
+            publisher, carrier, ledger.service(name), tenant=TENANT, device=name, authorities=authorities
         )
         uplink.spread = spread
         links.append((carrier, uplink))
@@ -211,6 +249,8 @@ def be_devices(broker: str, first: int, count: int, spread: float) -> None:
 
     async def main() -> None:
         links: list[tuple[Nats, Uplink]] = []
+        # Until told: making certificates takes longer than connecting.
+        await trio.to_thread.run_sync(sys.stdin.readline)
         async with trio.open_nursery() as nursery:
             for number in range(first, first + count):
                 nursery.start_soon(one, number, xfs4iot.Ledger.open(None), links)
@@ -226,7 +266,7 @@ def be_devices(broker: str, first: int, count: int, spread: float) -> None:
 class Crowd:
     """Processes of light devices, and what they say of themselves."""
 
-    def __init__(self, broker: str, devices: int, spread: float) -> None:
+    def __init__(self, broker: str, devices: int, spread: float, keys: Path | None) -> None:
         self.devices = devices
         self._said: dict[int, dict[str, int]] = {}
         self.workers = []
@@ -242,14 +282,24 @@ class Crowd:
                 "--spread",
                 str(spread),
             ]
+            if keys is not None:
+                arguments += ["--keys", str(keys)]
             self.workers.append(
                 subprocess.Popen(
                     [sys.executable, __file__, "devices", *arguments],
+                    stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,
                     text=True,
                 )
             )
+
+    def begin(self) -> None:
+        """Let them come, when all are ready."""
+        for worker in self.workers:
+            assert worker.stdin is not None
+            worker.stdin.write("\n")
+            worker.stdin.flush()
 
     async def listen(self) -> None:
         async def hear(number: int, worker: subprocess.Popen[str]) -> None:
@@ -262,7 +312,7 @@ class Crowd:
                 nursery.start_soon(hear, number, worker)
 
     def count(self, what: str) -> int:
-        return sum(said[what] for said in self._said.values())
+        return sum(said.get(what, 0) for said in self._said.values())
 
     async def until(self, what: str, progress: Progress, title: str) -> tuple[float, float]:
         """Seconds until all are so, and the most that became so in one second."""
@@ -283,27 +333,46 @@ class Crowd:
         return trio.current_time() - began, peak
 
 
-async def measure_crowd(count: int, spread: float, progress: Progress) -> dict[str, Any]:
+async def measure_crowd(count: int, spread: float, secured: bool, progress: Progress) -> dict[str, Any]:
     """Admission, memory, a session to some, and the herd when the broker has died."""
-    found: dict[str, Any] = {"devices": count, "spread": spread}
-    with tempfile.TemporaryDirectory(prefix="xfs4iot-fleet-") as directory, processes() as started:
-        broker = Broker.at(Path(directory), port=free_port())
+    found: dict[str, Any] = {"devices": count, "spread": spread, "TLS": secured}
+    with (
+        tempfile.TemporaryDirectory(prefix="xfs4iot-fleet-") as directory,
+        fleet_in(Path(directory), secured) as (broker, fleet),
+        processes() as started,
+    ):
         await broker.start()
         try:
-            gateway = start(
-                started, "gateway", "--broker", broker.url, "--port", "0", "--spread", str(spread)
-            )
+            named = ("--broker", broker.url) if fleet is None else ("--fleet", str(fleet))
+            pids: dict[str, int] = {}
+            if fleet is not None:
+                start(started, "fleet", *named, "callout", "--any-key")
+                pids["callout"] = started[-1].pid
+            gateway = start(started, "gateway", *named, "--port", "0", "--spread", str(spread))
             assert broker.pid is not None
-            empty = {"gateway": resident(started[0].pid), "broker": resident(broker.pid)}
-            crowd = Crowd(broker.url, count, spread)
+            pids |= {"gateway": started[-1].pid, "broker": broker.pid}
+            empty = {name: resident(pid) for name, pid in pids.items()}
+            crowd = Crowd(broker.url, count, spread, None if fleet is None else fleet / "keys")
             started += crowd.workers
+
+            def used() -> dict[str, float]:
+                spent = {name: processor_seconds(pid) for name, pid in pids.items()}
+                return spent | {"devices": sum(processor_seconds(one.pid) for one in crowd.workers)}
+
+            def since(before: dict[str, float]) -> dict[str, float]:
+                return {name: 1000 * (now - before[name]) / count for name, now in used().items()}
+
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(crowd.listen)
+                await crowd.until("ready", progress, "making certificates")
+                before = used()
+                crowd.begin()
                 found["taken in, s"], found["most in a second"] = await crowd.until(
                     "admitted", progress, "taking in"
                 )
+                found["taken in, processor ms a device"] = since(before)
                 await trio.sleep(SETTLING)
-                full = {"gateway": resident(started[0].pid), "broker": resident(broker.pid)}
+                full = {name: resident(pid) for name, pid in pids.items()}
                 found["KiB a device"] = {
                     name: (full[name] - empty[name]) / 1024 / count for name in empty
                 } | {"device": sum(resident(one.pid) for one in crowd.workers) / 1024 / count}
@@ -311,9 +380,13 @@ async def measure_crowd(count: int, spread: float, progress: Progress) -> dict[s
                 broker.kill()
                 await trio.sleep(2)
                 await broker.start()
+                assert broker.pid is not None
+                pids["broker"] = broker.pid
+                before = {**used(), "broker": 0.0}
                 found["back after the broker, s"], found["most back in a second"] = await crowd.until(
                     "connected", progress, "coming back"
                 )
+                found["back, processor ms a device"] = since(before)
                 found["asked again, ms"] = await _ask_some(gateway["gateway"], count, progress)
                 nursery.cancel_scope.cancel()
         finally:
@@ -400,12 +473,13 @@ def way(rounds: int, seconds: float, as_json: bool) -> None:
 @main.command()
 @click.option("--devices", "count", default=5000, show_default=True)
 @click.option("--spread", default=5.0, show_default=True, help="Seconds over which they come.")
+@click.option("--tls", "secured", is_flag=True, help="Each by a certificate of its own.")
 @click.option("--json", "as_json", is_flag=True)
-def crowd(count: int, spread: float, as_json: bool) -> None:
+def crowd(count: int, spread: float, secured: bool, as_json: bool) -> None:
     """Light devices: how they are taken in, what they cost, and how they come back."""
     console = Console(stderr=as_json)
     with Progress(console=console) as progress:
-        measured = trio.run(measure_crowd, count, spread, progress)
+        measured = trio.run(measure_crowd, count, spread, secured, progress)
     if as_json:
         click.echo(json.dumps(measured))
     else:
@@ -435,9 +509,10 @@ def storm(count: int, rate: int, busy: float, spread: float | None, as_json: boo
 @click.option("--first", type=int, required=True)
 @click.option("--devices", "count", type=int, required=True)
 @click.option("--spread", type=float, required=True)
-def devices_command(broker: str, first: int, count: int, spread: float) -> None:
+@click.option("--keys", type=click.Path(exists=True, path_type=Path))
+def devices_command(broker: str, first: int, count: int, spread: float, keys: Path | None) -> None:
     """Be some of a crowd's devices."""
-    be_devices(broker, first, count, spread)
+    be_devices(broker, first, count, spread, keys)
 
 
 if __name__ == "__main__":
