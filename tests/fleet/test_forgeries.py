@@ -17,7 +17,8 @@ from dialogue import dialogue
 from xfs4iot.cli.broker import made
 from xfs4iot.cli.settings import UplinkSettings
 from xfs4iot.cli.uplink import uplinked
-from xfs4iot.fleet.authority import Authority, OwnSigning
+from xfs4iot.fleet import gateway as gateway_module
+from xfs4iot.fleet.authority import Authority, OwnSigning, RequestRefused
 from xfs4iot.fleet.broker import Broker
 from xfs4iot.fleet.carrier import Carried, CarrierLost, MemoryBroker
 from xfs4iot.fleet.deployment import deploy
@@ -26,10 +27,12 @@ from xfs4iot.fleet.nats import Nats
 from xfs4iot.fleet.opening import Authorities, Opening, Signer
 from xfs4iot.fleet.store import KeyValue, MemoryStore
 from xfs4iot.fleet.subjects import Subjects
-from xfs4iot.fleet.trust import Trust
+from xfs4iot.fleet.trust import Trust, hash_code
 from xfs4iot.fleet.uplink import Uplink
+from xfs4iot.fleet.view import Known
 from xfs4iot.server.access import Access, ClientRule
 from xfs4iot.simulator import atm as simulated_atm
+from xfs4iot.transport.certificates import make_request, new_key
 from xfs4iot.transport.certificates import test_authority as authority_in
 from xfs4iot.transport.failures import CredentialsRefused
 from xfs4iot.transport.pairs import load_key
@@ -298,3 +301,53 @@ async def test_a_device_that_sends_more_than_its_application_takes_has_its_sessi
             while session.link.ended is None:  # noqa: ASYNC110
                 await trio.sleep(0.01)
     assert session.link.ended == "the other end sends more than there is room for"
+
+
+SPOILT = (
+    b"", b"{", b"[]", b'{"epoch": 1}', b"\xff\xfe",
+    b'{"epoch": "1.ctl x", "instance": "a", "online": true, "since": 1}',
+    b'{"epoch": 1e400, "instance": "a", "online": true, "since": 1}',
+    b'{"epoch": 1, "instance": "a", "online": true, "since": 1, "services": 5}',
+    b'{"epoch": 1, "instance": "a", "online": true, "since": 1e300}',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("value", SPOILT, ids=range(len(SPOILT)))
+async def test_what_a_gateway_has_spoilt_of_one_device_ends_no_other_gateway(
+    nursery: trio.Nursery, atm: xfs4iot.Publisher, monkeypatch: pytest.MonkeyPatch, value: bytes
+) -> None:
+    monkeypatch.setattr(gateway_module, "_LOOK_SECONDS", 0.02)
+    fleet = Fleet(nursery)
+    await fleet.store.put("atm18", value)
+    gateway = await fleet.gateway()
+    uplink = await fleet.device(atm, "atm17", xfs4iot.Ledger.open(None))
+    await uplink.admitted.wait()
+    await trio.sleep(0.1)
+    assert "atm17" in await gateway.registry.everything()
+    Known.of("atm18", value, None, None).described()
+    with pytest.raises(xfs4iot.Disconnected, match=r"HTTP 50[34]"):
+        async with xfs4iot.connect(gateway.uri("atm18", "CashDispenser")):
+            pass
+    client = await nursery.start(dialogue, gateway.uri("atm17", "CashDispenser"))
+    assert (await client.success("Common.Status"))["common"]["device"] == "online"
+    await gateway.registry.readmit("atm18")
+    presence = await gateway.registry.get("atm18")
+    assert presence is not None
+    assert presence.epoch == 0
+
+
+@pytest.mark.parametrize("value", [*SPOILT[:3], b'{"key": 5}', b'{"invitation": {"code": 5}}'], ids=range(5))
+async def test_a_spoilt_record_lets_nobody_in_and_is_mended_by_an_invitation(
+    keys: Path, nursery: trio.Nursery, value: bytes
+) -> None:
+    store, broker = MemoryStore(), MemoryBroker()
+    trust = Trust(store)
+    await store.put("atm17", value)
+    authority = Authority(trust, OwnSigning(authority_in(keys / "devices")), keys / "ca.pem")
+    authority.serve_renewals(broker.carrier(), Subjects("bank"), nursery)
+    asked = make_request("atm17", ["xfs4iot://device/atm17"], new_key()).decode()
+    with pytest.raises(RequestRefused):
+        await authority.enroll("atm17", "A" * 20, asked)
+    assert (await trust.everything())["atm17"].revoked
+    await trust.invite("atm17", hash_code("atm17", "A" * 20), 60)
+    assert "BEGIN CERTIFICATE" in await authority.enroll("atm17", "A" * 20, asked)

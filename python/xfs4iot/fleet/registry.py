@@ -14,10 +14,10 @@ from contextlib import suppress
 from dataclasses import asdict, field, replace
 from typing import Any
 
-import orjson
+import msgspec
 
 from xfs4iot.dataclass import dataclass
-from xfs4iot.fleet.carrier import Absent, Carrier
+from xfs4iot.fleet.carrier import Absent, Carrier, CarrierLost
 from xfs4iot.fleet.store import Conflict, Store
 from xfs4iot.fleet.subjects import Subjects
 from xfs4iot.telling import logger, told
@@ -61,9 +61,18 @@ class Presence:
 
     @classmethod
     def decode(cls, value: bytes) -> Presence:
-        fields = orjson.loads(value)
-        fields["services"] = tuple(fields["services"])
-        return cls(**fields)
+        """As it was written.
+
+        Raises:
+            ValueError: it is none.
+        """
+        try:
+            return _decoder.decode(value)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as wrong:
+            raise ValueError(str(wrong)) from None
+
+
+_decoder = msgspec.json.Decoder(Presence)
 
 
 class Registry:
@@ -71,6 +80,21 @@ class Registry:
 
     def __init__(self, store: Store, carrier: Carrier, subjects: Subjects) -> None:
         self._store, self._carrier, self._subjects = store, carrier, subjects
+        self._spoilt: set[str] = set()
+
+    def _read(self, device: str, value: bytes) -> Presence:
+        """What was written of a device; whoever may write it, a gateway for one, may be in wrong hands."""
+        try:
+            known = Presence.decode(value)
+        except ValueError as wrong:
+            if device not in self._spoilt:
+                self._spoilt.add(device)
+                _log.error("what is kept of device %s cannot be read: %s", told(device), told(str(wrong)))
+            raise CarrierLost(
+                f"what is kept of device {told(device)} cannot be read; see `xfs4iot fleet readmit`"
+            ) from None
+        self._spoilt.discard(device)
+        return known
 
     async def get(self, device: str) -> Presence | None:
         """What is known of a device.
@@ -79,11 +103,15 @@ class Registry:
             CarrierLost: the store cannot be asked.
         """
         found = await self._store.get(device)
-        return None if found is None else Presence.decode(found[0])
+        return None if found is None else self._read(device, found[0])
 
     async def everything(self) -> dict[str, Presence]:
-        """What is known of all devices."""
-        return {device: Presence.decode(value) for device, value in (await self._store.everything()).items()}
+        """What is known of all devices, without those of which it cannot be read."""
+        known = {}
+        for device, value in (await self._store.everything()).items():
+            with suppress(CarrierLost):
+                known[device] = self._read(device, value)
+        return known
 
     async def hello(self, device: str, said: dict[str, Any]) -> Presence:
         """Take a device in.
@@ -96,7 +124,7 @@ class Registry:
         epoch, instance = int(said["epoch"]), str(said["instance"])[:64]
         while True:
             found = await self._store.get(device)
-            before, revision = (None, 0) if found is None else (Presence.decode(found[0]), found[1])
+            before, revision = (None, 0) if found is None else (self._read(device, found[0]), found[1])
             now = Presence(
                 epoch, instance, True, time.time(), told(said.get("version", "")),
                 tuple(str(one)[:64] for one in said.get("services", ())[:64]),
@@ -140,7 +168,7 @@ class Registry:
         found = await self._store.get(device)
         if found is None:
             return
-        before = Presence.decode(found[0])
+        before = self._read(device, found[0])
         if (before.epoch, before.instance) == (said.get("epoch"), said.get("instance")):
             try:
                 gone = replace(before, online=False, since=time.time())
@@ -164,7 +192,9 @@ class Registry:
         found = await self._store.get(device)
         if found is None:
             raise KeyError(device)
-        before = Presence.decode(found[0])
-        await self._store.put(
-            device, replace(before, epoch=0, instance="", online=False, since=time.time(), alarms=0).encode()
-        )
+        try:
+            before = Presence.decode(found[0])
+        except ValueError:
+            before = Presence(0, "", False, 0.0)
+        anew = replace(before, epoch=0, instance="", online=False, since=time.time(), alarms=0)
+        await self._store.put(device, anew.encode())

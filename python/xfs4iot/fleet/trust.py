@@ -13,15 +13,15 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from typing import Any
 
-import orjson
+import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from xfs4iot.dataclass import dataclass
 from xfs4iot.fleet.carrier import CarrierLost
 from xfs4iot.fleet.store import Conflict, Store
+from xfs4iot.telling import logger, told
 
 __all__ = [
     "TRUST",
@@ -37,6 +37,7 @@ __all__ = [
     "key_of",
 ]
 
+_log = logger("xfs4iot.fleet")
 TRUST = "x4-{}-trust"
 """Bucket of a tenant's devices and their keys."""
 WRONG_CODES = 10
@@ -99,10 +100,15 @@ class Trusted:
 
     @classmethod
     def decode(cls, value: bytes) -> Trusted:
-        fields: dict[str, Any] = orjson.loads(value)
-        if (invitation := fields.get("invitation")) is not None:
-            fields["invitation"] = Invitation(**invitation)
-        return cls(**fields)
+        """As it was written.
+
+        Raises:
+            ValueError: it is none.
+        """
+        try:
+            return _decoder.decode(value)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as wrong:
+            raise ValueError(str(wrong)) from None
 
     @property
     def keys(self) -> frozenset[str]:
@@ -129,6 +135,9 @@ class Trusted:
             )
 
 
+_decoder = msgspec.json.Decoder(Trusted)
+
+
 class Trust:
     """The records of one tenant's devices."""
 
@@ -142,11 +151,21 @@ class Trust:
             CarrierLost: the store cannot be asked.
         """
         found = await self._store.get(device)
-        return None if found is None else Trusted.decode(found[0])
+        return None if found is None else self._read(device, found[0])
+
+    def _read(self, device: str, value: bytes) -> Trusted:
+        """A record; one that is spoilt lets nobody in, until the device is invited anew."""
+        try:
+            return Trusted.decode(value)
+        except ValueError as wrong:
+            _log.error("the record of device %s cannot be read: %s", told(device), told(str(wrong)))
+            return Trusted(revoked=time.time())
 
     async def everything(self) -> dict[str, Trusted]:
         """What is known of all devices."""
-        return {device: Trusted.decode(value) for device, value in (await self._store.everything()).items()}
+        return {
+            device: self._read(device, value) for device, value in (await self._store.everything()).items()
+        }
 
     async def change(self, device: str, changed: Callable[[Trusted | None], Trusted | None]) -> Trusted:
         """Change a record, whoever else does so at the same time.
@@ -160,7 +179,7 @@ class Trust:
         """
         for _ in range(_AGAIN):
             found = await self._store.get(device)
-            before, revision = (None, 0) if found is None else (Trusted.decode(found[0]), found[1])
+            before, revision = (None, 0) if found is None else (self._read(device, found[0]), found[1])
             after = changed(before)
             if after is None or after == before:
                 return before or Trusted()
