@@ -14,7 +14,7 @@ from importlib import import_module
 import click
 
 from xfs4iot import __version__
-from xfs4iot.cli.characters import show_all_characters
+from xfs4iot.cli.characters import show_all_characters, shown
 from xfs4iot.cli.group import Group
 from xfs4iot.held_signals import end_as_told
 
@@ -54,13 +54,25 @@ _INTERRUPTED = 130
 class _Lazy(Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
-            return super().invoke(ctx)
+            return self._invoked(ctx)
         # A nursery may have made a group of it.
         except* KeyboardInterrupt:
             pass
         finally:
             end_as_told()
         sys.exit(_INTERRUPTED)
+
+    def _invoked(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except click.ClickException as wrong:
+            said = shown(wrong.format_message())
+            if sys.stderr.isatty():
+                from xfs4iot.cli.prose import Console, wrapped
+
+                said = wrapped(said, Console(stderr=True).width, len("Error: "))
+            wrong.format_message = lambda: said  # type: ignore[method-assign]
+            raise
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)

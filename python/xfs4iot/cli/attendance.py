@@ -7,9 +7,9 @@ import sys
 from typing import TYPE_CHECKING
 
 import trio
-from rich.console import Console
 
 from xfs4iot.cli.characters import escape
+from xfs4iot.cli.prose import Console
 
 if TYPE_CHECKING:  # without its extra it is not there, which `conform` itself tells
     from xfs4iot.conformance import Act
@@ -77,7 +77,7 @@ class AtTheTerminal:
 
     def _say(self, *lines: str) -> None:
         for line in lines:
-            self._console.print(line, highlight=False, soft_wrap=True)
+            self._console.print(line, highlight=False)
 
     async def _answer(self) -> str | None:
         """A line that comes now; None if none does in time."""

@@ -14,11 +14,11 @@ from itertools import count
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
 from xfs4iot.cli.extras import require
 from xfs4iot.cli.group import Group
+from xfs4iot.cli.prose import Console
 from xfs4iot.cli.table import Table
 from xfs4iot.comparison import measuring, plot
 from xfs4iot.comparison.cases import CASES
@@ -36,7 +36,7 @@ def _progress(console: Console, total: int) -> Iterator[Callable[[str], None]]:
     """Says which of `total` steps is under way: a bar on a terminal, else a line for each."""
     numbers = count(1)
     if not console.is_terminal:
-        yield lambda name: console.print(f"{next(numbers)}/{total} {name}", highlight=False, soft_wrap=True)
+        yield lambda name: console.print(f"{next(numbers)}/{total} {name}", highlight=False)
         return
     columns = (SpinnerColumn(), MofNCompleteColumn(), BarColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=console, transient=True) as progress:

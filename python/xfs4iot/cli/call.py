@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import click
-from rich.console import Console
 
 from xfs4iot import client
 from xfs4iot.cli import arguments
@@ -18,6 +17,7 @@ from xfs4iot.cli.connection import (
     run,
     silence_option,
 )
+from xfs4iot.cli.prose import Console
 from xfs4iot.cli.waiting import waiting
 from xfs4iot.protocol import wire
 from xfs4iot.protocol.visible import visible
@@ -102,11 +102,11 @@ def call(
         elif failure is None:
             print_json(answer)
         if failure is not None and not as_json:
-            diagnostics.print(f"[bold red]{escape(str(failure))}[/]", highlight=False, soft_wrap=True)
+            diagnostics.print(f"[bold red]{escape(str(failure))}[/]", highlight=False)
             # Only a name that the service does not know may be meant for another: some are in no standard.
             unknown = failure.completion_code in ("unsupportedCommand", "invalidMessage")
             if unknown and (near := client.nearest_command(command)):
-                diagnostics.print(f"did you mean {near}?", highlight=False, soft_wrap=True)
+                diagnostics.print(f"did you mean {near}?", highlight=False)
         return 1 if failure else 0
 
     run(main)

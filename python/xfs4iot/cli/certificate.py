@@ -15,13 +15,13 @@ import orjson
 import trio
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from rich.console import Console
 
 from xfs4iot.cli import arguments, renewal
 from xfs4iot.cli.asking import ask
 from xfs4iot.cli.characters import escape
 from xfs4iot.cli.complaint import subcommand
 from xfs4iot.cli.group import Group
+from xfs4iot.cli.prose import Console
 from xfs4iot.cli.table import Table
 from xfs4iot.transport import certificates, inspection, passwords, tokens
 from xfs4iot.transport.failures import TLSError
@@ -98,9 +98,7 @@ def _tell(as_json: bool, **facts: Any) -> None:
     console = Console()
     width = max(map(len, facts))
     for name, value in facts.items():
-        console.print(
-            f"[bold]{name:{width}}[/]  {escape(str(_plain(value)))}", highlight=False, soft_wrap=True
-        )
+        console.print(f"[bold]{name:{width}}[/]  {escape(str(_plain(value)))}", highlight=False)
 
 
 def _json(value: Any) -> bytes:
@@ -346,7 +344,7 @@ def _report(content: inspection.Content, found: tuple[inspection.Finding, ...], 
 
 def _mark(good: bool, text: str) -> None:
     mark = "[green]✓[/]" if good else "[red]✗[/]"
-    Console().print(f"{mark} {escape(text)}", highlight=False, soft_wrap=True)
+    Console().print(f"{mark} {escape(text)}", highlight=False)
 
 
 @_command

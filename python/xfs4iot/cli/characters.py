@@ -13,7 +13,7 @@ from typing import TextIO
 
 from xfs4iot.protocol.visible import escaped, visible
 
-__all__ = ["escape", "show_all_characters", "utf8_output"]
+__all__ = ["escape", "show_all_characters", "shown", "utf8_output"]
 
 _NAME = "xfs4iot.plain"
 _PLAIN = {
@@ -52,6 +52,13 @@ def show_all_characters() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=_NAME)
+
+
+def shown(text: str) -> str:
+    """A text as standard error can show it: click takes a console of ASCII for one of UTF-8."""
+    if isinstance(sys.stderr, io.TextIOWrapper) and sys.stderr.errors == _NAME:
+        return text.encode(sys.stderr.encoding, _NAME).decode(sys.stderr.encoding)
+    return text
 
 
 def utf8_output() -> TextIO:

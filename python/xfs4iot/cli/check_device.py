@@ -13,12 +13,12 @@ import click
 import orjson
 import trio
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 
 from xfs4iot.cli import arguments
 from xfs4iot.cli.characters import escape, utf8_output
 from xfs4iot.cli.complaint import complain
 from xfs4iot.cli.device_classes import ModuleUnknown, load_device
+from xfs4iot.cli.prose import Console
 from xfs4iot.cli.table import Table
 from xfs4iot.testing import FAULTS, LINE_FAULTS, Report, check_device
 

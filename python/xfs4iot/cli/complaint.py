@@ -44,11 +44,11 @@ def no_room(problem: BaseException | str) -> bool:
 
 def complain(problem: BaseException | str) -> None:
     """Print a problem; of several that came together in a group, the first."""
-    from rich.console import Console
+    from xfs4iot.cli.prose import Console
 
     problem = innermost(problem)
     said = f"{problem}; make room where it is written to, and try again" if no_room(problem) else str(problem)
-    Console(stderr=True).print(f"[bold red]error:[/] {escape(said)}", highlight=False, soft_wrap=True)
+    Console(stderr=True).print(f"[bold red]error:[/] {escape(said)}", highlight=False)
 
 
 def nobody_reads() -> None:

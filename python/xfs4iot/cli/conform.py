@@ -15,7 +15,6 @@ import click
 import trio
 from click.core import ParameterSource
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from xfs4iot import Publisher, client
@@ -28,6 +27,7 @@ from xfs4iot.cli.connection import CONNECTION_OPTIONS, connection_options, print
 from xfs4iot.cli.group import UntilTold
 from xfs4iot.cli.hosting import beside, heard, simulated_atm, until_told
 from xfs4iot.cli.listener_options import LISTENER_OPTIONS, listener_options
+from xfs4iot.cli.prose import Console
 from xfs4iot.cli.published import show_published
 from xfs4iot.cli.table import Table
 from xfs4iot.held_signals import let_go
@@ -320,13 +320,6 @@ def _warn(cases: Sequence[conformance.Case], sure: bool, console: Console) -> No
         go_on("add --yes if it may move")
 
 
-def _printer() -> Console:
-    """What prints for people; what reads a pipe wants each line in one, however long."""
-    console = Console(highlight=False)
-    console.soft_wrap = not console.is_terminal
-    return console
-
-
 def _list(cases: Sequence[conformance.Case], as_json: bool) -> None:
     if as_json:
         print_json(
@@ -337,7 +330,7 @@ def _list(cases: Sequence[conformance.Case], as_json: bool) -> None:
             ]
         )  # fmt: skip
         return
-    console = _printer()
+    console = Console(highlight=False)
     for case in cases:
         console.print(
             f"[cyan]{escape(case.id)}[/] [dim]{case.level}{', attended' if case.attended else ''}[/] "
@@ -347,7 +340,7 @@ def _list(cases: Sequence[conformance.Case], as_json: bool) -> None:
 
 
 def _show(report: conformance.Report) -> None:
-    console = _printer()
+    console = Console(highlight=False)
     table = Table(box=SIMPLE_HEAD)
     table.add_column("profile", no_wrap=True)
     table.add_column("verdict")
@@ -358,7 +351,7 @@ def _show(report: conformance.Report) -> None:
         counts = report.counts(profile)
         cells = [str(counts[one] or "") for one in shown]
         table.add_row(profile, f"[{_COLOURS[verdict]}]{verdict}[/]", *cells)
-    console.print(table, soft_wrap=False)
+    console.print(table)
     for result in report.results:
         if result.verdict not in ("fail", "error", "warn", "waived"):
             continue

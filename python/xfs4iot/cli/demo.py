@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from xfs4iot import client
 from xfs4iot.cli import arguments
@@ -19,6 +18,7 @@ from xfs4iot.cli.arguments import money
 from xfs4iot.cli.connection import run, tracer
 from xfs4iot.cli.extras import require
 from xfs4iot.cli.hosting import dialect_option, simulated_atm
+from xfs4iot.cli.prose import Console
 from xfs4iot.cli.published import show_published
 from xfs4iot.cli.story_screen import JsonTeller, ScreenTeller
 from xfs4iot.dataclass import dataclass
@@ -175,11 +175,8 @@ async def _discovered(publisher: str, connection: dict[str, Any]) -> client.Publ
 
 
 async def _withdraw(console: Console, publisher: str, ca: Path | None, amount: Decimal, trace: bool) -> None:
-    # Where a person looks on, lines break between words; elsewhere a step is a line.
-    seen = console.record or console.is_terminal
-
     def step(text: str) -> None:
-        console.print(f"[bold cyan]▸[/] {text}", highlight=False, soft_wrap=not seen)
+        console.print(f"[bold cyan]▸[/] {text}", highlight=False)
 
     settings: dict[str, Any] = {
         "ca": ca,

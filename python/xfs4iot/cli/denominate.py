@@ -9,10 +9,10 @@ from decimal import Decimal
 from typing import Any
 
 import click
-from rich.console import Console
 
 from xfs4iot.cli import arguments
 from xfs4iot.cli.characters import escape
+from xfs4iot.cli.prose import Console
 from xfs4iot.cli.table import Table
 from xfs4iot.denominate import (
     DenominateError,
@@ -159,9 +159,9 @@ def _print(
             text = f"{failure.error_code}[/]: {escape(str(failure))}"
             reasons.setdefault(text, []).append(name)
     for text, names in reasons.items():
-        console.print(f"[bold red]{', '.join(names)}: {text}", soft_wrap=True)
+        console.print(f"[bold red]{', '.join(names)}: {text}")
     if near is not None:
-        console.print(_explained(near, currency), soft_wrap=True)
+        console.print(_explained(near, currency))
 
 
 def _explained(near: tuple[Decimal | None, Decimal | None], currency: str) -> str:

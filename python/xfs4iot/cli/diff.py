@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from xfs4iot.cli import arguments
 from xfs4iot.cli.characters import escape
 from xfs4iot.cli.complaint import complain
 from xfs4iot.cli.connection import print_json
+from xfs4iot.cli.prose import Console
 from xfs4iot.cli.waiting import waiting
 from xfs4iot.protocol import wire
 from xfs4iot.recording import Deviation, RecordingError, differences, read
@@ -91,14 +91,12 @@ def show_deviations(console: Console, found: Sequence[Deviation]) -> None:
             console.print(
                 f"[bold]{escape(one.service or 'publisher')}[/]{number} [cyan]{escape(one.command)}[/]",
                 highlight=False,
-                soft_wrap=True,
             )
         path = f" [magenta]{escape(one.path)}[/]" if one.path else ""
         values = f"[green]{_value(one, one.expected)}[/] → [red]{_value(one, one.seen)}[/]"
         console.print(
             f"  {_SAID[one.what]}:{path} {values}",
             highlight=False,
-            soft_wrap=True,
         )
     if not found:
         console.print("[green]no difference[/]")

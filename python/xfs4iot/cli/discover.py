@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import click
-from rich.console import Console
 
 from xfs4iot import client
 from xfs4iot.cli import arguments
 from xfs4iot.cli.characters import escape
 from xfs4iot.cli.connection import connection_options, print_json, run
+from xfs4iot.cli.prose import Console
 from xfs4iot.cli.published import show_published
 from xfs4iot.cli.waiting import waiting
 from xfs4iot.protocol.endpoints import PORTS

@@ -12,7 +12,6 @@ from typing import Any
 
 import click
 import trio
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from xfs4iot.cli import arguments
@@ -20,6 +19,7 @@ from xfs4iot.cli.asking import ask
 from xfs4iot.cli.characters import escape
 from xfs4iot.cli.connection import connection_options, print_json, refuse_plain
 from xfs4iot.cli.operator import as_operator, view_of, where_option
+from xfs4iot.cli.prose import Console
 from xfs4iot.cli.table import Table
 from xfs4iot.fleet import bulk
 from xfs4iot.fleet.bulk import Bulk, Outcome, Target
@@ -200,7 +200,7 @@ async def _interrupt(signals: AsyncIterator[int], calls: Bulk, diagnostics: Cons
         waiting = ", ".join(sorted(one.device for one in calls.running)[:_MOST_NAMED])
         if waiting:
             said = f"nobody else is told; waiting for {waiting}. Ctrl-C again does not wait"
-            diagnostics.print(said, soft_wrap=True, highlight=False)
+            diagnostics.print(said, highlight=False)
 
 
 class _Outcomes:
@@ -245,7 +245,7 @@ class _Outcomes:
             where = self._bar.console if self._bar is not None else self._diagnostics
             where.print(
                 f"[red]{escape(outcome.target.device)}[/] {escape(code)}{escape(why)}",
-                highlight=False, soft_wrap=True,
+                highlight=False,
             )  # fmt: skip
 
     def summary(self, interrupted: bool) -> None:

@@ -6,12 +6,12 @@ from dataclasses import asdict
 from typing import Any
 
 import click
-from rich.console import Console
 
 from xfs4iot.cli.characters import escape
 from xfs4iot.cli.connection import print_json
 from xfs4iot.cli.group import Group
 from xfs4iot.cli.operator import as_operator, checked_name
+from xfs4iot.cli.prose import Console
 from xfs4iot.cli.table import Table
 from xfs4iot.fleet.events import INTERFACES, add_consumer, consumers, remove_consumer
 from xfs4iot.fleet.nats import Nats

@@ -14,7 +14,6 @@ import click
 import orjson
 import trio
 from OpenSSL import SSL
-from rich.console import Console
 
 from xfs4iot.cli import arguments
 from xfs4iot.cli.broker import as_role, broker_is_trusted, made, reach
@@ -23,6 +22,7 @@ from xfs4iot.cli.connection import print_json, run
 from xfs4iot.cli.group import UntilTold
 from xfs4iot.cli.hosting import heard, until_told
 from xfs4iot.cli.operator import as_operator, device_argument
+from xfs4iot.cli.prose import Console
 from xfs4iot.cli.table import Table
 from xfs4iot.fleet.authority import Authority, OwnSigning, ProgramSigning, Signing
 from xfs4iot.fleet.callout import Callout

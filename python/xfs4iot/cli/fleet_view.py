@@ -10,12 +10,12 @@ from typing import Any
 
 import click
 import trio
-from rich.console import Console
 from rich.live import Live
 
 from xfs4iot.cli.characters import escape
 from xfs4iot.cli.connection import print_json
 from xfs4iot.cli.operator import as_operator, device_argument, view_of, where_option
+from xfs4iot.cli.prose import Console
 from xfs4iot.cli.table import Table
 from xfs4iot.dataclass import dataclass
 from xfs4iot.fleet.nats import Nats
@@ -132,11 +132,11 @@ def _print(console: Console, known: Known) -> None:
     there = known.presence
     state = "[green]online[/]" if there.online else "[red]offline[/]"
     said = f"[bold]{escape(known.device)}[/] {state} since {moment(there.since).replace('T', ' ')} UTC, "
-    console.print(said + f"start {there.epoch}, {escape(there.version)}", highlight=False, soft_wrap=True)
+    console.print(said + f"start {there.epoch}, {escape(there.version)}", highlight=False)
     if there.alarms:
         console.print(f"[red]a copy of it was seen {there.alarms} times: see docs/fleet.md[/]")
     if known.problem is not None:
-        console.print(f"[red]its last status cannot be read: {escape(known.problem)}[/]", soft_wrap=True)
+        console.print(f"[red]its last status cannot be read: {escape(known.problem)}[/]")
     if known.last is None:
         console.print("It has told nothing of its services yet." if known.problem is None else "")
         return
@@ -197,7 +197,7 @@ def watch(settings: dict[str, Any], wanted: Expression | None, count: int | None
 
     def trouble(text: str) -> None:
         said = f"[yellow]the broker is lost: {escape(text)}; it is tried again[/]" if text else "it is back"
-        diagnostics.print(said, soft_wrap=True, highlight=False)
+        diagnostics.print(said, highlight=False)
 
     async def main(carrier: Nats) -> None:
         view = view_of(carrier, settings["tenant"])
@@ -205,7 +205,7 @@ def watch(settings: dict[str, Any], wanted: Expression | None, count: int | None
             await _Screen(console).run(lambda changed, lost: view.watch(changed, wanted, lost))
             return
         seen = 0
-        diagnostics.print("[dim]watching the fleet; Ctrl-C ends[/]", soft_wrap=True)
+        diagnostics.print("[dim]watching the fleet; Ctrl-C ends[/]")
         with trio.CancelScope() as scope:
 
             def changed(change: Change) -> None:
@@ -243,7 +243,6 @@ def _print_change(console: Console, change: Change) -> None:
     console.print(
         f"[dim]{now}[/] [magenta]{escape(change.known.device)}[/]{left} {escape(', '.join(told))}",
         highlight=False,
-        soft_wrap=True,
     )
 
 

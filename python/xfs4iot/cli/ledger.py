@@ -18,11 +18,11 @@ from typing import IO, Any
 import click
 import orjson
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 
 from xfs4iot.cli.characters import escape, utf8_output
 from xfs4iot.cli.complaint import subcommand
 from xfs4iot.cli.group import Group
+from xfs4iot.cli.prose import Console
 from xfs4iot.cli.table import Table
 from xfs4iot.cli.waiting import waiting
 from xfs4iot.interfaces import MODULES
@@ -130,7 +130,7 @@ def check(file: Path, head: tuple[int, str] | None, as_json: bool) -> int:
         }
         click.echo(orjson.dumps(facts))
         return 1 if problems or documents else 0
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False)
     for problem in problems:
         console.print(f"[red]✗[/] {escape(problem)}")
     if problems:
@@ -294,7 +294,7 @@ def recover(damaged: Path, new: Path, as_json: bool) -> None:
         }
         click.echo(orjson.dumps(facts))
         return
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False)
     console.print(f"[green]✓[/] {found.lines} journal lines saved into {escape(str(new))}")
     if found.cut is not None:
         console.print(f"[yellow]![/] the journal ends there: {escape(found.cut)}")

@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from xfs4iot.cli.characters import escape
 from xfs4iot.cli.complaint import complain
 from xfs4iot.cli.connection import print_json
+from xfs4iot.cli.prose import Console
 from xfs4iot.scaffold import NameRefused, Package, UnknownKind, kind_called, kinds
 
 __all__ = ["new"]
@@ -72,7 +72,7 @@ def new(device: str, name: str, directory: Path, as_json: bool) -> None:
     interfaces = ", ".join(package.kind.interfaces)
     console.print(
         f"[green]✓[/] [bold]{escape(str(root))}[/]: {package.class_name}, {interfaces}",
-        highlight=False, soft_wrap=True,
+        highlight=False,
     )  # fmt: skip
     for path in written:
         console.print(f"  {escape(str(path.relative_to(root)))}", highlight=False, soft_wrap=True)
@@ -82,5 +82,5 @@ def new(device: str, name: str, directory: Path, as_json: bool) -> None:
         console.print(f"  [cyan]{escape(step)}[/]{hint}", highlight=False, soft_wrap=True)
     console.print(
         f"\nThen put the real line in the place of [bold]src/{package.module}/hardware.py[/].",
-        highlight=False, soft_wrap=True,
+        highlight=False,
     )  # fmt: skip

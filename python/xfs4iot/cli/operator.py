@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -76,7 +77,17 @@ def as_operator(
             raise failure
         return code or 0
 
-    run(main)
+    # What it would tell of each attempt in vain is said once, by `reach`, and by who goes on without it.
+    attempts = logging.getLogger("xfs4iot.nats")
+    attempts.addFilter(_nothing)
+    try:
+        run(main)
+    finally:
+        attempts.removeFilter(_nothing)
+
+
+def _nothing(record: logging.LogRecord) -> bool:
+    return False
 
 
 def view_of(carrier: Nats, tenant: str) -> FleetView:

@@ -18,12 +18,13 @@ from itertools import groupby
 
 import click
 import trio
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.live import Live
 from rich.panel import Panel
 from rich.style import Style
 from rich.text import Text
 
+from xfs4iot.cli.prose import Console
 from xfs4iot.protocol import errors
 from xfs4iot.simulator.text_terminal import SimulatedTextTerminal
 

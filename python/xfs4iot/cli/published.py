@@ -9,7 +9,7 @@ from xfs4iot.cli.characters import escape
 from xfs4iot.protocol.visible import visible
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from xfs4iot.cli.prose import Console
 
 __all__ = ["show_published"]
 

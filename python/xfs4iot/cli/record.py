@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 import trio
-from rich.console import Console
 
 from xfs4iot import client
 from xfs4iot.cli import arguments
@@ -19,6 +18,7 @@ from xfs4iot.cli.connection import connection_options, print_json, refuse_plain,
 from xfs4iot.cli.group import UntilTold
 from xfs4iot.cli.hosting import heard, until_told
 from xfs4iot.cli.listener_options import listener_options
+from xfs4iot.cli.prose import Console
 from xfs4iot.cli.published import show_published
 from xfs4iot.recording import Listener, Recorder, Writer
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from xfs4iot import client
 from xfs4iot.cli import arguments
@@ -23,6 +22,7 @@ from xfs4iot.cli.diff import as_object, show_deviations
 from xfs4iot.cli.group import UntilTold
 from xfs4iot.cli.hosting import heard, until_told
 from xfs4iot.cli.listener_options import LISTENER_OPTIONS, listener_options
+from xfs4iot.cli.prose import Console
 from xfs4iot.cli.published import show_published
 from xfs4iot.cli.record import new_recording
 from xfs4iot.held_signals import let_go
@@ -108,9 +108,7 @@ def replay(
 
     def progress(command: str, problem: str) -> None:
         if problem:
-            diagnostics.print(
-                f"[yellow]{escape(command)}: {escape(problem)}[/]", soft_wrap=True, highlight=False
-            )
+            diagnostics.print(f"[yellow]{escape(command)}: {escape(problem)}[/]", highlight=False)
         elif not as_json:
             diagnostics.print(f"[dim]{escape(command)}[/]", highlight=False)
 
@@ -149,7 +147,6 @@ def replay(
             console.print(
                 f"{len(unplayed)} of {played.commands} commands of the recording were never asked: "
                 f"{escape(', '.join(shown[:_MOST_NAMED]))}{more}",
-                soft_wrap=True,
                 highlight=False,
             )
         else:

@@ -70,12 +70,12 @@ def serve(config: Path, check: bool) -> None:
     # Before the log is opened: a check must leave no file behind.
     if check:
         names = ", ".join(service.name for service in configuration.service)
-        from rich.console import Console
+        from xfs4iot.cli.prose import Console
 
         Console().print(f"[green]✓[/] {escape(str(config))} is good; services: {names}", highlight=False)
         if ended:
             said = f"but the device cannot come to its fleet: {ended}; enrol it anew, see docs/fleet.md"
-            Console(stderr=True).print(f"[yellow]![/] {escape(said)}", highlight=False, soft_wrap=True)
+            Console(stderr=True).print(f"[yellow]![/] {escape(said)}", highlight=False)
         return
     try:
         _log_to(configuration.log)

@@ -168,7 +168,7 @@ def simulate(
                     }
                     click.echo(orjson.dumps(ready))
                 else:
-                    from rich.console import Console
+                    from xfs4iot.cli.prose import Console
 
                     output = Console()
                     show_published(output, atm.publisher.uri(), services, "a simulated ATM, ready")
@@ -179,9 +179,8 @@ def simulate(
                     output.print("[dim]Ctrl-C ends[/]")
                 async with trio.open_nursery() as nursery:
                     if terminal is not None:
-                        from rich.console import Console
-
                         from xfs4iot.cli import operator_screen
+                        from xfs4iot.cli.prose import Console
 
                         nursery.start_soon(operator_screen.operate, terminal, Console())
                     await trio.sleep_forever()

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.status import Status
 from rich.text import Text
 
 from xfs4iot.cli.characters import escape
 from xfs4iot.cli.connection import print_json
+from xfs4iot.cli.prose import Console
 from xfs4iot.cli.table import Table
 from xfs4iot.stories.stage import Rows, Step, StepFailed
 

@@ -44,7 +44,7 @@ class Table(table.Table):
         return needed
 
     def _records(self, console: Console) -> Iterator[RenderableType]:
-        """Title and rows, with an empty line before each row."""
+        """Title and rows, with an empty line around each row."""
         if self.title:
             yield Text.assemble((_text(console, self.title).plain, "bold"))
         rows = list(zip(*(column.cells for column in self.columns), strict=True))
@@ -58,6 +58,7 @@ class Table(table.Table):
                     line = Text.assemble((f"{header.plain}: ", "bold"), said) if header else said
                     line.overflow = "fold"
                     yield line
+        yield Text("")
 
 
 def _text(console: Console, cell: RenderableType) -> Text:

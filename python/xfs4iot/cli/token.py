@@ -13,11 +13,11 @@ from pathlib import Path
 
 import click
 import orjson
-from rich.console import Console
 
 from xfs4iot import tokens
 from xfs4iot.cli.characters import escape
 from xfs4iot.cli.group import Group
+from xfs4iot.cli.prose import Console
 from xfs4iot.protocol import errors
 
 __all__ = ["token"]
@@ -109,14 +109,14 @@ def check(text: str, nonce: str | None, key_file: Path | None, as_json: bool) ->
         if as_json:
             click.echo(orjson.dumps({"good": False, "code": code, "text": why}))
         else:
-            Console(stderr=True).print(f"[bold red]{code}:[/] {escape(why)}", soft_wrap=True)
+            Console(stderr=True).print(f"[bold red]{code}:[/] {escape(why)}")
         sys.exit(1)
     if as_json:
         click.echo(
             orjson.dumps({"good": True, "nonce": found.nonce, "says": dict(found.values), "hmac": found.hmac})
         )
         return
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False)
     console.print("[green]good[/]")
     for name, value in {"NONCE": found.nonce, **found.values, "HMACSHA256": found.hmac}.items():
         console.print(f"  {name:18} {escape(value)}")

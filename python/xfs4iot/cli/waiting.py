@@ -6,8 +6,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.text import Text
+
+from xfs4iot.cli.prose import Console
 
 __all__ = ["waiting"]
 

@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any
 
 import click
-from rich.console import Console
 
 from xfs4iot import client
 from xfs4iot.cli import arguments
 from xfs4iot.cli.characters import escape
 from xfs4iot.cli.connection import connection_options, print_json, refuse_plain, run, silence_option
+from xfs4iot.cli.prose import Console
 from xfs4iot.protocol import wire
 
 __all__ = ["watch"]
@@ -52,7 +52,7 @@ def watch(
         async with client.connect(uri, silence=silence or None, **connection) as service:
             if not as_json:
                 told = Console(stderr=True, highlight=False)
-                told.print(f"[dim]watching {uri}; Ctrl-C ends[/]", soft_wrap=True)
+                told.print(f"[dim]watching {uri}; Ctrl-C ends[/]")
             async with service.events(*names) as events:
                 async for event in events:
                     if as_json:
