@@ -63,7 +63,8 @@ def test_the_device_of_the_readme_passes() -> None:
     done = check(ROOT / "examples", "two_cassettes:TwoCassettes")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0 wrong" in done.stdout
-    assert max(map(len, done.stdout.splitlines())) <= 80
+    # Its tables; a text is in one line in a pipe.
+    assert max(len(one) for one in done.stdout.splitlines() if one.startswith(" ")) <= 80
 
 
 def test_a_recycler_passes_and_its_cash_in_is_tried() -> None:

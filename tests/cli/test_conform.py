@@ -93,8 +93,9 @@ def test_lines_are_broken_for_a_narrow_terminal_and_for_no_pipe(
     tried = conform(uri, "--ca", ca, "--case", "CD-DENOMINATE-*", **environment)
     for done in (listed, tried):
         assert done.returncode == 0, done.stderr
-        widest = max(map(len, re.sub(r"\x1b\[[0-9;]*m", "", done.stdout).splitlines()))
-        assert (widest <= 40) == terminal, done.stdout
+        lines = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout).splitlines()
+        # A name that is longer than a line is broken by nobody.
+        assert any(len(one) > 40 and len(one.split()) > 1 for one in lines) != terminal, done.stdout
 
 
 def test_a_case_above_the_level_is_skipped_and_the_profile_is_not_good(service: tuple[str, str]) -> None:
