@@ -287,7 +287,7 @@ def draw(
     """Draw the form in FILE with values, as the simulated printer and ESC/POS printers print it.
 
     \b
-    xfs4iot forms draw receipt.form --value amount='EUR 70.00' --value logo=@logo.png --output receipt.png
+    xfs4iot forms draw receipt.form --value amount='EUR 70.00' --output x.png
     """
     require("simulator", "drawing", "PIL", "zxingcpp")
     if output.suffix.lower() not in (".png", ".pdf"):
