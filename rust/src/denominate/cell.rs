@@ -90,6 +90,7 @@ least!(i16);
 numbers!(u8);
 numbers!(u16);
 numbers!(u32);
+numbers!(u64);
 
 /// What each cell, or the one that is so far before it with so many items more, tells.
 pub(super) fn merge<C: Cell>(cells: &mut [C], from: &[C], offset: isize, more: u64) {

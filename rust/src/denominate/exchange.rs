@@ -20,6 +20,10 @@
 //! possible of the largest value, then of the next; then as few added items as possible, which is as
 //! many of the pivot as possible; then of the added ones as many as possible of the largest value.
 //!
+//! If the least cost of that form is high, a table that wide is not needed: a set of items that has it has the least cost
+//! of all that leave as much when divided by `v`, and so have all its parts. A row of as many cells as `v` has units
+//! tells how often `v` goes into that cost, and the least number of added items with it ([`super::remainder_table`]).
+//!
 //! What the pivot gives follows from the net. If that is more than it holds, or less than nothing,
 //! a second table gives the greatest net, too, and a search that keeps between the two goes through
 //! the answers in the order of the tie rule.
@@ -38,7 +42,10 @@
 //!
 //! Both give a table whose size depends on the values alone, not on amounts or stocks.
 
+use arrayvec::ArrayVec;
+
 use super::memory::Memory;
+use super::remainder_table::RemainderTable;
 use super::remainders::Remainders;
 use super::sums::{Items, Reached, Table};
 use super::verdict::Verdict;
@@ -96,36 +103,44 @@ pub fn nearby(
     Ok((Verdict::Unknown, least))
 }
 
-/// A number of items below which there are none; `None` if there are none up to `budget`.
+/// The fewest items by the least cost for each remainder by the pivot's value, whatever that cost is.
 ///
-/// It is the number itself, unless the pivot's stock is in the way.
-pub fn floor(
+/// Unknown if the pivot's stock is in the way, or its value too large for a table. Also gives a number of items below
+/// which there are none.
+pub fn by_remainders(
     amount: u64,
     piles: &[(u64, u64)],
     budget: u64,
+    counts: &mut [u64],
     work: &mut Work,
-) -> Result<Option<u64>, OutOfWork> {
+) -> Result<(Verdict, u64), OutOfWork> {
     let mut exchange = Exchange::new(amount, piles);
     let (value, remainder) = (exchange.value, exchange.remainder);
     if value > Remainders::MOST {
-        return Ok((exchange.least <= budget).then_some(exchange.least));
+        return Ok((Verdict::Unknown, exchange.least));
     }
-    exchange.others.sort_by_key(|other| other.worth);
-    let wanted = (value - remainder) % value;
-    let farthest = exchange.others.last().map_or(0, |other| other.worth as u64);
-    let mut remainders = Remainders::by(value, farthest);
-    for other in &exchange.others {
-        let (worth, least) = (other.worth as u64, remainders.least(wanted));
-        let useful = least.map_or(value, |least| least / worth);
-        if useful == 0 {
-            break;
+    let Some(cost) = exchange.least_for_remainder(work)? else {
+        return Ok((Verdict::Never, 0));
+    };
+    let least = exchange.least + (cost + remainder) / value;
+    if least > budget {
+        return Ok((Verdict::Never, least));
+    }
+    // What costs more has no part in it.
+    exchange.others.retain(|other| other.worth as u64 <= cost);
+    let mut moved = [0u64; MAX_UNITS];
+    let verdict = match RemainderTable::new(&exchange.others, value, cost, work)? {
+        Some(table) => {
+            let net = table.read(cost, &mut moved);
+            let gives = (exchange.whole + least - exchange.least) as i64 - net;
+            match exchange.set(&moved, gives, counts) {
+                true => Verdict::Fewest(least),
+                false => Verdict::Unknown,
+            }
         }
-        remainders.add(worth, other.count.min(useful), work)?;
-    }
-    let items = remainders
-        .least(wanted)
-        .map(|cost| exchange.least + (cost + remainder) / value);
-    Ok(items.filter(|items| *items <= budget))
+        None => Verdict::Unknown,
+    };
+    Ok((verdict, least))
 }
 
 /// The fewest items for an amount from piles of falling value, at most `budget` of them.
@@ -255,15 +270,43 @@ impl<'a> Exchange<'a> {
         }
     }
 
+    /// The least cost that would make a whole number of items, the pivot's stock aside.
+    fn least_for_remainder(&self, work: &mut Work) -> Result<Option<u64>, OutOfWork> {
+        let wanted = (self.value - self.remainder) % self.value;
+        let mut others: ArrayVec<(u64, u64), MAX_UNITS> = self
+            .others
+            .iter()
+            .map(|other| (other.worth as u64, other.count))
+            .collect();
+        others.sort_unstable();
+        let farthest = others.last().map_or(0, |(worth, _)| *worth);
+        let mut remainders = Remainders::by(self.value, farthest);
+        for (worth, count) in others {
+            let useful = match remainders.least(wanted) {
+                Some(least) => least / worth,
+                None => self.value,
+            };
+            if useful == 0 {
+                break;
+            }
+            remainders.add(worth, count.min(useful), work)?;
+        }
+        Ok(remainders.least(wanted))
+    }
+
     /// Set the counts; false if the pivot cannot give its part.
     fn set(&self, moved: &[u64], gives: i64, counts: &mut [u64]) -> bool {
         if !(0..=self.held as i64).contains(&gives) {
             return false;
         }
-        counts.fill(0);
+        for (count, pile) in counts[..self.pivot].iter_mut().zip(self.piles) {
+            *count = pile.1;
+        }
+        counts[self.pivot..].fill(0);
         for (other, moved) in self.others.iter().zip(moved) {
-            counts[other.place] = if other.sign < 0 {
-                self.piles[other.place].1 - moved
+            let count = &mut counts[other.place];
+            *count = if other.sign < 0 {
+                *count - moved
             } else {
                 *moved
             };
@@ -446,6 +489,11 @@ mod tests {
             prop_assert_eq!(&found(verdict, &counts), &best);
             let verdict = outright::fewest(amount, &piles, budget, 1 << 30, &mut counts, work).unwrap();
             prop_assert_eq!(&found(verdict, &counts), &best);
+            let (verdict, least) = by_remainders(amount, &piles, budget, &mut counts, work).unwrap();
+            if verdict != Verdict::Unknown {
+                prop_assert_eq!(&found(verdict, &counts), &best);
+            }
+            prop_assert!(best.as_ref().is_none_or(|(items, _)| least <= *items));
             // With little effort it may say nothing, but nothing wrong.
             let verdict = fewest(amount, &piles, budget, Effort::Some, &mut counts, work).unwrap();
             if verdict != Verdict::Unknown {

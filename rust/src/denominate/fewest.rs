@@ -14,7 +14,11 @@
 //! * [`super::congruent`]: where one pile's number of items is known but for multiples, those numbers.
 //! * [`super::number`]: exactly as many items as there must be at least, then one more, and so on:
 //!   for many values and for values that are near to each other.
+//! * [`super::few_piles`]: of three or four piles all numbers of items at once, by a lattice; of five to seven with
+//!   those of some piles tried.
 //! * [`super::search`]: depth first with all that is known of such problems.
+//! * [`super::exchange::by_remainders`]: the least cost for each remainder by one value. As wide as that value, it
+//!   needs no luck, either, but for a pile whose stock is in the way.
 //! * [`super::outright`] and [`super::exchange`]: tables, which need no luck.
 //!
 //! # Worst case
@@ -31,9 +35,9 @@
 //!   mostly not reached: twice `V` is the rule.
 //!
 //! So time is bounded by a polynomial in the number of units and the size of the values, whatever
-//! amounts, stocks and limits are. With values below some thousands that is below a millisecond, but for
-//! one in millions of random cases, which takes some: a few piles of hundreds of items, of which the least number
-//! is far above what the fractional solution has while a pile's stock is in the way.
+//! amounts, stocks and limits are. With values below some thousands that is below a millisecond. What comes near to it
+//! are six piles or seven with dozens of items each, of which the least number is above what the
+//! fractional solution has while a pile's stock is in the way.
 //! With values of six digits and more that have nothing in common the problem is as hard as a
 //! knapsack's, and the tables would be too large. Then the search goes on until it is
 //! complete or the limit of work ends it, which is said as what it is.
@@ -47,7 +51,7 @@ use super::payable::{self, FEW_WORDS, MANY_WORDS};
 use super::pile::{Pile, Usable};
 use super::search::{self, Level};
 use super::verdict::Verdict;
-use super::{OutOfWork, Work, number, outright, plain, residues};
+use super::{OutOfWork, Work, few_piles, number, outright, plain, residues};
 
 /// Steps of the first ways, each.
 const FIRST_STEPS: u64 = 64;
@@ -62,17 +66,24 @@ const CONGRUENT_STEPS: u64 = 1 << 14;
 const NEARBY_CELLS: usize = 1 << 13;
 /// Steps of the search with all its means, before exchanges are tried.
 const SOME_STEPS: u64 = 512;
-const MANY_STEPS: u64 = 1 << 16;
+/// Numbers of items that are tried of few piles, and steps that are taken with them.
+const FEW_NUMBERS: u64 = 1 << 8;
+const FEW_PILES_STEPS: u64 = 1 << 13;
+/// Of so many piles lattices have the answer at once, and of so many nearly so.
+const FOUR_PILES: usize = 4;
+const FIVE_PILES: usize = 5;
+const FIVE_PILES_STEPS: u64 = 3 << 14;
 /// Steps of it before larger tables are.
 const MORE_STEPS: u64 = 4096;
 /// Steps of exchanges before larger tables are, and before the largest.
 const FEW_EXCHANGE_STEPS: u64 = 1 << 11;
 const EXCHANGE_STEPS: u64 = 1 << 15;
 const MORE_EXCHANGE_STEPS: u64 = 1 << 17;
-/// Cells of a table of sums that are filled before exchanges are tried, and after.
-const FEW_CELLS: usize = 1 << 15;
-const MORE_CELLS: usize = 1 << 19;
-const MANY_CELLS: usize = 1 << 21;
+/// Cells of a table of sums that are gone over before exchanges are tried, and after: some 20 µs, half a
+/// millisecond, and what is left to do.
+const FEW_CELLS: usize = 1 << 17;
+const MORE_CELLS: usize = 3 << 20;
+const MANY_CELLS: usize = 1 << 25;
 
 /// The fewest items for an amount, at most `budget` of them.
 ///
@@ -173,15 +184,17 @@ fn structured<const N: usize>(
         return Ok(outcome);
     }
 
+    if piles.len() <= FOUR_PILES {
+        let found = work.within(NUMBER_STEPS, |work| {
+            few_piles::fewest(rest, &pairs, range, counts, work)
+        })?;
+        if let Some(outcome) = found.and_then(Verdict::decided) {
+            return Ok(outcome);
+        }
+    }
     let mut levels = [Level::NONE; N];
     let levels = search::levels(rest, piles, divisor, &mut levels);
-    // Of four piles a search tries the numbers of two.
-    let steps = if piles.len() <= 4 {
-        MANY_STEPS
-    } else {
-        SOME_STEPS
-    };
-    let found = work.within(steps, |work| {
+    let found = work.within(SOME_STEPS, |work| {
         search::fewest(rest, levels, budget, counts, work)
     })?;
     if let Some(outcome) = found {
@@ -193,6 +206,26 @@ fn structured<const N: usize>(
     }
     let found = work.within(FEW_EXCHANGE_STEPS, |work| {
         exchange::fewest(rest, &pairs, budget, Effort::Some, counts, work)
+    })?;
+    if let Some(outcome) = found.and_then(Verdict::decided) {
+        return Ok(outcome);
+    }
+    let (found, floor) = exchange::by_remainders(rest, &pairs, budget, counts, work)?;
+    if let Some(outcome) = found.decided() {
+        return Ok(outcome);
+    }
+    range.0 = range.0.max(floor);
+    if few_piles::tried(&pairs) < FEW_NUMBERS
+        && few_piles::payable(rest, &pairs, work)? == Some(false)
+    {
+        return Ok(None);
+    }
+    let steps = match piles.len() {
+        ..=FIVE_PILES => FIVE_PILES_STEPS,
+        _ => FEW_PILES_STEPS,
+    };
+    let found = work.within(steps, |work| {
+        few_piles::fewest(rest, &pairs, range, counts, work)
     })?;
     if let Some(outcome) = found.and_then(Verdict::decided) {
         return Ok(outcome);
@@ -216,10 +249,6 @@ fn structured<const N: usize>(
     if let Some(outcome) = found {
         return Ok(outcome);
     }
-    let Some(floor) = exchange::floor(rest, &pairs, budget, work)? else {
-        return Ok(None);
-    };
-    range.0 = range.0.max(floor);
     let found = work.within(MORE_NUMBER_STEPS, |work| {
         number::fewest::<N>(amount, piles, range, counts, work)
     })?;

@@ -9,9 +9,10 @@
 //! that are allowed can be worth ends choices early.
 //!
 //! Mostly, as many as could take part at all can, with one item each. Where not all can, choices are tried if they are
-//! few, and the table over all sums below if they are small. Else a table says whether so many units can pay, or one
-//! fewer, and so on: [`super::unit_tables`], whose size has in it how many units are left out or take part, whichever
-//! are fewer, or [`super::swaps`], in which neither that nor the amount appears. Where the congruence of the values says how many items a pile gives, that pile is decided first.
+//! few, and the table over all sums below if they are small; then choices again if they take less than a table. Else a
+//! table says whether so many units can pay, or one fewer, and so on: [`super::unit_tables`], whose size has in it how
+//! many units are left out or take part, whichever are fewer, or [`super::swaps`], in which neither that nor the amount
+//! appears. Where the congruence of the values says how many items a pile gives, that pile is decided first.
 //!
 //! What is left are choices for large amounts. They are tried, or, where the amount is not much more than one
 //! item of each unit is worth, or is nearly all the cash, a table over all sums does it: in a pile with `f`
@@ -39,6 +40,8 @@ const SWAP_CELLS: usize = 1 << 24;
 const TABLE_BYTES: usize = 1 << 24;
 /// Steps in which choices of so many units are tried before tables are.
 const CHOICE_STEPS: u64 = 1024;
+/// Bytes of a table that take about as long as one step of a search: each is gone over several times.
+const BYTES_A_STEP: usize = 128;
 /// Steps in which choices are tried before a table is, and before a large one is.
 const SOME_STEPS: u64 = 1024;
 const MORE_STEPS: u64 = 1 << 16;
@@ -131,18 +134,13 @@ fn ever_fewer(
         if let Some(Some(found)) = one_each {
             return Ok(Some(found));
         }
-        let steps = if *left_out == 0 {
-            u64::MAX
-        } else {
-            CHOICE_STEPS
-        };
         if few_choices {
-            let tried = work.within(steps, |work| {
-                let mut choice = Choice::new(cash, budget, work);
-                choice.try_all(0, *left_out)?;
-                Ok(choice.found)
-            })?;
-            match tried {
+            let steps = if *left_out == 0 {
+                u64::MAX
+            } else {
+                CHOICE_STEPS
+            };
+            match tried(cash, *left_out, budget, steps, work)? {
                 Some(None) => {
                     *left_out += 1;
                     continue;
@@ -156,6 +154,18 @@ fn ever_fewer(
             }
         }
         let swapped = swaps::bytes(rest, &piles, taking_part);
+        // So few choices may take less than a table does.
+        let steps = (swapped.min(alone.bytes()) / BYTES_A_STEP) as u64;
+        if choices(all, *left_out).saturating_mul(STEPS_A_CHOICE) <= steps {
+            match tried(cash, *left_out, budget, steps, work)? {
+                Some(None) => {
+                    *left_out += 1;
+                    continue;
+                }
+                Some(found) => return Ok(found),
+                None => {}
+            }
+        }
         let (chosen, numbers) = if swapped < alone.bytes() {
             let chosen = swaps::fewest(rest, &piles, taking_part, SWAP_CELLS, work)?;
             (chosen, 1)
@@ -191,6 +201,29 @@ fn ever_fewer(
         }
     }
     Ok(None)
+}
+
+/// The answer with so many units left out, by trying all choices of them, if that takes no more than so many steps.
+fn tried(
+    cash: &Cash,
+    left_out: usize,
+    budget: u64,
+    steps: u64,
+    work: &mut Work,
+) -> Result<Option<Option<Found>>, OutOfWork> {
+    work.within(steps, |work| {
+        let mut choice = Choice::new(cash, budget, work);
+        choice.try_all(0, left_out)?;
+        Ok(choice.found)
+    })
+}
+
+/// In how many ways so many of all can be chosen.
+fn choices(all: usize, some: usize) -> u64 {
+    let some = some.min(all - some) as u64;
+    (0..some).fold(1u64, |ways, place| {
+        ways.saturating_mul(all as u64 - place) / (place + 1)
+    })
 }
 
 /// A pile of which the remainder that the others cannot have says how many items it gives: the other piles with

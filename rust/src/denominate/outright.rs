@@ -5,6 +5,7 @@
 //! says for any stock whether there is one, so it has the last word for amounts that a bit for each
 //! sum is not too much for, whatever the values.
 
+use super::pile::parts;
 use super::sums::{Items, Table};
 use super::verdict::Verdict;
 use super::{MAX_UNITS, OutOfWork, Work};
@@ -12,8 +13,8 @@ use super::{MAX_UNITS, OutOfWork, Work};
 /// Amounts that are looked at, at most: 512 KB of bits.
 const MOST: u128 = 1 << 22;
 
-/// The fewest items for an amount from piles of falling value, at most `budget` of them, if that
-/// takes `cells` cells of a table at most.
+/// The fewest items for an amount from piles of falling value, at most `budget` of them, if no more than so many cells
+/// of a table are gone over.
 ///
 /// `piles` are values and counts; together they are worth the amount at least.
 pub fn fewest(
@@ -27,7 +28,8 @@ pub fn fewest(
     let Some((left_over, sum, items)) = smaller(amount, piles) else {
         return Ok(Verdict::Unknown);
     };
-    if (sum + 1) * (items.len() + 1) > cells {
+    let passes: usize = items.iter().map(|item| 1 + parts(item.count).count()).sum();
+    if (sum + 1).saturating_mul(passes) > cells {
         return Ok(Verdict::Unknown);
     }
     let Some(table) = Table::new(&items, sum, 1, work)? else {

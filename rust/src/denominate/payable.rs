@@ -6,9 +6,12 @@
 //! when divided by this pile's value. So it is enough to know the least sum of the others for each
 //! remainder: as many cells as the value has units, however large the amounts and the stocks are.
 //!
-//! Where every pile is scarce, the sums themselves are looked at, a bit for each.
+//! Of few piles [`super::few_piles`] says it at once. Where every pile is scarce, the sums themselves are looked at, a bit for each.
+
+use arrayvec::ArrayVec;
 
 use super::congruent;
+use super::few_piles::{self, MOST_PILES};
 use super::remainders::Remainders;
 use super::sums::{Items, Reached};
 use super::{MAX_UNITS, OutOfWork, Work};
@@ -16,6 +19,8 @@ use super::{MAX_UNITS, OutOfWork, Work};
 /// Words of sums that are worth a look, and that are looked at at most: some 50 and 1000 µs.
 pub const FEW_WORDS: u64 = 1 << 18;
 pub const MANY_WORDS: u64 = 1 << 23;
+/// Numbers of items of few piles that are tried.
+const FEW_NUMBERS: u64 = 1 << 8;
 /// Values by which the least sums for each remainder are found at once.
 const SMALL: u64 = 1 << 7;
 /// Largest items whose sums are looked at first.
@@ -51,6 +56,14 @@ pub fn payable(
         .iter()
         .map(|&(value, count)| (value, count.min(sum / value)))
         .filter(|(_, count)| *count > 0);
+    if piles.len() <= MOST_PILES {
+        let few = falling(fitting.clone());
+        if few_piles::tried(&few) <= FEW_NUMBERS
+            && let Some(said) = few_piles::payable(sum, &few, work)?
+        {
+            return Ok(Some(said));
+        }
+    }
     let ample = fitting
         .clone()
         .filter(|&(value, count)| count == sum / value)
@@ -76,6 +89,20 @@ pub fn payable(
             by_sums(sum, fitting, work)
         }
     }
+}
+
+/// Few piles in falling order of value, each value once.
+fn falling(piles: impl Iterator<Item = (u64, u64)>) -> ArrayVec<(u64, u64), MOST_PILES> {
+    let mut given: ArrayVec<(u64, u64), MOST_PILES> = piles.collect();
+    given.sort_unstable_by(|a, b| b.cmp(a));
+    let mut falling: ArrayVec<(u64, u64), MOST_PILES> = ArrayVec::new();
+    for (value, count) in given {
+        match falling.last_mut() {
+            Some((last, held)) if *last == value => *held += count,
+            _ => falling.push((value, count)),
+        }
+    }
+    falling
 }
 
 /// By a bit for each sum of all others than an ample pile, up to that of a few items; `None` if none of those

@@ -37,6 +37,7 @@ enum Told {
     Numbers8,
     Numbers16,
     Numbers32,
+    Numbers64,
     Least8,
     Least16,
 }
@@ -47,11 +48,12 @@ impl Told {
             Told::Numbers8 | Told::Least8 => 1,
             Told::Numbers16 | Told::Least16 => 2,
             Told::Numbers32 => 4,
+            Told::Numbers64 => 8,
         }
     }
 
     fn numbers(self) -> bool {
-        matches!(self, Told::Numbers8 | Told::Numbers16 | Told::Numbers32)
+        !matches!(self, Told::Least8 | Told::Least16)
     }
 }
 
@@ -144,17 +146,12 @@ impl<'a> UnitTables<'a> {
         let largest = |of: fn(&Wanted) -> u64| self.wanted.iter().map(of).max().unwrap_or(0);
         let most = largest(|wanted| wanted.most);
         let counted = largest(|wanted| wanted.counted as u64);
-        // What the fewest further items leave is the most.
-        let left = self
-            .wanted
-            .iter()
-            .filter_map(|wanted| self.left(wanted, wanted.least));
-        let numbered = left.max().unwrap_or(0) as usize + 1;
-        let plain = self.widest();
+        let (numbered, plain) = (self.numbered(), self.widest());
         let numbers = match most {
             0..8 => Some(Told::Numbers8),
             8..16 => Some(Told::Numbers16),
             16..32 => Some(Told::Numbers32),
+            32..64 => Some(Told::Numbers64),
             _ => None,
         };
         self.planes = counted as usize + 1;
@@ -173,6 +170,16 @@ impl<'a> UnitTables<'a> {
     fn widest(&self) -> usize {
         let most = self.wanted.iter().map(|wanted| wanted.cost).max();
         usize::try_from(most.unwrap_or(0)).map_or(usize::MAX, |most| most.saturating_add(1))
+    }
+
+    /// Cells for all that is asked for, if they cost what they are worth more than the smallest.
+    fn numbered(&self) -> usize {
+        // What the fewest further items leave is the most.
+        let left = self
+            .wanted
+            .iter()
+            .filter_map(|wanted| self.left(wanted, wanted.least));
+        left.max().unwrap_or(0) as usize + 1
     }
 
     /// What is asked for if further items cost what they are worth more than as many of the smallest value.
@@ -214,6 +221,7 @@ impl<'a> UnitTables<'a> {
             Told::Numbers8 => self.by::<Numbers<u8>>(work),
             Told::Numbers16 => self.by::<Numbers<u16>>(work),
             Told::Numbers32 => self.by::<Numbers<u32>>(work),
+            Told::Numbers64 => self.by::<Numbers<u64>>(work),
             Told::Least8 => self.by::<Least<u8>>(work),
             Told::Least16 => self.by::<Least<i16>>(work),
         }
@@ -425,7 +433,8 @@ mod tests {
                 let tables = UnitTables::new(amount, &piles, units);
                 let told = [Told::Least8, Told::Least16];
                 let told = told.into_iter().map(|told| (told, tables.widest()));
-                for (told, width) in told.chain([(tables.told, tables.width)]) {
+                let numbered = [(Told::Numbers32, tables.numbered()), (Told::Numbers64, tables.numbered())];
+                for (told, width) in told.chain(numbered).chain([(tables.told, tables.width)]) {
                     let tables = UnitTables { told, width, wanted: tables.wanted.clone(), ..tables };
                     match tables.most_units(&mut Work::new(1 << 40)).unwrap() {
                         Chosen::Fewest(moved) => prop_assert_eq!(Some(&moved), best.as_ref()),
