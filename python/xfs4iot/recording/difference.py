@@ -1,13 +1,12 @@
 """How two recordings differ: what was asked, what was answered, in which order, how long it took.
 
-Exchanges are paired by service and name, in order, as `diff` pairs lines. Ignored are what differs
+Exchanges are paired by service and name, in order (`pairing`). Ignored are what differs
 from run to run (request ids, times, texts of errors, addresses) and whatever is masked on either side.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from difflib import SequenceMatcher
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -15,6 +14,7 @@ from xfs4iot.dataclass import dataclass
 from xfs4iot.recording.entries import Entry, Recording
 from xfs4iot.recording.exchanges import Exchange, Told, by_service
 from xfs4iot.recording.masking import is_masked
+from xfs4iot.recording.pairing import pairs
 
 __all__ = ["Deviation", "differences", "payload_differences"]
 
@@ -78,17 +78,16 @@ def _of_service(
 ) -> Iterator[Deviation]:
     names = [one.command.name for one in expected.exchanges]
     others = [one.command.name for one in seen.exchanges]
-    for tag, i1, i2, j1, j2 in SequenceMatcher(None, names, others, autojunk=False).get_opcodes():
-        if tag == "equal":
-            for i, j in zip(range(i1, i2), range(j1, j2), strict=True):
-                yield from _of_exchange(
-                    service, i + 1, expected.exchanges[i], seen.exchanges[j], ignored, slower
-                )
-            continue
-        for i in range(i1, i2):
-            yield Deviation(service, i + 1, names[i], "command", "", names[i], None)
-        for j in range(j1, j2):
-            yield Deviation(service, i1 + 1, others[j], "command", "", None, others[j])
+    number = 0
+    for i, j in pairs(names, others):
+        number = number if i is None else i + 1
+        if i is not None and j is not None:
+            one, other = expected.exchanges[i], seen.exchanges[j]
+            yield from _of_exchange(service, number, one, other, ignored, slower)
+        elif i is not None:
+            yield Deviation(service, number, names[i], "command", "", names[i], None)
+        elif j is not None:
+            yield Deviation(service, number + 1, others[j], "command", "", None, others[j])
     yield from _of_events(service, 0, "unsolicited events", expected.unsolicited, seen.unsolicited, ignored)
 
 
