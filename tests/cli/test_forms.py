@@ -106,6 +106,23 @@ def test_what_is_wrong_with_json_has_its_line_and_column(before: str, after: str
     assert result.exit_code == ("warning" not in says)
 
 
+@pytest.mark.parametrize(
+    ("media", "says"),
+    [
+        ({"size": {"width": 72}}, "unit is missing; give base, x and y"),
+        (
+            {"unit": {"base": "mm", "x": 1, "y": 1}, "size": {"width": 72, "height": 0}},
+            "of endless paper leave it out",
+        ),
+    ],
+)
+def test_a_media_that_no_printer_takes_is_told(media: dict[str, object], says: str) -> None:
+    result = run("check", written("roll.json", json.dumps({"name": "roll", "media": media})))
+    assert result.exit_code == 1
+    assert lines(result)[0].startswith("roll.json:1:")
+    assert says in lines(result)[0]
+
+
 def test_one_bad_file_does_not_hide_the_others() -> None:
     bad, good = written("bad.form", 'XFSFORM "für"'.encode("cp1252")), written("good.form", RECEIPT)
     result = run("check", bad, good, "--json")
