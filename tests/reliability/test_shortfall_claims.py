@@ -107,14 +107,15 @@ async def test_a_device_for_one_kind_or_both_is_told_the_same(nursery: trio.Nurs
     await laws(client, device)
 
 
-async def test_a_present_that_leaves_out_notes_is_no_success(
-    nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(("command", "payload"), [("Present", {}), ("Reject", None)])
+async def test_a_present_or_reject_that_leaves_out_notes_is_no_success(
+    nursery: trio.Nursery, caplog: pytest.LogCaptureFixture, command: str, payload: Any
 ) -> None:
     device = Recycler()
     client = await serving(device, nursery)
     await client.success("CashDispenser.Dispense", {"denomination": amount(100)})
-    device.lies["present"] = fewer()
-    assert await client.failure("CashDispenser.Present", {}) == "hardwareError"
+    device.lies[command.lower()] = fewer()
+    assert await client.failure(f"CashDispenser.{command}", payload) == "hardwareError"
     assert SHORT in caplog.text
 
 
@@ -237,16 +238,24 @@ async def test_cheques_are_told_of_by_number_or_by_counts(
     await client.success("Check.MediaInEnd")
 
 
+class Counting(Scanner):
+    """It says how many it has found, also where there are none."""
+
+    async def reset_media(self, control: str | None, events: Any) -> devices.MediaRetracted:
+        return devices.MediaRetracted(count=len(self.inside), location=control)
+
+
+@pytest.mark.parametrize("kind", [Scanner, Counting])
 async def test_a_reset_that_finds_no_cheques_makes_way_for_the_next(
-    nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+    nursery: trio.Nursery, caplog: pytest.LogCaptureFixture, kind: type[Scanner]
 ) -> None:
-    device = Scanner()
+    device = kind()
     client = await serving(device, nursery)
     device.slot = ["good"] * 2
     await client.success("Check.MediaIn")
     # Somebody takes them out by hand.
     device.inside = []
-    await client.success("Check.Reset", {})
+    await client.success("Check.Reset", {"mediaControl": "unitR"} if kind is Counting else {})
     assert "says nothing of item 2" in caplog.text
     places = (await client.success("Check.GetTransactionStatus"))["mediaInfo"]
     assert {one["mediaLocation"] for one in places} == {"unknown"}

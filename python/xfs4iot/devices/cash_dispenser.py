@@ -151,14 +151,15 @@ class CashDispenser(
     async def present(self, position: str, events: CashEvents[PresentEvents]) -> Presented:
         """`CashDispenser.Present`: move the dispensed items into the customer's reach.
 
-        Send `ItemsTakenEvent` later, when they are taken. Failures: `shutterNotOpen`,
-        `presentErrorNoItems`, `presentErrorItems`, `presentErrorUnknown`.
+        A success with no `additional_bunches` leaves nothing on the stacker. Send `ItemsTakenEvent` later,
+        when they are taken. Failures: `shutterNotOpen`, `presentErrorNoItems`, `presentErrorItems`,
+        `presentErrorUnknown`.
         """
         raise NotImplementedError
 
     @operation
     async def reject(self, unit: str, events: CashEvents[RejectEvents]) -> CashMovement:
-        """`CashDispenser.Reject`: move the dispensed items into the reject unit `unit`."""
+        """`CashDispenser.Reject`: move all dispensed items into the reject unit `unit`."""
         raise NotImplementedError
 
     @operation

@@ -384,7 +384,7 @@ class CashDispenser(Interface[devices.CashDispenser]):
             devices.CashDispenser.reject,
             unit,
             units=[unit],
-            believe=rejected_as_asked(unit),
+            believe=rejected_as_asked(self.cash, unit),
         )
         if result.failure is not None:
             raise result.failure

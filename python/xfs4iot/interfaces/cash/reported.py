@@ -453,14 +453,15 @@ def content_as_possible(cash: CashUnits, units: Collection[str]) -> Callable[[Un
     return require
 
 
-def rejected_as_asked(unit: str) -> Callable[[CashMovement], None]:
-    """A reject brings something into a unit, or says why not."""
+def rejected_as_asked(cash: CashUnits, unit: str) -> Callable[[CashMovement], None]:
+    """A reject brings all that was dispensed into a unit, or says why not."""
 
     def require(result: CashMovement) -> None:
-        if result.failure is None and not any(
-            items.count and items.target not in PLACES for items in result.moved
-        ):
+        if result.failure is not None:
+            return
+        if not any(items.count and items.target not in PLACES for items in result.moved):
             raise Mismatch(f"what came into {unit!r}, or there must be a failure", "without it", "moved")
+        _require_cleared(cash, result, ("stacker",))
 
     return require
 

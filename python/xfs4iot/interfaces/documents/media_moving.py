@@ -261,7 +261,7 @@ class MediaMoves(MediaState):
                 after.must_present, after.on_stacker = False, 0 if kind == "mediaReset" else after.on_stacker
             if result.presented is not None:
                 self.take_presented(after, result.presented)
-            elif not failed and kind == "mediaReset" and not place:
+            elif not failed and kind == "mediaReset" and (not place or result.count == 0):
                 self._lose_the_rest(command, after)
             retracted = {place: result.count or 0} if into_unit and result.count != 0 else {}
             return Moved(after, retracted=retracted, takings=watching[0].presented_at)
