@@ -3,13 +3,17 @@
     python tools/generate_messages.py            write them
     python tools/generate_messages.py --check    exit 1 if what is checked in is not current
 
-One module per interface in `protocol/messages`, from the newest version of the catalogue, and
-`protocol/index.py`, which knows every command and event of every version by name, so that
+For most interfaces two modules in `protocol/messages`, from the newest version of the catalogue. One is
+called as the interface and has what Common.Status, Common.Capabilities and Storage.GetStorage tell of
+it. The other,
+`<interface>_commands`, has the payloads of commands and events; it is loaded when the first of them is
+asked for, in the interface's module, where all are to be had: of a whole ATM's 800 classes 500 wait for that.
+And `protocol/index.py`, which knows every command and event of every version by name, so that
 nothing has to read the catalogue to find its way. And `client/_calls.pyi`, by which type checkers
 know what each command of the client takes and answers. `protocol/command_events` has, by interface, the
 events that each command may send, for type checkers likewise.
 
-No two modules import each other: where interfaces refer to each other's types, those of one of them
+No two modules import each other: where they refer to each other's types, those of one of them
 that the other needs stand in a module of their own, `<interface>_shared`, and are also to be had from
 the interface's module.
 """
@@ -20,7 +24,7 @@ import json
 import keyword
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -56,6 +60,18 @@ older versions do, and unknown properties are to be ignored by who does not know
 VENDORS_OWN = {"Camera.TakePictureCamera"}
 """Enumerations whose values a vendor may add to: names of what a device has, as its status and
 capabilities may list them under free keys."""
+
+
+WHOLE = {"Auxiliaries", "Common", "VendorMode"}
+"""Interfaces of one module: of the first and the last a service has messages in hand when it starts, and all
+clients ask Common."""
+AT_START = {
+    "CashManagement.BankNote",
+    "KeyManagement.AuthenticationMethodEnum",
+    "KeyManagement.RSASignatureAlgorithmEnum",
+    "Keyboard.EntryCompletionEnum",
+}
+"""What a service has in hand when it starts, beside its status, its capabilities and its storage units."""
 
 
 def not_null(schema: Schema) -> Schema:
@@ -103,14 +119,56 @@ def references(value: Any) -> Iterator[str]:
             yield from references(inner)
 
 
+def parts_of(catalogue: Schema, *payloads: Schema) -> set[str]:
+    """The definitions that these payloads consist of."""
+    found: set[str] = set()
+    open_ = list(payloads)
+    while open_:
+        new = set(references(open_.pop())) - found
+        found |= new
+        open_ += [catalogue["definitions"][name] for name in new]
+    return found
+
+
+def answer(catalogue: Schema, interface: str, command: str) -> Schema:
+    """The payload of a command's completion."""
+    return dict(catalogue["interfaces"][interface]["commands"][command]["completion"]["payload"])
+
+
+def of_status(catalogue: Schema) -> set[str]:
+    """Definitions that are part of Common.Status, whose changes are told to clients."""
+    return parts_of(catalogue, answer(catalogue, "Common", "Status"))
+
+
+def at_start(catalogue: Schema) -> set[str]:
+    """Definitions without which no service starts."""
+    answers = [answer(catalogue, "Common", "Capabilities"), answer(catalogue, "Storage", "GetStorage")]
+    others = [catalogue["definitions"][name] for name in AT_START]
+    return AT_START | of_status(catalogue) | parts_of(catalogue, *answers, *others)
+
+
+def payload_homes(catalogue: Schema) -> dict[str, str]:
+    """The module of the payloads of commands and events, by interface."""
+    split = {name.partition(".")[0] for name in at_start(catalogue)} - WHOLE
+    return {
+        interface: f"{snake(interface)}_commands" if interface in split else snake(interface)
+        for interface in catalogue["interfaces"]
+    }
+
+
 def homes(catalogue: Schema) -> dict[str, str]:
     """The module of every definition, so chosen that no modules import each other."""
     definitions = catalogue["definitions"]
-    home = {name: snake(name.partition(".")[0]) for name in definitions}
+    first = at_start(catalogue)
+    payloads = payload_homes(catalogue)
+    home = {
+        name: snake(name.partition(".")[0]) if name in first else payloads[name.partition(".")[0]]
+        for name in definitions
+    }
     while True:
         needs: dict[str, set[str]] = {}
         for interface, own in catalogue["interfaces"].items():
-            needs.setdefault(snake(interface), set()).update(references(own))
+            needs.setdefault(payloads[interface], set()).update(references(own))
         for name, schema in definitions.items():
             needs.setdefault(home[name], set()).update(references(schema))
         try:
@@ -126,30 +184,35 @@ def homes(catalogue: Schema) -> dict[str, str]:
             while open_:
                 name = open_.pop()
                 if home[name] == module:
-                    home[name] = f"{module}_shared"
+                    home[name] = f"{module.removesuffix('_commands')}_shared"
                     open_ += references(definitions[name])
         else:
             return home
 
 
 class Module:
-    """One generated module: the messages of an interface, or its types that others share.
+    """One generated module: what is told of an interface, its messages, or its types that others share.
 
     Args:
         interface: the interface's name.
         catalogue: the newest version of the standard.
         home: the module of every definition.
+        payloads: the module of the payloads of commands and events.
         name: of this module.
     """
 
-    def __init__(self, interface: str, catalogue: Schema, home: Mapping[str, str], name: str) -> None:
+    def __init__(
+        self, interface: str, catalogue: Schema, home: Mapping[str, str], payloads: str, name: str
+    ) -> None:
         self.interface = interface
         self.catalogue = catalogue
         self.home = home
+        self.payloads = payloads
         self.name = name
         self.classes: dict[str, str] = {}
         self.uses: set[str] = set()
         self.shared: dict[str, str] = {}
+        """Module of each name that is imported from another of this interface."""
         self.typing: set[str] = set()
         own = catalogue["interfaces"][interface]
         taken = {*own["commands"], *own["events"]}
@@ -205,7 +268,10 @@ class Module:
         if "enum" not in schema and not schema.get("properties") and free_values(schema) is None:
             return self.type_of(schema, name, False)
         home = self.home[reference.rpartition("/")[2]]
-        if home == self.name or interface == self.interface:
+        if home == self.name:
+            return name
+        if interface == self.interface:
+            self.shared[name] = home
             return name
         self.uses.add(home)
         return f"_{home}.{name}"
@@ -282,15 +348,15 @@ class Module:
                 continue
             _, name = self.name_of(full)
             if self.home[full] != self.name:
-                self.shared[name] = self.home[full]
+                if self.name == self.payloads and self.home[full].endswith("_shared"):
+                    self.shared[name] = self.home[full]
             elif "enum" in schema:
                 values = ", ".join(repr(value) for value in schema["enum"] if value is not None)
                 self.typing.add("Literal")
                 self.classes[name] = f"{name}: TypeAlias = Literal[{values}]"
             elif schema.get("properties") or free_values(schema) is not None:
                 self.add_class(name, schema, full in observed_definitions)
-        if self.name != snake(self.interface):
-            self.shared = {}
+        if self.name != self.payloads:
             return
         observed = self.interface == "Common"
         for name, command in own["commands"].items():
@@ -302,17 +368,26 @@ class Module:
         for name, event in own["events"].items():
             self.add_class(name, event["payload"] or {}, False)
 
-    def text(self) -> str:
-        """The module's source."""
+    def text(self, later: Iterable[str] = ()) -> str:
+        """The module's source.
+
+        Args:
+            later: names that are to be had from it, too, but are loaded when one of them is asked for.
+        """
         body = "\n\n\n".join(self.classes.values())
         if "TypeAlias" in body:
             self.typing.add("TypeAlias")
-        if self.uses:
+        later = sorted(later)
+        if self.uses or later:
             self.typing.add("TYPE_CHECKING")
         typing = sorted(self.typing)
         base = sorted(name for name in ("FreeKeys", "Message", "ObservedMessage") if f"({name})" in body)
-        whole = self.name == snake(self.interface)
-        head = f"Messages of {self.interface}" if whole else f"Types of {self.interface} that others share"
+        if later:
+            head = f"What a device tells of its {self.interface}; messages when first asked for"
+        elif self.name in (snake(self.interface), self.payloads):
+            head = f"Messages of {self.interface}"
+        else:
+            head = f"Types of {self.interface} that others share"
         lines = [
             f'"""{head} ({NEWEST}). Generated by tools/generate_messages.py."""',
             "",
@@ -327,29 +402,26 @@ class Module:
             lines.append(f"from msgspec import {', '.join(specific)}")
         if base:
             lines += ["", f"from xfs4iot.protocol.message import {', '.join(base)}"]
+        if later:
+            lines.append("from xfs4iot.protocol.messages import later")
         for home in sorted(set(self.shared.values())):
-            names = ", ".join(
-                f"{name} as {name}" for name in sorted(self.shared) if self.shared[name] == home
-            )
-            lines.append(f"from xfs4iot.protocol.messages.{home} import {names}")
+            names = (name for name in sorted(self.shared) if self.shared[name] == home)
+            lines.append(_imported(home, names))
         uses = sorted(self.uses)
-        if uses:
+        if uses or later:
             lines += ["", "if TYPE_CHECKING:"]
             lines += [f"    from xfs4iot.protocol.messages import {use} as _{use}" for use in uses]
+        if later:
+            lines += [f"    {_imported(self.payloads, later)}", "else:", "    __getattr__ = later(__name__)"]
         resolved = tuple(sorted({*uses, *self.shared.values()}))
         lines += ["", f"_USES = {resolved!r}", "", "", body, ""]
         return "\n".join(lines)
 
 
-def observed_definitions(catalogue: Schema) -> set[str]:
-    """Definitions that are part of Common.Status, whose changes are told to clients."""
-    found: set[str] = set()
-    open_ = [catalogue["interfaces"]["Common"]["commands"]["Status"]["completion"]["payload"]]
-    while open_:
-        new = set(references(open_.pop())) - found
-        found |= new
-        open_ += [catalogue["definitions"][name] for name in new]
-    return found
+def _imported(module: str, names: Iterable[str]) -> str:
+    """The import of these names, which type checkers take for the importing module's own, too."""
+    imported = ", ".join(f"{name} as {name}" for name in names)
+    return f"from xfs4iot.protocol.messages.{module} import {imported}"
 
 
 def command_events(catalogue: Schema, interface: str) -> str:
@@ -433,7 +505,7 @@ def generated() -> dict[Path, str]:
         for version in (*OLDER, NEWEST)
     }
     catalogue = catalogues[NEWEST]
-    observed = observed_definitions(catalogue)
+    observed = of_status(catalogue)
     files = {
         PROTOCOL / "index.py": index(catalogues),
         PACKAGE / "client" / "_calls.pyi": typed_calls(catalogue, snake),
@@ -442,12 +514,18 @@ def generated() -> dict[Path, str]:
     for interface in catalogue["interfaces"]:
         if text := command_events(catalogue, interface):
             files[PROTOCOL / "command_events" / f"{snake(interface)}.py"] = text
-    for interface in catalogue["interfaces"]:
+    for interface, payloads in payload_homes(catalogue).items():
         own = {module for name, module in home.items() if name.startswith(f"{interface}.")}
-        for name in sorted({snake(interface), *own}):
-            module = Module(interface, catalogue, home, name)
-            module.build(observed)
-            files[PROTOCOL / "messages" / f"{name}.py"] = module.text()
+        modules = {}
+        for name in sorted({snake(interface), payloads, *own}):
+            modules[name] = Module(interface, catalogue, home, payloads, name)
+            modules[name].build(observed)
+        for name, module in modules.items():
+            later: set[str] = set()
+            if name == snake(interface) != payloads:
+                commands = modules[payloads]
+                later = {*commands.classes, *commands.shared} - {*module.classes, *module.shared}
+            files[PROTOCOL / "messages" / f"{name}.py"] = module.text(later)
     return files
 
 

@@ -104,6 +104,12 @@ def test_a_whole_atm_that_is_ready_has_loaded_only_what_it_needs(later: str, run
     assert not below(running, f"{later}.") | ({later} & running), f"it is for {LATER[later]}"
 
 
+def test_a_whole_atm_that_is_ready_has_loaded_no_command_s_messages(running: set[str]) -> None:
+    messages = below(running, "xfs4iot.protocol.messages.")
+    assert len(messages) > 20
+    assert not {name for name in messages if name.endswith("_commands")}
+
+
 @pytest.fixture(scope="module")
 def running() -> set[str]:
     """The modules of a whole simulated ATM, over TLS, that is ready for clients."""

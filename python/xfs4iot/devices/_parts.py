@@ -125,7 +125,8 @@ class Part:
     ) -> Part:
         """The part of the interface with these messages."""
         name = messages.__name__.rpartition(".")[2]
-        kinds = [getattr(messages, kind, None) for kind in ("Status", "Capabilities")]
+        # Not `getattr`: what a module does not have, it takes for a message and loads all of them.
+        kinds = [vars(messages).get(kind) for kind in ("Status", "Capabilities")]
         return cls(name, kinds[0], kinds[1], status, capabilities, needs, secret)
 
 

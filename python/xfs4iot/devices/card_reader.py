@@ -109,7 +109,7 @@ class MovingCard(CommandEvents, Protocol):
     operation: int
 
 
-ContactlessEvents: TypeAlias = CommandEvents[messages.EMVClessReadStatusEvent]
+ContactlessEvents: TypeAlias = "CommandEvents[messages.EMVClessReadStatusEvent]"
 """What a reader is given during a transaction: it sends `EMVClessReadStatusEvent`s."""
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from xfs4iot.dataclass import dataclass
 from xfs4iot.protocol.adapters import NEWEST
 from xfs4iot.protocol.index import COMMANDS, EVENTS, OLDER
+from xfs4iot.protocol.messages import interface_module
 
 __all__ = [
     "NEWEST",
@@ -136,7 +137,7 @@ def event_of(kind: type[Any]) -> EventEntry:
     """
     entry = _event_of.get(kind)
     if entry is None:
-        interface = kind.__module__.rpartition(".")[2]
+        interface = interface_module(kind).rpartition(".")[2]
         for name in EVENTS:
             owner, _, short = name.partition(".")
             if short == kind.__name__ and _snake(owner) == interface:

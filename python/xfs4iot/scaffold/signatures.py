@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from xfs4iot import devices
 from xfs4iot.dataclass import dataclass
+from xfs4iot.protocol.messages import interface_module
 
 __all__ = ["Imports", "Signature", "annotation", "operations", "signature"]
 
@@ -205,7 +206,7 @@ class _Writer(ast.NodeTransformer):
         if getattr(devices, kind.__name__, None) is kind:
             return self._written(kind.__name__, kind)
         if kind.__module__.startswith("xfs4iot.protocol.messages."):
-            package, _, short = kind.__module__.rpartition(".")
+            package, _, short = interface_module(kind).rpartition(".")
             self.imports.add(package, short)
             return f"{short}.{kind.__name__}"
         return self.imports.add(kind.__module__, kind.__name__)

@@ -57,7 +57,7 @@ STEPS: Mapping[tuple[State, Step], State] = {
 }
 """The transaction: state, what has happened, state afterwards."""
 
-_KEPT = Document("CardReader.contactless", messages.EMVClessConfigure)
+_KEPT = Document("CardReader.contactless", read=lambda kept: wire.decode(messages.EMVClessConfigure, kept))
 _UPDATE_OUTCOMES = ("approve", "decline", "multipleCards", "tryAgain", "tryAnotherInterface")
 # Hash and signature algorithm indicator of EMV: the only one whose checksum can be verified here.
 _SHA1_WITH_RSA = 1

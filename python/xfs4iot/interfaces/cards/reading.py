@@ -21,7 +21,6 @@ from xfs4iot.protocol.exact import Mismatch
 from xfs4iot.protocol.flags import flags
 from xfs4iot.protocol.message import Payload
 from xfs4iot.protocol.messages import card_reader as messages
-from xfs4iot.protocol.messages.card_reader import CardDataStatusEnum
 from xfs4iot.server.command import Command
 
 __all__ = ["MOST_OF_TRACK", "Insertion", "content_told", "possible_content"]
@@ -109,7 +108,7 @@ def possible_content(reader_type: str, content: devices.CardContent) -> None:
         raise Mismatch(f"{_MOST_CHIPS} at most", f"{len(content.chips)} chips", "chips")
 
 
-def _status(found: devices.CardData) -> CardDataStatusEnum | None:
+def _status(found: devices.CardData) -> messages.CardDataStatusEnum | None:
     return found.status or (None if found.data else "dataMissing")
 
 

@@ -52,9 +52,12 @@ from xfs4iot.server.service import Service
 
 __all__ = ["CashManagement"]
 
-_CLASSIFICATION = Document("CashManagement.classificationList", messages.GetClassificationListCompletion)
+_CLASSIFICATION = Document(
+    "CashManagement.classificationList",
+    read=lambda kept: wire.decode(messages.GetClassificationListCompletion, kept),
+)
 
-_Target = TypeVar("_Target", messages.ItemTargetData, messages.MediaDetectedEvent)
+_Target = TypeVar("_Target", "messages.ItemTargetData", "messages.MediaDetectedEvent")
 
 
 def _retract_position(on: CashManagement, request: messages.Retract) -> str:
@@ -261,12 +264,12 @@ class CashManagement(Interface[devices.CashManagement]):
         self.note_types = NoteTypes(self.cash)
         self.also_reset: list[AlsoReset] = []
         storage.busy.append(lambda: self.transaction.active)
-        self._classification = messages.GetClassificationListCompletion()
+        self._classification: messages.GetClassificationListCompletion | None = None
         storage.changed.append(self._derive_health)
 
     async def start(self) -> None:
         """Settle what a crash left open; tell the device its classification list."""
-        self._classification = _CLASSIFICATION.of(self.service.ledger) or self._classification
+        self._classification = _CLASSIFICATION.of(self.service.ledger)
         await self._tell_classification_again()
         self.tellers.start()
         self.transaction.start()
@@ -492,7 +495,7 @@ class CashManagement(Interface[devices.CashManagement]):
         self, request: None, command: Command
     ) -> messages.GetClassificationListCompletion:
         """`CashManagement.GetClassificationList` 2.0."""
-        return self._classification
+        return self._classification or messages.GetClassificationListCompletion()
 
     @handles("CashManagement.SetClassificationList", checks=(levels_given,))
     async def set_classification_list(
@@ -515,17 +518,18 @@ class CashManagement(Interface[devices.CashManagement]):
 
     def _classified(self, item: messages.ItemInfo) -> messages.ItemInfo:
         """With whether the item is on the classification list, unless the device says so itself."""
-        if item.on_classification_list is not None or not self._classification.classification_elements:
+        elements = self._classification.classification_elements if self._classification else None
+        if item.on_classification_list is not None or not elements:
             return item
         note = self.cash.bank_notes.get(item.note_type or "")
-        listed = is_listed(
-            item.serial_number, note.cash_item if note else None, self._classification.classification_elements
-        )
+        listed = is_listed(item.serial_number, note.cash_item if note else None, elements)
         return msgspec.structs.replace(item, on_classification_list=listed)
 
     async def _tell_classification_again(self) -> None:
         kept = self._classification
-        if not kept.classification_elements or not implements(self.device, "set_classification_list"):
+        if kept is None or not kept.classification_elements:
+            return
+        if not implements(self.device, "set_classification_list"):
             return
         operation = devices.CashManagement.set_classification_list
         try:

@@ -19,7 +19,9 @@ from xfs4iot.server.service import Service
 
 __all__ = ["Mixes"]
 
-_KEPT = Document("CashDispenser.mixTables", dict[str, messages.GetMixTableCompletion])
+_KEPT = Document(
+    "CashDispenser.mixTables", read=lambda kept: wire.decode(dict[str, messages.GetMixTableCompletion], kept)
+)
 _ALGORITHMS = {
     "mix1": ("minimumBills", "Minimum number of bills"),
     "mix2": ("equalEmptying", "Equal emptying of the units"),

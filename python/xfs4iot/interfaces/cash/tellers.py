@@ -16,7 +16,7 @@ from xfs4iot.server.service import Service
 
 __all__ = ["Tellers"]
 
-_KEPT = Document("CashManagement.tellers", list[messages.TellerDetails])
+_KEPT = Document("CashManagement.tellers", read=lambda kept: wire.decode(list[messages.TellerDetails], kept))
 
 
 class Tellers:

@@ -102,14 +102,18 @@ class Definitions(Generic[_Kind]):
     Args:
         service: whose ledger keeps them.
         document: the name under which it does.
-        kind: their message class.
+        kind: gives their message class, which is loaded only when there are any.
     """
 
-    def __init__(self, service: Service, document: str, kind: type[_Kind]) -> None:
+    def __init__(self, service: Service, document: str, kind: Callable[[], type[_Kind]]) -> None:
         self._service = service
-        # A variable stands here where type checkers want a type.
-        held: Any = dict[str, kind]  # type: ignore[valid-type]
-        self._kept: Document[dict[str, _Kind]] = Document(document, held)
+
+        def read(value: bytes) -> dict[str, _Kind]:
+            # What `kind()` gives stands here where type checkers want a type.
+            held: Any = dict[str, kind()]  # type: ignore[misc]
+            return dict(wire.decode(held, value))
+
+        self._kept = Document(document, read=read)
         self._held: dict[str, _Kind] = {}
         # As they are written, from the first change on: each later one costs one definition, not all of them.
         self._encoded: dict[str, msgspec.Raw] | None = None

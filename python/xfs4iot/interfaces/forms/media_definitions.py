@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from xfs4iot import devices
 from xfs4iot.devices import Paper
 from xfs4iot.interfaces.forms.print_geometry import Box, Grid, Sheet
@@ -10,7 +12,7 @@ from xfs4iot.protocol.messages import printer as messages
 
 __all__ = ["Media", "media_misfit", "require_whole_media", "sheet_of", "sheet_of_paper"]
 
-Media = messages.SetMediaMedia
+Media: TypeAlias = "messages.SetMediaMedia"
 
 _LONGEST = 100_000_000
 """µm; no medium is larger than 100 m."""

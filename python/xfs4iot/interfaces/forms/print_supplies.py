@@ -17,11 +17,8 @@ from xfs4iot.protocol.messages import printer as messages
 __all__ = ["BinThresholds", "Thresholds"]
 
 _LEVELS = frozenset({"full", "low", "out", "ok", "fading", "inop"})
-_EVENTS: dict[str, Any] = {
-    "toner": messages.TonerThresholdEvent,
-    "ink": messages.InkThresholdEvent,
-    "lamp": messages.LampThresholdEvent,
-}
+_SUPPLIES = ("toner", "ink", "lamp")
+"""Each has an event of its own."""
 
 
 class Thresholds:
@@ -40,15 +37,15 @@ class Thresholds:
             before, self._known[name] = self._known.get(name), level
             if before == level:
                 continue
-            if name in _EVENTS:
-                yield _EVENTS[name](state=level)
+            if name in _SUPPLIES:
+                yield getattr(messages, f"{name.title()}ThresholdEvent")(state=level)
             # The standard knows no threshold of the parking station.
             elif name != "paper park":
                 yield messages.PaperThresholdEvent(paper_source=name.removeprefix("paper "), threshold=level)
 
 
 def _levels(status: messages.Status) -> Iterator[tuple[str, Any]]:
-    found: dict[str, Any] = {name: getattr(status, name) for name in _EVENTS}
+    found: dict[str, Any] = {name: getattr(status, name) for name in _SUPPLIES}
     if status.paper is not None:
         found |= {f"paper {source}": level for source, level in status.paper.to_plain().items()}
     for name, level in found.items():

@@ -166,11 +166,12 @@ class Printer(PrinterState):
         definition: Form | Media
         if found.kind == "XFSFORM":
             kept = self.forms
-            definition = await self.in_thread(definition_of, found.content, Form, "formInvalid")
+            kind = messages.SetFormForm
+            definition = await self.in_thread(definition_of, found.content, kind, "formInvalid")
             await self.in_thread(checks.require_printable, definition, self.device)
         else:
             kept = self.media_definitions
-            definition = definition_of(found.content, Media, "mediaInvalid")
+            definition = definition_of(found.content, messages.SetMediaMedia, "mediaInvalid")
             checks.require_fit(definition, self.device)
         if found.name in kept and not request.overwrite:
             raise errors.CommandError(

@@ -71,7 +71,7 @@ def fields_of(form: Form) -> Iterator[tuple[str, Field]]:
     yield from (form.fields or {}).items()
     for sub in (form.sub_forms or {}).values():
         for name, one in (sub.fields or {}).items():
-            yield name, converted(one, Field)
+            yield name, converted(one, messages.SetFormFormFields)
 
 
 def ready(form: Form, device: devices.Printer) -> ReadyForm:
@@ -147,7 +147,7 @@ class _Preparing:
 
     def _parts(self, what: str) -> Iterator[_Part]:
         """The fields, or the frames, of the form and its sub forms."""
-        kind: Any = Field if what == "fields" else Frame
+        kind: Any = messages.SetFormFormFields if what == "fields" else messages.SetFormFormFrames
         for name, one in (getattr(self._form, what) or {}).items():
             yield _Part(name, one, 0, 0, 0, self._width, self._height)
         for sub_name, sub in (self._form.sub_forms or {}).items():

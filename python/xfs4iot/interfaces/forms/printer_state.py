@@ -81,8 +81,10 @@ class PrinterState(Interface[devices.Printer]):
 
     def __init__(self, service: Service) -> None:
         super().__init__(service)
-        self.forms = Definitions(service, "Printer.forms", Form)
-        self.media_definitions = Definitions(service, "Printer.mediaDefinitions", Media)
+        self.forms = Definitions(service, "Printer.forms", lambda: messages.SetFormForm)
+        self.media_definitions = Definitions(
+            service, "Printer.mediaDefinitions", lambda: messages.SetMediaMedia
+        )
         self.buffer = PrintBuffer()
         self.media = PrintMedia(service)
         self.drawn_from: str | None = None

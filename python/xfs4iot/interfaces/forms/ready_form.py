@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import PrintColor, PrintFont, PrintRotation
@@ -14,9 +14,9 @@ from xfs4iot.protocol.messages import printer as messages
 
 __all__ = ["Field", "Form", "FormField", "FormFrame", "Frame", "ReadyForm", "color_of", "initial_of"]
 
-Form = messages.SetFormForm
-Field = messages.SetFormFormFields
-Frame = messages.SetFormFormFrames
+Form: TypeAlias = "messages.SetFormForm"
+Field: TypeAlias = "messages.SetFormFormFields"
+Frame: TypeAlias = "messages.SetFormFormFrames"
 
 _COLORS: Mapping[str, PrintColor] = {
     "black": (0, 0, 0),

@@ -9,7 +9,7 @@ it is used.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import msgspec
 
@@ -21,8 +21,8 @@ from xfs4iot.protocol.messages import text_terminal as messages
 
 __all__ = ["Field", "Form", "box_of", "lines_of", "require_whole", "size_of", "sound"]
 
-Field = messages.SetFormFormFields
-Form = messages.SetFormForm
+Field: TypeAlias = "messages.SetFormFormFields"
+Form: TypeAlias = "messages.SetFormForm"
 
 _MOST_CELLS = 65_536
 """Of all fields of a form together; larger screens than 200 x 200 are not known."""

@@ -45,7 +45,7 @@ class TerminalState(Interface[devices.TextTerminal]):
     def __init__(self, service: Service) -> None:
         super().__init__(service)
         self.screen = Screen(*self.device.resolutions[0])
-        self.forms: Definitions[Form] = Definitions(service, _DOCUMENT, Form)
+        self.forms: Definitions[Form] = Definitions(service, _DOCUMENT, lambda: messages.SetFormForm)
         self.defined: dict[Connection, ActiveKeys] = {}
 
     async def start(self) -> None:

@@ -53,7 +53,7 @@ def _attributes(wanted: Any) -> CellAttributes:
 
 def _form_loaded(content: Mapping[str, Any], device: devices.TextTerminal) -> Form:
     """A form that was read from text."""
-    return sound(definition_of(content, Form, "formInvalid"), device)
+    return sound(definition_of(content, messages.SetFormForm, "formInvalid"), device)
 
 
 def _has_forms(on: TerminalState) -> bool:

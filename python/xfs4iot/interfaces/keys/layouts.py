@@ -18,7 +18,7 @@ MODES: tuple[EntryMode, ...] = ("data", "pin", "secure")
 _EDGE = 1000
 
 Layouts = Mapping[EntryMode, tuple[KeyFrame, ...]]
-_Layout = TypeVar("_Layout", messages.Layout, messages.LayoutNullable, messages.LayoutEvent)
+_Layout = TypeVar("_Layout", "messages.Layout", "messages.LayoutNullable", "messages.LayoutEvent")
 
 
 def names(frames: Iterable[KeyFrame], *, shifted: bool) -> frozenset[str]:

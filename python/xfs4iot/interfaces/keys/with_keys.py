@@ -8,7 +8,7 @@ from xfs4iot.devices import Device
 from xfs4iot.interfaces.keys.key_management import KeyManagement
 from xfs4iot.interfaces.keys.key_table import KeyTable
 from xfs4iot.protocol import errors
-from xfs4iot.protocol.messages.key_management import IllegalKeyAccessEvent
+from xfs4iot.protocol.messages import key_management as messages
 from xfs4iot.server.command import Command
 from xfs4iot.server.handler import Interface
 from xfs4iot.server.service import Service
@@ -42,7 +42,8 @@ class WithKeys(Interface[_Device]):
                 # A class may raise it where no key is named.
                 if not (key := getattr(command.request, "key", None)):
                     return
-                self.service.broadcast(IllegalKeyAccessEvent(key_name=key, error_code="dukptOverflow"))
+                event = messages.IllegalKeyAccessEvent(key_name=key, error_code="dukptOverflow")
+                self.service.broadcast(event)
                 return
 
     @property

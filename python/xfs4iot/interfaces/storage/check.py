@@ -21,7 +21,7 @@ from xfs4iot.interfaces.storage.kind import Kept, Kind, Setting, Units, require_
 from xfs4iot.ledger import Posting, SetPosting
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.flags import chosen, flags
-from xfs4iot.protocol.messages import check_shared as messages
+from xfs4iot.protocol.messages import check as messages
 
 __all__ = ["CheckUnits"]
 
