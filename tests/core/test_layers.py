@@ -48,7 +48,7 @@ MAY_USE = {
     "console": {"server", "ledger", "protocol", "transport"},
     "conformance": {"client", "protocol", "recording"},
     "stories": {"client", "interfaces", "protocol", "simulator", "tokens"},
-    "scaffold": {"interfaces", "devices"},
+    "scaffold": {"interfaces", "devices", "protocol"},
     "fleet": {
         "client",
         "interfaces",

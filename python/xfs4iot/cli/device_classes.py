@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any
 
 from xfs4iot.close_matches import close_matches
@@ -38,6 +37,9 @@ def load_device(name: str) -> type[Device]:
     if ":" in name:
         found = _load(name)
     else:
+        # Here, since it loads readers of mail and of archives, and most devices are named by their class.
+        from importlib.metadata import entry_points
+
         known = {point.name: point for point in entry_points(group=_DEVICES)}
         if name not in known:
             raise ValueError(

@@ -8,7 +8,6 @@ import click
 
 from xfs4iot import client
 from xfs4iot.cli import arguments
-from xfs4iot.cli.characters import escape
 from xfs4iot.cli.connection import connection_options, print_json, run
 from xfs4iot.cli.prose import Console
 from xfs4iot.cli.published import show_published
@@ -41,7 +40,7 @@ def discover(host: str, ports: tuple[int, ...], as_json: bool, connection: dict[
             )
             return 0
         for one in found:
-            show_published(Console(), one.uri, one.services, escape(one.vendor_name), headers=True)
+            show_published(Console(), one.uri, one.services, one.vendor_name, headers=True)
         return 0
 
     run(main)

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import logging.handlers
 import os
 import queue
 import sys
@@ -28,10 +27,9 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from io import TextIOWrapper
 from pathlib import Path
 
-import orjson
+import msgspec
 
 from xfs4iot import telling
 from xfs4iot.dataclass import dataclass
@@ -75,7 +73,7 @@ class _JSON(logging.Formatter):
         line.update({name: record.__dict__[name] for name in FIELDS if name in record.__dict__})
         if record.exc_text:
             line["exception"] = record.exc_text
-        return orjson.dumps(line, default=str).decode()
+        return msgspec.json.encode(line, enc_hook=str).decode()
 
 
 class _Plain(logging.Formatter):
@@ -160,54 +158,6 @@ class LogFile:
     kept: int
 
 
-class _File(logging.handlers.RotatingFileHandler):
-    """Writes to a file that is put aside when it is full, and begun anew when someone else moved it."""
-
-    def __init__(self, file: LogFile) -> None:
-        super().__init__(file.path, maxBytes=file.bytes, backupCount=file.kept, encoding="utf-8")
-
-    def _open(self) -> TextIOWrapper:
-        return open(
-            self.baseFilename,
-            "a",
-            encoding="utf-8",
-            # A lone surrogate, as in a file name that is not UTF-8, must not cost the line.
-            errors="backslashreplace",
-            opener=lambda path, flags: os.open(path, flags, 0o640),
-        )
-
-    def emit(self, record: logging.LogRecord) -> None:
-        # On Windows a file that is open here cannot be moved away.
-        if self.stream is not None and os.name != "nt" and self._was_moved(self.stream):
-            self.let_go()
-        super().emit(record)
-
-    def let_go(self) -> None:
-        """Close the file, with what it did not take; the next line opens it again."""
-        # Forgotten before it is closed: closing flushes, and fails again while the disk is full.
-        stream, self.stream = self.stream, None
-        if stream is not None:
-            with suppress(OSError):
-                stream.close()
-
-    def _was_moved(self, stream: TextIOWrapper) -> bool:
-        try:
-            there = os.stat(self.baseFilename)
-        except OSError:
-            return True
-        ours = os.fstat(stream.fileno())
-        return (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino)
-
-    def doRollover(self) -> None:
-        """Put the file aside; if that fails (on Windows, while somebody reads it), go on in it."""
-        try:
-            super().doRollover()
-        except OSError:
-            # It closes the file before it renames it.
-            if self.stream is None:
-                self.stream = self._open()
-
-
 _QUEUED = 10_000
 _LAST_SECONDS = 2.0
 """How long the end of the process waits for the last lines to be taken."""
@@ -265,8 +215,9 @@ class _Background(logging.Handler):
 
     def _not_written(self, handler: logging.Handler, record: logging.LogRecord) -> None:
         self._failed = True
-        if isinstance(handler, _File):
-            handler.let_go()
+        # A handler of the operator's own has nothing of the kind.
+        if let_go := getattr(handler, "let_go", None):
+            let_go()
 
     def flush(self) -> None:
         """Wait until what was logged so far is written; not for ever."""
@@ -317,7 +268,12 @@ def configure(
     Raises:
         OSError: the file cannot be written.
     """
-    handler = logging.StreamHandler(sys.stderr) if file is None else _File(file)
+    handler: logging.Handler = logging.StreamHandler(sys.stderr)
+    if file is not None:
+        # Here, for the handlers of files bring sockets and mail with them.
+        from xfs4iot.cli.log_file import FileHandler
+
+        handler = FileHandler(file.path, file.bytes, file.kept)
     handler.setFormatter(_JSON() if format == "json" else _plain() if file is None else _Plain())
     handlers = [handler, *also]
     for one in handlers[1:]:

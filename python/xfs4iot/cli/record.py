@@ -89,9 +89,7 @@ def record(
                 if as_json:
                     print_json({"ready": True, "publisher": recorder.own_uri(), "services": own}, indent=0)
                 else:
-                    show_published(
-                        console, recorder.own_uri(), own, f"recording to {escape(str(output))}; Ctrl-C ends"
-                    )
+                    show_published(console, recorder.own_uri(), own, f"recording to {output}; Ctrl-C ends")
                 await recorder.serve()
         if not begun:
             await trio.Path(output).unlink()

@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-import orjson
+import msgspec
 import trio
 
 from xfs4iot.cli import arguments
 from xfs4iot.cli.connection import run
 from xfs4iot.cli.group import UntilTold
 from xfs4iot.cli.hosting import Hosted, dialect_option, heard, simulated_atm, until_told
-from xfs4iot.cli.published import show_published
+from xfs4iot.cli.published import published, say
 from xfs4iot.interfaces.common.end_to_end_security import EndToEndSecurity
+from xfs4iot.protocol.visible import visible
 from xfs4iot.simulator.shipped import DEFAULT, names
 from xfs4iot.simulator.text_terminal import SimulatedTextTerminal
 from xfs4iot.tokens import KeyUnusable, read_key
@@ -166,17 +167,15 @@ def simulate(
                         "services": services,
                         "console": atm.console,
                     }
-                    click.echo(orjson.dumps(ready))
+                    click.echo(msgspec.json.encode(ready))
                 else:
-                    from xfs4iot.cli.prose import Console
-
-                    output = Console()
-                    show_published(output, atm.publisher.uri(), services, "a simulated ATM, ready")
+                    for line in published(atm.publisher.uri(), services, "a simulated ATM, ready"):
+                        say(*line)
                     if atm.ca:
-                        output.print(f"certificate authority: {atm.ca}", highlight=False, soft_wrap=True)
+                        say((f"certificate authority: {visible(str(atm.ca))}", ""))
                     if atm.console:
-                        output.print(f"console: {atm.console}", highlight=False, soft_wrap=True)
-                    output.print("[dim]Ctrl-C ends[/]")
+                        say((f"console: {atm.console}", ""))
+                    say(("Ctrl-C ends", "dim"))
                 async with trio.open_nursery() as nursery:
                     if terminal is not None:
                         from xfs4iot.cli import operator_screen

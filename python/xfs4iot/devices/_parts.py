@@ -41,7 +41,7 @@ import msgspec
 from xfs4iot.dataclass import dataclass
 from xfs4iot.devices._operation import implements, is_operation
 from xfs4iot.protocol import exact, observed
-from xfs4iot.protocol.annotations import evaluated, field_annotations, own_module
+from xfs4iot.protocol.annotations import annotation_of, evaluated, field_annotations, own_module
 from xfs4iot.protocol.flags import flags, named
 from xfs4iot.protocol.message import FreeKeys
 
@@ -52,19 +52,22 @@ PART = "__xfs_part__"
 
 def stated_by(kind: type[Any], name: str) -> exact.Check | None:
     """What checks an attribute that a device class states, by the annotation of the abstract classes."""
+    known = _checks.get(kind)
+    if known is None:
+        known = _checks[kind] = {}
     try:
-        return _checks[kind, name]
+        return known[name]
     except KeyError:
         check = None
         for base in kind.__mro__:
-            if own_module(base) and name in field_annotations(base):
+            if own_module(base) and annotation_of(base, name) is not None:
                 check = exact.attribute(base, name)
                 break
-        _checks[kind, name] = check
+        known[name] = check
         return check
 
 
-_checks: dict[tuple[type[Any], str], exact.Check | None] = {}
+_checks: dict[type[Any], dict[str, exact.Check | None]] = {}
 
 
 class _Derived:

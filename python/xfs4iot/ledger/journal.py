@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import orjson
+import msgspec
 
 from xfs4iot.dataclass import dataclass
 from xfs4iot.ledger import schema
@@ -32,6 +32,7 @@ __all__ = ["GENESIS", "LedgerReader", "Selection", "Verification", "chain", "dig
 GENESIS = bytes(32)
 """The hash before the first line."""
 
+_encode = msgspec.json.Encoder().encode
 _COLUMNS = ", ".join(JournalLine._fields)
 TAIL = 5000
 """How many of the last lines have their hashes recomputed when a ledger is opened."""
@@ -39,7 +40,7 @@ TAIL = 5000
 
 def chain(previous: bytes, columns: tuple[Any, ...]) -> bytes:
     """The hash of a journal line whose columns (all but the hash) are `columns`."""
-    return hashlib.sha256(previous + orjson.dumps(columns)).digest()
+    return hashlib.sha256(previous + _encode(columns)).digest()
 
 
 def digest(value: bytes) -> bytes:

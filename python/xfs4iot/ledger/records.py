@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import field
 from typing import Any, NamedTuple
 
-import orjson
+import msgspec
 
 from xfs4iot.dataclass import dataclass
 
@@ -145,7 +145,7 @@ class JournalLine(NamedTuple):
 
     def as_intent(self) -> Intent:
         """The intent that a `begin` line records."""
-        noted = orjson.loads(self.detail)
+        noted = msgspec.json.decode(self.detail)
         return Intent(
             self.sequence,
             self.time,
@@ -187,4 +187,4 @@ def planned_postings(postings: Iterable[Posting | SetPosting], detail: Mapping[s
         else [*posting.key, "set", posting.value]
         for posting in postings
     ]
-    return orjson.dumps({"planned": rows, "detail": dict(detail or {})}).decode()
+    return msgspec.json.encode({"planned": rows, "detail": dict(detail or {})}).decode()

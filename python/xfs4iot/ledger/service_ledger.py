@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-import orjson
+import msgspec
 
 from xfs4iot.ledger.batch import Batch, Name, Postings, Sealed
 from xfs4iot.ledger.errors import LedgerError
@@ -244,7 +244,7 @@ class ServiceLedger:
             CountBelowZero, LedgerUnavailable: nothing was booked.
         """
         changes = tuple(postings)
-        noted = orjson.dumps({"planned": [], "detail": dict(detail or {})}).decode()
+        noted = msgspec.json.encode({"planned": [], "detail": dict(detail or {})}).decode()
 
         def prepare(batch: Batch) -> None:
             line = batch.add("begin", None, self.name, kind, command, request_id, identity, detail=noted)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from typing import Protocol
 
-import orjson
+import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -100,4 +100,4 @@ class Vault:
 
     def _bound(self, name: str, attributes: bytes) -> bytes:
         # A JSON array marks its own end, so name and attributes cannot run into each other.
-        return orjson.dumps([self._ledger.name, name]) + attributes
+        return msgspec.json.encode([self._ledger.name, name]) + attributes

@@ -10,9 +10,8 @@ import inspect
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, ClassVar, get_origin
-from weakref import WeakKeyDictionary
 
-__all__ = ["evaluated", "field_annotations", "own_module"]
+__all__ = ["annotation_of", "evaluated", "field_annotations", "own_module"]
 
 _PACKAGE = "xfs4iot.protocol.messages"
 
@@ -38,22 +37,30 @@ def evaluated(annotation: Any, module: str) -> Any:
     return annotation
 
 
+def annotation_of(kind: type[Any], name: str) -> tuple[Any, str] | None:
+    """The annotation of an attribute of a class's objects, and the module in which it stands."""
+    for base in kind.__mro__:
+        annotation = _annotations(base).get(name)
+        if annotation is not None and not _is_of_the_class(annotation):
+            return annotation, base.__module__
+    return None
+
+
 def field_annotations(kind: type[Any]) -> Mapping[str, tuple[Any, str]]:
     """The annotations of a class and of those it derives from, by attribute, each with its module."""
-    known = _known.get(kind)
-    if known is not None:
-        return known
-    found: dict[str, tuple[Any, str]] = {}
-    for base in reversed(kind.__mro__):
-        for name, annotation in inspect.get_annotations(base).items():
-            if not _is_of_the_class(annotation):
-                found[name] = annotation, base.__module__
-    _known[kind] = found
-    return found
+    return {
+        name: (annotation, base.__module__)
+        for base in reversed(kind.__mro__)
+        for name, annotation in _annotations(base).items()
+        if not _is_of_the_class(annotation)
+    }
 
 
-# A class of a device is asked for each attribute by itself, and has hundreds.
-_known: WeakKeyDictionary[type[Any], Mapping[str, tuple[Any, str]]] = WeakKeyDictionary()
+def _annotations(base: type[Any]) -> Mapping[str, Any]:
+    """Those that stand in a class itself."""
+    own: Mapping[str, Any] | None = vars(base).get("__annotations__")
+    # `inspect` copies them; from Python 3.14 on only it knows those that are not text.
+    return inspect.get_annotations(base) if own is None else own
 
 
 def _is_of_the_class(annotation: Any) -> bool:

@@ -25,7 +25,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
-from xfs4iot.protocol.annotations import evaluated, field_annotations, own_module
+from xfs4iot.protocol.annotations import annotation_of, evaluated, field_annotations, own_module
 from xfs4iot.protocol.exact_scalars import PLAIN, Check, anything, bounded, literal, nothing
 from xfs4iot.protocol.mismatch import CONTAINERS, Mismatch, cut, shown
 from xfs4iot.protocol.sensitive import SENSITIVE
@@ -136,15 +136,17 @@ def sound(struct: _Value) -> tuple[_Value, list[Mismatch]]:
 
 def attribute(kind: type[Any], name: str) -> Check | None:
     """What checks an attribute of objects of `kind` by its annotation; None if it has none."""
-    key = kind, name
+    known = _attributes.get(kind)
+    if known is None:
+        known = _attributes[kind] = {}
     try:
-        return _attributes[key]
+        return known[name]
     except KeyError:
-        annotation = field_annotations(kind).get(name)
+        annotation = annotation_of(kind, name)
         made = None if annotation is None else checker(evaluated(*annotation))
         if made is not None and _on_the_wire(name) in SENSITIVE:
             made = _without_text(made)
-        _attributes[key] = made
+        known[name] = made
         return made
 
 
@@ -165,7 +167,7 @@ def _without_text(inner: Check) -> Check:
     return check
 
 
-_attributes: dict[tuple[type[Any], str], Check | None] = {}
+_attributes: dict[type[Any], dict[str, Check | None]] = {}
 
 
 def _make(kind: Any) -> Check:
@@ -353,7 +355,7 @@ class _Parts:
     def __init__(self, kind: Any, names: tuple[str, ...]) -> None:
         self._kind = kind
         self._names = names
-        self._parts: list[tuple[str, Check]] | None = None
+        self._checks: list[Check] | None = None
         self._is_struct = issubclass(kind, msgspec.Struct)
 
     def __call__(self, value: Any) -> Any:
@@ -367,12 +369,12 @@ class _Parts:
             if nearest is not kind and issubclass(nearest, kind):
                 return checker(nearest)(value)
         # Not made in `__init__`: a class may refer to itself, and its checker must be registered first.
-        parts = self._parts
-        if parts is None:
-            parts = self._parts = self._made()
+        checks = self._checks
+        if checks is None:
+            checks = self._checks = self._made()
         changed = given is not kind
         taken = []
-        for name, check_one in parts:
+        for name, check_one in zip(self._names, checks, strict=True):
             try:
                 member = getattr(value, name)
                 exact = check_one(member)
@@ -393,13 +395,13 @@ class _Parts:
             return value
         return kind(**dict(zip(self._names, taken, strict=True)))
 
-    def _made(self) -> list[tuple[str, Check]]:
+    def _made(self) -> list[Check]:
         made = []
         for name in self._names:
             one = attribute(self._kind, name)
             if one is None:
                 raise TypeError(f"{self._kind.__name__}.{name} has no annotation")
-            made.append((name, one))
+            made.append(one)
         return made
 
 

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, ClassVar, Protocol, TypeVar
 
-import orjson
+import msgspec
 import trio
 
 from xfs4iot.devices import Device
@@ -520,7 +520,7 @@ class Service:
             if not changed:
                 return
             # Decoded only as a check: the class may have set what the standard does not allow.
-            wire.decode(common.StatusChangedEvent, payload := orjson.dumps(changed))
+            wire.decode(common.StatusChangedEvent, payload := msgspec.json.encode(changed))
         except Exception as wrong:
             self.log.error("the device class set a status that cannot be told to clients: %s", wrong)
             return

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib import import_module
 from itertools import pairwise
-from pkgutil import iter_modules
+from pathlib import Path
 from typing import Any
 
 from xfs4iot.protocol.adapters.changes import (
@@ -58,7 +58,7 @@ _MECHANISM = ("changes", "formats")
 
 def _collected(fact: str) -> Iterator[tuple[Any, Any]]:
     """What the modules of all interfaces say under one name."""
-    for found in sorted(module.name for module in iter_modules(__path__)):
+    for found in sorted(module.stem for module in Path(__file__).parent.glob("[!_]*.py")):
         if found not in _MECHANISM:
             yield from getattr(import_module(f"{__name__}.{found}"), fact, {}).items()
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
+
+import msgspec
 
 __all__ = ["catalogue"]
 
@@ -13,6 +14,6 @@ __all__ = ["catalogue"]
 @cache
 def catalogue(specification: str) -> dict[str, Any]:
     """Everything that one version of the standard says about its messages."""
-    text = files(__name__).joinpath(f"{specification}.json").read_text("utf-8")
-    content: dict[str, Any] = json.loads(text)
+    text = Path(__file__).with_name(f"{specification}.json").read_bytes()
+    content: dict[str, Any] = msgspec.json.decode(text)
     return content

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 from xfs4iot.dataclass import dataclass
 from xfs4iot.simulator.secure_part import ciphers
@@ -32,6 +32,7 @@ EXPONENT = b"\x03"
 AUTHORITY_INDEX = 0xF1
 _ISSUER_EXPIRY = "1249"
 _HASH_AND_RSA = b"\x01\x01"
+_KEYS = Path(__file__).with_name("keys.toml")
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def _sealed(content: bytes, unsigned: bytes) -> bytes:
 @cache
 def scheme_keys() -> Authority:
     """The keys that come with the package."""
-    content = tomllib.loads(files(__package__).joinpath("keys.toml").read_text("utf-8"))
+    content = tomllib.loads(_KEYS.read_text("utf-8"))
 
     def key(name: str) -> Key:
         numbers = {part: int(content[name][part].replace("\n", ""), 16) for part in ("modulus", "private")}
