@@ -21,12 +21,11 @@ from xfs4iot.protocol.adapters import (
     NEWEST,
     SENT_OTHERWISE,
     SPECIFICATIONS,
-    Part,
     canonical,
     spelling,
 )
 from xfs4iot.protocol.adapters.cash_management import target_up
-from xfs4iot.protocol.adapters.changes import Change, Moved, Plain, Reshaped, Values, compiled
+from xfs4iot.protocol.adapters.changes import Change, Moved, Part, Plain, Reshaped, Values, compiled
 
 __all__ = ["CannotSay", "can_say", "command_of", "heard", "is_standard", "said", "spoken"]
 

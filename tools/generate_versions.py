@@ -15,8 +15,8 @@ from pathlib import Path
 from current import keep_current
 
 from xfs4iot.protocol import differences
-from xfs4iot.protocol.adapters import CHANGES, FALLBACKS, SPELT, STEPS, WITHDRAWN, Part, canonical
-from xfs4iot.protocol.adapters.changes import Change, Left, Moved, Reshaped, Values
+from xfs4iot.protocol.adapters import CHANGES, FALLBACKS, SPELT, STEPS, WITHDRAWN, canonical
+from xfs4iot.protocol.adapters.changes import Change, Left, Moved, Part, Reshaped, Values
 from xfs4iot.protocol.adapters.formats import FORMATS
 from xfs4iot.protocol.catalogue import catalogue
 from xfs4iot.protocol.differences import Difference

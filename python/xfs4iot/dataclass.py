@@ -28,9 +28,13 @@ def _nothing(_: Any) -> tuple[()]:
     return ()
 
 
+_NOTHING = staticmethod(_nothing)
+
+
 def _values(names: list[str]) -> Any:
     """What takes the fields of these names from an object, as quickly as code written for it."""
-    return attrgetter(*names) if names else _nothing
+    # Unlike a function it does not become a method where it is an attribute of a class.
+    return attrgetter(*names) if names else _NOTHING
 
 
 @recursive_repr()
@@ -93,9 +97,10 @@ else:
         if frozen:
             made.__setattr__, made.__delattr__ = _assign, _delete
         if eq:
+            values = None
             compared = [one for one in dataclasses.fields(made) if one.compare]
             if "__eq__" not in written:
-                made.__compared__ = staticmethod(_values([one.name for one in compared]))
+                made.__compared__ = values = _values([one.name for one in compared])
                 made.__eq__ = _equal
             if not own_hash and not frozen:
                 made.__hash__ = None
@@ -103,6 +108,7 @@ else:
                 hashed = [
                     one for one in dataclasses.fields(made) if (one.compare if one.hash is None else one.hash)
                 ]
-                made.__hashed__ = staticmethod(_values([one.name for one in hashed]))
+                same = values is not None and hashed == compared
+                made.__hashed__ = values if same else _values([one.name for one in hashed])
                 made.__hash__ = _hash
         return made

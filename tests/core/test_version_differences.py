@@ -26,11 +26,10 @@ from xfs4iot.protocol.adapters import (
     SPECIFICATIONS,
     STEPS,
     WITHDRAWN,
-    Part,
     canonical,
     spelling,
 )
-from xfs4iot.protocol.adapters.changes import Left, Moved, Reshaped, Values, compiled
+from xfs4iot.protocol.adapters.changes import Left, Moved, Part, Reshaped, Values, compiled
 from xfs4iot.protocol.adapters.formats import FORMATS
 from xfs4iot.protocol.catalogue import catalogue
 

@@ -11,22 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from xfs4iot.protocol import wire
-from xfs4iot.protocol.adapters import (
-    CHANGES,
-    NEWEST,
-    SPECIFICATIONS,
-    TOLD_APART,
-    Part,
-    canonical,
-    spelling,
-)
-from xfs4iot.protocol.adapters.changes import Adapter, Left, compiled
+from xfs4iot.protocol import adapters, wire
+from xfs4iot.protocol.adapters import NEWEST, SPECIFICATIONS, canonical, spelling
 from xfs4iot.protocol.catalogue import catalogue
+
+if TYPE_CHECKING:
+    from xfs4iot.protocol.adapters.changes import Adapter, Part
 
 __all__ = ["adapt", "adapts", "apart", "lacks_error_code", "raises", "tells_nothing"]
 
@@ -52,15 +46,15 @@ def adapt(part: Part, name: str, payload: bytes | None, specification: str) -> b
     kept = part != "request" and name.startswith(_TOLD_ALIKE)
     if kept and (last := _last.get(key)) is not None and last[0] == payload:
         return last[1]
-    adapters = _adapters(part, name, specification)
+    steps = _adapters(part, name, specification)
     # Nothing is cut on the way up, so without adapters the bytes pass unread.
-    if part == "request" and not adapters:
+    if part == "request" and not steps:
         return payload
     # Read afresh, so adapters may change it in place.
     content = _read(payload)
     if not isinstance(content, dict):
         return payload
-    for adapter in adapters:
+    for adapter in steps:
         content = adapter(content)
     if part != "request":
         content = _compiled(part, name, specification)(content)
@@ -72,9 +66,9 @@ def adapt(part: Part, name: str, payload: bytes | None, specification: str) -> b
 
 def apart(name: str, payload: bytes | None, specification: str) -> Iterator[tuple[str, bytes]]:
     """What an older version tells by another event than an event of the newest: its name and payload."""
-    if payload is None or (specification, name) not in TOLD_APART:
+    if payload is None or (specification, name) not in adapters.TOLD_APART:
         return
-    for event, payloads in TOLD_APART[specification, name]:
+    for event, payloads in adapters.TOLD_APART[specification, name]:
         # Read anew for each event: its function may change what it is given.
         for content in payloads(_read(payload)):
             yield event, wire.encode(content)
@@ -82,18 +76,23 @@ def apart(name: str, payload: bytes | None, specification: str) -> Iterator[tupl
 
 def adapts(part: Part, name: str, specification: str) -> bool:
     """Whether a message part is said in another shape in an older version."""
+    from xfs4iot.protocol.adapters.changes import Left
+
     steps = SPECIFICATIONS[SPECIFICATIONS.index(specification) : -1]
-    changes = [change for step in steps for change in CHANGES.get((step, part, canonical(name)), ())]
+    changes = [change for step in steps for change in adapters.CHANGES.get((step, part, canonical(name)), ())]
     return any(not isinstance(change, Left) for change in changes)
 
 
 @cache
 def _adapters(part: Part, name: str, specification: str) -> tuple[Adapter, ...]:
     """The adapters of every step between a version and the newest, in the order of the way."""
+    # Here, and above: loaded with the first client of an older version.
+    from xfs4iot.protocol.adapters.changes import compiled
+
     steps = SPECIFICATIONS[SPECIFICATIONS.index(specification) : SPECIFICATIONS.index(NEWEST)]
     up = part == "request"
     made = (
-        compiled(CHANGES.get((step, part, canonical(name)), ()), up)
+        compiled(adapters.CHANGES.get((step, part, canonical(name)), ()), up)
         for step in (steps if up else steps[::-1])
     )
     found = tuple(adapter for adapter in made if adapter is not None)

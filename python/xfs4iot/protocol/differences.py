@@ -21,8 +21,8 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from xfs4iot.dataclass import dataclass
-from xfs4iot.protocol.adapters import CHANGES, STEPS, Part, canonical, spelling
-from xfs4iot.protocol.adapters.changes import Values
+from xfs4iot.protocol.adapters import CHANGES, STEPS, canonical, spelling
+from xfs4iot.protocol.adapters.changes import Part, Values
 from xfs4iot.protocol.adapters.formats import FORMATS
 from xfs4iot.protocol.catalogue import catalogue
 

@@ -113,6 +113,8 @@ PLAIN: Mapping[type[Any], Check] = {
 def literal(options: tuple[Any, ...]) -> Check:
     """One of some values, and of the same type."""
     expected = "one of " + ", ".join(map(repr, options)) if len(options) > 1 else repr(options[0])
+    if all(type(option) is str for option in options):
+        return _one_of_texts(frozenset(options), expected)
     # By type, because 1, 1.0 and True are equal and hash alike.
     by_type: dict[type[Any], frozenset[Any]] = {}
     for option in options:
@@ -122,6 +124,18 @@ def literal(options: tuple[Any, ...]) -> Check:
         if issubclass(type(value), str):
             value = str.__str__(value)
         if value not in by_type.get(type(value), ()):
+            raise Mismatch(expected, shown(value))
+        return value
+
+    return check
+
+
+def _one_of_texts(options: frozenset[str], expected: str) -> Check:
+    def check(value: Any) -> Any:
+        if type(value) is not str and issubclass(type(value), str):
+            value = str.__str__(value)
+        # Only text is looked up: what else there is may not even have a hash.
+        if type(value) is not str or value not in options:
             raise Mismatch(expected, shown(value))
         return value
 

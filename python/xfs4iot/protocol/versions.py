@@ -18,15 +18,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
-from xfs4iot.protocol import errors, registry
+from xfs4iot.protocol import adapters, errors, registry
 from xfs4iot.protocol.adaptation import adapt, adapts, apart, lacks_error_code, raises, tells_nothing
 from xfs4iot.protocol.adapters import (
     FALLBACKS,
     NEWEST,
-    SENT_OTHERWISE,
     SPECIFICATIONS,
-    TOLD_BY,
-    WITHDRAWN,
     spelling,
 )
 from xfs4iot.protocol.index import COMMANDS, EVENTS, OLDER
@@ -332,8 +329,8 @@ def adapt_event(
     Nothing if that has none, and several if it tells apart what the newest tells together.
     """
     versions = _versions(name, specification)
-    if versions is None and name in TOLD_BY:
-        name = TOLD_BY[name]
+    if versions is None and name in adapters.TOLD_BY:
+        name = adapters.TOLD_BY[name]
         versions = _versions(name, specification)
     if versions is None:
         return
@@ -351,14 +348,14 @@ def adapt_event(
 
 def unsolicited(event: registry.EventEntry, specification: str) -> bool:
     """Whether an event goes to every client of a version, and not only with a command."""
-    sent = SENT_OTHERWISE.get((specification, event.name))
+    sent = adapters.SENT_OTHERWISE.get((specification, event.name))
     return event.unsolicited if sent is None else sent == "unsolicited"
 
 
 @lru_cache(maxsize=1024)
 def has_event(name: str, specification: str) -> bool:
     """Whether a version has an event; the newest lacks some that clients of older ones are still sent."""
-    last = next((version for version, withdrawn in WITHDRAWN if withdrawn == name), None)
+    last = next((version for version, withdrawn in adapters.WITHDRAWN if withdrawn == name), None)
     # Named by year, so that they can be compared.
     return last is None or specification <= last
 
@@ -368,6 +365,6 @@ def broadcast_in(name: str) -> frozenset[str]:
     """The versions that send an event of the newest's commands to every client."""
     return frozenset(
         specification
-        for (specification, event), sent in SENT_OTHERWISE.items()
+        for (specification, event), sent in adapters.SENT_OTHERWISE.items()
         if event == name and sent == "unsolicited"
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
+from random import Random
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
@@ -59,7 +61,6 @@ class SimulatedDevice(Device):
         surrounds: whether its operations call those of the other kinds that it is one device with.
         world: what it shares with the others.
         seconds: how long a movement takes.
-        chance: its own stream of chance.
         faults: those that wait or last.
     """
 
@@ -80,12 +81,16 @@ class SimulatedDevice(Device):
         self.world = world or World(**_of_world(own), **alone)
         super().__init__(name, {**shipped.settings_of(type(self)), **own})
         self.seconds = float(self.options.get("seconds", self.world.seconds))
-        self.chance = self.world.chance(name)
         table: dict[str, Fault] = {}
         # From the base classes up, so that a derived class may redefine a fault of its base.
         for kind in reversed(type(self).__mro__):
             table |= vars(kind).get("FAULTS", {})
         self.faults = Faults(table)
+
+    @cached_property
+    def chance(self) -> Random:
+        """Its own stream of chance."""
+        return self.world.chance(self.name)
 
     @property
     def clock(self) -> Clock:

@@ -45,7 +45,6 @@ from xfs4iot.simulator.secure_part.certificates import (
     revocation_list,
     signed,
 )
-from xfs4iot.simulator.secure_part.emv_keys import SCHEMES, EmvKeys
 
 __all__ = ["SimulatedKeyManagement"]
 
@@ -193,7 +192,8 @@ class SimulatedKeyManagement(SecureDevice, devices.KeyManagement):
     des_key_length = frozenset({"single", "double", "triple"})
     rsa_authentication_scheme = frozenset({"twoPartySig", "threePartyCert", "threePartyCertTr34"})
     rsa_key_check_mode = frozenset({"sha256"})
-    emv_import_schemes = SCHEMES
+    # What `epiCA` signs itself is described in a document that is not public.
+    emv_import_schemes = frozenset({"plainCA", "chksumCA", "issuer", "icc", "iccPin", "pkcsv15CA"})
     certificate_types = frozenset({"encKey", "verificationKey", "hostKey"})
     certificate_signers: Mapping[Any, Any] = {
         "certHost": frozenset({"replaceHost"}),
@@ -314,6 +314,9 @@ class SimulatedKeyManagement(SecureDevice, devices.KeyManagement):
         self, name: str, usage: str, scheme: str, value: bytes, verify_key: str | None
     ) -> StoredKey:
         await self.at_work()
+        # Here, for few ever import such keys.
+        from xfs4iot.simulator.secure_part.emv_keys import EmvKeys
+
         return EmvKeys(self.secure).take(name, usage, scheme, value, verify_key)
 
     async def derive_key(self, request: KeyDerivation) -> StoredKey:

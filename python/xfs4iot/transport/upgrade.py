@@ -13,7 +13,6 @@ import hashlib
 import ipaddress
 import re
 from collections.abc import Mapping
-from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import h11
@@ -300,6 +299,9 @@ def answer(
     kind: str = "text/plain; charset=utf-8",
 ) -> bytes:
     """A whole answer of HTTP, after which the connection closes."""
+    # Here, for clients that upgrade get no such answer.
+    from http import HTTPStatus
+
     text = body.encode()
     try:
         phrase = HTTPStatus(status).phrase

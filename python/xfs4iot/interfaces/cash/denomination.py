@@ -31,12 +31,13 @@ from xfs4iot.interfaces.cash.stock import Stock, Stocks
 from xfs4iot.interfaces.cash.tellers import Tellers
 from xfs4iot.interfaces.cash.units import CashUnits
 from xfs4iot.protocol import errors
-from xfs4iot.protocol.adapters.cash_dispenser import FLAT
 from xfs4iot.protocol.messages import cash_dispenser as messages
 from xfs4iot.server.handler import step
 
 __all__ = ["STEPS", "Denominator", "Planned"]
 
+_FLAT = frozenset({"2021-1"})
+"""Versions in which a Denominate has its amounts and its mix side by side, and its completion no `result`."""
 STEPS = (
     step(
         "what is missing",
@@ -125,7 +126,7 @@ class Denominator:
         """The completion of a Denominate, both in a version of the standard; None if it is to be planned."""
         if self._cash.storage.exchange_active:
             return None
-        return self._stocks.now().everyday.answer(payload, self._limit(), specification in FLAT)
+        return self._stocks.now().everyday.answer(payload, self._limit(), specification in _FLAT)
 
     async def plan(
         self, request: messages.DenominateRequest | None, path: str, beside: LongSearch | None = None

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 import trio
 
-from xfs4iot.interfaces.forms.grammar import Definition
 from xfs4iot.interfaces.forms.tokens import shown
 from xfs4iot.ledger import Document
 from xfs4iot.protocol import errors, wire
 from xfs4iot.protocol.json_path import located
 from xfs4iot.protocol.message import Message
 from xfs4iot.server.service import Service
+
+if TYPE_CHECKING:
+    from xfs4iot.interfaces.forms.grammar import Definition
 
 __all__ = [
     "Definitions",

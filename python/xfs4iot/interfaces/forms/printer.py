@@ -20,7 +20,6 @@ from xfs4iot import devices
 from xfs4iot.devices import ImageWanted, implements
 from xfs4iot.interfaces.checks import device_ready, given
 from xfs4iot.interfaces.forms import printer_checks as checks
-from xfs4iot.interfaces.forms import printer_language
 from xfs4iot.interfaces.forms.definitions import converted, definition_of, fields_told, form_told, log_ignored
 from xfs4iot.interfaces.forms.media_definitions import Media
 from xfs4iot.interfaces.forms.print_geometry import Grid
@@ -151,6 +150,9 @@ class Printer(PrinterState):
     )
     async def load_definition(self, request: messages.LoadDefinition, command: Command) -> None:
         """`Printer.LoadDefinition` of 2021-1 and 2023-2: a form or a media in the form language."""
+        # Here, for only older clients, and those that carry forms along, write this language.
+        from xfs4iot.interfaces.forms import printer_language
+
         text = cast(str, request.definition)
         if not text.strip():
             raise errors.InvalidData("$.definition is empty; give one form or one media")

@@ -23,7 +23,6 @@ from xfs4iot import devices
 from xfs4iot.devices import CellAttributes
 from xfs4iot.interfaces.checks import device_ready, given
 from xfs4iot.interfaces.forms import terminal_checks as checks
-from xfs4iot.interfaces.forms import terminal_language
 from xfs4iot.interfaces.forms.definitions import definition_of, fields_told, form_told, log_ignored
 from xfs4iot.interfaces.forms.screen import Screen
 from xfs4iot.interfaces.forms.terminal_entry import Entry
@@ -273,6 +272,9 @@ class TextTerminal(TerminalState):
     )
     async def load_form(self, request: messages.LoadForm, command: Command[LoadFormEvents]) -> None:
         """`TextTerminal.LoadForm` of 2021-1 and 2023-2: a form in the form language."""
+        # Here, for only older clients write this language.
+        from xfs4iot.interfaces.forms import terminal_language
+
         assert request.definition is not None
         if not request.definition.strip():
             raise errors.InvalidData("$.definition is empty; give a form")

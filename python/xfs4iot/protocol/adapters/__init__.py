@@ -5,7 +5,10 @@ an interface without a module differs in nothing but data. A module may define, 
 
 - `CHANGES`: by step and message part, what `changes` can express; also what the interface contributes to
   Common.Status and Common.Capabilities;
-- `SPELT`, `SENT_OTHERWISE`, `TOLD_BY`, `TOLD_APART`, `WITHDRAWN`: as their types in `changes` say.
+- `SENT_OTHERWISE`, `TOLD_BY`, `TOLD_APART`, `WITHDRAWN`: as their types in `changes` say.
+
+The modules are loaded when the first of these is asked for: for a client of an older version, or an event.
+Only `SPELT`, without which no service starts, stands here.
 
 What is not listed needs nothing, by the rules of `differences`; a test holds every message that
 is served against the catalogue. A new version of the standard adds a step.
@@ -13,22 +16,26 @@ is served against the catalogue. A new version of the standard adds a step.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from xfs4iot.protocol.adapters.changes import (
-    Adapter,
-    Changes,
-    Part,
-    SentOtherwise,
-    Spelt,
-    ToldApart,
-    ToldBy,
-    Withdrawn,
-)
+if TYPE_CHECKING:
+    from xfs4iot.protocol.adapters.changes import (
+        Changes,
+        SentOtherwise,
+        Spelt,
+        ToldApart,
+        ToldBy,
+        Withdrawn,
+    )
+
+    CHANGES: Changes
+    SENT_OTHERWISE: SentOtherwise
+    TOLD_APART: ToldApart
+    TOLD_BY: ToldBy
+    WITHDRAWN: Withdrawn
 
 __all__ = [
     "CHANGES",
@@ -41,8 +48,6 @@ __all__ = [
     "TOLD_APART",
     "TOLD_BY",
     "WITHDRAWN",
-    "Adapter",
-    "Part",
     "canonical",
     "spelling",
 ]
@@ -56,23 +61,28 @@ STEPS = dict(pairwise(SPECIFICATIONS))
 _MECHANISM = ("changes", "formats")
 
 
-def _collected(fact: str) -> Iterator[tuple[Any, Any]]:
-    """What the modules of all interfaces say under one name."""
-    for found in sorted(module.stem for module in Path(__file__).parent.glob("[!_]*.py")):
-        if found not in _MECHANISM:
-            yield from getattr(import_module(f"{__name__}.{found}"), fact, {}).items()
+_FACTS = ("CHANGES", "SENT_OTHERWISE", "TOLD_APART", "TOLD_BY", "WITHDRAWN")
 
 
-CHANGES: Changes = {}
-for _key, _changes in _collected("CHANGES"):
-    CHANGES[_key] = CHANGES.get(_key, ()) + _changes
-SPELT: Spelt = dict(_collected("SPELT"))
-SENT_OTHERWISE: SentOtherwise = dict(_collected("SENT_OTHERWISE"))
-TOLD_BY: ToldBy = dict(_collected("TOLD_BY"))
-TOLD_APART: ToldApart = {}
-for _key, _told in _collected("TOLD_APART"):
-    TOLD_APART[_key] = TOLD_APART.get(_key, ()) + _told
-WITHDRAWN: Withdrawn = dict(_collected("WITHDRAWN"))
+def __getattr__(name: str) -> Any:
+    if name not in _FACTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: dict[Any, Any] = {}
+    for module in sorted(file.stem for file in Path(__file__).parent.glob("[!_]*.py")):
+        if module in _MECHANISM:
+            continue
+        for key, value in getattr(import_module(f"{__name__}.{module}"), name, {}).items():
+            # Of a message that several interfaces contribute to, each says its part.
+            found[key] = found[key] + value if key in found and isinstance(value, tuple) else value
+    globals()[name] = found
+    return found
+
+
+SPELT: Spelt = {
+    ("2023-2", "Auxiliaries.ClearAutoStartUpTime"): "Auxiliaries.ClearAutoStartupTime",
+    ("2023-2", "Auxiliaries.GetAutoStartUpTime"): "Auxiliaries.GetAutoStartupTime",
+    ("2023-2", "Auxiliaries.SetAutoStartUpTime"): "Auxiliaries.SetAutoStartupTime",
+}
 
 FALLBACKS: dict[str, str] = {
     "accessDenied": "userError",

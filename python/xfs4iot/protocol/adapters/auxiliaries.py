@@ -8,13 +8,12 @@ from xfs4iot.protocol.adapters.changes import (
     Left,
     Moved,
     Plain,
-    Spelt,
     ToldApart,
     Values,
     Withdrawn,
 )
 
-__all__ = ["CHANGES", "SPELT", "TOLD_APART", "WITHDRAWN"]
+__all__ = ["CHANGES", "TOLD_APART", "WITHDRAWN"]
 
 _RATE = (Values("auxiliaries.audio.rate", up={}, down={"continuous": "on"}),)
 
@@ -49,12 +48,6 @@ CHANGES: Changes = {
     ),
     ("2023-2", "completion", "Common.Status"): _RATE,
     ("2023-2", "event", "Common.StatusChangedEvent"): _RATE,
-}
-
-SPELT: Spelt = {
-    ("2023-2", "Auxiliaries.ClearAutoStartUpTime"): "Auxiliaries.ClearAutoStartupTime",
-    ("2023-2", "Auxiliaries.GetAutoStartUpTime"): "Auxiliaries.GetAutoStartupTime",
-    ("2023-2", "Auxiliaries.SetAutoStartUpTime"): "Auxiliaries.SetAutoStartupTime",
 }
 
 _SHORT = {"operatorSwitch", "tamperSensor", "internalTamperSensor"}

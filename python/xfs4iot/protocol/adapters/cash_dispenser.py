@@ -11,10 +11,7 @@ from typing import Any
 from xfs4iot.protocol.adapters.cash_management import target_up
 from xfs4iot.protocol.adapters.changes import Changes, Moved, Plain, Reshaped, Values
 
-__all__ = ["CHANGES", "FLAT"]
-
-FLAT = frozenset({"2021-1"})
-"""Versions in which a Denominate has its amounts and its mix side by side, and its completion no `result`."""
+__all__ = ["CHANGES"]
 
 
 def _amounts_grouped(cash_box: Any) -> Any:

@@ -8,7 +8,6 @@ from typing import Any, Literal
 import msgspec
 
 from xfs4iot.protocol import errors
-from xfs4iot.simulator.card_reader import cryptogram
 from xfs4iot.simulator.card_reader.cards import Card
 from xfs4iot.simulator.card_reader.machine import CardMachine, Offered
 from xfs4iot.simulator.commands import Completion, Count, Milliseconds, Request, command
@@ -251,6 +250,9 @@ class CardReaderCommands(CardMachine):
         code = request.code.encode("ascii", "replace")
         if len(code) != 2:
             raise errors.InvalidData("$.code: two characters")
+        # Loaded with the chip.
+        from xfs4iot.simulator.card_reader import cryptogram
+
         answer = cryptogram.response(session.session_key, session.cryptogram, code)
         return IssuersAnswer(answer=answer.hex().upper())
 

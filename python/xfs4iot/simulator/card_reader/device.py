@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xfs4iot import devices
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.command_events.card_reader import ReadRawDataEvents, WriteRawDataEvents
 from xfs4iot.protocol.messages import card_reader as messages
 from xfs4iot.simulator.card_reader.cards import Card
-from xfs4iot.simulator.card_reader.chip import ChipSession
 from xfs4iot.simulator.card_reader.commands import CardReaderCommands
-from xfs4iot.simulator.card_reader.kernel import Kernel
+
+if TYPE_CHECKING:
+    from xfs4iot.simulator.card_reader.kernel import Kernel
 
 __all__ = ["SimulatedCardReader"]
 
@@ -207,6 +208,9 @@ class SimulatedCardReader(CardReaderCommands):
             return devices.CardData(status="dataSourceMissing")
         if chip.mute or self.faults.strikes("chipMute"):
             return devices.CardData(status="dataMissing")
+        # Here, and below: chips are loaded when the first is powered.
+        from xfs4iot.simulator.card_reader.chip import ChipSession
+
         interface = "contactless" if self._waits_for_tap else "contact"
         protocol = "T=CL" if self._waits_for_tap else chip.protocol
         self.session = ChipSession(card, self.memory(name), self.chance, protocol, interface)
@@ -363,6 +367,9 @@ class SimulatedCardReader(CardReaderCommands):
     async def emv_cless_perform_transaction(
         self, data: bytes | None, events: devices.ContactlessEvents
     ) -> Mapping[Any, devices.ContactlessOutcome]:
+        from xfs4iot.simulator.card_reader.chip import ChipSession
+        from xfs4iot.simulator.card_reader.kernel import Kernel
+
         assert self._configuration is not None
         try:
             name, card = await self._tapped(events)

@@ -8,7 +8,7 @@ its card, so that all of it outlives the process.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 import trio
@@ -17,11 +17,13 @@ from xfs4iot import devices
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import common
 from xfs4iot.simulator.card_reader.cards import Card, CardMemory
-from xfs4iot.simulator.card_reader.chip import ChipSession
 from xfs4iot.simulator.card_reader.description import CardReaderSettings, capabilities_of
 from xfs4iot.simulator.card_reader.faults import FAULTS
 from xfs4iot.simulator.clock import Timeline
 from xfs4iot.simulator.device import SimulatedDevice
+
+if TYPE_CHECKING:
+    from xfs4iot.simulator.card_reader.chip import ChipSession
 
 __all__ = ["CardMachine", "Offered"]
 

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import msgspec
 import trio
 
-from xfs4iot import devices
+from xfs4iot import devices, printing
 from xfs4iot.interfaces.forms.printer_failures import saying_more
 from xfs4iot.printing import graphics
-from xfs4iot.printing.canvas import Canvas
 from xfs4iot.printing.patience import Patience, while_wanted
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import printer as messages
@@ -23,12 +22,12 @@ from xfs4iot.simulator.printer.commands import PrinterCommands
 from xfs4iot.simulator.printer.description import PrinterSettings, lacking
 from xfs4iot.simulator.printer.documents import Medium, Side
 from xfs4iot.simulator.printer.media import PrinterMedia
-from xfs4iot.simulator.printer.native_pages import NativePages
-from xfs4iot.simulator.printer.raw_work import RawWork
-from xfs4iot.simulator.printer.scanning import scanned
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from xfs4iot.printing.canvas import Canvas
+    from xfs4iot.simulator.printer.native_pages import NativePages
 
 
 __all__ = ["SimulatedPrinter"]
@@ -244,6 +243,9 @@ class SimulatedPrinter(PrinterMedia, PrinterCommands):
         self.require_supplies()
         source = next(iter(self.setup.sources))
         await self.time()
+        # Here, and below: each way to print, and reading, is loaded when it is first used.
+        from xfs4iot.simulator.printer.raw_work import RawWork
+
         work = RawWork(self.raw, data)
         out: deque[Medium] = deque(maxlen=_LAST)
         printed = pieces = 0
@@ -292,6 +294,8 @@ class SimulatedPrinter(PrinterMedia, PrinterCommands):
         self.begin()
         self.require_free()
         self.require_supplies()
+        from xfs4iot.simulator.printer.native_pages import NativePages
+
         pages = await while_wanted(events, NativePages, data, limiter=self._drawing)
         for number in range(pages.count):
             at: Any = None
@@ -347,7 +351,9 @@ class SimulatedPrinter(PrinterMedia, PrinterCommands):
         if self.faults.strikes("paperJams"):
             raise self.jam("paper")
         if self.setup.sources[source].length is None:
-            blank = Canvas(max(1, round(self.head.in_dots(self.setup.sources[source].width * 1_000))))
+            blank = printing.Canvas(
+                max(1, round(self.head.in_dots(self.setup.sources[source].width * 1_000)))
+            )
             blank.reach(self.setup.dots)
             await self.print_on_roll(source, blank.finished(), ())
         else:
@@ -387,6 +393,8 @@ class SimulatedPrinter(PrinterMedia, PrinterCommands):
             elif self.faults.strikes("printBlurred"):
                 found.append(None)
             else:
+                from xfs4iot.simulator.printer.scanning import scanned
+
                 found.append(await trio.to_thread.run_sync(scanned, medium, one, self.head))
         return tuple(found)
 
@@ -411,7 +419,7 @@ class SimulatedPrinter(PrinterMedia, PrinterCommands):
             max(1, round(self.head.in_dots(medium.width))),
             max(1, round(self.head.in_dots(medium.length))),
         )
-        return _file(medium.side(source).opened() or Canvas(*size, color=True).finished(), how)
+        return _file(medium.side(source).opened() or printing.Canvas(*size, color=True).finished(), how)
 
     async def media_extents(self) -> tuple[int | None, int | None]:
         self.begin()

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from xfs4iot import printing
 from xfs4iot.printing import barcodes, graphics
-from xfs4iot.printing.canvas import Canvas, Lettering, Words
-from xfs4iot.printing.pages import Head
 from xfs4iot.protocol import errors
 from xfs4iot.simulator.printer.drawings import Drawing, Drawings, WordBox
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from xfs4iot.printing.canvas import Canvas, Words
+    from xfs4iot.printing.pages import Head
 
 __all__ = ["Document", "Medium", "Side", "medium_of"]
 
@@ -139,7 +141,9 @@ def medium_of(document: Document, head: Head, drawings: Drawings) -> Medium:
     width, length = document.width * _MILLIMETRE, document.length * _MILLIMETRE
     sides = [(Side(), Side()) for _ in range(document.pages)]
     page = min(document.page, document.pages - 1)
-    canvas = Canvas(max(1, round(head.in_dots(width))), max(1, round(head.in_dots(length))), color=True)
+    canvas = printing.Canvas(
+        max(1, round(head.in_dots(width))), max(1, round(head.in_dots(length))), color=True
+    )
     try:
         _draw(canvas, document, head)
     except barcodes.Unprintable as wrong:
@@ -156,7 +160,7 @@ def _draw(canvas: Canvas, document: Document, head: Head) -> None:
         picture = graphics.opened(document.picture)
         canvas.picture(0, 0, graphics.fitted(picture, canvas.width, canvas.height, "bestFit"))
         return
-    margin, look = head.dots // 5, Lettering(size=head.dots / 9)
+    margin, look = head.dots // 5, printing.Lettering(size=head.dots / 9)
     for number, line in enumerate(document.text):
         canvas.text(margin, margin + number * look.height * 1.3, line, look)
     if document.barcode is not None:

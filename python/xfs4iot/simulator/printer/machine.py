@@ -9,16 +9,14 @@ slot where people reach it, parked, or in a bin; jammed says that it does not mo
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import msgspec
 import trio
 
-from xfs4iot import devices
-from xfs4iot.printing.canvas import LONGEST, Canvas, Words
+from xfs4iot import devices, printing
 from xfs4iot.printing.escpos.sensors import Sensors
-from xfs4iot.printing.pages import Head
 from xfs4iot.protocol import errors
 from xfs4iot.simulator.clock import Timeline
 from xfs4iot.simulator.device import SimulatedDevice
@@ -31,7 +29,9 @@ from xfs4iot.simulator.printer.printouts import Printouts
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from xfs4iot.printing.canvas import Words
     from xfs4iot.printing.escpos.interpreter import EscPosInterpreter
+    from xfs4iot.printing.pages import Head
     from xfs4iot.printing.plain_text import PlainTextInterpreter
 
 __all__ = ["Offered", "PrinterMachine"]
@@ -92,7 +92,6 @@ class PrinterMachine(SimulatedDevice, devices.Printer):
 
     Attributes:
         setup: what its profile says.
-        head: what it prints with.
         drawings: what is on its paper.
         came: set when somebody holds something to the slot, or power goes.
     """
@@ -106,7 +105,6 @@ class PrinterMachine(SimulatedDevice, devices.Printer):
         self.setup = self.configured(PrinterSettings)
         for attribute, value in capabilities_of(self.setup).items():
             setattr(self, attribute, value)
-        self.head = Head(self.setup.dots, self.setup.columns, self.rows_per_inch, self.setup.colors)
         state = self.world.state
         self.drawings = Drawings(None if state is None else state / f"{name}.paper")
         self._truth = self.world.document(
@@ -281,6 +279,11 @@ class PrinterMachine(SimulatedDevice, devices.Printer):
                 self._raw = PlainTextInterpreter(width, cell)
         return self._raw
 
+    @cached_property
+    def head(self) -> Head:
+        """What it prints with."""
+        return printing.Head(self.setup.dots, self.setup.columns, self.rows_per_inch, self.setup.colors)
+
     async def print_on_roll(
         self, source: str, picture: Image, words: Iterable[Words], most: int | None = None
     ) -> int:
@@ -332,9 +335,11 @@ class PrinterMachine(SimulatedDevice, devices.Printer):
         """The front of a strip, and its length, with a picture below it; None where it gets too long."""
         before = medium.side().opened()
         top = 0 if before is None else before.height
-        if top and top + picture.height > LONGEST:
+        if top and top + picture.height > printing.LONGEST:
             return None
-        whole = Canvas(picture.width, min(top + picture.height, LONGEST), color=self.setup.colors)
+        whole = printing.Canvas(
+            picture.width, min(top + picture.height, printing.LONGEST), color=self.setup.colors
+        )
         if before is not None:
             whole.picture(0, 0, before)
         whole.picture(0, top, picture)
@@ -358,9 +363,9 @@ class PrinterMachine(SimulatedDevice, devices.Printer):
         color = self.setup.colors or medium.kind not in ("roll", "sheet")
         size = (
             max(1, round(self.head.in_dots(medium.width))),
-            min(max(1, round(self.head.in_dots(medium.length))), LONGEST),
+            min(max(1, round(self.head.in_dots(medium.length))), printing.LONGEST),
         )
-        canvas = Canvas(*size, color=color)
+        canvas = printing.Canvas(*size, color=color)
         if before is not None:
             canvas.picture(0, 0, before)
         self.head.draw_on(canvas, items)

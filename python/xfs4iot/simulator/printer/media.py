@@ -6,8 +6,7 @@ from typing import Any
 
 import trio
 
-from xfs4iot import devices
-from xfs4iot.printing.canvas import Canvas, Lettering
+from xfs4iot import devices, printing
 from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import printer as messages
 from xfs4iot.simulator.printer.documents import Medium
@@ -180,15 +179,15 @@ class PrinterMedia(PrinterMachine):
         side = medium.side()
         before = side.opened()
         size = max(1, round(self.head.in_dots(medium.width))), max(1, round(self.head.in_dots(medium.length)))
-        canvas = Canvas(*(size if before is None else before.size), color=True)
+        canvas = printing.Canvas(*(size if before is None else before.size), color=True)
         if before is not None:
             canvas.picture(0, 0, before)
-        look = Lettering(size=self.head.dots / 5, bold=True, color=_STAMP)
+        look = printing.Lettering(size=self.head.dots / 5, bold=True, color=_STAMP)
         if action == "stamp":
             canvas.text(canvas.width - look.width("STAMPED") - look.size, look.size, "STAMPED", look)
         else:
             dots = "· " * int(canvas.width / look.width("· "))
-            canvas.text(0, (canvas.height or 0) / 2, dots, Lettering(size=look.size))
+            canvas.text(0, (canvas.height or 0) / 2, dots, printing.Lettering(size=look.size))
         side.put(canvas.finished(), canvas.words, self.drawings)
 
     async def _skip(self, medium: Medium) -> None:
@@ -199,7 +198,7 @@ class PrinterMedia(PrinterMachine):
         rest = -medium.length % mark
         source = next(iter(self.setup.sources))
         if medium.kind == "roll" and rest and not medium.cut:
-            blank = Canvas(max(1, round(self.head.in_dots(medium.width))))
+            blank = printing.Canvas(max(1, round(self.head.in_dots(medium.width))))
             blank.reach(self.head.in_dots(rest))
             await self.print_on_roll(source, blank.finished(), ())
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
+from xfs4iot import printing
 from xfs4iot.printing import graphics
-from xfs4iot.printing.pdf import as_pdf
 from xfs4iot.simulator.printer.documents import Medium
 from xfs4iot.simulator.printer.drawings import WordBox
 
@@ -103,7 +103,7 @@ class Printouts:
             part = "" if name == "1-front" else f"-{name}"
             (directory / f"{number:06}{part}.png").write_bytes(picture)
         pages = [graphics.opened(picture) for picture in printout.pictures.values()]
-        (directory / f"{number:06}.pdf").write_bytes(as_pdf(pages, self._dots))
+        (directory / f"{number:06}.pdf").write_bytes(printing.as_pdf(pages, self._dots))
         text = msgspec.json.encode({"lines": printout.lines, "words": printout.words})
         (directory / f"{number:06}.json").write_bytes(text)
         self._remove(directory, number - self._keep)

@@ -29,10 +29,8 @@ from xfs4iot.simulator.secure_part import rsa_keys
 from xfs4iot.simulator.secure_part.part import SecurePart
 from xfs4iot.simulator.secure_part.store import Held
 
-__all__ = ["SCHEMES", "EmvKeys"]
+__all__ = ["EmvKeys"]
 
-SCHEMES = frozenset({"plainCA", "chksumCA", "issuer", "icc", "iccPin", "pkcsv15CA"})
-"""As Capabilities calls them. What `epiCA` signs itself is described in a document that is not public."""
 _PIN_KEY = "E7"
 _RANDOM_BYTES = 8
 _HASH_BYTES = 20
