@@ -22,14 +22,16 @@ from xfs4iot.protocol import errors, number_strings
 from xfs4iot.protocol.json_path import pointed, with_known
 from xfs4iot.protocol.kinds import choices_at, examples_of
 from xfs4iot.protocol.message import FreeKeys, Payload
+from xfs4iot.protocol.messages import interface_module
 
 __all__ = ["REMEDIES", "check_numbers", "decode", "encode", "plain"]
 
 _Type = TypeVar("_Type")
 _PATTERN = re.compile(r"matching regex ('.*'|\".*\")$")
 """How msgspec ends its text about a string that does not match: with the pattern as Python writes it."""
-REMEDIES: dict[tuple[type[Payload], str], str] = {}
-"""What to do about a mistake at a path of a payload, where its text does not say it: by the interfaces."""
+REMEDIES: dict[tuple[str, str], str] = {}
+"""What to do about a mistake whose text does not say it: by a payload's class, as `printer.SetMedia`, and
+the path in it. The interfaces say it."""
 
 
 def _enc_hook(value: Any) -> Any:
@@ -184,7 +186,7 @@ def decode(kind: type[_Type], payload: bytes | None) -> _Type:
             examples := ", ".join(examples_of(literal_eval(pattern[1])))
         ):
             text += f"; for example {examples}"
-        elif remedy := REMEDIES.get((key, path)):
+        elif remedy := REMEDIES.get((f"{interface_module(kind).rpartition('.')[2]}.{kind.__name__}", path)):
             text += f"; {remedy}"
         raise errors.InvalidData(f"{path}: {text}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:

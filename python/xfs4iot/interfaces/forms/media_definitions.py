@@ -23,7 +23,7 @@ for _path, _absent in (
     ("page", "leave it out where there is none"),
     ("lines", "leave it out where there is none"),
 ):
-    wire.REMEDIES[messages.SetMedia, f"$.media.{_path}"] = _absent
+    wire.REMEDIES["printer.SetMedia", f"$.media.{_path}"] = _absent
 
 
 def require_whole_media(media: Media) -> None:
