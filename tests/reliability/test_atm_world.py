@@ -1,9 +1,9 @@
 """Whatever people, applications and bad luck do to a whole ATM, in whatever order: all is somewhere, once.
 
-Hypothesis plays all devices of one ATM against its services over the wire: cards, PIN pad, printer, cheques,
-envelopes and cash, with faults and restarts in the middle of commands. After each step the books of every
-device agree with the simulated world, and nothing has appeared there or is lost. What one device goes through
-changes nothing at the others.
+Hypothesis plays all devices of one ATM against its services over the wire: cards, PIN pad, printers, cheques,
+envelopes and cash, fingers, pictures, barcodes, lights, doors, the display and the modes, with faults and
+restarts in the middle of commands. After each step the books of every device agree with the simulated world,
+and nothing has appeared there or is lost. What one device goes through changes nothing at the others.
 """
 
 from __future__ import annotations
@@ -22,7 +22,23 @@ from host_thread import Host, explore
 from xfs4iot.ledger import LedgerReader
 from xfs4iot.stories.host import Host as Bank
 
-SERVICES = ("CashDispenser", "CardReader", "PinPad", "ReceiptPrinter", "Check", "Deposit")
+SERVICES = (
+    "CashDispenser",
+    "CardReader",
+    "PinPad",
+    "ReceiptPrinter",
+    "JournalPrinter",
+    "Check",
+    "Deposit",
+    "BarcodeReader",
+    "Biometric",
+    "Camera",
+    "Lights",
+    "TextTerminal",
+    "Auxiliaries",
+    "VendorMode",
+    "VendorApplication",
+)
 CASH, ENVELOPES = 1700, 100
 FAULTS = {
     "CashDispenser": ("jam", "rejects", "breaks", "misreads", "incompleteRetract"),
@@ -31,12 +47,26 @@ FAULTS = {
     "ReceiptPrinter": ("paperJams", "mediaJams", "cutterFails", "printerBreaks"),
     "Check": ("chequeJams", "returnJams", "doubleFeed", "pocketJams", "slotStuck"),
     "Deposit": ("depositJams", "printerFails", "shutterBlockedOpen", "customerHolds", "envelopeJams"),
+    "JournalPrinter": ("paperJams", "printerBreaks"),
+    "BarcodeReader": ("glare", "givesUp", "scannerBreaks", "resetFails"),
+    "Biometric": ("badImage", "notLive", "memoryFull", "sensorBreaks"),
+    "Camera": ("cameraDead", "lensCovered", "pictureBroken", "noDisk"),
+    "Lights": ("controllerOffline",),
+    "TextTerminal": ("displayDead", "keysDead", "resolutionFails", "soundDead"),
+    "Auxiliaries": ("setFails", "boltBlocked", "sensorsDead"),
+    "VendorMode": ("refuses",),
+    "VendorApplication": ("screenStuck", "screenUnknown"),
 }
 IMAGE = {"source": "front", "type": "jpg", "colorFormat": "grayScale", "scanColor": "white"}
 FORM = {
     "unit": {"base": "mm", "x": 1, "y": 1},
     "size": {"width": 60, "height": 20},
     "fields": {"line": {"position": {"x": 2, "y": 2}, "size": {"width": 50, "height": 8}}},
+}
+FMD = {"format": "isoFmd"}
+SCREEN = {
+    "size": {"width": 20, "height": 3},
+    "fields": {"line": {"position": {"x": 0, "y": 0}, "size": {"width": 5, "height": 1}}},
 }
 DIGITS = ("one", "two", "three", "four")
 ENDS: dict[str, dict[str, Any]] = {"enter": {"terminate": True}, "cancel": {"terminate": True}}
@@ -53,6 +83,8 @@ class ATMWorld(RuleBasedStateMachine):
         self.cheques = self.envelopes = 0
         self.keys: frozenset[str] = frozenset()
         self.forms: frozenset[str] = frozenset()
+        self.screens: frozenset[str] = frozenset()
+        self.pictures = 0
         self.codes: Counter[str] = Counter()
         self.found: Found | None = None
 
@@ -72,7 +104,7 @@ class ATMWorld(RuleBasedStateMachine):
     def attended(self, service: str, name: str, payload: Any, event: str, hand: str, done: Any) -> str:
         return self.ended(self.host.run(self.host.attended, service, name, payload, event, hand, done))
 
-    def hand(self, name: str, **payload: Any) -> dict[str, Any] | None:
+    def hand(self, name: str, /, **payload: Any) -> dict[str, Any] | None:
         """Somebody does something, if it can be done; the payload of the completion if it was."""
         completion = self.host.run(self.host.clients["Simulator"].completion, f"Simulator.{name}", payload)
         return (completion.get("payload") or {}) if outcome(completion) == "success" else None
@@ -248,6 +280,80 @@ class ATMWorld(RuleBasedStateMachine):
     def notes_go(self, name: str) -> None:
         self.hand(name, service="CashDispenser")
 
+    # What has no books of its own, or few.
+
+    @rule(finger=st.sampled_from(["alice", "bob", "carol"]))
+    def finger_is_read(self, finger: str) -> None:
+        request = {"dataTypes": [FMD], "numCaptures": 1, "mode": "scan"}
+        self.attended(
+            "Biometric",
+            "Biometric.Read",
+            request,
+            "Biometric.PresentSubjectEvent",
+            "PresentFinger",
+            {"finger": finger},
+        )
+        self.hand("LiftFinger")
+
+    @rule(finger=st.sampled_from(["alice", "bob"]))
+    def customer_is_known(self, finger: str) -> None:
+        found = self.hand("GetTemplate", finger=finger)
+        assert found is not None
+        templates = [{"type": FMD, "data": found["templateData"]}]
+        self.call("Biometric", "Biometric.Import", {"templates": templates})
+
+    @rule(command=st.sampled_from(["Clear", "Reset"]))
+    def customers_are_forgotten(self, command: str) -> None:
+        self.call("Biometric", f"Biometric.{command}", {})
+
+    @rule(camera=st.sampled_from(["room", "person"]))
+    def picture_is_taken(self, camera: str) -> None:
+        if self.call("Camera", "Camera.TakePicture", {"camera": camera}) == "success":
+            self.pictures += 1
+
+    @rule(text=st.sampled_from(["4711", "0815"]))
+    def barcode_is_read(self, text: str) -> None:
+        self.hand("ShowBarcode", symbology="qrCode", text=text)
+        self.call("BarcodeReader", "BarcodeReader.Read", {"symbologies": {"qrCode": True}})
+        self.hand("TakeAwayBarcodes")
+
+    @rule()
+    def scanner_of_codes_is_reset(self) -> None:
+        self.call("BarcodeReader", "BarcodeReader.Reset")
+
+    @rule(light=st.sampled_from(["cardReader", "notesDispenser"]), rate=st.sampled_from(["off", "slow"]))
+    def light_is_set(self, light: str, rate: str) -> None:
+        self.call("Lights", "Lights.SetLight", {light: {"default": {"flashRate": rate}}})
+
+    @rule(engage=st.booleans())
+    def power_supply_is_set(self, engage: bool) -> None:
+        self.call("Auxiliaries", "Auxiliaries.SetAuxiliaries", {"ups": "engage" if engage else "disengage"})
+
+    @rule(to=st.sampled_from(["run", "maintenance", "supervisor"]))
+    def switch_is_turned(self, to: str) -> None:
+        self.hand("SetAuxiliary", name="operatorSwitch", value=to)
+
+    @rule(name=st.sampled_from(["Menu", "Counts"]))
+    def screen_comes(self, name: str) -> None:
+        if self.call("TextTerminal", "TextTerminal.SetForm", {"name": name, "form": SCREEN}) == "success":
+            self.screens |= {name}
+
+    @rule(name=st.sampled_from(["Menu", "Counts"]))
+    def screen_is_shown(self, name: str) -> None:
+        self.call("TextTerminal", "TextTerminal.WriteForm", {"formName": name, "fields": {"line": "47"}})
+
+    @rule(command=st.sampled_from(["EnterModeRequest", "ExitModeRequest"]))
+    def mode_changes(self, command: str) -> None:
+        self.call("VendorMode", f"VendorMode.{command}")
+
+    @rule(on=st.sampled_from(["consumer", "operator"]))
+    def application_changes_its_screen(self, on: str) -> None:
+        self.call("VendorApplication", "VendorApplication.SetActiveInterface", {"activeInterface": on})
+
+    @rule()
+    def journal_is_printed(self) -> None:
+        self.call("JournalPrinter", "Printer.PrintRaw", {"inputData": "no", "data": "NDcxMQo="})
+
     # Bad luck.
 
     @rule(service=st.sampled_from(SERVICES), data=st.data())
@@ -294,9 +400,18 @@ class ATMWorld(RuleBasedStateMachine):
         assert found.envelopes == ENVELOPES + self.envelopes
         assert found.keys & {"PinKey", "Other"} == self.keys
         assert found.forms == self.forms
+        self.few_books_agree(found.truth)
         with LedgerReader.open(self.host.ledger) as reader:
             assert reader.verify().problems == []
             assert reader.open_intents() == []
+
+    def few_books_agree(self, truth: dict[str, Any]) -> None:
+        listed = self.host.run(self.host.clients["TextTerminal"].success, "TextTerminal.GetFormList")
+        assert frozenset(listed.get("formList") or ()) == self.screens
+        pictures = self.host.run(self.host.ask, "Camera", "Common.Status")["camera"]["pictures"]
+        assert sum(pictures.values()) == self.pictures == sum(truth["Camera"]["pictures"].values())
+        told = self.host.run(self.host.clients["Biometric"].completion, "Biometric.GetStorageInfo")
+        assert len((told.get("payload") or {}).get("templates") or ()) == truth["Biometric"]["templates"]
 
 
 def _envelopes(truth: dict[str, Any]) -> int:
