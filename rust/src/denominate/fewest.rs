@@ -35,9 +35,9 @@
 //!   mostly not reached: twice `V` is the rule.
 //!
 //! So time is bounded by a polynomial in the number of units and the size of the values, whatever
-//! amounts, stocks and limits are. With values below some thousands that is below a millisecond. What comes near to it
-//! are six piles or seven with dozens of items each, of which the least number is above what the
-//! fractional solution has while a pile's stock is in the way.
+//! amounts, stocks and limits are. With values below some thousands that is below a millisecond, but for one in
+//! millions of random cases, which takes one or two: six piles or seven with dozens of items each, of which the
+//! least number is above what the fractional solution has while a pile's stock is in the way.
 //! With values of six digits and more that have nothing in common the problem is as hard as a
 //! knapsack's, and the tables would be too large. Then the search goes on until it is
 //! complete or the limit of work ends it, which is said as what it is.
