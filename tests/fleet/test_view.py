@@ -6,10 +6,12 @@ import json
 import tracemalloc
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
 import trio
+from msgspec.structs import replace
 
 from conftest import Tenant
 from xfs4iot.cli.fleet_view import _Line, _Screen
@@ -87,6 +89,30 @@ async def test_one_device_is_shown_whole(tenant: Tenant) -> None:
         refused = await tenant.run("show", wrong)
         assert refused.exit_code == 2
         assert "\x1b" not in refused.stderr
+
+
+@pytest.mark.parametrize("columns", [30, 40, 60, 80])
+async def test_a_name_to_be_typed_stays_whole(tenant: Tenant, columns: int) -> None:
+    """What `show` says of services and units is put into `--where` and `--service`."""
+    services = {
+        "CashDispenser": replace(
+            holding(500).services["CashDispenser"],
+            interfaces=("Common", "CashManagement", "CashDispenser", "Storage", "PowerManagement"),
+        )
+    }
+    await tenant.known("atm1", Last(1, "", services))
+    shown = (await tenant.run("show", "atm1", columns=columns)).output
+    for name in ("CashManagement", "PowerManagement", "CashDispenser.unit1"):
+        assert name in shown, shown
+
+
+async def test_a_moment_is_written_in_one_way(tenant: Tenant) -> None:
+    await tenant.known("atm1", holding(500))
+    (listed,) = json.loads((await tenant.run("list", "--json")).output)
+    shown = json.loads((await tenant.run("show", "atm1", "--json")).output)
+    assert listed["since"] == shown["since"] == "2026-11-27T08:00:00+00:00"
+    assert listed["toldAt"] == shown["toldAt"]
+    assert datetime.fromisoformat(shown["toldAt"]).utcoffset() == timedelta(0)
 
 
 @pytest.mark.parametrize("command", ["list", "show atm1", "list --json", "show atm1 --json"])
@@ -186,6 +212,8 @@ async def test_watching_in_a_pipe_prints_a_line_a_change(tenant: Tenant, nursery
         json.loads(one) for one in (await tenant.run("watch", "--json", "--count", "1")).stdout.splitlines()
     ]
     assert [one["kind"] for one in objects] == ["known"] * 3 + ["changed"]
+    moments = {objects[0]["state"]["since"][-6:], *(one["at"][-6:] for one in objects)}
+    assert moments == {"+00:00"}
     assert objects[-1]["changes"][0]["of"] == "CashDispenser.unit1.count"
     nursery.cancel_scope.cancel()
 

@@ -36,6 +36,7 @@ from xfs4iot.fleet.roll import Roll
 from xfs4iot.fleet.store import KeyValue
 from xfs4iot.fleet.subjects import Subjects, check_id
 from xfs4iot.fleet.trust import TRUST, Trust, Trusted, hash_code, key_of
+from xfs4iot.fleet.view import instant
 from xfs4iot.protocol.endpoints import address
 from xfs4iot.transport import tls
 from xfs4iot.transport.certificates import test_authority, write_secret
@@ -366,7 +367,7 @@ def enrolled(settings: dict[str, Any], as_json: bool) -> None:
             return
         table = Table("device", "", "certificate until (UTC)", "code until (UTC)")
         for row in rows:
-            table.add_row(*(str(row[name] or "") for name in ("device", "state", "until", "code")))
+            table.add_row(row["device"], row["state"], _short(row["until"]), _short(row["code"]))
         Console().print(table)
 
     as_operator(settings, main)
@@ -377,10 +378,11 @@ def _told(one: Trusted) -> dict[str, str | None]:
     open_code = one.invitation is not None and not one.invitation.key
     return {
         "state": state,
-        "until": _moment(one.until),
-        "code": _moment(one.invitation.expires) if one.invitation is not None and open_code else None,
+        "until": instant(one.until or None),
+        "code": instant(one.invitation.expires) if one.invitation is not None and open_code else None,
     }
 
 
-def _moment(seconds: float) -> str | None:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M") if seconds else None
+def _short(said: str | None) -> str:
+    """A moment for people, to the minute."""
+    return (said or "")[:16].replace("T", " ")

@@ -19,13 +19,15 @@ from xfs4iot.cli.prose import Console
 from xfs4iot.cli.table import Table
 from xfs4iot.dataclass import dataclass
 from xfs4iot.fleet.nats import Nats
-from xfs4iot.fleet.view import Change, Known, moment
+from xfs4iot.fleet.view import Change, Known, instant, moment
 from xfs4iot.fleet.where import FIELDS, Expression
 
 __all__ = ["fields", "list_devices", "show", "watch"]
 
 _MOST_TROUBLES = 4
 _REFRESH_SECONDS = 0.25
+_NAME = 40
+"""Characters of names that stay whole, such as `CashDispenser.unit1`: they are typed in `--where`."""
 _MOST_CHANGES = 20
 """Changes of a device that one line tells of; the rest is counted."""
 
@@ -36,12 +38,12 @@ class _Line:
 
     device: str
     online: bool
-    since: str
+    since: float
     epoch: int
     alarms: int
     version: str
     services: tuple[str, ...]
-    told: str | None
+    told: float | None
     troubles: tuple[str, ...]
     more: int
 
@@ -49,15 +51,15 @@ class _Line:
     def of(cls, known: Known) -> _Line:
         there, troubles = known.presence, known.troubles()
         return cls(
-            known.device, there.online, moment(there.since), there.epoch, there.alarms, there.version,
-            there.services, None if known.at is None else moment(known.at), tuple(troubles[:_MOST_TROUBLES]),
+            known.device, there.online, there.since, there.epoch, there.alarms, there.version,
+            there.services, known.at, tuple(troubles[:_MOST_TROUBLES]),
             max(0, len(troubles) - _MOST_TROUBLES),
         )  # fmt: skip
 
     def cells(self) -> Iterator[str]:
         yield escape(self.device)
         yield "[green]online[/]" if self.online else "offline"
-        yield self.since.replace("T", " ")
+        yield moment(self.since).replace("T", " ")
         yield escape(self.version.removeprefix("xfs4iot "))
         marks = [*self.troubles, *([f"and {self.more} more"] if self.more else [])]
         if self.alarms:
@@ -102,9 +104,9 @@ def list_devices(settings: dict[str, Any], wanted: Expression | None, as_json: b
 
 def _plain(line: _Line) -> dict[str, Any]:
     return {
-        "device": line.device, "online": line.online, "since": line.since + "+00:00", "epoch": line.epoch,
+        "device": line.device, "online": line.online, "since": instant(line.since), "epoch": line.epoch,
         "alarms": line.alarms, "version": line.version, "services": list(line.services),
-        "toldAt": None if line.told is None else line.told + "+00:00", "toLookAt": list(line.troubles),
+        "toldAt": instant(line.told), "toLookAt": list(line.troubles),
         "more": line.more,
     }  # fmt: skip
 
@@ -145,8 +147,8 @@ def _print(console: Console, known: Known) -> None:
         console.print(f"[yellow]What follows is what it told last{age}.[/]")
     elif known.at is not None:
         console.print(f"[dim]as of {moment(known.at).replace('T', ' ')} UTC{age}[/]", highlight=False)
-    services = Table("service", "device", "interfaces")
-    units = Table("unit", "", "count", "of", "item", "replenishment")
+    services = Table("service", "device", "interfaces", whole=_NAME)
+    units = Table("unit", "", "count", "of", "item", "replenishment", whole=_NAME)
     for column in (2, 3):
         units.columns[column].justify = "right"
     for name, service in known.last.services.items():
@@ -227,7 +229,7 @@ def watch(settings: dict[str, Any], wanted: Expression | None, count: int | None
 
 
 def _as_object(change: Change) -> dict[str, Any]:
-    said: dict[str, Any] = {"kind": change.kind, "at": moment(time.time()), "device": change.known.device}
+    said: dict[str, Any] = {"kind": change.kind, "at": instant(time.time()), "device": change.known.device}
     if change.kind == "known":
         return said | {"state": change.known.described()}
     changes = [{"of": what, "before": old, "after": new} for what, old, new in change.changes]

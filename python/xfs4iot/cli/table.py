@@ -16,13 +16,21 @@ from rich.text import Text
 __all__ = ["Table"]
 
 _SHORT = 12
-"""Words of up to this many characters are never broken; longer ones are (URIs, hashes)."""
+"""Words of up to this many characters are not broken; longer ones are (URIs, hashes), unless it is said."""
 _FRAME = 3
 """What the frame takes for each column: a line, and a space at both sides."""
 
 
 class Table(table.Table):
-    """A `rich.table.Table` whose columns fold, where rich's would cut, and which knows when to give up."""
+    """A `rich.table.Table` whose columns fold, where rich's would cut, and which knows when to give up.
+
+    Args:
+        whole: longest word that is never broken; more than the default where names are to be copied.
+    """
+
+    def __init__(self, *headers: str, whole: int = _SHORT, **settings: Any) -> None:
+        self._whole = whole
+        super().__init__(*headers, **settings)
 
     def add_column(self, *args: Any, **settings: Any) -> None:
         super().add_column(*args, **{"overflow": "fold", **settings})
@@ -34,13 +42,13 @@ class Table(table.Table):
             yield from super().__rich_console__(console, options)
 
     def _needed(self, console: Console, options: ConsoleOptions) -> int:
-        """How wide it is with all short words whole."""
+        """How wide it is with all words whole that are to be."""
         unbound = options.update(max_width=10_000)
         needed = 1
         for column in self.columns:
             cells = [column.header, column.footer, *column.cells]
             longest = max(Measurement.get(console, unbound, one).minimum for one in cells)
-            needed += min(longest, _SHORT) + _FRAME
+            needed += min(longest, self._whole) + _FRAME
         return needed
 
     def _records(self, console: Console) -> Iterator[RenderableType]:

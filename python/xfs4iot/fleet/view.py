@@ -25,7 +25,7 @@ from xfs4iot.fleet.subjects import check_id
 from xfs4iot.fleet.where import Expression, Row
 from xfs4iot.telling import told
 
-__all__ = ["Change", "FleetView", "Known", "moment"]
+__all__ = ["Change", "FleetView", "Known", "instant", "moment"]
 
 _AGAIN_SECONDS = 1.0
 
@@ -36,6 +36,15 @@ def moment(at: float) -> str:
         return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     except (ValueError, OverflowError, OSError):
         return "?"
+
+
+def instant(at: float | None) -> str | None:
+    """A moment as all JSON of the fleet has it, with its offset: 2026-11-27T08:15:00+00:00; None for none.
+
+    What is no moment of this calendar is none.
+    """
+    said = "?" if at is None else moment(at)
+    return None if said == "?" else f"{said}+00:00"
 
 
 @dataclass(frozen=True)
@@ -123,11 +132,11 @@ class Known:
         return {
             "device": self.device,
             "online": there.online,
-            "since": moment(there.since),
+            "since": instant(there.since),
             "epoch": there.epoch,
             "alarms": there.alarms,
             "version": there.version,
-            "toldAt": None if self.at is None else moment(self.at),
+            "toldAt": instant(self.at),
             "problem": self.problem,
             "services": {
                 name: {
