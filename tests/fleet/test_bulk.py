@@ -9,12 +9,14 @@ import sys
 from itertools import pairwise
 from typing import Any
 
+import click
 import pytest
 import trio
 from test_view import NASTY, holding
 
 import xfs4iot
 from conftest import Tenant
+from xfs4iot.cli.fleet_call import call
 from xfs4iot.fleet import bulk
 from xfs4iot.fleet.bulk import Bulk, Outcome, Target
 from xfs4iot.fleet.gateway import Gateway
@@ -48,12 +50,14 @@ class Seen:
 class Calls:
     """A bulk call, and what became of it."""
 
-    def __init__(self, gateway: Gateway, command: str, payload: Any = None, **more: Any) -> None:
+    def __init__(
+        self, gateway: Gateway, command: str, payload: Any = None, *, at: str | None = None, **more: Any
+    ) -> None:
         self.outcomes: list[Outcome] = []
         self.began: list[float] = []
         settings = {"at_once": 8, "per_minute": 60_000, "timeout": 20, "connection": {}, **more}
         self.bulk = Bulk(
-            gateway.uri("").rstrip("/"), command, payload, ended=self.outcomes.append, **settings
+            at or gateway.uri("").rstrip("/"), command, payload, ended=self.outcomes.append, **settings
         )
 
     async def run(self, *names: str, service: str = "CashDispenser") -> dict[str, str]:
@@ -78,6 +82,17 @@ async def test_all_are_told_once_and_answer(tenant: Tenant, atm: xfs4iot.Publish
     failed = Calls(gateway, "CashDispenser.Denominate", {"request": {}})
     assert set((await failed.run()).values()) == {"invalidData"}
     assert all(one.told for one in failed.outcomes)
+
+
+async def test_many_are_called_by_a_gateway_named_as_it_names_itself_or_by_its_address(
+    tenant: Tenant, atm: xfs4iot.Publisher
+) -> None:
+    gateway = await tenant.gateway()
+    await tenant.device(atm, "atm1")
+    (option,) = (one for one in call.params if one.name == "gateway")
+    for named in (gateway.uri("DEVICE"), f"ws://127.0.0.1:{gateway.port}"):
+        uri = option.process_value(click.Context(call), named)
+        assert await Calls(gateway, "CashDispenser.GetMixTypes", at=uri).run("atm1") == {"atm1": "success"}
 
 
 async def test_no_more_are_told_at_once_or_in_a_minute_than_is_allowed(

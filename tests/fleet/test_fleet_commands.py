@@ -98,23 +98,6 @@ def test_the_environment_says_where_the_fleet_is(tmp_path: Path, monkeypatch: py
         assert "XFS4IOT_BROKER" in done.output
 
 
-def test_many_are_called_by_a_gateway_named_as_it_names_itself_or_by_its_address(
-    server: str, started: list[subprocess.Popen[str]]
-) -> None:
-    port, free = str(free_port()), str(free_port())
-    gateway = start(started, "gateway", "--embedded-broker", "--broker-port", port, "--port", free, "--json")
-    broker = f"nats://127.0.0.1:{port}"
-    simulated = ("simulate", "--plain", "--port", "0", "--seconds", "0", "--json")
-    start(started, *simulated, "--uplink", broker, "--device", "atm17")
-    for _ in range(50):
-        if json.loads(called("fleet", "--broker", broker, "list", "--json", "--where", "online")):
-            break
-    for named in (str(gateway["gateway"]), f"ws://127.0.0.1:{free}"):
-        options = ("--gateway", named, "--device", "atm17", "--json")
-        said = called("fleet", "--broker", broker, "call", "CashDispenser.GetMixTypes", *options)
-        assert json.loads(said)["completionCode"] == "success"
-
-
 @pytest.mark.parametrize("given", ["nan", "inf", "-1", "0"])
 def test_a_rate_is_a_number(given: str) -> None:
     """By one that is none there would be no limit."""
