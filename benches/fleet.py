@@ -388,7 +388,9 @@ async def measure_crowd(count: int, spread: float, secured: bool, progress: Prog
                 )
                 found["back, processor ms a device"] = since(before)
                 # It comes back as they do, and perhaps behind them.
+                began = trio.current_time()
                 await _until_there(gateway["gateway"].replace("DEVICE", "atm0/VendorMode"))
+                found["gateway back after them, s"] = trio.current_time() - began
                 found["asked again, ms"] = await _ask_some(gateway["gateway"], count, progress)
                 nursery.cancel_scope.cancel()
         finally:
