@@ -27,6 +27,7 @@ EXAMPLES = ROOT / "examples"
         ("keep_connected.py", "docs/clients.md"),
         ("deposit.py", "docs/recycling.md"),
         ("pay_out_over_two.py", "docs/recycling.md"),
+        ("deposit_cheque.py", "docs/interfaces/check.md"),
         ("emv_kernel.py", "docs/chips.md"),
     ],
 )
@@ -144,6 +145,23 @@ async def test_the_example_takes_in_a_deposit_and_stores_it_or_gives_it_back(
         assert shown("docs/recycling.md", printed), printed
     else:
         assert printed.splitlines()[-1] == "given back: 110 EUR", printed
+
+
+async def test_the_example_stores_a_cheque_and_keeps_its_picture(
+    nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    publisher, simulator = await simulated(nursery, "default")
+    page = "docs/interfaces/check.md"
+    items = re.search(r"InsertCheques[\\\s]+'(\{.*\})'", (ROOT / page).read_text())
+    assert items is not None
+    await simulator.success("Simulator.InsertCheques", json.loads(items[1]))
+    printed = await example("deposit_cheque.py", publisher.uri("Check"), str(tmp_path))
+    assert shown(page, printed), printed
+    assert (tmp_path / "cheque1.jpg").read_bytes().startswith(b"\xff\xd8\xff")
+    # The next customer's first item has the number 1 again, once the refused one was taken.
+    await simulator.success("Simulator.TakeCheques")
+    await simulator.success("Simulator.InsertCheques", json.loads(items[1]))
+    assert await example("deposit_cheque.py", publisher.uri("Check"), str(tmp_path)) == printed
 
 
 async def test_a_clerk_moves_notes_by_the_commands_of_the_page(nursery: trio.Nursery) -> None:

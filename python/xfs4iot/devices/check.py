@@ -5,13 +5,27 @@ class MyScanner(devices.Check):
     codeline_format = frozenset({"e13b"})
     max_media_on_stacker = 50
 
+    async def units(self):
+        return {"unit1": devices.CheckUnit(index=1, capacity=500, types=frozenset({"mediaIn"}))}
+
     async def media_in(self, request, events):
         events.send(NoMediaEvent())
-        count = 0
+        number = request.number
         async for item in self.port.feed(request.most):
-            count += 1
-            events.send(MediaDataEvent(media_id=count, codeline_data=item.line))
-        return devices.MediaTakenIn(on_stacker=count, last=count, last_on_stacker=count)
+            events.send(MediaDataEvent(media_id=number, codeline_data=item.line))
+            number += 1
+        new = number - request.number
+        return devices.MediaTakenIn(on_stacker=number - 1, last=new, last_on_stacker=new)
+
+    async def media_in_end(self, events):
+        count = await self.port.store()
+        items = dict.fromkeys(range(1, count + 1), "unit1")
+        return devices.MediaStored(stored={"unit1": count}, items=items, returned=0)
+
+    async def media_in_rollback(self, events):
+        count = await self.port.give_back()
+        items = dict.fromkeys(range(1, count + 1), "customer")
+        return devices.MediaStored(items=items, returned=count)
 """
 
 from __future__ import annotations
@@ -81,12 +95,14 @@ class MediaInRequest:
         images: at most one of each side.
         most: items on the stacker; what comes beyond is refused with `stackerFull`.
         application_refuses: the device takes one item at a time, and the application decides on it.
+        number: of the next item: 1 in a new transaction, else one more than the last that was told.
     """
 
     codeline: Codeline | None
     images: tuple[ImageWish, ...]
     most: int
     application_refuses: bool
+    number: int = 1
 
 
 @dataclass(frozen=True)

@@ -273,7 +273,7 @@ class BanknoteNeutralizationUnit(StorageUnit):
 _Unit = TypeVar("_Unit", bound=StorageUnit)
 
 
-class Storage(Device, messages=storage, needs=(("units", "cash_units"),)):
+class Storage(Device, messages=storage, needs=(("cash_units", "units"),)):
     """A device with storage units.
 
     Attributes:

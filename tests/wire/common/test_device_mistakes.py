@@ -57,7 +57,7 @@ class NotAsync(Minimal):
     [
         (WithoutSuper, ["WithoutSuper.__init__ does not call super().__init__(name, options)"]),
         (WithoutDispense, ["WithoutDispense does not implement dispense"]),
-        (WithoutUnits, ["WithoutUnits does not implement units or cash_units"]),
+        (WithoutUnits, ["WithoutUnits does not implement cash_units or units", "write async def units(self"]),
         (
             Misspelt,
             [

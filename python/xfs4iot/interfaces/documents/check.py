@@ -104,6 +104,7 @@ class Check(MediaIntake):
             images_wished(wanted.image),
             self.transaction.most,
             self.transaction.application_refuses,
+            self.transaction.next_number if self.transaction.state == "active" else 1,
         )
 
         async def ask(events: Watching) -> MediaTakenIn:

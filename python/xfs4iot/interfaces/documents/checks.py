@@ -125,8 +125,14 @@ def nothing_to_present(on: MediaState, request: object) -> None:
 @check("mediaPresent")
 def no_media_left(on: MediaState, request: object) -> None:
     """items inside, without a transaction that they belong to"""
-    if on.transaction.state != "active" and on.transaction.inside:
+    if on.transaction.state == "active" or not on.transaction.inside:
+        return
+    if on.transaction.kept_inside:
         raise errors.CommandError("mediaPresent", "items are inside; see Check.RetractMedia and Check.Reset")
+    raise errors.CommandError(
+        "mediaPresent",
+        "what was given back is not taken yet; wait for Check.MediaTakenEvent, or see Check.RetractMedia",
+    )
 
 
 @check("stackerFull")

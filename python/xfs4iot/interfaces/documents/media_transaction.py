@@ -124,10 +124,15 @@ class Transaction(msgspec.Struct):
         """The items that are in the device."""
         return [number for number, item in self.items.items() if item.place == "device"]
 
+    @property
+    def next_number(self) -> int:
+        """What the next item is numbered."""
+        # Highest plus one, not the number of items: devices may leave gaps in their numbering.
+        return max(self.items, default=0) + 1
+
     def arrived(self, event: messages.MediaDataEvent) -> int:
         """Take an item into the record; its number."""
-        # Highest plus one, not the number of items: devices may leave gaps in their numbering.
-        number = event.media_id if event.media_id is not None else max(self.items, default=0) + 1
+        number = event.media_id if event.media_id is not None else self.next_number
         # An item that is taken again, after something was printed on it, is told in part.
         known = self.items.get(number, Item())
         told = {

@@ -61,6 +61,11 @@ class CheckDevice(CheckMachine):
             await self._came.wait()
         self._begin()
         events.send(messages.MediaInsertedEvent())
+        # Each transaction numbers its items from 1; what is inside keeps its number, told or not.
+        inside = (item.number for item in (*state.stacker, *state.waiting))
+        state.last = max(request.number - 1, *inside, 0)
+        if request.number == 1:
+            state.wishes = {}
         new = 0
         while self._source:
             new += await self._feed(events)
