@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import xfs4iot
 from frames import TEXT, frame
 from xfs4iot import client, conformance
-from xfs4iot.conformance.application_rules import RULES, STEPS, waits_for_somebody
+from xfs4iot.conformance.application_rules import ENDS, RULES, STEPS, waits_for_somebody
 from xfs4iot.conformance.target import command_text
 from xfs4iot.protocol import versions
 from xfs4iot.protocol.catalogue import catalogue
@@ -318,6 +318,12 @@ async def leaves_while_it_waits_for_a_card(watched: Watched) -> None:
         await application.until("acknowledge", waiting)
 
 
+@breaks("APP-WAIT-03")
+async def forgets_the_notes(watched: Watched) -> None:
+    async with watched.application() as application:
+        await application.call("CashDispenser.Dispense", {"denomination": MIX})
+
+
 async def test_a_good_application_breaks_no_rule(watched: Watched) -> None:
     await good(watched)
     await watched.settled()
@@ -333,6 +339,66 @@ async def test_a_bad_application_is_found(watched: Watched, rule: str) -> None:
     assert watched.auditor.report().conforms == ("fail" not in watched.verdicts().values())
 
 
+def seen(watched: Watched, rule: str) -> conformance.Result:
+    return next(one for one in watched.auditor.report().results if one.case.id == rule)
+
+
+async def test_what_is_begun_may_be_ended_on_another_connection(watched: Watched) -> None:
+    async with watched.application() as second:
+        await forgets_the_notes(watched)
+        await second.call("CashDispenser.Reject")
+    await watched.settled()
+    assert watched.verdicts()["APP-WAIT-03"] == "pass"
+
+
+async def test_to_present_nothing_is_not_to_know_the_state(watched: Watched) -> None:
+    async with watched.application() as application:
+        await application.call("CashDispenser.Present")
+    await watched.settled()
+    found = seen(watched, "APP-ERROR-01")
+    assert found.verdict == "warn"
+    assert found.seen.startswith("CashDispenser.Present: commandErrorCode: noItems: there is nothing")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("{broken", "(byte 1)"),
+        ("[1]", "no JSON object"),
+        ("{}", "it has no header"),
+        ('{"header": 5}', "its header is no object"),
+        ('{"header": {"type": "event"}}', "its type is not command"),
+    ],
+)
+async def test_it_says_why_a_message_is_no_command(watched: Watched, text: str, why: str) -> None:
+    async with watched.application() as application:
+        await application.websocket.send_message(text)
+        await application.websocket.get_message()
+    await watched.settled()
+    assert seen(watched, "APP-MESSAGE-01").seen.endswith(why)
+    assert seen(watched, "APP-REFUSED-01").seen == "what is no command: invalidMessage"
+
+
+async def test_what_is_wrong_in_a_header_is_named(watched: Watched) -> None:
+    async with watched.application() as application:
+        for number, version in (("x", "2.0"), (4, 2.5), (5, "9.9")):
+            await application.send("Common.Status", requestId=number, version=version)
+            await application.websocket.get_message()
+    await watched.settled()
+    found = seen(watched, "APP-SCHEMA-01")
+    assert "header.requestId: 'x' is not of type 'integer'" in found.seen
+    assert "header.version: 2.5 is not of type 'string'" in found.seen
+    assert "catalogue" not in found.seen
+    assert seen(watched, "APP-VERSION-01").seen.startswith("Common.Status 9.9; offered are")
+
+
+def test_each_rule_says_what_to_do() -> None:
+    auditor = conformance.Auditor("ws://127.0.0.1/xfs4iot/v1.0")
+    auditor.message(auditor.opened("S"), "S", "client", "{")
+    found = [one for one in auditor.report().results if one.verdict == "fail"]
+    assert [one.reason for one in found] == [RULES[one.case.id].remedy for one in found] != []
+
+
 def test_steps_and_waits_are_the_standards() -> None:
     known = {
         f"{interface}.{command}"
@@ -340,7 +406,7 @@ def test_steps_and_waits_are_the_standards() -> None:
         for interface, content in catalogue(specification)["interfaces"].items()
         for command in content["commands"]
     }
-    assert {*STEPS, *STEPS.values()} <= known
+    assert {*STEPS, *STEPS.values(), *ENDS, *(end for ends in ENDS.values() for end in ends)} <= known
     assert waits_for_somebody("CardReader.ReadRawData")
     assert not waits_for_somebody("Common.Status")
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from xfs4iot.conformance.application_rules import RULES, STEPS, waits_for_somebody
+from xfs4iot.conformance.application_rules import ENDS, RULES, STEPS, untimely, waits_for_somebody
 from xfs4iot.conformance.case import APPLICATION, Case, Result
 from xfs4iot.conformance.running import Report
 from xfs4iot.conformance.schemas import problems
@@ -66,11 +66,13 @@ class _Service:
         codes: completion code of the last of each command.
         failures: the last command that failed, its payload, and how often it was sent like that in turn.
         connections: how many are open.
+        begun: what was begun and not ended, as `ENDS` has it.
     """
 
     codes: dict[str, str] = field(default_factory=dict)
     failures: tuple[str, Any, int] = ("", None, 0)
     connections: int = 0
+    begun: set[str] = field(default_factory=set)
 
 
 class Auditor:
@@ -117,9 +119,16 @@ class Auditor:
     def ended(self, connection: int, service: str, why: str) -> None:
         """Note the end of a connection."""
         ended = self._connections.pop(connection)
-        self._services[service].connections -= 1
+        known = self._services[service]
+        known.connections -= 1
+        begun: list[str] = []
+        if not known.connections:
+            begun = sorted(known.begun)
+            known.begun.clear()
         if "client" not in why:
             return
+        for one in begun:
+            self._find("APP-WAIT-03", f"{one}, and then none of {', '.join(ENDS[one])}", ended)
         self._exercised |= {"APP-WAIT-01", "APP-WAIT-02", "APP-CLOSE-01"}
         if why.endswith(ABRUPTLY):
             self._find("APP-CLOSE-01", f"{service or 'the publisher'}: {why}", ended)
@@ -152,7 +161,7 @@ class Auditor:
         if sender == "client":
             self._exercised |= {"APP-MESSAGE-01", "APP-REFUSED-01", "APP-HEADER-01"}
             if not isinstance(header, dict) or header.get("type", "command") != "command":
-                self._find("APP-MESSAGE-01", f"{shown[:200]}", talk)
+                self._find("APP-MESSAGE-01", f"{shown[:200]}: {_no_command(text)}", talk)
             else:
                 self._command(talk, header, content)
         elif isinstance(header, dict):
@@ -175,7 +184,9 @@ class Auditor:
             self._find("APP-NAME-01", f"{name} is no command of the standard", talk)
         elif "type" in header:
             for problem in problems(specification, content):
-                self._find("APP-SCHEMA-01", problem, talk)
+                # Which versions may be sent the service says, and not one specification.
+                if "header.version is" not in problem or name not in self._offered.get(talk.service, {}):
+                    self._find("APP-SCHEMA-01", problem, talk)
         self._version(talk, name, header.get("version"))
         if not isinstance(request_id, int):
             return
@@ -235,9 +246,8 @@ class Auditor:
         request_id = given if isinstance(given, int) else 0
         running = talk.running.get(request_id)
         if kind == "acknowledge" and said.get("status") not in (None, "ok"):
-            self._find(
-                "APP-REFUSED-01", f"{name}: {said['status']}: {said.get('errorDescription', '')}", talk
-            )
+            asked = "what is no command" if name in ("", "None") else name
+            self._find("APP-REFUSED-01", _told(asked, said["status"], said.get("errorDescription")), talk)
             # A repeated id is refused, and the first command that has it goes on.
             if running is not None and not running.acknowledged:
                 talk.running.pop(request_id)
@@ -249,12 +259,13 @@ class Auditor:
 
     def _completed(self, talk: _Connection, name: str, said: dict[str, Any], asked: _Running | None) -> None:
         code = str(said.get("completionCode") or "success")
-        told = f"{name}: {code}: {said.get('errorDescription', '')}"
+        told = _told(name, code, said.get("errorCode"), said.get("errorDescription"))
         service = self._services[talk.service]
         if asked is not None and asked.name == name:
             service.codes[name] = code
             again = (name, asked.payload) == service.failures[:2]
             times = service.failures[2] + 1 if again else 1
+            self._begun(service, name, code)
             if code != "success":
                 self._exercised.add("APP-CODE-02")
                 service.failures = (name, asked.payload, times)
@@ -266,12 +277,21 @@ class Auditor:
             self._find("APP-OFFERED-01", told, talk)
         elif code in _DATA:
             self._find("APP-DATA-01", told, talk)
-        elif code == "sequenceError":
+        elif untimely(name, code, said.get("errorCode")):
             self._find("APP-ERROR-01", told, talk)
         if name == "Common.Cancel":
             self._exercised.add("APP-CANCEL-01")
             if said.get("errorCode") == "noMatchingRequestIDs":
                 self._find("APP-CANCEL-01", told, talk)
+
+    def _begun(self, service: _Service, name: str, code: str) -> None:
+        """Note what a command begins or ends."""
+        if code != "success":
+            return
+        service.begun -= {one for one in service.begun if name in ENDS[one]}
+        if name in ENDS:
+            self._exercised.add("APP-WAIT-03")
+            service.begun.add(name)
 
     def _find(self, rule: str, problem: str, talk: _Connection | None = None) -> None:
         found = self._found.setdefault(rule, [])
@@ -281,17 +301,43 @@ class Auditor:
     def report(self, today: date | None = None) -> Report:
         """What the application did right and wrong so far."""
         report = Report(self._uri, versions.NEWEST, "The application", None, today or date.today())
-        for rule, (title, gravity) in RULES.items():
+        for rule, (title, gravity, remedy) in RULES.items():
             case = Case(rule, title, "CWA 17852, the client's side", APPLICATION, "safe", _watched)
             found = self._found.get(rule, [])
             result = Result(case, "pass")
             if found:
                 seen = "; ".join(dict.fromkeys(problem for problem, _ in found))
-                result = replace(result, verdict=gravity, expected="none such", seen=seen, trace=found[0][1])
+                result = replace(
+                    result, verdict=gravity, expected="none such", seen=seen, reason=remedy, trace=found[0][1]
+                )
             elif rule not in self._exercised:
                 result = replace(result, verdict="notApplicable", reason="nothing of the kind was done")
             report.results.append(result)
         return report
+
+
+def _told(*parts: Any) -> str:
+    """What was said of a command: what there is of name, code and description."""
+    return ": ".join(str(part) for part in parts if part)
+
+
+def _no_command(text: str | bytes) -> str:
+    """Why a message is no command; nothing of what is in it."""
+    try:
+        content = msgspec.json.decode(text)
+    except RecursionError:
+        return "nested too deep"
+    except UnicodeError:
+        return "not UTF-8"
+    except msgspec.DecodeError as wrong:
+        return str(wrong)
+    if not isinstance(content, dict):
+        return "no JSON object"
+    if "header" not in content:
+        return "it has no header"
+    if not isinstance(content["header"], dict):
+        return "its header is no object"
+    return "its type is not command"
 
 
 async def _watched(target: Target) -> None:

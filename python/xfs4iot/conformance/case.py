@@ -97,7 +97,8 @@ class Result:
     Attributes:
         verdict: see `Verdict`.
         expected, seen: what differs, for `fail` and `warn`.
-        reason: why it was skipped, waived, does not apply, or could not be tried.
+        reason: why it was skipped, waived, does not apply, or could not be tried;
+            of an application, what to do.
         trace: the messages that went both ways, `→ ` or `← ` before each, secrets masked.
         seconds: how long it took.
     """

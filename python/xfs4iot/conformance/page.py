@@ -119,7 +119,7 @@ def _findings(report: Report) -> Iterable[str]:
             for name, text in (
                 ("expected", one.expected),
                 ("seen", one.seen),
-                ("why", one.reason),
+                ("do" if one.case.interface == APPLICATION else "why", one.reason),
                 ("rests on", one.case.cites),
             ):
                 if text:

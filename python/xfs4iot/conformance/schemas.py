@@ -83,7 +83,10 @@ def problems(version: str, message: dict[str, Any]) -> list[str]:
     message = json.loads(json.dumps(message, default=float))
     header = message["header"]
     kind, name = header["type"], header["name"]
-    found = [f"header: {error.message}" for error in _header(version, kind).iter_errors(header)]
+    found = [
+        f"header{error.json_path[1:]}: {error.message}"
+        for error in _header(version, kind).iter_errors(header)
+    ]
     interface, _, short = name.partition(".")
     own = catalogue(version)["interfaces"].get(interface)
     table = "events" if kind in ("event", "unsolicited") else "commands"
