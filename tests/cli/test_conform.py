@@ -413,7 +413,7 @@ def test_an_application_is_told_what_it_does_wrong() -> None:
     failed = {name for name, verdict in found.items() if verdict == "fail"}
     warned = {name for name, verdict in found.items() if verdict == "warn"}
     assert failed == {"APP-SCHEMA-01", "APP-DATA-01", "APP-NAME-01"}
-    assert warned == {"APP-DISCOVERY-01", "APP-CANCEL-01", "APP-OFFERED-01"}
+    assert warned == {"APP-DISCOVERY-01", "APP-CANCEL-01", "APP-OFFERED-01", "APP-WAIT-03"}
 
 
 @pytest.mark.parametrize("arguments", [(), ("--serve", "ws://127.0.0.1:1/xfs4iot/v1.0/X")])
