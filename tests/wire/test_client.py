@@ -15,6 +15,7 @@ import trio_websocket
 
 import xfs4iot
 from cash import amount
+from hostile_services import hostile
 from xfs4iot.client import Subscription
 from xfs4iot.protocol import registry
 from xfs4iot.protocol.messages import cash_dispenser
@@ -315,3 +316,31 @@ async def test_what_on_event_raises_is_raised_by_its_call_and_nowhere_else(
             await dispenser.call("CashDispenser.Dispense", {"denomination": amount(70)}, on_event=fail)
         # The connection goes on.
         assert (await dispenser.call("Common.Status"))["common"]["device"] == "online"
+
+
+_UPGRADE = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (
+            _UPGRADE + b"Sec-WebSocket-Protocol: \xc3\xa4\r\n\r\n",
+            "its header Sec-WebSocket-Protocol has characters that are not ASCII",
+        ),
+        (
+            _UPGRADE + b"Sec-WebSocket-Extensions: \xff\r\n\r\n",
+            "its header Sec-WebSocket-Extensions has characters that are not ASCII",
+        ),
+        (_UPGRADE + b"Sec-WebSocket-Accept: AAAA\r\n\r\n", "Bad accept token"),
+        (_UPGRADE.replace(b"websocket", b"h2c") + b"\r\n", "Missing header, 'Upgrade: websocket'"),
+        (_UPGRADE + b"Ser\xc3\xa4: x\r\n\r\n", "illegal header line: bytearray(b'Ser\\xc3\\xa4: x')"),
+    ],
+)
+async def test_it_says_what_is_wrong_with_the_answer_to_the_handshake(answer: bytes, why: str) -> None:
+    with hostile(lambda talk: talk.send(answer)) as port:
+        uri = f"ws://127.0.0.1:{port}/xfs4iot/v1.0/S"
+        with pytest.raises(xfs4iot.Disconnected) as lost:
+            async with xfs4iot.connect(uri):
+                pass
+    assert str(lost.value) == f"{uri}: no WebSocket connection: {why}"

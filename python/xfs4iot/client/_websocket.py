@@ -29,6 +29,10 @@ _LARGEST_MESSAGE = 64 * 2**20
 """Bytes; pictures of pages and of cheques are the largest that a service sends."""
 _LARGEST_REFUSAL = 2**20
 """Bytes that may come before the WebSocket is open."""
+_LARGEST_HEAD = 64 * 1024
+"""Bytes of an answer that are kept to say what was wrong with it."""
+_READ_AS_ASCII = (b"sec-websocket-protocol", b"sec-websocket-extensions", b"connection", b"upgrade")
+_MOST_OF_ERROR = 300
 _MOST_SAID = 2000
 """Characters of what a service said when it refused."""
 
@@ -183,10 +187,7 @@ async def open_websocket(
     except* trio_websocket.HandshakeError as problems:
         failure = Disconnected(f"{uri}: no WebSocket connection: {problems.exceptions[0]!r}")
     except* (h11.ProtocolError, ProtocolError, UnicodeError) as problems:
-        # trio-websocket would answer what is no HTTP, as a client cannot; the first error says what it was.
-        # wsproto reads headers as ASCII, which nobody has promised.
-        first = problems.exceptions[0]
-        failure = Disconnected(f"{uri}: no WebSocket connection: {first.__context__ or first}")
+        failure = Disconnected(f"{uri}: no WebSocket connection: {watched.misread(problems.exceptions[0])}")
     finally:
         await trio.aclose_forcefully(stream)
     if failure is not None:
@@ -217,6 +218,7 @@ class _Opening(trio.abc.Stream):
         self.lost = late
         self.opened = False
         self._received = 0
+        self._head = b""
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         try:
@@ -230,11 +232,30 @@ class _Opening(trio.abc.Stream):
             self.scope.cancel()
         if not self.opened:
             self._received += len(data)
+            if len(self._head) < _LARGEST_HEAD:
+                self._head += data
             if self._received > _LARGEST_REFUSAL:
                 self.lost = "its answer has no end"
                 self.scope.cancel()
                 raise trio.BrokenResourceError(self.lost)
         return data
+
+    def misread(self, problem: BaseException) -> str:
+        """What was wrong with the service's answer."""
+        # trio-websocket would answer what is no HTTP, as a client cannot; the first error says what it was.
+        first, earlier = problem, problem.__context__
+        while earlier is not None:
+            if isinstance(earlier, (h11.ProtocolError, ProtocolError, UnicodeError)):
+                first = earlier
+            earlier = earlier.__context__
+        if not isinstance(first, UnicodeError):
+            return str(first)[:_MOST_OF_ERROR]
+        # wsproto reads headers as ASCII, which nobody has promised.
+        for line in self._head.partition(b"\r\n\r\n")[0].splitlines()[1:]:
+            name, _, value = line.partition(b":")
+            if name.isascii() and not value.isascii() and name.strip().lower() in _READ_AS_ASCII:
+                return f"its header {name.decode().strip()} has characters that are not ASCII"
+        return "a header of its answer has characters that are not ASCII"
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         await self._stream.send_all(data)
