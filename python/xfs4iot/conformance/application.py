@@ -127,8 +127,8 @@ class Auditor:
             known.begun.clear()
         if "client" not in why:
             return
-        for one in begun:
-            self._find("APP-WAIT-03", f"{one}, and then none of {', '.join(ENDS[one])}", ended)
+        for name in begun:
+            self._find("APP-WAIT-03", f"{name}, and then none of {', '.join(ENDS[name])}", ended)
         self._exercised |= {"APP-WAIT-01", "APP-WAIT-02", "APP-CLOSE-01"}
         if why.endswith(ABRUPTLY):
             self._find("APP-CLOSE-01", f"{service or 'the publisher'}: {why}", ended)
