@@ -66,6 +66,8 @@ class CheckDevice(CheckMachine):
         state.last = max(request.number - 1, *inside, 0)
         if request.number == 1:
             state.wishes = {}
+            for item in (item for held in state.units.values() for item in held if item.number):
+                item.number = 0
         new = 0
         while self._source:
             new += await self._feed(events)
