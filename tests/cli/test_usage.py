@@ -90,6 +90,8 @@ def test_a_console_of_few_characters_gets_plain_ones() -> None:
     assert "ok all of it in" in printed
     arrows = run("call", URI.replace("wss", "ws"), "Common.Stätus", PYTHONIOENCODING="ascii")
     assert b"Traceback" not in arrows.stderr
+    helped = run("denominate", "--help", PYTHONIOENCODING="ascii")
+    assert "Named unit1, unit2, ... by" in helped.stdout.decode("ascii")
 
 
 def test_json_is_utf_8_on_any_console() -> None:

@@ -16,6 +16,7 @@ from xfs4iot.protocol.visible import escaped, visible
 __all__ = ["escape", "show_all_characters", "shown", "utf8_output"]
 
 _NAME = "xfs4iot.plain"
+_ASCII = "xfs4iot_ascii"
 _PLAIN = {
     "✓": "ok",
     "✗": "X",
@@ -49,13 +50,31 @@ def _plain(problem: UnicodeError) -> tuple[str, int]:
 def show_all_characters() -> None:
     """Let standard output and error print whatever they are given."""
     codecs.register_error(_NAME, _plain)
+    codecs.register(_ascii_by_another_name)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors=_NAME)
+            # Click takes a console of ASCII for a mistake, and writes UTF-8 to it.
+            is_ascii = codecs.lookup(stream.encoding).name == "ascii"
+            stream.reconfigure(encoding=_ASCII if is_ascii else None, errors=_NAME)
+
+
+def _ascii_by_another_name(name: str) -> codecs.CodecInfo | None:
+    if name != _ASCII:
+        return None
+    own = codecs.lookup("ascii")
+    return codecs.CodecInfo(
+        own.encode,
+        own.decode,
+        own.streamreader,
+        own.streamwriter,
+        own.incrementalencoder,
+        own.incrementaldecoder,
+        name,
+    )
 
 
 def shown(text: str) -> str:
-    """A text as standard error can show it: click takes a console of ASCII for one of UTF-8."""
+    """A text as standard error will show it: what its lines are broken by is how long they are there."""
     if isinstance(sys.stderr, io.TextIOWrapper) and sys.stderr.errors == _NAME:
         return text.encode(sys.stderr.encoding, _NAME).decode(sys.stderr.encoding)
     return text
