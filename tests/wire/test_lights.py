@@ -16,6 +16,7 @@ from dialogue import Dialogue, another, dialogue
 from order import Break, Command, Pair, Walk, pairs, walks
 from vendors import serving
 from xfs4iot import devices
+from xfs4iot.conformance.schemas import problems
 from xfs4iot.devices import Lamp, Lit
 from xfs4iot.interfaces.lights import Lights
 from xfs4iot.protocol import errors
@@ -364,6 +365,13 @@ async def test_a_lamp_that_fails_is_told_as_it_shines(
     assert (await status(simulated))["cardReader"]["default"] == shows
     await simulator.success("Simulator.ClearFaults")
     await simulated.success(SET, WHITE)
+
+
+@pytest.mark.parametrize("command", ["Common.Status", "Common.Capabilities"])
+async def test_the_simulated_fascia_has_nothing_that_the_newest_catalogue_lacks(
+    simulated: Dialogue, command: str
+) -> None:
+    assert problems("2024-3", await simulated.completion(command)) == []
 
 
 async def test_lights_that_cannot_be_reached_are_not_ready(simulated: Dialogue, simulator: Dialogue) -> None:

@@ -41,9 +41,8 @@ _LIGHTS: Mapping[str, Mapping[str, Lamp]] = {
         position: Lamp(flash_rates=_ALL_RATES, colors=frozenset({"white", "cyan", "blue"}))
         for position in ("left", "right", "logo")
     },
-    "wheelchairRamp": {"default": _GUIDANCE},
 }
-"""What is on the simulated fascia; `wheelchairRamp` and the position `logo` are its vendor's own."""
+"""What is on the simulated fascia; the position `logo` is its vendor's own."""
 _PAINT = {None: "#e8c040", "green": "#30b050", "red": "#d03030"}
 
 
