@@ -1,9 +1,9 @@
 """Check: taking cheques in, storing them, or giving them back.
 
-There are three kinds of devices. One with a stacker takes in whole bunches (MediaIn, any number of times),
-is told what to do with each item (SetMediaParameters), and then does it for all of them (MediaInEnd,
-MediaInRollback). One that lets the application refuse takes one item at a time and is told about each
-(AcceptItem, GetNextItem). One without a stacker disposes of each item before the next (ActionItem,
+New in 2023-2. There are three kinds of devices. One with a stacker takes in whole bunches (MediaIn, any
+number of times), is told what to do with each item (SetMediaParameters), and then does it for all of them
+(MediaInEnd, MediaInRollback). One that lets the application refuse takes one item at a time and is told about
+each (AcceptItem, GetNextItem). One without a stacker disposes of each item before the next (ActionItem,
 GetNextItem). The states of the transaction are in `media_transaction`; what moves is booked in `media`.
 
 Refused items that must be presented hold up everything but PresentMedia, RetractMedia and Reset. Code lines

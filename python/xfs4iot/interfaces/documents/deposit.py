@@ -1,6 +1,6 @@
 """Deposit: envelopes and bags go into a container, and empty envelopes out of a supply.
 
-Both use one slot, one at a time:
+New in 2024-3. Both use one slot, one at a time:
 
     closed    Entry: open, the customer puts something in, it moves, closed
               Dispense: presented, until it is taken or retracted

@@ -1,9 +1,9 @@
 """MixedMedia: notes and cheques through one slot, in one bunch.
 
-There are two transactions, each with a state and an end of its own: the cash-in (CashInStart to CashInEnd)
-and the media-in (MediaIn to MediaInEnd). Notes are counted in the one, and cheques have numbers in the other.
-CashIn and MediaIn each report their own kind, of one bunch that either has drawn in. What the modes leave out
-is refused.
+New in 2023-2. There are two transactions, each with a state and an end of its own: the cash-in (CashInStart
+to CashInEnd) and the media-in (MediaIn to MediaInEnd). Notes are counted in the one, and cheques have numbers
+in the other. CashIn and MediaIn each report their own kind, of one bunch that either has drawn in. What the
+modes leave out is refused.
 
     modes           may change   while a transaction is active: only if the device is `dynamic`
     cash off        CashIn       ends `sequenceError`

@@ -1,9 +1,9 @@
 """German: the security module of an ATM in Germany, and its messages with hosts.
 
-Every message to a host goes through SecureMsgSend and every answer through SecureMsgReceive, as keys and
-numbers follow from them. Between the two the module belongs to the connection that sent: other clients'
-messages, HSMInit and KeyManagement.Initialization end with `sequenceError`, until the answer has come, the
-connection has ended, or `transaction_seconds` are over.
+New in 2024-3. Every message to a host goes through SecureMsgSend and every answer through SecureMsgReceive,
+as keys and numbers follow from them. Between the two the module belongs to the connection that sent: other
+clients' messages, HSMInit and KeyManagement.Initialization end with `sequenceError`, until the answer has
+come, the connection has ended, or `transaction_seconds` are over.
 
 What the module keeps of a PIN from one `pinCmp` to the next belongs to the connection that sent it, and is
 forgotten as the PIN would be: with its connection, after `pin_seconds`, at any Reset, MaintainPin false,
