@@ -28,6 +28,8 @@ with warnings.catch_warnings():
 
 from xfs4iot.cli.demo import injected
 from xfs4iot.cli.hosting import simulated_atm
+from xfs4iot.cli.prose import Console
+from xfs4iot.cli.story_screen import ScreenTeller
 from xfs4iot.interfaces.common.end_to_end_security import EndToEndSecurity
 from xfs4iot.protocol.sensitive import masked
 from xfs4iot.stories import STORIES, play
@@ -156,6 +158,12 @@ async def test_recycling_pays_out_the_very_notes_that_came_in(tmp_path: Path) ->
     assert {"Notes identified", "Notes recognised"} < set(story.listener.steps)
     places = story.truth["CashRecycler"]["places"]
     assert places["unit3"] == {"unit3": 200}
+    told = [table for table in story.listener.tables if table.title == "Cash units"]
+    assert len(told) == 2
+    for table in told:
+        for row in table.rows:
+            one = dict(zip(table.headers, row, strict=True))
+            assert one["Before"] + one.get("Paid in", 0) - one.get("Paid out", 0) == one["After"]
 
 
 async def test_a_cheque_ends_in_its_unit_and_is_seen_from_both_sides(tmp_path: Path) -> None:
@@ -333,6 +341,13 @@ def test_a_narrow_terminal_shows_what_is_under_way_and_whole_words(tmp_path: Pat
     assert max(map(len, lines)) <= 60
     assert "▸ Notes out: the shutter is open, the notes wait for the" in lines
     assert "  customer" in lines
+
+
+def test_the_path_of_a_picture_is_whole_on_a_narrow_terminal(tmp_path: Path) -> None:
+    told = io.StringIO()
+    picture = tmp_path / "longer than a line of this terminal" / "receipt.png"
+    ScreenTeller(Console(file=told, force_terminal=True, width=30)).keeps(picture, "the receipt")
+    assert f"  {picture}\n" in ESCAPES.sub("", told.getvalue())
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,13 @@ class ScreenTeller:
         self._console.print(table)
 
     def keeps(self, file: Path, what: str) -> None:
-        self._line("[bold green]→[/]", f"{escape(what)}: {escape(str(file))}")
+        told = f"{escape(what)}: {escape(str(file))}"
+        if len(Text.from_markup(f"→ {told}")) <= self._console.width or not self._console.is_terminal:
+            self._line("[bold green]→[/]", told)
+        else:
+            self._line("[bold green]→[/]", f"{escape(what)}:")
+            # In one piece, so that it can be selected and opened; the terminal itself goes on below.
+            self._console.print(Text.from_markup(f"  {escape(str(file))}"), highlight=False, soft_wrap=True)
 
     def leaves(self) -> None:
         """The story is over, or given up: nothing is shown as under way any more."""

@@ -41,8 +41,12 @@ def _holds(unit: Mapping[str, Any]) -> str:
     return "deposits" if kinds.get("cashIn") else "rejects and retracts"
 
 
+def _counted(unit: Mapping[str, Any], way: str, count: str) -> int:
+    return items(unit["cash"]["status"].get(way, {}).get(count))
+
+
 def cash_before_and_after(before: Units, after: Units) -> Rows:
-    """The cash units, and which of them have changed; of the counts those that are not all 0."""
+    """The cash units, and which of them have changed; what was paid in or out between, if anything was."""
     told: dict[str, list[str | int]] = {
         "Unit": list(after),
         "Holds": [_holds(unit) for unit in after.values()],
@@ -50,7 +54,9 @@ def cash_before_and_after(before: Units, after: Units) -> Rows:
         "After": [cash_content(unit) for unit in after.values()],
     }
     for header, way, count in (("Paid in", "in", "deposited"), ("Paid out", "out", "presented")):
-        counts = [items(unit["cash"]["status"].get(way, {}).get(count)) for unit in after.values()]
+        counts = [
+            _counted(unit, way, count) - _counted(before[name], way, count) for name, unit in after.items()
+        ]
         if any(counts):
             told[header] = [*counts]
     changed = [then != now for then, now in zip(told["Before"], told["After"], strict=True)]
