@@ -119,14 +119,21 @@ class Feed(EventFeed):
 def test_nothing_sensitive_is_copied() -> None:
     feed = Feed(MemoryBroker().carrier(), Subjects("bank"), "atm17")
     feed.status(track2={"data": "4929000000006=2512"}, digit="5", commandNonce="ABCDEF", value=12.50)
+    feed.status(
+        common={"vendor": {"message": "card 4929000000006 stuck", "5413330089020011": 5413330089020011}}
+    )
     feed.heard("x", STATUS, b"{" + b" " * LARGEST + b"}")
     feed.heard("x", STATUS, None)
-    first, large, empty = feed._waiting
+    first, vendors, large, empty = feed._waiting
     assert first.subject == "x4.bank.atm17.e.Common"
     said = json.loads(first.body)
     hidden = {"track2": {"data": "•••"}, "digit": "•••", "commandNonce": "•••", "value": 12.50}
     assert said["payload"] == hidden
     assert "4929" not in first.body
+    # As in recordings: of vendors under names of no standard, and in any text.
+    assert "4929" not in vendors.body
+    assert "5413" not in vendors.body
+    assert "stuck" in vendors.body
     assert json.loads(large.body)["leftOut"] > LARGEST
     assert len(large.body) < 500
     assert "payload" not in json.loads(empty.body)

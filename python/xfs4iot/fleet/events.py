@@ -32,7 +32,7 @@ from xfs4iot.fleet.subjects import Subjects
 from xfs4iot.ledger import LedgerError, ServiceLedger
 from xfs4iot.protocol import registry, wire
 from xfs4iot.protocol.index import EVENTS as NAMES
-from xfs4iot.protocol.sensitive import without_secrets
+from xfs4iot.protocol.masking import without_secrets_anywhere
 from xfs4iot.telling import logger
 
 __all__ = [
@@ -153,7 +153,7 @@ class EventFeed:
             if len(payload) > LARGEST // 2:
                 said["leftOut"] = len(payload)
             else:
-                said["payload"] = without_secrets(_decode(payload))
+                said["payload"] = without_secrets_anywhere(_decode(payload))
         self._say(interface, said)
 
     def _say(self, interface: str, said: dict[str, Any]) -> None:

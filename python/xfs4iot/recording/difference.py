@@ -11,9 +11,9 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from xfs4iot.dataclass import dataclass
+from xfs4iot.protocol.masking import is_masked
 from xfs4iot.recording.entries import Entry, Recording
 from xfs4iot.recording.exchanges import Exchange, Told, by_service
-from xfs4iot.recording.masking import is_masked
 from xfs4iot.recording.pairing import pairs
 
 __all__ = ["Deviation", "differences", "payload_differences"]

@@ -19,7 +19,7 @@ import msgspec
 
 from xfs4iot import __version__
 from xfs4iot.protocol import wire
-from xfs4iot.recording.masking import without_secrets_anywhere
+from xfs4iot.protocol.masking import without_secrets_anywhere
 
 __all__ = ["Entry", "Heading", "Recording", "RecordingError", "Writer", "read"]
 

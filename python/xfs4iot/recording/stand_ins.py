@@ -9,8 +9,8 @@ from typing import Any
 
 from xfs4iot.protocol import versions
 from xfs4iot.protocol.catalogue import catalogue
+from xfs4iot.protocol.masking import is_masked
 from xfs4iot.protocol.sensitive import MASK
-from xfs4iot.recording.masking import is_masked
 
 __all__ = ["masked_paths", "stand_in", "with_stand_ins"]
 

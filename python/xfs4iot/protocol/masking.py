@@ -1,4 +1,4 @@
-"""What is masked in a message before it is written: nobody may find a secret in a recording.
+"""What is masked in a message that is kept: nobody may find a secret in a recording, or in a fleet's events.
 
 The names of properties tell most (`xfs4iot.protocol.sensitive`). The rest is for services of others, which
 put card data into the texts of errors and onto screens, and keys and templates under names that no standard
@@ -47,7 +47,7 @@ def is_masked(value: Any) -> bool:
 
 
 def without_secrets_anywhere(message: dict[str, Any]) -> dict[str, Any]:
-    """A copy of a decoded message, masked for a recording."""
+    """A copy of a decoded message or payload, masked for a recording."""
     masked: dict[str, Any] = _object(without_secrets(message))
     header = masked.get("header")
     if isinstance(header, dict):
@@ -87,8 +87,9 @@ def _text(name: str, text: str) -> str:
         return MASK
     if _NAMED.search(text) or _DIGITS.search(text):
         text = MASK if len(text) > _LONGEST else masked_text(text)
-    if _BINARY.search(text) and name not in _names():
-        if len(text) > _LONGEST and any(map(_is_data, _BINARY.finditer(text))):
+    # The names of all versions take time and memory: they are asked for only where something looks like data.
+    if any(map(_is_data, _BINARY.finditer(text))) and name not in _names():
+        if len(text) > _LONGEST:
             return MASK
         text = _BINARY.sub(lambda found: MASK if _is_data(found) else found[0], text)
     return text
