@@ -60,6 +60,8 @@ class Bench:
             if reached(await self.truth()):
                 return
             await self.hand("Advance", milliseconds=250)
+            # Pictures are drawn in a thread, which the clock does not wait for.
+            await trio.sleep(0.02)
         raise AssertionError("it has not come to that")
 
     async def units(self) -> dict[str, dict[str, Any]]:

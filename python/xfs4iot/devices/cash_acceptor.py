@@ -119,22 +119,34 @@ def _position_capabilities(device: CashAcceptor) -> tuple[messages.PosCaps, ...]
     return (*inputs, *outputs)
 
 
+def _hold_the_same(one: CashUnit, other: CashUnit) -> bool:
+    """Whether an item of one unit may be in the other; a unit that names no items may have any."""
+    items = frozenset(one.cash_items), frozenset(other.cash_items)
+    return not all(items) or not items[0].isdisjoint(items[1])
+
+
 def _targets(device: CashAcceptor) -> Mapping[str, frozenset[str]]:
-    """Where replenishment units can be emptied into: all that cash is dispensed from."""
+    """Where replenishment units can be emptied into: all that the same items are dispensed from."""
     units = device.units_of(CashUnit)
     return {
-        source: frozenset(name for name, unit in units.items() if name != source and "cashOut" in unit.types)
+        source: frozenset(
+            name
+            for name, other in units.items()
+            if name != source and "cashOut" in other.types and _hold_the_same(unit, other)
+        )
         for source, unit in units.items()
         if "replenishment" in unit.types
     }
 
 
 def _sources(device: CashAcceptor) -> Mapping[str, frozenset[str]]:
-    """What can be emptied into units that take items but dispense none: all that cash is dispensed from."""
+    """What can be emptied into units that take items but dispense none: all that dispense such items."""
     units = device.units_of(CashUnit)
-    dispensing = frozenset(name for name, unit in units.items() if "cashOut" in unit.types)
+    dispensing = {name: unit for name, unit in units.items() if "cashOut" in unit.types}
     return {
-        target: dispensing - {target}
+        target: frozenset(
+            name for name, other in dispensing.items() if name != target and _hold_the_same(unit, other)
+        )
         for target, unit in units.items()
         if unit.types & {"replenishment", "cashIn"} and "cashOut" not in unit.types
     }
@@ -177,7 +189,8 @@ class CashAcceptor(
         cash_in_limit: what it can limit a cash-in by: `byTotalItems`, `byAmount`.
         count_actions: whether it can count `individual` units or `all`; follows from `cash_unit_count`.
         retain_action: what it keeps instead of giving it back: `counterfeit`, `suspect`, `inked`.
-        replenish_targets: by unit that `replenish` empties, the units it can fill.
+        replenish_targets: by unit that `replenish` empties, the units it can fill; if not set, those that
+            dispense an item that it can hold, and so of `deplete_sources`.
         deplete_sources: by unit that `deplete` fills, the units it can empty.
     """
 

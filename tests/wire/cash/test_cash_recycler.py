@@ -217,7 +217,8 @@ async def test_a_device_that_counts_all_units_only(nursery: trio.Nursery) -> Non
 
 async def test_units_are_replenished_and_depleted(client: Dialogue, device: Recycler) -> None:
     targets = (await do(client, "GetReplenishTarget", {"source": "unitRefill"}))["targets"]
-    assert targets == [{"target": name} for name in ("unit10", "unit20", "unit5", "unit50")]
+    # What it holds is of no use to a unit for another kind.
+    assert targets == [{"target": "unit20"}]
     wanted = {"target": "unit20", "numberOfItemsToMove": 30}
     done = await do(client, "Replenish", {"source": "unitRefill", "replenishTargets": [wanted]})
     assert done == {
@@ -317,6 +318,11 @@ async def test_what_stops_half_way_is_told_and_booked(
         ("Replenish", {"source": "unitRefill", "replenishTargets": [{"target": "unit5"}] * 2}, "invalidData"),
         ("Replenish", {"source": "unit9", "replenishTargets": [{"target": "unit20"}]}, "invalidCashUnit"),
         ("Replenish", {"source": "unitRefill", "replenishTargets": [{"target": "unitA"}]}, "invalidCashUnit"),
+        (
+            "Replenish",
+            {"source": "unitRefill", "replenishTargets": [{"target": "unit50"}]},
+            "invalidCashUnit",
+        ),
         ("Deplete", {"depleteSources": [{"source": "unit20"}]}, "invalidData"),
         ("Deplete", {"cashUnitTarget": "unitA", "depleteSources": []}, "invalidData"),
         ("Deplete", {"cashUnitTarget": "unit20", "depleteSources": [{"source": "unit5"}]}, "invalidCashUnit"),
