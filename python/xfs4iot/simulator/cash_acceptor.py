@@ -11,7 +11,7 @@ which a recycler gives it again; all others, and those whose unit is full, go to
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
@@ -78,6 +78,8 @@ class SimulatedCashAcceptor(NoteAcceptor, Inserting, CashDevice):
         self.stacker_capacity = settings.stacker
         self.stacker_room = settings.stacker or self.stacker_room
         self._locks: dict[str, Any] = {}
+        # Where doubtful notes go: as the last CashIn says, which may have been before a restart.
+        self._taking = tuple(unit for unit, uses in self.layout.uses.items() if "cashIn" in uses)
         places: list[Any] = ["inDefault", "outDefault"]
         slots = [
             messages.Position(
@@ -127,6 +129,7 @@ class SimulatedCashAcceptor(NoteAcceptor, Inserting, CashDevice):
         self._require_closed_door(errors.CommandError("safeDoorOpen", "the safe door is open"))
         self._require_reader()
         self._require_bunch(self.acceptance.max_insert)
+        self._taking = request.units
         self._begin(events)
         self._notes_read = []
         accepting = Accepting.of(request)
@@ -199,22 +202,27 @@ class SimulatedCashAcceptor(NoteAcceptor, Inserting, CashDevice):
         self._require_closed_door(errors.CommandError("safeDoorOpen", "the safe door is open"))
         self._require_way()
         self._begin(events)
-        failure: errors.XfsError | None = None
-        total = self.truth.total("stacker")
-        while failure is None and (note := self.truth.next("stacker")) is not None:
-            await self._time(1 / total)
-            home = self._home(note, request.units)
-            if self.faults.strikes("jam"):
-                self.truth.move("stacker", "transport")
-                failure = self._tell_jam("a note is")
-            elif home is None:
-                failure = devices.CashUnitError("full", request.units, "no unit has room for the note")
-            else:
-                self.truth.move("stacker", home)
-                self._reads_move("stacker", home, 1)
-                self._break()
+        failure = await self._sort(lambda note: self._home(note, request.units), request.units)
         self._show()
         return devices.CashMovement(moved=self.truth.moved, failure=failure)
+
+    async def _sort(
+        self, home_of: Callable[[Notes], str | None], units: tuple[str, ...]
+    ) -> errors.XfsError | None:
+        """Bring each note from the stacker to its place; what stopped that, or that no unit has room."""
+        total = self.truth.total("stacker")
+        while (note := self.truth.next("stacker")) is not None:
+            await self._time(1 / total)
+            home = home_of(note)
+            if self.faults.strikes("jam"):
+                self.truth.move("stacker", "transport")
+                return self._tell_jam("a note is")
+            if home is None:
+                return devices.CashUnitError("full", units, "no unit has room for the note")
+            self.truth.move("stacker", home)
+            self._reads_move("stacker", home, 1)
+            self._break()
+        return None
 
     async def cash_in_rollback(
         self, position: str, events: devices.CashEvents[CashInRollbackEvents]
@@ -223,7 +231,12 @@ class SimulatedCashAcceptor(NoteAcceptor, Inserting, CashDevice):
         if self.faults.active("shutterJammed"):
             raise errors.CommandError("shutterNotOpen", "the shutter does not open")
         self._begin(events)
-        failure = await self._bring("stacker", "output")
+
+        def home(note: Notes) -> str | None:
+            # What may be false is kept, also from a customer who changes his mind.
+            return self._home(note, self._taking) if note.level in self.retain_action else "output"
+
+        failure = await self._sort(home, self._taking)
         out = self.truth.total("output")
         if out:
             self._offer_back(out)

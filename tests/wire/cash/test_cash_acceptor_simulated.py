@@ -132,6 +132,25 @@ async def test_a_rollback_gives_everything_back(dispenser: Dialogue, simulator: 
     await laws(dispenser, simulator)
 
 
+async def test_a_rollback_keeps_what_may_be_false(dispenser: Dialogue, simulator: Dialogue) -> None:
+    doubtful = [notes("EUR50", condition="counterfeit"), notes("EUR100", 2, condition="suspect")]
+    await accepted(dispenser, simulator, notes("EUR20", 3), *doubtful, notes("EUR5"))
+    kept = {"typeEUR50": {"counterfeit": 1}, "typeEUR100": {"suspect": 2}}
+    assert await dispenser.success(ROLLBACK) == {"storage": {"unit6": {"deposited": kept}}}
+    assert (await truth(simulator))["output"] == {"customer": 4}
+    known = await dispenser.success("CashAcceptor.GetPresentStatus")
+    assert known["returnedItems"] == {"typeEUR20": {"fit": 3}, "typeEUR5": {"fit": 1}}
+    assert (await dispenser.success("CashAcceptor.GetCashInStatus"))["status"] == "rollback"
+    await simulator.success("Simulator.TakeItems")
+    await laws(dispenser, simulator)
+    # Of nothing else nothing comes out, and the next customer can begin.
+    await accepted(dispenser, simulator, notes("EUR50", condition="counterfeit"))
+    await dispenser.success(ROLLBACK)
+    assert "output" not in await truth(simulator)
+    await accepted(dispenser, simulator, notes("EUR20"))
+    await laws(dispenser, simulator)
+
+
 async def test_what_a_customer_leaves_is_retracted(dispenser: Dialogue, simulator: Dialogue) -> None:
     await accepted(dispenser, simulator, notes("EUR20", 4))
     await dispenser.success(ROLLBACK)
@@ -327,9 +346,11 @@ async def test_units_are_replenished_and_depleted(dispenser: Dialogue, simulator
     assert (await dispenser.success("CashAcceptor.Replenish", wanted))["numberOfItemsRemoved"] == 20
     deplete = {"cashUnitTarget": "unit6", "depleteSources": [{"source": "unit3", "numberOfItemsToMove": 7}]}
     assert (await dispenser.success("CashAcceptor.Deplete", deplete))["numberOfItemsReceived"] == 7
-    # What does not belong there is rejected on the way.
+    # What does not belong there is not offered, and refused.
+    targets = await dispenser.success("CashAcceptor.GetReplenishTarget", {"source": "unit7"})
+    assert targets == {"targets": [{"target": "unit2"}]}
     strange = {"source": "unit7", "replenishTargets": [{"target": "unit3", "numberOfItemsToMove": 2}]}
-    assert (await dispenser.success("CashAcceptor.Replenish", strange))["numberOfItemsRejected"] == 2
+    assert await dispenser.failure("CashAcceptor.Replenish", strange) == "invalidCashUnit"
     await laws(dispenser, simulator)
 
 
