@@ -132,6 +132,21 @@ async def test_a_code_is_used_once(office: Office, tmp_path: Path) -> None:
     assert known.keys == {key_of(Credential(tmp_path / "first" / "device.pem", "atm17").load().certificate)}
 
 
+async def test_a_code_gives_no_certificate_for_a_key_that_was_replaced(
+    office: Office, tmp_path: Path
+) -> None:
+    """The code is open for a day, and whoever has an old copy of the disk may have read it there."""
+    code = await office.invite("atm17")
+    credential = Credential(tmp_path / "device.pem", "atm17")
+    request = credential.request(credential.next_key())
+    await office.authority.enroll("atm17", code.secret, request)
+    first = await office.trust.get("atm17")
+    assert first is not None
+    await office.trust.renew("atm17", first.key, "ab" * 32)
+    with pytest.raises(RequestRefused, match="was used already"):
+        await office.authority.enroll("atm17", code.secret, request)
+
+
 async def test_of_two_who_come_at_once_one_is_enrolled(office: Office, tmp_path: Path) -> None:
     code = await office.invite("atm17")
     done, refused = list[Enrolled](), list[str]()

@@ -231,7 +231,8 @@ class Trust:
             if not hmac.compare_digest(hash_code(device, code), invitation.code):
                 refused = CodeRefused(f"this is not the code of device {device}; see that it is typed right")
                 return replace(before, invitation=replace(invitation, wrong=invitation.wrong + 1))
-            if invitation.key not in ("", key):
+            # Also one that has renewed since: by the code its former key would get a certificate again.
+            if invitation.key and (invitation.key != key or before.key != key):
                 refused = CodeUsed(
                     f"the code of device {device} was used already, by another key. If that was not this "
                     f"device, whoever has it is in its place; `xfs4iot fleet revoke {device}`, then {_ASK}"
