@@ -17,12 +17,13 @@ from dialogue import dialogue
 from xfs4iot.cli.broker import made
 from xfs4iot.cli.settings import UplinkSettings
 from xfs4iot.cli.uplink import uplinked
+from xfs4iot.fleet import application
 from xfs4iot.fleet import gateway as gateway_module
 from xfs4iot.fleet.authority import Authority, OwnSigning, RequestRefused
 from xfs4iot.fleet.broker import Broker
 from xfs4iot.fleet.carrier import Carried, CarrierLost, MemoryBroker
 from xfs4iot.fleet.deployment import deploy
-from xfs4iot.fleet.link import CHUNK, Kind, Segment
+from xfs4iot.fleet.link import CHUNK, Kind, Link, Segment
 from xfs4iot.fleet.nats import Nats
 from xfs4iot.fleet.opening import Authorities, Opening, Signer
 from xfs4iot.fleet.store import KeyValue, MemoryStore
@@ -265,6 +266,13 @@ async def test_who_sends_what_is_no_message_of_a_session_ends_it_and_fills_no_lo
                 await trio.sleep(0.01)
 
 
+ASKS = (
+    b"GET /xfs4iot/v1.0/atm17/CashDispenser HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n"
+    b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+
+
 async def test_a_device_that_sends_more_than_its_application_takes_has_its_session_ended(
     nursery: trio.Nursery,
 ) -> None:
@@ -287,13 +295,8 @@ async def test_a_device_that_sends_more_than_its_application_takes_has_its_sessi
 
     device.subscribe("x4.bank.atm17.1.d.*.*", lie)
     await gateway.registry.hello("atm17", {"epoch": 1, "instance": "a"})
-    request = (
-        b"GET /xfs4iot/v1.0/atm17/CashDispenser HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n"
-        b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-    )
-    async with await trio.open_tcp_stream("127.0.0.1", gateway.port or 0) as application:
-        await application.send_all(request)
+    async with await trio.open_tcp_stream("127.0.0.1", gateway.port or 0) as socket:
+        await socket.send_all(ASKS)
         with trio.fail_after(20):
             while not gateway.sessions:  # noqa: ASYNC110
                 await trio.sleep(0.01)
@@ -301,6 +304,49 @@ async def test_a_device_that_sends_more_than_its_application_takes_has_its_sessi
             while session.link.ended is None:  # noqa: ASYNC110
                 await trio.sleep(0.01)
     assert session.link.ended == "the other end sends more than there is room for"
+
+
+class Mute:
+    """A device that takes all that it is sent, says that it is there, and nothing else."""
+
+    def __init__(self, fleet: Fleet, name: str) -> None:
+        self._carrier, self._name = fleet.broker.carrier(), name
+        self._links: dict[str, Link] = {}
+        self._carrier.subscribe(f"x4.bank.{name}.1.d.*.*", self._hear)
+
+    def _hear(self, message: Carried) -> None:
+        gateway, sid = message.subject.rsplit(".", 2)[1:]
+        to, now = f"x4.bank.{self._name}.u.{gateway}.{sid}", trio.current_time()
+        if Segment.decode(message.body).kind is Kind.OPEN:
+            self._links[sid] = Link(now)
+            self._carrier.publish(to, Segment(Kind.ACCEPT, 0, 0, 0).encode())
+            return
+        link = self._links[sid]
+        link.receive(message.body, now)
+        while (taken := link.take()) is not None:
+            link.consumed(taken[0], now)
+        for one in link.take_out():
+            self._carrier.publish(to, one)
+
+
+async def test_a_device_that_ends_nothing_keeps_no_session_whose_application_has_gone(
+    nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It counts among those that its client may have: a device must not use them up."""
+    monkeypatch.setattr(application, "_LEAVING_SECONDS", 0.3)
+    fleet = Fleet(nursery)
+    gateway = await fleet.gateway()
+    Mute(fleet, "atm17")
+    await gateway.registry.hello("atm17", {"epoch": 1, "instance": "a"})
+    async with await trio.open_tcp_stream("127.0.0.1", gateway.port or 0) as socket:
+        await socket.send_all(ASKS)
+        assert b" 101 " in await socket.receive_some()
+        # As long as the application is there, so is the session.
+        await trio.sleep(0.5)
+        assert gateway.sessions
+    with trio.fail_after(10):
+        while gateway.sessions:  # noqa: ASYNC110
+            await trio.sleep(0.02)
 
 
 SPOILT = (

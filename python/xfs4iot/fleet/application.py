@@ -19,6 +19,8 @@ from xfs4iot.transport.readers import Readers, Reading
 __all__ = ["Application"]
 
 _SEND_SECONDS = 30.0
+_LEAVING_SECONDS = 30.0
+"""What a device has to end a session whose application has gone; each counts until then."""
 _GOING_AWAY = 1001
 _FAREWELL_SECONDS = 1.0
 
@@ -91,6 +93,9 @@ class Application:
             self._flush(self)
         self._gone = True
         self.changed(trio.current_time())
+        await trio.sleep(_LEAVING_SECONDS)
+        self.link.ended = self.link.ended or "the device does not end the session"
+        self.over.set()
 
     def _from_application(self, data: bytes, now: float) -> None:
         if wait := self._admission.spend(self.peer, self._frames.feed(data)):
