@@ -306,17 +306,34 @@ class Unit:
 
 @final
 class Stock:
-    """What units can give and by which mixes, ready for everyday requests from the wire.
+    """What units can give, read once and asked often; with mixes, also by requests from the wire.
 
     Args:
-        units: 64 at most, their names of letters and digits.
-        mixes: what `denominate` takes for a mix, by the name that clients use.
+        units: 64 at most; for requests from the wire their names are of letters and digits.
+        mixes: what `denominate` takes for a mix, by the name that clients use; None if no request
+            from the wire is to be answered.
 
     Raises:
-        ValueError: a name that would need escapes, or an unknown mix.
+        InvalidDenomination: more than 64 units, or two of one name.
+        ValueError: with mixes, a name that would need escapes, or an unknown mix.
     """
 
-    def __new__(cls, units: Iterable[Unit], mixes: dict[str, str | MixTable]) -> Stock: ...
+    def __new__(cls, units: Iterable[Unit], mixes: dict[str, str | MixTable] | None = None) -> Stock: ...
+    def denominate(
+        self,
+        amounts: Mapping[str, Decimal] | Mapping[str, int] | Mapping[str, Decimal | int] | Decimal | int,
+        *,
+        mix: str | MixTable = "minimumBills",
+        max_items: int | None = None,
+        partial: Mapping[str, int] | None = None,
+        work_limit: int | None = None,
+    ) -> Denomination:
+        """Items from each unit that make up the amounts: the function `denominate` with these units.
+
+        Arguments, answers and errors are those of the function. A stock never changes: make another when
+        counts change.
+        """
+
     def answer(self, request: bytes, max_items: int | None, flat: bool, /) -> bytes | None:
         """The payload of the completion of a Denominate, for its payload.
 

@@ -7,19 +7,17 @@ mod request;
 mod stock;
 mod unit;
 
-use std::sync::OnceLock;
-
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::PyDict;
 
 use smallvec::SmallVec;
 
 use crate::denominate::pile::FEW;
-use crate::denominate::{self, Currency, Request};
+use crate::denominate::{self, Currency, MAX_UNITS, Mix, Request};
 use mix_table::{MixRow, MixTable};
 use money::{decimal, written};
-use request::{Asked, gathered, read_mix};
+use request::{Asked, Given, Units, gathered, read_mix};
 use stock::Stock;
 use unit::Unit;
 
@@ -38,14 +36,13 @@ pub fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
 }
 
 /// Items that make up the amounts.
-///
-/// Python's dict of them takes longer to make than the search for them, as a rule, so it is made when
-/// it is asked for.
 #[pyclass(frozen, module = "xfs4iot.denominate")]
 struct Denomination {
-    units: Py<PyTuple>,
-    counts: SmallVec<[u64; FEW]>,
-    values: OnceLock<Py<PyDict>>,
+    // Made at once: as a member it is read at no cost, while what makes it when it is asked for
+    // takes as long as the dict itself.
+    /// Items by unit, for the units that give something, in the order of the units.
+    #[pyo3(get)]
+    values: Py<PyDict>,
     /// Number of items altogether.
     #[pyo3(get)]
     items: u64,
@@ -57,22 +54,6 @@ struct Denomination {
 
 #[pymethods]
 impl Denomination {
-    /// Items by unit, for the units that give something, in the order of the units.
-    #[getter]
-    fn values<'a, 'py>(&'a self, py: Python<'py>) -> PyResult<&'a Bound<'py, PyDict>> {
-        if let Some(made) = self.values.get() {
-            return Ok(made.bind(py));
-        }
-        let values = PyDict::new(py);
-        for (unit, count) in self.units.bind(py).iter_borrowed().zip(&self.counts) {
-            if *count > 0 {
-                values.set_item(unit.cast::<Unit>()?.get().id.bind(py), count)?;
-            }
-        }
-        // Where two threads make one, the first is everybody's.
-        Ok(self.values.get_or_init(|| values.unbind()).bind(py))
-    }
-
     /// What was asked for: amounts by currency.
     #[getter]
     fn amounts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -91,7 +72,7 @@ impl Denomination {
             .collect();
         Ok(format!(
             "Denomination(values={}, items={}, amounts={{{}}}, mix={})",
-            self.values(py)?,
+            self.values.bind(py),
             self.items,
             amounts.join(", "),
             self.mix.bind(py).repr()?
@@ -105,7 +86,7 @@ impl Denomination {
         };
         let other = other.get();
         Ok(self.items == other.items
-            && self.values(py)?.eq(other.values(py)?)?
+            && self.values.bind(py).eq(&other.values)?
             && self.amounts == other.amounts
             && self.mix.bind(py).eq(&other.mix)?)
     }
@@ -124,24 +105,47 @@ fn denominate_<'py>(
     partial: Option<&Bound<'py, PyAny>>,
     work_limit: Option<u64>,
 ) -> PyResult<Denomination> {
-    let py = amounts.py();
     let chosen = read_mix(mix)?;
-    let units = gathered(units)?;
-    let mut counts = SmallVec::from_elem(0, units.len());
-    let (items, amounts) = {
-        let mut asked = Asked::nothing();
-        asked.read(amounts, &units, max_items, partial, work_limit)?;
-        let request = Request {
-            amounts: &asked.amounts,
-            units: &asked.units,
-            mix: chosen,
-            max_items: asked.max_items,
-        };
-        let items = asked.solve(py, |work| {
-            denominate::denominate(&request, &mut counts, work)
-        })?;
-        (items, asked.amounts)
+    let given = gathered(units)?;
+    let mut units = Units::none();
+    units.read(&given)?;
+    let mut asked = Asked::nothing(&units.units, &units.objects);
+    asked.read(amounts, max_items, partial, work_limit)?;
+    answered(amounts.py(), &mut asked, mix, chosen)
+}
+
+/// The answer to what is asked for by a mix.
+fn answered<G: Given>(
+    py: Python<'_>,
+    asked: &mut Asked<'_, G>,
+    mix: Option<&Bound<'_, PyAny>>,
+    chosen: Mix<'_>,
+) -> PyResult<Denomination> {
+    // Room for the most would cost more to lay out than most searches.
+    let (mut few, mut many);
+    let counts = match asked.objects.len() {
+        n if n <= FEW => {
+            few = [0; FEW];
+            &mut few[..n]
+        }
+        n => {
+            many = [0; MAX_UNITS];
+            &mut many[..n]
+        }
     };
+    let request = Request {
+        amounts: &asked.amounts,
+        units: asked.units(),
+        mix: chosen,
+        max_items: asked.max_items,
+    };
+    let items = asked.solve(py, |work| denominate::denominate(&request, counts, work))?;
+    let values = PyDict::new(py);
+    for (object, count) in asked.objects.iter().zip(counts.iter()) {
+        if *count > 0 {
+            values.set_item(object.unit().id.bind(py), count)?;
+        }
+    }
     let mix = match mix {
         Some(mix) => mix.clone().unbind(),
         None => pyo3::intern!(py, "minimumBills")
@@ -150,11 +154,9 @@ fn denominate_<'py>(
             .unbind(),
     };
     Ok(Denomination {
-        units: units.unbind(),
-        counts,
-        values: OnceLock::new(),
+        values: values.unbind(),
         items,
-        amounts,
+        amounts: std::mem::take(&mut asked.amounts),
         mix,
     })
 }
@@ -173,10 +175,12 @@ fn read_request<'py>(
     work_limit: Option<u64>,
 ) -> PyResult<()> {
     std::hint::black_box(read_mix(mix)?);
-    let units = gathered(units)?;
-    let mut asked = Asked::nothing();
-    asked.read(amounts, &units, max_items, partial, work_limit)?;
-    std::hint::black_box(&asked.units);
+    let given = gathered(units)?;
+    let mut units = Units::none();
+    units.read(&given)?;
+    let mut asked = Asked::nothing(&units.units, &units.objects);
+    asked.read(amounts, max_items, partial, work_limit)?;
+    std::hint::black_box(asked.units());
     Ok(())
 }
 
@@ -194,15 +198,17 @@ fn nearest_<'py>(
     work_limit: Option<u64>,
 ) -> PyResult<(Near<'py>, Near<'py>)> {
     let py = amounts.py();
-    let units = gathered(units)?;
-    let mut asked = Asked::nothing();
-    asked.read(amounts, &units, max_items, partial, work_limit)?;
+    let given = gathered(units)?;
+    let mut units = Units::none();
+    units.read(&given)?;
+    let mut asked = Asked::nothing(&units.units, &units.objects);
+    asked.read(amounts, max_items, partial, work_limit)?;
     let [(currency, amount)] = asked.amounts[..] else {
         return Err(PyTypeError::new_err(
             "nearest() takes the amount of one currency",
         ));
     };
-    let (units, most) = (&asked.units[..], asked.max_items);
+    let (units, most) = (asked.units(), asked.max_items);
     let (below, above) = asked.solve(py, |work| {
         denominate::nearest::nearest(currency, amount, units, most, work)
     })?;

@@ -17,51 +17,41 @@ use crate::denominate::{self, Currency, Failure, MAX_UNITS, Mix, WORK_LIMIT, Wor
 /// Steps that are taken without giving other threads a chance.
 const TINY: u64 = everyday::STEPS;
 
-/// What is asked for, read.
-pub(super) struct Asked<'a> {
+/// Whatever stands for a unit of Python.
+pub(super) trait Given: Sync {
+    /// The unit.
+    fn unit(&self) -> &Unit;
+}
+
+impl Given for &Unit {
+    fn unit(&self) -> &Unit {
+        self
+    }
+}
+
+impl Given for Py<Unit> {
+    fn unit(&self) -> &Unit {
+        self.get()
+    }
+}
+
+/// The units of one call, read.
+pub(super) struct Units<'a> {
     pub(super) units: ArrayVec<denominate::Unit, MAX_UNITS>,
     /// The units as Python has them.
     pub(super) objects: ArrayVec<&'a Unit, MAX_UNITS>,
-    pub(super) amounts: SmallVec<[(Currency, u128); 1]>,
-    pub(super) max_items: Option<u64>,
-    work_limit: u64,
 }
 
-impl<'a> Asked<'a> {
-    /// Nothing yet; to be filled in place, as it is large to be moved.
-    pub(super) fn nothing() -> Self {
+impl<'a> Units<'a> {
+    /// None yet; to be filled in place, as it is large to be moved.
+    pub(super) fn none() -> Self {
         Self {
             units: ArrayVec::new(),
             objects: ArrayVec::new(),
-            amounts: SmallVec::new(),
-            max_items: None,
-            work_limit: WORK_LIMIT,
         }
     }
 
-    pub(super) fn read(
-        &mut self,
-        amounts: &Bound<'_, PyAny>,
-        units: &'a Bound<'_, PyTuple>,
-        max_items: Option<&Bound<'_, PyAny>>,
-        partial: Option<&Bound<'_, PyAny>>,
-        work_limit: Option<u64>,
-    ) -> PyResult<()> {
-        self.read_units(units)?;
-        if let Some(given) = max_items {
-            self.max_items = Some(count_of(given, "max_items")?);
-        }
-        if let Some(limit) = work_limit {
-            self.work_limit = limit;
-        }
-        self.read_amounts(amounts)?;
-        match partial {
-            Some(partial) => self.read_partial(partial),
-            None => Ok(()),
-        }
-    }
-
-    fn read_units(&mut self, given: &'a Bound<'_, PyTuple>) -> PyResult<()> {
+    pub(super) fn read(&mut self, given: &'a Bound<'_, PyTuple>) -> PyResult<()> {
         let py = given.py();
         if given.len() > MAX_UNITS {
             return Err(error(
@@ -92,6 +82,56 @@ impl<'a> Asked<'a> {
             self.units.push(unit.unit);
         }
         Ok(())
+    }
+}
+
+/// What is asked for of units, read.
+pub(super) struct Asked<'u, G> {
+    units: &'u [denominate::Unit],
+    /// The same with the items that must be contained, if any must.
+    containing: Option<ArrayVec<denominate::Unit, MAX_UNITS>>,
+    pub(super) objects: &'u [G],
+    pub(super) amounts: SmallVec<[(Currency, u128); 1]>,
+    pub(super) max_items: Option<u64>,
+    work_limit: u64,
+}
+
+impl<'u, G: Given> Asked<'u, G> {
+    /// Nothing yet; to be filled in place, as it is large to be moved.
+    pub(super) fn nothing(units: &'u [denominate::Unit], objects: &'u [G]) -> Self {
+        Self {
+            units,
+            containing: None,
+            objects,
+            amounts: SmallVec::new(),
+            max_items: None,
+            work_limit: WORK_LIMIT,
+        }
+    }
+
+    /// The units, with what must be contained.
+    pub(super) fn units(&self) -> &[denominate::Unit] {
+        self.containing.as_deref().unwrap_or(self.units)
+    }
+
+    pub(super) fn read(
+        &mut self,
+        amounts: &Bound<'_, PyAny>,
+        max_items: Option<&Bound<'_, PyAny>>,
+        partial: Option<&Bound<'_, PyAny>>,
+        work_limit: Option<u64>,
+    ) -> PyResult<()> {
+        if let Some(given) = max_items {
+            self.max_items = Some(count_of(given, "max_items")?);
+        }
+        if let Some(limit) = work_limit {
+            self.work_limit = limit;
+        }
+        self.read_amounts(amounts)?;
+        match partial {
+            Some(partial) => self.read_partial(partial),
+            None => Ok(()),
+        }
     }
 
     fn read_amounts(&mut self, amounts: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -144,7 +184,7 @@ impl<'a> Asked<'a> {
         let py = id.py();
         let mut place = None;
         for (at, object) in self.objects.iter().enumerate() {
-            if object.id.bind(py).as_any().eq(id)? {
+            if object.unit().id.bind(py).as_any().eq(id)? {
                 place = Some(at);
             }
         }
@@ -155,7 +195,7 @@ impl<'a> Asked<'a> {
                 &format!("{count} items are to come from {id:?}, but there is no such unit"),
             ));
         };
-        let unit = &mut self.units[place];
+        let unit = &self.units()[place];
         let wanted = |(currency, _): &(Currency, u128)| *currency == unit.currency;
         if count > 0 && !self.amounts.iter().any(wanted) {
             return Err(error(
@@ -167,6 +207,10 @@ impl<'a> Asked<'a> {
                 ),
             ));
         }
+        let containing = self
+            .containing
+            .get_or_insert_with(|| self.units.iter().copied().collect());
+        let unit = &mut containing[place];
         unit.minimum = unit.minimum.max(count);
         Ok(())
     }
@@ -193,11 +237,11 @@ impl<'a> Asked<'a> {
         let id = |unit: usize| {
             self.objects
                 .get(unit)
-                .map_or_else(String::new, |unit| unit.id.bind(py).to_string())
+                .map_or_else(String::new, |object| object.unit().id.bind(py).to_string())
         };
         match failure {
             Failure::NotDispensable(currency) => {
-                let held = all_there_is(&self.units, currency);
+                let held = all_there_is(self.units(), currency);
                 // The one failure that is common enough for its text to be quick: no format.
                 let mut text = amount(currency);
                 text.push_str(" cannot be made up exactly from the units, which can give ");
@@ -225,7 +269,7 @@ impl<'a> Asked<'a> {
                 ),
             ),
             Failure::MinimumAboveMaximum(unit) => {
-                let limits = &self.units[unit];
+                let limits = &self.units()[unit];
                 error(
                     py,
                     Kind::NotDispensable,

@@ -5,8 +5,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use super::mix_table::MixTable;
-use super::request::{gathered, read_mix};
+use super::request::{Asked, Units, gathered, read_mix};
 use super::unit::Unit;
+use super::{Denomination, answered};
 use crate::denominate::Mix;
 use crate::denominate::everyday::{self, Layout};
 
@@ -29,30 +30,42 @@ impl Kept {
     }
 }
 
-/// What units can give, ready to be asked.
+/// What units can give, read once and asked often.
 #[pyclass(frozen, module = "xfs4iot._core")]
 pub(super) struct Stock {
     stock: everyday::Stock<Kept>,
+    /// The units as Python has them, in the same order.
+    objects: Vec<Py<Unit>>,
 }
 
 #[pymethods]
 impl Stock {
     #[new]
-    fn new(units: &Bound<'_, PyAny>, mixes: &Bound<'_, PyDict>) -> PyResult<Self> {
+    #[pyo3(signature = (units, mixes=None), text_signature = "(units, mixes=None)")]
+    fn new(units: &Bound<'_, PyAny>, mixes: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let given = gathered(units)?;
+        let mut read = Units::none();
+        read.read(&given)?;
         let mut stock = everyday::Stock {
-            units: Vec::new(),
+            units: read.units.to_vec(),
             names: Vec::new(),
             mixes: Vec::new(),
         };
-        for object in gathered(units)?.iter_borrowed() {
-            let unit = object.cast::<Unit>()?.get();
-            let name = unit.id.bind(object.py()).to_str()?;
+        let mut objects = Vec::with_capacity(given.len());
+        for object in given.iter() {
+            objects.push(object.cast_into::<Unit>()?.unbind());
+        }
+        // Without a mix to name, no request from the wire is answered, and any name will do.
+        let Some(mixes) = mixes else {
+            return Ok(Self { stock, objects });
+        };
+        for unit in &read.objects {
+            let name = unit.id.bind(given.py()).to_str()?;
             if !name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
                 return Err(PyValueError::new_err(format!(
                     "{name:?} is not the name of a storage unit: letters and digits"
                 )));
             }
-            stock.units.push(unit.unit);
             stock.names.push(name.to_owned());
         }
         for (name, mix) in mixes {
@@ -64,7 +77,24 @@ impl Stock {
             };
             stock.mixes.push((name.extract()?, kept));
         }
-        Ok(Self { stock })
+        Ok(Self { stock, objects })
+    }
+
+    /// Items from each unit that make up the amounts, as the function `denominate` has them.
+    #[pyo3(signature = (amounts, *, mix=None, max_items=None, partial=None, work_limit=None),
+           text_signature = "($self, amounts, *, mix='minimumBills', max_items=None, partial=None, work_limit=None)")]
+    fn denominate(
+        &self,
+        amounts: &Bound<'_, PyAny>,
+        mix: Option<&Bound<'_, PyAny>>,
+        max_items: Option<&Bound<'_, PyAny>>,
+        partial: Option<&Bound<'_, PyAny>>,
+        work_limit: Option<u64>,
+    ) -> PyResult<Denomination> {
+        let chosen = read_mix(mix)?;
+        let mut asked = Asked::nothing(&self.stock.units, &self.objects);
+        asked.read(amounts, max_items, partial, work_limit)?;
+        answered(amounts.py(), &mut asked, mix, chosen)
     }
 
     /// The answer to an everyday request, in the words of a payload; None to all others.
