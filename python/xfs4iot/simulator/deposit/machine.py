@@ -257,7 +257,7 @@ class DepositMachine(SimulatedDevice, devices.Deposit):
         if self._state.slot is not None:
             raise errors.SequenceError("something lies in the slot already")
         if self.has_shutter and not self._state.open:
-            raise errors.SequenceError("the slot is closed; see Deposit.Entry")
+            raise errors.SequenceError("the slot is closed; wait for Deposit.InsertDepositEvent")
         self._state.slot = msgspec.structs.replace(envelope, printed=None, dispensed=False)
         self._truth.save()
         self._came.set()
