@@ -20,6 +20,9 @@ from xfs4iot.interfaces.cash.units import CashUnits
 
 __all__ = ["Stock", "Stocks"]
 
+_MAX_UNITS = 64
+"""Units that the solver takes."""
+
 
 class Stock:
     """What the units can give at one moment.
@@ -46,7 +49,8 @@ class Stock:
                 count = cash.counts.total(name)
                 self.units.append(Unit(name, currency, value, count))
                 self.held[currency] = self.held.get(currency, Decimal(0)) + value * count
-        self.everyday = denominate.Stock(self.units, mixes)
+        # More units than the solver takes are refused with the request, which can be told so.
+        self.everyday = denominate.Stock(self.units if len(self.units) <= _MAX_UNITS else (), mixes)
 
 
 class Stocks:
