@@ -24,7 +24,8 @@ _REMEDIES = {
     sqlite3.SQLITE_FULL: "make room on the disk",
     sqlite3.SQLITE_BUSY: "another program holds the file: end it (a backup, a database tool)",
     sqlite3.SQLITE_LOCKED: "another program holds the file: end it (a backup, a database tool)",
-    sqlite3.SQLITE_READONLY: "give this process the right to write the file and its directory",
+    sqlite3.SQLITE_READONLY: "give this process the right to write the file and its directory, and see that "
+    "its file system is not mounted read-only (a disk that fails is)",
     sqlite3.SQLITE_PERM: "give this process the right to write the file and its directory",
     sqlite3.SQLITE_AUTH: "give this process the right to write the file and its directory",
     sqlite3.SQLITE_CANTOPEN: "see that file and directory are there, and may be written by this process",

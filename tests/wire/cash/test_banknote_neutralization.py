@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -369,6 +371,58 @@ async def test_an_interrupted_trigger_is_settled_by_what_the_hardware_says(
     with LedgerReader.open(file) as reader:
         assert reader.open_intents() == []
         assert [one.outcome for one in reader.movements() if one.intent.command == TRIGGER] == [outcome]
+
+
+@contextmanager
+def unwritable(file: Path) -> Iterator[None]:
+    """A ledger that cannot be written: another program holds it."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.execute("ROLLBACK")
+
+
+async def outcomes_in(file: Path) -> list[str]:
+    """How the triggers in the journal ended, once all have."""
+    with trio.fail_after(20):
+        while True:
+            with LedgerReader.open(file) as reader:
+                if not reader.open_intents():
+                    return [str(one.outcome) for one in reader.movements() if one.intent.command == TRIGGER]
+            await trio.sleep(0.05)
+
+
+async def test_a_service_starts_where_an_interrupted_trigger_cannot_be_written_yet(tmp_path: Path) -> None:
+    file = tmp_path / "ledger.sqlite"
+    with xfs4iot.Ledger.open(file) as ledger:
+        async with trio.open_nursery() as life:
+            await life.start(xfs4iot.Publisher([xfs4iot.Service(Inked(), ledger=ledger)], port=0).serve)
+            life.cancel_scope.cancel()
+        await ledger.service("Inked").begin("neutralizationTrigger", command=TRIGGER)
+        async with trio.open_nursery() as life:
+            with unwritable(file):
+                publisher = xfs4iot.Publisher([xfs4iot.Service(Inked(), ledger=ledger)], port=0)
+                await life.start(publisher.serve)
+                client: Dialogue = await life.start(dialogue, publisher.uri("Inked"))
+                assert (await status(client))["state"] == {"mode": "fault"}
+            assert await outcomes_in(file) == ["unknown"]
+            await client.success(SET, {"newState": "disarm"})
+            life.cancel_scope.cancel()
+
+
+async def test_an_outcome_that_could_not_be_written_is_written_without_a_restart(
+    nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    file = tmp_path / "ledger.sqlite"
+    device = Inked()
+    device.working = trio.Event()
+    client = await serving(device, nursery, file)
+    request = await client.send(TRIGGER, NOW)
+    await device.working.wait()
+    with unwritable(file):
+        assert "errorCode" not in (await client.until("completion", request)).get("payload", {})
+        assert (await status(client))["state"]["mode"] == "neutralizationTriggered"
+    assert await outcomes_in(file) == ["done"]
 
 
 async def test_a_token_says_which_state_and_is_used_once(nursery: trio.Nursery, tmp_path: Path) -> None:

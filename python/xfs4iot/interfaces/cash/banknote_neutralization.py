@@ -12,7 +12,8 @@ unknown point; nothing of it is kept over a restart, for a protection that is to
 - A command that needs a token is refused without it (`invalidToken`): a forged disarm is the way to the
   notes, a forged trigger destroys them.
 - Both are written into the journal, with who asked for it, before the device is asked, and their
-  outcome after it. A trigger that was interrupted is settled at the next start by what the hardware says.
+  outcome after it, as soon as the ledger can be written. A trigger that was interrupted is settled at the
+  next start by what the hardware says.
 - A trigger is not cancelled and does not time out once the device was asked: it is irreversible. It is
   never refused for the state, so that it can be tried again where it stained some cassettes only.
 - Arming what has stained its notes is `sequenceError`: disarm it, and exchange the cassettes.
@@ -26,8 +27,9 @@ raises `StorageUnitError`.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, ClassVar, Literal
 
 import msgspec
@@ -38,6 +40,7 @@ from xfs4iot.interfaces.checks import device_ready, given
 from xfs4iot.interfaces.common.common import Common
 from xfs4iot.interfaces.common.end_to_end_security import token_allows
 from xfs4iot.interfaces.storage.banknote_neutralization import BanknoteNeutralizationUnits
+from xfs4iot.interfaces.storage.movements import FIRST_PAUSE, LONGEST_PAUSE
 from xfs4iot.interfaces.storage.storage import Storage
 from xfs4iot.ledger import Document, Intent, LedgerUnavailable
 from xfs4iot.protocol import errors, wire
@@ -92,6 +95,9 @@ class BanknoteNeutralization(Interface[devices.BanknoteNeutralization]):
     def __init__(self, service: Service) -> None:
         super().__init__(service)
         self._ink = _INK.of(service.ledger) or Ink()
+        self._unwritten: deque[tuple[Intent, str, bool]] = deque()
+        self._writing = trio.Lock()
+        self._retrying = False
 
     async def start(self) -> None:
         """Find out what became of a trigger that was interrupted."""
@@ -135,9 +141,10 @@ class BanknoteNeutralization(Interface[devices.BanknoteNeutralization]):
 
     async def _exchanged(self) -> None:
         """Others are in the place of what was stained."""
-        if self._ink.flowed:
-            await self.service.ledger.put_document(_INK.name, wire.encode(Ink()))
-            self._ink = Ink()
+        async with self._writing:
+            if self._ink.flowed:
+                await self.service.ledger.put_document(_INK.name, wire.encode(Ink()))
+                self._ink = Ink()
 
     @handles(
         "BanknoteNeutralization.SetProtection",
@@ -216,29 +223,52 @@ class BanknoteNeutralization(Interface[devices.BanknoteNeutralization]):
                 outcome = "failed"
                 raise
             finally:
-                try:
-                    await self._close(intent, outcome, kind == _TRIGGER and outcome != "failed")
-                except LedgerUnavailable as fault:
-                    # It has happened, and the intent stays open: the next start settles it.
-                    self.service.log.error("the outcome of %s is not written: %s", command.name, fault)
+                await self._close(intent, outcome, kind == _TRIGGER and outcome != "failed")
 
     async def _close(self, intent: Intent, outcome: str, flowed: bool) -> None:
         """Write down how a command has ended, and with it whether ink has flowed, or may have.
 
-        Raises:
-            LedgerUnavailable: it could not be written; ink that has flowed is not forgotten meanwhile.
+        What cannot be written now is written as soon as it can be; ink that has flowed is not forgotten
+        meanwhile, and the next start settles what was never written.
         """
         if flowed:
             self._ink = Ink(flowed=True)
-        documents = {_INK.name: wire.encode(self._ink)} if flowed else {}
-        await self.service.ledger.book(intent, (), outcome=outcome, documents=documents)
+        self._unwritten.append((intent, outcome, flowed))
+        try:
+            await self._write_down()
+        except LedgerUnavailable as fault:
+            self.service.log.error(
+                "the outcome of %s is not written yet, and is tried again: %s", intent.command, fault
+            )
+            if not self._retrying:
+                self._retrying = True
+                self.service.nursery.start_soon(self._write_down_later)
+
+    async def _write_down(self) -> None:
+        """Write what is not written, the oldest first. Raises LedgerUnavailable."""
+        async with self._writing:
+            while self._unwritten:
+                intent, outcome, flowed = self._unwritten[0]
+                documents = {_INK.name: wire.encode(self._ink)} if flowed else {}
+                await self.service.ledger.book(intent, (), outcome=outcome, documents=documents)
+                self._unwritten.popleft()
+
+    async def _write_down_later(self) -> None:
+        pause = FIRST_PAUSE
+        while self._unwritten:
+            await trio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+            with suppress(LedgerUnavailable):
+                await self._write_down()
+        self._retrying = False
 
     async def _settle(self) -> None:
         """Close what was interrupted: of a trigger the hardware shows whether it came to pass."""
         if not self.service.operations.opened:
             return
+        unwritten = {intent.id for intent, _outcome, _flowed in self._unwritten}
         for intent in self.service.ledger.open_intents():
-            if intent.kind in (_SET, _TRIGGER):
+            if intent.kind in (_SET, _TRIGGER) and intent.id not in unwritten:
                 triggered = intent.kind == _TRIGGER and self.mode == "neutralizationTriggered"
                 flowed = triggered or (intent.kind == _TRIGGER and not self._class_says)
                 await self._close(intent, "done" if triggered else "unknown", flowed)
