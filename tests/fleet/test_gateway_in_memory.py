@@ -7,7 +7,7 @@ import trio
 import trio.testing
 
 import xfs4iot
-from dialogue import dialogue
+from dialogue import dialogue, outcome
 from xfs4iot.fleet.admission import Admission
 from xfs4iot.fleet.carrier import MemoryBroker
 from xfs4iot.fleet.gateway import Gateway
@@ -96,6 +96,44 @@ async def test_a_newer_instance_takes_the_place_of_the_older(fleet: Fleet, atm: 
         await second.admitted.wait()
         await first._ended.wait()
     assert second.epoch == first.epoch + 1
+
+
+@pytest.mark.parametrize("alive", [True, False])
+async def test_a_newer_instance_is_an_alarm_if_the_older_is_there(
+    fleet: Fleet, atm: xfs4iot.Publisher, caplog: pytest.LogCaptureFixture, alive: bool
+) -> None:
+    """A copy of a running device's disk has its certificate, and counts on from its epoch."""
+    gateway = await fleet.gateway()
+    ledger = xfs4iot.Ledger.open(None)
+    first = await fleet.device(atm, "atm17", ledger)
+    await first.admitted.wait()
+    if not alive:
+        first._carrier.cut()  # type: ignore[attr-defined]
+    second = await fleet.device(atm, "atm17", ledger)
+    with trio.fail_after(5):
+        await second.admitted.wait()
+    await trio.testing.wait_all_tasks_blocked(0.05)
+    known = await gateway.registry.get("atm17")
+    assert known is not None
+    assert (known.epoch, known.instance, known.alarms) == (2, second.instance, int(alive))
+    assert ("it is there twice, and the newer is taken" in caplog.text) is alive
+
+
+async def test_a_command_is_cancelled_by_its_own_session_alone_whatever_the_gateway(
+    fleet: Fleet, slow_atm: xfs4iot.Publisher, nursery: trio.Nursery
+) -> None:
+    """Ids of requests are those of a connection; two applications count alike."""
+    first, second = await fleet.gateway(), await fleet.gateway()
+    uplink = await fleet.device(slow_atm, "atm17", xfs4iot.Ledger.open(None))
+    await uplink.admitted.wait()
+    own = await nursery.start(dialogue, first.uri("atm17", "CashDispenser"))
+    other = await nursery.start(dialogue, second.uri("atm17", "CashDispenser"))
+    fifty = {"denomination": {"denomination": {"service": {"currencies": {"EUR": 50}, "mix": "mix1"}}}}
+    request = await own.send("CashDispenser.Dispense", fifty)
+    await own.until("acknowledge", request)
+    assert await other.failure("Common.Cancel", {"requestIds": [request]}) == "noMatchingRequestIDs"
+    await other.success("Common.Cancel")
+    assert outcome(await own.until("completion", request)) == "success"
 
 
 async def test_the_device_refuses_what_the_gateway_does_not_allow(

@@ -362,12 +362,13 @@ class Gateway(Entrance[_Way]):
             self._nursery.start_soon(self._greet, device, message)
 
     async def _greet(self, device: str, message: Carried) -> None:
+        older = None
         try:
             said = orjson.loads(message.body)
             if said.get("goodbye"):
                 await self.registry.goodbye(device, said)
             else:
-                await self.registry.hello(device, said)
+                older = await self.registry.hello(device, said)
             answer: dict[str, object] = {"spread": self.spread}
         except Clone as clone:
             answer = {"refused": str(clone)}
@@ -379,6 +380,9 @@ class Gateway(Entrance[_Way]):
             return
         if message.reply:
             self._carrier.publish(message.reply, json.dumps(answer).encode())
+        if older is not None:
+            with suppress(CarrierLost):
+                await self.registry.supersede(device, older)
 
 
 def _refusal(device: str, data: bytes) -> upgrade.UpgradeRefused:

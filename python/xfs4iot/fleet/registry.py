@@ -1,9 +1,9 @@
 """Which instance of a device is the one: its epoch, taken by compare-and-set, so that any gateway can decide.
 
 A device counts its starts in its ledger; the number is its epoch. A higher one takes the place of a lower,
-which is told to end. The same epoch from another instance, or a lower one, is a copy of the device (or a
-ledger that was put back from a backup): it is refused, and an alarm is told and logged, until an operator
-readmits it.
+which is told to end; if it still answers, there were two, and an alarm is told and logged. The same epoch
+from another instance, or a lower one, is a copy of the device (or a ledger that was put back from a backup):
+it is refused, and an alarm is told and logged, until an operator readmits it.
 """
 
 from __future__ import annotations
@@ -113,8 +113,11 @@ class Registry:
                 known[device] = self._read(device, value)
         return known
 
-    async def hello(self, device: str, said: dict[str, Any]) -> Presence:
+    async def hello(self, device: str, said: dict[str, Any]) -> int | None:
         """Take a device in.
+
+        Returns:
+            The older epoch whose place it takes, for `supersede`; None if there is none.
 
         Raises:
             Clone: it is there already, and this is a copy.
@@ -136,15 +139,43 @@ class Registry:
                 if before.online and before.instance == instance:
                     now = replace(now, since=before.since)
             if now == before:
-                return now
+                return None
             try:
                 await self._store.put(device, now.encode(), revision)
             except Conflict:
                 continue
-            if before is not None and before.epoch < epoch:
-                old = self._subjects.told(device, before.epoch)
-                self._carrier.publish(old, b'{"superseded": true}')
-            return now
+            return before.epoch if before is not None and before.epoch < epoch else None
+
+    async def supersede(self, device: str, epoch: int) -> None:
+        """Tell the instance of an older epoch to end; that it answers is an alarm: there were two.
+
+        A copy of a device's disk, started elsewhere, counts on from where the device is, and is the newer.
+
+        Raises:
+            CarrierLost: the store cannot be asked.
+        """
+        try:
+            told_of = self._subjects.told(device, epoch)
+            await self._carrier.request(told_of, b'{"superseded": true}', _LOOK_SECONDS)
+        except CarrierLost:
+            return
+        text = (
+            f"device {device} was still there with epoch {epoch} when it came with a newer one: it is there "
+            "twice, and the newer is taken. Find out which is yours; if it is the older, "
+            f"`xfs4iot fleet revoke {device}`"
+        )
+        self._tell(device, text)
+        while (found := await self._store.get(device)) is not None:
+            before = self._read(device, found[0])
+            with suppress(Conflict):
+                await self._store.put(device, replace(before, alarms=before.alarms + 1).encode(), found[1])
+                return
+
+    def _tell(self, device: str, text: str) -> None:
+        _log.critical("%s", text)
+        self._carrier.publish(
+            self._subjects.alarm(device), json.dumps({"alarm": "clone", "text": text}).encode()
+        )
 
     async def _alarm(self, device: str, before: Presence, revision: int, epoch: int, instance: str) -> None:
         text = (
@@ -153,10 +184,7 @@ class Registry:
         )
         # It goes on saying hello; once is enough for each.
         if before.more.get("alarm") != instance:
-            _log.critical("%s", text)
-            self._carrier.publish(
-                self._subjects.alarm(device), json.dumps({"alarm": "clone", "text": text}).encode()
-            )
+            self._tell(device, text)
             alarmed = replace(before, alarms=before.alarms + 1, more={**before.more, "alarm": instance})
             # Another gateway may have something newer.
             with suppress(Conflict):

@@ -263,12 +263,12 @@ class Uplink:
             said = orjson.loads(message.body)
         except ValueError:
             return
+        if message.reply:
+            # The fleet asks whether this device is there.
+            self._carrier.publish(message.reply, json.dumps({"instance": self.instance}).encode())
         if said.get("superseded"):
             _log.critical("another instance of this device has taken its place; this one leaves the fleet")
             self._ended.set()
-        elif message.reply:
-            # The fleet asks whether this device is there.
-            self._carrier.publish(message.reply, json.dumps({"instance": self.instance}).encode())
 
     def _receive(self, message: Carried) -> None:
         one = self._sessions.get(message.subject)
