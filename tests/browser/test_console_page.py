@@ -16,6 +16,7 @@ from xfs4iot.protocol.catalogue import catalogue
 from xfs4iot.protocol.sensitive import MASK, without_secrets
 from xfs4iot.protocol.versions import SPECIFICATIONS
 from xfs4iot.server.access import Access, ClientRule
+from xfs4iot.telling import masked_text
 from xfs4iot.transport.passwords import hash_password
 from xfs4iot.transport.tokens import make_token
 
@@ -272,6 +273,21 @@ def test_the_page_masks_what_the_log_masks(serve: Serve, visit: Visit) -> None:
         json.dumps(cases),
     )
     assert json.loads(masked) == [without_secrets(one) for one in cases]
+
+
+def test_the_page_masks_card_numbers_in_any_text(serve: Serve, visit: Visit) -> None:
+    page = visit(serve())
+    online(page)
+    texts = [
+        "card 4929000000006 stuck", "4929 0000 0000 6=2512101", "no 4929000000007", "0000000000000",
+        "1.4929000000006", "2026-11-28T08:00:00.123456Z", "5413330089020011 and 4929000000006",
+        "12345678901234567890",
+    ]  # fmt: skip
+    shown = page.evaluate(
+        """(texts) => document.querySelector("xfs-console").atm.masks.masked({said: texts}).said""", texts
+    )
+    assert shown == [masked_text(one) for one in texts]
+    assert shown[0] == "card ••• stuck"
 
 
 def test_a_track_is_neither_shown_nor_kept(serve: Serve, visit: Visit) -> None:

@@ -141,7 +141,7 @@ export class TimelineView extends HTMLElement {
       return h("div", { class: `message ${one.way}` },
         h("p", {}, one.way === "sent" ? "→ " : "← ", h("b", {}, header.type), ` ${header.name ?? ""}${header.requestId ? ` #${header.requestId}` : ""}${header.version ? ` v${header.version}` : ""}`,
           header.completionCode ? ` ${header.completionCode}` : "", one.at === undefined ? "" : h("small", {}, ` +${took(one.at)}`)),
-        header.errorDescription ? h("p", { class: "problem" }, header.errorDescription) : null,
+        header.errorDescription ? h("p", { class: "problem" }, masks.text(String(header.errorDescription))) : null,
         one.deviations.map((each) => h("p", { class: "deviation" }, `⚠ ${each.path} ${each.text}`)),
         text === "{}" ? null : h("pre", { tabindex: "0" }, text));
     });
