@@ -23,6 +23,8 @@ from xfs4iot.cli.complaint import subcommand
 from xfs4iot.cli.group import Group
 from xfs4iot.cli.prose import Console
 from xfs4iot.cli.table import Table
+from xfs4iot.cli.waiting import waiting
+from xfs4iot.protocol.visible import visible
 from xfs4iot.transport import certificates, inspection, passwords, tokens
 from xfs4iot.transport.failures import TLSError
 from xfs4iot.transport.pairs import load_key
@@ -359,7 +361,8 @@ def served(
     where: str, ca: Path | None, crls: tuple[Path, ...], host: str | None, days: int, as_json: bool
 ) -> int:
     """Check the certificate that the running device at WHERE (HOST, HOST:PORT or URI) shows. Exit 0 or 1."""
-    contents, found = trio.run(functools.partial(renewal.served, where, ca, crls, host=host, days=days))
+    with waiting(f"asking {visible(where)}"):
+        contents, found = trio.run(functools.partial(renewal.served, where, ca, crls, host=host, days=days))
     return _report(contents[0], found, as_json)
 
 
@@ -384,7 +387,8 @@ def renew(
     It is checked first; if there is any doubt nothing changes. Then the running service is
     watched until it shows the new certificate, or until --wait has passed.
     """
-    done = renewal.renew(config, file, key, instead_of=instead_of, wait=wait, rename=rename)
+    with waiting("waiting until the service shows the new certificate"):
+        done = renewal.renew(config, file, key, instead_of=instead_of, wait=wait, rename=rename)
     if as_json:
         click.echo(_json({**dataclasses.asdict(done), "content": dataclasses.asdict(done.content)}))
     else:

@@ -30,9 +30,11 @@ from xfs4iot.cli.listener_options import LISTENER_OPTIONS, listener_options
 from xfs4iot.cli.prose import Console
 from xfs4iot.cli.published import show_published
 from xfs4iot.cli.table import Table
+from xfs4iot.cli.waiting import waiting
 from xfs4iot.held_signals import let_go
 from xfs4iot.protocol import versions
 from xfs4iot.protocol.endpoints import PATH
+from xfs4iot.protocol.visible import visible
 from xfs4iot.recording import Listener, Recorder
 
 try:
@@ -175,15 +177,18 @@ def conform(
 
     async def trying(person: AtTheTerminal | None) -> int:
         credentials = client.Credentials(**connection)
+        with waiting(f"asking {visible(uri)}", diagnostics, traced=trace is not None):
+            publisher = await _publisher(uri, credentials)
         target = conformance.Target(
             uri, credentials, version, patience=patience,
-            publisher=await _publisher(uri, credentials), person=person,
+            publisher=publisher, person=person,
         )  # fmt: skip
         if trace is not None:
             target.show = trace
         choice = conformance.Choice(pattern, profiles)
         if listing:
-            await target.find_out()
+            with waiting(f"asking {visible(uri)}", diagnostics, traced=trace is not None):
+                await target.find_out()
             _list(choice.of(conformance.cases_of(target)), as_json)
             return 0
         with Progress(
