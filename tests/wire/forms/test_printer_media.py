@@ -493,6 +493,22 @@ async def test_what_is_cut_falls_on_the_stacker_and_is_ejected_as_one(nursery: t
     assert (await status(client))["mediaOnStacker"] == 0
 
 
+@pytest.mark.parametrize(
+    ("controls", "media"), [({"cut", "eject"}, "present"), ({"cut", "alarm"}, "notPresent")]
+)
+async def test_what_is_cut_without_a_stacker_waits_for_the_presenter_or_is_in_the_hand(
+    nursery: trio.Nursery, controls: set[Any], media: str
+) -> None:
+    device = Receipts()
+    device.controls = frozenset(controls)
+    client = await serving(device, nursery)
+    await client.success("Printer.SetForm", {"name": "F", "form": form({"f": (0, 0, 5, 1)})})
+    await prints(client)
+    assert (await status(client))["media"] == "present"
+    await client.success(CONTROL, {"mediaControl": {"cut": True}})
+    assert (await status(client))["media"] == media
+
+
 async def test_without_a_sensor_what_was_ejected_counts_as_taken(nursery: trio.Nursery) -> None:
     class Blind(Receipts):
         media_taken_sensor = False
@@ -600,6 +616,20 @@ async def test_raw_printing_fails_as_the_device_says(
 ) -> None:
     device.refuses["print_raw"] = refusal(code)
     assert await client.failure("Printer.PrintRaw", {"data": "AAAA"}) == code
+
+
+async def test_raw_printing_fails_on_the_paper_in_place_or_else_on_what_could_be_drawn_from(
+    client: Dialogue, device: ReceiptsWithBins
+) -> None:
+    await prints(client, paperSource="lower")
+    device.refuses["print_raw"] = refusal("paperJammed")
+    await client.failure("Printer.PrintRaw", {"data": "AAAA"})
+    assert (await status(client))["paper"] == {"upper": "full", "lower": "jammed"}
+    device.paper_is("lower", "full")
+    await client.success(CONTROL, EJECT)
+    device.media_taken()
+    await client.failure("Printer.PrintRaw", {"data": "AAAA"})
+    assert (await status(client))["paper"] == {"upper": "jammed", "lower": "full"}
 
 
 async def test_a_native_job_is_handled_after_each_page(client: Dialogue, device: ReceiptsWithBins) -> None:
