@@ -493,6 +493,16 @@ async def test_what_is_cut_falls_on_the_stacker_and_is_ejected_as_one(nursery: t
     assert (await status(client))["mediaOnStacker"] == 0
 
 
+async def test_a_medium_that_the_device_has_seen_elsewhere_is_not_gone_because_none_is_found(
+    client: Dialogue, device: ReceiptsWithBins
+) -> None:
+    await prints(client)
+    device.media_at("jammed")
+    device.refuses["control_media"] = refusal("noMediaPresent")
+    assert await client.failure(CONTROL, EJECT) == "noMediaPresent"
+    assert (await status(client))["media"] == "jammed"
+
+
 @pytest.mark.parametrize(
     ("controls", "media"), [({"cut", "eject"}, "present"), ({"cut", "alarm"}, "notPresent")]
 )

@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from dialogue import Dialogue, another
-from printers import Receipts, Scribe, form, texts
+from printers import CELLS, Receipts, Scribe, form, texts
 from vendors import refusal, serving
 from xfs4iot import devices
 from xfs4iot.devices import PrintBarcode, PrintFrame, PrintGraphic, PrintStripe, PrintText
@@ -495,6 +495,22 @@ async def test_a_form_that_touches_the_restricted_area_is_not_printed(
     assert not device.jobs
     beside = {"x": 30, "y": 10, "width": 10, "height": 10}
     assert await placed(client, device, {**MEDIA, "restricted": beside}) == (5, 10, 0)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "ended"),
+    [(2, 3, "success"), (4, 3, "success"), (3, 2, "success"), (3, 4, "success"), (3, 3, "mediaOverflow")],
+)
+async def test_what_ends_where_the_restricted_area_begins_is_printed(
+    client: Dialogue, device: Receipts, x: int, y: int, ended: str
+) -> None:
+    area = {"x": x, "y": y, "width": 1, "height": 1}
+    media = {"unit": CELLS, "size": {"width": 20, "height": 10}, "restricted": area}
+    await client.success("Printer.SetMedia", {"name": "M", "media": media})
+    # Where a cell begins at a whole µm, so that its edges are those of its neighbours.
+    await client.success("Printer.SetForm", {"name": "P", "form": form({"f": (3, 3, 1, 1)}, 4, 4)})
+    completion = await client.completion(PRINT, {"formName": "P", "mediaName": "M", "fields": {"f": "x"}})
+    assert code(completion) == ended
 
 
 async def test_without_a_media_the_paper_of_the_source_counts(client: Dialogue, device: Receipts) -> None:
