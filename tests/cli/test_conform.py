@@ -137,7 +137,7 @@ WAIVER = '[[waiver]]\ncase = "{case}"\nreason = "known"\nowner = "K. Berg"\nunti
     [
         ("MSG-JSON-01N", "2099-01-01", 1, "no waiver for a case that passes"),
         ("SP-PORT-01P", "2099-01-01", 0, "waived SP-PORT-01P"),
-        ("SP-PORT-01P", "2020-01-01", 0, "its waiver has expired"),
+        ("SP-PORT-01P", "2020-01-01", 1, "its waiver has expired"),
         ("SP-*", "2099-01-01", 0, "known (K. Berg, until 2099-01-01)"),
     ],
 )

@@ -336,8 +336,11 @@ def _waived(result: Result, waivers: Sequence[Waiver], today: date) -> Result:
             result, verdict="fail", expected="no waiver for a case that passes", seen=f"a waiver: {told}"
         )
     if waiver.until < today:
+        # Of a warning as well: somebody promised that it would be gone by now.
         return replace(
-            result, reason=f"its waiver has expired and no longer counts: {told}; mend it, or ask its owner"
+            result,
+            verdict="fail" if result.verdict == "warn" else result.verdict,
+            reason=f"its waiver has expired and no longer counts: {told}; mend it, or ask its owner",
         )
     return replace(result, verdict="waived", reason=told)
 
