@@ -9,12 +9,12 @@ from xfs4iot.devices import PrintFont
 from xfs4iot.interfaces.forms.definition_files import AnyPrinter, FileDefinition
 from xfs4iot.interfaces.forms.form_pages import FormPages
 from xfs4iot.interfaces.forms.form_printing import as_large, filled, placement_of
-from xfs4iot.interfaces.forms.media_definitions import Media, sheet_of
+from xfs4iot.interfaces.forms.media_definitions import sheet_of
 from xfs4iot.interfaces.forms.printer_forms import ready
 from xfs4iot.interfaces.forms.printer_values import FieldFailure, unprintable_field
-from xfs4iot.interfaces.forms.ready_form import Form
 from xfs4iot.printing.pages import Head
 from xfs4iot.protocol import errors, wire
+from xfs4iot.protocol.messages import printer as messages
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -56,9 +56,13 @@ def drawn(
     """
     device = AnyPrinter("drawing")
     device.columns_per_inch, device.rows_per_inch = head.columns, head.rows
-    made = ready(_as(Form, form.content), device)
+    made = ready(_as(messages.SetFormForm, form.content), device)
     placement = placement_of(made, None)
-    sheet = as_large(made, placement) if media is None else sheet_of(_as(Media, media.content), device)
+    sheet = (
+        as_large(made, placement)
+        if media is None
+        else sheet_of(_as(messages.SetMediaMedia, media.content), device)
+    )
     pages = FormPages(made, device, _Fonts(device, head), form.name)
     try:
         laid = filled(pages, made, values, sheet, placement)

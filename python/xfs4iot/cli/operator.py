@@ -20,6 +20,7 @@ from xfs4iot.fleet.store import KeyValue
 from xfs4iot.fleet.subjects import check_id
 from xfs4iot.fleet.view import FleetView
 from xfs4iot.fleet.where import Expression, WhereError, parse
+from xfs4iot.telling import logger
 from xfs4iot.transport import tls
 
 __all__ = ["as_operator", "checked_name", "device_argument", "view_of", "where_option"]
@@ -78,7 +79,7 @@ def as_operator(
         return code or 0
 
     # What it would tell of each attempt in vain is said once, by `reach`, and by who goes on without it.
-    attempts = logging.getLogger("xfs4iot.nats")
+    attempts = logger("xfs4iot.nats")
     attempts.addFilter(_nothing)
     try:
         run(main)
