@@ -6,8 +6,9 @@ the name is first asked for, so that a service costs only what its device is mad
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from xfs4iot.late import late
 
 if TYPE_CHECKING:
     from xfs4iot.devices._cards import (
@@ -648,14 +649,8 @@ _MODULES = {
     "waits_for_people": "_operation",
 }
 
-
-def __getattr__(name: str) -> Any:
-    module = _MODULES.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{module}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:
+    __getattr__ = late(__name__, _MODULES)
 
 
 def __dir__() -> list[str]:

@@ -6,8 +6,9 @@ Fonts come with the package. Whoever draws needs Pillow and zxing-cpp, as `xfs4i
 What draws is loaded when the first of its names is asked for here: a printer that waits draws nothing.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from xfs4iot.late import late
 
 if TYPE_CHECKING:
     from xfs4iot.printing.canvas import LONGEST, Canvas, Lettering
@@ -18,11 +19,5 @@ __all__ = ["LONGEST", "Canvas", "Head", "Lettering", "as_pdf"]
 
 _MODULES = {"LONGEST": "canvas", "Canvas": "canvas", "Head": "pages", "Lettering": "canvas", "as_pdf": "pdf"}
 
-
-def __getattr__(name: str) -> Any:
-    module = _MODULES.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{module}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:
+    __getattr__ = late(__name__, _MODULES)

@@ -9,8 +9,9 @@ A test suite derives a class from `DeviceContract`. `xfs4iot check-device module
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from xfs4iot.late import late
 
 if TYPE_CHECKING:
     from xfs4iot.testing.checking import check_device
@@ -29,9 +30,6 @@ _HOMES = {
     "check_device": "checking",
 }
 
-
-def __getattr__(name: str) -> Any:
-    """Import a name when it is first used: every pytest loads this package for its plug-in."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+if not TYPE_CHECKING:
+    # Every pytest loads this package for its plug-in.
+    __getattr__ = late(__name__, _HOMES)
