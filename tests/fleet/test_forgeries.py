@@ -355,6 +355,8 @@ SPOILT = (
     b'{"epoch": 1e400, "instance": "a", "online": true, "since": 1}',
     b'{"epoch": 1, "instance": "a", "online": true, "since": 1, "services": 5}',
     b'{"epoch": 1, "instance": "a", "online": true, "since": 1e300}',
+    b'{"epoch": 1, "instance": "a", "online": true, "since": 1, "more": '
+    + b'{"a":' * 9_999 + b"1" + b"}" * 10_000,
 )  # fmt: skip
 
 
@@ -382,7 +384,9 @@ async def test_what_a_gateway_has_spoilt_of_one_device_ends_no_other_gateway(
     assert presence.epoch == 0
 
 
-@pytest.mark.parametrize("value", [*SPOILT[:3], b'{"key": 5}', b'{"invitation": {"code": 5}}'], ids=range(5))
+@pytest.mark.parametrize(
+    "value", [*SPOILT[:3], SPOILT[-1], b'{"key": 5}', b'{"invitation": {"code": 5}}'], ids=range(6)
+)
 async def test_a_spoilt_record_lets_nobody_in_and_is_mended_by_an_invitation(
     keys: Path, nursery: trio.Nursery, value: bytes
 ) -> None:

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from xfs4iot.fleet.store import read_as
 from xfs4iot.interfaces.storage.storage import Storage
 from xfs4iot.interfaces.storage.summary import UnitSummary, unit_summaries
 from xfs4iot.protocol import wire
@@ -98,8 +99,8 @@ class Last(msgspec.Struct, frozen=True, omit_defaults=True):
         if len(value) > LARGEST:
             raise Unreadable(f"it has {len(value)} bytes, and {LARGEST} are the most")
         try:
-            found = _decoder.decode(value)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError) as wrong:
+            found = read_as(_decoder, value)
+        except ValueError as wrong:
             raise Unreadable(told(str(wrong), 200)) from None
         if len(found.services) > _MOST_SERVICES:
             raise Unreadable(f"it has {len(found.services)} services, and {_MOST_SERVICES} are the most")

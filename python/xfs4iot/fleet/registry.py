@@ -18,7 +18,7 @@ import msgspec
 
 from xfs4iot.dataclass import dataclass
 from xfs4iot.fleet.carrier import Absent, Carrier, CarrierLost
-from xfs4iot.fleet.store import Conflict, Store
+from xfs4iot.fleet.store import Conflict, Store, read_as
 from xfs4iot.fleet.subjects import Subjects
 from xfs4iot.telling import logger, told
 
@@ -66,10 +66,7 @@ class Presence:
         Raises:
             ValueError: it is none.
         """
-        try:
-            return _decoder.decode(value)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as wrong:
-            raise ValueError(str(wrong)) from None
+        return read_as(_decoder, value)
 
 
 _decoder = msgspec.json.Decoder(Presence)

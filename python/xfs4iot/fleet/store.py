@@ -8,14 +8,15 @@ import json
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol, TypeVar
 
+import msgspec
 import trio
 
 from xfs4iot.dataclass import dataclass
 from xfs4iot.fleet.carrier import Carried, Carrier, CarrierLost, Late
 
-__all__ = ["Conflict", "Entry", "KeyValue", "MemoryStore", "Store", "ask_broker", "make_stream"]
+__all__ = ["Conflict", "Entry", "KeyValue", "MemoryStore", "Store", "ask_broker", "make_stream", "read_as"]
 
 _WRONG_LAST_SEQUENCE = 10071
 _NO_STREAM = 10059
@@ -24,6 +25,7 @@ _PIECE = {"batch": 256, "max_bytes": 4 * 2**20, "expires": int(_PIECE_SECONDS * 
 _PATIENCE_SECONDS = 3.0
 _EMPTY_SECONDS = 0.02
 _reads = itertools.count(1)
+_Kind = TypeVar("_Kind")
 
 
 class Conflict(Exception):
@@ -41,6 +43,18 @@ class Entry:
     key: str
     value: bytes
     at: float
+
+
+def read_as(decoder: msgspec.json.Decoder[_Kind], value: bytes) -> _Kind:
+    """A value as what it should be; whoever may write it, a gateway for one, may be in wrong hands.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    try:
+        return decoder.decode(value)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as wrong:
+        raise ValueError(str(wrong)) from None
 
 
 def _refuse(error: dict[str, Any]) -> NoReturn:

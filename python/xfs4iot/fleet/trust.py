@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from xfs4iot.dataclass import dataclass
 from xfs4iot.fleet.carrier import CarrierLost
-from xfs4iot.fleet.store import Conflict, Store
+from xfs4iot.fleet.store import Conflict, Store, read_as
 from xfs4iot.telling import logger, told
 
 __all__ = [
@@ -105,10 +105,7 @@ class Trusted:
         Raises:
             ValueError: it is none.
         """
-        try:
-            return _decoder.decode(value)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as wrong:
-            raise ValueError(str(wrong)) from None
+        return read_as(_decoder, value)
 
     @property
     def keys(self) -> frozenset[str]:
