@@ -29,7 +29,7 @@ import trio
 from xfs4iot import devices
 from xfs4iot.devices import implements
 from xfs4iot.interfaces.storage.card import CardUnits
-from xfs4iot.interfaces.storage.movements import FIRST_PAUSE, LONGEST_PAUSE, Booking, Found, Movements
+from xfs4iot.interfaces.storage.movements import Booking, Found, Movements
 from xfs4iot.interfaces.storage.storage import Storage
 from xfs4iot.ledger import Document, Intent, LedgerUnavailable, Posting
 from xfs4iot.protocol import errors, wire
@@ -37,6 +37,7 @@ from xfs4iot.protocol.exact import Mismatch, shown
 from xfs4iot.server.command import Command
 from xfs4iot.server.operations import WrongResult
 from xfs4iot.server.service import Service
+from xfs4iot.server.trying_again import FIRST_PAUSE, LONGEST_PAUSE
 
 __all__ = ["ACTION", "MOVE", "RESET", "TAKEN", "CardWays", "Way"]
 

@@ -40,7 +40,6 @@ from xfs4iot.interfaces.checks import device_ready, given
 from xfs4iot.interfaces.common.common import Common
 from xfs4iot.interfaces.common.end_to_end_security import token_allows
 from xfs4iot.interfaces.storage.banknote_neutralization import BanknoteNeutralizationUnits
-from xfs4iot.interfaces.storage.movements import FIRST_PAUSE, LONGEST_PAUSE
 from xfs4iot.interfaces.storage.storage import Storage
 from xfs4iot.ledger import Document, Intent, LedgerUnavailable
 from xfs4iot.protocol import errors, wire
@@ -49,6 +48,7 @@ from xfs4iot.protocol.observed import keep, kept
 from xfs4iot.server.command import Command
 from xfs4iot.server.handler import Interface, Token, check, handles
 from xfs4iot.server.service import Service
+from xfs4iot.server.trying_again import TryingAgain
 
 __all__ = ["BanknoteNeutralization"]
 
@@ -97,7 +97,7 @@ class BanknoteNeutralization(Interface[devices.BanknoteNeutralization]):
         self._ink = _INK.of(service.ledger) or Ink()
         self._unwritten: deque[tuple[Intent, str, bool]] = deque()
         self._writing = trio.Lock()
-        self._retrying = False
+        self._again = TryingAgain(service, self._written_at_last)
 
     async def start(self) -> None:
         """Find out what became of a trigger that was interrupted."""
@@ -240,9 +240,7 @@ class BanknoteNeutralization(Interface[devices.BanknoteNeutralization]):
             self.service.log.error(
                 "the outcome of %s is not written yet, and is tried again: %s", intent.command, fault
             )
-            if not self._retrying:
-                self._retrying = True
-                self.service.nursery.start_soon(self._write_down_later)
+            self._again.begin()
 
     async def _write_down(self) -> None:
         """Write what is not written, the oldest first. Raises LedgerUnavailable."""
@@ -253,14 +251,10 @@ class BanknoteNeutralization(Interface[devices.BanknoteNeutralization]):
                 await self.service.ledger.book(intent, (), outcome=outcome, documents=documents)
                 self._unwritten.popleft()
 
-    async def _write_down_later(self) -> None:
-        pause = FIRST_PAUSE
-        while self._unwritten:
-            await trio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
-            with suppress(LedgerUnavailable):
-                await self._write_down()
-        self._retrying = False
+    async def _written_at_last(self) -> bool:
+        with suppress(LedgerUnavailable):
+            await self._write_down()
+        return not self._unwritten
 
     async def _settle(self) -> None:
         """Close what was interrupted: of a trigger the hardware shows whether it came to pass."""

@@ -30,17 +30,15 @@ from xfs4iot.protocol import errors
 from xfs4iot.protocol.message import Payload
 from xfs4iot.server.command import Command
 from xfs4iot.server.service import Service
+from xfs4iot.server.trying_again import TryingAgain
 
-__all__ = ["FIRST_PAUSE", "INACCURATE", "LONGEST_PAUSE", "Booking", "Found", "Movements", "Moving"]
+__all__ = ["INACCURATE", "Booking", "Found", "Movements", "Moving"]
 
 _Moved = TypeVar("_Moved")
 _Result = TypeVar("_Result")
 
 INACCURATE = "its units are inaccurate; count what is in them, and say so with Storage.SetStorage"
 """Of a movement of which nobody knows what it has moved, for the log."""
-
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
-"""Seconds between attempts to book what a ledger could not take."""
 
 
 class Moving:
@@ -170,7 +168,7 @@ class Movements(Generic[_Moved]):
         self._held: dict[int, _Held[_Moved]] = {}
         self._at_work: int | None = None
         self._lock = trio.Lock()
-        self._retrying = False
+        self._again = TryingAgain(service, self._settled_at_last)
         if storage is not None:
             storage.movements.append(self.settled)
 
@@ -278,7 +276,7 @@ class Movements(Generic[_Moved]):
         try:
             booked = await self._booked(intent, held)
         except LedgerUnavailable as fault:
-            self._try_again()
+            self._again.begin()
             self._publish()
             raise errors.InternalError(
                 f"{intent.command or intent.kind} came to its end, but its outcome is not booked yet: "
@@ -337,19 +335,10 @@ class Movements(Generic[_Moved]):
         if self._storage is not None:
             self._storage.publish()
 
-    def _try_again(self) -> None:
-        if not self._retrying:
-            self._retrying = True
-            self._service.nursery.start_soon(self._settle_later)
-
-    async def _settle_later(self) -> None:
-        pause = FIRST_PAUSE
-        while self._held:
-            await trio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
-            async with self._lock:
-                await self._settle_quietly()
-        self._retrying = False
+    async def _settled_at_last(self) -> bool:
+        async with self._lock:
+            await self._settle_quietly()
+        return not self._held
 
     async def _settle_quietly(self) -> None:
         try:
