@@ -15,7 +15,10 @@ from __future__ import annotations
 import signal
 import sys
 
-__all__ = ["end_as_told", "hold", "let_go"]
+__all__ = ["INTERRUPTED", "end_as_told", "hold", "let_go"]
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C: 128 + SIGINT, as a shell reports it."""
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 _LONGEST_SECONDS = 30

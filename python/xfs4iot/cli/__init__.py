@@ -16,7 +16,7 @@ import click
 from xfs4iot import __version__
 from xfs4iot.cli.characters import show_all_characters, shown
 from xfs4iot.cli.group import Group
-from xfs4iot.held_signals import end_as_told
+from xfs4iot.held_signals import INTERRUPTED, end_as_told
 
 __all__ = ["cli", "main"]
 
@@ -47,10 +47,6 @@ _COMMANDS = {
 """Every command with its one line of help; `<name>.py` beside this file holds it, with `_` for `-`."""
 
 
-_INTERRUPTED = 130
-"""128 + SIGINT, as a shell reports it."""
-
-
 class _Lazy(Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -60,7 +56,7 @@ class _Lazy(Group):
             pass
         finally:
             end_as_told()
-        sys.exit(_INTERRUPTED)
+        sys.exit(INTERRUPTED)
 
     def _invoked(self, ctx: click.Context) -> object:
         try:

@@ -31,7 +31,7 @@ from xfs4iot.cli.prose import Console
 from xfs4iot.cli.published import show_published
 from xfs4iot.cli.table import Table
 from xfs4iot.cli.waiting import waiting
-from xfs4iot.held_signals import let_go
+from xfs4iot.held_signals import INTERRUPTED, let_go
 from xfs4iot.protocol import versions
 from xfs4iot.protocol.endpoints import PATH
 from xfs4iot.protocol.visible import visible
@@ -68,8 +68,6 @@ _SHOWN: tuple[conformance.Verdict, ...] = (
     "error",
 )
 _USAGE = 2
-_INTERRUPTED = 130
-"""128 + SIGINT, as a shell reports it."""
 _OF_SERVICES = (
     "level", "profiles", "pattern", "waivers", "attended", "act_within", "yes", "listing", *CONNECTION_OPTIONS
 )  # fmt: skip
@@ -244,7 +242,7 @@ async def _tell(report: conformance.Report, html: Path | None, junit: Path | Non
     if junit is not None:
         await trio.Path(junit).write_text(conformance.junit(report), "utf-8")
     if report.interrupted:
-        return _INTERRUPTED
+        return INTERRUPTED
     if not report.tried:
         return _USAGE
     return 0 if report.conforms else 1
@@ -378,16 +376,11 @@ def _show(report: conformance.Report) -> None:
             f"{escape(reasons)}"
         )
         return
-    said = (
-        "[bold red]does not conform[/]"
-        if report.failed
-        else "[green]conforms[/]"
-        if report.conforms
-        else "was [yellow]not tried to the end[/], and cannot be said to conform"
-    )
+    verdict, said = report.outcome
+    colour = "yellow" if verdict == "skipped" else _COLOURS[verdict]
     level = "" if report.level is None else f" at level {report.level}"
     console.print(
-        f"{escape(report.service)} {said} to XFS4IoT {report.specification}{level}: "
+        f"{escape(report.service)} [{colour}]{said}[/] to XFS4IoT {report.specification}{level}: "
         f"{counts['pass']} of {len(report.results)} cases pass"
     )
     skipped = Counter(one.reason for one in report.results if one.verdict == "skipped")

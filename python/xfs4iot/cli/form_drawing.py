@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xfs4iot.devices import PrintFont
 from xfs4iot.interfaces.forms.definition_files import AnyPrinter, FileDefinition
+from xfs4iot.interfaces.forms.definitions import converted
 from xfs4iot.interfaces.forms.form_pages import FormPages
 from xfs4iot.interfaces.forms.form_printing import as_large, filled, placement_of
 from xfs4iot.interfaces.forms.media_definitions import sheet_of
 from xfs4iot.interfaces.forms.printer_forms import ready
 from xfs4iot.interfaces.forms.printer_values import FieldFailure, unprintable_field
 from xfs4iot.printing.pages import Head
-from xfs4iot.protocol import errors, wire
+from xfs4iot.protocol import errors
 from xfs4iot.protocol.messages import printer as messages
 
 if TYPE_CHECKING:
@@ -56,12 +57,12 @@ def drawn(
     """
     device = AnyPrinter("drawing")
     device.columns_per_inch, device.rows_per_inch = head.columns, head.rows
-    made = ready(_as(messages.SetFormForm, form.content), device)
+    made = ready(converted(form.content, messages.SetFormForm), device)
     placement = placement_of(made, None)
     sheet = (
         as_large(made, placement)
         if media is None
-        else sheet_of(_as(messages.SetMediaMedia, media.content), device)
+        else sheet_of(converted(media.content, messages.SetMediaMedia), device)
     )
     pages = FormPages(made, device, _Fonts(device, head), form.name)
     try:
@@ -84,7 +85,3 @@ def drawn(
         if (found := unprintable_field(wrong)) is not None:
             raise errors.CommandError("charSetData", f"field {found[1].field}: {found[1]}") from None
         raise
-
-
-def _as(kind: Any, content: Mapping[str, Any]) -> Any:
-    return wire.decode(kind, wire.encode(content))

@@ -61,14 +61,7 @@ def repeat(report: Report, result: Result) -> str:
 
 def page(report: Report) -> str:
     """A whole HTML document; nothing in it is loaded from elsewhere."""
-    verdict: Verdict = "fail" if report.failed else "pass" if report.conforms else "skipped"
-    said = (
-        "does not conform"
-        if report.failed
-        else "conforms"
-        if report.conforms
-        else f"was not tried{' to the end' if report.tried else ''}, and cannot be said to conform"
-    )
+    verdict, said = report.outcome
     level = "" if report.level is None else f" at level {report.level}"
     title = f"{report.service} {said} to XFS4IoT {report.specification}{level}"
     return "\n".join(

@@ -95,6 +95,15 @@ class Report:
         """Whether something was found wrong, or could not be tried."""
         return bool(self.counts()["fail"] or self.counts()["error"])
 
+    @property
+    def outcome(self) -> tuple[Verdict, str]:
+        """The verdict of it all, and in words what the service does."""
+        if self.failed:
+            return "fail", "does not conform"
+        if self.conforms:
+            return "pass", "conforms"
+        return "skipped", f"was not tried{' to the end' if self.tried else ''}, and cannot be said to conform"
+
     def plain(self) -> dict[str, Any]:
         """As a JSON object."""
         return {

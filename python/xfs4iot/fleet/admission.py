@@ -20,7 +20,7 @@ from xfs4iot.transport.buckets import TokenBuckets
 from xfs4iot.transport.identity import Identity
 from xfs4iot.transport.upgrade import Request, UpgradeRefused
 
-__all__ = ["Admission", "GatewayRule", "Quota", "head_length", "payload_length"]
+__all__ = ["Admission", "GatewayRule", "Quota"]
 
 _MOST_REMEMBERED = 256
 _MOST_WAIT = 60.0
@@ -161,15 +161,3 @@ class Admission:
 def _client(peer: Peer) -> str:
     """By what a client's share is counted."""
     return peer.rule or f"anonymous at {peer.address.rpartition(':')[0]}"
-
-
-def head_length(head: bytearray) -> int:
-    """Of a head as far as it is known: without the mask, which counts as payload here."""
-    if len(head) < 2:
-        return 2
-    return {126: 4, 127: 10}.get(head[1] & 0x7F, 2)
-
-
-def payload_length(head: bytearray) -> int:
-    short = head[1] & 0x7F
-    return short if short < 126 else int.from_bytes(head[2:], "big")

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 import orjson
 
 from xfs4iot import _core
-from xfs4iot.fleet.admission import head_length, payload_length
 
 __all__ = ["Overheard"]
 
@@ -54,13 +53,13 @@ class Overheard:
         at, end = 0, len(data)
         while at < end:
             if not self._rest:
-                wanted = head_length(self._head) - len(self._head)
+                wanted = _head_length(self._head) - len(self._head)
                 self._head += data[at : at + wanted]
                 at += wanted
-                if len(self._head) < 2 or len(self._head) < head_length(self._head):
+                if len(self._head) < 2 or len(self._head) < _head_length(self._head):
                     continue
                 kind = self._head[0] & 0x0F
-                self._rest = payload_length(self._head) + (4 if self._head[1] & 0x80 else 0)
+                self._rest = _payload_length(self._head) + (4 if self._head[1] & 0x80 else 0)
                 self._ends = bool(self._head[0] & 0x80)
                 self._data = kind in (_CONTINUATION, _TEXT, _BINARY)
                 if kind in (_TEXT, _BINARY):
@@ -114,3 +113,15 @@ class Overheard:
             return
         if said.get("type") == "acknowledge" and isinstance(status := said.get("status"), str):
             self._refused(status)
+
+
+def _head_length(head: bytearray) -> int:
+    """Of a head as far as it is known: without the mask, which counts as payload here."""
+    if len(head) < 2:
+        return 2
+    return {126: 4, 127: 10}.get(head[1] & 0x7F, 2)
+
+
+def _payload_length(head: bytearray) -> int:
+    short = head[1] & 0x7F
+    return short if short < 126 else int.from_bytes(head[2:], "big")

@@ -43,8 +43,8 @@ _MOST_DIGITS = 9
 _MOST_BYTES = 32 * 1024 * 1024
 
 
-def converted(definition: Message, kind: type[_Other]) -> _Other:
-    """A definition as another message class of the same shape: what is set as what is queried."""
+def converted(definition: Message | Mapping[str, Any], kind: type[_Other]) -> _Other:
+    """A definition as a message class of the same shape: what is set as what is queried."""
     return wire.decode(kind, wire.encode(definition))
 
 
