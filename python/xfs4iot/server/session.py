@@ -238,9 +238,9 @@ class Session(Channel):
         if answer is None:
             return False
         versions.spoken = known.specification
-        if (observer := service.observer) is not None:
+        if service.observer is not None:
             # As `_observe` and the observer do it, which are two calls more for each of very many commands.
-            durations, clock = known.durations, self._clock
+            observer, durations, clock = service.observer, known.durations, self._clock
             if observer is not known.observer:
                 # The usual way finds out anew where it is counted.
                 return False
