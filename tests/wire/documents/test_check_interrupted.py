@@ -12,9 +12,10 @@ import xfs4iot
 from dialogue import Dialogue
 from media_ins import ALL, EMPTY, UNKNOWN, cannot, counts, do, state, take_in
 from scanners import Scanner, Single, forever
-from vendors import power_cut, refusal, serving
+from vendors import power_cut, refusal, running, serving
 from xfs4iot import devices
 from xfs4iot.interfaces.documents.media_transaction import TOLD
+from xfs4iot.ledger import LedgerReader
 from xfs4iot.protocol.messages import check
 
 
@@ -288,3 +289,39 @@ async def test_what_was_told_of_items_on_their_way_in_is_known_after_a_power_cut
             await do(client, "MediaInRollback")
             assert await state(client) == "rollback"
             nursery.cancel_scope.cancel()
+
+
+class Seeing(Scanner):
+    """It remembers no movement, and sees what is inside."""
+
+    confirms: frozenset[int]
+
+    async def media_inside(self) -> frozenset[int]:
+        return self.confirms
+
+
+@pytest.mark.parametrize("kind", [Confirming, Seeing])
+async def test_numbers_that_the_transaction_before_had_are_of_new_items_after_a_power_cut(
+    tmp_path: Path, kind: Any
+) -> None:
+    """Devices number from 1 in each transaction, and nothing was told of this one when the power failed."""
+    device = Scanner()
+    async with running(device, tmp_path / "ledger.sqlite") as client:
+        await take_in(client, device, "good", "good")
+        await do(client, "SetMediaParameters", {"destination": "unit1"})
+        await do(client, "MediaInEnd")
+        device.hand["media_in"] = power_cut(tmp_path)
+        await take_in(client, device, "good", "good")
+    again = kind()
+    again.inside = [1, 2]
+    again.confirms = frozenset(again.inside)
+    again.recalls = devices.MediaStored(items=dict.fromkeys(again.inside, "device"))
+    async with running(again, tmp_path / "copy.sqlite") as client:
+        status = await do(client, "GetTransactionStatus")
+        assert status["mediaInTransaction"] == "active"
+        places = {one["mediaID"]: one["mediaLocation"] for one in status["mediaInfo"]}
+        assert places == {1: "device", 2: "device"}
+        await do(client, "MediaInRollback")
+    with LedgerReader.open(tmp_path / "copy.sqlite") as reader:
+        books = {(key.unit, key.bucket): value for (_, key), value in reader.counters("Check").items()}
+    assert books["customer", "inserted"] == 4

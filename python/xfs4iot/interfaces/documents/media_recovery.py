@@ -88,7 +88,7 @@ async def found(on: Recovering, intent: Intent) -> Found[Moved]:
     inside = await _inside(on)
     if inside is None:
         return Found(of_nothing_known(on, intent), certain, _TOLD if certain else INACCURATE)
-    after = _begun(on, intent, bool(inside - on.transaction.items.keys()))
+    after = _begun(on, intent, bool(inside - _numbers_before(on, intent)))
     _compare(after, inside)
     if not arrives and not after.inside and after.state == "active":
         after.state = "unknown"
@@ -159,6 +159,12 @@ async def _inside(on: Recovering) -> frozenset[int] | None:
         return None
 
 
+def _numbers_before(on: Recovering, intent: Intent) -> frozenset[int]:
+    """Numbers of the items before the movement; none if it began a transaction, which may use them again."""
+    begins = on.transaction.state != "active" and intent.kind in ARRIVALS
+    return frozenset() if begins else frozenset(on.transaction.items)
+
+
 def _begun(on: Recovering, intent: Intent, anything: bool) -> Transaction:
     """The transaction that items came into; a new one if none was active and anything did."""
     if anything and on.transaction.state != "active" and intent.kind in ARRIVALS:
@@ -171,7 +177,7 @@ def _begun(on: Recovering, intent: Intent, anything: bool) -> Transaction:
 def _recalled(on: Recovering, intent: Intent, recalled: MediaStored) -> Transaction:
     """The transaction after a movement that the device recalls."""
     kind = intent.kind
-    new = recalled.items.keys() - on.transaction.items.keys() if kind in ARRIVALS else set()
+    new = recalled.items.keys() - _numbers_before(on, intent) if kind in ARRIVALS else set()
     after = _begun(on, intent, bool(new))
     before = frozenset(after.inside)
     after.items |= {number: Item() for number in sorted(new)}
