@@ -1,8 +1,8 @@
-"""Hosts of their own, on one machine: network namespaces, and a branch behind a router that translates addresses.
+"""Hosts of their own on one machine: network namespaces, and a branch behind a router.
 
-    broker1, broker2, broker3, centre, gateway, office   at one switch, 10.77.0.0/24
+    broker1, broker2, broker3, enroll, gateway, office   at one switch, 10.77.0.0/24
     provider   between that and the line
-    router     at the other end of the line, in front of the branch, which nobody can reach from outside
+    router     at the other end of the line; translates addresses, and nobody gets in
     atm        192.168.7.2
 
 Each host knows the others by names of `bank.example`. For Linux; needs to be root.

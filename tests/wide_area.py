@@ -3,11 +3,13 @@
     python wide_area.py NAMESPACE ADDRESS PEER NAMESPACE ADDRESS PEER
 
 Makes a network device `line` in each of them, and carries what one sends to the other. Lines on standard
-input: `delay SECONDS` (each way), `cut` (what is sent is lost without a word), `mend`. For Linux; needs to be root.
+input: `delay SECONDS` (each way), `cut` (what is sent is lost without a word), `mend`.
+For Linux; needs to be root.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -27,7 +29,7 @@ _LARGEST = 65_536
 def end_in(namespace: str, address: str, peer: str) -> int:
     """One end of the line; a descriptor that gives and takes packets."""
     libc = ctypes.CDLL(None, use_errno=True)
-    with open(f"/run/netns/{namespace}", "rb") as there:  # noqa: PTH123 - no other needs it
+    with open(f"/run/netns/{namespace}", "rb") as there:
         if libc.setns(there.fileno(), _NEW_NETWORK):
             raise OSError(ctypes.get_errno(), f"setns to {namespace}")
     end = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
@@ -60,10 +62,8 @@ def carry(one: int, other: int) -> None:
                     pass
         for end, queue in under_way.items():
             while queue and queue[0][0] <= now:
-                try:
+                with contextlib.suppress(OSError):
                     os.write(end, queue.popleft()[1])
-                except OSError:
-                    pass
         if sys.stdin in ready:
             line = sys.stdin.readline().split()
             if not line:

@@ -201,10 +201,13 @@ class _Reader(toml_file.Reader):
             # Only a device of a fleet needs them.
             from xfs4iot.cli.broker import broker_is_trusted
             from xfs4iot.fleet.subjects import check_id
+            from xfs4iot.transport.proxy import Proxy
 
             try:
                 check_id(wanted.device, "device")
                 broker_is_trusted(wanted.servers)
+                if wanted.proxy is not None:
+                    Proxy.read(wanted.proxy)
             except ValueError as problem:
                 self.mistake(where, f"uplink: {problem}")
             if not wanted.servers:

@@ -25,8 +25,9 @@ __all__ = ["enroll"]
     default=Path(),
     help="Where the files go; default: here.",
 )
+@click.option("--proxy", metavar="URL", help="http://host:port by which the device reaches the fleet.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def enroll(code: str, authority: str, directory: Path, as_json: bool) -> None:
+def enroll(code: str, authority: str, directory: Path, proxy: str | None, as_json: bool) -> None:
     """Show CODE to the fleet's authority, and get a certificate for a key that is made here.
 
     CODE is what `xfs4iot fleet invite` has printed, @FILE for one in a file, or - to be asked for
@@ -37,6 +38,7 @@ def enroll(code: str, authority: str, directory: Path, as_json: bool) -> None:
     from xfs4iot.fleet.enroll import EnrolmentFailed
     from xfs4iot.fleet.enroll import enroll as enroll_by
     from xfs4iot.fleet.enrolment import PORT
+    from xfs4iot.transport.proxy import Proxy
 
     host, _, port = (
         authority.rpartition(":") if ":" in authority.rpartition("]")[2] else (authority, "", str(PORT))
@@ -49,13 +51,15 @@ def enroll(code: str, authority: str, directory: Path, as_json: bool) -> None:
         elif code.startswith("@"):
             code = Path(code[1:]).read_text("utf-8")
         wanted = Code.read(code)
+        if proxy is not None:
+            Proxy.read(proxy)
     except (ValueError, OSError) as wrong:
         raise click.UsageError(str(wrong)) from None
 
     async def main() -> int:
         try:
             with waiting(f"asking {visible(authority)}"):
-                done = await enroll_by(wanted, host.strip("[]"), int(port), directory)
+                done = await enroll_by(wanted, host.strip("[]"), int(port), directory, proxy=proxy)
         except (EnrolmentFailed, TLSError, OSError) as problem:
             raise click.ClickException(str(problem)) from None
         if as_json:

@@ -165,6 +165,7 @@ class UplinkSettings:
         ca: PEM file of the authorities that sign brokers.
         gateway_ca: PEM file of the authorities that sign gateways.
         spread: seconds within which the first attempt to connect is made; later the fleet says it.
+        proxy: through which it dials out, `http://[user:password@]host:port`; None for straight.
     """
 
     servers: tuple[str, ...]
@@ -175,6 +176,7 @@ class UplinkSettings:
     ca: Path | None = None
     gateway_ca: Path | None = None
     spread: Annotated[float, msgspec.Meta(ge=0, le=_LONGEST)] = 5.0
+    proxy: str | None = None
 
 
 @dataclass(frozen=True)

@@ -66,8 +66,11 @@ def trust_of(wanted: UplinkSettings) -> Trust:
         CredentialsRefused: a certificate or key cannot.
     """
     from xfs4iot.fleet.opening import Authorities
+    from xfs4iot.transport.proxy import Proxy
 
     broker_is_trusted(wanted.servers)
+    if wanted.proxy is not None:
+        Proxy.read(wanted.proxy)
     ended = ""
     if is_secured(wanted.servers):
         if None in (wanted.gateway_ca, wanted.certificate, wanted.key):
@@ -100,6 +103,7 @@ async def uplinked(
     from xfs4iot.fleet.nats import Nats
     from xfs4iot.fleet.renewal import Renewal
     from xfs4iot.fleet.uplink import Uplink, herd_wait
+    from xfs4iot.transport.proxy import Proxy
 
     trust = trust_of(wanted)
     if trust.ended:
@@ -114,7 +118,11 @@ async def uplinked(
         return herd_wait(failures, uplink.spread, uplink.busy)
 
     carrier = Nats(
-        wanted.servers, login_to(wanted.servers, lambda: _context(wanted)), name=wanted.device, wait=wait
+        wanted.servers,
+        login_to(wanted.servers, lambda: _context(wanted)),
+        name=wanted.device,
+        wait=wait,
+        proxy=None if wanted.proxy is None else Proxy.read(wanted.proxy),
     )
     # By a device's certificate it may hear only what is its own.
     carrier.inbox = f"_INBOX.{wanted.tenant}.{wanted.device}"

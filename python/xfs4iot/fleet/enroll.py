@@ -25,9 +25,10 @@ from xfs4iot.fleet.names import AUTHORITY
 from xfs4iot.protocol.endpoints import address
 from xfs4iot.telling import told
 from xfs4iot.transport import tls
-from xfs4iot.transport.certificates import write_pem
+from xfs4iot.transport.certificates import write_pem, write_secret
 from xfs4iot.transport.failures import TLSError
 from xfs4iot.transport.presented import presented
+from xfs4iot.transport.proxy import Proxy, ProxyFailed, dial
 
 __all__ = ["Enrolled", "EnrolmentFailed", "enroll"]
 
@@ -57,14 +58,19 @@ class Enrolled:
     until: str
 
 
-async def enroll(code: Code, host: str, port: int, directory: Path) -> Enrolled:
+async def enroll(code: Code, host: str, port: int, directory: Path, *, proxy: str | None = None) -> Enrolled:
     """Get a certificate for a code, and write what the device needs to `directory`.
+
+    Args:
+        proxy: through which the authority is reached, and later the broker: `http://host:port`.
 
     Raises:
         EnrolmentFailed: the authority cannot be reached or refuses, or is not the one of the code.
         CredentialsRefused: what it gave will not do.
+        ValueError: `proxy` is none.
         OSError: a file cannot be written.
     """
+    way = None if proxy is None else Proxy.read(proxy)
     await trio.Path(directory).mkdir(parents=True, exist_ok=True)
     credential = Credential(directory / "device.pem", code.device)
     if credential.file.exists():
@@ -78,9 +84,11 @@ async def enroll(code: Code, host: str, port: int, directory: Path) -> Enrolled:
     key = credential.next_key()
     with trio.move_on_after(_SECONDS) as patience:
         try:
-            root = await _root(code, host, port)
+            root = await _root(code, host, port, way)
             asked = {"device": code.device, "code": code.secret, "request": credential.request(key)}
-            answer = await _ask(root, host, port, json.dumps(asked).encode())
+            answer = await _ask(root, host, port, way, json.dumps(asked).encode())
+        except ProxyFailed as problem:
+            raise EnrolmentFailed(str(problem)) from None
         except OSError as problem:
             raise EnrolmentFailed(
                 f"the authority at {place} cannot be reached: {problem.strerror or problem}; is "
@@ -99,14 +107,17 @@ async def enroll(code: Code, host: str, port: int, directory: Path) -> Enrolled:
     configuration = directory / "uplink.toml"
     servers = tuple(map(str, answer["servers"]))
     text = _configuration(code.device, str(answer["tenant"]), servers, credential.file, ca)
-    write_pem(configuration, text.encode())
+    if proxy is not None:
+        text += f"proxy = {json.dumps(proxy)}\n"
+    # A proxy's password is nobody else's.
+    (write_pem if proxy is None else write_secret)(configuration, text.encode())
     until = f"{pair.not_after:%Y-%m-%d %H:%M} UTC"
     return Enrolled(code.device, credential.file, ca, configuration, until)
 
 
-async def _root(code: Code, host: str, port: int) -> x509.Certificate:
+async def _root(code: Code, host: str, port: int, way: Proxy | None) -> x509.Certificate:
     """The root of what the authority shows, which is the one that the code means."""
-    shown = await presented(host, port)
+    shown = await presented(host, port, proxy=way)
     for one in shown:
         if code.trusts(one):
             return one
@@ -116,12 +127,14 @@ async def _root(code: Code, host: str, port: int) -> x509.Certificate:
     )
 
 
-async def _ask(root: x509.Certificate, host: str, port: int, body: bytes) -> dict[str, Any]:
+async def _ask(
+    root: x509.Certificate, host: str, port: int, way: Proxy | None, body: bytes
+) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="xfs4iot-") as directory:
         ca = Path(directory) / "ca.pem"
         write_pem(ca, root.public_bytes(Encoding.PEM))
         context = tls.client_context(ca=ca)
-    plain = await trio.open_tcp_stream(host, port)
+    plain = await dial(host, port, way)
     # Known by its name in the fleet: under which address it is reached does not matter.
     stream = tls.TLSStream(plain, context, server_side=False, server_hostname=None)
     try:

@@ -29,6 +29,7 @@ from xfs4iot.dataclass import dataclass
 from xfs4iot.fleet.carrier import LOST, Answer, Carried, CarrierLost, Unsubscribe
 from xfs4iot.telling import logger, told
 from xfs4iot.transport import tcp, tls
+from xfs4iot.transport.proxy import Proxy, dial
 
 __all__ = ["Login", "Nats"]
 
@@ -70,6 +71,7 @@ class Nats:
         servers: `tls://host:port` or `nats://host:port`; one by chance, another when it is lost.
         wait: seconds before an attempt, by how many have failed in a row; None for a quick client's.
         name: told to the server, for its list of connections.
+        proxy: through which servers are reached; None for straight.
 
     Attributes:
         refusals: what the server has refused since the connection began; permissions mostly.
@@ -84,6 +86,7 @@ class Nats:
         name: str = "xfs4iot",
         ping_seconds: float = 20.0,
         wait: Callable[[int], float] | None = None,
+        proxy: Proxy | None = None,
     ) -> None:
         if not servers:
             raise ValueError("no server is named; give at least one, such as tls://broker.bank.example:4222")
@@ -91,6 +94,7 @@ class Nats:
         self.login = login or Login()
         self.name = name
         self.ping_seconds = ping_seconds
+        self.proxy = proxy
         self.info: dict[str, Any] = {}
         self.refusals: list[str] = []
         self.trouble = ""
@@ -225,7 +229,7 @@ class Nats:
         parts = urlsplit(server)
         if parts.scheme not in ("tls", "nats") or not parts.hostname:
             raise ValueError(f"{server!r} is not tls://host:port")
-        plain = await trio.open_tcp_stream(parts.hostname, parts.port or 4222)
+        plain = await dial(parts.hostname, parts.port or 4222, self.proxy)
         carrier = tcp.SocketStream(plain.socket)
         stream: tcp.SocketStream | tls.TLSStream = carrier
         try:
