@@ -14,9 +14,10 @@ from test_key_management import publisher_with
 from test_pin_pad import AES, BLOCK, DES, PRESENT, TDES, VISA, block
 
 import xfs4iot
-from dialogue import Dialogue, another, dialogue
+from dialogue import Dialogue, another, dialogue, outcome
 from vendors import serving
 from xfs4iot import devices
+from xfs4iot.protocol import errors
 
 COMPARE = {"protocol": "pinCmp", "msg": b64(b"compare")}
 USES: dict[str, dict[str, Any]] = {
@@ -134,6 +135,35 @@ async def test_a_device_keeps_pins_as_long_as_a_client_is_there_that_wants_it(nu
     await others[1].connection.aclose()
     await pad.heard.wait()
     assert pad.told == [True, True, False]
+
+
+async def test_what_is_to_be_forgotten_again_is_not_the_pin_that_is_entered_meanwhile(
+    nursery: trio.Nursery,
+) -> None:
+    pad = Pad()
+    forgets = pad.forget_pin
+
+    async def fails() -> None:
+        await forgets()
+        raise errors.HardwareError("busy")
+
+    pad.forget_pin = fails  # type: ignore[method-assign]
+    pad.go_on.set()
+    client = await serving(pad, nursery)
+    other = await another(client, nursery)
+    keys = {"activeKeys": {"one": {}, "enter": {"terminate": True}}}
+    await client.success("Keyboard.PinEntry", keys)
+    pad.entered, pad.go_on = trio.Event(), trio.Event()
+    await client.connection.aclose()
+    await pad.heard.wait()
+    entry = await other.send("Keyboard.PinEntry", keys)
+    await pad.entered.wait()
+    told = len(pad.told)
+    await trio.sleep(0.5)
+    pad.go_on.set()
+    assert outcome(await other.until("completion", entry)) == "success"
+    await trio.sleep(0.5)
+    assert len(pad.told) == told
 
 
 async def test_a_pin_whose_client_has_gone_as_it_was_entered_is_forgotten(nursery: trio.Nursery) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 
 import trio
 
@@ -36,14 +36,17 @@ class Forgetting:
         self._what = what
         self._ask = ask
         self._is_held = is_held
+        self._one = trio.Lock()
         self.owed = False
 
+    def held_off(self) -> AbstractAsyncContextManager[None]:
+        """While another is entered the device forgets nothing: it could be the new one."""
+        return self._one
+
     async def __call__(self) -> None:
-        """Have it forgotten; if that fails, ask again in the background."""
-        if self._is_held():
-            return
+        """Have it forgotten unless another is held; if that fails, ask again in the background."""
         try:
-            await self.now()
+            await self._unless_held()
         except errors.XfsError as fault:
             self._service.log.error("the device did not forget %s, and is asked again: %s", self._what, fault)
             if not self.owed:
@@ -56,15 +59,23 @@ class Forgetting:
         Raises:
             XfsError: the device did not forget.
         """
-        await self._ask()
-        self.owed = False
+        async with self._one:
+            await self._ask()
+            self.owed = False
+
+    async def _unless_held(self) -> None:
+        async with self._one:
+            # Only now: another may have been entered while this waited.
+            if not self._is_held():
+                await self._ask()
+            self.owed = False
 
     async def _at_last(self) -> None:
         """Ask until it is forgotten, or another is held."""
         pause = _FIRST_PAUSE
-        while self.owed and not self._is_held():
+        while self.owed:
             await trio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
-            with suppress(errors.XfsError):
-                await self.now()
-        self.owed = False
+            if self.owed:
+                with suppress(errors.XfsError):
+                    await self._unless_held()

@@ -284,19 +284,20 @@ class Keyboard(Interface[devices.Keyboard]):
             request.echo,
         )
         try:
-            entered: PinEntered = await self._in_time(
-                lambda: self.ask(
-                    devices.Keyboard.pin_entry,
-                    wanted,
-                    _Discreet(command),
-                    believe=reported.pin_entered_as_asked(wanted),
+            async with self._forgetting.held_off():
+                entered: PinEntered = await self._in_time(
+                    lambda: self.ask(
+                        devices.Keyboard.pin_entry,
+                        wanted,
+                        _Discreet(command),
+                        believe=reported.pin_entered_as_asked(wanted),
+                    )
                 )
-            )
-            # Nobody could use the PIN of a client that has gone meanwhile, and its end was told already.
-            there = self.service.is_connected(command.session)
-            if there and entered.completion != "cancel" and entered.digits:
-                self.pin.entered(command.session, self.device.pin_seconds, prepared)
-                self.service.nursery.start_soon(self._when_over)
+                # Nobody could use the PIN of a client that has gone meanwhile, and its end was told already.
+                there = self.service.is_connected(command.session)
+                if there and entered.completion != "cancel" and entered.digits:
+                    self.pin.entered(command.session, self.device.pin_seconds, prepared)
+                    self.service.nursery.start_soon(self._when_over)
         finally:
             with trio.CancelScope(shield=True):
                 # However the entry ended, the old PIN or a partial one must not stay in the device.
