@@ -10,38 +10,49 @@ It takes effect when it is imported, which must be before the package is.
 from __future__ import annotations
 
 import builtins
+import errno
 import os
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-__all__ = ["WHERE", "where"]
+__all__ = ["WHERE", "not_on_windows", "where"]
 
 WHERE = "XFS4IOT_ELSEWHERE"
 """The variable that names the platform."""
 
-_NOT_ON_WINDOWS: Mapping[str, str] = {
-    "os": """
-        chown fchmod fchown lchown fork forkpty getuid geteuid getgid getegid getpgid getsid setsid setuid
-        setgid killpg mkfifo mknod nice openpty pread pwrite preadv pwritev readv writev posix_fadvise
-        posix_fallocate sendfile sync uname wait WNOHANG O_CLOEXEC O_DIRECTORY O_NOFOLLOW O_NONBLOCK O_SYNC
-        O_DSYNC statvfs sched_getaffinity sched_setaffinity ttyname ctermid getloadavg
-    """,
-    "select": "epoll poll kqueue",
-    "signal": """
-        SIGHUP SIGKILL SIGUSR1 SIGUSR2 SIGALRM SIGCHLD SIGPIPE SIGQUIT SIGWINCH SIGTSTP SIGCONT alarm pause
-        setitimer pthread_sigmask sigwait siginterrupt
-    """,
-    "socket": """
-        AF_UNIX SO_REUSEPORT SOCK_CLOEXEC SOCK_NONBLOCK MSG_DONTWAIT MSG_NOSIGNAL TCP_DEFER_ACCEPT
-        TCP_QUICKACK TCP_USER_TIMEOUT CMSG_LEN SCM_RIGHTS
-    """,
-}
-"""What modules lack on Windows."""
+_WINDOWS_LACKS = Path(__file__).with_name("not_on_windows.txt")
+
+
+def not_on_windows() -> dict[str, frozenset[str]]:
+    """What modules lack on Windows: names by module."""
+    found: dict[str, set[str]] = {}
+    names: set[str] = set()
+    for line in _WINDOWS_LACKS.read_text("utf-8").splitlines():
+        if line.startswith("["):
+            names = found.setdefault(line.strip("[]"), set())
+        elif not line.startswith("#"):
+            names.update(line.split())
+    return {module: frozenset(names) for module, names in found.items()}
+
 
 _NO_MODULES = frozenset(
-    ("curses", "fcntl", "grp", "pty", "pwd", "readline", "resource", "syslog", "termios", "tty")
+    (
+        "_posixsubprocess",
+        "curses",
+        "fcntl",
+        "grp",
+        "posix",
+        "pty",
+        "pwd",
+        "readline",
+        "resource",
+        "syslog",
+        "termios",
+        "tty",
+    )
 )
 """What is not there at all."""
 
@@ -88,13 +99,60 @@ def _macos() -> dict[str, ModuleType]:
     }
 
 
+_MOVES = ("remove", "rename", "replace", "unlink")
+
+
+def _open(path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+    """There, a directory cannot be opened."""
+    if os.path.isdir(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+    return os.open(path, flags, mode, dir_fd=dir_fd)
+
+
+def _refuse_if_open(*paths: Any) -> None:
+    """There, what somebody has open, this process for one, can neither be moved nor removed nor replaced."""
+    try:
+        held = {os.readlink(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")}
+    except OSError:
+        held = set()  # one of them has been closed meanwhile
+    for path in paths:
+        whole = os.path.join(os.path.realpath(os.path.dirname(path) or "."), os.path.basename(path))
+        if whole in held:
+            raise PermissionError(errno.EACCES, "The process cannot access the file", str(path))
+
+
+def _unless_open(name: str) -> Callable[..., None]:
+    really: Callable[..., None] = getattr(os, name)
+
+    def call(*paths: Any, **more: Any) -> None:
+        _refuse_if_open(*paths)
+        really(*paths, **more)
+
+    return call
+
+
+def _refuse_by_path(name: str) -> None:
+    """Have the method of paths refuse as `os` does, where the package calls it."""
+    really: Callable[..., Any] = getattr(Path, name)
+
+    def call(path: Path, *others: Any, **more: Any) -> Any:
+        by = sys._getframe(1).f_globals.get("__name__", "")
+        if by.split(".")[0] == "xfs4iot":
+            _refuse_if_open(path, *others)
+        return really(path, *others, **more)
+
+    setattr(Path, name, call)
+
+
 def _windows() -> dict[str, ModuleType]:
     import fcntl
+    import mmap
     import select
     import selectors
     import signal
     import socket
     import ssl
+    import time
 
     def locking(handle: int, mode: int, _bytes: int) -> None:
         assert mode == 2
@@ -103,17 +161,21 @@ def _windows() -> dict[str, ModuleType]:
     msvcrt: Any = ModuleType("msvcrt")
     msvcrt.locking, msvcrt.LK_NBLCK = locking, 2
     has: dict[str, tuple[ModuleType, dict[str, object]]] = {
-        "os": (os, {"name": "nt"}),
+        "mmap": (mmap, {}),
+        "os": (os, {"name": "nt", "open": _open, **{name: _unless_open(name) for name in _MOVES}}),
         "sys": (sys, {"platform": "win32"}),
         "select": (select, {}),
         "selectors": (selectors, {"DefaultSelector": _WithoutDescriptor}),
         "signal": (signal, {"SIGBREAK": signal.SIGTERM}),
         "socket": (socket, {"SO_EXCLUSIVEADDRUSE": socket.SO_REUSEADDR}),
         "ssl": (ssl, {"enum_certificates": lambda _store: []}),
+        "time": (time, {}),
     }
+    lacks = not_on_windows()
+    for name in ("rename", "replace", "unlink"):
+        _refuse_by_path(name)
     others: dict[str, ModuleType] = {
-        name: _Other(real, frozenset(_NOT_ON_WINDOWS.get(name, "").split()), own)
-        for name, (real, own) in has.items()
+        name: _Other(real, lacks.get(name, frozenset()), own) for name, (real, own) in has.items()
     }
     return {**others, "msvcrt": msvcrt}
 
