@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 
 import trio
 
@@ -21,13 +22,13 @@ _log = logger("xfs4iot.systemd")
 def notify(state: str) -> None:
     """Tell systemd `READY=1`, `STOPPING=1`, `STATUS=…` or `WATCHDOG=1`."""
     address = os.environ.get("NOTIFY_SOCKET")
-    if not address:
+    if not address or sys.platform == "win32":
         return
     # `@` stands for the NUL byte that begins a name in Linux's abstract namespace.
     if address.startswith("@"):
         address = "\0" + address[1:]
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
             # If systemd does not read, this raises instead of stopping the event loop.
             channel.setblocking(False)
             channel.sendto(state.encode(), address)

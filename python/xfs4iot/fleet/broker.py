@@ -164,12 +164,14 @@ class Broker:
         return None if self._process is None else self._process.pid
 
     def freeze(self) -> None:
-        """Stop it without its connections being lost."""
-        self._signal(signal.SIGSTOP)
+        """Stop it without its connections being lost; Windows has no way to."""
+        if sys.platform != "win32":
+            self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let it go on."""
-        self._signal(signal.SIGCONT)
+        if sys.platform != "win32":
+            self._signal(signal.SIGCONT)
 
     def _signal(self, number: int) -> None:
         if self._process is not None and self._process.poll() is None:

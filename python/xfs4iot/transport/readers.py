@@ -167,9 +167,10 @@ class _Other:
 def _selector() -> _Selector | None:
     """A selector that can be waited for; None where there is none (on Windows)."""
     if hasattr(select, "epoll"):
-        return select.epoll()
-    selector = selectors.DefaultSelector()
-    return _Other(selector) if hasattr(selector, "fileno") else None
+        selector: _Selector = select.epoll()
+        return selector
+    other = selectors.DefaultSelector()
+    return _Other(other) if hasattr(other, "fileno") else None
 
 
 class Readers:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -127,7 +128,7 @@ class Credentials:
     async def watch(self, *, look_seconds: float = _LOOK_SECONDS) -> None:
         """Take up changed files and SIGHUP, renew ticket keys, and warn of expiry, until cancelled."""
         async with trio.open_nursery() as nursery:
-            if self.reload_on_hangup and hasattr(signal, "SIGHUP"):
+            if self.reload_on_hangup and sys.platform != "win32":
                 nursery.start_soon(self._on_hangup)
             self._tell()
             renewed = trio.current_time()
@@ -146,6 +147,8 @@ class Credentials:
                     renewed = trio.current_time()
 
     async def _on_hangup(self) -> None:
+        if sys.platform == "win32":
+            return
         try:
             with trio.open_signal_receiver(signal.SIGHUP) as hangups:
                 async for _ in hangups:

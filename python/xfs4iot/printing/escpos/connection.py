@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
@@ -159,13 +160,19 @@ async def connect(options: Mapping[str, Any]) -> Connection:
         if "port" in options:
             return _Serial(await trio.to_thread.run_sync(_opened_port, dict(options)))
         if "file" in options:
-            return _File(os.open(str(options["file"]), os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY))
+            return _File(_opened_file(str(options["file"])))
     except (OSError, trio.TooSlowError) as wrong:
         where = options.get("address") or options.get("port") or options.get("file")
         raise errors.DeviceNotReady(
             f"the printer at {where} cannot be reached ({wrong}); switch it on, and see its cable"
         ) from None
     raise ValueError("options: say where the printer is, by address, port or file")
+
+
+def _opened_file(name: str) -> int:
+    if sys.platform == "win32":
+        raise OSError("Windows has no device files: its driver makes a serial port of it, so say port")
+    return os.open(name, os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY)
 
 
 def _opened_port(options: Mapping[str, Any]) -> Any:
