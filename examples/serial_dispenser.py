@@ -1,5 +1,6 @@
 """A dispenser on a serial line: `FEED 1 3` feeds three notes of cassette 1, `OK 3` is its answer."""
 
+import os
 from decimal import Decimal
 
 import serial
@@ -23,7 +24,8 @@ class SerialDispenser(devices.CashDispenser):
             self.line = await trio.to_thread.run_sync(lambda: serial.Serial(port, 9600, timeout=60))
         except serial.SerialException as problem:
             # The service tries again, and tells its clients that the device is off line.
-            raise errors.DeviceNotReady(str(problem)) from None
+            why = os.strerror(problem.errno) if problem.errno else problem
+            raise errors.DeviceNotReady(f"{port} cannot be opened ({why}); see its cable and name") from None
         await self.ask("HELLO")
         await super().open()
 

@@ -107,7 +107,8 @@ async def test_a_first_device_whose_line_is_not_there_is_told_of_as_that_alone(
         assert (await client.success("Common.Status"))["common"]["device"] == "offline"
         life.cancel_scope.cancel()
     told = [one.getMessage() for one in caplog.records if one.levelno >= logging.WARNING]
-    assert any("could not open port /dev/ttyNowhere" in one for one in told)
+    assert any("/dev/ttyNowhere cannot be opened (No such file or directory); see" in one for one in told)
+    assert not [one for one in told if "Errno" in one]
     assert not [one for one in told if "raised" in one or "never used" in one]
     nursery.cancel_scope.cancel()
 

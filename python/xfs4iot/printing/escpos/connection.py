@@ -164,9 +164,18 @@ async def connect(options: Mapping[str, Any]) -> Connection:
     except (OSError, trio.TooSlowError) as wrong:
         where = options.get("address") or options.get("port") or options.get("file")
         raise errors.DeviceNotReady(
-            f"the printer at {where} cannot be reached ({wrong}); switch it on, and see its cable"
+            f"the printer at {where} cannot be reached ({_why(wrong)}); switch it on, and see its cable"
         ) from None
     raise ValueError("options: say where the printer is, by address, port or file")
+
+
+def _why(wrong: OSError | trio.TooSlowError) -> str:
+    """What went wrong, without numbers and names that were said before."""
+    if isinstance(wrong, trio.TooSlowError):
+        return f"nothing answers within {_CONNECT_SECONDS} seconds"
+    # Those that look up names have numbers of their own, below zero.
+    number = wrong.errno or 0
+    return os.strerror(number) if number > 0 else str(wrong)
 
 
 def _opened_file(name: str) -> int:
