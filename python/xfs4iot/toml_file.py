@@ -57,7 +57,9 @@ def load(file: Path, parse_float: Callable[[str], Any] = float) -> tuple[dict[st
         text = file.read_text("utf-8")
         return tomllib.loads(text, parse_float=parse_float), dict(lines_of(text))
     except (OSError, UnicodeDecodeError) as problem:
-        raise ConfigurationError(file, [Mistake(0, f"cannot be read: {problem}")]) from None
+        raise ConfigurationError(
+            file, [Mistake(0, f"cannot be read: {getattr(problem, 'strerror', None) or problem}")]
+        ) from None
     except tomllib.TOMLDecodeError as problem:
         line = re.search(r"at line (\d+)", str(problem))
         raise ConfigurationError(

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from xfs4iot.fleet.authority import Authority, NotSigned, OwnSigning, ProgramSigning, RequestRefused, Signing
+from xfs4iot.fleet.broker import free_port
 from xfs4iot.fleet.carrier import CarrierLost
 from xfs4iot.fleet.code import Code
 from xfs4iot.fleet.credential import Credential
@@ -47,10 +48,10 @@ class Office:
         self.authority = Authority(self.trust, self.signing, roots or keys / "ca.pem")
         self.enrolment: Enrolment
 
-    async def open(self, nursery: trio.Nursery) -> None:
+    async def open(self, nursery: trio.Nursery, port: int = 0) -> None:
         credentials = Credentials(tls.TLSConfig(self.keys / "authority.pem", self.keys / "authority.key"))
         facts = Facts("bank", ("tls://broker:4222",), (self.keys / "ca.pem").read_text())
-        self.enrolment = Enrolment(self.authority, facts, credentials=credentials, port=0)
+        self.enrolment = Enrolment(self.authority, facts, credentials=credentials, port=port)
         await nursery.start(self.enrolment.serve)
 
     async def invite(self, device: str, seconds: float = 60, *, replacing: bool = False) -> Code:
@@ -245,6 +246,23 @@ async def test_a_node_of_the_broker_is_not_taken_for_the_authority(
 async def test_who_cannot_be_reached_is_named_with_what_to_do(office: Office, tmp_path: Path) -> None:
     with pytest.raises(EnrolmentFailed, match=r"cannot be reached: .*is `xfs4iot fleet authority`"):
         await enroll(await office.invite("atm17"), "127.0.0.1", 1, tmp_path)
+
+
+async def test_an_authority_that_comes_late_is_waited_for(
+    keys: Path, tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    office = Office(keys)
+    code = await office.invite("atm17")
+    port = free_port()
+    told: list[str] = []
+
+    def late(why: str) -> None:
+        told.append(why)
+        nursery.start_soon(office.open, nursery, port)
+
+    done = await enroll(code, "127.0.0.1", port, tmp_path, patience=20, late=late)
+    assert done.device == "atm17"
+    assert told == ["Connection refused"]
 
 
 async def test_an_enrolled_device_is_not_enrolled_anew_by_mistake(office: Office, tmp_path: Path) -> None:

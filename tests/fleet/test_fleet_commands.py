@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from xfs4iot.cli import cli, operator
+from xfs4iot.cli import cli, fleet_view, operator
 from xfs4iot.fleet.broker import free_port
 
 
@@ -108,14 +108,38 @@ def test_a_rate_is_a_number(given: str) -> None:
 
 
 def test_what_is_asked_of_a_fleet_that_is_not_there_yet_is_told(
-    server: str, tmp_path: Path, started: list[subprocess.Popen[str]]
+    server: str, started: list[subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(operator, "_STORE_SECONDS", 0.5)
     port = str(free_port())
     start(started, "gateway", "--embedded-broker", "--broker-port", port, "--port", "0", "--json")
     broker = f"nats://127.0.0.1:{port}"
-    done = subprocess.run(
-        [sys.executable, "-m", "xfs4iot", "fleet", "--broker", broker, "--tenant", "other", "list"],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert done.returncode == 1
+    done = CliRunner().invoke(cli, ["fleet", "--broker", broker, "--tenant", "other", "list"])
+    assert done.exit_code == 1
+    assert "waiting up to 0.5 s for the broker's store" in done.stderr
     assert "nothing of this fleet is kept at the broker yet" in done.stderr
+    assert "the tenant (`xfs4iot fleet --tenant`)" in done.stderr
+
+
+def test_a_list_waits_for_so_many_devices(
+    server: str, started: list[subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet_view, "_WAIT_SECONDS", 0.5)
+    port = str(free_port())
+    start(started, "gateway", "--embedded-broker", "--broker-port", port, "--port", "0", "--json")
+    listed = ["fleet", "--broker", f"nats://127.0.0.1:{port}", "list", "--where", "device == atm17"]
+    late = CliRunner().invoke(cli, [*listed, "--wait", "1"])
+    assert late.exit_code == 1
+    assert "no device fits --where" in late.stdout
+    assert "after 0.5 s 0 of 1 devices are online" in late.stderr
+    broker = f"nats://127.0.0.1:{port}"
+    simulated = ("simulate", "--plain", "--port", "0", "--seconds", "0", "--json")
+    one = subprocess.Popen(
+        [sys.executable, "-m", "xfs4iot", *simulated, "--uplink", broker, "--device", "atm17"],
+        stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    started.append(one)
+    monkeypatch.undo()
+    there = CliRunner().invoke(cli, [*listed, "--wait", "1"])
+    assert there.exit_code == 0
+    assert "online" in there.stdout

@@ -76,10 +76,12 @@ def test_the_first_fleet(server: str, terminal: Terminal) -> None:
     terminal.start(gateway)
     for line in atms:
         terminal.start(line.removesuffix(" &"))
-    terminal.until(listed, "atm1 .*online", "atm2 .*online", "atm3 .*online")
+    assert re.search("atm1 .*online(.|\n)*atm2 .*online(.|\n)*atm3 .*online", terminal.run(listed).stdout)
     assert '"unit' in terminal.run(denominate).stdout
     assert '"online"' in terminal.run(status).stdout
-    assert kill == "kill %3"
+    # A job of the shell, by what its command has in it.
+    assert kill == "kill '%?atm3'"
+    assert [at for at, line in enumerate(lines[:5]) if "atm3" in line] == [4]
     terminal.running[3].kill()
     terminal.running[3].wait(10)
     refused = terminal.run(absent)
@@ -90,4 +92,4 @@ def test_the_first_fleet(server: str, terminal: Terminal) -> None:
     terminal.until(listed_again, "atm2 .*online", "atm3 .*offline")
     terminal.start(atms[2].removesuffix(" &"))
     terminal.until(listed_again, "atm3 .*online")
-    terminal.until(shown, "atm3 online since .*, start 2")
+    terminal.until(shown, "atm3 online since .*, epoch 2")

@@ -15,6 +15,7 @@ import trio
 import xfs4iot
 from dialogue import dialogue
 from secured_fleet import Secured
+from xfs4iot.fleet import nats
 from xfs4iot.fleet.carrier import Carried, CarrierLost
 from xfs4iot.fleet.deployment import deploy
 from xfs4iot.fleet.nkeys import NKey, NKeyRefused, read_token
@@ -141,7 +142,23 @@ async def test_a_certificate_of_nobody_is_not_let_in(secured: Secured, sans: tup
     carrier = await secured.carrier("somebody", let_in=False)
     assert not carrier.connected
     assert "Authorization Violation" in carrier.trouble
+    # And what tells more.
+    assert "`xfs4iot fleet callout` prints" in carrier.trouble
     assert secured.callout.admitted == 0
+
+
+async def test_where_no_callout_runs_that_is_what_is_told(
+    secured: Secured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And who came too early does not wait for the broker, which gives up far later."""
+    monkeypatch.setattr(nats, "_FIRST_OPENING_SECONDS", 0.3)
+    secured.admit("somebody", "xfs4iot://gateway")
+    carrier = await secured.carrier("somebody", let_in=False)
+    assert "does `xfs4iot fleet callout` run?" in carrier.trouble
+    assert carrier.answered
+    await secured.decide()
+    with trio.fail_after(10):
+        await carrier.until_connected()
 
 
 async def test_a_revoked_certificate_is_not_let_in(secured: Secured) -> None:

@@ -43,8 +43,8 @@ async def test_a_list_has_what_is_to_look_at(tenant: Tenant) -> None:
     done = await tenant.run("list")
     assert done.exit_code == 0, done.output
     lines = [" ".join(line.replace("│", " ").split()) for line in done.output.splitlines()]
-    assert "atm1 online 2026-11-27 08:00:00 1.2.3" in lines
-    assert "atm2 online 2026-11-27 08:00:00 1.2.3 CashDispenser.unit1 low" in lines
+    assert "atm1 online 2026-11-27 08:00:00 xfs4iot 1.2.3" in lines
+    assert "atm2 online 2026-11-27 08:00:00 xfs4iot 1.2.3 CashDispenser.unit1" in lines
     assert "seen twice (2);" in done.output
     assert "\x1b" not in done.output
     assert max(map(len, done.output.splitlines())) <= 80
@@ -53,7 +53,7 @@ async def test_a_list_has_what_is_to_look_at(tenant: Tenant) -> None:
     )
     assert [one["device"] for one in json.loads(meant.output)] == ["atm2"]
     nobody = await tenant.run("list", "--where", "unit.count > 9999")
-    assert nobody.output == "there is no such device\n"
+    assert nobody.output == "no device fits --where\n"
 
 
 async def test_a_list_on_a_narrow_terminal_loses_nothing(tenant: Tenant) -> None:

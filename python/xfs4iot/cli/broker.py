@@ -35,6 +35,7 @@ _TOLD_SECONDS = 1.5
 _BUCKET_SECONDS = 60.0
 _BUCKET_PAUSE = 0.5
 _BUCKET_ANSWER = 3.0
+_NODES = "; are most of its nodes up?"
 EMBEDDED = "nats://127.0.0.1:4222"
 """Where `xfs4iot gateway --embedded-broker` has its broker."""
 
@@ -133,7 +134,7 @@ async def reach(carrier: Nats, seconds: float, otherwise: str = "") -> None:
     """Wait until the broker is reached.
 
     Args:
-        otherwise: what to do where it is not.
+        otherwise: what to do where nothing answers there.
 
     Raises:
         CarrierLost: it is not within this time.
@@ -143,35 +144,41 @@ async def reach(carrier: Nats, seconds: float, otherwise: str = "") -> None:
     with trio.move_on_after(min(_TOLD_SECONDS, seconds)):
         await carrier.until_connected()
     if not carrier.connected:
-        click.echo(f"waiting up to {seconds:g} s for the broker: {carrier.trouble or 'no answer'}", err=True)
+        click.echo(f"waiting up to {seconds:g} s for the broker: {_trouble_of(carrier)}", err=True)
     with trio.move_on_after(seconds) as patience:
         await carrier.until_connected()
     if patience.cancelled_caught:
         raise CarrierLost(
-            f"the broker at {', '.join(carrier.servers)} cannot be reached: {carrier.trouble}{otherwise}"
+            f"the broker at {', '.join(carrier.servers)} cannot be reached: {_trouble_of(carrier)}"
+            f"{'' if carrier.answered else otherwise}"
         )
 
 
-async def made(make: Callable[[], Awaitable[None]], seconds: float = _BUCKET_SECONDS) -> None:
-    """Make what the broker is to keep, as often as it takes: a new cluster first chooses who leads.
+def _trouble_of(carrier: Nats) -> str:
+    """Why there is no connection; of the first attempt, how far it is."""
+    return carrier.trouble or ("it has not let us in yet" if carrier.answered else "no answer")
+
+
+async def made(make: Callable[[], Awaitable[object]], seconds: float = _BUCKET_SECONDS) -> None:
+    """Make or find what the broker keeps, as often as it takes: a new cluster first chooses who leads.
 
     Raises:
         CarrierLost: it could not be made within this time.
     """
     from xfs4iot.fleet.carrier import CarrierLost
+    from xfs4iot.fleet.store import NothingKept
 
-    last, told_of = "it does not answer", False
+    last, advice, told_of = "it does not answer", _NODES, False
     with trio.move_on_after(seconds):
         while True:
             try:
                 with trio.move_on_after(min(_BUCKET_ANSWER, seconds / 2)):
-                    return await make()
+                    await make()
+                    return
             except CarrierLost as problem:
-                last = str(problem)
+                last, advice = str(problem), "" if isinstance(problem, NothingKept) else _NODES
             if not told_of:
                 told_of = True
                 click.echo(f"waiting up to {seconds:g} s for the broker's store: {last}", err=True)
             await trio.sleep(_BUCKET_PAUSE)
-    raise CarrierLost(
-        f"the broker's store is not ready after {seconds:g} s: {last}; are most of its nodes up?"
-    )
+    raise CarrierLost(f"the broker's store is not ready after {seconds:g} s: {last}{advice}")

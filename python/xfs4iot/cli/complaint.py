@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from xfs4iot.cli.characters import escape
+from xfs4iot.reasons import reason
 
 __all__ = ["complain", "has_a_name", "innermost", "no_room", "nobody_reads", "subcommand"]
 
@@ -47,7 +48,9 @@ def complain(problem: BaseException | str) -> None:
     from xfs4iot.cli.prose import Console
 
     problem = innermost(problem)
-    said = f"{problem}; make room where it is written to, and try again" if no_room(problem) else str(problem)
+    said = reason(problem) if isinstance(problem, BaseException) else problem
+    if no_room(problem):
+        said = f"{said}; make room where it is written to, and try again"
     Console(stderr=True).print(f"[bold red]error:[/] {escape(said)}", highlight=False)
 
 

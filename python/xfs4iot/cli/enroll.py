@@ -11,9 +11,13 @@ from xfs4iot.cli.asking import ask
 from xfs4iot.cli.connection import print_json, run
 from xfs4iot.cli.waiting import waiting
 from xfs4iot.protocol.visible import visible
+from xfs4iot.reasons import reason
 from xfs4iot.transport.failures import TLSError
 
 __all__ = ["enroll"]
+
+_PATIENCE = 30.0
+"""Seconds for an authority that does not listen yet: that of a fleet which was just started."""
 
 
 @click.command()
@@ -54,14 +58,21 @@ def enroll(code: str, authority: str, directory: Path, proxy: str | None, as_jso
         if proxy is not None:
             Proxy.read(proxy)
     except (ValueError, OSError) as wrong:
-        raise click.UsageError(str(wrong)) from None
+        raise click.UsageError(reason(wrong)) from None
+
+    def late(why: str) -> None:
+        click.echo(
+            f"waiting up to {_PATIENCE:g} s for the authority at {visible(authority)}: {why}", err=True
+        )
 
     async def main() -> int:
         try:
             with waiting(f"asking {visible(authority)}"):
-                done = await enroll_by(wanted, host.strip("[]"), int(port), directory, proxy=proxy)
+                done = await enroll_by(
+                    wanted, host.strip("[]"), int(port), directory, proxy=proxy, patience=_PATIENCE, late=late
+                )
         except (EnrolmentFailed, TLSError, OSError) as problem:
-            raise click.ClickException(str(problem)) from None
+            raise click.ClickException(reason(problem)) from None
         if as_json:
             print_json({name: str(value) for name, value in asdict(done).items()})
         else:

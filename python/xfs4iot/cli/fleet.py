@@ -20,6 +20,7 @@ from xfs4iot.fleet.nats import Nats
 from xfs4iot.fleet.registry import PRESENCE, Registry
 from xfs4iot.fleet.store import KeyValue
 from xfs4iot.fleet.subjects import Subjects
+from xfs4iot.reasons import reason
 
 __all__ = ["fleet_command"]
 
@@ -93,7 +94,7 @@ def init(
     try:
         made = deploy(directory, settings["tenant"], hosts, port=port, routes=routes)
     except (ValueError, OSError) as problem:
-        raise click.ClickException(str(problem)) from None
+        raise click.ClickException(reason(problem)) from None
     if as_json:
         print_json(
             {

@@ -38,7 +38,7 @@ def add(settings: dict[str, Any], name: str, interfaces: tuple[str, ...], new: b
     async def main(carrier: Nats) -> None:
         await add_consumer(carrier, settings["tenant"], name, interfaces, new=new)
 
-    as_operator(settings, main)
+    as_operator(settings, main, there=consumers)
 
 
 @consumer.command("list")
@@ -60,7 +60,7 @@ def list_consumers(settings: dict[str, Any], as_json: bool) -> None:
             )  # fmt: skip
         Console().print(table)
 
-    as_operator(settings, main)
+    as_operator(settings, main, there=consumers)
 
 
 @consumer.command()
@@ -72,4 +72,4 @@ def remove(settings: dict[str, Any], name: str) -> None:
     async def main(carrier: Nats) -> None:
         await remove_consumer(carrier, settings["tenant"], name)
 
-    as_operator(settings, main)
+    as_operator(settings, main, there=consumers)

@@ -38,6 +38,7 @@ from xfs4iot.fleet.subjects import Subjects, check_id
 from xfs4iot.fleet.trust import TRUST, Trust, Trusted, hash_code, key_of
 from xfs4iot.fleet.view import instant
 from xfs4iot.protocol.endpoints import address
+from xfs4iot.reasons import reason
 from xfs4iot.transport import tls
 from xfs4iot.transport.certificates import test_authority, write_secret
 from xfs4iot.transport.pairs import load_certificates
@@ -46,7 +47,6 @@ from xfs4iot.transport.rotation import Credentials
 __all__ = ["admit", "authority", "callout", "enrolled", "invite", "revoke"]
 
 _BROKER_SECONDS = 60.0
-_STORE_SECONDS = 30.0
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
 _json = click.option("--json", "as_json", is_flag=True, help="As JSON.")
@@ -110,7 +110,9 @@ def callout(
         )
         tenant = check_id(settings["tenant"], "tenant")
     except (ValueError, OSError) as problem:
-        raise click.ClickException(f"{keys}: {problem}") from None
+        raise click.ClickException(
+            reason(problem) if isinstance(problem, OSError) else f"{keys}: {problem}"
+        ) from None
 
     def login(key: NKey | None = None) -> Login:
         def context() -> SSL.Context:
@@ -209,7 +211,7 @@ def authority(
         roots = settings["ca"].read_text("ascii")
         credentials = Credentials(tls.TLSConfig(settings["certificate"], settings["key"]))
     except (ValueError, OSError, tls.TLSError) as problem:
-        raise click.ClickException(str(problem)) from None
+        raise click.ClickException(reason(problem)) from None
 
     async def main(nursery: trio.Nursery) -> None:
         carrier = Nats(settings["servers"], _login(settings), name="xfs4iot authority")
@@ -245,15 +247,8 @@ def _trust(carrier: Nats, settings: dict[str, Any]) -> Trust:
     return Trust(KeyValue(carrier, TRUST.format(settings["tenant"])))
 
 
-async def _trust_there(carrier: Nats, settings: dict[str, Any]) -> Trust:
-    """The same, once it is there: the callout of a fleet that was just started may be a moment behind."""
-    trust = _trust(carrier, settings)
-
-    async def there() -> None:
-        await trust.get("nobody")
-
-    await made(there, _STORE_SECONDS)
-    return trust
+async def _trust_there(carrier: Nats, tenant: str) -> None:
+    await KeyValue(carrier, TRUST.format(tenant)).get("nobody")
 
 
 @click.command()
@@ -297,7 +292,7 @@ def invite(
         codes.mkdir(parents=True, exist_ok=True)
 
     async def main(carrier: Nats) -> None:
-        trust = await _trust_there(carrier, settings)
+        trust = _trust(carrier, settings)
         for code in made_codes:
             hashed = hash_code(code.device, code.secret)
             await trust.invite(code.device, hashed, hours * 3600, replacing=replacing)
@@ -315,7 +310,7 @@ def invite(
             else:
                 click.echo(code)
 
-    as_operator(settings, main)
+    as_operator(settings, main, there=_trust_there)
 
 
 @click.command()
@@ -328,7 +323,7 @@ def revoke(settings: dict[str, Any], device: str) -> None:
         await _trust(carrier, settings).revoke(device)
         click.echo(f"{device} is let in no more; its connections end as soon as a callout knows")
 
-    as_operator(settings, main)
+    as_operator(settings, main, there=_trust_there)
 
 
 @click.command()
@@ -346,11 +341,11 @@ def admit(settings: dict[str, Any], certificate: Path) -> None:
     device = check_id(names[0].removeprefix(DEVICE), "device")
 
     async def main(carrier: Nats) -> None:
-        trust = await _trust_there(carrier, settings)
+        trust = _trust(carrier, settings)
         await trust.admit(device, key_of(holder), holder.not_valid_after_utc.timestamp())
         click.echo(f"{device} is let in by this key, and no other")
 
-    as_operator(settings, main)
+    as_operator(settings, main, there=_trust_there)
 
 
 @click.command()
@@ -370,7 +365,7 @@ def enrolled(settings: dict[str, Any], as_json: bool) -> None:
             table.add_row(row["device"], row["state"], _short(row["until"]), _short(row["code"]))
         Console().print(table)
 
-    as_operator(settings, main)
+    as_operator(settings, main, there=_trust_there)
 
 
 def _told(one: Trusted) -> dict[str, str | None]:

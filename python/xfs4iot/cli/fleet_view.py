@@ -19,13 +19,14 @@ from xfs4iot.cli.prose import Console
 from xfs4iot.cli.table import Table
 from xfs4iot.dataclass import dataclass
 from xfs4iot.fleet.nats import Nats
-from xfs4iot.fleet.view import Change, Known, instant, moment
+from xfs4iot.fleet.view import Change, FleetView, Known, instant, moment
 from xfs4iot.fleet.where import FIELDS, Expression
 
 __all__ = ["fields", "list_devices", "show", "watch"]
 
 _MOST_TROUBLES = 4
 _REFRESH_SECONDS = 0.25
+_WAIT_SECONDS, _WAIT_PAUSE = 60.0, 0.5
 _NAME = 40
 """Characters of names that stay whole, such as `CashDispenser.unit1`: they are typed in `--where`."""
 _MOST_CHANGES = 20
@@ -60,7 +61,7 @@ class _Line:
         yield escape(self.device)
         yield "[green]online[/]" if self.online else "offline"
         yield moment(self.since).replace("T", " ")
-        yield escape(self.version.removeprefix("xfs4iot "))
+        yield escape(self.version)
         marks = [*self.troubles, *([f"and {self.more} more"] if self.more else [])]
         if self.alarms:
             marks.insert(0, f"seen twice ({self.alarms})")
@@ -76,30 +77,52 @@ def _table(lines: Iterator[_Line] | list[_Line]) -> Table:
 
 @click.command("list")
 @where_option
+@click.option(
+    "--wait", "awaited", type=click.IntRange(min=1), metavar="N",
+    help="Wait until N of them are online, for a minute at most.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.pass_obj
-def list_devices(settings: dict[str, Any], wanted: Expression | None, as_json: bool) -> None:
+def list_devices(
+    settings: dict[str, Any], wanted: Expression | None, awaited: int | None, as_json: bool
+) -> None:
     """List devices: whether they are there, since when, their software, and what is to look at.
+
+    With --wait, exit 1 if they did not come in time; the list is printed all the same.
 
     \b
     xfs4iot fleet list --where 'unit.replenishmentStatus == low'
     xfs4iot fleet list --where 'not online or service.device != online'
     """
 
-    async def main(carrier: Nats) -> None:
-        lines = []
-        async with aclosing(view_of(carrier, settings["tenant"]).everything(wanted)) as devices:
-            async for known in devices:
-                lines.append(_Line.of(known))
-        lines.sort(key=lambda line: line.device)
+    async def main(carrier: Nats) -> int:
+        view = view_of(carrier, settings["tenant"])
+        deadline = trio.current_time() + _WAIT_SECONDS
+        lines = await _lines(view, wanted)
+        while late := awaited is not None and sum(line.online for line in lines) < awaited:
+            if trio.current_time() > deadline:
+                break
+            await trio.sleep(_WAIT_PAUSE)
+            lines = await _lines(view, wanted)
         if as_json:
             print_json([_plain(line) for line in lines])
         elif lines:
             Console().print(_table(lines))
         else:
-            click.echo("there is no such device" if wanted else "there are no devices yet")
+            click.echo("no device fits --where" if wanted else "there are no devices yet")
+        if late:
+            there = sum(line.online for line in lines)
+            said = f"after {_WAIT_SECONDS:g} s {there} of {awaited} devices are online"
+            raise click.ClickException(said)
+        return 0
 
     as_operator(settings, main)
+
+
+async def _lines(view: FleetView, wanted: Expression | None) -> list[_Line]:
+    """Of all devices that are meant, by name."""
+    async with aclosing(view.everything(wanted)) as devices:
+        return sorted([_Line.of(known) async for known in devices], key=lambda line: line.device)
 
 
 def _plain(line: _Line) -> dict[str, Any]:
@@ -134,7 +157,7 @@ def _print(console: Console, known: Known) -> None:
     there = known.presence
     state = "[green]online[/]" if there.online else "[red]offline[/]"
     said = f"[bold]{escape(known.device)}[/] {state} since {moment(there.since).replace('T', ' ')} UTC, "
-    console.print(said + f"start {there.epoch}, {escape(there.version)}", highlight=False)
+    console.print(said + f"epoch {there.epoch}, {escape(there.version)}", highlight=False)
     if there.alarms:
         console.print(f"[red]a copy of it was seen {there.alarms} times: see docs/fleet.md[/]")
     if known.problem is not None:

@@ -15,6 +15,7 @@ import trio
 
 from xfs4iot.cli import arguments
 from xfs4iot.cli.broker import as_role, broker_is_trusted, fleet_option, is_secured, login_to, made, reach
+from xfs4iot.cli.complaint import innermost
 from xfs4iot.cli.connection import run
 from xfs4iot.cli.gateway_settings import read_settings
 from xfs4iot.cli.group import UntilTold
@@ -31,6 +32,7 @@ from xfs4iot.fleet.nats import Nats
 from xfs4iot.fleet.opening import Signer
 from xfs4iot.fleet.registry import PRESENCE
 from xfs4iot.fleet.store import KeyValue
+from xfs4iot.reasons import reason
 from xfs4iot.telemetry.http import serve_telemetry
 from xfs4iot.transport import tls
 from xfs4iot.transport.limits import Limits
@@ -208,10 +210,9 @@ def gateway(
     try:
         run(main)
     except* (BrokerMissing, CarrierLost, RuntimeError, ValueError, OSError) as problems:
-        reason: BaseException = problems
-        while isinstance(reason, BaseExceptionGroup):
-            reason = reason.exceptions[0]
-        raise click.ClickException(str(reason)) from None
+        first = innermost(problems)
+        assert isinstance(first, BaseException)
+        raise click.ClickException(reason(first)) from None
 
 
 def _ready(served: Gateway) -> tuple[int, str]:

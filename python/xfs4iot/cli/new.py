@@ -11,6 +11,7 @@ from xfs4iot.cli.characters import escape
 from xfs4iot.cli.complaint import complain
 from xfs4iot.cli.connection import print_json
 from xfs4iot.cli.prose import Console
+from xfs4iot.reasons import reason
 from xfs4iot.scaffold import NameRefused, Package, UnknownKind, kind_called, kinds
 
 __all__ = ["new"]
@@ -52,7 +53,7 @@ def new(device: str, name: str, directory: Path, as_json: bool) -> None:
         complain(f"{root} is there already, and nothing was written; choose another name or --directory")
         sys.exit(1)
     except OSError as problem:
-        complain(f"{root} cannot be written: {problem}")
+        complain(f"{root} cannot be written: {reason(problem)}")
         sys.exit(1)
     uri = f"ws://127.0.0.1:5846/xfs4iot/v1.0/{package.service}"
     steps = [f"cd {root}", *(step.format(uri=uri) for step, _ in _STEPS)]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import click
 import trio
 
-from xfs4iot.cli.broker import broker_is_trusted, login_to, reach
+from xfs4iot.cli.broker import broker_is_trusted, login_to, made, reach
 from xfs4iot.cli.complaint import innermost
 from xfs4iot.cli.connection import run
 from xfs4iot.fleet.carrier import CarrierLost
@@ -25,7 +26,9 @@ from xfs4iot.transport import tls
 
 __all__ = ["as_operator", "checked_name", "device_argument", "view_of", "where_option"]
 
-_BROKER_SECONDS = 10.0
+_BROKER_SECONDS = 30.0
+_STORE_SECONDS = 30.0
+"""A fleet that was just started may be a moment behind whoever asks of it, if all is typed at once."""
 _ELSEWHERE = (
     "; if it is elsewhere, say `xfs4iot fleet --fleet DIRECTORY` or `xfs4iot fleet --broker URL`, "
     "or set XFS4IOT_FLEET or XFS4IOT_BROKER"
@@ -36,12 +39,15 @@ def as_operator(
     settings: dict[str, Any],
     what: Callable[[Nats], Awaitable[int | None]],
     *,
+    there: Callable[[Nats, str], Awaitable[object]] | None = None,
     long: bool = False,
 ) -> None:
     """Do something over a connection of one's own to the broker; what it returns is the exit code.
 
     Args:
         settings: of the group `xfs4iot fleet`.
+        there: asks the broker for what is needed of a tenant, which the fleet's parts make when they start;
+            it is waited for. Default: what gateways know of devices.
         long: go on when the connection is lost, until interrupted.
     """
     servers = settings["servers"]
@@ -60,6 +66,7 @@ def as_operator(
             await nursery.start(carrier.run)
             try:
                 await reach(carrier, _BROKER_SECONDS, _ELSEWHERE)
+                await made(partial(there or _last_there, carrier, settings["tenant"]), _STORE_SECONDS)
                 code = await what(carrier)
             except* CarrierLost as problems:
                 failure = click.ClickException(str(innermost(problems)))
@@ -85,6 +92,11 @@ def as_operator(
         run(main)
     finally:
         attempts.removeFilter(_nothing)
+
+
+async def _last_there(carrier: Nats, tenant: str) -> None:
+    # A gateway makes it after the bucket of who is there.
+    await KeyValue(carrier, LAST.format(tenant)).get("nobody")
 
 
 def _nothing(record: logging.LogRecord) -> bool:

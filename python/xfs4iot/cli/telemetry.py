@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from xfs4iot.cli.settings import TelemetrySettings, port_of
+from xfs4iot.reasons import reason
 from xfs4iot.server.observation import Observer
 from xfs4iot.server.publisher import Publisher
 from xfs4iot.telling import logger
@@ -104,7 +105,7 @@ async def listening(address: str, what: str) -> list[trio.SocketListener]:
     try:
         return [trio.SocketListener(one) for one in await tcp.open_listener(host, port)]
     except OSError as problem:
-        raise ValueError(f"{what}: {address} cannot be bound: {problem}") from None
+        raise ValueError(f"{what}: {address} cannot be bound: {reason(problem)}") from None
 
 
 def _traces() -> type[Traces]:

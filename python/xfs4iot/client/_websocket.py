@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,6 +17,7 @@ from wsproto.utilities import ProtocolError
 from xfs4iot.client._errors import Disconnected
 from xfs4iot.dataclass import dataclass
 from xfs4iot.protocol.endpoints import address
+from xfs4iot.reasons import reason
 from xfs4iot.transport import tcp, tls
 
 __all__ = ["Credentials", "open_stream", "open_websocket"]
@@ -96,7 +95,7 @@ async def _connected(place: _Place, credentials: Credentials, deadline: float) -
         with trio.move_on_at(deadline):
             stream = await trio.open_tcp_stream(place.host, place.port)
     except OSError as problem:
-        raise Disconnected(f"{uri} cannot be reached: {_unreached(problem)}") from problem
+        raise Disconnected(f"{uri} cannot be reached: {reason(problem)}") from problem
     if stream is None:
         raise Disconnected(f"{uri} cannot be reached: {late}")
     if context is None:
@@ -192,17 +191,6 @@ async def open_websocket(
         await trio.aclose_forcefully(stream)
     if failure is not None:
         raise failure
-
-
-def _unreached(problem: OSError) -> str:
-    """Why no address of a host took the connection."""
-    first: BaseException = problem.__cause__ or problem
-    while isinstance(first, BaseExceptionGroup):
-        first = first.exceptions[0]
-    # getaddrinfo numbers its errors in its own way, which strerror would misread.
-    if isinstance(first, OSError) and first.errno and not isinstance(first, socket.gaierror):
-        return os.strerror(first.errno)
-    return (first.strerror if isinstance(first, OSError) else None) or str(first)
 
 
 class _Opening(trio.abc.Stream):

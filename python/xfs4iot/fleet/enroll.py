@@ -6,7 +6,9 @@ First it looks who answers, and tells the code to nobody but the authority that 
 from __future__ import annotations
 
 import json
+import socket
 import tempfile
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from xfs4iot.fleet.credential import Credential
 from xfs4iot.fleet.enrolment import PATH
 from xfs4iot.fleet.names import AUTHORITY
 from xfs4iot.protocol.endpoints import address
+from xfs4iot.reasons import reason
 from xfs4iot.telling import told
 from xfs4iot.transport import tls
 from xfs4iot.transport.certificates import write_pem, write_secret
@@ -33,6 +36,7 @@ from xfs4iot.transport.proxy import Proxy, ProxyFailed, dial
 __all__ = ["Enrolled", "EnrolmentFailed", "enroll"]
 
 _SECONDS = 60.0
+_PAUSE_SECONDS = 0.5
 _LARGEST_ANSWER = 256 * 1024
 
 
@@ -58,11 +62,22 @@ class Enrolled:
     until: str
 
 
-async def enroll(code: Code, host: str, port: int, directory: Path, *, proxy: str | None = None) -> Enrolled:
+async def enroll(
+    code: Code,
+    host: str,
+    port: int,
+    directory: Path,
+    *,
+    proxy: str | None = None,
+    patience: float = 0.0,
+    late: Callable[[str], None] = lambda why: None,
+) -> Enrolled:
     """Get a certificate for a code, and write what the device needs to `directory`.
 
     Args:
         proxy: through which the authority is reached, and later the broker: `http://host:port`.
+        patience: seconds for which an authority that does not listen yet is tried again.
+        late: told once, with the reason, that this is being done.
 
     Raises:
         EnrolmentFailed: the authority cannot be reached or refuses, or is not the one of the code.
@@ -82,16 +97,16 @@ async def enroll(code: Code, host: str, port: int, directory: Path, *, proxy: st
     place = address(host, port)
     # On disk before the code is used up.
     key = credential.next_key()
-    with trio.move_on_after(_SECONDS) as patience:
+    with trio.move_on_after(_SECONDS) as all_of_it:
         try:
-            root = await _root(code, host, port, way)
+            root = await _listening(code, host, port, way, patience, late)
             asked = {"device": code.device, "code": code.secret, "request": credential.request(key)}
             answer = await _ask(root, host, port, way, json.dumps(asked).encode())
         except ProxyFailed as problem:
             raise EnrolmentFailed(str(problem)) from None
         except OSError as problem:
             raise EnrolmentFailed(
-                f"the authority at {place} cannot be reached: {problem.strerror or problem}; is "
+                f"the authority at {place} cannot be reached: {reason(problem)}; is "
                 "`xfs4iot fleet authority` running there, and does a firewall let this through?"
             ) from None
         except (TLSError, trio.BrokenResourceError) as problem:
@@ -99,7 +114,7 @@ async def enroll(code: Code, host: str, port: int, directory: Path, *, proxy: st
             raise EnrolmentFailed(
                 f"{place}: {problem}; see that the address is right, and the clock of this machine ({now})"
             ) from None
-    if patience.cancelled_caught:
+    if all_of_it.cancelled_caught:
         raise EnrolmentFailed(f"{place} did not answer within {_SECONDS:g} s; try again, by the same code")
     pair = credential.take(str(answer["certificates"]), key)
     ca = directory / "ca.pem"
@@ -113,6 +128,23 @@ async def enroll(code: Code, host: str, port: int, directory: Path, *, proxy: st
     (write_pem if proxy is None else write_secret)(configuration, text.encode())
     until = f"{pair.not_after:%Y-%m-%d %H:%M} UTC"
     return Enrolled(code.device, credential.file, ca, configuration, until)
+
+
+async def _listening(
+    code: Code, host: str, port: int, way: Proxy | None, patience: float, late: Callable[[str], None]
+) -> x509.Certificate:
+    """The root of what the authority shows, once there is one."""
+    deadline, told_of = trio.current_time() + patience, False
+    while True:
+        try:
+            return await _root(code, host, port, way)
+        except OSError as problem:
+            if isinstance(problem, (socket.gaierror, ProxyFailed)) or trio.current_time() >= deadline:
+                raise
+            if not told_of:
+                told_of = True
+                late(reason(problem))
+        await trio.sleep(_PAUSE_SECONDS)
 
 
 async def _root(code: Code, host: str, port: int, way: Proxy | None) -> x509.Certificate:

@@ -27,6 +27,7 @@ from OpenSSL import SSL
 from xfs4iot import _core
 from xfs4iot.dataclass import dataclass
 from xfs4iot.fleet.carrier import LOST, Answer, Carried, CarrierLost, Unsubscribe
+from xfs4iot.reasons import reason
 from xfs4iot.telling import logger, told
 from xfs4iot.transport import tcp, tls
 from xfs4iot.transport.proxy import Proxy, dial
@@ -35,6 +36,10 @@ __all__ = ["Login", "Nats"]
 
 _log = logger("xfs4iot.nats")
 _OPENING_SECONDS = 15.0
+"""How long a server may take to let in: with a whole fleet before the door, the callout has a queue."""
+_FIRST_OPENING_SECONDS = 2.0
+"""For the first attempt of who is no device, doubled with each: what was asked before there was a callout is
+never answered, and what is asked next is."""
 _UNSENT_BYTES = 64 * 1024 * 1024
 """What may wait for a server that takes nothing; then the connection is given up."""
 _HEADER_LINE = "NATS/1.0"
@@ -75,6 +80,8 @@ class Nats:
 
     Attributes:
         refusals: what the server has refused since the connection began; permissions mostly.
+        trouble: why the last attempt or connection ended; empty before.
+        answered: whether a server has ever answered, so that it is not its address that is wrong.
         client_id: number of the connection at its server.
     """
 
@@ -98,6 +105,8 @@ class Nats:
         self.info: dict[str, Any] = {}
         self.refusals: list[str] = []
         self.trouble = ""
+        self.answered = False
+        self._hasty = wait is None
         self._wait = wait or (lambda failures: random.uniform(0, min(5.0, 0.05 * 2.0 ** min(failures, 10))))
         self._inbox = f"_INBOX.{secrets.token_hex(8)}"
         self._stream: tcp.SocketStream | tls.TLSStream | None = None
@@ -164,7 +173,7 @@ class Nats:
             began = trio.current_time()
             lost = None
             try:
-                await self._serve(last)
+                await self._serve(last, self._patience(failures))
             except* (OSError, CarrierLost, tls.TLSError, trio.BrokenResourceError, ValueError) as problems:
                 lost = problems
             except* trio.ClosedResourceError:
@@ -186,10 +195,10 @@ class Nats:
             # that refuses.
             lasted = self._redials or trio.current_time() - began > 2 * self.ping_seconds
             failures = 0 if up and lasted else failures + 1
-            reason: BaseException | None = lost
-            while isinstance(reason, BaseExceptionGroup):
-                reason = reason.exceptions[0]
-            self.trouble = told(str(reason or "the connection ended"))
+            first: BaseException | None = lost
+            while isinstance(first, BaseExceptionGroup):
+                first = first.exceptions[0]
+            self.trouble = told("the connection ended" if first is None else reason(first), 500)
             if not self._redials:
                 _log.warning("%s: %s", last, self.trouble)
 
@@ -201,11 +210,23 @@ class Nats:
             self._redials = True
             self._serving.cancel()
 
-    async def _serve(self, server: str) -> None:
-        with trio.move_on_after(_OPENING_SECONDS) as opening:
+    def _patience(self, failures: int) -> float:
+        """Seconds that an attempt may take, by how many have failed in a row."""
+        if not self._hasty:
+            return _OPENING_SECONDS
+        return min(_OPENING_SECONDS, _FIRST_OPENING_SECONDS * 2.0 ** min(failures, 10))
+
+    async def _serve(self, server: str, patience: float) -> None:
+        self.info = {}
+        with trio.move_on_after(patience) as opening:
             stream, rest = await self._open(server)
         if opening.cancelled_caught:
-            raise CarrierLost(f"no connection within {_OPENING_SECONDS:g} s")
+            if self.info:
+                raise CarrierLost(
+                    f"it has answered, but let nobody in within {patience:g} s; does `xfs4iot fleet callout` "
+                    "run?"
+                )
+            raise CarrierLost(f"no connection within {patience:g} s")
         try:
             async with trio.open_nursery() as nursery:
                 self._heard = trio.current_time()
@@ -237,6 +258,7 @@ class Nats:
             if not line.startswith(b"INFO "):
                 raise CarrierLost("this is no NATS server")
             self.info = orjson.loads(line[5:])
+            self.answered = True
             secured = parts.scheme == "tls"
             if secured:
                 if self.login.context is None:
@@ -252,7 +274,7 @@ class Nats:
                 if line == b"PONG":
                     return stream, rest
                 if line.startswith(b"-ERR"):
-                    raise CarrierLost(f"refused: {line[5:].decode('utf-8', 'replace')}")
+                    raise CarrierLost(_not_let_in(line[5:].decode("utf-8", "replace")))
                 if line == b"PING":
                     await stream.send_all(b"PONG\r\n")
                 if line.startswith(b"INFO "):
@@ -466,6 +488,18 @@ class Nats:
             raise CarrierLost(f"the broker does not answer within {seconds:g} s")
         if self._connections != connection:
             raise CarrierLost("the connection to the broker was lost")
+
+
+def _not_let_in(said: str) -> str:
+    """What to do after a server has refused to let in; it does not say why, the callout does."""
+    said = told(said.strip().strip("'"))
+    if "Authorization" not in said and "Authentication" not in said:
+        return f"refused: {said}"
+    return (
+        f"not let in ({said}): who shows this certificate is revoked, was never enrolled or has another by "
+        "now, or no callout runs. `xfs4iot fleet callout` prints which, and "
+        "`xfs4iot fleet enrolled` lists devices"
+    )
 
 
 def _headers(head: bytes) -> tuple[int, dict[str, str]]:

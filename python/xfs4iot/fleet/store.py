@@ -16,7 +16,17 @@ import trio
 from xfs4iot.dataclass import dataclass
 from xfs4iot.fleet.carrier import Carried, Carrier, CarrierLost, Late
 
-__all__ = ["Conflict", "Entry", "KeyValue", "MemoryStore", "Store", "ask_broker", "make_stream", "read_as"]
+__all__ = [
+    "Conflict",
+    "Entry",
+    "KeyValue",
+    "MemoryStore",
+    "NothingKept",
+    "Store",
+    "ask_broker",
+    "make_stream",
+    "read_as",
+]
 
 _WRONG_LAST_SEQUENCE = 10071
 _NO_STREAM = 10059
@@ -30,6 +40,10 @@ _Kind = TypeVar("_Kind")
 
 class Conflict(Exception):
     """The value has been changed by somebody else meanwhile."""
+
+
+class NothingKept(CarrierLost):
+    """What is asked of has never been made: the part of the fleet that makes it has not been started yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +74,9 @@ def read_as(decoder: msgspec.json.Decoder[_Kind], value: bytes) -> _Kind:
 def _refuse(error: dict[str, Any]) -> NoReturn:
     """What the broker's refusal means to whoever asked."""
     if error.get("err_code") == _NO_STREAM:
-        raise CarrierLost(
-            "nothing of this fleet is kept at the broker yet: do its gateway, callout and authority run?"
+        raise NothingKept(
+            "nothing of this fleet is kept at the broker yet: do its gateway, callout and authority run, "
+            "and is the tenant (`xfs4iot fleet --tenant`) the same as theirs?"
         )
     raise CarrierLost(f"the broker's store: {error.get('description', error)}")
 

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import trio
 
+from xfs4iot import reasons
 from xfs4iot.dataclass import dataclass
 from xfs4iot.protocol.endpoints import address
 from xfs4iot.telling import told
@@ -68,9 +69,8 @@ class Proxy:
         try:
             stream = await trio.open_tcp_stream(self.host, self.port)
         except OSError as problem:
-            raise ProxyFailed(
-                f"the proxy at {proxy} cannot be reached: {problem.strerror or problem}"
-            ) from None
+            why = reasons.reason(problem)
+            raise ProxyFailed(f"the proxy at {proxy} cannot be reached: {why}") from None
         try:
             await stream.send_all(self._asking(address(host, port)))
             status, reason = await self._answer(stream, proxy)
