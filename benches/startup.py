@@ -36,6 +36,7 @@ import xfs4iot
 report()
 """
 SIMULATE = """
+import xfs4iot.cli
 import tempfile
 from pathlib import Path
 import trio

@@ -22,16 +22,17 @@ track of what was already used (`xfs4iot.interfaces.common.end_to_end_security`)
 
 from __future__ import annotations
 
-import hmac
 import os
 import re
-import secrets
 from collections.abc import Mapping
 from dataclasses import field
 from decimal import Decimal
 from pathlib import Path
 
+from cryptography.hazmat.primitives.constant_time import bytes_eq
+
 from xfs4iot.dataclass import dataclass
+from xfs4iot.digests import hmac_sha256
 from xfs4iot.protocol import errors
 
 __all__ = [
@@ -145,18 +146,18 @@ def authenticate(text: str, key: bytes) -> Token:
     """
     token = parse(text)
     # `parse` has made sure that the last 64 characters are the HMAC.
-    if not hmac.compare_digest(_code(key, text[:-64]), token.hmac):
+    if not bytes_eq(_code(key, text[:-64]).encode(), token.hmac.encode()):
         raise errors.InvalidTokenHMAC("the token's HMAC is wrong: another key, or the token was changed")
     return token
 
 
 def _code(key: bytes, signed: str) -> str:
-    return hmac.digest(key, signed.encode("ascii"), "sha256").hex().upper()
+    return hmac_sha256(key, signed.encode("ascii")).hex().upper()
 
 
 def new_nonce() -> str:
     """A fresh nonce: 128 random bits as 32 upper-case hexadecimal digits."""
-    return secrets.token_hex(16).upper()
+    return os.urandom(16).hex().upper()
 
 
 def make_token(key: bytes, nonce: str, values: Mapping[str, str]) -> str:

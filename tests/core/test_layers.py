@@ -12,10 +12,11 @@ import pytest
 import xfs4iot
 
 ROOT = Path(xfs4iot.__file__).parent
-ALL = ("__version__", "close_matches", "dataclass", "late", "telling")
+ALL = ("__version__", "close_matches", "dataclass", "digests", "late", "telling")
 MAY_USE = {
     "close_matches": set(),
     "dataclass": set(),
+    "digests": set(),
     "late": set(),
     "telling": set(),
     "protocol": {"_core"},

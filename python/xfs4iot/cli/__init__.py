@@ -17,8 +17,13 @@ from xfs4iot import __version__
 from xfs4iot.cli.characters import show_all_characters, shown
 from xfs4iot.cli.group import Group
 from xfs4iot.held_signals import INTERRUPTED, end_as_told
+from xfs4iot.late import late_libraries
 
 __all__ = ["cli", "main"]
+
+# trio and others import them, but a service has no use for them: its TLS and its hashes are those of
+# cryptography's OpenSSL, and `ssl` and `hashlib` would load another one.
+late_libraries(("ssl", "hashlib", "hmac", "secrets", "idna", "shutil"))
 
 _COMMANDS = {
     "demo": "A simulated ATM pays out money over TLS, end to end.",

@@ -12,7 +12,6 @@ snapshot and never holds up the service that writes.
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -23,6 +22,7 @@ from urllib.parse import quote
 import msgspec
 
 from xfs4iot.dataclass import dataclass
+from xfs4iot.digests import sha256
 from xfs4iot.ledger import schema
 from xfs4iot.ledger.errors import LedgerCorrupt, LedgerUnavailable, NewerLedger, NoLedger
 from xfs4iot.ledger.records import CounterKey, Intent, JournalLine, Movement
@@ -40,12 +40,12 @@ TAIL = 5000
 
 def chain(previous: bytes, columns: tuple[Any, ...]) -> bytes:
     """The hash of a journal line whose columns (all but the hash) are `columns`."""
-    return hashlib.sha256(previous + _encode(columns)).digest()
+    return sha256(previous + _encode(columns))
 
 
 def digest(value: bytes) -> bytes:
     """What is stored beside a document to detect damage."""
-    return hashlib.sha256(value).digest()
+    return sha256(value)
 
 
 @dataclass(frozen=True, slots=True)

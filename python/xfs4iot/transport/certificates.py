@@ -18,9 +18,16 @@ from typing import Literal
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from xfs4iot.digests import sha1
 from xfs4iot.transport.pairs import PrivateKey, Use, ascii_name, load_certificates, load_key
 
 __all__ = [
@@ -213,10 +220,8 @@ class TestAuthority:
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage(_USAGE[use]), critical=False)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)  # type: ignore[arg-type]
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
-            )
+            .add_extension(_identifier(public_key), critical=False)  # type: ignore[arg-type]
+            .add_extension(_issuer(self._key), critical=False)
         )
         if names is not None:
             builder = builder.add_extension(names, critical=False)
@@ -277,11 +282,25 @@ def _authority(
         .not_valid_after(begins + timedelta(days=_AUTHORITY_DAYS))
         .add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
         .add_extension(_key_usage(signs_certificates=True), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(signing.public_key()), critical=False
-        )
+        .add_extension(_identifier(public), critical=False)
+        .add_extension(_issuer(signing), critical=False)
     )
+
+
+def _identifier(public: PublicKeyTypes) -> x509.SubjectKeyIdentifier:
+    """What tells a key from others: RFC 5280 4.2.1.2, method 1."""
+    # As `x509.SubjectKeyIdentifier.from_public_key` makes it, but without `hashlib`.
+    if isinstance(public, ec.EllipticCurvePublicKey):
+        bits = public.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    elif isinstance(public, rsa.RSAPublicKey):
+        bits = public.public_bytes(Encoding.DER, PublicFormat.PKCS1)
+    else:
+        return x509.SubjectKeyIdentifier.from_public_key(public)  # type: ignore[arg-type]
+    return x509.SubjectKeyIdentifier(sha1(bits))
+
+
+def _issuer(signing: PrivateKey) -> x509.AuthorityKeyIdentifier:
+    return x509.AuthorityKeyIdentifier(_identifier(signing.public_key()).digest, None, None)
 
 
 def make_request(name: str, hosts: Iterable[str], key: PrivateKey) -> bytes:

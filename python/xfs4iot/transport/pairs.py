@@ -60,6 +60,8 @@ Use = Literal["device", "client"]
 _USAGE = {"device": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOID.CLIENT_AUTH}
 _RSA_BITS = 2048
 _EC_BITS = 256
+# Names that need no IDNA, whose tables are large.
+_PLAIN_HOST = re.compile(r"[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*")
 # cryptography reads only the first list of a PEM file.
 _PEM_CRL = re.compile(rb"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", re.DOTALL)
 
@@ -318,6 +320,8 @@ def is_for(names: tuple[str, ...], host: str) -> bool:
 def ascii_name(host: str) -> str:
     """A host name as it stands in certificates and SNI: ASCII, lower case, no final dot."""
     host = host.rstrip(".")
+    if _PLAIN_HOST.fullmatch(host):
+        return host.lower()
     try:
         return host.encode("idna").decode().lower()
     except UnicodeError:

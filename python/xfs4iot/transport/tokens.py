@@ -7,9 +7,11 @@ wants to keep the device busy.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import secrets
+
+from cryptography.hazmat.primitives.constant_time import bytes_eq
+
+from xfs4iot.digests import sha256
 
 __all__ = ["check_token", "hash_presented", "hash_token", "make_token", "same_hash"]
 
@@ -39,7 +41,7 @@ def check_token(bearer: str, token_hash: str) -> bool:
 
     A hash that is none, such as one of another scheme, fits no token.
     """
-    return hmac.compare_digest((_SCHEME + _digest(bearer)).encode(), token_hash.strip().lower().encode())
+    return bytes_eq((_SCHEME + _digest(bearer)).encode(), token_hash.strip().lower().encode())
 
 
 def hash_presented(bearer: str) -> str:
@@ -49,8 +51,8 @@ def hash_presented(bearer: str) -> str:
 
 def same_hash(one: str, other: str) -> bool:
     """Whether two hashes are of one token; takes the same time either way."""
-    return hmac.compare_digest(one.strip().lower().encode(), other.strip().lower().encode())
+    return bytes_eq(one.strip().lower().encode(), other.strip().lower().encode())
 
 
 def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
+    return sha256(token.encode("utf-8", "surrogateescape")).hex()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import ipaddress
 import re
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ import h11
 import trio
 
 from xfs4iot.dataclass import dataclass
+from xfs4iot.digests import sha1
 from xfs4iot.telling import DESCRIPTION, told
 
 __all__ = [
@@ -279,7 +279,7 @@ async def accept_request(stream: trio.abc.Stream, pages: str | None = None) -> U
 
 def accept_response(request: Upgrade) -> bytes:
     """The answer that opens the WebSocket."""
-    digest = hashlib.sha1(request.headers["sec-websocket-key"].strip().encode() + _GUID).digest()
+    digest = sha1(request.headers["sec-websocket-key"].strip().encode() + _GUID)
     return (
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Accept: " + base64.b64encode(digest) + b"\r\n\r\n"

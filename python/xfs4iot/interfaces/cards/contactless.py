@@ -10,7 +10,6 @@ The configuration is replaced as a whole or not at all. It is kept and given to 
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -24,6 +23,7 @@ from xfs4iot.devices import (
     ContactlessKey,
     ContactlessOutcome,
 )
+from xfs4iot.digests import sha1
 from xfs4iot.interfaces.cards import tlv
 from xfs4iot.ledger import Document
 from xfs4iot.protocol import errors, wire
@@ -250,7 +250,7 @@ def _require_key(path: str, item: messages.EMVClessConfigureKeyDataItem) -> None
     signed = rid + bytes([key.index or 0]) + (key.modulus or b"") + (key.exponent or b"")
     if key.algorithm_indicator == _SHA1_WITH_RSA:
         # EMV prescribes SHA-1 for this checksum.
-        digest = hashlib.sha1(signed, usedforsecurity=False).digest()
+        digest = sha1(signed)
         if digest != key.checksum:
             raise errors.CommandError(
                 "invalidKeyData",

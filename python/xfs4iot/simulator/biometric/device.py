@@ -6,7 +6,7 @@ is new each time, so that the same finger never gives the same data twice.
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import field
 from functools import partial
@@ -170,7 +170,7 @@ class SimulatedBiometric(SimulatedDevice, devices.Biometric):
         if isinstance(self, SecureDevice):
             self.encryption_algorithms = frozenset({"ecb", "cbc", "cfb", "rsa"})
         self._fingers = {name: minutiae_of(name, one) for name, one in self.setup.fingers.items()}
-        self._kept = self.world.document(f"{name}.key", _Kept(secrets.token_hex(32)))
+        self._kept = self.world.document(f"{name}.key", _Kept(os.urandom(32).hex()))
         self._on: PresentFinger | None = None
         self._moved = trio.Event()
         self._broken = False

@@ -8,12 +8,12 @@ Certificates and signatures are those of Book 2, 5 and 6: RSA with recovery, SHA
 
 from __future__ import annotations
 
-import hashlib
 import tomllib
 from functools import cache
 from pathlib import Path
 
 from xfs4iot.dataclass import dataclass
+from xfs4iot.digests import sha1
 from xfs4iot.simulator.secure_part import ciphers
 
 __all__ = [
@@ -100,7 +100,7 @@ class Authority:
 
 def _sealed(content: bytes, unsigned: bytes) -> bytes:
     """A block for RSA with recovery; its hash covers what is not in it as well."""
-    digest = hashlib.sha1(content + unsigned, usedforsecurity=False).digest()
+    digest = sha1(content + unsigned)
     return b"\x6a" + content + digest + b"\xbc"
 
 

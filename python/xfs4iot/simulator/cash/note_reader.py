@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
 from xfs4iot import devices
+from xfs4iot.digests import sha256
 from xfs4iot.protocol.messages import cash_management
 from xfs4iot.simulator.cash.truth import Notes, as_read
 from xfs4iot.simulator.device import SimulatedDevice
@@ -17,7 +17,7 @@ __all__ = ["NoteReader", "signature_of"]
 
 def signature_of(notes: Notes) -> bytes:
     """What a reader makes of a note's picture: the same for the same note."""
-    return hashlib.sha256(f"{notes.item} {notes.serial}".encode()).digest()
+    return sha256(f"{notes.item} {notes.serial}".encode())
 
 
 class NoteReader(SimulatedDevice, devices.CashManagement):

@@ -8,7 +8,7 @@ refers to it any more: neither a side, nor the truth as it was saved last.
 
 from __future__ import annotations
 
-import secrets
+import os
 import weakref
 from collections.abc import Iterable
 from pathlib import Path
@@ -58,7 +58,7 @@ class Drawings:
         Raises:
             HardwareError: there is no room for it.
         """
-        drawing = Drawing(secrets.token_hex(8), picture, tuple(words))
+        drawing = Drawing(os.urandom(8).hex(), picture, tuple(words))
         if self._directory is not None:
             # Before it is written: what is half a drawing goes as well.
             self._watch(drawing)

@@ -13,7 +13,7 @@ Only fingerprints are kept, and of so many values: those that are no longer in t
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Iterator
 
 from xfs4iot._core import Secret
@@ -79,7 +79,7 @@ class Bindings:
 
     def fingerprint(self, value: Key, more: bytes = b"") -> str:
         """The same for all values that do the same as keys, and of no use to find one of them."""
-        by = self._store.secrets.setdefault("fingerprints", secrets.token_bytes(32))
+        by = self._store.secrets.setdefault("fingerprints", os.urandom(32))
         return macs.mac("M7", "H", by, readable(Secret(canonical(value), more))).hex()
 
     def bind(self, attributes: KeyAttributes, value: Key, *, loose: bool = False) -> None:

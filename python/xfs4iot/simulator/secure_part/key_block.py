@@ -7,7 +7,7 @@ encrypted key.
 
 from __future__ import annotations
 
-import secrets
+import os
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.constant_time import bytes_eq
@@ -99,7 +99,7 @@ def wrap(protection_key: Key, header: str, key: bytes, masked_length: int | None
     size = ciphers.block_size(algorithm)
     plain = (len(key) * 8).to_bytes(2, "big") + key
     whole = -(-max(len(plain), 2 + (masked_length or 0)) // size) * size
-    plain += secrets.token_bytes(whole - len(plain))
+    plain += os.urandom(whole - len(plain))
     length = len(header) + 2 * whole + MAC_CHARACTERS[version]
     head = (header[0] + f"{length:04}" + header[5:]).encode()
     encryption_key = _key(version, protection_key, _ENCRYPTION)

@@ -6,7 +6,7 @@ is given no more precisely than the standard requires: otherwise a host could pr
 
 from __future__ import annotations
 
-from hmac import compare_digest
+import hmac
 from operator import eq
 from typing import Any
 
@@ -106,7 +106,7 @@ class KeyLoading:
             raise errors.CommandError(
                 "invalidKeyLength", "the parts of a key are of the same length; enter this part anew"
             )
-        if any(compare_digest(memoryview(part), memoryview(self.entered)) for part in self._parts):
+        if any(hmac.compare_digest(memoryview(part), memoryview(self.entered)) for part in self._parts):
             # The two cancel each other: fewer custodians than it seems would know the key.
             raise errors.CommandError("invalidValue", "this part was stored already; enter another")
         self._parts.append(self.entered)

@@ -7,7 +7,7 @@ that trusts no host would. It refuses with the error codes of the commands.
 from __future__ import annotations
 
 import contextlib
-import secrets
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -165,7 +165,7 @@ class SecurePart:
 
     def random(self, count: int) -> bytes:
         """Random bytes, from the system."""
-        return secrets.token_bytes(count)
+        return os.urandom(count)
 
     def check_value(self, name: str, mode: Literal["self", "zero"]) -> bytes:
         """The check value of a symmetric key; of a private or public key there is none of these.

@@ -17,7 +17,8 @@
 
 from __future__ import annotations
 
-import secrets
+import os
+import random
 from collections.abc import Mapping, Sequence
 
 from xfs4iot.simulator.secure_part import ciphers
@@ -47,7 +48,8 @@ def _filled(text: str, fill: str, length: int = 16) -> bytes:
 
 
 def _random_digits(count: int, of: str) -> str:
-    return "".join(secrets.choice(of) for _ in range(count))
+    drawn = random.SystemRandom()
+    return "".join(drawn.choice(of) for _ in range(count))
 
 
 def plain_block(format: str, pin: Sequence[int], customer_data: str, padding: int) -> bytes:
@@ -74,7 +76,7 @@ def plain_block(format: str, pin: Sequence[int], customer_data: str, padding: in
             text += _random_digits(16 - len(text), "ABCDEF")
             return ciphers.xor(bytes.fromhex(text), bytes.fromhex("0000" + customer_data))
         case "iso4":
-            return _filled("4" + head, "A") + secrets.token_bytes(8)
+            return _filled("4" + head, "A") + os.urandom(8)
         case "emv":
             return _filled("2" + head, "F")
         case "ibm3624" | "diebold" | "eci2":
@@ -97,7 +99,7 @@ def emv_block(block: bytes, challenge: bytes, length: int) -> bytes:
         length: bytes of the key's modulus.
     """
     head = b"\x7f" + block + challenge
-    return head + secrets.token_bytes(length - len(head))
+    return head + os.urandom(length - len(head))
 
 
 def pan_field(pan: str) -> bytes:

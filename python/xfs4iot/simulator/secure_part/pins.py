@@ -5,7 +5,7 @@ For a change of PIN, a second one may be kept to be compared with the next.
 
 from __future__ import annotations
 
-from hmac import compare_digest
+import hmac
 
 from xfs4iot._core import Secret
 from xfs4iot.protocol import errors
@@ -58,7 +58,7 @@ class Pins:
         if self._compared is None:
             self._compared = Secret(self._digits)
             return None
-        same = compare_digest(memoryview(self._digits), memoryview(self._compared))
+        same = hmac.compare_digest(memoryview(self._digits), memoryview(self._compared))
         self.forget_compared()
         return same
 
