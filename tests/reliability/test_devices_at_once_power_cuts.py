@@ -28,7 +28,7 @@ from xfs4iot.stories.host import Host
 from xfs4iot.stories.stage import Stage, StepFailed
 from xfs4iot.stories.withdrawal import CARD, PIN, PIN_KEY, load_pin_key, take_card_in
 
-SHORT, LONG = 2, 60
+SHORT, LONG = 2, 72
 NEW, CASH, PAID, PUT_IN = 1700, "CashDispenser", 3, 4
 UNITS = ("unit1", "unit2", "unit3", "unit4", "unit5", "unit6")
 LONGEST = 0.25
