@@ -19,7 +19,7 @@ from cash import content, dispense
 from dialogue import Dialogue, dialogue
 from xfs4iot.cli.ledger import ledger as command
 from xfs4iot.cli.simulate import simulate
-from xfs4iot.ledger import LedgerCorrupt, LedgerReader, LedgerUnavailable, Posting, schema
+from xfs4iot.ledger import LedgerCorrupt, LedgerReader, LedgerUnavailable, Posting, files, schema
 from xfs4iot.ledger.journal import GENESIS, chain
 from xfs4iot.ledger.records import planned_postings
 from xfs4iot.simulator import atm as simulated_atm
@@ -239,6 +239,50 @@ def test_another_program_s_database_is_left_alone(tmp_path: Path) -> None:
     for text in (str(refused.value), checking.output, recovering.output):
         assert "move it away" in text
         assert "ledger recover" not in text
+
+
+def cut_while_written(file: Path, directory: Path) -> Path:
+    """The file as it is after a power cut while its rollback journal was needed."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute("PRAGMA cache_size = 1")
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("CREATE TABLE more (content)")
+        connection.executemany("INSERT INTO more VALUES (?)", [("x" * 3000,)] * 200)
+        for name in (file.name, f"{file.name}-journal"):
+            shutil.copy(file.parent / name, directory / name)
+        connection.rollback()
+    return directory / file.name
+
+
+def test_a_power_cut_before_the_write_ahead_log_is_there_does_not_keep_a_ledger_shut(tmp_path: Path) -> None:
+    file = tmp_path / "ledger.sqlite"
+    xfs4iot.Ledger.open(file).close()
+    (tmp_path / "cut").mkdir()
+    cut = cut_while_written(file, tmp_path / "cut")
+    xfs4iot.Ledger.open(cut).close()
+    with closing(sqlite3.connect(cut)) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert not connection.execute("SELECT name FROM sqlite_schema WHERE name = 'more'").fetchall()
+
+
+def test_a_power_cut_in_another_program_s_database_is_left_to_that_program(tmp_path: Path) -> None:
+    file = tmp_path / "other.sqlite"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("CREATE TABLE notes (text)")
+    (tmp_path / "cut").mkdir()
+    cut = cut_while_written(file, tmp_path / "cut")
+    before = {one.name: one.read_bytes() for one in cut.parent.iterdir()}
+    with pytest.raises(LedgerCorrupt, match="not a ledger"):
+        xfs4iot.Ledger.open(cut)
+    assert {name: (cut.parent / name).read_bytes() for name in before} == before
+
+
+def test_a_new_ledger_is_never_seen_without_its_write_ahead_log(tmp_path: Path) -> None:
+    files.made(tmp_path / "ledger.sqlite")
+    assert [one.name for one in tmp_path.iterdir()] == ["ledger.sqlite"]
+    # Bytes 18 and 19: the versions that write and read it, 2 with such a log.
+    assert (tmp_path / "ledger.sqlite").read_bytes()[18:20] == bytes([2, 2])
 
 
 def test_a_text_is_no_ledger(tmp_path: Path) -> None:

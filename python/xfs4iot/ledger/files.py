@@ -94,14 +94,17 @@ def made(file: Path) -> None:
         sqlite3.Error, OSError: it cannot be written.
     """
     new = Path(f"{file}.new")
-    # A leftover of a creation that a crash interrupted.
-    new.unlink(missing_ok=True)
+    # Leftovers of a creation that a crash interrupted.
+    for suffix in ("", "-journal", "-wal", "-shm"):
+        Path(f"{new}{suffix}").unlink(missing_ok=True)
     # SQLite takes over the rights of the file for its logs; only its writer may read a ledger.
     os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     connection = sqlite3.connect(new, isolation_level=None)
     try:
         connection.execute("PRAGMA synchronous = FULL")
         schema.migrate(connection)
+        # Here, not when it is first opened: a power cut in between would leave a journal to be rolled back.
+        connection.execute("PRAGMA journal_mode = WAL")
     finally:
         connection.close()
     os.replace(new, file)
@@ -178,13 +181,26 @@ def _cannot(file: Path, reason: str, remedy: str) -> str:
 
 def _require_ledger(file: Path) -> None:
     """Refuse another program's database before anything in it is touched."""
-    connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)
     try:
-        known = connection.execute("PRAGMA application_id").fetchone()[0]
-        version = schema.version(connection)
-    finally:
-        connection.close()
+        known, version = _identity(file, "mode=ro")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_READONLY_ROLLBACK:
+            raise
+        # The power failed while it was made ready for its write-ahead log, which takes a journal that only
+        # a writer can roll back. The identity was there before.
+        known, version = _identity(file, "immutable=1")
+        if known == schema.APPLICATION_ID:
+            known, version = _identity(file, "mode=rw")
     if known != schema.APPLICATION_ID:
         raise NoLedger(file, "it is a database, but not a ledger")
     if version > len(schema.MIGRATIONS):
         raise NewerLedger(file, version, len(schema.MIGRATIONS))
+
+
+def _identity(file: Path, mode: str) -> tuple[int, int]:
+    """Which program's database it is, and the version of its schema."""
+    connection = sqlite3.connect(f"{file.absolute().as_uri()}?{mode}", uri=True)
+    try:
+        return connection.execute("PRAGMA application_id").fetchone()[0], schema.version(connection)
+    finally:
+        connection.close()
