@@ -17,6 +17,7 @@ from exercised import Exercised
 from traffic import catalogue
 from xfs4iot.interfaces import MODULES, interface
 from xfs4iot.protocol.adapters import SPECIFICATIONS, WITHDRAWN, canonical
+from xfs4iot.protocol.adapters.changes import STILL_SERVED
 
 __all__ = [
     "Left",
@@ -110,7 +111,7 @@ def _never() -> Mapping[str, str]:
 @cache
 def _withdrawn() -> Mapping[tuple[str, str], str]:
     """The reason for each message that a version is not served with any more."""
-    return {key: reason for key, reason in WITHDRAWN.items() if not reason.startswith("still served")}
+    return {key: reason for key, reason in WITHDRAWN.items() if not reason.startswith(STILL_SERVED)}
 
 
 def _last_with(name: str) -> str | None:

@@ -3,6 +3,8 @@
     python tools/generate_messages.py            write them
     python tools/generate_messages.py --check    exit 1 if what is checked in is not current
 
+The classes have, beside what is in the newest version, what is kept of older ones (`kept_messages`).
+
 For most interfaces two modules in `protocol/messages`, from the newest version of the catalogue. One is
 called as the interface and has what Common.Status, Common.Capabilities and Storage.GetStorage tell of
 it. The other,
@@ -29,6 +31,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
+from kept_messages import kept_commands, kept_properties, with_kept
 from typed_calls import typed_calls
 
 PACKAGE = Path(__file__).parent.parent / "python" / "xfs4iot"
@@ -446,21 +449,26 @@ def command_events(catalogue: Schema, interface: str) -> str:
     return "\n".join(lines) if unions else ""
 
 
+def row_of(command: Schema) -> tuple[str, bool, str, bool, tuple[str, ...], tuple[str, ...]]:
+    """What the index tells of a command."""
+    completion = command["completion"]
+    return (
+        command["version"],
+        bool(command["payload"]),
+        completion["version"],
+        bool(completion["payload"]),
+        tuple(completion.get("errorCodes") or ()),
+        tuple(command.get("eventNames") or ()),
+    )
+
+
 def index(catalogues: dict[str, Schema]) -> str:
     """Every command and event by name."""
     newest = catalogues[NEWEST]["interfaces"]
     commands, events = {}, {}
     for interface, own in newest.items():
         for name, command in own["commands"].items():
-            completion = command["completion"]
-            commands[f"{interface}.{name}"] = (
-                command["version"],
-                bool(command["payload"]),
-                completion["version"],
-                bool(completion["payload"]),
-                tuple(completion.get("errorCodes") or ()),
-                tuple(command.get("eventNames") or ()),
-            )
+            commands[f"{interface}.{name}"] = row_of(command)
         for name, event in own["events"].items():
             events[f"{interface}.{name}"] = (
                 event["version"],
@@ -495,7 +503,19 @@ def index(catalogues: dict[str, Schema]) -> str:
         text += f"    {version!r}: {{\n"
         text += "".join(f"        {name!r}: {row!r},\n" for name, row in found.items())
         text += "    },\n"
-    return text + '}\n"""Older: versions of the command and its completion, or of the event twice."""\n'
+    kept = {}
+    for name, last in kept_commands(catalogues).items():
+        interface, _, short = name.partition(".")
+        kept[name] = row_of(catalogues[last]["interfaces"][interface]["commands"][short])
+    return text + (
+        '}\n"""Older: versions of the command and its completion, or of the event twice."""\n\n'
+        "KEPT_COMMANDS: dict[str, tuple[str, bool, str, bool, tuple[str, ...], tuple[str, ...]]] = {\n"
+        f"{rows(kept)}}}\n"
+        f'"""The same as `COMMANDS` of what {NEWEST} lacks and clients of older versions are served."""\n\n'
+        "KEPT: dict[str, tuple[tuple[str, str, tuple[str, ...]], ...]] = {\n"
+        f"{rows(dict(kept_properties(catalogues)))}}}\n"
+        '"""What is only for clients of older versions, by message: part, last version that has it, steps to it."""\n'
+    )
 
 
 def generated() -> dict[Path, str]:
@@ -504,11 +524,11 @@ def generated() -> dict[Path, str]:
         version: json.loads((PROTOCOL / "catalogue" / f"{version}.json").read_text("utf-8"))
         for version in (*OLDER, NEWEST)
     }
-    catalogue = catalogues[NEWEST]
+    catalogue = with_kept(catalogues)
     observed = of_status(catalogue)
     files = {
         PROTOCOL / "index.py": index(catalogues),
-        PACKAGE / "client" / "_calls.pyi": typed_calls(catalogue, snake),
+        PACKAGE / "client" / "_calls.pyi": typed_calls(catalogues[NEWEST], snake),
     }
     home = homes(catalogue)
     for interface in catalogue["interfaces"]:

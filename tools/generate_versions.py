@@ -16,7 +16,7 @@ from current import keep_current
 
 from xfs4iot.protocol import differences
 from xfs4iot.protocol.adapters import CHANGES, FALLBACKS, SPELT, STEPS, WITHDRAWN, canonical
-from xfs4iot.protocol.adapters.changes import Change, Left, Moved, Part, Reshaped, Values
+from xfs4iot.protocol.adapters.changes import Change, Kept, Left, Moved, Part, Reshaped, Values
 from xfs4iot.protocol.adapters.formats import FORMATS
 from xfs4iot.protocol.catalogue import catalogue
 from xfs4iot.protocol.differences import Difference
@@ -76,7 +76,10 @@ def lines(older: str, part: Part, name: str, newer_name: str) -> Iterator[str]:
     left = [change for change in changes if isinstance(change, Left)]
     for change in left:
         yield f"without {', '.join(together(change.paths))}: {change.reason}"
-    reasons = [path for one in left for path in one.paths]
+    kept = [change for change in changes if isinstance(change, Kept)]
+    for kept_one in kept:
+        yield f"without {', '.join(together(kept_one.paths))}, {kept_one.reason}"
+    reasons = [path for one in (*left, *kept) for path in one.paths]
     told = [*(one.older for one in moved), *reasons]
     came = [one.path for one in found if one.kind == "added"]
     went = [one.path for one in found if one.kind == "removed" and not _below(one.path, told)]

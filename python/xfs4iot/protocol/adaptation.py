@@ -76,11 +76,11 @@ def apart(name: str, payload: bytes | None, specification: str) -> Iterator[tupl
 
 def adapts(part: Part, name: str, specification: str) -> bool:
     """Whether a message part is said in another shape in an older version."""
-    from xfs4iot.protocol.adapters.changes import Left
+    from xfs4iot.protocol.adapters.changes import Kept, Left
 
     steps = SPECIFICATIONS[SPECIFICATIONS.index(specification) : -1]
     changes = [change for step in steps for change in adapters.CHANGES.get((step, part, canonical(name)), ())]
-    return any(not isinstance(change, Left) for change in changes)
+    return any(not isinstance(change, Left | Kept) for change in changes)
 
 
 @cache

@@ -1,8 +1,9 @@
 """Every command and event by name: its versions, its classes, its error codes and events.
 
 Classes are imported when they are first asked for, one module per interface. Names that only
-older versions of the standard have are known too, but have no classes: they are served, if at
-all, as what the newest version has in their place (see `versions`).
+older versions of the standard have are known too. Most have no classes, and are served, if at all, as what
+the newest version has in their place (see `versions`); commands that are kept (see `kept`) have the
+classes of the last version that has them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 from xfs4iot.dataclass import dataclass
 from xfs4iot.protocol.adapters import NEWEST
-from xfs4iot.protocol.index import COMMANDS, EVENTS, OLDER
+from xfs4iot.protocol.index import COMMANDS, EVENTS, KEPT_COMMANDS, OLDER
 from xfs4iot.protocol.messages import interface_module
 
 __all__ = [
@@ -37,7 +38,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class CommandEntry:
-    """One command of the newest version.
+    """One command of the newest version, or one that is kept.
 
     Attributes:
         name: wire name.
@@ -94,11 +95,12 @@ def command(name: str) -> CommandEntry:
     """The command with this wire name.
 
     Raises:
-        KeyError: the newest version has none.
+        KeyError: the newest version has none, and none is kept.
     """
     entry = _commands.get(name)
     if entry is None:
-        version, has_request, completion_version, has_completion, error_codes, events = COMMANDS[name]
+        row = COMMANDS.get(name) or KEPT_COMMANDS[name]
+        version, has_request, completion_version, has_completion, error_codes, events = row
         interface, _, short = name.partition(".")
         module = message_module(interface) if has_request or has_completion else None
         entry = _commands[name] = CommandEntry(
@@ -184,7 +186,7 @@ def added_events() -> list[str]:
 
 def extension_versions(name: str) -> tuple[str, str] | None:
     """Versions of a message that was added, and of its completion; None for the standard's own."""
-    if name in COMMANDS or name in EVENTS:
+    if name in COMMANDS or name in EVENTS or name in KEPT_COMMANDS:
         return None
     if name in _commands:
         return _commands[name].version, _commands[name].completion_version

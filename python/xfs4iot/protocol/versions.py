@@ -26,7 +26,8 @@ from xfs4iot.protocol.adapters import (
     SPECIFICATIONS,
     spelling,
 )
-from xfs4iot.protocol.index import COMMANDS, EVENTS, OLDER
+from xfs4iot.protocol.index import COMMANDS, EVENTS, KEPT, KEPT_COMMANDS, OLDER
+from xfs4iot.protocol.kept import without_kept
 
 __all__ = [
     "NEWEST",
@@ -35,6 +36,7 @@ __all__ = [
     "adapt_completion",
     "adapt_event",
     "adapt_request",
+    "adapts_to",
     "alike",
     "broadcast_in",
     "command_version",
@@ -180,6 +182,9 @@ class ConnectionVersions:
         if registry.extension_versions(name) is not None:
             return self.current
         fitting = _fitting(name, version)
+        if name in KEPT_COMMANDS and not (fitting and self._shown in (None, *fitting)):
+            having = [one for one in SPECIFICATIONS if has(name, one)]
+            raise errors.UnsupportedCommand(f"{name} is a command of {' and '.join(having)} only")
         if not fitting:
             raise errors.InvalidCommand(
                 f"version {version} of {name} is not served; served are {', '.join(served(name))}"
@@ -302,14 +307,23 @@ def _fitting(name: str, version: str) -> tuple[str, ...]:
     return nearly[-1:]
 
 
+def adapts_to(name: str, specification: str) -> bool:
+    """Whether payloads of a command may have to be written anew for clients of a version."""
+    return specification != NEWEST or name in KEPT
+
+
 def adapt_request(name: str, payload: bytes | None, specification: str) -> bytes | None:
     """A command's payload of an older version as one of the newest."""
+    if name in KEPT:
+        payload = without_kept("request", name, payload, specification)
     return payload if specification == NEWEST else adapt("request", name, payload, specification)
 
 
 def adapt_completion(name: str, payload: bytes | None, specification: str) -> bytes | None:
-    """A completion's payload of the newest version as one of an older version."""
-    return payload if specification == NEWEST else adapt("completion", name, payload, specification)
+    """A completion's payload, written in the newest version, as a client of a version is told it."""
+    if specification == NEWEST:
+        return without_kept("completion", name, payload, specification) if name in KEPT else payload
+    return adapt("completion", name, payload, specification)
 
 
 def completion_code(name: str, code: str, error_code: str | None, specification: str) -> str:
@@ -335,7 +349,8 @@ def adapt_event(
     if versions is None:
         return
     if specification == NEWEST:
-        yield name, versions[0], payload
+        told = without_kept("event", name, payload, specification) if name in KEPT else payload
+        yield name, versions[0], told
         return
     adapted = adapt("event", name, payload, specification)
     # With nothing left to say an event is not sent, unless its version says nothing more by it, or it said

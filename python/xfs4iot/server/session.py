@@ -306,7 +306,7 @@ class Session(Channel):
             InvalidData: the payload does not fit.
         """
         entry = handler.entry
-        if specification != registry.NEWEST:
+        if versions.adapts_to(name, specification):
             wire.check_numbers(payload)
             payload = versions.adapt_request(name, payload, specification)
         return None if entry.request is None else wire.decode(entry.request, payload)
@@ -385,7 +385,7 @@ class Session(Channel):
         if _log.isEnabledFor(logging.INFO):
             self._log_completion(command, code, description, payload)
         specification = command.specification
-        if specification != registry.NEWEST and not adapted:
+        if not adapted and versions.adapts_to(command.name, specification):
             try:
                 payload = versions.adapt_completion(command.name, payload, specification)
             except Exception:

@@ -17,10 +17,12 @@ from typing import Any, Final, Literal, TypeAlias
 from xfs4iot.dataclass import dataclass
 
 __all__ = [
+    "STILL_SERVED",
     "UNTIMED",
     "Adapter",
     "Change",
     "Changes",
+    "Kept",
     "Left",
     "Moved",
     "Part",
@@ -96,6 +98,27 @@ class Left:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """What the newer version has no more, and which clients of the older are served all the same.
+
+    The newest version's class has these properties too, made of the older version's schema and at the same
+    place; no client of a later version is told of them, and what one says in their place is not read.
+
+    Attributes:
+        paths: in the older version; names only, no wildcards.
+        reason: what becomes of them.
+    """
+
+    paths: tuple[str, ...]
+    reason: str
+
+    @property
+    def covers(self) -> tuple[str, ...]:
+        """What needs nothing further."""
+        return self.paths
+
+
+@dataclass(frozen=True)
 class Reshaped:
     """A payload of another structure.
 
@@ -123,7 +146,7 @@ def _untimed(old: Plain) -> Plain:
 UNTIMED: Final = Reshaped((), up=_untimed)
 """For payloads whose names the client chooses: the timeout, in each payload of 2021-1, is none of them."""
 
-Change: TypeAlias = "Moved | Values | Left | Reshaped"
+Change: TypeAlias = "Moved | Values | Left | Kept | Reshaped"
 Changes: TypeAlias = "dict[tuple[str, Part, str], tuple[Change, ...]]"
 """By the older version of a step, part and name of the message; names are the newest version's."""
 Spelt: TypeAlias = "dict[tuple[str, str], str]"
@@ -136,12 +159,17 @@ ToldApart: TypeAlias = "dict[tuple[str, str], tuple[tuple[str, Callable[[Plain],
 """What a version tells in events of their own, because its own form of the newest's event has no place
 for it: these events, each with a function that takes its payloads out of the newest's."""
 Withdrawn: TypeAlias = "dict[tuple[str, str], str]"
-"""By the last version that has it: why the message is not served any more, or that it still is."""
+"""By the last version that has it: why the message is not served any more, or that it still is.
+
+A command that is, and which the newest version lacks, has its classes from the last version that has it.
+"""
+STILL_SERVED: Final = "still served"
+"""How the text of a withdrawn message begins that is still served to clients of the versions that have it."""
 
 
 def compiled(changes: Sequence[Change], up: bool) -> Adapter | None:
     """One function that makes all changes, in their order up and in the reverse order down."""
-    kept = [change for change in changes if not isinstance(change, Left)]
+    kept = [change for change in changes if not isinstance(change, Left | Kept)]
     ordered = kept if up else kept[::-1]
     made: list[Adapter] = []
     for key, group in groupby(ordered, key=lambda change: _batch(change)):

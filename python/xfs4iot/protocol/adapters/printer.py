@@ -3,7 +3,7 @@
 2021-1 gives a retract bin by its number, 2023-2 in one text with where else the medium may go
 (`unit1`), so that a bin of another name is told by the number at the end of its name; both take every
 control of the medium as a flag of its own, where 2024-3 has one `move` and one `turnPage`. 2024-3 describes
-forms and media as they are stored, 2023-2 only in part.
+forms and media as they are stored, 2023-2 only in part. 2021-1 alone has code lines, which are kept for it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 from xfs4iot.protocol.adapters.changes import (
     Adapter,
     Changes,
+    Kept,
     Left,
     Moved,
     Plain,
@@ -172,15 +173,18 @@ _FORMS = (
 
 _BINS = "still served: retract bins are storage units since 2024-3"
 
+_CODELINES = "still served: printers read code lines; no later version has any"
+
 CHANGES: Changes = {
     ("2021-1", "request", "Printer.ReadImage"): (
         Left(
-            ("codelineFormat", "imageSource"),
-            "2023-2 asks for a side by giving its type, and has no code line",
+            ("imageSource.front", "imageSource.back"),
+            "2023-2 asks for a side by giving its type",
         ),
+        Kept(("codelineFormat", "imageSource.codeline"), _CODELINES),
     ),
     ("2021-1", "completion", "Printer.ReadImage"): (
-        Left(("images.codeline",), "no later version reads a code line; it is missing"),
+        Kept(("images.codeline",), _CODELINES),
     ),
     ("2021-1", "request", "Printer.Reset"): (Reshaped(("mediaControl", "retractBinNumber"), up=_reset_up),),
     ("2021-1", "request", "Printer.RetractMedia"): (Reshaped(("binNumber",), up=_retract_up),),
@@ -198,9 +202,7 @@ CHANGES: Changes = {
         Values(name, up={}, down={"na": None}) for name in ("alignment", "base", "orientation")
     ),
     ("2021-1", "completion", "Common.Capabilities"): (
-        Left(
-            ("printer.codelineFormat", "printer.imageSource.codeLine"), "no later version reads a code line"
-        ),
+        Kept(("printer.codelineFormat", "printer.imageSource.codeLine"), _CODELINES),
     ),
     ("2023-2", "request", "Printer.ControlMedia"): _ONLY_CONTROL,
     ("2023-2", "request", "Printer.PrintForm"): (*_CONTROL, Left(("fields",), _PASSED)),
@@ -282,7 +284,7 @@ CHANGES: Changes = {
 }
 
 WITHDRAWN: Withdrawn = {
-    ("2021-1", "Printer.GetCodelineMapping"): "no later version reads a code line",
+    ("2021-1", "Printer.GetCodelineMapping"): _CODELINES,
     ("2023-2", "Printer.DefinitionLoadedEvent"): _FORMS,
     ("2023-2", "Printer.LoadDefinition"): _FORMS,
     ("2023-2", "Printer.ResetCount"): f"{_BINS}: Storage.SetStorage sets their counts",

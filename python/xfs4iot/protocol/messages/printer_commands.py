@@ -476,6 +476,8 @@ class ReadImage(Message):
     back_image: ReadImageBackImage | None = None
     passport_data_group1: bool | None = None
     passport_data_group2: bool | None = None
+    codeline_format: Literal['cmc7', 'e13b', 'ocr'] | None = None
+    image_source: ReadImageImageSource | None = None
 
 
 class ReadImageFrontImage(Message):
@@ -488,6 +490,10 @@ class ReadImageBackImage(Message):
     color_format: Literal['binary', 'grayscale', 'fullcolor'] | None = None
 
 
+class ReadImageImageSource(Message):
+    codeline: bool | None = None
+
+
 class ReadImageCompletion(Message):
     error_code: Literal['shutterFail', 'mediaJammed', 'lampInoperative', 'mediaSize', 'mediaRejected'] | None = None
     images: ReadImageCompletionImages | None = None
@@ -498,6 +504,7 @@ class ReadImageCompletionImages(Message):
     back: ReadImageCompletionImagesBack | None = None
     passport_data_group1: ReadImageCompletionImagesPassportDataGroup1 | None = None
     passport_data_group2: ReadImageCompletionImagesPassportDataGroup2 | None = None
+    codeline: ReadImageCompletionImagesCodeline | None = None
 
 
 class ReadImageCompletionImagesFront(Message):
@@ -517,6 +524,11 @@ class ReadImageCompletionImagesPassportDataGroup1(Message):
 
 class ReadImageCompletionImagesPassportDataGroup2(Message):
     status: Literal['ok', 'missing'] | None = None
+    data: bytes | None = None
+
+
+class ReadImageCompletionImagesCodeline(Message):
+    status: Literal['ok', 'notSupported', 'missing'] | None = None
     data: bytes | None = None
 
 
@@ -788,6 +800,15 @@ class SupplyReplenish(Message):
     toner: bool | None = None
     ink: bool | None = None
     lamp: bool | None = None
+
+
+class GetCodelineMapping(Message):
+    codeline_format: Literal['cmc7', 'e13b'] | None = None
+
+
+class GetCodelineMappingCompletion(Message):
+    codeline_format: Literal['cmc7', 'e13b'] | None = None
+    char_mapping: str | None = None
 
 
 class DefinitionLoadedEvent(Message):
