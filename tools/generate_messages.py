@@ -514,7 +514,7 @@ def index(catalogues: dict[str, Schema]) -> str:
         f'"""The same as `COMMANDS` of what {NEWEST} lacks and clients of older versions are served."""\n\n'
         "KEPT: dict[str, tuple[tuple[str, str, tuple[str, ...]], ...]] = {\n"
         f"{rows(dict(kept_properties(catalogues)))}}}\n"
-        '"""What is only for clients of older versions, by message: part, last version that has it, steps to it."""\n'
+        '"""Only for clients of older versions, by message: part, last version that has it, steps to it."""\n'
     )
 
 

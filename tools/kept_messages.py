@@ -1,4 +1,4 @@
-"""What the newest version has no more and older clients are served: its schemas, put into the newest catalogue.
+"""What only older versions have and their clients are served: its schemas, put into the newest catalogue.
 
 The adapters say what it is: the paths of their `Kept`, and the commands of their `WITHDRAWN` that are still
 served. Its schemas are those of the last version that has it, with its definitions written out.
@@ -34,15 +34,15 @@ def kept_commands(catalogues: Mapping[str, Schema]) -> dict[str, str]:
 def kept_properties(catalogues: Mapping[str, Schema]) -> Rows:
     """By message: the part, the last version that has it, and the steps to each thing that is kept.
 
-    A kept command is listed by Common.Capabilities, where it is a thing to be kept from others like a property.
+    A kept command is listed by Common.Capabilities, where it is kept from others like a property.
     """
     found: dict[str, list[tuple[str, str, tuple[str, ...]]]] = {}
     for (last, part, name), changes in CHANGES.items():
         for change in changes:
             if isinstance(change, Kept):
                 newest = _payload(catalogues[NEWEST], part, name)
-                rows = {(part, last, _lacked(newest, catalogues[NEWEST], path.split("."))) for path in change.paths}
-                found.setdefault(name, []).extend(sorted(rows))
+                lacked = {_lacked(newest, catalogues[NEWEST], path.split(".")) for path in change.paths}
+                found.setdefault(name, []).extend((part, last, steps) for steps in sorted(lacked))
     for name, last in kept_commands(catalogues).items():
         steps = ("interfaces", "[]", "commands", name)
         found.setdefault("Common.Capabilities", []).append(("completion", last, steps))

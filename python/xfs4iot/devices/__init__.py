@@ -92,6 +92,7 @@ if TYPE_CHECKING:
         PrintText,
     )
     from xfs4iot.devices._printing import (
+        CodelineFormat,
         ImageWanted,
         MediaAction,
         MovingPrinterMedia,
@@ -317,6 +318,7 @@ __all__ = [
     "Check",
     "CheckUnit",
     "ChipProtocol",
+    "CodelineFormat",
     "CommandEvents",
     "ContactlessApplication",
     "ContactlessConfiguration",
@@ -506,6 +508,7 @@ _MODULES = {
     "Check": "check",
     "CheckUnit": "storage",
     "ChipProtocol": "_cards",
+    "CodelineFormat": "_printing",
     "CommandEvents": "_device",
     "ContactlessApplication": "_cards",
     "ContactlessConfiguration": "_cards",

@@ -28,6 +28,20 @@ def reads(device: Any) -> messages.CapabilitiesReadForm | None:
     return flags(messages.CapabilitiesReadForm, names) if names else None
 
 
+def _codelines(device: Any) -> frozenset[str]:
+    return frozenset(device.codelines) if implements(device, "read_codeline") else frozenset()
+
+
+def codeline_formats(device: Any) -> messages.CapabilitiesCodelineFormat | None:
+    names = _codelines(device)
+    return flags(messages.CapabilitiesCodelineFormat, names) if names else None
+
+
+def image_sources(device: Any) -> messages.CapabilitiesImageSource | None:
+    names = {*device.scan_sources, *(("codeLine",) if _codelines(device) else ())}
+    return flags(messages.CapabilitiesImageSource, names) if names else None
+
+
 def for_each_source(kind: Any, value: str) -> Any:
     return derived(
         lambda device: kind.of(dict.fromkeys(device.paper_sources, value)) if device.paper_sources else None

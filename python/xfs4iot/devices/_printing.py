@@ -13,6 +13,7 @@ from xfs4iot.devices.storage import Count
 from xfs4iot.protocol import errors
 
 __all__ = [
+    "CodelineFormat",
     "ImageWanted",
     "MediaAction",
     "MovingPrinterMedia",
@@ -54,6 +55,9 @@ Source = Annotated[str, Meta(pattern=r"^[a-zA-Z][a-zA-Z0-9]*\Z")]
 Unit = Annotated[str, Meta(pattern=r"^unit[0-9A-Za-z]+\Z")]
 Supply = Literal["unknown", "full", "low", "out", "jammed"]
 ImageSource = Literal["front", "back", "passportDataGroup1", "passportDataGroup2"]
+CodelineFormat = Literal["cmc7", "e13b", "ocr"]
+Symbols = Annotated[str, Meta(pattern=r"^[!-~]{0,16}\Z")]
+Codeline = Annotated[str, Meta(pattern=r"^[ -~]{1,256}\Z")]
 Range = tuple[Annotated[int, Meta(ge=1)], Annotated[int, Meta(ge=1)]]
 
 

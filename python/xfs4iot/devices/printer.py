@@ -37,6 +37,8 @@ from xfs4iot.devices._pages import (
 )
 from xfs4iot.devices._parts import derived
 from xfs4iot.devices._printing import (
+    Codeline,
+    CodelineFormat,
     ImageSource,
     ImageWanted,
     MediaAction,
@@ -48,6 +50,7 @@ from xfs4iot.devices._printing import (
     ReadWanted,
     Source,
     Supply,
+    Symbols,
     Unit,
     media_status,
 )
@@ -76,7 +79,8 @@ class Printer(
         "image_type": "scan_types",
         "front_image_color_format": "front_scan_colors",
         "back_image_color_format": "back_scan_colors",
-        "image_source": "scan_sources",
+        "image_source": "image_sources_told",
+        "codeline_format": "codeline_formats_told",
         "control_passbook": "passbook_actions",
         "coercivity_type": "coercivities",
     },
@@ -133,6 +137,9 @@ class Printer(
         scan_types, scan_sources, front_scan_colors, back_scan_colors, coercivities, passbook_actions,
             os_printer: see the capabilities `imageType`, `imageSource`, `frontImageColorFormat`,
             `backImageColorFormat`, `coercivityType`, `controlPassbook` and `osPrinter`.
+        codelines: what `read_codeline` reads, for clients of 2021-1: by format, the characters that it gives
+            for the font's symbols. Of `e13b` five: transit, amount, on us, dash, unreadable; of `cmc7` six:
+            S1 to S5, unreadable; of `ocr` none.
         supplies: of `toner`, `ink` and `lamp`, what it has.
         measures_supplies: it measures how much paper, toner and ink there is; else all that
             `SupplyReplenish` names counts as full.
@@ -196,6 +203,7 @@ class Printer(
     ] = frozenset()
     front_scan_colors: frozenset[Literal["binary", "grayscale", "full"]] = frozenset()
     back_scan_colors: frozenset[Literal["binary", "grayScale", "full"]] = frozenset()
+    codelines: Mapping[CodelineFormat, Symbols] = {}
     coercivities: frozenset[Literal["low", "high", "auto"]] = frozenset()
     passbook_actions: frozenset[Literal["turnForward", "turnBackward", "closeForward", "closeBackward"]] = (
         frozenset()
@@ -212,6 +220,8 @@ class Printer(
     extents_told: messages.CapabilitiesExtents | None = derived(
         lambda device: flags(messages.CapabilitiesExtents, device.extents) if device.extents else None
     )
+    codeline_formats_told: messages.CapabilitiesCodelineFormat | None = derived(told.codeline_formats)
+    image_sources_told: messages.CapabilitiesImageSource | None = derived(told.image_sources)
     paper_sources_told: messages.CapabilitiesPaperSources | None = derived(
         lambda device: (
             flags(messages.CapabilitiesPaperSources, device.paper_sources) if device.paper_sources else None
@@ -423,6 +433,26 @@ class Printer(
 
         Returns:
             A file for each; None for what is missing.
+
+        Raises:
+            CommandError: `mediaJammed`, `lampInoperative`, `mediaSize`, `shutterFail`.
+        """
+        raise NotImplementedError
+
+    @operation
+    async def read_codeline(
+        self, form: CodelineFormat, events: CommandEvents[Any]
+    ) -> Annotated[Codeline, exact.Secret] | None:
+        """`Printer.ReadImage` of 2021-1: read the code line of the medium in the print position.
+
+        Of a class that has `read_image` as well, which is called before if images are wanted too.
+
+        Args:
+            form: one of `codelines`.
+
+        Returns:
+            Digits, spaces and the characters of `codelines`; of CMC7 also capitals, of `ocr` any text. None
+            if there is no code line of this format.
 
         Raises:
             CommandError: `mediaJammed`, `lampInoperative`, `mediaSize`, `shutterFail`.

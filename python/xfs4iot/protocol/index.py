@@ -822,4 +822,4 @@ KEPT: dict[str, tuple[tuple[str, str, tuple[str, ...]], ...]] = {
     'Common.Capabilities': (('completion', '2021-1', ('printer', 'codelineFormat')), ('completion', '2021-1', ('printer', 'imageSource', 'codeLine')), ('completion', '2021-1', ('interfaces', '[]', 'commands', 'Printer.GetCodelineMapping'))),
     'Printer.ReadImage': (('request', '2021-1', ('codelineFormat',)), ('request', '2021-1', ('imageSource',)), ('completion', '2021-1', ('images', 'codeline'))),
 }
-"""What is only for clients of older versions, by message: part, last version that has it, steps to it."""
+"""Only for clients of older versions, by message: part, last version that has it, steps to it."""

@@ -182,7 +182,7 @@ class ConnectionVersions:
         if registry.extension_versions(name) is not None:
             return self.current
         fitting = _fitting(name, version)
-        if name in KEPT_COMMANDS and not (fitting and self._shown in (None, *fitting)):
+        if name in KEPT_COMMANDS and not (fitting and (self._shown or self.spoken) in (None, *fitting)):
             having = [one for one in SPECIFICATIONS if has(name, one)]
             raise errors.UnsupportedCommand(f"{name} is a command of {' and '.join(having)} only")
         if not fitting:
@@ -321,9 +321,9 @@ def adapt_request(name: str, payload: bytes | None, specification: str) -> bytes
 
 def adapt_completion(name: str, payload: bytes | None, specification: str) -> bytes | None:
     """A completion's payload, written in the newest version, as a client of a version is told it."""
-    if specification == NEWEST:
-        return without_kept("completion", name, payload, specification) if name in KEPT else payload
-    return adapt("completion", name, payload, specification)
+    if name in KEPT:
+        payload = without_kept("completion", name, payload, specification)
+    return payload if specification == NEWEST else adapt("completion", name, payload, specification)
 
 
 def completion_code(name: str, code: str, error_code: str | None, specification: str) -> str:
@@ -348,9 +348,10 @@ def adapt_event(
         versions = _versions(name, specification)
     if versions is None:
         return
+    if name in KEPT:
+        payload = without_kept("event", name, payload, specification)
     if specification == NEWEST:
-        told = without_kept("event", name, payload, specification) if name in KEPT else payload
-        yield name, versions[0], told
+        yield name, versions[0], payload
         return
     adapted = adapt("event", name, payload, specification)
     # With nothing left to say an event is not sent, unless its version says nothing more by it, or it said

@@ -10,7 +10,7 @@ import trio
 
 import xfs4iot
 from dialogue import Dialogue, another, outcome
-from printers import CELLS, Receipts, ReceiptsWithBins, Scribe, form, texts
+from printers import CELLS, Receipts, ReceiptsWithBins, form, texts
 from vendors import serving
 from xfs4iot import devices
 
@@ -504,29 +504,6 @@ async def test_older_clients_are_told_of_bins_that_are_pulled_out(
         device.unit_changed("unitBIN2", status)  # type: ignore[arg-type]
         told = await older.until("unsolicited", name="Printer.RetractBinStatusEvent")
         assert told["payload"] == {"binNumber": 2, "state": state}
-
-
-async def test_a_printer_offers_no_code_lines_and_does_not_say_what_they_map_to(
-    nursery: trio.Nursery,
-) -> None:
-    device = Scribe()
-    device.inserted_media.set()
-    oldest = await another(await serving(device, nursery), nursery, "2021-1")
-    offered = (await oldest.success("Common.Capabilities"))["printer"]
-    assert not any(offered.get("codelineFormat", {}).values())
-    assert offered["imageSource"]["imageFront"]
-    assert not offered["imageSource"].get("codeLine")
-    completion = await oldest.completion("Printer.GetCodelineMapping", {"codelineFormat": "cmc7"})
-    assert outcome(completion) == "unsupportedCommand"
-    request = {
-        "frontImageType": "jpg",
-        "frontImageColorFormat": "fullcolor",
-        "codelineFormat": "cmc7",
-        "imageSource": {"front": True, "codeline": True},
-    }
-    images = (await oldest.success("Printer.ReadImage", request))["images"]
-    assert images["front"]["status"] == "ok"
-    assert images.get("codeline", {"status": "missing"}) == {"status": "missing"}
 
 
 # What is said of the device.

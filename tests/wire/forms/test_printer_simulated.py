@@ -434,6 +434,35 @@ async def test_a_document_is_asked_for_inserted_read_and_scanned(opened: Opened,
 
 
 @pytest.mark.parametrize(
+    ("font", "line", "symbols"),
+    [("e13b", "a111000025a 0123456789c 1001", "abcd?"), ("cmc7", "a0123456b 789c ABZ", "abcde?")],
+)
+async def test_the_code_line_of_a_document_is_read_from_its_picture(
+    opened: Opened, simulator: Dialogue, nursery: trio.Nursery, font: str, line: str, symbols: str
+) -> None:
+    documents = await opened("Documents")
+    client = await another(documents, nursery, "2021-1")
+    found = await client.success("Printer.GetCodelineMapping", {"codelineFormat": font})
+    assert found["charMapping"] == symbols
+    other = "e13b" if font == "cmc7" else "cmc7"
+    looks: list[tuple[dict[str, Any], str | None]] = [
+        ({"codeline": line, "font": font}, line),
+        ({"codeline": line, "font": other}, None),
+        ({}, None),
+    ]
+    for look, read_as in looks:
+        document = {"width": 125, "length": 80, "text": ["Ada"], **look}
+        await simulator.success("Simulator.InsertDocument", {"service": "Documents", "document": document})
+        wanted = {"frontImageType": "bmp", "frontImageColorFormat": "grayscale", "codelineFormat": font}
+        images = (await client.success("Printer.ReadImage", wanted))["images"]
+        told = images["codeline"]
+        assert (base64.b64decode(told["data"]).decode() if "data" in told else None) == read_as
+        assert told["status"] == ("ok" if read_as else "missing")
+        await control(documents, move="eject")
+        await simulator.success("Simulator.TakePrintouts", {"service": "Documents"})
+
+
+@pytest.mark.parametrize(
     ("document", "way", "reason"),
     [
         ({"length": 1_000}, "right", "long"),

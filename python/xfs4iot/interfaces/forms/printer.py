@@ -11,6 +11,7 @@ A command that needs an inserted medium waits for it; a timeout ends the wait, a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, cast
 
 import msgspec
@@ -19,6 +20,7 @@ import trio
 from xfs4iot import devices
 from xfs4iot.devices import ImageWanted, implements
 from xfs4iot.interfaces.checks import device_ready, given
+from xfs4iot.interfaces.forms import codelines
 from xfs4iot.interfaces.forms import printer_checks as checks
 from xfs4iot.interfaces.forms.definitions import converted, definition_of, fields_told, form_told, log_ignored
 from xfs4iot.interfaces.forms.media_definitions import Media
@@ -40,6 +42,7 @@ from xfs4iot.protocol.command_events.printer import (
     ReadImageEvents,
     ResetEvents,
 )
+from xfs4iot.protocol.exact import Mismatch
 from xfs4iot.protocol.messages import printer as messages
 from xfs4iot.protocol.messages import storage
 from xfs4iot.server.command import Command
@@ -387,7 +390,7 @@ class Printer(PrinterState):
     async def read_image(
         self, request: messages.ReadImage, command: Command[ReadImageEvents]
     ) -> messages.ReadImageCompletion:
-        """`Printer.ReadImage` 3.0."""
+        """`Printer.ReadImage` 3.0; for clients of 2021-1 also the code line."""
         wanted: dict[Any, ImageWanted | None] = {}
         for side, image in (("front", request.front_image), ("back", request.back_image)):
             if image is not None:
@@ -395,10 +398,25 @@ class Printer(PrinterState):
         for number in (1, 2):
             if getattr(request, f"passport_data_group{number}"):
                 wanted[f"passportDataGroup{number}"] = None
+        form = codelines.codeline_wanted(request)
+        legible = form is not None and form in codelines.reads(self.device)
+        read: Mapping[Any, bytes | None] = {}
+        line = None
         async with self.media.turn:
             await self.media_in(command)
-            read = await self.ask_whole(command, devices.Printer.read_image, wanted, command)
+            if wanted:
+                read = await self.ask_whole(command, devices.Printer.read_image, wanted, command)
+            if form is not None and legible:
+                possible = codelines.codeline_possible(self.device, form)
+                line = await self.ask_whole(
+                    command, devices.Printer.read_codeline, form, command, believe=possible
+                )
         images = messages.ReadImageCompletionImages()
+        if form is not None:
+            images.codeline = messages.ReadImageCompletionImagesCodeline(
+                status="notSupported" if not legible else "missing" if line is None else "ok",
+                data=None if line is None else line.encode("ascii"),
+            )
         for field in msgspec.structs.fields(images):
             if field.encode_name in wanted:
                 data = read.get(cast(Any, field.encode_name))
@@ -406,6 +424,21 @@ class Printer(PrinterState):
                 told = kind(status="missing" if data is None else "ok", data=data)
                 setattr(images, field.name, told)
         return messages.ReadImageCompletion(images=images)
+
+    @handles(
+        "Printer.GetCodelineMapping", checks=(codelines.codeline_mapped,), offered=codelines.maps_codelines
+    )
+    def get_codeline_mapping(
+        self, request: messages.GetCodelineMapping, command: Command
+    ) -> messages.GetCodelineMappingCompletion:
+        """`Printer.GetCodelineMapping` of 2021-1: the characters that stand for symbols in a code line."""
+        form = cast(Any, request.codeline_format)
+        try:
+            symbols = codelines.symbols_of(self.device, form)
+        except Mismatch as wrong:
+            self.service.log.error("the device class is wrong about its code lines: %s", wrong)
+            raise errors.HardwareError("the device states impossible code lines; see its log") from None
+        return messages.GetCodelineMappingCompletion(codeline_format=form, char_mapping=symbols)
 
     @handles(
         "Printer.MediaExtents",

@@ -8,6 +8,7 @@ from typing import Any
 from xfs4iot import devices
 from xfs4iot.devices import implements
 from xfs4iot.interfaces.checks import given, there_to_delete
+from xfs4iot.interfaces.forms import codelines
 from xfs4iot.interfaces.forms.media_definitions import media_misfit, require_whole_media, sheet_of
 from xfs4iot.interfaces.forms.printer_forms import fields_of, named, ready, require_whole
 from xfs4iot.interfaces.forms.printer_state import PrinterState, actions_of
@@ -253,7 +254,7 @@ _SIDES: tuple[tuple[str, str, str], ...] = (
 
 @check("invalidData")
 def images_possible(on: PrinterState, request: messages.ReadImage | None) -> None:
-    """`frontImage`, `backImage` and the passport's data: one at least, and such as the device reads"""
+    """`frontImage`, `backImage`, the passport's data, the code line: one at least, and such as it reads"""
     device = on.device
     wanted = False
     for field, source, colors in _SIDES:
@@ -282,7 +283,8 @@ def images_possible(on: PrinterState, request: messages.ReadImage | None) -> Non
                 raise errors.InvalidData(
                     f"$.passportDataGroup{number}: the device does not read a passport's chip"
                 )
-    if not wanted:
+    form = None if request is None else codelines.codeline_wanted(request)
+    if not wanted and form not in codelines.reads(device):
         raise errors.InvalidData("no image is asked for; give frontImage, backImage or a data group")
 
 

@@ -8,14 +8,17 @@ the newer, the older is made of it.
 from __future__ import annotations
 
 from xfs4iot.protocol.adapters.changes import Adapter, Changes, Moved, Plain, Reshaped
-from xfs4iot.protocol.index import COMMANDS, EVENTS, OLDER
+from xfs4iot.protocol.index import COMMANDS, EVENTS, KEPT_COMMANDS, OLDER
 
 __all__ = ["CHANGES"]
 
 
 def _interfaces(older: str, spelt: dict[str, str]) -> Adapter:
     """Leaves out commands, events and interfaces that the older version does not have."""
-    known = OLDER[older]
+    # On their way to a version before this one; clients of this one are not told of them (`kept`).
+    earlier = {name for version, names in OLDER.items() if version < older for name in names}
+    kept = earlier & KEPT_COMMANDS.keys()
+    known = OLDER[older].keys() | kept
     standard = COMMANDS.keys() | EVENTS.keys() | {name for names in OLDER.values() for name in names}
 
     def adapter(new: Plain) -> Plain:

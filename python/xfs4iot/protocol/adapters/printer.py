@@ -183,9 +183,7 @@ CHANGES: Changes = {
         ),
         Kept(("codelineFormat", "imageSource.codeline"), _CODELINES),
     ),
-    ("2021-1", "completion", "Printer.ReadImage"): (
-        Kept(("images.codeline",), _CODELINES),
-    ),
+    ("2021-1", "completion", "Printer.ReadImage"): (Kept(("images.codeline",), _CODELINES),),
     ("2021-1", "request", "Printer.Reset"): (Reshaped(("mediaControl", "retractBinNumber"), up=_reset_up),),
     ("2021-1", "request", "Printer.RetractMedia"): (Reshaped(("binNumber",), up=_retract_up),),
     ("2021-1", "completion", "Printer.RetractMedia"): (Reshaped(("binNumber",), down=_retract_down),),

@@ -150,7 +150,14 @@ def lacking(settings: PrinterSettings) -> frozenset[str]:
     kind = settings.type
     found: set[str] = set()
     if kind in _ROLLS:
-        found |= {"accept_media", "stop_accepting", "read_form", "read_image", "media_extents"}
+        found |= {
+            "accept_media",
+            "stop_accepting",
+            "read_form",
+            "read_image",
+            "read_codeline",
+            "media_extents",
+        }
     if kind == "journal" or not (settings.units or kind in _TRANSPORTS):
         found |= {"retract_media"}
     if kind != "passbook":
@@ -218,6 +225,7 @@ def capabilities_of(settings: PrinterSettings) -> dict[str, Any]:
         "retract_to_transport": kind in _TRANSPORTS,
         "scan_types": frozenset({"tif", "bmp", "jpg", "png", "gif"}) if reads else frozenset(),
         "scan_sources": frozenset({"imageFront", "imageBack"}) if reads else frozenset(),
+        "codelines": {"e13b": "abcd?", "cmc7": "abcde?"} if reads else {},
         "front_scan_colors": scans,
         "back_scan_colors": frozenset("grayScale" if one == "grayscale" else one for one in scans),
         "coercivities": frozenset({"auto"}) if kind == "passbook" else frozenset(),

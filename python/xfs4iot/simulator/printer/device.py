@@ -20,7 +20,7 @@ from xfs4iot.protocol.messages import printer as messages
 from xfs4iot.simulator import shipped
 from xfs4iot.simulator.printer.commands import PrinterCommands
 from xfs4iot.simulator.printer.description import PrinterSettings, lacking
-from xfs4iot.simulator.printer.documents import Medium, Side
+from xfs4iot.simulator.printer.documents import Medium, Side, codeline_in
 from xfs4iot.simulator.printer.media import PrinterMedia
 
 if TYPE_CHECKING:
@@ -413,6 +413,21 @@ class SimulatedPrinter(PrinterMedia, PrinterCommands):
                 continue
             found[source] = await trio.to_thread.run_sync(self._scanned, medium, source, how)
         return found
+
+    async def read_codeline(self, form: devices.CodelineFormat, events: Any) -> str | None:
+        self.begin()
+        self.require_free("media")
+        medium = self.require_medium()
+        self._require_lamp()
+        await self.time()
+        front = medium.side("front")
+        if front.picture is None or self.faults.strikes("printBlurred"):
+            return None
+        return await trio.to_thread.run_sync(self._codeline, front, form)
+
+    def _codeline(self, side: Side, form: str) -> str | None:
+        picture = side.opened()
+        return None if picture is None else codeline_in(picture, form, self.head)
 
     def _scanned(self, medium: Medium, source: Literal["front", "back"], how: devices.ImageWanted) -> bytes:
         size = (

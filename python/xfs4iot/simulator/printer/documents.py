@@ -10,19 +10,24 @@ import msgspec
 from msgspec import Meta
 
 from xfs4iot import printing
+from xfs4iot.devices import MICROMETRES_PER_INCH
 from xfs4iot.printing import barcodes, graphics
+from xfs4iot.printing.canvas import Words
 from xfs4iot.protocol import errors
+from xfs4iot.simulator.check import codelines
 from xfs4iot.simulator.printer.drawings import Drawing, Drawings, WordBox
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from xfs4iot.printing.canvas import Canvas, Words
+    from xfs4iot.printing.canvas import Canvas
     from xfs4iot.printing.pages import Head
 
-__all__ = ["Document", "Medium", "Side", "medium_of"]
+__all__ = ["Document", "Medium", "Side", "codeline_in", "encoded", "medium_of"]
 
 _MILLIMETRE = 1_000
+_BAND = 12 * _MILLIMETRE
+"""Along the lower edge, in which a code line stands."""
 _Millimetres = Annotated[int, Meta(ge=1, le=2_000)]
 
 
@@ -35,7 +40,9 @@ class Document(msgspec.Struct, frozen=True, rename="camel"):
         pages: of a passbook.
         page: where it is open, from 0.
         text: lines that are printed on it.
-        codeline: at its bottom edge.
+        codeline: at its lower edge: digits, spaces, and small letters for the symbols, as
+            `simulator.check.codelines` has them; what the font lacks stays blank.
+        font: of the code line.
         barcode, symbology: on it.
         stripe: what its magnetic stripe holds; None for none.
         picture: of its front, a file, in place of what is said before.
@@ -47,7 +54,8 @@ class Document(msgspec.Struct, frozen=True, rename="camel"):
     pages: Annotated[int, Meta(ge=1, le=200)] = 1
     page: Annotated[int, Meta(ge=0)] = 0
     text: tuple[str, ...] = ()
-    codeline: str | None = None
+    codeline: Annotated[str, Meta(max_length=60)] | None = None
+    font: Literal["e13b", "cmc7"] = "e13b"
     barcode: str | None = None
     symbology: str = "QRCODE"
     stripe: str | None = None
@@ -150,7 +158,10 @@ def medium_of(document: Document, head: Head, drawings: Drawings) -> Medium:
         raise errors.InvalidData(f"$.document.barcode: {wrong}") from None
     except graphics.NotAPicture as wrong:
         raise errors.InvalidData(f"$.document.picture: {wrong}") from None
-    sides[page][0].put(canvas.finished(), canvas.words, drawings)
+    picture, words = canvas.finished(), list(canvas.words)
+    if document.codeline is not None and document.picture is None:
+        words.append(_with_codeline(picture, document.codeline, document.font, head))
+    sides[page][0].put(picture, words, drawings)
     return Medium(document.kind, width, length, sides, page, stripe=document.stripe)
 
 
@@ -168,5 +179,33 @@ def _draw(canvas: Canvas, document: Document, head: Head) -> None:
         symbol = barcodes.symbol(kind or document.symbology, document.barcode)
         room = canvas.width - 2 * margin, canvas.height // 4
         canvas.symbol(margin, canvas.height * 0.6, symbol.scaled(*room))
-    if document.codeline is not None:
-        canvas.text(margin, canvas.height - margin - look.height, document.codeline, look)
+
+
+def codeline_in(picture: Image, font: str, head: Head) -> str | None:
+    """The code line in the picture of a front; None if no character of the font is there."""
+    from PIL import Image
+
+    size, band = _band_of(picture, head)
+    return codelines.read(picture.crop(band).convert("L").resize(size, Image.Resampling.BICUBIC), font)
+
+
+def _with_codeline(picture: Image, text: str, font: str, head: Head) -> Words:
+    """Draw a code line at the lower edge of a picture; where it stands."""
+    from PIL import Image, ImageChops
+
+    size, band = _band_of(picture, head)
+    drawn = Image.new("L", size, "white")
+    codelines.drawn(drawn, text, font)
+    paper = picture.crop(band)
+    ink = drawn.resize(paper.size, Image.Resampling.BOX)
+    picture.paste(ImageChops.multiply(paper, ink.convert(picture.mode)), band[:2])
+    left, top, right, bottom = ImageChops.invert(ink).getbbox() or (0, 0, 1, 1)
+    return Words(left, band[1] + top, right - left, bottom - top, text)
+
+
+def _band_of(picture: Image, head: Head) -> tuple[tuple[int, int], tuple[int, int, int, int]]:
+    """How large the band with the code line is when it is read, and where in a picture it is."""
+    high = min(picture.height, max(1, round(head.in_dots(_BAND))))
+    scale = codelines.SCALE * MICROMETRES_PER_INCH / (head.dots * _MILLIMETRE)
+    size = max(1, round(picture.width * scale)), max(1, round(high * scale))
+    return size, (0, picture.height - high, picture.width, picture.height)
