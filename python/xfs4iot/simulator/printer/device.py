@@ -20,7 +20,7 @@ from xfs4iot.protocol.messages import printer as messages
 from xfs4iot.simulator import shipped
 from xfs4iot.simulator.printer.commands import PrinterCommands
 from xfs4iot.simulator.printer.description import PrinterSettings, lacking
-from xfs4iot.simulator.printer.documents import Medium, Side, codeline_in
+from xfs4iot.simulator.printer.documents import Medium, Side
 from xfs4iot.simulator.printer.media import PrinterMedia
 
 if TYPE_CHECKING:
@@ -426,6 +426,8 @@ class SimulatedPrinter(PrinterMedia, PrinterCommands):
         return await trio.to_thread.run_sync(self._codeline, front, form)
 
     def _codeline(self, side: Side, form: str) -> str | None:
+        from xfs4iot.simulator.printer.codelines import codeline_in
+
         picture = side.opened()
         return None if picture is None else codeline_in(picture, form, self.head)
 

@@ -10,24 +10,19 @@ import msgspec
 from msgspec import Meta
 
 from xfs4iot import printing
-from xfs4iot.devices import MICROMETRES_PER_INCH
 from xfs4iot.printing import barcodes, graphics
-from xfs4iot.printing.canvas import Words
 from xfs4iot.protocol import errors
-from xfs4iot.simulator.check import codelines
 from xfs4iot.simulator.printer.drawings import Drawing, Drawings, WordBox
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from xfs4iot.printing.canvas import Canvas
+    from xfs4iot.printing.canvas import Canvas, Words
     from xfs4iot.printing.pages import Head
 
-__all__ = ["Document", "Medium", "Side", "codeline_in", "encoded", "medium_of"]
+__all__ = ["Document", "Medium", "Side", "encoded", "medium_of"]
 
 _MILLIMETRE = 1_000
-_BAND = 12 * _MILLIMETRE
-"""Along the lower edge, in which a code line stands."""
 _Millimetres = Annotated[int, Meta(ge=1, le=2_000)]
 
 
@@ -160,7 +155,9 @@ def medium_of(document: Document, head: Head, drawings: Drawings) -> Medium:
         raise errors.InvalidData(f"$.document.picture: {wrong}") from None
     picture, words = canvas.finished(), list(canvas.words)
     if document.codeline is not None and document.picture is None:
-        words.append(_with_codeline(picture, document.codeline, document.font, head))
+        from xfs4iot.simulator.printer.codelines import with_codeline
+
+        words.append(with_codeline(picture, document.codeline, document.font, head))
     sides[page][0].put(picture, words, drawings)
     return Medium(document.kind, width, length, sides, page, stripe=document.stripe)
 
@@ -179,33 +176,3 @@ def _draw(canvas: Canvas, document: Document, head: Head) -> None:
         symbol = barcodes.symbol(kind or document.symbology, document.barcode)
         room = canvas.width - 2 * margin, canvas.height // 4
         canvas.symbol(margin, canvas.height * 0.6, symbol.scaled(*room))
-
-
-def codeline_in(picture: Image, font: str, head: Head) -> str | None:
-    """The code line in the picture of a front; None if no character of the font is there."""
-    from PIL import Image
-
-    size, band = _band_of(picture, head)
-    return codelines.read(picture.crop(band).convert("L").resize(size, Image.Resampling.BICUBIC), font)
-
-
-def _with_codeline(picture: Image, text: str, font: str, head: Head) -> Words:
-    """Draw a code line at the lower edge of a picture; where it stands."""
-    from PIL import Image, ImageChops
-
-    size, band = _band_of(picture, head)
-    drawn = Image.new("L", size, "white")
-    codelines.drawn(drawn, text, font)
-    paper = picture.crop(band)
-    ink = drawn.resize(paper.size, Image.Resampling.BOX)
-    picture.paste(ImageChops.multiply(paper, ink.convert(picture.mode)), band[:2])
-    left, top, right, bottom = ImageChops.invert(ink).getbbox() or (0, 0, 1, 1)
-    return Words(left, band[1] + top, right - left, bottom - top, text)
-
-
-def _band_of(picture: Image, head: Head) -> tuple[tuple[int, int], tuple[int, int, int, int]]:
-    """How large the band with the code line is when it is read, and where in a picture it is."""
-    high = min(picture.height, max(1, round(head.in_dots(_BAND))))
-    scale = codelines.SCALE * MICROMETRES_PER_INCH / (head.dots * _MILLIMETRE)
-    size = max(1, round(picture.width * scale)), max(1, round(high * scale))
-    return size, (0, picture.height - high, picture.width, picture.height)
