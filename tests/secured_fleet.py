@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import socket
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import trio
+from cryptography import x509
 
 import xfs4iot
 from xfs4iot.fleet.authority import Authority, OwnSigning
@@ -26,6 +28,7 @@ from xfs4iot.fleet.subjects import Subjects
 from xfs4iot.fleet.trust import TRUST, Trust, hash_code
 from xfs4iot.fleet.uplink import Uplink
 from xfs4iot.transport import tls
+from xfs4iot.transport.certificates import TestAuthority as Office
 from xfs4iot.transport.certificates import test_authority as authority_in
 from xfs4iot.transport.pairs import load_certificates
 
@@ -43,6 +46,21 @@ def free_ports(count: int) -> int:
         except (OSError, OverflowError):
             continue
         return first
+
+
+class _Aged(OwnSigning):
+    """Signs certificates that have begun some time ago."""
+
+    def __init__(self, authority: Office, days: float, begun: timedelta | None) -> None:
+        super().__init__(authority, days)
+        self._begun = begun
+
+    async def sign(
+        self, request: x509.CertificateSigningRequest, device: str
+    ) -> tuple[x509.Certificate, ...]:
+        begins = None if self._begun is None else datetime.now(UTC) - self._begun
+        signed = self._authority.sign(request, "client", days=self._days, begins=begins)
+        return tuple(x509.load_pem_x509_certificates(signed + self._authority.certificate_file.read_bytes()))
 
 
 class Secured:
@@ -146,10 +164,14 @@ class Secured:
         """The records of devices, as an operator changes them."""
         return Trust(KeyValue(await self.carrier("operator"), TRUST.format("bank")))
 
-    async def office(self, days: float = 90) -> Authority:
-        """An authority that renews."""
+    async def office(self, days: float = 90, begun: timedelta | None = None) -> Authority:
+        """An authority that renews.
+
+        Args:
+            begun: before when its certificates have begun; None as it does it itself.
+        """
         carrier = await self.carrier("authority")
-        signing = OwnSigning(authority_in(self.keys / "devices"), days)
+        signing = _Aged(authority_in(self.keys / "devices"), days, begun)
         authority = Authority(Trust(KeyValue(carrier, TRUST.format("bank"))), signing, self.keys / "ca.pem")
         await KeyValue(carrier, TRUST.format("bank")).make()
         authority.serve_renewals(carrier, Subjects("bank"), self.nursery)

@@ -19,11 +19,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from xfs4iot.cli.fleet_trust import _told
 from xfs4iot.fleet.authority import Authority, NotSigned, OwnSigning, ProgramSigning, RequestRefused, Signing
 from xfs4iot.fleet.broker import free_port
 from xfs4iot.fleet.carrier import CarrierLost
 from xfs4iot.fleet.code import Code
-from xfs4iot.fleet.credential import Credential
+from xfs4iot.fleet.credential import Credential, due
 from xfs4iot.fleet.deployment import deploy
 from xfs4iot.fleet.enroll import Enrolled, EnrolmentFailed, enroll
 from xfs4iot.fleet.enrolment import Enrolment, Facts
@@ -60,9 +61,9 @@ class Office:
         await self.trust.invite(device, hashed, seconds, replacing=replacing)
         return code
 
-    async def enroll(self, code: Code, directory: Path) -> Enrolled:
+    async def enroll(self, code: Code, directory: Path, *, replacing: bool = False) -> Enrolled:
         assert self.enrolment.port is not None
-        return await enroll(code, "127.0.0.1", self.enrolment.port, directory)
+        return await enroll(code, "127.0.0.1", self.enrolment.port, directory, replacing=replacing)
 
 
 @pytest.fixture(scope="module")
@@ -270,9 +271,67 @@ async def test_an_enrolled_device_is_not_enrolled_anew_by_mistake(office: Office
     with pytest.raises(ValueError, match="--replace"):
         await office.invite("atm17")
     code = await office.invite("atm17", replacing=True)
-    with pytest.raises(EnrolmentFailed, match="is there already"):
+    with pytest.raises(EnrolmentFailed, match=r"is there already(.|\n)*say --replace"):
         await office.enroll(code, tmp_path)
     await office.enroll(code, tmp_path / "new")
+
+
+async def test_a_device_that_was_revoked_is_enrolled_over_what_it_has(office: Office, tmp_path: Path) -> None:
+    done = await office.enroll(await office.invite("atm17"), tmp_path)
+    before = done.credential.read_bytes()
+    await office.trust.revoke("atm17")
+    code = await office.invite("atm17")
+    wrong = Code.new("atm17", office.root)
+    with pytest.raises(EnrolmentFailed, match="not the code"):
+        await office.enroll(wrong, tmp_path, replacing=True)
+    # What it has stays until there is the new one.
+    assert done.credential.read_bytes() == before
+    await office.enroll(code, tmp_path, replacing=True)
+    known = await office.trust.get("atm17")
+    assert known is not None
+    assert known.keys == {key_of(Credential(done.credential, "atm17").load().certificate)}
+    assert done.credential.read_bytes() != before
+
+
+async def test_what_has_ended_is_enrolled_anew_without_a_word(office: Office, tmp_path: Path) -> None:
+    """It cannot be used for anything; that of another device may be in the wrong directory."""
+    for device in ("atm17", "atm18"):
+        begins = datetime.now(UTC) - timedelta(days=100)
+        asked = x509.load_pem_x509_csr(request_for(device).encode())
+        ended = authority_in(office.keys / "devices").sign(asked, "client", days=90, begins=begins)
+        (tmp_path / "device.pem").write_bytes(ended)
+        code = await office.invite("atm17")
+        if device == "atm17":
+            await office.enroll(code, tmp_path)
+            await office.trust.revoke("atm17")
+        else:
+            with pytest.raises(EnrolmentFailed, match="device/atm18, and the code is for atm17"):
+                await office.enroll(code, tmp_path)
+
+
+@pytest.mark.parametrize("days", [0.01, 0.04, 1, 90])
+async def test_however_short_it_is_a_certificate_is_good_now_and_not_due(
+    keys: Path, nursery: trio.Nursery, tmp_path: Path, days: float
+) -> None:
+    office = Office(keys, OwnSigning(authority_in(keys / "devices"), days))
+    await office.open(nursery)
+    done = await office.enroll(await office.invite("atm17"), tmp_path)
+    pair, now = Credential(done.credential, "atm17").load(), datetime.now(UTC)
+    assert abs((pair.not_after - now) / timedelta(days=days) - 1) < 0.05
+    assert due(pair, -0.05) > now
+
+
+async def test_a_device_whose_request_was_not_signed_is_not_called_enrolled(
+    keys: Path, nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    office = Office(keys, OwnSigning(authority_in(keys / "devices"), 0))
+    await office.open(nursery)
+    code = await office.invite("atm17")
+    with pytest.raises(EnrolmentFailed, match="cannot sign at present"):
+        await office.enroll(code, tmp_path)
+    known = await office.trust.get("atm17")
+    assert known is not None
+    assert _told(known)["state"] == "unsigned"
 
 
 REQUESTS = {

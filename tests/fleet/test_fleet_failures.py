@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -287,7 +288,7 @@ async def test_when_no_authority_answers(
     monkeypatch.setattr(renewing, "_PAUSE", 1e-5)
     await secured.decide()
     # Begins an hour ago, and so is past two thirds at once.
-    signing = await secured.office(days=(3600 + 600) / 86400)
+    signing = await secured.office(days=(3600 + 600) / 86400, begun=timedelta(hours=1))
     credential = await secured.enroll(signing, "atm17")
     before = (secured.keys / "atm17.pem").read_bytes()
     gateway = await secured.gateway()

@@ -120,7 +120,7 @@ def shell(server: str, tmp_path: Path) -> Iterator[Shell]:
 def test_from_nothing_to_three_devices_and_the_end_of_one(shell: Shell) -> None:
     lines = lines_of("## From nothing to three devices")
     assert len(lines) <= 10
-    *_, invite, _, _, _, call = lines
+    *_, invite, _, _, listed, call = lines
     printed = shell.paste(lines)
     assert printed.rstrip().endswith("ended with 0"), printed
     assert [line for line in printed.splitlines() if line.startswith("codes/")] == [
@@ -145,6 +145,14 @@ def test_from_nothing_to_three_devices_and_the_end_of_one(shell: Shell) -> None:
         time.sleep(0.1)
     assert "HTTP 503: Device atm2 is" in refused.stderr
     assert '"online"' in shell.good(call.replace("atm2", "atm3"))
+    # It comes back by another key, which its service, that runs, takes up.
+    again, back = lines_of("A device that is to come back is enrolled anew, with another key:")
+    assert shell.good(again) == "codes/atm2.code\n"
+    assert "say --replace" in " ".join(shell.run(back.replace(" --replace", "")).stderr.split())
+    shell.good(back)
+    assert "atm2" in shell.good(f"{listed.replace(' 3', ' 1')} --where 'device == atm2'")
+    assert '"online"' in shell.good(call)
+    shell.good(revoke)
     # The same without the directory, as on another host.
     files = " ".join(f"--{one} fleet/keys/{two}" for one, two in FILES)
     elsewhere = (

@@ -236,7 +236,7 @@ async def test_what_is_due_is_renewed_by_itself(
     monkeypatch.setattr(renewing, "_ANSWER_SECONDS", 0.2)
     await secured.decide(by_key=True)
     # Begins an hour ago, and so is past two thirds at once.
-    authority = await secured.office(days=(3600 + 600) / 86400)
+    authority = await secured.office(days=(3600 + 600) / 86400, begun=timedelta(hours=1))
     credential = await secured.enroll(authority, "atm17")
     before = key_of(credential.load().certificate)
     carrier = await secured.carrier("atm17", inbox="_INBOX.bank.atm17")
@@ -254,7 +254,7 @@ async def test_what_is_not_renewed_is_told_before_it_is_too_late(
 ) -> None:
     monkeypatch.setattr(renewing, "_PAUSE", 1e-5)
     await secured.decide()
-    authority = await secured.office(days=(3600 + 600) / 86400)
+    authority = await secured.office(days=(3600 + 600) / 86400, begun=timedelta(hours=1))
     credential = await secured.enroll(authority, "atm17")
     carrier = await secured.carrier("atm17", inbox="_INBOX.bank.atm17")
     nobody = Subjects("bank")

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xfs4iot import _core
+from xfs4iot.cli import uplink
 from xfs4iot.fleet.broker import Broker
 from xfs4iot.fleet.carrier import Absent, Carried, CarrierLost
 from xfs4iot.fleet.nats import Nats
@@ -123,6 +124,28 @@ async def test_who_waits_for_a_connection_has_it_when_the_first_attempt_failed(
                 await nats.until_connected()
                 while waiting.child_tasks:  # noqa: ASYNC110
                     await trio.sleep(0.01)
+
+
+async def test_a_new_certificate_is_not_kept_waiting(
+    server: str, tmp_path: Path, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device that was refused waits for minutes; whoever has enrolled it anew stands before it."""
+    monkeypatch.setattr(uplink, "_LOOK_SECONDS", 0.05)
+    broker, file = Broker.at(tmp_path / "broker"), tmp_path / "device.pem"
+    file.write_text("old")
+    nats = Nats((broker.url,), wait=lambda failures: 1000.0 * failures)
+    await nursery.start(nats.run)
+    nursery.start_soon(uplink._take_up, nats, file)
+    with trio.fail_after(10):
+        while not nats.trouble:  # noqa: ASYNC110
+            await trio.sleep(0.01)
+    async with broker.running():
+        await trio.sleep(0.2)
+        assert not nats.connected
+        (tmp_path / "new").write_text("new")
+        (tmp_path / "new").replace(file)
+        with trio.fail_after(10):
+            await nats.until_connected()
 
 
 async def test_what_the_network_does_not_take_at_once_arrives_whole_and_in_order(

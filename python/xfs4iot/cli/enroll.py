@@ -29,14 +29,19 @@ _PATIENCE = 30.0
     default=Path(),
     help="Where the files go; default: here.",
 )
+@click.option("--replace", is_flag=True, help="Also where there is a certificate that has not ended.")
 @click.option("--proxy", metavar="URL", help="http://host:port by which the device reaches the fleet.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def enroll(code: str, authority: str, directory: Path, proxy: str | None, as_json: bool) -> None:
+def enroll(
+    code: str, authority: str, directory: Path, replace: bool, proxy: str | None, as_json: bool
+) -> None:
     """Show CODE to the fleet's authority, and get a certificate for a key that is made here.
 
     CODE is what `xfs4iot fleet invite` has printed, @FILE for one in a file, or - to be asked for
     it. Writes `device.pem` (key and certificate), `ca.pem` and `uplink.toml`, which holds [uplink]
-    of a configuration. If the answer is lost, the same can be said again.
+    of a configuration. If the answer is lost, the same can be said again. A device that was revoked, or
+    whose key another has, is enrolled anew with --replace: what it has stays until there is the new one,
+    which a service that runs takes up by itself.
     """
     from xfs4iot.fleet.code import Code
     from xfs4iot.fleet.enroll import EnrolmentFailed
@@ -69,7 +74,14 @@ def enroll(code: str, authority: str, directory: Path, proxy: str | None, as_jso
         try:
             with waiting(f"asking {visible(authority)}"):
                 done = await enroll_by(
-                    wanted, host.strip("[]"), int(port), directory, proxy=proxy, patience=_PATIENCE, late=late
+                    wanted,
+                    host.strip("[]"),
+                    int(port),
+                    directory,
+                    proxy=proxy,
+                    replacing=replace,
+                    patience=_PATIENCE,
+                    late=late,
                 )
         except (EnrolmentFailed, TLSError, OSError) as problem:
             raise click.ClickException(reason(problem)) from None

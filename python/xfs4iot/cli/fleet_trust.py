@@ -369,7 +369,10 @@ def enrolled(settings: dict[str, Any], as_json: bool) -> None:
 
 
 def _told(one: Trusted) -> dict[str, str | None]:
-    state = "revoked" if one.revoked else "enrolled" if one.key else "invited"
+    state = "revoked" if one.revoked else "invited"
+    if one.keys:
+        # Its request was taken, and then not signed.
+        state = "enrolled" if one.until else "unsigned"
     open_code = one.invitation is not None and not one.invitation.key
     return {
         "state": state,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import trio
@@ -21,11 +22,14 @@ from xfs4iot.transport import tls
 from xfs4iot.transport.pairs import load_certificates, load_pair
 
 if TYPE_CHECKING:
+    from xfs4iot.fleet.nats import Nats
     from xfs4iot.fleet.opening import Authorities
 
 __all__ = ["Trust", "trust_of", "uplinked"]
 
 _log = logger("xfs4iot.uplink")
+_LOOK_SECONDS = 2.0
+"""Between two looks at whether there is a new certificate."""
 
 
 def _has_ended(wanted: UplinkSettings) -> bool:
@@ -84,6 +88,25 @@ def trust_of(wanted: UplinkSettings) -> Trust:
     return Trust(None if wanted.gateway_ca is None else Authorities(wanted.gateway_ca), ended)
 
 
+async def _take_up(carrier: Nats, certificate: Path) -> None:
+    """Come by a new certificate at once: who was refused with the old one would wait for minutes."""
+    seen = _version_of(certificate)
+    while True:
+        await trio.sleep(_LOOK_SECONDS)
+        now = _version_of(certificate)
+        if now not in (None, seen):
+            seen = now
+            carrier.hurry()
+
+
+def _version_of(file: Path) -> tuple[int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
 @asynccontextmanager
 async def uplinked(
     publisher: Publisher, ledger: Ledger, wanted: UplinkSettings | None
@@ -109,7 +132,10 @@ async def uplinked(
     if trust.ended:
         # The machine may have stood in a store room: what it does on the spot needs no fleet.
         _log.critical(
-            "the device cannot come to its fleet: %s; enrol it anew, see docs/fleet.md", trust.ended
+            "the device cannot come to its fleet: %s; enrol it anew: `xfs4iot fleet invite %s --replace`, "
+            "and here `xfs4iot enroll`",
+            trust.ended,
+            wanted.device,
         )
     secured = is_secured(wanted.servers)
     uplink: Uplink
@@ -142,6 +168,7 @@ async def uplinked(
         async with trio.open_nursery() as nursery:
             await nursery.start(uplink.run)
             if secured and wanted.certificate is not None:
+                nursery.start_soon(_take_up, carrier, wanted.certificate)
                 if wanted.certificate == wanted.key:
                     credential = Credential(wanted.certificate, wanted.device)
                     nursery.start_soon(Renewal(credential, carrier, uplink.subjects).run)

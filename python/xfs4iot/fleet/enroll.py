@@ -23,13 +23,14 @@ from xfs4iot.dataclass import dataclass
 from xfs4iot.fleet.code import Code
 from xfs4iot.fleet.credential import Credential
 from xfs4iot.fleet.enrolment import PATH
-from xfs4iot.fleet.names import AUTHORITY
+from xfs4iot.fleet.names import AUTHORITY, DEVICE, fleet_names
 from xfs4iot.protocol.endpoints import address
 from xfs4iot.reasons import reason
 from xfs4iot.telling import told
 from xfs4iot.transport import tls
 from xfs4iot.transport.certificates import write_pem, write_secret
 from xfs4iot.transport.failures import TLSError
+from xfs4iot.transport.pairs import load_certificates
 from xfs4iot.transport.presented import presented
 from xfs4iot.transport.proxy import Proxy, ProxyFailed, dial
 
@@ -69,6 +70,7 @@ async def enroll(
     directory: Path,
     *,
     proxy: str | None = None,
+    replacing: bool = False,
     patience: float = 0.0,
     late: Callable[[str], None] = lambda why: None,
 ) -> Enrolled:
@@ -76,6 +78,7 @@ async def enroll(
 
     Args:
         proxy: through which the authority is reached, and later the broker: `http://host:port`.
+        replacing: also where there is a certificate that has not ended; it stays until there is the new one.
         patience: seconds for which an authority that does not listen yet is tried again.
         late: told once, with the reason, that this is being done.
 
@@ -88,12 +91,8 @@ async def enroll(
     way = None if proxy is None else Proxy.read(proxy)
     await trio.Path(directory).mkdir(parents=True, exist_ok=True)
     credential = Credential(directory / "device.pem", code.device)
-    if credential.file.exists():
-        known = credential.load()
-        raise EnrolmentFailed(
-            f"{credential.file} is there already, good until {known.not_after:%Y-%m-%d}; it is renewed by "
-            "itself. To enrol anew, move it away"
-        )
+    if credential.file.exists() and not replacing:
+        _ended(credential)
     place = address(host, port)
     # On disk before the code is used up.
     key = credential.next_key()
@@ -128,6 +127,30 @@ async def enroll(
     (write_pem if proxy is None else write_secret)(configuration, text.encode())
     until = f"{pair.not_after:%Y-%m-%d %H:%M} UTC"
     return Enrolled(code.device, credential.file, ca, configuration, until)
+
+
+def _ended(credential: Credential) -> None:
+    """Be sure that a certificate which is there already has ended, so that nothing is lost with it.
+
+    Raises:
+        EnrolmentFailed: it has not, or is another's.
+    """
+    try:
+        chain = load_certificates(credential.file)
+    except TLSError:
+        return
+    until = min(one.not_valid_after_utc for one in chain)
+    names = fleet_names(chain[0])
+    if names != [DEVICE + credential.device]:
+        raise EnrolmentFailed(
+            f"{credential.file} is of {', '.join(names) or 'somebody else'}, and the code is for "
+            f"{credential.device}: name another --directory, or say --replace if this machine is that now"
+        )
+    if until > datetime.now(UTC):
+        raise EnrolmentFailed(
+            f"{credential.file} is there already, good until {until:%Y-%m-%d}; it is renewed by itself. If "
+            "the device was revoked, or is to have another key, say --replace"
+        )
 
 
 async def _listening(

@@ -129,6 +129,7 @@ class Nats:
         self._heard = 0.0
         self._serving: trio.CancelScope | None = None
         self._redials = False
+        self._hurried = trio.Event()
         self.subscribe(f"{self._inbox}.*", self._answered)
 
     @property
@@ -165,8 +166,11 @@ class Nats:
         task_status.started()
         failures = 0
         last = ""
+        pause = self._wait(failures)
         while True:
-            await trio.sleep(0.0 if self._redials else self._wait(failures))
+            self._hurried = trio.Event()
+            with trio.move_on_after(pause):
+                await self._hurried.wait()
             self._redials = False
             others = [one for one in self.servers if one != last] or list(self.servers)
             last = random.choice(others)
@@ -199,8 +203,13 @@ class Nats:
             while isinstance(first, BaseExceptionGroup):
                 first = first.exceptions[0]
             self.trouble = told("the connection ended" if first is None else reason(first), 500)
+            pause = 0.0 if self._redials else self._wait(failures)
             if not self._redials:
-                _log.warning("%s: %s", last, self.trouble)
+                _log.warning("%s: %s; tried again in %.1f s", last, self.trouble, pause)
+
+    def hurry(self) -> None:
+        """Do not wait for the next attempt, if one is waited for: what was refused may be taken now."""
+        self._hurried.set()
 
     async def redial(self) -> None:
         """End the connection, and make another at once; what was sent before has arrived."""

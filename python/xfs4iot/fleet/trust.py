@@ -85,7 +85,8 @@ class Trusted:
     Attributes:
         key: hash of its public key; empty before it is enrolled.
         before: hash of the one that `key` replaces, until the device has come with `key`.
-        until: when its latest certificate ends, in seconds since 1970; 0 if that is not known.
+        until: when its latest certificate ends, in seconds since 1970; 0 if that is not known, or there is
+            none for this key yet.
         revoked: since when it is not let in any more, in seconds since 1970; 0 if it is.
     """
 
@@ -120,7 +121,8 @@ class Trusted:
         """
         if self.revoked:
             raise Unknown(
-                f"device {device} is revoked; if it is yours and whole, `xfs4iot fleet invite {device}`"
+                f"device {device} is revoked; if it is yours and whole, `xfs4iot fleet invite {device}`, and "
+                "on it `xfs4iot enroll --replace`"
             )
         if not self.key:
             raise Unknown(f"device {device} is not enrolled; see `xfs4iot enroll`")
@@ -235,11 +237,10 @@ class Trust:
                     f"device, whoever has it is in its place; `xfs4iot fleet revoke {device}`, then {_ASK}"
                 )
                 return None
-            return (
-                replace(before, key=key, before="", revoked=0.0, invitation=replace(invitation, key=key))
-                if not invitation.key
-                else None
-            )
+            if invitation.key:
+                return None
+            used = replace(invitation, key=key)
+            return replace(before, key=key, before="", until=0.0, revoked=0.0, invitation=used)
 
         await self.change(device, changed)
         if refused is not None:

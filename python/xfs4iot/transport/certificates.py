@@ -47,8 +47,10 @@ KeyKind = Literal["ecdsa", "rsa"]
 _AUTHORITY = "xfs4iot test authority"
 _AUTHORITY_DAYS = 3650
 _CERTIFICATE_DAYS = 365
-# Certificates begin this much earlier, so that a peer whose clock is slow accepts a new one.
+# Certificates begin this much earlier, so that a peer whose clock is slow accepts a new one; those that are
+# good for a short time only, by this part of it, or two thirds of it would be over when they are made.
 _CLOCK_SKEW = timedelta(hours=1)
+_SKEW_PART = 1 / 10
 _Purpose = Use | Literal["node"]
 _USAGE: dict[_Purpose, list[x509.ObjectIdentifier]] = {
     "device": [ExtendedKeyUsageOID.SERVER_AUTH],
@@ -139,9 +141,17 @@ class TestAuthority:
         return TestAuthority(directory)
 
     def sign(
-        self, request: x509.CertificateSigningRequest, use: Use, *, days: float = _CERTIFICATE_DAYS
+        self,
+        request: x509.CertificateSigningRequest,
+        use: Use,
+        *,
+        days: float = _CERTIFICATE_DAYS,
+        begins: datetime | None = None,
     ) -> bytes:
         """The certificate for a signing request, PEM; names are taken over from it.
+
+        Args:
+            days: how long it is good, from now, or from `begins`.
 
         Raises:
             ValueError: the request's signature is wrong.
@@ -152,7 +162,7 @@ class TestAuthority:
             names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         except x509.ExtensionNotFound:
             names = None
-        certificate = self._certify(request.subject, request.public_key(), use, names, days, None)
+        certificate = self._certify(request.subject, request.public_key(), use, names, days, begins)
         return certificate.public_bytes(Encoding.PEM)
 
     def revoke(self, certificates: Iterable[Path], *, days: float = 30) -> Path:
@@ -208,7 +218,13 @@ class TestAuthority:
         days: float,
         begins: datetime | None,
     ) -> x509.Certificate:
-        begins = begins or datetime.now(UTC) - _CLOCK_SKEW
+        life = timedelta(days=days)
+        if begins is None:
+            # How long it is good counts from now.
+            now = datetime.now(UTC)
+            begins, ends = now - min(_CLOCK_SKEW, life * _SKEW_PART), now + life
+        else:
+            ends = begins + life
         builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
@@ -216,7 +232,7 @@ class TestAuthority:
             .public_key(public_key)  # type: ignore[arg-type]
             .serial_number(x509.random_serial_number())
             .not_valid_before(begins)
-            .not_valid_after(begins + timedelta(days=days))
+            .not_valid_after(ends)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage(_USAGE[use]), critical=False)
