@@ -79,8 +79,10 @@ def new(device: str, name: str, directory: Path, as_json: bool) -> None:
         console.print(f"  {escape(str(path.relative_to(root)))}", highlight=False, soft_wrap=True)
     console.print("\nNext:")
     for step, what in zip(steps, ("", *(what for _, what in _STEPS)), strict=True):
-        hint = f"  [dim]# {what}[/]" if what else ""
-        console.print(f"  [cyan]{escape(step)}[/]{hint}", highlight=False, soft_wrap=True)
+        # Beside it, the longest would be broken on a terminal of 80 columns.
+        if what:
+            console.print(f"  [dim]# {what}[/]", highlight=False)
+        console.print(f"  [cyan]{escape(step)}[/]", highlight=False, soft_wrap=True)
     console.print(
         f"\nThen put the real line in the place of [bold]src/{package.module}/hardware.py[/].",
         highlight=False,

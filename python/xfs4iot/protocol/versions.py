@@ -44,6 +44,7 @@ __all__ = [
     "has",
     "has_interface",
     "header_version",
+    "is_extension",
     "major",
     "names",
     "raises",
@@ -139,9 +140,13 @@ def has_interface(interface: str, specification: str) -> bool:
     if specification == NEWEST:
         return True
     prefix = f"{interface}."
-    return any(name.startswith(prefix) for name in OLDER[specification]) or not any(
-        name.startswith(prefix) for name in COMMANDS
-    )
+    return any(name.startswith(prefix) for name in OLDER[specification]) or is_extension(interface)
+
+
+def is_extension(interface: str) -> bool:
+    """Whether an interface is one of ours, such as Simulator."""
+    prefix = f"{interface}."
+    return not any(name.startswith(prefix) for name in COMMANDS)
 
 
 def names(name: str) -> set[str]:

@@ -151,7 +151,8 @@ class Common(Interface[Device]):
             events |= set(registry.unsolicited_events(name))
             listed.append(
                 messages.Interface(
-                    name=name,  # type: ignore[arg-type]
+                    # The standard has no name for an extension; its commands say whose they are.
+                    name=None if versions.is_extension(name) else name,  # type: ignore[arg-type]
                     commands={
                         command: messages.InterfaceCommands(versions=versions.served(command))
                         for command in commands
