@@ -236,7 +236,6 @@ def be_devices(broker: str, first: int, count: int, spread: float, keys: Path | 
             return herd_wait(failures, uplink.spread, uplink.busy)
 
         carrier = Nats((broker,), login(name), name=name, wait=wait)
-        carrier.inbox = f"_INBOX.{TENANT}.{name}"
         uplink = Uplink(
             publisher, carrier, ledger.service(name), tenant=TENANT, device=name, authorities=authorities
         )

@@ -17,11 +17,13 @@ from xfs4iot.cli import cli
 from xfs4iot.fleet.broker import Broker, BrokerMissing, find_server, free_ports, settings
 from xfs4iot.fleet.events import Retention, make_events
 from xfs4iot.fleet.gateway import Gateway
-from xfs4iot.fleet.last import LARGEST, LAST, Last
+from xfs4iot.fleet.keeping import Keeping
+from xfs4iot.fleet.last import Last, bucket_of_last
 from xfs4iot.fleet.nats import Nats
 from xfs4iot.fleet.registry import PRESENCE, Presence
 from xfs4iot.fleet.reporter import Pace
 from xfs4iot.fleet.store import KeyValue
+from xfs4iot.fleet.subjects import Subjects
 from xfs4iot.fleet.uplink import Uplink
 from xfs4iot.fleet.view import FleetView
 
@@ -115,10 +117,15 @@ class Tenant:
     async def begin(self) -> None:
         self.carrier = await self.connect()
         self.presence = KeyValue(self.carrier, PRESENCE.format(self.name))
-        self.last = KeyValue(self.carrier, LAST.format(self.name), largest=LARGEST)
+        self.last = bucket_of_last(self.carrier, self.name)
         await self.presence.make()
         await self.last.make()
         await make_events(self.carrier, self.name, retention=Retention(bytes_=2**24, each=50))
+
+    async def tell(self, device: str, value: bytes) -> None:
+        """Write a device's last status, as it does itself."""
+        keeping = Keeping(self.carrier, Subjects(self.name), device)
+        await keeping.keep(f"$KV.{self.last.bucket}.{device}", value)
 
     @property
     def view(self) -> FleetView:
@@ -143,7 +150,7 @@ class Tenant:
         there = Presence(1, "i", True, 1795766400.0, "xfs4iot 1.2.3", ("CashDispenser",))
         await self.presence.put(device, replace(there, **more).encode())  # type: ignore[arg-type]
         if last is not None:
-            await self.last.put(device, last if isinstance(last, bytes) else last.encode())
+            await self.tell(device, last if isinstance(last, bytes) else last.encode())
 
     async def gateway(self, **more: object) -> Gateway:
         carrier = await self.connect()

@@ -232,11 +232,12 @@ async def test_a_device_that_asks_for_renewal_without_end_is_answered_now_and_th
     authority.serve_renewals(broker.carrier(), Subjects("bank"), nursery)
     device = broker.carrier()
     answers: list[bytes] = []
-    device.subscribe("answers", lambda message: answers.append(message.body))
+    device.subscribe("_INBOX.bank.atm17.1", lambda message: answers.append(message.body))
     for _ in range(1000):
-        device.publish("x4.bank.atm17.renew", b"{" * 1000, "answers")
-    other = await broker.carrier().request("x4.bank.atm18.renew", b"{}")
-    assert b"refused" in other.body
+        device.publish("x4.bank.atm17.renew", b"{" * 1000, "_INBOX.bank.atm17.1")
+    other = broker.carrier()
+    other.inbox = "_INBOX.bank.atm18"
+    assert b"refused" in (await other.request("x4.bank.atm18.renew", b"{}")).body
     with trio.fail_after(10):
         while len(answers) < 20:  # noqa: ASYNC110
             await trio.sleep(0.01)

@@ -17,11 +17,13 @@ from conftest import Tenant
 from dialogue import dialogue
 from secured_fleet import Secured
 from xfs4iot.fleet.carrier import CarrierLost
-from xfs4iot.fleet.last import LARGEST, LAST, Last, ToldService, Unit, Unreadable, snapshot
+from xfs4iot.fleet.keeping import Keeping
+from xfs4iot.fleet.last import LARGEST, LAST, Last, ToldService, Unit, Unreadable, bucket_of_last, snapshot
 from xfs4iot.fleet.nats import Nats
 from xfs4iot.fleet.registry import PRESENCE, Presence
 from xfs4iot.fleet.reporter import Pace
 from xfs4iot.fleet.store import KeyValue
+from xfs4iot.fleet.subjects import Subjects
 from xfs4iot.fleet.view import Known
 from xfs4iot.fleet.where import parse
 from xfs4iot.server.service import Service
@@ -184,24 +186,23 @@ async def device(secured: Secured) -> Nats:
     await secured.decide()
     gateway = await secured.carrier("gateway")
     await KeyValue(gateway, PRESENCE.format("bank")).make()
-    last = KeyValue(gateway, LAST.format("bank"), largest=LARGEST)
+    last = bucket_of_last(gateway, "bank")
     await last.make()
     secured.admit("atm17", "xfs4iot://device/atm17")
     return await secured.carrier("atm17", inbox="_INBOX.bank.atm17")
 
 
 async def test_a_device_writes_its_own_status_and_no_more(secured: Secured, device: Nats) -> None:
-    own = KeyValue(device, LAST.format("bank"))
-    await own.put("atm17", b"{}")
+    own, mine = Keeping(device, Subjects("bank"), "atm17"), "$KV.x4-bank-last.atm17"
+    await own.keep(mine, b"{}")
     secured.admit("atm18", "xfs4iot://device/atm18")
-    other = KeyValue(await secured.carrier("atm18", inbox="_INBOX.bank.atm18"), LAST.format("bank"))
-    await other.put("atm18", b"mine")
+    other = Keeping(await secured.carrier("atm18", inbox="_INBOX.bank.atm18"), Subjects("bank"), "atm18")
+    await other.keep("$KV.x4-bank-last.atm18", b"mine")
     with pytest.raises(CarrierLost):
-        await own.put("atm17", b"x" * (LARGEST + 1))
+        await own.keep(mine, b"x" * (LARGEST + 1), 0.5)
     # A message that bears this would take the place of all others in the bucket.
     for value in ("all", "sub"):
-        answer = await device.request("$KV.x4-bank-last.atm17", b"{}", headers={"Nats-Rollup": value})
-        assert b"error" in answer.body
+        device.publish(mine, b"{}", headers={"Nats-Rollup": value})
     for subject in (
         "$KV.x4-bank-last.atm18", "$KV.x4-bank-last.>", "$KV.x4-bank-presence.atm17",
         "$JS.API.STREAM.PURGE.KV_x4-bank-last", "$JS.API.STREAM.DELETE.KV_x4-bank-last",

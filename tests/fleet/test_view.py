@@ -249,7 +249,7 @@ async def test_more_than_the_broker_lets_wait_is_read_whole(tenant: Tenant) -> N
     value = b"x" * 60_000
     async with trio.open_nursery() as putting:
         for number in range(300):
-            putting.start_soon(tenant.last.put, f"atm{number}", value)
+            putting.start_soon(tenant.tell, f"atm{number}", value)
     seen = 0
     async with aclosing(tenant.last.entries()) as pieces:
         async for piece in pieces:

@@ -26,7 +26,7 @@ from xfs4iot.fleet.broker import Broker, BrokerMissing
 from xfs4iot.fleet.carrier import CarrierLost
 from xfs4iot.fleet.events import Retention, make_events
 from xfs4iot.fleet.gateway import Gateway
-from xfs4iot.fleet.last import LARGEST, LAST
+from xfs4iot.fleet.last import bucket_of_last
 from xfs4iot.fleet.metrics import GatewayMetrics
 from xfs4iot.fleet.nats import Nats
 from xfs4iot.fleet.opening import Signer
@@ -179,12 +179,11 @@ def gateway(
                 await nursery.start(carrier.run)
                 await reach(carrier, _BROKER_SECONDS)
                 replicas = known["replicas"] or 1
-                for bucket, largest in ((PRESENCE, None), (LAST, LARGEST)):
-                    store = KeyValue(carrier, bucket.format(tenant), replicas=replicas, largest=largest)
-                    await made(store.make)
+                store = KeyValue(carrier, PRESENCE.format(tenant), replicas=replicas)
+                for bucket in (store, bucket_of_last(carrier, tenant, replicas=replicas)):
+                    await made(bucket.make)
                 kept = Retention(event_days, int(event_gigabytes * 2**30))
                 await made(lambda: make_events(carrier, tenant, replicas=replicas, retention=kept))
-                store = KeyValue(carrier, PRESENCE.format(tenant))
                 metrics = None if metrics_at is None else GatewayMetrics()
                 served = Gateway(
                     carrier, store, tenant=tenant, signer=signer, admission=admission, advertise=advertise,

@@ -150,8 +150,6 @@ async def uplinked(
         wait=wait,
         proxy=None if wanted.proxy is None else Proxy.read(wanted.proxy),
     )
-    # By a device's certificate it may hear only what is its own.
-    carrier.inbox = f"_INBOX.{wanted.tenant}.{wanted.device}"
     uplink = Uplink(
         publisher,
         carrier,

@@ -69,7 +69,10 @@ def permissions_of(certificate: x509.Certificate, tenant: str) -> Permissions:
     if name == GATEWAY:
         tells = (f"{root}.*.*.d.>", f"{root}.*.*.ctl", f"{root}.*.alarm", f"_INBOX.{tenant}.>")
         hears = (f"{root}.*.u.>", f"{root}.*.hello", _OWN)
-        makes = _makes(f"KV_{presence}", f"KV_{last}", events)
+        makes = (
+            *_makes(f"KV_{presence}", f"KV_{last}", events),
+            *(f"$JS.API.STREAM.UPDATE.{one}" for one in (f"KV_{last}", events)),
+        )
         return Permissions("gateway", (*_writes(presence), *makes, *tells), hears)
     if name == OPERATOR:
         manages = (f"CREATE.{events}.*", f"DELETE.{events}.*", f"LIST.{events}")
@@ -94,7 +97,7 @@ def permissions_of(certificate: x509.Certificate, tenant: str) -> Permissions:
     return Permissions(
         f"device {device}",
         (f"{own}.u.>", f"{own}.hello", f"{own}.renew", f"$KV.{last}.{device}", *copies),
-        (f"{own}.*.d.>", f"{own}.*.ctl", f"_INBOX.{tenant}.{device}.*"),
+        (f"{own}.*.d.>", f"{own}.*.ctl", f"{own}.kept.*", f"{subjects.inbox(device)}.*"),
         answers=True,
         device=device,
     )

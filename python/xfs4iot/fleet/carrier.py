@@ -63,15 +63,17 @@ Unsubscribe = Callable[[], None]
 
 
 class Carrier(Protocol):
-    """A connection to a broker."""
+    """A connection to a broker.
+
+    Attributes:
+        inbox: prefix of subjects that are this connection's own; answers come there.
+    """
+
+    inbox: str
 
     @property
     def connected(self) -> bool:
         """Whether messages leave at present."""
-
-    @property
-    def inbox(self) -> str:
-        """Prefix of subjects that are this connection's own; answers come there."""
 
     def publish(
         self, subject: str, body: bytes, reply: str = "", headers: Mapping[str, str] | None = None

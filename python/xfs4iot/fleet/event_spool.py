@@ -19,12 +19,10 @@ class Waiting:
     """An event that the broker has not confirmed.
 
     Attributes:
-        id: by which the broker knows what it has already.
         subject: where it goes.
         body: as it is sent, JSON.
     """
 
-    id: str
     subject: str
     body: str
 

@@ -2,7 +2,7 @@
 
 A device copies each unsolicited event of its services to `x4.T.D.e.INTERFACE`, without what is sensitive by
 the same rules as recordings; the broker keeps it in the stream `x4-T-events` and says so. What the broker has
-not confirmed is sent again, and the broker knows by the message's id what it has already. While it cannot be
+not confirmed is sent again, and may then be there twice: its number says so. While the broker cannot be
 reached the latest events wait at the device, also across a loss of power (`event_spool`); numbers go on, so
 that a consumer sees that some are missing, and the first entry of a start says how the one before has ended.
 
@@ -13,8 +13,6 @@ make subjects without end, and what one device sends pushes only its own events 
 
 from __future__ import annotations
 
-import json
-import secrets
 from collections import deque
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -27,6 +25,7 @@ import trio
 from xfs4iot.dataclass import dataclass
 from xfs4iot.fleet.carrier import Absent, Carrier, CarrierLost
 from xfs4iot.fleet.event_spool import EventSpool, Spooled, Waiting
+from xfs4iot.fleet.keeping import Keeping, confirmed_at
 from xfs4iot.fleet.store import ask_broker, make_stream
 from xfs4iot.fleet.subjects import Subjects
 from xfs4iot.ledger import LedgerError, ServiceLedger
@@ -94,8 +93,9 @@ async def make_events(
             "retention": "limits", "storage": "file", "discard": "old", "num_replicas": replicas,
             "max_age": int(wanted.days * 86400 * 1e9), "max_bytes": wanted.bytes_,
             "max_msgs_per_subject": wanted.each, "max_msg_size": LARGEST + 1024,
-            "duplicate_window": 120_000_000_000, "deny_delete": True, "deny_purge": True,
+            "deny_delete": True, "deny_purge": True,
             "allow_rollup_hdrs": False, "max_consumers": 100,
+            **confirmed_at(Subjects(tenant).event("*", "*"), Subjects(tenant), "{{wildcard(2)}}"),
         },
     )  # fmt: skip
 
@@ -114,9 +114,8 @@ class EventFeed:
     def __init__(
         self, carrier: Carrier, subjects: Subjects, device: str, ledger: ServiceLedger | None = None
     ) -> None:
-        self._carrier, self._subjects, self._device = carrier, subjects, device
-        # Nobody else can guess what the broker would take for a repetition.
-        self._prefix = secrets.token_hex(12)
+        self._subjects, self._device = subjects, device
+        self._keeping = Keeping(carrier, subjects, device)
         self._spool = None if ledger is None else EventSpool(ledger)
         self._waiting: deque[Waiting] = deque()
         self._bytes = 0
@@ -160,9 +159,7 @@ class EventFeed:
         self.number += 1
         at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         body = wire.encode({"epoch": self.epoch, "number": self.number, "at": at, **said}).decode()
-        self._wait(
-            Waiting(f"{self._prefix}.{self.number}", self._subjects.event(self._device, interface), body)
-        )
+        self._wait(Waiting(self._subjects.event(self._device, interface), body))
         while len(self._waiting) > _WAITING or self._bytes > _WAITING_BYTES:
             self._forget_oldest()
             self.dropped += 1
@@ -193,13 +190,8 @@ class EventFeed:
                 await self._arrived.wait()
             one = self._waiting[0]
             try:
-                answer = await self._carrier.request(
-                    one.subject, one.body.encode(), headers={"Nats-Msg-Id": one.id}
-                )
-                refused = json.loads(answer.body).get("error")
-                if refused is not None:
-                    raise CarrierLost(str(refused.get("description", refused)))
-            except (CarrierLost, ValueError, AttributeError) as problem:
+                await self._keeping.keep(one.subject, one.body.encode())
+            except CarrierLost as problem:
                 failures += 1
                 if failures == 1 and not isinstance(problem, Absent):
                     _log.info("an event cannot be sent to the broker; it is tried again: %s", problem)

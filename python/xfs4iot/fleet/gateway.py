@@ -378,7 +378,8 @@ class Gateway(Entrance[_Way]):
             # Whatever a device says, the others must not notice.
             _log.warning("device %s cannot be taken in: %s", device, told(repr(problem)))
             return
-        if message.reply:
+        # In the gateway's name more could be said to others than the device may say.
+        if message.reply.startswith(f"{self.subjects.inbox(device)}."):
             self._carrier.publish(message.reply, json.dumps(answer).encode())
         if older is not None:
             with suppress(CarrierLost):

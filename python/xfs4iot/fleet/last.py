@@ -13,14 +13,17 @@ from typing import Annotated, Any
 
 import msgspec
 
-from xfs4iot.fleet.store import read_as
+from xfs4iot.fleet.carrier import Carrier
+from xfs4iot.fleet.keeping import confirmed_at
+from xfs4iot.fleet.store import KeyValue, read_as
+from xfs4iot.fleet.subjects import Subjects
 from xfs4iot.interfaces.storage.storage import Storage
 from xfs4iot.interfaces.storage.summary import UnitSummary, unit_summaries
 from xfs4iot.protocol import wire
 from xfs4iot.server.service import Service
 from xfs4iot.telling import told
 
-__all__ = ["LARGEST", "LAST", "Last", "ToldService", "Unit", "Unreadable", "snapshot"]
+__all__ = ["LARGEST", "LAST", "Last", "ToldService", "Unit", "Unreadable", "bucket_of_last", "snapshot"]
 
 LAST = "x4-{}-last"
 """Bucket of what a tenant's devices have told last."""
@@ -33,6 +36,13 @@ _TEXT = 64
 _Count = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
 _Text = Annotated[str, msgspec.Meta(max_length=_TEXT)]
 _LARGEST_VALUE = Decimal(10**15)
+
+
+def bucket_of_last(carrier: Carrier, tenant: str, *, replicas: int = 1) -> KeyValue:
+    """The bucket, as it is made: devices write to it."""
+    bucket = LAST.format(tenant)
+    confirms = confirmed_at(f"$KV.{bucket}.*", Subjects(tenant), "last")
+    return KeyValue(carrier, bucket, replicas=replicas, largest=LARGEST, more=confirms)
 
 
 class Unreadable(ValueError):

@@ -109,6 +109,8 @@ class Nats:
         self._hasty = wait is None
         self._wait = wait or (lambda failures: random.uniform(0, min(5.0, 0.05 * 2.0 ** min(failures, 10))))
         self._inbox = f"_INBOX.{secrets.token_hex(8)}"
+        # Nobody who knows the inbox guesses where the next answer is awaited.
+        self._guess = secrets.token_hex(8)
         self._stream: tcp.SocketStream | tls.TLSStream | None = None
         self._up = trio.Event()
         self._out: list[bytes] = []
@@ -141,6 +143,7 @@ class Nats:
     def inbox(self, prefix: str) -> None:
         self._inbox = prefix
         self._subscribed[1] = (f"{prefix}.*", "", self._answered)
+        self._put(f"UNSUB 1\r\nSUB {prefix}.*  1\r\n".encode())
 
     @property
     def connected(self) -> bool:
@@ -473,7 +476,7 @@ class Nats:
     ) -> Carried:
         """Send, and wait for the answer; see `Carrier.request`."""
         self._asked += 1
-        reply = f"{self._inbox}.{self._asked}"
+        reply = f"{self._inbox}.{self._guess}{self._asked}"
         answer = Answer()
         self._awaited[reply] = answer.received
         try:

@@ -11,8 +11,10 @@ import random
 import trio
 
 from xfs4iot.fleet.carrier import Absent, Carrier, CarrierLost
+from xfs4iot.fleet.keeping import Keeping
 from xfs4iot.fleet.last import LAST, Last, snapshot
-from xfs4iot.fleet.store import KeyValue, Store
+from xfs4iot.fleet.store import Store
+from xfs4iot.fleet.subjects import Subjects
 from xfs4iot.server.publisher import Publisher
 from xfs4iot.telling import logger
 
@@ -58,7 +60,9 @@ class Reporter:
         store: Store | None = None,
     ) -> None:
         self._publisher, self._device, self._version = publisher, device, version
-        self._store = store or KeyValue(carrier, LAST.format(tenant))
+        self._store = store
+        self._keeping = Keeping(carrier, Subjects(tenant), device)
+        self._subject = f"$KV.{LAST.format(tenant)}.{device}"
         self.pace = pace or Pace()
         self.written = 0
         self._wake = trio.Event()
@@ -85,7 +89,10 @@ class Reporter:
             now = snapshot(self._publisher.services.values(), epoch=epoch, version=self._version)
             if now != self._kept:
                 try:
-                    await self._store.put(self._device, now.encode())
+                    if self._store is None:
+                        await self._keeping.keep(self._subject, now.encode())
+                    else:
+                        await self._store.put(self._device, now.encode())
                 except CarrierLost as problem:
                     failures += 1
                     level = _log.debug if isinstance(problem, Absent) or failures > 1 else _log.info

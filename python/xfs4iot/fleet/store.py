@@ -26,6 +26,7 @@ __all__ = [
     "ask_broker",
     "make_stream",
     "read_as",
+    "refusal",
 ]
 
 _WRONG_LAST_SEQUENCE = 10071
@@ -71,8 +72,17 @@ def read_as(decoder: msgspec.json.Decoder[_Kind], value: bytes) -> _Kind:
         raise ValueError(str(wrong)) from None
 
 
+def refusal(answer: dict[str, Any]) -> CarrierLost | None:
+    """What the broker's answer means to whoever asked, if it is a refusal."""
+    if (error := answer.get("error")) is None:
+        return None
+    try:
+        _refuse(error)
+    except CarrierLost as refused:
+        return refused
+
+
 def _refuse(error: dict[str, Any]) -> NoReturn:
-    """What the broker's refusal means to whoever asked."""
     if error.get("err_code") == _NO_STREAM:
         raise NothingKept(
             "nothing of this fleet is kept at the broker yet: do its gateway, callout and authority run, "
@@ -97,15 +107,21 @@ async def ask_broker(carrier: Carrier, what: str, said: Any) -> dict[str, Any]:
 async def make_stream(carrier: Carrier, config: Mapping[str, Any]) -> None:
     """Make what JetStream calls a stream, unless one of this name is there.
 
+    How it confirms is put right in one that is there.
+
     Raises:
         CarrierLost: it cannot be asked, or refuses.
     """
     try:
-        await ask_broker(carrier, f"STREAM.INFO.{config['name']}", None)
+        there = (await ask_broker(carrier, f"STREAM.INFO.{config['name']}", None))["config"]
     except Late:
         raise
     except CarrierLost:
         await ask_broker(carrier, f"STREAM.CREATE.{config['name']}", config)
+        return
+    confirms = {name: config[name] for name in ("no_ack", "republish") if name in config}
+    if any(there.get(name) != value for name, value in confirms.items()):
+        await ask_broker(carrier, f"STREAM.UPDATE.{config['name']}", {**there, **confirms})
 
 
 class Store(Protocol):
@@ -190,13 +206,20 @@ class KeyValue:
     Args:
         replicas: on how many nodes of a cluster each value is kept.
         largest: bytes of a value; None for whatever the broker takes.
+        more: what else the bucket is made with.
     """
 
     def __init__(
-        self, carrier: Carrier, bucket: str, *, replicas: int = 1, largest: int | None = None
+        self,
+        carrier: Carrier,
+        bucket: str,
+        *,
+        replicas: int = 1,
+        largest: int | None = None,
+        more: Mapping[str, Any] | None = None,
     ) -> None:
         self._carrier, self.bucket, self.replicas, self.largest = carrier, bucket, replicas, largest
-        self._stream = f"KV_{bucket}"
+        self._stream, self._more = f"KV_{bucket}", more or {}
 
     async def make(self) -> None:
         """Make the bucket, unless it is there."""
@@ -208,6 +231,7 @@ class KeyValue:
                 # Who may write one value must not, by a header, remove those of all others.
                 "allow_rollup_hdrs": False, "max_msg_size": -1 if self.largest is None else self.largest,
                 "allow_direct": True, "num_replicas": self.replicas, "retention": "limits",
+                **self._more,
             },
         )  # fmt: skip
 

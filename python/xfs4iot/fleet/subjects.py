@@ -53,6 +53,14 @@ class Subjects:
         """Where it is told that a device is there twice."""
         return f"{self.root}.{device}.alarm"
 
+    def kept(self, device: str, what: str) -> str:
+        """Where the broker says what it has kept of a device's; `*` for all."""
+        return f"{self.root}.{device}.kept.{what}"
+
+    def inbox(self, device: str) -> str:
+        """Where a device awaits answers: nobody may be answered elsewhere for it."""
+        return f"_INBOX.{self.root.partition('.')[2]}.{device}"
+
     def event(self, device: str, interface: str) -> str:
         """Where a device copies events of an interface; `*` for all."""
         return f"{self.root}.{device}.e.{interface}"

@@ -128,6 +128,8 @@ class Uplink:
         self.instance = secrets.token_hex(8)
         self._publisher, self._carrier, self._ledger = publisher, carrier, ledger
         self._authorities, self._version = authorities, version
+        # By a device's certificate it may hear only what is its own, and is answered nowhere else.
+        carrier.inbox = self.subjects.inbox(device)
         self.events = EventFeed(carrier, self.subjects, device, ledger)
         self.reporter = Reporter(
             publisher, carrier, tenant=tenant, device=device, version=version, pace=pace, store=last
