@@ -13,6 +13,7 @@ from xfs4iot.fleet.carrier import MemoryBroker
 from xfs4iot.fleet.gateway import Gateway
 from xfs4iot.fleet.store import MemoryStore
 from xfs4iot.fleet.uplink import Uplink
+from xfs4iot.transport.limits import Limits
 
 
 class Fleet:
@@ -176,6 +177,25 @@ async def test_a_device_that_says_nonsense_disturbs_no_other(
     uplink = await fleet.device(atm, "atm17", xfs4iot.Ledger.open(None))
     with trio.fail_after(5):
         await uplink.admitted.wait()
+
+
+async def test_an_application_is_told_of_a_device_that_does_not_answer(
+    atm: xfs4iot.Publisher, nursery: trio.Nursery
+) -> None:
+    """Its line is cut without a word, and the broker has not noticed."""
+    way = MemoryBroker()
+    limits = Limits(handshake_seconds=0.5)
+    gateway = Gateway(way.carrier(), MemoryStore(), tenant="bank", port=0, limits=limits)
+    await nursery.start(gateway.serve)
+    kept = xfs4iot.Ledger.open(None).service("uplink")
+    uplink = Uplink(atm, way.carrier(), kept, tenant="bank", device="atm17", authorities=None)
+    await nursery.start(uplink.run)
+    with trio.fail_after(10):
+        await uplink.admitted.wait()
+    way.disturb = lambda message: 0
+    with pytest.raises(xfs4iot.Disconnected, match="HTTP 504: Device atm17 does not answer"):
+        async with xfs4iot.connect(gateway.uri("atm17", "CashDispenser")):
+            pass
 
 
 async def test_a_fleet_that_was_away_for_long_has_its_devices_back_soon(

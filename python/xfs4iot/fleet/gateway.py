@@ -52,6 +52,8 @@ _GREETINGS_A_SECOND, _GREETINGS_AT_ONCE = 1.0, 20.0
 """Of one device; it says hello once for each connection, and again each two minutes."""
 _LOOK_SECONDS = 10.0
 """Seconds between two rounds of looking whether devices are still there; more where they are many."""
+_OF_THE_HANDSHAKE = 0.8
+"""How much of the time for a handshake a device has to answer."""
 _LOOKS_A_SECOND = 200
 _TOLD_ON = frozenset({"www-authenticate", "retry-after"})
 """Headers of a device's refusal that an application is told."""
@@ -243,7 +245,13 @@ class Gateway(Entrance[_Way]):
             if not self._carrier.publish(to, body, application.own):
                 raise upgrade.UpgradeRefused(503, "The gateway has no connection to its broker; try again.")
             began = trio.current_time()
-            await application.answered.wait()
+            # In time for the application to hear why, which its handshake ends otherwise.
+            with trio.move_on_after(_OF_THE_HANDSHAKE * self._limits.handshake_seconds) as patience:
+                await application.answered.wait()
+            if patience.cancelled_caught:
+                raise upgrade.UpgradeRefused(
+                    504, f"Device {device} does not answer: its line may be down. Try again."
+                )
             answer = application.answer
             if self.metrics is not None and answer is not None:
                 self.metrics.opened(trio.current_time() - began)
