@@ -814,12 +814,13 @@ OLDER: dict[str, dict[str, tuple[str, str]]] = {
 """Older: versions of the command and its completion, or of the event twice."""
 
 KEPT_COMMANDS: dict[str, tuple[str, bool, str, bool, tuple[str, ...], tuple[str, ...]]] = {
+    'CashAcceptor.GetPositionCapabilities': ('1.0', False, '1.0', True, (), ()),
     'Printer.GetCodelineMapping': ('1.0', True, '1.0', True, (), ()),
 }
 """The same as `COMMANDS` of what 2024-3 lacks and clients of older versions are served."""
 
 KEPT: dict[str, tuple[tuple[str, str, tuple[str, ...]], ...]] = {
-    'Common.Capabilities': (('completion', '2021-1', ('printer', 'codelineFormat')), ('completion', '2021-1', ('printer', 'imageSource', 'codeLine')), ('completion', '2021-1', ('interfaces', '[]', 'commands', 'Printer.GetCodelineMapping'))),
+    'Common.Capabilities': (('completion', '2021-1', ('printer', 'codelineFormat')), ('completion', '2021-1', ('printer', 'imageSource', 'codeLine')), ('completion', '2021-1', ('interfaces', '[]', 'commands', 'CashAcceptor.GetPositionCapabilities')), ('completion', '2021-1', ('interfaces', '[]', 'commands', 'Printer.GetCodelineMapping'))),
     'Printer.ReadImage': (('request', '2021-1', ('codelineFormat',)), ('request', '2021-1', ('imageSource',)), ('completion', '2021-1', ('images', 'codeline'))),
 }
 """Only for clients of older versions, by message: part, last version that has it, steps to it."""

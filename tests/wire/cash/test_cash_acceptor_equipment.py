@@ -148,3 +148,24 @@ async def test_the_acceptors_health_follows_from_its_units(client: Dialogue, dev
     assert await health() == "attention"
     device.unit_changed("unitB", "missing")
     assert await health() == "stop"
+
+
+async def test_clients_of_2021_1_ask_what_the_positions_can_do(
+    client: Dialogue, device: Acceptor, nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+) -> None:
+    command = "CashAcceptor.GetPositionCapabilities"
+    told = (await client.success("Common.Capabilities"))["cashAcceptor"]["positions"]
+    assert {one["position"] for one in told} == {"inDefault", "outDefault"}
+    oldest = await another(client, nursery, "2021-1")
+    found = (await oldest.success(command))["posCapabilities"]
+    assert [one["usage"] for one in found] == [one["usage"] for one in told]
+    assert [one["position"] for one in found] == [one["position"] for one in told]
+    # Their own capabilities have no word for the default position.
+    assert not (await oldest.success("Common.Capabilities"))["cashAcceptor"].get("positions")
+    assert await client.failure(command) == "unsupportedCommand"
+    positions = device.capabilities.cash_acceptor.positions
+    assert positions is not None
+    positions.append("here")  # type: ignore[arg-type]
+    assert not (await oldest.success(command)).get("posCapabilities")
+    assert "the device class is wrong about its positions" in caplog.text
+    assert await oldest.success("Common.Status")

@@ -50,7 +50,7 @@ from xfs4iot.interfaces.cash.reported import (
 )
 from xfs4iot.interfaces.cash.results import taken_in
 from xfs4iot.interfaces.checks import cash_mode_on, device_ready
-from xfs4iot.protocol import errors
+from xfs4iot.protocol import errors, exact, wire
 from xfs4iot.protocol.command_events.cash_acceptor import (
     CashInEvents,
     DepleteEvents,
@@ -83,6 +83,18 @@ class CashAcceptor(AcceptorState):
             num_of_refused=record.refused,
             note_number_list=cash_counts(record.counts),
         )
+
+    @handles("CashAcceptor.GetPositionCapabilities", asks=None)
+    def get_position_capabilities(
+        self, request: None, command: Command
+    ) -> messages.GetPositionCapabilitiesCompletion:
+        """`CashAcceptor.GetPositionCapabilities` of 2021-1; Common.Capabilities tells it since."""
+        # Attributes cannot be set to what is not, but a list that is changed in place has no such guard.
+        told, problems = exact.sound(self.device.capabilities.cash_acceptor)
+        for wrong in problems:
+            self.service.log.error("the device class is wrong about its positions: %s", wrong)
+        written = wire.encode({"posCapabilities": told.positions or []})
+        return wire.decode(messages.GetPositionCapabilitiesCompletion, written)
 
     @handles("CashAcceptor.GetPresentStatus", asks=None)
     def get_present_status(self, request: None, command: Command) -> messages.GetPresentStatusCompletion:

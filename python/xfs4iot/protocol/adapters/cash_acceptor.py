@@ -41,5 +41,8 @@ CHANGES: Changes = {
 }
 
 WITHDRAWN: Withdrawn = {
-    ("2021-1", "CashAcceptor.GetPositionCapabilities"): "Common.Capabilities tells it since 2023-2",
+    (
+        "2021-1",
+        "CashAcceptor.GetPositionCapabilities",
+    ): "still served: Common.Capabilities tells it since 2023-2",
 }

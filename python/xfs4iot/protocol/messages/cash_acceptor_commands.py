@@ -229,6 +229,36 @@ class ReplenishCompletionReplenishTargetResultsItem(Message):
     number_of_items_received: Annotated[int, Meta(ge=1)] | None = None
 
 
+class GetPositionCapabilitiesCompletion(Message):
+    pos_capabilities: list[GetPositionCapabilitiesCompletionPosCapabilitiesItem] | None = None
+
+
+class GetPositionCapabilitiesCompletionPosCapabilitiesItem(Message):
+    position: Literal['inDefault', 'inLeft', 'inRight', 'inCenter', 'inTop', 'inBottom', 'inFront', 'inRear', 'outDefault', 'outLeft', 'outRight', 'outCenter', 'outTop', 'outBottom', 'outFront', 'outRear'] | None = None
+    usage: GetPositionCapabilitiesCompletionPosCapabilitiesItemUsage | None = None
+    shutter_control: bool | None = None
+    items_taken_sensor: bool | None = None
+    items_inserted_sensor: bool | None = None
+    retract_areas: GetPositionCapabilitiesCompletionPosCapabilitiesItemRetractAreas | None = None
+    present_control: bool | None = None
+    prepare_present: bool | None = None
+
+
+class GetPositionCapabilitiesCompletionPosCapabilitiesItemUsage(Message):
+    in_: bool | None = None
+    refuse: bool | None = None
+    rollback: bool | None = None
+
+
+class GetPositionCapabilitiesCompletionPosCapabilitiesItemRetractAreas(Message):
+    retract: bool | None = None
+    reject: bool | None = None
+    transport: bool | None = None
+    stacker: bool | None = None
+    bill_cassettes: bool | None = None
+    cash_in: bool | None = None
+
+
 class IncompleteDepleteEvent(Message):
     deplete: IncompleteDepleteEventDeplete | None = None
 
