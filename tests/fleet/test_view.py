@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import tracemalloc
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -12,14 +14,16 @@ from decimal import Decimal
 import pytest
 import trio
 from msgspec.structs import replace
+from rich.console import Console
 
 from conftest import Tenant
 from xfs4iot.cli.fleet_view import _Line, _Screen
+from xfs4iot.cli.table import Table
 from xfs4iot.fleet.last import LAST, Last, ToldService, Unit
 from xfs4iot.fleet.nats import Nats
 from xfs4iot.fleet.registry import PRESENCE, Presence
 from xfs4iot.fleet.store import Entry, KeyValue, MemoryStore
-from xfs4iot.fleet.view import Change, FleetView
+from xfs4iot.fleet.view import Change, FleetView, Known
 from xfs4iot.fleet.where import parse
 
 NASTY = "\x1b[2J\x1b]0;x\x07\u202e[red]"
@@ -295,8 +299,6 @@ async def test_a_list_of_many_devices_holds_little_of_each() -> None:
 
 
 async def test_watching_many_devices_holds_little_of_each_and_shows_what_there_is_room_for() -> None:
-    from rich.console import Console
-
     console = Console(width=80, height=24, file=open("/dev/null", "w"), force_terminal=True)  # noqa: SIM115, ASYNC230
     screen = _Screen(console)
     tracemalloc.start()
@@ -304,7 +306,7 @@ async def test_watching_many_devices_holds_little_of_each_and_shows_what_there_i
 
         def changed(change: Change) -> None:
             screen.changed(change)
-            if len(screen._lines) == 80:
+            if len(screen._first) + len(screen._latest) == 80:
                 scope.cancel()
 
         await much(80).watch(changed, None)
@@ -312,8 +314,9 @@ async def test_watching_many_devices_holds_little_of_each_and_shows_what_there_i
     tracemalloc.stop()
     assert held / 80 < 5000
     picture = screen._picture()
+    assert isinstance(picture, Table)
     assert picture.row_count < 24
-    assert "80 devices, 80 online; the " in str(picture.caption)
+    assert "80 devices, 80 online; 9 of them, the last to change first" in str(picture.caption)
     console.file.close()
 
 
@@ -321,3 +324,33 @@ async def test_a_broker_that_cannot_be_reached_is_told(nursery: trio.Nursery) ->
     carrier = Nats(("nats://127.0.0.1:1",))
     with pytest.raises(Exception, match="no connection"):
         await KeyValue(carrier, "x").everything()
+
+
+def test_the_live_table_begins_by_name_and_goes_on_by_what_has_changed() -> None:
+    """On a narrow terminal as well, where it is no table: what it says at its end stays."""
+    for width in (100, 40):
+        with io.StringIO() as out:
+            console = Console(width=width, height=40, file=out)
+            screen = _Screen(console)
+            console.print(screen._picture())
+            assert "0 devices, 0 online; Ctrl-C ends" in out.getvalue()
+            assert "device " not in out.getvalue()
+            for name in ("atm1", "atm2", "atm3"):
+                screen.changed(Change("known", known(name)))
+            screen.changed(Change("changed", known("atm2")))
+            screen.changed(Change("changed", known("atm3")))
+            out.seek(0)
+            out.truncate()
+            console.print(screen._picture())
+            said = out.getvalue()
+            assert re.findall(r"atm\d", said) == ["atm3", "atm2", "atm1"]
+            screen.changed(Change("left", known("atm3")))
+            out.seek(0)
+            out.truncate()
+            console.print(screen._picture())
+            assert re.findall(r"atm\d", out.getvalue()) == ["atm2", "atm1"]
+            assert "2 devices, 2 online; Ctrl-C ends" in " ".join(out.getvalue().split())
+
+
+def known(device: str) -> Known:
+    return Known.of(device, Presence(1, "i", True, 0.0, "xfs4iot 1.2.3").encode(), None, None)

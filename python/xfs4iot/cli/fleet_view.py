@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from datetime import datetime
+from itertools import chain, islice
 from typing import Any
 
 import click
 import trio
 from rich.live import Live
+from rich.text import Text
 
 from xfs4iot.cli.characters import escape
 from xfs4iot.cli.connection import print_json
@@ -25,6 +27,8 @@ from xfs4iot.fleet.where import FIELDS, Expression
 __all__ = ["fields", "list_devices", "show", "watch"]
 
 _MOST_TROUBLES = 4
+_NARROW = 70
+"""Columns of a terminal that has no room for the table."""
 _REFRESH_SECONDS = 0.25
 _WAIT_SECONDS, _WAIT_PAUSE = 60.0, 0.5
 _NAME = 40
@@ -286,33 +290,41 @@ class _Screen:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._lines: dict[str, _Line] = {}
+        self._first: dict[str, _Line] = {}
+        """As they were at the beginning, by name."""
+        self._latest: dict[str, _Line] = {}
+        """Which have changed since; the last to change is the last."""
         self._trouble = ""
         self._stale = True
 
     def changed(self, change: Change) -> None:
-        line = self._lines.pop(change.known.device, None)
+        name = change.known.device
+        self._first.pop(name, None)
+        self._latest.pop(name, None)
         if change.kind != "left":
-            line = _Line.of(change.known)
-            self._lines[change.known.device] = line
+            (self._first if change.kind == "known" else self._latest)[name] = _Line.of(change.known)
         self._stale = True
 
     def lost(self, text: str) -> None:
         self._trouble = text
         self._stale = True
 
-    def _picture(self) -> Table:
-        # Each device may need several lines: half of them leaves room.
-        room = max(1, (self._console.height - 6) // 2)
-        names = list(self._lines)[: -room - 1 : -1] if len(self._lines) > room else list(self._lines)[::-1]
-        table = _table([self._lines[name] for name in names])
-        there = sum(line.online for line in self._lines.values())
-        said = f"{len(self._lines)} devices, {there} online"
-        if len(names) < len(self._lines):
-            said += f"; the {len(names)} that changed last"
+    def _picture(self) -> Table | Text:
+        count = len(self._first) + len(self._latest)
+        # Each device may need several lines, and on a narrow terminal one for each cell.
+        room = max(1, (self._console.height - 6) // (2 if self._console.width >= _NARROW else 5))
+        lines = list(islice(chain(reversed(self._latest.values()), self._first.values()), room))
+        there = sum(line.online for line in chain(self._first.values(), self._latest.values()))
+        said = f"{count} devices, {there} online"
+        if len(lines) < count:
+            said += f"; {len(lines)} of them, the last to change first"
         if self._trouble:
             said = f"[red]the broker is lost: {escape(self._trouble)}[/]"
-        table.caption = f"{said}; Ctrl-C ends"
+        said += "; Ctrl-C ends"
+        if not lines:
+            return Text.from_markup(said)
+        table = _table(lines)
+        table.caption = said
         return table
 
     async def run(self, follow: Callable[..., Any]) -> None:

@@ -52,7 +52,7 @@ class Table(table.Table):
         return needed
 
     def _records(self, console: Console) -> Iterator[RenderableType]:
-        """Title and rows, with an empty line around each row."""
+        """Title, rows with an empty line around each, and caption."""
         if self.title:
             yield Text.assemble((_text(console, self.title).plain, "bold"))
         rows = list(zip(*(column.cells for column in self.columns), strict=True))
@@ -67,6 +67,8 @@ class Table(table.Table):
                     line.overflow = "fold"
                     yield line
         yield Text("")
+        if self.caption:
+            yield _text(console, self.caption)
 
 
 def _text(console: Console, cell: RenderableType) -> Text:
