@@ -553,6 +553,32 @@ async def test_what_stands_in_a_field_is_kept_when_it_is_read(client: Dialogue, 
     assert found == {"fields": {"amount": "2500"}}
 
 
+async def test_only_what_is_typed_stands_in_the_fields_that_are_filled_in(
+    client: Dialogue, device: Panel
+) -> None:
+    await client.success("TextTerminal.SetForm", {"name": "Ask", "form": FORM})
+    await client.success("TextTerminal.WriteForm", {"formName": "Ask", "fields": {"amount": "250"}})
+    assert device.screen[1] == "   250"
+    device.types("0", "enter", "A", "B", "enter")
+    await client.success("TextTerminal.ReadForm", {"formName": "Ask"})
+    assert device.screen[1] == "2500      **"
+    # A password of before is nobody's input now.
+    device.types("clear", "7", "enter", "C", "enter")
+    found = await client.success("TextTerminal.ReadForm", {"formName": "Ask"})
+    assert found == {"fields": {"amount": "7", "code": "C"}}
+    assert device.screen[1] == "7         *"
+
+
+async def test_a_field_looks_as_its_style_says_while_it_is_filled_in(client: Dialogue, device: Panel) -> None:
+    field = {"position": {"x": 2, "y": 0}, "size": {"width": 4}, "access": "read"}
+    form = {"size": {"width": 20, "height": 1}, "fields": {"f": field | {"style": {"inverted": True}}}}
+    await client.success("TextTerminal.SetForm", {"name": "Ask", "form": form})
+    device.types("1", "2", "backspace", "enter")
+    assert await client.success("TextTerminal.ReadForm", {"formName": "Ask"}) == {"fields": {"f": "1"}}
+    assert device.screen[0] == "  1"
+    assert [device.looks[x, 0].inverted for x in range(8)] == [2 <= x < 6 for x in range(8)]
+
+
 async def test_what_only_the_operator_fills_in_is_required_of_him(client: Dialogue, device: Panel) -> None:
     code = {"position": {"x": 0, "y": 0}, "size": {"width": 4}, "access": "read", "class": "required"}
     form = {"size": {"width": 20, "height": 1}, "fields": {"code": code}}

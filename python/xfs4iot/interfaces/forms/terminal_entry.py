@@ -27,6 +27,7 @@ class Entry:
         most: how many characters it takes at most.
         echo: how they are shown.
         attributes: how the cells are shown.
+        blank: how those are shown in which nothing stands any more; None for without attributes.
         first: what stands there already.
 
     Attributes:
@@ -44,6 +45,7 @@ class Entry:
         most: int,
         echo: Echo,
         attributes: CellAttributes,
+        blank: CellAttributes | None = None,
         first: str = "",
     ) -> None:
         self.text = first
@@ -51,7 +53,7 @@ class Entry:
         self._x, self._y, self._width, self._height = x, y, width, height
         self._most = most
         self._echo = echo
-        self._attributes = attributes
+        self._attributes, self._blank = attributes, blank or CellAttributes()
         self._drawn: set[tuple[int, int]] = set()
         self._show()
 
@@ -88,7 +90,7 @@ class Entry:
     def blank(self) -> None:
         """Take the echo off the screen."""
         for x, y in self._drawn:
-            self._screen.put(x, y, " ")
+            self._screen.put(x, y, " ", self._blank)
         self._drawn.clear()
 
     @property
@@ -101,7 +103,7 @@ class Entry:
         # Only cells of the echo are blanked: what a form shows around it stays.
         before, self._drawn = self._drawn, set()
         for x, y in before:
-            self._screen.put(x, y, " ")
+            self._screen.put(x, y, " ", self._blank)
         for row, line in enumerate(lines_of(self._visible, self._width)[: self._height]):
             x = self._x
             for one in line:

@@ -284,7 +284,11 @@ class FormReading:
         Raises:
             CommandError: `keyCanceled`.
         """
-        entries = [self._entry(box) for box in self._boxes]
+        standing = [self._standing(box) for box in self._boxes]
+        for box in self._boxes:
+            # What was there, aligned otherwise or from an input before, must not be taken for input.
+            _put(self._on, box, [])
+        entries = [self._entry(box, text) for box, text in zip(self._boxes, standing, strict=True)]
         now = 0
         try:
             while True:
@@ -311,8 +315,7 @@ class FormReading:
                     entry.blank()
             raise
 
-    def _entry(self, box: _Box) -> Entry:
-        writes = box.field.access == "readWrite"
+    def _entry(self, box: _Box, standing: str) -> Entry:
         return Entry(
             self._on.screen,
             box.x,
@@ -322,11 +325,14 @@ class FormReading:
             most=box.width * box.height,
             echo=_ECHO[box.field.field_type or "text"],
             attributes=box.attributes,
-            first=self._standing(box) if writes and box.field.field_type == "text" else "",
+            blank=box.attributes,
+            first=standing,
         )
 
     def _standing(self, box: _Box) -> str:
-        """What stands in a field on the screen, without the blanks around it."""
+        """What stands in a field on the screen, without the blanks around it; nothing if it is only read."""
+        if box.field.access != "readWrite" or box.field.field_type != "text":
+            return ""
         return self._on.screen.text_of(box.x, box.y, box.width, box.height).strip()
 
     def _keys_of(self, box: _Box) -> ActiveKeys:
