@@ -139,6 +139,7 @@ async def test_null_deletes(client: Dialogue) -> None:
 
 GOOD = form({"f": (0, 0, 5, 1)})
 AT = {"position": {"x": 0, "y": 0}, "size": {"width": 5, "height": 1}}
+WHOLE = {"position": {"x": 0, "y": 0}, "size": GOOD["size"]}
 
 
 def field(**more: Any) -> dict[str, Any]:
@@ -193,6 +194,11 @@ async def test_a_form_that_is_not_whole_is_invalid(client: Dialogue, wrong: Any,
         (field(font={"pointSize": 5}), "pointSize from 6 to 48"),
         (field(font={"cpi": 21}), "cpi from 5 to 20"),
         ({**GOOD, "subForms": {"s": AT | {"size": {"width": 21, "height": 1}}}}, "sub form s is not within"),
+        ({**GOOD, "subForms": {"s": AT | {"size": {"width": 1, "height": 11}}}}, "sub form s is not within"),
+        ({**GOOD, "subForms": {"s": WHOLE | {"position": {"x": 1, "y": 0}}}}, "sub form s is not within"),
+        ({**GOOD, "subForms": {"s": {"position": {"x": 0, "y": 0}}}}, "sub form s has no size"),
+        ({**GOOD, "subForms": {"s": AT | {"size": {"width": 1}}}}, "sub form s has no size"),
+        ({**GOOD, "subForms": {"s": AT | {"fields": {"g": {**AT, "position": {"x": 1, "y": 0}}}}}}, "5 x 1"),
         ({**GOOD, "subForms": {"s": {"size": {"width": 1, "height": 1}}}}, "sub form s has no position"),
         ({**GOOD, "subForms": {"s": AT | {"fields": {"f": AT}}}}, "two fields f"),
         ({**GOOD, "frames": {"b": {"frames": "x", "size": AT["size"]}}}, "which does not exist"),
@@ -366,6 +372,20 @@ async def test_definitions_are_queried_in_older_versions(
 
 
 @pytest.mark.parametrize("version", ["2021-1", "2023-2"])
+async def test_older_clients_are_told_the_fields_of_sub_forms_too(
+    client: Dialogue, device: Receipts, nursery: trio.Nursery, version: str
+) -> None:
+    older = await another(client, nursery, version)
+    # One that is as large as its form is the largest that there can be.
+    parts = {"s": {**WHOLE, "fields": form({"in": (19, 9, 1, 1)})["fields"]}, "empty": WHOLE}
+    await client.success(SET, {"name": "F", "form": form({"out": (0, 0, 5, 1)}, subForms=parts)})
+    told = (await older.success("Printer.GetQueryForm", {"formName": "F"}))["fields"]
+    assert told == list((await older.success("Printer.GetQueryField", {"formName": "F"}))["fields"])
+    await older.success("Printer.PrintForm", {"formName": "F", "fields": dict.fromkeys(told, "x")})
+    assert texts(device) == [(0, 0, "x"), (19, 9, "x")]
+
+
+@pytest.mark.parametrize("version", ["2021-1", "2023-2"])
 @pytest.mark.parametrize(("given", "told"), [("7", (7, 0)), ("123456789.123456789", (123456789, 123456789))])
 async def test_the_version_of_a_form_is_two_numbers_to_older_clients(
     client: Dialogue, nursery: trio.Nursery, version: str, given: str, told: tuple[int, int]
@@ -490,6 +510,27 @@ async def test_older_clients_count_retract_bins_by_number(nursery: trio.Nursery)
     assert units["unitBIN1"]["printer"]["status"]["in"] == 0
     await older.success("Printer.ResetCount")
     assert not [one for one in client.passed if "RetractBin" in one["header"]["name"]]
+
+
+@pytest.mark.parametrize("version", ["2021-1", "2023-2"])
+@pytest.mark.parametrize("number", [1, 0, None])
+async def test_a_bin_that_is_taken_out_to_be_emptied_is_counted_anew(
+    nursery: trio.Nursery, version: str, number: int | None
+) -> None:
+    device = ReceiptsWithBins()
+    client = await serving(device, nursery)
+    older = await another(client, nursery, version)
+    await client.success(SET, {"name": "F", "form": GOOD})
+    for _ in range(4):
+        retract = {"formName": "F", "mediaControl": {"move": "retract"}}
+        await client.success("Printer.PrintForm", retract)
+    device.unit_changed("unitBIN1", "missing")
+    await older.success("Printer.ResetCount", {} if number is None else {"binNumber": number})
+    units = (await client.success("Storage.GetStorage"))["storage"]
+    counts = [unit["printer"]["status"]["in"] for unit in units.values()]
+    # A number means one of them, whether it is there or not.
+    assert counts == ([0, 1] if number else [0, 0])
+    assert units["unitBIN1"]["status"] == "missing"
 
 
 @pytest.mark.parametrize("version", ["2021-1", "2023-2"])

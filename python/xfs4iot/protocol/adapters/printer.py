@@ -120,6 +120,8 @@ def _form_down(new: Plain) -> Plain:
     if not isinstance(form, dict):
         return new
     unit, size, place = (form.get(name) or {} for name in ("unit", "size", "alignment"))
+    # Those of sub forms are fields of the form to who knows of no sub forms, and GetQueryField tells them.
+    parts: list[Any] = [form, *(form.get("subForms") or {}).values()]
     major, minor = version_numbers(form.get("version"))
     return {
         "errorCode": new.get("errorCode"),
@@ -135,7 +137,7 @@ def _form_down(new: Plain) -> Plain:
         "versionMajor": major,
         "versionMinor": minor,
         "userPrompt": form.get("userPrompt"),
-        "fields": list(form.get("fields") or ()),
+        "fields": [name for part in parts for name in part.get("fields") or ()],
     }
 
 
