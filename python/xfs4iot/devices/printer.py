@@ -503,6 +503,8 @@ class Printer(
     async def retract_media(self, to: str, events: MovingPrinterMedia) -> PrinterMediaMoved:
         """`Printer.RetractMedia`: take back what nobody has taken, `to` a bin or the `transport`.
 
+        The command is offered by a device that has retract bins, or the transport for it.
+
         Raises:
             CommandError: `noMediaPresent`, `retractBinFull`, `mediaJammed`.
         """

@@ -287,6 +287,21 @@ async def test_a_retract_that_cannot_be(nursery: trio.Nursery, place: str, code:
         assert completion["payload"] == {"errorCode": code, "result": "nomedia"}
 
 
+async def test_a_printer_without_a_place_for_it_retracts_nothing(nursery: trio.Nursery) -> None:
+    client = await serving(Receipts(), nursery)
+    assert await client.failure(RETRACT) == "unsupportedCommand"
+    interfaces = (await client.success("Common.Capabilities"))["interfaces"]
+    assert RETRACT not in next(one["commands"] for one in interfaces if one["name"] == "Printer")
+
+    class WithTransport(Receipts):
+        retract_to_transport = True
+
+    client = await serving(WithTransport(), nursery)
+    await client.success("Printer.SetForm", {"name": "F", "form": form({"f": (0, 0, 5, 1)})})
+    await prints(client, **EJECT)
+    assert await client.success(RETRACT) == {"result": "transport"}
+
+
 async def test_a_jam_on_the_way_back_counts_nothing(client: Dialogue, device: ReceiptsWithBins) -> None:
     await prints(client, **EJECT)
     device.refuses["retract_media"] = devices.PrinterMediaMoved(at="jammed", failure=refusal("mediaJammed"))

@@ -524,6 +524,7 @@ class Printer(PrinterState):
             checks.place_has_room,
         ),
         device=("mediaJammed",),
+        offered=checks.can_retract,
     )
     async def retract_media(
         self, request: messages.RetractMedia | None, command: Command

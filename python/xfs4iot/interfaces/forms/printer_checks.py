@@ -398,3 +398,10 @@ def replenished(request: messages.SupplyReplenish | None) -> set[str]:
 def has_forms(on: PrinterState) -> bool:
     """Whether the device prints or reads forms."""
     return implements(on.device, "print_pages") or implements(on.device, "read_form")
+
+
+def can_retract(on: PrinterState) -> bool:
+    """Whether the device takes back what nobody takes, and has a place for it."""
+    return implements(on.device, "retract_media") and (
+        on.media.units is not None or on.device.retract_to_transport
+    )
