@@ -2,6 +2,7 @@
 
     python benches/fleet.py way   [--rounds 5] [--seconds 2]     # commands, beside straight to the device
     python benches/fleet.py crowd [--devices 5000] [--spread 5] [--tls]  # memory, and a broker that dies
+    python benches/fleet.py parts [--rounds 5]                   # metrics of a gateway, events, last status
     python benches/fleet.py storm [--devices 100000] [--rate 1000]  # the same herd, simulated
 
 Gateway, broker and devices are processes of their own, in plain text on loopback. `way` is a simulated
@@ -39,10 +40,16 @@ import xfs4iot
 from xfs4iot import client, devices
 from xfs4iot.fleet.broker import Broker, free_port
 from xfs4iot.fleet.deployment import deploy
+from xfs4iot.fleet.events import EVENTS
+from xfs4iot.fleet.keeping import Keeping
+from xfs4iot.fleet.last import LAST, snapshot
 from xfs4iot.fleet.names import DEVICE
 from xfs4iot.fleet.nats import Login, Nats
 from xfs4iot.fleet.opening import Authorities
+from xfs4iot.fleet.store import ask_broker
+from xfs4iot.fleet.subjects import Subjects
 from xfs4iot.fleet.uplink import Uplink, herd_wait
+from xfs4iot.simulator import atm as simulated_atm
 from xfs4iot.transport import tls
 from xfs4iot.transport.certificates import test_authority as authority_in
 
@@ -56,6 +63,8 @@ WARM_UP = 0.3
 PATIENCE = 600
 SETTLING = 20
 """Seconds after which all has been told that follows from a new device."""
+KEPT = 2000
+"""Events that are kept, one after the other, and as often a status."""
 ASKED = 300
 """Devices that are asked, one after the other, each by a session of its own."""
 
@@ -144,6 +153,99 @@ def measure_way(rounds: int, seconds: float, progress: Progress) -> dict[str, di
                         progress.advance(task)
         finally:
             broker.kill()
+    return found
+
+
+def measure_parts(rounds: int, seconds: float, progress: Progress) -> dict[str, Any]:
+    """Two gateways by turns, one of which counts; then what is kept of a device, one after the other."""
+    counted: dict[str, dict[str, list[Any]]] = {
+        name: {"without": [], "with": []} for name in LOADS if name != "1 in flight"
+    }
+    with tempfile.TemporaryDirectory(prefix="xfs4iot-fleet-") as directory, processes() as started:
+        unlimited = Path(directory, "gateway.toml")
+        unlimited.write_text("[limits]\nmessages_per_second = 1e9\n", "utf-8")
+        broker = Broker.at(Path(directory), port=free_port())
+        trio.run(broker.start)
+        try:
+            uris, pids = {}, {}
+            for which, more in (("without", ()), ("with", ("--metrics", f"127.0.0.1:{free_port()}"))):
+                listening = ("--broker", broker.url, "--port", "0", "--config", str(unlimited))
+                gateway = start(started, "gateway", *listening, *more)
+                uris[which] = gateway["gateway"].replace("DEVICE", "atm1/CashDispenser")
+                pids[which] = started[-1].pid
+            link = ("--uplink", broker.url, "--device", "atm1")
+            start(started, "simulate", "--plain", "--port", "0", "--seconds", "0", *link)
+            for uri in uris.values():
+                trio.run(_until_there, uri)
+            task = progress.add_task("measuring", total=rounds * len(counted) * 2 + 2)
+            for _ in range(rounds):
+                for name, by in counted.items():
+                    for which in by:
+                        before = processor_seconds(pids[which])
+                        one: dict[str, Any] = load(uris[which], *LOADS[name], seconds)
+                        commands = one["commands_per_second"] * (seconds + WARM_UP)
+                        one["us"] = 1e6 * (processor_seconds(pids[which]) - before) / commands
+                        by[which].append(one)
+                        progress.advance(task)
+            found: dict[str, Any] = {}
+            for name, by in counted.items():
+                rate, p99, us = (
+                    {which: statistics.median(get(one) for one in each) for which, each in by.items()}
+                    for get in (
+                        lambda one: one["commands_per_second"],
+                        lambda one: one["latency_us"]["p99"] / 1000,
+                        lambda one: one["us"],
+                    )
+                )
+                found[f"metrics, {name}"] = {
+                    "ratio of rates": round(rate["with"] / rate["without"], 3),
+                    "p99 ms, without": round(p99["without"], 2),
+                    "p99 ms, with": round(p99["with"], 2),
+                    "more us of the gateway": round(us["with"] - us["without"], 2),
+                }
+            assert broker.pid is not None
+            found |= trio.run(_measure_keeping, broker.url, broker.pid)
+            return found
+        finally:
+            broker.kill()
+
+
+async def _measure_keeping(url: str, pid: int) -> dict[str, Any]:
+    """What it costs to keep events as a withdrawal makes them, and the last status of a simulated ATM."""
+    found: dict[str, Any] = {}
+    async with trio.open_nursery() as nursery:
+        carrier = Nats((url,))
+        await nursery.start(carrier.run)
+        await carrier.until_connected()
+        subjects = Subjects(TENANT)
+        keeping = Keeping(carrier, subjects, "bench")
+        services = simulated_atm(ledger=xfs4iot.Ledger.open(None), state=None, seconds=0)
+        status = snapshot(services, epoch=1, version="xfs4iot").encode()
+        event = json.dumps(
+            {
+                "epoch": 7, "number": 123_456, "at": "2026-11-28T10:00:00.000Z", "service": "CashDispenser",
+                "event": "Storage.CountsChangedEvent",
+                "payload": {"C1": {"cash": {"out": {"presented": {"type20": {"fit": 2400}}}, "count": 1600}}},
+            }
+        ).encode()  # fmt: skip
+        kept = (
+            ("event", EVENTS.format(TENANT), subjects.event("bench", "Storage"), event),
+            ("status", f"KV_{LAST.format(TENANT)}", f"$KV.{LAST.format(TENANT)}.bench", status),
+        )
+        for what, stream, subject, body in kept:
+            own, theirs, began = time.process_time(), processor_seconds(pid), time.perf_counter()
+            for _ in range(KEPT):
+                await keeping.keep(subject, body)
+            took = time.perf_counter() - began
+            state = (await ask_broker(carrier, f"STREAM.INFO.{stream}", None))["state"]
+            found[f"keeping, {what}"] = {
+                "bytes of the body": len(body),
+                "bytes in the broker": round(state["bytes"] / state["messages"]),
+                "ms": round(1000 * took / KEPT, 2),
+                "us of the device": round(1e6 * (time.process_time() - own) / KEPT),
+                "us of the broker": round(1e6 * (processor_seconds(pid) - theirs) / KEPT),
+            }
+        nursery.cancel_scope.cancel()
     return found
 
 
@@ -473,6 +575,24 @@ def way(rounds: int, seconds: float, as_json: bool) -> None:
         click.echo(json.dumps(measured))
     else:
         show_way(measured, console)
+
+
+@main.command()
+@click.option("--rounds", default=5, show_default=True)
+@click.option("--seconds", default=2.0, show_default=True, help="Of each load.")
+@click.option("--json", "as_json", is_flag=True)
+def parts(rounds: int, seconds: float, as_json: bool) -> None:
+    """What a gateway's metrics cost, an event, and a device's last status."""
+    console = Console(stderr=as_json)
+    with console.status("building the load generator"):
+        build()
+    with Progress(console=console) as progress:
+        measured = measure_parts(rounds, seconds, progress)
+    if as_json:
+        click.echo(json.dumps(measured))
+    else:
+        for name, value in measured.items():
+            console.print(f"{name}: {value}")
 
 
 @main.command()

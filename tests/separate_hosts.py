@@ -93,12 +93,12 @@ class Hosts:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for process in reversed(self.processes):
+        for process in (*reversed(self.processes), *([] if self._line is None else [self._line])):
             process.kill()
             process.wait()
-        if self._line is not None:
-            self._line.kill()
-            self._line.wait()
+            for end in (process.stdin, process.stdout):
+                if end is not None:
+                    end.close()
         self._remove()
 
     def _remove(self) -> None:

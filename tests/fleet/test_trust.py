@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -122,6 +123,19 @@ async def test_a_device_cannot_hear_what_is_for_another(secured: Secured, subjec
     device.subscribe(subject, lambda _: None)
     await device.flush()
     assert [one for one in device.refusals if subject in one]
+
+
+async def test_a_device_has_a_node_remember_no_subscriptions_without_end(secured: Secured) -> None:
+    await secured.decide()
+    secured.admit("atm17", "xfs4iot://device/atm17")
+    device = await secured.carrier("atm17", inbox="_INBOX.bank.atm17")
+    for number in range(300):
+        device.subscribe(f"x4.bank.atm17.1.d.g.{number}", lambda _: None)
+    with suppress(CarrierLost):
+        await device.flush()
+    with trio.fail_after(10):
+        while not any("maximum subscriptions" in one for one in device.refusals):  # noqa: ASYNC110
+            await trio.sleep(0.01)
 
 
 @pytest.mark.parametrize(

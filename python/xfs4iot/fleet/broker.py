@@ -22,6 +22,8 @@ import trio
 __all__ = ["Broker", "BrokerMissing", "find_server", "settings"]
 
 _START_SECONDS = 20.0
+_MOST_SUBSCRIPTIONS = 256
+"""Of one connection: every node remembers each, 2 KiB; a device has five, and a gateway not many more."""
 _DEATH_SIGNAL = 1
 """PR_SET_PDEATHSIG of prctl(2)."""
 
@@ -82,6 +84,7 @@ def settings(
         "server_name": name,
         "listen": f"{host}:{port}",
         "max_connections": 60_000,
+        "max_subscriptions": _MOST_SUBSCRIPTIONS,
         "max_payload": 4 * 2**20,
         "max_pending": 8 * 2**20,
         "ping_interval": "20s",
