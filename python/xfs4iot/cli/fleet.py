@@ -61,6 +61,7 @@ def readmit(settings: dict[str, Any], device: str) -> None:
     async def main(carrier: Nats) -> None:
         store = KeyValue(carrier, PRESENCE.format(settings["tenant"]))
         await Registry(store, carrier, Subjects(settings["tenant"])).readmit(device)
+        click.echo(f"{device} is taken in again, whatever its epoch, when it comes next")
 
     as_operator(settings, main)
 

@@ -37,6 +37,7 @@ def add(settings: dict[str, Any], name: str, interfaces: tuple[str, ...], new: b
 
     async def main(carrier: Nats) -> None:
         await add_consumer(carrier, settings["tenant"], name, interfaces, new=new)
+        click.echo(f"events of {', '.join(interfaces) or 'all interfaces'} are set aside for {name}")
 
     as_operator(settings, main, there=consumers)
 
@@ -71,5 +72,6 @@ def remove(settings: dict[str, Any], name: str) -> None:
 
     async def main(carrier: Nats) -> None:
         await remove_consumer(carrier, settings["tenant"], name)
+        click.echo(f"nothing is set aside for {name} any more")
 
     as_operator(settings, main, there=consumers)

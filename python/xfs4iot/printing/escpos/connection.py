@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import trio
 
 from xfs4iot.protocol import errors
+from xfs4iot.reasons import reason
 
 __all__ = ["Buffer", "Connection", "connect"]
 
@@ -175,7 +176,7 @@ def _why(wrong: OSError | trio.TooSlowError) -> str:
         return f"nothing answers within {_CONNECT_SECONDS} seconds"
     # Those that look up names have numbers of their own, below zero.
     number = wrong.errno or 0
-    return os.strerror(number) if number > 0 else str(wrong)
+    return os.strerror(number) if number > 0 else reason(wrong)
 
 
 def _opened_file(name: str) -> int:
