@@ -319,6 +319,14 @@ async def test_a_form_kept_from_another_device_is_refused_when_it_is_printed(tmp
             nursery.cancel_scope.cancel()
 
 
+@pytest.mark.parametrize("color", ["black", "0,0,0", "red", "255,0,0"])
+async def test_a_colour_may_be_written_as_its_parts(client: Dialogue, device: Receipts, color: str) -> None:
+    await client.success(SET, {"name": "F", "form": field(color=color)})
+    await client.success("Printer.PrintForm", {"formName": "F", "fields": {"f": "x"}})
+    (text,) = device.jobs[-1].pages[0].front
+    assert text.color == ((0, 0, 0) if color in ("black", "0,0,0") else (255, 0, 0))  # type: ignore[union-attr]
+
+
 async def test_a_printer_of_cells_takes_no_other_forms(nursery: trio.Nursery) -> None:
     class Journal(Receipts):
         row_column_only = True
@@ -488,6 +496,27 @@ async def test_what_older_clients_can_no_longer_ask_for_is_refused(
     waits = {"formName": "F", "fields": {"f": "x"}, "mediaControl": {"flush": False}}
     await older.success("Printer.PrintForm", waits)
     assert await older.failure("Printer.ControlMedia", {"mediaControl": flags}) == "invalidData"
+    assert not device.called
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        ({"retract": True, "eject": True}, "$.mediaControl.move: invalid enum value 'eject and retract'"),
+        ({"stack": True, "eject": True}, "$.mediaControl.move: invalid enum value 'eject and stack'"),
+        ({"forward": True, "backward": True}, "$.mediaControl.turnPage: invalid enum value 'forward and"),
+    ],
+)
+@pytest.mark.parametrize("command", ["PrintForm", "PrintNative", "ControlMedia"])
+async def test_what_excludes_each_other_is_refused_before_anything_is_printed(
+    client: Dialogue, older: Dialogue, device: Receipts, command: str, flags: Any, says: str
+) -> None:
+    await client.success(SET, {"name": "F", "form": GOOD})
+    payload = {"formName": "F"} if command == "PrintForm" else {"data": "AAAA"}
+    asked = ({} if command == "ControlMedia" else payload) | {"mediaControl": flags}
+    completion = await older.completion(f"Printer.{command}", asked)
+    assert outcome(completion) == "invalidData"
+    assert (completion["header"] | completion.get("payload", {}))["errorDescription"].startswith(says)
     assert not device.called
 
 

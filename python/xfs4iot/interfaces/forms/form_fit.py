@@ -8,7 +8,7 @@ import msgspec
 
 from xfs4iot import devices
 from xfs4iot.interfaces.forms.barcode_values import symbology_named
-from xfs4iot.interfaces.forms.ready_form import FormField, ReadyForm
+from xfs4iot.interfaces.forms.ready_form import FormField, ReadyForm, color_of
 
 __all__ = ["field_misfit", "form_misfit"]
 
@@ -93,7 +93,7 @@ def _style_misfit(style: Any, device: devices.Printer) -> str | None:
 
 
 def _color_misfit(color: str | None, device: devices.Printer) -> str | None:
-    if color is None or device.colors is None or color in device.colors:
+    if color is None or device.colors is None or color_of(color) in map(color_of, device.colors):
         return None
     return f"the device does not print the colour {color}"
 

@@ -32,23 +32,21 @@ _BIN = re.compile(r"^unit.*?(\d+)$")
 
 
 def _control_up(old: Plain) -> Plain:
-    """Flags become the first move and the first turn that are asked for."""
+    """Flags become the move and the turn that are asked for; several become one that is refused."""
     found = {name: value for name, value in old.items() if name not in (*_MOVES, *_PAGES, "clearBuffer")}
     for target, flags in (("move", _MOVES), ("turnPage", _PAGES)):
-        asked = next((flag for flag in flags if old.get(flag) is True), None)
-        if asked is not None:
-            found[target] = asked
+        asked = [flag for flag in flags if old.get(flag) is True]
+        if asked:
+            found[target] = " and ".join(asked)
     return found
 
 
 def _only_control_up(old: Plain) -> Plain:
     """The same for a command that does nothing else: what cannot be asked for now becomes nothing.
 
-    The service refuses nothing as it refuses flags that exclude each other. Without its `clearBuffer`, a
-    command would print what it should throw away.
+    Without its `clearBuffer`, a command would print what it should throw away.
     """
-    excluding = any(sum(old.get(flag) is True for flag in flags) > 1 for flags in (_MOVES, _PAGES))
-    return {} if excluding or old.get("clearBuffer") is True else _control_up(old)
+    return {} if old.get("clearBuffer") is True else _control_up(old)
 
 
 _CLEAR = "the buffer is cleared by Printer.ClearBuffer in 2024-3"
