@@ -12,12 +12,14 @@ import pytest
 import xfs4iot
 
 ROOT = Path(xfs4iot.__file__).parent
-ALL = ("__version__", "close_matches", "dataclass", "digests", "late", "telling")
+ALL = ("__version__", "addresses", "close_matches", "dataclass", "digests", "late", "reasons", "telling")
 MAY_USE = {
+    "addresses": set(),
     "close_matches": set(),
     "dataclass": set(),
     "digests": set(),
     "late": set(),
+    "reasons": set(),
     "telling": set(),
     "protocol": {"_core"},
     "transport": set(),

@@ -15,6 +15,7 @@ import orjson
 import trio
 from OpenSSL import SSL
 
+from xfs4iot.addresses import address
 from xfs4iot.cli import arguments
 from xfs4iot.cli.broker import as_role, broker_is_trusted, made, reach
 from xfs4iot.cli.complaint import innermost
@@ -37,7 +38,6 @@ from xfs4iot.fleet.store import KeyValue
 from xfs4iot.fleet.subjects import Subjects, check_id
 from xfs4iot.fleet.trust import TRUST, Trust, Trusted, hash_code, key_of
 from xfs4iot.fleet.view import instant
-from xfs4iot.protocol.endpoints import address
 from xfs4iot.reasons import reason
 from xfs4iot.transport import tls
 from xfs4iot.transport.certificates import test_authority, write_secret

@@ -14,9 +14,9 @@ import trio_websocket
 from OpenSSL import SSL
 from wsproto.utilities import ProtocolError
 
+from xfs4iot.addresses import address
 from xfs4iot.client._errors import Disconnected
 from xfs4iot.dataclass import dataclass
-from xfs4iot.protocol.endpoints import address
 from xfs4iot.reasons import reason
 from xfs4iot.transport import tcp, tls
 

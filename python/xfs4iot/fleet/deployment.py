@@ -6,13 +6,13 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from xfs4iot.addresses import address
 from xfs4iot.dataclass import dataclass
 from xfs4iot.fleet.broker import settings
 from xfs4iot.fleet.names import AUTHORITY, CALLOUT, DEVICE_HOST, GATEWAY, OPERATOR
 from xfs4iot.fleet.nkeys import NKey
 from xfs4iot.fleet.roll import ACCOUNT
 from xfs4iot.fleet.subjects import check_id
-from xfs4iot.protocol.endpoints import address
 from xfs4iot.transport.certificates import test_authority, write_pem, write_secret
 
 __all__ = ["FLEET_FILE", "Deployment", "deploy"]

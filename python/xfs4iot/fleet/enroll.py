@@ -19,12 +19,12 @@ import trio
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from xfs4iot.addresses import address
 from xfs4iot.dataclass import dataclass
 from xfs4iot.fleet.code import Code
 from xfs4iot.fleet.credential import Credential
 from xfs4iot.fleet.enrolment import PATH
 from xfs4iot.fleet.names import AUTHORITY, DEVICE, fleet_names
-from xfs4iot.protocol.endpoints import address
 from xfs4iot.reasons import reason
 from xfs4iot.telling import told
 from xfs4iot.transport import tls

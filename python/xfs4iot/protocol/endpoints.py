@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["PATH", "PORTS", "address", "here", "is_publisher", "service_name", "service_uri"]
+from xfs4iot.addresses import address
+
+__all__ = ["PATH", "PORTS", "here", "is_publisher", "service_name", "service_uri"]
 
 PATH = "/xfs4iot/v1.0"
 """Path of the publisher, the same in every version of the standard; a service adds `/<Name>`."""
@@ -18,11 +20,6 @@ _EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 def here(host: str) -> str:
     """The address by which this machine itself reaches what is bound to `host`."""
     return _EVERY_ADDRESS.get(host, host)
-
-
-def address(host: str, port: int) -> str:
-    """Host and port as URIs and `Host` headers have them: an IPv6 address is in brackets."""
-    return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
 
 
 def service_uri(scheme: str, host: str, port: int, service: str | None = None) -> str:

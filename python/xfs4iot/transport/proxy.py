@@ -12,8 +12,8 @@ from urllib.parse import unquote, urlsplit
 import trio
 
 from xfs4iot import reasons
+from xfs4iot.addresses import address
 from xfs4iot.dataclass import dataclass
-from xfs4iot.protocol.endpoints import address
 from xfs4iot.telling import told
 
 __all__ = ["Proxy", "ProxyFailed", "dial"]
