@@ -22,6 +22,7 @@ _HEADER_BYTES = 2048
 _OPEN = 10_000
 """Commands of a session whose completion is awaited."""
 _CONTINUATION, _TEXT, _BINARY = 0, 1, 2
+_WHOLE_TEXT = 0x80 | _TEXT
 
 
 class Overheard:
@@ -46,7 +47,21 @@ class Overheard:
 
     def feed(self, data: bytes, now: float) -> None:
         """Read along the next piece."""
-        for message, is_long in self._messages(data):
+        at = 0
+        if not (self._rest or self._head or self._message):
+            # Nearly all: whole messages, each in one frame. What is otherwise is read piece by piece below.
+            end = len(data)
+            while at + 4 <= end and data[at] == _WHOLE_TEXT and (size := data[at + 1]) <= 126:
+                start = at + 2
+                if size == 126:
+                    size, start = data[start] << 8 | data[start + 1], at + 4
+                if start + size > end:
+                    break
+                at = start + size
+                self._read(data[start:at], False, now)
+            if at == end:
+                return
+        for message, is_long in self._messages(data[at:] if at else data):
             self._read(message, is_long, now)
 
     def _messages(self, data: bytes) -> Iterator[tuple[bytes, bool]]:
