@@ -233,14 +233,17 @@ async def _measure_keeping(url: str, pid: int) -> dict[str, Any]:
             ("status", f"KV_{LAST.format(TENANT)}", f"$KV.{LAST.format(TENANT)}.bench", status),
         )
         for what, stream, subject, body in kept:
+            before = (await ask_broker(carrier, f"STREAM.INFO.{stream}", None))["state"]
             own, theirs, began = time.process_time(), processor_seconds(pid), time.perf_counter()
             for _ in range(KEPT):
                 await keeping.keep(subject, body)
             took = time.perf_counter() - began
-            state = (await ask_broker(carrier, f"STREAM.INFO.{stream}", None))["state"]
+            after = (await ask_broker(carrier, f"STREAM.INFO.{stream}", None))["state"]
             found[f"keeping, {what}"] = {
                 "bytes of the body": len(body),
-                "bytes in the broker": round(state["bytes"] / state["messages"]),
+                "bytes in the broker": round(
+                    (after["bytes"] - before["bytes"]) / (after["messages"] - before["messages"])
+                ),
                 "ms": round(1000 * took / KEPT, 2),
                 "us of the device": round(1e6 * (time.process_time() - own) / KEPT),
                 "us of the broker": round(1e6 * (processor_seconds(pid) - theirs) / KEPT),
