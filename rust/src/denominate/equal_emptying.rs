@@ -31,9 +31,14 @@ pub fn solve(
     work: &mut Work,
 ) -> Result<u64, Failure> {
     let mut counts = [0; MAX_UNITS];
-    let need = cash.need(work)?;
-    if need > budget {
-        return Err(Failure::TooManyItems(need));
+    let all = cash.sources.iter().map(|source| source.high);
+    if all.fold(0, u64::saturating_add) > budget {
+        let need = cash.need(work)?;
+        if need > budget {
+            return Err(Failure::TooManyItems(need));
+        }
+    } else if !cash.payable(&cash.sources, budget, work)? {
+        return Err(Failure::NotDispensable(cash.currency));
     }
     let mut even = Even {
         cash,

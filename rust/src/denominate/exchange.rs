@@ -25,8 +25,8 @@
 //! tells how often `v` goes into that cost, and the least number of added items with it ([`super::remainder_table`]).
 //!
 //! What the pivot gives follows from the net. If that is more than it holds, or less than nothing,
-//! a second table gives the greatest net, too, and a search that keeps between the two goes through
-//! the answers in the order of the tie rule.
+//! a table tells all nets that each cost can have ([`super::net_sets`]). Where those are too many, a second table gives
+//! the greatest net, too, and a search that keeps between the two goes through the answers in the order of the tie rule.
 //!
 //! # How far the table must go
 //! If the pivot's stock does not matter: of any `v` items some cost a multiple of `v` together (two
@@ -45,6 +45,7 @@
 use arrayvec::ArrayVec;
 
 use super::memory::Memory;
+use super::net_sets::NetSets;
 use super::remainder_table::RemainderTable;
 use super::remainders::Remainders;
 use super::sums::{Items, Reached, Table};
@@ -55,6 +56,9 @@ use super::{MAX_UNITS, OutOfWork, Work};
 const MOST_COSTS: u64 = 1 << 24;
 /// Costs that are nearby: some words of bits.
 const NEARBY: u64 = 1 << 12;
+
+/// Costs that are looked at together, once the first has not done.
+const FEW_COSTS: u64 = 4;
 
 /// How far to go.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -180,7 +184,7 @@ pub fn fewest(
         Effort::All => u128::from(MOST_COSTS),
         Effort::Some => u128::from(MOST_COSTS).min(16 * u128::from(value)),
     };
-    let (mut stock_matters, mut nets, mut covered) = (false, None, 0);
+    let (mut stock_matters, mut nets, mut covered, mut ahead) = (false, None, 0, 0);
     while u128::from(cost) <= roof {
         top = top.min(roof);
         if top > most {
@@ -198,9 +202,10 @@ pub fn fewest(
                     // The pivot's stock is in the way, so the smaller roof does not hold.
                     (stock_matters, roof) = (true, with_stock);
                 }
-                if covered < cost {
+                if nets.is_none() || covered < cost {
                     // The first cost is the one, as a rule.
-                    covered = if covered == 0 { cost } else { top as u64 };
+                    covered = cost + ahead * value;
+                    ahead = 2 * ahead + FEW_COSTS;
                     nets = Nets::new(&exchange.others, covered as usize, work)?;
                 }
                 let Some(nets) = &mut nets else {
@@ -218,24 +223,26 @@ pub fn fewest(
 }
 
 /// The fractional solution, and what can be exchanged.
-struct Exchange<'a> {
+pub(super) struct Exchange<'a> {
     piles: &'a [(u64, u64)],
     /// All piles but the pivot.
-    others: Vec<Items>,
+    pub(super) others: Vec<Items>,
     /// The pivot's place, value and stock.
-    pivot: usize,
-    value: u64,
+    pub(super) pivot: usize,
+    pub(super) value: u64,
     held: u64,
     /// Items of the pivot that are no more than its part.
-    whole: u64,
+    pub(super) whole: u64,
     /// What those leave of the amount.
-    remainder: u64,
+    pub(super) remainder: u64,
     /// Items of larger values, and those of the pivot.
-    least: u64,
+    pub(super) least: u64,
+    /// What the items of larger values are worth.
+    above: u64,
 }
 
 impl<'a> Exchange<'a> {
-    fn new(amount: u64, piles: &'a [(u64, u64)]) -> Self {
+    pub(super) fn new(amount: u64, piles: &'a [(u64, u64)]) -> Self {
         let (mut rest, mut larger, mut pivot) = (amount, 0u64, 0);
         for (place, (value, count)) in piles.iter().enumerate() {
             pivot = place;
@@ -267,7 +274,22 @@ impl<'a> Exchange<'a> {
             whole,
             remainder: rest % value,
             least: larger + whole,
+            above: amount - rest,
         }
+    }
+
+    /// Turn to another amount; false if another pile is the pivot for that.
+    pub(super) fn turn_to(&mut self, amount: u64) -> bool {
+        let Some(rest) = amount.checked_sub(self.above) else {
+            return false;
+        };
+        let whole = rest / self.value;
+        if whole > self.held || whole == self.held && !rest.is_multiple_of(self.value) {
+            return false;
+        }
+        self.least = self.least - self.whole + whole;
+        (self.whole, self.remainder) = (whole, rest % self.value);
+        true
     }
 
     /// The least cost that would make a whole number of items, the pivot's stock aside.
@@ -295,7 +317,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// Set the counts; false if the pivot cannot give its part.
-    fn set(&self, moved: &[u64], gives: i64, counts: &mut [u64]) -> bool {
+    pub(super) fn set(&self, moved: &[u64], gives: i64, counts: &mut [u64]) -> bool {
         if !(0..=self.held as i64).contains(&gives) {
             return false;
         }
@@ -345,15 +367,51 @@ impl<'a> Exchange<'a> {
         let mut moved = [0u64; MAX_UNITS];
         let most = (self.whole + more) as i64;
         let within = (most - self.held as i64, most);
-        Ok(match nets.search(0, cost, within, &mut moved, work)? {
+        Ok(match nets.read(cost, within, &mut moved, work)? {
             Some(net) => self.set(&moved, most - net, counts),
             None => false,
         })
     }
 }
 
+/// The nets of every cost.
+enum Nets<'a> {
+    /// All of them.
+    Narrow(NetSets<'a, u64>),
+    Wide(NetSets<'a, u128>),
+    /// Where they are too many, what is between the least and the greatest.
+    Between(Between<'a>),
+}
+
+impl<'a> Nets<'a> {
+    fn new(others: &'a [Items], top: usize, work: &mut Work) -> Result<Option<Self>, OutOfWork> {
+        if let Some(sets) = NetSets::new(others, top, work)? {
+            return Ok(Some(Self::Narrow(sets)));
+        }
+        if let Some(sets) = NetSets::new(others, top, work)? {
+            return Ok(Some(Self::Wide(sets)));
+        }
+        Ok(Between::new(others, top, work)?.map(Self::Between))
+    }
+
+    /// The first answer by the tie rule whose net is within bounds; gives its net.
+    fn read(
+        &mut self,
+        cost: usize,
+        within: (i64, i64),
+        moved: &mut [u64],
+        work: &mut Work,
+    ) -> Result<Option<i64>, OutOfWork> {
+        match self {
+            Self::Narrow(sets) => Ok(sets.read(cost, within, moved)),
+            Self::Wide(sets) => Ok(sets.read(cost, within, moved)),
+            Self::Between(between) => between.search(0, cost, within, moved, work),
+        }
+    }
+}
+
 /// The least and the greatest net of every cost.
-struct Nets<'a> {
+struct Between<'a> {
     others: &'a [Items],
     lowest: Table,
     /// Negated.
@@ -362,7 +420,7 @@ struct Nets<'a> {
     memory: Memory,
 }
 
-impl<'a> Nets<'a> {
+impl<'a> Between<'a> {
     fn new(others: &'a [Items], top: usize, work: &mut Work) -> Result<Option<Self>, OutOfWork> {
         let (Some(lowest), Some(highest)) = (
             Table::new(others, top, 1, work)?,
@@ -474,7 +532,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::by_trying::{best_of, problems};
-    use super::super::outright;
+    use super::super::{outright, two_pivots};
     use super::*;
 
     proptest! {
@@ -494,10 +552,38 @@ mod tests {
                 prop_assert_eq!(&found(verdict, &counts), &best);
             }
             prop_assert!(best.as_ref().is_none_or(|(items, _)| least <= *items));
+            let verdict = two_pivots::fewest(amount, &piles, budget, &mut counts, work).unwrap();
+            if verdict != Verdict::Unknown {
+                prop_assert_eq!(&found(verdict, &counts), &best);
+            }
             // With little effort it may say nothing, but nothing wrong.
             let verdict = fewest(amount, &piles, budget, Effort::Some, &mut counts, work).unwrap();
             if verdict != Verdict::Unknown {
                 prop_assert_eq!(&found(verdict, &counts), &best);
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        /// Sets of nets, and what is between the least and the greatest of them.
+        #[test]
+        fn sets_say_what_a_search_between_nets_says(
+            (piles, amount, _) in problems(),
+            cost in 0usize..60,
+            (low, more) in (-6i64..6, 0i64..8),
+        ) {
+            let exchange = Exchange::new(amount, &piles);
+            let work = &mut Work::new(1 << 40);
+            let within = (low, low + more);
+            let (mut of_sets, mut of_search) = ([0; MAX_UNITS], [0; MAX_UNITS]);
+            let mut between = Between::new(&exchange.others, 60, work).unwrap().unwrap();
+            let expected = between.search(0, cost, within, &mut of_search, work).unwrap();
+            let sets: NetSets<u128> = NetSets::new(&exchange.others, 60, work).unwrap().unwrap();
+            prop_assert_eq!(sets.read(cost, within, &mut of_sets), expected);
+            if expected.is_some() {
+                prop_assert_eq!(of_sets, of_search);
             }
         }
     }

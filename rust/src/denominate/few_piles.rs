@@ -333,6 +333,7 @@ mod tests {
 
     use super::super::by_trying::{best_of, problems};
     use super::super::exchange::{self, Effort};
+    use super::super::two_pivots;
     use super::*;
 
     /// A few piles of values and counts as cash has them, and an amount.
@@ -379,6 +380,13 @@ mod tests {
             }
             let said = payable(amount, &piles, work).unwrap();
             prop_assert_eq!(said, Some(verdict != Verdict::Never));
+            let found = two_pivots::fewest(amount, &piles, budget, &mut counts, &mut Work::new(1 << 20));
+            if let Ok(found) = found && found != Verdict::Unknown {
+                prop_assert_eq!(found, verdict);
+                if verdict != Verdict::Never {
+                    prop_assert_eq!(&counts, &expected);
+                }
+            }
             let (found, floor) = exchange::by_remainders(amount, &piles, budget, &mut counts, work).unwrap();
             if found != Verdict::Unknown {
                 prop_assert_eq!(found, verdict);

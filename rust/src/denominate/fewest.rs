@@ -16,6 +16,7 @@
 //!   for many values and for values that are near to each other.
 //! * [`super::few_piles`]: of three or four piles all numbers of items at once, by a lattice; of five to seven with
 //!   those of some piles tried.
+//! * [`super::two_pivots`]: where a pile's stock is in the way of its being exchanged for others, each number of its items.
 //! * [`super::search`]: depth first with all that is known of such problems.
 //! * [`super::exchange::by_remainders`]: the least cost for each remainder by one value. As wide as that value, it
 //!   needs no luck, either, but for a pile whose stock is in the way.
@@ -51,7 +52,7 @@ use super::payable::{self, FEW_WORDS, MANY_WORDS};
 use super::pile::{Pile, Usable};
 use super::search::{self, Level};
 use super::verdict::Verdict;
-use super::{OutOfWork, Work, few_piles, number, outright, plain, residues};
+use super::{OutOfWork, Work, few_piles, number, outright, plain, residues, two_pivots};
 
 /// Steps of the first ways, each.
 const FIRST_STEPS: u64 = 64;
@@ -69,6 +70,11 @@ const SOME_STEPS: u64 = 512;
 /// Numbers of items that are tried of few piles, and steps that are taken with them.
 const FEW_NUMBERS: u64 = 1 << 8;
 const FEW_PILES_STEPS: u64 = 1 << 13;
+/// Of so many piles numbers of the pivot are tried whose stock is in the way, and in so many steps: of five piles, of
+/// which lattices have nearly the answer, and of more.
+const EIGHT_PILES: usize = 8;
+const FEW_TWO_PIVOTS_STEPS: u64 = 1 << 13;
+const TWO_PIVOTS_STEPS: u64 = 1 << 15;
 /// Of so many piles lattices have the answer at once, and of so many nearly so.
 const FOUR_PILES: usize = 4;
 const FIVE_PILES: usize = 5;
@@ -215,6 +221,22 @@ fn structured<const N: usize>(
         return Ok(outcome);
     }
     range.0 = range.0.max(floor);
+    // Of an ample pile remainders show what nothing makes up.
+    if payable::payable(rest, pairs.iter().copied(), 0, work)? == Some(false) {
+        return Ok(None);
+    }
+    if piles.len() <= EIGHT_PILES {
+        let steps = match piles.len() {
+            ..=FIVE_PILES => FEW_TWO_PIVOTS_STEPS,
+            _ => TWO_PIVOTS_STEPS,
+        };
+        let found = work.within(steps, |work| {
+            two_pivots::fewest(rest, &pairs, budget, counts, work)
+        })?;
+        if let Some(outcome) = found.and_then(Verdict::decided) {
+            return Ok(outcome);
+        }
+    }
     if few_piles::tried(&pairs) < FEW_NUMBERS
         && few_piles::payable(rest, &pairs, work)? == Some(false)
     {

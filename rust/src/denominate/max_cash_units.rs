@@ -32,6 +32,8 @@ use super::swaps::{self, Choosable, Chosen};
 use super::unit_tables::UnitTables;
 use super::{Failure, MAX_UNITS, OutOfWork, Work, number, share};
 
+/// Steps in which the fewest items are looked for, before those with all units are.
+const QUICK_STEPS: u64 = 4096;
 /// Steps in which as many units as can be are looked for, with one item each.
 const ONE_EACH_STEPS: u64 = 8192;
 /// Cells of a table of swaps, at most: 16 MB.
@@ -70,7 +72,23 @@ pub fn solve(
     result: &mut [u64],
     work: &mut Work,
 ) -> Result<u64, Failure> {
-    let need = cash.need(work)?;
+    let quick = work.within(QUICK_STEPS, |work| {
+        let mut counts = [0; MAX_UNITS];
+        cash.fewest(&cash.sources, cash.amount, UNBOUNDED, &mut counts, work)
+    })?;
+    // Where the fewest items are hard to find, they are found once, if all units can take part.
+    let mut not_all = false;
+    if quick.is_none() && least_left_out(cash, &free_units(cash), budget) == 0 {
+        if let Some(Some((_, sources, counts))) = tried(cash, 0, budget, u64::MAX, work)? {
+            cash.hand_out(&sources, &counts, result);
+            return Ok(counts.iter().sum());
+        }
+        not_all = true;
+    }
+    let need = match quick {
+        Some(need) => need.ok_or(Failure::NotDispensable(cash.currency))?,
+        None => cash.need(work)?,
+    };
     if need > budget {
         return Err(Failure::TooManyItems(need));
     }
@@ -83,7 +101,7 @@ pub fn solve(
         return Ok(items + more);
     }
     let free = free_units(cash);
-    let mut left_out = least_left_out(cash, &free, budget);
+    let mut left_out = least_left_out(cash, &free, budget).max(usize::from(not_all));
     let mut found = ever_fewer(cash, &free, &mut left_out, budget, work)?;
     let by_trying = |work: &mut Work| Choice::new(cash, budget, work).best(left_out);
     if found.is_none() {

@@ -34,6 +34,7 @@ mod lattice;
 pub mod max_cash_units;
 mod memory;
 pub mod nearest;
+mod net_sets;
 mod number;
 mod outright;
 mod payable;
@@ -48,6 +49,7 @@ mod source;
 mod sums;
 mod swaps;
 pub mod table;
+mod two_pivots;
 mod unit_tables;
 mod verdict;
 

@@ -5,8 +5,7 @@
 //! says for any stock whether there is one, so it has the last word for amounts that a bit for each
 //! sum is not too much for, whatever the values.
 
-use super::pile::parts;
-use super::sums::{Items, Table};
+use super::sums::{Items, Table, VECTOR};
 use super::verdict::Verdict;
 use super::{MAX_UNITS, OutOfWork, Work};
 
@@ -28,8 +27,10 @@ pub fn fewest(
     let Some((left_over, sum, items)) = smaller(amount, piles) else {
         return Ok(Verdict::Unknown);
     };
-    let passes: usize = items.iter().map(|item| 1 + parts(item.count).count()).sum();
-    if (sum + 1).saturating_mul(passes) > cells {
+    let passes = items
+        .iter()
+        .map(|item| 1 + item.passes(sum, VECTOR).count());
+    if (sum + 1).saturating_mul(passes.sum()) > cells {
         return Ok(Verdict::Unknown);
     }
     let Some(table) = Table::new(&items, sum, 1, work)? else {

@@ -80,6 +80,12 @@ impl<'a> RemainderTable<'a> {
         self.cells[(self.items.len() - row) * self.number + remainder]
     }
 
+    /// The least sum with this remainder, if there is one.
+    pub(super) fn least(&self, remainder: u64) -> Option<u64> {
+        let cell = self.at(0, remainder as usize);
+        (cell < NEVER).then(|| (cell >> BITS) as u64 * self.number as u64 + remainder)
+    }
+
     /// The first items by the tie rule that have a sum, which must be the least with its remainder; gives their net.
     ///
     /// Of items that do not count as few as possible; then of those that do as few as possible altogether, and of

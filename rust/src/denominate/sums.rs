@@ -2,7 +2,8 @@
 //!
 //! A pile with `c` items is taken for items of 1, 2, 4, … of its own and a rest, each there once,
 //! whose sums are the same. So a pile costs some passes over all sums, each of which runs over
-//! words or vectors of them.
+//! words or vectors of them; and a pile that is ample costs one, which adds to each sum what those below
+//! it have become.
 
 use arrayvec::ArrayVec;
 
@@ -24,11 +25,45 @@ pub struct Items {
 
 impl Items {
     /// How many have a place in a sum up to `top`.
-    fn fitting(&self, top: usize) -> u64 {
+    pub(super) fn fitting(&self, top: usize) -> u64 {
         self.count.min((top / self.worth) as u64)
+    }
+
+    /// The passes over all sums up to `top`, of which so many are gone over at once: items that each moves, and
+    /// whether any number of times.
+    pub(super) fn passes(&self, top: usize, at_once: u64) -> impl Iterator<Item = (u64, bool)> {
+        let most = (top / self.worth) as u64;
+        let ample = self.count >= most;
+        // What is moved any number of times is moved by no less than is gone over at once.
+        let last = at_once.div_ceil(self.worth as u64).next_power_of_two();
+        let once = if ample {
+            most.min(last - 1)
+        } else {
+            self.count
+        };
+        let again = (ample && most >= last).then_some((last, true));
+        parts(once).map(|part| (part, false)).chain(again)
     }
 }
 
+/// Have each cell take up what the one `apart` cells below it says: of what that was, or `again` of what it has become.
+pub(super) fn move_up<C: Copy>(row: &mut [C], apart: usize, again: bool, take: impl Fn(&mut C, C)) {
+    // Blocks of as many cells, none of which takes up what its own block says.
+    let starts = (1..row.len().div_ceil(apart)).map(|block| block * apart);
+    let mut block = |start: usize| {
+        let (low, high) = row.split_at_mut(start);
+        for (cell, from) in high.iter_mut().zip(&low[start - apart..]) {
+            take(cell, *from);
+        }
+    };
+    match again {
+        true => starts.for_each(&mut block),
+        false => starts.rev().for_each(&mut block),
+    }
+}
+
+/// Cells that are gone over at once.
+pub(super) const VECTOR: u64 = 16;
 /// Above this, a net stands for a sum that items cannot have.
 const REACHABLE: i16 = i16::MAX / 2;
 /// Cells of a table, at most: 16 MB.
@@ -50,23 +85,20 @@ impl Reached {
         words[0] = 1;
         let mut highest = 0;
         for item in items {
-            for part in parts(item.fitting(top)) {
+            for (part, again) in item.passes(top, u64::from(u64::BITS)) {
                 let shift = part as usize * item.worth;
-                highest = (highest + shift).min(top);
+                highest = if again { top } else { top.min(highest + shift) };
                 let (whole, bits) = (shift / 64, shift % 64);
                 let last = highest / 64;
-                if bits == 0 {
-                    for place in (whole..=last).rev() {
-                        words[place] |= words[place - whole];
+                let mut move_up = |place: usize| {
+                    words[place] |= words[place - whole] << bits;
+                    if bits > 0 && place > whole {
+                        words[place] |= words[place - whole - 1] >> (64 - bits);
                     }
-                } else {
-                    for place in (whole + 1..=last).rev() {
-                        words[place] |=
-                            words[place - whole] << bits | words[place - whole - 1] >> (64 - bits);
-                    }
-                    if whole <= last {
-                        words[whole] |= words[0] << bits;
-                    }
+                };
+                match again {
+                    true => (whole..=last).for_each(&mut move_up),
+                    false => (whole..=last).rev().for_each(&mut move_up),
                 }
                 work.steps((last / WORDS_A_STEP) as u64)?;
             }
@@ -104,19 +136,17 @@ impl Table {
         let mut cells = Vec::with_capacity(width * (items.len() + 1));
         cells.resize(width, i16::MAX);
         cells[0] = 0;
-        let mut before = vec![i16::MAX; width];
         for item in items.iter().rev() {
             let last = cells.len() - width;
             cells.extend_from_within(last..);
             let row = &mut cells[last + width..];
             let mut passes = 1;
-            for part in parts(item.fitting(top)) {
-                before.copy_from_slice(row);
-                // Parts are no larger than REACHABLE.
+            for (part, again) in item.passes(top, VECTOR) {
+                // Parts, and what they come to, are no larger than REACHABLE.
                 let more = sense * item.sign * part as i16;
-                for (cell, from) in row[part as usize * item.worth..].iter_mut().zip(&before) {
+                move_up(row, part as usize * item.worth, again, |cell, from| {
                     *cell = (*cell).min(from.saturating_add(more));
-                }
+                });
                 passes += 1;
             }
             work.steps((passes * width / CELLS_A_STEP) as u64)?;
@@ -161,7 +191,7 @@ impl Table {
 }
 
 /// Items whose sum is not above `top`, at most.
-fn most(items: &[Items], top: usize) -> u64 {
+pub(super) fn most(items: &[Items], top: usize) -> u64 {
     let mut cheap: ArrayVec<(usize, u64), MAX_UNITS> =
         items.iter().map(|item| (item.worth, item.count)).collect();
     cheap.sort_unstable();
