@@ -25,9 +25,13 @@ _Table = TypeVar("_Table")
 
 @dataclass(frozen=True)
 class Mistake:
-    """One mistake: the line where it is (0 when something is missing), and what to do about it."""
+    """One mistake: the line where it is, and what to do about it.
 
-    line: int
+    Attributes:
+        line: 0 when something is missing in the file; None when nothing of it could be read.
+    """
+
+    line: int | None
     text: str
 
 
@@ -39,8 +43,11 @@ class ConfigurationError(ValueError):
     """
 
     def __init__(self, file: Path, mistakes: list[Mistake]) -> None:
-        self.mistakes = sorted(mistakes, key=lambda mistake: mistake.line)
-        super().__init__("\n".join(f"{file}:{one.line or 1}: {one.text}" for one in self.mistakes))
+        self.mistakes = sorted(mistakes, key=lambda mistake: mistake.line or 0)
+        places = ("" if one.line is None else f":{one.line or 1}" for one in self.mistakes)
+        super().__init__(
+            "\n".join(f"{file}{at}: {one.text}" for at, one in zip(places, self.mistakes, strict=True))
+        )
 
 
 def load(file: Path, parse_float: Callable[[str], Any] = float) -> tuple[dict[str, Any], dict[Where, int]]:
@@ -56,10 +63,13 @@ def load(file: Path, parse_float: Callable[[str], Any] = float) -> tuple[dict[st
     try:
         text = file.read_text("utf-8")
         return tomllib.loads(text, parse_float=parse_float), dict(lines_of(text))
-    except (OSError, UnicodeDecodeError) as problem:
+    except OSError as problem:
         raise ConfigurationError(
-            file, [Mistake(0, f"cannot be read: {getattr(problem, 'strerror', None) or problem}")]
+            file, [Mistake(None, f"cannot be read: {problem.strerror or problem}")]
         ) from None
+    except UnicodeDecodeError as problem:
+        place = problem.object.count(b"\n", 0, problem.start) + 1
+        raise ConfigurationError(file, [Mistake(place, f"cannot be read: {problem}")]) from None
     except tomllib.TOMLDecodeError as problem:
         line = re.search(r"at line (\d+)", str(problem))
         raise ConfigurationError(

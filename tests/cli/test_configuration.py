@@ -196,3 +196,17 @@ def test_no_time_is_without_end(tmp_path: Path) -> None:
     """Threads could not wait so long, and the guard against an end that hangs would be gone."""
     ((_, text),) = mistakes(tmp_path, f"{GOOD}\n[limits]\ndrain_seconds = inf\n")
     assert "1000000000" in text
+
+
+def test_a_file_of_which_nothing_can_be_read_is_told_without_a_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"none\.toml: cannot be read: No such file"):
+        read(tmp_path / "none.toml")
+    with pytest.raises(ConfigurationError, match=": cannot be read: Is a directory"):
+        read(tmp_path)
+
+
+def test_a_file_in_another_encoding_is_told_with_the_line(tmp_path: Path) -> None:
+    file = tmp_path / "atm.toml"
+    file.write_bytes(b"[publisher]\nhost = 'M\xfcnchen'\n")
+    with pytest.raises(ConfigurationError, match=r"atm\.toml:2: cannot be read: 'utf-8' codec"):
+        read(file)

@@ -103,6 +103,7 @@ class Tenant:
     def __init__(self, nursery: trio.Nursery, broker: Broker) -> None:
         self.name, self.nursery, self.broker = f"t{secrets.token_hex(4)}", nursery, broker
         self._uplinks: list[Uplink] = []
+        self._telling = trio.CapacityLimiter(100)
         self.carrier: Nats
         self.presence: KeyValue
         self.last: KeyValue
@@ -124,8 +125,13 @@ class Tenant:
 
     async def tell(self, device: str, value: bytes) -> None:
         """Write a device's last status, as it does itself."""
-        keeping = Keeping(self.carrier, Subjects(self.name), device)
-        await keeping.keep(f"$KV.{self.last.bucket}.{device}", value)
+        # A connection has so many subscriptions and no more.
+        async with self._telling:
+            keeping = Keeping(self.carrier, Subjects(self.name), device)
+            try:
+                await keeping.keep(f"$KV.{self.last.bucket}.{device}", value)
+            finally:
+                keeping.close()
 
     @property
     def view(self) -> FleetView:

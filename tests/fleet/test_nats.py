@@ -15,8 +15,9 @@ from xfs4iot import _core
 from xfs4iot.cli import uplink
 from xfs4iot.fleet.broker import Broker
 from xfs4iot.fleet.carrier import Absent, Carried, CarrierLost
-from xfs4iot.fleet.nats import Nats
+from xfs4iot.fleet.nats import Login, Nats
 from xfs4iot.fleet.store import Conflict, KeyValue
+from xfs4iot.transport import tls
 
 oracle = pytest.importorskip("nats")
 
@@ -243,3 +244,21 @@ def test_what_no_server_says_ends_the_connection(line: bytes) -> None:
 def test_no_bytes_of_a_server_break_the_reader(data: bytes) -> None:
     with suppress(ValueError):
         _core.read_nats(b"MSG " + data)
+
+
+async def test_a_broker_that_hangs_up_is_not_called_a_device(nursery: trio.Nursery) -> None:
+    async def hang_up(stream: trio.SocketStream) -> None:
+        await stream.send_all(b"INFO {}\r\n")
+        await stream.receive_some()
+        await stream.aclose()
+
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    nursery.start_soon(trio.serve_listeners, hang_up, [listener])
+    port = listener.socket.getsockname()[1]
+    one = Nats((f"tls://127.0.0.1:{port}",), Login(tls.client_context))
+    nursery.start_soon(one.run)
+    with trio.fail_after(10):
+        while not one.trouble:  # noqa: ASYNC110
+            await trio.sleep(0.01)
+    assert one.trouble == "the broker hung up during the TLS handshake"
+    nursery.cancel_scope.cancel()

@@ -19,10 +19,11 @@ from rich.console import Console
 from conftest import Tenant
 from xfs4iot.cli.fleet_view import _Line, _Screen
 from xfs4iot.cli.table import Table
+from xfs4iot.fleet.carrier import CarrierLost
 from xfs4iot.fleet.last import LAST, Last, ToldService, Unit
 from xfs4iot.fleet.nats import Nats
 from xfs4iot.fleet.registry import PRESENCE, Presence
-from xfs4iot.fleet.store import Entry, KeyValue, MemoryStore
+from xfs4iot.fleet.store import Entry, KeyValue, MemoryStore, Patience
 from xfs4iot.fleet.view import Change, FleetView, Known
 from xfs4iot.fleet.where import parse
 
@@ -354,3 +355,42 @@ def test_the_live_table_begins_by_name_and_goes_on_by_what_has_changed() -> None
 
 def known(device: str) -> Known:
     return Known.of(device, Presence(1, "i", True, 0.0, "xfs4iot 1.2.3").encode(), None, None)
+
+
+async def test_a_reader_waits_for_a_store_that_has_gone_and_gets_each_value_once(
+    own_tenant: Tenant, nursery: trio.Nursery
+) -> None:
+    """As where a node has died and the others have no leader yet."""
+    async with trio.open_nursery() as putting:
+        for number in range(300):
+            putting.start_soon(own_tenant.tell, f"atm{number}", b"x" * 100)
+    told: list[str] = []
+    carrier = await own_tenant.connect()
+    reader = KeyValue(carrier, LAST.format(own_tenant.name), patience=Patience(30, told.append))
+    keys: list[str] = []
+    one: list[bytes] = []
+
+    async def get() -> None:
+        found = await reader.get("atm7")
+        assert found is not None
+        one.append(found[0])
+
+    async with trio.open_nursery() as meanwhile, aclosing(reader.entries()) as pieces:
+        async for piece in pieces:
+            if not keys:
+                own_tenant.broker.kill()
+                meanwhile.start_soon(get)
+                meanwhile.start_soon(own_tenant.broker.start)
+            keys += [each.key for each in piece]
+    assert sorted(keys) == sorted(f"atm{number}" for number in range(300))
+    assert one == [b"x" * 100]
+    assert len(told) == 2
+    assert all("choosing a leader: tried for up to 30 s" in each for each in told)
+
+
+async def test_a_reader_that_has_waited_long_enough_says_what_to_do(own_tenant: Tenant) -> None:
+    carrier = await own_tenant.connect()
+    own_tenant.broker.kill()
+    reader = KeyValue(carrier, LAST.format(own_tenant.name), patience=Patience(0.2, lambda text: None))
+    with pytest.raises(CarrierLost, match=r"asked for 0\.2 s; are most of its nodes up\? .* ask again"):
+        await reader.everything()

@@ -14,11 +14,10 @@ from xfs4iot.cli.fleet_consumer import consumer
 from xfs4iot.cli.fleet_trust import admit, authority, callout, enrolled, invite, revoke
 from xfs4iot.cli.fleet_view import fields, list_devices, show, watch
 from xfs4iot.cli.group import Group
-from xfs4iot.cli.operator import as_operator, device_argument
+from xfs4iot.cli.operator import as_operator, bucket_of, device_argument
 from xfs4iot.fleet.deployment import deploy
 from xfs4iot.fleet.nats import Nats
 from xfs4iot.fleet.registry import PRESENCE, Registry
-from xfs4iot.fleet.store import KeyValue
 from xfs4iot.fleet.subjects import Subjects
 from xfs4iot.reasons import reason
 
@@ -59,7 +58,7 @@ def readmit(settings: dict[str, Any], device: str) -> None:
     """Take DEVICE in again whose ledger was replaced, after a clone alarm that was none."""
 
     async def main(carrier: Nats) -> None:
-        store = KeyValue(carrier, PRESENCE.format(settings["tenant"]))
+        store = bucket_of(carrier, PRESENCE, settings["tenant"])
         await Registry(store, carrier, Subjects(settings["tenant"])).readmit(device)
         click.echo(f"{device} is taken in again, whatever its epoch, when it comes next")
 

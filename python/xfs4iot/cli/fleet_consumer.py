@@ -71,6 +71,8 @@ def remove(settings: dict[str, Any], name: str) -> None:
     """Forget the system NAME, and how far it was."""
 
     async def main(carrier: Nats) -> None:
+        if name not in [one.name for one in await consumers(carrier, settings["tenant"])]:
+            raise click.ClickException(f"there is no consumer {name}; see `xfs4iot fleet consumer list`")
         await remove_consumer(carrier, settings["tenant"], name)
         click.echo(f"nothing is set aside for {name} any more")
 

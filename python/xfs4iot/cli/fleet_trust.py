@@ -22,7 +22,7 @@ from xfs4iot.cli.complaint import innermost
 from xfs4iot.cli.connection import print_json, run
 from xfs4iot.cli.group import UntilTold
 from xfs4iot.cli.hosting import heard, until_told
-from xfs4iot.cli.operator import as_operator, device_argument
+from xfs4iot.cli.operator import as_operator, bucket_of, device_argument
 from xfs4iot.cli.prose import Console
 from xfs4iot.cli.table import Table
 from xfs4iot.fleet.authority import Authority, OwnSigning, ProgramSigning, Signing
@@ -244,7 +244,7 @@ def _login(settings: dict[str, Any]) -> Login:
 
 
 def _trust(carrier: Nats, settings: dict[str, Any]) -> Trust:
-    return Trust(KeyValue(carrier, TRUST.format(settings["tenant"])))
+    return Trust(bucket_of(carrier, TRUST, settings["tenant"]))
 
 
 async def _trust_there(carrier: Nats, tenant: str) -> None:

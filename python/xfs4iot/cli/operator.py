@@ -17,18 +17,19 @@ from xfs4iot.fleet.carrier import CarrierLost
 from xfs4iot.fleet.last import LAST
 from xfs4iot.fleet.nats import Nats
 from xfs4iot.fleet.registry import PRESENCE
-from xfs4iot.fleet.store import KeyValue
+from xfs4iot.fleet.store import KeyValue, Patience
 from xfs4iot.fleet.subjects import check_id
 from xfs4iot.fleet.view import FleetView
 from xfs4iot.fleet.where import Expression, WhereError, parse
 from xfs4iot.telling import logger
 from xfs4iot.transport import tls
 
-__all__ = ["as_operator", "checked_name", "device_argument", "view_of", "where_option"]
+__all__ = ["as_operator", "bucket_of", "checked_name", "device_argument", "view_of", "where_option"]
 
 _BROKER_SECONDS = 30.0
 _STORE_SECONDS = 30.0
 """A fleet that was just started may be a moment behind whoever asks of it, if all is typed at once."""
+_ELECTION_SECONDS = 30.0
 _ELSEWHERE = (
     "; if it is elsewhere, say `xfs4iot fleet --fleet DIRECTORY` or `xfs4iot fleet --broker URL`, "
     "or set XFS4IOT_FLEET or XFS4IOT_BROKER"
@@ -105,10 +106,13 @@ def _nothing(record: logging.LogRecord) -> bool:
 
 def view_of(carrier: Nats, tenant: str) -> FleetView:
     """What is known of a tenant's devices."""
-    return FleetView(
-        KeyValue(carrier, PRESENCE.format(tenant)),
-        KeyValue(carrier, LAST.format(tenant)),
-    )
+    return FleetView(bucket_of(carrier, PRESENCE, tenant), bucket_of(carrier, LAST, tenant))
+
+
+def bucket_of(carrier: Nats, name: str, tenant: str) -> KeyValue:
+    """What the broker keeps for a tenant, as an operator reads it: also while its nodes choose a leader."""
+    patience = Patience(_ELECTION_SECONDS, lambda text: click.echo(text, err=True))
+    return KeyValue(carrier, name.format(tenant), patience=patience)
 
 
 def _read(ctx: click.Context, param: click.Parameter, given: str | None) -> Expression | None:

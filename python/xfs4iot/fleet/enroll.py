@@ -191,7 +191,7 @@ async def _ask(
         context = tls.client_context(ca=ca)
     plain = await dial(host, port, way)
     # Known by its name in the fleet: under which address it is reached does not matter.
-    stream = tls.TLSStream(plain, context, server_side=False, server_hostname=None)
+    stream = tls.TLSStream(plain, context, server_side=False, server_hostname=None, peer="the authority")
     try:
         await stream.do_handshake()
         if stream.identity is None or f"URI:{AUTHORITY}" not in stream.identity.sans:

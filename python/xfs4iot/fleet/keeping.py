@@ -34,12 +34,16 @@ def confirmed_at(source: str, subjects: Subjects, last: str) -> dict[str, object
 
 
 class Keeping:
-    """A device's way to have something kept."""
+    """A device's way to have something kept.
+
+    Attributes:
+        close: hear of it no more.
+    """
 
     def __init__(self, carrier: Carrier, subjects: Subjects, device: str) -> None:
         self._carrier = carrier
         self._awaited: dict[str, trio.Event] = {}
-        carrier.subscribe(subjects.kept(device, "*"), self._came)
+        self.close = carrier.subscribe(subjects.kept(device, "*"), self._came)
 
     def _came(self, message: Carried) -> None:
         mark = next((value for name, value in (message.headers or {}).items() if name == _MARK), "")

@@ -276,8 +276,9 @@ class Nats:
                 if self.login.context is None:
                     raise ValueError(f"{server}: no certificates are given for TLS")
                 stream = tls.TLSStream(
-                    carrier, self.login.context(), server_side=False, server_hostname=parts.hostname
-                )
+                    carrier, self.login.context(), server_side=False, server_hostname=parts.hostname,
+                    peer="the broker",
+                )  # fmt: skip
                 await stream.do_handshake()
                 rest = b""
             await stream.send_all(b"CONNECT " + self._connect(secured) + b"\r\nPING\r\n")

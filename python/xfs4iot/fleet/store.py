@@ -6,7 +6,7 @@ import base64
 import itertools
 import json
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any, NoReturn, Protocol, TypeVar
 
@@ -22,6 +22,7 @@ __all__ = [
     "KeyValue",
     "MemoryStore",
     "NothingKept",
+    "Patience",
     "Store",
     "ask_broker",
     "make_stream",
@@ -37,6 +38,8 @@ _PATIENCE_SECONDS = 3.0
 _EMPTY_SECONDS = 0.02
 _KNOWN_SECONDS = 2.0
 """Within which all nodes know of a new consumer."""
+_AGAIN_SECONDS = 0.5
+_ANSWER_SECONDS = 5.0
 _reads = itertools.count(1)
 _Kind = TypeVar("_Kind")
 
@@ -93,14 +96,24 @@ def _refuse(error: dict[str, Any]) -> NoReturn:
     raise CarrierLost(f"the broker's store: {error.get('description', error)}")
 
 
+async def _answer(
+    carrier: Carrier, subject: str, body: bytes, headers: Mapping[str, str] | None = None
+) -> Carried:
+    """What the broker's store says; where it says nothing, in words that name no subject."""
+    try:
+        return await carrier.request(subject, body, _ANSWER_SECONDS, headers)
+    except Late:
+        raise Late(f"the broker's store does not answer within {_ANSWER_SECONDS:g} s") from None
+
+
 async def ask_broker(carrier: Carrier, what: str, said: Any) -> dict[str, Any]:
     """Ask JetStream, the part of the broker that keeps what it is told.
 
     Raises:
         CarrierLost: it cannot be asked, or refuses; the text has its words.
     """
-    answer = await carrier.request(f"$JS.API.{what}", b"" if said is None else json.dumps(said).encode())
-    found: dict[str, Any] = json.loads(answer.body)
+    body = b"" if said is None else json.dumps(said).encode()
+    found: dict[str, Any] = json.loads((await _answer(carrier, f"$JS.API.{what}", body)).body)
     if "error" in found:
         _refuse(found["error"])
     return found
@@ -124,6 +137,47 @@ async def make_stream(carrier: Carrier, config: Mapping[str, Any]) -> None:
     confirms = {name: config[name] for name in ("no_ack", "republish") if name in config}
     if any(there.get(name) != value for name, value in confirms.items()):
         await ask_broker(carrier, f"STREAM.UPDATE.{config['name']}", {**there, **confirms})
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a reader goes on asking: when a node has died, the others first choose who leads.
+
+    Attributes:
+        seconds: from the first question without an answer.
+        told: of what is waited for, each time that this begins.
+    """
+
+    seconds: float
+    told: Callable[[str], None]
+
+
+class _Asking:
+    """One thing that is asked until there is an answer."""
+
+    def __init__(self, patience: Patience | None) -> None:
+        self._patience = patience
+        self._until: float | None = None
+
+    async def failed(self, problem: CarrierLost) -> None:
+        """Wait a moment before it is asked again.
+
+        Raises:
+            CarrierLost: that was long enough, or nothing comes of asking again.
+        """
+        if self._patience is None or isinstance(problem, NothingKept):
+            raise problem
+        seconds = self._patience.seconds
+        if self._until is None:
+            self._until = trio.current_time() + seconds
+            told = f"{problem}; its nodes may be choosing a leader: tried for up to {seconds:g} s"
+            self._patience.told(told)
+        if trio.current_time() >= self._until:
+            raise CarrierLost(
+                f"{problem}, and was asked for {seconds:g} s; are most of its nodes up? "
+                "As soon as more than half of them are, ask again"
+            )
+        await trio.sleep(_AGAIN_SECONDS)
 
 
 class Store(Protocol):
@@ -209,6 +263,7 @@ class KeyValue:
         replicas: on how many nodes of a cluster each value is kept.
         largest: bytes of a value; None for whatever the broker takes.
         more: what else the bucket is made with.
+        patience: of who reads, except live; without it the first question that has no answer is the last.
     """
 
     def __init__(
@@ -219,9 +274,11 @@ class KeyValue:
         replicas: int = 1,
         largest: int | None = None,
         more: Mapping[str, Any] | None = None,
+        patience: Patience | None = None,
     ) -> None:
         self._carrier, self.bucket, self.replicas, self.largest = carrier, bucket, replicas, largest
         self._stream, self._more = f"KV_{bucket}", more or {}
+        self._patience = patience
 
     async def make(self) -> None:
         """Make the bucket, unless it is there."""
@@ -238,8 +295,17 @@ class KeyValue:
         )  # fmt: skip
 
     async def get(self, key: str) -> tuple[bytes, int] | None:
+        asking = _Asking(self._patience)
+        while True:
+            try:
+                return await self._get(key)
+            except CarrierLost as problem:
+                await asking.failed(problem)
+
+    async def _get(self, key: str) -> tuple[bytes, int] | None:
         # Asked of the leader: a replica may not have the latest epoch yet.
-        answer = await self._carrier.request(
+        answer = await _answer(
+            self._carrier,
             f"$JS.API.STREAM.MSG.GET.{self._stream}",
             json.dumps({"last_by_subj": f"$KV.{self.bucket}.{key}"}).encode(),
         )
@@ -253,7 +319,10 @@ class KeyValue:
 
     async def put(self, key: str, value: bytes, revision: int | None = None) -> int:
         headers = None if revision is None else {"Nats-Expected-Last-Subject-Sequence": str(revision)}
-        answer = await self._carrier.request(f"$KV.{self.bucket}.{key}", value, headers=headers)
+        try:
+            answer = await _answer(self._carrier, f"$KV.{self.bucket}.{key}", value, headers)
+        except Late as late:
+            raise Late(f"{late}: whether it has written that down is not known; do the same again") from None
         found = json.loads(answer.body)
         if "error" in found:
             if found["error"].get("err_code") == _WRONG_LAST_SEQUENCE:
@@ -262,6 +331,24 @@ class KeyValue:
         return int(found["seq"])
 
     async def entries(self, *, live: bool = False, key: str = "") -> AsyncGenerator[list[Entry], None]:
+        # Live, whoever reads must know that it begins anew.
+        patience = None if live else self._patience
+        asking, given = _Asking(patience), set[str]()
+        while True:
+            try:
+                async with aclosing(self._entries(live, key)) as pieces:
+                    async for piece in pieces:
+                        if patience is not None:
+                            piece = [one for one in piece if one.key not in given]
+                            given.update(one.key for one in piece)
+                            if not piece:
+                                continue
+                        yield piece
+                return
+            except CarrierLost as problem:
+                await asking.failed(problem)
+
+    async def _entries(self, live: bool, key: str) -> AsyncGenerator[list[Entry], None]:
         made = await ask_broker(
             self._carrier,
             f"CONSUMER.CREATE.{self._stream}",

@@ -118,12 +118,13 @@ class Handshake:
         until: when the first certificate of the chain that was verified ends; None as long as none
             was, as in a resumed session.
         looks: whether a client says that it only looks at the device's certificate.
+        peer: what to call the other side.
     """
 
-    __slots__ = ("host", "looks", "refusal", "until")
+    __slots__ = ("host", "looks", "peer", "refusal", "until")
 
-    def __init__(self, host: str | None) -> None:
-        self.host = host
+    def __init__(self, host: str | None, peer: str = "the device") -> None:
+        self.host, self.peer = host, peer
         self.refusal: str | None = None
         self.until: datetime | None = None
         self.looks = False
@@ -349,7 +350,9 @@ def _verify(connection: SSL.Connection, certificate: crypto.X509, error: int, de
         names = names_of(verified)
         if not is_for(names, handshake.host):
             listed = ", ".join(names) or "no host at all"
-            handshake.refusal = f"the device's certificate is for {listed}; you asked for {handshake.host}"
+            handshake.refusal = (
+                f"{handshake.peer}'s certificate is for {listed}; you asked for {handshake.host}"
+            )
             return False
     return True
 

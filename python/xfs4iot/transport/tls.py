@@ -81,6 +81,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
         server_side: whether this end is the device.
         server_hostname: at a client, the name or address of the device; its certificate must be
             for it.
+        peer: what to call the other side where something fails; default: `the client` or `the device`.
     """
 
     __slots__ = (
@@ -111,11 +112,12 @@ class TLSStream(trio.abc.HalfCloseableStream):
         *,
         server_side: bool,
         server_hostname: str | None = None,
+        peer: str | None = None,
     ) -> None:
         self._stream = stream
         self._carrier = cast("tcp.SocketStream", stream)
         self._rest = b""
-        self._peer = "the client" if server_side else "the device"
+        self._peer = peer or ("the client" if server_side else "the device")
         self._connection = connection = SSL.Connection(context, None)
         if server_side:
             connection.set_accept_state()
@@ -123,7 +125,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
             connection.set_connect_state()
             if server_hostname is not None and not _is_address(server_hostname):
                 connection.set_tlsext_host_name(ascii_name(server_hostname).encode())
-        self._handshake = Handshake(server_hostname)
+        self._handshake = Handshake(server_hostname, self._peer)
         connection.set_app_data(self._handshake)
         self._server_side = server_side
         self._state = _State.NEW
