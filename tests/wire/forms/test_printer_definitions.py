@@ -486,7 +486,7 @@ async def test_older_clients_control_the_medium_with_flags(
     [
         {"eject": True, "retract": True},
         {"forward": True, "backward": True},
-        {"clearBuffer": True, "eject": True},
+        {"clearBuffer": True, "flush": True},
     ],
 )
 async def test_what_older_clients_can_no_longer_ask_for_is_refused(
@@ -497,6 +497,34 @@ async def test_what_older_clients_can_no_longer_ask_for_is_refused(
     await older.success("Printer.PrintForm", waits)
     assert await older.failure("Printer.ControlMedia", {"mediaControl": flags}) == "invalidData"
     assert not device.called
+
+
+@pytest.mark.parametrize("version", ["2021-1", "2023-2"])
+async def test_older_clients_throw_away_by_a_flag_what_waits(
+    client: Dialogue, device: Receipts, nursery: trio.Nursery, version: str
+) -> None:
+    older = await another(client, nursery, version)
+    assert (await older.success("Common.Capabilities"))["printer"]["control"]["clearBuffer"] is True
+    await client.success(SET, {"name": "F", "form": GOOD})
+    waits = {"formName": "F", "fields": {"f": "x"}, "mediaControl": {"flush": False}}
+    await client.success("Printer.PrintForm", waits)
+    await older.success("Printer.ControlMedia", {"mediaControl": {"clearBuffer": True}})
+    await client.success("Printer.ControlMedia", {"mediaControl": {"flush": True}})
+    await client.success("Printer.PrintForm", waits)
+    # What waits would have become the medium that is to be ejected.
+    asked = {"mediaControl": {"clearBuffer": True, "eject": True}}
+    assert await older.failure("Printer.ControlMedia", asked) == "noMediaPresent"
+    assert not device.called
+
+
+async def test_the_newest_clients_have_no_flag_that_throws_away(client: Dialogue, device: Receipts) -> None:
+    await client.success(SET, {"name": "F", "form": GOOD})
+    waits = {"formName": "F", "fields": {"f": "x"}, "mediaControl": {"flush": False}}
+    await client.success("Printer.PrintForm", waits)
+    asked = {"mediaControl": {"clearBuffer": True}}
+    assert await client.failure("Printer.ControlMedia", asked) == "invalidData"
+    await client.success("Printer.ControlMedia", {"mediaControl": {"flush": True}})
+    assert device.called
 
 
 @pytest.mark.parametrize(

@@ -491,11 +491,16 @@ class Printer(PrinterState):
     async def control_media(
         self, request: messages.ControlMedia, command: Command[ControlMediaEvents]
     ) -> None:
-        """`Printer.ControlMedia` 3.0, completion 2.0: but for an alarm alone, what waits is printed first."""
+        """`Printer.ControlMedia` 3.0, completion 2.0: but for an alarm alone, what waits is printed first.
+
+        Older clients, which have no ClearBuffer, throw away by a flag what waits.
+        """
         control = cast(messages.MediaControl, request.media_control)
         actions = actions_of(control)
         async with self.media.turn:
-            if control.flush or set(actions) - {"alarm"}:
+            if control.clear_buffer:
+                self.buffer.clear()
+            elif control.flush or set(actions) - {"alarm"}:
                 await self.flush(command)
             await self.control(command, actions)
 

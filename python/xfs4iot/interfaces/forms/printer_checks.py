@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from xfs4iot import devices
 from xfs4iot.devices import implements
@@ -135,8 +135,10 @@ media_to_delete_exists = there_to_delete("media", "mediaNotFound", "media_defini
 def control_given(on: PrinterState, request: messages.ControlMedia | None) -> None:
     """`mediaControl`: something to do"""
     control = request.media_control if request is not None else None
-    if control is None or not (actions_of(control) or control.flush):
+    if control is None or not (actions_of(control) or control.flush or control.clear_buffer):
         raise errors.InvalidData("$.mediaControl is missing or names nothing to do")
+    if control.flush and control.clear_buffer:
+        raise errors.InvalidData("$.mediaControl: flush and clearBuffer exclude each other")
 
 
 @check("invalidData")
@@ -187,8 +189,8 @@ def stacker_has_room(on: PrinterState, request: Any) -> None:
 @check("noMediaPresent")
 def media_there(on: PrinterState, request: messages.ControlMedia) -> None:
     """whether there is a medium, unless it is only for an alarm, or something waits to be printed"""
-    actions = actions_of(request.media_control)
-    if set(actions) - {"alarm"} and on.buffer.is_empty:
+    control = cast(messages.MediaControl, request.media_control)
+    if set(actions_of(control)) - {"alarm"} and (on.buffer.is_empty or control.clear_buffer):
         require_media(on)
 
 

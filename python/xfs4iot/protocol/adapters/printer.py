@@ -33,20 +33,12 @@ _BIN = re.compile(r"^unit.*?(\d+)$")
 
 def _control_up(old: Plain) -> Plain:
     """Flags become the move and the turn that are asked for; several become one that is refused."""
-    found = {name: value for name, value in old.items() if name not in (*_MOVES, *_PAGES, "clearBuffer")}
+    found = {name: value for name, value in old.items() if name not in (*_MOVES, *_PAGES)}
     for target, flags in (("move", _MOVES), ("turnPage", _PAGES)):
         asked = [flag for flag in flags if old.get(flag) is True]
         if asked:
             found[target] = " and ".join(asked)
     return found
-
-
-def _only_control_up(old: Plain) -> Plain:
-    """The same for a command that does nothing else: what cannot be asked for now becomes nothing.
-
-    Without its `clearBuffer`, a command would print what it should throw away.
-    """
-    return {} if old.get("clearBuffer") is True else _control_up(old)
 
 
 _CLEAR = "the buffer is cleared by Printer.ClearBuffer in 2024-3"
@@ -56,8 +48,8 @@ _CONTROL = (
     Left(("mediaControl.clearBuffer",), _CLEAR),
 )
 _ONLY_CONTROL = (
-    Reshaped(_FLAGS, up=_only_control_up, at="mediaControl"),
-    Left(("mediaControl.clearBuffer",), f"refused: {_CLEAR}"),
+    Reshaped(_FLAGS, up=_control_up, at="mediaControl"),
+    Kept(("mediaControl.clearBuffer",), f"still served: {_CLEAR}"),
 )
 
 

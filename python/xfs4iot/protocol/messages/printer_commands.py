@@ -47,6 +47,7 @@ class MediaControl(Message):
     turn_media: bool | None = None
     stamp: bool | None = None
     rotate180: bool | None = None
+    clear_buffer: bool | None = None
 
 
 class MediaControlNullable(Message):
