@@ -224,6 +224,21 @@ async def test_a_device_that_does_not_hear_of_a_jam_is_wrong() -> None:
     assert "the hardware had failed" in found.problem
 
 
+class Numbering(devices.BarcodeReader):
+    """What it states cannot be, and is served by the default in its place."""
+
+    symbologies = frozenset({39})  # type: ignore[arg-type]
+
+    async def read(self, symbologies: Any, events: Any) -> Any:
+        raise errors.CommandError("barcodeInvalid", "nothing in sight")
+
+
+async def test_what_a_class_states_and_cannot_be_is_wrong() -> None:
+    report = await check_device(Numbering, faults=())
+    wrong = [one.problem for one in report.findings if one.problem]
+    assert any("Numbering.symbologies" in one and "it must be text" in one for one in wrong), wrong
+
+
 async def test_a_line_that_the_device_has_not_is_named() -> None:
     report = await check_device(OverAWire, faults=("lying",), line="wier")
     assert "no attribute 'wier'" in report.text()

@@ -80,6 +80,13 @@ def _misspelt(kind: type[Any]) -> Iterator[str]:
         for name, value in vars(base).items():
             if name.startswith("_"):
                 continue
+            if name in methods and not callable(value) and not hasattr(value, "__get__"):
+                before = "async " if inspect.iscoroutinefunction(_known(bases, name)) else ""
+                yield (
+                    f"{base.__name__}.{name} is a {type(value).__name__}, where the service calls a method: "
+                    f"write {before}def {name}(self, ...), and return it there"
+                )
+                continue
             known = methods if inspect.isfunction(value) else attributes
             if name in known:
                 if inspect.iscoroutinefunction(_known(bases, name)) and not inspect.iscoroutinefunction(

@@ -182,12 +182,15 @@ class _Check:
             self._found("line", problem=f"{name}: name the one that is the line to the hardware")
             self.faults = tuple(fault for fault in self.faults if fault not in LINE_FAULTS)
         state = device.status.common.device
+        # What was logged at the start is wrong also where the device is served all the same, by defaults.
+        errors = list(self.told.errors)
+        said = [] if state == "online" else errors[:1]
+        for error in errors[len(said) :]:
+            self._found("class", problem=error)
         self._found(
             "open",
             outcome=str(state),
-            problem=""
-            if state == "online"
-            else ": ".join([f"after open() the device is {state}", *self.told.errors[:1]]),
+            problem="" if state == "online" else ": ".join([f"after open() the device is {state}", *said]),
         )
         for name in report.interfaces:
             module = MODULES[name].rpartition(".")[2]

@@ -52,6 +52,10 @@ class NotAsync(Minimal):
         pass
 
 
+class UnitsAsAttribute(Minimal):
+    cash_units: Any = frozenset()
+
+
 @pytest.mark.parametrize(
     ("kind", "told"),
     [
@@ -72,6 +76,13 @@ class NotAsync(Minimal):
                 "capabilities.cash_dispenser.intermediate_stacker, but does not implement present",
                 "capabilities.cash_management.classification_list, but does not implement "
                 "set_classification_list",
+            ],
+        ),
+        (
+            UnitsAsAttribute,
+            [
+                "UnitsAsAttribute.cash_units is a frozenset, where the service calls a method: "
+                "write async def cash_units(self, ...), and return it there"
             ],
         ),
         (NotAsync, ["NotAsync.open_shutter is not a coroutine function: write async def open_shutter"]),
