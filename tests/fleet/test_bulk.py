@@ -122,6 +122,18 @@ async def test_no_more_are_told_at_once_or_in_a_minute_than_is_allowed(
     assert len(began) == 3
 
 
+async def test_a_device_is_not_called_absent_where_the_gateway_cannot_ask(
+    own_tenant: Tenant, atm: xfs4iot.Publisher
+) -> None:
+    gateway = await own_tenant.gateway()
+    await own_tenant.device(atm, "atm1")
+    own_tenant.broker.kill()
+    calls = Calls(gateway, "CashDispenser.GetMixTypes")
+    assert await calls.run("atm1") == {"atm1": bulk.NOT_REACHED}
+    assert "HTTP 503" in str(calls.outcomes[0].description)
+    assert not calls.outcomes[0].told
+
+
 async def test_nothing_is_kept_for_a_device_that_is_absent(tenant: Tenant, atm: xfs4iot.Publisher) -> None:
     gateway = await tenant.gateway()
     uplink = await tenant.device(atm, "atm1")

@@ -6,6 +6,7 @@ may have been carried out or not: that is `unknown`, and it is not sent again.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -194,7 +195,11 @@ class Bulk:
             except client.CallError as problem:
                 if told:
                     return outcome(UNKNOWN, description=str(problem))
-                absent = isinstance(problem, client.Disconnected) and problem.http_status == 503
+                # A gateway that cannot ask, or a device with too many sessions, says 503 as well.
+                absent = re.search(
+                    rf"HTTP 503: Device {re.escape(target.device)} is (offline|not connected at present)\.$",
+                    str(problem),
+                )
                 return outcome(ABSENT if absent else NOT_REACHED, description=str(problem))
             finally:
                 self._scopes.discard(own)

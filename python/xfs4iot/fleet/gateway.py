@@ -382,6 +382,9 @@ class Gateway(Entrance[_Way]):
             answer = {"refused": str(clone)}
         except Absent:
             return
+        except CarrierLost as problem:
+            _log.warning("device %s cannot be taken in yet: %s; it asks again", device, told(str(problem)))
+            return
         except Exception as problem:
             # Whatever a device says, the others must not notice.
             _log.warning("device %s cannot be taken in: %s", device, told(repr(problem)))

@@ -101,7 +101,10 @@ class Roll:
         before = self._known.get(device, Trusted())
         self._known[device] = now
         if self.read and before.keys - now.keys:
-            _log.warning("device %s is let in no more by the key that it had; its connections end", device)
+            if now.revoked:
+                _log.warning("device %s is revoked; its connections end", device)
+            else:
+                _log.info("device %s has another key now; connections by the one before end", device)
             self._do(lambda: self._end(device))
 
     def _do(self, what: Callable[[], Awaitable[None]]) -> None:
