@@ -14,6 +14,7 @@ import trio.testing
 import xfs4iot
 from dialogue import Dialogue, dialogue, outcome
 from xfs4iot.devices import DispenseRequest
+from xfs4iot.protocol.errors import DeviceNotReady
 from xfs4iot.protocol.messages import cash_management
 from xfs4iot.server import stalls
 from xfs4iot.simulator import SimulatedCashDispenser
@@ -152,6 +153,29 @@ async def test_a_device_that_keeps_failing_is_given_up_visibly(
     assert device.status.common is not None
     assert device.status.common.device == "noDevice"
     assert "given up" in caplog.text
+
+
+class SwitchedOff(SimulatedCashDispenser):
+    on = False
+
+    async def open(self) -> None:
+        if not self.on:
+            raise DeviceNotReady("the line is dead; switch the device on")
+        await super().open()
+
+
+async def test_a_device_that_is_off_is_looked_for_until_somebody_switches_it_on(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    device = SwitchedOff("CashDispenser", seconds=0)
+    await nursery.start(xfs4iot.Service(device, restarts=0).run)
+    await trio.sleep(2 * 24 * 3600)
+    assert device.status.common is not None
+    assert device.status.common.device == "offline"
+    device.on = True
+    await trio.sleep(61)
+    assert device.status.common.device == "online"
+    assert "given up" not in caplog.text
 
 
 async def test_what_blocks_the_event_loop_is_named_while_it_does(

@@ -266,7 +266,8 @@ class ServiceSettings:
         queue_limit: commands that wait; then `tooManyRequests`.
         operation_limit: seconds; an operation that takes longer counts as hung.
         open_limit: the same for opening the device.
-        restarts: in a row, of a device class that fails; then it is given up.
+        restarts: in a row, of a device class that fails; then it is given up. One that says
+            `DeviceNotReady`, since it is off, is looked for without end.
         restart_seconds: before the first restart; doubled with each, up to a minute.
         options: handed to the device class as `options`.
         end_to_end_security: which commands need tokens.

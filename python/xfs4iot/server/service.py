@@ -87,7 +87,8 @@ class Service:
         operation_limit: seconds after which a device operation counts as hung.
         open_limit: the same for opening the device.
         restarts: how often in a row a device class that fails in `open` or `run` is started
-            again before it is given up.
+            again before it is given up. One whose `open` raises `DeviceNotReady` has not failed: it is
+            tried again as long as the service runs.
         restart_seconds: pause before the first restart; doubled with each, up to a minute. A
             class that has run for ten times the longest pause starts again with the first.
     """
@@ -167,10 +168,7 @@ class Service:
             device._host = self
             self._warn(device)
             observed.bind(device.status, self._status_set)
-            if not await self._open_device(device):
-                self.nursery.start_soon(self._supervise, device, True)
-            else:
-                self.nursery.start_soon(self._supervise, device, False)
+            self.nursery.start_soon(self._supervise, device, await self._open_device(device))
         for interface in self.interfaces.values():
             await interface.start()
         for interface in self.interfaces.values():
@@ -197,7 +195,8 @@ class Service:
             self.handlers |= dict.fromkeys(versions.names(name), handler)
         self.large.offered(self.handlers)
 
-    async def _open_device(self, device: Device) -> bool:
+    async def _open_device(self, device: Device) -> str | None:
+        """Open the device; the state in which it is instead, None if it is open."""
         state = "hardwareError"
         self.operations.opened = False
         try:
@@ -205,7 +204,7 @@ class Service:
             self.operations.opened = True
             self.derive()
             self._warn(device, opened=True)
-            return True
+            return None
         except errors.DeviceNotReady as fault:
             state = "offline"
             self.log.error("the device is not ready: %s; it is tried again", fault)
@@ -214,7 +213,7 @@ class Service:
         except errors.XfsError as fault:
             self.log.error("the device could not be opened: %s; it is tried again", fault)
         self._set_device_state(device, state)
-        return False
+        return state
 
     def _warn(self, device: Device, opened: bool = False) -> None:
         """Tell what the device class probably got wrong, each once."""
@@ -241,24 +240,36 @@ class Service:
                 if str(wrong) not in known:
                     self.log.error("the device class is wrong about itself: %s; it is left out", wrong)
 
-    async def _supervise(self, device: Device, reopen: bool) -> None:
-        """Keep the device class running; after repeated failures give it up, visibly."""
-        failures = 1 if reopen else 0
-        while failures <= self.restarts:
-            if failures:
-                await trio.sleep(min(self.restart_seconds * 2.0 ** (failures - 1), _LONGEST_PAUSE))
-                if not await self._open_device(device):
-                    failures += 1
+    async def _supervise(self, device: Device, state: str | None) -> None:
+        """Keep the device class running; after repeated failures give it up, visibly.
+
+        Args:
+            device: the device.
+            state: what opening it has left; None: it is open.
+        """
+        failures = pauses = 0
+        while True:
+            if state is not None:
+                # One that is not there, such as a printer that is off, has not failed: it is looked for as
+                # long as the service runs.
+                failures += state != "offline"
+                if failures > self.restarts:
+                    break
+                await trio.sleep(min(self.restart_seconds * 2.0 ** min(pauses, 32), _LONGEST_PAUSE))
+                pauses += 1
+                state = await self._open_device(device)
+                if state is not None:
                     continue
             began = trio.current_time()
-            fault = await fault_of(self._watch(device, failures > 0))
+            fault = await fault_of(self._watch(device, pauses > 0))
             # `run` returned by itself: the class needs no task of its own, the device stays in use.
             if fault is None:
                 return
             self.log.error("%s.run failed", type(device).__name__, exc_info=fault)
-            self._set_device_state(device, "hardwareError")
-            steady = trio.current_time() - began > 10 * _LONGEST_PAUSE
-            failures = 1 if steady else failures + 1
+            state = "hardwareError"
+            self._set_device_state(device, state)
+            if trio.current_time() - began > 10 * _LONGEST_PAUSE:
+                failures = pauses = 0
         self.operations.opened = False
         self.log.critical("the device failed %d times and is given up; restart the service", failures)
         self._set_device_state(device, "noDevice")
