@@ -119,6 +119,23 @@ async def test_a_code_line_is_not_read_where_other_sources_are_named(
     assert [one[0] for one in device.called].count("read_codeline") == 0
 
 
+@pytest.mark.parametrize(
+    ("reads", "says"),
+    [
+        ({"e13b": "TAOD*", "cmc7": "vwxyz*"}, "$.codelineFormat: ocr is not one of cmc7, e13b"),
+        ({}, "$.codelineFormat: the device reads no code lines; ask for an image"),
+    ],
+)
+async def test_which_code_lines_can_be_read_is_told_where_another_is_wanted(
+    device: Reader, nursery: trio.Nursery, reads: Mapping[Any, str], says: str
+) -> None:
+    device.codelines = reads
+    client = await another(await serving(device, nursery), nursery, "2021-1")
+    completion = await client.completion(IMAGE, {"codelineFormat": "ocr"})
+    assert ended(completion) == "invalidData"
+    assert (completion["header"] | completion["payload"])["errorDescription"] == says
+
+
 async def test_what_cannot_be_asked_of_a_code_line(client: Dialogue, device: Reader) -> None:
     for wrong in (
         {**FRONT, "imageSource": {"codeline": True}},

@@ -287,6 +287,13 @@ def images_possible(on: PrinterState, request: messages.ReadImage | None) -> Non
                 )
     form = None if request is None else codelines.codeline_wanted(request)
     if not wanted and form not in codelines.reads(device):
+        if form is not None:
+            formats = ", ".join(sorted(codelines.reads(device)))
+            raise errors.InvalidData(
+                f"$.codelineFormat: {form} is not one of {formats}"
+                if formats
+                else "$.codelineFormat: the device reads no code lines; ask for an image"
+            )
         raise errors.InvalidData("no image is asked for; give frontImage, backImage or a data group")
 
 
