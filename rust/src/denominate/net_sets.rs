@@ -74,6 +74,7 @@ impl<'a, N: Nets> NetSets<'a, N> {
         let mut cells = Vec::with_capacity(width * (items.len() + 1));
         cells.resize(width, N::NONE);
         cells[0] = N::ONE << zero;
+        let mut before = vec![N::NONE; width];
         for item in items.iter().rev() {
             let last = cells.len() - width;
             cells.extend_from_within(last..);
@@ -81,8 +82,12 @@ impl<'a, N: Nets> NetSets<'a, N> {
             for (part, again) in item.passes(top, VECTOR) {
                 let (apart, moved) = (part as usize * item.worth, part as u32);
                 match item.sign < 0 {
-                    true => move_up(row, apart, again, |cell, from| *cell |= from >> moved),
-                    false => move_up(row, apart, again, |cell, from| *cell |= from << moved),
+                    true => move_up(row, &mut before, apart, again, |cell, from| {
+                        *cell |= from >> moved
+                    }),
+                    false => move_up(row, &mut before, apart, again, |cell, from| {
+                        *cell |= from << moved
+                    }),
                 }
             }
         }

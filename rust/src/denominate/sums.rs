@@ -47,23 +47,33 @@ impl Items {
 }
 
 /// Have each cell take up what the one `apart` cells below it says: of what that was, or `again` of what it has become.
-pub(super) fn move_up<C: Copy>(row: &mut [C], apart: usize, again: bool, take: impl Fn(&mut C, C)) {
+///
+/// `before` is room for as many cells.
+pub(super) fn move_up<C: Copy>(
+    row: &mut [C],
+    before: &mut [C],
+    apart: usize,
+    again: bool,
+    take: impl Fn(&mut C, C),
+) {
+    if !again {
+        before.copy_from_slice(row);
+        for (cell, from) in row[apart..].iter_mut().zip(before) {
+            take(cell, *from);
+        }
+        return;
+    }
     // Blocks of as many cells, none of which takes up what its own block says.
-    let starts = (1..row.len().div_ceil(apart)).map(|block| block * apart);
-    let mut block = |start: usize| {
+    for start in (apart..row.len()).step_by(apart) {
         let (low, high) = row.split_at_mut(start);
         for (cell, from) in high.iter_mut().zip(&low[start - apart..]) {
             take(cell, *from);
         }
-    };
-    match again {
-        true => starts.for_each(&mut block),
-        false => starts.rev().for_each(&mut block),
     }
 }
 
 /// Cells that are gone over at once.
-pub(super) const VECTOR: u64 = 16;
+pub(super) const VECTOR: u64 = 128;
 /// Above this, a net stands for a sum that items cannot have.
 const REACHABLE: i16 = i16::MAX / 2;
 /// Cells of a table, at most: 16 MB.
@@ -90,15 +100,21 @@ impl Reached {
                 highest = if again { top } else { top.min(highest + shift) };
                 let (whole, bits) = (shift / 64, shift % 64);
                 let last = highest / 64;
-                let mut move_up = |place: usize| {
-                    words[place] |= words[place - whole] << bits;
-                    if bits > 0 && place > whole {
-                        words[place] |= words[place - whole - 1] >> (64 - bits);
-                    }
+                // No shift is by all 64 bits.
+                let moved = |words: &[u64], place: usize| {
+                    words[place - whole] << bits | words[place - whole - 1] >> 1 >> (63 - bits)
                 };
-                match again {
-                    true => (whole..=last).for_each(&mut move_up),
-                    false => (whole..=last).rev().for_each(&mut move_up),
+                let lowest = words[0] << bits;
+                if again {
+                    words[whole] |= lowest;
+                    for place in whole + 1..=last {
+                        words[place] |= moved(&words, place);
+                    }
+                } else {
+                    for place in (whole + 1..=last).rev() {
+                        words[place] |= moved(&words, place);
+                    }
+                    words[whole] |= lowest;
                 }
                 work.steps((last / WORDS_A_STEP) as u64)?;
             }
@@ -136,6 +152,7 @@ impl Table {
         let mut cells = Vec::with_capacity(width * (items.len() + 1));
         cells.resize(width, i16::MAX);
         cells[0] = 0;
+        let mut before = vec![i16::MAX; width];
         for item in items.iter().rev() {
             let last = cells.len() - width;
             cells.extend_from_within(last..);
@@ -144,7 +161,8 @@ impl Table {
             for (part, again) in item.passes(top, VECTOR) {
                 // Parts, and what they come to, are no larger than REACHABLE.
                 let more = sense * item.sign * part as i16;
-                move_up(row, part as usize * item.worth, again, |cell, from| {
+                let apart = part as usize * item.worth;
+                move_up(row, &mut before, apart, again, |cell, from| {
                     *cell = (*cell).min(from.saturating_add(more));
                 });
                 passes += 1;
