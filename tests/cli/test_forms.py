@@ -106,6 +106,16 @@ def test_what_is_wrong_with_json_has_its_line_and_column(before: str, after: str
     assert result.exit_code == ("warning" not in says)
 
 
+@pytest.mark.parametrize("levels", [102, 900, 100_000])
+@pytest.mark.parametrize(("opens", "closes"), [('{"form":', "}"), ("[", "]")])
+def test_values_too_deep_in_one_another_are_told(levels: int, opens: str, closes: str) -> None:
+    result = run("check", written("deep.json", opens * levels + "1" + closes * levels))
+    assert result.exit_code == 1
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    assert lines(result)[0].startswith("deep.json:1:")
+    assert "levels deep" in result.stdout or "cannot be read" in result.stdout
+
+
 @pytest.mark.parametrize(
     ("media", "says"),
     [
@@ -239,6 +249,22 @@ def test_what_cannot_be_drawn_is_told(more: list[str], code: int, says: str) -> 
     assert result.exit_code == code
     assert says in " ".join(result.stderr.replace("│", " ").split())
     assert not Path("receipt.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (
+            "login.form",
+            'XFSFORM "login" BEGIN SIZE 9,1 XFSFIELD "id" BEGIN POSITION 0,0 SIZE 6,1 KEYS NUMERIC END END',
+        ),
+        ("login.json", json.dumps(LOGIN)),
+    ],
+)
+def test_a_form_of_a_text_terminal_is_not_drawn(name: str, content: str) -> None:
+    result = run("draw", written(name, content), "--output", "x.png")
+    assert result.exit_code == 1
+    assert "form login: it is a text terminal's; printers' forms are drawn" in " ".join(result.stderr.split())
 
 
 def test_what_was_cut_or_replaced_is_told() -> None:

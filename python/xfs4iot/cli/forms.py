@@ -292,7 +292,7 @@ def draw(
     require("simulator", "drawing", "PIL", "zxingcpp")
     if output.suffix.lower() not in (".png", ".pdf"):
         raise click.BadParameter(f"{output} is neither .png nor .pdf", param_hint="--output")
-    found = _good(file, encoding, "Printer")
+    found = _of_printers(file, encoding)
     papers = found if media is None else _good(media, encoding, "Printer")
     form = _the_one(file, [one for one in found if one.what == "form"], name)
     paper = next((one for one in papers if one.what == "media"), None)
@@ -302,6 +302,22 @@ def draw(
         _draw(form, paper, _values(given, values), output, dots, color)
     except errors.CommandError as wrong:
         raise _refused(file, refusal(form, wrong), form) from None
+
+
+def _of_printers(file: Path, encoding: str) -> list[FileDefinition]:
+    """The definitions of a file with forms of printers.
+
+    Raises:
+        _Wrong: something is wrong with one, or it is a good form of a text terminal.
+    """
+    try:
+        return _good(file, encoding, "Printer")
+    except _Wrong:
+        for one, problem in _looked_at(file, encoding, None):
+            if one is not None and one.interface == "TextTerminal" and problem is None:
+                place = Problem(*one.place_of(()), "it is a text terminal's; printers' forms are drawn")
+                raise _refused(file, place, one) from None
+        raise
 
 
 def _the_one(file: Path, found: list[FileDefinition], name: str | None) -> FileDefinition:

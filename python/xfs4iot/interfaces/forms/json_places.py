@@ -14,6 +14,8 @@ __all__ = ["JsonPath", "read_json"]
 JsonPath = tuple[str | int, ...]
 _SPACE = re.compile(r"[ \t\r\n]*+")
 _PLAIN = re.compile(r"[^\s,\]}]+")
+_DEEPEST = 100
+"""Steps to a value; a form has some ten."""
 
 
 def read_json(text: str) -> tuple[Any, dict[JsonPath, tuple[int, int]]]:
@@ -22,7 +24,7 @@ def read_json(text: str) -> tuple[Any, dict[JsonPath, tuple[int, int]]]:
     A member of an object stands where its key does.
 
     Raises:
-        DefinitionError: it is not JSON, or has a key twice in one object.
+        DefinitionError: it is not JSON, has a key twice in one object, or values too deep in one another.
     """
     try:
         content = json.loads(text)
@@ -64,6 +66,10 @@ class _Places:
 
     def _value(self, path: JsonPath, place: tuple[int, int] | None) -> None:
         sign = self._skip()
+        if len(path) > _DEEPEST:
+            raise DefinitionError(
+                *self._here(), f"this is more than {_DEEPEST} levels deep; no form or media is"
+            )
         self.found[path] = place or self._here()
         if sign == '"':
             self._string()
