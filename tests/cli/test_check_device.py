@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -237,6 +238,36 @@ async def test_what_a_class_states_and_cannot_be_is_wrong() -> None:
     report = await check_device(Numbering, faults=())
     wrong = [one.problem for one in report.findings if one.problem]
     assert any("Numbering.symbologies" in one and "it must be text" in one for one in wrong), wrong
+
+
+class Scanner(devices.Printer):
+    """It reads what somebody has left in it, as PNG."""
+
+    paper_sources: Mapping[str, devices.Paper] = {"upper": devices.Paper(width=80_000)}
+    reads = frozenset({"ocr"})
+    scan_types = frozenset({"png"})
+    scan_sources = frozenset({"imageFront"})
+    front_scan_colors = frozenset({"grayscale"})
+
+    async def open(self) -> None:
+        await super().open()
+        self.media_at("present")
+
+    async def print_pages(self, job: devices.PrintJob, events: Any) -> devices.Printed:
+        return devices.Printed()
+
+    async def read_form(self, fields: tuple[devices.ReadWanted, ...], events: Any) -> Any:
+        return tuple("4711" for _ in fields)
+
+    async def read_image(self, wanted: Mapping[Any, Any], events: Any) -> Any:
+        return dict.fromkeys(wanted, b"a picture")
+
+
+async def test_what_a_printer_reads_is_tried() -> None:
+    report = await check_device(Scanner, faults=("raising",))
+    assert [one.problem for one in report.findings if one.problem] == []
+    struck = {one.subject: one.outcome for one in report.findings if one.fault == "raising"}
+    assert struck["Printer.ReadForm"] == struck["Printer.ReadImage"] == "hardwareError"
 
 
 async def test_a_line_that_the_device_has_not_is_named() -> None:
