@@ -94,12 +94,14 @@ class Device:
         capabilities: Mapping[str, str] | None = None,
         needs: tuple[tuple[str, ...], ...] = (),
         secret: Secrecy | None = None,
+        in_vain: Mapping[str, tuple[str, ...]] | None = None,
         **others: Any,
     ) -> None:
         """Make a class that of an interface; for what the arguments mean see `devices/_parts.py`."""
         super().__init_subclass__(**others)
         if messages is not None:
-            setattr(cls, PART, Part.of(messages, status or {}, capabilities or {}, needs, secret))
+            part = Part.of(messages, status or {}, capabilities or {}, needs, secret, in_vain)
+            setattr(cls, PART, part)
 
     def __new__(cls, *arguments: Any, **options: Any) -> Self:
         """Give the object all that the framework needs of it, whatever its `__init__` does."""

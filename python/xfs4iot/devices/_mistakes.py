@@ -112,9 +112,12 @@ def _is_vendors(base: type[Any]) -> bool:
 
 
 def _promises(device: Device) -> Iterator[str]:
-    """Capabilities that no operation keeps."""
+    """Capabilities, and what else a class states, that no operation keeps."""
     kind = type(device)
     for part in parts_of(kind):
+        for name, wanted in (part.in_vain or {}).items():
+            if getattr(device, name, None) and not any(implements(device, one) for one in wanted):
+                yield f"{kind.__name__} states {name} in vain: it does not implement {' or '.join(wanted)}"
         told = getattr(device.capabilities, part.name, None) if part.capabilities is not None else None
         if told is None:
             continue

@@ -20,6 +20,7 @@ the standard's Capabilities is a class attribute of the same name, as Python spe
   attribute overrides either.
 - A set of names stands for the standard's object of booleans, an empty one for null.
 - `needs` names the operations that a device of the interface cannot do without.
+- `in_vain` names, by attribute, the operations without which nothing becomes of it: of several, one.
 - `secret` says that the class has to do with keys or PINs: what it returns wrongly, and what it raises, is
   told without values and numbers.
 - `status` has what the status says before anything has happened: values, or `derived`.
@@ -106,6 +107,7 @@ class Part:
         first: the status before anything has happened.
         attributes: the device's attribute, by property of the capabilities, where it is called otherwise.
         needs: operations that every device of the interface must have; of several in one entry, one.
+        in_vain: by attribute of the device, the operations without any of which it is stated in vain.
         secret: what its classes have to do with, of which nothing that they say may tell; None: nothing such.
     """
 
@@ -116,6 +118,7 @@ class Part:
     attributes: Mapping[str, str]
     needs: tuple[tuple[str, ...], ...] = ()
     secret: Secrecy | None = None
+    in_vain: Mapping[str, tuple[str, ...]] | None = None
 
     @classmethod
     def of(
@@ -125,12 +128,13 @@ class Part:
         capabilities: Mapping[str, str],
         needs: tuple[tuple[str, ...], ...],
         secret: Secrecy | None,
+        in_vain: Mapping[str, tuple[str, ...]] | None,
     ) -> Part:
         """The part of the interface with these messages."""
         name = messages.__name__.rpartition(".")[2]
         # Not `getattr`: what a module does not have, it takes for a message and loads all of them.
         kinds = [vars(messages).get(kind) for kind in ("Status", "Capabilities")]
-        return cls(name, kinds[0], kinds[1], status, capabilities, needs, secret)
+        return cls(name, kinds[0], kinds[1], status, capabilities, needs, secret, in_vain)
 
 
 def promised_by(kind: type[Any], attribute: str) -> tuple[str, ...]:

@@ -177,6 +177,14 @@ class PinPad(
     messages=messages,
     secret="pins",
     capabilities={"pin_block_attributes": "pin_block_attributes_told"},
+    in_vain={
+        "pin_formats": ("get_pin_block",),
+        "pin_blocks": ("get_pin_block",),
+        "presentation_algorithms": ("present_idc",),
+        "validation_algorithms": ("local_des", "local_visa"),
+        "pin_can_persist_after_use": ("maintain_pin",),
+        "set_pinblock_data_required": ("set_pin_block_data",),
+    },
 ):
     """A PIN pad. Override what it has.
 

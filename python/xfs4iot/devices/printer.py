@@ -97,6 +97,13 @@ class Printer(
         ),
     },
     needs=(("print_raw", "print_native", "read_form", "read_image", "print_pages"),),
+    in_vain={
+        "codelines": ("read_codeline",),
+        "scan_types": ("read_image",),
+        "scan_sources": ("read_image",),
+        "reads": ("read_form",),
+        "passbook_actions": ("control_passbook",),
+    },
 ):
     """A device that prints: receipts, a journal, passbooks, documents; or a scanner.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import trio
@@ -11,6 +11,10 @@ import trio
 from vendors import Minimal, serving
 from xfs4iot import devices
 from xfs4iot.simulator import SimulatedCashDispenser
+from xfs4iot.simulator.kinds import device_class
+from xfs4iot.simulator.printer import SimulatedPrinter
+
+PIN_PAD = ("KeyManagement", "Crypto", "Keyboard", "PinPad")
 
 
 class WithoutSuper(Minimal):
@@ -45,6 +49,18 @@ class NeverOnline(Minimal):
 class Promising(Minimal):
     intermediate_stacker = True
     classification_list = True
+
+
+class PrintsOnly(devices.Printer):
+    codelines: ClassVar = {"e13b": "TAOD*"}
+    scan_types = frozenset({"png"})
+
+    async def print_pages(self, job: devices.PrintJob, events: Any) -> devices.Printed:
+        raise NotImplementedError
+
+
+class ComparesNothing(devices.PinPad):
+    validation_algorithms = frozenset({"des"})
 
 
 class NotAsync(Minimal):
@@ -85,6 +101,20 @@ class UnitsAsAttribute(Minimal):
                 "write async def cash_units(self, ...), and return it there"
             ],
         ),
+        (
+            PrintsOnly,
+            [
+                "PrintsOnly states codelines in vain: it does not implement read_codeline",
+                "PrintsOnly states scan_types in vain: it does not implement read_image",
+            ],
+        ),
+        (
+            ComparesNothing,
+            [
+                "ComparesNothing states validation_algorithms in vain: "
+                "it does not implement local_des or local_visa"
+            ],
+        ),
         (NotAsync, ["NotAsync.open_shutter is not a coroutine function: write async def open_shutter"]),
     ],
 )
@@ -98,7 +128,7 @@ async def test_a_mistake_is_told_once_at_the_start(
         assert len([one for one in warnings if text in one]) == 1, warnings
 
 
-@pytest.mark.parametrize("kind", [Minimal, SimulatedCashDispenser])
+@pytest.mark.parametrize("kind", [Minimal, SimulatedCashDispenser, SimulatedPrinter, device_class(PIN_PAD)])
 async def test_nothing_is_told_of_a_class_that_is_right(
     kind: type[devices.Device], nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
 ) -> None:
