@@ -260,6 +260,33 @@ async def test_what_went_elsewhere_is_booked_where_it_is(client: Dialogue, devic
     assert await bins(client) == {"unitBIN1": (0, "ok"), "unitBIN2": (1, "full")}
 
 
+@pytest.mark.parametrize(
+    ("place", "ends"),
+    [
+        ("notPresent", "success"),
+        ("transport", "success"),
+        ("jammed", "mediaJammed"),
+        ("present", "hardwareError"),
+        ("entering", "hardwareError"),
+        ("expelled", "hardwareError"),
+        ("unknown", "hardwareError"),
+        ("stacker", "hardwareError"),
+    ],
+)
+async def test_only_what_was_retracted_is_told_as_retracted(
+    client: Dialogue, device: ReceiptsWithBins, place: str, ends: str
+) -> None:
+    await prints(client, **EJECT)
+    device.refuses["retract_media"] = devices.PrinterMediaMoved(at=place)
+    asked = {"mediaControl": "unitBIN1"}
+    if ends == "success":
+        told = {"notPresent": "nomedia"}.get(place, place)
+        assert await client.success(RETRACT, asked) == {"result": told}
+    else:
+        assert await client.failure(RETRACT, asked) == ends
+    assert (await bins(client))["unitBIN1"] == (0, "ok")
+
+
 async def test_a_bin_that_does_not_exist_is_the_device_classs_mistake(
     client: Dialogue, device: ReceiptsWithBins
 ) -> None:

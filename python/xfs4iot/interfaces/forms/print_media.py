@@ -499,6 +499,9 @@ class PrintMedia:
             self.service.log.error("what nobody has taken could not be retracted: %s", result.failure)
             if result.at != "jammed":
                 return
+        if place == "notPresent":
+            self.service.log.info("the medium was taken while it was to be retracted")
+            return
         told: Any = place if place == "transport" or place in self.bins else "jammed"
         self.service.broadcast(messages.MediaAutoRetractedEvent(result=told))
 

@@ -542,7 +542,17 @@ class Printer(PrinterState):
         self.show_failure(result.failure)
         if result.failure is not None:
             raise as_defined(result.failure, command)
-        return messages.RetractMediaCompletion(result=result.at or to)
+        place = cast(str, result.at or to)
+        if place == "notPresent":
+            # Somebody took it at the last moment.
+            return messages.RetractMediaCompletion(result="nomedia")
+        if place == "jammed":
+            raise errors.CommandError("mediaJammed", "the medium is stuck; reset the printer")
+        if place != "transport" and place not in self.media.bins:
+            raise errors.HardwareError(
+                f"the device says of no failure, and that the medium is {place} instead of in {to}"
+            )
+        return messages.RetractMediaCompletion(result=place)
 
     @handles(
         "Printer.Reset",
