@@ -17,6 +17,7 @@ from current import between_marks
 
 from xfs4iot import devices
 from xfs4iot.interfaces import MODULES, interface
+from xfs4iot.interfaces.service_publisher import ServicePublisher
 from xfs4iot.protocol import registry, versions
 from xfs4iot.server.handler import Handled
 
@@ -25,9 +26,10 @@ PAGES = ROOT / "docs" / "interfaces"
 
 
 def served() -> list[str]:
-    """The interfaces that have rules here."""
+    """The interfaces that have rules here; the publisher's last, which no device has."""
     below = ROOT / "python" / "xfs4iot" / "interfaces"
-    return [name for name, module in MODULES.items() if (below / f"{module.replace('.', '/')}.py").exists()]
+    known = [name for name, module in MODULES.items() if (below / f"{module.replace('.', '/')}.py").exists()]
+    return [*known, ServicePublisher.name]
 
 
 def quoted(codes: Iterable[str]) -> str:
@@ -44,12 +46,14 @@ def how(mark: Handled) -> str:
 
 def tables(name: str) -> Iterator[str]:
     """The lines of an interface's generated part."""
-    kind = interface(name)
-    device = devices.Device if name == "Common" else getattr(devices, name)
+    publishers = name == ServicePublisher.name
+    kind = ServicePublisher if publishers else interface(name)
+    device = devices.Device if name == "Common" or publishers else getattr(devices, name)
     marks = list(kind.handled())
-    home = "device" if name == "Common" else device.__module__.rpartition(".")[2]
-    yield f"What a device class has for it: [{device.__name__}](../api/devices_{home}.md)."
-    yield ""
+    if not publishers:
+        home = "device" if name == "Common" else device.__module__.rpartition(".")[2]
+        yield f"What a device class has for it: [{device.__name__}](../api/devices_{home}.md)."
+        yield ""
     yield "## Commands"
     yield ""
     yield "| command | versions served | runs | offered if the device class has |"
@@ -73,14 +77,13 @@ def tables(name: str) -> Iterator[str]:
             goes = "every client" if entry.unsolicited else "the command's client"
             yield f"| `{event}` | {', '.join(versions.served(event))} | {goes} |"
         yield ""
-    yield "## What is looked at, in this order"
-    yield ""
-    yield "The first thing wrong is answered, and nothing has changed then."
-    yield ""
-    for mark in marks:
-        known = registry.command(mark.command).error_codes
-        if not (mark.checks or known):
-            continue
+    looking = [mark for mark in marks if mark.checks or registry.command(mark.command).error_codes]
+    if looking:
+        yield "## What is looked at, in this order"
+        yield ""
+        yield "The first thing wrong is answered, and nothing has changed then."
+        yield ""
+    for mark in looking:
         yield f"### {mark.command}"
         yield ""
         yield "| looks at | answers |"
@@ -96,7 +99,8 @@ def tables(name: str) -> Iterator[str]:
 
 def page(name: str) -> tuple[Path, str]:
     """The file of an interface's page, and what it should say."""
-    file = PAGES / f"{MODULES[name].rpartition('.')[2]}.md"
+    module = MODULES.get(name, ServicePublisher.__module__)
+    file = PAGES / f"{module.rpartition('.')[2]}.md"
     before = file.read_text("utf-8") if file.exists() else f"# {name}\n\n"
     return file, between_marks(before, tables(name))
 

@@ -12,9 +12,18 @@ import pytest
 import trio
 
 import xfs4iot
+from xfs4iot.interfaces import MODULES
 from xfs4iot.simulator import atm
 
 PAGES = Path(__file__).parents[2] / "docs" / "interfaces"
+SECTIONS = (
+    "For applications",
+    "For vendors",
+    "Commands",
+    "Events",
+    "What is looked at, in this order",
+    "The simulated device",
+)
 CALL = re.compile(r"^xfs4iot call URI (.*)$", re.MULTILINE)
 
 
@@ -46,5 +55,15 @@ async def test_what_a_page_begins_with_succeeds(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", sorted(one.stem for one in PAGES.glob("*.md")))
-def test_every_page_tells_applications_what_they_need(page: str) -> None:
-    assert "\n## For applications\n" in (PAGES / f"{page}.md").read_text("utf-8")
+def test_the_pages_read_alike(page: str) -> None:
+    headings = re.findall(r"^## (.*)$", (PAGES / f"{page}.md").read_text("utf-8"), re.MULTILINE)
+    optional = {"Events", "What is looked at, in this order"} - set(headings)
+    assert [one for one in headings if one in SECTIONS] == [one for one in SECTIONS if one not in optional]
+    # What a page has besides stands behind what all have, or just before the simulated device.
+    assert headings[-1] == SECTIONS[-1]
+    assert headings[:2] == list(SECTIONS[:2])
+
+
+def test_every_interface_has_a_page() -> None:
+    pages = {one.read_text("utf-8").partition("\n")[0].removeprefix("# ") for one in PAGES.glob("*.md")}
+    assert pages == {*MODULES, "ServicePublisher"}
