@@ -51,7 +51,10 @@ def test_a_token_is_made_and_checked(key_file: Path) -> None:
     good = run("check", "-", "--nonce", NONCE, "--json", input=text + "\n")
     assert good.exit_code == 0
     assert json.loads(good.output)["says"]["DISPENSE2"] == "7USD"
-    assert "DISPENSE1          50.00EUR" in run("check", text).output
+    answer = json.dumps({"presentState": "presented", "token": text}, indent=2)
+    told = run("check", text).output
+    assert "DISPENSE1          50.00EUR" in told
+    assert run("check", "-", input=answer).output == told
     assert KEY.hex() not in made.output + good.output
 
 

@@ -86,6 +86,16 @@ def make(
     click.echo(orjson.dumps({"token": made}) if as_json else made)
 
 
+def _of_answer(text: str) -> str:
+    """The token of a completion's payload; text that is none stays as it is."""
+    try:
+        answer = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+    found = answer.get("token") if isinstance(answer, dict) else None
+    return found if isinstance(found, str) else text
+
+
 @token.command()
 @click.argument("text", metavar="TOKEN")
 @click.option("--nonce", help="It must be made of this nonce.")
@@ -94,12 +104,14 @@ def make(
 def check(text: str, nonce: str | None, key_file: Path | None, as_json: bool) -> None:
     """Check TOKEN, or the one on standard input for `-`, and show what it says; exit 1 if it is not good.
 
+    Standard input may also be an answer that has a token, as `xfs4iot call` prints it.
+
     Works for tokens of commands and for those in answers (CashDispenser.GetPresentStatus). Whether
     a token was used already, only the service knows that it is for.
     """
     key = _read_key(key_file)
     if text == "-":
-        text = sys.stdin.read().strip()
+        text = _of_answer(sys.stdin.read().strip())
     try:
         found = tokens.authenticate(text, key)
         if nonce is not None and found.nonce != nonce:
