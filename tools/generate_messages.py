@@ -34,12 +34,13 @@ from typing import Any
 from kept_messages import kept_commands, kept_properties, with_kept
 from typed_calls import typed_calls
 
+from xfs4iot.protocol.adapters import SPECIFICATIONS
+
 PACKAGE = Path(__file__).parent.parent / "python" / "xfs4iot"
 PROTOCOL = PACKAGE / "protocol"
 FOLDERS = (PROTOCOL / "messages", PROTOCOL / "command_events")
 """Where every module but `__init__` is generated."""
-NEWEST = "2024-3"
-OLDER = ("2021-1", "2023-2")
+*OLDER, NEWEST = SPECIFICATIONS
 Schema = dict[str, Any]
 
 
