@@ -23,7 +23,7 @@ def test_the_first_mutual_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     page = PAGE.read_text("utf-8").replace("5846", str(free_port()))
     Path("atm.toml").write_text(page.partition("```toml\n")[2].partition("```")[0], "utf-8")
     lines = [line for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) for line in block.splitlines()]
-    install, *made, check, serve, teller, status, refused, nobody, stranger, renewed, served = lines
+    install, *made, check, serve, teller, status, refused, nobody, stranger, shown, renewed, served = lines
     assert install == "pip install 'xfs4iot[simulator]'"
 
     def typed(line: str) -> Result:
@@ -44,7 +44,7 @@ def test_the_first_mutual_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             assert "`authorizationRequired`" in page
             assert "the device demands a certificate" in typed(nobody).output
             assert "an authority that is not trusted here" in typed(stranger).output
-            before = typed(served).stdout
+            before = typed(shown).stdout
             assert "fingerprint" in before
             assert typed(renewed).exit_code == 0
             for _ in range(100):

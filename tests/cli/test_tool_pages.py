@@ -26,6 +26,7 @@ from xfs4iot.transport.passwords import hash_password
 DOCS = Path(__file__).parents[2] / "docs"
 HOST = "5846"
 """The port that the pages have for a service."""
+PRINTER = DOCS / "interfaces" / "printer.md"
 CASES = Path(conformance.__file__).parent / "cases"
 DEVICE = """
 [publisher]
@@ -131,3 +132,16 @@ async def test_a_scenario_of_the_console(nursery: trio.Nursery) -> None:
         client = await nursery.start(dialogue, publisher.uri(step["service"]))
         said = await client.completion(step["command"], step.get("payload"))
         assert said["header"].get("completionCode", "success") == step.get("expect", "success"), step
+
+
+def test_forms_in_files(tmp_path: Path) -> None:
+    """With the definitions of the page that it refers to."""
+    for name, head in (("receipt", "XFSFORM"), ("roll", "XFSMEDIA")):
+        (definition,) = re.findall(rf"```\n({head} .*?)```", PRINTER.read_text("utf-8"), re.DOTALL)
+        (tmp_path / f"{name}.form").write_text(definition, "utf-8")
+    (block,) = (one for one in blocks("printers.md", "sh") if "xfs4iot forms" in one)
+    for line in block.splitlines():
+        done = subprocess.run(typed(line), cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, (line, done.stderr)
+    assert json.loads((tmp_path / "receipt.json").read_text("utf-8"))["name"] == "receipt"
+    assert (tmp_path / "receipt.png").read_bytes().startswith(b"\x89PNG")
