@@ -74,7 +74,8 @@ def as_operator(
             except* KeyError as unknown:
                 device = getattr(innermost(unknown), "args", "?")[0]
                 failure = click.ClickException(
-                    f"there is no device {device} in this fleet; see `xfs4iot fleet list`"
+                    f"there is no device {device} in this fleet; see `xfs4iot fleet list`, "
+                    "and `xfs4iot fleet enrolled` for those that have not come yet"
                 )
             except* click.ClickException as said:
                 # Raised again outside the nursery, which would wrap it in an exception group.

@@ -32,6 +32,7 @@ __all__ = [
 
 _WRONG_LAST_SEQUENCE = 10071
 _NO_STREAM = 10059
+_NO_LEADER = 10008
 _PIECE_SECONDS = 2.0
 _PIECE = {"batch": 256, "max_bytes": 4 * 2**20, "expires": int(_PIECE_SECONDS * 1e9)}
 _PATIENCE_SECONDS = 3.0
@@ -93,6 +94,8 @@ def _refuse(error: dict[str, Any]) -> NoReturn:
             "nothing of this fleet is kept at the broker yet: do its gateway, callout and authority run, "
             "and is the tenant (`xfs4iot fleet --tenant`) the same as theirs?"
         )
+    if error.get("err_code") == _NO_LEADER:
+        raise CarrierLost("the broker's nodes have no leader at present")
     raise CarrierLost(f"the broker's store: {error.get('description', error)}")
 
 
