@@ -1,4 +1,4 @@
-"""CashManagement: what devices that move cash have in common.
+"""CashManagement: what a vendor writes for all devices that move cash.
 
 Movements. An operation that moves items is given a request and the command's `CashEvents`,
 whose `operation` is a number of its own for each movement, and returns what has moved, also

@@ -1,4 +1,4 @@
-"""Storage: the units a device keeps its items in, as the device finds them."""
+"""Storage: what a vendor writes for the units that a device keeps its items in."""
 
 from __future__ import annotations
 
