@@ -29,6 +29,7 @@ EXAMPLES = ROOT / "examples"
         ("pay_out_over_two.py", "docs/recycling.md"),
         ("deposit_cheque.py", "docs/interfaces/check.md"),
         ("emv_kernel.py", "docs/chips.md"),
+        ("leave_one_note.py", "docs/simulator.md"),
     ],
 )
 def test_the_page_shows_the_example(name: str, page: str) -> None:
@@ -100,6 +101,12 @@ async def test_the_example_goes_through_a_transaction_with_a_chip(nursery: trio.
     printed = await example("emv_kernel.py", *uris)
     assert shown("docs/chips.md", printed), printed
     assert (await example("emv_kernel.py", *uris)).splitlines()[-1] == "TC, transaction 2"
+
+
+async def test_the_example_retracts_what_is_left(nursery: trio.Nursery) -> None:
+    publisher, _ = await simulated(nursery, "default")
+    printed = await example("leave_one_note.py", publisher.uri("CashDispenser"), publisher.uri("Simulator"))
+    assert shown("docs/simulator.md", printed), printed
 
 
 async def test_the_example_keeps_what_nobody_takes(nursery: trio.Nursery, tmp_path: Path) -> None:
