@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -62,15 +63,19 @@ def test_nobody_else_is_shown_anything(terminal: bool, traced: bool, monkeypatch
 
 
 @pytest.mark.posix
-def test_a_command_shows_what_it_waits_for() -> None:
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [("call {uri}/Lights Common.Status", b"Common.Status"), ("record {uri} -o {file}", b"asking ws://")],
+)
+def test_a_command_shows_what_it_waits_for(line: str, what: bytes, tmp_path: Path) -> None:
     """A port that accepts and says nothing."""
     import pty
     import socket
 
     listener = socket.create_server(("127.0.0.1", 0))
     ours, theirs = pty.openpty()
-    uri = f"ws://127.0.0.1:{listener.getsockname()[1]}/xfs4iot/v1.0/Lights"
-    command = [sys.executable, "-m", "xfs4iot", "call", uri, "Common.Status"]
+    uri = f"ws://127.0.0.1:{listener.getsockname()[1]}/xfs4iot/v1.0"
+    command = [sys.executable, "-m", "xfs4iot", *line.format(uri=uri, file=tmp_path / "x.x4r").split()]
     place = {**os.environ, "TERM": "xterm"}
     with (
         listener,
@@ -79,7 +84,7 @@ def test_a_command_shows_what_it_waits_for() -> None:
         os.close(theirs)
         shown = b""
         try:
-            while b"Common.Status" not in shown:
+            while what not in shown:
                 shown += os.read(ours, 4096)
         finally:
             process.kill()

@@ -3,6 +3,8 @@ that says the same."""
 
 from __future__ import annotations
 
+import getpass
+import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -46,7 +48,10 @@ def go_on(instead: str) -> None:
 
 def _asked(question: Callable[..., _Answer], instead: str, *args: Any, **options: Any) -> _Answer:
     try:
-        return question(*args, **options)
+        with warnings.catch_warnings():
+            # That a pipe shows what it is given need not be told to whoever wrote the pipe.
+            warnings.simplefilter("ignore", getpass.GetPassWarning)
+            return question(*args, **options)
     except click.Abort as ended:
         # click makes one of both; only the end of the input means that there is nobody.
         if isinstance(ended.__context__, EOFError):

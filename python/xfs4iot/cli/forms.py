@@ -19,6 +19,7 @@ from xfs4iot.cli.complaint import subcommand
 from xfs4iot.cli.connection import print_json
 from xfs4iot.cli.extras import require
 from xfs4iot.cli.group import Group
+from xfs4iot.cli.waiting import waiting
 from xfs4iot.interfaces.forms.definition_files import (
     FileDefinition,
     Interface,
@@ -299,9 +300,12 @@ def draw(
     if media is not None and paper is None:
         raise _Wrong(f"{media} has no media, but a form")
     try:
-        _draw(form, paper, _values(given, values), output, dots, color)
+        with waiting(f"drawing {visible(str(output))}"):
+            warnings = _draw(form, paper, _values(given, values), output, dots, color)
     except errors.CommandError as wrong:
         raise _refused(file, refusal(form, wrong), form) from None
+    for warning in warnings:
+        click.echo(f"warning: {visible(warning)}", err=True)
 
 
 def _of_printers(file: Path, encoding: str) -> list[FileDefinition]:
@@ -339,15 +343,15 @@ def _draw(
     output: Path,
     dots: int,
     color: bool,
-) -> None:
+) -> list[str]:
+    """Write the pictures; says what was cut or replaced on them."""
     from xfs4iot.cli.form_drawing import drawn
     from xfs4iot.printing.pages import Head
     from xfs4iot.printing.pdf import as_pdf
 
-    pictures = []
-    for number, (picture, warnings) in enumerate(drawn(form, media, values, Head(dots=dots, color=color)), 1):
-        for warning in warnings:
-            click.echo(f"warning: {visible(warning)}", err=True)
+    pictures, warnings = [], list[str]()
+    for number, (picture, told) in enumerate(drawn(form, media, values, Head(dots=dots, color=color)), 1):
+        warnings += told
         if output.suffix.lower() == ".pdf":
             pictures.append(picture)
         else:
@@ -355,3 +359,4 @@ def _draw(
             picture.save(part, "PNG", dpi=(dots, dots))
     if pictures:
         output.write_bytes(as_pdf(pictures, dots))
+    return warnings

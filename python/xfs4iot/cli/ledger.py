@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import csv
 import functools
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from importlib import import_module
 from itertools import groupby
 from pathlib import Path
@@ -169,25 +170,33 @@ def show(file: Path, chosen: Selection, counts: bool, last: int | None, as_json:
         found: Iterable[Movement] = reader.movements(chosen)
         if last is not None:
             # The others stream past: a whole journal need not fit into memory.
-            found = deque(found, maxlen=last)
+            with _reading(file):
+                found = deque(found, maxlen=last)
         if as_json:
-            _json_array(utf8_output(), map(_movement, found))
+            with _reading(file, streams=True):
+                _json_array(utf8_output(), map(_movement, found))
             return
         table = Table(box=SIMPLE_HEAD, pad_edge=False)
         for title in ("number", "time (UTC)", "kind", "outcome"):
             table.add_column(title, no_wrap=True)
         table.add_column("asked for by, and what changed", overflow="fold")
-        for movement in found:
-            intent = movement.intent
-            asked = f"{intent.identity} {intent.command} #{intent.request_id}" if intent.command else ""
-            table.add_row(
-                str(intent.id),
-                intent.time[:19].replace("T", " "),
-                intent.kind,
-                f"[{_OUTCOMES[movement.outcome]}]{movement.outcome}[/]",
-                escape("\n".join(filter(None, (asked, *_changes(movement))))),
-            )
+        with _reading(file):
+            for movement in found:
+                intent = movement.intent
+                asked = f"{intent.identity} {intent.command} #{intent.request_id}" if intent.command else ""
+                table.add_row(
+                    str(intent.id),
+                    intent.time[:19].replace("T", " "),
+                    intent.kind,
+                    f"[{_OUTCOMES[movement.outcome]}]{movement.outcome}[/]",
+                    escape("\n".join(filter(None, (asked, *_changes(movement))))),
+                )
         Console().print(table)
+
+
+def _reading(file: Path, *, streams: bool = False) -> AbstractContextManager[None]:
+    """Show that a journal is read. What streams to a terminal shows that itself."""
+    return waiting(f"reading {visible(str(file))}", traced=streams and sys.stdout.isatty())
 
 
 def _changes(movement: Movement) -> Iterator[str]:
@@ -246,7 +255,8 @@ def export(file: Path, chosen: Selection, form: str, output: Path | None) -> Non
     """
     with LedgerReader.open(file) as reader:
         if output is None:
-            _write(utf8_output(), reader.lines(chosen), form)
+            with _reading(file, streams=True):
+                _write(utf8_output(), reader.lines(chosen), form)
             return
         writing = waiting(f"writing {visible(str(output))}")
         with writing, output.open("w", newline="", encoding="utf-8") as stream:

@@ -20,6 +20,8 @@ from xfs4iot.cli.hosting import heard, until_told
 from xfs4iot.cli.listener_options import listener_options
 from xfs4iot.cli.prose import Console
 from xfs4iot.cli.published import show_published
+from xfs4iot.cli.waiting import waiting
+from xfs4iot.protocol.visible import visible
 from xfs4iot.recording import Listener, Recorder, Writer
 
 __all__ = ["new_recording", "record"]
@@ -82,7 +84,8 @@ def record(
             where = listener()
             recorder = Recorder(uri, credentials, where, writer)
             async with until_told(signals):
-                await recorder.find_services()
+                with waiting(f"asking {visible(uri)}", traced=connection["trace"] is not None):
+                    await recorder.find_services()
                 await where.open()
                 begun = True
                 own = {name: recorder.own_uri(name) for name in recorder.services}

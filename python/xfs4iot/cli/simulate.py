@@ -18,6 +18,7 @@ from xfs4iot.cli.connection import run
 from xfs4iot.cli.group import UntilTold
 from xfs4iot.cli.hosting import Hosted, dialect_option, heard, simulated_atm, until_told
 from xfs4iot.cli.published import published, say
+from xfs4iot.cli.waiting import waiting
 from xfs4iot.interfaces.common.end_to_end_security import EndToEndSecurity
 from xfs4iot.protocol.visible import visible
 from xfs4iot.simulator.shipped import DEFAULT, names
@@ -140,6 +141,8 @@ def simulate(
         # Listened to before anything is made: whoever ends it at once finds nothing left either.
         with heard(*_ending()) as signals, ExitStack() as stack:
             directory = state or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="xfs4iot-")))
+            starting = stack.enter_context(ExitStack())
+            starting.enter_context(waiting("a simulated ATM starts"))
             async with (
                 until_told(signals),
                 simulated_atm(
@@ -159,6 +162,7 @@ def simulate(
             ):
                 terminal = _terminal_of(atm) if screen else None
                 services = {name: atm.publisher.uri(name) for name in atm.publisher.services}
+                starting.close()
                 if as_json:
                     ready = {
                         "ready": True,
