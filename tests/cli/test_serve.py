@@ -347,6 +347,18 @@ def test_a_check_tells_of_an_uplink_that_has_ended(tmp_path: Path, days: int, do
     assert ("cannot come to its fleet" in done.stderr) == doubt
 
 
+@pytest.mark.parametrize("check", [(), ("--check",)])
+def test_a_check_finds_what_the_environment_asks_of_telemetry(
+    tmp_path: Path, check: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+    config = tmp_path / "atm.toml"
+    telemetry = '[telemetry]\notlp = "http://127.0.0.1:4317"\n'
+    config.write_text(telemetry + PLAIN.format(port=0, device=SIMULATED))
+    done = CliRunner().invoke(serve, [str(config), *check])
+    assert (done.exit_code, "but only http/protobuf is sent" in " ".join(done.stderr.split())) == (2, True)
+
+
 def test_only_what_nobody_foresaw_is_told_by_a_traceback() -> None:
     """`main` tells the rest in one line, whatever the command."""
     foreseen = [CredentialsRefused("no"), CarrierLost("no"), NotSigned("no"), ConnectionRefusedError("no")]

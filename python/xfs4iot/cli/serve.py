@@ -25,7 +25,7 @@ from xfs4iot.cli.device_classes import load_device, load_handler
 from xfs4iot.cli.group import UntilTold
 from xfs4iot.cli.hosting import heard, running, until_told
 from xfs4iot.cli.settings import Configuration, LogSettings, ServiceSettings
-from xfs4iot.cli.telemetry import telemetry
+from xfs4iot.cli.telemetry import require_protocol, telemetry
 from xfs4iot.cli.uplink import trust_of, uplinked
 from xfs4iot.devices import Device
 from xfs4iot.ledger import Ledger
@@ -63,6 +63,7 @@ def serve(config: Path, check: bool) -> None:
         configuration = read(config)
         credentials = _credentials(config, configuration)
         ended = _ended(config, configuration)
+        _require_protocol(config, configuration)
     except ConfigurationError as problem:
         for line in str(problem).splitlines():
             complain(line)
@@ -141,6 +142,16 @@ def _credentials(file: Path, configuration: Configuration) -> Credentials | None
         return Credentials(TLSConfig(**settings, also=more))
     except TLSError as problem:
         raise ConfigurationError(file, [Mistake(line_of(file, "tls"), str(problem))]) from None
+
+
+def _require_protocol(file: Path, configuration: Configuration) -> None:
+    """Find what the environment asks of telemetry, and it does not do, before anything is started."""
+    if configuration.telemetry.otlp is None:
+        return
+    try:
+        require_protocol()
+    except ValueError as problem:
+        raise ConfigurationError(file, [Mistake(None, str(problem))]) from None
 
 
 def _ended(file: Path, configuration: Configuration) -> str:

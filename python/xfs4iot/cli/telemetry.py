@@ -19,7 +19,7 @@ from xfs4iot.transport import tcp
 if TYPE_CHECKING:
     from xfs4iot.telemetry.traces import Traces
 
-__all__ = ["listening", "telemetry"]
+__all__ = ["listening", "require_protocol", "telemetry"]
 
 _log = logger("xfs4iot.telemetry")
 _PROTOCOL = "http/protobuf"
@@ -108,13 +108,22 @@ async def listening(address: str, what: str) -> list[trio.SocketListener]:
         raise ValueError(f"{what}: {address} cannot be bound: {reason(problem)}") from None
 
 
-def _traces() -> type[Traces]:
+def require_protocol() -> None:
+    """Refuse an environment that asks for what is not spoken.
+
+    Raises:
+        ValueError: says which variable.
+    """
     for variable in _PROTOCOLS:
         if (protocol := os.environ.get(variable, _PROTOCOL)) != _PROTOCOL:
             raise ValueError(
                 f"telemetry.otlp: {variable} is {protocol[:40]!r}, but only {_PROTOCOL} is sent; "
                 "take it out of the environment, and name the collector's port for HTTP, mostly 4318"
             )
+
+
+def _traces() -> type[Traces]:
+    require_protocol()
     try:
         from xfs4iot.telemetry.traces import Traces
     except ModuleNotFoundError as missing:
