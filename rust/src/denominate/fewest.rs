@@ -36,9 +36,8 @@
 //!   mostly not reached: twice `V` is the rule.
 //!
 //! So time is bounded by a polynomial in the number of units and the size of the values, whatever
-//! amounts, stocks and limits are. With values below some thousands that is below a millisecond, but for one in
-//! millions of random cases, which takes one or two: six piles or seven with dozens of items each, of which the
-//! least number is above what the fractional solution has while a pile's stock is in the way.
+//! amounts, stocks and limits are. With values below some thousands that is below a millisecond in all random cases
+//! that are known; nearest to it come five to seven piles, of which the pivot's stock and the next one's are in the way.
 //! With values of six digits and more that have nothing in common the problem is as hard as a
 //! knapsack's, and the tables would be too large. Then the search goes on until it is
 //! complete or the limit of work ends it, which is said as what it is.
@@ -67,14 +66,15 @@ const CONGRUENT_STEPS: u64 = 1 << 14;
 const NEARBY_CELLS: usize = 1 << 13;
 /// Steps of the search with all its means, before exchanges are tried.
 const SOME_STEPS: u64 = 512;
-/// Numbers of items that are tried of few piles, and steps that are taken with them.
+/// Numbers of items that are tried of few piles, and with the number of all given; and steps that are taken with them.
 const FEW_NUMBERS: u64 = 1 << 8;
+const FEW_A_NUMBER: u64 = 1 << 6;
 const FEW_PILES_STEPS: u64 = 1 << 13;
 /// Of so many piles numbers of the pivot are tried whose stock is in the way, and in so many steps: of five piles, of
 /// which lattices have nearly the answer, and of more.
 const EIGHT_PILES: usize = 8;
 const FEW_TWO_PIVOTS_STEPS: u64 = 1 << 13;
-const TWO_PIVOTS_STEPS: u64 = 1 << 15;
+const TWO_PIVOTS_STEPS: u64 = 1 << 16;
 /// Of so many piles lattices have the answer at once, and of so many nearly so.
 const FOUR_PILES: usize = 4;
 const FIVE_PILES: usize = 5;
@@ -242,8 +242,11 @@ fn structured<const N: usize>(
     {
         return Ok(None);
     }
+    // With the number of items given, one pile less is tried.
+    let (_, larger) = pairs.split_last().unwrap_or((&(0, 0), &[]));
     let steps = match piles.len() {
         ..=FIVE_PILES => FIVE_PILES_STEPS,
+        _ if few_piles::tried(larger) < FEW_A_NUMBER => FIVE_PILES_STEPS,
         _ => FEW_PILES_STEPS,
     };
     let found = work.within(steps, |work| {
