@@ -145,11 +145,12 @@ def test_waivers_count_until_they_expire(
     service: tuple[str, str], tmp_path: Path, case: str, until: str, code: int, said: str
 ) -> None:
     uri, ca = service
-    (tmp_path / "waivers.toml").write_text(WAIVER.format(case=case, until=until))
-    done = conform(uri, "--ca", ca, "--case", case, "--waivers", str(tmp_path / "waivers.toml"))
+    waivers = tmp_path / "waivers.toml"
+    waivers.write_text(WAIVER.format(case=case, until=until))
+    done = conform(uri, "--ca", ca, "--case", case, "--waivers", str(waivers))
     assert done.returncode == code, done.stdout
     assert said in done.stdout
-    again = f"conform {uri} --ca {ca} --version 2024-3 --case '{case}' --trace"
+    again = f"conform {uri} --ca {ca} --waivers {waivers} --version 2024-3 --case '{case}' --trace"
     assert (again in done.stdout) == (code == 1)
 
 

@@ -221,12 +221,13 @@ def conform(
 
 
 def _reached(ctx: click.Context) -> list[str]:
-    """The options without which the service would not answer, for the commands that try a case again."""
+    """The options without which a case would end otherwise, for the commands that try it again."""
     words = []
-    for name in ("ca", "certificate", "key", "token_file", "patience"):
+    for name in ("ca", "certificate", "key", "token_file", "patience", "waivers"):
         given = ctx.params[name]
         if given is not None and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            words += [f"--{name.replace('_', '-')}", str(getattr(given, "name", given))]
+            word = given if isinstance(given, Path) else getattr(given, "name", given)
+            words += [f"--{name.replace('_', '-')}", str(word)]
     return words
 
 
