@@ -43,7 +43,8 @@ def load_device(name: str) -> type[Device]:
         known = {point.name: point for point in entry_points(group=_DEVICES)}
         if name not in known:
             raise ValueError(
-                f"no installed package offers a device {name!r}; write module:Class, or one of: "
+                f"no installed package offers a device {name!r}; "
+                "install its package, or write module:Class or one of: "
                 f"{', '.join(sorted(known)) or 'none is installed'}"
             )
         try:
