@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import trio
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 import elsewhere  # before the package is
 import exercised_table
@@ -47,8 +47,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--pictures", metavar="DIR", help="write the pictures of the console there; docs: anew")
 
 
-# What a change breaks must not depend on chance; `--long` looks where nobody has looked before.
-settings.register_profile("same every time", derandomize=True)
+# What a change breaks must depend neither on chance nor on how busy the machine is; `--long` looks
+# where nobody has looked before.
+settings.register_profile(
+    "same every time", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
