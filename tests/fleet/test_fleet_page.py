@@ -1,4 +1,4 @@
-"""docs/fleet.md does what it says, from nothing to three devices and the end of one."""
+"""docs/fleet.md does what it says, from nothing to three devices and the end of one, and with a cluster."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ class Shell:
 
     def __init__(self, directory: Path, server: str) -> None:
         self.directory, self._server = directory, server
-        self.broker_port, self._office, self._gateway = free_ports(1), free_port(), free_port()
+        self.broker_port, self._office, self._gateway = free_ports(6), free_port(), free_ports(2)
         self._processes: list[subprocess.Popen[str]] = []
 
     def _script(self, line: str) -> str:
         line = line.replace("nats-server", shlex.quote(self._server))
-        line = line.replace("init fleet", f"init fleet --port {self.broker_port}")
+        line = re.sub(r"init \w+", rf"\g<0> --port {self.broker_port} --routes {self.broker_port + 3}", line)
         line = re.sub(r"\bauthority\b", f"authority --port {self._office}", line)
         line = line.replace("127.0.0.1 --directory", f"127.0.0.1:{self._office} --directory")
-        line = line.replace("8443", str(self._gateway))
+        line = line.replace("8443", str(self._gateway)).replace("8444", str(self._gateway + 1))
         return f'xfs4iot() {{ {shlex.quote(sys.executable)} -m xfs4iot "$@"; }}\n{line}\n'
 
     def start(self, line: str, count: int = 1) -> None:
@@ -122,7 +122,7 @@ def test_from_nothing_to_three_devices_and_the_end_of_one(shell: Shell) -> None:
     assert len(lines) <= 10
     *_, invite, _, _, listed, call = lines
     printed = shell.paste(lines)
-    assert printed.rstrip().endswith("ended with 0"), printed
+    assert "ended with 0\n" in printed, printed
     assert [line for line in printed.splitlines() if line.startswith("codes/")] == [
         f"codes/atm{one}.code" for one in (1, 2, 3)
     ]
@@ -161,3 +161,14 @@ def test_from_nothing_to_three_devices_and_the_end_of_one(shell: Shell) -> None:
     assert shell.good(elsewhere).count('"enrolled"') == 2
     # And what a person gets who has not read on.
     assert "is enrolled already; to replace it" in shell.run(invite.replace("atm1 atm2", "atm1")).stderr
+
+
+@pytest.mark.posix
+def test_a_cluster_serves_on_when_a_node_has_died(shell: Shell) -> None:
+    printed = shell.paste(lines_of("### A cluster"))
+    assert "ended with 0\n" in printed, printed
+    before, dies, after = printed.partition("Initiating Shutdown")
+    assert dies, printed
+    for listed in before, after:
+        assert re.search(r"atm1 +│ online", listed), printed
+    assert '"device": "online"' in after
