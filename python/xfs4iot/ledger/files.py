@@ -10,6 +10,7 @@ from pathlib import Path
 from xfs4iot.ledger import schema
 from xfs4iot.ledger.errors import LedgerCorrupt, LedgerUnavailable, NewerLedger, NoLedger, remedy
 from xfs4iot.ledger.journal import TAIL, verify
+from xfs4iot.ledger.uris import uri
 
 __all__ = ["bring_home", "connected", "in_memory", "made", "opened", "place"]
 
@@ -71,7 +72,7 @@ def connected(file: Path) -> sqlite3.Connection:
     """
     connection = sqlite3.connect(
         # Not rwc: a file that has vanished must not be replaced by an empty one.
-        f"{file.absolute().as_uri()}?mode=rw",
+        uri(file, "mode=rw"),
         uri=True,
         isolation_level=None,
         check_same_thread=False,
@@ -199,7 +200,7 @@ def _require_ledger(file: Path) -> None:
 
 def _identity(file: Path, mode: str) -> tuple[int, int]:
     """Which program's database it is, and the version of its schema."""
-    connection = sqlite3.connect(f"{file.absolute().as_uri()}?{mode}", uri=True)
+    connection = sqlite3.connect(uri(file, mode), uri=True)
     try:
         return connection.execute("PRAGMA application_id").fetchone()[0], schema.version(connection)
     finally:

@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 
@@ -26,6 +25,7 @@ from xfs4iot.digests import sha256
 from xfs4iot.ledger import schema
 from xfs4iot.ledger.errors import LedgerCorrupt, LedgerUnavailable, NewerLedger, NoLedger
 from xfs4iot.ledger.records import CounterKey, Intent, JournalLine, Movement
+from xfs4iot.ledger.uris import uri
 
 __all__ = ["GENESIS", "LedgerReader", "Selection", "Verification", "chain", "digest", "lines", "verify"]
 
@@ -245,9 +245,7 @@ class LedgerReader:
         # A file in WAL mode that no one has open has no -shm; only `immutable` needs none.
         mode = "mode=ro" if Path(f"{path}-wal").exists() else "immutable=1"
         try:
-            connection = sqlite3.connect(
-                f"file:{quote(str(path.absolute()))}?{mode}", uri=True, isolation_level=None, timeout=10
-            )
+            connection = sqlite3.connect(uri(path, mode), uri=True, isolation_level=None, timeout=10)
             known = connection.execute("PRAGMA application_id").fetchone()[0]
             version = schema.version(connection)
         except sqlite3.OperationalError as error:

@@ -29,6 +29,7 @@ from xfs4iot.ledger.errors import LedgerCorrupt, LedgerUnavailable, NewerLedger,
 from xfs4iot.ledger.journal import GENESIS, chain, digest, lines, verify
 from xfs4iot.ledger.lock import WriterLock
 from xfs4iot.ledger.records import STEP, CounterKey, JournalLine, planned_postings
+from xfs4iot.ledger.uris import uri
 
 __all__ = ["STEP", "Recovery", "recover"]
 
@@ -88,7 +89,7 @@ def recover(damaged: Path, new: Path) -> Recovery:
 def _readable(damaged: Path) -> sqlite3.Connection:
     if not damaged.is_file():
         raise LedgerUnavailable(f"ledger {damaged}: no such file")
-    connection = sqlite3.connect(f"{damaged.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    connection = sqlite3.connect(uri(damaged, "mode=ro"), uri=True, isolation_level=None)
     try:
         if connection.execute("PRAGMA application_id").fetchone()[0] != schema.APPLICATION_ID:
             raise NoLedger(damaged, "it is not a ledger, or its first page is gone")
