@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from rich.text import Text
-
-from xfs4iot.cli.prose import Console
+if TYPE_CHECKING:
+    from xfs4iot.cli.prose import Console
 
 __all__ = ["waiting"]
 
@@ -27,10 +28,15 @@ def waiting(what: str, console: Console | None = None, *, traced: bool = False) 
         console: on which the block prints meanwhile, if it does; default: one for standard error.
         traced: every message is printed as it comes; that is enough.
     """
-    console = console or Console(stderr=True)
-    if traced or not console.is_terminal:
+    if traced or not (sys.stderr.isatty() if console is None else console.is_terminal):
         yield
         return
+    # A service that nobody looks at need not hold what draws.
+    from rich.text import Text
+
+    from xfs4iot.cli.prose import Console
+
+    console = console or Console(stderr=True)
     text = Text(f"{what} …")
     # On one line, with the spinner.
     text.truncate(max(8, console.width - 4), overflow="ellipsis")
