@@ -16,4 +16,5 @@ def uri(file: Path, how: str) -> str:
     """
     path = file.absolute().as_posix()
     # A drive of Windows has no slash before it.
-    return f"file://{'' if path.startswith('/') else '/'}{quote(os.fsencode(path), safe='/:')}?{how}"
+    before = "//" if path.startswith("/") else "///"
+    return f"file:{before}{quote(os.fsencode(path), safe='/:')}?{how}"
