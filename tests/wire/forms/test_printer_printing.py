@@ -788,6 +788,19 @@ async def test_a_device_that_stops_between_pages_when_the_client_gives_up(
     assert code(await client.completion(PRINT, payload)) == "hardwareError"
 
 
+async def test_no_more_pages_are_believed_than_were_sent(
+    client: Dialogue, device: Receipts, caplog: pytest.LogCaptureFixture
+) -> None:
+    device.refuses["print_pages"] = devices.Printed(pages=99)
+    await client.success("Printer.SetForm", {"name": "F", "form": form({"f": (0, 0, 5, 1)})})
+    payload = {"formName": "F", "fields": {"f": "a"}}
+    assert code(await client.completion(PRINT, payload)) == "hardwareError"
+    assert "print_pages returned what cannot be" in caplog.text
+    assert "at most 1, as many as the job has" in caplog.text
+    device.refuses["print_pages"] = devices.Printed(pages=1)
+    await client.success(PRINT, payload)
+
+
 async def test_what_was_begun_is_not_torn_by_a_cancel(client: Dialogue, device: Receipts) -> None:
     began = trio.Event()
 

@@ -324,7 +324,7 @@ class Printer(PrinterState):
                     actions,
                     command,
                     source=source,
-                    believe=self.possible_for(command),
+                    believe=self.possible_for(command, None),
                 )
                 await self.was_printed(printed, source, command, None)
             await self.control(command, actions, "all was printed")

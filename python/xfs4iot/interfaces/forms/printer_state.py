@@ -21,6 +21,7 @@ from xfs4iot.interfaces.forms.printer_forms import ready
 from xfs4iot.interfaces.forms.printer_values import refused, unprintable_field
 from xfs4iot.interfaces.forms.ready_form import Form, ReadyForm
 from xfs4iot.protocol import errors
+from xfs4iot.protocol.exact import Mismatch
 from xfs4iot.protocol.message import Payload
 from xfs4iot.protocol.messages import printer as messages
 from xfs4iot.server.command import Command, Connection
@@ -362,7 +363,7 @@ class PrinterState(Interface[devices.Printer]):
                     job,
                     command,
                     source=source,
-                    believe=self.possible_for(command),
+                    believe=self.possible_for(command, len(job.pages)),
                 )
             except errors.XfsError as fault:
                 told = as_told(fault)
@@ -389,11 +390,17 @@ class PrinterState(Interface[devices.Printer]):
         if place != "present" or self.device._media_takings == self._takings_before:
             await self.media.is_at(place)
 
-    def possible_for(self, command: Command[Any]) -> Callable[[Printed], None]:
-        """What sees that printing can have ended so."""
+    def possible_for(self, command: Command[Any], pages: int | None) -> Callable[[Printed], None]:
+        """What sees that printing can have ended so.
+
+        Args:
+            pages: how many there were; None if not known.
+        """
 
         def possible(printed: Printed) -> None:
             self.media.require_possible(printed.at)
+            if pages is not None and (printed.pages or 0) > pages:
+                raise Mismatch(f"at most {pages}, as many as the job has", repr(printed.pages), "pages")
             if printed.failure is not None:
                 require_defined(as_defined(printed.failure, command), command)
 
