@@ -221,6 +221,11 @@ def test_a_device_of_one_service_with_the_interface_needs_no_name() -> None:
     assert "in 2 services" in str(bulk.target_of(known, "Common.Status", None))
     assert "no service with" in str(bulk.target_of(known, "Lights.SetLight", None))
     assert "has no service x" in str(bulk.target_of(known, "Common.Status", "x"))
+    # A vendor's own.
+    assert "does not say" in str(bulk.target_of(known, "Made.GetUp", "CardReader"))
+    services["CardReader"] = ToldService(("Common", "CardReader", "Made"))
+    known = Known("atm1", there, Last(1, "", services), 0.0)
+    assert bulk.target_of(known, "Made.GetUp", "CardReader") == Target("atm1", "CardReader")
     # It has not told yet which interfaces there are.
     assert bulk.target_of(Known("atm1", there), "CardReader.Reset", None) == Target("atm1", "CardReader")
 
@@ -241,7 +246,12 @@ def test_what_does_more_than_look_is_told_from_what_looks() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("Lights.GetLight", "--device", "atm1"), "does more than look"),
+        (("Simulator.GetUp", "--device", "atm1"), "does more than look"),
+        (("Lights.GetLight", "--device", "atm1"),
+         "there is no command Lights.GetLight; did you mean Lights.SetLight?"),
+        (("Common.Statu", "--device", "atm1", "--moves"), "did you mean Common.Status?"),
+        (("Comon.Status", "--device", "atm1", "--moves", "--service", "CashDispenser"),
+         "CashDispenser of atm1 does not say that it has the interface Comon; did you mean Common.Status?"),
         (("Auxiliaries.SetAuxiliaries", "{}", "--device", "atm1"), "add --moves"),
         (("Common.Status",), "say which devices"),
         (("Status", "--device", "atm1"), "Interface.Command"),
@@ -252,11 +262,11 @@ def test_what_does_more_than_look_is_told_from_what_looks() -> None:
         (("Common.Status", "--device", "atm1", "--per-minute", "0"), "x>0"),
         (("Common.Status", "--device", "atm1", "--gateway", "atm"), "is not a URI"),
         (("Lights.SetLight", "--device", "atm1", "--moves"), "no service with the interface Lights"),
-        (("CashDispenser.Reset", "--where", "online", "--moves", "--service", "CashDispenser"),
+        (("CashManagement.Reset", "--where", "online", "--moves", "--service", "CashDispenser"),
          "goes to 2 devices, 1 at a time and 6 a minute: within two minutes; nobody can be asked"),
-        (("CashDispenser.Reset", "--where", "online", "--moves", "--service", "CashDispenser", "--confirm",
+        (("CashManagement.Reset", "--where", "online", "--moves", "--service", "CashDispenser", "--confirm",
           "3"), "--confirm says 3"),
-        (("Storage.GetStorage", "--where", "device == nobody"), "no device is meant"),
+        (("Storage.GetStorage", "--where", "device == nobody"), "no device fits --where"),
         ((NASTY + ".x", "--device", "atm1"), "does more than look"),
     ],
 )  # fmt: skip
@@ -270,6 +280,15 @@ async def test_nobody_is_told_what_is_not_clear(
     assert done.exit_code != 0
     assert said in " ".join(done.stderr.split()), done.stderr
     assert "\x1b" not in done.output
+
+
+@pytest.mark.parametrize("which", [("--where", "device == nobody"), ("--device", "atm9")])
+async def test_that_no_device_is_meant_is_no_wrong_usage(tenant: Tenant, which: tuple[str, str]) -> None:
+    await tenant.known("atm1", holding(5))
+    done = await tenant.run("call", "Storage.GetStorage", *which)
+    assert done.exit_code == 1
+    assert "Usage:" not in done.stderr
+    assert "no device" in done.stderr
 
 
 async def process(tenant: Tenant, *arguments: str) -> trio.Process:

@@ -14,6 +14,7 @@ import click
 import trio
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from xfs4iot import client
 from xfs4iot.cli import arguments
 from xfs4iot.cli.asking import ask
 from xfs4iot.cli.characters import escape
@@ -26,6 +27,8 @@ from xfs4iot.fleet.bulk import Bulk, Outcome, Target
 from xfs4iot.fleet.nats import Nats
 from xfs4iot.fleet.subjects import check_id
 from xfs4iot.fleet.where import Expression
+from xfs4iot.protocol import registry
+from xfs4iot.protocol.index import COMMANDS
 from xfs4iot.recording.moving import only_looks
 from xfs4iot.telling import told
 
@@ -110,6 +113,7 @@ def call(
         )
     if "." not in command:
         raise click.BadParameter("COMMAND is Interface.Command, such as Common.Status")
+    _check_known(command)
     if not moves and not only_looks(command):
         raise click.UsageError(f"{told(command)} does more than look; if that is meant, add --moves")
     refuse_plain(gateway, connection)
@@ -120,7 +124,7 @@ def call(
     async def main(carrier: Nats) -> int:
         targets, absent = await _meant(settings, carrier, command, wanted, names, service)
         if not targets and not absent:
-            raise click.UsageError("no device is meant; see `xfs4iot fleet list` with the same --where")
+            raise click.ClickException("no device fits --where; see `xfs4iot fleet list` with the same")
         if not only_looks(command):
             await _confirm(command, len(targets), at_once, per_minute, confirm)
         outcomes = _Outcomes(command, as_json, diagnostics)
@@ -141,6 +145,21 @@ def call(
         return 130 if calls.stopped else 0 if outcomes.good else 1
 
     as_operator(settings, main)
+
+
+def _check_known(command: str) -> None:
+    """Refuse a command that an interface of the standard lacks; what vendors add has interfaces of its own.
+
+    Raises:
+        click.UsageError: no version of the standard has it.
+    """
+    interface = command.partition(".")[0]
+    if registry.is_command(command) or not any(one.startswith(f"{interface}.") for one in COMMANDS):
+        return
+    near = client.nearest_command(command)
+    raise click.UsageError(
+        f"there is no command {told(command)}" + (f"; did you mean {near}?" if near else "")
+    )
 
 
 async def _meant(
@@ -168,9 +187,13 @@ async def _meant(
                 wrong.append(target)
     if wrong:
         more = f", and {len(wrong) - 1} devices more are not clear either" if len(wrong) > 1 else ""
-        raise click.UsageError(f"{told(min(wrong))}{more}; say --service NAME, or leave them out by --where")
+        near = client.nearest_command(command)
+        meant = f"did you mean {near}? Else say" if near else "say"
+        raise click.UsageError(
+            f"{told(min(wrong))}{more}; {meant} --service NAME, or leave them out by --where"
+        )
     if missing and wanted is None:
-        raise click.UsageError(f"there is no device {sorted(missing)[0]}; see `xfs4iot fleet list`")
+        raise click.ClickException(f"there is no device {sorted(missing)[0]}; see `xfs4iot fleet list`")
     return sorted(targets, key=lambda one: one.device), sorted(absent)
 
 

@@ -15,6 +15,7 @@ import trio
 from xfs4iot import client
 from xfs4iot.dataclass import dataclass
 from xfs4iot.fleet.view import Known
+from xfs4iot.protocol import registry
 
 __all__ = ["ABSENT", "NOT_REACHED", "NOT_TOLD", "UNKNOWN", "Bulk", "Outcome", "Target", "target_of"]
 
@@ -75,11 +76,14 @@ def target_of(known: Known, command: str, service: str | None) -> Target | str:
     services = (
         {} if known.last is None else {name: one.interfaces for name, one in known.last.services.items()}
     )
-    if service is not None:
-        if service in services or service in known.presence.services:
-            return Target(known.device, service)
-        return f"{known.device} has no service {service}"
     interface = command.partition(".")[0]
+    if service is not None:
+        if service not in services and service not in known.presence.services:
+            return f"{known.device} has no service {service}"
+        # Of a command of no standard only the device can tell that it is not misspelt.
+        if not registry.is_command(command) and interface not in services.get(service, ()):
+            return f"{service} of {known.device} does not say that it has the interface {interface}"
+        return Target(known.device, service)
     having = [name for name, interfaces in services.items() if interface in interfaces]
     if not services:
         having = [name for name in known.presence.services if name == interface]
