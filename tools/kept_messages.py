@@ -56,11 +56,12 @@ def with_kept(catalogues: Mapping[str, Schema]) -> Schema:
         interface, _, short = name.partition(".")
         own = catalogues[last]["interfaces"][interface]["commands"][short]
         newest["interfaces"][interface]["commands"][short] = _written_out(own, catalogues[last])
+    put: set[tuple[int, str]] = set()
     for (last, part, name), changes in CHANGES.items():
         for change in changes:
             for path in change.paths if isinstance(change, Kept) else ():
                 older = _payload(catalogues[last], part, spelling(name, last))
-                _graft(_payload(newest, part, name), newest, older, catalogues[last], path.split("."))
+                _graft(_payload(newest, part, name), newest, older, catalogues[last], path.split("."), put)
     return newest
 
 
@@ -83,19 +84,26 @@ def _payload(catalogue: Schema, part: str, name: str) -> Schema:
     return command["payload"] if part == "request" else command["completion"]["payload"]
 
 
-def _graft(into: Schema, newest: Schema, schema: Schema, older: Schema, steps: list[str]) -> None:
-    """Put the property at the end of these steps where it stood."""
+def _graft(
+    into: Schema, newest: Schema, schema: Schema, older: Schema, steps: list[str], put: set[tuple[int, str]]
+) -> None:
+    """Put the property at the end of these steps where it stood.
+
+    Args:
+        put: what has been put so far, for messages share definitions.
+    """
     into, schema = _object(into, newest), _object(schema, older)
     first, *rest = steps
     if first not in schema["properties"]:
         raise SystemExit(f"nothing is called {first!r} in the older version, so it cannot be kept")
     if not rest:
-        if first in into.setdefault("properties", {}):
+        if first in into.setdefault("properties", {}) and (id(into), first) not in put:
             raise SystemExit(f"{first!r} is in the newest version as well, so it need not be kept")
         into["properties"][first] = _written_out(schema["properties"][first], older)
+        put.add((id(into), first))
         return
     below = into.setdefault("properties", {}).setdefault(first, {"type": ["object", "null"]})
-    _graft(below, newest, schema["properties"][first], older, rest)
+    _graft(below, newest, schema["properties"][first], older, rest, put)
 
 
 def _object(schema: Schema, catalogue: Schema) -> Schema:

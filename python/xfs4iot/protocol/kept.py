@@ -32,12 +32,14 @@ def without_kept(part: Part, name: str, payload: bytes | None, specification: st
     unknown = _unknown(part, name, specification)
     if payload is None or not unknown:
         return payload
-    if part != "request":
-        # Written by us, so that a name stands in it as it is; most devices have nothing of the kind.
-        if not any(b'"%s"' % steps[-1].encode() in payload for steps in unknown):
-            return payload
-        if (last := _last.get((name, specification))) is not None and last[0] == payload:
-            return last[1]
+    # Most have nothing of the kind, and may be long. Clients may escape the letters of a name, we do not.
+    if not any(b'"%s"' % steps[-1].encode() in payload for steps in unknown) and (
+        part != "request" or b"\\u" not in payload
+    ):
+        return payload
+    last = _last.get((name, specification))
+    if part != "request" and last is not None and last[0] == payload:
+        return last[1]
     content = _read(payload)
     for steps in unknown:
         _take(content, steps)

@@ -10,7 +10,7 @@ import trio
 
 import xfs4iot
 from dialogue import Dialogue, another, outcome
-from printers import CELLS, Receipts, ReceiptsWithBins, form, texts
+from printers import CELLS, Receipts, ReceiptsWithBins, Scribe, form, texts
 from vendors import serving
 from xfs4iot import devices
 
@@ -517,14 +517,58 @@ async def test_older_clients_throw_away_by_a_flag_what_waits(
     assert not device.called
 
 
-async def test_the_newest_clients_have_no_flag_that_throws_away(client: Dialogue, device: Receipts) -> None:
+@pytest.mark.parametrize("version", ["2021-1", "2023-2"])
+async def test_older_clients_throw_away_by_a_flag_what_waits_and_print(
+    client: Dialogue, device: Receipts, nursery: trio.Nursery, version: str
+) -> None:
+    older = await another(client, nursery, version)
+    await client.success(SET, {"name": "F", "form": GOOD})
+    waits = {"formName": "F", "fields": {"f": "old"}, "mediaControl": {"flush": False}}
+    both = {"mediaControl": {"clearBuffer": True, "flush": True}}
+    for asked, payload in (
+        ("PrintForm", {"formName": "F", "fields": {"f": "new"}}),
+        ("PrintNative", {"data": "AAAA"}),
+    ):
+        await client.success("Printer.PrintForm", waits)
+        assert await older.failure(f"Printer.{asked}", {**payload, **both}) == "invalidData"
+        await older.success(f"Printer.{asked}", {**payload, "mediaControl": {"clearBuffer": True}})
+    await client.success("Printer.ControlMedia", {"mediaControl": {"flush": True}})
+    assert len(device.jobs) == 1
+    assert texts(device)[0][2] == "new"
+
+
+@pytest.mark.parametrize("version", ["2021-1", "2023-2"])
+async def test_older_clients_throw_away_by_a_flag_what_waits_and_read(
+    nursery: trio.Nursery, version: str
+) -> None:
+    scribe = Scribe()
+    client = await serving(scribe, nursery)
+    older = await another(client, nursery, version)
+    fields: dict[str, Any] = {"f": (0, 0, 5, 1, {"access": "read", "fieldType": "ocr"})}
+    fields["t"] = (0, 1, 5, 1)
+    await client.success(SET, {"name": "F", "form": form(fields)})
+    scribe.inserted_media.set()
+    await client.success("Printer.PrintForm", {"formName": "F", "fields": {"t": "old"}})
+    waits = {"formName": "F", "fields": {"t": "old"}, "mediaControl": {"flush": False}}
+    await client.success("Printer.PrintForm", waits)
+    scribe.read = ("x",)
+    asked = {"formName": "F", "mediaControl": {"clearBuffer": True, "eject": True}}
+    await older.success("Printer.ReadForm", asked)
+    assert len(scribe.jobs) == 1
+
+
+@pytest.mark.parametrize("flag", ["clearBuffer", "clear\\u0042uffer"])
+async def test_the_newest_clients_have_no_flag_that_throws_away(
+    client: Dialogue, device: Receipts, flag: str
+) -> None:
     await client.success(SET, {"name": "F", "form": GOOD})
     waits = {"formName": "F", "fields": {"f": "x"}, "mediaControl": {"flush": False}}
     await client.success("Printer.PrintForm", waits)
-    asked = {"mediaControl": {"clearBuffer": True}}
-    assert await client.failure("Printer.ControlMedia", asked) == "invalidData"
-    await client.success("Printer.ControlMedia", {"mediaControl": {"flush": True}})
-    assert device.called
+    header = '{"type":"command","name":"Printer.ControlMedia","version":"3.0","requestId":999}'
+    await client.send_text(f'{{"header":{header},"payload":{{"mediaControl":{{"{flag}":true}}}}}}')
+    assert outcome(await client.until("completion", 999)) == "invalidData"
+    await client.success("Printer.PrintNative", {"data": "AAAA", "mediaControl": {"clearBuffer": True}})
+    assert len(device.jobs) == 1
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from xfs4iot.interfaces.forms.media_definitions import Media
 from xfs4iot.interfaces.forms.print_geometry import Grid
 from xfs4iot.interfaces.forms.printer_failures import as_defined, failures_of
 from xfs4iot.interfaces.forms.printer_forms import fields_of
-from xfs4iot.interfaces.forms.printer_state import PrinterState, actions_of
+from xfs4iot.interfaces.forms.printer_state import PrinterState, actions_of, clears
 from xfs4iot.interfaces.forms.ready_form import Form
 from xfs4iot.interfaces.forms.tokens import DefinitionError
 from xfs4iot.protocol import errors
@@ -237,6 +237,8 @@ class Printer(PrinterState):
         actions = actions_of(request.media_control)
         async with self.media.turn:
             job = await laid_out(self, request, command)
+            if clears(request.media_control):
+                self.buffer.clear()
             if not self.buffer.takes(job):
                 await self.flush(command)
             joined = self.buffer.joined(job)
@@ -311,6 +313,8 @@ class Printer(PrinterState):
         """`Printer.PrintNative` 3.0, completion 2.0: the medium is handled so after each page."""
         actions = actions_of(request.media_control)
         async with self.media.turn:
+            if clears(request.media_control):
+                self.buffer.clear()
             await self.flush(command)
             source = None if self.media.is_present else self.source_for(request.paper_source, None)
             if source is None:
@@ -377,7 +381,9 @@ class Printer(PrinterState):
         async with self.media.turn:
             fields = await form_read(self, request, command)
             actions = actions_of(request.media_control)
-            if set(actions) - {"alarm"}:
+            if clears(request.media_control):
+                self.buffer.clear()
+            elif set(actions) - {"alarm"}:
                 await self.flush(command)
             await self.control(command, actions)
         return messages.ReadFormCompletion(fields=fields)
@@ -498,7 +504,7 @@ class Printer(PrinterState):
         control = cast(messages.MediaControl, request.media_control)
         actions = actions_of(control)
         async with self.media.turn:
-            if control.clear_buffer:
+            if clears(control):
                 self.buffer.clear()
             elif control.flush or set(actions) - {"alarm"}:
                 await self.flush(command)

@@ -137,14 +137,15 @@ def control_given(on: PrinterState, request: messages.ControlMedia | None) -> No
     control = request.media_control if request is not None else None
     if control is None or not (actions_of(control) or control.flush or control.clear_buffer):
         raise errors.InvalidData("$.mediaControl is missing or names nothing to do")
-    if control.flush and control.clear_buffer:
-        raise errors.InvalidData("$.mediaControl: flush and clearBuffer exclude each other")
 
 
 @check("invalidData")
 def control_supported(on: PrinterState, request: Any) -> None:
     """`mediaControl`: whether the device can do it, all of it together"""
-    actions = actions_of(request.media_control)
+    control = request.media_control
+    if control is not None and control.flush and control.clear_buffer:
+        raise errors.InvalidData("$.mediaControl: flush and clearBuffer exclude each other")
+    actions = actions_of(control)
     for action in actions:
         if action not in on.device.controls:
             raise errors.InvalidData(

@@ -29,7 +29,7 @@ from xfs4iot.server.handler import Interface
 from xfs4iot.server.results import require_defined
 from xfs4iot.server.service import Service
 
-__all__ = ["PrinterState", "actions_of"]
+__all__ = ["PrinterState", "actions_of", "clears"]
 
 _Result = TypeVar("_Result")
 
@@ -68,6 +68,11 @@ def actions_of(
     if control.move is not None:
         actions.append(control.move)
     return tuple(actions)
+
+
+def clears(control: messages.MediaControl | messages.MediaControlNullable | None) -> bool:
+    """Whether an older client, which has no `Printer.ClearBuffer`, wants thrown away what waits."""
+    return control is not None and bool(control.clear_buffer)
 
 
 class PrinterState(Interface[devices.Printer]):

@@ -45,10 +45,6 @@ _CLEAR = "the buffer is cleared by Printer.ClearBuffer in 2024-3"
 _FLAGS = tuple(f"mediaControl.{flag}" for flag in (*_MOVES, *_PAGES))
 _CONTROL = (
     Reshaped(_FLAGS, up=_control_up, at="mediaControl"),
-    Left(("mediaControl.clearBuffer",), _CLEAR),
-)
-_ONLY_CONTROL = (
-    Reshaped(_FLAGS, up=_control_up, at="mediaControl"),
     Kept(("mediaControl.clearBuffer",), f"still served: {_CLEAR}"),
 )
 
@@ -194,7 +190,7 @@ CHANGES: Changes = {
     ("2021-1", "completion", "Common.Capabilities"): (
         Kept(("printer.codelineFormat", "printer.imageSource.codeLine"), _CODELINES),
     ),
-    ("2023-2", "request", "Printer.ControlMedia"): _ONLY_CONTROL,
+    ("2023-2", "request", "Printer.ControlMedia"): _CONTROL,
     ("2023-2", "request", "Printer.PrintForm"): (*_CONTROL, Left(("fields",), _PASSED)),
     ("2023-2", "request", "Printer.PrintNative"): _CONTROL,
     ("2023-2", "request", "Printer.ReadForm"): _CONTROL,

@@ -62,6 +62,7 @@ class MediaControlNullable(Message):
     turn_media: bool | None = None
     stamp: bool | None = None
     rotate180: bool | None = None
+    clear_buffer: bool | None = None
 
 
 class StorageStatusSet(Message):
