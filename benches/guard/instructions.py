@@ -41,6 +41,13 @@ FRAMING = (
 FEW, MANY = 2, 12
 
 
+def built() -> Path:
+    """Where Cargo puts the examples that it builds: it heeds CARGO_TARGET_DIR and its configuration."""
+    asked = ["cargo", "metadata", "--no-deps", "--format-version=1"]
+    told = json.loads(subprocess.run(asked, cwd=ROOT, capture_output=True, check=True).stdout)
+    return Path(told["target_directory"]) / "release" / "examples"
+
+
 def counted(program: Path, case: str, times: int) -> int:
     """Instructions of one run."""
     with tempfile.TemporaryDirectory() as directory:
@@ -67,7 +74,7 @@ def measure() -> dict[str, int]:
     build = ["cargo", "build", "--release", "--quiet", "--example"]
     for example in ("framing_guard", "denominate_guard"):
         subprocess.run([*build, example], cwd=ROOT, check=True)
-    programs = ROOT / "target" / "release" / "examples"
+    programs = built()
     solver = programs / "denominate_guard"
     names = subprocess.run([solver], capture_output=True, text=True, check=True).stdout.splitlines()
     cases = [(programs / "framing_guard", "framing", name) for name in FRAMING]

@@ -222,6 +222,18 @@ def test_directories_of_any_name_are_remapped_in_any_locale(locale: dict[str, st
 
 
 @pytest.mark.skipif(not RUST, reason="there is no Rust")
+def test_instructions_are_counted_where_cargo_builds(tmp_path: Path) -> None:
+    asked = "import instructions; print(instructions.built())"
+    place = {
+        **os.environ, "CARGO_TARGET_DIR": str(tmp_path), "PYTHONPATH": str(ROOT / "benches" / "guard"),
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", asked], capture_output=True, check=True, text=True, env=place
+    )
+    assert Path(done.stdout.strip()) == tmp_path / "release" / "examples"
+
+
+@pytest.mark.skipif(not RUST, reason="there is no Rust")
 def test_rustc_is_told_of_every_directory() -> None:
     asked = [sys.executable, ROOT / "tools" / "remapped_paths.py"]
     told = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split("\x1f")
