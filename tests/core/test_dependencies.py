@@ -15,6 +15,16 @@ import xfs4iot
 
 PACKAGE = Path(xfs4iot.__file__).parent
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
+EXTRAS = {
+    "cli/form_drawing.py": ("simulator",),
+    "comparison": ("bench",),
+    "conformance": ("conform",),
+    "pcsc.py": ("pcsc",),
+    "printing": ("simulator", "escpos"),
+    "simulator": ("simulator",),
+    "telemetry": ("telemetry",),
+}
+"""What the parts of the package need beside what all need; where there are two, either is enough."""
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -42,14 +52,13 @@ def run_time_imports(body: list[ast.stmt]) -> Iterator[tuple[str, int]]:
 
 def test_what_is_imported_is_required() -> None:
     extras = PROJECT["optional-dependencies"]
-    required = {
-        distribution(one)
-        for name in ("fleet", "simulator", "escpos", "pcsc", "telemetry", "conform", "bench")
-        for one in (*PROJECT["dependencies"], *extras[name])
-    }
     provided = packages_distributions()
     missing = []
     for file in sorted(PACKAGE.rglob("*.py")):
+        place = file.relative_to(PACKAGE)
+        named = [of for part, of in EXTRAS.items() if place.is_relative_to(part)]
+        wanted = (*PROJECT["dependencies"], *(one for of in named for name in of for one in extras[name]))
+        required = {distribution(one) for one in wanted}
         for module, line in run_time_imports(ast.parse(file.read_text("utf-8")).body):
             top = module.split(".")[0]
             if top in sys.stdlib_module_names or top in ("xfs4iot", "msvcrt"):
@@ -58,7 +67,7 @@ def test_what_is_imported_is_required() -> None:
                 continue  # who tests a device with it has it
             by = {distribution(one) for one in provided.get(top, [top])}
             if not by & required:
-                missing.append(f"{file.relative_to(PACKAGE)}:{line}: {module}")
+                missing.append(f"{place}:{line}: {module}")
     assert not missing, "import what pyproject.toml names, or name it there:\n" + "\n".join(missing)
 
 
@@ -78,8 +87,7 @@ for name in xfs4iot.cli._COMMANDS:
 
 def test_a_command_whose_extra_is_not_there_names_it() -> None:
     extras = {distribution(one) for of in PROJECT["optional-dependencies"].values() for one in of}
-    # trio-websocket brings wsproto.
-    extras -= {distribution(one) for one in PROJECT["dependencies"]} | {"wsproto"}
+    extras -= {distribution(one) for one in PROJECT["dependencies"]}
     provided = packages_distributions()
     modules = [one for one, by in provided.items() if {distribution(name) for name in by} <= extras]
     assert "jsonschema" in modules
