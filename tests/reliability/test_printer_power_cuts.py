@@ -1,8 +1,8 @@
 """The power fails while forms are stored and receipts printed, presented and retracted.
 
 A real service in a process of its own is killed at random moments and at chosen writes of its ledger. After
-each start: every form and media is whole, as it was set last; every retract is in its bin's count once; the
-status says where the paper is; and clients print on.
+each start: every form and media is whole, as it was set last; every retract since a bin's count began anew is
+in that count once; the status says where the paper is; and clients print on.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import random
 from collections import Counter
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ BINS = ("unitONE", "unitTWO")
 NAMES = ("a", "b", "c", "receipt")
 SET, SET_MEDIA, PRINT = "Printer.SetForm", "Printer.SetMedia", "Printer.PrintForm"
 CONTROL, RETRACT, RESET = "Printer.ControlMedia", "Printer.RetractMedia", "Printer.Reset"
-DONE = (SET, SET_MEDIA, PRINT, CONTROL, RETRACT, RESET)
+COUNT_ANEW = "Printer.ResetCount"
+DONE = (SET, SET_MEDIA, PRINT, CONTROL, RETRACT, RESET, COUNT_ANEW)
 
 
 def some_form(chance: random.Random) -> dict[str, Any]:
@@ -55,11 +57,18 @@ def some_media(chance: random.Random) -> dict[str, Any]:
     return {"mediaType": "generic", "source": "upper", "unit": MM, "size": size}
 
 
+async def truth_of(simulator: client.Client) -> dict[str, Any]:
+    """Where everything of the printer is."""
+    truth: dict[str, Any] = (await simulator.call("Simulator.GetTruth"))["services"]["ReceiptPrinter"]
+    return truth
+
+
 class Branch(Worker):
     """One printer, over all its lives.
 
     Attributes:
-        forms, media: that are set, by name; what may be there as well where the answer was lost.
+        known: forms and media that are set, by name; what may be there as well where the answer was lost.
+        before: what was in a bin already when its count began anew; all that it may be if an answer was lost.
     """
 
     services = ("ReceiptPrinter", "Simulator")
@@ -69,6 +78,17 @@ class Branch(Worker):
     def __init__(self, atm: ATM, chance: random.Random) -> None:
         super().__init__(atm, chance)
         self.known: dict[str, dict[str, list[Any]]] = {SET: {}, SET_MEDIA: {}}
+        self.before: dict[str, list[int]] = {name: [0] for name in BINS}
+
+    @contextlib.asynccontextmanager
+    async def connected(self) -> AsyncIterator[list[client.Client]]:
+        """An older client, too: only older versions have `Printer.ResetCount`."""
+        uri = self.atm.uris["ReceiptPrinter"]
+        async with (
+            super().connected() as clients,
+            client.connect(uri, plain=True, version="2023-2") as older,
+        ):
+            yield [*clients, older]
 
     async def call(self, printer: client.Client, name: str, payload: Any) -> bool:
         self.sent_one()
@@ -86,7 +106,18 @@ class Branch(Worker):
         ended = await self.call(printer, command, {"name": name, key: definition})
         self.known[command][name] = [definition] if ended or definition is None else possible[:1]
 
-    async def work(self, printer: client.Client, simulator: client.Client) -> None:
+    async def count_anew(self, older: client.Client, simulator: client.Client, number: int) -> None:
+        """Let the count of a bin begin anew, or of all for 0; what lies in there stays."""
+        there = (await truth_of(simulator))["bins"]
+        names = [BINS[number - 1]] if number else BINS
+        for name in names:
+            self.before[name].append(there[name])
+        ended = await self.call(older, COUNT_ANEW, {"binNumber": number})
+        assert ended
+        for name in names:
+            self.before[name] = [there[name]]
+
+    async def work(self, printer: client.Client, simulator: client.Client, older: client.Client) -> None:
         chance, call = self.chance, self.call
         await self.set(printer, SET, "receipt", some_form(chance))
         while True:
@@ -105,18 +136,23 @@ class Branch(Worker):
                 await call(printer, CONTROL, {"mediaControl": {"cut": True, "move": move}})
             elif wish < 0.85:
                 await call(printer, RETRACT, {"mediaControl": chance.choice(BINS)})
-            elif wish < 0.9:
+            elif wish < 0.88:
+                await self.count_anew(older, simulator, chance.randrange(3))
+            elif wish < 0.93:
                 await call(printer, RESET, {"mediaControl": chance.choice([*BINS, "eject"])})
             else:
                 with contextlib.suppress(client.CommandFailed):
                     await simulator.call("Simulator.TakePrintouts", {"service": "ReceiptPrinter"})
 
-    async def compare(self, printer: client.Client, simulator: client.Client) -> None:
+    async def compare(self, printer: client.Client, simulator: client.Client, _: client.Client) -> None:
         """What the service says after a start, and what is."""
         assert_closed(self.atm.ledger)
-        truth = (await simulator.call("Simulator.GetTruth"))["services"]["ReceiptPrinter"]
+        truth = await truth_of(simulator)
         units = (await printer.call("Storage.GetStorage"))["storage"]
-        assert {name: one["printer"]["status"]["in"] for name, one in units.items()} == truth["bins"]
+        for name, lies in truth["bins"].items():
+            before = lies - units[name]["printer"]["status"]["in"]
+            assert before in self.before[name], (name, lies, before, self.before)
+            self.before[name] = [before]
         media = (await printer.call("Common.Status"))["printer"]["media"]
         if truth["slot"]:
             assert media == "entering", truth
@@ -152,12 +188,12 @@ async def test_forms_stay_whole_and_retracts_are_counted_once_when_the_power_fai
         branch = Branch(atm, random.Random(number))
         for _ in range(kills):
             await one_life(branch, Fault.by_chance(branch.chance, 80))
-        async with atm.running(), branch.connected() as (one, simulator):
-            await branch.compare(one, simulator)
+        async with atm.running(), branch.connected() as (one, simulator, older):
+            await branch.compare(one, simulator, older)
             await branch.set(one, SET, "receipt", some_form(branch.chance))
             await one.call(RESET, {"mediaControl": "unitONE"})
             await one.call(PRINT, {"formName": "receipt", "mediaControl": {"move": "retract"}})
-            await branch.compare(one, simulator)
+            await branch.compare(one, simulator, older)
         done.update(branch.done)
 
     async with trio.open_nursery() as nursery:

@@ -715,6 +715,35 @@ async def test_what_nobody_takes_is_retracted_until_the_bin_is_full(
     assert emptied == {"count": 2}
 
 
+@pytest.mark.parametrize("version", ["2021-1", "2023-2"])
+async def test_a_count_that_begins_anew_takes_nothing_out_of_the_bin(
+    receipts: Dialogue, simulator: Dialogue, nursery: trio.Nursery, version: str
+) -> None:
+    older = await another(receipts, nursery, version)
+
+    async def retract() -> str | None:
+        assert await print_line(receipts) == "success"
+        await eject(receipts)
+        done = await receipts.completion("Printer.RetractMedia", {"mediaControl": "unitONE"})
+        code: str | None = done["payload"].get("errorCode")
+        return code
+
+    async def told_and_there() -> tuple[int, int]:
+        units = (await receipts.success("Storage.GetStorage"))["storage"]
+        return units["unitONE"]["printer"]["status"]["in"], (await truth(simulator))["bins"]["unitONE"]
+
+    assert [await retract(), await retract()] == [None, None]
+    await older.success("Printer.ResetCount")
+    assert await told_and_there() == (0, 2)
+    # The device knows better than the count that its bin is full.
+    assert await retract() == "retractBinFull"
+    assert await told_and_there() == (0, 2)
+    await simulator.success("Simulator.EmptyBins", {"service": "Receipts"})
+    assert await told_and_there() == (0, 0)
+    assert await retract() is None
+    assert await told_and_there() == (1, 1)
+
+
 async def test_what_is_left_is_retracted_by_itself(opened: Opened, simulator: Dialogue) -> None:
     kiosk = await opened("Kiosk")
     assert await print_line(kiosk, mediaControl={"cut": True, "move": "eject"}) == "success"
