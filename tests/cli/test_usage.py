@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 import trio
+from click.testing import CliRunner
 
+from xfs4iot.cli import cli
 from xfs4iot.ledger import Ledger, SetPosting
 
 XFS4IOT = (sys.executable, "-m", "xfs4iot")
@@ -111,6 +113,33 @@ async def test_an_export_that_nobody_reads_to_its_end_is_no_error(tmp_path: Path
     done = await trio.run_process(command, shell=True, capture_stdout=True, capture_stderr=True)
     assert done.stdout.count(b"\n") == 1
     assert done.stderr == b""
+
+
+def test_a_dash_is_standard_output_or_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Ledger.open(Path("ledger.sqlite")).close()
+    form = 'XFSFORM "x" BEGIN SIZE 8,6 XFSFIELD "f" BEGIN POSITION 0,0 SIZE 4,1 END END'
+    Path("x.form").write_text(form)
+
+    def said(*arguments: str) -> str:
+        done = CliRunner().invoke(cli, [*arguments, "--output", "-"])
+        assert done.exit_code == 0, done.output
+        assert done.stdout == CliRunner().invoke(cli, arguments).stdout
+        return done.stdout
+
+    assert said("ledger", "export", "ledger.sqlite").startswith("sequence,")
+    assert '"x"' in said("forms", "convert", "x.form")
+    for refused in (
+        ["record", URI, "-o", "-"],
+        ["forms", "draw", "x.form", "--output", "-"],
+        ["ledger", "recover", "ledger.sqlite", "-"],
+        ["conform", URI, "--junit", "-"],
+        ["bench", "denominate", "--plot", "-"],
+    ):
+        done = CliRunner().invoke(cli, refused)
+        assert done.exit_code == 2
+        assert "is standard output" in done.stderr
+    assert not Path("-").exists()
 
 
 FULL = Path("/dev/full")

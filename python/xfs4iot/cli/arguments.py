@@ -24,6 +24,7 @@ from xfs4iot.protocol.index import COMMANDS, EVENTS
 
 __all__ = [
     "PORT",
+    "NewFile",
     "NumberRange",
     "command_names",
     "currency",
@@ -74,6 +75,27 @@ def currency(ctx: click.Context, param: click.Parameter, given: str) -> str:
         near = f"; did you mean {given.upper()}?" if re.fullmatch("[A-Za-z]{3}", given) else ", such as EUR"
         raise click.BadParameter(f"{given!r} is not three capitals of ISO 4217{near}", ctx, param)
     return given
+
+
+class NewFile(click.Path):
+    """A file to write. `-` is standard output, as it is standard input where a file is read.
+
+    Args:
+        streams: what is written may go to standard output, which is None; else `-` is refused.
+    """
+
+    def __init__(self, *, streams: bool = False) -> None:
+        super().__init__(dir_okay=False, path_type=Path)
+        self._streams = streams
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value != "-":
+            return super().convert(value, param, ctx)
+        if not self._streams:
+            self.fail(
+                "- is standard output, to which this is not written; name a file, such as ./-", param, ctx
+            )
+        return None
 
 
 class NumberRange(click.FloatRange):

@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
+from xfs4iot.cli import arguments
 from xfs4iot.cli.extras import require
 from xfs4iot.cli.group import Group
 from xfs4iot.cli.prose import Console
@@ -72,9 +73,7 @@ def _output_for_the_result_alone() -> Iterator[None]:
     default=True,
     help="Measure the solver alone as well, in a checkout of the source tree.",
 )
-@click.option(
-    "--plot", "picture", type=click.Path(dir_okay=False, path_type=Path), help="Draw the table: FILE.png."
-)
+@click.option("--plot", "picture", type=arguments.NewFile(), help="Draw the table: FILE.png.")
 @click.option("--markdown", is_flag=True, help="Print the table in Markdown, for a document.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; times in seconds.")
 def denominate(rounds: int, rust: bool, picture: Path | None, markdown: bool, as_json: bool) -> None:

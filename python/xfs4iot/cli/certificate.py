@@ -33,7 +33,7 @@ __all__ = ["certificate"]
 
 _DIRECTORY = click.Path(file_okay=False, path_type=Path)
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_NEW = click.Path(dir_okay=False, path_type=Path)
+_NEW = arguments.NewFile()
 _SOON_DAYS = 30
 _CA = "ca.pem"
 """In the directory of a test authority."""

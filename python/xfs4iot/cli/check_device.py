@@ -25,7 +25,7 @@ from xfs4iot.testing import FAULTS, LINE_FAULTS, Report, check_device
 __all__ = ["check_device_command"]
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_NEW = click.Path(dir_okay=False, path_type=Path)
+_NEW = arguments.NewFile()
 _USAGE = 2
 
 

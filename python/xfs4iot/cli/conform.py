@@ -47,7 +47,7 @@ except ModuleNotFoundError as missing:
 
 __all__ = ["conform"]
 
-_NEW = click.Path(dir_okay=False, path_type=Path)
+_NEW = arguments.NewFile()
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _COLOURS: dict[conformance.Verdict, str] = {
     "pass": "green",

@@ -57,7 +57,7 @@ _PICTURE_COLUMNS = 100
 @click.option("--trace", is_flag=True, help="Print every message; with --json on standard error.")
 @click.option(
     "--picture",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=arguments.NewFile(),
     help="Write what is printed to this file, too, as a picture (SVG).",
 )
 @dialect_option

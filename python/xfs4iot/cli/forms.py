@@ -189,7 +189,7 @@ def _as_object(file: Path, one: FileDefinition | None, problem: Problem | None) 
     help="What to convert to. By default what FILE is not.",
 )  # fmt: skip
 @click.option(
-    "--output", type=click.Path(dir_okay=False, path_type=Path), callback=arguments.new_file,
+    "--output", type=arguments.NewFile(streams=True), callback=arguments.new_file,
     help="File to write to, in UTF-8, instead of standard output.",
 )  # fmt: skip
 @_interface
@@ -258,7 +258,7 @@ def _values(given: Sequence[str], file: Path | None) -> dict[str, str | list[str
 @_command
 @click.argument("file", type=_FILE)
 @click.option(
-    "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, callback=arguments.new_file,
+    "--output", type=arguments.NewFile(), required=True, callback=arguments.new_file,
     help="File to write: .png, or .pdf in its real size. Of several pages or sides a PNG each: …-2.png.",
 )  # fmt: skip
 @click.option(

@@ -20,6 +20,7 @@ import click
 import orjson
 from rich.box import SIMPLE_HEAD
 
+from xfs4iot.cli import arguments
 from xfs4iot.cli.characters import escape, utf8_output
 from xfs4iot.cli.complaint import subcommand
 from xfs4iot.cli.group import Group
@@ -46,7 +47,7 @@ from xfs4iot.protocol.visible import visible
 __all__ = ["ledger"]
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_NEW = click.Path(dir_okay=False, path_type=Path)
+_NEW = arguments.NewFile()
 _OUTCOMES = {"done": "green", "failed": "yellow", "unknown": "red", "open": "magenta"}
 
 
@@ -246,7 +247,9 @@ def _movement(movement: Movement) -> dict[str, Any]:
 @click.argument("file", type=_FILE)
 @_selection
 @click.option("--format", "form", type=click.Choice(["csv", "json"]), default="csv", show_default=True)
-@click.option("--output", type=_NEW, help="File to write; default: standard output.")
+@click.option(
+    "--output", type=arguments.NewFile(streams=True), help="File to write; default: standard output."
+)
 def export(file: Path, chosen: Selection, form: str, output: Path | None) -> None:
     """Write the journal in FILE out line by line, with its hashes, so that others can verify it.
 

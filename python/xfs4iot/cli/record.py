@@ -54,7 +54,7 @@ def new_recording(file: Path, uri: str) -> Iterator[Writer]:
 @click.command(cls=UntilTold)
 @click.argument("uri", callback=arguments.service_uri)
 @click.option(
-    "--output", "-o", required=True, type=click.Path(dir_okay=False, path_type=Path),
+    "--output", "-o", required=True, type=arguments.NewFile(),
     callback=arguments.new_file,
     help="File to write the recording to; it must not exist.",
 )  # fmt: skip

@@ -67,7 +67,7 @@ def _target(ctx: click.Context, param: click.Parameter, given: str | None) -> st
     help="Seconds for an event; for an answer, as long as the service answers pings in that time.",
 )  # fmt: skip
 @click.option(
-    "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), callback=arguments.new_file,
+    "--output", "-o", type=arguments.NewFile(), callback=arguments.new_file,
     help="Keep the new recording in this file; it must not exist.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
