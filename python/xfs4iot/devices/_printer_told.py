@@ -6,6 +6,7 @@ from typing import Any
 
 from xfs4iot.devices._operation import implements
 from xfs4iot.devices._parts import derived
+from xfs4iot.devices.storage import Storage
 from xfs4iot.protocol.flags import flags
 from xfs4iot.protocol.messages import printer as messages
 
@@ -20,7 +21,9 @@ def writes(device: Any) -> messages.CapabilitiesWriteForm:
 
 def controls(device: Any) -> messages.CapabilitiesControl:
     buffered = {"flush", "clearBuffer"} if implements(device, "print_pages") else set()
-    return flags(messages.CapabilitiesControl, {*device.controls, *buffered})
+    # Named by a class that has neither bins nor the transport to retract to, it cannot be done.
+    nowhere = set() if device.retract_to_transport or isinstance(device, Storage) else {"retract"}
+    return flags(messages.CapabilitiesControl, {*device.controls, *buffered} - nowhere)
 
 
 def reads(device: Any) -> messages.CapabilitiesReadForm | None:

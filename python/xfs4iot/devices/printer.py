@@ -131,7 +131,7 @@ class Printer(
         orientations: of forms. Landscape ones are turned by the service.
         barcodes, graphics: kinds that it prints.
         writes, reads: what else it prints, and what it reads.
-        controls: what `control_media` can do.
+        controls: what `control_media` can do; `retract` only with bins or `retract_to_transport`.
         max_media_on_stacker: 0 for no stacker.
         multi_page, print_sides, accepts_unasked: see the capabilities `multiPage`, `printSides` and
             `acceptMedia`.

@@ -217,6 +217,19 @@ async def test_a_retract_is_counted_in_the_bin(client: Dialogue, device: Receipt
     assert (await status(client))["media"] == "retracted"
 
 
+async def test_nothing_is_retracted_to_where_there_is_no_place(nursery: trio.Nursery) -> None:
+    device = Receipts()
+    assert "retract" in device.controls
+    client = await serving(device, nursery)
+    assert (await client.success("Common.Capabilities"))["printer"]["control"]["retract"] is False
+    await client.success("Printer.SetForm", {"name": "F", "form": form({"f": (0, 0, 5, 1)})})
+    await client.success("Printer.PrintForm", {"formName": "F"})
+    asked = {"mediaControl": {"move": "retract"}}
+    assert await client.failure(CONTROL, asked) == "invalidData"
+    assert await client.failure("Printer.PrintForm", {"formName": "F", **asked}) == "invalidData"
+    assert [name for name, *_ in device.called] == ["print_pages"]
+
+
 async def test_a_bin_fills_up_level_by_level_and_then_the_next_is_taken(
     client: Dialogue, device: ReceiptsWithBins
 ) -> None:

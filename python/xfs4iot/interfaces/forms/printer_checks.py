@@ -146,11 +146,15 @@ def control_supported(on: PrinterState, request: Any) -> None:
     if control is not None and control.flush and control.clear_buffer:
         raise errors.InvalidData("$.mediaControl: flush and clearBuffer exclude each other")
     actions = actions_of(control)
+    possible = set(on.device.controls)
+    if not on.media.bins and not on.device.retract_to_transport:
+        # A device class may name it all the same.
+        possible.discard("retract")
     for action in actions:
-        if action not in on.device.controls:
+        if action not in possible:
             raise errors.InvalidData(
                 f"$.mediaControl: the device cannot {action}; it can "
-                + (", ".join(sorted(on.device.controls)) or "do nothing of the kind")
+                + (", ".join(sorted(possible)) or "do nothing of the kind")
             )
     if "cut" in actions and "partialCut" in actions:
         raise errors.InvalidData("$.mediaControl: cut and partialCut exclude each other")
