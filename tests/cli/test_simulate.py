@@ -6,10 +6,12 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from click.testing import CliRunner
 from dialogue import Dialogue, dialogue
 from xfs4iot import client
 from xfs4iot.cli.simulate import simulate
+from xfs4iot.protocol.endpoints import PORTS
 
 PROGRAM = (sys.executable, "-m", "xfs4iot")
 PLAIN = ("--plain", "--port", "0")
@@ -82,6 +85,22 @@ def test_bound_to_every_address_it_is_found_at_each(tmp_path: Path, host: str) -
             assert found.returncode == 0, found.stderr
         call = [*PROGRAM, "call", line["services"]["CashDispenser"], "Common.Status", "--ca", ca, "--json"]
         assert subprocess.run(call, capture_output=True, timeout=60).returncode == 0
+
+
+def test_why_it_is_at_no_port_before_is_said_when_it_is_ready() -> None:
+    with socket.socket() as taken:
+        with suppress(OSError):  # by another, or not allowed
+            taken.bind(("127.0.0.1", PORTS[0]))
+            taken.listen()
+        with subprocess.Popen([*PROGRAM, "simulate", "--plain"], stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            try:
+                lines = [one.decode() for one in takewhile(lambda one: b"Ctrl-C" not in one, process.stdout)]
+            finally:
+                process.kill()
+    [line] = [one for one in lines if "as none before it was free" in one]
+    assert line.startswith(f"on port {lines[0].split(':')[2].split('/')[0]}, ")
+    assert f"({PORTS[0]}" in line
 
 
 @pytest.mark.posix

@@ -46,6 +46,8 @@ async def test_the_first_free_port_of_the_standard_is_taken(nursery: trio.Nurser
     assert first.port in PORTS
     assert second.port in PORTS
     assert PORTS.index(first.port) < PORTS.index(second.port)
+    assert second.passed_over.startswith(f"on port {second.port}, as none before it was free (")
+    assert str(first.port) in second.passed_over
 
 
 async def test_a_port_in_use_is_said_so() -> None:

@@ -175,6 +175,8 @@ def simulate(
                 else:
                     for line in published(atm.publisher.uri(), services, "a simulated ATM, ready"):
                         say(*line)
+                    if atm.publisher.passed_over:
+                        say((atm.publisher.passed_over, "dim"))
                     if atm.ca:
                         say((f"certificate authority: {visible(str(atm.ca))}", ""))
                     if atm.console:

@@ -52,6 +52,7 @@ class Entrance(ABC, Generic[_Way]):
         handshakes: how many ended how: `opened`, `page` (an answer without a WebSocket), the HTTP status of a
             refusal, `tls` (it could not be established), `looked` (at the certificate only), `timeOut`,
             `limit` (there are too many connections), `lost`.
+        passed_over: which port it took and why not one before it; empty if it is the first.
 
     Raises:
         ValueError: plain text is not served on this address.
@@ -70,6 +71,7 @@ class Entrance(ABC, Generic[_Way]):
         self.port = port
         self.credentials = credentials
         self.handshakes: Counter[str] = Counter()
+        self.passed_over = ""
         self._listeners: list[trio.socket.SocketType] = []
         self._limits = limits or Limits()
         self._tide = Tide()
@@ -106,7 +108,7 @@ class Entrance(ABC, Generic[_Way]):
             if self.port is not None
             else [port for port in PORTS if port != (80 if self.credentials is not None else 443)]
         )
-        problems: list[str] = []
+        problems: dict[int, str] = {}
         for port in candidates:
             try:
                 listeners = await tcp.open_listener(self.host, port)
@@ -116,11 +118,14 @@ class Entrance(ABC, Generic[_Way]):
                         f"{self.host} is no address of this machine ({problem.strerror or problem}); "
                         "name one that is, or 0.0.0.0 for all"
                     ) from None
-                problems.append(f"{port}: {problem.strerror or problem}")
+                problems[port] = problem.strerror or str(problem)
                 continue
             self.port = listeners[0].getsockname()[1]
+            if problems:
+                self.passed_over = f"on port {self.port}, as none before it was free ({_told(problems)})"
+                _log.info("%s", self.passed_over)
             return listeners
-        raise NoFreePort(f"no port of {self.host} could be bound ({'; '.join(problems)}); name a free one")
+        raise NoFreePort(f"no port of {self.host} could be bound ({_told(problems)}); name a free one")
 
     async def _accept(self, listener: trio.socket.SocketType, nursery: trio.Nursery) -> None:
         while True:
@@ -202,6 +207,14 @@ class Entrance(ABC, Generic[_Way]):
             await tcp.linger(stream)
             return
         await self._lead(stream, way)
+
+
+def _told(problems: dict[int, str]) -> str:
+    """Why ports could not be bound; those of one reason together."""
+    of: dict[str, list[str]] = {}
+    for port, why in problems.items():
+        of.setdefault(why, []).append(str(port))
+    return "; ".join(f"{', '.join(ports)}: {why}" for why, ports in of.items())
 
 
 def connected_by(stream: tcp.SocketStream | tls.TLSStream, peer: Peer) -> str:
