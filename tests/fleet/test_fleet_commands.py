@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from click.testing import CliRunner
 
 from xfs4iot.cli import cli, fleet_view, operator
 from xfs4iot.fleet.broker import free_port
+from xfs4iot.protocol.endpoints import PORTS
 
 
 @pytest.fixture
@@ -61,6 +63,22 @@ def test_a_simulated_atm_behind_a_gateway(server: str, started: list[subprocess.
             break
     assert [(one["device"], one["online"]) for one in known] == [("atm17", True)]
     assert "online" in called("call", uri, "Common.Status")
+
+
+def test_a_gateway_says_why_it_is_at_no_port_before(server: str) -> None:
+    asked = ["gateway", "--embedded-broker", "--broker-port", str(free_port())]
+    with socket.socket() as taken:
+        with suppress(OSError):  # by another, or not allowed
+            taken.bind(("127.0.0.1", PORTS[0]))
+            taken.listen()
+        with subprocess.Popen(
+            [sys.executable, "-m", "xfs4iot", *asked], stdout=subprocess.PIPE, text=True
+        ) as one:
+            assert one.stdout is not None
+            why, where = one.stdout.readline(), one.stdout.readline()
+            one.send_signal(signal.SIGTERM)
+    assert (found := re.match(r"on port (\d+), as none before it was free \(80", why))
+    assert f":{found[1]}/" in where
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")

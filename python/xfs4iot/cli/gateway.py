@@ -202,6 +202,8 @@ def gateway(
                 if as_json:
                     click.echo(orjson.dumps({"ready": True, "gateway": uri, "broker": list(urls)}))
                 else:
+                    if served.passed_over:
+                        click.echo(served.passed_over)
                     click.echo(f"devices at {uri}; broker {', '.join(urls)}; Ctrl-C ends")
                 await trio.sleep_forever()
         return 0
