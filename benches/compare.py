@@ -42,7 +42,8 @@ from xfs4iot.transport.certificates import test_authority
 
 HERE = Path(__file__).parent
 OUT = HERE.parent / "target"
-LOAD = HERE / "load" / "target" / "release" / "load"
+_BUILT = HERE / "load" / "target"
+LOAD = _BUILT / "release" / "load"
 FLYING, FLYING_TLS = "32 in flight, plain", "32 in flight, TLS"
 MANY, MANY_TLS = "100 connections, plain", "100 connections, TLS"
 SCENARIOS = {
@@ -220,7 +221,9 @@ def load(
 
 def build() -> None:
     """Build the load generator."""
-    subprocess.run(["cargo", "build", "--release", "--quiet"], cwd=HERE / "load", check=True)
+    # Else CARGO_TARGET_DIR says another place.
+    asked = ["cargo", "build", "--release", "--quiet", "--target-dir", str(_BUILT)]
+    subprocess.run(asked, cwd=HERE / "load", check=True)
 
 
 def real_replies(directory: Path) -> dict[str, Path]:
