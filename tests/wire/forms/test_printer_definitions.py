@@ -499,6 +499,26 @@ async def test_what_older_clients_can_no_longer_ask_for_is_refused(
     assert not device.called
 
 
+@pytest.mark.parametrize("name", ["n" * 257, "n" * 100_000, "a\0b", "a\nb"])
+async def test_names_are_bounded(client: Dialogue, name: str) -> None:
+    for command, definition in ((SET, {"form": GOOD}), (MEDIA, {"media": ROLL})):
+        refused = await client.completion(command, {"name": name, **definition})
+        assert outcome(refused) == "invalidData"
+        assert "a name has" in refused["header"]["errorDescription"]
+        assert len(refused["header"]["errorDescription"]) < 200
+        await client.success(command, {"name": "n" * 256, **definition})
+
+
+@pytest.mark.parametrize("name", ["n" * 257, "n" * 100_000, "a\0b", "a\nb"])
+async def test_names_of_fonts_are_bounded(nursery: trio.Nursery, name: str) -> None:
+    # A printer that takes any font.
+    client = await serving(Scribe(), nursery)
+    fields = {"f": (0, 0, 5, 1, {"font": {"name": name}})}
+    refused = await client.completion(SET, {"name": "F", "form": form(fields)})
+    assert refused["payload"]["errorCode"] == "formInvalid"
+    assert len(refused["header"]["errorDescription"]) < 200
+
+
 @pytest.mark.parametrize("version", ["2021-1", "2023-2"])
 async def test_older_clients_throw_away_by_a_flag_what_waits(
     client: Dialogue, device: Receipts, nursery: trio.Nursery, version: str

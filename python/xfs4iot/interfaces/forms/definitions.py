@@ -30,6 +30,7 @@ __all__ = [
     "fields_told",
     "form_told",
     "log_ignored",
+    "name_misfit",
     "version_misfit",
 ]
 
@@ -38,6 +39,7 @@ _Other = TypeVar("_Other", bound=Message)
 _Result = TypeVar("_Result")
 
 _MOST = 1000
+_LONGEST_NAME = 256
 _MOST_DIGITS = 9
 """Of each part of a form's version: older clients are told numbers."""
 _MOST_BYTES = 32 * 1024 * 1024
@@ -77,6 +79,15 @@ def definition_of(content: Mapping[str, Any], kind: type[_Other], error_code: st
     except msgspec.ValidationError as wrong:
         text, path = located(wrong)
         raise errors.CommandError(error_code, f"{path}: {text}") from None
+
+
+def name_misfit(name: str) -> str | None:
+    """Why no definition and no font can have this name; None if one can."""
+    if len(name) > _LONGEST_NAME:
+        return f"a name has at most {_LONGEST_NAME} characters, and this one has {len(name):,}"
+    if any(one < " " or "\x7f" <= one <= "\x9f" for one in name):
+        return "a name has no control characters"
+    return None
 
 
 def version_misfit(form: Any) -> str | None:
@@ -148,9 +159,12 @@ class Definitions(Generic[_Kind]):
         """Keep a definition, in place of another of its name; None takes that away.
 
         Raises:
-            InvalidData: there are too many, or they are too large together.
+            InvalidData: there are too many, they are too large together, or nothing can have this name.
             LedgerUnavailable: it could not be written; nothing has changed then.
         """
+        # What was kept under such a name before this was refused can still be deleted.
+        if definition is not None and (why := name_misfit(name)) is not None:
+            raise errors.InvalidData(f"the definition's name: {why}")
         async with self._one_by_one:
             # Copies, which take effect only after they have been written.
             held = dict(self._held)

@@ -17,7 +17,7 @@ from typing import Any, Literal, cast
 from xfs4iot import devices
 from xfs4iot.dataclass import dataclass
 from xfs4iot.devices import PrintFont, PrintRotation, PrintStyle
-from xfs4iot.interfaces.forms.definitions import converted, version_misfit
+from xfs4iot.interfaces.forms.definitions import converted, name_misfit, version_misfit
 from xfs4iot.interfaces.forms.form_fit import form_misfit
 from xfs4iot.interfaces.forms.print_geometry import Grid
 from xfs4iot.interfaces.forms.ready_form import Field, Form, FormField, FormFrame, Frame, ReadyForm, color_of
@@ -326,6 +326,8 @@ class _Preparing:
             cpi, lpi = form.cpi or cpi, form.lpi or lpi
         points = font.point_size or form.point_size
         self._require_sane(where, cpi, lpi, points)
+        if font.name and (why := name_misfit(font.name)) is not None:
+            raise _Wrong(f"{where}: font: {why}")
         return PrintFont(
             name=font.name or None,
             point_size=points,
