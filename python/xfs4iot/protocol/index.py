@@ -822,9 +822,11 @@ KEPT_COMMANDS: dict[str, tuple[str, bool, str, bool, tuple[str, ...], tuple[str,
 KEPT: dict[str, tuple[tuple[str, str, tuple[str, ...]], ...]] = {
     'Common.Capabilities': (('completion', '2021-1', ('printer', 'codelineFormat')), ('completion', '2021-1', ('printer', 'imageSource', 'codeLine')), ('completion', '2021-1', ('interfaces', '[]', 'commands', 'CashAcceptor.GetPositionCapabilities')), ('completion', '2021-1', ('interfaces', '[]', 'commands', 'Printer.GetCodelineMapping'))),
     'Printer.ControlMedia': (('request', '2023-2', ('mediaControl', 'clearBuffer')),),
+    'Printer.GetQueryForm': (('completion', '2023-2', ('formName',)),),
     'Printer.PrintForm': (('request', '2023-2', ('mediaControl', 'clearBuffer')),),
     'Printer.PrintNative': (('request', '2023-2', ('mediaControl', 'clearBuffer')),),
     'Printer.ReadForm': (('request', '2023-2', ('mediaControl', 'clearBuffer')),),
     'Printer.ReadImage': (('request', '2021-1', ('codelineFormat',)), ('request', '2021-1', ('imageSource',)), ('completion', '2021-1', ('images', 'codeline'))),
+    'TextTerminal.GetQueryForm': (('completion', '2023-2', ('formName',)),),
 }
 """Only for clients of older versions, by message: part, last version that has it, steps to it."""

@@ -499,6 +499,17 @@ async def test_what_older_clients_can_no_longer_ask_for_is_refused(
     assert not device.called
 
 
+@pytest.mark.parametrize("version", ["2021-1", "2023-2"])
+async def test_older_clients_are_told_the_name_of_the_form(
+    client: Dialogue, nursery: trio.Nursery, version: str
+) -> None:
+    await client.success(SET, {"name": "F", "form": GOOD})
+    older = await another(client, nursery, version)
+    asked = {"formName": "F"}
+    assert (await older.success("Printer.GetQueryForm", asked))["formName"] == "F"
+    assert set(await client.success("Printer.GetQueryForm", asked)) == {"form"}
+
+
 @pytest.mark.parametrize("name", ["n" * 257, "n" * 100_000, "a\0b", "a\nb"])
 async def test_names_are_bounded(client: Dialogue, name: str) -> None:
     for command, definition in ((SET, {"form": GOOD}), (MEDIA, {"media": ROLL})):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import trio
 
 from bystanders import served, watching
@@ -55,6 +56,16 @@ async def test_others_are_served_while_thousands_of_fields_are_set_told_and_show
             (client, "TextTerminal.ReadForm", {**named, "fields": list(fields)}),
         ):
             assert outcome(await served(watch, asking, name, payload)) == "success", name
+
+
+@pytest.mark.parametrize("version", ["2021-1", "2023-2"])
+async def test_older_clients_are_told_the_name_of_the_form(nursery: trio.Nursery, version: str) -> None:
+    client = await serving(Board("Board"), nursery)
+    await client.success("TextTerminal.SetForm", form({"f": field(0, 0, 20)}))
+    older = await another(client, nursery, version)
+    asked = {"formName": "F"}
+    assert (await older.success("TextTerminal.GetQueryForm", asked))["formName"] == "F"
+    assert set(await client.success("TextTerminal.GetQueryForm", asked)) == {"form"}
 
 
 async def test_a_long_text_is_cut_to_its_field(nursery: trio.Nursery) -> None:

@@ -50,9 +50,15 @@ def converted(definition: Message | Mapping[str, Any], kind: type[_Other]) -> _O
     return wire.decode(kind, wire.encode(definition))
 
 
-def form_told(form: Message, completion: Any, kind: type[Message]) -> bytes:
-    """The completion that tells a form, as it is written; `kind` is what its forms are."""
-    return wire.encode(completion(form=converted(form, kind)))
+def form_told(form: Message, name: str | None, completion: Any, kind: type[Message]) -> bytes:
+    """The completion that tells a form, as it is written.
+
+    Args:
+        name: of the form, for clients of older versions, which are told it; None for others.
+        completion: its message class.
+        kind: what its forms are.
+    """
+    return wire.encode(completion(form_name=name, form=converted(form, kind)))
 
 
 def fields_told(

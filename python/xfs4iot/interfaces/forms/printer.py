@@ -45,6 +45,7 @@ from xfs4iot.protocol.command_events.printer import (
 from xfs4iot.protocol.exact import Mismatch
 from xfs4iot.protocol.messages import printer as messages
 from xfs4iot.protocol.messages import storage
+from xfs4iot.protocol.registry import NEWEST
 from xfs4iot.server.command import Command
 from xfs4iot.server.handler import handles, step
 
@@ -89,7 +90,8 @@ class Printer(PrinterState):
         """`Printer.GetQueryForm` 2.0, completion 3.0."""
         form = self.forms[cast(str, request.form_name)]
         kinds = messages.GetQueryFormCompletion, messages.GetQueryFormCompletionForm
-        return await self.in_thread(form_told, form, *kinds)
+        name = request.form_name if command.specification != NEWEST else None
+        return await self.in_thread(form_told, form, name, *kinds)
 
     @handles(
         "Printer.GetQueryField",

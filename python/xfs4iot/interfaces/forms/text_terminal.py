@@ -38,6 +38,7 @@ from xfs4iot.protocol.command_events.text_terminal import (
     WriteFormEvents,
 )
 from xfs4iot.protocol.messages import text_terminal as messages
+from xfs4iot.protocol.registry import NEWEST
 from xfs4iot.server.command import Command
 from xfs4iot.server.handler import handles, step
 
@@ -241,7 +242,8 @@ class TextTerminal(TerminalState):
         """`TextTerminal.GetQueryForm` 2.0, completion 3.0."""
         form = self.forms[cast(str, request.form_name)]
         kinds = messages.GetQueryFormCompletion, messages.GetQueryFormCompletionForm
-        return await self.forms.in_thread(form_told, form, *kinds)
+        name = request.form_name if command.specification != NEWEST else None
+        return await self.forms.in_thread(form_told, form, name, *kinds)
 
     @handles(
         "TextTerminal.GetQueryField",

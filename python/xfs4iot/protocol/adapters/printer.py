@@ -22,7 +22,7 @@ from xfs4iot.protocol.adapters.changes import (
     Values,
     Withdrawn,
 )
-from xfs4iot.protocol.adapters.text_terminal import version_numbers
+from xfs4iot.protocol.adapters.text_terminal import FORM_NAME, version_numbers
 
 __all__ = ["CHANGES", "WITHDRAWN"]
 
@@ -111,6 +111,7 @@ def _form_down(new: Plain) -> Plain:
     major, minor = version_numbers(form.get("version"))
     return {
         "errorCode": new.get("errorCode"),
+        "formName": new.get("formName"),
         "base": unit.get("base"),
         "unitX": unit.get("x"),
         "unitY": unit.get("y"),
@@ -208,12 +209,12 @@ CHANGES: Changes = {
         Moved("fields.*.indexCount", "fields.*.index.repeatCount"),
     ),
     ("2023-2", "completion", "Printer.GetQueryForm"): (
+        Kept(("formName",), FORM_NAME),
         Reshaped(
             (
                 "alignment",
                 "base",
                 "fields[]",
-                "formName",
                 "height",
                 "offsetX",
                 "offsetY",

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from xfs4iot.protocol.adapters.changes import Changes, Moved, Plain, Reshaped, Values, Withdrawn
+from xfs4iot.protocol.adapters.changes import Changes, Kept, Moved, Plain, Reshaped, Values, Withdrawn
 
-__all__ = ["CHANGES", "WITHDRAWN"]
+__all__ = ["CHANGES", "FORM_NAME", "WITHDRAWN"]
 
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
@@ -42,6 +42,9 @@ def _access_down(field: Plain) -> Plain:
     }
 
 
+FORM_NAME = "still served: the name that was asked for; the newest version does not say it again"
+
+
 def _form_down(new: Plain) -> Plain:
     form = new.get("form")
     if not isinstance(form, dict):
@@ -50,6 +53,7 @@ def _form_down(new: Plain) -> Plain:
     major, minor = version_numbers(form.get("version"))
     return {
         "errorCode": new.get("errorCode"),
+        "formName": new.get("formName"),
         "width": size.get("width"),
         "height": size.get("height"),
         "versionMajor": major,
@@ -96,9 +100,8 @@ CHANGES: Changes = {
         Reshaped(("fields.*.access",), down=_access_down, at="fields.*"),
     ),
     ("2023-2", "completion", "TextTerminal.GetQueryForm"): (
-        Reshaped(
-            ("fields[]", "formName", "height", "versionMajor", "versionMinor", "width"), down=_form_down
-        ),
+        Kept(("formName",), FORM_NAME),
+        Reshaped(("fields[]", "height", "versionMajor", "versionMinor", "width"), down=_form_down),
     ),
 }
 

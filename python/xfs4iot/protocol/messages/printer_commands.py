@@ -178,6 +178,7 @@ class GetQueryForm(Message):
 class GetQueryFormCompletion(Message):
     error_code: Literal['formNotFound'] | None = None
     form: GetQueryFormCompletionForm | None = None
+    form_name: str | None = None
 
 
 class GetQueryFormCompletionForm(Message):
