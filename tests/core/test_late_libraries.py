@@ -68,6 +68,7 @@ def test_threads_that_ask_at_once_get_the_whole_library(file: Path) -> None:
     assert found == [3] * 4
 
 
+@pytest.mark.posix  # What pretends to be Windows has loaded ssl.
 def test_what_the_program_makes_late_works_when_it_is_used() -> None:
     program = """
 import xfs4iot.cli, sys

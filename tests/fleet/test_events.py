@@ -255,6 +255,7 @@ async def test_nothing_is_kept_of_events_while_the_broker_takes_them(
     assert EventSpool(kept).read() == Spooled(epoch=1)
 
 
+@pytest.mark.posix  # An open file cannot be moved elsewhere.
 async def test_a_ledger_that_cannot_be_written_keeps_no_event_from_the_broker(
     tenant: Tenant, nursery: trio.Nursery, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -81,6 +81,7 @@ def test_a_gateway_says_why_it_is_at_no_port_before(server: str) -> None:
     assert f":{found[1]}/" in where
 
 
+@pytest.mark.posix
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
 def test_the_embedded_broker_ends_with_a_gateway_that_is_killed(
     server: str, started: list[subprocess.Popen[str]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import aclosing
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import trio
 import trio_websocket
 
 import xfs4iot
+from conftest import Tenant
 from dialogue import Dialogue, dialogue
 from secured_fleet import Secured
 from xfs4iot.fleet import application
@@ -19,10 +21,11 @@ from xfs4iot.fleet import renewal as renewing
 from xfs4iot.fleet.broker import Broker
 from xfs4iot.fleet.carrier import MemoryBroker
 from xfs4iot.fleet.gateway import Gateway
+from xfs4iot.fleet.last import LAST
 from xfs4iot.fleet.nats import Nats
 from xfs4iot.fleet.registry import PRESENCE
 from xfs4iot.fleet.renewal import Renewal
-from xfs4iot.fleet.store import KeyValue, MemoryStore
+from xfs4iot.fleet.store import KeyValue, MemoryStore, Patience
 from xfs4iot.fleet.subjects import Subjects
 from xfs4iot.fleet.uplink import Uplink
 from xfs4iot.server.channel import SessionLimits
@@ -378,3 +381,34 @@ async def test_an_application_is_told_that_its_device_has_gone(
     client = await nursery.start(dialogue, gateway.uri("atm17", "CashDispenser"))
     uplink._ended.set()
     await told_that_it_is_lost(client)
+
+
+async def test_when_the_rest_of_the_nodes_chooses_who_leads(
+    own_tenant: Tenant, nursery: trio.Nursery
+) -> None:
+    """A reader waits, and gets each value once."""
+    async with trio.open_nursery() as putting:
+        for number in range(300):
+            putting.start_soon(own_tenant.tell, f"atm{number}", b"x" * 100)
+    told: list[str] = []
+    carrier = await own_tenant.connect()
+    reader = KeyValue(carrier, LAST.format(own_tenant.name), patience=Patience(30, told.append))
+    keys: list[str] = []
+    one: list[bytes] = []
+
+    async def get() -> None:
+        found = await reader.get("atm7")
+        assert found is not None
+        one.append(found[0])
+
+    async with trio.open_nursery() as meanwhile, aclosing(reader.entries()) as pieces:
+        async for piece in pieces:
+            if not keys:
+                own_tenant.broker.kill()
+                meanwhile.start_soon(get)
+                meanwhile.start_soon(own_tenant.broker.start)
+            keys += [each.key for each in piece]
+    assert sorted(keys) == sorted(f"atm{number}" for number in range(300))
+    assert one == [b"x" * 100]
+    assert len(told) == 2
+    assert all("choosing a leader: tried for up to 30 s" in each for each in told)

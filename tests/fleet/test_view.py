@@ -357,37 +357,6 @@ def known(device: str) -> Known:
     return Known.of(device, Presence(1, "i", True, 0.0, "xfs4iot 1.2.3").encode(), None, None)
 
 
-async def test_a_reader_waits_for_a_store_that_has_gone_and_gets_each_value_once(
-    own_tenant: Tenant, nursery: trio.Nursery
-) -> None:
-    """As where a node has died and the others have no leader yet."""
-    async with trio.open_nursery() as putting:
-        for number in range(300):
-            putting.start_soon(own_tenant.tell, f"atm{number}", b"x" * 100)
-    told: list[str] = []
-    carrier = await own_tenant.connect()
-    reader = KeyValue(carrier, LAST.format(own_tenant.name), patience=Patience(30, told.append))
-    keys: list[str] = []
-    one: list[bytes] = []
-
-    async def get() -> None:
-        found = await reader.get("atm7")
-        assert found is not None
-        one.append(found[0])
-
-    async with trio.open_nursery() as meanwhile, aclosing(reader.entries()) as pieces:
-        async for piece in pieces:
-            if not keys:
-                own_tenant.broker.kill()
-                meanwhile.start_soon(get)
-                meanwhile.start_soon(own_tenant.broker.start)
-            keys += [each.key for each in piece]
-    assert sorted(keys) == sorted(f"atm{number}" for number in range(300))
-    assert one == [b"x" * 100]
-    assert len(told) == 2
-    assert all("choosing a leader: tried for up to 30 s" in each for each in told)
-
-
 async def test_a_reader_that_has_waited_long_enough_says_what_to_do(own_tenant: Tenant) -> None:
     carrier = await own_tenant.connect()
     own_tenant.broker.kill()

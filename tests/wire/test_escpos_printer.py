@@ -43,7 +43,7 @@ def far() -> VirtualPrinter:
     return VirtualPrinter()
 
 
-@pytest.fixture(params=["address", "port", "file"])
+@pytest.fixture(params=["address", "port", pytest.param("file", marks=pytest.mark.posix)])
 async def way(request: pytest.FixtureRequest, far: VirtualPrinter, nursery: trio.Nursery) -> dict[str, Any]:
     if request.param == "address":
         return {"address": f"127.0.0.1:{await nursery.start(far.on_network)}"}

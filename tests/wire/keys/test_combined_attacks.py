@@ -266,6 +266,7 @@ async def test_which_authority_is_trusted_is_told_after_a_restart(tmp_path: Path
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="open files cannot be moved there")
+@pytest.mark.posix
 async def test_a_key_whose_change_could_not_be_booked_is_used_for_nothing(
     nursery: trio.Nursery, tmp_path: Path
 ) -> None:
