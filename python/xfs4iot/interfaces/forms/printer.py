@@ -27,7 +27,7 @@ from xfs4iot.interfaces.forms.media_definitions import Media
 from xfs4iot.interfaces.forms.print_geometry import Grid
 from xfs4iot.interfaces.forms.printer_failures import as_defined, failures_of
 from xfs4iot.interfaces.forms.printer_forms import fields_of
-from xfs4iot.interfaces.forms.printer_state import PrinterState, actions_of, clears
+from xfs4iot.interfaces.forms.printer_state import PrinterState, actions_of
 from xfs4iot.interfaces.forms.ready_form import Form
 from xfs4iot.interfaces.forms.tokens import DefinitionError
 from xfs4iot.protocol import errors
@@ -239,8 +239,7 @@ class Printer(PrinterState):
         actions = actions_of(request.media_control)
         async with self.media.turn:
             job = await laid_out(self, request, command)
-            if clears(request.media_control):
-                self.buffer.clear()
+            self.throw_away(request.media_control)
             if not self.buffer.takes(job):
                 await self.flush(command)
             joined = self.buffer.joined(job)
@@ -315,8 +314,7 @@ class Printer(PrinterState):
         """`Printer.PrintNative` 3.0, completion 2.0: the medium is handled so after each page."""
         actions = actions_of(request.media_control)
         async with self.media.turn:
-            if clears(request.media_control):
-                self.buffer.clear()
+            self.throw_away(request.media_control)
             await self.flush(command)
             source = None if self.media.is_present else self.source_for(request.paper_source, None)
             if source is None:
@@ -383,9 +381,8 @@ class Printer(PrinterState):
         async with self.media.turn:
             fields = await form_read(self, request, command)
             actions = actions_of(request.media_control)
-            if clears(request.media_control):
-                self.buffer.clear()
-            elif set(actions) - {"alarm"}:
+            self.throw_away(request.media_control)
+            if set(actions) - {"alarm"}:
                 await self.flush(command)
             await self.control(command, actions)
         return messages.ReadFormCompletion(fields=fields)
@@ -506,9 +503,8 @@ class Printer(PrinterState):
         control = cast(messages.MediaControl, request.media_control)
         actions = actions_of(control)
         async with self.media.turn:
-            if clears(control):
-                self.buffer.clear()
-            elif control.flush or set(actions) - {"alarm"}:
+            self.throw_away(control)
+            if control.flush or set(actions) - {"alarm"}:
                 await self.flush(command)
             await self.control(command, actions)
 

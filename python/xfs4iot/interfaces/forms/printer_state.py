@@ -29,7 +29,7 @@ from xfs4iot.server.handler import Interface
 from xfs4iot.server.results import require_defined
 from xfs4iot.server.service import Service
 
-__all__ = ["PrinterState", "actions_of", "clears"]
+__all__ = ["PrinterState", "actions_of"]
 
 _Result = TypeVar("_Result")
 
@@ -68,11 +68,6 @@ def actions_of(
     if control.move is not None:
         actions.append(control.move)
     return tuple(actions)
-
-
-def clears(control: messages.MediaControl | messages.MediaControlNullable | None) -> bool:
-    """Whether an older client, which has no `Printer.ClearBuffer`, wants thrown away what waits."""
-    return control is not None and bool(control.clear_buffer)
 
 
 class PrinterState(Interface[devices.Printer]):
@@ -340,6 +335,11 @@ class PrinterState(Interface[devices.Printer]):
             raise (saying_more(fault, done) if done else fault) from fault.__cause__
 
     # Printing.
+
+    def throw_away(self, control: messages.MediaControl | messages.MediaControlNullable | None) -> None:
+        """What waits, if an older client, which has no `Printer.ClearBuffer`, says so by a flag."""
+        if control is not None and control.clear_buffer:
+            self.buffer.clear()
 
     async def flush(self, command: Command[Any]) -> None:
         """Print what waits."""
