@@ -24,9 +24,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 import trio
@@ -53,6 +53,7 @@ from xfs4iot.simulator import atm as simulated_atm
 from xfs4iot.transport import tls
 from xfs4iot.transport.certificates import test_authority as authority_in
 
+_Measured = TypeVar("_Measured")
 TENANT = "fleet"
 TO_A_PROCESS = 1000
 WAYS = ("straight", "gateway")
@@ -558,44 +559,57 @@ def simulate_storm(count: int, rate: int, busy: float, spread: float | None) -> 
     }
 
 
+def show_parts(measured: dict[str, Any], console: Console) -> None:
+    for name, value in measured.items():
+        console.print(f"{name}: {value}")
+
+
+def _of_loads(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of a command that measures loads in rounds."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True),
+        click.option("--seconds", default=2.0, show_default=True, help="Of each load."),
+        click.option("--rounds", default=5, show_default=True),
+    ):
+        command = option(command)
+    return command
+
+
+def _measure(
+    measure: Callable[[int, float, Progress], _Measured],
+    rounds: int,
+    seconds: float,
+    show: Callable[[_Measured, Console], None],
+    as_json: bool,
+) -> None:
+    console = Console(stderr=as_json)
+    with console.status("building the load generator"):
+        build()
+    with Progress(console=console) as progress:
+        measured = measure(rounds, seconds, progress)
+    if as_json:
+        click.echo(json.dumps(measured))
+    else:
+        show(measured, console)
+
+
 @click.group()
 def main() -> None:
     """Measure a fleet on this machine."""
 
 
 @main.command()
-@click.option("--rounds", default=5, show_default=True)
-@click.option("--seconds", default=2.0, show_default=True, help="Of each load.")
-@click.option("--json", "as_json", is_flag=True)
+@_of_loads
 def way(rounds: int, seconds: float, as_json: bool) -> None:
     """Commands through gateway, broker and link, beside straight to the device."""
-    console = Console(stderr=as_json)
-    with console.status("building the load generator"):
-        build()
-    with Progress(console=console) as progress:
-        measured = measure_way(rounds, seconds, progress)
-    if as_json:
-        click.echo(json.dumps(measured))
-    else:
-        show_way(measured, console)
+    _measure(measure_way, rounds, seconds, show_way, as_json)
 
 
 @main.command()
-@click.option("--rounds", default=5, show_default=True)
-@click.option("--seconds", default=2.0, show_default=True, help="Of each load.")
-@click.option("--json", "as_json", is_flag=True)
+@_of_loads
 def parts(rounds: int, seconds: float, as_json: bool) -> None:
     """What a gateway's metrics cost, an event, and a device's last status."""
-    console = Console(stderr=as_json)
-    with console.status("building the load generator"):
-        build()
-    with Progress(console=console) as progress:
-        measured = measure_parts(rounds, seconds, progress)
-    if as_json:
-        click.echo(json.dumps(measured))
-    else:
-        for name, value in measured.items():
-            console.print(f"{name}: {value}")
+    _measure(measure_parts, rounds, seconds, show_parts, as_json)
 
 
 @main.command()
