@@ -3,6 +3,8 @@
 //! Mostly the least number of them. Where there are few, a bit for each number that can be: then a
 //! table can be over what they are worth more than as many of the smallest value, which is far less.
 
+use super::wide::take_up;
+
 /// What is known of further items.
 pub(super) trait Cell: Copy {
     /// Whether each number has a bit.
@@ -98,7 +100,7 @@ pub(super) fn merge<C: Cell>(cells: &mut [C], from: &[C], offset: isize, more: u
     if ahead >= cells.len() || back >= from.len() {
         return;
     }
-    for (cell, from) in cells[ahead..].iter_mut().zip(&from[back..]) {
+    take_up(&mut cells[ahead..], &from[back..], |cell, from| {
         *cell = cell.either(from.more(more));
-    }
+    });
 }

@@ -133,7 +133,7 @@ pub fn by_remainders(
     // What costs more has no part in it.
     exchange.others.retain(|other| other.worth as u64 <= cost);
     let mut moved = [0u64; MAX_UNITS];
-    let verdict = match RemainderTable::new(&exchange.others, value, cost, work)? {
+    let verdict = match RemainderTable::new(exchange.others.clone(), value, cost, work)? {
         Some(table) => {
             let net = table.read(cost, &mut moved);
             let gives = (exchange.whole + least - exchange.least) as i64 - net;

@@ -30,6 +30,7 @@ use super::pile::{Pile, UNBOUNDED, parts};
 use super::source::{Source, Sources};
 use super::swaps::{self, Choosable, Chosen};
 use super::unit_tables::UnitTables;
+use super::wide::take_up;
 use super::{Failure, MAX_UNITS, OutOfWork, Work, number, share};
 
 /// Steps in which the fewest items are looked for, before those with all units are.
@@ -473,9 +474,9 @@ fn best_of_table(
                 before.copy_from_slice(row);
                 let more = part as i32 * cost;
                 let shift = (part as usize * kind.value).min(width);
-                for (cell, from) in row[shift..].iter_mut().zip(&before) {
+                take_up(&mut row[shift..], &before, |cell, from| {
                     *cell = (*cell).min(from + more);
-                }
+                });
             }
         }
         work.steps(kind.passes() * width as u64 / CELLS_A_STEP)?;

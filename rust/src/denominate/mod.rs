@@ -52,6 +52,7 @@ pub mod table;
 mod two_pivots;
 mod unit_tables;
 mod verdict;
+pub mod wide;
 
 use cash::Cash;
 use pile::UNBOUNDED;

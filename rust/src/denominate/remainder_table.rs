@@ -7,6 +7,7 @@
 use super::divisor::gcd;
 use super::pile::parts;
 use super::sums::Items;
+use super::wide::take_up;
 use super::{OutOfWork, Work};
 
 /// Bits of a cell for the number of items; above them is how often the number goes into the sum.
@@ -23,18 +24,18 @@ const MOST_CELLS: u64 = 1 << 21;
 const CELLS_A_STEP: u64 = 32;
 
 /// Rows for the piles, the first pile's last.
-pub(super) struct RemainderTable<'a> {
-    items: &'a [Items],
+pub(super) struct RemainderTable {
+    items: Vec<Items>,
     number: usize,
     cells: Vec<i32>,
 }
 
-impl<'a> RemainderTable<'a> {
+impl RemainderTable {
     /// By `number`, for sums up to `top`; `None` if it would be too large.
     ///
     /// Items with the sign 1 count, and stand behind those with the sign -1, which do not.
     pub(super) fn new(
-        items: &'a [Items],
+        items: Vec<Items>,
         number: u64,
         top: u64,
         work: &mut Work,
@@ -76,6 +77,16 @@ impl<'a> RemainderTable<'a> {
         }))
     }
 
+    /// Whether it is for these items, by this number.
+    pub(super) fn is_for(&self, items: &[Items], number: u64) -> bool {
+        self.number as u64 == number && self.items == items
+    }
+
+    /// How many cells it has.
+    pub(super) fn cells(&self) -> usize {
+        self.cells.len()
+    }
+
     fn at(&self, row: usize, remainder: usize) -> i32 {
         self.cells[(self.items.len() - row) * self.number + remainder]
     }
@@ -97,21 +108,35 @@ impl<'a> RemainderTable<'a> {
             let worth = item.worth as u64;
             let most = item.count.min(sum / worth).min(number);
             let here = self.at(row, (sum % number) as usize);
-            let fits = |taken: &u64| {
-                let rest = sum - taken * worth;
-                let after = self.at(row + 1, (rest % number) as usize);
-                match item.sign < 0 {
-                    true => i64::from(after >> BITS) == (rest / number) as i64,
-                    false => {
-                        let more = (rest / number) << BITS;
-                        let counts = (here as u64 & (END - 1)).checked_sub(*taken);
-                        counts.is_some_and(|counts| i64::from(after) == (more | counts) as i64)
-                    }
-                }
+            let counts = here as u64 & (END - 1);
+            // What is left, as how often the number goes into it and a remainder: few items are moved one by one.
+            let (by, apart) = (worth / number, worth % number);
+            let after = |(whole, remainder): (u64, u64)| {
+                let cell = self.at(row + 1, remainder as usize) as u64;
+                (cell >> BITS == whole).then_some(cell & (END - 1))
             };
-            let taken = match item.sign < 0 {
-                true => (0..=most).find(fits),
-                false => (0..=most).rev().find(fits),
+            let taken = if row + 1 == self.items.len() {
+                Some(sum / worth)
+            } else if item.sign < 0 {
+                let mut left = (sum / number, sum % number);
+                (0..=most).find(|_| {
+                    let fits = after(left).is_some();
+                    let carry = u64::from(left.1 < apart);
+                    left.0 = left.0.wrapping_sub(by + carry);
+                    left.1 = left.1 + carry * number - apart;
+                    fits
+                })
+            } else {
+                let most = most.min(counts);
+                let rest = sum - most * worth;
+                let mut left = (rest / number, rest % number);
+                (0..=most).rev().find(|taken| {
+                    let fits = after(left) == Some(counts - taken);
+                    let carry = u64::from(left.1 + apart >= number);
+                    left.0 += by + carry;
+                    left.1 = left.1 + apart - carry * number;
+                    fits
+                })
             };
             let taken = taken.unwrap_or(0);
             moved[row] = taken;
@@ -129,7 +154,5 @@ fn counted(item: &Items, items: u64) -> i32 {
 
 /// What each cell, or the one beside it with so much more, tells.
 fn add(cells: &mut [i32], from: &[i32], more: i32) {
-    for (cell, from) in cells.iter_mut().zip(from) {
-        *cell = (*cell).min(*from + more);
-    }
+    take_up(cells, from, |cell, from| *cell = (*cell).min(from + more));
 }

@@ -5,6 +5,7 @@ use std::ops::Add;
 
 use super::divisor::gcd;
 use super::pile::parts;
+use super::wide::take_up;
 use super::{OutOfWork, Work};
 
 /// Cells that take about as long as one step of a search.
@@ -98,12 +99,8 @@ impl<C: Copy + Ord + Add<Output = C> + TryFrom<u64> + Into<i64>> Sums<C> {
             let (low, high) = self.before.split_at(self.before.len() - shift);
             let (first, second) = self.least.split_at_mut(shift);
             // Two loops, each over neighbours.
-            for (cell, from) in second.iter_mut().zip(low) {
-                *cell = (*cell).min(*from + more);
-            }
-            for (cell, from) in first.iter_mut().zip(high) {
-                *cell = (*cell).min(*from + more);
-            }
+            take_up(second, low, |cell, from| *cell = (*cell).min(from + more));
+            take_up(first, high, |cell, from| *cell = (*cell).min(from + more));
             work.steps(1 + number / CELLS_A_STEP)?;
         }
         Ok(())

@@ -8,10 +8,11 @@
 use arrayvec::ArrayVec;
 
 use super::pile::parts;
+use super::wide::take_up;
 use super::{MAX_UNITS, OutOfWork, Work};
 
 /// Items of one pile.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Items {
     /// Its place among all piles.
     pub place: usize,
@@ -58,17 +59,13 @@ pub(super) fn move_up<C: Copy>(
 ) {
     if !again {
         before.copy_from_slice(row);
-        for (cell, from) in row[apart..].iter_mut().zip(before) {
-            take(cell, *from);
-        }
+        take_up(&mut row[apart..], before, take);
         return;
     }
     // Blocks of as many cells, none of which takes up what its own block says.
     for start in (apart..row.len()).step_by(apart) {
         let (low, high) = row.split_at_mut(start);
-        for (cell, from) in high.iter_mut().zip(&low[start - apart..]) {
-            take(cell, *from);
-        }
+        take_up(high, &low[start - apart..], &take);
     }
 }
 

@@ -2,9 +2,13 @@
 //! that the pivot may give, the rest being paid by the others with a pivot of their own.
 //!
 //! For most of those numbers the second pivot is the same, and what the others' exchanges cost is read off one
-//! [`super::remainder_table`]. So a number takes next to no time. Each says how many items there are at least. Where
-//! the second pivot's stock is in the way of those as well, the rest is paid in the same manner if that could be better
-//! than what was found: mostly a few numbers of hundreds.
+//! [`super::remainder_table`]. So a number takes next to no time. Each says how many items there are at least, and they
+//! are looked at in that order until none can be better than what was found: mostly a few numbers of hundreds. Where
+//! the second pivot's stock is in the way as well, the rest is paid in the same manner, mostly by tables that are
+//! there already.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 use arrayvec::ArrayVec;
 
@@ -18,6 +22,10 @@ const MOST_NUMBERS: u64 = 1 << 12;
 /// Numbers of which the rest is paid in the same manner, at most, and how deep that goes.
 const MOST_UNSURE: usize = 64;
 const DEEPEST: u32 = 4;
+/// Steps that take about as long as reading a set of items.
+const SET_STEPS: u64 = 24;
+/// Cells of all tables that are kept, at most: 4 MB.
+const MOST_CELLS: usize = 1 << 20;
 
 /// The fewest items for an amount from piles of falling value, at most `budget` of them.
 ///
@@ -29,7 +37,49 @@ pub(super) fn fewest(
     counts: &mut [u64],
     work: &mut Work,
 ) -> Result<Verdict, OutOfWork> {
-    below(0, amount, piles, budget, counts, work)
+    let mut tables = Tables::default();
+    below(0, amount, piles, budget, counts, &mut tables, work)
+}
+
+/// Tables that were made, of which the same are wanted again: numbers of a pile that leave the same pivot to the
+/// others differ in what is read.
+#[derive(Default)]
+struct Tables {
+    kept: Vec<RemainderTable>,
+    cells: usize,
+}
+
+impl Tables {
+    /// The one for what can be exchanged; `None` if it would be too large.
+    fn of(
+        &mut self,
+        exchange: &Exchange,
+        work: &mut Work,
+    ) -> Result<Option<&RemainderTable>, OutOfWork> {
+        let (items, number) = (&exchange.others, exchange.value);
+        let known = self
+            .kept
+            .iter()
+            .position(|table| table.is_for(items, number));
+        let place = match known {
+            Some(place) => place,
+            None => {
+                let farthest = items.iter().map(|other| other.worth as u64).max();
+                let top = number.saturating_mul(farthest.unwrap_or(0));
+                let Some(table) = RemainderTable::new(items.clone(), number, top, work)? else {
+                    return Ok(None);
+                };
+                self.cells += table.cells();
+                if self.cells > MOST_CELLS {
+                    self.cells = table.cells();
+                    self.kept.clear();
+                }
+                self.kept.push(table);
+                self.kept.len() - 1
+            }
+        };
+        Ok(self.kept.get(place))
+    }
 }
 
 fn below(
@@ -38,6 +88,7 @@ fn below(
     piles: &[(u64, u64)],
     budget: u64,
     counts: &mut [u64],
+    tables: &mut Tables,
     work: &mut Work,
 ) -> Result<Verdict, OutOfWork> {
     let place = Exchange::new(amount, piles).pivot;
@@ -56,8 +107,8 @@ fn below(
         found: false,
         counts,
     };
-    // Numbers with the second pivot in the way: what they take at least, and what may pay the rest.
-    let mut unsure: Vec<(u64, u64, usize)> = Vec::new();
+    // What each number takes at least, and from where on others may pay the rest.
+    let mut hopeful: Vec<Reverse<(u64, u64, usize)>> = Vec::new();
     let mut next = most + 1;
     while next > least {
         let rest = amount - (next - 1) * value;
@@ -73,10 +124,7 @@ fn below(
             continue;
         }
         let mut exchange = Exchange::new(rest, paying);
-        let items = exchange.others.clone();
-        let farthest = items.iter().map(|other| other.worth as u64).max();
-        let top = exchange.value.saturating_mul(farthest.unwrap_or(0));
-        let Some(table) = RemainderTable::new(&items, exchange.value, top, work)? else {
+        let Some(table) = tables.of(&exchange, work)? else {
             return Ok(Verdict::Unknown);
         };
         while next > least {
@@ -86,25 +134,37 @@ fn below(
             }
             next -= 1;
             work.step()?;
-            let missing = (exchange.value - exchange.remainder) % exchange.value;
-            let Some(cost) = table.least(missing) else {
-                continue;
-            };
-            let number = exchange.least + (cost + exchange.remainder) / exchange.value;
-            if next + number > best.items {
-                continue;
-            }
-            let (mut moved, mut found) = ([0u64; MAX_UNITS], [0u64; MAX_UNITS]);
-            let net = table.read(cost, &mut moved);
-            let gives = (exchange.whole + number - exchange.least) as i64 - net;
-            if exchange.set(&moved, gives, &mut found[from..others.len()]) {
-                best.take(next + number, next, &found[..others.len()]);
-            } else {
-                unsure.push((next + number, next, from));
+            if let Some((_, number)) = exchanged(&exchange, table)
+                && next + number <= best.items
+            {
+                hopeful.push(Reverse((next + number, next, from)));
             }
         }
     }
-    unsure.sort_unstable();
+    let mut hopeful = BinaryHeap::from(hopeful);
+    // Those with the second pivot in the way.
+    let mut unsure: Vec<(u64, u64, usize)> = Vec::new();
+    while let Some(Reverse((items, taken, from))) = hopeful.pop() {
+        if items > best.items || unsure.len() > MOST_UNSURE {
+            break;
+        }
+        work.steps(SET_STEPS)?;
+        let exchange = Exchange::new(amount - taken * value, &others[from..]);
+        let Some(table) = tables.of(&exchange, work)? else {
+            return Ok(Verdict::Unknown);
+        };
+        let Some((cost, number)) = exchanged(&exchange, table) else {
+            continue;
+        };
+        let (mut moved, mut found) = ([0u64; MAX_UNITS], [0u64; MAX_UNITS]);
+        let net = table.read(cost, &mut moved);
+        let gives = (exchange.whole + number - exchange.least) as i64 - net;
+        if exchange.set(&moved, gives, &mut found[from..others.len()]) {
+            best.take(items, taken, &found[..others.len()]);
+        } else {
+            unsure.push((items, taken, from));
+        }
+    }
     for (place, (items, taken, from)) in unsure.into_iter().enumerate() {
         if items > best.items {
             break;
@@ -115,7 +175,7 @@ fn below(
         let (rest, allowed) = (amount - taken * value, best.items - taken);
         let mut found = [0u64; MAX_UNITS];
         let set = &mut found[from..others.len()];
-        match below(depth + 1, rest, &others[from..], allowed, set, work)? {
+        match below(depth + 1, rest, &others[from..], allowed, set, tables, work)? {
             Verdict::Fewest(more) => best.take(taken + more, taken, &found[..others.len()]),
             Verdict::Never => {}
             Verdict::Unknown => return Ok(Verdict::Unknown),
@@ -125,6 +185,14 @@ fn below(
         true => Verdict::Fewest(best.items),
         false => Verdict::Never,
     })
+}
+
+/// The least cost for what an exchange leaves, and the items with it; the pivot's stock aside.
+fn exchanged(exchange: &Exchange, table: &RemainderTable) -> Option<(u64, u64)> {
+    let missing = (exchange.value - exchange.remainder) % exchange.value;
+    let cost = table.least(missing)?;
+    let more = (cost + exchange.remainder) / exchange.value;
+    Some((cost, exchange.least + more))
 }
 
 /// The best answer so far.
