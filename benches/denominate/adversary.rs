@@ -190,6 +190,7 @@ impl Case {
         let request = Request {
             amounts: &[(EUR, u128::from(self.amount) * SCALE)],
             units: &units,
+            ready: &[],
             mix,
             max_items: self.max_items,
         };

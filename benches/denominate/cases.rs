@@ -20,6 +20,7 @@ impl Case {
         let request = Request {
             amounts: &self.amounts,
             units: &self.units,
+            ready: &[],
             mix: Mix::MinimumBills,
             max_items: self.max_items,
         };

@@ -107,6 +107,7 @@ fn solve(held: &[(u64, u64)], amount: u64, mix: Mix, now: fn() -> Duration) -> S
     let request = Request {
         amounts: &[(EUR, u128::from(amount) * SCALE)],
         units: &units,
+        ready: &[],
         mix,
         max_items: None,
     };

@@ -120,6 +120,7 @@ fn check(held: &[(u64, u64)], amount: u64, max_items: Option<u64>) {
         let request = Request {
             amounts: &amounts,
             units: &units,
+            ready: &[],
             mix,
             max_items,
         };
@@ -178,6 +179,7 @@ fn answered(units: &[Unit], amount: u64, mix: Mix, limit: u64) -> (Result<u64, F
     let request = Request {
         amounts: &amounts,
         units,
+        ready: &[],
         mix,
         max_items: None,
     };

@@ -63,6 +63,7 @@ fn the_slowest_cases_take_no_more_steps_than_they_did() {
         let request = Request {
             amounts: &[(EUR, case.amount)],
             units: &case.units,
+            ready: &[],
             mix: case.mix,
             max_items: None,
         };

@@ -2,8 +2,8 @@
 
 A figure is the quickest of several rounds; in every round each peer has its turn, so that the
 noise of the machine falls on all. Whatever is used from Python is timed from Python, with
-everything that it needs for one amount: arguments, model, search, answer. Where an exact peer
-gives another answer than ours, the comparison fails.
+everything that it needs for one amount: arguments, model, search, answer; by `timeit`, as a line
+of a program. Where an exact peer gives another answer than ours, the comparison fails.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ import json
 import shutil
 import statistics
 import subprocess
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import field
-from functools import partial
 from pathlib import Path
+from timeit import Timer
 from typing import Any
 
 from xfs4iot import _core
@@ -70,54 +69,52 @@ class Disagreement(Exception):
     """An exact peer has another answer."""
 
 
-def ours(case: Case) -> dict[str, Callable[[], Any]]:
-    """A call that denominates and reads the items by unit, the same of a stock that has read the units
-    before, and a call that only reads the arguments of the first."""
+def ours(case: Case) -> tuple[Items, dict[str, Timer]]:
+    """The fewest items, and what is timed, each as it stands in a program.
+
+    That is a call that denominates and reads the items by unit, the same of a stock that has read the units
+    before, and a call that only reads the arguments.
+    """
     units = [Unit(f"unit{place}", *unit) for place, unit in enumerate(case.units)]
-    partial = {f"unit{place}": count for place, count in case.partial.items()} or None
-    amounts, most = case.amounts, case.max_items
+    partial = {f"unit{place}": count for place, count in case.partial.items()}
+    amounts: Any = case.amounts if len(case.amounts) > 1 else next(iter(case.amounts.values()))
+    # What goes without saying is not said.
+    options = {
+        **({} if case.max_items is None else {"max_items": case.max_items}),
+        **({"partial": partial} if partial else {}),
+    }
+    words = "".join(f", {name}={name}" for name in options)
+    names = {
+        **options,
+        "amounts": amounts,
+        "units": units,
+        "stock": Stock(units),
+        "denominate": denominate,
+        "read": _core._read_request,
+        "failures": (NotDispensable, TooManyItems),
+    }
 
-    stock = Stock(units)
-    wanted: Any = amounts if len(amounts) > 1 else next(iter(amounts.values()))
+    def timer(call: str) -> Timer:
+        return Timer(f"try:\n    {call}\nexcept failures:\n    pass", globals=names)
 
-    def solve() -> Any:
-        try:
-            return denominate(amounts, units, max_items=most, partial=partial).values
-        except (NotDispensable, TooManyItems):
-            return None
-
-    def prepared() -> Any:
-        try:
-            return stock.denominate(wanted, max_items=most, partial=partial).values
-        except (NotDispensable, TooManyItems):
-            return None
-
-    def short() -> Any:
-        try:
-            return stock.denominate(wanted).values
-        except (NotDispensable, TooManyItems):
-            return None
-
-    return {
-        OURS: solve,
-        # What goes without saying is not said where the fewest words are wanted.
-        PREPARED: short if most is None and partial is None else prepared,
-        EMPTY: lambda: _core._read_request(amounts, units, max_items=most, partial=partial),
+    try:
+        items = denominate(amounts, units, **options).items
+    except (NotDispensable, TooManyItems):
+        items = None
+    return items, {
+        OURS: timer(f"denominate(amounts, units{words}).values"),
+        PREPARED: timer(f"stock.denominate(amounts{words}).values"),
+        EMPTY: timer(f"read(amounts, units{words})"),
     }
 
 
-def once(call: Callable[[], Any]) -> float:
+def once(timer: Timer) -> float:
     """Seconds of one call; of short ones, the mean of a batch."""
-    began = time.perf_counter()
-    call()
-    spent = time.perf_counter() - began
+    spent = timer.timeit(1)
     if spent > SHORT:
         return spent
     number = max(1, int(SHORT / max(spent, 1e-7)))
-    began = time.perf_counter()
-    for _ in range(number):
-        call()
-    return (time.perf_counter() - began) / number
+    return timer.timeit(number) / number
 
 
 def measure(rounds: int, progress: Callable[[str], None], peers: bool = True) -> Iterator[Row]:
@@ -125,9 +122,8 @@ def measure(rounds: int, progress: Callable[[str], None], peers: bool = True) ->
     warnings.simplefilter("ignore", DeprecationWarning)
     for case in CASES:
         progress(case.name)
-        calls = ours(case)
-        values = calls[OURS]()
-        row = Row(case.name, None if values is None else sum(values.values()))
+        items, timers = ours(case)
+        row = Row(case.name, items)
         for peer in PEERS if peers else ():
             # This call is not timed, so that importing a peer counts for nothing.
             answer = peer.solve(case)
@@ -138,10 +134,10 @@ def measure(rounds: int, progress: Callable[[str], None], peers: bool = True) ->
                 if peer.exact:
                     raise Disagreement(f"{case.name}: {peer.name} has {answer} items, ours {row.items}")
                 row.remarks[peer.name] = "finds none" if answer is None else f"{answer} items"
-            calls[peer.name] = partial(peer.solve, case)
+            timers[peer.name] = Timer("solve(case)", globals={"solve": peer.solve, "case": case})
         for _ in range(rounds):
-            for name, call in calls.items():
-                row.seconds[name] = min(row.seconds.get(name, float("inf")), once(call))
+            for name, timer in timers.items():
+                row.seconds[name] = min(row.seconds.get(name, float("inf")), once(timer))
         settings = [name for name in row.seconds if name.startswith(f"{CP_SAT}, ")]
         if settings:
             row.seconds[CP_SAT] = min(row.seconds[name] for name in settings)

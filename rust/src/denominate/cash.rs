@@ -6,6 +6,7 @@ use super::divisor::common_divisor;
 use super::fewest;
 use super::payable::{self, FEW_WORDS};
 use super::pile::{FEW, Pile, SOME, UNBOUNDED};
+use super::plain::{self, Level};
 use super::source::{Source, Sources};
 use super::{Currency, Failure, MAX_UNITS, OutOfWork, SCALE, Unit, Work, share};
 
@@ -14,41 +15,31 @@ const QUICK_STEPS: u64 = 64;
 /// Smallest units in one of a currency.
 const WHOLE: u64 = SCALE as u64;
 
-/// Cash of one currency, and the amount to be made up from it.
+/// Units of one currency, grouped into piles.
 #[derive(Debug)]
-pub struct Cash {
-    /// The currency.
-    pub currency: Currency,
-    /// The amount; in the same measure as `values`.
-    pub amount: u64,
-    /// What one of `amount` is in smallest units.
-    pub measure: u128,
+pub struct Grouped {
     /// Values of the piles, largest first.
     pub values: ArrayVec<u64, MAX_UNITS>,
     /// The units, pile by pile, in the order of the request.
     pub sources: Sources,
 }
 
-impl Cash {
-    /// None of any currency; to be filled in place, as it is large to be moved.
+impl Grouped {
+    /// No units; to be filled in place, as it is large to be moved.
     pub fn none() -> Self {
         Self {
-            currency: Currency([0; 3]),
-            amount: 0,
-            measure: 1,
             values: ArrayVec::new(),
             sources: ArrayVec::new(),
         }
     }
 
-    /// Take the units of `currency` among `units`.
+    /// Take the units of `currency` among `units`, for an amount in smallest units.
     pub fn gather(
         &mut self,
         currency: Currency,
         amount: u128,
         units: &[Unit],
-    ) -> Result<(), Failure> {
-        self.currency = currency;
+    ) -> Result<Cash<'_>, Failure> {
         let sources = &mut self.sources;
         sources.clear();
         // What no item can be worth, if the amount is more than that.
@@ -122,12 +113,58 @@ impl Cash {
             }
             source.pile = self.values.len() - 1;
         }
-        self.measure = u128::from(measure);
-        self.amount = match measure {
+        let amount = match measure {
             WHOLE if roof <= UNBOUNDED => roof / WHOLE,
-            _ => (amount / self.measure) as u64,
+            _ => (amount / u128::from(measure)) as u64,
         };
-        Ok(())
+        Ok(self.cash(currency, amount, measure))
+    }
+
+    /// Its cash, and an amount in the same measure as `values`.
+    pub fn cash(&self, currency: Currency, amount: u64, measure: u64) -> Cash<'_> {
+        Cash {
+            currency,
+            amount,
+            measure,
+            values: &self.values,
+            sources: &self.sources,
+            levels: &[],
+        }
+    }
+}
+
+/// Cash of one currency, and the amount to be made up from it.
+#[derive(Clone, Copy, Debug)]
+pub struct Cash<'a> {
+    /// The currency.
+    pub currency: Currency,
+    /// The amount; in the same measure as `values`.
+    pub amount: u64,
+    /// What one of `amount` is in smallest units.
+    pub measure: u64,
+    /// Values of the piles, largest first.
+    pub values: &'a [u64],
+    /// The units, pile by pile, in the order of the request.
+    pub sources: &'a [Source],
+    /// The piles as [`plain`] has them, if they were laid out before.
+    pub levels: &'a [Level],
+}
+
+impl Cash<'_> {
+    /// The piles as [`plain`] has them; none if some items must be contained.
+    pub fn laid_out(&self) -> Vec<Level> {
+        let mut piles = vec![Pile::NONE; self.values.len()];
+        if self.fill(self.sources, &mut piles) != (0, 0) {
+            return Vec::new();
+        }
+        let mut levels = vec![Level::NONE; piles.len()];
+        Level::lay_out(&piles, &mut levels);
+        levels
+    }
+
+    /// The sources once more, to be limited further.
+    pub fn own_sources(&self) -> Sources {
+        self.sources.iter().copied().collect()
     }
 
     /// The sources of each pile.
@@ -162,18 +199,7 @@ impl Cash {
         let mut piles = [Pile::NONE; N];
         let piles = &mut piles[..self.values.len()];
         let counts = &mut counts[..piles.len()];
-        for (pile, value) in piles.iter_mut().zip(&self.values) {
-            pile.value = *value;
-        }
-        let (mut contained, mut items) = (0u128, 0u64);
-        for source in sources {
-            let pile = &mut piles[source.pile];
-            pile.count = pile.count.saturating_add(source.high - source.low);
-            if source.low > 0 {
-                items = items.saturating_add(source.low);
-                contained += u128::from(source.low) * u128::from(pile.value);
-            }
-        }
+        let (contained, items) = self.fill(sources, piles);
         if contained > u128::from(amount) || items > budget {
             return Ok(None);
         }
@@ -187,6 +213,23 @@ impl Cash {
             }
         }
         Ok(Some(more + items))
+    }
+
+    /// The piles, each with what its sources may give beyond what they must; gives what they must, its worth and items.
+    fn fill(&self, sources: &[Source], piles: &mut [Pile]) -> (u128, u64) {
+        for (pile, value) in piles.iter_mut().zip(self.values) {
+            pile.value = *value;
+        }
+        let (mut contained, mut items) = (0u128, 0u64);
+        for source in sources {
+            let pile = &mut piles[source.pile];
+            pile.count = pile.count.saturating_add(source.high - source.low);
+            if source.low > 0 {
+                items = items.saturating_add(source.low);
+                contained += u128::from(source.low) * u128::from(pile.value);
+            }
+        }
+        (contained, items)
     }
 
     /// Whether any items within the sources' limits pay the amount, at most `budget`.
@@ -236,7 +279,7 @@ impl Cash {
     /// The fewest items for the amount.
     pub fn need(&self, work: &mut Work) -> Result<u64, Failure> {
         let mut counts = [0; MAX_UNITS];
-        self.fewest(&self.sources, self.amount, UNBOUNDED, &mut counts, work)?
+        self.fewest(self.sources, self.amount, UNBOUNDED, &mut counts, work)?
             .ok_or(Failure::NotDispensable(self.currency))
     }
 
@@ -261,13 +304,28 @@ impl Cash {
         work: &mut Work,
     ) -> Result<u64, Failure> {
         let mut counts = [0; N];
-        let items = self
-            .fewest_of::<N>(&self.sources, self.amount, UNBOUNDED, &mut counts, work)?
-            .ok_or(Failure::NotDispensable(self.currency))?;
+        let tried = match self.levels {
+            [] => Err(OutOfWork),
+            levels => plain::by_levels(self.amount, levels, UNBOUNDED, &mut counts),
+        };
+        let found = match tried {
+            Ok(found) => found,
+            Err(OutOfWork) if self.levels.is_empty() => {
+                self.fewest_of::<N>(self.sources, self.amount, UNBOUNDED, &mut counts, work)?
+            }
+            Err(OutOfWork) => {
+                let mut piles = [Pile::NONE; N];
+                let piles = &mut piles[..self.values.len()];
+                self.fill(self.sources, piles);
+                let counts = &mut counts[..piles.len()];
+                fewest::usable::<N>(self.amount, piles, UNBOUNDED, counts, work)?
+            }
+        };
+        let items = found.ok_or(Failure::NotDispensable(self.currency))?;
         if items > budget {
             return Err(Failure::TooManyItems(items));
         }
-        self.hand_out(&self.sources, &counts, result);
+        self.hand_out(self.sources, &counts, result);
         Ok(items)
     }
 

@@ -37,13 +37,13 @@ pub fn solve(
         if need > budget {
             return Err(Failure::TooManyItems(need));
         }
-    } else if !cash.payable(&cash.sources, budget, work)? {
+    } else if !cash.payable(cash.sources, budget, work)? {
         return Err(Failure::NotDispensable(cash.currency));
     }
     let mut even = Even {
         cash,
         budget,
-        sources: cash.sources.clone(),
+        sources: cash.own_sources(),
         work,
     };
     let most = even.least_upper()?;
@@ -89,7 +89,7 @@ enum Bound {
 }
 
 struct Even<'a> {
-    cash: &'a Cash,
+    cash: &'a Cash<'a>,
     budget: u64,
     sources: Sources,
     work: &'a mut Work,

@@ -6,6 +6,7 @@
 
 use arrayvec::ArrayVec;
 
+use super::ready::Ready;
 use super::{Currency, MAX_UNITS, Mix, Request, SCALE, Unit, Work, denominate};
 use crate::json::{Scanner, Value};
 
@@ -178,7 +179,8 @@ fn smallest_units(number: &str) -> Option<u64> {
 #[derive(Debug)]
 pub struct Stock<M> {
     /// The units, at most [`MAX_UNITS`].
-    pub units: Vec<Unit>,
+    units: Vec<Unit>,
+    ready: Vec<Ready>,
     /// Their names, which need no escapes in JSON.
     pub names: Vec<String>,
     /// The mixes, by name.
@@ -186,6 +188,26 @@ pub struct Stock<M> {
 }
 
 impl<M> Stock<M> {
+    /// Of these units, which nothing can be asked of by name yet.
+    pub fn new(units: Vec<Unit>) -> Self {
+        Self {
+            ready: Ready::all(&units),
+            units,
+            names: Vec::new(),
+            mixes: Vec::new(),
+        }
+    }
+
+    /// The units.
+    pub fn units(&self) -> &[Unit] {
+        &self.units
+    }
+
+    /// What of them is grouped already.
+    pub fn ready(&self) -> &[Ready] {
+        &self.ready
+    }
+
     /// Write the answer to a request; None if there is something else to say of it.
     pub fn answer<'m>(
         &'m self,
@@ -216,6 +238,7 @@ impl<M> Stock<M> {
         let request = Request {
             amounts: &amounts,
             units,
+            ready: &self.ready,
             mix: mix(chosen),
             max_items,
         };
@@ -283,11 +306,10 @@ mod tests {
             minimum: 0,
             maximum: u64::MAX,
         };
-        Stock {
-            units: vec![unit(50, 10), unit(20, 10), unit(10, 0)],
-            names: ["unitA", "unitB", "unitC"].map(str::to_owned).to_vec(),
-            mixes: vec![("mix1".to_owned(), ())],
-        }
+        let mut stock = Stock::new(vec![unit(50, 10), unit(20, 10), unit(10, 0)]);
+        stock.names = ["unitA", "unitB", "unitC"].map(str::to_owned).to_vec();
+        stock.mixes.push(("mix1".to_owned(), ()));
+        stock
     }
 
     fn answer(text: &str, layout: Layout) -> Option<String> {

@@ -114,8 +114,8 @@ pub fn fewest<const N: usize>(
     }
 }
 
-/// The fewest items from those piles that can give something.
-fn usable<const N: usize>(
+/// The same where [`super::plain`] was tried: from those piles that can give something.
+pub(super) fn usable<const N: usize>(
     amount: u64,
     piles: &[Pile],
     budget: u64,

@@ -23,7 +23,7 @@
 
 use arrayvec::ArrayVec;
 
-use super::cash::Cash;
+use super::cash::{Cash, Grouped};
 use super::congruent::{self, Congruent};
 use super::divisor::common_divisor;
 use super::pile::{Pile, UNBOUNDED, parts};
@@ -75,7 +75,7 @@ pub fn solve(
 ) -> Result<u64, Failure> {
     let quick = work.within(QUICK_STEPS, |work| {
         let mut counts = [0; MAX_UNITS];
-        cash.fewest(&cash.sources, cash.amount, UNBOUNDED, &mut counts, work)
+        cash.fewest(cash.sources, cash.amount, UNBOUNDED, &mut counts, work)
     })?;
     // Where the fewest items are hard to find, they are found once, if all units can take part.
     let mut not_all = false;
@@ -93,7 +93,8 @@ pub fn solve(
     if need > budget {
         return Err(Failure::TooManyItems(need));
     }
-    if let Some((others, mut pile, items)) = sure_pile(cash) {
+    if let Some((others, amount, mut pile, items)) = sure_pile(cash) {
+        let others = others.cash(cash.currency, amount, cash.measure);
         let more = solve(&others, budget - items, result, work)?;
         let contained: u64 = pile.iter().map(|source| source.low).sum();
         let free = pile.iter().filter(|source| source.low == 0).count();
@@ -245,9 +246,9 @@ fn choices(all: usize, some: usize) -> u64 {
     })
 }
 
-/// A pile of which the remainder that the others cannot have says how many items it gives: the other piles with
-/// their part of the amount, its units, and their items.
-fn sure_pile(cash: &Cash) -> Option<(Cash, Sources, u64)> {
+/// A pile of which the remainder that the others cannot have says how many items it gives: the other piles, their
+/// part of the amount, its units, and their items.
+fn sure_pile(cash: &Cash) -> Option<(Grouped, u64, Sources, u64)> {
     let high = |pile: &[Source]| {
         let items = pile.iter().map(|source| source.high);
         items.fold(0, u64::saturating_add)
@@ -262,12 +263,9 @@ fn sure_pile(cash: &Cash) -> Option<(Cash, Sources, u64)> {
     if count >= first + step {
         return None;
     }
-    let mut others = Cash {
-        currency: cash.currency,
-        amount: cash.amount - first * value,
-        measure: cash.measure,
-        values: cash.values.clone(),
-        sources: cash.sources.clone(),
+    let mut others = Grouped {
+        values: cash.values.iter().copied().collect(),
+        sources: cash.own_sources(),
     };
     others.values.remove(place);
     others.sources.retain(|source| source.pile != place);
@@ -275,7 +273,8 @@ fn sure_pile(cash: &Cash) -> Option<(Cash, Sources, u64)> {
         source.pile -= usize::from(source.pile > place);
     }
     let pile = cash.sources.iter().filter(|source| source.pile == place);
-    Some((others, pile.copied().collect(), first))
+    let amount = cash.amount - first * value;
+    Some((others, amount, pile.copied().collect(), first))
 }
 
 /// Number of items, units that take part, items by pile.
@@ -292,7 +291,7 @@ fn one_item_each(
     let free = free_units(cash);
     let (mut rest, mut items) = (cash.amount, taking_part as u64);
     let mut counts = [0; MAX_UNITS];
-    for source in &cash.sources {
+    for source in cash.sources {
         // What must be contained is not worth more than the amount.
         rest -= source.low * cash.values[source.pile];
         items += source.low;
@@ -312,7 +311,7 @@ fn one_item_each(
     if items > budget || !number::exactly(rest, &piles, taking_part as u64, brought, work)? {
         return Ok(None);
     }
-    let mut sources = cash.sources.clone();
+    let mut sources = cash.own_sources();
     for pile in sources.chunk_by_mut(|a, b| a.pile == b.pile) {
         let place = pile[0].pile;
         counts[place] += brought[place];
@@ -341,7 +340,7 @@ fn choosable(choice: &Choice, divisor: u64) -> ArrayVec<Choosable, MAX_UNITS> {
 
 /// The answer of so many items of each pile besides those that must be contained.
 fn taking(cash: &Cash, moved: &[u64], free: &[usize]) -> Found {
-    let mut sources = cash.sources.clone();
+    let mut sources = cash.own_sources();
     let mut counts = [0; MAX_UNITS];
     for pile in sources.chunk_by_mut(|a, b| a.pile == b.pile) {
         let place = pile[0].pile;
@@ -388,7 +387,7 @@ fn by_table(
     let Some(moved) = best_of_table(&kinds, sum as usize, leaving, work)? else {
         return Ok(None);
     };
-    let mut sources = cash.sources.clone();
+    let mut sources = cash.own_sources();
     let mut counts = [0; MAX_UNITS];
     for pile in sources.chunk_by_mut(|a, b| a.pile == b.pile) {
         let place = pile[0].pile;
@@ -528,7 +527,7 @@ fn free_units(cash: &Cash) -> Vec<usize> {
 /// Units that cannot all take part, for want of amount or of items; `free` of each pile need not.
 fn least_left_out(cash: &Cash, free: &[usize], budget: u64) -> usize {
     let (mut rest, mut items) = (u128::from(cash.amount), budget);
-    for source in &cash.sources {
+    for source in cash.sources {
         rest = rest.saturating_sub(u128::from(source.low) * u128::from(cash.values[source.pile]));
         items = items.saturating_sub(source.low);
     }
@@ -543,7 +542,7 @@ fn least_left_out(cash: &Cash, free: &[usize], budget: u64) -> usize {
 }
 
 struct Choice<'a> {
-    cash: &'a Cash,
+    cash: &'a Cash<'a>,
     budget: u64,
     work: &'a mut Work,
     /// Units of each pile that need not give anything.
@@ -665,7 +664,7 @@ impl<'a> Choice<'a> {
 
     fn try_one(&mut self) -> Result<(), OutOfWork> {
         self.work.steps(STEPS_A_CHOICE)?;
-        let mut sources = self.cash.sources.clone();
+        let mut sources = self.cash.own_sources();
         for pile in sources.chunk_by_mut(|a, b| a.pile == b.pile) {
             leave_out(pile, self.out[pile[0].pile]);
         }
@@ -709,8 +708,8 @@ mod tests {
         };
         let units: Vec<Unit> = (0..64).map(unit).collect();
         let amount = value(3) + value(40) + value(61);
-        let mut cash = Cash::none();
-        cash.gather(EUR, amount.into(), &units).unwrap();
+        let mut grouped = Grouped::none();
+        let cash = grouped.gather(EUR, amount.into(), &units).unwrap();
         let work = &mut Work::new(crate::denominate::WORK_LIMIT);
         assert_eq!(solve(&cash, UNBOUNDED, &mut [0; MAX_UNITS], work), Ok(3));
     }
@@ -736,8 +735,11 @@ mod tests {
                 .zip(again)
                 .flat_map(|(&(value, count), (more, low))| [unit(value, count, low), unit(value, more, 0)])
                 .collect();
-            let mut cash = Cash::none();
-            if amount == 0 || cash.gather(EUR, amount.into(), &units).is_err() {
+            let mut grouped = Grouped::none();
+            let Ok(cash) = grouped.gather(EUR, amount.into(), &units) else {
+                return Ok(());
+            };
+            if amount == 0 {
                 return Ok(());
             }
             let work = &mut Work::new(1 << 40);

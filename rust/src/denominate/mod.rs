@@ -40,6 +40,7 @@ mod outright;
 mod payable;
 pub mod pile;
 mod plain;
+pub mod ready;
 mod remainder_table;
 mod remainders;
 mod residues;
@@ -54,8 +55,9 @@ mod unit_tables;
 mod verdict;
 pub mod wide;
 
-use cash::Cash;
+use cash::{Cash, Grouped};
 use pile::UNBOUNDED;
+use ready::Ready;
 use table::Row;
 
 /// Units that take part in one denomination, at most.
@@ -111,10 +113,32 @@ pub struct Request<'a> {
     pub amounts: &'a [(Currency, u128)],
     /// The units; [`MAX_UNITS`] at most.
     pub units: &'a [Unit],
+    /// Currencies of which these units, but for the items that must come from them, were grouped before.
+    pub ready: &'a [Ready],
     /// The mix.
     pub mix: Mix<'a>,
     /// Items altogether, at most.
     pub max_items: Option<u64>,
+}
+
+impl Request<'_> {
+    /// The units of a currency, as the mixes see them.
+    fn cash<'g>(
+        &'g self,
+        currency: Currency,
+        amount: u128,
+        grouped: &'g mut Grouped,
+    ) -> Result<Cash<'g>, Failure> {
+        let ready = self.ready.iter().find(|one| one.currency() == currency);
+        if let Some(cash) = ready.and_then(|ready| ready.cash(amount, self.units)) {
+            return Ok(cash);
+        }
+        let contained = ready.and_then(|ready| ready.contain(amount, self.units, grouped));
+        match contained {
+            Some((amount, measure)) => Ok(grouped.cash(currency, amount, measure)),
+            None => grouped.gather(currency, amount, self.units),
+        }
+    }
 }
 
 /// Why there is no denomination.
@@ -216,18 +240,18 @@ pub fn denominate(request: &Request, counts: &mut [u64], work: &mut Work) -> Res
             .iter()
             .filter(|(currency, amount)| *amount > 0 || holds_back(request.units, *currency))
     };
-    let mut cash = Cash::none();
+    let mut grouped = Grouped::none();
     let mut left = limit;
     if request.max_items.is_none() || request.amounts.len() == 1 {
         for &(currency, amount) in wanted() {
-            cash.gather(currency, amount, request.units)?;
+            let cash = request.cash(currency, amount, &mut grouped)?;
             left -= mixed(&cash, request.mix, left, counts, work)?;
         }
         return Ok(limit - left);
     }
     let mut needs = Vec::with_capacity(request.amounts.len());
     for &(currency, amount) in wanted() {
-        cash.gather(currency, amount, request.units)?;
+        let cash = request.cash(currency, amount, &mut grouped)?;
         needs.push(match request.mix {
             Mix::Table(rows) => table::fewest(&cash, rows)?,
             _ => cash.need(work)?,
@@ -241,7 +265,7 @@ pub fn denominate(request: &Request, counts: &mut [u64], work: &mut Work) -> Res
     }
     for (&(currency, amount), need) in wanted().zip(needs) {
         needed -= need;
-        cash.gather(currency, amount, request.units)?;
+        let cash = request.cash(currency, amount, &mut grouped)?;
         left -= mixed(&cash, request.mix, left - needed, counts, work)?;
     }
     Ok(limit - left)

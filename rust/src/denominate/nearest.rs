@@ -1,6 +1,6 @@
 //! The dispensable amounts next to one that is asked for.
 
-use super::cash::Cash;
+use super::cash::Grouped;
 use super::divisor::gcd;
 use super::pile::UNBOUNDED;
 use super::{Currency, Failure, MAX_UNITS, Unit, Work};
@@ -117,14 +117,14 @@ impl<'a> Reach<'a> {
 
     fn payable(&self, amount: u128, work: &mut Work) -> Result<bool, Failure> {
         let mut counts = [0; MAX_UNITS];
-        let mut cash = Cash::none();
-        match cash.gather(self.currency, amount, self.units) {
-            Ok(()) => {}
+        let mut grouped = Grouped::none();
+        let cash = match grouped.gather(self.currency, amount, self.units) {
+            Ok(cash) => cash,
             Err(Failure::NotDispensable(_) | Failure::ContainedAboveAmount(_)) => return Ok(false),
             Err(other) => return Err(other),
         };
         Ok(cash
-            .fewest(&cash.sources, cash.amount, self.budget, &mut counts, work)?
+            .fewest(cash.sources, cash.amount, self.budget, &mut counts, work)?
             .is_some())
     }
 }

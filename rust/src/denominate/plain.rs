@@ -14,8 +14,8 @@ const STEPS: u32 = 24;
 const DEAD_ENDS: u32 = 2;
 
 /// A pile and those after it.
-#[derive(Clone, Copy)]
-struct Level {
+#[derive(Clone, Copy, Debug)]
+pub struct Level {
     value: u64,
     count: u64,
     /// What this pile is worth, saturating.
@@ -24,6 +24,33 @@ struct Level {
     total: u64,
     /// Items of this pile and all smaller ones, saturating.
     stock: u64,
+}
+
+impl Level {
+    pub(super) const NONE: Level = Level {
+        value: 1,
+        count: 0,
+        worth: 0,
+        total: 0,
+        stock: 0,
+    };
+
+    /// As many as there are piles.
+    pub(super) fn lay_out(piles: &[Pile], levels: &mut [Level]) {
+        let (mut total, mut stock) = (0u64, 0u64);
+        for (level, pile) in levels.iter_mut().zip(piles).rev() {
+            let worth = pile.value.saturating_mul(pile.count);
+            total = total.saturating_add(worth);
+            stock = stock.saturating_add(pile.count);
+            *level = Level {
+                value: pile.value,
+                count: pile.count,
+                worth,
+                total,
+                stock,
+            };
+        }
+    }
 }
 
 struct Plain<'a> {
@@ -42,29 +69,28 @@ pub(super) fn fewest<const N: usize>(
     budget: u64,
     counts: &mut [u64],
 ) -> Result<Option<u64>, OutOfWork> {
-    let mut levels = [Level {
-        value: 1,
-        count: 0,
-        worth: 0,
-        total: 0,
-        stock: 0,
-    }; N];
+    let mut levels = [Level::NONE; N];
     let levels = &mut levels[..piles.len()];
-    let (mut total, mut stock) = (0u64, 0u64);
-    for (level, pile) in levels.iter_mut().zip(piles).rev() {
-        let worth = pile.value.saturating_mul(pile.count);
-        total = total.saturating_add(worth);
-        stock = stock.saturating_add(pile.count);
-        *level = Level {
-            value: pile.value,
-            count: pile.count,
-            worth,
-            total,
-            stock,
-        };
-    }
-    if total < amount {
-        return Ok(None);
+    Level::lay_out(piles, levels);
+    by_levels(amount, levels, budget, counts)
+}
+
+/// The same, of piles that were laid out before.
+pub(super) fn by_levels(
+    amount: u64,
+    levels: &[Level],
+    budget: u64,
+    counts: &mut [u64],
+) -> Result<Option<u64>, OutOfWork> {
+    let all = levels.first().unwrap_or(&Level::NONE);
+    if all.total <= amount {
+        if all.total < amount || all.stock > budget {
+            return Ok(None);
+        }
+        for (count, level) in counts.iter_mut().zip(levels) {
+            *count = level.count;
+        }
+        return Ok(Some(all.stock));
     }
     let mut plain = Plain {
         levels,

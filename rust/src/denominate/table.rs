@@ -23,7 +23,7 @@ pub fn solve(cash: &Cash, rows: &[Row], budget: u64, result: &mut [u64]) -> Resu
         if let Some(items) = counts_of(cash, row, &mut counts)
             && items <= budget
         {
-            cash.hand_out(&cash.sources, &counts, result);
+            cash.hand_out(cash.sources, &counts, result);
             return Ok(items);
         }
     }
@@ -43,7 +43,7 @@ pub fn fewest(cash: &Cash, rows: &[Row]) -> Result<u64, Failure> {
 }
 
 fn rows_for<'a>(cash: &Cash, rows: &'a [Row]) -> impl Iterator<Item = &'a Row> {
-    let amount = u128::from(cash.amount) * cash.measure;
+    let amount = u128::from(cash.amount) * u128::from(cash.measure);
     rows.iter().filter(move |row| row.amount == amount)
 }
 
@@ -55,7 +55,7 @@ fn counts_of(cash: &Cash, row: &Row, counts: &mut [u64; MAX_UNITS]) -> Option<u6
         let pile = cash
             .values
             .iter()
-            .position(|have| u128::from(*have) * cash.measure == value)?;
+            .position(|have| u128::from(*have) * u128::from(cash.measure) == value)?;
         counts[pile] = count;
         items = items.saturating_add(count);
     }

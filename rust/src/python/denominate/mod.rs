@@ -109,7 +109,7 @@ fn denominate_<'py>(
     let given = gathered(units)?;
     let mut units = Units::none();
     units.read(&given)?;
-    let mut asked = Asked::nothing(&units.units, &units.objects);
+    let mut asked = Asked::nothing(&units.units, &[], &units.objects);
     asked.read(amounts, max_items, partial, work_limit)?;
     answered(amounts.py(), &mut asked, mix, chosen)
 }
@@ -136,6 +136,7 @@ fn answered<G: Given>(
     let request = Request {
         amounts: &asked.amounts,
         units: asked.units(),
+        ready: asked.ready(),
         mix: chosen,
         max_items: asked.max_items,
     };
@@ -178,7 +179,7 @@ fn read_request<'py>(
     let given = gathered(units)?;
     let mut units = Units::none();
     units.read(&given)?;
-    let mut asked = Asked::nothing(&units.units, &units.objects);
+    let mut asked = Asked::nothing(&units.units, &[], &units.objects);
     asked.read(amounts, max_items, partial, work_limit)?;
     std::hint::black_box(asked.units());
     Ok(())
@@ -201,7 +202,7 @@ fn nearest_<'py>(
     let given = gathered(units)?;
     let mut units = Units::none();
     units.read(&given)?;
-    let mut asked = Asked::nothing(&units.units, &units.objects);
+    let mut asked = Asked::nothing(&units.units, &[], &units.objects);
     asked.read(amounts, max_items, partial, work_limit)?;
     let [(currency, amount)] = asked.amounts[..] else {
         return Err(PyTypeError::new_err(

@@ -117,14 +117,18 @@ pub(super) fn written(amount: u128) -> String {
 
 /// Write smallest units as people do.
 pub(super) fn write(text: &mut String, amount: u128) {
-    let (whole, rest) = match u64::try_from(amount) {
+    let mut digits = itoa::Buffer::new();
+    let rest = match u64::try_from(amount) {
         Ok(amount) => {
             let scale = SCALE as u64;
-            (u128::from(amount / scale), u128::from(amount % scale))
+            text.push_str(digits.format(amount / scale));
+            amount % scale
         }
-        Err(_) => (amount / SCALE, amount % SCALE),
+        Err(_) => {
+            text.push_str(digits.format(amount / SCALE));
+            (amount % SCALE) as u64
+        }
     };
-    text.push_str(itoa::Buffer::new().format(whole));
     if rest > 0 {
         text.push_str(format!(".{rest:05}").trim_end_matches('0'));
     }

@@ -12,6 +12,7 @@ use super::mix_table::MixTable;
 use super::money::{count_of, currency_of, decimal_type, money, write};
 use super::unit::Unit;
 use crate::denominate::cash::all_there_is;
+use crate::denominate::ready::Ready;
 use crate::denominate::{self, Currency, Failure, MAX_UNITS, Mix, WORK_LIMIT, Work, everyday};
 
 /// Steps that are taken without giving other threads a chance.
@@ -88,6 +89,7 @@ impl<'a> Units<'a> {
 /// What is asked for of units, read.
 pub(super) struct Asked<'u, G> {
     units: &'u [denominate::Unit],
+    ready: &'u [Ready],
     /// The same with the items that must be contained, if any must.
     containing: Option<ArrayVec<denominate::Unit, MAX_UNITS>>,
     pub(super) objects: &'u [G],
@@ -98,9 +100,14 @@ pub(super) struct Asked<'u, G> {
 
 impl<'u, G: Given> Asked<'u, G> {
     /// Nothing yet; to be filled in place, as it is large to be moved.
-    pub(super) fn nothing(units: &'u [denominate::Unit], objects: &'u [G]) -> Self {
+    pub(super) fn nothing(
+        units: &'u [denominate::Unit],
+        ready: &'u [Ready],
+        objects: &'u [G],
+    ) -> Self {
         Self {
             units,
+            ready,
             containing: None,
             objects,
             amounts: SmallVec::new(),
@@ -112,6 +119,11 @@ impl<'u, G: Given> Asked<'u, G> {
     /// The units, with what must be contained.
     pub(super) fn units(&self) -> &[denominate::Unit] {
         self.containing.as_deref().unwrap_or(self.units)
+    }
+
+    /// What of them is grouped already.
+    pub(super) fn ready(&self) -> &'u [Ready] {
+        self.ready
     }
 
     pub(super) fn read(
@@ -182,10 +194,12 @@ impl<'u, G: Given> Asked<'u, G> {
     /// Have so many items come from a unit.
     fn contain(&mut self, id: &Bound<'_, PyAny>, count: u64) -> PyResult<()> {
         let py = id.py();
-        let mut place = None;
+        let (mut place, hash) = (None, id.hash()?);
         for (at, object) in self.objects.iter().enumerate() {
-            if object.unit().id.bind(py).as_any().eq(id)? {
+            let unit = object.unit();
+            if unit.hash == hash && unit.id.bind(py).as_any().eq(id)? {
                 place = Some(at);
+                break;
             }
         }
         let Some(place) = place else {

@@ -46,11 +46,7 @@ impl Stock {
         let given = gathered(units)?;
         let mut read = Units::none();
         read.read(&given)?;
-        let mut stock = everyday::Stock {
-            units: read.units.to_vec(),
-            names: Vec::new(),
-            mixes: Vec::new(),
-        };
+        let mut stock = everyday::Stock::new(read.units.to_vec());
         let mut objects = Vec::with_capacity(given.len());
         for object in given.iter() {
             objects.push(object.cast_into::<Unit>()?.unbind());
@@ -92,7 +88,7 @@ impl Stock {
         work_limit: Option<u64>,
     ) -> PyResult<Denomination> {
         let chosen = read_mix(mix)?;
-        let mut asked = Asked::nothing(&self.stock.units, &self.objects);
+        let mut asked = Asked::nothing(self.stock.units(), self.stock.ready(), &self.objects);
         asked.read(amounts, max_items, partial, work_limit)?;
         answered(amounts.py(), &mut asked, mix, chosen)
     }
