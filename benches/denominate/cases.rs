@@ -1,6 +1,7 @@
 //! The named cases of `cases.json`, for the Rust benches.
 
 use serde_json::Value;
+use xfs4iot_core::denominate::ready::Ready;
 use xfs4iot_core::denominate::{
     Currency, Failure, MAX_UNITS, Mix, Request, SCALE, Unit, WORK_LIMIT, Work, denominate,
 };
@@ -11,16 +12,17 @@ pub struct Case {
     pub name: String,
     amounts: Vec<(Currency, u128)>,
     units: Vec<Unit>,
+    ready: Vec<Ready>,
     max_items: Option<u64>,
 }
 
 impl Case {
-    /// Solve it.
-    pub fn solve(&self) -> Result<u64, Failure> {
+    /// Solve it, from nothing but the units or with what is read of them before.
+    pub fn solve(&self, before: bool) -> Result<u64, Failure> {
         let request = Request {
             amounts: &self.amounts,
             units: &self.units,
-            ready: &[],
+            ready: if before { &self.ready } else { &[] },
             mix: Mix::MinimumBills,
             max_items: self.max_items,
         };
@@ -45,20 +47,8 @@ pub fn all() -> Vec<Case> {
     let cases = file.as_array().expect("cases.json is a list");
     cases
         .iter()
-        .map(|case| Case {
-            name: case["name"].as_str().expect("a case has a name").to_owned(),
-            amounts: case["amounts"]
-                .as_object()
-                .expect("amounts by currency")
-                .iter()
-                .map(|(name, amount)| {
-                    (
-                        currency(&Value::from(name.as_str())),
-                        u128::from(money(amount)),
-                    )
-                })
-                .collect(),
-            units: case["units"]
+        .map(|case| {
+            let units: Vec<Unit> = case["units"]
                 .as_array()
                 .expect("units")
                 .iter()
@@ -70,8 +60,24 @@ pub fn all() -> Vec<Case> {
                     minimum: case["partial"][place.to_string()].as_u64().unwrap_or(0),
                     maximum: u64::MAX,
                 })
-                .collect(),
-            max_items: case["max_items"].as_u64(),
+                .collect();
+            Case {
+                name: case["name"].as_str().expect("a case has a name").to_owned(),
+                amounts: case["amounts"]
+                    .as_object()
+                    .expect("amounts by currency")
+                    .iter()
+                    .map(|(name, amount)| {
+                        (
+                            currency(&Value::from(name.as_str())),
+                            u128::from(money(amount)),
+                        )
+                    })
+                    .collect(),
+                ready: Ready::all(&units),
+                units,
+                max_items: case["max_items"].as_u64(),
+            }
         })
         .collect()
 }

@@ -208,8 +208,9 @@ def test_rustc_is_told_also_what_it_would_have_been_told(
     asked = [sys.executable, ROOT / "tools" / "remapped_paths.py", *arguments]
     told = subprocess.run(asked, capture_output=True, text=True, check=True, env=place).stdout.split("\x1f")
     # Ours are the build's, and give way to whatever ranks above that, as Cargo has it.
-    above = environment.keys() & {"RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", VARIABLE} or "[target" in configuration
-    assert [one for one in told if one in OUR_FLAGS] == ([] if above else OUR_FLAGS)
+    above = environment.keys() & {"RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", VARIABLE}
+    above_build = above or "[target" in configuration
+    assert [one for one in told if one in OUR_FLAGS] == ([] if above_build else OUR_FLAGS)
     flags = [one for one in told if not one.startswith("--remap-path-prefix=") and one not in OUR_FLAGS]
     assert sorted(flags[1::2]) == wanted
     assert set(flags[::2]) <= {"--cfg"}

@@ -6,7 +6,7 @@ use super::divisor::common_divisor;
 use super::fewest;
 use super::payable::{self, FEW_WORDS};
 use super::pile::{FEW, Pile, SOME, UNBOUNDED};
-use super::plain::{self, Level};
+use super::plain::Level;
 use super::source::{Source, Sources};
 use super::{Currency, Failure, MAX_UNITS, OutOfWork, SCALE, Unit, Work, share};
 
@@ -146,12 +146,12 @@ pub struct Cash<'a> {
     pub values: &'a [u64],
     /// The units, pile by pile, in the order of the request.
     pub sources: &'a [Source],
-    /// The piles as [`plain`] has them, if they were laid out before.
+    /// The piles as [`super::plain`] has them, if they were laid out before.
     pub levels: &'a [Level],
 }
 
 impl Cash<'_> {
-    /// The piles as [`plain`] has them; none if some items must be contained.
+    /// The piles as [`super::plain`] has them; none if some items must be contained.
     pub fn laid_out(&self) -> Vec<Level> {
         let mut piles = vec![Pile::NONE; self.values.len()];
         if self.fill(self.sources, &mut piles) != (0, 0) {
@@ -304,21 +304,11 @@ impl Cash<'_> {
         work: &mut Work,
     ) -> Result<u64, Failure> {
         let mut counts = [0; N];
-        let tried = match self.levels {
-            [] => Err(OutOfWork),
-            levels => plain::by_levels(self.amount, levels, UNBOUNDED, &mut counts),
-        };
-        let found = match tried {
-            Ok(found) => found,
-            Err(OutOfWork) if self.levels.is_empty() => {
-                self.fewest_of::<N>(self.sources, self.amount, UNBOUNDED, &mut counts, work)?
-            }
-            Err(OutOfWork) => {
-                let mut piles = [Pile::NONE; N];
-                let piles = &mut piles[..self.values.len()];
-                self.fill(self.sources, piles);
-                let counts = &mut counts[..piles.len()];
-                fewest::usable::<N>(self.amount, piles, UNBOUNDED, counts, work)?
+        let found = match self.levels {
+            [] => self.fewest_of::<N>(self.sources, self.amount, UNBOUNDED, &mut counts, work)?,
+            levels => {
+                let counts = &mut counts[..levels.len()];
+                fewest::by_levels::<N>(self.amount, levels, UNBOUNDED, counts, work)?
             }
         };
         let items = found.ok_or(Failure::NotDispensable(self.currency))?;

@@ -49,9 +49,10 @@ use super::divisor::common_divisor;
 use super::exchange::{self, Effort};
 use super::payable::{self, FEW_WORDS, MANY_WORDS};
 use super::pile::{Pile, Usable};
+use super::plain;
 use super::search::{self, Level};
 use super::verdict::Verdict;
-use super::{OutOfWork, Work, few_piles, number, outright, plain, residues, two_pivots};
+use super::{OutOfWork, Work, few_piles, number, outright, residues, two_pivots};
 
 /// Steps of the first ways, each.
 const FIRST_STEPS: u64 = 64;
@@ -108,21 +109,35 @@ pub fn fewest<const N: usize>(
         counts.fill(0);
         return Ok(Some(0));
     }
-    match plain::fewest::<N>(amount, piles, budget, counts) {
-        Ok(items) => Ok(items),
-        Err(OutOfWork) => usable::<N>(amount, piles, budget, counts, work),
-    }
+    let mut levels = [plain::Level::NONE; N];
+    let levels = &mut levels[..piles.len()];
+    plain::Level::lay_out(piles, levels);
+    by_levels::<N>(amount, levels, budget, counts, work)
 }
 
-/// The same where [`super::plain`] was tried: from those piles that can give something.
-pub(super) fn usable<const N: usize>(
+/// The same of piles that were laid out before; the amount is above 0.
+pub(super) fn by_levels<const N: usize>(
     amount: u64,
-    piles: &[Pile],
+    levels: &[plain::Level],
     budget: u64,
     counts: &mut [u64],
     work: &mut Work,
 ) -> Result<Option<u64>, OutOfWork> {
-    let usable = Usable::<N>::new(amount, piles);
+    match plain::fewest(amount, levels, budget, counts) {
+        Ok(items) => Ok(items),
+        Err(OutOfWork) => usable::<N>(amount, levels, budget, counts, work),
+    }
+}
+
+/// The fewest items from those piles that can give something.
+fn usable<const N: usize>(
+    amount: u64,
+    levels: &[plain::Level],
+    budget: u64,
+    counts: &mut [u64],
+    work: &mut Work,
+) -> Result<Option<u64>, OutOfWork> {
+    let usable = Usable::<N>::new(amount, levels.iter().map(|level| level.pile()));
     let mut found = [0; N];
     let found = &mut found[..usable.piles.len()];
     let outcome = structured::<N>(amount, &usable.piles, budget, found, work)?;

@@ -94,7 +94,7 @@ pub(super) fn exactly(
     counts: &mut [u64],
     work: &mut Work,
 ) -> Result<bool, OutOfWork> {
-    let usable = Usable::<MAX_UNITS>::new(amount, piles);
+    let usable = Usable::<MAX_UNITS>::new(amount, piles.iter().copied());
     if usable.piles.is_empty() {
         counts.fill(0);
         return Ok(amount == 0 && items == 0);
@@ -323,7 +323,9 @@ mod tests {
             let best = best_of(amount, &pairs).filter(|(items, _)| *items <= budget);
 
             let mut counts = vec![0; all.len()];
-            if let Ok(found) = plain::fewest::<8>(amount, &all, budget, &mut counts) {
+            let mut levels = vec![plain::Level::NONE; all.len()];
+            plain::Level::lay_out(&all, &mut levels);
+            if let Ok(found) = plain::fewest(amount, &levels, budget, &mut counts) {
                 prop_assert_eq!(found.map(|items| (items, counts.clone())), best.clone());
             }
             let usable: Vec<Pile> = all.iter().copied().filter(|pile| pile.value <= amount).collect();

@@ -30,14 +30,14 @@ pub(super) struct Usable<const N: usize> {
 }
 
 impl<const N: usize> Usable<N> {
-    pub(super) fn new(amount: u64, piles: &[Pile]) -> Self {
+    pub(super) fn new(amount: u64, piles: impl Iterator<Item = Pile>) -> Self {
         let mut usable = Self {
             piles: ArrayVec::new(),
             places: ArrayVec::new(),
         };
-        for (place, pile) in piles.iter().enumerate() {
+        for (place, pile) in piles.enumerate() {
             if pile.count > 0 && pile.value <= amount {
-                usable.piles.push(*pile);
+                usable.piles.push(pile);
                 usable.places.push(place);
             }
         }

@@ -35,6 +35,13 @@ impl Level {
         stock: 0,
     };
 
+    pub(super) fn pile(&self) -> Pile {
+        Pile {
+            value: self.value,
+            count: self.count,
+        }
+    }
+
     /// As many as there are piles.
     pub(super) fn lay_out(piles: &[Pile], levels: &mut [Level]) {
         let (mut total, mut stock) = (0u64, 0u64);
@@ -63,20 +70,7 @@ struct Plain<'a> {
 /// The fewest items, at most `budget`; sets `counts`, of every pile.
 ///
 /// An error means that the attempt was given up: then the piles are worth the amount at least.
-pub(super) fn fewest<const N: usize>(
-    amount: u64,
-    piles: &[Pile],
-    budget: u64,
-    counts: &mut [u64],
-) -> Result<Option<u64>, OutOfWork> {
-    let mut levels = [Level::NONE; N];
-    let levels = &mut levels[..piles.len()];
-    Level::lay_out(piles, levels);
-    by_levels(amount, levels, budget, counts)
-}
-
-/// The same, of piles that were laid out before.
-pub(super) fn by_levels(
+pub(super) fn fewest(
     amount: u64,
     levels: &[Level],
     budget: u64,
