@@ -79,7 +79,7 @@ def ours(case: Case) -> tuple[Items, dict[str, Timer]]:
     partial = {f"unit{place}": count for place, count in case.partial.items()}
     amounts: Any = case.amounts if len(case.amounts) > 1 else next(iter(case.amounts.values()))
     # What goes without saying is not said.
-    options = {
+    options: dict[str, Any] = {
         **({} if case.max_items is None else {"max_items": case.max_items}),
         **({"partial": partial} if partial else {}),
     }
