@@ -374,8 +374,10 @@ def plot(results: Results, file: Path) -> None:
             colours = ["tab:blue" if row.server == OURS else "0.7" for row in rows]
             bars = axes.barh([kind(row.server) for row in rows], rates, color=colours)
             mine = rates[0]
-            axes.bar_label(bars, [f"{one:,.0f}" for one in rates], padding=3, fontsize=7)
             axes.axvline(mine, color="tab:blue", linewidth=0.8, linestyle="--")
+            # The line passes behind the figures.
+            behind = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+            axes.bar_label(bars, [f"{one:,.0f}" for one in rates], padding=3, fontsize=7, bbox=behind)
             axes.margins(x=0.25)
             axes.invert_yaxis()
             axes.tick_params(labelsize=8)
