@@ -472,16 +472,41 @@ def denominate(
     Other threads run while it takes longer than a few microseconds.
     """
 
-def _read_request(
-    amounts: Mapping[str, Decimal] | Mapping[str, int] | Mapping[str, Decimal | int] | Decimal | int,
-    units: Iterable[Unit],
-    *,
-    mix: str | MixTable = "minimumBills",
-    max_items: int | None = None,
-    partial: Mapping[str, int] | None = None,
-    work_limit: int | None = None,
-) -> None:
-    """Read the arguments as `denominate` does, and do nothing: what the conversion costs."""
+@final
+class _Floor:
+    """What calls cost beside the search, for comparisons: one known answer, given to whoever asks."""
+
+    def __new__(
+        cls,
+        stock: Stock,
+        amounts: Mapping[str, Decimal] | Mapping[str, int] | Mapping[str, Decimal | int] | Decimal | int,
+        *,
+        mix: str | MixTable = "minimumBills",
+        max_items: int | None = None,
+        partial: Mapping[str, int] | None = None,
+    ) -> _Floor: ...
+    def denominate(
+        self,
+        amounts: Mapping[str, Decimal] | Mapping[str, int] | Mapping[str, Decimal | int] | Decimal | int,
+        units: Iterable[Unit],
+        *,
+        mix: str | MixTable = "minimumBills",
+        max_items: int | None = None,
+        partial: Mapping[str, int] | None = None,
+        work_limit: int | None = None,
+    ) -> Denomination:
+        """As the function `denominate`, whose arguments are read, without its search."""
+
+    def of_stock(
+        self,
+        amounts: Mapping[str, Decimal] | Mapping[str, int] | Mapping[str, Decimal | int] | Decimal | int,
+        *,
+        mix: str | MixTable = "minimumBills",
+        max_items: int | None = None,
+        partial: Mapping[str, int] | None = None,
+        work_limit: int | None = None,
+    ) -> Denomination:
+        """As `Stock.denominate`, without its search."""
 
 def nearest(
     amounts: Mapping[str, Decimal] | Mapping[str, int] | Mapping[str, Decimal | int] | Decimal | int,

@@ -99,8 +99,9 @@ def denominate(rounds: int, rust: bool, picture: Path | None, markdown: bool, as
                 "seconds": row.seconds,
                 "remarks": row.remarks,
                 "ratio": row.ratio,
+                "most": row.most,
                 "prepared": row.prepared,
-                "ceiling": row.ceiling,
+                "prepared_most": row.prepared_most,
             }
             for row in rows
         ]
@@ -124,8 +125,9 @@ def _cells(rows: list[measuring.Row]) -> tuple[list[str], list[list[str]]]:
     """The columns' names, and what stands in them."""
     peers = [
         measuring.OURS,
+        measuring.BESIDE,
         measuring.PREPARED,
-        measuring.EMPTY,
+        measuring.PREPARED_BESIDE,
         measuring.RUST,
         "greedy",
         "dynamic programming",
@@ -139,23 +141,26 @@ def _cells(rows: list[measuring.Row]) -> tuple[list[str], list[list[str]]]:
             "none" if row.items is None else f"{row.items:,}",
             *(_cell(row.seconds.get(peer), row.remarks.get(peer)) for peer in peers),
             f"{row.ratio:,.0f}",
+            f"{row.most:,.0f}",
             f"{row.prepared:,.0f}",
-            f"{row.ceiling:,.0f}",
+            f"{row.prepared_most:,.0f}",
         ]
         for row in rows
     ]
-    return ["case", "items", *peers, "CP-SAT / ours", "units read before", "at most"], lines
+    ratios = ["CP-SAT / ours", "at most", "units read before", "at most"]
+    return ["case", "items", *peers, *ratios], lines
 
 
 def _table(rows: list[measuring.Row]) -> Table:
-    (case, *columns, ratio, prepared, most), lines = _cells(rows)
+    (case, *columns, ratio, most, prepared, prepared_most), lines = _cells(rows)
     table = Table(title="One denomination", title_justify="left")
     table.add_column(case, no_wrap=True)
     for column in columns:
         table.add_column(column, justify="right")
     table.add_column(ratio, justify="right", style="bold")
-    table.add_column(prepared, justify="right")
     table.add_column(most, justify="right")
+    table.add_column(prepared, justify="right", style="bold")
+    table.add_column(prepared_most, justify="right")
     for line in lines:
         table.add_row(*line)
     return table

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from xfs4iot.comparison.measuring import CP_SAT, OURS, RUST, Row
+from xfs4iot.comparison.measuring import CP_SAT, OURS, PREPARED, RUST, Row
 
 MARKS = {
     OURS: ("#0b6e4f", "o", 60),
+    PREPARED: ("#3fa67a", "h", 44),
     RUST: ("#7bc8a4", "D", 34),
     "greedy": ("#b0b0b0", "v", 34),
     "dynamic programming": ("#5b8def", "s", 34),

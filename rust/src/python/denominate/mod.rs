@@ -1,6 +1,7 @@
 //! Denomination for Python: the functions; units, tables, requests and errors have files of their own.
 
 mod errors;
+mod floor;
 mod mix_table;
 mod money;
 mod request;
@@ -15,6 +16,7 @@ use smallvec::SmallVec;
 
 use crate::denominate::pile::FEW;
 use crate::denominate::{self, Currency, MAX_UNITS, Mix, Request};
+use floor::Floor;
 use mix_table::{MixRow, MixTable};
 use money::{decimal, written};
 use request::{Asked, Given, Units, gathered, read_mix};
@@ -29,9 +31,9 @@ pub fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<MixTable>()?;
     module.add_class::<Denomination>()?;
     module.add_class::<Stock>()?;
+    module.add_class::<Floor>()?;
     module.add_function(wrap_pyfunction!(denominate_, module)?)?;
     module.add_function(wrap_pyfunction!(nearest_, module)?)?;
-    module.add_function(wrap_pyfunction!(read_request, module)?)?;
     Ok(())
 }
 
@@ -141,6 +143,17 @@ fn answered<G: Given>(
         max_items: asked.max_items,
     };
     let items = asked.solve(py, |work| denominate::denominate(&request, counts, work))?;
+    answer(py, asked, mix, counts, items)
+}
+
+/// So many items of each unit, as the answer to what is asked for by a mix.
+fn answer<G: Given>(
+    py: Python<'_>,
+    asked: &mut Asked<'_, G>,
+    mix: Option<&Bound<'_, PyAny>>,
+    counts: &[u64],
+    items: u64,
+) -> PyResult<Denomination> {
     let values = PyDict::new(py);
     for (object, count) in asked.objects.iter().zip(counts.iter()) {
         if *count > 0 {
@@ -160,29 +173,6 @@ fn answered<G: Given>(
         amounts: std::mem::take(&mut asked.amounts),
         mix,
     })
-}
-
-/// Read a request as `denominate` does, and do nothing: what its conversions cost.
-#[pyfunction]
-#[pyo3(name = "_read_request",
-       signature = (amounts, units, *, mix=None, max_items=None, partial=None, work_limit=None),
-       text_signature = "(amounts, units, *, mix='minimumBills', max_items=None, partial=None, work_limit=None)")]
-fn read_request<'py>(
-    amounts: &Bound<'py, PyAny>,
-    units: &Bound<'py, PyAny>,
-    mix: Option<&Bound<'py, PyAny>>,
-    max_items: Option<&Bound<'py, PyAny>>,
-    partial: Option<&Bound<'py, PyAny>>,
-    work_limit: Option<u64>,
-) -> PyResult<()> {
-    std::hint::black_box(read_mix(mix)?);
-    let given = gathered(units)?;
-    let mut units = Units::none();
-    units.read(&given)?;
-    let mut asked = Asked::nothing(&units.units, &[], &units.objects);
-    asked.read(amounts, max_items, partial, work_limit)?;
-    std::hint::black_box(asked.units());
-    Ok(())
 }
 
 type Near<'py> = Option<Bound<'py, PyAny>>;

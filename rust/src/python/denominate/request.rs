@@ -243,7 +243,7 @@ impl<'u, G: Given> Asked<'u, G> {
         outcome.map_err(|failure| self.failed(py, failure))
     }
 
-    fn failed(&self, py: Python<'_>, failure: Failure) -> PyErr {
+    pub(super) fn failed(&self, py: Python<'_>, failure: Failure) -> PyErr {
         let amount = |currency: Currency| {
             let amount = self.amounts.iter().find(|(known, _)| *known == currency);
             money_of(amount.map_or(0, |(_, amount)| *amount), currency)

@@ -12,7 +12,7 @@ use crate::denominate::Mix;
 use crate::denominate::everyday::{self, Layout};
 
 /// A mix that outlives the call that named it.
-enum Kept {
+pub(super) enum Kept {
     MinimumBills,
     EqualEmptying,
     MaxCashUnits,
@@ -33,9 +33,9 @@ impl Kept {
 /// What units can give, read once and asked often.
 #[pyclass(frozen, module = "xfs4iot._core")]
 pub(super) struct Stock {
-    stock: everyday::Stock<Kept>,
+    pub(super) stock: everyday::Stock<Kept>,
     /// The units as Python has them, in the same order.
-    objects: Vec<Py<Unit>>,
+    pub(super) objects: Vec<Py<Unit>>,
 }
 
 #[pymethods]
