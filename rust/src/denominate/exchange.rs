@@ -284,6 +284,9 @@ impl<'a> Exchange<'a> {
             return false;
         };
         let whole = rest / self.value;
+        if rest == 0 && self.above > 0 {
+            return false;
+        }
         if whole > self.held || whole == self.held && !rest.is_multiple_of(self.value) {
             return false;
         }

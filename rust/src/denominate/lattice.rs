@@ -13,6 +13,8 @@
 //! Lengths, and which lines there may be, are reckoned in floating point with room for its errors: that only says where
 //! to look. Whether a point is in the polygon is said by whole numbers.
 
+use std::cell::Cell;
+
 use arrayvec::ArrayVec;
 
 use super::divisor::{gcd, inverse, multiply};
@@ -39,8 +41,8 @@ pub(super) struct Plane {
     /// Inverse of the third value over the divisor, and of the first over that of two.
     third: u64,
     first: u64,
-    /// Vectors that are worth nothing.
-    vectors: [Vector; 2],
+    /// Vectors that are worth nothing, those that were short last: the next polygon is much the same, as a rule.
+    vectors: Cell<[Vector; 2]>,
 }
 
 impl Plane {
@@ -65,10 +67,10 @@ impl Plane {
             of_two,
             third: inverse(back, step),
             first,
-            vectors: [
+            vectors: Cell::new([
                 [own, other, 0, own + other],
                 [x, y, step as i64, x + y + step as i64],
-            ],
+            ]),
         })
     }
 
@@ -104,7 +106,8 @@ impl Plane {
         let Some(widths) = widths(&polygon) else {
             return Ok(Some(false));
         };
-        let (short, long) = reduced(self.vectors, widths);
+        let (short, long) = reduced(self.vectors.get(), widths);
+        self.vectors.set([short, long]);
         let point = self.point(amount);
         // How many of the long vector lead to a corner from the point.
         let [u, v] = [short[0] as f64, short[1] as f64];
@@ -164,8 +167,8 @@ impl Plane {
             corners.push(corner(x, y));
         }
         for side in [2, 3] {
-            corners = cut(&corners, side, 1.0, low(side));
-            corners = cut(&corners, side, -1.0, -high(side));
+            cut(&mut corners, side, 1.0, low(side));
+            cut(&mut corners, side, -1.0, -high(side));
         }
         corners
     }
@@ -174,27 +177,30 @@ impl Plane {
 /// Corners of a polygon with eight sides at most.
 type Corners = ArrayVec<[f64; 4], 12>;
 
-/// What is left of a polygon where a coordinate times `sign` is `least` at least.
-fn cut(corners: &Corners, coordinate: usize, sign: f64, least: f64) -> Corners {
-    let mut left = Corners::new();
+/// Leave of a polygon where a coordinate times `sign` is `least` at least.
+fn cut(corners: &mut Corners, coordinate: usize, sign: f64, least: f64) {
     let over = |corner: &[f64; 4]| corner[coordinate] * sign - least;
-    let Some(mut before) = corners.last() else {
-        return left;
+    if corners.iter().all(|corner| over(corner) >= 0.0) {
+        return;
+    }
+    let whole = corners.clone();
+    corners.clear();
+    let Some(mut before) = whole.last() else {
+        return;
     };
-    for corner in corners {
+    for corner in &whole {
         let (here, there) = (over(corner), over(before));
         if (here >= 0.0) != (there >= 0.0) {
             let part = there / (there - here);
-            left.push(std::array::from_fn(|at| {
+            corners.push(std::array::from_fn(|at| {
                 before[at] + part * (corner[at] - before[at])
             }));
         }
         if here >= 0.0 {
-            left.push(*corner);
+            corners.push(*corner);
         }
         before = corner;
     }
-    left
 }
 
 /// How wide a polygon is along each coordinate; `None` if nothing is left of it.
@@ -224,7 +230,7 @@ fn reduced([mut short, mut long]: [Vector; 2], widths: [f64; 4]) -> (Vector, Vec
             (short, long) = (long, short);
             (of_short, of_long) = (of_long, of_short);
         }
-        let times = (product(&short, &long) / of_short).round() as i64;
+        let times = nearest(product(&short, &long) / of_short);
         let next: Vector = std::array::from_fn(|at| long[at] - times * short[at]);
         let of_next = product(&next, &next);
         if of_next >= of_long {
@@ -232,6 +238,11 @@ fn reduced([mut short, mut long]: [Vector; 2], widths: [f64; 4]) -> (Vector, Vec
         }
         (long, of_long) = (next, of_next);
     }
+}
+
+/// The nearest whole number; of two the one away from 0.
+fn nearest(number: f64) -> i64 {
+    (number + 0.5f64.copysign(number)) as i64
 }
 
 /// Whether a line has a point between all sides.

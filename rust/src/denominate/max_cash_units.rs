@@ -139,7 +139,7 @@ fn ever_fewer(
     let divisor = common_divisor(cash.values.iter().copied());
     let rest = (cash.amount - contained(cash)) / divisor;
     let piles = choosable(&Choice::new(cash, budget, work), divisor);
-    let (mut few_choices, mut at_once) = (true, 1);
+    let (mut few_choices, mut at_once) = (true, 2);
     while *left_out <= all {
         let taking_part = (all - *left_out) as u64;
         work.steps(1 + piles.len() as u64 / PILES_A_STEP)?;

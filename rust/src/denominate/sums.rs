@@ -71,8 +71,6 @@ pub(super) fn move_up<C: Copy>(
 
 /// Cells that are gone over at once.
 pub(super) const VECTOR: u64 = 128;
-/// Above this, a net stands for a sum that items cannot have.
-const REACHABLE: i16 = i16::MAX / 2;
 /// Cells of a table, at most: 16 MB.
 const MOST_CELLS: usize = 1 << 23;
 /// Words of sums that take about as long as one step of a search.
@@ -127,9 +125,60 @@ impl Reached {
 
 /// For every pile and every sum: the least net of items of this pile and those after it.
 pub struct Table {
-    cells: Vec<i16>,
+    nets: Nets,
     width: usize,
     last: usize,
+}
+
+/// Nets, in bytes where they fit.
+enum Nets {
+    Small(Vec<u8>),
+    Large(Vec<i16>),
+}
+
+/// A cell for the net of some items, or for a sum that items cannot have.
+trait Net: Copy + Ord {
+    /// Items, added or missing, at most.
+    const MOST: u64;
+    /// No items.
+    const NONE: Self;
+    /// Stands for a sum that items cannot have, and does so with [`Self::MOST`] more or fewer.
+    const NEVER: Self;
+    /// With so many more, or fewer.
+    fn plus(self, more: i16) -> Self;
+    /// The net, if items can have the sum.
+    fn net(self) -> Option<i64>;
+}
+
+impl Net for i16 {
+    const MOST: u64 = i16::MAX as u64 / 2;
+    const NONE: Self = 0;
+    const NEVER: Self = i16::MAX;
+
+    #[inline]
+    fn plus(self, more: i16) -> Self {
+        self.saturating_add(more)
+    }
+
+    fn net(self) -> Option<i64> {
+        (self <= i16::MAX / 2).then_some(i64::from(self))
+    }
+}
+
+/// All machines have vectors that tell the lesser of two bytes, if those have no sign.
+impl Net for u8 {
+    const MOST: u64 = 63;
+    const NONE: Self = 64;
+    const NEVER: Self = 192;
+
+    #[inline]
+    fn plus(self, more: i16) -> Self {
+        self.wrapping_add(more as u8)
+    }
+
+    fn net(self) -> Option<i64> {
+        (self < 128).then(|| i64::from(self) - i64::from(Self::NONE))
+    }
 }
 
 impl Table {
@@ -141,42 +190,28 @@ impl Table {
         sense: i16,
         work: &mut Work,
     ) -> Result<Option<Self>, OutOfWork> {
-        if (items.len() + 1) * (top + 1) > MOST_CELLS || most(items, top) > REACHABLE as u64 {
+        let most = most(items, top);
+        if (items.len() + 1) * (top + 1) > MOST_CELLS || most > i16::MOST {
             return Ok(None);
         }
-        let width = top + 1;
-        // The last pile first, so that each row is laid out as a copy of the one after it.
-        let mut cells = Vec::with_capacity(width * (items.len() + 1));
-        cells.resize(width, i16::MAX);
-        cells[0] = 0;
-        let mut before = vec![i16::MAX; width];
-        for item in items.iter().rev() {
-            let last = cells.len() - width;
-            cells.extend_from_within(last..);
-            let row = &mut cells[last + width..];
-            let mut passes = 1;
-            for (part, again) in item.passes(top, VECTOR) {
-                // Parts, and what they come to, are no larger than REACHABLE.
-                let more = sense * item.sign * part as i16;
-                let apart = part as usize * item.worth;
-                move_up(row, &mut before, apart, again, |cell, from| {
-                    *cell = (*cell).min(from.saturating_add(more));
-                });
-                passes += 1;
-            }
-            work.steps((passes * width / CELLS_A_STEP) as u64)?;
-        }
+        let nets = match most <= u8::MOST {
+            true => Nets::Small(least_nets(items, top, sense, work)?),
+            false => Nets::Large(least_nets(items, top, sense, work)?),
+        };
         Ok(Some(Self {
-            cells,
-            width,
+            nets,
+            width: top + 1,
             last: items.len(),
         }))
     }
 
     /// From a pile on, if they can have the sum.
     pub fn at(&self, row: usize, sum: usize) -> Option<i64> {
-        let net = self.cells[(self.last - row) * self.width + sum];
-        (net <= REACHABLE).then_some(i64::from(net))
+        let place = (self.last - row) * self.width + sum;
+        match &self.nets {
+            Nets::Small(nets) => nets[place].net(),
+            Nets::Large(nets) => nets[place].net(),
+        }
     }
 
     /// The first items by the tie rule that have a sum, which must be possible; gives their net.
@@ -205,6 +240,37 @@ impl Table {
     }
 }
 
+/// Rows of nets, the last pile's first, so that each is laid out as a copy of the one after it.
+fn least_nets<N: Net>(
+    items: &[Items],
+    top: usize,
+    sense: i16,
+    work: &mut Work,
+) -> Result<Vec<N>, OutOfWork> {
+    let width = top + 1;
+    let mut cells = Vec::with_capacity(width * (items.len() + 1));
+    cells.resize(width, N::NEVER);
+    cells[0] = N::NONE;
+    let mut before = vec![N::NEVER; width];
+    for item in items.iter().rev() {
+        let last = cells.len() - width;
+        cells.extend_from_within(last..);
+        let row = &mut cells[last + width..];
+        let mut passes = 1;
+        for (part, again) in item.passes(top, VECTOR) {
+            // Parts, and what they come to, are no more than a cell has room for.
+            let more = sense * item.sign * part as i16;
+            let apart = part as usize * item.worth;
+            move_up(row, &mut before, apart, again, |cell, from: N| {
+                *cell = (*cell).min(from.plus(more));
+            });
+            passes += 1;
+        }
+        work.steps((passes * width / CELLS_A_STEP) as u64)?;
+    }
+    Ok(cells)
+}
+
 /// Items whose sum is not above `top`, at most.
 pub(super) fn most(items: &[Items], top: usize) -> u64 {
     let mut cheap: ArrayVec<(usize, u64), MAX_UNITS> =
@@ -217,4 +283,39 @@ pub(super) fn most(items: &[Items], top: usize) -> u64 {
         room -= fitting as usize * worth;
     }
     most
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Bytes tell what words tell, with as many items as bytes have room for.
+        #[test]
+        fn small_nets_say_what_large_ones_say(
+            given in prop::collection::vec((1usize..400, 0u64..30, any::<bool>()), 0..9),
+            sense in prop::sample::select(vec![1i16, -1]),
+            top in 0usize..2500,
+        ) {
+            let items: Vec<Items> = given
+                .into_iter()
+                .map(|(worth, count, added)| Items {
+                    place: 0,
+                    worth,
+                    count,
+                    sign: if added { 1 } else { -1 },
+                })
+                .collect();
+            prop_assume!(most(&items, top) <= u8::MOST);
+            let work = &mut Work::new(1 << 40);
+            let small = least_nets::<u8>(&items, top, sense, work).unwrap();
+            let large = least_nets::<i16>(&items, top, sense, work).unwrap();
+            let told: Vec<_> = small.into_iter().map(Net::net).collect();
+            let expected: Vec<_> = large.into_iter().map(Net::net).collect();
+            prop_assert_eq!(told, expected);
+        }
+    }
 }

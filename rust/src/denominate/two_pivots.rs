@@ -91,11 +91,11 @@ fn below(
     tables: &mut Tables,
     work: &mut Work,
 ) -> Result<Verdict, OutOfWork> {
-    let place = Exchange::new(amount, piles).pivot;
+    let whole = Exchange::new(amount, piles);
+    let (place, middle) = (whole.pivot, whole.whole);
     let (value, held) = piles[place];
     let mut others: ArrayVec<(u64, u64), MAX_UNITS> = piles.iter().copied().collect();
     others.remove(place);
-    let worth = |piles: &[(u64, u64)]| piles.iter().map(|(value, count)| value * count).sum();
     let least = amount.saturating_sub(worth(&others)).div_ceil(value);
     let most = held.min(amount / value);
     if most.saturating_sub(least) >= MOST_NUMBERS {
@@ -107,41 +107,23 @@ fn below(
         found: false,
         counts,
     };
-    // What each number takes at least, and from where on others may pay the rest.
-    let mut hopeful: Vec<Reverse<(u64, u64, usize)>> = Vec::new();
-    let mut next = most + 1;
-    while next > least {
-        let rest = amount - (next - 1) * value;
-        // What is worth more has no part in the rest.
-        let from = others.partition_point(|(value, _)| *value > rest);
-        let paying = &others[from..];
-        if worth(paying) < rest || paying.is_empty() {
-            next -= 1;
-            work.step()?;
-            if rest == 0 {
-                best.take(next, next, &[0; MAX_UNITS][..others.len()]);
-            }
-            continue;
-        }
-        let mut exchange = Exchange::new(rest, paying);
-        let Some(table) = tables.of(&exchange, work)? else {
-            return Ok(Verdict::Unknown);
-        };
-        while next > least {
-            let rest = amount - (next - 1) * value;
-            if from > 0 && others[from - 1].0 <= rest || !exchange.turn_to(rest) {
-                break;
-            }
-            next -= 1;
-            work.step()?;
-            if let Some((_, number)) = exchanged(&exchange, table)
-                && next + number <= best.items
-            {
-                hopeful.push(Reverse((next + number, next, from)));
-            }
-        }
+    if amount == most * value {
+        best.take(most, most, &[0; MAX_UNITS][..others.len()]);
     }
-    let mut hopeful = BinaryHeap::from(hopeful);
+    let mut numbers = Numbers {
+        amount,
+        value,
+        others: &others,
+        hopeful: Vec::new(),
+        limit: best.items,
+    };
+    // Away from what the pivot would give if items could be divided.
+    let known = numbers.look_at((least..=middle.min(most)).rev(), tables, work)?
+        && numbers.look_at(least.max(middle + 1)..=most, tables, work)?;
+    if !known {
+        return Ok(Verdict::Unknown);
+    }
+    let mut hopeful: BinaryHeap<_> = numbers.hopeful.into_iter().map(Reverse).collect();
     // Those with the second pivot in the way.
     let mut unsure: Vec<(u64, u64, usize)> = Vec::new();
     while let Some(Reverse((items, taken, from))) = hopeful.pop() {
@@ -185,6 +167,82 @@ fn below(
         true => Verdict::Fewest(best.items),
         false => Verdict::Never,
     })
+}
+
+/// Numbers of the pivot's items, and what may pay the rest.
+struct Numbers<'a> {
+    amount: u64,
+    value: u64,
+    others: &'a [(u64, u64)],
+    /// How many items each takes at least, the number, and from where on others may pay the rest.
+    hopeful: Vec<(u64, u64, usize)>,
+    /// What takes more is of no use.
+    limit: u64,
+}
+
+impl Numbers<'_> {
+    /// Look at some, each farther away from what would be best if items could be divided; false if a table would be
+    /// too large.
+    fn look_at(
+        &mut self,
+        numbers: impl Iterator<Item = u64>,
+        tables: &mut Tables,
+        work: &mut Work,
+    ) -> Result<bool, OutOfWork> {
+        let (amount, value, others) = (self.amount, self.value, self.others);
+        let mut numbers = numbers.peekable();
+        while let Some(&next) = numbers.peek() {
+            let rest = amount - next * value;
+            // What is worth more has no part in the rest.
+            let from = others.partition_point(|(value, _)| *value > rest);
+            let paying = &others[from..];
+            if worth(paying) < rest || paying.is_empty() {
+                numbers.next();
+                work.step()?;
+                continue;
+            }
+            let mut exchange = Exchange::new(rest, paying);
+            let Some(table) = tables.of(&exchange, work)? else {
+                return Ok(false);
+            };
+            while let Some(&next) = numbers.peek() {
+                let rest = amount - next * value;
+                let too_large = |(value, _): &(u64, u64)| *value > rest;
+                let same = others[..from].last().is_none_or(too_large) && !too_large(&paying[0]);
+                if !(same && exchange.turn_to(rest)) {
+                    break;
+                }
+                numbers.next();
+                work.step()?;
+                if next + exchange.least > self.limit {
+                    if from == 0 {
+                        return Ok(true);
+                    }
+                } else if let Some((_, number)) = exchanged(&exchange, table) {
+                    self.take(next + number, next, from);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn take(&mut self, items: u64, number: u64, from: usize) {
+        if items > self.limit {
+            return;
+        }
+        self.hopeful.push((items, number, from));
+        // No more sets than so many are read, but for those of as many items.
+        if self.hopeful.len().is_power_of_two() && self.hopeful.len() > MOST_UNSURE {
+            self.limit = self.hopeful.select_nth_unstable(MOST_UNSURE).1.0;
+            let limit = self.limit;
+            self.hopeful.retain(|(items, ..)| *items <= limit);
+        }
+    }
+}
+
+/// What all items of some piles are worth.
+fn worth(piles: &[(u64, u64)]) -> u64 {
+    piles.iter().map(|(value, count)| value * count).sum()
 }
 
 /// The least cost for what an exchange leaves, and the items with it; the pivot's stock aside.

@@ -265,7 +265,8 @@ impl<'a> UnitTables<'a> {
     fn by<C: Cell>(&self, work: &mut Work) -> Result<Chosen, OutOfWork> {
         let row = self.width * self.planes;
         // The last pile first, so that each row follows the one that it is made from.
-        let mut rows: Vec<C> = vec![C::NONE; row * (self.piles.len() + 1)];
+        let mut rows: Vec<C> = Vec::with_capacity(row * (self.piles.len() + 1));
+        rows.resize(row, C::NONE);
         rows[0] = C::NO_ITEMS;
         let mut before = vec![C::NONE; self.width];
         let mut earlier: u64 = self.piles.iter().map(|pile| pile.first).sum();
@@ -277,13 +278,25 @@ impl<'a> UnitTables<'a> {
             .min()
             .unwrap_or(0);
         for (place, pile) in self.piles.iter().rev().enumerate() {
-            let (old, new) = rows[place * row..].split_at_mut(row);
             earlier -= pile.first;
             later += pile.first as usize;
             let further = self.fitting::<C>(pile, self.width - 1);
             let all = self.counted(pile, pile.first);
+            let possible = fewest.saturating_sub(earlier as usize)..self.planes.min(later + 1);
+            // With all its units, at first.
+            let costs = (all * self.unit_cost(pile)).min(self.width);
+            for counted in 0..self.planes {
+                let end = rows.len() + self.width;
+                if possible.contains(&counted) && counted >= all {
+                    let from = place * row + (counted - all) * self.width;
+                    rows.resize(rows.len() + costs, C::NONE);
+                    rows.extend_from_within(from..from + self.width - costs);
+                }
+                rows.resize(end, C::NONE);
+            }
+            let (old, new) = rows[place * row..].split_at_mut(row);
             let mut passes = 0;
-            for counted in fewest.saturating_sub(earlier as usize)..self.planes.min(later + 1) {
+            for counted in possible {
                 let plane = &mut new[counted * self.width..][..self.width];
                 let mut from = |units: u64, plane: &mut [C]| {
                     let own = self.counted(pile, units);
@@ -293,7 +306,6 @@ impl<'a> UnitTables<'a> {
                         passes += 1;
                     }
                 };
-                from(pile.first, plane);
                 if counted >= all {
                     for part in parts(further) {
                         before.copy_from_slice(plane);
@@ -304,7 +316,7 @@ impl<'a> UnitTables<'a> {
                 for units in 0..pile.first {
                     from(units, plane);
                 }
-                passes += parts(further).count();
+                passes += parts(further).count() + usize::from(counted >= all);
             }
             let bytes = passes * self.width * size_of::<C>();
             work.steps((1 + bytes / BYTES_A_STEP) as u64)?;

@@ -44,7 +44,7 @@ fn has_avx2() -> bool {
 }
 
 /// Have each cell take up what the one at its place in `from` says.
-#[inline]
+#[inline(always)]
 pub(super) fn take_up<C: Copy>(cells: &mut [C], from: &[C], take: impl Fn(&mut C, C)) {
     #[cfg(target_arch = "x86_64")]
     if has_avx2() {
