@@ -118,6 +118,9 @@ impl<'a> Asked<'a> {
     }
 
     fn amounts(&mut self, scanner: &mut Scanner<'a>) -> Option<()> {
+        if self.amount.is_some() {
+            return None;
+        }
         each_number(scanner, |currency, number| {
             let amount = (currency, smallest_units(number)?);
             self.amount.replace(amount).is_none().then_some(())
@@ -353,6 +356,7 @@ mod tests {
             r#"{"currencies":{"EUR":90},"mix":null}"#,
             r#"{"currencies":{"EUR":90},"mix":"mix1","mix":"mix1"}"#,
             r#"{"currencies":{"EUR":90},"currencies":{"EUR":90},"mix":"mix1"}"#,
+            r#"{"currencies":{"EUR":90},"currencies":{},"mix":"mix1"}"#,
             r#"{"currencies":{"EUR":90,"EUR":90},"mix":"mix1"}"#,
             r#"{"currencies":{"EUR":90,"USD":0},"mix":"mix1"}"#,
             r#"{"currencies":{"EURO":90},"mix":"mix1"}"#,
