@@ -13,7 +13,7 @@ import pytest
 import trio
 
 import xfs4iot
-from cash import chosen
+from cash import amount, chosen
 from dialogue import Dialogue, another, dialogue
 from order import Break, Command, Pair, pairs
 from secured_tokens import KEY, nonce, secured
@@ -29,6 +29,7 @@ from xfs4iot.simulator.kinds import device_class
 
 SET = "BanknoteNeutralization.SetProtection"
 TRIGGER = "BanknoteNeutralization.TriggerNeutralization"
+DENOMINATE = "CashDispenser.Denominate"
 DISPENSE = "CashDispenser.Dispense"
 NOW: dict[str, Any] = {"neutralizationAction": "trigger"}
 PAY: dict[str, Any] = {"denomination": chosen({"unit1": 1})}
@@ -279,11 +280,29 @@ async def test_stained_notes_are_not_dispensed(nursery: trio.Nursery) -> None:
     assert error["payload"]["failure"] == "error"
 
 
-async def test_where_cassettes_say_nothing_the_system_does(nursery: trio.Nursery) -> None:
-    class Bare(Inked):
-        async def units(self) -> Mapping[str, devices.StorageUnit | tuple[devices.StorageUnit, ...]]:
-            return await self.cash_units()
+class Bare(Inked):
+    """Its cassette says nothing by itself."""
 
+    async def units(self) -> Mapping[str, devices.StorageUnit | tuple[devices.StorageUnit, ...]]:
+        return await self.cash_units()
+
+
+async def test_no_amount_is_made_up_of_notes_from_the_moment_that_they_are_stained(
+    nursery: trio.Nursery,
+) -> None:
+    device = Bare()
+    client = await serving(device, nursery)
+    asked = {"request": amount(20)}
+    assert (await client.success(DENOMINATE, asked))["result"]["values"] == {"unit1": 1}
+    # An attack, of which no command and no unit tells.
+    device.status.banknote_neutralization.state = messages.State(mode="neutralizationTriggered")
+    for request in (asked, {**asked, "x-vendor": 1}):
+        assert await client.failure(DENOMINATE, request) == "notDispensable"
+    device.status.banknote_neutralization.state = messages.State(mode="disarmed")
+    assert (await client.success(DENOMINATE, asked))["result"]["values"] == {"unit1": 1}
+
+
+async def test_where_cassettes_say_nothing_the_system_does(nursery: trio.Nursery) -> None:
     client = await serving(Bare(), nursery)
     await client.success(TRIGGER, NOW)
     assert await client.failure(DISPENSE, PAY) == "cashUnitError"

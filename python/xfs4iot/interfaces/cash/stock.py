@@ -1,9 +1,9 @@
 """What the units can give, worked out when it changes and not for each command.
 
 Which units take part, what they hold, in which currencies, and by which mixes they may be asked follows
-from three things: the units as `Storage` has them, whose `revision` counts their changes; the counts,
-which change when the ledger is written; and the bank's mix tables. As long as all are as they were,
-so is the `Stock`.
+from four things: the units as `Storage` has them, whose `revision` counts their changes; what bars
+units, such as ink, which changes without a word; the counts, which change when the ledger is written; and the
+bank's mix tables. As long as all are as they were, so is the `Stock`.
 
 The solver's part of it reads everyday requests from their text by itself and writes the answers, see
 `rust/src/denominate/everyday.rs`; for all others there are the same units, for `Denominator` to plan with.
@@ -59,13 +59,14 @@ class Stocks:
     def __init__(self, cash: CashUnits, mixes: Mixes) -> None:
         self._cash = cash
         self._mixes = mixes
-        self._of = (-1, -1)
+        self._of: tuple[int, int, frozenset[str]] | None = None
         self._by: dict[str, str | MixTable] = {}
         self._stock: Stock | None = None
 
     def now(self) -> Stock:
         """What the units can give now."""
-        state = (self._cash.storage.revision, self._cash.service.ledger.revision)
+        storage = self._cash.storage
+        state = (storage.revision, self._cash.service.ledger.revision, storage.barred_units())
         mixes = self._mixes.chosen_by_name
         if self._stock is None or state != self._of or mixes is not self._by:
             self._stock = Stock(self._cash, mixes)

@@ -58,6 +58,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
 _EXCHANGE = "Storage.exchange"
 _NAME = re.compile(r"unit[0-9A-Za-z]+")
 
+_NONE: frozenset[str] = frozenset()
 _Kind = TypeVar("_Kind", bound=Kind[Any, Any])
 
 
@@ -95,7 +96,7 @@ class Storage(Interface[Any]):
         detected: whether the device can detect its units.
         unsettled: units of movements whose outcome is not known yet.
         revision: goes up whenever something may have changed of which units there are, what they are for
-            and whether they work; their counts change with the ledger.
+            and whether they work; their counts change with the ledger, and what bars them whenever it likes.
         changed: called after any unit has changed.
         busy: whether a customer's transaction is active, by each interface that has such.
         movements: by each interface that moves items: holds its movements up while a block lasts, after all
@@ -305,6 +306,10 @@ class Storage(Interface[Any]):
     def barred(self, unit: str) -> str | None:
         """Why nothing may go into or out of a unit; None if it may."""
         return next((reason for bar in self.bars if (reason := bar(unit)) is not None), None)
+
+    def barred_units(self) -> frozenset[str]:
+        """Units that nothing may go into or out of, of which `revision` says nothing."""
+        return frozenset(unit for unit in self._names() if self.barred(unit)) if self.bars else _NONE
 
     def record(self, unit: str) -> messages.StorageUnit:
         """Everything about a unit, as the standard writes it."""
