@@ -131,6 +131,24 @@ def test_absurd_amounts_are_refused_at_once() -> None:
             denominate(amount, held)
 
 
+def test_numbers_that_python_does_not_write_are_as_all_that_are_too_large() -> None:
+    held = units((50, 10**9), (20, 10**9))
+    for amount in (10**5000, Decimal("1E+5000")):
+        with pytest.raises(NotDispensable, match=r"^more than \d+\.44575 EUR cannot be made up"):
+            denominate(amount, held)
+    assert denominate(70, held, max_items=10**5000).items == 2
+    for wrong in (
+        lambda: denominate(-(10**5000), held),
+        lambda: denominate(70, held, max_items=-(10**5000)),
+        lambda: Unit("A", "EUR", 10**5000, 1),
+        lambda: Unit("A", "EUR", "9" * 10_000, 1),
+        lambda: denominate(Decimal("0." + "1" * 10_000), held),
+    ):
+        with pytest.raises(InvalidDenomination) as refused:
+            wrong()
+        assert len(str(refused.value)) < 200
+
+
 def test_values_and_amounts_at_the_ends_of_the_range() -> None:
     finest = units(("0.00001", 10**9), ("0.00002", 10**9))
     assert denominate(Decimal("0.00007"), finest).items == 4

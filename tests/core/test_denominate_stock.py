@@ -98,6 +98,31 @@ def test_a_stock_is_as_it_was_when_the_list_of_units_changes() -> None:
     assert stock.denominate(100).values == {"CASS1": 2}
 
 
+class Restless:
+    """Equal to the name of a unit; changes what it is a key of when that is asked."""
+
+    def __init__(self, change: Callable[[dict[Any, int]], None]) -> None:
+        self.change = change
+        self.of: dict[Any, int] = {}
+
+    def __hash__(self) -> int:
+        return hash("CASS1")
+
+    def __eq__(self, other: object) -> bool:
+        self.change(self.of)
+        return other == "CASS1"
+
+
+@pytest.mark.parametrize("change", [lambda of: of.update(CASS2=1, CASS3=1), lambda of: of.clear()])
+def test_a_mapping_that_changes_while_it_is_read_is_an_error(change: Any) -> None:
+    for ask in (Stock(UNITS).denominate, lambda amount, partial: denominate(amount, UNITS, partial=partial)):
+        key = Restless(change)
+        key.of[key] = 1
+        key.of["CASS2"] = 1
+        with pytest.raises(RuntimeError, match="changed while it was read"):
+            ask(100, partial=key.of)
+
+
 def test_values_of_an_answer_are_one_dict_of_its_own() -> None:
     stock = Stock(UNITS)
     first = stock.denominate(100)

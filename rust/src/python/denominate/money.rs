@@ -9,7 +9,7 @@ use super::errors::{Kind, error};
 use crate::denominate::{Currency, SCALE};
 
 /// Stands for every amount that is beyond counting.
-const BEYOND: u128 = u128::MAX >> 8;
+pub(super) const BEYOND: u128 = u128::MAX >> 8;
 
 pub(super) fn decimal_type(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
     static DECIMAL: PyOnceLock<Py<PyType>> = PyOnceLock::new();
@@ -19,20 +19,18 @@ pub(super) fn decimal_type(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
 /// Money in smallest units, from an int, a Decimal or, where the API allows, text.
 pub(super) fn money(given: &Bound<'_, PyAny>, what: &str) -> PyResult<u128> {
     let py = given.py();
-    if given.is_exact_instance_of::<PyInt>() {
-        if let Ok(whole) = given.extract::<i64>() {
-            return match u128::try_from(whole) {
-                Ok(whole) => Ok(whole * SCALE),
-                Err(_) => Err(error(
-                    py,
-                    Kind::InvalidDenomination,
-                    &format!("{what} is {whole}, but cannot be negative"),
-                )),
-            };
-        }
-    } else if !given.is_exact_instance(decimal_type(py)?)
+    if is_whole(given) {
+        return match given.extract::<i64>() {
+            Ok(whole) if whole >= 0 => Ok(whole as u128 * SCALE),
+            Err(_) if given.gt(0)? => match given.extract::<u128>() {
+                Ok(whole) => Ok(whole.saturating_mul(SCALE).min(BEYOND)),
+                Err(_) => Ok(BEYOND),
+            },
+            small => Err(negative(py, what, small.ok())),
+        };
+    }
+    if !given.is_exact_instance(decimal_type(py)?)
         && !given.is_instance_of::<PyString>()
-        && (given.is_instance_of::<PyBool>() || !given.is_instance_of::<PyInt>())
         && !given.is_instance(decimal_type(py)?)?
     {
         let kind = given.get_type().name()?;
@@ -46,7 +44,7 @@ pub(super) fn money(given: &Bound<'_, PyAny>, what: &str) -> PyResult<u128> {
         error(
             py,
             Kind::InvalidDenomination,
-            &format!("{what} is {text:?}, {wrong}"),
+            &format!("{what} is {:?}, {wrong}", short(text)),
         )
     })
 }
@@ -142,20 +140,31 @@ pub(super) fn currency_of(given: &Bound<'_, PyAny>) -> PyResult<Currency> {
     let text = given
         .cast::<PyString>()
         .map_err(|_| PyTypeError::new_err("a currency is text, such as \"EUR\""))?;
-    match <[u8; 3]>::try_from(text.to_str()?.as_bytes()) {
+    let text = text.to_str()?;
+    match <[u8; 3]>::try_from(text.as_bytes()) {
         Ok(letters) => Ok(Currency(letters)),
         Err(_) => Err(error(
             given.py(),
             Kind::InvalidCurrency,
-            &format!("{text:?} is no currency; ISO 4217 has three letters"),
+            &format!(
+                "{:?} is no currency; ISO 4217 has three letters",
+                short(text)
+            ),
         )),
+    }
+}
+
+/// As much of a text as an error says.
+pub(super) fn short(text: &str) -> String {
+    match text.char_indices().nth(60) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 
 /// A number of items, not negative.
 pub(super) fn count_of(given: &Bound<'_, PyAny>, what: &str) -> PyResult<u64> {
-    let py = given.py();
-    if !given.is_instance_of::<PyInt>() || given.is_instance_of::<PyBool>() {
+    if !is_whole(given) {
         let kind = given.get_type().name()?;
         return Err(PyTypeError::new_err(format!(
             "{what} is a {kind}; give an int"
@@ -164,10 +173,21 @@ pub(super) fn count_of(given: &Bound<'_, PyAny>, what: &str) -> PyResult<u64> {
     match given.extract::<i64>() {
         Ok(count) if count >= 0 => Ok(count as u64),
         Err(_) if given.gt(0)? => Ok(u64::MAX),
-        _ => Err(error(
-            py,
-            Kind::InvalidDenomination,
-            &format!("{what} is {given}, but cannot be negative"),
-        )),
+        small => Err(negative(given.py(), what, small.ok())),
     }
+}
+
+/// Whether it is a whole number, however long; true and false are none.
+fn is_whole(given: &Bound<'_, PyAny>) -> bool {
+    given.is_exact_instance_of::<PyInt>()
+        || given.is_instance_of::<PyInt>() && !given.is_instance_of::<PyBool>()
+}
+
+/// What is said of a number below 0; of those that are very long, which Python may refuse to write, only that.
+fn negative(py: Python<'_>, what: &str, number: Option<i64>) -> PyErr {
+    let said = match number {
+        Some(number) => format!("{what} is {number}, but cannot be negative"),
+        None => format!("{what} cannot be negative"),
+    };
+    error(py, Kind::InvalidDenomination, &said)
 }

@@ -1,6 +1,6 @@
 //! What is asked for: read from Python, solved, and its failures told.
 
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyList, PyMapping, PyString, PyTuple};
 
@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use super::errors::{Kind, error};
 use super::mix_table::MixTable;
-use super::money::{count_of, currency_of, decimal_type, money, write};
+use super::money::{BEYOND, count_of, currency_of, decimal_type, money, write};
 use super::unit::Unit;
 use crate::denominate::cash::all_there_is;
 use crate::denominate::ready::Ready;
@@ -327,6 +327,9 @@ impl<'u, G: Given> Asked<'u, G> {
 /// An amount with its currency; with room for what else is to be said.
 fn money_of(amount: u128, currency: Currency) -> String {
     let mut text = String::with_capacity(160);
+    if amount == BEYOND {
+        text.push_str("more than ");
+    }
     write(&mut text, amount);
     text.push(' ');
     text.push_str(currency.name());
@@ -339,7 +342,20 @@ fn for_each_pair<'py>(
     mut each: impl FnMut(Bound<'py, PyAny>, Bound<'py, PyAny>) -> PyResult<()>,
 ) -> PyResult<bool> {
     if let Ok(dict) = given.cast_exact::<PyDict>() {
-        dict.iter().try_for_each(|(key, value)| each(key, value))?;
+        // Objects of the caller's own, asked what they are, may change it meanwhile: then there is no next pair.
+        let held = dict.len();
+        let mut pairs = dict.iter();
+        for _ in 0..held {
+            if dict.len() != held {
+                return Err(PyRuntimeError::new_err(
+                    "the mapping has changed while it was read",
+                ));
+            }
+            let Some((key, value)) = pairs.next() else {
+                break;
+            };
+            each(key, value)?;
+        }
         return Ok(true);
     }
     // Asking whether a number is a mapping takes longer than all else.

@@ -4,7 +4,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple, PyType};
 
 use super::errors::{Kind, error};
-use super::money::{count_of, currency_of, decimal, decimal_type, money, written};
+use super::money::{count_of, currency_of, decimal, decimal_type, money, short, written};
 use crate::denominate;
 
 /// Items in a unit, at most; far above any hopper, and far from overflow.
@@ -36,11 +36,14 @@ impl Unit {
         let worth = match u64::try_from(money(&value, "the value of an item")?) {
             Ok(worth) if worth > 0 => worth,
             _ => {
+                // Python may refuse to write what is very long.
+                let said = value.str().map(|text| text.to_string());
+                let said = said.map_or_else(|_| "too large".to_owned(), |text| short(&text));
                 return Err(error(
                     py,
                     Kind::InvalidDenomination,
                     &format!(
-                        "the value of an item in {id:?} is {value}; give one above 0, and at most {}",
+                        "the value of an item in {id:?} is {said}; give one above 0, and at most {}",
                         written(u128::from(u64::MAX))
                     ),
                 ));
