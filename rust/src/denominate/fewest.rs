@@ -37,7 +37,8 @@
 //!
 //! So time is bounded by a polynomial in the number of units and the size of the values, whatever
 //! amounts, stocks and limits are. With values below some thousands that is below a millisecond in all random cases
-//! that are known; nearest to it come five to seven piles, of which the pivot's stock and the next one's are in the way.
+//! that are known; nearest to it come a dozen or two of piles with a few items each, and five to eight of which the
+//! pivot's stock and the next one's are in the way.
 //! With values of six digits and more that have nothing in common the problem is as hard as a
 //! knapsack's, and the tables would be too large. Then the search goes on until it is
 //! complete or the limit of work ends it, which is said as what it is.
