@@ -224,16 +224,14 @@ impl<M> Stock<M> {
         let (currency, amount) = asked.amount.filter(|(_, amount)| *amount > 0)?;
         let wanted = asked.mix?;
         let (_, chosen) = self.mixes.iter().find(|(name, _)| name == wanted)?;
-        let amounts = [(
-            Currency(currency.as_bytes().try_into().ok()?),
-            u128::from(amount),
-        )];
+        let of = Currency(currency.as_bytes().try_into().ok()?);
+        let amounts = [(of, u128::from(amount))];
         let partial = asked.partial.unwrap_or_default();
         let with_partial;
         let units = if partial.is_empty() {
             &self.units[..]
         } else {
-            with_partial = self.with_partial(&partial)?;
+            with_partial = self.with_partial(of, &partial)?;
             &with_partial[..]
         };
         let mut counts = [0; MAX_UNITS];
@@ -250,12 +248,21 @@ impl<M> Stock<M> {
         Some(())
     }
 
-    fn with_partial(&self, partial: &[(&str, u64)]) -> Option<ArrayVec<Unit, MAX_UNITS>> {
+    /// The units with the items that must come from them; None if some are not of the currency.
+    fn with_partial(
+        &self,
+        currency: Currency,
+        partial: &[(&str, u64)],
+    ) -> Option<ArrayVec<Unit, MAX_UNITS>> {
         let mut units = ArrayVec::new();
         units.try_extend_from_slice(&self.units).ok()?;
         for &(name, count) in partial.iter().filter(|(_, count)| *count > 0) {
             let at = self.names.iter().position(|known| known == name)?;
-            units.get_mut(at)?.minimum = count;
+            let unit = units.get_mut(at)?;
+            if unit.currency != currency {
+                return None;
+            }
+            unit.minimum = count;
         }
         Some(units)
     }
@@ -309,8 +316,14 @@ mod tests {
             minimum: 0,
             maximum: u64::MAX,
         };
-        let mut stock = Stock::new(vec![unit(50, 10), unit(20, 10), unit(10, 0)]);
-        stock.names = ["unitA", "unitB", "unitC"].map(str::to_owned).to_vec();
+        let dollars = Unit {
+            currency: Currency(*b"USD"),
+            ..unit(50, 1)
+        };
+        let mut stock = Stock::new(vec![unit(50, 10), unit(20, 10), unit(10, 0), dollars]);
+        stock.names = ["unitA", "unitB", "unitC", "unitX"]
+            .map(str::to_owned)
+            .to_vec();
         stock.mixes.push(("mix1".to_owned(), ()));
         stock
     }
@@ -335,6 +348,7 @@ mod tests {
             r#"{"currencies":{"EUR":90},"mix":"mix1"}"#,
             r#"{ "mix" : "mix1" , "currencies" : { "EUR" : 90.00 } }"#,
             r#"{"currencies":{"EUR":90},"mix":"mix1","partial":{"unitB":1,"unitC":0}}"#,
+            r#"{"currencies":{"EUR":90},"mix":"mix1","partial":{"unitX":0}}"#,
             r#"{"currencies":{"EUR":90},"mix":"mix1","partial":{}}"#,
         ] {
             assert_eq!(grouped(service).as_deref(), Some(both), "{service}");
@@ -374,6 +388,7 @@ mod tests {
             r#"{"currencies":{"EUR":90},"mix":"mix1","partial":{"unitB":-1}}"#,
             r#"{"currencies":{"EUR":90},"mix":"mix1","partial":{"unitD":1}}"#,
             r#"{"currencies":{"EUR":90},"mix":"mix1","partial":{"unitB":1,"unitB":2}}"#,
+            r#"{"currencies":{"EUR":90},"mix":"mix1","partial":{"unitX":1}}"#,
             r#"{"currencies":{"EUR":90},"mix":"mix1","partial":null}"#,
             r#"{"currencies":{"EUR":90},"mix":"mix1","cashBox":{}}"#,
             r#"[]"#,

@@ -12,6 +12,7 @@ import trio
 import xfs4iot
 from cash import amount, content, present
 from dialogue import Dialogue, dialogue
+from vendors import Teller
 
 Change = Callable[[Dialogue, Dialogue], Awaitable[Any]]
 
@@ -123,6 +124,26 @@ async def test_everyday_requests_are_answered_as_all_are(
             result = answers[0].get("payload", {})
             good += "values" in (result if version == "2021-1" else result.get("result", {}))
     assert good > 50
+
+
+@pytest.mark.parametrize("version", ["2021-1", "2023-2", "2024-3"])
+async def test_items_of_another_currency_than_the_amounts_are_refused(
+    nursery: trio.Nursery, version: str
+) -> None:
+    device = Teller()
+    publisher = xfs4iot.Publisher([xfs4iot.Service(device)], port=0)
+    await nursery.start(publisher.serve)
+    client: Dialogue = await nursery.start(dialogue, publisher.uri(device.name), version)
+    for currency, value, unit, other in (("EUR", 20, "unit1", "unit2"), ("USD", 50, "unit2", "unit1")):
+        for partial, good in (({unit: 1, other: 0}, True), ({other: 1}, False), ({unit: 1, other: 1}, False)):
+            service = {"currencies": {currency: value}, "mix": "mix1", "partial": partial}
+            asked = payload(service, version)
+            for request in (asked, {**asked, "x-vendor": 1}):
+                if good:
+                    await client.success("CashDispenser.Denominate", request)
+                else:
+                    why = await client.failure("CashDispenser.Denominate", request)
+                    assert why == "invalidCurrency", request
 
 
 async def test_a_unit_gives_from_the_moment_that_it_can_and_no_longer(
