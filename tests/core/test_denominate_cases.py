@@ -20,6 +20,7 @@ from xfs4iot.denominate import (
     MixTable,
     NoCurrencyMix,
     NotDispensable,
+    Stock,
     TooManyItems,
     Unit,
     WorkLimit,
@@ -147,6 +148,17 @@ def test_numbers_that_python_does_not_write_are_as_all_that_are_too_large() -> N
         with pytest.raises(InvalidDenomination) as refused:
             wrong()
         assert len(str(refused.value)) < 200
+
+
+@pytest.mark.parametrize("mix", ["minimumBills", "equalEmptying", "maxCashUnits"])
+def test_what_is_not_reckoned_with_is_said_as_that(mix: str) -> None:
+    held = units((1406, 10**15), (2689, 10**15))
+    for amount in (4095 * 10**15, 4095 * 10**15 - 1406):
+        assert denominate(amount, held, mix=mix).items in (2 * 10**15, 2 * 10**15 - 1)
+    held = units((1406, 10**15), (2689, 10**15), (90_300, 10**15))
+    for ask in (Stock(held).denominate, lambda amount, mix: denominate(amount, held, mix=mix)):
+        with pytest.raises(WorkLimit, match=r"^94395000000000000000 EUR is more than can be reckoned with"):
+            ask(94_395 * 10**15, mix=mix)
 
 
 def test_values_and_amounts_at_the_ends_of_the_range() -> None:

@@ -355,7 +355,7 @@ fn common_measure(
         return Err(Failure::NotDispensable(currency));
     }
     if amount / u128::from(divisor) > u128::from(UNBOUNDED) {
-        return Err(Failure::WorkLimit);
+        return Err(Failure::TooLarge(currency));
     }
     Ok(divisor)
 }

@@ -156,6 +156,8 @@ pub enum Failure {
     TooManyItems(u64),
     /// The table has no row for the amount of this currency.
     AmountNotInMixTable(Currency),
+    /// The amount of this currency is worth more than [`UNBOUNDED`] of what the values have in common.
+    TooLarge(Currency),
     /// The search was ended before it was complete.
     WorkLimit,
     /// More units than [`MAX_UNITS`].

@@ -12,6 +12,7 @@ use super::mix_table::MixTable;
 use super::money::{BEYOND, count_of, currency_of, decimal_type, money, write};
 use super::unit::Unit;
 use crate::denominate::cash::all_there_is;
+use crate::denominate::pile::UNBOUNDED;
 use crate::denominate::ready::Ready;
 use crate::denominate::{self, Currency, Failure, MAX_UNITS, Mix, WORK_LIMIT, Work, everyday};
 
@@ -307,6 +308,16 @@ impl<'u, G: Given> Asked<'u, G> {
                 py,
                 Kind::AmountNotInMixTable,
                 &format!("the mix table has no row for {}", amount(currency)),
+            ),
+            // Not known, and not known with more work, either.
+            Failure::TooLarge(currency) => error(
+                py,
+                Kind::WorkLimit,
+                &format!(
+                    "{} is more than can be reckoned with for these values: {UNBOUNDED} times what they \
+                     have in common; ask for less",
+                    amount(currency)
+                ),
             ),
             Failure::WorkLimit => error(
                 py,
