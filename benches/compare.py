@@ -393,16 +393,26 @@ def plot(results: Results, file: Path) -> None:
 
 
 @click.command()
-@click.option("--rounds", default=5, show_default=True)
+@click.option("--rounds", default=5, show_default=True, help="How often each is measured.")
 @click.option("--seconds", default=0.8, show_default=True, help="Per measurement.")
 @click.option("--peer", "only", multiple=True, type=click.Choice(list(LIBRARIES)), help="Only these peers.")
-@click.option("--markdown", "text", type=click.Path(path_type=Path), default=OUT / "compare.md")
-@click.option("--plot", "picture", type=click.Path(path_type=Path), default=OUT / "compare.png")
+@click.option(
+    "--markdown", "text", type=click.Path(path_type=Path), default=OUT / "compare.md",
+    help="Where the tables go. Default: target/compare.md.",
+)  # fmt: skip
+@click.option(
+    "--plot", "picture", type=click.Path(path_type=Path), default=OUT / "compare.png",
+    help="Where the picture goes. Default: target/compare.png.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print every figure of every round.")
 def main(
     rounds: int, seconds: float, only: tuple[str, ...], text: Path, picture: Path, as_json: bool
 ) -> None:
-    """Measure, print the tables and draw the picture; exit 1 if a bar is missed."""
+    """Measure, print the tables and draw the picture; exit 1 if a bar is missed.
+
+    Takes about eight minutes; with all peers a round has 64 measurements. One round, or a machine with other
+    work, says little: see how busy each core was.
+    """
     console = Console(stderr=True)
     with console.status("building the load generator"):
         build()

@@ -145,7 +145,10 @@ def measure(
 @click.option("--seconds", default=1.0, show_default=True, help="Per measurement.")
 @click.option("--json", "as_json", is_flag=True)
 def main(directory: Path | None, rounds: int, seconds: float, as_json: bool) -> None:
-    """Measure and print; medians of rounds, everything in turns."""
+    """Dispenses a second over the wire, with the ledger synced, not synced, and in memory.
+
+    Medians of rounds, everything in turns.
+    """
     console = Console(stderr=True)
     with tempfile.TemporaryDirectory(dir=directory) as made:
         rates, floors = measure(Path(made), rounds, seconds, console)

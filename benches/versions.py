@@ -101,7 +101,7 @@ async def main(seconds: float, rounds: int) -> None:
     publisher = xfs4iot.Publisher(services, port=0)
     table = Table(title=f"commands per second, {IN_FLIGHT} in flight, median of {rounds}")
     for column in ("command", *versions.SPECIFICATIONS):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", overflow="fold")
     async with trio.open_nursery() as nursery:
         await nursery.start(publisher.serve)
         service = publisher.services["CashDispenser"]
@@ -121,6 +121,6 @@ async def main(seconds: float, rounds: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=1.0, help="length of one measurement")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=5, help="how often each is measured")
     arguments = parser.parse_args()
     trio.run(main, arguments.seconds, arguments.rounds)

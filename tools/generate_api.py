@@ -19,7 +19,7 @@ from current import keep_current
 from docstring_sections import paragraphs
 
 import xfs4iot
-from xfs4iot import client, denominate, devices, testing, tokens
+from xfs4iot import _core, client, denominate, devices, testing, tokens
 from xfs4iot.server import publisher, service
 
 PAGES = Path(__file__).resolve().parent.parent / "docs" / "api"
@@ -33,6 +33,21 @@ _PARTS = {
 """Modules of types, and the page of the devices that they belong to."""
 _TITLES = {"device": "every device", "storage": "storage units"}
 """Of pages of no device class of their own."""
+
+
+_STUB = {
+    one.name: ast.get_docstring(one)
+    for one in ast.parse(Path(_core.__file__ or "").with_name("_core.pyi").read_text("utf-8")).body
+    if isinstance(one, ast.ClassDef | ast.FunctionDef)
+}
+"""What the stub says of the core, so that pages are those of the tree, whenever the core was built."""
+
+
+class _Told:
+    """Something of which this is told."""
+
+    def __init__(self, text: str | None) -> None:
+        self.__doc__ = text
 
 
 def signature_of(thing: Any, name: str) -> str:
@@ -125,7 +140,7 @@ def entry(name: str, thing: Any, level: str) -> Iterator[str]:
         if isinstance(thing, dict):
             yield "\n".join(f"- `{key}`: {text}" for key, text in thing.items())
         return
-    yield from paragraphs(thing)
+    yield from paragraphs(_Told(_STUB[name]) if vars(_core).get(name) is thing else thing)
     if inspect.isclass(thing):
         for inner, member in members(thing):
             yield from entry(inner, member, f"{level}#")

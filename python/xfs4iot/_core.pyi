@@ -310,8 +310,8 @@ class Stock:
 
     Args:
         units: 64 at most; for requests from the wire their names are of letters and digits.
-        mixes: what `denominate` takes for a mix, by the name that clients use; None if no request
-            from the wire is to be answered.
+        mixes: for a service alone, which has clients that name their mix: what `denominate` takes for a
+            mix, by that name.
 
     Raises:
         InvalidDenomination: more than 64 units, or two of one name.
@@ -335,7 +335,7 @@ class Stock:
         """
 
     def answer(self, request: bytes, max_items: int | None, flat: bool, /) -> bytes | None:
-        """The payload of the completion of a Denominate, for its payload.
+        """For a service: the payload of the completion of a Denominate, for its payload.
 
         None unless the request is an everyday one with a good answer: an amount of one currency by a mix,
         perhaps with partial counts, written plainly and found in some ten microseconds.
@@ -453,7 +453,8 @@ def denominate(
     """Items from each unit that make up the amounts.
 
     Args:
-        amounts: by currency; or one amount, of the currency that all units share.
+        amounts: by currency; or one amount, of the currency that all units share. An `int` or a
+            `Decimal`; text will do.
         units: 64 at most; those of other currencies take no part.
         mix: `minimumBills`, `equalEmptying`, `maxCashUnits`, or a table.
         max_items: items altogether, at most.
@@ -467,7 +468,7 @@ def denominate(
         InvalidCurrency, NoCurrencyMix, InvalidDenomination: the request makes no sense.
         WorkLimit: no answer within `work_limit` steps; nothing is said of the amount.
         ValueError: there is no such mix.
-        TypeError: money is a float, for example.
+        TypeError: an amount is a float, for example.
 
     Other threads run while it takes longer than a few microseconds.
     """

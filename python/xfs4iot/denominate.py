@@ -5,7 +5,7 @@
     >>> denominate(210, units).values
     {'CASS1': 3, 'CASS2': 3}
 
-Of units that are asked more than once a `Stock` is quicker, which has read them:
+Of units that are asked again and again a `Stock` is quicker, which has read them:
 
     >>> Stock(units).denominate(210).items
     6

@@ -87,6 +87,10 @@ def test_named_units_and_partial_counts() -> None:
         ("10", "--unit", "A=10x1", "--unit", "A=5x1"),
         ("10", "--unit", "10x1", "--partial", "unit1"),
         ("10", "--unit", "10x1", "--mix", "none"),
+        ("10", "--unit", "10x1", "--partial", "unit2=1"),
+        ("10", "--unit", "10x1", "--partial", "unit1=1", "--partial", "unit1=0"),
+        ("1" + 18 * "0", "--unit", "10x1"),
+        ("10", "--unit", "10x1" + 18 * "0"),
     ],
 )
 def test_bad_usage(arguments: tuple[str, ...]) -> None:

@@ -44,6 +44,24 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[byte
         (["denominate", "5_0", *UNITS], "'5_0' is not an amount of money"),
         (["denominate", "٥٠", *UNITS], "is not an amount of money"),
         (["denominate", "50", "--unit", "50x٥"], "is not [NAME=]VALUExCOUNT"),
+        (
+            ["denominate", "1" + 18 * "0", *UNITS],
+            "has more than 18 digits before the point; give a smaller amount",
+        ),
+        (
+            ["denominate", "50", "--unit", "50x1" + 18 * "0"],
+            "a number of more than 18 digits; give a smaller",
+        ),
+        (
+            ["denominate", "50", *UNITS, "--partial", "unit3=1"],
+            "no unit is called 'unit3'; name one of unit1, unit2",
+        ),
+        (["denominate", "50", *UNITS, *2 * ("--partial", "unit1=1")], "named twice; give one count"),
+        (
+            ["bench", "denominate", "--json", "--markdown"],
+            "--markdown says nothing with --json; leave it out",
+        ),
+        (["bench", "denominate", "--plot", f"{__file__}/x.png"], "there is no directory"),
         (["denominate", "70", *UNITS, "--currency", "eur"], "did you mean EUR?"),
         (["denominate", "70", *UNITS, "--currency", "EURO"], "three capitals of ISO 4217"),
         (["call", URI, "Common.Status", "--plain"], "--plain contradicts"),

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import copy
+import inspect
 import pickle
 import threading
 import time
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 import xfs4iot
+from xfs4iot import _core
 from xfs4iot.denominate import (
     AmountNotInMixTable,
     DenominateError,
@@ -127,9 +131,16 @@ def test_most_units_for_a_small_amount() -> None:
 
 def test_absurd_amounts_are_refused_at_once() -> None:
     held = units((50, 10**9), (20, 10**9))
-    for amount in (10**15, 10**40, Decimal("1e30"), Decimal("1E+999999")):
+    for amount in (10**15, 10**40, 10**5_000, Decimal("1e30"), Decimal("1E+999999")):
         with pytest.raises(NotDispensable):
             denominate(amount, held)
+
+
+def test_what_help_says_is_what_the_stub_says() -> None:
+    stub = ast.parse(Path(_core.__file__ or "").with_name("_core.pyi").read_text("utf-8"))
+    told = {one.name: one for one in stub.body if isinstance(one, ast.FunctionDef | ast.ClassDef)}
+    for thing in (denominate, nearest, Stock, Unit, MixRow, MixTable):
+        assert inspect.getdoc(thing) == ast.get_docstring(told[thing.__name__]), thing.__name__
 
 
 def test_numbers_that_python_does_not_write_are_as_all_that_are_too_large() -> None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
+import threading
+import time
 from collections.abc import Sequence
 
 import pytest
 
+from xfs4iot.comparison import peers
+from xfs4iot.comparison.cases import CASES
 from xfs4iot.denominate import NotDispensable, TooManyItems, Unit, denominate
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -142,3 +148,21 @@ def test_no_way_takes_from_more_units_than_max_cash_units() -> None:
         scale = sum(unit.count for unit in units) + 1
         most.model.maximize(scale * sum(taken) - sum(most.counts))
         assert most.solve() == scale * len(values) - sum(values.values()), (units, amount)
+
+
+@pytest.mark.posix
+def test_an_interrupt_while_cp_sat_searches_ends_the_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peers, "TIME_OUT", 0.5)
+    setting = peers.CP_SAT_SETTINGS["one worker, no presolve, no linear relaxation"]
+    endless = next(case for case in CASES if case.name == "18 nearly equal values, 10^9 each")
+
+    def search() -> None:
+        peers.cp_sat(endless, **setting)
+        # It is raised as soon as Python runs again; a search that took it for itself raises nothing.
+        time.sleep(0.5)
+
+    # A search before this one, which caught interrupts, has left the process without Python's handler.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        search()

@@ -64,6 +64,10 @@ def refuse_idle(names: Iterable[str], where: str) -> None:
 
 def money(ctx: click.Context, param: click.Parameter, given: str) -> Decimal:
     """An amount in digits, with or without a fraction."""
+    if re.fullmatch(r"[0-9]{19,}(\.[0-9]*)?", given):
+        raise click.BadParameter(
+            f"{given[:18]}… has more than 18 digits before the point; give a smaller amount", ctx, param
+        )
     if not _MONEY.fullmatch(given):
         raise click.BadParameter(f"{given!r} is not an amount of money, such as 230 or 12.50", ctx, param)
     return Decimal(given)

@@ -23,8 +23,17 @@ from xfs4iot.cli.prose import Console
 from xfs4iot.cli.table import Table
 from xfs4iot.comparison import measuring, plot
 from xfs4iot.comparison.cases import CASES
+from xfs4iot.comparison.peers import TIME_OUT
 
 __all__ = ["bench"]
+
+
+LEGEND = (
+    "CP-SAT / ours: how many times as long as ours CP-SAT takes; units read before: the same for ours with "
+    "units read before; at most: what it would be for a search that takes no time. "
+    f"none: no items pay the amount; finds none: greedy misses those that do; time-out: {TIME_OUT:g} s."
+)
+"""What the table's words mean."""
 
 
 @click.group(cls=Group)
@@ -66,18 +75,29 @@ def _output_for_the_result_alone() -> Iterator[None]:
 
 @bench.command()
 @click.option(
-    "--rounds", type=click.IntRange(min=1), default=5, show_default=True, help="The quickest counts."
-)
+    "--rounds", type=click.IntRange(min=1), default=5, show_default=True,
+    help="How often each is measured; the quickest counts.",
+)  # fmt: skip
 @click.option(
     "--rust/--no-rust",
     default=True,
-    help="Measure the solver alone as well, in a checkout of the source tree.",
+    help="Measure the solver alone as well, by cargo bench, in a checkout of the source tree.",
 )
-@click.option("--plot", "picture", type=arguments.NewFile(), help="Draw the table: FILE.png.")
+@click.option(
+    "--plot", "picture", type=arguments.NewFile(), callback=arguments.new_file,
+    help="Draw the table as a picture: FILE.png.",
+)  # fmt: skip
 @click.option("--markdown", is_flag=True, help="Print the table in Markdown, for a document.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; times in seconds.")
 def denominate(rounds: int, rust: bool, picture: Path | None, markdown: bool, as_json: bool) -> None:
-    """Denomination: ours, greedy, dynamic programming, CP-SAT, HiGHS and plain recursion."""
+    """Denomination: ours, greedy, dynamic programming, CP-SAT, HiGHS and plain recursion.
+
+    All are called from Python and timed with everything that one amount needs. Ours, CP-SAT (at the best of
+    five settings) and HiGHS are compiled; greedy and recursion are written in Python, dynamic programming
+    with numpy. Takes some minutes.
+    """
+    if as_json:
+        arguments.refuse_idle(["markdown"], "with --json")
     require("bench", "the comparison", "ortools", "highspy", *(["matplotlib"] if picture else []))
     diagnostics = Console(stderr=True)
     with _progress(diagnostics, len(CASES) + rust) as step:
@@ -113,7 +133,7 @@ def denominate(rounds: int, rust: bool, picture: Path | None, markdown: bool, as
             for line in (columns, ruler, *lines):
                 click.echo(f"| {' | '.join(line)} |")
         else:
-            Console(width=None if sys.stdout.isatty() else 200).print(_table(rows))
+            Console(width=None if sys.stdout.isatty() else 240).print(_table(rows))
         for name, figure in figures.items():
             click.echo(f"{name}: {figure:.3g}" if figure < 1000 else f"{name}: {figure:,.0f}")
     if picture is not None:
@@ -153,7 +173,7 @@ def _cells(rows: list[measuring.Row]) -> tuple[list[str], list[list[str]]]:
 
 def _table(rows: list[measuring.Row]) -> Table:
     (case, *columns, ratio, most, prepared, prepared_most), lines = _cells(rows)
-    table = Table(title="One denomination", title_justify="left")
+    table = Table(title="One denomination", title_justify="left", caption=LEGEND, caption_justify="left")
     table.add_column(case, no_wrap=True)
     for column in columns:
         table.add_column(column, justify="right")

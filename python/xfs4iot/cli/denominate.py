@@ -34,6 +34,10 @@ _MIXES = ("minimumBills", "equalEmptying", "maxCashUnits")
 def _unit(given: str, place: int, currency: str) -> Unit:
     name, equals, held = given.rpartition("=")
     value, _, count = held.partition("x")
+    if re.search("[0-9]{19}", held):
+        raise click.BadParameter(
+            f"{given[:40]!r} has a number of more than 18 digits; give a smaller one", param_hint="--unit"
+        )
     if not _UNIT.fullmatch(held) or (equals and not name):
         raise click.BadParameter(f"{given!r} is not [NAME=]VALUExCOUNT, such as 50x200", param_hint="--unit")
     try:
@@ -42,11 +46,22 @@ def _unit(given: str, place: int, currency: str) -> Unit:
         raise click.BadParameter(f"{given!r}: {wrong}", param_hint="--unit") from None
 
 
-def _contained(given: str) -> tuple[str, int]:
-    name, equals, count = given.partition("=")
-    if not equals or not _COUNT.fullmatch(count):
-        raise click.BadParameter(f"{given!r} is not NAME=COUNT, such as unit1=2", param_hint="--partial")
-    return name, int(count)
+def _contained(partial: tuple[str, ...], units: list[Unit]) -> dict[str, int]:
+    names = [unit.id for unit in units]
+    contained: dict[str, int] = {}
+    for given in partial:
+        name, equals, count = given.rpartition("=")
+        if not equals or not _COUNT.fullmatch(count):
+            raise click.BadParameter(f"{given!r} is not NAME=COUNT, such as unit1=2", param_hint="--partial")
+        if name not in names:
+            known = ", ".join(names)
+            raise click.BadParameter(
+                f"no unit is called {name!r}; name one of {known}", param_hint="--partial"
+            )
+        if name in contained:
+            raise click.BadParameter(f"unit {name!r} is named twice; give one count", param_hint="--partial")
+        contained[name] = int(count)
+    return contained
 
 
 @click.command()
@@ -65,7 +80,9 @@ def _contained(given: str) -> tuple[str, int]:
     show_default=True,
     help="How to choose; several, or all, are compared side by side.",
 )  # fmt: skip
-@click.option("--partial", multiple=True, metavar="NAME=COUNT", help="Items that must be contained.")
+@click.option(
+    "--partial", multiple=True, metavar="NAME=COUNT", help="Items of a unit that must be contained."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; amounts are text, exact.")
 def denominate(
     amount: Decimal,
@@ -84,7 +101,7 @@ def denominate(
     units = [_unit(text, place, currency) for place, text in enumerate(given, 1)]
     if twice := [name for name, times in Counter(unit.id for unit in units).items() if times > 1]:
         raise click.BadParameter(f"two units are called {twice[0]!r}", param_hint="--unit")
-    contained = dict(map(_contained, partial))
+    contained = _contained(partial, units)
     mixes = _MIXES if "all" in chosen else tuple(dict.fromkeys(chosen))
     results: dict[str, Denomination | DenominateError] = {}
     for name in mixes:

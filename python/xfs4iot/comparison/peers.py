@@ -131,6 +131,8 @@ def cp_sat(case: Case, **setting: Any) -> Items:
     model.minimize(sum(counts))
     solver = cp_model.CpSolver()
     solver.parameters.max_time_in_seconds = TIME_OUT
+    # Else Ctrl-C ends this search alone, and the comparison goes on; a later one ends the process unsaid.
+    solver.parameters.catch_sigint_signal = False
     for name, value in setting.items():
         setattr(solver.parameters, name, value)
     status = solver.solve(model)

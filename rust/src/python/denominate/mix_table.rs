@@ -7,7 +7,10 @@ use super::errors::{Kind, error};
 use super::money::{count_of, decimal, money, written};
 use crate::denominate::table::Row;
 
-/// One row of a mix table: an amount, and items by value that pay it.
+/// One row of a mix table: an amount, and items by value that pay it exactly.
+///
+/// Raises:
+///     InvalidDenomination: the items are worth something else, or a number is not above 0.
 #[pyclass(frozen, module = "xfs4iot.denominate")]
 pub(super) struct MixRow {
     row: Row,
@@ -103,6 +106,12 @@ impl MixRow {
 }
 
 /// A house's own mix: rows of amounts and the items that pay them.
+///
+/// Args:
+///     rows: several may have one amount; they are tried in this order. A pair of amount and
+///         items will do for a row.
+///     number: the standard's `mixNumber`; for the reader.
+///     name: the standard's `name`; for the reader.
 #[pyclass(frozen, module = "xfs4iot.denominate")]
 pub(super) struct MixTable {
     pub(super) rows: Vec<Row>,

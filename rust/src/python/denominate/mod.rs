@@ -95,6 +95,26 @@ impl Denomination {
 }
 
 /// Items from each unit that make up the amounts.
+///
+/// Args:
+///     amounts: by currency; or one amount, of the currency that all units share. An `int` or a
+///         `Decimal`; text will do.
+///     units: 64 at most; those of other currencies take no part.
+///     mix: `minimumBills`, `equalEmptying`, `maxCashUnits`, or a table.
+///     max_items: items altogether, at most.
+///     partial: by unit, items that must be contained.
+///     work_limit: steps of the search, some 10 ns each, before it gives up; 2,000,000 by default.
+///
+/// Raises:
+///     NotDispensable: no set of items within the limits makes up an amount.
+///     TooManyItems: every such set has more than `max_items` items.
+///     AmountNotInMixTable: the table has no row for an amount.
+///     InvalidCurrency, NoCurrencyMix, InvalidDenomination: the request makes no sense.
+///     WorkLimit: no answer within `work_limit` steps; nothing is said of the amount.
+///     ValueError: there is no such mix.
+///     TypeError: an amount is a float, for example.
+///
+/// Other threads run while it takes longer than a few microseconds.
 #[pyfunction]
 #[pyo3(name = "denominate",
        signature = (amounts, units, *, mix=None, max_items=None, partial=None, work_limit=None),
@@ -178,6 +198,9 @@ fn answer<G: Given>(
 type Near<'py> = Option<Bound<'py, PyAny>>;
 
 /// The dispensable amounts next to one: the largest not above it, the smallest not below it.
+///
+/// None where there is no such amount above 0. Arguments and errors are those of `denominate`,
+/// with one currency.
 #[pyfunction]
 #[pyo3(name = "nearest",
        signature = (amounts, units, *, max_items=None, partial=None, work_limit=None))]

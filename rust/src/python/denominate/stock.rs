@@ -30,7 +30,16 @@ impl Kept {
     }
 }
 
-/// What units can give, read once and asked often.
+/// What units can give, read once and asked often; with mixes, also by requests from the wire.
+///
+/// Args:
+///     units: 64 at most; for requests from the wire their names are of letters and digits.
+///     mixes: for a service alone, which has clients that name their mix: what `denominate` takes for a
+///         mix, by that name.
+///
+/// Raises:
+///     InvalidDenomination: more than 64 units, or two of one name.
+///     ValueError: with mixes, a name that would need escapes, or an unknown mix.
 #[pyclass(frozen, module = "xfs4iot._core")]
 pub(super) struct Stock {
     pub(super) stock: everyday::Stock<Kept>,
@@ -76,7 +85,10 @@ impl Stock {
         Ok(Self { stock, objects })
     }
 
-    /// Items from each unit that make up the amounts, as the function `denominate` has them.
+    /// Items from each unit that make up the amounts: the function `denominate` with these units.
+    ///
+    /// Arguments, answers and errors are those of the function. A stock never changes: make another when
+    /// counts change.
     #[pyo3(signature = (amounts, *, mix=None, max_items=None, partial=None, work_limit=None),
            text_signature = "($self, amounts, *, mix='minimumBills', max_items=None, partial=None, work_limit=None)")]
     fn denominate(
@@ -93,7 +105,13 @@ impl Stock {
         answered(amounts.py(), &mut asked, mix, chosen)
     }
 
-    /// The answer to an everyday request, in the words of a payload; None to all others.
+    /// For a service: the payload of the completion of a Denominate, for its payload.
+    ///
+    /// None unless the request is an everyday one with a good answer: an amount of one currency by a mix,
+    /// perhaps with partial counts, written plainly and found in some ten microseconds.
+    ///
+    /// Args:
+    ///     flat: both are in the form of 2021-1.
     #[pyo3(signature = (request, max_items, flat, /))]
     fn answer<'py>(
         &self,

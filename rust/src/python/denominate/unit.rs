@@ -11,6 +11,19 @@ use crate::denominate;
 const MAX_COUNT: u64 = 1_000_000_000_000_000;
 
 /// What a storage unit holds and may give.
+///
+/// Args:
+///     id: its name; every unit of a denomination has its own.
+///     currency: three letters of ISO 4217.
+///     value: what one item is worth, with five decimals at most.
+///     count: items that it holds.
+///     minimum: items that must come from it, if its currency is asked for.
+///     maximum: items that may come from it; None for no limit but the count.
+///
+/// Raises:
+///     InvalidDenomination: a negative number, or a value that is no money.
+///     InvalidCurrency: not three letters.
+///     TypeError: a float, for example.
 #[pyclass(frozen, module = "xfs4iot.denominate")]
 pub(super) struct Unit {
     pub(super) id: Py<PyString>,
