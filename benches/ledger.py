@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -146,4 +147,10 @@ def main(as_json: bool, directory: Path | None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except BaseException as ended:
+        # A nursery makes a group of it, perhaps with what failed because of it.
+        if BaseExceptionGroup("all", [ended]).subgroup(KeyboardInterrupt) is None:
+            raise
+        sys.exit("Aborted!")

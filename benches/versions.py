@@ -15,6 +15,7 @@ import json
 import re
 import statistics
 import struct
+import sys
 import time
 from functools import partial
 from typing import Any
@@ -123,4 +124,10 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=float, default=1.0, help="length of one measurement")
     parser.add_argument("--rounds", type=int, default=5, help="how often each is measured")
     arguments = parser.parse_args()
-    trio.run(main, arguments.seconds, arguments.rounds)
+    try:
+        trio.run(main, arguments.seconds, arguments.rounds)
+    except BaseException as ended:
+        # A nursery makes a group of it, perhaps with what failed because of it.
+        if BaseExceptionGroup("all", [ended]).subgroup(KeyboardInterrupt) is None:
+            raise
+        sys.exit("Aborted!")
