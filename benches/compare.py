@@ -393,7 +393,9 @@ def plot(results: Results, file: Path) -> None:
 
 
 @click.command()
-@click.option("--rounds", default=5, show_default=True, help="How often each is measured.")
+@click.option(
+    "--rounds", type=click.IntRange(min=1), default=5, show_default=True, help="How often each is measured."
+)
 @click.option("--seconds", default=0.8, show_default=True, help="Per measurement.")
 @click.option("--peer", "only", multiple=True, type=click.Choice(list(LIBRARIES)), help="Only these peers.")
 @click.option(
@@ -421,7 +423,8 @@ def main(
     if len(absent) == len(peers):
         raise click.UsageError("no peer is installed; pip install '.[bench]'")
     if absent:
-        console.print(f"left out, not installed: {', '.join(sorted(absent))}; pip install '.[bench]'")
+        missing = f"left out, not installed: {', '.join(sorted(absent))}; pip install '.[bench]'"
+        console.print(missing, markup=False)
     if len(os.sched_getaffinity(0)) < 2:
         console.print("there is one core only: server and generator share it, and the figures with it")
     try:

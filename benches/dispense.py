@@ -141,7 +141,7 @@ def measure(
 
 @click.command()
 @click.option("--directory", type=click.Path(file_okay=False, path_type=Path), help="On the disk to measure.")
-@click.option("--rounds", default=5, show_default=True)
+@click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True)
 @click.option("--seconds", default=1.0, show_default=True, help="Per measurement.")
 @click.option("--json", "as_json", is_flag=True)
 def main(directory: Path | None, rounds: int, seconds: float, as_json: bool) -> None:

@@ -124,6 +124,8 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=float, default=1.0, help="length of one measurement")
     parser.add_argument("--rounds", type=int, default=5, help="how often each is measured")
     arguments = parser.parse_args()
+    if arguments.rounds < 1:
+        parser.error("--rounds: one at least")
     try:
         trio.run(main, arguments.seconds, arguments.rounds)
     except BaseException as ended:
