@@ -249,6 +249,19 @@ def test_mix_tables() -> None:
         MixRow(100, {50: 1})
 
 
+def test_what_stands_in_the_way_of_an_amount_is_named() -> None:
+    held = units((50, 10), (20, 10))
+    with pytest.raises(
+        NotDispensable, match=r"^30 EUR cannot be made up exactly from the units, .* another amount$"
+    ):
+        denominate(30, held)
+    with pytest.raises(NotDispensable, match=r"with the items that must be contained .* or for other items"):
+        denominate(60, held, partial={"EUR0": 1})
+    table = MixTable([(60, {20: 3}), (70, {10: 7})])
+    with pytest.raises(NotDispensable, match=r"^70 EUR is in the mix table, but no row for it can be paid"):
+        denominate(70, held, mix=table)
+
+
 def test_currency_errors() -> None:
     held = [*units((50, 10)), *units((50, 10), currency="USD")]
     with pytest.raises(InvalidCurrency):

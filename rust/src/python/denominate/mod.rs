@@ -155,6 +155,7 @@ fn answered<G: Given>(
             &mut many[..n]
         }
     };
+    asked.by_table = matches!(chosen, Mix::Table(_));
     let request = Request {
         amounts: &asked.amounts,
         units: asked.units(),

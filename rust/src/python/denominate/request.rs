@@ -96,6 +96,8 @@ pub(super) struct Asked<'u, G> {
     pub(super) objects: &'u [G],
     pub(super) amounts: SmallVec<[(Currency, u128); 1]>,
     pub(super) max_items: Option<u64>,
+    /// Whether only a mix table's rows will do.
+    pub(super) by_table: bool,
     work_limit: u64,
 }
 
@@ -113,6 +115,7 @@ impl<'u, G: Given> Asked<'u, G> {
             objects,
             amounts: SmallVec::new(),
             max_items: None,
+            by_table: false,
             work_limit: WORK_LIMIT,
         }
     }
@@ -259,11 +262,18 @@ impl<'u, G: Given> Asked<'u, G> {
                 let held = all_there_is(self.units(), currency);
                 // The one failure that is common enough for its text to be quick: no format.
                 let mut text = amount(currency);
-                text.push_str(" cannot be made up exactly from the units, which can give ");
+                text.push_str(match (self.by_table, &self.containing) {
+                    (true, _) => " is in the mix table, but no row for it can be paid from the units, which can give ",
+                    (_, Some(_)) => " cannot be made up exactly with the items that must be contained from the units, which can give ",
+                    _ => " cannot be made up exactly from the units, which can give ",
+                });
                 write(&mut text, held);
                 text.push(' ');
                 text.push_str(currency.name());
                 text.push_str("; ask for another amount");
+                if self.containing.is_some() {
+                    text.push_str(", or for other items to be contained");
+                }
                 error(py, Kind::NotDispensable, &text)
             }
             Failure::InvalidCurrency(currency) => error(
