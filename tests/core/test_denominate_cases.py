@@ -257,6 +257,13 @@ def test_what_stands_in_the_way_of_an_amount_is_named() -> None:
         denominate(30, held)
     with pytest.raises(NotDispensable, match=r"with the items that must be contained .* or for other items"):
         denominate(60, held, partial={"EUR0": 1})
+    # Not items of another currency, and not where all that there is would not do.
+    both = [*held, *units((50, 10), currency="USD")]
+    for amounts, partial in (({"EUR": 30, "USD": 50}, {"USD0": 1}), ({"EUR": 1000}, {"EUR0": 1, "EUR1": 0})):
+        with pytest.raises(
+            NotDispensable, match=r"cannot be made up exactly from the units, .* another amount$"
+        ):
+            denominate(amounts, both, partial=partial)
     table = MixTable([(60, {20: 3}), (70, {10: 7})])
     with pytest.raises(NotDispensable, match=r"^70 EUR is in the mix table, but no row for it can be paid"):
         denominate(70, held, mix=table)

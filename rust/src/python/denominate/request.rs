@@ -248,10 +248,11 @@ impl<'u, G: Given> Asked<'u, G> {
     }
 
     pub(super) fn failed(&self, py: Python<'_>, failure: Failure) -> PyErr {
-        let amount = |currency: Currency| {
+        let asked = |currency: Currency| {
             let amount = self.amounts.iter().find(|(known, _)| *known == currency);
-            money_of(amount.map_or(0, |(_, amount)| *amount), currency)
+            amount.map_or(0, |(_, amount)| *amount)
         };
+        let amount = |currency: Currency| money_of(asked(currency), currency);
         let id = |unit: usize| {
             self.objects
                 .get(unit)
@@ -260,18 +261,21 @@ impl<'u, G: Given> Asked<'u, G> {
         match failure {
             Failure::NotDispensable(currency) => {
                 let held = all_there_is(self.units(), currency);
+                // Items of another currency are not in the way, and none is where all that there is would not do.
+                let mut of_it = self.units().iter().filter(|unit| unit.currency == currency);
+                let contains = asked(currency) <= held && of_it.any(|unit| unit.minimum > 0);
                 // The one failure that is common enough for its text to be quick: no format.
                 let mut text = amount(currency);
-                text.push_str(match (self.by_table, &self.containing) {
+                text.push_str(match (self.by_table, contains) {
                     (true, _) => " is in the mix table, but no row for it can be paid from the units, which can give ",
-                    (_, Some(_)) => " cannot be made up exactly with the items that must be contained from the units, which can give ",
+                    (_, true) => " cannot be made up exactly with the items that must be contained from the units, which can give ",
                     _ => " cannot be made up exactly from the units, which can give ",
                 });
                 write(&mut text, held);
                 text.push(' ');
                 text.push_str(currency.name());
                 text.push_str("; ask for another amount");
-                if self.containing.is_some() {
+                if contains {
                     text.push_str(", or for other items to be contained");
                 }
                 error(py, Kind::NotDispensable, &text)
