@@ -40,7 +40,7 @@ from xfs4iot.interfaces.checks import device_ready, given
 from xfs4iot.interfaces.common.common import Common
 from xfs4iot.interfaces.common.end_to_end_security import token_allows
 from xfs4iot.interfaces.storage.banknote_neutralization import BanknoteNeutralizationUnits
-from xfs4iot.interfaces.storage.storage import Storage
+from xfs4iot.interfaces.storage.storage import Bar, Storage
 from xfs4iot.ledger import Document, Intent, LedgerUnavailable
 from xfs4iot.protocol import errors, wire
 from xfs4iot.protocol.messages import banknote_neutralization as messages
@@ -103,7 +103,7 @@ class BanknoteNeutralization(Interface[devices.BanknoteNeutralization]):
         """Find out what became of a trigger that was interrupted."""
         if "Storage" in self.service.interfaces:
             storage = self.service.interface(Storage)
-            storage.bars.append(self._stained)
+            storage.bars.append(Bar(self._stained, self._all_stained))
             storage.exchanged.append(self._exchanged)
         await self._settle()
 
@@ -130,8 +130,11 @@ class BanknoteNeutralization(Interface[devices.BanknoteNeutralization]):
         stained = cassettes.neutralized(unit) if cassettes is not None else None
         if stained is None:
             # A cassette of which the system says nothing by itself shares its fate.
-            stained = self.mode == "neutralizationTriggered" or (self._ink.flowed and not self._class_says)
+            stained = self._all_stained()
         return f"the notes of unit {unit!r} have been stained; exchange it" if stained else None
+
+    def _all_stained(self) -> bool:
+        return self.mode == "neutralizationTriggered" or (self._ink.flowed and not self._class_says)
 
     @property
     def _class_says(self) -> bool:

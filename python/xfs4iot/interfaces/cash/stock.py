@@ -59,14 +59,14 @@ class Stocks:
     def __init__(self, cash: CashUnits, mixes: Mixes) -> None:
         self._cash = cash
         self._mixes = mixes
-        self._of: tuple[int, int, frozenset[str]] | None = None
+        self._of: tuple[int, int, list[object]] | None = None
         self._by: dict[str, str | MixTable] = {}
         self._stock: Stock | None = None
 
     def now(self) -> Stock:
         """What the units can give now."""
         storage = self._cash.storage
-        state = (storage.revision, self._cash.service.ledger.revision, storage.barred_units())
+        state = (storage.revision, self._cash.service.ledger.revision, storage.barred_by())
         mixes = self._mixes.chosen_by_name
         if self._stock is None or state != self._of or mixes is not self._by:
             self._stock = Stock(self._cash, mixes)

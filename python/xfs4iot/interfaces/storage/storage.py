@@ -25,7 +25,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib import import_module
 from operator import attrgetter
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import trio
 
@@ -43,7 +43,7 @@ from xfs4iot.server.command import Command
 from xfs4iot.server.handler import Interface, check, handles, step
 from xfs4iot.server.service import Service
 
-__all__ = ["KINDS", "Storage"]
+__all__ = ["KINDS", "Bar", "Storage"]
 
 KINDS: Mapping[str, tuple[str, str]] = {
     "cash": ("cash.units", "CashUnits"),
@@ -58,7 +58,6 @@ KINDS: Mapping[str, tuple[str, str]] = {
 _EXCHANGE = "Storage.exchange"
 _NAME = re.compile(r"unit[0-9A-Za-z]+")
 
-_NONE: frozenset[str] = frozenset()
 _Kind = TypeVar("_Kind", bound=Kind[Any, Any])
 
 
@@ -88,6 +87,18 @@ def exchange_goes_on(on: Storage, request: None) -> None:
         raise errors.CommandError("noExchangeActive", "no exchange is active; see Storage.StartExchange")
 
 
+class Bar(NamedTuple):
+    """What keeps everything from going into or out of units.
+
+    Attributes:
+        reason: why nothing may go into or out of a unit; None if it knows no reason.
+        state: what reasons follow from beside the units themselves; it is only compared, with each command.
+    """
+
+    reason: Callable[[str], str | None]
+    state: Callable[[], object]
+
+
 class Storage(Interface[Any]):
     """The units of one service.
 
@@ -102,7 +113,7 @@ class Storage(Interface[Any]):
         movements: by each interface that moves items: holds its movements up while a block lasts, after all
             open ones are booked.
         exchanged: each is called when an exchange has ended.
-        bars: each says why nothing may go into or out of a unit, None if it knows no reason.
+        bars: what may keep everything from going into or out of a unit.
     """
 
     name: ClassVar[str] = "Storage"
@@ -117,7 +128,7 @@ class Storage(Interface[Any]):
         self.busy: list[Callable[[], bool]] = []
         self.movements: list[Callable[[], AbstractAsyncContextManager[None]]] = []
         self.exchanged: list[Callable[[], Awaitable[None]]] = []
-        self.bars: list[Callable[[str], str | None]] = []
+        self.bars: list[Bar] = []
         self._found: dict[str, StorageUnit] = {}
         self._status: dict[str, UnitStatus] = {}
         self._doubted: set[str] = set()
@@ -305,11 +316,11 @@ class Storage(Interface[Any]):
 
     def barred(self, unit: str) -> str | None:
         """Why nothing may go into or out of a unit; None if it may."""
-        return next((reason for bar in self.bars if (reason := bar(unit)) is not None), None)
+        return next((reason for bar in self.bars if (reason := bar.reason(unit)) is not None), None)
 
-    def barred_units(self) -> frozenset[str]:
-        """Units that nothing may go into or out of, of which `revision` says nothing."""
-        return frozenset(unit for unit in self._names() if self.barred(unit)) if self.bars else _NONE
+    def barred_by(self) -> list[object]:
+        """What bars units, as it is now; `revision` says nothing of it."""
+        return [bar.state() for bar in self.bars]
 
     def record(self, unit: str) -> messages.StorageUnit:
         """Everything about a unit, as the standard writes it."""
