@@ -62,6 +62,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[byte
             "--markdown says nothing with --json; leave it out",
         ),
         (["bench", "denominate", "--plot", f"{__file__}/x.png"], "there is no directory"),
+        (["bench", "denominate", "--plot", "x.docx"], "end it in .png or .svg or .pdf"),
         (["denominate", "70", *UNITS, "--currency", "eur"], "did you mean EUR?"),
         (["denominate", "70", *UNITS, "--currency", "EURO"], "three capitals of ISO 4217"),
         (["call", URI, "Common.Status", "--plain"], "--plain contradicts"),

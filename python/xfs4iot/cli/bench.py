@@ -41,6 +41,9 @@ def bench() -> None:
     """Compare with peers on this machine; they come with pip install 'xfs4iot[bench]'."""
 
 
+_PICTURES = (".png", ".svg", ".pdf")
+
+
 @contextmanager
 def _progress(console: Console, total: int) -> Iterator[Callable[[str], None]]:
     """Says which of `total` steps is under way: a bar on a terminal, else a line for each."""
@@ -85,7 +88,7 @@ def _output_for_the_result_alone() -> Iterator[None]:
 )
 @click.option(
     "--plot", "picture", type=arguments.NewFile(), callback=arguments.new_file,
-    help="Draw the table as a picture: FILE.png.",
+    help="Draw the table as a picture: FILE.png, .svg or .pdf.",
 )  # fmt: skip
 @click.option("--markdown", is_flag=True, help="Print the table in Markdown, for a document.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; times in seconds.")
@@ -98,6 +101,11 @@ def denominate(rounds: int, rust: bool, picture: Path | None, markdown: bool, as
     """
     if as_json:
         arguments.refuse_idle(["markdown"], "with --json")
+    if picture is not None and picture.suffix not in _PICTURES:
+        raise click.BadParameter(
+            f"{picture.name!r} says no kind of picture; end it in {', '.join(_PICTURES)}",
+            param_hint="'--plot'",
+        )
     require("bench", "the comparison", "ortools", "highspy", *(["matplotlib"] if picture else []))
     diagnostics = Console(stderr=True)
     with _progress(diagnostics, len(CASES) + rust) as step:
