@@ -103,7 +103,7 @@ def denominate(rounds: int, rust: bool, picture: Path | None, markdown: bool, as
         arguments.refuse_idle(["markdown"], "with --json")
     if picture is not None and picture.suffix not in _PICTURES:
         raise click.BadParameter(
-            f"{picture.name!r} says no kind of picture; end it in {', '.join(_PICTURES)}",
+            f"{picture.name!r} is no kind of picture; end it in {' or '.join(_PICTURES)}",
             param_hint="'--plot'",
         )
     require("bench", "the comparison", "ortools", "highspy", *(["matplotlib"] if picture else []))
